@@ -1,0 +1,27 @@
+import type postgres from 'postgres'
+
+/** Anything SQL can be sent on: a session or a transaction of it. Arrays come back as text: select JSON instead. */
+// biome-ignore lint/complexity/noBannedTypes: postgres.js spells "no custom types" like this
+export type Db = postgres.ISql<{}>
+
+/** A name as an SQL identifier, always quoted. */
+export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`
+
+/** `schema.name`, both quoted. */
+export const quoteName = (schema: string, name: string) => `${quoteIdent(schema)}.${quoteIdent(name)}`
+
+/** Text as an SQL literal, right for either setting of standard_conforming_strings. */
+export function quoteLiteral(text: string): string {
+  const doubled = text.replaceAll("'", "''")
+  return doubled.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`
+}
+
+/**
+ * `users` or `app.users` as written in the configuration, split into schema and name.
+ * A part may be quoted as in SQL; without a schema it is `public`.
+ */
+export function splitName(text: string): { schema: string; name: string } {
+  const parts = [...text.matchAll(/"((?:[^"]|"")*)"|([^."]+)/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '')
+  const [first = '', second] = parts
+  return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
+}

@@ -1,0 +1,37 @@
+import { type Logger, pino } from 'pino'
+
+/** The log on stderr. stdout belongs to the result. */
+export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+export type LogFormat = 'json' | 'pretty'
+
+/** Where log lines go; a `process.stderr`, or an array's push in a test. */
+export type LogTarget = { write(line: string): unknown }
+
+/**
+ * Makes the log: one JSON object a line, or `pretty` lines for a person.
+ * Values under secret-looking keys are replaced; a driver error's query and parameters never reach it.
+ */
+export function createLog(level: LogLevel, format: LogFormat, target: LogTarget): Log {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: ['password', 'pass', 'url', 'query', 'parameters', '*.password', '*.pass', '*.url'], censor: '***' },
+    },
+    format === 'json' ? target : { write: (line: string) => target.write(pretty(line)) },
+  )
+}
+
+function pretty(line: string): string {
+  const { level, time, msg, ...rest } = JSON.parse(line) as Record<string, unknown>
+  const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${msg}${fields.join('')}\n`
+}
+
+/** A log that says nothing. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -1,0 +1,70 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import postgres from 'postgres'
+import { inject, test as base } from 'vitest'
+
+export type Sql = postgres.Sql
+
+/** Coordinates of the run's server. */
+export const server = () => inject('postgres')
+
+/** URL of a database of the run's server, as the superuser unless a user is named. */
+export function urlOf(database: string, user?: { name: string; password: string }): string {
+  const url = new URL(server().adminUrl)
+  url.pathname = `/${encodeURIComponent(database)}`
+  if (user) {
+    url.username = encodeURIComponent(user.name)
+    url.password = encodeURIComponent(user.password)
+  }
+  return url.href
+}
+
+/** Opens a connection for looking at or breaking things. Close it with `end()`. */
+export const open = (database: string, user?: { name: string; password: string }) =>
+  postgres(urlOf(database, user), { max: 2, fetch_types: false, onnotice() {}, no_subscribe: true } as postgres.Options<{}>)
+
+let counter = 0
+
+/** A name that no other test uses: roles and databases are shared by the whole server. */
+export const uniqueName = (prefix: string) => `${prefix}_${process.pid}_${Date.now().toString(36)}_${++counter}`
+
+/** Writes files (path to content) below a folder. */
+export async function writeFiles(dir: string, files: Record<string, string | Buffer>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true })
+    await writeFile(join(dir, path), content)
+  }
+}
+
+type Fixtures = {
+  /** A folder of the test's own. */
+  dir: string
+  /** Name of a database of the test's own, empty. */
+  database: string
+  /** A superuser's connection to `database`. */
+  sql: Sql
+}
+
+/** `test` with a folder, a database and a connection of its own. */
+export const test = base.extend<Fixtures>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
+  dir: async ({}, use) => {
+    const dir = await mkdtemp(join(tmpdir(), 'pgbosun-test-'))
+    await use(dir)
+    await rm(dir, { recursive: true, force: true })
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
+  database: async ({}, use) => {
+    const name = uniqueName('t')
+    const admin = open('postgres')
+    await admin.unsafe(`create database ${name}`)
+    await admin.end()
+    await use(name)
+  },
+  sql: async ({ database }, use) => {
+    const sql = open(database)
+    await use(sql)
+    await sql.end({ timeout: 1 })
+  },
+})
