@@ -1,9 +1,21 @@
 /** Throwaway PostgreSQL servers for the quick start, the tests and the benchmarks. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Server = {
   port: number
@@ -12,6 +24,10 @@ export type Server = {
   /** Major version, e.g. 15. */
   major: number
   dir: string
+  /** File with everything the server logged, since the first start. */
+  logFile: string
+  /** Process id of the postmaster while it runs. */
+  pid(): number | undefined
   /** URL of a database as the superuser, over TCP with SCRAM. */
   url(database: string): string
   /** Crashes (`immediate`) or shuts down (`fast`) the server and waits until it is gone; the data stay. */
@@ -22,27 +38,26 @@ export type Server = {
   remove(): Promise<void>
 }
 
-/** Folders with `initdb` and `postgres`, newest major first. */
+/** Where the packages of Debian, Fedora (PGDG), Alpine and Homebrew put the server's programs. */
+const packaged = [
+  '/usr/lib/postgresql/*/bin',
+  '/usr/pgsql-*/bin',
+  '/usr/libexec/postgresql*',
+  '/opt/homebrew/opt/postgresql@*/bin',
+  '/usr/local/opt/postgresql@*/bin',
+]
+
+/** Folders with `initdb` and `postgres`: `PGBOSUN_TEST_BIN` first, then packaged ones, newest major first, then the PATH. */
 export function findServerBinaries(): string[] {
-  const debian = '/usr/lib/postgresql'
-  const installed = existsSync(debian)
-    ? readdirSync(debian)
-        .sort((a, b) => Number(b) - Number(a))
-        .map((major) => join(debian, major, 'bin'))
-    : []
-  return [...installed, ...(process.env.PATH ?? '').split(':')].filter(
+  const major = (dir: string) => Number(/\d+/.exec(dir)?.[0] ?? 0)
+  const dirs = [
+    process.env.PGBOSUN_TEST_BIN ?? '',
+    ...packaged.flatMap((pattern) => globSync(pattern)).sort((a, b) => major(b) - major(a)),
+    ...(process.env.PATH ?? '').split(':'),
+  ]
+  return [...new Set(dirs)].filter(
     (dir) => dir !== '' && existsSync(join(dir, 'initdb')) && existsSync(join(dir, 'postgres')),
   )
-}
-
-/** The unprivileged account that servers run as when we are root: PostgreSQL refuses to run as root. */
-function serverAccount(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  const line = lines.find((entry) => entry.startsWith('postgres:')) ?? lines.find((entry) => entry.startsWith('nobody:'))
-  const [, , uid, gid] = line?.split(':') ?? []
-  if (uid === undefined || gid === undefined) throw new Error('there is neither a user postgres nor a user nobody to run the server as')
-  return { uid: Number(uid), gid: Number(gid) }
 }
 
 export async function freePort(): Promise<number> {
@@ -54,25 +69,29 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Makes a new cluster with SCRAM on 127.0.0.1 and starts it.
+ * Makes a new cluster with SCRAM on 127.0.0.1 and starts it. It ends with this process, however that ends.
  * @param settings lines for postgresql.conf, e.g. `['fsync=off']`
+ * @param keep the server outlives this process
  */
-export async function startServer(binDir: string, { settings = [] as string[], parent = tmpdir() } = {}): Promise<Server> {
+export async function startServer(
+  binDir: string,
+  { settings = [] as string[], parent = tmpdir(), keep = false } = {},
+): Promise<Server> {
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
   const data = join(dir, 'data')
+  const logFile = join(dir, 'server.log')
   const password = 'p@ss:w/ord of the throwaway server'
+  const run = { ...account, cwd: dir, env: { PATH: process.env.PATH, LC_ALL: utf8Locale, HOME: dir } }
+
   writeFileSync(join(dir, 'pw'), `${password}\n`)
   if (account) for (const path of [dir, join(dir, 'pw')]) chownSync(path, account.uid, account.gid)
   chmodSync(dir, 0o700)
-
-  const run = { ...account, stdio: 'pipe' as const, cwd: dir, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', HOME: dir } }
   execFileSync(
     join(binDir, 'initdb'),
     ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', join(dir, 'pw'), '-E', 'UTF8', '--no-sync'],
-    run,
+    { ...run, stdio: 'pipe' },
   )
-  const major = Number.parseInt(readFileSync(join(data, 'PG_VERSION'), 'utf8'), 10)
   const port = await freePort()
   writeFileSync(
     join(data, 'postgresql.auto.conf'),
@@ -80,34 +99,34 @@ export async function startServer(binDir: string, { settings = [] as string[], p
   )
 
   let child: ChildProcess | undefined
-  let output = ''
+  let guard: ChildProcess | undefined
+  const running = () => (child?.exitCode === null && child.signalCode === null ? child : undefined)
   const server: Server = {
     port,
     superuser: 'postgres',
     password,
-    major,
+    major: Number.parseInt(readFileSync(join(data, 'PG_VERSION'), 'utf8'), 10),
     dir,
-    url: (database) => `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
+    logFile,
+    pid: () => running()?.pid,
+    url: (database) =>
+      `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
     async start() {
-      output = ''
-      const started = spawn(join(binDir, 'postgres'), ['-D', data], { ...run, stdio: ['ignore', 'pipe', 'pipe'] })
-      child = started
-      await new Promise<void>((resolve, reject) => {
-        const read = (chunk: Buffer) => {
-          output += chunk
-          if (output.includes('database system is ready to accept connections')) resolve()
-          if (output.length > 1_000_000) output = output.slice(-10_000)
-        }
-        started.stdout!.on('data', read)
-        started.stderr!.on('data', read)
-        started.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${output}`)))
-      })
+      const log = openSync(logFile, 'a')
+      // a process group of its own: Ctrl-C is ours to handle
+      child = spawn(join(binDir, 'postgres'), ['-D', data], { ...run, stdio: ['ignore', log, log], detached: true })
+      closeSync(log)
+      if (keep) child.unref()
+      else guard = endWithUs(child.pid, dir)
+      while (running() && !isReady(data, child.pid)) await sleep(20)
+      if (!running()) throw new Error(`the server did not start:\n${readFileSync(logFile, 'utf8').slice(-10_000)}`)
     },
     async stop(mode = 'fast') {
-      const running = child
-      if (!running || running.exitCode !== null || running.signalCode !== null) return
-      const gone = new Promise((resolve) => running.once('exit', resolve))
-      running.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+      guard?.kill('SIGKILL')
+      const stopping = running()
+      if (!stopping) return
+      const gone = new Promise((resolve) => stopping.once('exit', resolve))
+      stopping.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
       await gone
     },
     async remove() {
@@ -117,4 +136,42 @@ export async function startServer(binDir: string, { settings = [] as string[], p
   }
   await server.start()
   return server
+}
+
+const utf8Locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8'
+
+/** The unprivileged account that servers run as when we are root: PostgreSQL refuses to run as root. */
+function serverAccount(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n')
+  const [, , uid, gid] =
+    ['postgres:', 'nobody:'].flatMap((name) => accounts.find((line) => line.startsWith(name)) ?? [])[0]?.split(':') ??
+    []
+  if (uid === undefined || gid === undefined)
+    throw new Error('there is neither a user postgres nor a user nobody to run the server as')
+  return { uid: Number(uid), gid: Number(gid) }
+}
+
+/** The eighth line of postmaster.pid is the server's state; the first is the process that wrote it. */
+function isReady(data: string, pid: number | undefined): boolean {
+  try {
+    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+    return Number(lines[0]) === pid && lines[7]?.trim() === 'ready'
+  } catch {
+    return false
+  }
+}
+
+/** Waits for our end, which closes its stdin, then stops the server and removes its folder: also after `kill -9`. */
+function endWithUs(pid: number | undefined, dir: string): ChildProcess {
+  const script =
+    'read _; kill -QUIT "$1" 2> /dev/null; for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" 2> /dev/null && sleep 0.2; done; rm -rf "$2"'
+  const guard = spawn('/bin/sh', ['-c', script, 'guard', String(pid), dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  const stdin = guard.stdin as unknown as { unref(): void }
+  stdin.unref()
+  return guard
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { inject, test as base } from 'vitest'
+import { test as base, inject } from 'vitest'
 
 export type Sql = postgres.Sql
 
@@ -22,7 +22,12 @@ export function urlOf(database: string, user?: { name: string; password: string 
 
 /** Opens a connection for looking at or breaking things. Close it with `end()`. */
 export const open = (database: string, user?: { name: string; password: string }) =>
-  postgres(urlOf(database, user), { max: 2, fetch_types: false, onnotice() {}, no_subscribe: true } as postgres.Options<{}>)
+  postgres(urlOf(database, user), {
+    max: 2,
+    fetch_types: false,
+    onnotice() {},
+    no_subscribe: true,
+  } as postgres.Options<{}>)
 
 let counter = 0
 

@@ -1,0 +1,45 @@
+/**
+ * Builds dist/: the program as one file, its loader, a code cache and the licences of what is bundled.
+ * `--quick` leaves the code cache out.
+ */
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { bundle } from './bundle.ts'
+import { writeCodeCache } from './warm-up.ts'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+
+process.chdir(root)
+rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist)
+// esbuild has already printed what is wrong
+const { metafile } = await bundle('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
+// the package is "type": "module", the bundle is CommonJS
+writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
+writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
+copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
+if (!process.argv.includes('--quick')) await writeCodeCache(join(dist, 'pgbosun.cjs'), join(dist, 'main.cache'))
+
+for (const file of globSync('*', { cwd: dist }).sort()) {
+  const { size } = statSync(join(dist, file))
+  console.log(`${relative(root, join(dist, file)).padEnd(24)} ${String(Math.ceil(size / 1024)).padStart(5)} kB`)
+}
+
+/** The licence texts of all packages that are in the bundle, as most of them demand. */
+function licences(inputs: string[]): string {
+  const folders = inputs
+    .map((input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
+    .filter((folder) => folder !== undefined)
+  return [...new Set(folders)]
+    .sort()
+    .map((folder) => {
+      const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>
+      const file = globSync(['LICEN[CS]E*', 'UNLICENSE*', 'license*'], { cwd: folder })[0]
+      const text =
+        file !== undefined && existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8').trim() : ''
+      return `${manifest.name} ${manifest.version} (${manifest.license})\n\n${text}\n`
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}

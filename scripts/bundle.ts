@@ -1,0 +1,86 @@
+/** How src/cli/main.ts becomes one file that starts fast (docs/decisions/001-bundle-and-code-cache.md). */
+import { createRequire } from 'node:module'
+import { type BuildOptions, type BuildResult, build, type Plugin } from 'esbuild'
+
+const require = createRequire(import.meta.url)
+
+/** Builtins that take 1 to 10 ms to load and that most runs never use: they are loaded when something of them is used. */
+const lazyBuiltins = [
+  'child_process',
+  'http',
+  'http2',
+  'https',
+  'readline',
+  'readline/promises',
+  'tls',
+  'worker_threads',
+  'zlib',
+]
+
+/** What our dependencies really use of builtins that they load at once. */
+const forDependencies: Record<string, string> = {
+  assert: `module.exports = (...args) => require('node:assert')(...args)`,
+  perf_hooks: 'module.exports = { performance }',
+  worker_threads: 'module.exports = { isMainThread: true }',
+}
+
+const options = {
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node24',
+  minify: true,
+  legalComments: 'external',
+  // import() of a builtin becomes require(): the namespace of an ES module touches every lazy getter, 20 ms for node:http
+  supported: { 'dynamic-import': false },
+  metafile: true,
+  logLevel: 'warning',
+} satisfies BuildOptions
+
+/**
+ * Bundles an entry point into one CommonJS file. Our own `import()` stays lazy inside it: a module that is only imported
+ * dynamically is evaluated at its first import. The version becomes `PGBOSUN_VERSION`.
+ */
+export const bundle = (entry: string, outfile: string, version: string): Promise<BuildResult<typeof options>> =>
+  build({
+    ...options,
+    entryPoints: [entry],
+    outfile,
+    define: { PGBOSUN_VERSION: JSON.stringify(version) },
+    plugins: [noPinoTransports, lightBuiltins],
+  })
+
+const lightBuiltins: Plugin = {
+  name: 'light-builtins',
+  setup({ onResolve, onLoad }) {
+    const filter = new RegExp(`^(node:)?(${[...lazyBuiltins, ...Object.keys(forDependencies)].join('|')})$`)
+    onResolve({ filter }, ({ path: specifier, namespace, resolveDir }) => {
+      const path = specifier.replace(/^node:/, '')
+      if (namespace === 'for-dependencies' || namespace === 'lazy') return { path: specifier, external: true }
+      if (path in forDependencies && /[\\/]node_modules[\\/]/.test(resolveDir))
+        return { path, namespace: 'for-dependencies' }
+      return lazyBuiltins.includes(path) ? { path, namespace: 'lazy' } : undefined
+    })
+    onLoad({ filter: /.*/, namespace: 'for-dependencies' }, ({ path }) => ({ contents: forDependencies[path] ?? '' }))
+    onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: lazyModule(path) }))
+  },
+}
+
+/** An object with a getter for every export of the builtin; esbuild's import helpers never read a getter before its use. */
+function lazyModule(name: string): string {
+  const keys = Object.keys(require(`node:${name}`) as object).map((key) => JSON.stringify(key))
+  return `module.exports = { ${keys.map((key) => `get ${key}() { return require('node:${name}')[${key}] }`).join(', ')} }`
+}
+
+/** pino's transports run in worker threads and look for files beside them; we never use one. */
+const noPinoTransports: Plugin = {
+  name: 'no-pino-transports',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/transport$/ }, ({ importer }) =>
+      /[\\/]node_modules[\\/]pino[\\/]/.test(importer) ? { path: 'pino-transport', namespace: 'none' } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'none' }, () => ({
+      contents: 'module.exports = () => { throw new Error("pino transports are not part of this program") }',
+    }))
+  },
+}

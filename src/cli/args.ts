@@ -1,0 +1,90 @@
+import { parseArgs } from 'node:util'
+import { didYouMean } from '../config/suggest.ts'
+import { usage } from '../errors.ts'
+import type { Command, Flags } from './command.ts'
+
+/** Flags of every command. */
+export const globalFlags: Flags = {
+  config: { type: 'string', value: 'FILE', help: 'Configuration file. Default: pgbosun.yaml, where present.' },
+  database: { type: 'string', value: 'NAME', help: 'Only this one of the declared databases.' },
+  json: { type: 'boolean', help: 'One JSON document on stdout instead of text.' },
+  'log-level': { type: 'string', value: 'LEVEL', help: 'debug, info (default), warn, error or silent.' },
+  'log-format': { type: 'string', value: 'FORMAT', help: 'json or pretty. Default: pretty on a terminal.' },
+  help: { type: 'boolean', help: 'Show this help.' },
+  version: { type: 'boolean', help: 'Show the version.' },
+}
+
+/** The words of a command line before its flags are known. */
+export type Words = { name: string | undefined; args: string[]; rest: string[] | undefined }
+
+/**
+ * Finds the command in the arguments; global flags may stand anywhere.
+ * @param names every command: `up`, `migrate`, `migrate status`
+ * @throws {AppError} `usage` for a command that does not exist
+ */
+export function findCommand(argv: string[], names: string[]): Words {
+  const split = argv.indexOf('--')
+  const own = split < 0 ? argv : argv.slice(0, split)
+  const rest = split < 0 ? undefined : argv.slice(split + 1)
+  const words = wordPositions(own)
+  const [first, second] = words.map((i) => own[i]!)
+  if (first === undefined) return { name: undefined, args: own, rest }
+
+  const both = `${first} ${second}`
+  const used = names.includes(both) ? 2 : names.includes(first) ? 1 : 0
+  if (used === 0) throw unknownCommand(first, second, names)
+  const taken = words.slice(0, used)
+  return { name: used === 2 ? both : first, args: own.filter((_, i) => !taken.includes(i)), rest }
+}
+
+/** Positions of the arguments that are neither flags nor the value of a global flag. */
+function wordPositions(args: string[]): number[] {
+  const positions: number[] = []
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!
+    if (!arg.startsWith('-')) positions.push(i)
+    else if (globalFlags[arg.slice(2)]?.type === 'string') i++
+  }
+  return positions
+}
+
+function unknownCommand(first: string, second: string | undefined, names: string[]) {
+  const subcommands = names.filter((name) => name.startsWith(`${first} `))
+  if (subcommands.length === 0)
+    return usage(`there is no command ${first}${didYouMean(first, new Set(names.map((name) => name.split(' ')[0]!)))}`, { hint: 'run `pgbosun --help`' })
+  const what = second === undefined ? `${first} needs a subcommand` : `there is no command ${first} ${second}`
+  return usage(what, { hint: `use one of: ${subcommands.join(', ')}` })
+}
+
+export type Parsed = { flags: Record<string, string | boolean | undefined>; args: string[] }
+
+/**
+ * Parses the arguments of a command, strictly.
+ * @throws {AppError} `usage` for an unknown flag, a missing value, too many or too few arguments
+ */
+export function parseFlags(command: Command, args: string[], rest: string[] | undefined): Parsed {
+  const declared = { ...globalFlags, ...command.flags }
+  const hint = `run \`pgbosun ${command.name} --help\``
+  const { values, positionals } = parse(declared, args, hint)
+  if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command behind --`, { hint })
+  const { min, max } = command.args ?? { min: 0, max: 0 }
+  if (values.help === true) return { flags: values, args: positionals }
+  if (positionals.length > max) throw usage(`${command.name}: unexpected argument ${positionals[max]}`, { hint })
+  if (positionals.length < min) throw usage(`${command.name} needs ${command.args?.usage}`, { hint })
+  return { flags: values, args: positionals }
+}
+
+function parse(declared: Flags, args: string[], hint: string) {
+  const options = Object.fromEntries(Object.entries(declared).map(([name, { type }]) => [name, { type }]))
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals: true })
+  } catch (cause) {
+    const { message } = cause as Error
+    const unknown = /^Unknown option '(-{1,2}[^' ]*)'/.exec(message)?.[1]
+    const text =
+      unknown === undefined
+        ? message.split('. ')[0]!
+        : `unknown flag ${unknown}${didYouMean(unknown, Object.keys(declared).map((name) => `--${name}`))}`
+    throw usage(text, { hint, cause })
+  }
+}

@@ -1,0 +1,84 @@
+import { describe } from '../../config/connection.ts'
+import { renderReference, jsonSchema } from '../../config/reference.ts'
+import { secretReader } from '../../config/secrets.ts'
+import { renderDuration } from '../../config/units.ts'
+import type { Command, Context } from '../command.ts'
+
+/** `config show`: the effective configuration, where each value comes from, and no secret. */
+export const configShow: Command = {
+  name: 'config show',
+  summary: 'Show the effective configuration with the origin of every value. Secrets are shown as where they are read from.',
+  flags: {},
+  exits: {},
+  async run({ loaded, connection, out }) {
+    const { config, origins, file } = loaded
+    const flat = flatten(config)
+    const where = connection()
+    out.print(`file        ${file ?? 'none'}`)
+    out.print(`connection  ${describe(where)} as ${where.user}, TLS ${where.tls.mode} (from ${where.source})`)
+    for (const [path, value] of flat) out.print(`${path}: ${renderValue(path, value)}  (${originOf(origins, path)})`)
+    return {
+      fields: {
+        file: file ?? null,
+        connection: { endpoints: where.endpoints, database: where.database, user: where.user, tls: where.tls.mode, source: where.source },
+        config: jsonConfig(config),
+        origins: Object.fromEntries(flat.map(([path]) => [path, originOf(origins, path)])),
+      },
+    }
+  },
+}
+
+/** `config validate`: reads everything that can be read without a connection. */
+export const configValidate: Command = {
+  name: 'config validate',
+  summary: 'Check the configuration, its files and its secrets without connecting.',
+  flags: {},
+  exits: {},
+  async run({ loaded, connection, out }) {
+    const where = connection()
+    where.password()
+    readSecrets(loaded)
+    out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)
+    return { fields: { file: loaded.file ?? null, valid: true } }
+  },
+}
+
+function readSecrets({ config, env, baseDir }: Context['loaded']): void {
+  const read = secretReader(env, baseDir)
+  const users = [Object.entries(config.users), ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {}))].flat()
+  for (const [name, { password }] of users) if (password !== undefined) read(password, `the password of ${name}`)
+}
+
+/** `config schema`: for editors and for programs that write the file. */
+export const configSchemaCommand: Command = {
+  name: 'config schema',
+  summary: 'Print the JSON Schema of the configuration file (with --json inside the usual document).',
+  flags: { markdown: { type: 'boolean', help: 'Print the reference page instead.' } },
+  exits: {},
+  async run({ flags, out }) {
+    const schema = jsonSchema()
+    out.print(flags.markdown ? renderReference() : JSON.stringify(schema, null, 2))
+    return { fields: { schema } }
+  },
+}
+
+/** Keys whose value is a duration, kept in milliseconds. */
+const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents)$/
+
+const renderValue = (path: string, value: unknown) =>
+  durationKeys.test(path) && typeof value === 'number' ? renderDuration(value) : typeof value === 'string' ? value : JSON.stringify(value)
+
+function jsonConfig(value: unknown, path = ''): unknown {
+  if (durationKeys.test(path) && typeof value === 'number') return renderDuration(value)
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, jsonConfig(child, path === '' ? key : `${path}.${key}`)]))
+}
+
+function flatten(value: unknown, path = ''): [string, unknown][] {
+  const plain = value !== null && typeof value === 'object' && !Array.isArray(value)
+  const entries = plain ? Object.entries(value).filter(([, child]) => child !== undefined) : []
+  if (!plain || entries.length === 0) return path === '' ? [] : [[path, value]]
+  return entries.flatMap(([key, child]) => flatten(child, path === '' ? key : `${path}.${key}`))
+}
+
+const originOf = (origins: Map<string, string>, path: string) => origins.get(path) ?? origins.get(path.replace(/\.(env|file)$/, '')) ?? 'default'

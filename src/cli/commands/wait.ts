@@ -1,0 +1,33 @@
+import { describe } from '../../config/connection.ts'
+import { openWhenReady } from '../../db/wait.ts'
+import type { Command } from '../command.ts'
+import { runBehind } from '../child.ts'
+
+/** `wait`: done as soon as the database accepts work; then a command, when one is given. */
+export const wait: Command = {
+  name: 'wait',
+  summary: 'Wait until the database accepts work: name, TCP, TLS, authentication, not in recovery.',
+  rest: true,
+  flags: { 'allow-standby': { type: 'boolean', help: 'A standby is good enough.' } },
+  exits: { unreachable: 'not ready within wait.timeout', refused: 'credentials, TLS or a missing database' },
+  async run(context) {
+    const { loaded, connection, out, log, signal, flags, runId } = context
+    const { timeout, patient } = loaded.config.wait
+    const startedAt = performance.now()
+    const where = connection()
+    const session = await openWhenReady(where, {
+      applicationName: `pgbosun ${runId}`,
+      log,
+      signal,
+      patient,
+      timeoutMs: timeout,
+      deadline: startedAt + timeout,
+      allowStandby: flags['allow-standby'] === true,
+    })
+    await session?.end()
+    const waitedMs = Math.round(performance.now() - startedAt)
+    if (context.rest.length > 0) return { fields: {}, exitCode: await runBehind(context) }
+    out.print(`${describe(where)} accepts work (waited ${(waitedMs / 1000).toFixed(1)} s)`)
+    return { fields: { waited_ms: waitedMs } }
+  },
+}

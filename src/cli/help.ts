@@ -1,0 +1,51 @@
+import { exitCodes, type Kind } from '../errors.ts'
+import { globalFlags } from './args.ts'
+import type { Command, Flags } from './command.ts'
+
+/** The help of the whole program. */
+export function renderHelp(commands: { name: string; summary: string }[]): string {
+  return [
+    'pgbosun takes a PostgreSQL from empty to ready, and keeps it recoverable.',
+    '',
+    'usage: pgbosun COMMAND [flags]',
+    '',
+    'commands:',
+    ...table(commands.map(({ name, summary }) => [name, summary])),
+    '',
+    'flags of every command:',
+    ...renderFlags(globalFlags),
+    '',
+    'pgbosun COMMAND --help shows the flags and exit codes of one command.',
+  ].join('\n')
+}
+
+/** The help of one command, with the exit codes it can return. */
+export function renderCommandHelp(command: Command): string {
+  const { name, summary, args, rest, flags, exits } = command
+  const kinds: [Kind, string][] = [
+    ['ok', 'done, or nothing to do'],
+    ['failed', 'unexpected'],
+    ['usage', 'a flag, a key or a file is wrong; nothing was touched'],
+    ...(Object.entries(exits) as [Kind, string][]),
+  ]
+  return [
+    summary,
+    '',
+    `usage: pgbosun ${name}${args ? ` ${args.usage}` : ''} [flags]${rest ? ' [-- COMMAND ARGS…]' : ''}`,
+    ...(Object.keys(flags).length > 0 ? ['', 'flags:', ...renderFlags(flags)] : []),
+    '',
+    'flags of every command:',
+    ...renderFlags(globalFlags),
+    '',
+    'exit codes:',
+    ...table(kinds.map(([kind, text]) => [String(exitCodes[kind]), text])),
+  ].join('\n')
+}
+
+const renderFlags = (flags: Flags) =>
+  table(Object.entries(flags).map(([name, flag]) => [`--${name}${flag.type === 'string' ? ` ${flag.value}` : ''}`, flag.help]))
+
+function table(rows: [string, string][]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}

@@ -1,0 +1,65 @@
+import type { AppError } from '../errors.ts'
+
+/** stdout: text for people as the work goes on, or one JSON document at the end. */
+export type Output = {
+  json: boolean
+  /** A line for people; nothing with `--json`. */
+  print(line: string): void
+  /** Something to know that is no error: in the log, and among `warnings` of the JSON document. */
+  warn(message: string): void
+  warnings: string[]
+}
+
+/** @param write where text goes: `process.stdout.write` */
+export function createOutput(json: boolean, write: (text: string) => void, warn: (message: string) => void): Output {
+  const warnings: string[] = []
+  return {
+    json,
+    warnings,
+    print: (line) => {
+      if (!json) write(`${line}\n`)
+    },
+    warn: (message) => {
+      if (warnings.includes(message)) return
+      warnings.push(message)
+      warn(message)
+    },
+  }
+}
+
+/** The one JSON document of a command. What the command itself found stands beside the common fields. */
+export function jsonDocument(
+  command: string,
+  { exitCode, error, fields, warnings }: { exitCode: number; error: AppError | undefined; fields: Record<string, unknown>; warnings: string[] },
+): string {
+  return JSON.stringify(
+    {
+      command,
+      ok: exitCode === 0,
+      exit_code: exitCode,
+      error: error === undefined ? null : jsonError(error),
+      warnings,
+      ...error?.report,
+      ...fields,
+    },
+    (_, value) => (typeof value === 'bigint' ? Number(value) : value),
+  )
+}
+
+function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
+  return {
+    kind,
+    message,
+    hint: hint ?? null,
+    sqlstate: sqlstate ?? null,
+    file: place.file ?? null,
+    line: place.line ?? null,
+    column: place.column ?? null,
+  }
+}
+
+/** An error as people read it. */
+export function renderError({ message, hint, excerpt, sqlstate }: AppError): string {
+  const code = sqlstate !== undefined && !message.includes(sqlstate) ? ` (SQLSTATE ${sqlstate})` : ''
+  return [`error: ${message}${code}`, excerpt, hint && `hint:  ${hint}`].filter(Boolean).join('\n')
+}

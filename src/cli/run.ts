@@ -1,0 +1,169 @@
+import { connectionLost, isConnectionLostError, openSession, type Session } from '../db/connect.ts'
+import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
+import { isConnectionLost } from '../db/sqlstate.ts'
+import { openWhenReady } from '../db/wait.ts'
+import { AppError } from '../errors.ts'
+import { silentLog } from '../log.ts'
+import type { Context } from './command.ts'
+
+/** Sessions of one attempt at the work of a command. */
+export type Run = {
+  context: Context
+  /** In `lock.database`. In a run that writes it holds the locks and is only read on. */
+  cluster: Session
+  /** In the target database; undefined while that does not exist. */
+  target: Session | undefined
+  /** Opens the target once it was created. */
+  openTarget(): Promise<Session>
+  /** A session in a declared database; the target's own where that is meant. Undefined when the database does not exist. */
+  inDatabase<T>(name: string, use: (session: Session | undefined) => Promise<T>): Promise<T>
+  /** A session in `lock.database` for changes of roles and databases. */
+  changingCluster<T>(use: (session: Session) => Promise<T>): Promise<T>
+  /** Throws when the session that holds the locks was lost: nothing may be written any more. */
+  guard(): void
+  /** To be called before the first write: from then on a lost connection ends the run instead of starting it over. */
+  noteChange(): void
+  /** Gives the lock on roles and databases back. */
+  releaseCluster(): Promise<void>
+}
+
+/** Which locks a run takes: none to read; the target's; or also that on roles and databases and those of all declared databases. */
+export type Locks = 'none' | 'target' | 'everything'
+
+/**
+ * Waits for the database, takes the locks and does the work. A connection that is lost before the first change leads back to
+ * waiting, within the same timeout.
+ *
+ * @throws {AppError} `unreachable` when a connection is lost after the first change, or the timeout has passed
+ */
+export async function withRun<T>(context: Context, locks: Locks, use: (run: Run) => Promise<T>): Promise<T> {
+  const deadline = performance.now() + context.loaded.config.wait.timeout
+  for (;;) {
+    const attempt = { changed: false }
+    try {
+      return await runOnce(context, locks, deadline, attempt, use)
+    } catch (error) {
+      if (context.signal.aborted) throw context.signal.reason
+      const lost = isConnectionLostError(error) ? error.cause : isConnectionLost(error) ? error : undefined
+      if (lost === undefined && !isConnectionLostError(error)) throw error
+      if (attempt.changed || performance.now() > deadline) throw isConnectionLostError(error) ? error : connectionLost(lost)
+      context.log.info('the connection was lost before anything was changed: waiting again')
+    }
+  }
+}
+
+async function runOnce<T>(
+  context: Context,
+  locks: Locks,
+  deadline: number,
+  attempt: { changed: boolean },
+  use: (run: Run) => Promise<T>,
+): Promise<T> {
+  const { loaded, signal, log } = context
+  const { config } = loaded
+  const connection = context.connection()
+  const open = new Set<Session>()
+  const base = { applicationName: `pgbosun ${context.runId}`, log, signal }
+  const waiting = { ...base, patient: config.wait.patient, timeoutMs: config.wait.timeout, deadline }
+  const declared = Object.hasOwn(config.databases, connection.database)
+
+  const opened = async <S extends Session | undefined>(session: Promise<S>): Promise<S> => {
+    const result = await session
+    if (result) open.add(result)
+    return result
+  }
+  const work = async (database: string): Promise<Session> => {
+    const session = await opened(openSession(connection, { ...base, database }))
+    if (locks !== 'none') await claimWork(session.sql, { log, signal })
+    return session
+  }
+  const close = async (session: Session) => {
+    open.delete(session)
+    await session.end()
+  }
+  const stop = () => void stopSessions([...open])
+  signal.addEventListener('abort', stop)
+  try {
+    const [first, second] = await Promise.allSettled([
+      opened(openWhenReady(connection, { ...waiting, mayBeMissing: declared })),
+      opened(openWhenReady(connection, { ...waiting, log: silentLog, database: config.lock.database })),
+    ])
+    if (first.status === 'rejected') throw first.reason
+    if (second.status === 'rejected') throw noLockDatabase(second.reason, config.lock.database)
+    const cluster = second.value!
+    const run: Run = {
+      context,
+      cluster,
+      target: first.value,
+      async openTarget() {
+        run.target ??= await work(connection.database)
+        return run.target
+      },
+      async inDatabase(name, inside) {
+        if (name === connection.database) return inside(run.target)
+        const session = await work(name).catch((error: { code?: string }) => {
+          if (error.code === '3D000') return undefined
+          throw error
+        })
+        try {
+          return await inside(session)
+        } finally {
+          if (session) await close(session)
+        }
+      },
+      async changingCluster(inside) {
+        const session = await opened(openSession(connection, { ...base, database: config.lock.database }))
+        try {
+          await claimWork(session.sql, { log, signal, object: 1 })
+          return await inside(session)
+        } finally {
+          await close(session)
+        }
+      },
+      guard: () => cluster.guard(),
+      noteChange: () => {
+        attempt.changed = true
+      },
+      releaseCluster: async () => {
+        await releaseRunLock(cluster.sql, clusterObject)
+      },
+    }
+    if (locks !== 'none') await takeLocks(run, locks)
+    return await use(run)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    for (const session of open) await session.end()
+  }
+}
+
+/** Takes the locks in one order, 0 first and then databases by name, so that runs with different targets cannot wait for each other. */
+async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks, 'none'>): Promise<void> {
+  const { loaded, signal, log } = context
+  const options = { timeoutMs: loaded.config.lock.timeout, log, signal }
+  const names = new Set([context.connection().database])
+  if (locks === 'everything') {
+    await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
+    for (const name of Object.keys(loaded.config.databases)) names.add(name)
+  }
+  for (const name of [...names].sort()) await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
+  if (target) await claimWork(target.sql, { log, signal })
+}
+
+function noLockDatabase(error: unknown, database: string): unknown {
+  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
+    hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',
+    sqlstate: error.sqlstate,
+    cause: error,
+  })
+}
+
+/** Ends what our backends are doing: closing a socket alone would leave a long statement running for seconds. */
+async function stopSessions([first, ...others]: Session[]): Promise<void> {
+  const pids = others.map(({ pid }) => pid)
+  try {
+    if (first && pids.length > 0) await first.sql.unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
+  } finally {
+    for (const session of [first, ...others]) await session?.end()
+  }
+}

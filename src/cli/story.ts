@@ -1,0 +1,75 @@
+import { AppError, withReport } from '../errors.ts'
+import type { Change, Step } from '../plan.ts'
+import type { Output } from './output.ts'
+
+/** The steps of a command as they happen: printed for people, collected for the JSON document. */
+export type Story = {
+  steps: Step[]
+  /** Runs one step. It calls `show` with its plan before it applies it. */
+  step<T>(name: string, work: (show: (changes: Change[]) => void) => Promise<T>): Promise<T>
+  /** Notes a step that can only be planned after an earlier one ran. */
+  defer(name: string, reason: string): void
+  /** All changes so far. */
+  changes(): Change[]
+  /** Forgets everything: the run starts over. */
+  reset(): void
+}
+
+/**
+ * @param names of the steps, in order; they begin as `not-run`
+ * @param planning a plan's steps with changes stay `not-run`; otherwise they end as `done`
+ */
+export function createStory(names: string[], out: Output, { planning = false } = {}): Story {
+  const steps: Step[] = []
+  const reset = () => {
+    steps.length = 0
+    steps.push(...names.map((name): Step => ({ name, state: 'not-run', changes: [], durationMs: 0 })))
+  }
+  reset()
+  const find = (name: string) => steps.find((step) => step.name === name)!
+  const width = Math.max(...names.map((name) => name.length))
+  const label = (name: string) => name.padEnd(width)
+
+  return {
+    steps,
+    reset,
+    changes: () => steps.flatMap(({ changes }) => changes),
+    async step(name, work) {
+      const step = find(name)
+      const startedAt = performance.now()
+      try {
+        const result = await work((changes) => {
+          step.changes.push(...changes)
+          if (changes.length > 0) out.print(`${label(name)}  ${renderChanges(changes, width)}`)
+        })
+        step.state = step.changes.length === 0 ? 'nothing' : planning ? 'not-run' : 'done'
+        step.durationMs = Math.round(performance.now() - startedAt)
+        if (step.changes.length === 0) out.print(`${label(name)}  nothing to do`)
+        else if (!planning) out.print(`${label('')}  done in ${seconds(step.durationMs)}`)
+        return result
+      } catch (error) {
+        step.state = 'failed'
+        step.durationMs = Math.round(performance.now() - startedAt)
+        throw error instanceof AppError ? withReport(error, { steps: jsonSteps(steps) }) : error
+      }
+    },
+    defer(name, reason) {
+      const step = find(name)
+      step.state = 'deferred'
+      step.changes = [{ action: 'plan', object: name, reason }]
+      out.print(`${label(name)}  deferred: ${reason}`)
+    },
+  }
+}
+
+/** Steps as the JSON document has them. */
+export const jsonSteps = (steps: Step[]) => steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
+
+function renderChanges(changes: Change[], indent: number): string {
+  const width = Math.min(52, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
+  const lines = changes.map(({ action, object, reason }) => `${' '.repeat(indent + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`)
+  return [`${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines].join('\n')
+}
+
+/** Milliseconds as people read them: `0.8 s`, `12 ms`. */
+export const seconds = (ms: number) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import { usage } from '../errors.ts'
+import { type Env, readPort } from './environment.ts'
+import type { Config } from './schema.ts'
+import { readSecretFile, secretReader } from './secrets.ts'
+import { parseDatabaseUrl, type UrlParts } from './url.ts'
+
+export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+
+/** `host` beginning with `/` is the folder of a Unix socket. */
+export type Endpoint = { host: string; port: number }
+
+/** Where and how to connect. It carries no password: `password()` reads it anew at every call. */
+export type Connection = {
+  /** Which setting it came from, for messages: `DATABASE_URL`. */
+  source: string
+  endpoints: Endpoint[]
+  database: string
+  user: string
+  password(): string | undefined
+  tls: { mode: TlsMode; ca?: string; cert?: string; key?: string }
+  target: 'any' | 'primary'
+  /** Query parameters of the URL that have no meaning here. */
+  ignored: string[]
+}
+
+/** `host:port/database` or `socket folder/database`, for messages. */
+export function describe({ endpoints, database }: Pick<Connection, 'endpoints' | 'database'>): string {
+  return `${endpoints.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')}/${database}`
+}
+
+/**
+ * The connection to the target database. One source wins whole: the configured URL, DATABASE_URL, libpq's PG*, POSTGRES_*.
+ * `directUrl` replaces all of them.
+ *
+ * @throws {AppError} `usage` when there is none, or it cannot be read
+ */
+export function resolveConnection(config: Config, env: Env, baseDir: string): Connection {
+  const { directUrl, url, tls } = config.database
+  const read = secretReader(env, baseDir)
+  const configured = directUrl ?? url
+  const fromUrl = (what: string, value: () => string) => fromParts(what, () => parseDatabaseUrl(value(), what), tls, env, baseDir)
+
+  if (configured !== undefined) {
+    const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
+    return fromUrl(what, () => read(configured, what))
+  }
+  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
+  if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
+    return fromParts('PGHOST', () => libpqParts(env), tls, env, baseDir)
+  if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
+    return fromParts('POSTGRES_HOST', () => postgresParts(env), tls, env, baseDir)
+  throw usage('no database connection is configured', {
+    hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
+  })
+}
+
+function fromParts(source: string, read: () => UrlParts, tls: Config['database']['tls'], env: Env, baseDir: string): Connection {
+  const { endpoints, database, user, parameters, ignored } = read()
+  const ca = tls.ca ?? parameters.sslrootcert
+  const cert = tls.cert ?? parameters.sslcert
+  const key = tls.key ?? parameters.sslkey
+  const mode = tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
+  const account = user ?? userInfo().username
+  return {
+    source,
+    endpoints,
+    user: account,
+    database: database ?? account,
+    password: () => read().password ?? passwordAlone(env),
+    tls: {
+      mode,
+      ...(ca !== undefined && { ca: readPem(ca, 'database.tls.ca', baseDir) }),
+      ...(cert !== undefined && { cert: readPem(cert, 'database.tls.cert', baseDir) }),
+      ...(key !== undefined && { key: readPem(key, 'database.tls.key', baseDir) }),
+    },
+    target: target(source, parameters.target_session_attrs),
+    ignored,
+  }
+}
+
+const tlsModes: TlsMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
+
+function tlsMode(source: string, text: string | undefined): TlsMode | undefined {
+  if (text === undefined) return undefined
+  const mode = { true: 'require', false: 'disable', allow: 'prefer' }[text] ?? text
+  if ((tlsModes as string[]).includes(mode)) return mode as TlsMode
+  throw usage(`${source}: sslmode ${text} is not known`, { hint: `use one of ${tlsModes.join(', ')}` })
+}
+
+function target(source: string, text: string | undefined): Connection['target'] {
+  if (text === undefined || text === 'any') return 'any'
+  if (text === 'primary' || text === 'read-write') return 'primary'
+  throw usage(`${source}: target_session_attrs ${text} does not fit: pgbosun changes the database`, { hint: 'use primary, read-write or any' })
+}
+
+function readPem(path: string, what: string, baseDir: string): string {
+  try {
+    return readFileSync(resolve(baseDir, path), 'utf8')
+  } catch (cause) {
+    throw usage(`${what}: the file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { hint: 'check the path and its mode', cause })
+  }
+}
+
+/** A password that stands alone beside a URL or PG* without one. */
+function passwordAlone(env: Env): string | undefined {
+  if (env.PGPASSWORD) return env.PGPASSWORD
+  return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE') : undefined
+}
+
+function libpqParts(env: Env): UrlParts {
+  if (env.PGSERVICE)
+    throw usage('PGSERVICE is set, and connection service files are not supported', { hint: 'set DATABASE_URL or PGHOST instead' })
+  const { PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGTARGETSESSIONATTRS } = env
+  return {
+    endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),
+    database: env.PGDATABASE || undefined,
+    user: env.PGUSER || undefined,
+    password: undefined,
+    parameters: {
+      sslmode: PGSSLMODE,
+      sslrootcert: PGSSLROOTCERT,
+      sslcert: PGSSLCERT,
+      sslkey: PGSSLKEY,
+      target_session_attrs: PGTARGETSESSIONATTRS,
+    },
+    ignored: [],
+  }
+}
+
+function postgresParts(env: Env): UrlParts {
+  const file = env.POSTGRES_PASSWORD_FILE
+  return {
+    endpoints: endpointList(env.POSTGRES_HOST || 'localhost', env.POSTGRES_PORT || '5432', 'POSTGRES_PORT'),
+    database: env.POSTGRES_DB || undefined,
+    user: env.POSTGRES_USER || 'postgres',
+    password: env.POSTGRES_PASSWORD || (file ? readSecretFile(file, 'POSTGRES_PASSWORD_FILE') : undefined),
+    parameters: {},
+    ignored: [],
+  }
+}
+
+function endpointList(hosts: string, ports: string, name: string): Endpoint[] {
+  const portList = ports.split(',')
+  return hosts.split(',').map((host, i) => {
+    const port = readPort(portList[i] ?? portList[0]!, name)
+    if (typeof port === 'string') throw usage(port, { hint: `set ${name} to a number` })
+    return { host, port }
+  })
+}

@@ -1,0 +1,26 @@
+/** A snapshot of environment variables. */
+export type Env = Readonly<Record<string, string | undefined>>
+
+/**
+ * Takes the environment of the process and removes libpq's variables from it: the driver, and every child we start,
+ * would read them by themselves, behind the back of the one decision made in `connection.ts`.
+ */
+export function takeEnvironment(): Env {
+  const env = { ...process.env }
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name]
+  return env
+}
+
+/** What Kubernetes puts into every pod for a Service whose name begins with `pgbosun`. */
+const serviceLink = /^PGBOSUN_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/
+
+/** Whether a variable was injected by Kubernetes for a Service and is none of ours. */
+export const isServiceLink = (name: string) => serviceLink.test(name)
+
+/** A port, or the reason why it is none. */
+export function readPort(text: string, name: string): number | string {
+  if (/^\w+:\/\//.test(text))
+    return `${name} is ${text}: Kubernetes sets it like this for a Service of that name; set enableServiceLinks: false in the pod, or set the port yourself`
+  const port = Number(text)
+  return Number.isInteger(port) && port > 0 && port < 65536 ? port : `${name} is not a port: ${text}`
+}

@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { configSchema } from './schema.ts'
+import { leaves, variableOf } from './walk.ts'
+
+type Node = {
+  description?: string
+  default?: unknown
+  type?: string | string[]
+  enum?: unknown[]
+  const?: unknown
+  properties?: Record<string, Node>
+  additionalProperties?: Node | false
+  items?: Node
+  anyOf?: Node[]
+  oneOf?: Node[]
+  required?: string[]
+}
+
+/** JSON Schema (2020-12) of what may stand in the file. */
+export function jsonSchema(): Record<string, unknown> {
+  return { ...z.toJSONSchema(configSchema, { io: 'input' }), title: 'Configuration of pgbosun' }
+}
+
+/** The reference page, docs/configuration.md: every key with its type, default, variable and meaning. */
+export function renderReference(): string {
+  const variables = new Map(leaves(configSchema).map(({ path, kind }) => [path.join('.'), variableOf(path) + (kind === 'secret' ? '[_FILE]' : '')]))
+  const rows = keyRows(jsonSchema() as Node, '')
+  return [
+    '# Configuration',
+    '',
+    '<!-- Made by `npm run docs` from src/config/schema.ts: do not edit. -->',
+    '',
+    'YAML or JSON: `pgbosun.yaml` in the working directory, or `--config FILE`. Scalars and lists of scalars can also be given by an',
+    'environment variable, which wins over the file. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
+    'the same name with `_FILE` the path of a file with it. Durations are a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown key or `PGBOSUN_*`',
+    'variable is an error (exit 2). Relative paths are relative to the configuration file, without one to the working directory.',
+    '',
+    '| key | type | default | variable | meaning |',
+    '|---|---|---|---|---|',
+    ...rows.map(({ path, type, fallback, text }) => `| \`${path}\` | ${type} | ${fallback} | ${variables.has(path) ? `\`${variables.get(path)}\`` : ''} | ${text} |`),
+    '',
+  ].join('\n')
+}
+
+type Row = { path: string; type: string; fallback: string; text: string }
+
+function keyRows(node: Node, path: string): Row[] {
+  const below = [
+    ...Object.entries(node.properties ?? {}).flatMap(([key, child]) => rowsOf(child, path === '' ? key : `${path}.${key}`)),
+    ...(node.additionalProperties ? rowsOf(node.additionalProperties, `${path}.NAME`) : []),
+    ...(node.items?.properties || node.items?.anyOf ? keyRows(node.items, `${path}[]`) : []),
+    ...[...(node.anyOf ?? []), ...(node.oneOf ?? [])].flatMap((option) => keyRows(option, path)),
+  ]
+  return below.filter(({ path: one }, i) => below.findIndex(({ path: other }) => other === one) === i)
+}
+
+function rowsOf(node: Node, path: string): Row[] {
+  if (isSecret(node)) return [row(node, path, 'secret')]
+  const below = keyRows(node, path)
+  if (below.length > 0 && node.description === undefined) return below
+  return [row(node, path, typeOf(node)), ...below]
+}
+
+const isSecret = (node: Node) => node.anyOf?.every(({ properties }) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())) ?? false
+
+function row(node: Node, path: string, type: string): Row {
+  const fallback = node.default === undefined || (typeof node.default === 'object' && !Array.isArray(node.default)) ? '' : `\`${JSON.stringify(node.default)}\``
+  return { path, type, fallback, text: (node.description ?? '').replaceAll('|', '\\|') }
+}
+
+function typeOf(node: Node): string {
+  if (node.enum) return node.enum.map((value) => `\`${value}\``).join(', ')
+  if (node.const !== undefined) return `\`${node.const}\``
+  if (node.anyOf) return [...new Set(node.anyOf.map(typeOf).filter((type) => type !== 'null'))].join(' or ')
+  if (node.type === 'array') return `list of ${node.items ? typeOf(node.items) : 'values'}`
+  if (node.type === 'object') return 'map'
+  return String(node.type ?? 'value')
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { usage } from '../errors.ts'
+import type { Env } from './environment.ts'
+import type { SecretSource } from './fields.ts'
+
+/** Reads secrets where the configuration says they are; files at every call, so that a rotated one is seen. */
+export type SecretReader = (source: SecretSource, what: string) => string
+
+/**
+ * @returns a reader that throws `usage` naming the thing, the variable or the file, and never the value
+ * @param baseDir what relative paths are relative to
+ */
+export function secretReader(env: Env, baseDir: string): SecretReader {
+  return (source, what) => ('env' in source ? fromEnvironment(env, source.env, what) : readSecretFile(resolve(baseDir, source.file), what))
+}
+
+function fromEnvironment(env: Env, name: string, what: string): string {
+  const value = env[name]
+  const file = env[`${name}_FILE`]
+  if (value !== undefined && value !== '') return value
+  if (file !== undefined && file !== '') return readSecretFile(file, what)
+  throw usage(`${what}: the environment variable ${name} is not set`, { hint: `set ${name}, or ${name}_FILE to the path of a file` })
+}
+
+/** Content of a file without one trailing newline. */
+export function readSecretFile(path: string, what: string): string {
+  try {
+    const value = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    if (value === '') throw usage(`${what}: the file ${path} is empty`, { hint: 'write the secret into it' })
+    return value
+  } catch (cause) {
+    const { code, syscall } = cause as NodeJS.ErrnoException
+    if (syscall === undefined) throw cause
+    throw usage(`${what}: the file ${path} cannot be read (${code})`, {
+      hint: code === 'EACCES' ? 'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)' : 'check the path',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,66 @@
+import { usage } from '../errors.ts'
+import type { Endpoint } from './connection.ts'
+import { readPort } from './environment.ts'
+
+export type UrlParts = {
+  endpoints: Endpoint[]
+  database: string | undefined
+  user: string | undefined
+  password: string | undefined
+  parameters: { [Name in (typeof known)[number]]?: string | undefined }
+  ignored: string[]
+}
+
+const known = ['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'target_session_attrs'] as const
+const placed = ['host', 'port', 'user', 'password', 'dbname']
+const harmless = ['application_name', 'connect_timeout']
+
+/**
+ * Takes a database URL apart: `postgres[ql][+driver]://user:password@host:port,host2:port2/database?parameters`.
+ * The `+driver` of SQLAlchemy is dropped.
+ *
+ * @param what the setting it came from, for messages; the URL itself is never shown, it holds a password
+ * @throws {AppError} `usage`
+ */
+export function parseDatabaseUrl(url: string, what: string): UrlParts {
+  const match = /^(?:postgres|postgresql)(?:\+\w+)?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
+  if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
+  const [, credentials, authority = '', path, query] = match
+  const search = new URLSearchParams(query ?? '')
+  const [user, ...rest] = credentials?.split(':') ?? []
+  const parameters: UrlParts['parameters'] = {}
+  for (const name of known) if (search.has(name)) parameters[name] = search.get(name)!
+
+  return {
+    endpoints: endpoints(search.get('host') ?? authority, search.get('port') ?? '5432', what),
+    database: decode(path, what) ?? search.get('dbname') ?? undefined,
+    user: decode(user, what) ?? search.get('user') ?? undefined,
+    password: decode(rest.length > 0 ? rest.join(':') : undefined, what) ?? search.get('password') ?? undefined,
+    parameters,
+    ignored: [...search.keys()].filter((name) => ![...known, ...placed, ...harmless].includes(name)),
+  }
+}
+
+function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[] {
+  const list = hosts === '' ? ['localhost'] : hosts.split(',')
+  return list.map((entry) => {
+    const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(entry) ?? []
+    const number = readPort(port || fallbackPort, `the port in ${what}`)
+    if (typeof number === 'string') throw usage(number, { hint: 'write postgres://user:password@host:5432/database' })
+    return { host: decode(bracketed ?? plain, what) ?? 'localhost', port: number }
+  })
+}
+
+function decode(text: string | undefined, what: string): string | undefined {
+  if (text === undefined || text === '') return undefined
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw usage(`${what} holds a % that is not part of an escape`, { hint: 'write % as %25 in the URL' })
+  }
+}
+
+function explain(url: string): string {
+  if (!/^postgres(ql)?(\+\w+)?:\/\//.test(url.trim())) return 'it must begin with postgres:// or postgresql://'
+  return 'write special characters of the user name and the password as escapes: @ as %40, / as %2F, # as %23, ? as %3F'
+}

@@ -1,0 +1,52 @@
+import type { z } from 'zod'
+
+type Def = {
+  type: string
+  innerType?: z.ZodType
+  in?: z.ZodType
+  shape?: Record<string, z.ZodType>
+  element?: z.ZodType
+  valueType?: z.ZodType
+  options?: z.ZodType[]
+}
+
+const defOf = (schema: z.ZodType) => schema._zod.def as unknown as Def
+
+/** The schema without defaults, `optional`, `nullable` and transforms around it. */
+export function unwrap(schema: z.ZodType): z.ZodType {
+  const { innerType, in: input } = defOf(schema)
+  const next = innerType ?? input
+  return next === undefined ? schema : unwrap(next)
+}
+
+/** A key that holds a scalar, a list of scalars or a secret: one that an environment variable can set. */
+export type Leaf = { path: string[]; schema: z.ZodType; kind: 'string' | 'number' | 'boolean' | 'list' | 'secret' }
+
+const kinds: Record<string, Leaf['kind']> = { string: 'string', enum: 'string', number: 'number', boolean: 'boolean' }
+
+/** Every {@link Leaf} below a schema, in the order of the schema. Maps and lists of objects are only in the file. */
+export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
+  const inner = unwrap(schema)
+  const { type, shape, element, options } = defOf(inner)
+  if (shape) return Object.entries(shape).flatMap(([key, value]) => leaves(value, [...path, key]))
+  if (type === 'array') return element && kinds[defOf(unwrap(element)).type] ? [{ path, schema, kind: 'list' }] : []
+  if (type === 'union') return options?.every(isSecretPart) ? [{ path, schema, kind: 'secret' }] : []
+  const kind = kinds[type]
+  return kind === undefined ? [] : [{ path, schema, kind }]
+}
+
+const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys(defOf(schema).shape ?? {}).join())
+
+/** The keys that may stand at a path, for "did you mean". */
+export function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
+  const { shape, element, valueType, options } = defOf(unwrap(schema))
+  if (options) return options.flatMap((option) => keysAt(option, path))
+  const [key, ...rest] = path
+  if (key === undefined) return Object.keys(shape ?? {})
+  const next = shape?.[String(key)] ?? valueType ?? element
+  return next === undefined ? [] : keysAt(next, rest)
+}
+
+/** `migrate.lockTimeout` as its variable: `PGBOSUN_MIGRATE_LOCK_TIMEOUT`. */
+export const variableOf = (path: string[]) =>
+  `PGBOSUN_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`

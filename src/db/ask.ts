@@ -1,0 +1,96 @@
+import { extensionFor, quotedNames } from './hints.ts'
+import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
+import type { ServerError } from './sqlstate.ts'
+
+/** A hint made of what the server knows and its message leaves out; undefined when the code has none or nothing was found. */
+export async function askFor(db: Db, error: ServerError): Promise<string | undefined> {
+  const extension = extensionFor(error)
+  return extension === undefined ? asks[error.code]?.(db, error) : askExtension(db, extension)
+}
+
+const asks: Record<string, (db: Db, error: ServerError) => Promise<string | undefined>> = {
+  '42710': askEnum,
+  '42P01': askTable,
+  '42703': askColumns,
+  '42501': askOwner,
+}
+
+/** Runs a query that yields one text, or null. Names travel as literals, in the simple protocol. */
+async function textOf(db: Db, query: string): Promise<string | undefined> {
+  const [row] = await db.unsafe<{ text: string | null }[]>(query)
+  return row?.text ?? undefined
+}
+
+/** The last part of a possibly qualified name in a message. */
+const lastPart = (name: string) => name.replace(/^.*\./, '')
+
+async function askEnum(db: Db, error: ServerError) {
+  const [name] = quotedNames(error)
+  if (name === undefined) return undefined
+  const values = await textOf(
+    db,
+    `select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) as text
+       from pg_type t join pg_enum e on e.enumtypid = t.oid
+      where t.oid = to_regtype(${quoteLiteral(quoteIdent(name))})`,
+  )
+  return (
+    values &&
+    `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${quoteIdent(name)} add value\``
+  )
+}
+
+async function askTable(db: Db, error: ServerError) {
+  const [name] = quotedNames(error)
+  if (name === undefined) return undefined
+  const found = await textOf(
+    db,
+    `select string_agg(format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where lower(c.relname) = lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        and n.nspname !~ '^pg_'`,
+  )
+  return found && `there is ${found}: write the name like that`
+}
+
+async function askColumns(db: Db, error: ServerError) {
+  const [, table] = quotedNames(error)
+  if (table === undefined) return undefined
+  const columns = await textOf(
+    db,
+    `select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as text
+       from pg_attribute a
+      where a.attrelid = to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`,
+  )
+  return columns && `${table} has the columns ${columns}`
+}
+
+async function askOwner(db: Db, error: ServerError) {
+  const name = /(?:for|of) (?:table|relation|sequence|view|schema|type|function|materialized view) "?([^"]+?)"?$/.exec(
+    error.message,
+  )?.[1]
+  if (name === undefined) return undefined
+  const literal = quoteLiteral(lastPart(name))
+  const owner = await textOf(
+    db,
+    /schema/.test(error.message)
+      ? `select quote_ident(pg_get_userbyid(nspowner)) as text from pg_namespace where nspname = ${literal}`
+      : `select quote_ident(pg_get_userbyid(relowner)) as text from pg_class
+          where relname = ${literal} order by pg_table_is_visible(oid) desc limit 1`,
+  )
+  return (
+    owner &&
+    `${name} belongs to ${owner}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
+  )
+}
+
+async function askExtension(db: Db, extension: string) {
+  const schema = await textOf(
+    db,
+    `select quote_ident(n.nspname) as text
+       from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`,
+  )
+  return (
+    schema &&
+    `the extension ${extension} is installed in the schema ${schema}: write \`${schema}.\` before the name, or set search_path`
+  )
+}

@@ -1,0 +1,149 @@
+import type { Socket } from 'node:net'
+import postgres from 'postgres'
+import type { Connection, Endpoint } from '../config/connection.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { openSocket } from './socket.ts'
+
+export type Sql = postgres.Sql
+
+/** One connection to one server, never replaced: when it is lost, every further query fails. */
+export type Session = {
+  sql: Sql
+  /** As PostgreSQL numbers it: 150020 is 15.20. */
+  serverVersion: number
+  inRecovery: boolean
+  pid: number
+  /** Throws `unreachable` once the connection is lost. */
+  guard(): void
+  /** Ends the connection without waiting for the server. */
+  end(): Promise<void>
+}
+
+export type SessionOptions = {
+  /** Another database than the connection's own. */
+  database?: string | undefined
+  applicationName: string
+  log: Log
+}
+
+/** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
+const everywhere = { role: 'none', statement_timeout: '0', lock_timeout: '0', idle_in_transaction_session_timeout: '0' }
+const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0' }
+
+/**
+ * Opens one session at the first endpoint that accepts it.
+ *
+ * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts
+ */
+export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  let failure: unknown
+  for (const endpoint of connection.endpoints) {
+    try {
+      const session = await openAt(endpoint, connection, options)
+      if (!session.inRecovery || connection.target === 'any') return session
+      await session.end()
+      failure ??= new AppError('unreachable', `${endpoint.host}:${endpoint.port} is a standby`, { hint: 'name the primary in the URL' })
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+async function openAt(endpoint: Endpoint, connection: Connection, options: SessionOptions): Promise<Session> {
+  try {
+    return await start(endpoint, connection, options, { ...everywhere, ...from14 })
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string }
+    if (code !== '42704' || !Object.keys(from14).some((name) => message?.includes(name))) throw error
+    return start(endpoint, connection, options, everywhere)
+  }
+}
+
+async function start(
+  endpoint: Endpoint,
+  connection: Connection,
+  { database, applicationName, log }: SessionOptions,
+  settings: Record<string, string>,
+): Promise<Session> {
+  let socket: Socket | undefined
+  let failure: unknown
+  let ended = false
+  let lost = false
+  const sql = postgres({
+    host: endpoint.host.startsWith('/') ? 'localhost' : endpoint.host,
+    port: endpoint.port,
+    database: database ?? connection.database,
+    user: connection.user,
+    pass: () => connection.password() ?? '',
+    connection: { application_name: applicationName, ...settings },
+    socket: async () => {
+      if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
+      try {
+        socket = await openSocket(endpoint, connection.tls)
+        return socket
+      } catch (error) {
+        failure = error
+        throw error
+      }
+    },
+    // Every option is named: the driver reads PG* and prints notices to stdout for those that are not.
+    ssl: false,
+    sslnegotiation: null,
+    max: 1,
+    idle_timeout: null,
+    connect_timeout: 15,
+    max_lifetime: null,
+    max_pipeline: 100,
+    backoff: 0,
+    keep_alive: 30,
+    prepare: false,
+    debug: false,
+    fetch_types: false,
+    publications: '',
+    no_subscribe: true,
+    onnotice: ({ severity, message }: postgres.Notice) => log.debug({ severity }, `server: ${message}`),
+    onclose: () => {
+      lost = !ended
+    },
+  } as unknown as postgres.Options<Record<string, never>>) as Sql
+
+  try {
+    const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number }[]>(
+      "select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby, pg_backend_pid() as pid",
+    )
+    if (row === undefined) throw new Error('the server did not answer')
+    return {
+      sql,
+      serverVersion: row.version,
+      inRecovery: row.standby,
+      pid: row.pid,
+      guard() {
+        if (lost) throw connectionLost()
+      },
+      async end() {
+        ended = true
+        await sql.end({ timeout: 0 })
+        socket?.unref()
+      },
+    }
+  } catch (error) {
+    ended = true
+    await sql.end({ timeout: 0 })
+    socket?.destroy()
+    throw failure ?? error
+  }
+}
+
+const lostMessage = 'the connection to the database was lost during the run'
+
+/** Exit 10: the connection went away during the work. */
+export const connectionLost = (cause?: unknown) =>
+  new AppError('unreachable', lostMessage, {
+    hint: 'run it again once the database is back: what was done is recorded, and the rest is done then',
+    cause,
+  })
+
+/** Whether it is what {@link connectionLost} made. */
+export const isConnectionLostError = (error: unknown): error is AppError => error instanceof AppError && error.message === lostMessage

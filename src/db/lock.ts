@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { renderDuration } from '../config/units.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Db } from './sql.ts'
+
+/** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
+const runKey = 1885823599
+const workKey = 1885823607
+
+/** The object of the run lock while databases and roles converge. */
+export const clusterObject = 0
+
+/** Second key of a database's run lock: CRC-32 of its name in UTF-8, as PostgreSQL's int4. */
+export function databaseObject(database: string): number {
+  let crc = -1
+  for (const byte of Buffer.from(database)) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1))
+  }
+  return ~crc
+}
+
+type LockOptions = { timeoutMs: number; log: Log; signal: AbortSignal }
+
+/**
+ * Takes one run lock on a session of its own in `lock.database`, or waits for it, saying who holds it.
+ * It polls: a blocked `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for that for ever.
+ *
+ * @param object {@link clusterObject} or {@link databaseObject}
+ * @throws {AppError} `locked` when it is still held after the timeout
+ */
+export async function takeRunLock(db: Db, object: number, what: string, { timeoutMs, log, signal }: LockOptions): Promise<void> {
+  const startedAt = performance.now()
+  let holder: string | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${runKey}, ${object}) as taken`)
+    if (row?.taken) return
+    const waitedMs = performance.now() - startedAt
+    const now = await lockHolder(db, runKey, object)
+    if (now !== undefined && now !== holder) log.info(`waiting for ${what}: held by ${now}`)
+    holder = now ?? holder
+    if (waitedMs > timeoutMs)
+      throw new AppError('locked', `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder ?? 'another runner'}`, {
+        hint: 'wait for that runner to finish, or raise lock.timeout',
+      })
+    await sleep(Math.min(1_000, 25 + waitedMs / 10) * (0.5 + Math.random()), undefined, { signal })
+  }
+}
+
+/** Gives one run lock back before the session ends. */
+export const releaseRunLock = (db: Db, object: number) => db.unsafe(`select pg_advisory_unlock(${runKey}, ${object})`)
+
+const inThisDatabase = (key: number, object: number) => `
+  l.locktype = 'advisory' and l.classid = ${key} and l.objid = ${object >>> 0} and l.objsubid = 2 and l.granted
+  and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
+
+/** Who holds a lock, in words; undefined when it was given back in the meantime. */
+async function lockHolder(db: Db, key: number, object: number): Promise<string | undefined> {
+  const [row] = await db.unsafe<{ pid: number; application: string; user: string; age: string }[]>(
+    `select l.pid, coalesce(a.application_name, '?') as application, coalesce(a.usename, '?') as "user",
+            extract(epoch from clock_timestamp() - a.backend_start)::int as age
+       from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
+      where ${inThisDatabase(key, object)} order by l.pid limit 1`,
+  )
+  return row && `${row.application} (pid ${row.pid}, user ${row.user}, connected for ${row.age} s)`
+}
+
+const graceMs = 5_000
+
+/**
+ * Marks a session as the one that works in its database. Called while holding the run lock, so whoever still has the mark
+ * is the backend of a runner that was killed: after 5 s it is ended.
+ *
+ * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
+ */
+export async function claimWork(db: Db, { log, signal, object = 0 }: { log: Log; signal: AbortSignal; object?: number }): Promise<void> {
+  const startedAt = performance.now()
+  const claim = `select case when pg_try_advisory_lock(${workKey}, ${object})
+    then pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_advisory_unlock(${workKey}, ${object}) else false end as claimed`
+  for (;;) {
+    signal.throwIfAborted()
+    const [row] = await db.unsafe<{ claimed: boolean }[]>(claim)
+    if (row?.claimed) return
+    if (performance.now() - startedAt > graceMs) {
+      const ended = await db.unsafe<{ pid: number }[]>(
+        `select l.pid, pg_terminate_backend(l.pid) as ended from pg_catalog.pg_locks l
+          where ${inThisDatabase(workKey, object)} and l.pid <> pg_backend_pid()`,
+      )
+      for (const { pid } of ended) log.warn({ pid }, 'ended the backend that a killed run left behind')
+    }
+    await sleep(100 * (0.5 + Math.random()), undefined, { signal })
+  }
+}

@@ -1,0 +1,71 @@
+import { connect, isIP, type Socket } from 'node:net'
+import type { Connection, Endpoint } from '../config/connection.ts'
+import { AppError } from '../errors.ts'
+
+const connectTimeoutMs = 10_000
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+
+/**
+ * Connects to one endpoint and negotiates TLS as the mode says.
+ * The driver gets a socket that is ready, so that every refusal is ours to name and `node:tls` is loaded only when it is used.
+ *
+ * @throws {AppError} `refused` for anything about TLS; the system's own error when the endpoint cannot be reached
+ */
+export async function openSocket({ host, port }: Endpoint, tls: Connection['tls']): Promise<Socket> {
+  const local = host.startsWith('/')
+  const socket = local ? connect(`${host}/.s.PGSQL.${port}`) : connect({ host, port, noDelay: true, keepAlive: true })
+  await settled(socket, 'connect', `connecting to ${host}:${port} timed out`)
+  if (local || tls.mode === 'disable') return socket
+
+  socket.write(sslRequest)
+  const [answer] = (await settled(socket, 'data', `${host}:${port} did not answer the request for TLS`)) as [Buffer]
+  if (answer[0] === 0x53) return secure(socket, host, tls)
+  if (tls.mode === 'prefer') return socket
+  socket.destroy()
+  throw new AppError('refused', `${host}:${port} does not offer TLS, and database.tls.mode is ${tls.mode}`, {
+    hint: 'switch ssl on in the server, or set database.tls.mode to prefer or disable',
+  })
+}
+
+async function secure(socket: Socket, host: string, { mode, ca, cert, key }: Connection['tls']): Promise<Socket> {
+  const { connect: connectTls } = process.getBuiltinModule('node:tls')
+  const verified = mode === 'verify-full' || mode === 'verify-ca' || (mode === 'require' && ca !== undefined)
+  const secured = connectTls({
+    socket,
+    rejectUnauthorized: verified,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(mode !== 'verify-full' && { checkServerIdentity: () => undefined }),
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  })
+  try {
+    await settled(secured, 'secureConnect', `the TLS handshake with ${host} timed out`)
+    return secured
+  } catch (cause) {
+    socket.destroy()
+    throw new AppError('refused', `the TLS connection to ${host} was not trusted or failed: ${(cause as Error).message}`, {
+      hint: verified ? 'check database.tls.ca against the certificate of the server' : 'check the TLS settings of the server',
+      cause,
+    })
+  }
+}
+
+/** Waits for one event; an error, an early end or the time limit destroys the socket and rejects. */
+function settled(socket: Socket, event: string, late: string): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => finish(Object.assign(new Error(late), { code: 'ETIMEDOUT' })), connectTimeoutMs)
+    const onEvent = (...values: unknown[]) => finish(undefined, values)
+    const onError = (error: Error) => finish(error)
+    const onClose = () => finish(Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' }))
+    function finish(error: Error | undefined, values: unknown[] = []) {
+      clearTimeout(timer)
+      socket.off(event, onEvent).off('error', onError).off('close', onClose)
+      if (event === 'data') socket.pause()
+      if (!error) return resolve(values)
+      socket.destroy()
+      reject(error)
+    }
+    socket.once(event, onEvent).once('error', onError).once('close', onClose)
+  })
+}

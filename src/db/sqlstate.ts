@@ -1,0 +1,92 @@
+import { type Log, silentLog } from '../log.ts'
+import { askFor } from './ask.ts'
+import { hintByCode } from './hints.ts'
+import { excerptOf, placeOf } from './place.ts'
+import type { Db } from './sql.ts'
+
+/** What the server says about a failed statement, under the driver's names. */
+export type ServerError = Error & {
+  code: string
+  severity: string
+  detail?: string
+  hint?: string
+  /** In code points from 1, as text. */
+  position?: string
+  /** CONTEXT: functions, COPY lines, innermost first. */
+  where?: string
+  schema_name?: string
+  table_name?: string
+  column_name?: string
+  constraint_name?: string
+}
+
+/** Whether the server itself said it, rather than the driver or the network. */
+export const isServerError = (error: unknown): error is ServerError =>
+  error instanceof Error && error.name === 'PostgresError' && 'code' in error && 'severity' in error
+
+/** Whether the connection is gone, so that neither success nor failure of what was sent is known. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && (/^08...$/.test(code) || lostCodes.has(code))
+}
+
+const lostCodes = new Set([
+  // the server ends the session: shutdown, crash, start-up, dropped database, idle and transaction timeouts
+  ...['57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04'],
+  // the driver
+  ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT'],
+  // the operating system
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
+])
+
+/**
+ * What to do about a server's error, or undefined when there is nothing useful to say.
+ * First asks the server for what the message leaves out (types of columns, values of an enum, who owns a table).
+ * @param db must not be the transaction that failed; when asking fails, the general hint for the code is given
+ */
+export async function hintFor(db: Db, error: unknown, log: Log = silentLog): Promise<string | undefined> {
+  if (!isServerError(error)) return undefined
+  try {
+    const answer = await askFor(db, error)
+    if (answer !== undefined) return answer
+  } catch (cause) {
+    log.debug(
+      { sqlstate: error.code, problem: cause instanceof Error ? cause.message : String(cause) },
+      'no details for a hint',
+    )
+  }
+  return hintByCode(error)
+}
+
+/** A server's error as options of an `AppError`. */
+export type RenderedError = { sqlstate: string; file?: string; line?: number; column?: number; excerpt?: string }
+
+/**
+ * Where in a text the server found the error, and what to show below the message: the line with a caret, DETAIL, HINT and CONTEXT.
+ * @param text         the user's text as it was sent
+ * @param file         the name to report it under
+ * @param prefixLength code points sent before the text in the same message
+ */
+export function renderServerError(
+  text: string,
+  error: ServerError,
+  { file, prefixLength = 0 }: { file?: string; prefixLength?: number } = {},
+): RenderedError {
+  const position = Number(error.position ?? 0) - prefixLength
+  const place = position > 0 ? placeOf(text, position) : undefined
+  const parts = [place && excerptOf(text, place), ...serverNotes(error)].filter((part) => part !== undefined)
+  return {
+    sqlstate: error.code,
+    ...(file !== undefined && { file }),
+    ...place,
+    ...(parts.length > 0 && { excerpt: parts.join('\n') }),
+  }
+}
+
+/** DETAIL, HINT and the place within a function, one a line. CONTEXT of a COPY is left out: it quotes the data. */
+export function serverNotes({ detail, hint, where }: ServerError): string[] {
+  const context = where === undefined || where.includes('COPY') ? undefined : where
+  return [detail && `DETAIL: ${detail}`, hint && `HINT: ${hint}`, context && `CONTEXT: ${context}`].filter(
+    (note): note is string => !!note,
+  )
+}

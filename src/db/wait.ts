@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Connection, describe } from '../config/connection.ts'
+import { renderDuration } from '../config/units.ts'
+import { AppError } from '../errors.ts'
+import { openSession, type Session, type SessionOptions } from './connect.ts'
+
+export type WaitOptions = SessionOptions & {
+  /** Monotonic clock reading (`performance.now()`) after which to give up. */
+  deadline: number
+  timeoutMs: number
+  /** Also wait on refused credentials and a missing database. */
+  patient: boolean
+  allowStandby?: boolean
+  /** A missing database is returned as undefined at once: the caller will create it. */
+  mayBeMissing?: boolean
+  signal: AbortSignal
+}
+
+/** Why the database does not accept work, and whether time may heal it. */
+export type NotReady = { state: string; retry: boolean; missing?: boolean; error: AppError }
+
+/**
+ * Opens a session as soon as the database accepts work: name, TCP, TLS, authentication, not in recovery.
+ * Logs one line per change of state.
+ *
+ * @returns undefined only with `mayBeMissing`, when the database does not exist
+ * @throws {AppError} `refused` at once for what waiting does not heal (unless patient), `unreachable` after the deadline
+ */
+export async function openWhenReady(connection: Connection, options: WaitOptions): Promise<Session | undefined> {
+  const { log, deadline, signal, patient, allowStandby, mayBeMissing } = options
+  const where = describe({ ...connection, database: options.database ?? connection.database })
+  const startedAt = performance.now()
+  let last: NotReady | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    const result = await attempt(connection, options, where, allowStandby ?? false)
+    if (!('error' in result)) {
+      if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
+      return result
+    }
+    if (result.missing && mayBeMissing) return undefined
+    if (!result.retry && !(patient && result.error.kind === 'refused')) throw result.error
+    if (result.state !== last?.state) log.info(`waiting for ${where}: ${result.state}`)
+    last = result
+    const pause = pauseMs(performance.now() - startedAt, result)
+    if (performance.now() + pause > deadline) throw gaveUp(where, options.timeoutMs, result)
+    await sleep(pause, undefined, { signal })
+  }
+}
+
+async function attempt(connection: Connection, options: WaitOptions, where: string, allowStandby: boolean): Promise<Session | NotReady> {
+  try {
+    const session = await openSession(connection, options)
+    if (!session.inRecovery || allowStandby) return session
+    await session.end()
+    return retryLater('the server is in recovery (a standby)', new AppError('unreachable', `${where} is a standby`))
+  } catch (error) {
+    return classify(error, { where, user: connection.user, source: connection.source })
+  }
+}
+
+/** Often at first, so that a starting database is seen at once; then less and less, with jitter so that many runners spread. */
+function pauseMs(elapsedMs: number, { error }: NotReady): number {
+  const base = error.kind === 'refused' ? 1_000 : elapsedMs < 3_000 ? 25 : Math.min(2_000, elapsedMs / 20)
+  return base * (0.75 + Math.random() / 2)
+}
+
+const retryLater = (state: string, error: AppError): NotReady => ({ state, retry: true, error })
+const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
+
+/** Turns an error of connecting into what it means. */
+export function classify(error: unknown, { where, user, source }: { where: string; user: string; source: string }): NotReady {
+  if (error instanceof AppError) return error.kind === 'unreachable' ? retryLater(error.message, error) : never('refused', error)
+  const { code = '', message = String(error) } = error as { code?: string; message?: string }
+  const refused = (text: string, hint: string) => new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error })
+  const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
+
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return down('the host name is not known')
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return down('nothing listens there')
+    case '57P03':
+      return down('the server is starting up')
+    case '57P01':
+    case '57P02':
+      return down('the server is shutting down')
+    case '53300':
+      return down('the server has no free connection')
+    case '28P01':
+      return never('refused', refused(`the password of ${user} was refused`, `check the user and the password in ${source}`))
+    case '28000':
+      return never('refused', refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands'))
+    case '3D000':
+      return { ...never('the database does not exist', refused(message, 'create it, or declare it under `databases` and run `pgbosun up`')), missing: true }
+    case '42501':
+      return never('refused', refused(message, `grant connect on the database to ${user}`))
+    case '08P01':
+      return never('refused', refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it'))
+    case 'SASL_SIGNATURE_MISMATCH':
+      return never('refused', refused('the server could not prove that it knows the password', 'check that this is the right server'))
+    default:
+      return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
+        ? never('refused', refused(message, 'the server refused the connection; its log says more'))
+        : down(connectionTrouble(code, message))
+  }
+}
+
+function connectionTrouble(code: string, message: string): string {
+  if (code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') return 'connecting timed out'
+  if (code === 'ECONNRESET' || code === 'CONNECTION_CLOSED' || code === 'EPIPE') return 'the connection was closed'
+  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'there is no route to the host'
+  return message
+}
+
+function gaveUp(where: string, timeoutMs: number, { state, error }: NotReady): AppError {
+  if (error.kind === 'refused') return error
+  return new AppError('unreachable', `${where} did not accept work within ${renderDuration(timeoutMs)}: ${state}`, {
+    hint: 'check the address and that the server runs, or raise wait.timeout',
+    cause: error.cause,
+  })
+}

@@ -1,0 +1,115 @@
+import type { Config } from '../config/schema.ts'
+import { usage } from '../errors.ts'
+import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, ObjectKind } from './types.ts'
+
+type DatabaseConfig = NonNullable<Config['databases'][string]>
+type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
+
+/** What each level of `access` allows, on existing and on future things. */
+const levels: Record<string, Partial<Record<ObjectKind, string[]>>> = {
+  read: { schema: ['USAGE'], table: ['SELECT'], sequence: ['SELECT'] },
+  write: {
+    schema: ['USAGE'],
+    table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+    sequence: ['USAGE', 'SELECT'],
+    routine: ['EXECUTE'],
+  },
+  use: { schema: ['USAGE'] },
+  create: { schema: ['USAGE', 'CREATE'] },
+}
+
+/** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */
+export const privilegesOf: Record<ObjectKind, readonly string[]> = {
+  schema: ['USAGE', 'CREATE'],
+  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'],
+  sequence: ['USAGE', 'SELECT', 'UPDATE'],
+  routine: ['EXECUTE'],
+  type: ['USAGE'],
+}
+
+/** One database of the configuration, with its presets spelled out as grants. Pure. */
+export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDatabase {
+  const users = Object.entries(fields.users ?? {})
+  const owner = fields.owner ?? `${name}_owner`
+  const schemas = desiredSchemas(fields)
+  const covered = fields.schemas === undefined ? ['public'] : Object.keys(fields.schemas)
+  const readers = users.filter(([, { preset }]) => preset === 'readonly').map(([user]) => user)
+  const rules = covered.flatMap((schema) => schemaRules(name, schema, fields.schemas?.[schema] ?? {}, readers))
+  const grants = rules.flatMap(({ grants }) => grants)
+  const connecting = new Set([...users.map(([user]) => user), ...grants.map(({ grantee }) => grantee)])
+  connecting.delete('PUBLIC')
+  connecting.delete(owner)
+
+  return {
+    name,
+    owner,
+    ownerFixed: fields.owner !== undefined || users.some(([, { preset }]) => preset === 'app'),
+    create: definedOnly(fields.create ?? {}),
+    ...(fields.connectionLimit !== undefined && { connectionLimit: fields.connectionLimit }),
+    access: [...connecting].map((grantee) => ({ grantee, privileges: ['CONNECT'] })),
+    schemas,
+    extensions: Object.entries(fields.extensions ?? {}).map(([extension, of]) => ({
+      name: extension,
+      ...definedOnly(of ?? {}),
+    })),
+    covered,
+    grants,
+    defaults: rules.flatMap(({ defaults }) => defaults),
+  }
+}
+
+function desiredSchemas({ schemas = {} }: DatabaseConfig): DesiredSchema[] {
+  const named = Object.entries(schemas).map(([name, fields]) => ({ name, owner: fields?.owner ?? null, implied: false }))
+  return Object.hasOwn(schemas, 'public') ? named : [{ name: 'public', owner: null, implied: true }, ...named]
+}
+
+type Rules = { grants: DesiredGrant[]; defaults: DesiredDefault[] }
+
+function schemaRules(database: string, schema: string, fields: SchemaConfig, readers: string[]): Rules {
+  const path = `databases.${database}.schemas.${schema}`
+  const creators = fields.creators ?? null
+  const access = [...readers.map((reader) => [reader, 'read'] as const), ...Object.entries(fields.access ?? {})]
+  const rules = access.map(([grantee, level]) => levelRules(schema, granteeName(grantee), level, creators))
+
+  const explicit = (fields.grants ?? []).map(({ to, on, names, privileges }, i): DesiredGrant => ({
+    schema,
+    kind: on,
+    names: names === undefined || on === 'schema' || names.includes('*') ? null : names,
+    grantee: granteeName(to),
+    privileges: checkedPrivileges(`${path}.grants[${i}]`, on, privileges),
+  }))
+  const defaults = (fields.defaultPrivileges ?? []).map(({ creator, on, to, privileges }, i): DesiredDefault => ({
+    schema,
+    kind: on,
+    grantee: granteeName(to),
+    privileges: checkedPrivileges(`${path}.defaultPrivileges[${i}]`, on, privileges),
+    creators: creator === undefined ? null : [creator],
+  }))
+  return { grants: [...rules.flatMap((rule) => rule.grants), ...explicit], defaults: [...rules.flatMap((rule) => rule.defaults), ...defaults] }
+}
+
+function levelRules(schema: string, grantee: string, level: string, creators: string[] | null): Rules {
+  const entries = Object.entries(levels[level] ?? {}) as [ObjectKind, string[]][]
+  return {
+    grants: entries.map(([kind, privileges]) => ({ schema, kind, names: null, grantee, privileges })),
+    defaults: entries
+      .filter(([kind]) => kind !== 'schema')
+      .map(([kind, privileges]) => ({ schema, kind, grantee, privileges, creators })),
+  }
+}
+
+const granteeName = (name: string) => (name.toLowerCase() === 'public' ? 'PUBLIC' : name)
+
+function checkedPrivileges(path: string, kind: ObjectKind, privileges: string[]): string[] {
+  const upper = privileges.map((privilege) => privilege.toUpperCase().replace(/^ALL PRIVILEGES$/, 'ALL'))
+  const unknown = upper.find((privilege) => privilege !== 'ALL' && !privilegesOf[kind].includes(privilege))
+  if (unknown !== undefined) {
+    throw usage(`${path}: a ${kind} has no privilege ${unknown}`, { hint: `one of ${privilegesOf[kind].join(', ')}, or ALL` })
+  }
+  return upper
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+const definedOnly = <T extends object>(fields: T): Defined<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>

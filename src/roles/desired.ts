@@ -1,0 +1,161 @@
+import type { Config } from '../config/schema.ts'
+import { usage } from '../errors.ts'
+import { desiredDatabase } from './desired-database.ts'
+import { settingValue } from './settings.ts'
+import type { DesiredDatabase, DesiredMembership, DesiredRole, DesiredRoles, Setting } from './types.ts'
+import { inMembershipOrder, validateReferences } from './validate.ts'
+
+type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage'>
+type UserConfig = Config['users'][string] & { preset?: 'app' | 'readonly' | undefined }
+type Values = Record<string, string | number | boolean | string[]>
+/** A user wherever it is declared: at the top (`database` null) or below a database. */
+type Declaration = { user: string; path: string; database: string | null; fields: UserConfig }
+
+/** What `readonly` sets, unless the configuration says otherwise. */
+const readonlySettings: Values = {
+  default_transaction_read_only: true,
+  statement_timeout: '5min',
+  idle_in_transaction_session_timeout: '5min',
+}
+
+/**
+ * What the configuration says about roles and databases, presets spelled out and references checked.
+ *
+ * @throws {AppError} `usage` for a name that is declared nowhere, contradicting declarations, and memberships in a circle
+ */
+export function desiredRoles(config: AccessConfig): DesiredRoles {
+  const declarations = userDeclarations(config)
+  const databases = Object.entries(config.databases).map(([name, fields]) => desiredDatabase(name, fields ?? {}))
+  const owners = new Map(databases.map(({ name, owner }) => [name, owner]))
+  const users = [...new Set(declarations.map(({ user }) => user))].map((user) =>
+    declarations.filter((declaration) => declaration.user === user),
+  )
+
+  const expanded = users.map((of) => desiredUser(of, owners))
+  const groups = Object.entries(config.roles).map(([name, fields]) => desiredGroup(name, fields ?? {}))
+  const named = [...groups, ...expanded]
+  const desired: DesiredRoles = {
+    mode: config.manage.privileges,
+    roles: [...impliedOwners(databases, new Set(named.map(({ role }) => role.name))), ...named.map(({ role }) => role)],
+    memberships: inMembershipOrder(named.flatMap(({ memberships }) => memberships)),
+    settings: [...named.flatMap(({ settings }) => settings), ...databaseSettings(config)],
+    databases,
+  }
+  validateReferences(desired)
+  return desired
+}
+
+function userDeclarations({ users, databases, roles }: AccessConfig): Declaration[] {
+  const all: Declaration[] = [
+    ...Object.entries(users).map(([user, fields]) => ({ user, path: `users.${user}`, database: null, fields })),
+    ...Object.entries(databases).flatMap(([database, of]) =>
+      Object.entries(of?.users ?? {}).map(([user, fields]) => ({
+        user,
+        path: `databases.${database}.users.${user}`,
+        database,
+        fields,
+      })),
+    ),
+  ]
+  const both = all.find(({ user }) => Object.hasOwn(roles, user))
+  if (both) throw usage(`${both.path} is also declared under roles`, { hint: 'a name under `users` logs in, one under `roles` does not: keep one of them' })
+  return all
+}
+
+type Expanded = { role: DesiredRole; memberships: DesiredMembership[]; settings: Setting[] }
+
+function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>): Expanded {
+  const { external = false, memberOf = [], connectionLimit } = fields
+  if (external && Object.keys(fields).length > 1) {
+    throw usage(`roles.${name} is external and has other keys`, { hint: 'an external role is only referred to: remove the other keys, or `external`' })
+  }
+  return {
+    role: { name, kind: external ? 'external' : 'group', inherits: false, ...(connectionLimit !== undefined && { connectionLimit }) },
+    memberships: memberOf.map((role) => ({ role, member: name })),
+    settings: roleSettings(name, fields, {}),
+  }
+}
+
+function desiredUser(declarations: Declaration[], owners: Map<string, string>): Expanded {
+  const name = declarations[0]!.user
+  const presets = declarations.filter(({ fields }) => fields.preset !== undefined)
+  const limit = agreed(declarations, 'connectionLimit')
+  const password = agreed(declarations, 'password')
+  const actsAs = agreed(declarations, 'actsAs')
+  const memberships = declarations.flatMap(({ fields }) => fields.memberOf ?? [])
+  if (actsAs !== undefined) memberships.push(actsAs)
+  for (const { fields, database } of presets) if (fields.preset === 'app') memberships.push(owners.get(database!)!)
+
+  return {
+    role: {
+      name,
+      kind: 'user',
+      inherits: presets.some(({ fields }) => fields.preset === 'app'),
+      ...(limit !== undefined && { connectionLimit: limit }),
+      ...(password !== undefined && { password }),
+      ...validUntil(declarations),
+    },
+    memberships: [...new Set(memberships)].filter((role) => role !== name).map((role) => ({ role, member: name })),
+    settings: mergeSettings([
+      // With one preset its settings hold everywhere; with several, each in its own database.
+      ...presets.flatMap(({ fields, database }) =>
+        presetSettings(name, fields, owners.get(database!)!, presets.length > 1 ? database : null),
+      ),
+      ...declarations.flatMap(({ fields }) => roleSettings(name, fields, actsAs === undefined ? {} : { role: actsAs })),
+    ]),
+  }
+}
+
+const presetSettings = (user: string, { preset, actsAs }: UserConfig, owner: string, database: string | null): Setting[] =>
+  preset === 'readonly'
+    ? toSettings(user, database, readonlySettings)
+    : owner === user || actsAs !== undefined
+      ? []
+      : toSettings(user, database, { role: owner })
+
+const roleSettings = (role: string, { config = {}, configIn = {} }: Pick<UserConfig, 'config' | 'configIn'>, more: Values): Setting[] => [
+  ...toSettings(role, null, { ...more, ...config }),
+  ...Object.entries(configIn).flatMap(([database, values]) => toSettings(role, database, values)),
+]
+
+const toSettings = (role: string | null, database: string | null, values: Values): Setting[] =>
+  Object.entries(values).map(([name, value]) => ({ role, database, name, value: settingValue(name, value) }))
+
+/** The last one of each name wins. */
+const mergeSettings = (settings: Setting[]): Setting[] => [
+  ...new Map(settings.map((one) => [JSON.stringify([one.database, one.name.toLowerCase()]), one])).values(),
+]
+
+const databaseSettings = ({ databases }: AccessConfig): Setting[] =>
+  Object.entries(databases).flatMap(([name, of]) => toSettings(null, name, of?.config ?? {}))
+
+/** The one value of a field of a user that may be declared in several places. */
+function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil'>(declarations: Declaration[], key: K) {
+  const given = declarations.filter(({ fields }) => fields[key] !== undefined)
+  const [first] = given
+  const other = given.find(({ fields }) => JSON.stringify(fields[key]) !== JSON.stringify(first?.fields[key]))
+  if (first && other) {
+    throw usage(`${first.path}.${key} and ${other.path}.${key} differ`, { hint: 'a role has one of these on the whole server: declare it once' })
+  }
+  return first?.fields[key] as UserConfig[K]
+}
+
+function validUntil(declarations: Declaration[]): { validUntil?: string } {
+  const value = agreed(declarations, 'validUntil')
+  if (value === undefined || value === 'infinity') return value === undefined ? {} : { validUntil: value }
+  if (Number.isNaN(Date.parse(value))) {
+    throw usage(`${declarations[0]!.path}.validUntil is not an instant: ${value}`, { hint: 'write it like 2027-01-01T00:00:00Z, or infinity' })
+  }
+  return { validUntil: new Date(value).toISOString() }
+}
+
+/** Owners that are declared under neither `roles` nor `users`. */
+const impliedOwners = (databases: DesiredDatabase[], declared: Set<string>): DesiredRole[] =>
+  databases
+    .filter(({ owner }, i) => !declared.has(owner) && databases.findIndex((other) => other.owner === owner) === i)
+    .map(({ name, owner }) => ({
+      name: owner,
+      kind: 'implied',
+      inherits: false,
+      ...(!databases.some((one) => one.owner === owner && one.ownerFixed) && { createdWith: name }),
+    }))

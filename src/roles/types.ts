@@ -1,0 +1,154 @@
+import type { SecretSource } from '../config/fields.ts'
+
+/** What a role is to us. `user` logs in, `group` does not, `implied` is created when missing and else left alone, `external` is never changed. */
+export type RoleKind = 'user' | 'group' | 'implied' | 'external'
+
+/** A role as it should be. What is left out is not managed. */
+export type DesiredRole = {
+  name: string
+  kind: RoleKind
+  connectionLimit?: number
+  /** ISO instant or `infinity`. */
+  validUntil?: string
+  password?: SecretSource
+  /** Whether it must inherit what it is a member of (an attribute of the role up to PostgreSQL 15). */
+  inherits: boolean
+  /** The one database whose creation needs this role: an owner nobody named. */
+  createdWith?: string
+}
+
+/** `member` has the privileges of `role` and may `SET ROLE` to it. */
+export type DesiredMembership = { role: string; member: string }
+
+/** A setting of a role, of a database, or of a role in a database. A list is sent as a list. */
+export type Setting = { role: string | null; database: string | null; name: string; value: string | string[] }
+
+/** Kinds of things in a schema that have privileges; `schema` is the schema itself. */
+export type ObjectKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
+
+/** Privileges on existing things. `names` null: all of that kind. `ALL` depends on the server and is spelled out when planning. */
+export type DesiredGrant = { schema: string; kind: ObjectKind; names: string[] | null; grantee: string; privileges: string[] }
+
+/** Privileges on future things. `creators` null: whoever owns the schema. */
+export type DesiredDefault = Omit<DesiredGrant, 'names'> & { creators: string[] | null }
+
+/** A schema as it should be. `owner` null: the owner of the database; `implied`: not named, so never created. */
+export type DesiredSchema = { name: string; owner: string | null; implied: boolean }
+
+export type DesiredExtension = { name: string; schema?: string; version?: string }
+
+/** A database as it should be. */
+export type DesiredDatabase = {
+  name: string
+  owner: string
+  /** Whether an existing database is given to `owner`; false when nobody named an owner and no user is an `app` there. */
+  ownerFixed: boolean
+  create: { encoding?: string; locale?: string; template?: string }
+  connectionLimit?: number
+  /** CONNECT and the like, by role. */
+  access: { grantee: string; privileges: string[] }[]
+  schemas: DesiredSchema[]
+  extensions: DesiredExtension[]
+  /** Schemas whose grants are converged. */
+  covered: string[]
+  grants: DesiredGrant[]
+  defaults: DesiredDefault[]
+}
+
+/** Everything the configuration says about roles and databases, presets spelled out. */
+export type DesiredRoles = {
+  mode: 'declared' | 'additive'
+  roles: DesiredRole[]
+  memberships: DesiredMembership[]
+  settings: Setting[]
+  databases: DesiredDatabase[]
+}
+
+/** Who we are on the server. */
+export type SessionUser = { name: string; superuser: boolean; createRole: boolean; createDatabase: boolean }
+
+/** One entry of an access control list, the owner's own left out. `grantee` may be PUBLIC. */
+export type AclEntry = { grantee: string; grantor: string; privilege: string; grantable: boolean }
+
+export type CurrentRole = {
+  name: string
+  login: boolean
+  inherits: boolean
+  connectionLimit: number
+  /** Milliseconds since 1970, or `infinity`. */
+  validUntil: number | 'infinity'
+}
+
+/** One row of pg_auth_members. Up to PostgreSQL 15 `inherit` is the member's attribute and `set` is always true. */
+export type CurrentMembership = {
+  role: string
+  member: string
+  grantor: string
+  grantedByBootstrap: boolean
+  admin: boolean
+  inherit: boolean
+  set: boolean
+}
+
+export type CurrentDatabaseEntry = {
+  name: string
+  owner: string
+  connectionLimit: number
+  encoding: string
+  collate: string
+  acl: AclEntry[]
+}
+
+/** What the whole server has of what is declared. */
+export type CurrentCluster = {
+  major: number
+  session: SessionUser
+  /** What new verifiers are made with. */
+  scramIterations: number
+  roles: CurrentRole[]
+  /** Stored verifiers of roles with a declared password, null for none; undefined when we may not read them. */
+  verifiers: Map<string, string | null> | undefined
+  memberships: CurrentMembership[]
+  /** As stored: `value` is the text behind the first `=`. */
+  settings: { role: string | null; database: string | null; name: string; value: string }[]
+  databases: CurrentDatabaseEntry[]
+  /** Half-made databases of a run that was killed. */
+  leftovers: string[]
+}
+
+/** A thing with privileges. For a column, `name` is its table's. A routine's `name` is quoted and has its arguments, to tell overloads apart. */
+export type CurrentObject = {
+  kind: ObjectKind | 'column'
+  schema: string
+  name: string
+  column: string | null
+  owner: string
+  acl: AclEntry[]
+}
+
+export type DefaultKind = ObjectKind | 'large object'
+
+/** One default privilege. `schema` null: in the whole database. */
+export type CurrentDefault = {
+  creator: string
+  schema: string | null
+  kind: DefaultKind
+  grantee: string
+  privilege: string
+  grantable: boolean
+}
+
+/** What one database has of what is declared. */
+export type CurrentDatabase = {
+  major: number
+  session: SessionUser
+  owner: string
+  /** Whether PUBLIC may connect; not so in the databases that we create. */
+  publicMayConnect: boolean
+  schemas: { name: string; owner: string }[]
+  extensions: { name: string; schema: string; version: string }[]
+  /** Only in covered schemas. */
+  objects: CurrentObject[]
+  /** In covered schemas and in the whole database. */
+  defaults: CurrentDefault[]
+}

@@ -1,0 +1,21 @@
+import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { LoadedSeed, Seed } from './types.ts'
+
+/** What was loaded so far, by name; nothing where the state does not exist yet. */
+export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
+  const [found] = await db.unsafe<{ exists: boolean }[]>(
+    `select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'seeds') as "exists"`,
+  )
+  if (!found?.exists) return []
+  return [...(await db.unsafe<LoadedSeed[]>('select name, checksum from pgbosun.seeds order by name'))]
+}
+
+/** Notes that a seed was loaded. Belongs into the transaction that loads it. */
+export const recordSeed = (db: Db, { name, checksum }: Seed, rows: number, toolVersion: string) =>
+  db.unsafe(
+    `insert into pgbosun.seeds as s (name, checksum, rows, applied_at, tool_version)
+     values (${quoteLiteral(name)}, ${quoteLiteral(checksum)}, ${rows}, clock_timestamp(), ${quoteLiteral(toolVersion)})
+     on conflict (name) do update set checksum = excluded.checksum, rows = excluded.rows,
+       applied_at = excluded.applied_at, tool_version = excluded.tool_version`,
+  )

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { planSeeds } from './plan.ts'
+import type { SqlSeed } from './types.ts'
+
+const seed = (name: string, checksum: string): SqlSeed => ({ kind: 'sql', name, checksum, text: '' })
+const seeds = [seed('b.sql', '1'), seed('a.sql', '1'), seed('c.sql', '2')]
+
+const reasons = (history: { name: string; checksum: string }[], force = false) =>
+  planSeeds(seeds, history, { force }).map(({ change }) => `${change.action} ${change.object}: ${change.reason}`)
+
+test('loads everything into an empty database, in the order given', () => {
+  expect(reasons([])).toEqual(['load seed b.sql: not loaded yet', 'load seed a.sql: not loaded yet', 'load seed c.sql: not loaded yet'])
+})
+
+test('loads what changed and what is new, and nothing else', () => {
+  const history = [
+    { name: 'c.sql', checksum: '1' },
+    { name: 'b.sql', checksum: '1' },
+    { name: 'gone.sql', checksum: '1' },
+  ]
+  expect(reasons(history)).toEqual(['load seed a.sql: not loaded yet', 'load seed c.sql: changed since it was loaded'])
+})
+
+test('forced, loads also what has not changed', () => {
+  expect(reasons([seeds[0]!, seeds[1]!], true)).toEqual(['load seed b.sql: forced', 'load seed a.sql: forced', 'load seed c.sql: not loaded yet'])
+})

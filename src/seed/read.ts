@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { posix, resolve } from 'node:path'
+import type { SeedConfig } from '../config/schema.ts'
+import { splitName } from '../db/sql.ts'
+import { usage } from '../errors.ts'
+import type { CsvSeed, Seed, SqlSeed } from './types.ts'
+
+type FileEntry = Extract<SeedConfig, { file: string }>
+
+/**
+ * Finds the seeds of an environment and reads what tells whether they changed; a CSV file is not kept in memory.
+ *
+ * @param entries in the order in which they are loaded; `{ dir }` stands for its `.sql` files by name
+ * @param baseDir what relative paths are relative to: the folder of the configuration
+ * @throws {AppError} `usage` naming the file or folder that is missing, unreadable, listed twice or described wrongly
+ */
+export async function readSeeds(
+  entries: SeedConfig[],
+  { baseDir, environment }: { baseDir: string; environment: string },
+): Promise<Seed[]> {
+  const seeds: Seed[] = []
+  for (const entry of entries) {
+    if (entry.when !== undefined && !entry.when.includes(environment)) continue
+    for (const file of 'dir' in entry ? await filesOf(entry.dir, baseDir) : [entry]) seeds.push(await readSeed(file, baseDir))
+  }
+  refuseTwice(seeds)
+  return seeds
+}
+
+async function filesOf(dir: string, baseDir: string): Promise<FileEntry[]> {
+  const names = await readdir(resolve(baseDir, dir)).catch(unreadable('seed folder', dir))
+  return names
+    .filter((name) => name.endsWith('.sql') && !name.startsWith('.'))
+    .sort()
+    .map((name) => ({ file: posix.join(dir, name) }))
+}
+
+function readSeed(entry: FileEntry, baseDir: string): Promise<Seed> {
+  const name = posix.normalize(entry.file)
+  const path = resolve(baseDir, entry.file)
+  return (entry.file.endsWith('.csv') ? readCsv(entry, name, path) : readSql(entry, name, path)).catch(
+    unreadable('seed file', entry.file),
+  )
+}
+
+async function readSql({ table, mode, key }: FileEntry, name: string, path: string): Promise<SqlSeed> {
+  const given = Object.entries({ table, mode, key }).find(([, value]) => value !== undefined)
+  if (given) throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
+  const bytes = await readFile(path)
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return { kind: 'sql', name, text, checksum: createHash('sha256').update(bytes).digest('hex') }
+  } catch (cause) {
+    throw usage(`${name} is not UTF-8 text`, { file: name, hint: 'save the file as UTF-8', cause })
+  }
+}
+
+async function readCsv({ table, mode, key }: FileEntry, name: string, path: string): Promise<CsvSeed> {
+  if (table === undefined)
+    throw usage(`${name}: a CSV file needs a \`table\``, { file: name, hint: `add \`table: ${posix.basename(name, '.csv')}\`` })
+  const how = { table: splitName(table), mode: mode ?? (key ? 'upsert' : 'insert'), key } as const
+  const hash = createHash('sha256')
+  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer)
+  return { kind: 'csv', name, path, ...how, checksum: hash.update(JSON.stringify(how)).digest('hex') }
+}
+
+function refuseTwice(seeds: Seed[]): void {
+  const seen = new Set<string>()
+  for (const { name } of seeds) {
+    if (seen.has(name)) throw usage(`${name} is listed twice under \`seeds\``, { file: name, hint: 'remove one of the entries' })
+    seen.add(name)
+  }
+}
+
+/** Turns an error of the file system into exit 2; any other one passes. */
+const unreadable =
+  (what: string, name: string) =>
+  (cause: NodeJS.ErrnoException): never => {
+    if (cause.syscall === undefined) throw cause
+    const problem = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read (${cause.code})`
+    throw usage(`${what} ${name} ${problem}`, {
+      file: name,
+      hint: 'correct the path under `seeds`; it is relative to the configuration file',
+      cause,
+    })
+  }

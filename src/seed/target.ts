@@ -1,0 +1,109 @@
+import { type Db, quoteLiteral, quoteName } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
+import type { CsvSeed } from './types.ts'
+
+type Column = {
+  name: string
+  generated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: takes a value on insert, never on update. */
+  alwaysIdentity: boolean
+  /** The sequence that belongs to it (serial or identity), as SQL. */
+  sequence: string | null
+}
+
+type Table = {
+  columns: Column[]
+  /** Columns of each unique index that `on conflict` can use, the primary key first. */
+  uniques: { primary: boolean; columns: string[] }[]
+  empty: boolean
+  /** Whether the session user may create temporary tables. */
+  temporary: boolean
+}
+
+/** How the rows of one file go into one table. */
+export type Target = {
+  /** As SQL. */
+  table: string
+  /** Columns of the file, in its order. */
+  header: string[]
+  /** Those that are written; the generated ones are not. */
+  written: string[]
+  updated: string[]
+  key: string[]
+  sequences: { column: string; sequence: string }[]
+  empty: boolean
+  temporary: boolean
+}
+
+/**
+ * Matches the file's columns with the table, before anything is loaded.
+ * @throws {AppError} `seed` when the table or a column does not exist, or the key has no unique index
+ */
+export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promise<Target> {
+  const { schema, name } = seed.table
+  const table = await readTable(db, quoteName(schema, name))
+  const fail = (problem: string, hint: string, line?: number): never => {
+    throw new AppError('seed', `${seed.name}: ${problem}`, { file: seed.name, ...(line && { line }), hint })
+  }
+  if (!table) return fail(`there is no table ${schema}.${name}`, 'create it in a migration, or correct `table`')
+
+  const columns = new Map(table.columns.map((column) => [column.name, column]))
+  const unknown = header.find((column) => !columns.has(column))
+  if (unknown !== undefined)
+    return fail(`the table ${schema}.${name} has no column ${JSON.stringify(unknown)}`, `its columns: ${[...columns.keys()].join(', ')}`, 1)
+
+  const key = seed.key ?? primaryKeyIn(table, header)
+  const absent = key.find((column) => !header.includes(column))
+  if (absent !== undefined) return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', 1)
+  if (key.length === 0 && seed.mode === 'upsert') return fail('upsert needs a `key`', 'name the columns that identify a row')
+  if (key.length > 0 && !table.uniques.some((unique) => sameSet(unique.columns, key)))
+    return fail(
+      `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,
+      `create unique index on ${quoteName(schema, name)} (${key.join(', ')}), in a migration`,
+    )
+
+  const written = header.filter((column) => !columns.get(column)?.generated)
+  return {
+    table: quoteName(schema, name),
+    header,
+    written,
+    updated: written.filter((column) => !key.includes(column) && !columns.get(column)?.alwaysIdentity),
+    key,
+    sequences: written.flatMap((column) => {
+      const sequence = columns.get(column)?.sequence
+      return sequence ? [{ column, sequence }] : []
+    }),
+    empty: table.empty,
+    temporary: table.temporary,
+  }
+}
+
+const primaryKeyIn = ({ uniques }: Table, header: string[]) => {
+  const columns = uniques.find(({ primary }) => primary)?.columns ?? []
+  return columns.every((column) => header.includes(column)) ? columns : []
+}
+
+const sameSet = (a: string[], b: string[]) => a.length === b.length && a.every((item) => b.includes(item))
+
+async function readTable(db: Db, table: string): Promise<Table | undefined> {
+  const literal = quoteLiteral(table)
+  const [found] = await db.unsafe<Omit<Table, 'empty'>[]>(`
+    select (select json_agg(json_build_object(
+                     'name', a.attname, 'generated', a.attgenerated <> '', 'alwaysIdentity', a.attidentity = 'a',
+                     'sequence', pg_catalog.pg_get_serial_sequence(${literal}, a.attname)) order by a.attnum)
+              from pg_catalog.pg_attribute a
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+           coalesce((select json_agg(json_build_object('primary', i.indisprimary, 'columns',
+                                     (select json_agg(k.attname) from pg_catalog.pg_attribute k
+                                       where k.attrelid = c.oid and k.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
+                                     order by i.indisprimary desc, i.indexrelid)
+                       from pg_catalog.pg_index i
+                      where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate
+                        and i.indpred is null and i.indexprs is null), '[]'::json) as uniques,
+           pg_catalog.has_database_privilege(current_database(), 'temporary') as temporary
+      from pg_catalog.pg_class c
+     where c.oid = pg_catalog.to_regclass(${literal}) and c.relkind in ('r', 'p')`)
+  if (!found) return undefined
+  const [rows] = await db.unsafe<{ empty: boolean }[]>(`select not exists (select from ${table}) as empty`)
+  return { ...found, empty: rows?.empty ?? false }
+}

@@ -1,0 +1,117 @@
+import { describe, expect } from 'vitest'
+import { excerptOf } from '../src/db/place.ts'
+import { hintFor, isConnectionLost, isServerError, renderServerError, type ServerError } from '../src/db/sqlstate.ts'
+import { open, type Sql, test } from './support/postgres.ts'
+
+/** What the server says to a text that must fail. */
+async function failureOf(sql: Sql, text: string): Promise<ServerError> {
+  const error = await sql.unsafe(text).then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  if (!isServerError(error)) throw new Error(`no error of the server: ${error}`)
+  return error
+}
+
+const hintOf = async (sql: Sql, text: string) => hintFor(sql, await failureOf(sql, text))
+
+describe('a hint', () => {
+  test('names both columns and types of a foreign key that does not fit', async ({ sql }) => {
+    const hint = await hintOf(
+      sql,
+      'create table users (id uuid primary key); create table games (user_id integer references users (id))',
+    )
+    expect(hint).toBe('the types must match: column user_id is integer, column id is uuid; declare user_id as uuid')
+  })
+
+  test('shows the values of an enum that exists already', async ({ sql }) => {
+    await sql.unsafe(`create type mood as enum ('sad', 'it''s ok')`)
+    expect(await hintOf(sql, `create type mood as enum ('happy')`)).toMatchInlineSnapshot(
+      `"the type mood exists with the values 'sad', 'it''s ok': leave the statement out, or add what is missing with \`alter type "mood" add value\`"`,
+    )
+  })
+
+  test('sends a new enum value and its use to two files', async ({ sql }) => {
+    await sql.unsafe(`create type mood as enum ('sad'); create table m (mood mood)`)
+    const error = await failureOf(sql, `alter type mood add value 'happy'; insert into m values ('happy')`)
+    expect(error.code).toBe('55P04')
+    expect(await hintFor(sql, error)).toContain('next file')
+  })
+
+  test('finds a table in another schema or with capitals', async ({ sql }) => {
+    await sql.unsafe(`create schema app; create table app."Users" ()`)
+    expect(await hintOf(sql, 'select * from users')).toBe('there is app."Users": write the name like that')
+  })
+
+  test('lists the columns there are', async ({ sql }) => {
+    await sql.unsafe('create table users (id int, email text)')
+    expect(await hintOf(sql, 'insert into users (emial) values (1)')).toBe('users has the columns id, email')
+  })
+
+  test('names the owner when a privilege is missing', async ({ sql }) => {
+    await sql.unsafe('create table users ()')
+    expect(await hintOf(sql, 'set local role pg_monitor; drop table users')).toContain('users belongs to postgres')
+  })
+
+  test('names the extension that a function comes with', async ({ sql }) => {
+    expect(await hintOf(sql, 'select uuid_generate_v4()')).toContain('extension uuid-ossp')
+  })
+
+  test('is the general one when the server cannot be asked', async ({ sql, database }) => {
+    const closed = open(database)
+    await closed.end()
+    expect(await hintFor(closed, await failureOf(sql, 'select * from nothing'))).toContain(
+      'create the table in an earlier file',
+    )
+  })
+
+  test('for create index concurrently in a transaction names the header of the file', async ({ sql }) => {
+    expect(await hintOf(sql, 'create table t (a int); create index concurrently on t (a)')).toContain(
+      '-- pgbosun: no-transaction',
+    )
+  })
+})
+
+test('the place and the excerpt leave out what was sent before the text', async ({ sql }) => {
+  const prefix = "set local lock_timeout = '1s'; select 'ü😀';\n"
+  const text = "create table a (name text);\ninsert into a values ('ü😀');\n\tcreate tabel b ();\n"
+  const rendered = renderServerError(text, await failureOf(sql, prefix + text), {
+    file: '003_b.sql',
+    prefixLength: Array.from(prefix).length,
+  })
+  expect(rendered).toEqual({
+    sqlstate: '42601',
+    file: '003_b.sql',
+    line: 3,
+    column: 9,
+    excerpt: excerptOf(text, { line: 3, column: 9 }),
+  })
+})
+
+test('DETAIL and HINT stand below the excerpt', async ({ sql }) => {
+  const text = 'create table a (id int primary key);\ninsert into a values (1), (1)'
+  expect(renderServerError(text, await failureOf(sql, text))).toEqual({
+    sqlstate: '23505',
+    excerpt: 'DETAIL: Key (id)=(1) already exists.',
+  })
+})
+
+describe('a lost connection', () => {
+  test('is one that the server ended', async ({ sql, database }) => {
+    const victim = open(database)
+    const [{ pid }] = (await victim`select pg_backend_pid() as pid`) as [{ pid: number }]
+    const lost = victim`select pg_sleep(20)`.catch((error: unknown) => error)
+    await expect
+      .poll(() => sql`select 1 from pg_stat_activity where pid = ${pid} and query like '%pg_sleep%'`)
+      .toHaveLength(1)
+    await sql`select pg_terminate_backend(${pid}::int)`
+    expect(isConnectionLost(await lost)).toBe(true)
+    await victim.end({ timeout: 1 })
+  })
+
+  test('is not an error in a statement, nor anything else that went wrong', async ({ sql }) => {
+    expect(isConnectionLost(await failureOf(sql, 'select 1 / 0'))).toBe(false)
+    expect(isConnectionLost(new Error('no'))).toBe(false)
+    expect(isConnectionLost(undefined)).toBe(false)
+  })
+})
