@@ -75,7 +75,7 @@ export async function freePort(): Promise<number> {
  */
 export async function startServer(
   binDir: string,
-  { settings = [] as string[], parent = tmpdir(), keep = false } = {},
+  { settings = [] as string[], parent = temporary, keep = false } = {},
 ): Promise<Server> {
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
@@ -125,6 +125,7 @@ export async function startServer(
       guard?.kill('SIGKILL')
       const stopping = running()
       if (!stopping) return
+      stopping.ref()
       const gone = new Promise((resolve) => stopping.once('exit', resolve))
       stopping.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
       await gone
@@ -137,6 +138,9 @@ export async function startServer(
   await server.start()
   return server
 }
+
+/** A TMPDIR of root's own may be closed to the account that the server runs as. */
+const temporary = process.getuid?.() === 0 ? '/tmp' : tmpdir()
 
 const utf8Locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8'
 

@@ -59,7 +59,8 @@ function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
 }
 
 /** An error as people read it. */
-export function renderError({ message, hint, excerpt, sqlstate }: AppError): string {
+export function renderError({ message, hint, excerpt, sqlstate, place }: AppError): string {
   const code = sqlstate !== undefined && !message.includes(sqlstate) ? ` (SQLSTATE ${sqlstate})` : ''
-  return [`error: ${message}${code}`, excerpt, hint && `hint:  ${hint}`].filter(Boolean).join('\n')
+  const where = place.file !== undefined && place.line !== undefined && `  at ${place.file}:${place.line}:${place.column ?? 1}`
+  return [`error: ${message}${code}`, where, excerpt, hint && `hint:  ${hint}`].filter(Boolean).join('\n')
 }

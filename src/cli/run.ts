@@ -30,18 +30,24 @@ export type Run = {
 /** Which locks a run takes: none to read; the target's; or also that on roles and databases and those of all declared databases. */
 export type Locks = 'none' | 'target' | 'everything'
 
+export type RunOptions = {
+  locks: Locks
+  /** The target database may be missing when it is declared: the command creates it, or plans as if it were empty. */
+  mayBeMissing?: boolean
+}
+
 /**
  * Waits for the database, takes the locks and does the work. A connection that is lost before the first change leads back to
  * waiting, within the same timeout.
  *
  * @throws {AppError} `unreachable` when a connection is lost after the first change, or the timeout has passed
  */
-export async function withRun<T>(context: Context, locks: Locks, use: (run: Run) => Promise<T>): Promise<T> {
+export async function withRun<T>(context: Context, options: RunOptions, use: (run: Run) => Promise<T>): Promise<T> {
   const deadline = performance.now() + context.loaded.config.wait.timeout
   for (;;) {
     const attempt = { changed: false }
     try {
-      return await runOnce(context, locks, deadline, attempt, use)
+      return await runOnce(context, options, deadline, attempt, use)
     } catch (error) {
       if (context.signal.aborted) throw context.signal.reason
       const lost = isConnectionLostError(error) ? error.cause : isConnectionLost(error) ? error : undefined
@@ -54,7 +60,7 @@ export async function withRun<T>(context: Context, locks: Locks, use: (run: Run)
 
 async function runOnce<T>(
   context: Context,
-  locks: Locks,
+  { locks, mayBeMissing = false }: RunOptions,
   deadline: number,
   attempt: { changed: boolean },
   use: (run: Run) => Promise<T>,
@@ -65,7 +71,7 @@ async function runOnce<T>(
   const open = new Set<Session>()
   const base = { applicationName: `pgbosun ${context.runId}`, log, signal }
   const waiting = { ...base, patient: config.wait.patient, timeoutMs: config.wait.timeout, deadline }
-  const declared = Object.hasOwn(config.databases, connection.database)
+  const declared = mayBeMissing && Object.hasOwn(config.databases, connection.database)
 
   const opened = async <S extends Session | undefined>(session: Promise<S>): Promise<S> => {
     const result = await session

@@ -1,12 +1,11 @@
-import { AppError, withReport } from '../errors.ts'
 import type { Change, Step } from '../plan.ts'
 import type { Output } from './output.ts'
 
 /** The steps of a command as they happen: printed for people, collected for the JSON document. */
 export type Story = {
   steps: Step[]
-  /** Runs one step. It calls `show` with its plan before it applies it. */
-  step<T>(name: string, work: (show: (changes: Change[]) => void) => Promise<T>): Promise<T>
+  /** Runs one step. It calls `show` with its plan before it applies it; `quiet` is said when there was nothing to do. */
+  step<T>(name: string, work: (show: (changes: Change[]) => void) => Promise<T>, quiet?: string): Promise<T>
   /** Notes a step that can only be planned after an earlier one ran. */
   defer(name: string, reason: string): void
   /** All changes so far. */
@@ -34,7 +33,7 @@ export function createStory(names: string[], out: Output, { planning = false } =
     steps,
     reset,
     changes: () => steps.flatMap(({ changes }) => changes),
-    async step(name, work) {
+    async step(name, work, quiet = 'nothing to do') {
       const step = find(name)
       const startedAt = performance.now()
       try {
@@ -44,13 +43,13 @@ export function createStory(names: string[], out: Output, { planning = false } =
         })
         step.state = step.changes.length === 0 ? 'nothing' : planning ? 'not-run' : 'done'
         step.durationMs = Math.round(performance.now() - startedAt)
-        if (step.changes.length === 0) out.print(`${label(name)}  nothing to do`)
+        if (step.changes.length === 0) out.print(`${label(name)}  ${quiet}`)
         else if (!planning) out.print(`${label('')}  done in ${seconds(step.durationMs)}`)
         return result
       } catch (error) {
         step.state = 'failed'
         step.durationMs = Math.round(performance.now() - startedAt)
-        throw error instanceof AppError ? withReport(error, { steps: jsonSteps(steps) }) : error
+        throw error
       }
     },
     defer(name, reason) {

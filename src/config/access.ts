@@ -8,12 +8,13 @@ const identifier = z
   .string()
   .min(1, 'a name is needed')
   .refine((name) => Buffer.byteLength(name) <= maxBytes, {
-    error: ({ input }) => `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL cuts names at ${maxBytes}`,
+    error: ({ input }) =>
+      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL cuts names at ${maxBytes}`,
   })
   .refine((name) => !name.includes('\0'), 'a name cannot contain a zero byte')
 
 /** A role that we may create or change. */
-const roleName = identifier.refine((name) => !/^pg_/i.test(name) && !['public', 'none'].includes(name), {
+const roleName = identifier.refine((name) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()), {
   error: ({ input }) => `the name ${String(input)} is reserved by PostgreSQL`,
 })
 
@@ -32,8 +33,12 @@ const roleFields = {
 
 const userFields = {
   ...roleFields,
-  password: secret.optional().meta({ description: 'The password. Sent as a SCRAM verifier, and only when it differs.' }),
-  actsAs: identifier.optional().meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
+  password: secret
+    .optional()
+    .meta({ description: 'The password. Sent as a SCRAM verifier, and only when it differs.' }),
+  actsAs: identifier
+    .optional()
+    .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
   validUntil: z.string().optional().meta({ description: 'Instant at which the password expires, or `infinity`.' }),
 }
 
@@ -45,7 +50,9 @@ const grant = z.strictObject({
 })
 
 const defaultPrivilege = z.strictObject({
-  creator: identifier.optional().meta({ description: 'Role whose new objects this is about. Default: the owner of the schema.' }),
+  creator: identifier
+    .optional()
+    .meta({ description: 'Role whose new objects this is about. Default: the owner of the schema.' }),
   on: z.enum(['table', 'sequence', 'routine', 'type']),
   to: identifier,
   privileges: z.array(z.string()).min(1),
@@ -54,10 +61,16 @@ const defaultPrivilege = z.strictObject({
 const schemaFields = z
   .strictObject({
     owner: identifier.optional().meta({ description: 'Default: the owner of the database.' }),
-    creators: list.optional().meta({ description: 'Roles that create objects here. Default: the owner of the schema.' }),
-    access: z.record(identifier, z.enum(['read', 'write', 'use', 'create'])).optional().meta({
-      description: 'Role to level, for existing and for future objects.',
-    }),
+    creators: list
+      .optional()
+      .meta({ description: 'Roles that create objects here. Default: the owner of the schema.' }),
+    access: z
+      .record(identifier, z.enum(['read', 'write', 'use', 'create']))
+      .optional()
+      .meta({
+        description:
+          'Role to level, for existing and for future objects. `read`: see tables and sequences; `write`: also change rows and call routines; `use`: only enter the schema; `create`: make objects in it.',
+      }),
     grants: z.array(grant).optional(),
     defaultPrivileges: z.array(defaultPrivilege).optional(),
   })
@@ -72,14 +85,18 @@ const extensionFields = z
 
 const databaseUser = z.strictObject({
   preset: z.enum(['app', 'readonly']).optional().meta({
-    description: '`app`: reads, writes and creates in this database as its owner. `readonly`: reads it.',
+    description:
+      '`app`: reads, writes and creates in this database as its owner. `readonly`: reads the declared schemas, else `public`; its sessions are read-only, with time limits of 5 minutes that `config` may change.',
   }),
   ...userFields,
 })
 
 const databaseFields = z
   .strictObject({
-    owner: roleName.optional().meta({ description: 'Owner of the database and of its schema public. Default: NAME_owner.' }),
+    owner: roleName.optional().meta({
+      description:
+        'Owner of the database and of its schema public. Default: NAME_owner; an existing database without an `app` user keeps its owner.',
+    }),
     create: z
       .strictObject({ encoding: z.string().optional(), locale: z.string().optional(), template: identifier.optional() })
       .optional()
@@ -99,17 +116,24 @@ export const accessKeys = {
     .record(roleName, z.strictObject({ ...roleFields, external: z.boolean().optional() }).nullable())
     .prefault({})
     .meta({ description: 'Roles that do not log in, by name. An `external` one is only referred to, never changed.' }),
-  users: z.record(roleName, z.strictObject(userFields)).prefault({}).meta({ description: 'Roles that log in, by name.' }),
+  users: z
+    .record(roleName, z.strictObject(userFields))
+    .prefault({})
+    .meta({ description: 'Roles that log in, by name.' }),
   manage: z
     .strictObject({
       privileges: z.enum(['additive', 'declared']).prefault('declared').meta({
-        description: '`declared`: roles named here have exactly the declared privileges in declared schemas. `additive`: at least those.',
+        description:
+          '`declared`: roles named here have exactly the declared privileges in declared schemas. `additive`: at least those.',
       }),
     })
     .prefault({}),
   passwords: z
     .strictObject({
-      send: z.enum(['verifier']).prefault('verifier').meta({ description: 'Passwords are sent as SCRAM verifiers made here.' }),
+      send: z
+        .enum(['verifier'])
+        .prefault('verifier')
+        .meta({ description: 'Passwords are sent as SCRAM verifiers made here.' }),
     })
     .prefault({}),
 }

@@ -104,8 +104,10 @@ async function start(
     publications: '',
     no_subscribe: true,
     onnotice: ({ severity, message }: postgres.Notice) => log.debug({ severity }, `server: ${message}`),
+    // The driver would connect again, and leave every query behind the first for ever unanswered when that fails.
     onclose: () => {
       lost = !ended
+      void sql.end({ timeout: 0 })
     },
   } as unknown as postgres.Options<Record<string, never>>) as Sql
 

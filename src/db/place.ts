@@ -1,39 +1,47 @@
 /** A place in a text: line and column count from 1, the column in code points. */
 export type TextPlace = { line: number; column: number }
 
-const lineEnd = /\r\n|\r|\n/g
+const lineEnd = /\r\n|\r|\n/
 
-/** Line and column of an offset (UTF-16 units) in a text. */
-export function placeAt(text: string, offset: number): TextPlace {
-  const before = text.slice(0, offset).split(lineEnd)
-  return { line: before.length, column: [...(before.at(-1) ?? '')].length + 1 }
+/**
+ * Line and column of a server's position in a text.
+ * A position at the end of the input moves back to behind the last thing that can be seen.
+ * @param position code points, from 1
+ */
+export function placeOf(text: string, position: number): TextPlace {
+  const offset = Math.min(offsetOf(text, position - 1), text.trimEnd().length)
+  const lines = text.slice(0, offset).split(lineEnd)
+  return { line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 }
 }
 
-/** Offset in UTF-16 units of the code point number `count` (from 0), which is how the server counts. */
-export function offsetOfCodePoint(text: string, count: number): number {
+/** Offset in UTF-16 units of the code point number `count`, from 0. */
+function offsetOf(text: string, count: number): number {
   let offset = 0
   for (let i = 0; i < count && offset < text.length; i++) offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1
   return offset
 }
 
-const shownWidth = 120
+const shownWidth = 100
 
 /**
- * The line of a place with its number, and a caret under the column:
- *
- *     3 | alter tabel users
- *       |       ^
- *
- * A long line is cut around the column. The literal of a `password '…'` is hidden.
+ * The line of a place with its number, and a caret below the column. A long line is cut around it;
+ * control characters are replaced, so that nothing steers the terminal.
  */
-export function excerptAt(text: string, { line, column }: TextPlace): string {
-  const points = [...hidePasswords(text.split(lineEnd)[line - 1] ?? '')]
-  const from = points.length > shownWidth ? Math.max(0, column - shownWidth / 2) : 0
-  const shown = points.slice(from, from + shownWidth)
-  const padding = shown.slice(0, column - 1 - from).map((point) => (point === '\t' ? '\t' : ' '))
+export function excerptOf(text: string, { line, column }: TextPlace): string {
+  const points = [...(text.split(lineEnd)[line - 1] ?? '')].map((point) => (/[^\P{Cc}\t]/u.test(point) ? '·' : point))
+  const from = points.length > shownWidth ? Math.max(0, column - 1 - shownWidth / 2) : 0
+  const to = from + shownWidth
+  const before = (from > 0 ? '…' : '') + points.slice(from, column - 1).join('')
+  const after = points.slice(column - 1, to).join('') + (points.length > to ? '…' : '')
   const number = String(line)
-  return `${number} | ${shown.join('')}\n${' '.repeat(number.length)} | ${padding.join('')}^`
+  return `  ${number} | ${before}${after}\n  ${' '.repeat(number.length)} | ${padding(before)}^`
 }
 
-const hidePasswords = (line: string) =>
-  line.replace(/(\bpassword\s+)(e?'(?:[^']|'')*'?)/gi, (_, before: string, literal: string) => before + '*'.repeat(literal.length))
+/** Blanks as wide as a text on a terminal. */
+const padding = (text: string) =>
+  [...text].map((point) => (point === '\t' ? '\t' : ' '.repeat(widthOf(point)))).join('')
+
+const widthOf = (point: string) => (/\p{Mn}|\p{Me}|\p{Cf}/u.test(point) ? 0 : wide.test(point) ? 2 : 1)
+
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u

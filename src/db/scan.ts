@@ -48,8 +48,8 @@ export function scan(text: string): Scan {
     else if (c === semicolon && parens === 0 && atomic === 0) close(i++)
     else {
       statement ??= { start: i, end: i, words: [] }
-      if (c === quote) skipTo(after(text, "'", i + 1), 'string')
-      else if (c === doubleQuote) skipTo(after(text, '"', i + 1), 'quoted identifier')
+      if (c === quote) skipTo(endOfQuotes(text, "'", i), 'string')
+      else if (c === doubleQuote) skipTo(endOfQuotes(text, '"', i), 'quoted identifier')
       else if (c === dollar) skipTo(endOfDollarQuote(text, i), 'dollar-quoted string')
       else if (isWordStart(c)) {
         const end = endOfWord(text, i)
@@ -109,7 +109,8 @@ const isWordStart = (c: number) => isLetter(c) || c === 95 || c >= 128
 
 /** `create [or replace] function | procedure`, whose body may be `begin atomic … end`. */
 const isRoutine = ([first, second, , fourth]: string[]) =>
-  first === 'create' && [second, second === 'or' ? fourth : ''].some((word) => word === 'function' || word === 'procedure')
+  first === 'create' &&
+  [second, second === 'or' ? fourth : ''].some((word) => word === 'function' || word === 'procedure')
 
 function atomicDepth(depth: number, previous: string, word: string): number {
   if (depth === 0) return word === 'atomic' && previous === 'begin' ? 1 : 0
@@ -120,6 +121,13 @@ function atomicDepth(depth: number, previous: string, word: string): number {
 function after(text: string, what: string, from: number): number {
   const at = text.indexOf(what, from)
   return at === -1 ? -1 : at + what.length
+}
+
+/** A doubled mark inside stands for itself. */
+function endOfQuotes(text: string, mark: string, start: number): number {
+  let end = after(text, mark, start + 1)
+  while (end !== -1 && text[end] === mark) end = after(text, mark, end + 1)
+  return end
 }
 
 function endOfWord(text: string, start: number): number {

@@ -61,7 +61,6 @@ function settled(socket: Socket, event: string, late: string): Promise<unknown[]
     function finish(error: Error | undefined, values: unknown[] = []) {
       clearTimeout(timer)
       socket.off(event, onEvent).off('error', onError).off('close', onClose)
-      if (event === 'data') socket.pause()
       if (!error) return resolve(values)
       socket.destroy()
       reject(error)

@@ -5,7 +5,9 @@ type Row = Omit<Applied, 'version'> & { version: string }
 
 /** The history by seq; empty where there is none. Two round trips, which overlap with other queries sent at the same time. */
 export async function readHistory(db: Db): Promise<Applied[]> {
-  const [found] = await db.unsafe<{ present: boolean }[]>(`select to_regclass('pgbosun.migrations') is not null as present`)
+  const [found] = await db.unsafe<{ present: boolean }[]>(
+    `select to_regclass('pgbosun.migrations') is not null as present`,
+  )
   if (!found?.present) return []
   const [row] = await db.unsafe<{ history: Row[] }[]>(`
     select coalesce(json_agg(json_build_object(

@@ -1,4 +1,4 @@
-import { excerptAt, placeAt } from '../db/place.ts'
+import { excerptOf, placeOf } from '../db/place.ts'
 import { isClientCopy, isTransactionControl, type Scan, scan } from '../db/scan.ts'
 import { AppError, type Kind } from '../errors.ts'
 import type { Migration } from './types.ts'
@@ -26,7 +26,8 @@ function findings({ text, transactional }: Migration, { statements, unterminated
   }
   if (backslash !== undefined) {
     const command = /^\\\S*/.exec(text.slice(backslash))?.[0]
-    const hint = 'remove the line: only psql knows such commands; dump with `pg_dump --inserts` to get a file without them'
+    const hint =
+      'remove the line: only psql knows such commands; dump with `pg_dump --inserts` to get a file without them'
     found.push({ kind: 'migration', at: backslash, message: `holds the psql command ${command}`, hint })
   }
   for (const statement of statements) {
@@ -45,12 +46,22 @@ function findings({ text, transactional }: Migration, { statements, unterminated
   if (!transactional && statements.length !== 1) {
     const at = statements[1]?.start ?? text.length
     const hint = 'put each statement that cannot run in a transaction into a file of its own'
-    found.push({ kind: 'lint', at, message: `is a no-transaction file with ${statements.length} statements instead of one`, hint })
+    found.push({
+      kind: 'lint',
+      at,
+      message: `is a no-transaction file with ${statements.length} statements instead of one`,
+      hint,
+    })
   }
   return found
 }
 
 function refusal({ name, path, text }: Migration, { kind, at, message, hint }: Finding): AppError {
-  const place = placeAt(text, at)
-  return new AppError(kind, `${name} ${message}, line ${place.line}`, { hint, file: path, ...place, excerpt: excerptAt(text, place) })
+  const place = placeOf(text, [...text.slice(0, at)].length + 1)
+  return new AppError(kind, `${name} ${message}, line ${place.line}`, {
+    hint,
+    file: path,
+    ...place,
+    excerpt: excerptOf(text, place),
+  })
 }

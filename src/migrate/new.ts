@@ -24,7 +24,8 @@ export async function createMigration(dir: string, name: string, now: Date): Pro
 /** The version of a new file: the next number where the folder counts (001, 002), else the time in UTC; always the newest. */
 export function nextVersion(files: FileName[], now: Date): string {
   const newest = files.reduce<FileName | undefined>((a, b) => (a && a.version > b.version ? a : b), undefined)
-  if (newest && newest.digits.length <= longestCount) return String(newest.version + 1n).padStart(newest.digits.length, '0')
+  if (newest && newest.digits.length <= longestCount)
+    return String(newest.version + 1n).padStart(newest.digits.length, '0')
   const time = now.toISOString().replace(/\D/g, '').slice(0, 14)
   return newest && newest.version >= BigInt(time) ? String(newest.version + 1n) : time
 }
@@ -35,7 +36,9 @@ function cleanName(name: string): string {
     .replace(/\.sql$/, '')
     .replace(/\s+/g, '_')
   if (!/^[A-Za-z0-9_.-]+$/.test(clean) || clean === 'down' || clean.endsWith('.down')) {
-    throw usage(`"${name}" cannot be the name of a migration`, { hint: 'use letters, digits, `_`, `.` and `-`: add_email_to_users' })
+    throw usage(`"${name}" cannot be the name of a migration`, {
+      hint: 'use letters, digits, `_`, `.` and `-`: add_email_to_users',
+    })
   }
   return clean
 }

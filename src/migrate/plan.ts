@@ -20,7 +20,10 @@ export function planMigrations(files: Migration[], history: Applied[], policy: H
       }`,
     })),
     problems: findProblems(files, history, policy),
-    warnings: [...aheadWarning(files, history, policy), ...files.flatMap((file) => renamedWarning(file, rowOf.get(file.version)))],
+    warnings: [
+      ...aheadWarning(files, history, policy),
+      ...files.flatMap((file) => renamedWarning(file, rowOf.get(file.version))),
+    ],
     currentVersion: newest?.name,
     lastSeq: history.reduce((last, { seq }) => Math.max(last, seq), 0),
   }
@@ -29,7 +32,9 @@ export function planMigrations(files: Migration[], history: Applied[], policy: H
 function aheadWarning(files: Migration[], history: Applied[], { ahead }: HistoryPolicy): string[] {
   const names = rowsAhead(files, history).map(({ name }) => name)
   if (names.length === 0 || ahead !== 'warn') return []
-  return [`the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`]
+  return [
+    `the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
+  ]
 }
 
 const renamedWarning = ({ name }: Migration, row: Applied | undefined) =>

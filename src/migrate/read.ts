@@ -19,14 +19,19 @@ const largestVersion = 2n ** 63n - 1n
  * @throws {AppError} `usage` when the folder cannot be read or an `.sql` file has another name
  */
 export async function listMigrationFiles(dir: string): Promise<FileName[]> {
-  const names = (await readdir(dir).catch(cannotRead(dir))).filter((name) => !name.startsWith('.') && /\.sql$/i.test(name))
+  const names = (await readdir(dir).catch(cannotRead(dir))).filter(
+    (name) => !name.startsWith('.') && /\.sql$/i.test(name),
+  )
   const parsed = names.map(parseName)
   const odd = names.filter((_, i) => parsed[i] === undefined).sort()
   if (odd.length > 0) {
-    throw usage(`${dir} holds ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${odd.join(', ')}`, {
-      file: join(dir, odd[0] ?? ''),
-      hint: 'name it with a number, an underscore and letters, digits, `_`, `.` or `-`, or move it out of the folder',
-    })
+    throw usage(
+      `${dir} holds ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${odd.join(', ')}`,
+      {
+        file: join(dir, odd[0] ?? ''),
+        hint: 'name it with a number, an underscore and letters, digits, `_`, `.` or `-`, or move it out of the folder',
+      },
+    )
   }
   return parsed.filter((name) => name !== undefined)
 }
@@ -41,8 +46,16 @@ export async function listMigrationFiles(dir: string): Promise<FileName[]> {
  */
 export async function readMigrations(dir: string): Promise<Migration[]> {
   const names = await listMigrationFiles(dir)
-  const downs = byVersion(dir, names.filter(({ down }) => down))
-  const ups = [...byVersion(dir, names.filter(({ down }) => !down)).values()]
+  const downs = byVersion(
+    dir,
+    names.filter(({ down }) => down),
+  )
+  const ups = [
+    ...byVersion(
+      dir,
+      names.filter(({ down }) => !down),
+    ).values(),
+  ]
   ups.sort((a, b) => (a.version < b.version ? -1 : 1))
   return ups.map(({ file, version }) => {
     const down = downs.get(version)

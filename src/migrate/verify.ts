@@ -26,7 +26,9 @@ export function findProblems(files: Migration[], history: Applied[], policy: His
   })
   const ofFiles =
     newest && policy.outOfOrder === 'error'
-      ? files.filter(({ version }) => version < newest.version && !recorded.has(version)).map((file) => late(file, newest))
+      ? files
+          .filter(({ version }) => version < newest.version && !recorded.has(version))
+          .map((file) => late(file, newest))
       : []
   return [...ofRows, ...ofFiles]
 }
@@ -38,7 +40,8 @@ export const rowsAhead = (files: Migration[], history: Applied[]) => {
 }
 
 /** The applied migration with the highest version. A started one does not count. */
-export const newestApplied = (history: Applied[]) => byVersion(history.filter(({ status }) => status !== 'started')).at(-1)
+export const newestApplied = (history: Applied[]) =>
+  byVersion(history.filter(({ status }) => status !== 'started')).at(-1)
 
 /** @throws {AppError} `history` with the first problem in the message, the others below it and all of them in the report */
 export function refuseProblems(problems: Problem[]): void {

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
+import { privilegesOf } from './privileges.ts'
 import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, ObjectKind } from './types.ts'
 
 type DatabaseConfig = NonNullable<Config['databases'][string]>
@@ -18,15 +19,6 @@ const levels: Record<string, Partial<Record<ObjectKind, string[]>>> = {
   create: { schema: ['USAGE', 'CREATE'] },
 }
 
-/** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */
-export const privilegesOf: Record<ObjectKind, readonly string[]> = {
-  schema: ['USAGE', 'CREATE'],
-  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'],
-  sequence: ['USAGE', 'SELECT', 'UPDATE'],
-  routine: ['EXECUTE'],
-  type: ['USAGE'],
-}
-
 /** One database of the configuration, with its presets spelled out as grants. Pure. */
 export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDatabase {
   const users = Object.entries(fields.users ?? {})
@@ -36,7 +28,11 @@ export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDa
   const readers = users.filter(([, { preset }]) => preset === 'readonly').map(([user]) => user)
   const rules = covered.flatMap((schema) => schemaRules(name, schema, fields.schemas?.[schema] ?? {}, readers))
   const grants = rules.flatMap(({ grants }) => grants)
-  const connecting = new Set([...users.map(([user]) => user), ...grants.map(({ grantee }) => grantee)])
+  // An `app` user connects as a member of the owner.
+  const connecting = new Set([
+    ...users.filter(([, { preset }]) => preset !== 'app').map(([user]) => user),
+    ...grants.map(({ grantee }) => grantee),
+  ])
   connecting.delete('PUBLIC')
   connecting.delete(owner)
 
@@ -59,7 +55,11 @@ export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDa
 }
 
 function desiredSchemas({ schemas = {} }: DatabaseConfig): DesiredSchema[] {
-  const named = Object.entries(schemas).map(([name, fields]) => ({ name, owner: fields?.owner ?? null, implied: false }))
+  const named = Object.entries(schemas).map(([name, fields]) => ({
+    name,
+    owner: fields?.owner ?? null,
+    implied: false,
+  }))
   return Object.hasOwn(schemas, 'public') ? named : [{ name: 'public', owner: null, implied: true }, ...named]
 }
 
@@ -71,21 +71,28 @@ function schemaRules(database: string, schema: string, fields: SchemaConfig, rea
   const access = [...readers.map((reader) => [reader, 'read'] as const), ...Object.entries(fields.access ?? {})]
   const rules = access.map(([grantee, level]) => levelRules(schema, granteeName(grantee), level, creators))
 
-  const explicit = (fields.grants ?? []).map(({ to, on, names, privileges }, i): DesiredGrant => ({
-    schema,
-    kind: on,
-    names: names === undefined || on === 'schema' || names.includes('*') ? null : names,
-    grantee: granteeName(to),
-    privileges: checkedPrivileges(`${path}.grants[${i}]`, on, privileges),
-  }))
-  const defaults = (fields.defaultPrivileges ?? []).map(({ creator, on, to, privileges }, i): DesiredDefault => ({
-    schema,
-    kind: on,
-    grantee: granteeName(to),
-    privileges: checkedPrivileges(`${path}.defaultPrivileges[${i}]`, on, privileges),
-    creators: creator === undefined ? null : [creator],
-  }))
-  return { grants: [...rules.flatMap((rule) => rule.grants), ...explicit], defaults: [...rules.flatMap((rule) => rule.defaults), ...defaults] }
+  const explicit = (fields.grants ?? []).map(
+    ({ to, on, names, privileges }, i): DesiredGrant => ({
+      schema,
+      kind: on,
+      names: names === undefined || on === 'schema' || names.includes('*') ? null : names,
+      grantee: granteeName(to),
+      privileges: checkedPrivileges(`${path}.grants[${i}]`, on, privileges),
+    }),
+  )
+  const defaults = (fields.defaultPrivileges ?? []).map(
+    ({ creator, on, to, privileges }, i): DesiredDefault => ({
+      schema,
+      kind: on,
+      grantee: granteeName(to),
+      privileges: checkedPrivileges(`${path}.defaultPrivileges[${i}]`, on, privileges),
+      creators: creator === undefined ? null : [creator],
+    }),
+  )
+  return {
+    grants: [...rules.flatMap((rule) => rule.grants), ...explicit],
+    defaults: [...rules.flatMap((rule) => rule.defaults), ...defaults],
+  }
 }
 
 function levelRules(schema: string, grantee: string, level: string, creators: string[] | null): Rules {
@@ -104,7 +111,9 @@ function checkedPrivileges(path: string, kind: ObjectKind, privileges: string[])
   const upper = privileges.map((privilege) => privilege.toUpperCase().replace(/^ALL PRIVILEGES$/, 'ALL'))
   const unknown = upper.find((privilege) => privilege !== 'ALL' && !privilegesOf[kind].includes(privilege))
   if (unknown !== undefined) {
-    throw usage(`${path}: a ${kind} has no privilege ${unknown}`, { hint: `one of ${privilegesOf[kind].join(', ')}, or ALL` })
+    throw usage(`${path}: a ${kind} has no privilege ${unknown}`, {
+      hint: `one of ${privilegesOf[kind].join(', ')}, or ALL`,
+    })
   }
   return upper
 }

@@ -58,7 +58,10 @@ function userDeclarations({ users, databases, roles }: AccessConfig): Declaratio
     ),
   ]
   const both = all.find(({ user }) => Object.hasOwn(roles, user))
-  if (both) throw usage(`${both.path} is also declared under roles`, { hint: 'a name under `users` logs in, one under `roles` does not: keep one of them' })
+  if (both)
+    throw usage(`${both.path} is also declared under roles`, {
+      hint: 'a name under `users` logs in, one under `roles` does not: keep one of them',
+    })
   return all
 }
 
@@ -67,10 +70,17 @@ type Expanded = { role: DesiredRole; memberships: DesiredMembership[]; settings:
 function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>): Expanded {
   const { external = false, memberOf = [], connectionLimit } = fields
   if (external && Object.keys(fields).length > 1) {
-    throw usage(`roles.${name} is external and has other keys`, { hint: 'an external role is only referred to: remove the other keys, or `external`' })
+    throw usage(`roles.${name} is external and has other keys`, {
+      hint: 'an external role is only referred to: remove the other keys, or `external`',
+    })
   }
   return {
-    role: { name, kind: external ? 'external' : 'group', inherits: false, ...(connectionLimit !== undefined && { connectionLimit }) },
+    role: {
+      name,
+      kind: external ? 'external' : 'group',
+      inherits: false,
+      ...(connectionLimit !== undefined && { connectionLimit }),
+    },
     memberships: memberOf.map((role) => ({ role, member: name })),
     settings: roleSettings(name, fields, {}),
   }
@@ -106,14 +116,23 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
   }
 }
 
-const presetSettings = (user: string, { preset, actsAs }: UserConfig, owner: string, database: string | null): Setting[] =>
+const presetSettings = (
+  user: string,
+  { preset, actsAs }: UserConfig,
+  owner: string,
+  database: string | null,
+): Setting[] =>
   preset === 'readonly'
     ? toSettings(user, database, readonlySettings)
     : owner === user || actsAs !== undefined
       ? []
       : toSettings(user, database, { role: owner })
 
-const roleSettings = (role: string, { config = {}, configIn = {} }: Pick<UserConfig, 'config' | 'configIn'>, more: Values): Setting[] => [
+const roleSettings = (
+  role: string,
+  { config = {}, configIn = {} }: Pick<UserConfig, 'config' | 'configIn'>,
+  more: Values,
+): Setting[] => [
   ...toSettings(role, null, { ...more, ...config }),
   ...Object.entries(configIn).flatMap(([database, values]) => toSettings(role, database, values)),
 ]
@@ -130,12 +149,17 @@ const databaseSettings = ({ databases }: AccessConfig): Setting[] =>
   Object.entries(databases).flatMap(([name, of]) => toSettings(null, name, of?.config ?? {}))
 
 /** The one value of a field of a user that may be declared in several places. */
-function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil'>(declarations: Declaration[], key: K) {
+function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil'>(
+  declarations: Declaration[],
+  key: K,
+) {
   const given = declarations.filter(({ fields }) => fields[key] !== undefined)
   const [first] = given
   const other = given.find(({ fields }) => JSON.stringify(fields[key]) !== JSON.stringify(first?.fields[key]))
   if (first && other) {
-    throw usage(`${first.path}.${key} and ${other.path}.${key} differ`, { hint: 'a role has one of these on the whole server: declare it once' })
+    throw usage(`${first.path}.${key} and ${other.path}.${key} differ`, {
+      hint: 'a role has one of these on the whole server: declare it once',
+    })
   }
   return first?.fields[key] as UserConfig[K]
 }
@@ -144,7 +168,9 @@ function validUntil(declarations: Declaration[]): { validUntil?: string } {
   const value = agreed(declarations, 'validUntil')
   if (value === undefined || value === 'infinity') return value === undefined ? {} : { validUntil: value }
   if (Number.isNaN(Date.parse(value))) {
-    throw usage(`${declarations[0]!.path}.validUntil is not an instant: ${value}`, { hint: 'write it like 2027-01-01T00:00:00Z, or infinity' })
+    throw usage(`${declarations[0]!.path}.validUntil is not an instant: ${value}`, {
+      hint: 'write it like 2027-01-01T00:00:00Z, or infinity',
+    })
   }
   return { validUntil: new Date(value).toISOString() }
 }

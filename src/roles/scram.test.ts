@@ -14,7 +14,12 @@ test.each([
   ['the right password', pencil, 'pencil', 'yes'],
   ['another password', pencil, 'pencils', 'no'],
   ['no password at all', null, 'pencil', 'no'],
-  ['other iterations than the server uses now', makeVerifier('x', { salt: Buffer.alloc(16, 7), iterations: 5000 }), 'x', 'yes'],
+  [
+    'other iterations than the server uses now',
+    makeVerifier('x', { salt: Buffer.alloc(16, 7), iterations: 5000 }),
+    'x',
+    'yes',
+  ],
   ['an md5 hash of the right password', 'md563c9aec143c760151c7b661829b79762', 'pencil', 'outdated'],
   ['an md5 hash of another password', 'md563c9aec143c760151c7b661829b79762', 'pencils', 'no'],
   ['something that is no verifier', 'pencil', 'pencil', 'no'],

@@ -1,7 +1,13 @@
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 
 /** Settings that PostgreSQL stores as a list of names. One string with commas would become a single odd name. */
-const lists = new Set(['search_path', 'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries', 'temp_tablespaces'])
+const lists = new Set([
+  'search_path',
+  'local_preload_libraries',
+  'session_preload_libraries',
+  'shared_preload_libraries',
+  'temp_tablespaces',
+])
 
 /** The value of a setting in the configuration, as it is sent: booleans as `on` and `off`, lists as lists. */
 export function settingValue(name: string, value: string | number | boolean | string[]): string | string[] {

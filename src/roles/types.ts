@@ -27,7 +27,13 @@ export type Setting = { role: string | null; database: string | null; name: stri
 export type ObjectKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
 
 /** Privileges on existing things. `names` null: all of that kind. `ALL` depends on the server and is spelled out when planning. */
-export type DesiredGrant = { schema: string; kind: ObjectKind; names: string[] | null; grantee: string; privileges: string[] }
+export type DesiredGrant = {
+  schema: string
+  kind: ObjectKind
+  names: string[] | null
+  grantee: string
+  privileges: string[]
+}
 
 /** Privileges on future things. `creators` null: whoever owns the schema. */
 export type DesiredDefault = Omit<DesiredGrant, 'names'> & { creators: string[] | null }
@@ -116,11 +122,12 @@ export type CurrentCluster = {
   leftovers: string[]
 }
 
-/** A thing with privileges. For a column, `name` is its table's. A routine's `name` is quoted and has its arguments, to tell overloads apart. */
+/** A thing with privileges. `arguments`: the types of a routine's, as SQL. `column`: set for a column; `name` is its table's then. */
 export type CurrentObject = {
-  kind: ObjectKind | 'column'
+  kind: ObjectKind
   schema: string
   name: string
+  arguments: string | null
   column: string | null
   owner: string
   acl: AclEntry[]
@@ -145,7 +152,7 @@ export type CurrentDatabase = {
   owner: string
   /** Whether PUBLIC may connect; not so in the databases that we create. */
   publicMayConnect: boolean
-  schemas: { name: string; owner: string }[]
+  schemas: { name: string; owner: string; publicMayCreate: boolean }[]
   extensions: { name: string; schema: string; version: string }[]
   /** Only in covered schemas. */
   objects: CurrentObject[]

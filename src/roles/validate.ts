@@ -39,12 +39,16 @@ export function validateReferences(desired: DesiredRoles): void {
 function validateDatabase(database: DesiredDatabase, check: (name: string, where: string) => void): void {
   const path = `databases.${database.name}`
   if (Buffer.byteLength(database.owner) > 63 || /^pg_/i.test(database.owner)) {
-    throw usage(`${path}: its owner would be ${database.owner}, which PostgreSQL cannot hold`, { hint: `name one: ${path}.owner` })
+    throw usage(`${path}: its owner would be ${database.owner}, which PostgreSQL cannot hold`, {
+      hint: `name one: ${path}.owner`,
+    })
   }
   const schemas = new Set(['public', ...database.schemas.map(({ name }) => name)])
   for (const name of schemas) {
     if (name === 'pgbosun' || name === 'information_schema' || /^pg_/i.test(name)) {
-      throw usage(`${path}.schemas.${name} is not yours to declare`, { hint: 'that schema belongs to PostgreSQL or to pgbosun' })
+      throw usage(`${path}.schemas.${name} is not yours to declare`, {
+        hint: 'that schema belongs to PostgreSQL or to pgbosun',
+      })
     }
   }
   for (const { name, owner } of database.schemas) if (owner !== null) check(owner, `${path}.schemas.${name}.owner`)
@@ -54,6 +58,8 @@ function validateDatabase(database: DesiredDatabase, check: (name: string, where
   }
   for (const { name, schema } of database.extensions) {
     if (schema === undefined || schemas.has(schema) || schema === 'pg_catalog') continue
-    throw usage(`${path}.extensions.${name}.schema is ${schema}, which is not declared`, { hint: `declare it under ${path}.schemas` })
+    throw usage(`${path}.extensions.${name}.schema is ${schema}, which is not declared`, {
+      hint: `declare it under ${path}.schemas`,
+    })
   }
 }

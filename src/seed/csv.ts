@@ -1,31 +1,97 @@
 import { createReadStream } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
+import type { Info } from 'csv-parse'
 import { type Db, quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
-import { findTarget, type Target } from './target.ts'
-import type { CsvSeed } from './types.ts'
-
-/** The temporary table that a file is read into; also found in the CONTEXT of COPY's errors. */
-export const stage = 'pgbosun_stage'
 
 /**
- * Loads a CSV file within a transaction of the session user; returns how many rows were written.
- * An empty table is copied into directly. Otherwise the rows are staged, and only those that are new or differ are written.
- * @param role who writes the rows
+ * Sends a CSV file to the server as it is, in reads of 64 KB with back pressure; returns how many rows were copied.
+ * The first line is skipped. Unquoted empty is NULL, quoted empty is the empty text.
+ * @param table as SQL
  */
-export async function loadCsv(tx: Db, seed: CsvSeed, role: string | undefined): Promise<number> {
-  const become = role === undefined ? 'select' : `set local role ${quoteIdent(role)}`
-  const target = await findTarget(tx, seed, await readHeader(seed))
-  const direct = (target.empty && target.written.length === target.header.length) || target.key.length === 0
-
-  // The stage is made by the session user where it can: the role may lack TEMPORARY on this database. It is filled and read by the role.
-  if (!direct && !target.temporary) await tx.unsafe(become)
-  if (!direct) await tx.unsafe(createStage(target, role))
-  await tx.unsafe(become)
-
-  await copyFile(tx, seed.path, direct ? target.table : stage, target.header)
-  await refuseBadKeys(tx, seed, target, direct)
-  const rows = direct ? await rowsOf(tx, seed, target) : await writeDifferences(tx, seed, target)
-  if (rows > 0) await advanceSequences(tx, target)
-  return rows
+export async function copyFile(tx: Db, path: string, table: string, columns: string[]): Promise<number> {
+  const query = tx.unsafe(
+    `copy ${table} (${columns.map(quoteIdent).join(', ')}) from stdin with (format csv, header true)`,
+  )
+  const stdin = await query.writable()
+  // The driver has settled the query with the stream, and drops what the server says after the last byte:
+  // without this, a refused last line would look like a stream that never ends.
+  const said = new Promise<{ count: number }>((resolve, reject) => Object.assign(query, { resolve, reject }))
+  const [{ count }] = await Promise.all([said, pipeline(createReadStream(path), stdin)])
+  return count
 }
+
+/**
+ * Names in the first line.
+ * @throws {AppError} `seed` when there is none, or two columns have the same name
+ */
+export async function readHeader(path: string, file: string): Promise<string[]> {
+  let header: string[] | undefined
+  await eachRecord(path, file, (record) => {
+    header = record.map(String)
+    return 'stop'
+  })
+  const twice = header?.find((name, i) => header?.indexOf(name) !== i)
+  if (header === undefined) throw wrong(file, 1, 'the file is empty', 'the first line names the columns')
+  if (twice !== undefined)
+    throw wrong(file, 1, `the column ${JSON.stringify(twice)} stands there twice`, 'give it once')
+  return header
+}
+
+/**
+ * Line on which the first record that is looked for begins.
+ * @param matches gets the values, null where COPY reads NULL, and the number of the record after the first line, from 1
+ */
+export async function lineOf(
+  path: string,
+  file: string,
+  matches: (record: (string | null)[], number: number) => boolean,
+): Promise<number | undefined> {
+  let found: number | undefined
+  await eachRecord(path, file, (record, number, line) => {
+    if (number === 0 || !matches(record, number)) return 'go on'
+    found = line
+    return 'stop'
+  })
+  return found
+}
+
+type Visit = (record: (string | null)[], number: number, line: number) => 'stop' | 'go on'
+
+/** Reads a file record by record; the header is number 0. Only for the header and for finding a line: COPY reads the data. */
+async function eachRecord(path: string, file: string, visit: Visit): Promise<void> {
+  const { parse } = await import('csv-parse')
+  const source = createReadStream(path)
+  const parser = source.pipe(
+    parse({
+      bom: true,
+      info: true,
+      relax_column_count: true,
+      cast: (value, { quoting }) => (value === '' && !quoting ? null : value),
+    }),
+  )
+  source.once('error', (error) => parser.destroy(error))
+  try {
+    let number = 0
+    let line = 1
+    for await (const { record, info } of parser as AsyncIterable<{ record: (string | null)[]; info: Info }>) {
+      if (visit(record, number++, line) === 'stop') break
+      line = info.lines + 1
+    }
+  } catch (cause) {
+    const { code, lines } = cause as { code?: string; lines?: number }
+    if (!code?.startsWith('CSV_')) throw cause
+    throw wrong(
+      file,
+      lines ?? 1,
+      'the line is not CSV',
+      'put values with quotes, commas or line breaks in double quotes, and double the quotes in them',
+    )
+  } finally {
+    source.destroy()
+    await finished(source, { error: false }).catch(() => {})
+  }
+}
+
+const wrong = (file: string, line: number, problem: string, hint: string) =>
+  new AppError('seed', `${file}, line ${line}: ${problem}`, { file, line, hint })

@@ -9,7 +9,11 @@ const reasons = (history: { name: string; checksum: string }[], force = false) =
   planSeeds(seeds, history, { force }).map(({ change }) => `${change.action} ${change.object}: ${change.reason}`)
 
 test('loads everything into an empty database, in the order given', () => {
-  expect(reasons([])).toEqual(['load seed b.sql: not loaded yet', 'load seed a.sql: not loaded yet', 'load seed c.sql: not loaded yet'])
+  expect(reasons([])).toEqual([
+    'load seed b.sql: not loaded yet',
+    'load seed a.sql: not loaded yet',
+    'load seed c.sql: not loaded yet',
+  ])
 })
 
 test('loads what changed and what is new, and nothing else', () => {
@@ -22,5 +26,9 @@ test('loads what changed and what is new, and nothing else', () => {
 })
 
 test('forced, loads also what has not changed', () => {
-  expect(reasons([seeds[0]!, seeds[1]!], true)).toEqual(['load seed b.sql: forced', 'load seed a.sql: forced', 'load seed c.sql: not loaded yet'])
+  expect(reasons([seeds[0]!, seeds[1]!], true)).toEqual([
+    'load seed b.sql: forced',
+    'load seed a.sql: forced',
+    'load seed c.sql: not loaded yet',
+  ])
 })

@@ -5,6 +5,7 @@ import { posix, resolve } from 'node:path'
 import type { SeedConfig } from '../config/schema.ts'
 import { splitName } from '../db/sql.ts'
 import { usage } from '../errors.ts'
+import { inspectSeed } from './inspect.ts'
 import type { CsvSeed, Seed, SqlSeed } from './types.ts'
 
 type FileEntry = Extract<SeedConfig, { file: string }>
@@ -14,7 +15,8 @@ type FileEntry = Extract<SeedConfig, { file: string }>
  *
  * @param entries in the order in which they are loaded; `{ dir }` stands for its `.sql` files by name
  * @param baseDir what relative paths are relative to: the folder of the configuration
- * @throws {AppError} `usage` naming the file or folder that is missing, unreadable, listed twice or described wrongly
+ * @throws {AppError} `usage` naming the file or folder that is missing, unreadable, listed twice or described wrongly;
+ *                    `seed` when an SQL file contains what cannot run in our transaction
  */
 export async function readSeeds(
   entries: SeedConfig[],
@@ -23,7 +25,8 @@ export async function readSeeds(
   const seeds: Seed[] = []
   for (const entry of entries) {
     if (entry.when !== undefined && !entry.when.includes(environment)) continue
-    for (const file of 'dir' in entry ? await filesOf(entry.dir, baseDir) : [entry]) seeds.push(await readSeed(file, baseDir))
+    for (const file of 'dir' in entry ? await filesOf(entry.dir, baseDir) : [entry])
+      seeds.push(await readSeed(file, baseDir))
   }
   refuseTwice(seeds)
   return seeds
@@ -47,11 +50,17 @@ function readSeed(entry: FileEntry, baseDir: string): Promise<Seed> {
 
 async function readSql({ table, mode, key }: FileEntry, name: string, path: string): Promise<SqlSeed> {
   const given = Object.entries({ table, mode, key }).find(([, value]) => value !== undefined)
-  if (given) throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
+  if (given)
+    throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
   const bytes = await readFile(path)
+  const text = decode(name, bytes)
+  inspectSeed(name, text)
+  return { kind: 'sql', name, text, checksum: createHash('sha256').update(bytes).digest('hex') }
+}
+
+function decode(name: string, bytes: Uint8Array): string {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    return { kind: 'sql', name, text, checksum: createHash('sha256').update(bytes).digest('hex') }
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
     throw usage(`${name} is not UTF-8 text`, { file: name, hint: 'save the file as UTF-8', cause })
   }
@@ -59,7 +68,10 @@ async function readSql({ table, mode, key }: FileEntry, name: string, path: stri
 
 async function readCsv({ table, mode, key }: FileEntry, name: string, path: string): Promise<CsvSeed> {
   if (table === undefined)
-    throw usage(`${name}: a CSV file needs a \`table\``, { file: name, hint: `add \`table: ${posix.basename(name, '.csv')}\`` })
+    throw usage(`${name}: a CSV file needs a \`table\``, {
+      file: name,
+      hint: `add \`table: ${posix.basename(name, '.csv')}\``,
+    })
   const how = { table: splitName(table), mode: mode ?? (key ? 'upsert' : 'insert'), key } as const
   const hash = createHash('sha256')
   for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer)
@@ -69,7 +81,8 @@ async function readCsv({ table, mode, key }: FileEntry, name: string, path: stri
 function refuseTwice(seeds: Seed[]): void {
   const seen = new Set<string>()
   for (const { name } of seeds) {
-    if (seen.has(name)) throw usage(`${name} is listed twice under \`seeds\``, { file: name, hint: 'remove one of the entries' })
+    if (seen.has(name))
+      throw usage(`${name} is listed twice under \`seeds\``, { file: name, hint: 'remove one of the entries' })
     seen.add(name)
   }
 }

@@ -16,7 +16,7 @@ type Table = {
   /** Columns of each unique index that `on conflict` can use, the primary key first. */
   uniques: { primary: boolean; columns: string[] }[]
   empty: boolean
-  /** Whether the session user may create temporary tables. */
+  /** Whether the current role may create temporary tables. */
   temporary: boolean
 }
 
@@ -50,12 +50,18 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
   const columns = new Map(table.columns.map((column) => [column.name, column]))
   const unknown = header.find((column) => !columns.has(column))
   if (unknown !== undefined)
-    return fail(`the table ${schema}.${name} has no column ${JSON.stringify(unknown)}`, `its columns: ${[...columns.keys()].join(', ')}`, 1)
+    return fail(
+      `the table ${schema}.${name} has no column ${JSON.stringify(unknown)}`,
+      `its columns: ${[...columns.keys()].join(', ')}`,
+      1,
+    )
 
   const key = seed.key ?? primaryKeyIn(table, header)
   const absent = key.find((column) => !header.includes(column))
-  if (absent !== undefined) return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', 1)
-  if (key.length === 0 && seed.mode === 'upsert') return fail('upsert needs a `key`', 'name the columns that identify a row')
+  if (absent !== undefined)
+    return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', 1)
+  if (key.length === 0 && seed.mode === 'upsert')
+    return fail('upsert needs a `key`', 'name the columns that identify a row')
   if (key.length > 0 && !table.uniques.some((unique) => sameSet(unique.columns, key)))
     return fail(
       `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,

@@ -1,0 +1,122 @@
+import type { CheckConfig } from '../config/schema.ts'
+import { splitName } from '../db/sql.ts'
+import { usage } from '../errors.ts'
+import { typeMeaning } from './typenames.ts'
+import type { ColumnsOf, Findings, Snapshot, Wanted } from './types.ts'
+
+/**
+ * What the configuration asks for, with schemas filled in.
+ * @throws {AppError} `usage` for a foreign key that cannot be read
+ */
+export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfig): Wanted {
+  return {
+    tables: tables.map((label) => ({ label, ...splitName(label) })),
+    indexes: indexes.map((label) => ({ label, ...splitName(label) })),
+    columns: Object.entries(columns).flatMap(([table, types]) =>
+      Object.entries(types).map(([name, type]) => {
+        const { schema, name: tableName } = splitName(table)
+        return { label: `${table}.${name}`, schema, table: tableName, name, type }
+      }),
+    ),
+    foreignKeys: foreignKeys.map((label, i) => {
+      const [from, to] = label.split(' -> ').map(columnsOf)
+      if (from && to && from.columns.length === to.columns.length) return { label, from, to }
+      throw usage(`check.foreignKeys[${i}]: ${JSON.stringify(label)} cannot be read`, {
+        hint: 'write it like games.user_id -> users.id, several columns like t.(a, b) -> u.(c, d)',
+      })
+    }),
+  }
+}
+
+/** `users.id`, `app.users.id`, `users.(a, b)`; undefined for anything else. */
+function columnsOf(text: string): ColumnsOf | undefined {
+  const [, table = '', list = ''] =
+    /^\s*((?:"(?:[^"]|"")+"|[^."()]+)(?:\.(?:"(?:[^"]|"")+"|[^."()]+))?)\.(\(.+\)|"(?:[^"]|"")+"|[^."()]+?)\s*$/.exec(
+      text,
+    ) ?? []
+  const columns = [...list.replace(/^\(|\)$/g, '').matchAll(/"((?:[^"]|"")+)"|([^",\s]+)/g)]
+  if (columns.length === 0) return undefined
+  const { schema, name } = splitName(table.trim())
+  return {
+    schema,
+    table: name,
+    columns: columns.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? ''),
+  }
+}
+
+/** Compares what is asked for with what is there. Types are compared by meaning. */
+export function compare(wanted: Wanted, actual: Snapshot): Findings {
+  const tables = new Set(actual.tables.map(({ schema, name }) => keyOf(schema, name)))
+  const missingTables = wanted.tables
+    .filter(({ schema, name }) => !tables.has(keyOf(schema, name)))
+    .map(({ label }) => label)
+
+  const types = new Map(actual.columns.map(({ schema, table, name, type }) => [keyOf(schema, table, name), type]))
+  const typed = wanted.columns.map((column) => ({
+    ...column,
+    actual: types.get(keyOf(column.schema, column.table, column.name)),
+  }))
+  const missingColumns = typed.filter((column) => column.actual === undefined).map(({ label }) => label)
+  const different = typed.flatMap(({ label, type, actual }) =>
+    actual !== undefined && typeMeaning(type) !== typeMeaning(actual)
+      ? [{ column: label, declared: type, actual }]
+      : [],
+  )
+
+  const indexes = sortOut(wanted.indexes, actual.indexes, ({ schema, name }) => keyOf(schema, name))
+  const foreignKeys = sortOut(wanted.foreignKeys, actual.foreignKeys, ({ from, to }) => pairs(from, to))
+
+  return {
+    tables: { ok: missingTables.length === 0, missing: missingTables },
+    columns: { ok: missingColumns.length + different.length === 0, missing: missingColumns, different },
+    indexes,
+    foreignKeys,
+    errors: [
+      ...missingTables.map((label) => `table ${label} is missing`),
+      ...missingColumns.map((label) => `column ${label} is missing`),
+      ...different.map(({ column, declared, actual }) => `column ${column} is ${actual}, declared as ${declared}`),
+      ...indexes.missing.map((label) => `index ${label} is missing`),
+      ...indexes.invalid.map((label) => `index ${label} is invalid`),
+      ...foreignKeys.missing.map((label) => `foreign key ${label} is missing`),
+      ...foreignKeys.invalid.map((label) => `foreign key ${label} is not validated`),
+    ],
+    warnings: warningsOf(wanted, actual),
+  }
+}
+
+/** What is broken without having been asked for. */
+function warningsOf(wanted: Wanted, actual: Snapshot): string[] {
+  const declared = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
+  return [
+    ...actual.indexes
+      .filter(({ schema, name, valid }) => !valid && !declared.has(keyOf(schema, name)))
+      .map(({ schema, table, name }) => `index ${schema}.${name} of ${table} is invalid: drop it and create it again`),
+    ...actual.notValidated.map(
+      ({ schema, table, name }) => `constraint ${name} of ${schema}.${table} is not validated`,
+    ),
+  ]
+}
+
+function sortOut<A extends { label: string }, B extends { valid: boolean }>(
+  wanted: A[],
+  actual: B[],
+  key: (item: A | B) => string,
+) {
+  const validity = new Map<string, boolean>()
+  for (const item of actual) validity.set(key(item), item.valid || validity.get(key(item)) === true)
+  const missing = wanted.filter((item) => !validity.has(key(item))).map(({ label }) => label)
+  const invalid = wanted.filter((item) => validity.get(key(item)) === false).map(({ label }) => label)
+  return { ok: missing.length + invalid.length === 0, missing, invalid }
+}
+
+const keyOf = (...names: string[]) => JSON.stringify(names)
+
+/** Equal for foreign keys that pair the same columns, in whatever order. */
+const pairs = (from: ColumnsOf, to: ColumnsOf) =>
+  keyOf(
+    from.schema,
+    from.table,
+    to.schema,
+    to.table,
+    ...from.columns.map((column, i) => keyOf(column, to.columns[i] ?? '')).sort(),
+  )

@@ -1,0 +1,119 @@
+import type { Change } from '../plan.ts'
+import type { Findings } from './types.ts'
+
+/** Everything that was found out about one database. */
+export type HealthInput = {
+  /** Null: it could be reached. */
+  connectionError: string | null
+  /** Undefined without a connection. */
+  findings: Findings | undefined
+  migrations: {
+    /** Whether the state exists. */
+    initialized: boolean
+    appliedCount: number
+    /** Name of the newest applied migration, without `.sql`. */
+    currentVersion: string | undefined
+    /** Names, in order. */
+    pending: string[]
+    problems: { code: string; name: string; detail: string }[]
+    warnings: string[]
+  }
+  /** What the roles' plan would change; empty when roles are as declared. */
+  drift: Change[]
+}
+
+export type Health = {
+  healthy: boolean
+  /** Set when something is an error; the exit code of `check`. */
+  failure: 'unhealthy' | undefined
+  errors: string[]
+  warnings: string[]
+  /** Permanent fields of the documents of `status` and `check`, at their top level. */
+  fields: Record<string, unknown>
+  /** For people, one line for each part. */
+  lines: string[]
+}
+
+/** Weighs what was found. Pending migrations and role drift are errors: the database is not what is declared. */
+export function judgeHealth({ connectionError, findings, migrations, drift }: HealthInput): Health {
+  const connected = connectionError === null
+  const { pending, problems } = migrations
+  const schemaIssues = findings?.errors ?? []
+  const errors = [
+    ...(connected ? [] : [`the database cannot be reached: ${connectionError}`]),
+    ...schemaIssues,
+    ...problems.map(({ name, detail }) => `migration ${name} ${detail}`),
+    ...(pending.length > 0 ? [`${count(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
+    ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
+  ]
+  const healthy = errors.length === 0
+  return {
+    healthy,
+    failure: healthy ? undefined : 'unhealthy',
+    errors,
+    warnings: [...migrations.warnings, ...(findings?.warnings ?? [])],
+    fields: {
+      initialized: migrations.initialized,
+      current_version: migrations.currentVersion ?? null,
+      pending_migrations: pending,
+      applied_migrations: migrations.appliedCount,
+      schema_valid: connected && schemaIssues.length === 0,
+      schema_issues: schemaIssues,
+      connectivity: { ok: connected, error: connectionError },
+      tables: findings?.tables ?? { ok: false, missing: [] },
+      columns: findings?.columns ?? { ok: false, missing: [], different: [] },
+      indexes: findings?.indexes ?? { ok: false, missing: [], invalid: [] },
+      foreign_keys: findings?.foreignKeys ?? { ok: false, missing: [], invalid: [] },
+      migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
+      roles: { ok: connected && drift.length === 0, drift },
+      overall_healthy: healthy,
+    },
+    lines: connected
+      ? [
+          line('connection', 'ok'),
+          line('migrations', migrationState(migrations)),
+          ...schemaLines(findings),
+          line('roles', roleState(drift)),
+        ]
+      : [line('connection', `failed: ${connectionError}`)],
+  }
+}
+
+const line = (what: string, state: string) => `${what.padEnd(13)}${state}`
+
+const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
+
+function migrationState({ appliedCount, currentVersion, pending, problems }: HealthInput['migrations']): string {
+  return [
+    currentVersion === undefined ? `${appliedCount} applied` : `${appliedCount} applied, at ${currentVersion}`,
+    ...(pending.length > 0 ? [`${pending.length} pending: ${pending.join(', ')}`] : []),
+    ...problems.map(({ name, detail }) => `${name} ${detail}`),
+  ].join('; ')
+}
+
+function schemaLines(findings: Findings | undefined): string[] {
+  if (!findings) return []
+  const { tables, columns, indexes, foreignKeys } = findings
+  const state = (problems: string[]) => (problems.length === 0 ? 'ok' : problems.join('; '))
+  const named = (problem: string, labels: string[]) => (labels.length === 0 ? [] : [`${problem}: ${labels.join(', ')}`])
+  return [
+    line('tables', state(named('missing', tables.missing))),
+    line(
+      'columns',
+      state([
+        ...named('missing', columns.missing),
+        ...columns.different.map(({ column, declared, actual }) => `${column} is ${actual}, declared as ${declared}`),
+      ]),
+    ),
+    line('indexes', state([...named('missing', indexes.missing), ...named('invalid', indexes.invalid)])),
+    line(
+      'foreign keys',
+      state([...named('missing', foreignKeys.missing), ...named('not validated', foreignKeys.invalid)]),
+    ),
+  ]
+}
+
+const roleState = (drift: Change[]) =>
+  drift.length === 0
+    ? 'as declared'
+    : `${count(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`

@@ -1,0 +1,58 @@
+import { refuseProblems } from '../../migrate/verify.ts'
+import type { MigrationPlan } from '../../migrate/types.ts'
+import type { Command, Context } from '../command.ts'
+import { withRun } from '../run.ts'
+import { migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { readHistory } from '../../migrate/history.ts'
+
+const exits: Command['exits'] = {
+  unreachable: 'no connection within wait.timeout, or the connection was lost',
+  refused: 'credentials, or a missing database',
+}
+
+/** `migrate status`: what is applied, what is pending, what does not fit. */
+export const migrateStatus: Command = {
+  name: 'migrate status',
+  summary: 'Show applied and pending migrations, and what does not fit together.',
+  flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
+  exits: { ...exits, pending: 'with --exit-code: a migration is pending' },
+  async run(context) {
+    const { plan, applied } = await readPlan(context)
+    const { out } = context
+    for (const { name, status, appliedAt } of applied) out.print(`${status.padEnd(8)}  ${name}  ${appliedAt}`)
+    for (const { name } of plan.steps) out.print(`pending   ${name}`)
+    for (const { name, detail } of plan.problems) out.print(`problem   ${name} ${detail}`)
+    out.print(`${applied.length} applied, ${plan.steps.length} pending, ${plan.problems.length} problems`)
+    const pending = plan.steps.length > 0 && context.flags['exit-code'] === true
+    return { fields: statusFields(plan, applied.map(({ name }) => name)), exitCode: pending ? 3 : 0 }
+  },
+}
+
+/** `migrate verify`: the files against the history. */
+export const migrateVerify: Command = {
+  name: 'migrate verify',
+  summary: 'Compare the files with the history: edited, missing, out of order, interrupted.',
+  flags: {},
+  exits: { ...exits, history: 'files and history do not fit together' },
+  async run(context) {
+    const { plan, applied } = await readPlan(context)
+    refuseProblems(plan.problems)
+    context.out.print(`${applied.length} applied migrations match their files, ${plan.steps.length} pending`)
+    return { fields: statusFields(plan, applied.map(({ name }) => name)) }
+  },
+}
+
+async function readPlan(context: Context) {
+  const files = await migrationFiles(context, { needed: true })
+  return withRun(context, { locks: 'none' }, async (run) => {
+    const [{ plan }, applied] = await Promise.all([planMigrateStep(run, files), readHistory(run.target!.sql)])
+    return { plan, applied }
+  })
+}
+
+const statusFields = ({ steps, problems, currentVersion }: MigrationPlan, applied: string[]) => ({
+  current_version: currentVersion ?? null,
+  applied,
+  pending: steps.map(({ name }) => name),
+  problems: problems.map(({ code, name, detail }) => ({ code, name, detail })),
+})

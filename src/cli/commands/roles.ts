@@ -1,0 +1,62 @@
+import type { Command, Context, Result } from '../command.ts'
+import { withStory } from '../journal.ts'
+import { withRun } from '../run.ts'
+import { type Declared, ensure, grant, readDeclared, refuseDrift, roleDrift } from '../steps/roles.ts'
+import { createStory, jsonSteps } from '../story.ts'
+
+const exits: Command['exits'] = {
+  unreachable: 'no connection within wait.timeout, or the connection was lost',
+  locked: 'another runner was in the way for too long',
+  refused: 'credentials, or a privilege is missing',
+}
+
+/** `roles plan`: reads, changes nothing. */
+export const rolesPlan: Command = {
+  name: 'roles plan',
+  summary: 'Show what `roles apply` would change.',
+  flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' } },
+  exits: { ...exits, pending: 'with --exit-code: something would be changed' },
+  run: (context) => plan(context),
+}
+
+/** `roles apply`: databases, roles and privileges as declared. */
+export const rolesApply: Command = {
+  name: 'roles apply',
+  summary: 'Make databases, roles, memberships and privileges what the configuration says.',
+  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' } },
+  exits: { ...exits, roles: 'after applying, something still differs' },
+  run: (context) => (context.flags['dry-run'] === true ? plan(context) : apply(context)),
+}
+
+async function plan(context: Context): Promise<Result> {
+  const declared = await readDeclared(context)
+  const story = createStory(['ensure', 'grant'], context.out, { planning: true })
+  await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
+    story.reset()
+    const { ensure, grant, absent } = await driftOf(run, declared)
+    await story.step('ensure', async (show) => show(ensure))
+    if (absent.length > 0) story.defer('grant', `after ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} created`)
+    else await story.step('grant', async (show) => show(grant))
+  })
+  const pending = story.changes().length > 0
+  return { fields: { steps: jsonSteps(story.steps) }, exitCode: pending && context.flags['exit-code'] === true ? 3 : 0 }
+}
+
+const driftOf = async (run: Parameters<typeof roleDrift>[0], declared: Declared | undefined) =>
+  declared ? roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
+
+async function apply(context: Context): Promise<Result> {
+  const declared = await readDeclared(context)
+  const story = createStory(['ensure', 'grant'], context.out)
+  await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
+    await story.step('ensure', async (show) => {
+      if (declared) await ensure(run, declared, show, journal)
+    })
+    await run.releaseCluster()
+    await story.step('grant', async (show) => {
+      if (declared) await grant(run, declared, show, journal)
+      if (declared && story.changes().length > 0) await refuseDrift(run, declared)
+    })
+  })
+  return { fields: { steps: jsonSteps(story.steps) } }
+}

@@ -1,0 +1,42 @@
+import { applyState } from '../../db/state.ts'
+import { renderResult } from '../../seed/apply.ts'
+import type { Command } from '../command.ts'
+import { withStory } from '../journal.ts'
+import { planMigrateStep, stateChanges } from '../steps/migrate.ts'
+import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
+import { createStory, jsonSteps } from '../story.ts'
+
+/** `seed`: loads the seeds of this environment that are new or changed. */
+export const seed: Command = {
+  name: 'seed',
+  summary: 'Load seed data that is new or has changed.',
+  flags: {
+    force: { type: 'boolean', help: 'Load also what has not changed.' },
+    'dry-run': { type: 'boolean', help: 'Show what would be loaded, and stop.' },
+  },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'another runner or a table was in the way for too long',
+    refused: 'credentials, a missing database or a missing role',
+    seed: 'a seed failed; nothing of it stays',
+  },
+  async run(context) {
+    const seeds = await seedFiles(context)
+    const dryRun = context.flags['dry-run'] === true
+    const story = createStory(['seed'], context.out, { planning: dryRun })
+    const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target' }, (run, journal) =>
+      story.step('seed', async (show) => {
+        const { state } = await planMigrateStep(run, [], { seeds: seeds.length > 0 })
+        const steps = await planSeedStep(run, seeds, { force: context.flags.force === true })
+        show([...stateChanges(state), ...steps.map(({ change }) => change)])
+        if (dryRun || (steps.length === 0 && state.length === 0)) return []
+        if (state.length > 0) {
+          await journal.beforeChange()
+          await applyState(run.target!.sql, state)
+        }
+        return applySeedStep(run, steps, journal)
+      }),
+    )
+    return { fields: { steps: jsonSteps(story.steps), seeds: results.map(renderResult) } }
+  },
+}

@@ -1,0 +1,89 @@
+import { describe } from '../../config/connection.ts'
+import { refuseProblems } from '../../migrate/verify.ts'
+import { runBehind } from '../child.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Journal, withStory } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { refuseUnhealthy } from '../steps/check.ts'
+import { applyMigrateStep, migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
+import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
+import { createStory, jsonSteps, seconds, type Story } from '../story.ts'
+import { planUp, stepNames } from './plan.ts'
+
+/** `up`: from empty to ready. */
+export const up: Command = {
+  name: 'up',
+  summary: 'Wait for the database, then make it ready: databases, roles, migrations, privileges, seeds, check.',
+  rest: true,
+  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' } },
+  exits: {
+    unreachable: 'not ready within wait.timeout, or the connection was lost for good',
+    locked: 'another runner or a table was in the way for too long',
+    refused: 'credentials, TLS, an undeclared missing database or a missing privilege',
+    migration: 'a migration failed; what was applied before it stays',
+    history: 'migration files and history do not fit together',
+    lint: 'a migration has its own BEGIN or COMMIT',
+    roles: 'roles or privileges did not converge',
+    seed: 'a seed failed',
+    unhealthy: 'the check at the end found an error',
+    interrupted: 'interrupted',
+    terminated: 'terminated',
+  },
+  async run(context) {
+    if (context.flags['dry-run'] === true) return planUp(context)
+    const result = await runUp(context)
+    return context.rest.length > 0 ? { ...result, exitCode: await runBehind(context) } : result
+  },
+}
+
+/** The whole story; also the first part of `serve`. */
+export async function runUp(context: Context): Promise<Result> {
+  const startedAt = performance.now()
+  const files = await migrationFiles(context)
+  const seeds = await seedFiles(context)
+  const declared = await readDeclared(context)
+  const story = createStory(stepNames, context.out)
+
+  await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
+    await waited(run, story)
+    await story.step('ensure', async (show) => {
+      if (declared) await ensure(run, declared, show, journal)
+    })
+    await run.releaseCluster()
+    await migrateAndSeed(run, story, journal, { files, seeds, declared })
+    await story.step('check', () => refuseUnhealthy(run))
+  })
+
+  const count = story.changes().length
+  context.out.print(`${count === 0 ? 'ready, nothing to do' : `ready, ${count} ${count === 1 ? 'change' : 'changes'}`} (${seconds(performance.now() - startedAt)})`)
+  return { fields: { steps: jsonSteps(story.steps) } }
+}
+
+async function waited({ context, target, cluster }: Run, story: Story): Promise<void> {
+  const { serverVersion } = cluster
+  const version = `PostgreSQL ${Math.floor(serverVersion / 10_000)}.${serverVersion % 10_000}`
+  const what = target ? 'accepts work' : 'accepts work, the database will be created'
+  await story.step('wait', async () => undefined, `${describe(context.connection())} ${what} (${version})`)
+}
+
+type Inputs = { files: Awaited<ReturnType<typeof migrationFiles>>; seeds: Awaited<ReturnType<typeof seedFiles>>; declared: Declared | undefined }
+
+async function migrateAndSeed(run: Run, story: Story, journal: Journal, { files, seeds, declared }: Inputs): Promise<void> {
+  await story.step('migrate', async (show) => {
+    const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
+    show(step.changes)
+    refuseProblems(step.plan.problems)
+    await applyMigrateStep(run, step, journal)
+  })
+  await story.step('grant', async (show) => {
+    if (!declared) return
+    await grant(run, declared, show, journal)
+    if (story.changes().length > 0) await refuseDrift(run, declared)
+  })
+  await story.step('seed', async (show) => {
+    const steps = await planSeedStep(run, seeds)
+    show(steps.map(({ change }) => change))
+    if (steps.length > 0) await applySeedStep(run, steps, journal)
+  })
+}

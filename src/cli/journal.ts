@@ -1,0 +1,74 @@
+import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
+import { AppError, withReport } from '../errors.ts'
+import type { Change } from '../plan.ts'
+import type { Context } from './command.ts'
+import { type Run, type RunOptions, withRun } from './run.ts'
+import { jsonSteps, type Story } from './story.ts'
+
+/** The audit trail of one run, in the target database: nothing for a run that changes nothing. */
+export type Journal = {
+  /** Notes `started` before the first change, as soon as there is a place for it. */
+  beforeChange(): Promise<void>
+  /** Notes how it ended. */
+  finish(changes: Change[], failure?: unknown): Promise<void>
+}
+
+/** What was changed is only known to the journal when the state exists; creating that is a change itself. */
+export function createJournal(run: Run): Journal {
+  const { command, runId, log, loaded } = run.context
+  let started = false
+
+  return {
+    async beforeChange() {
+      run.guard()
+      run.noteChange()
+      if (started || !run.target || !(await hasEvents(run))) return
+      started = true
+      await writeStarted(run.target.sql, { runId, command })
+    },
+    async finish(changes, failure) {
+      if (!started || !run.target) return
+      const exitCode = failure === undefined ? 0 : failure instanceof AppError ? failure.exitCode : 1
+      const detail = { changes, ...(failure !== undefined && { error: (failure as Error).message }) }
+      try {
+        await writeFinished(run.target.sql, { runId, command, exitCode, detail })
+        await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
+      } catch (error) {
+        if (failure === undefined) throw error
+        log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
+      }
+    },
+  }
+}
+
+async function hasEvents({ target }: Run): Promise<boolean> {
+  const [row] = await target!.sql.unsafe<{ found: boolean }[]>("select to_regclass('pgbosun.events') is not null as found")
+  return row?.found ?? false
+}
+
+/** {@link withRun} whose changes are told by the story and noted in the journal; a failure carries the steps so far. */
+export async function withStory<T>(
+  context: Context,
+  story: Story,
+  options: RunOptions,
+  use: (run: Run, journal: Journal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withRun(context, options, (run) => withJournal(run, story, use))
+  } catch (error) {
+    throw error instanceof AppError ? withReport(error, { steps: jsonSteps(story.steps) }) : error
+  }
+}
+
+async function withJournal<T>(run: Run, story: Story, use: (run: Run, journal: Journal) => Promise<T>): Promise<T> {
+  story.reset()
+  const journal = createJournal(run)
+  try {
+    const result = await use(run, journal)
+    await journal.finish(story.changes())
+    return result
+  } catch (error) {
+    await journal.finish(story.changes(), error)
+    throw error
+  }
+}

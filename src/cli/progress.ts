@@ -1,0 +1,26 @@
+import type { Log } from '../log.ts'
+
+const quietMs = 10_000
+
+/**
+ * Long work says how far it is: a bar on a terminal's stderr, otherwise a log line every 10 s.
+ * @param what is counted, in words: `migrations`
+ */
+export async function withProgress<T>(log: Log, what: string, work: (onProgress: (done: number, total: number) => void) => Promise<T>): Promise<T> {
+  const terminal = process.stderr.isTTY
+  let lastAt = performance.now()
+  let drawn = false
+  try {
+    return await work((done, total) => {
+      const now = performance.now()
+      if (now - lastAt < (terminal ? 100 : quietMs)) return
+      lastAt = now
+      const percent = Math.floor((100 * done) / total)
+      if (!terminal) return log.info({ done, total, percent }, `${what}: ${percent} %`)
+      drawn = true
+      process.stderr.write(`\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
+    })
+  } finally {
+    if (drawn) process.stderr.write('\r\u001b[K')
+  }
+}

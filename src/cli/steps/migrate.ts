@@ -1,0 +1,104 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Db } from '../../db/sql.ts'
+import { quoteLiteral } from '../../db/sql.ts'
+import { applyState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
+import { hintFor } from '../../db/sqlstate.ts'
+import { usage } from '../../errors.ts'
+import { applyMigrations } from '../../migrate/apply.ts'
+import { readHistory } from '../../migrate/history.ts'
+import { planMigrations } from '../../migrate/plan.ts'
+import { readMigrations } from '../../migrate/read.ts'
+import type { Applied, Migration, MigrationPlan, StepResult } from '../../migrate/types.ts'
+import type { Change } from '../../plan.ts'
+import { desiredRoles } from '../../roles/desired.ts'
+import type { Context } from '../command.ts'
+import type { Journal } from '../journal.ts'
+import { withProgress } from '../progress.ts'
+import type { Run } from '../run.ts'
+
+/** Plan of the step: the state schema where it is missing, then the files. */
+export type MigrateStep = { plan: MigrationPlan; state: StateChange[]; role: string | undefined; changes: Change[] }
+
+/**
+ * The migration files of the configuration; none when the folder is only a default and absent.
+ * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there
+ */
+export async function migrationFiles({ loaded }: Context, { needed = false } = {}): Promise<Migration[]> {
+  const { config, baseDir, origins } = loaded
+  const dir = resolve(baseDir, config.migrate.dir)
+  if (existsSync(dir)) return readMigrations(dir)
+  if (!needed && !origins.has('migrate.dir')) return []
+  throw usage(`the migrations folder ${dir} does not exist`, { hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`' })
+}
+
+/** What the migrate step would do; on a database that does not exist yet, everything. */
+export async function planMigrateStep({ context, target }: Run, files: Migration[], { seeds = false } = {}): Promise<MigrateStep> {
+  const { config } = context.loaded
+  const needsState = files.length > 0 || seeds
+  const [history, state, role] = target
+    ? await Promise.all([readHistory(target.sql), needsState ? missingState(context, target.sql) : [], defaultRole(context, target.sql)])
+    : [[] as Applied[], [], undefined]
+  const plan = planMigrations(files, history, config.migrate)
+  for (const warning of plan.warnings) context.out.warn(warning)
+  const applied = plan.steps.map(({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }))
+  return { plan, state, role, changes: [...stateChanges(state), ...applied] }
+}
+
+/** Changes of the state as they are shown: a new one is one change. */
+export function stateChanges(state: StateChange[]): Change[] {
+  const changes = state.map(({ action, object, reason }) => ({ action, object, reason }))
+  return changes[0]?.object === 'schema pgbosun' && changes[0].action === 'create' ? changes.slice(0, 1) : changes
+}
+
+async function missingState(context: Context, db: Db): Promise<StateChange[]> {
+  const current = await readState(db, stateReaders(context))
+  if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
+  return planState(current)
+}
+
+/** Roles that may look at the state: those with a preset in the target database, and the configured ones. */
+function stateReaders(context: Context): string[] {
+  const { databases, state } = context.loaded.config
+  const users = Object.entries(databases[context.connection().database]?.users ?? {})
+  return [...new Set([...users.filter(([, { preset }]) => preset !== undefined).map(([name]) => name), ...state.readers])]
+}
+
+/** Who owns what is created: `migrate.role`, else the declared owner of the database if we may become it. */
+export async function defaultRole(context: Context, db: Db): Promise<string | undefined> {
+  const { config } = context.loaded
+  if (config.migrate.role !== undefined) return config.migrate.role
+  const database = desiredRoles(config).databases.find(({ name }) => name === context.connection().database)
+  if (!database?.ownerFixed) return undefined
+  const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+  const [row] = await db.unsafe<{ may: boolean }[]>(
+    `select exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(database.owner)} and pg_has_role(session_user, oid, ${how})) as may`,
+  )
+  return row?.may ? database.owner : undefined
+}
+
+/** Applies exactly what was planned. */
+export async function applyMigrateStep(run: Run, { plan, state, role }: MigrateStep, journal: Journal): Promise<StepResult[]> {
+  if (state.length === 0 && plan.steps.length === 0) return []
+  const target = await run.openTarget()
+  const { loaded, log, version } = run.context
+  if (state.length > 0) {
+    await journal.beforeChange()
+    await applyState(target.sql, state)
+    await journal.beforeChange()
+  }
+  return withProgress(log, 'migrations', (onProgress) =>
+    applyMigrations({
+      sql: target.sql,
+      plan,
+      role,
+      lockTimeoutMs: loaded.config.migrate.lockTimeout,
+      toolVersion: version,
+      beforeChange: journal.beforeChange,
+      guard: run.guard,
+      hintFor: (error) => hintFor(target.sql, error, log),
+      onProgress,
+      log,
+    }),
+  )
+}

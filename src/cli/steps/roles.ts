@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto'
+import { secretReader } from '../../config/secrets.ts'
+import type { Session } from '../../db/connect.ts'
+import type { Change } from '../../plan.ts'
+import type { ClusterPlan, DatabasePlan } from '../../roles/actions.ts'
+import { applyCluster, applyDatabase } from '../../roles/apply.ts'
+import { readCluster, readDatabase } from '../../roles/current.ts'
+import { desiredRoles } from '../../roles/desired.ts'
+import { isConcurrentChange, notConverged, refuseUnprivileged } from '../../roles/errors.ts'
+import { planCluster } from '../../roles/plan-cluster.ts'
+import { planDatabase } from '../../roles/plan-database.ts'
+import { planGrants } from '../../roles/plan-grants.ts'
+import type { Secrets } from '../../roles/plan-roles.ts'
+import { readSecrets } from '../../roles/secrets.ts'
+import type { DesiredRoles } from '../../roles/types.ts'
+import type { Context } from '../command.ts'
+import type { Journal } from '../journal.ts'
+import type { Run } from '../run.ts'
+
+/** What is declared about roles and databases, with the passwords; undefined when nothing is. */
+export type Declared = { desired: DesiredRoles; secrets: Secrets }
+
+/** Read before anything is touched, so that an unreadable secret is exit 2. */
+export async function readDeclared({ loaded }: Context): Promise<Declared | undefined> {
+  const { databases, roles, users } = loaded.config
+  if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
+  const desired = desiredRoles(loaded.config)
+  return { desired, secrets: await readSecrets(desired, secretReader(loaded.env, loaded.baseDir)) }
+}
+
+/** Shows a plan that is about to be applied. */
+type Show = (changes: Change[]) => void
+
+/** Databases, roles, memberships, then schemas and extensions in each database. */
+export async function ensure(run: Run, { desired, secrets }: Declared, show: Show, journal: Journal): Promise<void> {
+  await converging(run, async () => {
+    const plan = await clusterPlan(run, { desired, secrets })
+    show(plan.changes)
+    refuseUnprivileged(plan.session, plan.changes)
+    if (plan.changes.length === 0) return
+    await run.changingCluster(async ({ sql }) => {
+      await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+    })
+  })
+  if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
+  await eachDatabase(run, desired, planDatabase, show, journal)
+}
+
+/** Privileges on what exists, and default privileges for what will. */
+export async function grant(run: Run, { desired }: Declared, show: Show, journal: Journal): Promise<void> {
+  await eachDatabase(run, desired, planGrants, show, journal)
+}
+
+type Planner = typeof planDatabase | typeof planGrants
+
+async function eachDatabase(run: Run, desired: DesiredRoles, planner: Planner, show: Show, journal: Journal): Promise<void> {
+  for (const { name } of desired.databases) {
+    await run.inDatabase(name, (session) =>
+      converging(run, async () => {
+        const plan = await databasePlan(run, session!, desired, name, planner)
+        show(inDatabase(name, plan.changes))
+        refuseUnprivileged(plan.session, plan.changes)
+        if (plan.changes.length > 0) await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+      }),
+    )
+  }
+}
+
+const inDatabase = (name: string, changes: Change[]) => changes.map((change) => ({ ...change, object: `${change.object} (database ${name})` }))
+
+async function clusterPlan(run: Run, { desired, secrets }: Declared): Promise<ClusterPlan> {
+  const plan = planCluster(desired, await readCluster(run.cluster.sql, desired), secrets, randomBytes)
+  for (const warning of plan.warnings) run.context.out.warn(warning)
+  return plan
+}
+
+async function databasePlan(run: Run, session: Session, desired: DesiredRoles, name: string, planner: Planner): Promise<DatabasePlan> {
+  const plan = planner(desired, name, await readDatabase(session.sql, desired, name))
+  for (const warning of plan.warnings) run.context.out.warn(warning)
+  return plan
+}
+
+/** What differs now from what is declared. Databases that do not exist yet are left out. */
+export async function roleDrift(run: Run, declared: Declared): Promise<{ ensure: Change[]; grant: Change[]; absent: string[] }> {
+  const cluster = await clusterPlan(run, declared)
+  const drift = { ensure: [...cluster.changes], grant: [] as Change[], absent: [] as string[] }
+  for (const { name } of declared.desired.databases) {
+    await run.inDatabase(name, async (session) => {
+      if (!session) return drift.absent.push(name)
+      const current = await readDatabase(session.sql, declared.desired, name)
+      drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
+      drift.grant.push(...inDatabase(name, planGrants(declared.desired, name, current).changes))
+    })
+  }
+  return drift
+}
+
+/** After everything was applied, the plan must be empty. */
+export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
+  const { ensure, grant } = await roleDrift(run, declared)
+  const changes = [...ensure, ...grant]
+  if (changes.length > 0) throw notConverged(changes)
+}
+
+/** Other tools do not know our lock: when one changed the same at the same time, read and plan again. */
+async function converging(run: Run, attempt: () => Promise<void>): Promise<void> {
+  const limit = 5
+  for (let i = 1; ; i++) {
+    run.guard()
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isConcurrentChange(error) || i === limit) throw error
+      run.context.log.info({ attempt: i, problem: (error as Error).message }, 'something else changed roles at the same time: planning again')
+    }
+  }
+}

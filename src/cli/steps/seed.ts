@@ -1,0 +1,30 @@
+import { applySeeds } from '../../seed/apply.ts'
+import { seedHistory } from '../../seed/history.ts'
+import { planSeeds, type SeedStep } from '../../seed/plan.ts'
+import { readSeeds } from '../../seed/read.ts'
+import type { Seed, SeedResult } from '../../seed/types.ts'
+import type { Context } from '../command.ts'
+import type { Journal } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { defaultRole } from './migrate.ts'
+
+/** The seeds of this environment; read before anything is touched. */
+export const seedFiles = ({ loaded }: Context): Promise<Seed[]> =>
+  readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
+
+/** Seeds that are new or changed; all of them with `force`, or where the database does not exist yet. */
+export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = false } = {}): Promise<SeedStep[]> =>
+  planSeeds(seeds, target && seeds.length > 0 ? await seedHistory(target.sql) : [], { force })
+
+/** Loads exactly what was planned. */
+export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
+  const { sql } = await run.openTarget()
+  const role = await defaultRole(run.context, sql)
+  return applySeeds(sql, steps, {
+    roleFor: () => role,
+    toolVersion: run.context.version,
+    beforeChange: journal.beforeChange,
+    guard: run.guard,
+    log: run.context.log,
+  })
+}

@@ -1,0 +1,149 @@
+import type { Sql } from '../db/connect.ts'
+import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { AppError, withReport } from '../errors.ts'
+import { type Log, silentLog } from '../log.ts'
+import type { BeforeChange } from '../plan.ts'
+import { leftovers, runAlone } from './alone.ts'
+import { migrationFailed } from './failure.ts'
+import { openFlight } from './flight.ts'
+import { refuseUnsendable } from './inspect.ts'
+import { filePrefix, leavesTraces, resetTraces, tryRole, writeDurations } from './message.ts'
+import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
+
+export type ApplyOptions = {
+  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  sql: Sql
+  plan: MigrationPlan
+  /** Role that runs the files; without one, the session user. */
+  role: string | undefined
+  lockTimeoutMs: number
+  toolVersion: string
+  beforeChange: BeforeChange
+  /** Called before each message; throws when the run lock or the session was lost, and nothing more is sent. */
+  guard(): void
+  /** Advice for a server's error; default: that of db/sqlstate. */
+  hintFor?: (error: unknown) => Promise<string | undefined>
+  onProgress?: (done: number, total: number) => void
+  log?: Log
+}
+
+/** The step that failed. `prefixLength`: code points sent before its text. */
+type Failure = { step: MigrationStep; error: unknown; prefixLength: number }
+
+/**
+ * Applies the steps in order, each in one transaction together with its row in pgbosun.migrations, pipelined;
+ * steps outside transactions run alone. The first failure ends it: what was applied before stays, nothing behind it runs.
+ *
+ * @returns one result for each step
+ * @throws {AppError} `migration`, `locked`, `lint`, `history` with the results so far as `report.results`;
+ *   `refused` when `role` may not be used; the errors of a lost connection as they are
+ */
+export async function applyMigrations(options: ApplyOptions): Promise<StepResult[]> {
+  const { sql, plan, role, beforeChange, guard } = options
+  const results = plan.steps.map(({ name }): StepResult => ({ name, status: 'not-run', durationMs: 0 }))
+  if (plan.steps.length === 0) return results
+  try {
+    refuseUnsendable(plan.steps)
+    await beforeChange()
+    guard()
+    if (role !== undefined) await sql.unsafe(tryRole(role)).catch(roleRefused(role))
+    const failure = await sendAll(options, results)
+    if (failure) throw await explain(options, failure, results)
+    await finish(options, results)
+    return results
+  } catch (error) {
+    throw error instanceof AppError ? withReport(error, reportOf(results)) : error
+  }
+}
+
+/** The results as fields of the command's JSON document. */
+export const reportOf = (results: StepResult[]) => ({
+  results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+})
+
+/** Sends every step, until one fails; returns when the server is done with what was sent. */
+async function sendAll(options: ApplyOptions, results: StepResult[]): Promise<Failure | undefined> {
+  const { sql, plan, toolVersion, guard, onProgress, log = silentLog } = options
+  const flight = openFlight(sql)
+  let failure: Failure | undefined
+
+  for (const [i, step] of plan.steps.entries()) {
+    const chain = { seq: plan.lastSeq + i + 1, previous: plan.lastSeq + i, toolVersion }
+    const done = (ms: number) => {
+      const durationMs = Math.round(ms)
+      results[i] = { name: step.name, status: 'applied', durationMs }
+      log.debug({ migration: step.name, duration_ms: durationMs }, 'applied')
+      onProgress?.(i + 1, plan.steps.length)
+    }
+    await (step.transactional ? flight.room() : flight.drain())
+    if (flight.failed()) break
+    await guardOr(guard, flight.drain)
+
+    if (step.transactional) {
+      const prefix = filePrefix(step, { ...chain, status: 'applied' }, options)
+      flight.send(prefix + step.text, done, (error) => {
+        failure = { step, error, prefixLength: [...prefix].length }
+      })
+      if (leavesTraces(step.text)) flight.send(resetTraces)
+    } else {
+      await runAlone(sql, step, { ...chain, status: 'started' }, options).then(done, (error) => {
+        failure = { step, error, prefixLength: 0 }
+      })
+      if (failure) break
+    }
+  }
+  await flight.drain()
+  return failure
+}
+
+/** When the lock is lost, what is under way is let end first, so that the results are right. */
+async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<void> {
+  try {
+    guard()
+  } catch (error) {
+    await drain()
+    throw error
+  }
+}
+
+/** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
+async function finish({ sql, plan, guard }: ApplyOptions, results: StepResult[]): Promise<void> {
+  guard()
+  const rows = results
+    .map(({ status, durationMs }, i) => ({
+      seq: plan.lastSeq + i + 1,
+      durationMs,
+      status,
+      transactional: plan.steps[i]?.transactional,
+    }))
+    .filter(({ status, transactional }) => status === 'applied' && transactional)
+  if (rows.length === 0) return
+  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(writeDurations(rows))).flat()
+  if (answer?.idle) return
+  await sql.unsafe('rollback')
+  throw new AppError('migration', 'one of the files left a transaction open', { hint: 'remove BEGIN from it' })
+}
+
+/** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
+async function explain(
+  options: ApplyOptions,
+  { step, error, prefixLength }: Failure,
+  results: StepResult[],
+): Promise<unknown> {
+  const { sql, plan, hintFor = (cause) => askHint(sql, cause) } = options
+  if (isConnectionLost(error) || !isServerError(error)) return error
+  const at = plan.steps.indexOf(step)
+  results[at] = { name: step.name, status: 'failed', durationMs: 0 }
+  await finish(options, results)
+  const hints = [step.transactional ? undefined : await leftovers(sql, step), await hintFor(error)]
+  return migrationFailed(step, error, { prefixLength, hint: hints.filter((hint) => hint).join('; ') || undefined })
+}
+
+const roleRefused = (role: string) => (error: unknown) => {
+  if (!isServerError(error)) throw error
+  throw new AppError('refused', `the migrations cannot run as ${role}: ${error.message}`, {
+    hint: `make the user that connects a member of ${role}, or set \`migrate.role\``,
+    sqlstate: error.code,
+    cause: error,
+  })
+}

@@ -1,0 +1,100 @@
+import type { Sql } from '../db/connect.ts'
+import type { Db } from '../db/sql.ts'
+import type { Log } from '../log.ts'
+import type { BeforeChange, Change } from '../plan.ts'
+import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
+import { failedChange, refuseUnprivileged } from './errors.ts'
+import { clusterSql, databaseSql } from './statements.ts'
+
+type Context = { beforeChange: BeforeChange; log: Log }
+
+/**
+ * Does what the plan says, on a session of its own in the lock's database. What can share a transaction shares one.
+ *
+ * @throws {AppError} `refused` before anything is changed when we may not do it; `roles` when the server refuses a change;
+ *   see `isConcurrentChange` for the errors after which to read and plan again
+ */
+export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, log }: Context): Promise<void> {
+  refuseUnprivileged(plan.session, plan.changes)
+  if (plan.actions.length > 0) await beforeChange()
+  for (const group of inGroups(plan.actions)) {
+    const [first] = group
+    if (first?.payload.do === 'set password') await translated(first.change, () => setPassword(sql, first.payload))
+    else if (first && standsAlone(first)) await run(sql, group, clusterSql)
+    else await inTransaction(sql, group, clusterSql)
+    for (const { change } of group) log.info(change, 'changed')
+  }
+}
+
+/** Does what a plan for one database says, in one transaction, on a session of that database. Errors as `applyCluster`. */
+export async function applyDatabase(
+  sql: Sql,
+  plan: DatabasePlan | GrantsPlan,
+  { beforeChange, log }: Context,
+): Promise<void> {
+  refuseUnprivileged(plan.session, plan.changes)
+  if (plan.actions.length === 0) return
+  await beforeChange()
+  await inTransaction(sql, plan.actions, databaseSql)
+  for (const change of plan.changes) log.info(change, 'changed')
+}
+
+/** As `applyDatabase`; grants come before revokes, so that nobody lacks in between what stays granted. */
+export const applyGrants = applyDatabase
+
+/** CREATE and DROP DATABASE cannot be in a transaction; a password has its own, because servers may refuse it only at COMMIT. */
+const standsAlone = ({ payload }: Planned<ClusterAction>) =>
+  ['set password', 'create database', 'drop leftover'].includes(payload.do)
+
+/** Neighbours that can share a transaction together, the others alone. */
+function inGroups(actions: Planned<ClusterAction>[]): Planned<ClusterAction>[][] {
+  const groups: Planned<ClusterAction>[][] = []
+  for (const action of actions) {
+    const last = groups.at(-1)
+    if (last && !standsAlone(last[0]!) && !standsAlone(action)) last.push(action)
+    else groups.push([action])
+  }
+  return groups
+}
+
+async function run<Action>(db: Db, actions: Planned<Action>[], toSql: (action: Action) => string[]): Promise<void> {
+  for (const { change, payload } of actions) {
+    await translated(change, async () => {
+      for (const statement of toSql(payload)) await db.unsafe(statement)
+    })
+  }
+}
+
+async function inTransaction<Action>(
+  sql: Sql,
+  actions: Planned<Action>[],
+  toSql: (action: Action) => string[],
+): Promise<void> {
+  const last = actions.at(-1)!.change
+  await translated(last, () =>
+    sql.begin(async (transaction) => {
+      // Extensions without a declared schema go to public; every other name is qualified.
+      await transaction.unsafe('set local search_path to public')
+      await run(transaction, actions, toSql)
+    }),
+  )
+}
+
+/** The verifier stays out of the server's log, whether the statement succeeds or fails. */
+async function setPassword(sql: Sql, action: ClusterAction): Promise<void> {
+  await sql.begin(async (transaction) => {
+    await transaction.unsafe(
+      "set local log_statement = 'none'; set local log_min_error_statement = 'panic'; set local log_min_duration_statement = -1; " +
+        'set local pg_stat_statements.track_utility = off',
+    )
+    for (const statement of clusterSql(action)) await transaction.unsafe(statement)
+  })
+}
+
+async function translated(change: Change, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw failedChange(change, error)
+  }
+}

@@ -1,0 +1,102 @@
+import { usage } from '../errors.ts'
+import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
+import { planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
+import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets } from './plan-roles.ts'
+import { sameSetting } from './settings.ts'
+import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
+
+/**
+ * What has to change on the server as a whole: roles, passwords, memberships, settings, databases and their access lists. Pure.
+ *
+ * @param secrets by role, from `readSecrets`
+ * @param randomBytes for salts and for the names of unfinished databases
+ * @throws {AppError} `usage` when something is referred to that exists nowhere, `refused` when passwords cannot be compared
+ */
+export function planCluster(
+  desired: DesiredRoles,
+  current: CurrentCluster,
+  secrets: Secrets,
+  randomBytes: RandomBytes,
+): ClusterPlan {
+  refuseMissing(desired, current)
+  const databases = desired.databases.map((database) => {
+    const existing = current.databases.find(({ name }) => name === database.name)
+    return { database, existing, owner: existing && !database.ownerFixed ? existing.owner : database.owner }
+  })
+  return makePlan(
+    current.session,
+    [
+      ...planLeftovers(desired, current),
+      ...planRoles(desired, current),
+      ...planMemberships(desired, current),
+      ...planPasswords(desired, current, secrets, randomBytes),
+      ...planNewDatabases(databases, randomBytes),
+      ...planDatabaseEntries(desired, databases),
+      ...planSettings(desired.settings, current),
+    ],
+    databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
+  )
+}
+
+function refuseMissing(desired: DesiredRoles, { roles, databases, major }: CurrentCluster): void {
+  const existing = new Set(roles.map(({ name }) => name))
+  const grantees = desired.databases.flatMap(({ grants, defaults }) =>
+    [...grants, ...defaults].map(({ grantee }) => grantee),
+  )
+  const needed = [
+    ...desired.roles.filter(({ kind }) => kind === 'external').map(({ name }) => name),
+    ...[...desired.memberships.map(({ role }) => role), ...grantees].filter((name) => /^pg_/.test(name)),
+  ]
+  const absent = needed.find((name) => !existing.has(name))
+  if (absent !== undefined) {
+    throw usage(`the role ${absent} does not exist on this server (PostgreSQL ${major})`, {
+      hint: /^pg_/.test(absent)
+        ? 'it was added in a later version'
+        : 'it is declared as external: create it first, or remove `external`',
+    })
+  }
+  const known = new Set([...databases, ...desired.databases].map(({ name }) => name))
+  const lost = desired.settings.find(({ database }) => database !== null && !known.has(database))
+  if (lost) {
+    throw usage(`${lost.role}.configIn names the database ${lost.database}, which does not exist`, {
+      hint: 'declare it under `databases`',
+    })
+  }
+}
+
+function planSettings(settings: Setting[], current: CurrentCluster): Planned<ClusterAction>[] {
+  return settings.flatMap((setting) => {
+    const stored = current.settings.find(
+      ({ role, database, name }) =>
+        role === setting.role && database === setting.database && name.toLowerCase() === setting.name.toLowerCase(),
+    )
+    if (stored !== undefined && sameSetting(stored.value, setting.value)) return []
+    const [role, database] = [
+      setting.role && `role ${setting.role}`,
+      setting.database && `database ${setting.database}`,
+    ]
+    const object = `${setting.name} of ${[role, database].filter(Boolean).join(' in ')}`
+    const wanted = [setting.value].flat().join(', ')
+    const reason =
+      stored === undefined
+        ? `${setting.name} is not set, declared ${wanted}`
+        : `${setting.name} is ${stored.value}, declared ${wanted}`
+    return [{ change: { action: 'set', object, reason }, payload: { do: 'set', setting } as const }]
+  })
+}
+
+function immutableDifferences(
+  create: { encoding?: string; locale?: string },
+  existing: CurrentCluster['databases'][number] | undefined,
+): string[] {
+  if (existing === undefined) return []
+  const plain = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  const differ = (declared: string | undefined, actual: string) =>
+    declared !== undefined && plain(declared) !== plain(actual)
+  return [
+    ...(differ(create.encoding, existing.encoding)
+      ? [`encoding ${existing.encoding}, declared ${create.encoding}`]
+      : []),
+    ...(differ(create.locale, existing.collate) ? [`locale ${existing.collate}, declared ${create.locale}`] : []),
+  ].map((text) => `database ${existing.name} has ${text}: that cannot be changed after creation`)
+}

@@ -1,0 +1,98 @@
+import { AppError } from '../errors.ts'
+import { type DatabaseAction, type DatabasePlan, makePlan, type Planned, planned } from './actions.ts'
+import type { CurrentDatabase, DesiredDatabase, DesiredExtension, DesiredRoles } from './types.ts'
+
+type Actions = Planned<DatabaseAction>[]
+
+/** What has to change in a database before its migrations: schemas, their owners, extensions. Pure. */
+export function planDatabase(desired: DesiredRoles, name: string, current: CurrentDatabase): DatabasePlan {
+  const database = findDatabase(desired, name)
+  const actions = [
+    ...planSchemas(database, current),
+    ...closePublic(current),
+    ...database.extensions.flatMap((extension) => planExtension(extension, current)),
+  ]
+  return makePlan(current.session, actions, [])
+}
+
+/** The declaration of a database. Asking for another one is a mistake of the caller. */
+export function findDatabase({ databases }: DesiredRoles, name: string): DesiredDatabase {
+  const database = databases.find((one) => one.name === name)
+  if (!database) throw new AppError('failed', `the database ${name} is not declared`)
+  return database
+}
+
+/** Who a schema belongs to; `pg_database_owner` stands for the owner of the database. */
+export function schemaOwner(schema: { owner: string }, database: DesiredDatabase, current: CurrentDatabase): string {
+  if (schema.owner !== 'pg_database_owner') return schema.owner
+  return database.ownerFixed ? database.owner : current.owner
+}
+
+function planSchemas(database: DesiredDatabase, current: CurrentDatabase): Actions {
+  const defaultOwner = database.ownerFixed ? database.owner : null
+  return database.schemas.flatMap(({ name, owner, implied }): Actions => {
+    const wanted = owner ?? defaultOwner
+    const existing = current.schemas.find((schema) => schema.name === name)
+    if (!existing) {
+      const create = { do: 'create schema', schema: name, owner: wanted ?? current.owner } as const
+      return implied ? [] : [planned(create, 'create', `schema ${name}`, 'does not exist')]
+    }
+    const actual = schemaOwner(existing, database, current)
+    if (wanted === null || actual === wanted) return []
+    const own = { do: 'own schema', schema: name, owner: wanted } as const
+    return [planned(own, 'alter', `schema ${name}`, `owner is ${actual}, declared ${wanted}`)]
+  })
+}
+
+/**
+ * Up to PostgreSQL 14 everyone may create objects in `public`. That is taken away where PUBLIC may not even connect:
+ * in the databases that we create, never in one that existed before.
+ */
+function closePublic({ publicMayConnect, schemas }: CurrentDatabase): Actions {
+  const open = schemas.some(({ name, publicMayCreate }) => name === 'public' && publicMayCreate)
+  if (publicMayConnect || !open) return []
+  return [
+    planned(
+      { do: 'close schema', schema: 'public' },
+      'revoke',
+      'CREATE on schema public from PUBLIC',
+      'everyone may create objects there',
+    ),
+  ]
+}
+
+function planExtension({ name, schema, version }: DesiredExtension, { extensions }: CurrentDatabase): Actions {
+  const object = `extension ${name}`
+  const existing = extensions.find((extension) => extension.name === name)
+  if (!existing) {
+    const create = {
+      do: 'create extension',
+      extension: name,
+      ...(schema !== undefined && { schema }),
+      ...(version !== undefined && { version }),
+    } as const
+    return [planned(create, 'create', object, 'is not installed')]
+  }
+  return [
+    ...(version !== undefined && version !== existing.version
+      ? [
+          planned(
+            { do: 'update extension', extension: name, version } as const,
+            'alter',
+            object,
+            `version is ${existing.version}, declared ${version}`,
+          ),
+        ]
+      : []),
+    ...(schema !== undefined && schema !== existing.schema
+      ? [
+          planned(
+            { do: 'move extension', extension: name, schema } as const,
+            'alter',
+            object,
+            `schema is ${existing.schema}, declared ${schema}`,
+          ),
+        ]
+      : []),
+  ]
+}

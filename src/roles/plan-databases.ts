@@ -1,0 +1,109 @@
+import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
+import type { RandomBytes } from './plan-roles.ts'
+import type { CurrentCluster, CurrentDatabaseEntry, DesiredDatabase, DesiredRoles } from './types.ts'
+
+type Actions = Planned<ClusterAction>[]
+
+/** A declared database, what there is of it, and who is to own it. */
+export type DatabasePair = { database: DesiredDatabase; existing: CurrentDatabaseEntry | undefined; owner: string }
+
+/** Databases that a killed run left half-made; only those of declared names. */
+export function planLeftovers({ databases }: DesiredRoles, { leftovers }: CurrentCluster): Actions {
+  const prefixes = databases.map(({ name }) => `${cut(name)}__create_`)
+  return leftovers
+    .filter((name) => prefixes.some((prefix) => name.startsWith(prefix) && name.length === prefix.length + 8))
+    .map((database) =>
+      planned({ do: 'drop leftover', database }, 'drop', `database ${database}`, 'a killed run left it unfinished'),
+    )
+}
+
+export const planNewDatabases = (databases: DatabasePair[], randomBytes: RandomBytes): Actions =>
+  databases
+    .filter(({ existing }) => existing === undefined)
+    .map(({ database: { name, create }, owner }) => {
+      const temporary = `${cut(name)}__create_${randomBytes(4).toString('hex')}`
+      return planned(
+        { do: 'create database', database: name, temporary, owner, create },
+        'create',
+        `database ${name}`,
+        'does not exist',
+      )
+    })
+
+/** The name without what goes beyond 40 bytes, whole characters only. */
+function cut(name: string): string {
+  let kept = ''
+  for (const character of name) {
+    if (Buffer.byteLength(kept + character) > 40) break
+    kept += character
+  }
+  return kept
+}
+
+/** Owner, limit and access list of each database; of a new one as it is right after its creation. */
+export function planDatabaseEntries(desired: DesiredRoles, databases: DatabasePair[]): Actions {
+  const exact = exactRoles(desired)
+  return databases.flatMap(({ database, existing, owner }) => {
+    const entry = existing ?? { owner, connectionLimit: -1, acl: [] }
+    return [...planProperties(database, entry, owner), ...planAccess(database, entry, owner, exact)]
+  })
+}
+
+type Entry = Pick<CurrentDatabaseEntry, 'owner' | 'connectionLimit' | 'acl'>
+
+function planProperties({ name, connectionLimit }: DesiredDatabase, entry: Entry, owner: string): Actions {
+  const object = `database ${name}`
+  const actions: Actions = []
+  if (entry.owner !== owner) {
+    actions.push(
+      planned(
+        { do: 'own database', database: name, owner },
+        'alter',
+        object,
+        `owner is ${entry.owner}, declared ${owner}`,
+      ),
+    )
+  }
+  if (connectionLimit !== undefined && connectionLimit !== entry.connectionLimit) {
+    const reason = `connection limit is ${entry.connectionLimit}, declared ${connectionLimit}`
+    actions.push(planned({ do: 'limit database', database: name, connectionLimit }, 'alter', object, reason))
+  }
+  return actions
+}
+
+function planAccess({ name, access }: DesiredDatabase, entry: Entry, owner: string, exact: Set<string>): Actions {
+  // The new owner's own entries merge into its ownership.
+  const rows = entry.acl.filter(({ grantee }) => grantee !== owner)
+  const wanted = access.filter(({ grantee }) => grantee !== owner)
+  const grants = wanted.flatMap(({ grantee, privileges }) => {
+    const held = new Set(rows.filter((row) => row.grantee === grantee).map(({ privilege }) => privilege))
+    const missing = privileges.filter((privilege) => !held.has(privilege))
+    return missing.map((privilege) => {
+      const object = `${privilege} on database ${name} to ${grantee}`
+      return planned<ClusterAction>(
+        { do: 'grant on database', database: name, grantee, privileges: [privilege] },
+        'grant',
+        object,
+        'is missing',
+      )
+    })
+  })
+  const allowed = new Set(
+    wanted.flatMap(({ grantee, privileges }) => privileges.map((privilege) => JSON.stringify([grantee, privilege]))),
+  )
+  const revokes = rows
+    .filter(({ grantee, privilege }) => exact.has(grantee) && !allowed.has(JSON.stringify([grantee, privilege])))
+    .map(({ grantee, grantor, privilege }) => {
+      const object = `${privilege} on database ${name} from ${grantee}`
+      const by = grantor === entry.owner ? null : grantor
+      const payload: ClusterAction = {
+        do: 'revoke on database',
+        database: name,
+        grantee,
+        privileges: [privilege],
+        grantor: by,
+      }
+      return planned(payload, 'revoke', object, 'is not declared')
+    })
+  return [...grants, ...revokes]
+}

@@ -1,0 +1,79 @@
+import { type DatabaseAction, type Planned, planned } from './actions.ts'
+import { schemaOwner } from './plan-database.ts'
+import { spelledOut } from './privileges.ts'
+import type { CurrentDatabase, CurrentDefault, DefaultKind, DesiredDatabase, DesiredRoles } from './types.ts'
+
+type Actions = Planned<DatabaseAction>[]
+type Where = { creator: string; schema: string | null; kind: DefaultKind; grantee: string }
+
+/**
+ * Default privileges to grant and to revoke. They belong to the role that creates an object: one entry per creator. Pure.
+ *
+ * @param exact roles whose undeclared entries are revoked
+ */
+export function planDefaults(
+  desired: DesiredRoles,
+  database: DesiredDatabase,
+  current: CurrentDatabase,
+  exact: Set<string>,
+): { grants: Actions; revokes: Actions } {
+  const wanted = wantedDefaults(database, current)
+  const managed = new Set([
+    ...desired.roles.map(({ name }) => name),
+    ...[...wanted.values()].map(({ where }) => where.creator),
+  ])
+  const grants = [...wanted.values()].flatMap(({ where, privileges }) => {
+    const held = new Set(
+      current.defaults.filter((row) => keyOf(row) === keyOf(where)).map(({ privilege }) => privilege),
+    )
+    const missing = [...privileges].filter((privilege) => !held.has(privilege)).sort()
+    return missing.length === 0 ? [] : [describe('grant', where, missing, 'is missing')]
+  })
+
+  const surplus = new Map<string, { where: Where; privileges: string[] }>()
+  for (const row of current.defaults) {
+    const declared = wanted.get(keyOf(row))?.privileges.has(row.privilege) ?? false
+    // An entry for the whole database is its creator's, and a creator nobody named is left alone.
+    if (!exact.has(row.grantee) || declared || (row.schema === null && !managed.has(row.creator))) continue
+    const entry = surplus.get(keyOf(row)) ?? { where: row, privileges: [] }
+    entry.privileges.push(row.privilege)
+    surplus.set(keyOf(row), entry)
+  }
+  return {
+    grants,
+    revokes: [...surplus.values()].map(({ where, privileges }) =>
+      describe('revoke', where, privileges.sort(), 'is not declared'),
+    ),
+  }
+}
+
+const keyOf = ({ creator, schema, kind, grantee }: Where | CurrentDefault) =>
+  JSON.stringify([creator, schema, kind, grantee])
+
+function wantedDefaults(database: DesiredDatabase, current: CurrentDatabase) {
+  const wanted = new Map<string, { where: Where; privileges: Set<string> }>()
+  for (const { schema, kind, grantee, privileges, creators } of database.defaults) {
+    const existing = current.schemas.find(({ name }) => name === schema)
+    if (!existing) continue
+    for (const creator of creators ?? [schemaOwner(existing, database, current)]) {
+      if (creator === grantee) continue
+      const where = { creator, schema, kind, grantee }
+      const entry = wanted.get(keyOf(where)) ?? { where, privileges: new Set<string>() }
+      for (const privilege of spelledOut(kind, privileges, current.major)) entry.privileges.add(privilege)
+      wanted.set(keyOf(where), entry)
+    }
+  }
+  return wanted
+}
+
+function describe(
+  verb: 'grant' | 'revoke',
+  where: Where,
+  privileges: string[],
+  reason: string,
+): Planned<DatabaseAction> {
+  const { creator, schema, kind, grantee } = where
+  const place = schema === null ? '' : ` in ${schema}`
+  const object = `${privileges.join(', ')} on future ${kind}s of ${creator}${place} ${verb === 'grant' ? 'to' : 'from'} ${grantee}`
+  return planned({ do: `${verb} default`, creator, schema, kind, grantee, privileges }, verb, object, reason)
+}

@@ -1,0 +1,175 @@
+import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planned } from './actions.ts'
+import { findDatabase, schemaOwner } from './plan-database.ts'
+import { planDefaults } from './plan-defaults.ts'
+import { spelledOut } from './privileges.ts'
+import type {
+  AclEntry,
+  CurrentDatabase,
+  CurrentObject,
+  DesiredDatabase,
+  DesiredGrant,
+  DesiredRoles,
+  ObjectKind,
+} from './types.ts'
+
+type Actions = Planned<DatabaseAction>[]
+
+/**
+ * Which privileges have to be granted and revoked in a database, on what exists and on what will be created. Pure.
+ * Revokes only from roles that we manage, in covered schemas, and never an owner's own privileges.
+ */
+export function planGrants(desired: DesiredRoles, name: string, current: CurrentDatabase): GrantsPlan {
+  const database = findDatabase(desired, name)
+  const exact = exactRoles(desired)
+  exact.delete(current.owner)
+  const defaults = planDefaults(desired, database, current, exact)
+  const wanted = wantedPrivileges(database, current)
+  return makePlan(
+    current.session,
+    [...planMissing(wanted, current), ...defaults.grants, ...planSurplus(wanted, current, exact), ...defaults.revokes],
+    [...unmatchedNames(database, current), ...unexpectedCreators(database, current)],
+  )
+}
+
+/** Per object, the declared privileges of each grantee. */
+type Wanted = Map<CurrentObject, Map<string, Set<string>>>
+
+function wantedPrivileges({ grants }: DesiredDatabase, { objects, major }: CurrentDatabase): Wanted {
+  const wanted: Wanted = new Map(objects.map((object) => [object, new Map()]))
+  for (const grant of grants) {
+    const privileges = spelledOut(grant.kind, grant.privileges, major)
+    for (const object of objects) {
+      if (!matches(grant, object)) continue
+      const grantees = wanted.get(object)!
+      grantees.set(grant.grantee, new Set([...(grantees.get(grant.grantee) ?? []), ...privileges]))
+    }
+  }
+  return wanted
+}
+
+const matches = ({ kind, schema, names }: DesiredGrant, object: CurrentObject): boolean =>
+  object.column === null &&
+  object.kind === kind &&
+  object.schema === schema &&
+  (names === null || names.includes(object.name) || names.includes(`${object.name}(${object.arguments})`))
+
+function planMissing(wanted: Wanted, { objects }: CurrentDatabase): Actions {
+  const groups = new Map<string, Group>()
+  for (const object of objects) {
+    for (const [grantee, privileges] of wanted.get(object)!) {
+      if (grantee === object.owner) continue
+      const held = new Set(object.acl.filter((entry) => entry.grantee === grantee).map(({ privilege }) => privilege))
+      const missing = [...privileges].filter((privilege) => !held.has(privilege)).sort()
+      if (missing.length > 0) addTo(groups, [object.kind, object.schema, grantee, missing], object)
+    }
+  }
+  return [...groups.values()].map(({ key: [kind, schema, grantee, privileges], objects }) => ({
+    change: {
+      action: 'grant',
+      object: `${privileges.join(', ')} on ${inWords(kind, schema, objects)} to ${grantee}`,
+      reason: objects.length === 1 ? 'is missing' : `is missing on ${shortList(objects)}`,
+    },
+    payload: { do: 'grant', kind, targets: objects.map(target), grantee, privileges },
+  }))
+}
+
+function planSurplus(wanted: Wanted, { objects }: CurrentDatabase, exact: Set<string>): Actions {
+  const groups = new Map<string, Group>()
+  for (const object of objects) {
+    for (const entry of object.acl) {
+      if (!exact.has(entry.grantee)) continue
+      const declared = wanted.get(object)?.get(entry.grantee)?.has(entry.privilege) ?? false
+      if (declared && !entry.grantable) continue
+      addTo(
+        groups,
+        [
+          object.kind,
+          object.schema,
+          entry.grantee,
+          [entry.privilege],
+          grantorOf(entry, object),
+          object.column,
+          declared,
+        ],
+        object,
+      )
+    }
+  }
+  // What other roles granted goes first: it may hang on what the owner granted.
+  const [byOthers, byOwner] = [true, false].map((others) =>
+    [...groups.values()].filter(({ key }) => (key[4] !== null) === others),
+  )
+  return [...byOthers!, ...byOwner!].map(
+    ({ key: [kind, schema, grantee, privileges, grantor = null, column = null, optionOnly = false], objects }) => ({
+      change: {
+        action: 'revoke',
+        object: `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on ${column === null ? '' : `column ${column} of `}${inWords(kind, schema, objects)} from ${grantee}`,
+        reason: objects.length === 1 ? 'is not declared' : `is not declared on ${shortList(objects)}`,
+      },
+      payload: { do: 'revoke', kind, targets: objects.map(target), grantee, privileges, grantor, column, optionOnly },
+    }),
+  )
+}
+
+const grantorOf = ({ grantor }: AclEntry, { owner }: CurrentObject) => (grantor === owner ? null : grantor)
+
+type Key = [
+  kind: ObjectKind,
+  schema: string,
+  grantee: string,
+  privileges: string[],
+  grantor?: string | null,
+  column?: string | null,
+  optionOnly?: boolean,
+]
+type Group = { key: Key; objects: CurrentObject[] }
+
+/** Collects objects that one statement can name together, in the order of the first of each group. */
+function addTo(groups: Map<string, Group>, key: Key, object: CurrentObject): void {
+  const text = JSON.stringify(key)
+  const group = groups.get(text)
+  if (group) group.objects.push(object)
+  else groups.set(text, { key, objects: [object] })
+}
+
+const target = ({ schema, name, arguments: types }: CurrentObject) => ({ schema, name, arguments: types })
+
+const label = ({ name, arguments: types }: CurrentObject) => (types === null ? name : `${name}(${types})`)
+
+function inWords(kind: ObjectKind, schema: string, objects: CurrentObject[]): string {
+  if (kind === 'schema') return `schema ${schema}`
+  return objects.length === 1 ? `${kind} ${schema}.${label(objects[0]!)}` : `${objects.length} ${kind}s in ${schema}`
+}
+
+function shortList(objects: CurrentObject[]): string {
+  const names = objects.slice(0, 5).map(label).join(', ')
+  return objects.length > 5 ? `${names} and ${objects.length - 5} more` : names
+}
+
+const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentDatabase): string[] =>
+  grants.flatMap((grant) =>
+    (grant.names ?? [])
+      .filter((one) => !objects.some((object) => matches({ ...grant, names: [one] }, object)))
+      .map(
+        (one) =>
+          `database ${name} has no ${grant.kind} ${grant.schema}.${one}, which a grant to ${grant.grantee} names`,
+      ),
+  )
+
+/** Roles that may create objects which the default privileges do not reach. */
+function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase): string[] {
+  return current.objects.flatMap((object) => {
+    const defaults = database.defaults.filter(({ schema }) => schema === object.name)
+    if (object.kind !== 'schema' || defaults.length === 0) return []
+    const expected = new Set([
+      schemaOwner(object, database, current),
+      ...defaults.flatMap(({ creators }) => creators ?? []),
+    ])
+    return object.acl
+      .filter(({ privilege, grantee }) => privilege === 'CREATE' && grantee !== 'PUBLIC' && !expected.has(grantee))
+      .map(
+        ({ grantee }) =>
+          `${grantee} may create objects in schema ${object.name}, but no default privileges are declared for those: add it to \`creators\``,
+      )
+  })
+}

@@ -1,0 +1,153 @@
+import { AppError } from '../errors.ts'
+import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
+import { makeVerifier, matchesVerifier, type Password } from './scram.ts'
+import type {
+  CurrentCluster,
+  CurrentMembership,
+  CurrentRole,
+  DesiredMembership,
+  DesiredRole,
+  DesiredRoles,
+} from './types.ts'
+
+/** Declared passwords by role. */
+export type Secrets = ReadonlyMap<string, Password>
+
+/** `randomBytes` of node:crypto, or a fixed one in a test. */
+export type RandomBytes = (size: number) => Buffer
+
+type Actions = Planned<ClusterAction>[]
+
+/** Roles to create, and attributes of existing ones that differ, one by one. */
+export function planRoles({ roles }: DesiredRoles, current: CurrentCluster): Actions {
+  return roles.flatMap((role) => {
+    const existing = current.roles.find(({ name }) => name === role.name)
+    if (existing) return role.kind === 'user' || role.kind === 'group' ? alterRole(role, existing, current) : []
+    const notNeeded = role.createdWith !== undefined && current.databases.some(({ name }) => name === role.createdWith)
+    return notNeeded ? [] : createRole(role)
+  })
+}
+
+function createRole(role: DesiredRole): Actions {
+  const login = role.kind === 'user'
+  const create: ClusterAction = { do: 'create role', role: role.name, login }
+  const fresh: CurrentRole = { name: role.name, login, inherits: true, connectionLimit: -1, validUntil: 'infinity' }
+  return [
+    planned(create, 'create', `role ${role.name}`, login ? 'does not exist; logs in' : 'does not exist'),
+    ...alterLimits(role, fresh),
+  ]
+}
+
+function alterRole(role: DesiredRole, existing: CurrentRole, { session, major }: CurrentCluster): Actions {
+  const { name } = role
+  const login = role.kind === 'user'
+  const alter = (attribute: 'login' | 'inherit', value: boolean) =>
+    planned(
+      { do: 'alter role' as const, role: name, attribute, value },
+      'alter',
+      `role ${name}`,
+      `${attribute} is ${!value}, declared ${value}`,
+    )
+  return [
+    // Taking our own LOGIN would lock us out of the next run.
+    ...(existing.login !== login && name !== session.name ? [alter('login', login)] : []),
+    ...(major < 16 && role.inherits && !existing.inherits ? [alter('inherit', true)] : []),
+    ...alterLimits(role, existing),
+  ]
+}
+
+function alterLimits({ name: role, connectionLimit, validUntil }: DesiredRole, existing: CurrentRole): Actions {
+  const object = `role ${role}`
+  const actions: Actions = []
+  if (connectionLimit !== undefined && connectionLimit !== existing.connectionLimit) {
+    const reason = `connection limit is ${existing.connectionLimit}, declared ${connectionLimit}`
+    actions.push(planned({ do: 'limit role', role, connectionLimit }, 'alter', object, reason))
+  }
+  const until = validUntil === undefined || validUntil === 'infinity' ? validUntil : Date.parse(validUntil)
+  if (validUntil !== undefined && until !== existing.validUntil) {
+    const was =
+      typeof existing.validUntil === 'number' ? new Date(existing.validUntil).toISOString() : existing.validUntil
+    actions.push(
+      planned({ do: 'expire role', role, validUntil }, 'alter', object, `valid until ${was}, declared ${validUntil}`),
+    )
+  }
+  return actions
+}
+
+/** Verifiers to set where the stored one is not that of the declared password. */
+export function planPasswords(
+  { roles }: DesiredRoles,
+  current: CurrentCluster,
+  secrets: Secrets,
+  randomBytes: RandomBytes,
+): Actions {
+  return roles.flatMap(({ name, password }) => {
+    const secret = secrets.get(name)
+    if (password === undefined || secret === undefined) return []
+    if (current.verifiers === undefined) throw unreadableVerifiers(name, current.session.name)
+    const stored = current.verifiers.get(name) ?? null
+    const match = matchesVerifier(stored, secret, name)
+    if (match === 'yes') return []
+    const reason =
+      match === 'outdated' ? 'stored as an md5 hash' : stored === null ? 'has none' : 'differs from the declared one'
+    const verifier = makeVerifier(secret.prepared, { salt: randomBytes(16), iterations: current.scramIterations })
+    return [
+      planned<ClusterAction>({ do: 'set password', role: name, verifier }, 'set', `password of role ${name}`, reason),
+    ]
+  })
+}
+
+const unreadableVerifiers = (role: string, user: string) =>
+  new AppError('refused', `the password of role ${role} cannot be compared: ${user} may not read pg_authid`, {
+    hint: `connect as a superuser, or remove the password of ${role} from the configuration`,
+  })
+
+/** Memberships to revoke (first, because they may stand in the way) and to grant. */
+export function planMemberships(desired: DesiredRoles, current: CurrentCluster): Actions {
+  const exact = exactRoles(desired)
+  exact.delete(current.session.name)
+  const declared = new Set(desired.memberships.map(({ role, member }) => JSON.stringify([role, member])))
+  const isDeclared = ({ role, member }: DesiredMembership) => declared.has(JSON.stringify([role, member]))
+
+  const surplus = current.memberships.filter((row) => exact.has(row.member) && !isDeclared(row) && !isCreatorsRow(row))
+  return [
+    ...surplus.map((row) => revokeRow(row, current.major, 'is not declared')),
+    ...desired.memberships.flatMap((membership) => planMembership(membership, current, exact)),
+  ]
+}
+
+/** The row that PostgreSQL 16+ makes for the creator of a role. Revoking it would take away the right to manage the role. */
+const isCreatorsRow = ({ admin, inherit, set, grantedByBootstrap }: CurrentMembership) =>
+  grantedByBootstrap && admin && !inherit && !set
+
+function planMembership(
+  { role, member }: DesiredMembership,
+  { memberships, major }: CurrentCluster,
+  exact: Set<string>,
+): Actions {
+  const rows = memberships.filter((row) => row.role === role && row.member === member && !isCreatorsRow(row))
+  const object = `role ${role} to ${member}`
+  const grant = (reason: string, grantor: string | null): Planned<ClusterAction> =>
+    planned({ do: 'grant role', role, member, grantor, withOptions: major >= 16 }, 'grant', object, reason)
+
+  const admins = exact.has(member) ? rows.filter(({ admin }) => admin) : []
+  const lessened = admins.map((row) =>
+    major >= 16
+      ? grant('the admin option is not declared', row.grantor)
+      : revokeRow(row, major, 'the admin option is not declared', true),
+  )
+  if (rows.length === 0) return [grant('is not a member', null)]
+  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || admins.length > 0
+  return works ? lessened : [...lessened, grant('the membership lacks INHERIT or SET', null)]
+}
+
+function revokeRow(row: CurrentMembership, major: number, reason: string, adminOnly = false): Planned<ClusterAction> {
+  const { role, member } = row
+  const grantor = major >= 16 ? row.grantor : null
+  return planned(
+    { do: 'revoke role', role, member, grantor, adminOnly },
+    'revoke',
+    `role ${role} from ${member}`,
+    reason,
+  )
+}

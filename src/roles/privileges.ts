@@ -1,0 +1,16 @@
+import type { ObjectKind } from './types.ts'
+
+/** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */
+export const privilegesOf: Record<ObjectKind, readonly string[]> = {
+  schema: ['USAGE', 'CREATE'],
+  table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'],
+  sequence: ['USAGE', 'SELECT', 'UPDATE'],
+  routine: ['EXECUTE'],
+  type: ['USAGE'],
+}
+
+/** `ALL` spelled out for a server of this major version. */
+export const spelledOut = (kind: ObjectKind, privileges: string[], major: number): readonly string[] =>
+  privileges.includes('ALL')
+    ? privilegesOf[kind].filter((privilege) => privilege !== 'MAINTAIN' || major >= 17)
+    : privileges

@@ -1,0 +1,132 @@
+import { quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
+import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
+import { settingSql } from './settings.ts'
+
+type Of<Action, Do> = Extract<Action, { do: Do }>
+
+/**
+ * The messages of an action on the whole server, in order. Each is one round trip and one transaction,
+ * unless the caller opened one.
+ */
+export function clusterSql(action: ClusterAction): string[] {
+  switch (action.do) {
+    case 'drop leftover':
+      return [`drop database if exists ${quoteIdent(action.database)} with (force)`]
+    case 'create role':
+      return [`create role ${quoteIdent(action.role)} ${action.login ? 'login' : 'nologin'}`]
+    case 'alter role':
+      return [`alter role ${quoteIdent(action.role)} ${action.value ? '' : 'no'}${action.attribute}`]
+    case 'limit role':
+      return [`alter role ${quoteIdent(action.role)} connection limit ${action.connectionLimit}`]
+    case 'expire role':
+      return [`alter role ${quoteIdent(action.role)} valid until ${quoteLiteral(action.validUntil)}`]
+    case 'set password':
+      return [`alter role ${quoteIdent(action.role)} password ${quoteLiteral(action.verifier)}`]
+    case 'grant role':
+      return [grantRole(action)]
+    case 'revoke role':
+      return [
+        `revoke ${action.adminOnly ? 'admin option for ' : ''}${quoteIdent(action.role)} from ${quoteIdent(action.member)}${grantedBy(action.grantor)}`,
+      ]
+    case 'set':
+      return [setSql(action)]
+    case 'create database':
+      return createDatabase(action)
+    case 'own database':
+      return [`alter database ${quoteIdent(action.database)} owner to ${quoteIdent(action.owner)}`]
+    case 'limit database':
+      return [`alter database ${quoteIdent(action.database)} connection limit ${action.connectionLimit}`]
+    case 'grant on database':
+      return [
+        `grant ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} to ${grantee(action.grantee)}`,
+      ]
+    case 'revoke on database':
+      return asGrantor(
+        action.grantor,
+        `revoke ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} from ${grantee(action.grantee)}`,
+      )
+  }
+}
+
+/** The messages of an action in a database, to be sent inside a transaction. */
+export function databaseSql(action: DatabaseAction): string[] {
+  switch (action.do) {
+    case 'create schema':
+      return [`create schema ${quoteIdent(action.schema)} authorization ${quoteIdent(action.owner)}`]
+    case 'own schema':
+      return [`alter schema ${quoteIdent(action.schema)} owner to ${quoteIdent(action.owner)}`]
+    case 'close schema':
+      return [`revoke create on schema ${quoteIdent(action.schema)} from public`]
+    case 'create extension': {
+      const schema = action.schema === undefined ? '' : ` schema ${quoteIdent(action.schema)}`
+      const version = action.version === undefined ? '' : ` version ${quoteLiteral(action.version)}`
+      return [`create extension ${quoteIdent(action.extension)}${schema}${version}`]
+    }
+    case 'update extension':
+      return [`alter extension ${quoteIdent(action.extension)} update to ${quoteLiteral(action.version)}`]
+    case 'move extension':
+      return [`alter extension ${quoteIdent(action.extension)} set schema ${quoteIdent(action.schema)}`]
+    case 'grant':
+      return [`grant ${action.privileges.join(', ')} on ${targets(action)} to ${grantee(action.grantee)}`]
+    case 'revoke':
+      return asGrantor(action.grantor, revoke(action))
+    case 'grant default':
+      return [`${forCreator(action)} grant ${onFuture(action)} to ${grantee(action.grantee)}`]
+    case 'revoke default':
+      return [`${forCreator(action)} revoke ${onFuture(action)} from ${grantee(action.grantee)}`]
+  }
+}
+
+/** Only its grantor can take back a privilege. */
+const asGrantor = (grantor: string | null, statement: string): string[] =>
+  grantor === null ? [statement] : [`set local role ${quoteIdent(grantor)}`, statement, 'set local role none']
+
+const grantedBy = (grantor: string | null) => (grantor === null ? '' : ` granted by ${quoteIdent(grantor)}`)
+
+function grantRole({ role, member, grantor, withOptions }: Of<ClusterAction, 'grant role'>): string {
+  // Options that are not named would stay as they are.
+  const options = withOptions ? ' with admin false, inherit true, set true' : ''
+  return `grant ${quoteIdent(role)} to ${quoteIdent(member)}${options}${grantedBy(grantor)}`
+}
+
+function setSql({ setting: { role, database, name, value } }: Of<ClusterAction, 'set'>): string {
+  const where =
+    role === null
+      ? `database ${quoteIdent(database!)}`
+      : `role ${quoteIdent(role)}${database === null ? '' : ` in database ${quoteIdent(database)}`}`
+  return `alter ${where} set ${settingSql(name, value)}`
+}
+
+/** Nobody sees the database under its name before PUBLIC is shut out. */
+function createDatabase({ database, temporary, owner, create }: Of<ClusterAction, 'create database'>): string[] {
+  const { encoding = 'UTF8', locale, template = 'template0' } = create
+  const localeSql = locale === undefined ? '' : ` locale ${quoteLiteral(locale)}`
+  const name = quoteIdent(temporary)
+  return [
+    `create database ${name} owner ${quoteIdent(owner)} template ${quoteIdent(template)} encoding ${quoteLiteral(encoding)}${localeSql}`,
+    `revoke all on database ${name} from public; alter database ${name} rename to ${quoteIdent(database)}`,
+  ]
+}
+
+const grantee = (name: string) => (name === 'PUBLIC' ? 'public' : quoteIdent(name))
+
+function targets({ kind, targets }: { kind: string; targets: Target[] }): string {
+  if (kind === 'schema') return `schema ${targets.map(({ name }) => quoteIdent(name)).join(', ')}`
+  const names = targets.map(
+    ({ schema, name, arguments: types }) => quoteName(schema, name) + (types === null ? '' : `(${types})`),
+  )
+  return `${kind} ${names.join(', ')}`
+}
+
+function revoke(action: Of<DatabaseAction, 'revoke'>): string {
+  const columns = action.column === null ? '' : ` (${quoteIdent(action.column)})`
+  const privileges = action.privileges.map((privilege) => `${privilege}${columns}`).join(', ')
+  return `revoke ${action.optionOnly ? 'grant option for ' : ''}${privileges} on ${targets(action)} from ${grantee(action.grantee)}`
+}
+
+type Default = Of<DatabaseAction, 'grant default' | 'revoke default'>
+
+const forCreator = ({ creator, schema }: Default) =>
+  `alter default privileges for role ${quoteIdent(creator)}${schema === null ? '' : ` in schema ${quoteIdent(schema)}`}`
+
+const onFuture = ({ privileges, kind }: Default) => `${privileges.join(', ')} on ${kind}s`

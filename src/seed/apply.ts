@@ -1,0 +1,89 @@
+import type { Sql } from '../db/connect.ts'
+import type { Db } from '../db/sql.ts'
+import { inTransaction } from '../db/transaction.ts'
+import { AppError, withReport } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { BeforeChange } from '../plan.ts'
+import { seedFailed } from './failure.ts'
+import { recordSeed } from './history.ts'
+import type { SeedStep } from './plan.ts'
+import { becomeRole } from './role.ts'
+import { loadRows } from './rows.ts'
+import type { Seed, SeedResult } from './types.ts'
+
+export type SeedOptions = {
+  /** Who writes the rows: the owner of the schema. Undefined: the session user. */
+  roleFor(seed: Seed): string | undefined
+  toolVersion: string
+  beforeChange: BeforeChange
+  /** Throws when the run must not go on: its lock is lost. */
+  guard(): void
+  log: Log
+}
+
+/**
+ * Loads the seeds of a plan, each in one transaction with its row of pgbosun.seeds, and stops at the first that fails.
+ *
+ * @throws {AppError} `seed` (or `locked`, `refused`) with file and line where known and the results so far as `report.seeds`;
+ *         nothing of the failed seed stays. The error of a lost connection passes as it is.
+ */
+export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptions): Promise<SeedResult[]> {
+  const results = steps.map(({ seed }): SeedResult => ({ name: seed.name, state: 'not-run', rows: 0, durationMs: 0 }))
+  for (const [i, { seed }] of steps.entries()) {
+    options.guard()
+    await options.beforeChange()
+    const startedAt = performance.now()
+    const finish = (state: 'done' | 'failed', rows = 0) => {
+      results[i] = { name: seed.name, state, rows, durationMs: Math.round(performance.now() - startedAt) }
+    }
+    try {
+      const rows = await loadSeed(sql, seed, options)
+      finish('done', rows)
+      options.log.info({ seed: seed.name, rows }, 'loaded a seed')
+    } catch (cause) {
+      finish('failed')
+      const error = await seedFailed(sql, seed, cause, options.log)
+      throw error instanceof AppError ? withReport(error, { seeds: results.map(renderResult) }) : error
+    }
+  }
+  return results
+}
+
+/** A result as it stands in JSON documents. */
+export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => ({
+  name,
+  state,
+  rows,
+  duration_ms: durationMs,
+})
+
+/** What a seed's own statements may have set ends with them. */
+const asOurselves = 'set session authorization default; reset all; set role none'
+
+async function loadSeed(sql: Sql, seed: Seed, { roleFor, toolVersion }: SeedOptions): Promise<number> {
+  const role = roleFor(seed)
+  return inTransaction(sql, async (tx) => {
+    await tx.unsafe(asOurselves)
+    if (role !== undefined) await becomeRole(tx, role)
+    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text) : await loadRows(tx, seed, role)
+    await tx.unsafe(asOurselves)
+    await recordSeed(tx, seed, rows, toolVersion)
+    return rows
+  })
+}
+
+/** Returns how many rows the statements wrote, with triggers and cascades. The driver keeps only the count of the last one. */
+async function runStatements(tx: Db, text: string): Promise<number> {
+  const before = await rowsWritten(tx)
+  await tx.unsafe(text)
+  return (await rowsWritten(tx)) - before
+}
+
+/** What the session has counted so far. Earlier transactions may be in it; within one, the difference is exact. */
+async function rowsWritten(tx: Db): Promise<number> {
+  const [row] = await tx.unsafe<{ rows: string }[]>(
+    `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows
+       from pg_catalog.pg_stat_xact_user_tables where schemaname !~ '^pg_temp'`,
+  )
+  return Number(row?.rows ?? 0)
+}

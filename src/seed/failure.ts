@@ -1,0 +1,46 @@
+import type { Db } from '../db/sql.ts'
+import {
+  hintFor,
+  isConnectionLost,
+  isServerError,
+  renderServerError,
+  type ServerError,
+  serverNotes,
+} from '../db/sqlstate.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Seed } from './types.ts'
+
+/**
+ * What to report when a seed failed: an {@link AppError}, or the error itself when the connection was lost.
+ * @param db asked for hints; its transaction is over
+ */
+export async function seedFailed(db: Db, seed: Seed, cause: unknown, log: Log): Promise<unknown> {
+  if (cause instanceof AppError || isConnectionLost(cause)) return cause
+  const file = seed.name
+  if (!isServerError(cause))
+    return new AppError('seed', `${file}: ${cause instanceof Error ? cause.message : cause}`, { file, cause })
+
+  const place = seed.kind === 'sql' ? renderServerError(seed.text, cause, { file }) : renderCopyError(cause, file)
+  const at = place.line === undefined ? '' : `, line ${place.line}`
+  return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${cause.message}`, {
+    ...place,
+    hint: await hintFor(db, cause, log),
+    cause,
+  })
+}
+
+/** Another session held the table for too long. */
+const waited = new Set(['55P03', '40P01'])
+
+/** The line is the first number of COPY's CONTEXT behind the table's name: `COPY users, line 3, column id: "x"`, in any language. */
+function renderCopyError(error: ServerError, file: string) {
+  const [, line] = /^COPY [^,]*,\D*(\d+)/.exec(error.where ?? '') ?? []
+  const notes = serverNotes(error)
+  return {
+    sqlstate: error.code,
+    file,
+    ...(line !== undefined && { line: Number(line) }),
+    ...(notes.length > 0 && { excerpt: notes.join('\n') }),
+  }
+}

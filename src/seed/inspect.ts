@@ -1,0 +1,35 @@
+import { excerptOf, placeOf } from '../db/place.ts'
+import { isClientCopy, isTransactionControl, type Statement, scan } from '../db/scan.ts'
+import { AppError } from '../errors.ts'
+
+/**
+ * Refuses what an SQL seed cannot contain, because it runs in our transaction: statements that end it, psql commands,
+ * COPY from the client, and anything that is opened and never closed.
+ * @throws {AppError} `seed` with file, line and column
+ */
+export function inspectSeed(file: string, text: string): void {
+  const { statements, unterminated, backslash } = scan(text)
+  const refuse = (at: number, problem: string, hint: string): never => {
+    const place = placeOf(text, Array.from(text.slice(0, at)).length + 1)
+    const excerpt = excerptOf(text, place)
+    throw new AppError('seed', `${file}, line ${place.line}: ${problem}`, { file, ...place, excerpt, hint })
+  }
+  const words = ({ words: all }: Statement) => all.slice(0, 2).join(' ').toUpperCase()
+
+  if (backslash !== undefined) refuse(backslash, 'this is a command of psql, not SQL', 'take it out')
+  if (unterminated) refuse(unterminated.at, `the ${unterminated.what} that opens here is never closed`, 'close it')
+  const control = statements.find(isTransactionControl)
+  if (control)
+    refuse(
+      control.start,
+      `${words(control)} in a seed`,
+      'take it out: a seed always runs in one transaction of its own',
+    )
+  const copy = statements.find(isClientCopy)
+  if (copy)
+    refuse(
+      copy.start,
+      'COPY from the client in an SQL seed',
+      'put the rows into a CSV file of its own, or write INSERT',
+    )
+}

@@ -1,0 +1,20 @@
+import { type Db, quoteIdent } from '../db/sql.ts'
+import { isServerError } from '../db/sqlstate.ts'
+import { AppError } from '../errors.ts'
+
+/**
+ * Makes the rest of the transaction act as a role.
+ * @throws {AppError} `refused` when the session user may not, or there is no such role
+ */
+export async function becomeRole(tx: Db, role: string): Promise<void> {
+  try {
+    await tx.unsafe(`set local role ${quoteIdent(role)}`)
+  } catch (cause) {
+    if (!isServerError(cause) || !['42501', '22023'].includes(cause.code)) throw cause
+    throw new AppError('refused', `seeds cannot be loaded as the role ${role}: ${cause.message}`, {
+      hint: `let the session user act as it: grant ${quoteIdent(role)} to <session user>`,
+      sqlstate: cause.code,
+      cause,
+    })
+  }
+}

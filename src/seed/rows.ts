@@ -1,0 +1,116 @@
+import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
+import { copyFile, lineOf, readHeader } from './csv.ts'
+import { becomeRole } from './role.ts'
+import { findTarget, type Target } from './target.ts'
+import type { CsvSeed } from './types.ts'
+
+/** The temporary table that a file is read into, as SQL; the name also stands in the CONTEXT of COPY's errors. */
+const stage = 'pg_temp.pgbosun_stage'
+
+/**
+ * Loads a CSV file, within a transaction that acts as `role` already; returns how many rows were written.
+ * An empty table is copied into directly. Otherwise the rows are staged, and only those that are new or differ are
+ * written: what is there already causes neither a write nor a lock, and no value of a sequence is used up.
+ */
+export async function loadRows(tx: Db, seed: CsvSeed, role: string | undefined): Promise<number> {
+  const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
+  const direct = (target.empty || target.key.length === 0) && target.written.length === target.header.length
+  const rows = direct ? await copyDirectly(tx, seed, target) : await copyAndCompare(tx, seed, target, role)
+  if (rows > 0) await advanceSequences(tx, target)
+  return rows
+}
+
+async function copyDirectly(tx: Db, seed: CsvSeed, target: Target): Promise<number> {
+  const rows = await copyFile(tx, seed.path, target.table, target.header)
+  await refuseNullKey(tx, seed, target, target.table)
+  return rows
+}
+
+async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, role: string | undefined): Promise<number> {
+  await createStage(tx, target, role)
+  // Enough for the hash tables of a million keys; the default of 4 MB would go through the disk.
+  await tx.unsafe("set local work_mem = '64MB'")
+  await copyFile(tx, seed.path, stage, target.header)
+  await refuseNullKey(tx, seed, target, stage)
+  await refuseRepeatedKey(tx, seed, target)
+
+  const updated = seed.mode === 'upsert' && target.updated.length > 0 ? await tx.unsafe(updateOf(target)) : { count: 0 }
+  const inserted = await tx.unsafe(insertOf(target))
+  return updated.count + inserted.count
+}
+
+/** Made by the role that writes the rows; if it lacks TEMPORARY on this database, by the session user, and lent to the role. */
+async function createStage(tx: Db, { table, header, temporary }: Target, role: string | undefined): Promise<void> {
+  const create = `create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data`
+  if (temporary || role === undefined) await tx.unsafe(create)
+  else {
+    await tx.unsafe(`set local role none; ${create}; grant all on ${stage} to ${quoteIdent(role)}`)
+    await becomeRole(tx, role)
+  }
+}
+
+/** Rows compare as they are stored (`*<>`): NULL equals NULL, and types without `=` such as json can be compared, too. */
+const updateOf = ({ table, key, updated }: Target) => `
+  update ${table} as r set ${updated.map((column) => `${quoteIdent(column)} = s.${quoteIdent(column)}`).join(', ')}
+    from ${stage} s
+   where ${sameKey(key)}
+     and row(${list(updated, 'r')})::record operator(pg_catalog.*<>) row(${list(updated, 's')})::record`
+
+const insertOf = ({ table, key, written }: Target) => `
+  insert into ${table} (${list(written)}) overriding system value
+  select ${list(written, 's')} from ${stage} s
+  ${key.length === 0 ? '' : `where not exists (select from ${table} r where ${sameKey(key)})`}`
+
+const list = (columns: string[], alias?: string) =>
+  columns.map((column) => `${alias === undefined ? '' : `${alias}.`}${quoteIdent(column)}`).join(', ')
+
+const sameKey = (key: string[]) =>
+  key.map((column) => `r.${quoteIdent(column)} = s.${quoteIdent(column)}`).join(' and ')
+
+async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: Target, table: string): Promise<void> {
+  if (key.length === 0) return
+  const isNull = key.map((column) => `${quoteIdent(column)} is null`).join(' or ')
+  const [found] = await tx.unsafe(`select from ${table} where ${isNull} limit 1`)
+  if (!found) return
+  const places = key.map((column) => header.indexOf(column))
+  const line = await lineOf(seed.path, seed.name, (record) => places.some((place) => record[place] === null))
+  throw badKey(seed, line, `the key (${key.join(', ')}) is empty`, 'give every row a key; write "" for an empty text')
+}
+
+async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: Target): Promise<void> {
+  if (key.length === 0) return
+  const [found] = await tx.unsafe(`select from ${stage} group by ${list(key)} having count(*) > 1 limit 1`)
+  if (!found) return
+  // Rows lie in the stage in the order of the file.
+  const [row] = await tx.unsafe<{ number: string; values: string }[]>(`
+    select number, values from (
+      select row_number() over (order by ctid) as number, row_number() over (partition by ${list(key)} order by ctid) as nth,
+             concat_ws(', ', ${list(key)}) as values
+        from ${stage}) numbered
+     where nth > 1 order by number limit 1`)
+  const line = await lineOf(seed.path, seed.name, (_, number) => number === Number(row?.number))
+  throw badKey(
+    seed,
+    line,
+    `the key (${key.join(', ')}) = (${row?.values}) stands there for the second time`,
+    'remove one of the rows',
+  )
+}
+
+function badKey({ name: file }: CsvSeed, line: number | undefined, problem: string, hint: string) {
+  return new AppError('seed', `${file}${line === undefined ? '' : `, line ${line}`}: ${problem}`, {
+    file,
+    ...(line !== undefined && { line }),
+    hint,
+  })
+}
+
+/** Explicit values do not move a sequence: the next row of the application would get one that exists. */
+async function advanceSequences(tx: Db, { table, sequences }: Target): Promise<void> {
+  for (const { column, sequence } of sequences)
+    await tx.unsafe(`
+      select pg_catalog.setval(${quoteLiteral(sequence)}, newest)
+        from (select max(${quoteIdent(column)})::bigint as newest from ${table}) t, ${sequence} s
+       where (newest, true) > (s.last_value, s.is_called)`)
+}

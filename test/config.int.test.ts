@@ -1,0 +1,120 @@
+import { describe, expect, test as base } from 'vitest'
+import { resolveConnection } from '../src/config/connection.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { test, writeFiles } from './support/postgres.ts'
+
+const load = (cwd: string, env: Record<string, string> = {}, file?: string) => loadConfig({ env, cwd, file })
+
+describe('the configuration', () => {
+  test('fills in the defaults, and the environment wins over the file', async ({ dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeout: 30s }\nmigrate: { dir: db, lockTimeout: 1s }\n' })
+    const { config, origins, baseDir } = await load(dir, { PGBOSUN_MIGRATE_LOCK_TIMEOUT: '2s', PGBOSUN_CHECK_TABLES: 'users, games' })
+    expect(config).toMatchObject({ wait: { timeout: 30_000 }, migrate: { dir: 'db', lockTimeout: 2_000, ahead: 'warn' }, check: { tables: ['users', 'games'] } })
+    expect(Object.fromEntries(origins)).toEqual({
+      'wait.timeout': 'file',
+      'migrate.dir': 'file',
+      'migrate.lockTimeout': 'PGBOSUN_MIGRATE_LOCK_TIMEOUT',
+      'check.tables': 'PGBOSUN_CHECK_TABLES',
+    })
+    expect(baseDir).toBe(dir)
+  })
+
+  test('reports all problems at once, each with its path and a suggestion', async ({ dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeuot: 30s }\nmigrat: {}\nlock: { timeout: 5 minutes }\ndatabase: { url: postgres://a:geheim@b/c }\n' })
+    const error = await load(dir, { PGBOSUN_LOCK_TIMEOT: '1s' }).catch((caught) => caught)
+    expect(error.kind).toBe('usage')
+    expect(error.message.replace(dir, '')).toMatchInlineSnapshot(`
+      "/pgbosun.yaml has 5 problems:
+        PGBOSUN_LOCK_TIMEOT: unknown variable; did you mean PGBOSUN_LOCK_TIMEOUT?
+        database.url: a secret is given as { env: NAME } or { file: PATH }, never as text
+        wait.timeuot: unknown key; did you mean timeout?
+        lock.timeout: write a number and a unit, like 30s or 6h
+        migrat: unknown key; did you mean migrate?"
+    `)
+  })
+
+  test.for(['backup: { schedule: "@daily" }', 'serve: {}', 'manage: { privileges: strict }', 'migrate: { format: flyway }'])(
+    'refuses a key of a feature that is not built: %s',
+    async (text, { dir }) => {
+      await writeFiles(dir, { 'pgbosun.yaml': text })
+      await expect(load(dir)).rejects.toMatchObject({ kind: 'usage' })
+    },
+  )
+
+  test('names line and column of broken YAML', async ({ dir }) => {
+    await writeFiles(dir, { 'x.yaml': 'wait:\n  timeout: [1\nlock: {}\n' })
+    await expect(load(dir, {}, 'x.yaml')).rejects.toMatchObject({ kind: 'usage', place: { line: 3 } })
+  })
+
+  test('says that a named file is not there', async ({ dir }) => {
+    await expect(load(dir, {}, 'no.yaml')).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('ENOENT') })
+  })
+
+  test('refuses names that PostgreSQL would cut', async ({ dir }) => {
+    await writeFiles(dir, { 'pgbosun.json': JSON.stringify({ roles: { ['ü'.repeat(32)]: null } }) })
+    await expect(load(dir)).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('64 bytes') })
+  })
+
+  base('ignores what Kubernetes injects for a Service called pgbosun', async () => {
+    const env = {
+      PGBOSUN_SERVICE_HOST: '10.0.0.1',
+      PGBOSUN_SERVICE_PORT: '8080',
+      PGBOSUN_SERVICE_PORT_HTTP: '8080',
+      PGBOSUN_PORT: 'tcp://10.0.0.1:8080',
+      PGBOSUN_PORT_8080_TCP: 'tcp://10.0.0.1:8080',
+      PGBOSUN_PORT_8080_TCP_PROTO: 'tcp',
+    }
+    await expect(load('/nowhere', env)).resolves.toMatchObject({ config: { environment: 'dev' } })
+  })
+})
+
+describe('the connection', () => {
+  const connect = async (env: Record<string, string>, cwd = '/nowhere') => {
+    const { config, baseDir } = await load(cwd, env)
+    return resolveConnection(config, env, baseDir)
+  }
+
+  base('comes whole from the first source that is set', async () => {
+    const all = {
+      PGBOSUN_DATABASE_URL: 'postgres://a@one/x',
+      DATABASE_URL: 'postgres://b:pw@two/y',
+      PGHOST: 'three',
+      POSTGRES_HOST: 'four',
+      PGPASSWORD: 'alone',
+    }
+    const { PGBOSUN_DATABASE_URL: _, ...second } = all
+    const { DATABASE_URL: __, ...third } = second
+    const { PGHOST: ___, ...fourth } = third
+    const seen = await Promise.all([all, second, third, fourth].map((env) => connect(env as Record<string, string>)))
+    expect(seen.map(({ endpoints, source }) => `${endpoints[0]?.host} from ${source}`)).toEqual([
+      'one from database.url',
+      'two from DATABASE_URL',
+      'three from PGHOST',
+      'four from POSTGRES_HOST',
+    ])
+    expect(seen.map(({ password }) => password())).toEqual(['alone', 'pw', 'alone', 'alone'])
+  })
+
+  test('reads a secret file again at every use, without its last newline', async ({ dir }) => {
+    await writeFiles(dir, { pw: 'first\n' })
+    const { password } = await connect({ PGHOST: 'h', PGPASSWORD_FILE: `${dir}/pw` })
+    expect(password()).toBe('first')
+    await writeFiles(dir, { pw: 'sec ond\n\n' })
+    expect(password()).toBe('sec ond\n')
+  })
+
+  base('names the cause when a port is a Kubernetes service link', async () => {
+    await expect(connect({ POSTGRES_HOST: 'h', POSTGRES_PORT: 'tcp://10.0.0.1:5432' })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('enableServiceLinks'),
+    })
+  })
+
+  base('says what to set when there is none', async () => {
+    await expect(connect({})).rejects.toMatchObject({ kind: 'usage', hint: expect.stringContaining('DATABASE_URL') })
+  })
+
+  base('names an unreadable secret file', async () => {
+    await expect(connect({ DATABASE_URL_FILE: '/no/such/file' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('/no/such/file') })
+  })
+})

@@ -1,0 +1,86 @@
+import { crc32 } from 'node:zlib'
+import { expect, test as base } from 'vitest'
+import type { Connection } from '../src/config/connection.ts'
+import { parseDatabaseUrl } from '../src/config/url.ts'
+import { openSession } from '../src/db/connect.ts'
+import { claimWork, databaseObject, takeRunLock } from '../src/db/lock.ts'
+import { openWhenReady } from '../src/db/wait.ts'
+import { createLog, silentLog } from '../src/log.ts'
+import { test, urlOf } from './support/postgres.ts'
+
+const connection = (url: string, change: Partial<Connection> = {}): Connection => {
+  const { endpoints, user = '', database = '', password } = parseDatabaseUrl(url, 'test')
+  return { source: 'test', endpoints, user, database, password: () => password, tls: { mode: 'prefer' }, target: 'any', ignored: [], ...change }
+}
+const signal = new AbortController().signal
+const base_ = { applicationName: 'pgbosun test', log: silentLog, signal }
+const now = { ...base_, patient: false, timeoutMs: 500, deadline: performance.now() + 60_000 }
+
+base('the lock of a database is the CRC-32 of its name', () => {
+  for (const name of ['shop', 'x', 'Größe "1"']) expect(databaseObject(name) >>> 0).toBe(crc32(name))
+})
+
+test('a second runner waits for the lock, says who holds it, and gives up in time', async ({ database }) => {
+  const [first, second] = await Promise.all([1, 2].map(() => openSession(connection(urlOf(database)), base_)))
+  const lines: string[] = []
+  const log = createLog('info', 'json', { write: (line) => lines.push(line) })
+  await takeRunLock(first!.sql, 4711, 'the lock', { timeoutMs: 100, log, signal })
+  await expect(takeRunLock(second!.sql, 4711, 'the lock', { timeoutMs: 300, log, signal })).rejects.toMatchObject({
+    kind: 'locked',
+    message: expect.stringContaining(`pid ${first!.pid}`),
+  })
+  expect(lines.filter((line) => line.includes('waiting for the lock'))).toHaveLength(1)
+  await first!.end()
+  await takeRunLock(second!.sql, 4711, 'the lock', { timeoutMs: 5_000, log, signal })
+  await second!.end()
+})
+
+test('ends the backend that a killed runner left at work, after a grace', async ({ database }) => {
+  const dead = await openSession(connection(urlOf(database)), base_)
+  await claimWork(dead.sql, { log: silentLog, signal })
+  const statement = dead.sql`select pg_sleep(60)`.catch((error: unknown) => error)
+  const next = await openSession(connection(urlOf(database)), base_)
+  await claimWork(next.sql, { log: silentLog, signal })
+  expect(await statement).toMatchObject({ code: expect.stringMatching(/57P01|CONNECTION_CLOSED/) })
+  expect(() => dead.guard()).toThrow(expect.objectContaining({ kind: 'unreachable' }))
+  await next.end()
+})
+
+test('a session that was lost is never replaced in silence', async ({ database, sql }) => {
+  const session = await openSession(connection(urlOf(database)), base_)
+  await sql`select pg_terminate_backend(${session.pid})`
+  await session.sql`select 1`.catch(() => {})
+  await expect(session.sql`select 2`.execute()).rejects.toThrow()
+  expect(() => session.guard()).toThrow('lost')
+})
+
+test('sessions do not take settings from the role, the database or the environment', async ({ database, sql }) => {
+  await sql.unsafe(`alter database ${database} set lock_timeout = '1ms'; alter database ${database} set idle_session_timeout = '1s'`)
+  const session = await openSession(connection(urlOf(database)), base_)
+  const [row] = await session.sql`select current_setting('lock_timeout') as a, current_setting('idle_session_timeout') as b, current_setting('client_connection_check_interval') as c`
+  expect(row).toEqual({ a: '0', b: '0', c: '2s' })
+  await session.end()
+})
+
+base('a refused password is said at once, a closed port is waited for', async () => {
+  const wrong = connection(urlOf('postgres', { name: 'postgres', password: 'geheim' }))
+  await expect(openWhenReady(wrong, now)).rejects.toMatchObject({ kind: 'refused', message: expect.not.stringContaining('geheim') })
+  const nobody = { ...wrong, endpoints: [{ host: '127.0.0.1', port: 1 }] }
+  await expect(openWhenReady(nobody, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({ kind: 'unreachable' })
+  const unknown = { ...wrong, endpoints: [{ host: 'no-such-host.invalid', port: 1 }] }
+  await expect(openWhenReady(unknown, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({
+    kind: 'unreachable',
+    message: expect.stringContaining('the host name is not known'),
+  })
+})
+
+base('a missing database is refused, or left to the caller who will create it', async () => {
+  const missing = connection(urlOf('there_is_none'))
+  await expect(openWhenReady(missing, now)).rejects.toMatchObject({ kind: 'refused', sqlstate: '3D000' })
+  await expect(openWhenReady(missing, { ...now, mayBeMissing: true })).resolves.toBeUndefined()
+})
+
+base('TLS that is demanded and not offered is refused', async () => {
+  const tls = connection(urlOf('postgres'), { tls: { mode: 'require' } })
+  await expect(openWhenReady(tls, now)).rejects.toMatchObject({ kind: 'refused', message: expect.stringContaining('does not offer TLS') })
+})

@@ -1,0 +1,436 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { describe, expect } from 'vitest'
+import type { SeedConfig } from '../src/config/schema.ts'
+import { isConnectionLost } from '../src/db/sqlstate.ts'
+import { AppError } from '../src/errors.ts'
+import { silentLog } from '../src/log.ts'
+import { applySeeds } from '../src/seed/apply.ts'
+import { seedHistory } from '../src/seed/history.ts'
+import { planSeeds } from '../src/seed/plan.ts'
+import { readSeeds } from '../src/seed/read.ts'
+import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+
+type User = { name: string; password: string }
+type Load = (
+  entries: SeedConfig[],
+  options?: { environment?: string; force?: boolean; role?: string; as?: User },
+) => Promise<string[]>
+
+/** `load` reads, plans and applies seeds from the test's folder, and returns `name rows` of what it loaded. */
+const test = base.extend<{ load: Load }>({
+  load: async ({ dir, database, sql }, use) => {
+    await sql.unsafe(`create schema pgbosun; create table pgbosun.seeds
+      (name text primary key, checksum text, rows bigint, applied_at timestamptz, tool_version text)`)
+    await use(async (entries, { environment = 'dev', force = false, role, as } = {}) => {
+      const seeds = await readSeeds(entries, { baseDir: dir, environment })
+      const own = postgres(urlOf(database, as), { max: 1, fetch_types: false, onnotice() {} })
+      try {
+        const steps = planSeeds(seeds, await seedHistory(own), { force })
+        const options = { roleFor: () => role, toolVersion: '0.0.0', beforeChange() {}, guard() {}, log: silentLog }
+        const results = await applySeeds(own, steps, options)
+        expect(
+          await own`select current_user = session_user and current_setting('search_path') = '"$user", public' as same`,
+        ).toEqual([{ same: true }])
+        return results.map(({ name, rows }) => `${name} ${rows}`)
+      } finally {
+        await own.end({ timeout: 0 })
+      }
+    })
+  },
+})
+
+const csv = (table: string, key?: string[], mode?: 'insert' | 'upsert'): SeedConfig => ({
+  file: `${table}.csv`,
+  table,
+  ...(key && { key }),
+  ...(mode && { mode }),
+})
+
+/** Versions of all rows: an unchanged row keeps its own. */
+const versions = (sql: Sql, table: string) => sql.unsafe(`select id, xmin::text, ctid::text from ${table} order by id`)
+
+describe('an SQL seed', () => {
+  test('is loaded once, and again when it changed', async ({ load, dir, sql }) => {
+    await sql`create table a (id int)`
+    await writeFiles(dir, { 'a.sql': 'insert into a values (1), (2); insert into a select 3;' })
+    expect(await load([{ file: 'a.sql' }])).toEqual(['a.sql 3'])
+    expect(await load([{ file: 'a.sql' }])).toEqual([])
+    await writeFiles(dir, { 'a.sql': 'delete from a where id = 3' })
+    expect(await load([{ file: './a.sql' }])).toEqual(['a.sql 1'])
+    expect(await load([{ file: 'a.sql' }], { force: true })).toEqual(['a.sql 0'])
+    expect(await sql`select name, rows, tool_version from pgbosun.seeds`).toEqual([
+      { name: 'a.sql', rows: '0', tool_version: '0.0.0' },
+    ])
+  })
+
+  test('comes from a folder by name, and only in its environments', async ({ load, dir, sql }) => {
+    await sql`create table a (id int)`
+    await writeFiles(dir, {
+      'all/2.sql': 'select 1',
+      'all/1.sql': 'insert into a values (1)',
+      'all/readme.md': '',
+      'demo.sql': 'select 1',
+    })
+    const entries = [{ file: 'demo.sql', when: ['dev', 'test'] }, { dir: 'all' }]
+    expect(await load(entries, { environment: 'prod' })).toEqual(['all/1.sql 1', 'all/2.sql 0'])
+    expect(await load(entries)).toEqual(['demo.sql 0'])
+  })
+
+  test('leaves nothing behind when it fails, and says where', async ({ load, dir, sql }) => {
+    await sql`create table a (id int)`
+    await writeFiles(dir, {
+      '1.sql': 'insert into a values (1)',
+      '2.sql': 'insert into a values (2);\nselect wrong;',
+      '3.sql': 'select 1',
+    })
+    await expect(load([{ dir: '.' }])).rejects.toMatchObject({
+      kind: 'seed',
+      message: '2.sql, line 2: column "wrong" does not exist',
+      place: { file: '2.sql', line: 2, column: 8 },
+      excerpt: '  2 | select wrong;\n    |        ^',
+      report: {
+        seeds: [
+          { name: '1.sql', state: 'done', rows: 1 },
+          { name: '2.sql', state: 'failed', rows: 0 },
+          { name: '3.sql', state: 'not-run', rows: 0 },
+        ],
+      },
+    })
+    expect(await sql`select id from a`).toEqual([{ id: 1 }])
+    expect(await seedHistory(sql)).toMatchObject([{ name: '1.sql' }])
+  })
+
+  test('leaves its settings and its role behind it', async ({ load, dir, sql }) => {
+    await sql`create schema x`
+    await writeFiles(dir, {
+      'a.sql': "set search_path = 'x'; set role pg_monitor; set session authorization pg_monitor",
+    })
+    expect(await load([{ file: 'a.sql' }])).toEqual(['a.sql 0'])
+  })
+
+  test('fails as a whole when a deferred constraint fails at the end', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key, parent int references a deferrable initially deferred)`
+    await writeFiles(dir, { 'a.sql': 'insert into a values (1, 2)' })
+    await expect(load([{ file: 'a.sql' }])).rejects.toMatchObject({ kind: 'seed', sqlstate: '23503' })
+    expect(await seedHistory(sql)).toEqual([])
+  })
+
+  test('passes the error of a lost connection as it is', async ({ load, dir, sql }) => {
+    await sql.unsafe(`create table a (id int primary key);
+      create function f() returns trigger language plpgsql as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
+      create trigger t before insert on a for each row execute function f()`)
+    await writeFiles(dir, { 'a.sql': 'select pg_terminate_backend(pg_backend_pid())', 'a.csv': 'id\n1\n2\n' })
+    for (const entry of [{ file: 'a.sql' }, csv('a')]) {
+      const error: unknown = await load([entry]).catch((cause: unknown) => cause)
+      expect(isConnectionLost(error)).toBe(true)
+      expect(error).not.toBeInstanceOf(AppError)
+    }
+  })
+})
+
+describe('what cannot be loaded', () => {
+  test.for<[string, SeedConfig]>([
+    ['seed file none.sql does not exist', { file: 'none.sql' }],
+    ['seed file none.csv does not exist', { file: 'none.csv', table: 'a' }],
+    ['seed folder none does not exist', { dir: 'none' }],
+    ['a.csv: a CSV file needs a `table`', { file: 'a.csv' }],
+    ['a.sql: `key` is for CSV files only', { file: 'a.sql', key: ['id'] }],
+    ['latin1.sql is not UTF-8 text', { file: 'latin1.sql' }],
+  ])('%s', async ([message, entry], { dir }) => {
+    await writeFiles(dir, { 'a.sql': '', 'a.csv': '', 'latin1.sql': Buffer.from([0xe9]) })
+    await expect(readSeeds([entry], { baseDir: dir, environment: 'dev' })).rejects.toMatchObject({
+      kind: 'usage',
+      message,
+    })
+  })
+
+  test('a file that is listed twice is refused', async ({ dir }) => {
+    await writeFiles(dir, { 's/a.sql': '' })
+    await expect(
+      readSeeds([{ dir: 's' }, { file: './s/a.sql' }], { baseDir: dir, environment: 'dev' }),
+    ).rejects.toMatchObject({
+      kind: 'usage',
+      message: 's/a.sql is listed twice under `seeds`',
+    })
+  })
+})
+
+describe('a CSV seed', () => {
+  test('tells NULL from empty text, and leaves absent columns their default', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key, name text, note text default 'none', "Über, x" text)`
+    await writeFiles(dir, { 'a.csv': '\ufeffid,name,"Über, x"\r\n1,,"a ""b""\r\nc"\r\n2,"",ü😀\r\n' })
+    expect(await load([csv('a', ['id'])])).toEqual(['a.csv 2'])
+    expect(await sql`select * from a order by id`).toEqual([
+      { id: 1, name: null, note: 'none', 'Über, x': 'a "b"\r\nc' },
+      { id: 2, name: '', note: 'none', 'Über, x': 'ü😀' },
+    ])
+  })
+
+  test('upserts: adds what is new, updates what differs, writes nothing else', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key, name text, data json, note text not null default '')`
+    await writeFiles(dir, { 'a.csv': 'id,name,data\n1,one,"{""a"": 1}"\n2,two,\n3,three,[]\n' })
+    expect(await load([csv('a', ['id'])])).toEqual(['a.csv 3'])
+    const before = await versions(sql, 'a')
+    expect(await load([csv('a', ['id'])], { force: true })).toEqual(['a.csv 0'])
+    expect(await versions(sql, 'a')).toEqual(before)
+
+    await sql`update a set note = 'mine', name = 'broken' where id = 2`
+    await sql`delete from a where id = 3`
+    const third = await versions(sql, 'a')
+    expect(await load([csv('a', ['id'])], { force: true })).toEqual(['a.csv 2'])
+    expect(await sql`select id, name, note from a order by id`).toEqual([
+      { id: 1, name: 'one', note: '' },
+      { id: 2, name: 'two', note: 'mine' },
+      { id: 3, name: 'three', note: '' },
+    ])
+    expect((await versions(sql, 'a'))[0]).toEqual(third[0])
+  })
+
+  test('inserts: adds what is new and leaves what is there', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key, name text)`
+    await sql`insert into a values (1, 'mine')`
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n2,two\n' })
+    expect(await load([csv('a')])).toEqual(['a.csv 1'])
+    expect(await sql`select * from a order by id`).toEqual([
+      { id: 1, name: 'mine' },
+      { id: 2, name: 'two' },
+    ])
+  })
+
+  test('uses up no values of a sequence, and moves it behind explicit ones', async ({ load, dir, sql }) => {
+    await sql`create table a (id int generated always as identity primary key, old serial, code text unique)`
+    await writeFiles(dir, { 'a.csv': 'id,old,code\n7,70,x\n8,80,y\n' })
+    await load([csv('a', ['code'])])
+    expect(await sql`insert into a (code) values ('z') returning id, old`).toEqual([{ id: 9, old: 81 }])
+    await writeFiles(dir, { 'a.csv': 'code\nx\ny\nz\nnew\n' })
+    expect(await load([csv('a', ['code'])])).toEqual(['a.csv 1'])
+    expect(await sql`insert into a (code) values ('last') returning id`).toEqual([{ id: 11 }])
+  })
+
+  test('leaves generated columns out', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key, twice int generated always as (id * 2) stored)`
+    await writeFiles(dir, { 'a.csv': 'twice,id\n99,1\n' })
+    await load([csv('a', ['id'])])
+    expect(await sql`select * from a`).toEqual([{ id: 1, twice: 2 }])
+  })
+
+  test('keeps triggers and constraints on', async ({ load, dir, sql }) => {
+    await sql`create table a (id int primary key check (id < 10), name text)`
+    await sql.unsafe(`create function f() returns trigger language plpgsql as $$ begin new.name = upper(new.name); return new; end $$;
+      create trigger t before insert on a for each row execute function f()`)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n' })
+    await load([csv('a', ['id'])])
+    expect(await sql`select name from a`).toEqual([{ name: 'ONE' }])
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,ONE\n11,x\n' })
+    await expect(load([csv('a', ['id'])])).rejects.toMatchObject({ kind: 'seed', sqlstate: '23514' })
+  })
+
+  test('writes as the role, which needs no right to create temporary tables', async ({ load, dir, sql, database }) => {
+    const owner = uniqueName('owner')
+    await sql.unsafe(
+      `create role ${owner}; create schema app authorization ${owner}; revoke temporary on database ${database} from public`,
+    )
+    await sql.unsafe(
+      `set role ${owner}; create table app.a (id int primary key, who text default current_user); reset role`,
+    )
+    for (const content of ['id\n1\n', 'id\n1\n2\n']) {
+      await writeFiles(dir, { 'a.csv': content })
+      expect(await load([{ file: 'a.csv', table: 'app.a', key: ['id'] }], { role: owner })).toEqual(['a.csv 1'])
+    }
+    expect(await sql`select * from app.a order by id`).toEqual([
+      { id: 1, who: owner },
+      { id: 2, who: owner },
+    ])
+  })
+
+  test('is refused with 12 when the session user may not act as the role', async ({ load, dir, sql }) => {
+    const [owner, user] = [uniqueName('owner'), uniqueName('user')]
+    await sql.unsafe(`create role ${owner}; create role ${user} login password 'x'; grant all on schema pgbosun to ${user};
+      grant all on pgbosun.seeds to ${user}; create table a (id int primary key)`)
+    await writeFiles(dir, { 'a.csv': 'id\n1\n' })
+    const as = { name: user, password: 'x' }
+    await expect(load([csv('a')], { role: owner, as })).rejects.toMatchObject({ kind: 'refused' })
+    await expect(load([csv('a')], { role: 'nobody at all' })).rejects.toMatchObject({ kind: 'refused' })
+  })
+
+  const rows = Array.from({ length: 20_000 }, (_, i) => `${i + 10},name ${i}\n`).join('')
+
+  test.for<[string, string, { message?: unknown; line?: number }]>([
+    [
+      'names a line with too few values',
+      'id,name\n1,a\n2\n3,c\n',
+      { message: 'a.csv, line 3: missing data for column "name"', line: 3 },
+    ],
+    [
+      'names a line with too many',
+      'id,name\n1,a\n2,b,c\n',
+      { message: 'a.csv, line 3: extra data after last expected column', line: 3 },
+    ],
+    ['names it deep in a file', `id,name\n${rows}x\n${rows}`, { line: 20_002 }],
+    [
+      'names a value of the wrong type',
+      'id,name\n1,a\nx,b',
+      { message: 'a.csv, line 3: invalid input syntax for type integer: "x"', line: 3 },
+    ],
+    [
+      'names an open quote',
+      'id,name\n1,"a\n2,b\n',
+      { message: expect.stringContaining('unterminated CSV quoted field') },
+    ],
+    [
+      'refuses an unknown column',
+      'id,nmae\n1,a\n',
+      { message: 'a.csv: the table public.a has no column "nmae"', line: 1 },
+    ],
+    [
+      'refuses a column given twice',
+      'id,id\n1,1\n',
+      { message: 'a.csv, line 1: the column "id" stands there twice', line: 1 },
+    ],
+    ['refuses an empty file', '', { message: 'a.csv, line 1: the file is empty', line: 1 }],
+    [
+      'refuses a key that is not in the file',
+      'name\na\n',
+      { message: 'a.csv: the key column id is not in the file', line: 1 },
+    ],
+  ])('%s, into an empty table and into a full one', async ([, content, { line, ...wanted }], { load, dir, sql }) => {
+    await sql`create table a (id int primary key, name text)`
+    await writeFiles(dir, { 'a.csv': content })
+    const error = { kind: 'seed', ...wanted, place: { file: 'a.csv', ...(line && { line }) } }
+    await expect(load([csv('a', ['id'])])).rejects.toMatchObject(error)
+    await sql`insert into a values (0, 'zero')`
+    await expect(load([csv('a', ['id'])])).rejects.toMatchObject(error)
+    expect(await sql`select * from a`).toEqual([{ id: 0, name: 'zero' }])
+    expect(await seedHistory(sql)).toEqual([])
+  })
+
+  test('refuses a repeated and an empty key, naming the line', async ({ load, dir, sql }) => {
+    await sql`create table a (id int, name text, unique (id, name))`
+    const loading = () => load([csv('a', ['id', 'name'])])
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,"a\nb"\n,c\n' })
+    const empty = { kind: 'seed', message: 'a.csv, line 4: the key (id, name) is empty', place: { line: 4 } }
+    await expect(loading()).rejects.toMatchObject(empty)
+    await writeFiles(dir, { 'b.csv': 'id,name\n1,"a\nb"\n2,""\n01,"a\nb"\n' })
+    const b: SeedConfig = { file: 'b.csv', table: 'a', key: ['id', 'name'] }
+    await expect(load([b])).rejects.toMatchObject({
+      kind: 'seed',
+      sqlstate: '23505',
+      place: { file: 'b.csv', line: 6 },
+    })
+
+    await sql`insert into a values (0, 'zero')`
+    await expect(loading()).rejects.toMatchObject(empty)
+    await expect(load([b])).rejects.toMatchObject({
+      message: 'b.csv, line 5: the key (id, name) = (1, a\nb) stands there for the second time',
+      place: { file: 'b.csv', line: 5 },
+    })
+  })
+
+  test('refuses a key without a unique index, and a table that does not exist', async ({ load, dir, sql }) => {
+    await sql`create table a (id int, name text)`
+    await sql`create unique index on a (id) where name is null`
+    await writeFiles(dir, { 'a.csv': 'id\n1\n', 'b.csv': 'id\n1\n' })
+    await expect(load([csv('a', ['id'])])).rejects.toMatchObject({
+      message: 'a.csv: the key (id) has no unique index on public.a',
+    })
+    await expect(load([csv('b', ['id'])])).rejects.toMatchObject({ message: 'b.csv: there is no table public.b' })
+    await expect(load([csv('a', undefined, 'upsert')])).rejects.toMatchObject({
+      message: 'a.csv: upsert needs a `key`',
+    })
+  })
+})
+
+const tables = {
+  users:
+    'id telegram_id username first_name last_name language_code is_bot is_premium created_at updated_at metadata email_verified phone_verified',
+  games:
+    'id user_id algorithm_type bet_amount outcome multiplier payout_amount house_edge session_id seed created_at metadata',
+  transactions:
+    'id user_id transaction_type amount balance_before balance_after status reference_id created_at metadata',
+  notifications: 'id user_id notification_type title message is_read read_at created_at metadata',
+  audit_logs:
+    'id user_id action entity_type entity_id before_state after_state ip_address user_agent created_at metadata',
+  outbox: 'id user_id outbox_type status payload attempts next_retry_at created_at updated_at metadata',
+  settings: 'id setting_key setting_value created_at updated_at',
+}
+const indexed = {
+  users: ['telegram_id', 'created_at', 'email_verified'],
+  games: ['user_id', 'created_at', 'session_id'],
+  transactions: ['user_id', 'created_at', 'transaction_type'],
+  notifications: ['user_id', 'created_at', 'is_read'],
+  audit_logs: ['user_id', 'created_at', 'action', 'entity_type,entity_id'],
+  outbox: ['user_id', 'status', 'created_at', 'next_retry_at'],
+  settings: ['setting_key'],
+}
+const money = ['bet_amount', 'payout_amount', 'amount', 'balance_before', 'balance_after']
+
+describe('the sample application', () => {
+  const root = join(import.meta.dirname, '..')
+  const migrate = async (sql: Sql) => {
+    for (const name of (await readdir(join(root, 'migrations'))).sort())
+      await sql.unsafe(await readFile(join(root, 'migrations', name), 'utf8'))
+  }
+
+  test('has exactly its tables, columns and indexes', async ({ sql }) => {
+    await migrate(sql)
+    const columns = await sql`select table_name, string_agg(column_name, ' ' order by ordinal_position) as names
+      from information_schema.columns where table_schema = 'public' group by 1`
+    expect(Object.fromEntries(columns.map((row) => [row.table_name, row.names]))).toEqual(tables)
+    const indexes = await sql`select i.indrelid::regclass::text as table_name,
+        (select string_agg(attname, ',' order by attnum) from pg_attribute where attrelid = i.indexrelid) as columns
+      from pg_index i join pg_class c on c.oid = i.indrelid
+      where c.relnamespace = 'public'::regnamespace and not indisprimary order by i.indexrelid`
+    expect(Object.groupBy(indexes, (row) => row.table_name)).toEqual(
+      Object.fromEntries(
+        Object.entries(indexed).map(([table, names]) => [
+          table,
+          expect.arrayContaining(names.map((columns) => ({ table_name: table, columns }))),
+        ]),
+      ),
+    )
+    expect(indexes).toHaveLength(Object.values(indexed).flat().length)
+  })
+
+  test('keeps money exact, instants with their zone, and a comment on every table', async ({ sql }) => {
+    await migrate(sql)
+    expect(
+      await sql`select distinct data_type from information_schema.columns where table_schema = 'public' and column_name in ${sql(money)}`,
+    ).toEqual([{ data_type: 'numeric' }])
+    expect(
+      await sql`select distinct data_type, column_default from information_schema.columns where table_schema = 'public' and column_name in ('created_at', 'updated_at')`,
+    ).toEqual([{ data_type: 'timestamp with time zone', column_default: 'CURRENT_TIMESTAMP' }])
+    expect(
+      await sql`select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and obj_description(oid, 'pg_class') is null`,
+    ).toEqual([])
+    expect(
+      await sql`select conrelid::regclass::text as "table", confdeltype as "action" from pg_constraint
+                 where contype = 'f' and connamespace = 'public'::regnamespace order by 1`,
+    ).toEqual([
+      { table: 'audit_logs', action: 'n' },
+      ...['games', 'notifications', 'outbox', 'transactions'].map((table) => ({ table, action: 'c' })),
+    ])
+  })
+
+  test('loads its seeds, and notes when a row was changed', async ({ sql, load, dir }) => {
+    await migrate(sql)
+    const read = async (name: string) => readFile(join(root, 'seeds', name))
+    await writeFiles(dir, {
+      'seeds/settings.csv': await read('settings.csv'),
+      'seeds/dev/demo_user.sql': await read('dev/demo_user.sql'),
+    })
+    const entries: SeedConfig[] = [
+      { file: 'seeds/settings.csv', table: 'settings', key: ['setting_key'] },
+      { dir: 'seeds/dev', when: ['dev'] },
+    ]
+    expect(await load(entries, { environment: 'prod' })).toEqual(['seeds/settings.csv 6'])
+    expect(await load(entries)).toEqual(['seeds/dev/demo_user.sql 2'])
+    expect(await load(entries, { force: true })).toEqual(['seeds/settings.csv 0', 'seeds/dev/demo_user.sql 0'])
+    expect(await sql`select setting_value ->> 'max' as max from settings where setting_key = 'bet_limits'`).toEqual([
+      { max: '1000' },
+    ])
+    await sql`update users set username = 'other'`
+    expect(await sql`select 1 from users where updated_at > created_at`).toHaveLength(1)
+  })
+})
