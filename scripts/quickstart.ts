@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 
 const [binDir] = findServerBinaries()
 if (binDir === undefined) throw new Error('no PostgreSQL server found: run ./scripts/quickstart, which installs one')
-const server = await startServer(binDir, { keep })
+const server = await startServer(binDir)
 let shown = false
 try {
   await story(server)
@@ -29,8 +29,11 @@ try {
 } catch (error) {
   if (!stopped.signal.aborted) console.error(`error: ${(error as Error).message}`)
 } finally {
-  if (keep && shown) sayHowToConnect(server)
-  else await server.remove()
+  if (!keep || !shown) await server.remove()
+}
+if (keep && shown) {
+  sayHowToConnect(server)
+  server.keep()
 }
 process.exitCode = shown ? 0 : stopped.signal.aborted ? 130 : 1
 
@@ -87,24 +90,19 @@ function expectSuccess({ command, code }: { command: string; code: number | null
 }
 
 function sayHowToConnect(server: Server): void {
-  const url = new URL(server.url(sampleDatabase))
-  url.username = 'games_app'
-  url.password = encodeURIComponent(samplePasswords.games_app)
-  const settings = { DATABASE_URL: server.url(sampleDatabase), ...variables() }
+  const asSuperuser = server.url(sampleDatabase)
+  const asApplication = new URL(asSuperuser)
+  asApplication.username = 'games_app'
+  asApplication.password = encodeURIComponent(samplePasswords.games_app)
+  const { DATABASE_URL, GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD } = sampleEnv(asSuperuser)
+
   say()
   say('The server keeps running.')
-  say(`  as the application  psql '${url.href}'`)
-  say(`  as the superuser    psql '${server.url(sampleDatabase)}'`)
-  say(`  another command     ${assignments(settings)} npx pgbosun plan --config ${configFile}`)
-  say(`  stop it             kill ${server.pid()} && rm -rf ${server.dir}`)
+  say(`  as the application  psql '${asApplication.href}'`)
+  say(`  as the superuser    psql '${asSuperuser}'`)
+  say(`  stop and remove it  kill ${server.pid()} && rm -rf ${server.dir}`)
+  say('  for pgbosun itself:')
+  for (const [name, value] of Object.entries({ DATABASE_URL, GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD }))
+    say(`    export ${name}='${value}'`)
+  say(`    npx pgbosun plan --config ${configFile}`)
 }
-
-const variables = () => {
-  const { GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD } = sampleEnv('')
-  return { GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD }
-}
-
-const assignments = (settings: Record<string, string | undefined>) =>
-  Object.entries(settings)
-    .map(([name, value]) => `${name}='${value}'`)
-    .join(' ')

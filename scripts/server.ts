@@ -34,6 +34,8 @@ export type Server = {
   stop(mode?: 'fast' | 'immediate'): Promise<void>
   /** Starts it again on the same port. */
   start(): Promise<void>
+  /** Lets it outlive this process. */
+  keep(): void
   /** Stops it and removes its folder. */
   remove(): Promise<void>
 }
@@ -71,11 +73,10 @@ export async function freePort(): Promise<number> {
 /**
  * Makes a new cluster with SCRAM on 127.0.0.1 and starts it. It ends with this process, however that ends.
  * @param settings lines for postgresql.conf, e.g. `['fsync=off']`
- * @param keep the server outlives this process
  */
 export async function startServer(
   binDir: string,
-  { settings = [] as string[], parent = temporary, keep = false } = {},
+  { settings = [] as string[], parent = temporary } = {},
 ): Promise<Server> {
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
@@ -116,8 +117,7 @@ export async function startServer(
       // a process group of its own: Ctrl-C is ours to handle
       child = spawn(join(binDir, 'postgres'), ['-D', data], { ...run, stdio: ['ignore', log, log], detached: true })
       closeSync(log)
-      if (keep) child.unref()
-      else guard = endWithUs(child.pid, dir)
+      guard = endWithUs(child.pid, dir)
       while (running() && !isReady(data, child.pid)) await sleep(20)
       if (!running()) throw new Error(`the server did not start:\n${readFileSync(logFile, 'utf8').slice(-10_000)}`)
     },
@@ -125,10 +125,13 @@ export async function startServer(
       guard?.kill('SIGKILL')
       const stopping = running()
       if (!stopping) return
-      stopping.ref()
       const gone = new Promise((resolve) => stopping.once('exit', resolve))
       stopping.kill(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
       await gone
+    },
+    keep() {
+      guard?.kill('SIGKILL')
+      child?.unref()
     },
     async remove() {
       await server.stop('immediate')

@@ -124,9 +124,9 @@ test('a syntax error in the third of five: two applied, none of the rest, with l
     kind: 'migration',
     message: expect.stringContaining('003_c failed: syntax error'),
     sqlstate: '42601',
-    place: { file: `${dir}/003_c.sql`, line: 3, column: 14 },
+    place: { file: `${dir}/003_c.sql`, line: 3, column: 13 },
   })
-  expect(error.excerpt?.split('\n')[1]).toMatch(/^ +\| {14,15}\^$/)
+  expect(error.excerpt?.split('\n')[1]).toMatch(/^ +\| {14}\^$/)
   expect(statusesOf(error)).toEqual(['applied', 'applied', 'failed', 'not-run', 'not-run'])
   expect(await tablesOf(sql)).toEqual(['a', 'b'])
   expect(await recorded(sql)).toEqual(['001_a applied', '002_b applied'])
@@ -274,8 +274,9 @@ test('a file outside a transaction whose connection is lost is refused until som
     '2_b.sql': 'select 1',
   })
   await work`select 1`
-  await expect(migrate()).rejects.toMatchObject({ code: expect.stringMatching(/^57P01$|^CONNECTION/) })
+  await expect(migrate()).rejects.toMatchObject({ code: expect.stringMatching(/^57P01$|^CONNECTION|^ECONNRESET$/) })
   expect(await recorded(sql)).toEqual(['1_a started'])
+  await work`select 1`.catch(() => {})
   const error = await failureOf(migrate())
   expect(error.kind).toBe('history')
   const [, update] = /(update [^;]*;)/.exec(error.hint ?? '') ?? []
@@ -292,7 +293,7 @@ test('a connection lost on the way is passed on as it is, and history equals rea
     Array.from({ length: 250 }, (_, i) => [`${i + 1}_t.sql`, `create table t${i + 1} (); -- ${'x'.repeat(2_000)}`]),
   )
   await files({ ...many, '120_t.sql': 'create table t120 (); select pg_terminate_backend(pg_backend_pid())' })
-  await expect(migrate()).rejects.toMatchObject({ code: expect.stringMatching(/^57P01$|^CONNECTION/) })
+  await expect(migrate()).rejects.toMatchObject({ code: expect.stringMatching(/^57P01$|^CONNECTION|^ECONNRESET$/) })
   expect(await recorded(sql)).toHaveLength(119)
   expect(await tablesOf(sql)).toHaveLength(119)
 })
@@ -348,7 +349,7 @@ test('a table that is locked for too long ends the run with its name', async ({ 
   expect(await migrate()).toEqual(['2_b'])
 })
 
-test('somebody else’s row in the way is not the file’s failure', async ({ files, migrate, sql }) => {
+test('a plan made before somebody else migrated is not applied', async ({ files, migrate, sql }) => {
   await files(five)
   const beforeChange = async () => {
     await createState(sql, { readers: [] })
@@ -358,7 +359,7 @@ test('somebody else’s row in the way is not the file’s failure', async ({ fi
   }
   expect(await failureOf(migrate({ beforeChange }))).toMatchObject({
     kind: 'history',
-    message: /001_a could not be recorded/,
+    message: /history changed/,
   })
   expect(await tablesOf(sql)).toEqual([])
 })

@@ -19,8 +19,8 @@ export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfi
       }),
     ),
     foreignKeys: foreignKeys.map((label, i) => {
-      const [from, to] = label.split(' -> ').map(columnsOf)
-      if (from && to && from.columns.length === to.columns.length) return { label, from, to }
+      const [from, to, more] = label.split(' -> ').map(columnsOf)
+      if (from && to && !more && from.columns.length === to.columns.length) return { label, from, to }
       throw usage(`check.foreignKeys[${i}]: ${JSON.stringify(label)} cannot be read`, {
         hint: 'write it like games.user_id -> users.id, several columns like t.(a, b) -> u.(c, d)',
       })
@@ -86,14 +86,20 @@ export function compare(wanted: Wanted, actual: Snapshot): Findings {
 
 /** What is broken without having been asked for. */
 function warningsOf(wanted: Wanted, actual: Snapshot): string[] {
-  const declared = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
+  const indexes = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
+  const wantedKeys = new Set(wanted.foreignKeys.map(({ from, to }) => pairs(from, to)))
+  const keys = new Set(
+    actual.foreignKeys
+      .filter(({ from, to }) => wantedKeys.has(pairs(from, to)))
+      .map(({ name, from }) => keyOf(from.schema, from.table, name)),
+  )
   return [
     ...actual.indexes
-      .filter(({ schema, name, valid }) => !valid && !declared.has(keyOf(schema, name)))
+      .filter(({ schema, name, valid }) => !valid && !indexes.has(keyOf(schema, name)))
       .map(({ schema, table, name }) => `index ${schema}.${name} of ${table} is invalid: drop it and create it again`),
-    ...actual.notValidated.map(
-      ({ schema, table, name }) => `constraint ${name} of ${schema}.${table} is not validated`,
-    ),
+    ...actual.notValidated
+      .filter(({ schema, table, name }) => !keys.has(keyOf(schema, table, name)))
+      .map(({ schema, table, name }) => `constraint ${name} of ${schema}.${table} is not validated`),
   ]
 }
 

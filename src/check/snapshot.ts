@@ -37,7 +37,7 @@ export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
              json_build_object('schema', n2.nspname, 'table', c2.relname, 'columns',
                (select json_agg(a.attname order by k.nth) from unnest(f.confkey) with ordinality k(attnum, nth)
                   join pg_catalog.pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.attnum)) as "to",
-             f.convalidated as valid
+             f.conname as name, f.convalidated as valid
         from ns n join pg_catalog.pg_class c on c.relnamespace = n.oid
         join pg_catalog.pg_constraint f on f.conrelid = c.oid and f.contype = 'f'
         join pg_catalog.pg_class c2 on c2.oid = f.confrelid join pg_catalog.pg_namespace n2 on n2.oid = c2.relnamespace

@@ -15,7 +15,7 @@ export type Snapshot = {
   columns: { schema: string; table: string; name: string; type: string }[]
   /** All invalid ones, and those that were asked for. */
   indexes: { schema: string; table: string; name: string; valid: boolean }[]
-  foreignKeys: { from: ColumnsOf; to: ColumnsOf; valid: boolean }[]
+  foreignKeys: { name: string; from: ColumnsOf; to: ColumnsOf; valid: boolean }[]
   notValidated: { schema: string; table: string; name: string }[]
 }
 

@@ -65,7 +65,7 @@ export function createStory(names: string[], out: Output, { planning = false } =
 export const jsonSteps = (steps: Step[]) => steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
 
 function renderChanges(changes: Change[], indent: number): string {
-  const width = Math.min(52, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
+  const width = Math.min(64, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
   const lines = changes.map(({ action, object, reason }) => `${' '.repeat(indent + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`)
   return [`${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines].join('\n')
 }

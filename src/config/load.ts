@@ -111,7 +111,7 @@ function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): P
 }
 
 /** Variables that are not keys: global flags, and what the loader of the program understands. */
-const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT', 'PGBOSUN_WRITE_CODE_CACHE'])
+const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
 
 function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | undefined {
   const leaf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -'_FILE'.length)) : undefined

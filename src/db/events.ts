@@ -33,3 +33,29 @@ async function writeEvent(
              ${quoteLiteral(phase)}, ${exitCode ?? 'null'}, ${detail == null ? 'null' : quoteLiteral(json)})`,
   )
 }
+
+/** One event as it is shown; `at` is RFC 3339 in UTC. */
+export type Event = {
+  id: number
+  run_id: string
+  at: string
+  actor: string
+  command: string
+  phase: 'started' | 'finished'
+  exit_code: number | null
+  changes: number | null
+  detail: unknown
+}
+
+/** The newest 100 events, oldest first; none where there is no state. */
+export async function readEvents(db: Db): Promise<Event[]> {
+  const [found] = await db.unsafe<{ present: boolean }[]>(`select to_regclass('pgbosun.events') is not null as present`)
+  if (!found?.present) return []
+  const [row] = await db.unsafe<{ events: Event[] }[]>(`
+    select coalesce(json_agg(json_build_object(
+             'id', id, 'run_id', run_id, 'at', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'actor', actor,
+             'command', command, 'phase', phase, 'exit_code', exit_code,
+             'changes', jsonb_array_length(detail -> 'changes'), 'detail', detail) order by id), '[]') as events
+      from (select * from pgbosun.events order by id desc limit 100) e`)
+  return row?.events ?? []
+}

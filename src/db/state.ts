@@ -108,22 +108,30 @@ export async function applyState(db: Db, changes: StateChange[]): Promise<void> 
  */
 export async function createState(db: Db, { readers }: { readers: string[] }): Promise<StateChange[]> {
   const current = await readState(db, readers)
-  if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
+  const { schema } = current
+  if (current.tables.some(({ name }) => name === 'state')) {
+    await refuseNewerState(db, schema?.mayActAs && !schema.usable ? schema.owner : undefined)
+  }
   const changes = planState(current)
   await applyState(db, changes)
   return changes
 }
 
-/** @throws {AppError} `history` when a newer program wrote the state: this one may read it, not write it */
-export async function refuseNewerState(db: Db): Promise<void> {
-  const [row] = await db.unsafe<{ version: number }[]>('select version from pgbosun.state')
+/**
+ * Ends a run that would write into the state of a newer program; reading it is fine.
+ *
+ * @param role the owner of the state, where the session user has no privileges yet
+ * @throws {AppError} `history`
+ */
+export async function refuseNewerState(db: Db, role?: string): Promise<void> {
+  const prefix = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
+  const answer = await db.unsafe<{ version: number }[]>(`${prefix}select version from pgbosun.state`)
+  const [row] = answer.flat()
   if (row && row.version > stateVersion) {
     throw new AppError(
       'history',
       `a newer pgbosun wrote the state: it has version ${row.version}, this one knows ${stateVersion}`,
-      {
-        hint: 'use the newer pgbosun for this database',
-      },
+      { hint: 'use the newer pgbosun for this database' },
     )
   }
 }

@@ -7,7 +7,7 @@ import { leftovers, runAlone } from './alone.ts'
 import { migrationFailed } from './failure.ts'
 import { openFlight } from './flight.ts'
 import { refuseUnsendable } from './inspect.ts'
-import { filePrefix, leavesTraces, resetTraces, tryRole, writeDurations } from './message.ts'
+import { filePrefix, leavesTraces, preflight, resetTraces, writeDurations } from './message.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
 
 export type ApplyOptions = {
@@ -39,14 +39,14 @@ type Failure = { step: MigrationStep; error: unknown; prefixLength: number }
  *   `refused` when `role` may not be used; the errors of a lost connection as they are
  */
 export async function applyMigrations(options: ApplyOptions): Promise<StepResult[]> {
-  const { sql, plan, role, beforeChange, guard } = options
+  const { plan, beforeChange, guard } = options
   const results = plan.steps.map(({ name }): StepResult => ({ name, status: 'not-run', durationMs: 0 }))
   if (plan.steps.length === 0) return results
   try {
     refuseUnsendable(plan.steps)
     await beforeChange()
     guard()
-    if (role !== undefined) await sql.unsafe(tryRole(role)).catch(roleRefused(role))
+    await checkBefore(options)
     const failure = await sendAll(options, results)
     if (failure) throw await explain(options, failure, results)
     await finish(options, results)
@@ -60,6 +60,20 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
 export const reportOf = (results: StepResult[]) => ({
   results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
 })
+
+/** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
+async function checkBefore({ sql, plan, role }: ApplyOptions): Promise<void> {
+  const answer = await sql.unsafe<{ last: number }[][]>(preflight(role)).catch((error: unknown) => {
+    if (isConnectionLost(error) || !isServerError(error)) throw error
+    throw new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
+      hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,
+      sqlstate: error.code,
+      cause: error,
+    })
+  })
+  if (answer.flat()[0]?.last === plan.lastSeq) return
+  throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
+}
 
 /** Sends every step, until one fails; returns when the server is done with what was sent. */
 async function sendAll(options: ApplyOptions, results: StepResult[]): Promise<Failure | undefined> {
@@ -137,13 +151,4 @@ async function explain(
   await finish(options, results)
   const hints = [step.transactional ? undefined : await leftovers(sql, step), await hintFor(error)]
   return migrationFailed(step, error, { prefixLength, hint: hints.filter((hint) => hint).join('; ') || undefined })
-}
-
-const roleRefused = (role: string) => (error: unknown) => {
-  if (!isServerError(error)) throw error
-  throw new AppError('refused', `the migrations cannot run as ${role}: ${error.message}`, {
-    hint: `make the user that connects a member of ${role}, or set \`migrate.role\``,
-    sqlstate: error.code,
-    cause: error,
-  })
 }

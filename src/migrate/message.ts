@@ -4,8 +4,9 @@ import type { AppliedStatus, Migration } from './types.ts'
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
 export const reset = 'reset session authorization; set role none; reset all;'
 
-/** Fails where the role does not exist or may not be used. */
-export const tryRole = (role: string) => `${reset} set role ${quoteIdent(role)}; set role none`
+/** Fails where the role does not exist or may not be used; tells where the history ends. */
+export const preflight = (role: string | undefined) =>
+  `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select coalesce(max(seq), 0) as last from pgbosun.migrations`
 
 /** A row of the history that is about to be written. `previous` chains it to the row before: 0 is the start. */
 export type NewRow = { seq: number; previous: number; status: AppliedStatus; toolVersion: string }

@@ -85,9 +85,6 @@ export const planned = <Action>(payload: Action, action: string, object: string,
   payload,
 })
 
-/** Everything that differs from the declaration, over several plans. */
-export const roleDrift = (...plans: { changes: Change[] }[]): Change[] => plans.flatMap(({ changes }) => changes)
-
 /** Roles whose privileges are exactly the declared ones: those we manage, in mode `declared`. */
 export function exactRoles(desired: { mode: string; roles: { name: string; kind: string }[] }): Set<string> {
   if (desired.mode !== 'declared') return new Set()

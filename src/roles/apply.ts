@@ -26,7 +26,10 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
   }
 }
 
-/** Does what a plan for one database says, in one transaction, on a session of that database. Errors as `applyCluster`. */
+/**
+ * Does what a plan for one database says, in one transaction, on a session of that database; grants come before revokes.
+ * Errors as `applyCluster`.
+ */
 export async function applyDatabase(
   sql: Sql,
   plan: DatabasePlan | GrantsPlan,
@@ -38,9 +41,6 @@ export async function applyDatabase(
   await inTransaction(sql, plan.actions, databaseSql)
   for (const change of plan.changes) log.info(change, 'changed')
 }
-
-/** As `applyDatabase`; grants come before revokes, so that nobody lacks in between what stays granted. */
-export const applyGrants = applyDatabase
 
 /** CREATE and DROP DATABASE cannot be in a transaction; a password has its own, because servers may refuse it only at COMMIT. */
 const standsAlone = ({ payload }: Planned<ClusterAction>) =>

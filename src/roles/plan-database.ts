@@ -22,23 +22,32 @@ export function findDatabase({ databases }: DesiredRoles, name: string): Desired
   return database
 }
 
-/** Who a schema belongs to; `pg_database_owner` stands for the owner of the database. */
-export function schemaOwner(schema: { owner: string }, database: DesiredDatabase, current: CurrentDatabase): string {
+/** Who a schema belongs to now; `pg_database_owner` stands for the owner of the database. */
+function actualOwner(schema: { owner: string }, database: DesiredDatabase, current: CurrentDatabase): string {
   if (schema.owner !== 'pg_database_owner') return schema.owner
   return database.ownerFixed ? database.owner : current.owner
 }
 
+/** Who a schema belongs to once the plan is applied; undefined when there is no such schema and none is declared. */
+export function schemaOwner(name: string, database: DesiredDatabase, current: CurrentDatabase): string | undefined {
+  const declared = database.schemas.find((schema) => schema.name === name)
+  const existing = current.schemas.find((schema) => schema.name === name)
+  if (!existing && (!declared || declared.implied)) return undefined
+  const wanted = declared && (declared.owner ?? (database.ownerFixed ? database.owner : undefined))
+  return wanted ?? (existing ? actualOwner(existing, database, current) : current.owner)
+}
+
 function planSchemas(database: DesiredDatabase, current: CurrentDatabase): Actions {
-  const defaultOwner = database.ownerFixed ? database.owner : null
-  return database.schemas.flatMap(({ name, owner, implied }): Actions => {
-    const wanted = owner ?? defaultOwner
+  return database.schemas.flatMap(({ name }): Actions => {
+    const wanted = schemaOwner(name, database, current)
     const existing = current.schemas.find((schema) => schema.name === name)
+    if (wanted === undefined) return []
     if (!existing) {
-      const create = { do: 'create schema', schema: name, owner: wanted ?? current.owner } as const
-      return implied ? [] : [planned(create, 'create', `schema ${name}`, 'does not exist')]
+      const create = { do: 'create schema', schema: name, owner: wanted } as const
+      return [planned(create, 'create', `schema ${name}`, 'does not exist')]
     }
-    const actual = schemaOwner(existing, database, current)
-    if (wanted === null || actual === wanted) return []
+    const actual = actualOwner(existing, database, current)
+    if (actual === wanted) return []
     const own = { do: 'own schema', schema: name, owner: wanted } as const
     return [planned(own, 'alter', `schema ${name}`, `owner is ${actual}, declared ${wanted}`)]
   })

@@ -53,9 +53,9 @@ const keyOf = ({ creator, schema, kind, grantee }: Where | CurrentDefault) =>
 function wantedDefaults(database: DesiredDatabase, current: CurrentDatabase) {
   const wanted = new Map<string, { where: Where; privileges: Set<string> }>()
   for (const { schema, kind, grantee, privileges, creators } of database.defaults) {
-    const existing = current.schemas.find(({ name }) => name === schema)
-    if (!existing) continue
-    for (const creator of creators ?? [schemaOwner(existing, database, current)]) {
+    const owner = schemaOwner(schema, database, current)
+    if (owner === undefined) continue
+    for (const creator of creators ?? [owner]) {
       if (creator === grantee) continue
       const where = { creator, schema, kind, grantee }
       const entry = wanted.get(keyOf(where)) ?? { where, privileges: new Set<string>() }

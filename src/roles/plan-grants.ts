@@ -162,7 +162,7 @@ function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase)
     const defaults = database.defaults.filter(({ schema }) => schema === object.name)
     if (object.kind !== 'schema' || defaults.length === 0) return []
     const expected = new Set([
-      schemaOwner(object, database, current),
+      schemaOwner(object.name, database, current),
       ...defaults.flatMap(({ creators }) => creators ?? []),
     ])
     return object.acl

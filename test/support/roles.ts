@@ -3,8 +3,7 @@ import postgres from 'postgres'
 import { configSchema } from '../../src/config/schema.ts'
 import { silentLog } from '../../src/log.ts'
 import type { Change } from '../../src/plan.ts'
-import { roleDrift } from '../../src/roles/actions.ts'
-import { applyCluster, applyDatabase, applyGrants } from '../../src/roles/apply.ts'
+import { applyCluster, applyDatabase } from '../../src/roles/apply.ts'
 import { readCluster, readDatabase } from '../../src/roles/current.ts'
 import { desiredRoles } from '../../src/roles/desired.ts'
 import { planCluster } from '../../src/roles/plan-cluster.ts'
@@ -76,8 +75,8 @@ export function declared(
           const plan = planDatabase(desired, name, await readDatabase(sql, desired, name))
           await applyDatabase(sql, plan, context)
           const grants = planGrants(desired, name, await readDatabase(sql, desired, name))
-          await applyGrants(sql, grants, context)
-          changes.push(...roleDrift(plan, grants))
+          await applyDatabase(sql, grants, context)
+          changes.push(...plan.changes, ...grants.changes)
         })
       }
       return words(changes)
@@ -88,7 +87,7 @@ export function declared(
       for (const name of names) {
         await withOne(name, as, async (sql) => {
           const current = await readDatabase(sql, desired, name)
-          changes.push(...roleDrift(planDatabase(desired, name, current), planGrants(desired, name, current)))
+          changes.push(...planDatabase(desired, name, current).changes, ...planGrants(desired, name, current).changes)
         })
       }
       return words(changes)

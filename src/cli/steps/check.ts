@@ -1,2 +1,81 @@
+import { compare, wantedFrom } from '../../check/conditions.ts'
+import { type Health, judgeHealth } from '../../check/health.ts'
+import { readSnapshot } from '../../check/snapshot.ts'
+import type { Findings } from '../../check/types.ts'
+import { AppError } from '../../errors.ts'
+import { readHistory } from '../../migrate/history.ts'
+import type { Migration } from '../../migrate/types.ts'
+import type { Change } from '../../plan.ts'
+import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
-export async function refuseUnhealthy(_run: Run): Promise<void> {}
+import { planMigrateStep } from './migrate.ts'
+import { type Declared, roleDrift } from './roles.ts'
+
+/** What health is judged by: read before connecting. */
+export type Expected = { files: Migration[]; declared: Declared | undefined }
+
+async function findingsOf({ context, target }: Run): Promise<Findings> {
+  const wanted = wantedFrom(context.loaded.config.check)
+  return compare(wanted, await readSnapshot(target!.sql, wanted))
+}
+
+/**
+ * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were just converged.
+ * @throws {AppError} `unhealthy` naming every error
+ */
+export async function refuseUnhealthy(run: Run): Promise<void> {
+  if (!run.target) return
+  const { errors, warnings } = await findingsOf(run)
+  for (const warning of warnings) run.context.out.warn(warning)
+  if (errors.length > 0) throw unhealthy(errors)
+}
+
+/** Everything that `check` and `status` tell about the target database. */
+export async function readHealth(run: Run, { files, declared }: Expected): Promise<Health> {
+  const [{ plan }, history, findings] = await Promise.all([planMigrateStep(run, files), readHistory(run.target!.sql), findingsOf(run)])
+  const { drift, warnings } = await driftOrWarning(run, declared)
+  return judgeHealth({
+    connectionError: null,
+    findings,
+    migrations: {
+      initialized: history.length > 0,
+      appliedCount: history.filter(({ status }) => status !== 'started').length,
+      currentVersion: plan.currentVersion,
+      pending: plan.steps.map(({ name }) => name),
+      problems: plan.problems.map(({ code, name, detail }) => ({ code, name, detail })),
+      warnings: [...plan.warnings, ...warnings],
+    },
+    drift,
+  })
+}
+
+/** Comparing roles may need more privileges than the rest: without them it is a warning. */
+async function driftOrWarning(run: Run, declared: Declared | undefined): Promise<{ drift: Change[]; warnings: string[] }> {
+  if (!declared) return { drift: [], warnings: [] }
+  try {
+    const { ensure, grant, absent } = await roleDrift(run, declared)
+    const missing = absent.map((name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }))
+    return { drift: [...ensure.filter(({ object }) => !missing.some((change) => change.object === object)), ...missing, ...grant], warnings: [] }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'refused') throw error
+    return { drift: [], warnings: [`roles were not compared: ${error.message}`] }
+  }
+}
+
+/** The same document where there is no connection. */
+export const healthWithout = (context: Context, error: AppError): Health => {
+  context.out.print(`connection   failed: ${error.message}`)
+  return judgeHealth({
+    connectionError: error.message,
+    findings: undefined,
+    migrations: { initialized: false, appliedCount: 0, currentVersion: undefined, pending: [], problems: [], warnings: [] },
+    drift: [],
+  })
+}
+
+/** Exit 50. */
+export const unhealthy = ([first = '', ...others]: string[]) =>
+  new AppError('unhealthy', `the database is not what is declared: ${first}`, {
+    hint: 'run `pgbosun plan` to see what `up` would mend, or correct what is declared under `check`',
+    ...(others.length > 0 && { excerpt: others.map((error) => `also: ${error}`).join('\n') }),
+  })

@@ -1,0 +1,79 @@
+import { type Event, readEvents } from '../../db/events.ts'
+import { AppError } from '../../errors.ts'
+import type { Health } from '../../check/health.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Run, withRun } from '../run.ts'
+import { healthWithout, readHealth, unhealthy } from '../steps/check.ts'
+import { migrationFiles } from '../steps/migrate.ts'
+import { type Declared, readDeclared } from '../steps/roles.ts'
+
+const exits: Command['exits'] = {
+  unreachable: 'no connection within wait.timeout',
+  refused: 'credentials, TLS or a missing database',
+}
+
+/** `check`: is the database what is declared. */
+export const check: Command = {
+  name: 'check',
+  summary: 'Check that the database is what is declared: tables, columns, indexes, foreign keys, migrations, roles.',
+  flags: {},
+  exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
+  async run(context) {
+    const declared = await readDeclared(context)
+    const { health, failure } = await lookAt(context, declared, async (_, found) => found)
+    if (!failure) context.out.print(health.healthy ? 'healthy' : 'unhealthy')
+    return { fields: health.fields, failure: failure ?? (health.healthy ? undefined : unhealthy(health.errors)) }
+  },
+}
+
+/** `status`: one screen. */
+export const status: Command = {
+  name: 'status',
+  summary: 'Show what is applied and pending, and whether the database is as declared.',
+  flags: { events: { type: 'boolean', help: 'Also show the audit trail, newest last.' } },
+  exits,
+  async run(context) {
+    const declared = await declaredOrWarning(context)
+    let events: Event[] | undefined
+    const { health, failure } = await lookAt(context, declared, async (run, found) => {
+      if (context.flags.events === true) events = await readEvents(run.target!.sql)
+      return found
+    })
+    for (const event of events ?? []) context.out.print(renderEvent(event))
+    return { fields: { ...health.fields, ...(events && { events }) }, failure }
+  },
+}
+
+/** Reads and prints the state; without a connection the same document says so. */
+async function lookAt(
+  context: Context,
+  declared: Declared | undefined,
+  use: (run: Run, health: Health) => Promise<Health>,
+): Promise<{ health: Health; failure: Result['failure'] }> {
+  const files = await migrationFiles(context)
+  try {
+    const health = await withRun(context, { locks: 'none' }, async (run) => use(run, await readHealth(run, { files, declared })))
+    for (const line of health.lines) context.out.print(line)
+    for (const warning of health.warnings) context.out.warn(warning)
+    return { health, failure: undefined }
+  } catch (error) {
+    if (!(error instanceof AppError) || (error.kind !== 'unreachable' && error.kind !== 'refused')) throw error
+    return { health: healthWithout(context, error), failure: error }
+  }
+}
+
+/** A status is also read where the passwords of the roles are not known. */
+async function declaredOrWarning(context: Context): Promise<Declared | undefined> {
+  try {
+    return await readDeclared(context)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    context.out.warn(`roles are not compared: ${error.message}`)
+    return undefined
+  }
+}
+
+function renderEvent({ at, actor, command, phase, exit_code, changes }: Event): string {
+  const result = phase === 'started' ? '' : `  exit ${exit_code}, ${changes} ${changes === 1 ? 'change' : 'changes'}`
+  return `${at}  ${actor}  ${command} ${phase}${result}`
+}
