@@ -78,5 +78,12 @@ export const usage = (message: string, options: ErrorOptions = {}) => new AppErr
 /** The same error with fields for the command's JSON document; what it already carried wins. */
 export function withReport(error: AppError, report: Record<string, unknown>): AppError {
   const { kind, message, hint, sqlstate, excerpt, place, cause } = error
-  return new AppError(kind, message, { hint, sqlstate, excerpt, ...place, cause, report: { ...report, ...error.report } })
+  return new AppError(kind, message, {
+    hint,
+    sqlstate,
+    excerpt,
+    ...place,
+    cause,
+    report: { ...report, ...error.report },
+  })
 }

@@ -21,7 +21,10 @@ export function createLog(level: LogLevel, format: LogFormat, target: LogTarget)
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: ['password', 'pass', 'url', 'query', 'parameters', '*.password', '*.pass', '*.url'], censor: '***' },
+      redact: {
+        paths: ['password', 'pass', 'url', 'query', 'parameters', '*.password', '*.pass', '*.url'],
+        censor: '***',
+      },
     },
     format === 'json' ? target : { write: (line: string) => target.write(pretty(line)) },
   )
@@ -29,7 +32,9 @@ export function createLog(level: LogLevel, format: LogFormat, target: LogTarget)
 
 function pretty(line: string): string {
   const { level, time, msg, ...rest } = JSON.parse(line) as Record<string, unknown>
-  const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const fields = Object.entries(rest).map(
+    ([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   return `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${msg}${fields.join('')}\n`
 }
 

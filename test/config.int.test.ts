@@ -1,4 +1,4 @@
-import { describe, expect, test as base } from 'vitest'
+import { test as base, describe, expect } from 'vitest'
 import { resolveConnection } from '../src/config/connection.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { test, writeFiles } from './support/postgres.ts'
@@ -8,8 +8,15 @@ const load = (cwd: string, env: Record<string, string> = {}, file?: string) => l
 describe('the configuration', () => {
   test('fills in the defaults, and the environment wins over the file', async ({ dir }) => {
     await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeout: 30s }\nmigrate: { dir: db, lockTimeout: 1s }\n' })
-    const { config, origins, baseDir } = await load(dir, { PGBOSUN_MIGRATE_LOCK_TIMEOUT: '2s', PGBOSUN_CHECK_TABLES: 'users, games' })
-    expect(config).toMatchObject({ wait: { timeout: 30_000 }, migrate: { dir: 'db', lockTimeout: 2_000, ahead: 'warn' }, check: { tables: ['users', 'games'] } })
+    const { config, origins, baseDir } = await load(dir, {
+      PGBOSUN_MIGRATE_LOCK_TIMEOUT: '2s',
+      PGBOSUN_CHECK_TABLES: 'users, games',
+    })
+    expect(config).toMatchObject({
+      wait: { timeout: 30_000 },
+      migrate: { dir: 'db', lockTimeout: 2_000, ahead: 'warn' },
+      check: { tables: ['users', 'games'] },
+    })
     expect(Object.fromEntries(origins)).toEqual({
       'wait.timeout': 'file',
       'migrate.dir': 'file',
@@ -20,7 +27,10 @@ describe('the configuration', () => {
   })
 
   test('reports all problems at once, each with its path and a suggestion', async ({ dir }) => {
-    await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeuot: 30s }\nmigrat: {}\nlock: { timeout: 5 minutes }\ndatabase: { url: postgres://a:geheim@b/c }\n' })
+    await writeFiles(dir, {
+      'pgbosun.yaml':
+        'wait: { timeuot: 30s }\nmigrat: {}\nlock: { timeout: 5 minutes }\ndatabase: { url: postgres://a:geheim@b/c }\n',
+    })
     const error = await load(dir, { PGBOSUN_LOCK_TIMEOT: '1s' }).catch((caught) => caught)
     expect(error.kind).toBe('usage')
     expect(error.message.replace(dir, '')).toMatchInlineSnapshot(`
@@ -33,13 +43,15 @@ describe('the configuration', () => {
     `)
   })
 
-  test.for(['backup: { schedule: "@daily" }', 'serve: {}', 'manage: { privileges: strict }', 'migrate: { format: flyway }'])(
-    'refuses a key of a feature that is not built: %s',
-    async (text, { dir }) => {
-      await writeFiles(dir, { 'pgbosun.yaml': text })
-      await expect(load(dir)).rejects.toMatchObject({ kind: 'usage' })
-    },
-  )
+  test.for([
+    'backup: { schedule: "@daily" }',
+    'serve: {}',
+    'manage: { privileges: strict }',
+    'migrate: { format: flyway }',
+  ])('refuses a key of a feature that is not built: %s', async (text, { dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': text })
+    await expect(load(dir)).rejects.toMatchObject({ kind: 'usage' })
+  })
 
   test('names line and column of broken YAML', async ({ dir }) => {
     await writeFiles(dir, { 'x.yaml': 'wait:\n  timeout: [1\nlock: {}\n' })
@@ -47,7 +59,10 @@ describe('the configuration', () => {
   })
 
   test('says that a named file is not there', async ({ dir }) => {
-    await expect(load(dir, {}, 'no.yaml')).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('ENOENT') })
+    await expect(load(dir, {}, 'no.yaml')).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('ENOENT'),
+    })
   })
 
   test('refuses names that PostgreSQL would cut', async ({ dir }) => {
@@ -115,6 +130,9 @@ describe('the connection', () => {
   })
 
   base('names an unreadable secret file', async () => {
-    await expect(connect({ DATABASE_URL_FILE: '/no/such/file' })).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('/no/such/file') })
+    await expect(connect({ DATABASE_URL_FILE: '/no/such/file' })).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('/no/such/file'),
+    })
   })
 })

@@ -12,7 +12,10 @@ test('docs/configuration.md is what `npm run docs` makes', () => {
 })
 
 test('docs/exit-codes.md has every exit code, and no other', () => {
-  const rows = [...read('docs/exit-codes.md').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, kind]) => [kind, Number(code)])
+  const rows = [...read('docs/exit-codes.md').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, kind]) => [
+    kind,
+    Number(code),
+  ])
   expect(Object.fromEntries(rows)).toEqual(exitCodes)
 })
 

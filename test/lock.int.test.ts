@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { expect, test as base } from 'vitest'
+import { test as base, expect } from 'vitest'
 import type { Connection } from '../src/config/connection.ts'
 import { parseDatabaseUrl } from '../src/config/url.ts'
 import { openSession } from '../src/db/connect.ts'
@@ -10,7 +10,17 @@ import { test, urlOf } from './support/postgres.ts'
 
 const connection = (url: string, change: Partial<Connection> = {}): Connection => {
   const { endpoints, user = '', database = '', password } = parseDatabaseUrl(url, 'test')
-  return { source: 'test', endpoints, user, database, password: () => password, tls: { mode: 'prefer' }, target: 'any', ignored: [], ...change }
+  return {
+    source: 'test',
+    endpoints,
+    user,
+    database,
+    password: () => password,
+    tls: { mode: 'prefer' },
+    target: 'any',
+    ignored: [],
+    ...change,
+  }
 }
 const signal = new AbortController().signal
 const base_ = { applicationName: 'pgbosun test', log: silentLog, signal }
@@ -55,18 +65,26 @@ test('a session that was lost is never replaced in silence', async ({ database, 
 })
 
 test('sessions do not take settings from the role, the database or the environment', async ({ database, sql }) => {
-  await sql.unsafe(`alter database ${database} set lock_timeout = '1ms'; alter database ${database} set idle_session_timeout = '1s'`)
+  await sql.unsafe(
+    `alter database ${database} set lock_timeout = '1ms'; alter database ${database} set idle_session_timeout = '1s'`,
+  )
   const session = await openSession(connection(urlOf(database)), base_)
-  const [row] = await session.sql`select current_setting('lock_timeout') as a, current_setting('idle_session_timeout') as b, current_setting('client_connection_check_interval') as c`
+  const [row] =
+    await session.sql`select current_setting('lock_timeout') as a, current_setting('idle_session_timeout') as b, current_setting('client_connection_check_interval') as c`
   expect(row).toEqual({ a: '0', b: '0', c: '2s' })
   await session.end()
 })
 
 base('a refused password is said at once, a closed port is waited for', async () => {
   const wrong = connection(urlOf('postgres', { name: 'postgres', password: 'geheim' }))
-  await expect(openWhenReady(wrong, now)).rejects.toMatchObject({ kind: 'refused', message: expect.not.stringContaining('geheim') })
+  await expect(openWhenReady(wrong, now)).rejects.toMatchObject({
+    kind: 'refused',
+    message: expect.not.stringContaining('geheim'),
+  })
   const nobody = { ...wrong, endpoints: [{ host: '127.0.0.1', port: 1 }] }
-  await expect(openWhenReady(nobody, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({ kind: 'unreachable' })
+  await expect(openWhenReady(nobody, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({
+    kind: 'unreachable',
+  })
   const unknown = { ...wrong, endpoints: [{ host: 'no-such-host.invalid', port: 1 }] }
   await expect(openWhenReady(unknown, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({
     kind: 'unreachable',
@@ -82,5 +100,8 @@ base('a missing database is refused, or left to the caller who will create it', 
 
 base('TLS that is demanded and not offered is refused', async () => {
   const tls = connection(urlOf('postgres'), { tls: { mode: 'require' } })
-  await expect(openWhenReady(tls, now)).rejects.toMatchObject({ kind: 'refused', message: expect.stringContaining('does not offer TLS') })
+  await expect(openWhenReady(tls, now)).rejects.toMatchObject({
+    kind: 'refused',
+    message: expect.stringContaining('does not offer TLS'),
+  })
 })

@@ -62,10 +62,10 @@ describe('from nothing', () => {
         "set password of role shop_ro: has none",
         "create database shop: does not exist",
         "grant CONNECT on database shop to shop_ro: is missing",
-        "set role of role shop_app: role is not set, declared shop_owner",
-        "set role shop_ro: default_transaction_read_only is not set, declared on",
-        "set statement_timeout of role shop_ro: statement_timeout is not set, declared 5min",
-        "set role shop_ro: idle_in_transaction_session_timeout is not set, declared 5min",
+        "set role of role shop_app: is not set, declared shop_owner",
+        "set default_transaction_read_only of role shop_ro: is not set, declared on",
+        "set statement_timeout of role shop_ro: is not set, declared 5min",
+        "set idle_in_transaction_session_timeout of role shop_ro: is not set, declared 5min",
         "grant USAGE on schema public to shop_ro: is missing",
         "grant SELECT on future tables of shop_owner in public to shop_ro: is missing",
         "grant SELECT on future sequences of shop_owner in public to shop_ro: is missing",
@@ -234,12 +234,12 @@ describe('broken by hand, it is repaired', () => {
     [
       'a lost setting',
       (s) => `alter role ${s.app.name} reset role`,
-      'set role of role shop_app: role is not set, declared shop_owner',
+      'set role of role shop_app: is not set, declared shop_owner',
     ],
     [
       'a changed setting',
       (s) => `alter role ${s.reader.name} set statement_timeout = 0`,
-      'set statement_timeout of role shop_ro: statement_timeout is 0, declared 5min',
+      'set statement_timeout of role shop_ro: is 0, declared 5min',
     ],
     ...(server().major >= 16
       ? ([

@@ -51,7 +51,10 @@ function wordPositions(args: string[]): number[] {
 function unknownCommand(first: string, second: string | undefined, names: string[]) {
   const subcommands = names.filter((name) => name.startsWith(`${first} `))
   if (subcommands.length === 0)
-    return usage(`there is no command ${first}${didYouMean(first, new Set(names.map((name) => name.split(' ')[0]!)))}`, { hint: 'run `pgbosun --help`' })
+    return usage(
+      `there is no command ${first}${didYouMean(first, new Set(names.map((name) => name.split(' ')[0]!)))}`,
+      { hint: 'run `pgbosun --help`' },
+    )
   const what = second === undefined ? `${first} needs a subcommand` : `there is no command ${first} ${second}`
   return usage(what, { hint: `use one of: ${subcommands.join(', ')}` })
 }
@@ -84,7 +87,10 @@ function parse(declared: Flags, args: string[], hint: string) {
     const text =
       unknown === undefined
         ? message.split('. ')[0]!
-        : `unknown flag ${unknown}${didYouMean(unknown, Object.keys(declared).map((name) => `--${name}`))}`
+        : `unknown flag ${unknown}${didYouMean(
+            unknown,
+            Object.keys(declared).map((name) => `--${name}`),
+          )}`
     throw usage(text, { hint, cause })
   }
 }

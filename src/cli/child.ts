@@ -15,7 +15,12 @@ export async function runBehind({ rest, loaded }: Pick<Context, 'rest' | 'loaded
   for (const signal of signals) process.removeAllListeners(signal).on(signal, forward)
   return new Promise((resolve, reject) => {
     child.once('error', (cause) =>
-      reject(new AppError('failed', `the command ${command} could not be started: ${cause.message}`, { hint: 'check its name and the PATH', cause })),
+      reject(
+        new AppError('failed', `the command ${command} could not be started: ${cause.message}`, {
+          hint: 'check its name and the PATH',
+          cause,
+        }),
+      ),
     )
     child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]))
   })

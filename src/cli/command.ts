@@ -20,6 +20,8 @@ export type Context = {
   loaded: Loaded
   /** The connection to the target database; throws `usage` when none is configured. */
   connection(): Connection
+  /** Whether the command is about the target database, which migrations, seeds and checks belong to; `--database` may name another. */
+  isTarget(): boolean
   out: Output
   log: Log
   /** Aborted, with an AppError as reason, when the process is asked to stop. */

@@ -5,22 +5,64 @@ type Lazy = { summary: string; load(): Promise<Command> }
 
 /** Every command, in the order of the help. */
 export const commands: Record<string, Lazy> = {
-  up: { summary: 'Make the database ready: roles, migrations, privileges, seeds, check.', load: async () => (await import('./commands/up.ts')).up },
+  up: {
+    summary: 'Make the database ready: roles, migrations, privileges, seeds, check.',
+    load: async () => (await import('./commands/up.ts')).up,
+  },
   plan: { summary: 'Show what `up` would change.', load: async () => (await import('./commands/plan.ts')).plan },
-  wait: { summary: 'Wait until the database accepts work.', load: async () => (await import('./commands/wait.ts')).wait },
-  migrate: { summary: 'Apply pending migrations (the same as `migrate up`).', load: async () => (await import('./commands/migrate.ts')).migrate },
-  'migrate up': { summary: 'Apply pending migrations.', load: async () => (await import('./commands/migrate.ts')).migrateUp },
-  'migrate status': { summary: 'Show applied and pending migrations.', load: async () => (await import('./commands/migrate-status.ts')).migrateStatus },
-  'migrate new': { summary: 'Create a migration file.', load: async () => (await import('./commands/migrate-new.ts')).migrateNew },
-  'migrate verify': { summary: 'Compare the files with the history.', load: async () => (await import('./commands/migrate-status.ts')).migrateVerify },
-  'roles plan': { summary: 'Show what `roles apply` would change.', load: async () => (await import('./commands/roles.ts')).rolesPlan },
-  'roles apply': { summary: 'Converge databases, roles and privileges.', load: async () => (await import('./commands/roles.ts')).rolesApply },
+  wait: {
+    summary: 'Wait until the database accepts work.',
+    load: async () => (await import('./commands/wait.ts')).wait,
+  },
+  migrate: {
+    summary: 'Apply pending migrations (the same as `migrate up`).',
+    load: async () => (await import('./commands/migrate.ts')).migrate,
+  },
+  'migrate up': {
+    summary: 'Apply pending migrations.',
+    load: async () => (await import('./commands/migrate.ts')).migrateUp,
+  },
+  'migrate status': {
+    summary: 'Show applied and pending migrations.',
+    load: async () => (await import('./commands/migrate-status.ts')).migrateStatus,
+  },
+  'migrate new': {
+    summary: 'Create a migration file.',
+    load: async () => (await import('./commands/migrate-new.ts')).migrateNew,
+  },
+  'migrate verify': {
+    summary: 'Compare the files with the history.',
+    load: async () => (await import('./commands/migrate-status.ts')).migrateVerify,
+  },
+  'roles plan': {
+    summary: 'Show what `roles apply` would change.',
+    load: async () => (await import('./commands/roles.ts')).rolesPlan,
+  },
+  'roles apply': {
+    summary: 'Converge databases, roles and privileges.',
+    load: async () => (await import('./commands/roles.ts')).rolesApply,
+  },
   seed: { summary: 'Load seed data.', load: async () => (await import('./commands/seed.ts')).seed },
-  check: { summary: 'Check that the database is what is declared.', load: async () => (await import('./commands/check.ts')).check },
-  status: { summary: 'Show the state of the database on one screen.', load: async () => (await import('./commands/check.ts')).status },
-  'config show': { summary: 'Show the effective configuration, with origins.', load: async () => (await import('./commands/config.ts')).configShow },
-  'config validate': { summary: 'Check the configuration without connecting.', load: async () => (await import('./commands/config.ts')).configValidate },
-  'config schema': { summary: 'Print the JSON Schema of the configuration.', load: async () => (await import('./commands/config.ts')).configSchemaCommand },
+  check: {
+    summary: 'Check that the database is what is declared.',
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  status: {
+    summary: 'Show the state of the database on one screen.',
+    load: async () => (await import('./commands/check.ts')).status,
+  },
+  'config show': {
+    summary: 'Show the effective configuration, with origins.',
+    load: async () => (await import('./commands/config.ts')).configShow,
+  },
+  'config validate': {
+    summary: 'Check the configuration without connecting.',
+    load: async () => (await import('./commands/config.ts')).configValidate,
+  },
+  'config schema': {
+    summary: 'Print the JSON Schema of the configuration.',
+    load: async () => (await import('./commands/config.ts')).configSchemaCommand,
+  },
 }
 
 export const commandNames = Object.keys(commands)

@@ -43,7 +43,12 @@ export function renderCommandHelp(command: Command): string {
 }
 
 const renderFlags = (flags: Flags) =>
-  table(Object.entries(flags).map(([name, flag]) => [`--${name}${flag.type === 'string' ? ` ${flag.value}` : ''}`, flag.help]))
+  table(
+    Object.entries(flags).map(([name, flag]) => [
+      `--${name}${flag.type === 'string' ? ` ${flag.value}` : ''}`,
+      flag.help,
+    ]),
+  )
 
 function table(rows: [string, string][]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length))

@@ -42,7 +42,9 @@ export function createJournal(run: Run): Journal {
 }
 
 async function hasEvents({ target }: Run): Promise<boolean> {
-  const [row] = await target!.sql.unsafe<{ found: boolean }[]>("select to_regclass('pgbosun.events') is not null as found")
+  const [row] = await target!.sql.unsafe<{ found: boolean }[]>(
+    "select to_regclass('pgbosun.events') is not null as found",
+  )
   return row?.found ?? false
 }
 

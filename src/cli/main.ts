@@ -2,6 +2,8 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { type Connection, resolveConnection } from '../config/connection.ts'
 import { type Env, takeEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { didYouMean } from '../config/suggest.ts'
 import { AppError, type Kind, usage } from '../errors.ts'
 import { createLog, type Log, type LogFormat, type LogLevel, logLevels } from '../log.ts'
 import { findCommand, parseFlags } from './args.ts'
@@ -52,16 +54,22 @@ type Invocation = Pick<Context, 'flags' | 'args' | 'rest'> & { env: Env; json: b
 
 async function runCommand(command: Command, { flags, args, rest, env, json }: Invocation): Promise<number> {
   const log = makeLog(flags, env)
-  const out = createOutput(json, (text) => process.stdout.write(text), (message) => log.warn(message))
+  const out = createOutput(
+    json,
+    (text) => process.stdout.write(text),
+    (message) => log.warn(message),
+  )
   const signal = stopSignal()
   let result: Result
   try {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
     let resolved: Connection | undefined
+    const only = typeof flags.database === 'string' ? flags.database : undefined
     const connection = () => {
-      resolved ??= resolveConnection(loaded.config, env, loaded.baseDir)
-      for (const ignored of resolved.ignored) out.warn(`the parameter ${ignored} of the URL in ${resolved.source} means nothing to pgbosun and is ignored`)
+      resolved ??= narrow(resolveConnection(loaded.config, env, loaded.baseDir), loaded.config, only)
+      for (const ignored of resolved.ignored)
+        out.warn(`the parameter ${ignored} of the URL in ${resolved.source} means nothing to pgbosun and is ignored`)
       return resolved
     }
     result = await command.run({
@@ -71,6 +79,7 @@ async function runCommand(command: Command, { flags, args, rest, env, json }: In
       rest,
       loaded,
       connection,
+      isTarget: () => only === undefined || resolveConnection(loaded.config, env, loaded.baseDir).database === only,
       out,
       log,
       signal,
@@ -83,11 +92,28 @@ async function runCommand(command: Command, { flags, args, rest, env, json }: In
   return report(command.name, json, out.warnings, result)
 }
 
+/** `--database`: of the declared databases only this one; connections lead there. */
+function narrow(connection: Connection, config: Config, only: string | undefined): Connection {
+  if (only === undefined) return connection
+  const declared = config.databases[only]
+  if (!Object.hasOwn(config.databases, only) && only !== connection.database)
+    throw usage(
+      `--database ${only} is neither declared nor the target ${connection.database}${didYouMean(only, Object.keys(config.databases))}`,
+      {
+        hint: 'name one of the keys under `databases`',
+      },
+    )
+  config.databases = Object.hasOwn(config.databases, only) ? { [only]: declared ?? null } : {}
+  return { ...connection, database: only }
+}
+
 function makeLog(flags: Context['flags'], env: Env): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
   const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT ?? (process.stderr.isTTY ? 'pretty' : 'json')
-  if (!(logLevels as readonly unknown[]).includes(level)) throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
-  if (format !== 'json' && format !== 'pretty') throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
+  if (!(logLevels as readonly unknown[]).includes(level))
+    throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
+  if (format !== 'json' && format !== 'pretty')
+    throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
   return createLog(level as LogLevel, format as LogFormat, process.stderr)
 }
 
@@ -97,14 +123,23 @@ function stopSignal(): AbortSignal {
   const stop = (signal: NodeJS.Signals, kind: Kind) =>
     process.once(signal, () => {
       process.once(signal, () => process.exit(kind === 'interrupted' ? 130 : 143))
-      controller.abort(new AppError(kind, `stopped by ${signal} before it was done`, { hint: 'run it again: it goes on where it stopped' }))
+      controller.abort(
+        new AppError(kind, `stopped by ${signal} before it was done`, {
+          hint: 'run it again: it goes on where it stopped',
+        }),
+      )
     })
   stop('SIGINT', 'interrupted')
   stop('SIGTERM', 'terminated')
   return controller.signal
 }
 
-function report(command: string, json: boolean, warnings: Output['warnings'], { fields, failure, exitCode }: Result): number {
+function report(
+  command: string,
+  json: boolean,
+  warnings: Output['warnings'],
+  { fields, failure, exitCode }: Result,
+): number {
   const code = failure?.exitCode ?? exitCode ?? 0
   if (json) process.stdout.write(`${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
   if (failure) {
@@ -127,7 +162,10 @@ function writeTerminationLog(line: string): void {
 
 function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
-  const { message, code, stack } = error instanceof Error ? (error as Error & { code?: string }) : { message: String(error), code: undefined, stack: undefined }
+  const { message, code, stack } =
+    error instanceof Error
+      ? (error as Error & { code?: string })
+      : { message: String(error), code: undefined, stack: undefined }
   return new AppError('failed', `unexpected: ${message}`, {
     hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
     ...(/^[0-9A-Z]{5}$/.test(code ?? '') && { sqlstate: code }),

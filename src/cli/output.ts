@@ -30,7 +30,12 @@ export function createOutput(json: boolean, write: (text: string) => void, warn:
 /** The one JSON document of a command. What the command itself found stands beside the common fields. */
 export function jsonDocument(
   command: string,
-  { exitCode, error, fields, warnings }: { exitCode: number; error: AppError | undefined; fields: Record<string, unknown>; warnings: string[] },
+  {
+    exitCode,
+    error,
+    fields,
+    warnings,
+  }: { exitCode: number; error: AppError | undefined; fields: Record<string, unknown>; warnings: string[] },
 ): string {
   return JSON.stringify(
     {
@@ -61,6 +66,7 @@ function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
 /** An error as people read it. */
 export function renderError({ message, hint, excerpt, sqlstate, place }: AppError): string {
   const code = sqlstate !== undefined && !message.includes(sqlstate) ? ` (SQLSTATE ${sqlstate})` : ''
-  const where = place.file !== undefined && place.line !== undefined && `  at ${place.file}:${place.line}:${place.column ?? 1}`
+  const where =
+    place.file !== undefined && place.line !== undefined && `  at ${place.file}:${place.line}:${place.column ?? 1}`
   return [`error: ${message}${code}`, where, excerpt, hint && `hint:  ${hint}`].filter(Boolean).join('\n')
 }

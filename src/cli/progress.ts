@@ -6,7 +6,11 @@ const quietMs = 10_000
  * Long work says how far it is: a bar on a terminal's stderr, otherwise a log line every 10 s.
  * @param what is counted, in words: `migrations`
  */
-export async function withProgress<T>(log: Log, what: string, work: (onProgress: (done: number, total: number) => void) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  log: Log,
+  what: string,
+  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
+): Promise<T> {
   const terminal = process.stderr.isTTY
   let lastAt = performance.now()
   let drawn = false

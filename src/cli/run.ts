@@ -52,7 +52,8 @@ export async function withRun<T>(context: Context, options: RunOptions, use: (ru
       if (context.signal.aborted) throw context.signal.reason
       const lost = isConnectionLostError(error) ? error.cause : isConnectionLost(error) ? error : undefined
       if (lost === undefined && !isConnectionLostError(error)) throw error
-      if (attempt.changed || performance.now() > deadline) throw isConnectionLostError(error) ? error : connectionLost(lost)
+      if (attempt.changed || performance.now() > deadline)
+        throw isConnectionLostError(error) ? error : connectionLost(lost)
       context.log.info('the connection was lost before anything was changed: waiting again')
     }
   }
@@ -151,7 +152,8 @@ async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks
     await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
     for (const name of Object.keys(loaded.config.databases)) names.add(name)
   }
-  for (const name of [...names].sort()) await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
+  for (const name of [...names].sort())
+    await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
   if (target) await claimWork(target.sql, { log, signal })
 }
 
@@ -168,7 +170,8 @@ function noLockDatabase(error: unknown, database: string): unknown {
 async function stopSessions([first, ...others]: Session[]): Promise<void> {
   const pids = others.map(({ pid }) => pid)
   try {
-    if (first && pids.length > 0) await first.sql.unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
+    if (first && pids.length > 0)
+      await first.sql.unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
   } finally {
     for (const session of [first, ...others]) await session?.end()
   }

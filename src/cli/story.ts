@@ -62,11 +62,14 @@ export function createStory(names: string[], out: Output, { planning = false } =
 }
 
 /** Steps as the JSON document has them. */
-export const jsonSteps = (steps: Step[]) => steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
+export const jsonSteps = (steps: Step[]) =>
+  steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
 
 function renderChanges(changes: Change[], indent: number): string {
   const width = Math.min(64, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
-  const lines = changes.map(({ action, object, reason }) => `${' '.repeat(indent + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`)
+  const lines = changes.map(
+    ({ action, object, reason }) => `${' '.repeat(indent + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`,
+  )
   return [`${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines].join('\n')
 }
 

@@ -41,13 +41,15 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   const { directUrl, url, tls } = config.database
   const read = secretReader(env, baseDir)
   const configured = directUrl ?? url
-  const fromUrl = (what: string, value: () => string) => fromParts(what, () => parseDatabaseUrl(value(), what), tls, env, baseDir)
+  const fromUrl = (what: string, value: () => string) =>
+    fromParts(what, () => parseDatabaseUrl(value(), what), tls, env, baseDir)
 
   if (configured !== undefined) {
     const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
     return fromUrl(what, () => read(configured, what))
   }
-  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
+  if (env.DATABASE_URL || env.DATABASE_URL_FILE)
+    return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
   if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
     return fromParts('PGHOST', () => libpqParts(env), tls, env, baseDir)
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
@@ -57,12 +59,19 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   })
 }
 
-function fromParts(source: string, read: () => UrlParts, tls: Config['database']['tls'], env: Env, baseDir: string): Connection {
+function fromParts(
+  source: string,
+  read: () => UrlParts,
+  tls: Config['database']['tls'],
+  env: Env,
+  baseDir: string,
+): Connection {
   const { endpoints, database, user, parameters, ignored } = read()
   const ca = tls.ca ?? parameters.sslrootcert
   const cert = tls.cert ?? parameters.sslcert
   const key = tls.key ?? parameters.sslkey
-  const mode = tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
+  const mode =
+    tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
   const account = user ?? userInfo().username
   return {
     source,
@@ -93,14 +102,19 @@ function tlsMode(source: string, text: string | undefined): TlsMode | undefined 
 function target(source: string, text: string | undefined): Connection['target'] {
   if (text === undefined || text === 'any') return 'any'
   if (text === 'primary' || text === 'read-write') return 'primary'
-  throw usage(`${source}: target_session_attrs ${text} does not fit: pgbosun changes the database`, { hint: 'use primary, read-write or any' })
+  throw usage(`${source}: target_session_attrs ${text} does not fit: pgbosun changes the database`, {
+    hint: 'use primary, read-write or any',
+  })
 }
 
 function readPem(path: string, what: string, baseDir: string): string {
   try {
     return readFileSync(resolve(baseDir, path), 'utf8')
   } catch (cause) {
-    throw usage(`${what}: the file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { hint: 'check the path and its mode', cause })
+    throw usage(`${what}: the file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
+      hint: 'check the path and its mode',
+      cause,
+    })
   }
 }
 
@@ -112,7 +126,9 @@ function passwordAlone(env: Env): string | undefined {
 
 function libpqParts(env: Env): UrlParts {
   if (env.PGSERVICE)
-    throw usage('PGSERVICE is set, and connection service files are not supported', { hint: 'set DATABASE_URL or PGHOST instead' })
+    throw usage('PGSERVICE is set, and connection service files are not supported', {
+      hint: 'set DATABASE_URL or PGHOST instead',
+    })
   const { PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGTARGETSESSIONATTRS } = env
   return {
     endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),

@@ -12,7 +12,8 @@ export function takeEnvironment(): Env {
 }
 
 /** What Kubernetes puts into every pod for a Service whose name begins with `pgbosun`. */
-const serviceLink = /^PGBOSUN_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/
+const serviceLink =
+  /^PGBOSUN_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/
 
 /** Whether a variable was injected by Kubernetes for a Service and is none of ours. */
 export const isServiceLink = (name: string) => serviceLink.test(name)

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { type Env, isServiceLink } from './environment.ts'
 import { type Config, configSchema } from './schema.ts'
@@ -30,7 +30,15 @@ const defaultFiles = ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json']
  * @param file as given by `--config`; without it the first of {@link defaultFiles} in the working directory
  * @throws {AppError} `usage` with every problem at once, each with its path
  */
-export async function loadConfig({ env, cwd, file }: { env: Env; cwd: string; file?: string | undefined }): Promise<Loaded> {
+export async function loadConfig({
+  env,
+  cwd,
+  file,
+}: {
+  env: Env
+  cwd: string
+  file?: string | undefined
+}): Promise<Loaded> {
   const path = file === undefined ? defaultFiles.map((name) => resolve(cwd, name)).find(existsSync) : resolve(cwd, file)
   const input = path === undefined ? {} : await readConfigFile(path)
   const origins = new Map<string, string>()
@@ -49,7 +57,8 @@ async function readConfigFile(path: string): Promise<Tree> {
   const text = readText(path)
   const value = path.endsWith('.json') ? parseJson(text, path) : await parseYaml(text, path)
   if (value === null || value === undefined) return {}
-  if (typeof value !== 'object' || Array.isArray(value)) throw usage(`${path} does not hold keys and values`, { hint: 'see `pgbosun config schema`' })
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw usage(`${path} does not hold keys and values`, { hint: 'see `pgbosun config schema`' })
   return value as Tree
 }
 
@@ -57,7 +66,10 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw usage(`the configuration file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, { hint: 'check --config', cause })
+    throw usage(`the configuration file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
+      hint: 'check --config',
+      cause,
+    })
   }
 }
 
@@ -75,7 +87,11 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
   const [error] = document.errors
   if (error) {
     const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 }
-    throw usage(`${path}: line ${line}, column ${col}: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`, { file: path, line, column: col })
+    throw usage(`${path}: line ${line}, column ${col}: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`, {
+      file: path,
+      line,
+      column: col,
+    })
   }
   return document.toJS()
 }
@@ -151,7 +167,10 @@ type Issue = z.core.$ZodIssue
 function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
   const path = [...parent, ...issue.path]
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: `unknown key${didYouMean(key, keysAt(configSchema, path))}` }))
+    return issue.keys.map((key) => ({
+      path: [...path, key].join('.'),
+      message: `unknown key${didYouMean(key, keysAt(configSchema, path))}`,
+    }))
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path: path.join('.'), message }))
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     const [best] = [...issue.errors].sort((a, b) => a.length - b.length)
@@ -163,6 +182,10 @@ function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
 function invalid(problems: Problem[], file: string | undefined): AppError {
   const lines = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
   const where = file === undefined ? 'the configuration' : file
-  const message = lines.length === 1 ? `${where}: ${lines[0]}` : `${where} has ${lines.length} problems:\n  ${lines.join('\n  ')}`
-  return usage(message, { hint: 'every key is described in docs/configuration.md; `pgbosun config schema` prints the schema', ...(file !== undefined && { file }) })
+  const message =
+    lines.length === 1 ? `${where}: ${lines[0]}` : `${where} has ${lines.length} problems:\n  ${lines.join('\n  ')}`
+  return usage(message, {
+    hint: 'every key is described in docs/configuration.md; `pgbosun config schema` prints the schema',
+    ...(file !== undefined && { file }),
+  })
 }

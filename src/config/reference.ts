@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { configSchema } from './schema.ts'
 import { leaves, variableOf } from './walk.ts'
 
@@ -23,7 +23,12 @@ export function jsonSchema(): Record<string, unknown> {
 
 /** The reference page, docs/configuration.md: every key with its type, default, variable and meaning. */
 export function renderReference(): string {
-  const variables = new Map(leaves(configSchema).map(({ path, kind }) => [path.join('.'), variableOf(path) + (kind === 'secret' ? '[_FILE]' : '')]))
+  const variables = new Map(
+    leaves(configSchema).map(({ path, kind }) => [
+      path.join('.'),
+      variableOf(path) + (kind === 'secret' ? '[_FILE]' : ''),
+    ]),
+  )
   const rows = keyRows(jsonSchema() as Node, '')
   return [
     '# Configuration',
@@ -37,7 +42,10 @@ export function renderReference(): string {
     '',
     '| key | type | default | variable | meaning |',
     '|---|---|---|---|---|',
-    ...rows.map(({ path, type, fallback, text }) => `| \`${path}\` | ${type} | ${fallback} | ${variables.has(path) ? `\`${variables.get(path)}\`` : ''} | ${text} |`),
+    ...rows.map(
+      ({ path, type, fallback, text }) =>
+        `| \`${path}\` | ${type} | ${fallback} | ${variables.has(path) ? `\`${variables.get(path)}\`` : ''} | ${text} |`,
+    ),
     '',
   ].join('\n')
 }
@@ -46,7 +54,9 @@ type Row = { path: string; type: string; fallback: string; text: string }
 
 function keyRows(node: Node, path: string): Row[] {
   const below = [
-    ...Object.entries(node.properties ?? {}).flatMap(([key, child]) => rowsOf(child, path === '' ? key : `${path}.${key}`)),
+    ...Object.entries(node.properties ?? {}).flatMap(([key, child]) =>
+      rowsOf(child, path === '' ? key : `${path}.${key}`),
+    ),
     ...(node.additionalProperties ? rowsOf(node.additionalProperties, `${path}.NAME`) : []),
     ...(node.items?.properties || node.items?.anyOf ? keyRows(node.items, `${path}[]`) : []),
     ...[...(node.anyOf ?? []), ...(node.oneOf ?? [])].flatMap((option) => keyRows(option, path)),
@@ -61,10 +71,14 @@ function rowsOf(node: Node, path: string): Row[] {
   return [row(node, path, typeOf(node)), ...below]
 }
 
-const isSecret = (node: Node) => node.anyOf?.every(({ properties }) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())) ?? false
+const isSecret = (node: Node) =>
+  node.anyOf?.every(({ properties }) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())) ?? false
 
 function row(node: Node, path: string, type: string): Row {
-  const fallback = node.default === undefined || (typeof node.default === 'object' && !Array.isArray(node.default)) ? '' : `\`${JSON.stringify(node.default)}\``
+  const fallback =
+    node.default === undefined || (typeof node.default === 'object' && !Array.isArray(node.default))
+      ? ''
+      : `\`${JSON.stringify(node.default)}\``
   return { path, type, fallback, text: (node.description ?? '').replaceAll('|', '\\|') }
 }
 

@@ -1,11 +1,12 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { duration, secret } from './fields.ts'
 
 const database = z
   .strictObject({
     url: secret.optional().meta({
-      description: 'Where the database is: `postgres://user:password@host:port/name`. Several hosts are separated by commas.',
+      description:
+        'Where the database is: `postgres://user:password@host:port/name`. Several hosts are separated by commas.',
     }),
     directUrl: secret.optional().meta({
       description: 'Used instead of every other connection setting when `url` points to a connection pooler.',
@@ -13,9 +14,13 @@ const database = z
     tls: z
       .strictObject({
         mode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).optional().meta({
-          description: 'As libpq’s sslmode; without it, the `sslmode` of the URL, else `prefer` (`verify-full` once `ca` is set).',
+          description:
+            'As libpq’s sslmode; without it, the `sslmode` of the URL, else `prefer` (`verify-full` once `ca` is set).',
         }),
-        ca: z.string().optional().meta({ description: 'File with the certificates of the authorities to trust (PEM).' }),
+        ca: z
+          .string()
+          .optional()
+          .meta({ description: 'File with the certificates of the authorities to trust (PEM).' }),
         cert: z.string().optional().meta({ description: 'File with our own certificate (PEM).' }),
         key: z.string().optional().meta({ description: 'File with the key of `cert` (PEM).' }),
       })
@@ -30,7 +35,8 @@ const wait = z
   .strictObject({
     timeout: duration('5m').meta({ description: 'How long to wait for the database to accept work.' }),
     patient: z.boolean().prefault(false).meta({
-      description: 'Also wait when the server refuses the credentials or does not know the database, instead of failing at once.',
+      description:
+        'Also wait when the server refuses the credentials or does not know the database, instead of failing at once.',
     }),
   })
   .prefault({})
@@ -39,7 +45,8 @@ const lock = z
   .strictObject({
     timeout: duration('10m').meta({ description: 'How long to wait for another runner to finish.' }),
     database: z.string().min(1).prefault('postgres').meta({
-      description: 'The database that all runners of this server take their locks in; also where missing databases are created from.',
+      description:
+        'The database that all runners of this server take their locks in; also where missing databases are created from.',
     }),
   })
   .prefault({})
@@ -49,7 +56,8 @@ const migrate = z
     dir: z.string().min(1).prefault('migrations').meta({ description: 'Folder with the migration files.' }),
     format: z.enum(['pgbosun']).prefault('pgbosun').meta({ description: 'Format of the files and of the history.' }),
     role: z.string().min(1).optional().meta({
-      description: 'Role that runs the migrations. Default: the owner declared for the database, if the session user may SET ROLE to it.',
+      description:
+        'Role that runs the migrations. Default: the owner declared for the database, if the session user may SET ROLE to it.',
     }),
     lockTimeout: duration('5s').meta({ description: '`lock_timeout` of every migration.' }),
     outOfOrder: z.enum(['error', 'apply']).prefault('error').meta({
@@ -69,12 +77,20 @@ const seed = z.union([
     when: environmentNames,
   }),
   z.strictObject({
-    file: z.string().regex(/\.(sql|csv)$/, 'name a .sql or a .csv file').meta({ description: 'A `.sql` or `.csv` file.' }),
+    file: z
+      .string()
+      .regex(/\.(sql|csv)$/, 'name a .sql or a .csv file')
+      .meta({ description: 'A `.sql` or `.csv` file.' }),
     table: z.string().min(1).optional().meta({ description: 'Table of a CSV file: `name` or `schema.name`.' }),
     mode: z.enum(['insert', 'upsert']).optional().meta({
-      description: '`insert` adds the rows whose key is absent; `upsert` also updates the rows that differ. Default: `upsert` with a `key`, else `insert`.',
+      description:
+        '`insert` adds the rows whose key is absent; `upsert` also updates the rows that differ. Default: `upsert` with a `key`, else `insert`.',
     }),
-    key: z.array(z.string()).min(1).optional().meta({ description: 'Columns that identify a row; they need a unique index.' }),
+    key: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .meta({ description: 'Columns that identify a row; they need a unique index.' }),
     when: environmentNames,
   }),
 ])
@@ -90,13 +106,19 @@ const check = z
     foreignKeys: z
       .array(z.string().regex(/^[^\s>-][^>]* -> \S.*$/, 'write it like games.user_id -> users.id'))
       .prefault([])
-      .meta({ description: 'Foreign keys that must exist: `games.user_id -> users.id`; several columns in parentheses.' }),
+      .meta({
+        description: 'Foreign keys that must exist: `games.user_id -> users.id`; several columns in parentheses.',
+      }),
   })
   .prefault({})
 
 /** The whole configuration. Only keys that work are here: an unknown key is an error. */
 export const configSchema = z.strictObject({
-  environment: z.string().min(1).prefault('dev').meta({ description: 'Name of this environment; selects seeds by their `when`.' }),
+  environment: z
+    .string()
+    .min(1)
+    .prefault('dev')
+    .meta({ description: 'Name of this environment; selects seeds by their `when`.' }),
   database,
   wait,
   lock,

@@ -12,7 +12,8 @@ export type SecretReader = (source: SecretSource, what: string) => string
  * @param baseDir what relative paths are relative to
  */
 export function secretReader(env: Env, baseDir: string): SecretReader {
-  return (source, what) => ('env' in source ? fromEnvironment(env, source.env, what) : readSecretFile(resolve(baseDir, source.file), what))
+  return (source, what) =>
+    'env' in source ? fromEnvironment(env, source.env, what) : readSecretFile(resolve(baseDir, source.file), what)
 }
 
 function fromEnvironment(env: Env, name: string, what: string): string {
@@ -20,7 +21,9 @@ function fromEnvironment(env: Env, name: string, what: string): string {
   const file = env[`${name}_FILE`]
   if (value !== undefined && value !== '') return value
   if (file !== undefined && file !== '') return readSecretFile(file, what)
-  throw usage(`${what}: the environment variable ${name} is not set`, { hint: `set ${name}, or ${name}_FILE to the path of a file` })
+  throw usage(`${what}: the environment variable ${name} is not set`, {
+    hint: `set ${name}, or ${name}_FILE to the path of a file`,
+  })
 }
 
 /** Content of a file without one trailing newline. */
@@ -33,7 +36,10 @@ export function readSecretFile(path: string, what: string): string {
     const { code, syscall } = cause as NodeJS.ErrnoException
     if (syscall === undefined) throw cause
     throw usage(`${what}: the file ${path} cannot be read (${code})`, {
-      hint: code === 'EACCES' ? 'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)' : 'check the path',
+      hint:
+        code === 'EACCES'
+          ? 'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)'
+          : 'check the path',
       cause,
     })
   }

@@ -5,7 +5,8 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   let best: { name: string; distance: number } | undefined
   for (const name of candidates) {
     const distance = editDistance(word.toLowerCase(), name.toLowerCase())
-    if (distance <= Math.max(1, Math.floor(name.length / 3)) && distance < (best?.distance ?? Infinity)) best = { name, distance }
+    if (distance <= Math.max(1, Math.floor(name.length / 3)) && distance < (best?.distance ?? Infinity))
+      best = { name, distance }
   }
   return best?.name
 }

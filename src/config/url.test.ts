@@ -6,10 +6,25 @@ const parse = (url: string) => parseDatabaseUrl(url, 'DATABASE_URL')
 test.each([
   ['postgres://u:p@h:5433/d', { endpoints: [{ host: 'h', port: 5433 }], user: 'u', password: 'p', database: 'd' }],
   ['postgresql+asyncpg://u:p%40ss%2F@h/d', { user: 'u', password: 'p@ss/', database: 'd' }],
-  ['postgresql+psycopg2://h', { endpoints: [{ host: 'h', port: 5432 }], user: undefined, password: undefined, database: undefined }],
+  [
+    'postgresql+psycopg2://h',
+    { endpoints: [{ host: 'h', port: 5432 }], user: undefined, password: undefined, database: undefined },
+  ],
   ['postgres://u:a:b@[::1]:6000/d', { endpoints: [{ host: '::1', port: 6000 }], password: 'a:b' }],
-  ['postgres://a,b:5433/d?target_session_attrs=primary', { endpoints: [{ host: 'a', port: 5432 }, { host: 'b', port: 5433 }], parameters: { target_session_attrs: 'primary' } }],
-  ['postgres:///d?host=/var/run/postgresql', { endpoints: [{ host: '/var/run/postgresql', port: 5432 }], database: 'd' }],
+  [
+    'postgres://a,b:5433/d?target_session_attrs=primary',
+    {
+      endpoints: [
+        { host: 'a', port: 5432 },
+        { host: 'b', port: 5433 },
+      ],
+      parameters: { target_session_attrs: 'primary' },
+    },
+  ],
+  [
+    'postgres:///d?host=/var/run/postgresql',
+    { endpoints: [{ host: '/var/run/postgresql', port: 5432 }], database: 'd' },
+  ],
   ['postgres://%2Fvar%2Frun%2Fpostgresql/d', { endpoints: [{ host: '/var/run/postgresql', port: 5432 }] }],
   ['postgres://h/d?schema=public&sslmode=require', { ignored: ['schema'], parameters: { sslmode: 'require' } }],
 ])('takes %s apart', (url, expected) => {
@@ -18,9 +33,14 @@ test.each([
 
 test.each([
   ['mysql://u:geheim@h/d', 'it must begin with postgres:// or postgresql://'],
-  ['postgres://u:geheim#x@h/d', 'write special characters of the user name and the password as escapes: @ as %40, / as %2F, # as %23, ? as %3F'],
+  [
+    'postgres://u:geheim#x@h/d',
+    'write special characters of the user name and the password as escapes: @ as %40, / as %2F, # as %23, ? as %3F',
+  ],
   ['postgres://u:geheim@h:tcp:1/d', 'write postgres://user:password@host:5432/database'],
   ['postgres://u:%geheim@h/d', 'write % as %25 in the URL'],
 ])('refuses %s without showing the password', (url, hint) => {
-  expect(() => parse(url)).toThrow(expect.objectContaining({ kind: 'usage', hint, message: expect.not.stringContaining('geheim') }))
+  expect(() => parse(url)).toThrow(
+    expect.objectContaining({ kind: 'usage', hint, message: expect.not.stringContaining('geheim') }),
+  )
 })

@@ -23,7 +23,9 @@ const harmless = ['application_name', 'connect_timeout']
  * @throws {AppError} `usage`
  */
 export function parseDatabaseUrl(url: string, what: string): UrlParts {
-  const match = /^(?:postgres|postgresql)(?:\+\w+)?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
+  const match = /^(?:postgres|postgresql)(?:\+\w+)?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(
+    url.trim(),
+  )
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
   const [, credentials, authority = '', path, query] = match
   const search = new URLSearchParams(query ?? '')

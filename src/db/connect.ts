@@ -43,7 +43,9 @@ export async function openSession(connection: Connection, options: SessionOption
       const session = await openAt(endpoint, connection, options)
       if (!session.inRecovery || connection.target === 'any') return session
       await session.end()
-      failure ??= new AppError('unreachable', `${endpoint.host}:${endpoint.port} is a standby`, { hint: 'name the primary in the URL' })
+      failure ??= new AppError('unreachable', `${endpoint.host}:${endpoint.port} is a standby`, {
+        hint: 'name the primary in the URL',
+      })
     } catch (error) {
       failure = error
     }
@@ -148,4 +150,5 @@ export const connectionLost = (cause?: unknown) =>
   })
 
 /** Whether it is what {@link connectionLost} made. */
-export const isConnectionLostError = (error: unknown): error is AppError => error instanceof AppError && error.message === lostMessage
+export const isConnectionLostError = (error: unknown): error is AppError =>
+  error instanceof AppError && error.message === lostMessage

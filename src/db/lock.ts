@@ -30,7 +30,12 @@ type LockOptions = { timeoutMs: number; log: Log; signal: AbortSignal }
  * @param object {@link clusterObject} or {@link databaseObject}
  * @throws {AppError} `locked` when it is still held after the timeout
  */
-export async function takeRunLock(db: Db, object: number, what: string, { timeoutMs, log, signal }: LockOptions): Promise<void> {
+export async function takeRunLock(
+  db: Db,
+  object: number,
+  what: string,
+  { timeoutMs, log, signal }: LockOptions,
+): Promise<void> {
   const startedAt = performance.now()
   let holder: string | undefined
   for (;;) {
@@ -42,9 +47,13 @@ export async function takeRunLock(db: Db, object: number, what: string, { timeou
     if (now !== undefined && now !== holder) log.info(`waiting for ${what}: held by ${now}`)
     holder = now ?? holder
     if (waitedMs > timeoutMs)
-      throw new AppError('locked', `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder ?? 'another runner'}`, {
-        hint: 'wait for that runner to finish, or raise lock.timeout',
-      })
+      throw new AppError(
+        'locked',
+        `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder ?? 'another runner'}`,
+        {
+          hint: 'wait for that runner to finish, or raise lock.timeout',
+        },
+      )
     await sleep(Math.min(1_000, 25 + waitedMs / 10) * (0.5 + Math.random()), undefined, { signal })
   }
 }
@@ -75,7 +84,10 @@ const graceMs = 5_000
  *
  * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
  */
-export async function claimWork(db: Db, { log, signal, object = 0 }: { log: Log; signal: AbortSignal; object?: number }): Promise<void> {
+export async function claimWork(
+  db: Db,
+  { log, signal, object = 0 }: { log: Log; signal: AbortSignal; object?: number },
+): Promise<void> {
   const startedAt = performance.now()
   const claim = `select case when pg_try_advisory_lock(${workKey}, ${object})
     then pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_advisory_unlock(${workKey}, ${object}) else false end as claimed`

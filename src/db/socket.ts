@@ -44,10 +44,16 @@ async function secure(socket: Socket, host: string, { mode, ca, cert, key }: Con
     return secured
   } catch (cause) {
     socket.destroy()
-    throw new AppError('refused', `the TLS connection to ${host} was not trusted or failed: ${(cause as Error).message}`, {
-      hint: verified ? 'check database.tls.ca against the certificate of the server' : 'check the TLS settings of the server',
-      cause,
-    })
+    throw new AppError(
+      'refused',
+      `the TLS connection to ${host} was not trusted or failed: ${(cause as Error).message}`,
+      {
+        hint: verified
+          ? 'check database.tls.ca against the certificate of the server'
+          : 'check the TLS settings of the server',
+        cause,
+      },
+    )
   }
 }
 

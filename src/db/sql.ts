@@ -21,7 +21,9 @@ export function quoteLiteral(text: string): string {
  * A part may be quoted as in SQL; without a schema it is `public`.
  */
 export function splitName(text: string): { schema: string; name: string } {
-  const parts = [...text.matchAll(/"((?:[^"]|"")*)"|([^."]+)/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '')
+  const parts = [...text.matchAll(/"((?:[^"]|"")*)"|([^."]+)/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+  )
   const [first = '', second] = parts
   return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
 }

@@ -48,7 +48,12 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   }
 }
 
-async function attempt(connection: Connection, options: WaitOptions, where: string, allowStandby: boolean): Promise<Session | NotReady> {
+async function attempt(
+  connection: Connection,
+  options: WaitOptions,
+  where: string,
+  allowStandby: boolean,
+): Promise<Session | NotReady> {
   try {
     const session = await openSession(connection, options)
     if (!session.inRecovery || allowStandby) return session
@@ -69,10 +74,15 @@ const retryLater = (state: string, error: AppError): NotReady => ({ state, retry
 const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
 
 /** Turns an error of connecting into what it means. */
-export function classify(error: unknown, { where, user, source }: { where: string; user: string; source: string }): NotReady {
-  if (error instanceof AppError) return error.kind === 'unreachable' ? retryLater(error.message, error) : never('refused', error)
+export function classify(
+  error: unknown,
+  { where, user, source }: { where: string; user: string; source: string },
+): NotReady {
+  if (error instanceof AppError)
+    return error.kind === 'unreachable' ? retryLater(error.message, error) : never('refused', error)
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
-  const refused = (text: string, hint: string) => new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error })
+  const refused = (text: string, hint: string) =>
+    new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error })
   const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
 
   switch (code) {
@@ -90,17 +100,32 @@ export function classify(error: unknown, { where, user, source }: { where: strin
     case '53300':
       return down('the server has no free connection')
     case '28P01':
-      return never('refused', refused(`the password of ${user} was refused`, `check the user and the password in ${source}`))
+      return never(
+        'refused',
+        refused(`the password of ${user} was refused`, `check the user and the password in ${source}`),
+      )
     case '28000':
       return never('refused', refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands'))
     case '3D000':
-      return { ...never('the database does not exist', refused(message, 'create it, or declare it under `databases` and run `pgbosun up`')), missing: true }
+      return {
+        ...never(
+          'the database does not exist',
+          refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
+        ),
+        missing: true,
+      }
     case '42501':
       return never('refused', refused(message, `grant connect on the database to ${user}`))
     case '08P01':
-      return never('refused', refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it'))
+      return never(
+        'refused',
+        refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it'),
+      )
     case 'SASL_SIGNATURE_MISMATCH':
-      return never('refused', refused('the server could not prove that it knows the password', 'check that this is the right server'))
+      return never(
+        'refused',
+        refused('the server could not prove that it knows the password', 'check that this is the right server'),
+      )
     default:
       return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
         ? never('refused', refused(message, 'the server refused the connection; its log says more'))

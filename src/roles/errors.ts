@@ -66,10 +66,11 @@ export function failedChange(change: Change, error: unknown): unknown {
 }
 
 function hintFor({ object }: Change, code: string): string | undefined {
-  if (object.startsWith('password '))
-    return 'this server refuses SCRAM verifiers; set the password with the provider’s own tools and remove it here'
+  if (object.startsWith('password ') && code !== '42704') {
+    return 'this server refuses SCRAM verifiers: set the password with the provider’s own tools and remove it from the configuration'
+  }
   if (code === '2BP01') return 'the role handed this privilege on to others: revoke those grants first'
-  if (object.startsWith('extension '))
+  if (object.startsWith('extension ') && ['58P01', '0A000', '22023'].includes(code))
     return 'install the package of this extension on the server, or remove it from the configuration'
   return undefined
 }

@@ -34,7 +34,10 @@ export function planCluster(
       ...planDatabaseEntries(desired, databases),
       ...planSettings(desired.settings, current),
     ],
-    databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
+    [
+      ...databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
+      ...unusualPasswords(secrets),
+    ],
   )
 }
 
@@ -77,10 +80,7 @@ function planSettings(settings: Setting[], current: CurrentCluster): Planned<Clu
     ]
     const object = `${setting.name} of ${[role, database].filter(Boolean).join(' in ')}`
     const wanted = [setting.value].flat().join(', ')
-    const reason =
-      stored === undefined
-        ? `${setting.name} is not set, declared ${wanted}`
-        : `${setting.name} is ${stored.value}, declared ${wanted}`
+    const reason = stored === undefined ? `is not set, declared ${wanted}` : `is ${stored.value}, declared ${wanted}`
     return [{ change: { action: 'set', object, reason }, payload: { do: 'set', setting } as const }]
   })
 }
@@ -100,3 +100,11 @@ function immutableDifferences(
     ...(differ(create.locale, existing.collate) ? [`locale ${existing.collate}, declared ${create.locale}`] : []),
   ].map((text) => `database ${existing.name} has ${text}: that cannot be changed after creation`)
 }
+
+const unusualPasswords = (secrets: Secrets): string[] =>
+  [...secrets]
+    .filter(([, { password, prepared }]) => password !== prepared)
+    .map(
+      ([role]) =>
+        `the password of role ${role} has characters that SASLprep changes: clients that skip it cannot log in`,
+    )

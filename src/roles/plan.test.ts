@@ -128,6 +128,13 @@ test('what is right already is not touched, and what cannot be changed is said',
   ])
 })
 
+test('a password that some clients would send differently is warned about', () => {
+  const unusual = new Map([['ann', { password: 'ﬁsh', prepared: 'fish' }]])
+  expect(planCluster(desired, nothing, unusual, zeros).warnings).toEqual([
+    'the password of role ann has characters that SASLprep changes: clients that skip it cannot log in',
+  ])
+})
+
 test('rows of a membership are converged one grantor at a time', () => {
   const row = { role: 'shop_owner', member: 'app', grantedByBootstrap: false, admin: false, inherit: true, set: true }
   const memberships = [

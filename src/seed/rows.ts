@@ -5,8 +5,9 @@ import { becomeRole } from './role.ts'
 import { findTarget, type Target } from './target.ts'
 import type { CsvSeed } from './types.ts'
 
-/** The temporary table that a file is read into, as SQL; the name also stands in the CONTEXT of COPY's errors. */
+/** The temporary tables that a file is read into, and what of it has to be written. */
 const stage = 'pg_temp.pgbosun_stage'
+const delta = 'pg_temp.pgbosun_delta'
 
 /**
  * Loads a CSV file, within a transaction that acts as `role` already; returns how many rows were written.
@@ -29,38 +30,48 @@ async function copyDirectly(tx: Db, seed: CsvSeed, target: Target): Promise<numb
 
 async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, role: string | undefined): Promise<number> {
   await createStage(tx, target, role)
-  // Enough for the hash tables of a million keys; the default of 4 MB would go through the disk.
+  // Enough for the hash table of a million rows; the default of 4 MB would go through the disk.
   await tx.unsafe("set local work_mem = '64MB'")
   await copyFile(tx, seed.path, stage, target.header)
   await refuseNullKey(tx, seed, target, stage)
   await refuseRepeatedKey(tx, seed, target)
 
-  const updated = seed.mode === 'upsert' && target.updated.length > 0 ? await tx.unsafe(updateOf(target)) : { count: 0 }
-  const inserted = await tx.unsafe(insertOf(target))
-  return updated.count + inserted.count
+  const { count } = await tx.unsafe(`insert into ${delta} ${differencesOf(target, seed.mode)}`)
+  if (count === 0) return 0
+  if (target.key.length > 0 && target.updated.length > 0) await tx.unsafe(updateOf(target))
+  await tx.unsafe(insertOf(target))
+  return count
 }
 
 /** Made by the role that writes the rows; if it lacks TEMPORARY on this database, by the session user, and lent to the role. */
 async function createStage(tx: Db, { table, header, temporary }: Target, role: string | undefined): Promise<void> {
-  const create = `create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data`
+  const create = `
+    create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data;
+    create temporary table pgbosun_delta on commit drop as select true as pgbosun_new, ${list(header)} from ${table} with no data;`
   if (temporary || role === undefined) await tx.unsafe(create)
   else {
-    await tx.unsafe(`set local role none; ${create}; grant all on ${stage} to ${quoteIdent(role)}`)
+    await tx.unsafe(`set local role none; ${create} grant all on ${stage}, ${delta} to ${quoteIdent(role)}`)
     await becomeRole(tx, role)
   }
 }
 
 /** Rows compare as they are stored (`*<>`): NULL equals NULL, and types without `=` such as json can be compared, too. */
+function differencesOf({ table, header, key, updated }: Target, mode: CsvSeed['mode']): string {
+  if (key.length === 0) return `select true, ${list(header)} from ${stage}`
+  const isNew = `r.${quoteIdent(key[0] ?? '')} is null`
+  const differs = `row(${list(updated, 'r')})::record operator(pg_catalog.*<>) row(${list(updated, 's')})::record`
+  return `
+    select ${isNew}, ${list(header, 's')} from ${stage} s left join ${table} r on ${sameKey(key)}
+     where ${isNew} ${mode === 'upsert' && updated.length > 0 ? `or ${differs}` : ''}`
+}
+
 const updateOf = ({ table, key, updated }: Target) => `
   update ${table} as r set ${updated.map((column) => `${quoteIdent(column)} = s.${quoteIdent(column)}`).join(', ')}
-    from ${stage} s
-   where ${sameKey(key)}
-     and row(${list(updated, 'r')})::record operator(pg_catalog.*<>) row(${list(updated, 's')})::record`
+    from ${delta} s where ${sameKey(key)} and not s.pgbosun_new`
 
-const insertOf = ({ table, key, written }: Target) => `
+const insertOf = ({ table, written }: Target) => `
   insert into ${table} (${list(written)}) overriding system value
-  select ${list(written, 's')} from ${stage} s
-  ${key.length === 0 ? '' : `where not exists (select from ${table} r where ${sameKey(key)})`}`
+  select ${list(written)} from ${delta} where pgbosun_new`
 
 const list = (columns: string[], alias?: string) =>
   columns.map((column) => `${alias === undefined ? '' : `${alias}.`}${quoteIdent(column)}`).join(', ')
@@ -80,8 +91,11 @@ async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: Target, tab
 
 async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: Target): Promise<void> {
   if (key.length === 0) return
-  const [found] = await tx.unsafe(`select from ${stage} group by ${list(key)} having count(*) > 1 limit 1`)
-  if (!found) return
+  // Sorting finds out several times faster than grouping.
+  const [sum] = await tx.unsafe<{ repeated: boolean }[]>(
+    `select count(*) <> count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
+  )
+  if (!sum?.repeated) return
   // Rows lie in the stage in the order of the file.
   const [row] = await tx.unsafe<{ number: string; values: string }[]>(`
     select number, values from (

@@ -1,10 +1,10 @@
+import type { Health } from '../../check/health.ts'
 import { type Event, readEvents } from '../../db/events.ts'
 import { AppError } from '../../errors.ts'
-import type { Health } from '../../check/health.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
 import { healthWithout, readHealth, unhealthy } from '../steps/check.ts'
-import { migrationFiles } from '../steps/migrate.ts'
+import { migrationFiles, notTarget } from '../steps/migrate.ts'
 import { type Declared, readDeclared } from '../steps/roles.ts'
 
 const exits: Command['exits'] = {
@@ -50,9 +50,12 @@ async function lookAt(
   declared: Declared | undefined,
   use: (run: Run, health: Health) => Promise<Health>,
 ): Promise<{ health: Health; failure: Result['failure'] }> {
+  if (!context.isTarget()) notTarget(context)
   const files = await migrationFiles(context)
   try {
-    const health = await withRun(context, { locks: 'none' }, async (run) => use(run, await readHealth(run, { files, declared })))
+    const health = await withRun(context, { locks: 'none' }, async (run) =>
+      use(run, await readHealth(run, { files, declared })),
+    )
     for (const line of health.lines) context.out.print(line)
     for (const warning of health.warnings) context.out.warn(warning)
     return { health, failure: undefined }

@@ -1,31 +1,56 @@
-import { describe } from '../../config/connection.ts'
-import { renderReference, jsonSchema } from '../../config/reference.ts'
+import { type Connection, describe } from '../../config/connection.ts'
+import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { renderDuration } from '../../config/units.ts'
+import { AppError } from '../../errors.ts'
 import type { Command, Context } from '../command.ts'
 
 /** `config show`: the effective configuration, where each value comes from, and no secret. */
 export const configShow: Command = {
   name: 'config show',
-  summary: 'Show the effective configuration with the origin of every value. Secrets are shown as where they are read from.',
+  summary:
+    'Show the effective configuration with the origin of every value. Secrets are shown as where they are read from.',
   flags: {},
   exits: {},
-  async run({ loaded, connection, out }) {
+  async run(context) {
+    const { loaded, out } = context
     const { config, origins, file } = loaded
     const flat = flatten(config)
-    const where = connection()
+    const where = connectionOrReason(context)
     out.print(`file        ${file ?? 'none'}`)
-    out.print(`connection  ${describe(where)} as ${where.user}, TLS ${where.tls.mode} (from ${where.source})`)
+    out.print(
+      `connection  ${'reason' in where ? where.reason : `${describe(where)} as ${where.user}, TLS ${where.tls.mode} (from ${where.source})`}`,
+    )
     for (const [path, value] of flat) out.print(`${path}: ${renderValue(path, value)}  (${originOf(origins, path)})`)
     return {
       fields: {
         file: file ?? null,
-        connection: { endpoints: where.endpoints, database: where.database, user: where.user, tls: where.tls.mode, source: where.source },
+        connection:
+          'reason' in where
+            ? null
+            : {
+                endpoints: where.endpoints,
+                database: where.database,
+                user: where.user,
+                tls: where.tls.mode,
+                source: where.source,
+              },
         config: jsonConfig(config),
         origins: Object.fromEntries(flat.map(([path]) => [path, originOf(origins, path)])),
       },
     }
   },
+}
+
+/** Also a configuration without a connection can be looked at. */
+function connectionOrReason({ connection, out }: Context): Connection | { reason: string } {
+  try {
+    return connection()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    out.warn(error.message)
+    return { reason: `none: ${error.message}` }
+  }
 }
 
 /** `config validate`: reads everything that can be read without a connection. */
@@ -45,7 +70,10 @@ export const configValidate: Command = {
 
 function readSecrets({ config, env, baseDir }: Context['loaded']): void {
   const read = secretReader(env, baseDir)
-  const users = [Object.entries(config.users), ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {}))].flat()
+  const users = [
+    Object.entries(config.users),
+    ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {})),
+  ].flat()
   for (const [name, { password }] of users) if (password !== undefined) read(password, `the password of ${name}`)
 }
 
@@ -66,12 +94,18 @@ export const configSchemaCommand: Command = {
 const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents)$/
 
 const renderValue = (path: string, value: unknown) =>
-  durationKeys.test(path) && typeof value === 'number' ? renderDuration(value) : typeof value === 'string' ? value : JSON.stringify(value)
+  durationKeys.test(path) && typeof value === 'number'
+    ? renderDuration(value)
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value)
 
 function jsonConfig(value: unknown, path = ''): unknown {
   if (durationKeys.test(path) && typeof value === 'number') return renderDuration(value)
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, jsonConfig(child, path === '' ? key : `${path}.${key}`)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [key, jsonConfig(child, path === '' ? key : `${path}.${key}`)]),
+  )
 }
 
 function flatten(value: unknown, path = ''): [string, unknown][] {
@@ -81,4 +115,5 @@ function flatten(value: unknown, path = ''): [string, unknown][] {
   return entries.flatMap(([key, child]) => flatten(child, path === '' ? key : `${path}.${key}`))
 }
 
-const originOf = (origins: Map<string, string>, path: string) => origins.get(path) ?? origins.get(path.replace(/\.(env|file)$/, '')) ?? 'default'
+const originOf = (origins: Map<string, string>, path: string) =>
+  origins.get(path) ?? origins.get(path.replace(/\.(env|file)$/, '')) ?? 'default'

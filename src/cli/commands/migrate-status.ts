@@ -1,9 +1,9 @@
-import { refuseProblems } from '../../migrate/verify.ts'
+import { readHistory } from '../../migrate/history.ts'
 import type { MigrationPlan } from '../../migrate/types.ts'
+import { refuseProblems } from '../../migrate/verify.ts'
 import type { Command, Context } from '../command.ts'
 import { withRun } from '../run.ts'
 import { migrationFiles, planMigrateStep } from '../steps/migrate.ts'
-import { readHistory } from '../../migrate/history.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -24,7 +24,13 @@ export const migrateStatus: Command = {
     for (const { name, detail } of plan.problems) out.print(`problem   ${name} ${detail}`)
     out.print(`${applied.length} applied, ${plan.steps.length} pending, ${plan.problems.length} problems`)
     const pending = plan.steps.length > 0 && context.flags['exit-code'] === true
-    return { fields: statusFields(plan, applied.map(({ name }) => name)), exitCode: pending ? 3 : 0 }
+    return {
+      fields: statusFields(
+        plan,
+        applied.map(({ name }) => name),
+      ),
+      exitCode: pending ? 3 : 0,
+    }
   },
 }
 
@@ -38,7 +44,12 @@ export const migrateVerify: Command = {
     const { plan, applied } = await readPlan(context)
     refuseProblems(plan.problems)
     context.out.print(`${applied.length} applied migrations match their files, ${plan.steps.length} pending`)
-    return { fields: statusFields(plan, applied.map(({ name }) => name)) }
+    return {
+      fields: statusFields(
+        plan,
+        applied.map(({ name }) => name),
+      ),
+    }
   },
 }
 

@@ -1,5 +1,5 @@
-import type { Command, Context, Result } from '../command.ts'
 import { refuseProblems } from '../../migrate/verify.ts'
+import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { applyMigrateStep, migrationFiles, planMigrateStep } from '../steps/migrate.ts'
 import { createStory, jsonSteps } from '../story.ts'

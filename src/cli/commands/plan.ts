@@ -63,7 +63,12 @@ function pendingBefore({ target }: Run, story: Story, absent: string[]): string 
   return undefined
 }
 
-async function planSeeds(run: Run, story: Story, seeds: Awaited<ReturnType<typeof seedFiles>>, after: string | undefined): Promise<void> {
+async function planSeeds(
+  run: Run,
+  story: Story,
+  seeds: Awaited<ReturnType<typeof seedFiles>>,
+  after: string | undefined,
+): Promise<void> {
   const steps = await planSeedStep(run, seeds)
   if (after && steps.length > 0) story.defer('seed', after)
   else await story.step('seed', async (show) => show(steps.map(({ change }) => change)))

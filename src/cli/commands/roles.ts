@@ -35,7 +35,8 @@ async function plan(context: Context): Promise<Result> {
     story.reset()
     const { ensure, grant, absent } = await driftOf(run, declared)
     await story.step('ensure', async (show) => show(ensure))
-    if (absent.length > 0) story.defer('grant', `after ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} created`)
+    if (absent.length > 0)
+      story.defer('grant', `after ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} created`)
     else await story.step('grant', async (show) => show(grant))
   })
   const pending = story.changes().length > 0

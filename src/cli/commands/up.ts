@@ -8,7 +8,7 @@ import { refuseUnhealthy } from '../steps/check.ts'
 import { applyMigrateStep, migrationFiles, planMigrateStep } from '../steps/migrate.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
-import { createStory, jsonSteps, seconds, type Story } from '../story.ts'
+import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
 import { planUp, stepNames } from './plan.ts'
 
 /** `up`: from empty to ready. */
@@ -56,7 +56,9 @@ export async function runUp(context: Context): Promise<Result> {
   })
 
   const count = story.changes().length
-  context.out.print(`${count === 0 ? 'ready, nothing to do' : `ready, ${count} ${count === 1 ? 'change' : 'changes'}`} (${seconds(performance.now() - startedAt)})`)
+  context.out.print(
+    `${count === 0 ? 'ready, nothing to do' : `ready, ${count} ${count === 1 ? 'change' : 'changes'}`} (${seconds(performance.now() - startedAt)})`,
+  )
   return { fields: { steps: jsonSteps(story.steps) } }
 }
 
@@ -67,9 +69,18 @@ async function waited({ context, target, cluster }: Run, story: Story): Promise<
   await story.step('wait', async () => undefined, `${describe(context.connection())} ${what} (${version})`)
 }
 
-type Inputs = { files: Awaited<ReturnType<typeof migrationFiles>>; seeds: Awaited<ReturnType<typeof seedFiles>>; declared: Declared | undefined }
+type Inputs = {
+  files: Awaited<ReturnType<typeof migrationFiles>>
+  seeds: Awaited<ReturnType<typeof seedFiles>>
+  declared: Declared | undefined
+}
 
-async function migrateAndSeed(run: Run, story: Story, journal: Journal, { files, seeds, declared }: Inputs): Promise<void> {
+async function migrateAndSeed(
+  run: Run,
+  story: Story,
+  journal: Journal,
+  { files, seeds, declared }: Inputs,
+): Promise<void> {
   await story.step('migrate', async (show) => {
     const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
     show(step.changes)

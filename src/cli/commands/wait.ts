@@ -1,7 +1,7 @@
 import { describe } from '../../config/connection.ts'
 import { openWhenReady } from '../../db/wait.ts'
-import type { Command } from '../command.ts'
 import { runBehind } from '../child.ts'
+import type { Command } from '../command.ts'
 
 /** `wait`: done as soon as the database accepts work; then a command, when one is given. */
 export const wait: Command = {

@@ -24,7 +24,7 @@ async function findingsOf({ context, target }: Run): Promise<Findings> {
  * @throws {AppError} `unhealthy` naming every error
  */
 export async function refuseUnhealthy(run: Run): Promise<void> {
-  if (!run.target) return
+  if (!run.target || !run.context.isTarget()) return
   const { errors, warnings } = await findingsOf(run)
   for (const warning of warnings) run.context.out.warn(warning)
   if (errors.length > 0) throw unhealthy(errors)
@@ -32,7 +32,11 @@ export async function refuseUnhealthy(run: Run): Promise<void> {
 
 /** Everything that `check` and `status` tell about the target database. */
 export async function readHealth(run: Run, { files, declared }: Expected): Promise<Health> {
-  const [{ plan }, history, findings] = await Promise.all([planMigrateStep(run, files), readHistory(run.target!.sql), findingsOf(run)])
+  const [{ plan }, history, findings] = await Promise.all([
+    planMigrateStep(run, files),
+    readHistory(run.target!.sql),
+    findingsOf(run),
+  ])
   const { drift, warnings } = await driftOrWarning(run, declared)
   return judgeHealth({
     connectionError: null,
@@ -50,12 +54,24 @@ export async function readHealth(run: Run, { files, declared }: Expected): Promi
 }
 
 /** Comparing roles may need more privileges than the rest: without them it is a warning. */
-async function driftOrWarning(run: Run, declared: Declared | undefined): Promise<{ drift: Change[]; warnings: string[] }> {
+async function driftOrWarning(
+  run: Run,
+  declared: Declared | undefined,
+): Promise<{ drift: Change[]; warnings: string[] }> {
   if (!declared) return { drift: [], warnings: [] }
   try {
     const { ensure, grant, absent } = await roleDrift(run, declared)
-    const missing = absent.map((name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }))
-    return { drift: [...ensure.filter(({ object }) => !missing.some((change) => change.object === object)), ...missing, ...grant], warnings: [] }
+    const missing = absent.map(
+      (name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }),
+    )
+    return {
+      drift: [
+        ...ensure.filter(({ object }) => !missing.some((change) => change.object === object)),
+        ...missing,
+        ...grant,
+      ],
+      warnings: [],
+    }
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'refused') throw error
     return { drift: [], warnings: [`roles were not compared: ${error.message}`] }
@@ -68,7 +84,14 @@ export const healthWithout = (context: Context, error: AppError): Health => {
   return judgeHealth({
     connectionError: error.message,
     findings: undefined,
-    migrations: { initialized: false, appliedCount: 0, currentVersion: undefined, pending: [], problems: [], warnings: [] },
+    migrations: {
+      initialized: false,
+      appliedCount: 0,
+      currentVersion: undefined,
+      pending: [],
+      problems: [],
+      warnings: [],
+    },
     drift: [],
   })
 }

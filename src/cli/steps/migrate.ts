@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Db } from '../../db/sql.ts'
 import { quoteLiteral } from '../../db/sql.ts'
-import { applyState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
 import { hintFor } from '../../db/sqlstate.ts'
+import { applyState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
 import { usage } from '../../errors.ts'
 import { applyMigrations } from '../../migrate/apply.ts'
 import { readHistory } from '../../migrate/history.ts'
@@ -24,24 +24,44 @@ export type MigrateStep = { plan: MigrationPlan; state: StateChange[]; role: str
  * The migration files of the configuration; none when the folder is only a default and absent.
  * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there
  */
-export async function migrationFiles({ loaded }: Context, { needed = false } = {}): Promise<Migration[]> {
-  const { config, baseDir, origins } = loaded
+export async function migrationFiles(context: Context, { needed = false } = {}): Promise<Migration[]> {
+  const { config, baseDir, origins } = context.loaded
+  if (!context.isTarget()) return needed ? notTarget(context) : []
   const dir = resolve(baseDir, config.migrate.dir)
   if (existsSync(dir)) return readMigrations(dir)
   if (!needed && !origins.has('migrate.dir')) return []
-  throw usage(`the migrations folder ${dir} does not exist`, { hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`' })
+  throw usage(`the migrations folder ${dir} does not exist`, {
+    hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`',
+  })
+}
+
+/** Exit 2: the command is only about the target database. */
+export function notTarget({ flags, command }: Context): never {
+  throw usage(`${command} works in the target database, and --database names another: ${flags.database}`, {
+    hint: 'leave --database out, or set the URL to that database',
+  })
 }
 
 /** What the migrate step would do; on a database that does not exist yet, everything. */
-export async function planMigrateStep({ context, target }: Run, files: Migration[], { seeds = false } = {}): Promise<MigrateStep> {
+export async function planMigrateStep(
+  { context, target }: Run,
+  files: Migration[],
+  { seeds = false } = {},
+): Promise<MigrateStep> {
   const { config } = context.loaded
   const needsState = files.length > 0 || seeds
   const [history, state, role] = target
-    ? await Promise.all([readHistory(target.sql), needsState ? missingState(context, target.sql) : [], defaultRole(context, target.sql)])
+    ? await Promise.all([
+        readHistory(target.sql),
+        needsState ? missingState(context, target.sql) : [],
+        defaultRole(context, target.sql),
+      ])
     : [[] as Applied[], [], undefined]
   const plan = planMigrations(files, history, config.migrate)
   for (const warning of plan.warnings) context.out.warn(warning)
-  const applied = plan.steps.map(({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }))
+  const applied = plan.steps.map(
+    ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
+  )
   return { plan, state, role, changes: [...stateChanges(state), ...applied] }
 }
 
@@ -61,7 +81,9 @@ async function missingState(context: Context, db: Db): Promise<StateChange[]> {
 function stateReaders(context: Context): string[] {
   const { databases, state } = context.loaded.config
   const users = Object.entries(databases[context.connection().database]?.users ?? {})
-  return [...new Set([...users.filter(([, { preset }]) => preset !== undefined).map(([name]) => name), ...state.readers])]
+  return [
+    ...new Set([...users.filter(([, { preset }]) => preset !== undefined).map(([name]) => name), ...state.readers]),
+  ]
 }
 
 /** Who owns what is created: `migrate.role`, else the declared owner of the database if we may become it. */
@@ -78,7 +100,11 @@ export async function defaultRole(context: Context, db: Db): Promise<string | un
 }
 
 /** Applies exactly what was planned. */
-export async function applyMigrateStep(run: Run, { plan, state, role }: MigrateStep, journal: Journal): Promise<StepResult[]> {
+export async function applyMigrateStep(
+  run: Run,
+  { plan, state, role }: MigrateStep,
+  journal: Journal,
+): Promise<StepResult[]> {
   if (state.length === 0 && plan.steps.length === 0) return []
   const target = await run.openTarget()
   const { loaded, log, version } = run.context

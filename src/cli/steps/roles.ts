@@ -53,20 +53,28 @@ export async function grant(run: Run, { desired }: Declared, show: Show, journal
 
 type Planner = typeof planDatabase | typeof planGrants
 
-async function eachDatabase(run: Run, desired: DesiredRoles, planner: Planner, show: Show, journal: Journal): Promise<void> {
+async function eachDatabase(
+  run: Run,
+  desired: DesiredRoles,
+  planner: Planner,
+  show: Show,
+  journal: Journal,
+): Promise<void> {
   for (const { name } of desired.databases) {
     await run.inDatabase(name, (session) =>
       converging(run, async () => {
         const plan = await databasePlan(run, session!, desired, name, planner)
         show(inDatabase(name, plan.changes))
         refuseUnprivileged(plan.session, plan.changes)
-        if (plan.changes.length > 0) await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+        if (plan.changes.length > 0)
+          await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
       }),
     )
   }
 }
 
-const inDatabase = (name: string, changes: Change[]) => changes.map((change) => ({ ...change, object: `${change.object} (database ${name})` }))
+const inDatabase = (name: string, changes: Change[]) =>
+  changes.map((change) => ({ ...change, object: `${change.object} (database ${name})` }))
 
 async function clusterPlan(run: Run, { desired, secrets }: Declared): Promise<ClusterPlan> {
   const plan = planCluster(desired, await readCluster(run.cluster.sql, desired), secrets, randomBytes)
@@ -74,14 +82,23 @@ async function clusterPlan(run: Run, { desired, secrets }: Declared): Promise<Cl
   return plan
 }
 
-async function databasePlan(run: Run, session: Session, desired: DesiredRoles, name: string, planner: Planner): Promise<DatabasePlan> {
+async function databasePlan(
+  run: Run,
+  session: Session,
+  desired: DesiredRoles,
+  name: string,
+  planner: Planner,
+): Promise<DatabasePlan> {
   const plan = planner(desired, name, await readDatabase(session.sql, desired, name))
   for (const warning of plan.warnings) run.context.out.warn(warning)
   return plan
 }
 
 /** What differs now from what is declared. Databases that do not exist yet are left out. */
-export async function roleDrift(run: Run, declared: Declared): Promise<{ ensure: Change[]; grant: Change[]; absent: string[] }> {
+export async function roleDrift(
+  run: Run,
+  declared: Declared,
+): Promise<{ ensure: Change[]; grant: Change[]; absent: string[] }> {
   const cluster = await clusterPlan(run, declared)
   const drift = { ensure: [...cluster.changes], grant: [] as Change[], absent: [] as string[] }
   for (const { name } of declared.desired.databases) {
@@ -111,7 +128,10 @@ async function converging(run: Run, attempt: () => Promise<void>): Promise<void>
       return await attempt()
     } catch (error) {
       if (!isConcurrentChange(error) || i === limit) throw error
-      run.context.log.info({ attempt: i, problem: (error as Error).message }, 'something else changed roles at the same time: planning again')
+      run.context.log.info(
+        { attempt: i, problem: (error as Error).message },
+        'something else changed roles at the same time: planning again',
+      )
     }
   }
 }

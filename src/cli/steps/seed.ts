@@ -9,8 +9,8 @@ import type { Run } from '../run.ts'
 import { defaultRole } from './migrate.ts'
 
 /** The seeds of this environment; read before anything is touched. */
-export const seedFiles = ({ loaded }: Context): Promise<Seed[]> =>
-  readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
+export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> =>
+  !isTarget() ? [] : readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
 
 /** Seeds that are new or changed; all of them with `force`, or where the database does not exist yet. */
 export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = false } = {}): Promise<SeedStep[]> =>
