@@ -1,4 +1,5 @@
-import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { inject } from 'vitest'
@@ -72,58 +73,60 @@ async function startCluster(): Promise<Cluster> {
 /** An application to be made ready: a target database with two users, files in a folder of their own. */
 export type App = {
   database: string
-  /** Names of its users and of its owner. */
-  roles: string[]
   cwd: string
-  env: Record<string, string>
   /** Adds or replaces files; migrations go below `migrations/`. */
   write(files: Record<string, string>): Promise<void>
-  start(...args: string[]): Started & { log(): string }
+  /** `out` and `log` are what it wrote to stdout and stderr so far. */
+  start(...args: string[]): Started & { out(): string; log(): string }
   run(...args: string[]): ReturnType<typeof run>
   runJson(...args: string[]): ReturnType<typeof runJson>
 }
 
-type Fixtures = { makeApp(extra?: object, name?: string): Promise<App> }
-
 /** `test` with a cluster that only this file uses, and any number of applications on it. */
-export const test = base.extend<Fixtures & { $file: { cluster: Cluster } }>({
-  cluster: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
-    async ({}, use) => {
-      const cluster = await startCluster()
-      await use(cluster)
-      await cluster.remove()
-    },
-    { scope: 'file' },
-  ],
-  makeApp: async ({ cluster, dir }, use) => {
-    const started: Started[] = []
-    await use(async (extra = {}, name = uniqueName('app')) => {
-      const cwd = `${dir}/${name}`
-      const users = { [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } }, [`${name}_ro`]: { preset: 'readonly', password: { env: 'PW_RO' } } }
-      const config = { database: { url: { env: 'DATABASE_URL' } }, databases: { [name]: { users } }, ...extra }
+export const test = base
+  // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
+  .extend('cluster', { scope: 'file' }, async ({}, { onCleanup }) => {
+    const cluster = await startCluster()
+    onCleanup(() => cluster.remove())
+    return cluster
+  })
+  .extend('makeApp', ({ cluster, dir }, { onCleanup }) => {
+    const processes: Started[] = []
+    onCleanup(() => {
+      for (const { child } of processes) child.kill('SIGKILL')
+    })
+    return async (extra: object = {}, name = uniqueName('app')): Promise<App> => {
+      const cwd = join(dir, name)
       const env = { DATABASE_URL: cluster.url(name), PW_RW: 'read and write', PW_RO: 'read only' }
-      const write = (files: Record<string, string>) => writeFiles(cwd, files)
-      await write({ 'pgbosun.yaml': JSON.stringify(config) })
+      const config = { database: { url: { env: 'DATABASE_URL' } }, databases: { [name]: withUsers(name) }, ...extra }
+      await writeFiles(cwd, { 'pgbosun.yaml': JSON.stringify(config) })
       return {
         database: name,
-        roles: [`${name}_owner`, ...Object.keys(users)],
         cwd,
-        env,
-        write,
+        write: (files) => writeFiles(cwd, files),
         start(...args) {
           const process = start(args, { cwd, env })
-          started.push(process)
-          let log = ''
-          process.child.stderr?.on('data', (chunk) => {
-            log += chunk
-          })
-          return { ...process, log: () => log }
+          processes.push(process)
+          return { ...process, out: collect(process.child.stdout), log: collect(process.child.stderr) }
         },
         run: (...args) => run(args, { cwd, env }),
         runJson: (...args) => runJson(args, { cwd, env }),
       }
-    })
-    for (const { child } of started) child.kill('SIGKILL')
+    }
+  })
+
+/** A declared database with two users, whose passwords are in the environment of every app. */
+export const withUsers = (name: string) => ({
+  users: {
+    [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } },
+    [`${name}_ro`]: { preset: 'readonly', password: { env: 'PW_RO' } },
   },
 })
+
+function collect(stream: Readable | null): () => string {
+  let text = ''
+  stream?.on('data', (chunk) => {
+    text += chunk
+  })
+  return () => text
+}

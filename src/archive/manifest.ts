@@ -1,0 +1,70 @@
+import * as z from 'zod'
+
+/** Version of the manifest that this program writes; it reads every older one. */
+export const manifestVersion = 1
+
+const instant = z.iso.datetime()
+
+const objectEntry = z.object({
+  /** File name in the folder of the backup. */
+  name: z.string(),
+  size_bytes: z.int().min(0),
+  /** Of the bytes as they are stored, in hexadecimal. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
+
+const setting = z.object({ role: z.string().nullable(), name: z.string(), value: z.string() })
+
+/**
+ * `manifest.json`: a folder in the store is a backup if and only if it has one, so it is written last.
+ * Unknown fields of a newer program are kept by readers that pass it on.
+ */
+export const manifestSchema = z.looseObject({
+  schema_version: z.int().min(1),
+  id: z.string(),
+  /** Retention and catch-up work per series: name, cluster, database, kind. */
+  series: z.object({ name: z.string(), system_identifier: z.string(), database: z.string(), kind: z.enum(['logical']) }),
+  /** The scheduled instant this backup was made for; null when a person asked for it. */
+  slot: instant.nullable(),
+  started_at: instant,
+  finished_at: instant,
+  duration_ms: z.int().min(0),
+  tool_version: z.string(),
+  server_version: z.string(),
+  server_version_num: z.int(),
+  client_version: z.string(),
+  /** Position in the write-ahead log when the dump began; null on a server that does not tell us. */
+  lsn: z.string().nullable(),
+  database: z.object({
+    name: z.string(),
+    owner: z.string(),
+    encoding: z.string(),
+    locale_provider: z.string(),
+    collate: z.string().nullable(),
+    ctype: z.string().nullable(),
+    locale: z.string().nullable(),
+    icu_rules: z.string().nullable(),
+    connection_limit: z.int(),
+    /** As PostgreSQL writes it; null is the built-in default. */
+    acl: z.array(z.object({ grantee: z.string(), privilege: z.string(), grantable: z.boolean() })).nullable(),
+    settings: z.array(setting),
+    comment: z.string().nullable(),
+    size_bytes: z.int().min(0),
+  }),
+  /** Roles that own or are granted something in it. */
+  roles: z.array(z.string()),
+  extensions: z.array(z.object({ name: z.string(), version: z.string() })),
+  /** Newest applied migration, without `.sql`. */
+  migration: z.string().nullable(),
+  /** Rows per table as counted in the snapshot of the dump, by `schema.table`, both quoted where SQL demands it. */
+  rows: z.record(z.string(), z.int().min(0)),
+  objects: z.array(objectEntry),
+  /** Size of the uncompressed dump. */
+  dump_size_bytes: z.int().min(0),
+  warnings: z.array(z.string()),
+  /** When the backup was last read back and fully decoded; also right after it was made. */
+  verified_at: instant.nullable(),
+})
+
+export type Manifest = z.output<typeof manifestSchema>
+export type Series = Manifest['series']
