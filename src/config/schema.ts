@@ -107,7 +107,8 @@ const check = z
       .array(z.string().regex(/^[^\s>-][^>]* -> \S.*$/, 'write it like games.user_id -> users.id'))
       .prefault([])
       .meta({
-        description: 'Foreign keys that must exist: `games.user_id -> users.id`; several columns in parentheses.',
+        description:
+          'Foreign keys that must exist: `games.user_id -> users.id`, several columns as `t.(a, b) -> u.(c, d)`.',
       }),
   })
   .prefault({})

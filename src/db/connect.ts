@@ -28,7 +28,13 @@ export type SessionOptions = {
 }
 
 /** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
-const everywhere = { role: 'none', statement_timeout: '0', lock_timeout: '0', idle_in_transaction_session_timeout: '0' }
+const everywhere = {
+  role: 'none',
+  standard_conforming_strings: 'on',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+}
 const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0' }
 
 /**

@@ -1,5 +1,6 @@
 import type { Sql } from '../db/connect.ts'
 import type { Db } from '../db/sql.ts'
+import { inTransaction } from '../db/transaction.ts'
 import type { Log } from '../log.ts'
 import type { BeforeChange, Change } from '../plan.ts'
 import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
@@ -21,7 +22,7 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
     const [first] = group
     if (first?.payload.do === 'set password') await translated(first.change, () => setPassword(sql, first.payload))
     else if (first && standsAlone(first)) await run(sql, group, clusterSql)
-    else await inTransaction(sql, group, clusterSql)
+    else await together(sql, group, clusterSql)
     for (const { change } of group) log.info(change, 'changed')
   }
 }
@@ -38,7 +39,7 @@ export async function applyDatabase(
   refuseUnprivileged(plan.session, plan.changes)
   if (plan.actions.length === 0) return
   await beforeChange()
-  await inTransaction(sql, plan.actions, databaseSql)
+  await together(sql, plan.actions, databaseSql)
   for (const change of plan.changes) log.info(change, 'changed')
 }
 
@@ -65,14 +66,14 @@ async function run<Action>(db: Db, actions: Planned<Action>[], toSql: (action: A
   }
 }
 
-async function inTransaction<Action>(
+async function together<Action>(
   sql: Sql,
   actions: Planned<Action>[],
   toSql: (action: Action) => string[],
 ): Promise<void> {
   const last = actions.at(-1)!.change
   await translated(last, () =>
-    sql.begin(async (transaction) => {
+    inTransaction(sql, async (transaction) => {
       // Extensions without a declared schema go to public; every other name is qualified.
       await transaction.unsafe('set local search_path to public')
       await run(transaction, actions, toSql)
@@ -82,7 +83,7 @@ async function inTransaction<Action>(
 
 /** The verifier stays out of the server's log, whether the statement succeeds or fails. */
 async function setPassword(sql: Sql, action: ClusterAction): Promise<void> {
-  await sql.begin(async (transaction) => {
+  await inTransaction(sql, async (transaction) => {
     await transaction.unsafe(
       "set local log_statement = 'none'; set local log_min_error_statement = 'panic'; set local log_min_duration_statement = -1; " +
         'set local pg_stat_statements.track_utility = off',

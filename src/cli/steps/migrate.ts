@@ -7,6 +7,7 @@ import { applyState, planState, readState, refuseNewerState, type StateChange } 
 import { usage } from '../../errors.ts'
 import { applyMigrations } from '../../migrate/apply.ts'
 import { readHistory } from '../../migrate/history.ts'
+import { refuseUnsendable } from '../../migrate/inspect.ts'
 import { planMigrations } from '../../migrate/plan.ts'
 import { readMigrations } from '../../migrate/read.ts'
 import type { Applied, Migration, MigrationPlan, StepResult } from '../../migrate/types.ts'
@@ -58,6 +59,7 @@ export async function planMigrateStep(
       ])
     : [[] as Applied[], [], undefined]
   const plan = planMigrations(files, history, config.migrate)
+  refuseUnsendable(plan.steps)
   for (const warning of plan.warnings) context.out.warn(warning)
   const applied = plan.steps.map(
     ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
