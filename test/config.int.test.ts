@@ -61,7 +61,7 @@ describe('the configuration', () => {
   test('says that a named file is not there', async ({ dir }) => {
     await expect(load(dir, {}, 'no.yaml')).rejects.toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('ENOENT'),
+      message: expect.stringContaining('no.yaml does not exist'),
     })
   })
 

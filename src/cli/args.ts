@@ -67,7 +67,7 @@ export type Parsed = { flags: Record<string, string | boolean | undefined>; args
  */
 export function parseFlags(command: Command, args: string[], rest: string[] | undefined): Parsed {
   const declared = { ...globalFlags, ...command.flags }
-  const hint = `run \`pgbosun ${command.name} --help\``
+  const hint = `run \`${['pgbosun', command.name, '--help'].filter(Boolean).join(' ')}\``
   const { values, positionals } = parse(declared, args, hint)
   if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command behind --`, { hint })
   const { min, max } = command.args ?? { min: 0, max: 0 }
@@ -86,11 +86,18 @@ function parse(declared: Flags, args: string[], hint: string) {
     const unknown = /^Unknown option '(-{1,2}[^' ]*)'/.exec(message)?.[1]
     const text =
       unknown === undefined
-        ? message.split('. ')[0]!
+        ? aboutValue(message)
         : `unknown flag ${unknown}${didYouMean(
             unknown,
             Object.keys(declared).map((name) => `--${name}`),
           )}`
     throw usage(text, { hint, cause })
   }
+}
+
+/** What Node says about the value of a flag, in our words. */
+function aboutValue(message: string): string {
+  const flag = /'(?:-\w, )?(--[\w-]+)/.exec(message)?.[1]
+  if (flag === undefined) return message.split('. ')[0]!
+  return `${flag} ${message.includes('does not take') ? 'takes no value' : 'needs a value'}`
 }

@@ -28,6 +28,7 @@ export function renderCommandHelp(command: Command): string {
     ['usage', 'a flag, a key or a file is wrong; nothing was touched'],
     ...(Object.entries(exits) as [Kind, string][]),
   ]
+  kinds.sort(([a], [b]) => exitCodes[a] - exitCodes[b])
   return [
     summary,
     '',

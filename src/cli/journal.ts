@@ -2,6 +2,7 @@ import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
 import { AppError, withReport } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import type { Context } from './command.ts'
+import { asAppError } from './failure.ts'
 import { type Run, type RunOptions, withRun } from './run.ts'
 import { jsonSteps, type Story } from './story.ts'
 
@@ -28,8 +29,9 @@ export function createJournal(run: Run): Journal {
     },
     async finish(changes, failure) {
       if (!started || !run.target) return
-      const exitCode = failure === undefined ? 0 : failure instanceof AppError ? failure.exitCode : 1
-      const detail = { changes, ...(failure !== undefined && { error: (failure as Error).message }) }
+      const exitCode = failure === undefined ? 0 : asAppError(failure).exitCode
+      const detail =
+        failure === undefined ? { changes } : { changes: happened(changes, failure), error: (failure as Error).message }
       try {
         await writeFinished(run.target.sql, { runId, command, exitCode, detail })
         await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
@@ -39,6 +41,19 @@ export function createJournal(run: Run): Journal {
       }
     },
   }
+}
+
+/** Of the changes of a failed run, those that were not left undone as far as its results say. */
+function happened(changes: Change[], failure: unknown): Change[] {
+  const { results = [], seeds = [] } = ((failure instanceof AppError && failure.report) || {}) as {
+    results?: { name: string; status: string }[]
+    seeds?: { name: string; state: string }[]
+  }
+  const undone = new Set([
+    ...results.filter(({ status }) => status !== 'applied').map(({ name }) => `migration ${name}`),
+    ...seeds.filter(({ state }) => state !== 'done').map(({ name }) => `seed ${name}`),
+  ])
+  return changes.filter(({ object }) => !undone.has(object))
 }
 
 async function hasEvents({ target }: Run): Promise<boolean> {
@@ -58,7 +73,7 @@ export async function withStory<T>(
   try {
     return await withRun(context, options, (run) => withJournal(run, story, use))
   } catch (error) {
-    throw error instanceof AppError ? withReport(error, { steps: jsonSteps(story.steps) }) : error
+    throw withReport(asAppError(error), { steps: jsonSteps(story.steps) })
   }
 }
 

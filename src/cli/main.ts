@@ -9,6 +9,7 @@ import { createLog, type Log, type LogFormat, type LogLevel, logLevels } from '.
 import { findCommand, parseFlags } from './args.ts'
 import type { Command, Context, Result } from './command.ts'
 import { commandNames, commands } from './commands.ts'
+import { asAppError } from './failure.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
 import { createOutput, jsonDocument, type Output, renderError } from './output.ts'
 import { version } from './version.ts'
@@ -87,8 +88,10 @@ async function runCommand(command: Command, { flags, args, rest, env, json }: In
       version,
     })
   } catch (error) {
-    result = { fields: {}, failure: signal.aborted ? asAppError(signal.reason) : asAppError(error) }
+    result = { fields: {}, failure: asAppError(signal.aborted ? signal.reason : error) }
   }
+  if (result.failure?.kind === 'failed')
+    log.debug({ stack: (result.failure.cause as Error | undefined)?.stack }, 'unexpected')
   return report(command.name, json, out.warnings, result)
 }
 
@@ -158,20 +161,6 @@ function writeTerminationLog(line: string): void {
   } catch (error) {
     process.stderr.write(`warning: ${path} could not be written: ${(error as Error).message}\n`)
   }
-}
-
-function asAppError(error: unknown): AppError {
-  if (error instanceof AppError) return error
-  const { message, code, stack } =
-    error instanceof Error
-      ? (error as Error & { code?: string })
-      : { message: String(error), code: undefined, stack: undefined }
-  return new AppError('failed', `unexpected: ${message}`, {
-    hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
-    ...(/^[0-9A-Z]{5}$/.test(code ?? '') && { sqlstate: code }),
-    excerpt: process.env.PGBOSUN_LOG_LEVEL === 'debug' ? stack : undefined,
-    cause: error,
-  })
 }
 
 /** Leaves without waiting for servers to close their end; stdout and stderr are written synchronously on files, pipes and terminals. */

@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { Change, Step } from '../plan.ts'
 import type { Output } from './output.ts'
 
@@ -49,6 +50,8 @@ export function createStory(names: string[], out: Output, { planning = false } =
       } catch (error) {
         step.state = 'failed'
         step.durationMs = Math.round(performance.now() - startedAt)
+        if (step.changes.length > 0 && !planning)
+          out.print(`${label('')}  failed after ${seconds(step.durationMs)}${countResults(error)}`)
         throw error
       }
     },
@@ -59,6 +62,15 @@ export function createStory(names: string[], out: Output, { planning = false } =
       out.print(`${label(name)}  deferred: ${reason}`)
     },
   }
+}
+
+/** `: 2 applied, 1 failed, 2 not run` where the error carries results; a failed step may have done some of its work. */
+function countResults(error: unknown): string {
+  const results = (error instanceof AppError && (error.report?.results as { status: string }[] | undefined)) || []
+  const counts = Map.groupBy(results, ({ status }) => status)
+  return results.length > 0
+    ? `: ${[...counts].map(([status, { length }]) => `${length} ${status.replace('-', ' ')}`).join(', ')}`
+    : ''
 }
 
 /** Steps as the JSON document has them. */

@@ -1,13 +1,11 @@
 import * as z from 'zod'
 import { durationMs, durationPattern } from './units.ts'
 
+const durationHelp = 'write a number and a unit, like 30s or 6h'
+
 /** A duration with its default; the output is in milliseconds. */
 export const duration = (fallback: string) =>
-  z
-    .string()
-    .regex(durationPattern, 'write a number and a unit, like 30s or 6h')
-    .transform(durationMs)
-    .prefault(fallback)
+  z.string({ error: durationHelp }).regex(durationPattern, durationHelp).transform(durationMs).prefault(fallback)
 
 /** Where a secret is found. It never stands in the file itself. */
 export const secret = z.union(

@@ -66,10 +66,9 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw usage(`the configuration file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
-      hint: 'check --config',
-      cause,
-    })
+    const { code = '' } = cause as NodeJS.ErrnoException
+    const problem = { ENOENT: 'does not exist', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
+    throw usage(`the configuration file ${path} ${problem}`, { hint: 'check --config or PGBOSUN_CONFIG', cause })
   }
 }
 
@@ -77,7 +76,14 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw usage(`${path} is not JSON: ${(cause as Error).message}`, { file: path, cause })
+    const { message } = cause as Error
+    const [, line, column] = /line (\d+) column (\d+)/.exec(message) ?? []
+    throw usage(`${path} is not JSON: ${message.replace(/, (\.\.\.)?".*" is not valid JSON$/s, '')}`, {
+      hint: 'JSON has no comments, no comma behind the last item, and names in double quotes',
+      file: path,
+      ...(line !== undefined && { line: Number(line), column: Number(column) }),
+      cause,
+    })
   }
 }
 
@@ -88,6 +94,7 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
   if (error) {
     const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 }
     throw usage(`${path}: line ${line}, column ${col}: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`, {
+      hint: 'correct it at this place or the line above: indentation in blanks, brackets closed, each key once',
       file: path,
       line,
       column: col,

@@ -113,6 +113,30 @@ const check = z
   })
   .prefault({})
 
+const backup = z
+  .strictObject({
+    name: z.string().min(1).prefault('default').meta({
+      description: 'Name of this series of backups: two pgbosun with one store and different schedules need two names.',
+    }),
+    url: secret.optional().meta({
+      description:
+        'Connection that backups are made with, as the role that may read everything. Default: the target’s.',
+    }),
+    databases: z.array(z.string().min(1)).min(1).optional().meta({
+      description: 'Databases to back up, all on the server of `url`. Default: the target database.',
+    }),
+    store: z
+      .string()
+      .regex(/^file:\/\/\//, 'write an absolute folder like file:///backups')
+      .prefault('file:///backups')
+      .meta({ description: 'Where backups live: `file:///folder`.' }),
+    format: z.enum(['custom']).prefault('custom').meta({
+      description: 'Format of the dump: `custom` is one compressed, checksummed archive of pg_dump.',
+    }),
+    timeout: duration('6h').meta({ description: 'A backup that takes longer is stopped and counts as failed.' }),
+  })
+  .prefault({})
+
 /** The whole configuration. Only keys that work are here: an unknown key is an error. */
 export const configSchema = z.strictObject({
   environment: z
@@ -132,10 +156,12 @@ export const configSchema = z.strictObject({
       keepEvents: duration('400d').meta({ description: 'How long the audit trail is kept.' }),
     })
     .prefault({}),
+  backup,
   check,
 })
 
 /** Configuration with every default filled in, durations in milliseconds. */
 export type Config = z.output<typeof configSchema>
 export type SeedConfig = Config['seeds'][number]
+export type BackupConfig = Config['backup']
 export type CheckConfig = Config['check']

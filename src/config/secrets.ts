@@ -26,6 +26,16 @@ function fromEnvironment(env: Env, name: string, what: string): string {
   })
 }
 
+/** Why a secret file cannot be read, and what to do about it. */
+const unreadable: Record<string, [string, string]> = {
+  ENOENT: ['does not exist', 'check the path, and that the secret is mounted there'],
+  EISDIR: ['is a folder', 'name the file in it (Docker makes a folder when the file to be mounted does not exist)'],
+  EACCES: [
+    'cannot be read (EACCES)',
+    'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)',
+  ],
+}
+
 /** Content of a file without one trailing newline. */
 export function readSecretFile(path: string, what: string): string {
   try {
@@ -35,12 +45,7 @@ export function readSecretFile(path: string, what: string): string {
   } catch (cause) {
     const { code, syscall } = cause as NodeJS.ErrnoException
     if (syscall === undefined) throw cause
-    throw usage(`${what}: the file ${path} cannot be read (${code})`, {
-      hint:
-        code === 'EACCES'
-          ? 'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)'
-          : 'check the path',
-      cause,
-    })
+    const [problem, hint] = unreadable[code ?? ''] ?? [`cannot be read (${code})`, 'check the path']
+    throw usage(`${what}: the file ${path} ${problem}`, { hint, cause })
   }
 }

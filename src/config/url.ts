@@ -28,6 +28,9 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
   )
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
   const [, credentials, authority = '', path, query] = match
+  // host:$(X_PORT), where Kubernetes has set X_PORT to tcp://10.0.0.1:5432
+  if (/(^|[:,])tcp:$/.test(authority) && path?.startsWith('/'))
+    throw badPort(readPort('tcp://…', `the port in ${what}`))
   const search = new URLSearchParams(query ?? '')
   const [user, ...rest] = credentials?.split(':') ?? []
   const parameters: UrlParts['parameters'] = {}
@@ -48,10 +51,13 @@ function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[
   return list.map((entry) => {
     const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(entry) ?? []
     const number = readPort(port || fallbackPort, `the port in ${what}`)
-    if (typeof number === 'string') throw usage(number, { hint: 'write postgres://user:password@host:5432/database' })
+    if (typeof number === 'string') throw badPort(number)
     return { host: decode(bracketed ?? plain, what) ?? 'localhost', port: number }
   })
 }
+
+const badPort = (problem: number | string) =>
+  usage(String(problem), { hint: 'write postgres://user:password@host:5432/database' })
 
 function decode(text: string | undefined, what: string): string | undefined {
   if (text === undefined || text === '') return undefined

@@ -60,7 +60,7 @@ async function attempt(
     await session.end()
     return retryLater('the server is in recovery (a standby)', new AppError('unreachable', `${where} is a standby`))
   } catch (error) {
-    return classify(error, { where, user: connection.user, source: connection.source })
+    return classify(error, where, connection)
   }
 }
 
@@ -76,7 +76,8 @@ const never = (state: string, error: AppError): NotReady => ({ state, retry: fal
 /** Turns an error of connecting into what it means. */
 export function classify(
   error: unknown,
-  { where, user, source }: { where: string; user: string; source: string },
+  where: string,
+  { user, source, password }: Pick<Connection, 'user' | 'source' | 'password'>,
 ): NotReady {
   if (error instanceof AppError)
     return error.kind === 'unreachable' ? retryLater(error.message, error) : never('refused', error)
@@ -102,7 +103,12 @@ export function classify(
     case '28P01':
       return never(
         'refused',
-        refused(`the password of ${user} was refused`, `check the user and the password in ${source}`),
+        password() === undefined
+          ? refused(
+              `${user} needs a password, and none is given`,
+              `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
+            )
+          : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`),
       )
     case '28000':
       return never('refused', refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands'))

@@ -1,3 +1,5 @@
+import { globSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { findServerBinaries, startServer } from '../../scripts/server.ts'
 
@@ -21,6 +23,10 @@ declare module 'vitest' {
  * Databases are never dropped: on ext4 that slows every later file creation down, by a factor of two.
  */
 export default async function setup(project: TestProject) {
+  if (isStale()) {
+    console.warn('dist/ is older than src/: these tests run the sources. To test what users start: npm run build')
+    process.env.PGBOSUN_TEST_SOURCES = '1'
+  }
   const binDir = findServerBinaries()[0]
   if (binDir === undefined) throw new Error('no PostgreSQL server found: run ./scripts/test, which installs one')
   const server = await startServer(binDir, { settings: ['fsync=off', 'max_connections=200', 'log_statement=all'] })
@@ -33,4 +39,12 @@ export default async function setup(project: TestProject) {
     logFile: server.logFile,
   })
   return () => server.remove()
+}
+
+/** Whether a source is newer than the bundle. */
+function isStale(): boolean {
+  const root = join(import.meta.dirname, '../..')
+  const builtAt = statSync(join(root, 'dist/main.js'), { throwIfNoEntry: false })?.mtimeMs
+  const isNewer = (file: string) => statSync(join(root, file)).mtimeMs > (builtAt ?? 0)
+  return builtAt !== undefined && globSync('src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] }).some(isNewer)
 }

@@ -2,7 +2,7 @@ import { applyState } from '../../db/state.ts'
 import { renderResult } from '../../seed/apply.ts'
 import type { Command } from '../command.ts'
 import { withStory } from '../journal.ts'
-import { planMigrateStep, stateChanges } from '../steps/migrate.ts'
+import { missingState, stateChanges } from '../steps/migrate.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps } from '../story.ts'
 
@@ -26,7 +26,7 @@ export const seed: Command = {
     const story = createStory(['seed'], context.out, { planning: dryRun })
     const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target' }, (run, journal) =>
       story.step('seed', async (show) => {
-        const { state } = await planMigrateStep(run, [], { seeds: seeds.length > 0 })
+        const state = seeds.length > 0 ? await missingState(context, run.target!.sql) : []
         const steps = await planSeedStep(run, seeds, { force: context.flags.force === true })
         show([...stateChanges(state), ...steps.map(({ change }) => change)])
         if (dryRun || (steps.length === 0 && state.length === 0)) return []

@@ -47,6 +47,8 @@ export async function runUp(context: Context): Promise<Result> {
 
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
     await waited(run, story)
+    // What is wrong with the files is said before roles are changed.
+    if (declared) refuseProblems((await planMigrateStep(run, files)).plan.problems)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
     })

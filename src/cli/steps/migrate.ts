@@ -73,7 +73,8 @@ export function stateChanges(state: StateChange[]): Change[] {
   return changes[0]?.object === 'schema pgbosun' && changes[0].action === 'create' ? changes.slice(0, 1) : changes
 }
 
-async function missingState(context: Context, db: Db): Promise<StateChange[]> {
+/** Changes that the state needs before something can be recorded in it. */
+export async function missingState(context: Context, db: Db): Promise<StateChange[]> {
   const current = await readState(db, stateReaders(context))
   if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
   return planState(current)

@@ -1,0 +1,65 @@
+import type { Cron } from '../config/cron.ts'
+import { instantOf, localTime } from './zone.ts'
+
+const dayMs = 86_400_000
+
+/** Far enough for a 29 February on a given day of the week, also across 2100. */
+const horizonMs = 41 * 366 * dayMs
+
+/**
+ * The scheduled instants behind `after`, up to and including `until`, ascending. Pure.
+ *
+ * A time that a change of daylight saving skips moves to the first instant after the gap, where several become one;
+ * one that comes twice counts the first time only.
+ *
+ * @param zone IANA name that the fields are read in
+ */
+export function slotsBetween(cron: Cron, zone: string, after: Date, until: Date): Date[] {
+  return [...slotsForward(cron, zone, after.getTime(), until.getTime())]
+}
+
+/** The first scheduled instant behind `after`; undefined when there is none in 40 years. */
+export function nextSlot(cron: Cron, zone: string, after: Date): Date | undefined {
+  const from = after.getTime()
+  return slotsForward(cron, zone, from, from + horizonMs).next().value ?? undefined
+}
+
+/** The last scheduled instant behind `after`, up to and including `now`: the one to make up for; undefined when none was missed. */
+export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Date): Date | undefined {
+  const [from, to] = [after.getTime(), now.getTime()]
+  for (let day = firstDay(zone, to) + dayMs; day >= firstDay(zone, from) - dayMs; day -= dayMs) {
+    const slot = slotsOfDay(cron, zone, day).findLast((instant) => instant > from && instant <= to)
+    if (slot !== undefined) return new Date(slot)
+  }
+  return undefined
+}
+
+function* slotsForward(cron: Cron, zone: string, from: number, to: number): Generator<Date> {
+  let newest = from
+  // A day that was skipped as a whole has its slots at the start of the next.
+  for (let day = firstDay(zone, from) - dayMs; day <= firstDay(zone, to) + dayMs; day += dayMs) {
+    for (const instant of slotsOfDay(cron, zone, day)) {
+      if (instant > to) return
+      if (instant <= newest) continue
+      newest = instant
+      yield new Date(instant)
+    }
+  }
+}
+
+/** Midnight of the local day, in the milliseconds of {@link localTime}. */
+const firstDay = (zone: string, instant: number) => Math.floor(localTime(zone, instant).ms / dayMs) * dayMs
+
+function slotsOfDay(cron: Cron, zone: string, day: number): number[] {
+  if (!isDay(cron, new Date(day))) return []
+  return cron.hours.flatMap((hour) =>
+    cron.minutes.map((minute) => instantOf(zone, day + (hour * 60 + minute) * 60_000)),
+  )
+}
+
+function isDay({ months, daysOfMonth, daysOfWeek, eitherDay }: Cron, day: Date): boolean {
+  if (!months.includes(day.getUTCMonth() + 1)) return false
+  const inMonth = daysOfMonth.includes(day.getUTCDate())
+  const inWeek = daysOfWeek.includes(day.getUTCDay())
+  return eitherDay ? inMonth || inWeek : inMonth && inWeek
+}

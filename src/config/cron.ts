@@ -1,0 +1,48 @@
+import { parse, validateDetailed } from 'node-cron'
+
+/** A cron expression as numbers. Sunday is 0. */
+export type Cron = {
+  minutes: number[]
+  hours: number[]
+  daysOfMonth: number[]
+  months: number[]
+  daysOfWeek: number[]
+  /** A day of either list will do, as cron has it when both are given; else a day must be in both. */
+  eitherDay: boolean
+}
+
+/** Reads five cron fields, or `@daily` and the like; a text says what is wrong with them. */
+export function parseCron(text: string): Cron | string {
+  const expression = text.trim()
+  const words = expression.split(/\s+/)
+  const short = words.length === 1 && expression.startsWith('@')
+  if (!short && words.length !== 5)
+    return `has ${words.length} fields, not five: minute, hour, day of month, month, day of week`
+  const { valid, errors } = validateDetailed(expression)
+  if (!valid) return short ? `${text} is none of ${nicknames.join(', ')}` : errors.map(problem).join('; ')
+
+  const { minute, hour, dayOfMonth, month, dayOfWeek } = parse(expression)
+  const special = [...dayOfMonth, ...dayOfWeek].find((day) => typeof day === 'string')
+  if (special !== undefined) return `${special} is not supported: write days as numbers, names, lists and ranges`
+  return {
+    minutes: ascending(minute),
+    hours: ascending(hour),
+    daysOfMonth: ascending(dayOfMonth as number[]),
+    months: ascending(month),
+    daysOfWeek: ascending(dayOfWeek as number[]),
+    eitherDay: !short && isGiven(words[2]!) && isGiven(words[4]!),
+  }
+}
+
+const nicknames = ['@hourly', '@daily', '@weekly', '@monthly', '@yearly']
+
+const fieldNames: Record<string, string> = { dayOfMonth: 'day of month', dayOfWeek: 'day of week' }
+
+const problem = ({ field, value = '', message }: { field: string; value?: string; message: string }) =>
+  /impossible/.test(message)
+    ? `the day of month ${value} is in none of its months`
+    : `${value} is not a valid ${fieldNames[field] ?? field}`
+
+const ascending = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b)
+
+const isGiven = (field: string) => !/^[*?]/.test(field)

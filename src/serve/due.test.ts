@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { dueSlot } from './due.ts'
+
+const at = (time: string) => new Date(`2026-03-01T${time}Z`)
+const history = { newestSlot: at('03:00:00'), covered: undefined, failures: 0, lastFailureAt: undefined }
+
+test.each([
+  ['nothing before the first slot', { ...history, newestSlot: undefined }, '03:00:01', undefined],
+  ['a slot without a backup', history, '03:00:01', '03:00:00'],
+  ['a slot that was missed hours ago', history, '11:00:00', '03:00:00'],
+  ['a slot after an older backup', { ...history, covered: at('02:59:59') }, '03:00:01', '03:00:00'],
+  ['no slot that a backup covers', { ...history, covered: at('03:00:00') }, '03:00:01', undefined],
+  ['no slot before a later backup by hand', { ...history, covered: at('08:00:00') }, '11:00:00', undefined],
+  ['not yet after a failure', { ...history, failures: 1, lastFailureAt: at('03:00:10') }, '03:01:09', undefined],
+  ['again a minute after a failure', { ...history, failures: 1, lastFailureAt: at('03:00:10') }, '03:01:10', '03:00:00'],
+  ['four minutes after the third', { ...history, failures: 3, lastFailureAt: at('03:10:00') }, '03:14:00', '03:00:00'],
+  ['half an hour at most', { ...history, failures: 50, lastFailureAt: at('04:00:00') }, '04:30:00', '03:00:00'],
+  ['at once when the clock was set back', { ...history, failures: 3, lastFailureAt: at('09:00:00') }, '03:14:00', '03:00:00'],
+])('finds %s', (_, slots, now, expected) => {
+  expect(dueSlot(slots, at(now))).toEqual(expected === undefined ? undefined : at(expected))
+})

@@ -1,0 +1,63 @@
+/** What happened to the backups of one database, as far as this process and the store know. Instants are RFC 3339 in UTC. */
+export type BackupState = {
+  database: string
+  running: boolean
+  lastSuccessAt: string | null
+  lastSuccessId: string | null
+  lastAttemptAt: string | null
+  /** Why the last attempt failed; null after a success. */
+  lastError: string | null
+  lastVerifiedAt: string | null
+  nextRunAt: string | null
+}
+
+/** Everything that the endpoints tell; changed in place by `serve`, read by the pure functions below. */
+export type ServeState = {
+  version: string
+  startedAt: string
+  phase: 'starting' | 'serving' | 'up failed' | 'stopping'
+  /** The first part; null with `--no-up` or before it ended. */
+  up: { ok: boolean; finishedAt: string; error: string | null } | null
+  upWanted: boolean
+  /** Milliseconds of a monotonic clock at the last turn of the scheduler. */
+  tickedAtMs: number
+  backups: BackupState[]
+}
+
+/** An answer of a health endpoint. */
+export type Health = { ok: boolean; text: string }
+
+const stuckMs = 180_000
+
+/** Knows only our own process: an answer at all, and a scheduler that turns. */
+export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): Health => {
+  const stuck = phase === 'serving' && nowMs - tickedAtMs > stuckMs
+  return { ok: !stuck, text: stuck ? `the scheduler has not turned for ${Math.round((nowMs - tickedAtMs) / 1000)} s` : 'ok' }
+}
+
+/** 200 once `up` is done: a native sidecar gates the application with it. */
+export function startupz({ up, upWanted, phase }: ServeState): Health {
+  if (phase === 'stopping') return { ok: false, text: 'stopping' }
+  if (!upWanted || up?.ok) return { ok: true, text: 'ok' }
+  return { ok: false, text: up ? `up failed: ${up.error}` : 'up is not done yet' }
+}
+
+/** The document of `/status.json`. */
+export const statusDocument = ({ version, startedAt, phase, up, backups }: ServeState, ready: Health) => ({
+  version,
+  started_at: startedAt,
+  phase,
+  ready: ready.ok,
+  ready_reason: ready.ok ? null : ready.text,
+  up: up && { ok: up.ok, finished_at: up.finishedAt, error: up.error },
+  backups: backups.map((backup) => ({
+    database: backup.database,
+    running: backup.running,
+    last_success_at: backup.lastSuccessAt,
+    last_success_id: backup.lastSuccessId,
+    last_attempt_at: backup.lastAttemptAt,
+    last_error: backup.lastError,
+    last_verified_at: backup.lastVerifiedAt,
+    next_run_at: backup.nextRunAt,
+  })),
+})

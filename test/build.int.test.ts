@@ -1,0 +1,66 @@
+import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { constants, Script } from 'node:vm'
+import { execa } from 'execa'
+import { describe, expect } from 'vitest'
+import { server, test, urlOf } from './support/postgres.ts'
+
+const dist = join(import.meta.dirname, '../dist')
+const program = join(dist, 'pgbosun.cjs')
+
+/** The package in a folder of the test's own, to break it. */
+function copyOf(dir: string): string {
+  for (const file of ['main.js', 'main.cache', 'package.json', 'pgbosun.cjs'])
+    copyFileSync(join(dist, file), join(dir, file))
+  return join(dir, 'pgbosun.cjs')
+}
+
+const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
+
+describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () => {
+  test('has a code cache that fits it', () => {
+    const script = new Script(
+      `(function (exports, require, module, __filename, __dirname) {${readFileSync(join(dist, 'main.js'), 'latin1')}\n})`,
+      {
+        cachedData: readFileSync(join(dist, 'main.cache')),
+        importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+      },
+    )
+    expect(script.cachedDataRejected).toBe(false)
+  })
+
+  test('starts the same without a cache, with a broken one and with one of another V8', async ({ dir }) => {
+    const { stdout } = await version(program)
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+$/)
+
+    const copy = copyOf(dir)
+    expect((await version(copy, ['--no-opt'])).stdout).toBe(stdout)
+    truncateSync(join(dir, 'main.cache'), 1000)
+    expect((await version(copy)).stdout).toBe(stdout)
+    writeFileSync(join(dir, 'main.cache'), '')
+    expect((await version(copy)).stdout).toBe(stdout)
+  })
+
+  test('needs no file but those of dist', async ({ dir }) => {
+    const url = urlOf('postgres')
+    await execa(process.execPath, [copyOf(dir), 'wait'], { cwd: dir, env: { DATABASE_URL: url }, extendEnv: false })
+  })
+
+  test('loads neither tls nor http nor what else is slow when it only talks to a server', async ({ dir }) => {
+    const hook = join(dir, 'hook.cjs')
+    writeFileSync(
+      hook,
+      `process.on('exit', () => require('node:fs').writeFileSync('loaded', process.moduleLoadList.join('\\n')))`,
+    )
+    await execa(process.execPath, ['--require', hook, program, 'wait'], {
+      cwd: dir,
+      env: { DATABASE_URL: server().adminUrl },
+      extendEnv: false,
+    })
+    const loaded = readFileSync(join(dir, 'loaded'), 'utf8').split('\n')
+    expect(loaded).toContain('NativeModule net')
+    const slow =
+      /^NativeModule (tls|http|https|http2|zlib|child_process|worker_threads|assert|inspector|internal\/deps\/undici.*)$/
+    expect(loaded.filter((name) => slow.test(name))).toEqual([])
+  })
+})
