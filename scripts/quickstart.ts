@@ -100,7 +100,7 @@ function sayHowToConnect(server: Server): void {
   say('The server keeps running.')
   say(`  as the application  psql '${asApplication.href}'`)
   say(`  as the superuser    psql '${asSuperuser}'`)
-  say(`  stop and remove it  kill ${server.pid()} && rm -rf ${server.dir}`)
+  say(`  stop and remove it  kill -INT ${server.pid()} && sleep 1 && rm -rf ${server.dir}`)
   say('  for pgbosun itself:')
   for (const [name, value] of Object.entries({ DATABASE_URL, GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD }))
     say(`    export ${name}='${value}'`)

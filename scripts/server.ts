@@ -81,6 +81,7 @@ export async function startServer(
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
   const data = join(dir, 'data')
+  const guard = endWithUs(dir)
   const logFile = join(dir, 'server.log')
   const password = 'p@ss:w/ord of the throwaway server'
   const run = { ...account, cwd: dir, env: { PATH: process.env.PATH, LC_ALL: utf8Locale, HOME: dir } }
@@ -100,7 +101,6 @@ export async function startServer(
   )
 
   let child: ChildProcess | undefined
-  let guard: ChildProcess | undefined
   const running = () => (child?.exitCode === null && child.signalCode === null ? child : undefined)
   const server: Server = {
     port,
@@ -117,12 +117,10 @@ export async function startServer(
       // a process group of its own: Ctrl-C is ours to handle
       child = spawn(join(binDir, 'postgres'), ['-D', data], { ...run, stdio: ['ignore', log, log], detached: true })
       closeSync(log)
-      guard = endWithUs(child.pid, dir)
       while (running() && !isReady(data, child.pid)) await sleep(20)
       if (!running()) throw new Error(`the server did not start:\n${readFileSync(logFile, 'utf8').slice(-10_000)}`)
     },
     async stop(mode = 'fast') {
-      guard?.kill('SIGKILL')
       const stopping = running()
       if (!stopping) return
       const gone = new Promise((resolve) => stopping.once('exit', resolve))
@@ -130,11 +128,12 @@ export async function startServer(
       await gone
     },
     keep() {
-      guard?.kill('SIGKILL')
+      guard.kill('SIGKILL')
       child?.unref()
     },
     async remove() {
       await server.stop('immediate')
+      guard.kill('SIGKILL')
       rmSync(dir, { recursive: true, force: true })
     },
   }
@@ -170,13 +169,12 @@ function isReady(data: string, pid: number | undefined): boolean {
 }
 
 /** Waits for our end, which closes its stdin, then stops the server and removes its folder: also after `kill -9`. */
-function endWithUs(pid: number | undefined, dir: string): ChildProcess {
-  const script =
-    'read _; kill -QUIT "$1" 2> /dev/null; for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" 2> /dev/null && sleep 0.2; done; rm -rf "$2"'
-  const guard = spawn('/bin/sh', ['-c', script, 'guard', String(pid), dir], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
+function endWithUs(dir: string): ChildProcess {
+  const script = `read _; cd "$1" || exit
+    pid=$(head -n 1 data/postmaster.pid 2> /dev/null) && kill -QUIT "$pid"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -n "$pid" ] && kill -0 "$pid" 2> /dev/null && sleep 0.2; done
+    cd / && rm -rf "$1"`
+  const guard = spawn('/bin/sh', ['-c', script, 'guard', dir], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   guard.unref()
   const stdin = guard.stdin as unknown as { unref(): void }
   stdin.unref()

@@ -122,9 +122,11 @@ describe('the run lock', () => {
     expect([code, json.error?.kind]).toEqual([11, 'locked'])
     expect(json.error?.message).toContain('a nightly job')
     expect(json.error?.message).toContain(`pid ${holder.pid}`)
+    const other = await cluster.hold('select pg_advisory_lock(1885823599, 0)')
     for (const command of ['plan', 'status', 'check', 'wait'])
       expect([command, (await app.run(command)).code]).toEqual([command, 0])
 
+    await other.release()
     await holder.release()
     expect((await app.run('up')).code).toBe(0)
   })

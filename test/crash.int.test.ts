@@ -26,6 +26,25 @@ const tables = async (cluster: Cluster, { database }: App) =>
 const history = async (cluster: Cluster, { database }: App) =>
   names(await cluster.ask("select name || ' ' || status as name from pgbosun.migrations order by seq", database))
 
+/** Ends the session that holds the run lock. */
+async function loseLock(cluster: Cluster, { database }: App) {
+  const ended = await cluster.ask(`
+    select pg_terminate_backend(pid) from pg_locks
+     where locktype = 'advisory' and classid = 1885823599 and objid = ${crc32(database)}`)
+  expect(ended).toHaveLength(1)
+}
+
+/** An index to be built outside a transaction, which waits for a writer. */
+async function slowIndex(cluster: Cluster, app: App) {
+  await app.write({ 'migrations/001_t.sql': 'create table t (x int)' })
+  expectGood(await app.run('up'))
+  await app.write({
+    'migrations/002_index.sql': '-- pgbosun: no-transaction\ncreate index concurrently t_x on t (x)',
+    'migrations/003_last.sql': 'create table last ()',
+  })
+  return cluster.hold('insert into t values (1)', app.database)
+}
+
 /** Exit code 0; else the log is part of the failure. */
 const expectGood = ({ code, stderr }: Finished, context = '') => expect(code, `${context}\n${stderr}`).toBe(0)
 
@@ -159,23 +178,21 @@ describe('kill -9', () => {
     makeApp,
   }) => {
     const app = await makeApp()
-    await app.write({ 'migrations/001_t.sql': 'create table t (x int)' })
-    await app.run('up')
-    await app.write({
-      'migrations/002_index.sql': '-- pgbosun: no-transaction\ncreate index concurrently t_x on t (x)',
-      'migrations/003_last.sql': 'create table last ()',
-    })
-    const writer = await cluster.hold('insert into t values (1)', app.database)
+    const writer = await slowIndex(cluster, app)
     const { child, finished } = app.start('up')
     await blocked(cluster)
     child.kill('SIGKILL')
     await finished
-    await writer.release()
 
     const { code, json } = await app.runJson('up')
     expect([code, json.error?.kind]).toEqual([21, 'history'])
-    expect(json.error?.hint).toContain('pgbosun.migrations')
     expect(await history(cluster, app)).toEqual(['001_t applied', '002_index started'])
+
+    await writer.release()
+    await cluster.ask('drop index t_x', app.database)
+    await cluster.ask(/delete from [^;]+;/.exec(String(json.error?.hint))![0], app.database)
+    expectGood(await app.run('up'))
+    expect(await history(cluster, app)).toEqual(['001_t applied', '002_index applied', '003_last applied'])
   })
 })
 
@@ -235,12 +252,12 @@ describe('a server that restarts', () => {
   })
 
   test('and does not come back: the run gives up after wait.timeout', async ({ cluster, makeApp }) => {
-    const app = await makeApp({ wait: { timeout: '3s' } })
+    const app = await makeApp({ wait: { timeout: '5s' } })
     await cluster.hold('select pg_advisory_lock(1885823599, 0)')
     const { finished, log } = app.start('up')
     await until('it waits for the lock', () => log().includes('waiting for the lock on roles and databases'))
     await cluster.stop('immediate')
-    expect(await finished).toMatchObject({ code: 10, stderr: expect.stringContaining('did not accept work within 3s') })
+    expect(await finished).toMatchObject({ code: 10, stderr: expect.stringContaining('did not accept work within 5s') })
     await cluster.start()
     expectGood(await app.run('up'))
   })
@@ -252,10 +269,7 @@ describe('a run that loses its lock', () => {
     await app.write(files(3))
     const { finished } = app.start('up', '--json')
     await sleeping(cluster)
-    const ended = await cluster.ask(`
-      select pg_terminate_backend(pid) from pg_locks
-       where locktype = 'advisory' and classid = 1885823599 and objid = ${crc32(app.database)}`)
-    expect(ended).toHaveLength(1)
+    await loseLock(cluster, app)
 
     const { code, stdout } = await finished
     expect([code, JSON.parse(stdout).error.kind]).toEqual([10, 'unreachable'])
@@ -263,6 +277,21 @@ describe('a run that loses its lock', () => {
     expect(await history(cluster, app)).not.toContain('003_after applied')
     expect(await tables(cluster, app)).not.toContain('after')
     await expectGoodRun(cluster, app)
+  })
+
+  test('lets a statement outside a transaction end and records it', async ({ cluster, makeApp }) => {
+    const app = await makeApp()
+    const writer = await slowIndex(cluster, app)
+    const { finished } = app.start('up')
+    await blocked(cluster)
+    await loseLock(cluster, app)
+    await sleep(500)
+    await writer.release()
+
+    expect(await finished).toMatchObject({ code: 10 })
+    expect(await history(cluster, app)).toEqual(['001_t applied', '002_index applied'])
+    expectGood(await app.run('up'))
+    expect(await history(cluster, app)).toEqual(['001_t applied', '002_index applied', '003_last applied'])
   })
 })
 
@@ -276,7 +305,10 @@ describe('a run that is asked to stop', () => {
     kind,
   }, { cluster, makeApp }) => {
     const app = await makeApp()
-    await app.write(files(30))
+    const { 'migrations/001_before.sql': before, ...others } = files(30)
+    await app.write({ 'migrations/001_before.sql': before })
+    expectGood(await app.run('up'))
+    await app.write(others)
     const { child, finished } = app.start('up', '--json')
     await sleeping(cluster)
     const askedAt = performance.now()
@@ -307,6 +339,22 @@ describe('a run that is asked to stop', () => {
     expect(await finished).toMatchObject({ code: 143 })
     expect(performance.now() - askedAt).toBeLessThan(2_000)
     await holder.release()
+  })
+
+  test('while the server does not answer any more ends at once', async ({ cluster, makeApp }) => {
+    const app = await makeApp()
+    await app.write(files(30))
+    const { child, finished } = app.start('up')
+    await sleeping(cluster)
+    const backends = await cluster.ask<{ pid: number }>(`select pid from pg_stat_activity where ${ours}`)
+    for (const { pid } of backends) process.kill(pid, 'SIGSTOP')
+    const askedAt = performance.now()
+    child.kill('SIGTERM')
+    const { code } = await finished
+    for (const { pid } of backends) process.kill(pid, 'SIGCONT')
+    expect(code).toBe(143)
+    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    await expectGoodRun(cluster, app)
   })
 
   test('while it waits for a server that does not answer ends at once', async ({ makeApp }) => {

@@ -23,7 +23,12 @@ export const manifestSchema = z.looseObject({
   schema_version: z.int().min(1),
   id: z.string(),
   /** Retention and catch-up work per series: name, cluster, database, kind. */
-  series: z.object({ name: z.string(), system_identifier: z.string(), database: z.string(), kind: z.enum(['logical']) }),
+  series: z.object({
+    name: z.string(),
+    system_identifier: z.string(),
+    database: z.string(),
+    kind: z.enum(['logical']),
+  }),
   /** The scheduled instant this backup was made for; null when a person asked for it. */
   slot: instant.nullable(),
   started_at: instant,

@@ -27,7 +27,7 @@ export function nextSlot(cron: Cron, zone: string, after: Date): Date | undefine
 /** The last scheduled instant behind `after`, up to and including `now`: the one to make up for; undefined when none was missed. */
 export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Date): Date | undefined {
   const [from, to] = [after.getTime(), now.getTime()]
-  for (let day = firstDay(zone, to) + dayMs; day >= firstDay(zone, from) - dayMs; day -= dayMs) {
+  for (let day = localDay(zone, to) + dayMs; day >= localDay(zone, from) - dayMs; day -= dayMs) {
     const slot = slotsOfDay(cron, zone, day).findLast((instant) => instant > from && instant <= to)
     if (slot !== undefined) return new Date(slot)
   }
@@ -37,7 +37,7 @@ export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Dat
 function* slotsForward(cron: Cron, zone: string, from: number, to: number): Generator<Date> {
   let newest = from
   // A day that was skipped as a whole has its slots at the start of the next.
-  for (let day = firstDay(zone, from) - dayMs; day <= firstDay(zone, to) + dayMs; day += dayMs) {
+  for (let day = localDay(zone, from) - dayMs; day <= localDay(zone, to) + dayMs; day += dayMs) {
     for (const instant of slotsOfDay(cron, zone, day)) {
       if (instant > to) return
       if (instant <= newest) continue
@@ -48,13 +48,13 @@ function* slotsForward(cron: Cron, zone: string, from: number, to: number): Gene
 }
 
 /** Midnight of the local day, in the milliseconds of {@link localTime}. */
-const firstDay = (zone: string, instant: number) => Math.floor(localTime(zone, instant).ms / dayMs) * dayMs
+const localDay = (zone: string, instant: number) => Math.floor(localTime(zone, instant).ms / dayMs) * dayMs
 
 function slotsOfDay(cron: Cron, zone: string, day: number): number[] {
   if (!isDay(cron, new Date(day))) return []
-  return cron.hours.flatMap((hour) =>
-    cron.minutes.map((minute) => instantOf(zone, day + (hour * 60 + minute) * 60_000)),
-  )
+  const [before, after] = [day - dayMs, day + 2 * dayMs].map((instant) => localTime(zone, instant).offsetMs)
+  const toInstant = before === after ? (local: number) => local - before! : (local: number) => instantOf(zone, local)
+  return cron.hours.flatMap((hour) => cron.minutes.map((minute) => toInstant(day + (hour * 60 + minute) * 60_000)))
 }
 
 function isDay({ months, daysOfMonth, daysOfWeek, eitherDay }: Cron, day: Date): boolean {

@@ -32,7 +32,8 @@ export function findCommand(argv: string[], names: string[]): Words {
 
   const both = `${first} ${second}`
   const used = names.includes(both) ? 2 : names.includes(first) ? 1 : 0
-  if (used === 0) throw unknownCommand(first, second, names)
+  const isGroup = words[1] === words[0]! + 1 && names.some((name) => name.startsWith(`${first} `))
+  if (used === 0 || (used === 1 && isGroup)) throw unknownCommand(first, second, names)
   const taken = words.slice(0, used)
   return { name: used === 2 ? both : first, args: own.filter((_, i) => !taken.includes(i)), rest }
 }
@@ -55,7 +56,13 @@ function unknownCommand(first: string, second: string | undefined, names: string
       `there is no command ${first}${didYouMean(first, new Set(names.map((name) => name.split(' ')[0]!)))}`,
       { hint: 'run `pgbosun --help`' },
     )
-  const what = second === undefined ? `${first} needs a subcommand` : `there is no command ${first} ${second}`
+  const what =
+    second === undefined
+      ? `${first} needs a subcommand`
+      : `there is no command ${first} ${second}${didYouMean(
+          second,
+          subcommands.map((name) => name.slice(first.length + 1)),
+        )}`
   return usage(what, { hint: `use one of: ${subcommands.join(', ')}` })
 }
 

@@ -6,13 +6,18 @@ import type { Context } from './command.ts'
  * Runs the command that stands behind `--` with our terminal and the environment we were given; passes signals on.
  * @returns its exit code, 128 + the signal's number when a signal ended it
  */
-export async function runBehind({ rest, loaded }: Pick<Context, 'rest' | 'loaded'>): Promise<number> {
+export async function runBehind({
+  rest,
+  loaded,
+  signal,
+}: Pick<Context, 'rest' | 'loaded' | 'signal'>): Promise<number> {
   const { spawn } = await import('node:child_process')
+  signal.throwIfAborted()
   const [command = '', ...args] = rest
   const child = spawn(command, args, { stdio: 'inherit', env: { ...loaded.env } })
-  const forward = (signal: NodeJS.Signals) => child.kill(signal)
+  const forward = (name: NodeJS.Signals) => child.kill(name)
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
-  for (const signal of signals) process.removeAllListeners(signal).on(signal, forward)
+  for (const name of signals) process.removeAllListeners(name).on(name, forward)
   return new Promise((resolve, reject) => {
     child.once('error', (cause) =>
       reject(
@@ -22,6 +27,6 @@ export async function runBehind({ rest, loaded }: Pick<Context, 'rest' | 'loaded
         }),
       ),
     )
-    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]))
+    child.once('exit', (code, name) => resolve(code ?? 128 + constants.signals[name!]))
   })
 }

@@ -43,6 +43,10 @@ export const commands: Record<string, Lazy> = {
     load: async () => (await import('./commands/roles.ts')).rolesApply,
   },
   seed: { summary: 'Load seed data.', load: async () => (await import('./commands/seed.ts')).seed },
+  'backup prune': {
+    summary: 'Delete the backups that no rule keeps.',
+    load: async () => (await import('./commands/backup-prune.ts')).backupPrune,
+  },
   check: {
     summary: 'Check that the database is what is declared.',
     load: async () => (await import('./commands/check.ts')).check,

@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectionLost, isConnectionLostError, openSession, type Session } from '../db/connect.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
 import { isConnectionLost } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
-import { silentLog } from '../log.ts'
+import { type Log, silentLog } from '../log.ts'
 import type { Context } from './command.ts'
 
 /** Sessions of one attempt at the work of a command. */
@@ -88,7 +89,8 @@ async function runOnce<T>(
     open.delete(session)
     await session.end()
   }
-  const stop = () => void stopSessions([...open])
+  let cluster: Session | undefined
+  const stop = () => void stopSessions(cluster, open, log)
   signal.addEventListener('abort', stop)
   try {
     const [first, second] = await Promise.allSettled([
@@ -97,10 +99,12 @@ async function runOnce<T>(
     ])
     if (first.status === 'rejected') throw first.reason
     if (second.status === 'rejected') throw noLockDatabase(second.reason, config.lock.database)
-    const cluster = second.value!
+    const locking = second.value!
+    cluster = locking
+    if (locks !== 'none') void locking.lost.then(() => endWork(context, pidsOf(locking, open)))
     const run: Run = {
       context,
-      cluster,
+      cluster: locking,
       target: first.value,
       async openTarget() {
         run.target ??= await work(connection.database)
@@ -127,12 +131,12 @@ async function runOnce<T>(
           await close(session)
         }
       },
-      guard: () => cluster.guard(),
+      guard: () => locking.guard(),
       noteChange: () => {
         attempt.changed = true
       },
       releaseCluster: async () => {
-        await releaseRunLock(cluster.sql, clusterObject)
+        await releaseRunLock(locking.sql, clusterObject)
       },
     }
     if (locks !== 'none') await takeLocks(run, locks)
@@ -166,13 +170,39 @@ function noLockDatabase(error: unknown, database: string): unknown {
   })
 }
 
+const pidsOf = (cluster: Session | undefined, open: Set<Session>) =>
+  [...open].filter((session) => session !== cluster).map(({ pid }) => pid)
+
 /** Ends what our backends are doing: closing a socket alone would leave a long statement running for seconds. */
-async function stopSessions([first, ...others]: Session[]): Promise<void> {
-  const pids = others.map(({ pid }) => pid)
+async function stopSessions(cluster: Session | undefined, open: Set<Session>, log: Log): Promise<void> {
+  const pids = pidsOf(cluster, open)
+  if (cluster && pids.length > 0) {
+    const ending = cluster.sql
+      .unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
+      .catch((error: Error) => log.debug({ problem: error.message }, 'our backends could not be ended'))
+    await Promise.race([ending, sleep(500)])
+  }
+  for (const session of open) await session.end()
+}
+
+/**
+ * Ends our backends when the session that holds the locks was lost: messages that are on their way to them already must not
+ * be worked off any more. Only a file outside a transaction is let end, because nothing can take it back.
+ */
+async function endWork({ connection, loaded, log, runId }: Context, pids: number[]): Promise<void> {
+  if (pids.length === 0) return
   try {
-    if (first && pids.length > 0)
-      await first.sql.unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
-  } finally {
-    for (const session of [first, ...others]) await session?.end()
+    const session = await openSession(connection(), {
+      applicationName: 'pgbosun',
+      database: loaded.config.lock.database,
+      log,
+    })
+    await session.sql.unsafe(
+      `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+        where pid in (${pids}) and application_name = 'pgbosun ${runId}' and query not like '%pgbosun:%no-transaction%'`,
+    )
+    await session.end()
+  } catch (error) {
+    log.debug({ problem: (error as Error).message }, 'our backends could not be ended')
   }
 }

@@ -14,6 +14,7 @@ export type Cron = {
 /** Reads five cron fields, or `@daily` and the like; a text says what is wrong with them. */
 export function parseCron(text: string): Cron | string {
   const expression = text.trim()
+  if (expression === '') return 'is empty'
   const words = expression.split(/\s+/)
   const short = words.length === 1 && expression.startsWith('@')
   if (!short && words.length !== 5)

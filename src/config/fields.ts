@@ -3,9 +3,11 @@ import { durationMs, durationPattern } from './units.ts'
 
 const durationHelp = 'write a number and a unit, like 30s or 6h'
 
+/** A duration without a default; the output is in milliseconds. */
+export const durationText = z.string({ error: durationHelp }).regex(durationPattern, durationHelp).transform(durationMs)
+
 /** A duration with its default; the output is in milliseconds. */
-export const duration = (fallback: string) =>
-  z.string({ error: durationHelp }).regex(durationPattern, durationHelp).transform(durationMs).prefault(fallback)
+export const duration = (fallback: string) => durationText.prefault(fallback)
 
 /** Where a secret is found. It never stands in the file itself. */
 export const secret = z.union(
@@ -20,3 +22,18 @@ export type SecretSource = z.output<typeof secret>
 
 /** A whole number from 0 on. */
 export const count = z.int().min(0)
+
+/** An IANA time zone, as this Node knows them. */
+export const timeZone = z.string().refine(isTimeZone, {
+  error: ({ input }) => `there is no time zone ${String(input)}: write an IANA name like Europe/Berlin`,
+})
+
+function isTimeZone(name: string): boolean {
+  if (name === 'UTC') return true
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -47,6 +47,7 @@ export async function loadConfig({
 
   const parsed = configSchema.safeParse(input, { jitless: true })
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [])))
+  problems.push(...(await scheduleProblems(input)))
   if (!parsed.success || problems.length > 0) throw invalid(problems, path)
   return { config: parsed.data, env, file: path, baseDir: path === undefined ? cwd : dirname(path), origins }
 }
@@ -169,6 +170,15 @@ function setAt(tree: Tree, path: string[], value: unknown): boolean {
   return true
 }
 
+/** Not part of the schema: node-cron is loaded only when there is something to read. */
+async function scheduleProblems({ backup }: { backup?: { schedule?: unknown } | null }): Promise<Problem[]> {
+  const text = backup?.schedule
+  if (typeof text !== 'string') return []
+  const { parseCron } = await import('./cron.ts')
+  const parsed = parseCron(text)
+  return typeof parsed === 'string' ? [{ path: 'backup.schedule', message: parsed }] : []
+}
+
 type Issue = z.core.$ZodIssue
 
 function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
@@ -180,11 +190,17 @@ function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
     }))
   if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path: path.join('.'), message }))
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
-    const [best] = [...issue.errors].sort((a, b) => a.length - b.length)
+    const [best] = [...issue.errors].sort(
+      (a, b) => Number(isOtherKind(a)) - Number(isOtherKind(b)) || a.length - b.length,
+    )
     if (best && best.length > 0) return best.flatMap((inner) => problemsOf(inner, path))
   }
   return [{ path: path.join('.'), message: issue.message.replace(/^Invalid (input|option): /, '') }]
 }
+
+/** Whether a value is no map where this part of a union wants one, or another word. */
+const isOtherKind = (issues: Issue[]) =>
+  issues.some(({ path, code }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_value'))
 
 function invalid(problems: Problem[], file: string | undefined): AppError {
   const lines = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))

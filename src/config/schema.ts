@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
-import { duration, secret } from './fields.ts'
+import { count, duration, durationText, secret, timeZone } from './fields.ts'
 
 const database = z
   .strictObject({
@@ -110,8 +110,30 @@ const check = z
         description:
           'Foreign keys that must exist: `games.user_id -> users.id`, several columns as `t.(a, b) -> u.(c, d)`.',
       }),
+    backupMaxAge: durationText.optional().meta({
+      description: 'How old the newest backup of each database may be.',
+    }),
   })
   .prefault({})
+
+const kept = (what: string) => count.prefault(0).meta({ description: `${what} 0 switches this rule off.` })
+
+const keepRules = z
+  .strictObject({
+    within: duration('0d').meta({
+      description: 'Keep every backup that is younger than the newest one by less than this.',
+    }),
+    last: kept('Keep this many of the newest.'),
+    hourly: kept('Keep the newest of each of so many hours that have a backup.'),
+    daily: kept('The same for days.'),
+    weekly: kept('The same for weeks, from Monday on.'),
+    monthly: kept('The same for months.'),
+    yearly: kept('The same for years.'),
+  })
+  .refine(
+    (rules) => Object.values(rules).some((value) => value !== 0),
+    'would keep nothing: set a rule, or `keep: all`',
+  )
 
 const backup = z
   .strictObject({
@@ -134,6 +156,36 @@ const backup = z
       description: 'Format of the dump: `custom` is one compressed, checksummed archive of pg_dump.',
     }),
     timeout: duration('6h').meta({ description: 'A backup that takes longer is stopped and counts as failed.' }),
+    schedule: z.string().optional().meta({
+      description:
+        'When `serve` backs up: five cron fields (`0 3 * * *`), or @hourly, @daily, @weekly, @monthly, @yearly; read in `backup.timezone`. Without it, never.',
+    }),
+    timezone: timeZone.prefault('UTC').meta({
+      description:
+        'IANA zone, like `Europe/Berlin`, of the schedule and of the days, weeks, months and years of `keep`.',
+    }),
+    keep: z
+      .union([z.literal('all', { error: 'write rules like { daily: 7, weekly: 4 }, or all' }), keepRules])
+      .prefault({ within: '7d' })
+      .meta({
+        description:
+          'Which backups `prune` keeps: those that any of these rules wants, or `all`. Always kept: the newest, the newest verified, anything younger than an hour.',
+      }),
+  })
+  .prefault({})
+
+const serve = z
+  .strictObject({
+    listen: z
+      .string()
+      .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like 0.0.0.0:8080')
+      .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
+      .prefault('0.0.0.0:8080')
+      .meta({ description: 'Address and port of `serve`’s HTTP server; `[::]:8080` for IPv6 too.' }),
+    onUpFailure: z.enum(['exit', 'stay']).prefault('exit').meta({
+      description:
+        'What `serve` does when `up` fails: `exit` ends it with the same code; `stay` keeps to the schedule and tries again.',
+    }),
   })
   .prefault({})
 
@@ -157,6 +209,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   backup,
+  serve,
   check,
 })
 

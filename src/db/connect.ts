@@ -16,6 +16,8 @@ export type Session = {
   pid: number
   /** Throws `unreachable` once the connection is lost. */
   guard(): void
+  /** Resolves when the connection is lost; never when it is ended. */
+  lost: Promise<void>
   /** Ends the connection without waiting for the server. */
   end(): Promise<void>
 }
@@ -79,6 +81,7 @@ async function start(
   let failure: unknown
   let ended = false
   let lost = false
+  const { promise: whenLost, resolve: tellLost } = Promise.withResolvers<void>()
   const sql = postgres({
     host: endpoint.host.startsWith('/') ? 'localhost' : endpoint.host,
     port: endpoint.port,
@@ -115,6 +118,7 @@ async function start(
     // The driver would connect again, and leave every query behind the first for ever unanswered when that fails.
     onclose: () => {
       lost = !ended
+      if (lost) tellLost()
       void sql.end({ timeout: 0 })
     },
   } as unknown as postgres.Options<Record<string, never>>) as Sql
@@ -132,6 +136,7 @@ async function start(
       guard() {
         if (lost) throw connectionLost()
       },
+      lost: whenLost,
       async end() {
         ended = true
         await sql.end({ timeout: 0 })

@@ -40,8 +40,7 @@ export async function takeRunLock(
   let holder: string | undefined
   for (;;) {
     signal.throwIfAborted()
-    const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${runKey}, ${object}) as taken`)
-    if (row?.taken) return
+    if (await tryRunLock(db, object)) return
     const waitedMs = performance.now() - startedAt
     const now = await lockHolder(db, runKey, object)
     if (now !== undefined && now !== holder) log.info(`waiting for ${what}: held by ${now}`)
@@ -56,6 +55,12 @@ export async function takeRunLock(
       )
     await sleep(Math.min(1_000, 25 + waitedMs / 10) * (0.5 + Math.random()), undefined, { signal })
   }
+}
+
+/** Takes one run lock at once, or not at all. A session may hold a lock several times. */
+export async function tryRunLock(db: Db, object: number): Promise<boolean> {
+  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${runKey}, ${object}) as taken`)
+  return row?.taken ?? false
 }
 
 /** Gives one run lock back before the session ends. */

@@ -27,34 +27,43 @@ export async function openSocket({ host, port }: Endpoint, tls: Connection['tls'
   })
 }
 
-async function secure(socket: Socket, host: string, { mode, ca, cert, key }: Connection['tls']): Promise<Socket> {
-  const { connect: connectTls } = process.getBuiltinModule('node:tls')
-  const verified = mode === 'verify-full' || mode === 'verify-ca' || (mode === 'require' && ca !== undefined)
-  const secured = connectTls({
-    socket,
-    rejectUnauthorized: verified,
-    ...(isIP(host) === 0 && { servername: host }),
-    ...(mode !== 'verify-full' && { checkServerIdentity: () => undefined }),
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-  })
+async function secure(socket: Socket, host: string, tls: Connection['tls']): Promise<Socket> {
+  const { mode, ca, cert, key } = tls
+  const { connect: connectTls, checkServerIdentity } = process.getBuiltinModule('node:tls')
   try {
+    const secured = connectTls({
+      socket,
+      rejectUnauthorized: isVerified(tls),
+      ...(isIP(host) === 0 && { servername: host }),
+      // The name is given here: without a servername, Node would compare an address's certificate with `localhost`.
+      checkServerIdentity: (_, peer) => (mode === 'verify-full' ? checkServerIdentity(host, peer) : undefined),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    })
     await settled(secured, 'secureConnect', `the TLS handshake with ${host} timed out`)
     return secured
   } catch (cause) {
     socket.destroy()
-    throw new AppError(
-      'refused',
-      `the TLS connection to ${host} was not trusted or failed: ${(cause as Error).message}`,
-      {
-        hint: verified
-          ? 'check database.tls.ca against the certificate of the server'
-          : 'check the TLS settings of the server',
-        cause,
-      },
-    )
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code === 'ECONNRESET' || code === 'ETIMEDOUT') throw cause
+    throw new AppError('refused', `the TLS connection to ${host} was not trusted or failed: ${message}`, {
+      hint: adviceFor(code, tls),
+      cause,
+    })
   }
+}
+
+const isVerified = ({ mode, ca }: Connection['tls']) =>
+  mode === 'verify-full' || mode === 'verify-ca' || (mode === 'require' && ca !== undefined)
+
+function adviceFor(code: string | undefined, tls: Connection['tls']): string {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'connect by a name that stands in the certificate, or set database.tls.mode to verify-ca'
+  if (!isVerified(tls)) return 'check the TLS settings of the server, and database.tls.cert and key'
+  return tls.ca === undefined
+    ? 'set database.tls.ca to the file with the certificate of the authority that signed that of the server'
+    : 'database.tls.ca must hold the certificate of the authority that signed that of the server'
 }
 
 /** Waits for one event; an error, an early end or the time limit destroys the socket and rejects. */

@@ -33,7 +33,7 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   let last: NotReady | undefined
   for (;;) {
     signal.throwIfAborted()
-    const result = await attempt(connection, options, where, allowStandby ?? false)
+    const result = await unlessAborted(attempt(connection, options, where, allowStandby ?? false), signal)
     if (!('error' in result)) {
       if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
       return result
@@ -45,6 +45,21 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
     const pause = pauseMs(performance.now() - startedAt, result)
     if (performance.now() + pause > deadline) throw gaveUp(where, options.timeoutMs, result)
     await sleep(pause, undefined, { signal })
+  }
+}
+
+/** A server that takes connections and never answers must not keep us when we are asked to stop. */
+async function unlessAborted(attempt: Promise<Session | NotReady>, signal: AbortSignal): Promise<Session | NotReady> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([attempt, aborted])
+  } catch (error) {
+    void attempt.then((late) => ('error' in late ? undefined : late.end()))
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -89,18 +89,28 @@ function stateReaders(context: Context): string[] {
   ]
 }
 
-/** Who owns what is created: `migrate.role`, else the declared owner of the database if we may become it. */
+/**
+ * Who owns what is created: `migrate.role`, else the declared owner of the database, else the role that sessions of this user
+ * start as (ALTER ROLE … SET role, which our own sessions switch off) — the latter two if we may become it.
+ */
 export async function defaultRole(context: Context, db: Db): Promise<string | undefined> {
   const { config } = context.loaded
   if (config.migrate.role !== undefined) return config.migrate.role
   const database = desiredRoles(config).databases.find(({ name }) => name === context.connection().database)
-  if (!database?.ownerFixed) return undefined
+  const wanted = database?.ownerFixed ? quoteLiteral(database.owner) : ownRoleSetting
   const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
-  const [row] = await db.unsafe<{ may: boolean }[]>(
-    `select exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(database.owner)} and pg_has_role(session_user, oid, ${how})) as may`,
+  const [row] = await db.unsafe<{ role: string }[]>(
+    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,
   )
-  return row?.may ? database.owner : undefined
+  return row?.role
 }
+
+/** The setting for this database goes before the one for all. */
+const ownRoleSetting = `
+  select substr(entry, 6) from pg_catalog.pg_db_role_setting, unnest(setconfig) entry
+   where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user) and entry like 'role=%'
+     and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+   order by setdatabase desc limit 1`
 
 /** Applies exactly what was planned. */
 export async function applyMigrateStep(

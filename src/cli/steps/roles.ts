@@ -34,11 +34,13 @@ type Show = (changes: Change[]) => void
 /** Databases, roles, memberships, then schemas and extensions in each database. */
 export async function ensure(run: Run, { desired, secrets }: Declared, show: Show, journal: Journal): Promise<void> {
   await converging(run, async () => {
-    const plan = await clusterPlan(run, { desired, secrets })
-    show(plan.changes)
-    refuseUnprivileged(plan.session, plan.changes)
-    if (plan.changes.length === 0) return
+    const first = await clusterPlan(run, { desired, secrets })
+    refuseUnprivileged(first.session, first.changes)
+    if (first.changes.length === 0) return
     await run.changingCluster(async ({ sql }) => {
+      // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
+      const plan = await clusterPlan(run, { desired, secrets })
+      show(plan.changes)
       await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
     })
   })

@@ -1,0 +1,50 @@
+import { type Command, type Measurement, measure, peakMemory } from './measure.ts'
+
+/** One run of a contestant. */
+export type Trial = {
+  command: Command
+  /** Throws when the run did not do what it should have. */
+  check?: () => Promise<void>
+}
+
+/** A program in a race. */
+export type Contestant = {
+  name: string
+  /** Makes everything ready for its next run: where it changes something, a database of its own. */
+  next(): Promise<Trial>
+}
+
+/** `of` should take at most `atMost` times what `to` takes. */
+export type Target = { of: string; to: string; atMost: number }
+
+/** Programs that do the same work. */
+export type Race = {
+  title: string
+  contestants: Contestant[]
+  /** Names of the contestants that all are compared with. */
+  references: string[]
+  targets: Target[]
+  /** One more run of each beforehand, which warms the caches and measures the memory. */
+  warmUp: boolean
+}
+
+/** The measurements of one contestant, one for each round. */
+export type Outcome = { name: string; runs: Measurement[]; peakMb: number | undefined }
+
+/** Lets all contestants run once in every round; each round starts with another one. */
+export async function runRace(race: Race, rounds: number, logFile: string): Promise<Outcome[]> {
+  const { contestants, warmUp } = race
+  const outcomes = contestants.map(({ name }): Outcome => ({ name, runs: [], peakMb: undefined }))
+  for (let round = warmUp ? -1 : 0; round < rounds; round++) {
+    process.stderr.write(`${race.title}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}\n`)
+    for (const i of contestants.keys()) {
+      const turn = (i + Math.max(round, 0)) % contestants.length
+      const [contestant, outcome] = [contestants[turn]!, outcomes[turn]!]
+      const { command, check } = await contestant.next()
+      if (round < 0) outcome.peakMb = await peakMemory(command, logFile)
+      else outcome.runs.push(await measure(command, logFile))
+      await check?.()
+    }
+  }
+  return outcomes
+}

@@ -1,0 +1,52 @@
+import type { Outcome, Race } from './rounds.ts'
+
+/** The median; of an even number of values the mean of the middle two. */
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length / 2
+  return (sorted[Math.floor(half)]! + sorted[Math.ceil(half) - 1]!) / 2
+}
+
+/** Median over the rounds of the ratio within a round, which a machine that becomes slower does not change. */
+export const ratio = (outcome: Outcome, reference: Outcome) =>
+  median(outcome.runs.map(({ wallMs }, round) => wallMs / reference.runs[round]!.wallMs))
+
+/** A race as Markdown: a table, the targets beside what was reached, and how far the runs lie apart. */
+export function renderRace({ title, references, targets }: Race, outcomes: Outcome[]): string {
+  const find = (name: string) => outcomes.find((outcome) => outcome.name === name)
+  const compared = references.map(find).filter((reference) => reference !== undefined)
+  const rows = outcomes.map((outcome) => {
+    const wall = outcome.runs.map(({ wallMs }) => wallMs)
+    return [
+      outcome.name,
+      milliseconds(median(wall)),
+      `${milliseconds(Math.min(...wall))}–${milliseconds(Math.max(...wall))}`,
+      ...compared.map((reference) => ratio(outcome, reference).toFixed(2)),
+      milliseconds(median(outcome.runs.map(({ cpuMs }) => cpuMs))),
+      outcome.peakMb?.toFixed(0) ?? '–',
+    ]
+  })
+  const header = ['', 'ms', 'from–to', ...compared.map(({ name }) => `× ${name}`), 'CPU ms', 'peak MB']
+  const reached = targets.flatMap(({ of, to, atMost }) => {
+    const [outcome, reference] = [find(of), find(to)]
+    return outcome && reference
+      ? [[of, `≤ ${atMost} × ${to}`, ratio(outcome, reference).toFixed(atMost < 0.1 ? 3 : 2)]]
+      : []
+  })
+  const runs = outcomes.flatMap((outcome) => outcome.runs)
+  const busy = runs.filter(({ quiet }) => !quiet).length
+  const sections = [
+    `## ${title}`,
+    renderTable(header, rows),
+    ...(reached.length > 0 ? [renderTable(['', 'target', 'this run'], reached)] : []),
+    `${outcomes[0]?.runs.length} rounds; ${busy} of ${runs.length} runs began on a busy machine.`,
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+const milliseconds = (ms: number) => (ms < 100 ? ms.toFixed(1) : Math.round(ms).toLocaleString('en'))
+
+function renderTable(header: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  return [line(header), line(header.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
+}

@@ -1,0 +1,75 @@
+/** Ids of backups: the second in which one was begun, and eight hexadecimal digits. They sort by time. */
+export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})$/
+
+/** The one object that makes a folder a backup. */
+export const manifestName = 'manifest.json'
+/** What later verifications found; beside the manifest, which is never changed. */
+export const verifiedName = 'verified.json'
+export const dumpName = 'dump.zst'
+export const globalsName = 'globals.sql.zst'
+
+const failedFolder = 'failed'
+
+/** @param hex eight hexadecimal digits; see {@link clusterTag} for the first four */
+export const backupId = (startedAt: Date, hex: string) => `${startedAt.toISOString().replace(/[-:]|\.\d+/g, '')}-${hex}`
+
+/** The second in which a backup was begun, as its id says. */
+export function startedAtOf(id: string): Date | undefined {
+  const [, year, month, day, hour, minute, second] = idPattern.exec(id) ?? []
+  const instant = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Number.isNaN(instant.getTime()) ? undefined : instant
+}
+
+/**
+ * The first four digits of the ids of one cluster, so that a run recognises what an earlier one on the same server left
+ * unfinished, and leaves alone what another server is just writing under the same database name.
+ *
+ * @param systemIdentifier of the cluster, a number of 64 bits as text
+ */
+export function clusterTag(systemIdentifier: string): string {
+  const folded = [0n, 16n, 32n, 48n].reduce((mixed, shift) => mixed ^ (BigInt(systemIdentifier) >> shift), 0n)
+  return (folded & 0xffffn).toString(16).padStart(4, '0')
+}
+
+/** Whether a backup with this id was begun on the cluster. */
+export const isOfCluster = (id: string, systemIdentifier: string) =>
+  idPattern.exec(id)?.[7]?.startsWith(clusterTag(systemIdentifier)) ?? false
+
+const utf8 = new TextEncoder()
+
+/** A name as one part of a key: bytes outside `[A-Za-z0-9_.-]` and a leading dot are percent-encoded. */
+export function encodeName(name: string): string {
+  const encoded = [...utf8.encode(name)].map((byte) => {
+    const char = String.fromCharCode(byte)
+    return /[A-Za-z0-9_.-]/.test(char) ? char : escaped(byte)
+  })
+  if (encoded[0] === '.') encoded[0] = '%2E'
+  return encoded.join('')
+}
+
+const escaped = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+
+/** The name behind one part of a key; undefined for a text that {@link encodeName} never makes, such as `lost+found`. */
+export function decodeName(part: string): string | undefined {
+  try {
+    const name = decodeURIComponent(part)
+    return name !== '' && encodeName(name) === part ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** `shop/`: everything about one database. */
+export const databasePrefix = (database: string) => `${encodeName(database)}/`
+
+/** `shop/20261120T030000Z-1a2b3c4d/`: one backup. */
+export const backupPrefix = (database: string, id: string) => `${databasePrefix(database)}${id}/`
+
+/** Key of an object of a backup. */
+export const objectKey = (database: string, id: string, name: string) => `${backupPrefix(database, id)}${name}`
+
+/** `shop/failed/`: what is known of backups that failed. */
+export const failedPrefix = (database: string) => `${databasePrefix(database)}${failedFolder}/`
+
+/** Key of the record of a backup that failed. */
+export const failedKey = (database: string, id: string) => `${failedPrefix(database)}${id}.json`

@@ -1,0 +1,6 @@
+import type { Config } from '../config/schema.ts'
+import { localStore } from './local.ts'
+import type { Store } from './store.ts'
+
+/** The store that the configuration names. Nothing is touched until it is used. */
+export const openStore = ({ store }: Pick<Config['backup'], 'store'>): Store => localStore(store)

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import { type Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
+import { AppError } from '../errors.ts'
+import type { Store, Upload } from './store.ts'
+
+/** What was stored. */
+export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
+
+/** An object as the manifest describes it. */
+export type Expected = { name: string; size_bytes: number; sha256: string }
+
+/** pg_dump writes 64 KiB at a time: fewer and larger steps cost half the processor time. */
+const stepBytes = 512 * 1024
+
+/**
+ * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
+ * The upload is left open: whether to commit it is for whoever knows if the source was complete.
+ *
+ * @param onBytes called with the size of the source so far
+ */
+export async function pack(
+  source: AsyncIterable<Uint8Array>,
+  upload: Upload,
+  onBytes: (plainBytes: number) => void = () => {},
+): Promise<Packed> {
+  const hash = createHash('sha256')
+  const packed = { storedBytes: 0, plainBytes: 0 }
+  const frame = createZstdCompress({
+    chunkSize: stepBytes,
+    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
+  })
+  const counted = async function* () {
+    for await (const step of inSteps(source)) {
+      packed.plainBytes += step.length
+      onBytes(packed.plainBytes)
+      yield step
+    }
+  }
+  await pipeline(counted, frame, async (stored: AsyncIterable<Buffer>) => {
+    for await (const chunk of stored) {
+      hash.update(chunk)
+      packed.storedBytes += chunk.length
+      await upload.write(chunk)
+    }
+  })
+  return { ...packed, sha256: hash.digest('hex') }
+}
+
+async function* inSteps(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let waiting: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of source) {
+    waiting.push(chunk)
+    bytes += chunk.length
+    if (bytes < stepBytes) continue
+    yield Buffer.concat(waiting, bytes)
+    waiting = []
+    bytes = 0
+  }
+  if (bytes > 0) yield Buffer.concat(waiting, bytes)
+}
+
+/**
+ * Reads an object of a backup back, decompressed. Ends with an error unless every byte is what was written:
+ * the content may be used up to then, and must be thrown away.
+ *
+ * @param key where the object lies in the store
+ * @throws {AppError} `corrupt` when it is absent, damaged, shorter or longer
+ */
+export async function* unpack(store: Store, key: string, expected: Expected): AsyncGenerator<Buffer> {
+  const body = await openExisting(store, key, expected.name)
+  const hash = createHash('sha256')
+  let bytes = 0
+  const tap = new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk)
+      bytes += chunk.length
+      done(null, chunk)
+    },
+  })
+  const frame = createZstdDecompress({ chunkSize: stepBytes })
+  const feeding = pipeline(body, tap, frame)
+  feeding.catch(() => {})
+  try {
+    for await (const chunk of frame) yield chunk as Buffer
+    await feeding
+  } catch (error) {
+    throw isDecodingError(error) ? damaged(expected.name, (error as Error).message, error) : error
+  } finally {
+    body.destroy()
+    frame.destroy()
+  }
+  if (bytes !== expected.size_bytes)
+    throw damaged(expected.name, `it has ${bytes} bytes, and ${expected.size_bytes} were written`)
+  if (hash.digest('hex') !== expected.sha256)
+    throw damaged(expected.name, 'its SHA-256 is not the one that was written')
+}
+
+async function openExisting(store: Store, key: string, name: string): Promise<Readable> {
+  try {
+    return await store.read(key)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    throw new AppError('corrupt', `${name} is missing`, { hint: damagedHint, cause })
+  }
+}
+
+/** zlib's own codes begin like this; errors of the store do not. */
+const isDecodingError = (error: unknown) => /^(ZSTD_|Z_|ERR_)/.test((error as NodeJS.ErrnoException)?.code ?? '')
+
+const damagedHint = 'use another backup; `pgbosun backup list` shows them'
+
+const damaged = (name: string, how: string, cause?: unknown) =>
+  new AppError('corrupt', `${name} is damaged: ${how}`, { hint: damagedHint, cause })
+
+/** Writes a small object whole. */
+export async function putText(store: Store, key: string, text: string): Promise<void> {
+  const upload = await store.open(key)
+  try {
+    await upload.write(Buffer.from(text))
+    await upload.commit()
+  } catch (error) {
+    await upload.abort()
+    throw error
+  }
+}
+
+/** Reads a small object whole; undefined when it is absent. */
+export async function getText(store: Store, key: string): Promise<string | undefined> {
+  try {
+    const chunks: Buffer[] = []
+    for await (const chunk of await store.read(key)) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks).toString('utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,70 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { AppError } from '../errors.ts'
+
+type Place = { name: string; root: string }
+
+/** A system's error while writing to a store in a folder, as one that says what to do. Other errors stay as they are. */
+export async function writeProblem(place: Place, error: unknown): Promise<unknown> {
+  return problem(place, error, 'cannot be written')
+}
+
+/** The same while reading. */
+export async function readProblem(place: Place, error: unknown): Promise<unknown> {
+  return problem(place, error, 'cannot be read')
+}
+
+async function problem({ name, root }: Place, error: unknown, what: string): Promise<unknown> {
+  const { code, syscall, path = root } = error as NodeJS.ErrnoException
+  if (syscall === undefined || code === undefined) return error
+  const { text, hint } = await (explanations[code] ?? unexplained)(path, code)
+  return new AppError('backup', `${name} ${what}: ${text}`, { hint, cause: error })
+}
+
+type Explain = (path: string, code: string) => Promise<{ text: string; hint: string }>
+
+const unexplained: Explain = async (path, code) => ({
+  text: `${code} at ${path}`,
+  hint: 'check the volume that `backup.store` names',
+})
+
+const denied: Explain = async (path) => {
+  const [uid, gid] = [process.getuid?.(), process.getgid?.()]
+  return {
+    text: `permission denied (${await ownerOf(path)}; pgbosun runs as uid ${uid}, gid ${gid})`,
+    hint: `chown ${uid}:${gid} that folder; in Kubernetes, set securityContext.fsGroup: ${gid}`,
+  }
+}
+
+const full: Explain = async (path) => ({
+  text: `no space left at ${path}`,
+  hint: 'enlarge the volume, or remove backups with `pgbosun backup prune`',
+})
+
+const notFolder: Explain = async (path) => ({
+  text: `${path} is not a folder, or leads through something that is none`,
+  hint: 'set `backup.store` to a folder',
+})
+
+const explanations: Record<string, Explain> = {
+  EACCES: denied,
+  EPERM: denied,
+  ENOSPC: full,
+  EDQUOT: full,
+  ENOTDIR: notFolder,
+  EEXIST: notFolder,
+  EROFS: async (path) => ({
+    text: `${path} is on a read-only file system`,
+    hint: 'mount the volume read-write, or set `backup.store` to another folder',
+  }),
+}
+
+/** The nearest thing that exists with its owner and mode. */
+async function ownerOf(path: string): Promise<string> {
+  try {
+    const { uid, gid, mode } = await stat(path)
+    return `${path} belongs to uid ${uid}, gid ${gid}, mode ${(mode & 0o7777).toString(8)}`
+  } catch {
+    return path === dirname(path) ? path : ownerOf(dirname(path))
+  }
+}

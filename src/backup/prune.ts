@@ -1,0 +1,113 @@
+import { readBackups, removeBackup, type Backup as StoredBackup, storedDatabases } from '../archive/catalog.ts'
+import type { Store } from '../archive/store.ts'
+import type { BackupConfig } from '../config/schema.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { type Backup, drasticSeries, planRetention } from './retention.ts'
+
+/** Only backups of this name are looked at. */
+export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'timezone'>
+
+/** What becomes of a backup, and why. */
+export type PruneItem = { id: string; database: string; action: 'keep' | 'delete'; reasons: string[] }
+
+/** `unreadable`: backups that are kept because nothing is known of them. `drastic`: series of which too much would go, in words. */
+export type PrunePlan = { items: PruneItem[]; unreadable: string[]; drastic: string[] }
+
+export type PruneOptions = {
+  now: Date
+  log: Log
+  /** Only this database. */
+  database?: string | undefined
+  /** Delete even most of a series. */
+  force?: boolean
+  dryRun?: boolean
+  signal?: AbortSignal
+}
+
+/**
+ * Deletes the backups that no rule keeps, and says of each backup what became of it and why.
+ *
+ * @throws {AppError} `backup` before anything is deleted when it would be more than three and more than half of a series;
+ *   `backup` when the store refuses
+ */
+export async function pruneStore(store: Store, policy: PrunePolicy, options: PruneOptions): Promise<PrunePlan> {
+  const plan = await planPrune(store, policy, options)
+  if (!options.dryRun) await applyPrune(store, plan, options)
+  return plan
+}
+
+/** Reads the store and decides; changes nothing. */
+export async function planPrune(
+  store: Store,
+  { name, keep, timezone }: PrunePolicy,
+  { now, database }: Pick<PruneOptions, 'now' | 'database'>,
+): Promise<PrunePlan> {
+  const databases = database === undefined ? await storedDatabases(store) : [database]
+  const stored = (await Promise.all(databases.map((one) => readBackups(store, one)))).flat()
+  const unreadable = stored.filter(({ manifest }) => manifest === undefined)
+  const decisions = planRetention(
+    stored.flatMap((backup) => candidate(backup, name)),
+    keep,
+    { now, zone: timezone },
+  )
+  return {
+    items: [
+      ...decisions.map(({ backup, action, reasons }) => ({
+        id: backup.id,
+        database: backup.database,
+        action,
+        reasons,
+      })),
+      ...unreadable.map(({ id, database, problem }) => ({
+        id,
+        database,
+        action: 'keep' as const,
+        reasons: [`it cannot be read: ${problem}`],
+      })),
+    ],
+    unreadable: unreadable.map(
+      ({ id, database, problem }) => `the backup ${id} of ${database} cannot be read: ${problem}`,
+    ),
+    drastic: drasticSeries(decisions).map(({ series, deleted, of }) => {
+      const [, system, database] = JSON.parse(series) as string[]
+      return `${deleted} of the ${of} backups of ${database} (cluster ${system}) would be deleted`
+    }),
+  }
+}
+
+type Candidate = Backup & { database: string }
+
+function candidate({ id, database, startedAt, manifest, verification }: StoredBackup, name: string): Candidate[] {
+  if (manifest?.series.name !== name) return []
+  const { series } = manifest
+  return [
+    {
+      id,
+      database,
+      series: JSON.stringify([series.name, series.system_identifier, series.database, series.kind]),
+      startedAt,
+      verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
+      pinned: false,
+    },
+  ]
+}
+
+/** Does what the plan says, oldest backups first. Interrupted anywhere, it leaves no manifest without its data. */
+export async function applyPrune(
+  store: Store,
+  { items, drastic }: PrunePlan,
+  { log, force = false, signal }: Pick<PruneOptions, 'log' | 'force' | 'signal'>,
+): Promise<void> {
+  if (drastic.length > 0 && !force) {
+    throw new AppError('backup', `nothing was deleted: ${drastic.join('; ')}`, {
+      hint: '`pgbosun backup prune --dry-run` says why; if that is what you want, `pgbosun backup prune --force`',
+    })
+  }
+  for (const { id, database, action, reasons } of items.toReversed()) {
+    if (action === 'keep') continue
+    signal?.throwIfAborted()
+    await removeBackup(store, { id, database })
+    log.info({ id, database, reasons }, 'backup deleted')
+  }
+}

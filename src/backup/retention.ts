@@ -1,0 +1,179 @@
+import { renderDuration } from '../config/units.ts'
+import { type LocalTime, localTime } from './zone.ts'
+
+/** How many periods of each kind keep a backup, 0 = none, and how long (ms) every backup is kept, counted from the newest. */
+export type KeepRules = {
+  within: number
+  last: number
+  hourly: number
+  daily: number
+  weekly: number
+  monthly: number
+  yearly: number
+}
+
+/** A backup in the store, as far as retention cares. */
+export type Backup = {
+  id: string
+  /** Backups of different series never influence each other. */
+  series: string
+  startedAt: Date
+  /** What reading it back showed; `bad` ones never count. */
+  verified: 'ok' | 'bad' | 'unknown'
+  pinned: boolean
+}
+
+/** What becomes of a backup, and every reason for it. */
+export type Decision<B extends Backup = Backup> = { backup: B; action: 'keep' | 'delete'; reasons: string[] }
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+const clockErrorMs = 300_000
+
+/**
+ * Chooses which backups to keep; deletes nothing. Pure.
+ *
+ * Each rule walks the backups of a series from the newest to the oldest and keeps the newest one of each of its first n periods
+ * that have any; rules are independent. Always kept: pinned ones, the newest, the newest verified one, those younger than an hour
+ * and those from the future. One that did not verify or comes from the future never counts for a rule; the former stays until a
+ * newer one was verified.
+ *
+ * @param backups in any order, of any series
+ * @param zone IANA zone of days, weeks (ISO), months and years
+ * @returns series by series, newest first; a deleted one has as reasons why no rule keeps it
+ * @see https://restic.readthedocs.io/en/stable/060_forget.html: the same periods, without its extra oldest backup
+ */
+export function planRetention<B extends Backup>(
+  backups: B[],
+  rules: KeepRules | 'all',
+  { now, zone }: { now: Date; zone: string },
+): Decision<B>[] {
+  const series = Map.groupBy(backups, (backup) => backup.series)
+  return [...series.keys()].sort().flatMap((name) => planSeries(newestFirst(series.get(name)!), rules, now, zone))
+}
+
+/** Series of which a plan would delete so much at once that it looks like a mistake: more than three and more than half. */
+export function drasticSeries(decisions: Decision[]): { series: string; deleted: number; of: number }[] {
+  return [...Map.groupBy(decisions, ({ backup }) => backup.series)]
+    .map(([series, all]) => ({
+      series,
+      deleted: all.filter(({ action }) => action === 'delete').length,
+      of: all.length,
+    }))
+    .filter(({ deleted, of }) => deleted > Math.max(3, of / 2))
+}
+
+const newestFirst = <B extends Backup>(backups: B[]) =>
+  backups.toSorted((a, b) => b.startedAt.getTime() - a.startedAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0))
+
+function planSeries<B extends Backup>(backups: B[], rules: KeepRules | 'all', now: Date, zone: string): Decision<B>[] {
+  const latest = now.getTime() + clockErrorMs
+  const eligible = backups.filter(({ verified, startedAt }) => verified !== 'bad' && startedAt.getTime() <= latest)
+  const verdicts = rules === 'all' ? [] : activeRules(rules, zone).map((rule) => rule(eligible))
+  const newest = eligible[0]
+  const verified = eligible.find((backup) => backup.verified === 'ok')
+
+  return backups.map((backup) => {
+    const ofRules = verdicts.flatMap((verdict) => verdict.get(backup) ?? [])
+    const reasons = [
+      ...(backup.pinned ? ['pinned'] : []),
+      ...(backup === newest ? ['newest'] : []),
+      ...(backup === verified ? ['newest verified'] : []),
+      ...protectedByAge(now.getTime() - backup.startedAt.getTime()),
+      ...(backup.verified === 'bad' && !isBefore(backup, verified) ? ['did not verify, and no newer one did'] : []),
+      ...(rules === 'all' ? ['all'] : []),
+      ...ofRules.filter(({ keep }) => keep).map(({ reason }) => reason),
+    ]
+    if (reasons.length > 0) return { backup, action: 'keep', reasons }
+    const against = backup.verified === 'bad' ? ['did not verify'] : ofRules.map(({ reason }) => reason)
+    return { backup, action: 'delete', reasons: against }
+  })
+}
+
+const protectedByAge = (ageMs: number): string[] =>
+  ageMs < -clockErrorMs ? ['starts in the future'] : ageMs < hourMs ? ['younger than an hour'] : []
+
+const isBefore = (backup: Backup, other: Backup | undefined) =>
+  other !== undefined && backup.startedAt < other.startedAt
+
+/** What a rule says about each backup that counts. */
+type Verdict = Map<Backup, { keep: boolean; reason: string }>
+type Rule = (eligible: Backup[]) => Verdict
+
+function activeRules({ within, last, ...periods }: KeepRules, zone: string): Rule[] {
+  return [
+    ...(within > 0 ? [withinRule(within)] : []),
+    ...(last > 0 ? [lastRule(last)] : []),
+    ...periodKinds.filter((kind) => periods[kind] > 0).map((kind) => periodRule(kind, periods[kind], zone)),
+  ]
+}
+
+const withinRule =
+  (ms: number): Rule =>
+  (eligible) => {
+    const newest = eligible[0]?.startedAt.getTime() ?? 0
+    const name = `within ${renderDuration(ms)}`
+    return new Map(
+      eligible.map((backup) => {
+        const keep = backup.startedAt.getTime() > newest - ms
+        return [backup, { keep, reason: keep ? name : `${name}: older than that` }]
+      }),
+    )
+  }
+
+const lastRule =
+  (count: number): Rule =>
+  (eligible) =>
+    new Map(
+      eligible.map((backup, i) => [
+        backup,
+        i < count
+          ? { keep: true, reason: `last ${i + 1} of ${count}` }
+          : { keep: false, reason: `last ${count}: it is number ${i + 1}` },
+      ]),
+    )
+
+const periodKinds = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
+type PeriodKind = (typeof periodKinds)[number]
+
+const periodRule =
+  (kind: PeriodKind, count: number, zone: string): Rule =>
+  (eligible) => {
+    const keepers = new Map<string, Backup>()
+    const judge = (backup: Backup, period: string) => {
+      const keeper = keepers.get(period)
+      if (keeper) return { keep: false, reason: `${kind} ${period}: ${keeper.id} is newer` }
+      if (keepers.size >= count) return { keep: false, reason: `${kind} ${period}: not among the newest ${count}` }
+      keepers.set(period, backup)
+      return { keep: true, reason: `${kind} ${period}` }
+    }
+    const periodOf = (backup: Backup) => periods[kind](localTime(zone, backup.startedAt.getTime()))
+    return new Map(eligible.map((backup) => [backup, judge(backup, periodOf(backup))]))
+  }
+
+/** The name of the period of each kind that a local time is in. */
+const periods: Record<PeriodKind, (time: LocalTime) => string> = {
+  // The offset tells apart the hours of a clock that is set back.
+  hourly: ({ ms, offsetMs }) => `${iso(ms).slice(0, 13)}:00${offset(offsetMs)}`,
+  daily: ({ ms }) => iso(ms).slice(0, 10),
+  weekly: ({ ms }) => isoWeek(ms),
+  monthly: ({ ms }) => iso(ms).slice(0, 7),
+  yearly: ({ ms }) => iso(ms).slice(0, 4),
+}
+
+const iso = (ms: number) => new Date(ms).toISOString()
+
+/** `2026-W53`: weeks start on Monday and belong to the year of their Thursday. */
+function isoWeek(ms: number): string {
+  const weekday = (new Date(ms).getUTCDay() + 6) % 7
+  const thursday = new Date(ms + (3 - weekday) * dayMs)
+  const year = thursday.getUTCFullYear()
+  const week = Math.floor((thursday.getTime() - Date.UTC(year, 0, 1)) / (7 * dayMs)) + 1
+  return `${year}-W${String(week).padStart(2, '0')}`
+}
+
+function offset(ms: number): string {
+  const minutes = Math.abs(ms) / 60_000
+  const two = (number: number) => String(Math.floor(number)).padStart(2, '0')
+  return ms === 0 ? 'Z' : `${ms < 0 ? '-' : '+'}${two(minutes / 60)}:${two(minutes % 60)}`
+}

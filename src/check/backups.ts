@@ -1,0 +1,80 @@
+/** What the store has of one database, and what should be there. */
+export type BackupFacts = {
+  database: string
+  newest: { id: string; startedAt: Date; slot: Date | null } | undefined
+  lastVerifiedAt: Date | undefined
+  /** Newest slot of the schedule that has had time to be used; undefined without a schedule. */
+  newestSlot: Date | undefined
+  nextRunAt: Date | undefined
+  /** From when on there was something to back up; slots before it count for nothing. */
+  since: Date | undefined
+}
+
+export type BackupHealth = {
+  errors: string[]
+  /** For people. */
+  lines: string[]
+  /** Part `backups` of the JSON document. */
+  entries: {
+    database: string
+    ok: boolean
+    problem: string | null
+    last_id: string | null
+    last_success_at: string | null
+    age_ms: number | null
+    last_verified_at: string | null
+    next_run_at: string | null
+  }[]
+}
+
+/**
+ * Judges the age of backups: against `check.backupMaxAge`, and against the schedule. Without either, age is only told.
+ * Nothing is wrong before the first slot has passed.
+ *
+ * @param maxAgeMs undefined without `check.backupMaxAge`
+ */
+export function judgeBackups(facts: BackupFacts[], { maxAgeMs, now }: { maxAgeMs: number | undefined; now: Date }): BackupHealth {
+  const entries = facts.map((fact) => {
+    const problem = problemOf(fact, maxAgeMs, now)
+    return {
+      database: fact.database,
+      ok: problem === undefined,
+      problem: problem ?? null,
+      last_id: fact.newest?.id ?? null,
+      last_success_at: fact.newest?.startedAt.toISOString() ?? null,
+      age_ms: fact.newest ? now.getTime() - fact.newest.startedAt.getTime() : null,
+      last_verified_at: fact.lastVerifiedAt?.toISOString() ?? null,
+      next_run_at: fact.nextRunAt?.toISOString() ?? null,
+    }
+  })
+  return {
+    entries,
+    errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
+    lines: entries.map((entry) => `backups      ${describe(entry)}`),
+  }
+}
+
+function problemOf({ newest, newestSlot, since }: BackupFacts, maxAgeMs: number | undefined, now: Date): string | undefined {
+  const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
+  const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
+  if (!newest) return expected ? 'there is none' : undefined
+  const ageMs = now.getTime() - newest.startedAt.getTime()
+  if (maxAgeMs !== undefined && ageMs > maxAgeMs) return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
+  const covered = Math.max(newest.startedAt.getTime(), newest.slot?.getTime() ?? 0)
+  if (slotPassed && covered < newestSlot.getTime())
+    return `the one scheduled for ${newestSlot.toISOString()} is missing; the newest is ${age(ageMs)} old`
+  return undefined
+}
+
+function describe({ database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number]): string {
+  const last = last_id === null ? 'none yet' : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
+  return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
+}
+
+/** `26 h`, `3 d`: how people say it. */
+function age(ms: number): string {
+  const minutes = Math.round(ms / 60_000)
+  if (minutes < 120) return `${minutes} min`
+  const hours = Math.round(minutes / 60)
+  return hours < 72 ? `${hours} h` : `${Math.round(hours / 24)} d`
+}

@@ -1,0 +1,63 @@
+import { openStore } from '../../archive/open.ts'
+import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
+import { usage } from '../../errors.ts'
+import type { Command } from '../command.ts'
+import { asAppError } from '../failure.ts'
+
+/** `backup prune`: deletes the backups that no rule of `backup.keep` wants. */
+export const backupPrune: Command = {
+  name: 'backup prune',
+  summary: 'Delete the backups that no rule of backup.keep wants, saying of each why.',
+  flags: {
+    'dry-run': { type: 'boolean', help: 'Show what would be deleted and what is kept, and stop.' },
+    now: {
+      type: 'string',
+      value: 'INSTANT',
+      help: 'With --dry-run: as if it were this instant, like 2027-01-01T00:00:00Z.',
+    },
+    force: { type: 'boolean', help: 'Delete even more than half of the backups of a database at once.' },
+  },
+  exits: {
+    backup: 'the store could not be read or changed, or more than three and more than half of a series would go',
+  },
+  async run({ flags, loaded, out, log, signal }) {
+    const dryRun = flags['dry-run'] === true
+    const now = pretendedNow(flags.now, dryRun) ?? new Date()
+    const { backup } = loaded.config
+    const store = openStore(backup)
+    const database = typeof flags.database === 'string' ? flags.database : undefined
+    const plan = await planPrune(store, backup, { now, database })
+
+    for (const problem of plan.unreadable) out.warn(`${problem}; it is kept and does not count`)
+    for (const item of plan.items) out.print(line(item))
+    const fields = { backups: plan.items }
+    const count = plan.items.filter(({ action }) => action === 'delete').length
+    const kept = `${plan.items.length - count} kept`
+    if (dryRun) {
+      for (const what of plan.drastic) out.warn(`without --force nothing is deleted: ${what}`)
+      out.print(`${count} would be deleted, ${kept}`)
+      return { fields }
+    }
+    try {
+      await applyPrune(store, plan, { log, signal, force: flags.force === true })
+    } catch (error) {
+      return { fields, failure: asAppError(error) }
+    }
+    out.print(`${count} deleted, ${kept}`)
+    return { fields }
+  },
+}
+
+const line = ({ id, database, action, reasons }: PruneItem) =>
+  `${action.padEnd(6)}  ${database}  ${id}  ${reasons.join('; ')}`
+
+/** A date means its first moment in UTC; a time needs an offset, so that it means one instant. */
+const instant = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
+
+function pretendedNow(text: string | boolean | undefined, dryRun: boolean): Date | undefined {
+  if (typeof text !== 'string') return undefined
+  if (!dryRun) throw usage('--now goes only with --dry-run', { hint: 'backups are deleted by the real time' })
+  const now = new Date(text)
+  if (instant.test(text) && !Number.isNaN(now.getTime())) return now
+  throw usage(`--now is not an instant: ${text}`, { hint: 'write it like 2027-01-01T00:00:00Z' })
+}

@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../config/connection.ts'
+import { AppError } from '../errors.ts'
+import type { ToolName, Tools } from './pgtools.ts'
+
+/** How a client program ended. */
+export type Ended = {
+  code: number | null
+  signal: NodeJS.Signals | null
+  /** The end of what it wrote to stderr, without the password. */
+  stderr: string
+}
+
+/** A client program at work. */
+export type Tool = {
+  name: ToolName
+  stdin: Writable
+  stdout: Readable
+  /** Settles when it is gone and its output was read. The end of its output alone says nothing about success. */
+  ended: Promise<Ended>
+  /** Ends it and everything it started; resolves when it is gone. */
+  kill(): Promise<void>
+}
+
+export type ToolOptions = {
+  /** Where it connects to; without one it gets no connection at all. */
+  connection?: Connection | undefined
+  /** Another database than the connection's own. */
+  database?: string | undefined
+  applicationName?: string
+  /** Settings of its session. */
+  settings?: Record<string, string>
+}
+
+/**
+ * Runs a client program with nothing of our environment: where to connect to and the password are in its own environment,
+ * never among its arguments. It is the leader of a process group, so that all of it can be ended.
+ * Close it with `kill()`, whatever happens.
+ */
+export function startTool({ dir }: Tools, name: ToolName, args: string[], options: ToolOptions = {}): Tool {
+  const files = options.connection ? tlsFiles(options.connection.tls) : undefined
+  const password = options.connection?.password()
+  const env = {
+    PATH: `${dir}:/usr/bin:/bin`,
+    LC_ALL: 'C',
+    HOME: '/nonexistent',
+    ...(options.connection && connectionEnvironment(options.connection, options)),
+    ...(password !== undefined && { PGPASSWORD: password }),
+    ...files?.env,
+  }
+  const child = spawn(join(dir, name), args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  // it may end before it has read everything; how it ended is told by `ended`
+  child.stdin.on('error', () => {})
+  const ended = endOf(child, name, password).finally(() => files?.remove())
+  ended.catch(() => {})
+  return {
+    name,
+    stdin: child.stdin,
+    stdout: child.stdout,
+    ended,
+    async kill() {
+      child.stdout.destroy()
+      child.stdin.destroy()
+      await endGroup(child, ended)
+    },
+  }
+}
+
+const keptStderr = 8_192
+
+function endOf(child: ChildProcess, name: string, password: string | undefined): Promise<Ended> {
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-keptStderr)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) =>
+      reject(
+        new AppError('backup', `${name} could not be started: ${cause.message}`, { hint: 'check its file', cause }),
+      ),
+    )
+    child.once('close', (code, signal) =>
+      resolve({ code, signal, stderr: (password ? stderr.replaceAll(password, '***') : stderr).trim() }),
+    )
+  })
+}
+
+async function endGroup({ pid, exitCode, signalCode }: ChildProcess, ended: Promise<unknown>): Promise<void> {
+  if (pid === undefined) return
+  const gone = ended.then(
+    () => true,
+    () => true,
+  )
+  if (exitCode === null && signalCode === null) {
+    signalGroup(pid, 'SIGTERM')
+    const inTime = await Promise.race([gone, sleep(3_000, false, { ref: false })])
+    if (!inTime) signalGroup(pid, 'SIGKILL')
+  }
+  await gone
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+function connectionEnvironment(connection: Connection, { database, applicationName, settings = {} }: ToolOptions) {
+  const { endpoints, user, tls, target } = connection
+  return {
+    PGHOST: endpoints.map(({ host }) => host).join(','),
+    PGPORT: endpoints.map(({ port }) => port).join(','),
+    PGUSER: user,
+    // as a variable a name is a name: as an argument `a=b` would be read as connection parameters
+    PGDATABASE: database ?? connection.database,
+    PGAPPNAME: applicationName ?? 'pgbosun',
+    PGCONNECT_TIMEOUT: '15',
+    PGTARGETSESSIONATTRS: target === 'primary' ? 'read-write' : 'any',
+    PGSSLMODE: tls.mode,
+    PGGSSENCMODE: 'disable',
+    PGPASSFILE: '/nonexistent',
+    PGSERVICEFILE: '/nonexistent',
+    PGOPTIONS: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
+      .join(' '),
+  }
+}
+
+/** libpq reads certificates from files only. */
+function tlsFiles({ mode, ca, cert, key }: Connection['tls']): { env: Record<string, string>; remove(): void } {
+  const { rootCertificates } = mode.startsWith('verify') && ca === undefined ? process.getBuiltinModule('node:tls') : {}
+  const contents = {
+    PGSSLROOTCERT: ca ?? rootCertificates?.join('\n'),
+    PGSSLCERT: cert,
+    PGSSLKEY: key,
+  }
+  const given = Object.entries(contents).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  if (given.length === 0) return { env: {}, remove() {} }
+  const dir = mkdtempSync(join(tmpdir(), 'pgbosun-tls-'))
+  const paths = given.map(([name, content]) => {
+    const path = join(dir, name)
+    writeFileSync(path, content, { mode: 0o600 })
+    return [name, path]
+  })
+  return { env: Object.fromEntries(paths), remove: () => rmSync(dir, { recursive: true, force: true }) }
+}
+
+/** A database's name as an argument: connection parameters, so that a name with `=` in it stays a name. */
+export const databaseArgument = (name: string) => `dbname='${name.replace(/[\\']/g, '\\$&')}'`

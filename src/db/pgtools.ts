@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process'
+import { globSync, realpathSync } from 'node:fs'
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { AppError } from '../errors.ts'
+
+/** Programs that come with a PostgreSQL client. */
+export type ToolName = 'pg_dump' | 'pg_restore' | 'pg_dumpall'
+
+/** A folder with the client programs of one release. */
+export type Tools = {
+  dir: string
+  major: number
+  minor: number
+  /** `15.18`, or `19beta1`. */
+  version: string
+}
+
+/** Where to look for client programs. */
+export type ToolSearch = {
+  /** The PATH of the environment. */
+  path: string | undefined
+  /** Instead of the folders that packages use; patterns as of a shell. */
+  packaged?: string[]
+}
+
+/** Where the packages of Debian, Fedora (PGDG and its own), Alpine and Homebrew put the client's programs. */
+const packagedFolders = [
+  '/usr/lib/postgresql/*/bin',
+  '/usr/pgsql-*/bin',
+  '/usr/libexec/postgresql*',
+  '/opt/homebrew/opt/{postgresql,libpq}@*/bin',
+  '/usr/local/opt/{postgresql,libpq}@*/bin',
+  '/opt/homebrew/opt/libpq/bin',
+  '/usr/local/pgsql/bin',
+]
+
+const names: ToolName[] = ['pg_dump', 'pg_restore', 'pg_dumpall']
+
+/**
+ * The client programs whose major version is the server's; of several releases the newest. Archives of a newer pg_dump cannot
+ * be restored into an older server, and an older pg_dump refuses a newer server.
+ *
+ * @param serverVersion as PostgreSQL numbers it: 150020 is 15.20
+ * @throws {AppError} `backup` when there are none, or only those of other versions
+ */
+export async function findTools(serverVersion: number, search: ToolSearch): Promise<Tools> {
+  const major = Math.floor(serverVersion / 10_000)
+  const found = await allTools(search)
+  const fitting = found.filter((tools) => tools.major === major).sort((a, b) => b.minor - a.minor)
+  if (fitting[0]) return fitting[0]
+  const hint = `install the client programs of PostgreSQL ${major} (Debian: postgresql-client-${major}; Alpine: postgresql${major}-client)`
+  if (found.length === 0) throw new AppError('backup', 'pg_dump was not found', { hint })
+  const versions = found.map(({ version, dir }) => `${version} in ${dir}`).join(', ')
+  const how = found.some((tools) => tools.major > major) ? 'of another version' : 'too old'
+  throw new AppError('backup', `pg_dump is ${how}: the server is PostgreSQL ${major}, and there is only ${versions}`, {
+    hint,
+  })
+}
+
+/**
+ * Client programs that can read an archive: of the major that wrote it, else the next newer one.
+ * @throws {AppError} `backup` when there are none
+ */
+export async function findReader(writtenBy: number, search: ToolSearch): Promise<Tools> {
+  const fitting = (await allTools(search))
+    .filter(({ major }) => major >= writtenBy)
+    .sort((a, b) => a.major - b.major || b.minor - a.minor)
+  if (fitting[0]) return fitting[0]
+  throw new AppError('backup', `there is no pg_restore that reads what pg_dump ${writtenBy} wrote`, {
+    hint: `install the client programs of PostgreSQL ${writtenBy} or newer`,
+  })
+}
+
+/** Whether the programs are older than the release of a server with the same major: they may not know what it stores. */
+export const isOlderRelease = ({ minor }: Tools, serverVersion: number) => minor < serverVersion % 10_000
+
+async function allTools({ path = '', packaged = packagedFolders }: ToolSearch): Promise<Tools[]> {
+  const dirs = [...packaged.flatMap((pattern) => globSync(pattern)).sort(), ...path.split(':').filter(Boolean)]
+  const distinct = [...new Map(dirs.map((dir) => [realPath(dir), dir])).values()]
+  const found = await Promise.all(distinct.map(toolsIn))
+  return found.filter((tools) => tools !== undefined)
+}
+
+async function toolsIn(dir: string): Promise<Tools | undefined> {
+  try {
+    await Promise.all(names.map((name) => access(join(dir, name), constants.X_OK)))
+    // Debian puts a script under every name that chooses a version by itself
+    if (realPath(join(dir, 'pg_dump')).endsWith('/pg_wrapper')) return undefined
+    const { stdout } = await promisify(execFile)(join(dir, 'pg_dump'), ['--version'], {
+      env: { LC_ALL: 'C' },
+      timeout: 10_000,
+    })
+    return parseVersion(stdout, dir)
+  } catch {
+    return undefined
+  }
+}
+
+function parseVersion(text: string, dir: string): Tools | undefined {
+  const [, version = '', major, minor] = /\(PostgreSQL\) ((\d+)(?:\.(\d+))?\w*)/.exec(text) ?? []
+  return major === undefined ? undefined : { dir, major: Number(major), minor: Number(minor ?? 0), version }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
+}

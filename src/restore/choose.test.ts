@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest'
+import { type Candidate, chooseBackup, type Request, renderAge } from './choose.ts'
+
+const backup = (id: string, day: number, cluster = 'A', { name = 'default', database = 'shop' } = {}): Candidate => ({
+  id,
+  series: { name, system_identifier: cluster, database },
+  started_at: `2026-03-${String(day).padStart(2, '0')}T03:00:00Z`,
+})
+
+const latest: Request = {
+  id: undefined,
+  name: 'default',
+  database: 'shop',
+  own: 'A',
+  cluster: undefined,
+  at: undefined,
+}
+
+/** The id of the choice with its notes, or what is refused. */
+function outcome(backups: Candidate[], request: Partial<Request> = {}) {
+  try {
+    const { backup, notes } = chooseBackup(backups, { ...latest, ...request })
+    return [backup.id, ...notes]
+  } catch (error) {
+    const { kind, message, hint, excerpt } = error as Record<string, string>
+    return { kind, message, hint, ...(excerpt !== undefined && { excerpt }) }
+  }
+}
+
+describe('latest', () => {
+  const cases: [string, Candidate[], Partial<Request>, unknown][] = [
+    ['is the newest by its start, whatever the order', [backup('b', 2), backup('c', 3), backup('a', 1)], {}, ['c']],
+    ['of two in one second is the same one every time', [backup('y', 1), backup('x', 1)], {}, ['y']],
+    ['is of the same name', [backup('a', 1), backup('b', 2, 'A', { name: 'hourly' })], {}, ['a']],
+    ['is of the same database', [backup('a', 1), backup('b', 2, 'A', { database: 'shop-test' })], {}, ['a']],
+    ['prefers the server itself to a newer one of another', [backup('a', 1), backup('b', 2, 'B')], {}, ['a']],
+    [
+      'takes the only other server, and says so',
+      [backup('a', 1, 'B'), backup('b', 2, 'B')],
+      {},
+      ['b', 'backup b was made on another server (system identifier B, this one is A)'],
+    ],
+    ['takes the server that is asked for', [backup('a', 1), backup('b', 2, 'B')], { cluster: 'A' }, ['a']],
+    [
+      'takes another server that is asked for, and says so',
+      [backup('a', 3), backup('b', 2, 'B')],
+      { cluster: 'B' },
+      ['b', 'backup b was made on another server (system identifier B, this one is A)'],
+    ],
+    ['takes the only server when its own is not known', [backup('a', 1, 'B')], { own: undefined }, ['a']],
+  ]
+  for (const [name, backups, request, expected] of cases)
+    test(name, () => expect(outcome(backups, request)).toEqual(expected))
+
+  test('of several other servers is refused with the list', () => {
+    expect(outcome([backup('b', 2, 'B'), backup('c', 3, 'C'), backup('b0', 1, 'B')])).toMatchInlineSnapshot(`
+      {
+        "excerpt": "  --cluster B   newest: b, started 2026-03-02T03:00:00Z
+        --cluster C   newest: c, started 2026-03-03T03:00:00Z",
+        "hint": "say which server with --cluster ID",
+        "kind": "restore",
+        "message": "the backups of database shop come from 2 servers, and none of them is this one (A); nothing was touched",
+      }
+    `)
+  })
+})
+
+describe('nothing matches', () => {
+  const cases: [string, Candidate[], Partial<Request>, string, string][] = [
+    ['an empty store', [], {}, 'there is no backup of database shop under the name default', 'backup.store'],
+    [
+      'only other names',
+      [backup('a', 1, 'A', { name: 'hourly' })],
+      {},
+      'there is no backup of database shop under the name default',
+      'there are some under: hourly',
+    ],
+    [
+      'only other servers than the one asked for',
+      [backup('a', 1), backup('b', 2, 'B')],
+      { cluster: 'C' },
+      'there is no backup of database shop made on the server C',
+      'there are some of: A, B',
+    ],
+    [
+      'only later ones',
+      [backup('a', 2), backup('b', 3)],
+      { at: new Date('2026-03-01T00:00:00Z') },
+      'there is no backup of database shop that was started at or before 2026-03-01T00:00:00.000Z',
+      'the oldest one was started at 2026-03-02T03:00:00Z',
+    ],
+    ['an unknown id', [backup('a', 1)], { id: 'x' }, 'there is no backup x of database shop', 'backup list'],
+  ]
+  for (const [name, backups, request, message, hint] of cases)
+    test(name, () =>
+      expect(outcome(backups, request)).toEqual({ kind: 'nobackup', message, hint: expect.stringContaining(hint) }),
+    )
+})
+
+describe('--at', () => {
+  const three = [backup('a', 1), backup('b', 2), backup('c', 3)]
+  test('is the newest started before, and says how much is not in it', () => {
+    expect(outcome(three, { at: new Date('2026-03-02T05:30:00Z') })).toEqual([
+      'b',
+      'backup b began 2 h 30 min before 2026-03-02T05:30:00.000Z: what was written since is not in it',
+    ])
+  })
+  test('counts one started at that very instant', () => {
+    expect(outcome(three, { at: new Date('2026-03-02T03:00:00Z') })).toEqual(['b'])
+  })
+  test('finds one of the server before a move, when its own are all later', () => {
+    expect(outcome([backup('old', 1, 'B'), backup('new', 9)], { at: new Date('2026-03-01T03:00:00Z') })).toEqual([
+      'old',
+      'backup old was made on another server (system identifier B, this one is A)',
+    ])
+  })
+})
+
+test('an id decides alone, whatever its name and its server', () => {
+  const other = backup('x', 1, 'B', { name: 'hourly' })
+  expect(outcome([backup('a', 2), other], { id: 'x' })).toEqual([
+    'x',
+    'backup x was made on another server (system identifier B, this one is A)',
+  ])
+})
+
+test('ages have the two largest units', () => {
+  expect([0, 999, 40_000, 3_600_000, 7_500_000, 86_400_000 * 3 + 60_000].map(renderAge)).toEqual([
+    '0 s',
+    '0 s',
+    '40 s',
+    '1 h',
+    '2 h 5 min',
+    '3 d',
+  ])
+})

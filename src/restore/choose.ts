@@ -1,0 +1,142 @@
+import { AppError } from '../errors.ts'
+
+/** What choosing looks at of a backup; `started_at` is RFC 3339 in UTC. */
+export type Candidate = {
+  id: string
+  series: { name: string; system_identifier: string; database: string }
+  started_at: string
+}
+
+/** Which backup is wanted. */
+export type Request = {
+  /** A backup's id; undefined is the newest that matches the rest. */
+  id: string | undefined
+  /** `backup.name`. */
+  name: string
+  database: string
+  /** System identifier of the server that is restored to; undefined when it does not tell. */
+  own: string | undefined
+  /** System identifier that was asked for. */
+  cluster: string | undefined
+  /** The newest one started at or before this instant. */
+  at: Date | undefined
+}
+
+/** The chosen backup, and what there is to know about the choice. */
+export type Choice<C> = { backup: C; notes: string[] }
+
+/**
+ * Chooses the backup to restore. Name and database must match; backups of the server's own identifier come first; else,
+ * if exactly one other identifier has any, that one, and a note says so. An id alone decides, whatever its name and cluster.
+ *
+ * @param backups of the database, in any order; each is complete and readable
+ * @throws {AppError} `nobackup` when none matches, `restore` when several clusters do
+ */
+export function chooseBackup<C extends Candidate>(backups: C[], request: Request): Choice<C> {
+  const { id, name, database, own, cluster, at } = request
+  if (id !== undefined) return chooseById(backups, id, request)
+
+  const all = backups.filter(({ series }) => series.database === database)
+  const named = all.filter(({ series }) => series.name === name)
+  const inCluster = named.filter(({ series }) => cluster === undefined || series.system_identifier === cluster)
+  const inTime = inCluster.filter(({ started_at }) => at === undefined || Date.parse(started_at) <= at.getTime())
+  if (inTime.length === 0) throw nothing(request, { all, named, inCluster })
+
+  const ours = inTime.filter(({ series }) => series.system_identifier === own)
+  const others = [...new Set(inTime.map(({ series }) => series.system_identifier))].sort()
+  if (ours.length === 0 && others.length > 1) throw severalClusters(request, inTime, others)
+  const backup = newest(ours.length > 0 ? ours : inTime)
+  return { backup, notes: [...clusterNotes(backup, own), ...(at === undefined ? [] : lateNotes(backup, at))] }
+}
+
+function chooseById<C extends Candidate>(backups: C[], id: string, request: Request): Choice<C> {
+  const backup = backups.find(
+    (candidate) =>
+      candidate.id === id &&
+      (request.cluster === undefined || candidate.series.system_identifier === request.cluster),
+  )
+  if (!backup)
+    throw new AppError('nobackup', `there is no backup ${id} of database ${request.database}${ofCluster(request)}`, {
+      hint: 'see `pgbosun backup list`',
+    })
+  return { backup, notes: clusterNotes(backup, request.own) }
+}
+
+/** By instant; of two in one second, by id, so that the answer is always the same. */
+const newest = <C extends Candidate>(backups: C[]): C =>
+  backups.reduce((best, candidate) => (compare(candidate, best) > 0 ? candidate : best))
+
+const compare = (a: Candidate, b: Candidate) =>
+  Date.parse(a.started_at) - Date.parse(b.started_at) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+
+const clusterNotes = ({ id, series }: Candidate, own: string | undefined): string[] =>
+  own === undefined || series.system_identifier === own
+    ? []
+    : [`backup ${id} was made on another server (system identifier ${series.system_identifier}, this one is ${own})`]
+
+function lateNotes({ id, started_at }: Candidate, at: Date): string[] {
+  const lateMs = at.getTime() - Date.parse(started_at)
+  return lateMs < 1_000
+    ? []
+    : [`backup ${id} began ${renderAge(lateMs)} before ${at.toISOString()}: what was written since is not in it`]
+}
+
+const ofCluster = ({ cluster }: Request) => (cluster === undefined ? '' : ` made on the server ${cluster}`)
+
+function nothing(
+  request: Request,
+  { all, named, inCluster }: { all: Candidate[]; named: Candidate[]; inCluster: Candidate[] },
+): AppError {
+  const { name, database, at } = request
+  const what = `there is no backup of database ${database}`
+  if (inCluster.length > 0 && at !== undefined) {
+    const oldest = inCluster.map(({ started_at }) => started_at).sort()[0]
+    return new AppError('nobackup', `${what}${ofCluster(request)} that was started at or before ${at.toISOString()}`, {
+      hint: `the oldest one was started at ${oldest}`,
+    })
+  }
+  if (named.length > 0)
+    return new AppError('nobackup', `${what}${ofCluster(request)}`, {
+      hint: `there are some of: ${identifiers(named).join(', ')}`,
+    })
+  const names = [...new Set(all.map(({ series }) => series.name))].sort()
+  return new AppError('nobackup', `${what} under the name ${name}`, {
+    hint:
+      names.length > 0
+        ? `there are some under: ${names.join(', ')}; set backup.name, or name one by its id`
+        : 'see `pgbosun backup list`, and check backup.store',
+  })
+}
+
+const identifiers = (backups: Candidate[]) => [...new Set(backups.map(({ series }) => series.system_identifier))].sort()
+
+function severalClusters({ database, own }: Request, backups: Candidate[], clusters: string[]): AppError {
+  const lines = clusters.map((cluster) => {
+    const { id, started_at } = newest(backups.filter(({ series }) => series.system_identifier === cluster))
+    return `  --cluster ${cluster}   newest: ${id}, started ${started_at}`
+  })
+  return new AppError(
+    'restore',
+    `the backups of database ${database} come from ${clusters.length} servers, and none of them is this one${own === undefined ? '' : ` (${own})`}; nothing was touched`,
+    { hint: 'say which server with --cluster ID', excerpt: lines.join('\n') },
+  )
+}
+
+/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units. */
+export function renderAge(ms: number): string {
+  const units: [string, number][] = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ]
+  const parts: string[] = []
+  let rest = ms
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) parts.push(`${count} ${unit}`)
+    else if (parts.length > 0) break
+  }
+  return parts.slice(0, 2).join(' ') || '0 s'
+}

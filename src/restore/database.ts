@@ -1,0 +1,106 @@
+import type { Manifest } from '../archive/manifest.ts'
+import { quoteIdent, quoteLiteral } from '../db/sql.ts'
+import type { Story } from './name.ts'
+
+type Properties = Manifest['database']
+
+/**
+ * Statements that make the empty database to restore into, in this order. They are sent together, without waiting:
+ * so the database has its story and is closed to others even when we are killed while it is created.
+ *
+ * @param serverVersion of the server it is made on; older ones know fewer properties
+ */
+export function createStatements(name: string, properties: Properties, story: Story, serverVersion: number): string[] {
+  const options = [
+    'template template0',
+    `encoding ${quoteLiteral(properties.encoding)}`,
+    ...(properties.collate === null ? [] : [`lc_collate ${quoteLiteral(properties.collate)}`]),
+    ...(properties.ctype === null ? [] : [`lc_ctype ${quoteLiteral(properties.ctype)}`]),
+    ...(serverVersion >= 150000 ? providerOptions(properties) : []),
+  ]
+  const database = quoteIdent(name)
+  return [
+    `create database ${database} ${options.join(' ')}`,
+    `comment on database ${database} is ${quoteLiteral(JSON.stringify(story))}`,
+    `revoke connect on database ${database} from public`,
+  ]
+}
+
+function providerOptions({ locale_provider, locale, icu_rules }: Properties): string[] {
+  const keyword = { icu: 'icu_locale', builtin: 'builtin_locale' }[locale_provider]
+  return [
+    `locale_provider ${locale_provider}`,
+    ...(keyword !== undefined && locale !== null ? [`${keyword} ${quoteLiteral(locale)}`] : []),
+    ...(icu_rules === null ? [] : [`icu_rules ${quoteLiteral(icu_rules)}`]),
+  ]
+}
+
+/**
+ * Statements that turn the restored database into what the backup says and give it its name, for one transaction: they
+ * hand over what {@link createStatements} keeps closed. As the session user until the owner changes, then as the owner.
+ *
+ * @param noOwner leaves owner, privileges and settings of single roles out
+ */
+export function finishStatements(
+  work: string,
+  into: string,
+  properties: Properties,
+  { noOwner, sessionUser }: { noOwner: boolean; sessionUser: string },
+): string[] {
+  const database = quoteIdent(into)
+  const settings = properties.settings.filter(({ role }) => role === null || !noOwner)
+  return [
+    `alter database ${quoteIdent(work)} rename to ${database}`,
+    `comment on database ${database} is ${properties.comment === null ? 'null' : quoteLiteral(properties.comment)}`,
+    ...settings.map(({ role, name, value }) => {
+      const whose = role === null ? `database ${database}` : `role ${quoteIdent(role)} in database ${database}`
+      return `alter ${whose} set ${settingSql(name, value)}`
+    }),
+    ...(properties.connection_limit === -1
+      ? []
+      : [`alter database ${database} connection limit ${properties.connection_limit}`]),
+    ...(noOwner || properties.owner === sessionUser
+      ? []
+      : [
+          `alter database ${database} owner to ${quoteIdent(properties.owner)}`,
+          `set local role ${quoteIdent(properties.owner)}`,
+        ]),
+    ...privilegeStatements(database, noOwner ? { ...properties, acl: null } : properties),
+  ]
+}
+
+/** Without a list of privileges, PUBLIC has what PostgreSQL gives it. */
+function privilegeStatements(database: string, { acl, owner }: Properties): string[] {
+  if (acl === null) return [`grant connect, temporary on database ${database} to public`]
+  return [
+    `revoke all on database ${database} from public, ${quoteIdent(owner)}`,
+    ...acl.map(
+      ({ grantee, privilege, grantable }) =>
+        `grant ${privilege} on database ${database} to ${grantee === 'PUBLIC' ? 'public' : quoteIdent(grantee)}${grantable ? ' with grant option' : ''}`,
+    ),
+  ]
+}
+
+/** Settings that PostgreSQL stores as a list of names: one string with commas would become a single odd name. */
+const lists = new Set([
+  'search_path',
+  'local_preload_libraries',
+  'session_preload_libraries',
+  'shared_preload_libraries',
+  'temp_tablespaces',
+  'unix_socket_directories',
+])
+
+/** `"name" to 'a', 'b'`, from the text as it is stored. */
+function settingSql(name: string, value: string): string {
+  const items = lists.has(name.toLowerCase()) ? splitList(value) : [value]
+  return `${name.split('.').map(quoteIdent).join('.')} to ${items.length === 0 ? "''" : items.map(quoteLiteral).join(', ')}`
+}
+
+/** The parts of `a, "b c"`, without quotes; an empty list is one empty name. */
+function splitList(text: string): string[] {
+  if (text.trim() === '' || text === '""') return []
+  return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]+))\s*(?:,|$)/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? (plain ?? '').trim(),
+  )
+}

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import { findRefusals, type Guarded, refusal, type Target } from './guard.ts'
+
+const manifest: Guarded = {
+  id: '20260301T030000Z-00000001',
+  server_version: '15.20',
+  server_version_num: 150020,
+  roles: ['reader', 'shop_owner'],
+  extensions: [
+    { name: 'plpgsql', version: '1.0' },
+    { name: 'pg_trgm', version: '1.6' },
+  ],
+  database: { owner: 'shop_owner' },
+}
+const good: Target = {
+  serverVersion: 150018,
+  user: 'me',
+  superuser: false,
+  mayCreateDatabases: true,
+  exists: false,
+  roles: ['reader', 'shop_owner'],
+  extensions: ['pg_trgm', 'plpgsql'],
+  mayActAsOwner: true,
+}
+const found = (target: Partial<Target>, noOwner = false) =>
+  findRefusals(manifest, { into: 'copy', noOwner }, { ...good, ...target }).map(
+    ({ kind, reason, hint }) => `${kind}: ${reason} -> ${hint}`,
+  )
+
+describe('nothing is refused', () => {
+  test.for([
+    ['when everything is there', {}],
+    ['on a newer server', { serverVersion: 180001 }],
+    ['on an older minor version', { serverVersion: 150001 }],
+    ['to a superuser', { superuser: true, mayCreateDatabases: false, mayActAsOwner: false }],
+  ] as const)('%s', ([, target]) => expect(found(target)).toEqual([]))
+  test('for missing roles when owners and privileges are left out', () =>
+    expect(found({ roles: [], mayActAsOwner: false }, true)).toEqual([]))
+})
+
+describe('refused is', () => {
+  test.for([
+    [
+      'a name that is taken',
+      { exists: true },
+      'restore: the database copy exists already -> choose another name for --into',
+    ],
+    [
+      'a user without CREATEDB',
+      { mayCreateDatabases: false },
+      'refused: the user me may not create databases -> alter role "me" createdb, or connect as another user',
+    ],
+    [
+      'an older server',
+      { serverVersion: 140012 },
+      'restore: the backup was made by PostgreSQL 15, and this server is 14: an older server cannot read it -> restore to a server of version 15 or newer',
+    ],
+    [
+      'a missing role',
+      { roles: ['shop_owner'] },
+      'restore: 1 role that own or are granted something do not exist here: reader -> create what is missing (create role "reader"), or give --no-owner to leave owners and privileges out',
+    ],
+    [
+      'an owner that we cannot act as',
+      { mayActAsOwner: false },
+      'refused: the user me may not act as shop_owner, which owned the database -> grant "shop_owner" to "me", connect as a superuser, or give --no-owner',
+    ],
+    [
+      'a missing extension',
+      { extensions: ['plpgsql'] },
+      'restore: this server does not have the extension pg_trgm -> install the packages of these extensions on the server',
+    ],
+  ] as const)('%s', ([, target, expected]) => expect(found(target)).toEqual([expected]))
+})
+
+test('several reasons are said at once', () => {
+  const refusals = findRefusals(
+    manifest,
+    { into: 'copy', noOwner: false },
+    { ...good, exists: true, extensions: [], roles: [] },
+  )
+  expect(refusal(refusals, { id: manifest.id, into: 'copy' })).toMatchObject({
+    kind: 'restore',
+    message: 'backup 20260301T030000Z-00000001 cannot be restored into copy for 3 reasons; nothing was touched',
+    excerpt: expect.stringMatching(/exists already[^]*reader, shop_owner[^]*plpgsql, pg_trgm/),
+  })
+  expect(refusal([], { id: 'x', into: 'y' })).toBeUndefined()
+})

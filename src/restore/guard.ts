@@ -1,0 +1,103 @@
+import type { Manifest } from '../archive/manifest.ts'
+import { quoteIdent } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
+
+/** What the server that is restored to says about itself; see inspect.ts. */
+export type Target = {
+  /** As PostgreSQL numbers it: 150020 is 15.20. */
+  serverVersion: number
+  user: string
+  superuser: boolean
+  mayCreateDatabases: boolean
+  /** Whether the new name is taken. */
+  exists: boolean
+  /** Of the backup's roles, those that exist. */
+  roles: string[]
+  /** Of the backup's extensions, those that can be created. */
+  extensions: string[]
+  /** Whether the session user may make the backup's owner the owner of a database. */
+  mayActAsOwner: boolean
+}
+
+/** The parts of a manifest that the guard looks at. */
+export type Guarded = Pick<Manifest, 'id' | 'server_version' | 'server_version_num' | 'roles' | 'extensions'> & {
+  database: Pick<Manifest['database'], 'owner'>
+}
+
+/** Why a backup cannot be restored here, and what helps. */
+export type Refusal = { kind: 'restore' | 'refused'; reason: string; hint: string }
+
+/**
+ * Everything that is known to go wrong before anything is touched.
+ *
+ * @param noOwner objects belong to the session user and nobody is granted anything, so no role is needed
+ */
+export function findRefusals(
+  manifest: Guarded,
+  { into, noOwner }: { into: string; noOwner: boolean },
+  target: Target,
+): Refusal[] {
+  const refusals: Refusal[] = []
+  const refuse = (reason: string, hint: string, kind: Refusal['kind'] = 'restore') =>
+    refusals.push({ kind, reason, hint })
+
+  if (target.exists) refuse(`the database ${into} exists already`, 'choose another name for --into')
+  if (!target.superuser && !target.mayCreateDatabases)
+    refuse(
+      `the user ${target.user} may not create databases`,
+      `alter role ${quoteIdent(target.user)} createdb, or connect as another user`,
+      'refused',
+    )
+
+  const major = majorOf(manifest.server_version_num)
+  if (majorOf(target.serverVersion) < major)
+    refuse(
+      `the backup was made by PostgreSQL ${major}, and this server is ${majorOf(target.serverVersion)}: an older server cannot read it`,
+      `restore to a server of version ${major} or newer`,
+    )
+
+  const missingRoles = noOwner ? [] : neededRoles(manifest).filter((name) => !target.roles.includes(name))
+  if (missingRoles.length > 0)
+    refuse(
+      `${count(missingRoles, 'role')} that own or are granted something do not exist here: ${missingRoles.join(', ')}`,
+      `create what is missing (${missingRoles.map((name) => `create role ${quoteIdent(name)}`).join('; ')}), or give --no-owner to leave owners and privileges out`,
+    )
+  else if (!noOwner && !target.superuser && !target.mayActAsOwner)
+    refuse(
+      `the user ${target.user} may not act as ${manifest.database.owner}, which owned the database`,
+      `grant ${quoteIdent(manifest.database.owner)} to ${quoteIdent(target.user)}, connect as a superuser, or give --no-owner`,
+      'refused',
+    )
+
+  const missing = manifest.extensions.map(({ name }) => name).filter((name) => !target.extensions.includes(name))
+  if (missing.length > 0)
+    refuse(
+      `this server does not have the ${missing.length === 1 ? 'extension' : 'extensions'} ${missing.join(', ')}`,
+      'install the packages of these extensions on the server',
+    )
+  return refusals
+}
+
+/** The refusals as one error; undefined when there are none. */
+export function refusal(refusals: Refusal[], { id, into }: { id: string; into: string }): AppError | undefined {
+  const [first, ...others] = refusals
+  if (!first) return undefined
+  if (others.length === 0)
+    return new AppError(first.kind, `${first.reason}; nothing was touched`, { hint: first.hint })
+  return new AppError(
+    refusals.every(({ kind }) => kind === 'refused') ? 'refused' : 'restore',
+    `backup ${id} cannot be restored into ${into} for ${refusals.length} reasons; nothing was touched`,
+    {
+      hint: first.hint,
+      excerpt: refusals.map(({ reason, hint }) => `  ${reason}\n    ${hint}`).join('\n'),
+    },
+  )
+}
+
+/** Owner of the database included. */
+export const neededRoles = ({ roles, database }: Pick<Guarded, 'roles' | 'database'>) =>
+  [...new Set([database.owner, ...roles])].sort()
+
+const majorOf = (versionNum: number) => Math.floor(versionNum / 10_000)
+
+const count = (list: string[], noun: string) => `${list.length} ${noun}${list.length === 1 ? '' : 's'}`

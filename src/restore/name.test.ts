@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { readStory, type Story, workName } from './name.ts'
+
+test('the name of the work ends with the id of the restore and fits into 63 bytes', () => {
+  expect(workName('shop', '0123abcd')).toBe('shop__restore_0123abcd')
+  expect(workName('x'.repeat(63), '0123abcd')).toBe(`${'x'.repeat(40)}__restore_0123abcd`)
+})
+
+test('a name is never cut within a character', () => {
+  expect(workName(`${'x'.repeat(39)}äöü`, '0123abcd')).toBe(`${'x'.repeat(39)}__restore_0123abcd`)
+  expect(workName('🐘'.repeat(15), '0123abcd')).toBe(`${'🐘'.repeat(10)}__restore_0123abcd`)
+})
+
+const story: Story = {
+  pgbosun: 'restore',
+  id: '0123abcd',
+  into: 'copy',
+  backup: '20260301T030000Z-00000001',
+  database: 'shop',
+  run: 'r',
+  started_at: '2026-03-01T04:00:00Z',
+}
+
+test('a leftover is recognised by its comment and its name together', () => {
+  const comment = JSON.stringify(story)
+  expect(readStory('copy__restore_0123abcd', comment)).toEqual(story)
+  expect(readStory('copy', comment)).toBeUndefined()
+  expect(readStory('other__restore_0123abcd', comment)).toBeUndefined()
+  expect(readStory('copy__restore_0123abcd', null)).toBeUndefined()
+  expect(readStory('copy__restore_0123abcd', 'kept by hand')).toBeUndefined()
+  expect(readStory('copy__restore_0123abcd', '{"id":"0123abcd","into":"copy"}')).toBeUndefined()
+})

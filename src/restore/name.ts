@@ -1,0 +1,53 @@
+/** What a restore is about, kept as JSON in the comment of the database it works in. */
+export type Story = {
+  pgbosun: 'restore'
+  /** Eight hexadecimal digits: the restore's own. */
+  id: string
+  /** The name that the database gets in the end. */
+  into: string
+  backup: string
+  /** The database that was backed up. */
+  database: string
+  run: string
+  started_at: string
+}
+
+const nameBytes = 40
+
+/** `<into cut to 40 bytes>__restore_<id>`: the name a database has while it is being restored. */
+export const workName = (into: string, id: string) => `${cut(into)}__restore_${id}`
+
+/** POSIX pattern of every {@link workName}. */
+export const workPattern = '__restore_[0-9a-f]{8}$'
+
+/** At most 40 bytes of UTF-8, without half a character. */
+function cut(name: string): string {
+  let bytes = 0
+  let end = 0
+  for (const point of name) {
+    bytes += new TextEncoder().encode(point).length
+    if (bytes > nameBytes) break
+    end += point.length
+  }
+  return name.slice(0, end)
+}
+
+/**
+ * The story of a database that a restore left behind; undefined for any other database, whatever its name.
+ * @param comment of the database
+ */
+export function readStory(name: string, comment: string | null): Story | undefined {
+  const story = parse(comment)
+  if (typeof story !== 'object' || story === null) return undefined
+  const { pgbosun, id, into } = story as Partial<Story>
+  const ours = pgbosun === 'restore' && typeof id === 'string' && typeof into === 'string'
+  return ours && workName(into, id) === name ? (story as Story) : undefined
+}
+
+function parse(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? 'null')
+  } catch {
+    return undefined
+  }
+}

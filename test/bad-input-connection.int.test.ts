@@ -1,0 +1,211 @@
+import { describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
+import { run } from './support/cli.ts'
+import { clusterNames, expectNoSecret, fails, objectsOf } from './support/fails.ts'
+import { open, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+
+const migration = { 'migrations/001_a.sql': 'create table a (id int)' }
+const wrong = { name: 'postgres', password: 'geheim' }
+
+describe('no server', () => {
+  test.for([
+    'up',
+    'plan',
+    'wait',
+    'migrate status',
+    'roles plan',
+    'status',
+  ])('is 10 after wait.timeout: %s', async (command, { dir }) => {
+    await writeFiles(dir, migration)
+    const url = `postgres://app:geheim@127.0.0.1:${await freePort()}/shop`
+    const env = { DATABASE_URL: url, PGBOSUN_WAIT_TIMEOUT: '300ms' }
+    const failure = await fails(command.split(' '), { cwd: dir, env })
+    expect(failure).toMatchObject({ code: 10, kind: 'unreachable', sqlstate: null })
+    expect(failure.message).toMatch(/^127\.0\.0\.1:\d+\/shop did not accept work within 300ms: nothing listens there$/)
+    expect(failure.hint).toContain('wait.timeout')
+  })
+
+  test('says once what it waits for', async ({ dir }) => {
+    const env = { DATABASE_URL: `postgres://app@127.0.0.1:${await freePort()}/shop`, PGBOSUN_WAIT_TIMEOUT: '1s' }
+    const { code, stdout, stderr } = await run(['up'], { cwd: dir, env })
+    expect(stderr.match(/waiting for/g)).toHaveLength(1)
+    expect({ code, stdout }).toEqual({ code: 10, stdout: '' })
+  })
+
+  test('is 10 for a name that nobody knows', async ({ dir }) => {
+    const env = { DATABASE_URL: 'postgres://app:geheim@nowhere.invalid/shop', PGBOSUN_WAIT_TIMEOUT: '300ms' }
+    const failure = await fails(['wait'], { cwd: dir, env })
+    expect(failure).toMatchObject({ code: 10, message: expect.stringContaining('the host name is not known') })
+  })
+})
+
+describe('refused credentials are 12 at once', () => {
+  test('a wrong password', async ({ dir, database }) => {
+    const startedAt = performance.now()
+    const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(database, wrong) } })
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
+    expect(failure).toMatchObject({ code: 12, kind: 'refused', sqlstate: '28P01' })
+    expect(failure.message).toContain('the password of postgres was refused')
+    expect(failure.hint).toBe('check the user and the password in DATABASE_URL')
+  })
+
+  test('a user that does not exist', async ({ dir, database }) => {
+    const url = urlOf(database, { name: 'nobody_here', password: 'geheim' })
+    const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })
+    expect(failure).toMatchObject({ code: 12, sqlstate: '28P01', message: expect.stringContaining('nobody_here') })
+  })
+
+  test('no password at all', async ({ dir, database }) => {
+    const { port } = server()
+    const env = { PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGDATABASE: database }
+    const failure = await fails(['up'], { cwd: dir, env })
+    expect(failure).toMatchObject({
+      code: 12,
+      message: expect.stringContaining('postgres needs a password, and none is given'),
+    })
+    expect(failure.hint).toContain('PGPASSWORD')
+  })
+
+  test('but wait.patient waits for them to be mended', async ({ dir, database }) => {
+    const env = { DATABASE_URL: urlOf(database, wrong), PGBOSUN_WAIT_PATIENT: 'true', PGBOSUN_WAIT_TIMEOUT: '1500ms' }
+    const { code, stderr } = await run(['wait'], { cwd: dir, env })
+    expect(code).toBe(12)
+    expect(stderr).toMatch(/waiting for .*\nerror: .*the password of postgres was refused/)
+    expectNoSecret({ stdout: '', stderr })
+  })
+})
+
+describe('a database that does not exist', () => {
+  test.for(['up', 'plan', 'migrate'])('is 12 when it is not declared: %s', async (command, { dir }) => {
+    await writeFiles(dir, migration)
+    const name = uniqueName('absent')
+    const failure = await fails([command], { cwd: dir, env: { DATABASE_URL: urlOf(name) } })
+    expect(failure).toMatchObject({
+      code: 12,
+      sqlstate: '3D000',
+      message: expect.stringContaining(`"${name}" does not exist`),
+    })
+    expect(failure.hint).toMatch(/declare it under `databases`/)
+    const admin = open('postgres')
+    expect(await clusterNames(admin, name)).toEqual([])
+    await admin.end()
+  })
+
+  test('is created by up when it is declared, after plan has shown it', async ({ dir }) => {
+    const name = uniqueName('declared')
+    await writeFiles(dir, { ...migration, 'pgbosun.yaml': `databases: { ${name}: { owner: ${name}_owner } }` })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(name) } }
+    const admin = open('postgres')
+
+    const planned = await run(['plan', '--exit-code'], options)
+    expect(planned.stdout).toContain(`create database ${name}`)
+    expect(planned.code).toBe(3)
+    expect(await clusterNames(admin, name)).toEqual([])
+
+    expect((await run(['up'], options)).code).toBe(0)
+    expect(await clusterNames(admin, name)).toEqual([`database ${name}`, `role ${name}_owner`])
+    await admin.end()
+  })
+})
+
+describe('the database of the locks', () => {
+  test('is 12 when it does not exist', async ({ dir, database, sql }) => {
+    await writeFiles(dir, migration)
+    const env = { DATABASE_URL: urlOf(database), PGBOSUN_LOCK_DATABASE: 'no_locks' }
+    const failure = await fails(['up'], { cwd: dir, env })
+    expect(failure).toMatchObject({
+      code: 12,
+      sqlstate: '3D000',
+      message: expect.stringContaining('the lock database no_locks'),
+    })
+    expect(failure.hint).toContain('set lock.database')
+    expect(await objectsOf(sql)).toEqual([])
+  })
+
+  test('is 12 without access to it, and nothing is done without the lock', async ({ dir, database, sql }) => {
+    await writeFiles(dir, migration)
+    const [user, locks] = [uniqueName('u'), uniqueName('locks')]
+    await sql.unsafe(`create role ${user} login password 'geheim'; grant all on database ${database} to ${user}`)
+    await sql.unsafe(`create database ${locks}`)
+    await sql.unsafe(`revoke connect on database ${locks} from public`)
+    const url = urlOf(database, { name: user, password: 'geheim' })
+    const failure = await fails(['migrate'], { cwd: dir, env: { DATABASE_URL: url, PGBOSUN_LOCK_DATABASE: locks } })
+    expect(failure).toMatchObject({
+      code: 12,
+      sqlstate: '42501',
+      message: expect.stringContaining(`the lock database ${locks}`),
+    })
+    expect(failure.hint).toContain('grant connect on it')
+    expect(await objectsOf(sql)).toEqual([])
+  })
+})
+
+test('a missing privilege is 12, not something unexpected', async ({ dir, database, sql }) => {
+  await writeFiles(dir, migration)
+  const user = uniqueName('u')
+  await sql.unsafe(`create role ${user} login password 'geheim'`)
+  const failure = await fails(['up'], {
+    cwd: dir,
+    env: { DATABASE_URL: urlOf(database, { name: user, password: 'geheim' }) },
+  })
+  expect(failure).toMatchObject({ code: 12, sqlstate: '42501', message: `permission denied for database ${database}` })
+  expect(failure.hint).toContain('grant')
+  expect(failure.json.steps).toContainEqual(expect.objectContaining({ name: 'migrate', state: 'failed' }))
+  expect(await objectsOf(sql)).toEqual([])
+})
+
+test('only superusers may change roles so far; others are told what they lack before anything is touched', async ({
+  dir,
+  database,
+  sql,
+}) => {
+  const user = uniqueName('u')
+  await writeFiles(dir, { 'pgbosun.yaml': `roles: { ${user}_new: {} }` })
+  await sql.unsafe(`create role ${user} login password 'geheim'`)
+  const failure = await fails(['up'], {
+    cwd: dir,
+    env: { DATABASE_URL: urlOf(database, { name: user, password: 'geheim' }) },
+  })
+  expect(failure).toMatchObject({ code: 12, message: expect.stringContaining(`${user} may not change roles`) })
+  expect(failure.hint).toContain('SUPERUSER and CREATEROLE')
+  expect(await clusterNames(sql, user)).toEqual([`role ${user}`])
+})
+
+describe('a Kubernetes service link', () => {
+  test('is ignored where it looks like one of our variables', async ({ dir, database }) => {
+    const env = { DATABASE_URL: urlOf(database), PGBOSUN_PORT: 'tcp://10.0.0.1:8080', PGBOSUN_SERVICE_HOST: '10.0.0.1' }
+    const { code, stderr } = await run(['wait', '--log-level', 'error'], { cwd: dir, env })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  test.for<[string, Record<string, string>]>([
+    ['POSTGRES_PORT', { POSTGRES_HOST: 'h', POSTGRES_PASSWORD: 'geheim', POSTGRES_PORT: 'tcp://10.0.0.1:5432' }],
+    ['PGPORT', { PGHOST: 'h', PGPASSWORD: 'geheim', PGPORT: 'tcp://10.0.0.1:5432' }],
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://u:geheim@h:tcp://10.0.0.1:5432/shop' }],
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://u:geheim@tcp://10.0.0.1:5432/shop' }],
+  ])('where a port is expected is 2, with its cause: %s', async ([name, env], { dir }) => {
+    const failure = await fails(['up'], { cwd: dir, env })
+    expect(failure).toMatchObject({ code: 2, kind: 'usage' })
+    expect(failure.message).toMatch(new RegExp(`${name} is tcp://.*Kubernetes.*enableServiceLinks: false`))
+  })
+})
+
+describe('a URL that is none is 2, and is not shown', () => {
+  test.for([
+    ['mysql://u:geheim@h/x', 'it must begin with postgres://'],
+    ['postgres://u:ge#geheim@h/x', '# as %23'],
+    ['postgres://u:100%geheim@h/x', '% as %25'],
+    ['postgres://u:geheim@h:port/x', 'postgres://user:password@host:5432/database'],
+    ['postgres://u:geheim@h/x?sslmode=maybe', 'verify-full'],
+  ] as const)('%s', async ([url, hint], { dir }) => {
+    const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })
+    expect(failure).toMatchObject({ code: 2, kind: 'usage', message: expect.stringContaining('DATABASE_URL') })
+    expect(failure.hint).toContain(hint)
+  })
+
+  test('and none at all says what to set', async ({ dir }) => {
+    const failure = await fails(['up'], { cwd: dir })
+    expect(failure).toMatchObject({ code: 2, message: 'no database connection is configured' })
+    expect(failure.hint).toContain('DATABASE_URL')
+  })
+})

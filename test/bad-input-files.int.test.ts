@@ -1,0 +1,232 @@
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { run } from './support/cli.ts'
+import { clusterNames, fails, objectsOf } from './support/fails.ts'
+import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+
+type Fixtures = {
+  /** Writes the files and runs a command, which must fail. */
+  refused: (files: Record<string, string>, command?: string) => ReturnType<typeof fails>
+  options: { cwd: string; env: Record<string, string> }
+}
+
+const test = base.extend<Fixtures>({
+  options: async ({ dir, database }, use) => use({ cwd: dir, env: { DATABASE_URL: urlOf(database) } }),
+  refused: async ({ dir, options }, use) =>
+    use(async (files, command = 'up') => {
+      await writeFiles(dir, files)
+      return fails(command.split(' '), options)
+    }),
+})
+
+const history = (sql: Sql) =>
+  sql`select name, status from pgbosun.migrations order by seq`.then((rows) =>
+    rows.map(({ name, status }) => `${name} ${status}`),
+  )
+
+describe('a syntax error in the third of five files', () => {
+  const five = {
+    'migrations/001_a.sql': 'create table a (id int)',
+    'migrations/002_b.sql': 'create table b (id int)',
+    'migrations/003_c.sql':
+      "create table c (name text);\n\n-- ü\ninsert into c values ('ü😀'); alter tabel c add x int;\n",
+    'migrations/004_d.sql': 'create table d (id int)',
+    'migrations/005_e.sql': 'create table e (id int)',
+  }
+
+  test('is 20: two are applied, none of the rest, with line, column and caret', async ({
+    refused,
+    sql,
+    dir,
+    options,
+  }) => {
+    const failure = await refused(five)
+    const file = join(dir, 'migrations/003_c.sql')
+    expect(failure).toMatchObject({ code: 20, kind: 'migration', sqlstate: '42601', file, line: 4, column: 36 })
+    expect(failure.message).toBe('003_c failed: syntax error at or near "tabel"')
+    expect(failure.hint).toContain('look at the caret')
+    expect(failure.stderr).toContain(
+      [
+        `  at ${file}:4:36`,
+        "  4 | insert into c values ('ü😀'); alter tabel c add x int;",
+        // one blank more than code points: the emoji is two wide
+        `    | ${' '.repeat(36)}^`,
+        '',
+      ].join('\n'),
+    )
+    const statuses = ['applied', 'applied', 'failed', 'not-run', 'not-run']
+    expect((failure.json.results as { status: string }[]).map(({ status }) => status)).toEqual(statuses)
+    expect(await history(sql)).toEqual(['001_a applied', '002_b applied'])
+    expect(await objectsOf(sql)).toEqual(['a', 'b', 'schema pgbosun'])
+
+    await writeFiles(dir, { 'migrations/003_c.sql': 'create table c (id int)' })
+    expect((await run(['up'], options)).code).toBe(0)
+    expect(await objectsOf(sql)).toEqual(['a', 'b', 'c', 'd', 'e', 'schema pgbosun'])
+  })
+
+  test('is told to people on stdout, too, and the audit trail has only what happened', async ({
+    dir,
+    options,
+    sql,
+  }) => {
+    await writeFiles(dir, five)
+    const { stdout } = await run(['up'], options)
+    expect(stdout).toMatch(/failed after \d+ ms: 2 applied, 1 failed, 2 not run\n$/)
+    const [row] = await sql`
+      select exit_code, jsonb_path_query_array(detail, '$.changes[*].object') as changes, detail ->> 'error' as error
+        from pgbosun.events where phase = 'finished'`
+    expect(row).toEqual({
+      exit_code: 20,
+      changes: JSON.stringify(['schema pgbosun', 'migration 001_a', 'migration 002_b']).replaceAll(',', ', '),
+      error: '003_c failed: syntax error at or near "tabel"',
+    })
+  })
+})
+
+describe('a file that cannot be sent is refused before anything is touched', () => {
+  test.for<[string, string, number, string, string, number]>([
+    [
+      'an open comment',
+      'create table b (id int);\n  /* to do\nselect 1;',
+      20,
+      '002_b ends inside a comment',
+      'close the comment',
+      2,
+    ],
+    [
+      'a comment in an open comment',
+      'select 1; /* a /* b */',
+      20,
+      '002_b ends inside a comment',
+      'close the comment',
+      1,
+    ],
+    ['an open string', "select 'x", 20, '002_b ends inside a string', 'close the string', 1],
+    ['an open dollar quote', 'do $$ begin', 20, '002_b ends inside a dollar-quoted string', 'close the', 1],
+    [
+      'its own BEGIN',
+      'begin;\ncreate table b ();\ncommit;',
+      22,
+      '002_b has its own BEGIN',
+      'remove BEGIN and COMMIT',
+      1,
+    ],
+    ['its own COMMIT', 'create table b ();\ncommit;', 22, '002_b has its own COMMIT', 'remove BEGIN and COMMIT', 2],
+    ['its own ROLLBACK', '-- x\n\nrollback', 22, '002_b has its own ROLLBACK', 'remove BEGIN and COMMIT', 3],
+    ['a command of psql', 'select 1;\n\\connect other', 20, '002_b holds the psql command \\connect', 'only psql', 2],
+  ])('%s', async ([, text, code, message, hint, line], { refused, sql, dir }) => {
+    const failure = await refused({ 'migrations/001_a.sql': 'create table a (id int)', 'migrations/002_b.sql': text })
+    expect(failure).toMatchObject({ code, file: join(dir, 'migrations/002_b.sql'), line })
+    expect(failure.message).toContain(message)
+    expect(failure.hint).toContain(hint)
+    expect(failure.stderr).toMatch(/\n {4}\| +\^\n/)
+    expect(await objectsOf(sql)).toEqual([])
+  })
+
+  test('also before roles and databases are created', async ({ dir, sql }) => {
+    const name = uniqueName('early')
+    await writeFiles(dir, {
+      'pgbosun.yaml': `databases: { ${name}: { owner: ${name}_owner } }`,
+      'migrations/001_a.sql': 'begin; select 1; commit;',
+    })
+    const env = { DATABASE_URL: urlOf(name) }
+    for (const command of ['plan', 'up']) expect(await fails([command], { cwd: dir, env })).toMatchObject({ code: 22 })
+    expect(await clusterNames(sql, name)).toEqual([])
+  })
+
+  test('a file edited after it was applied is 21, before new roles are created', async ({
+    dir,
+    database,
+    options,
+    refused,
+    sql,
+  }) => {
+    await writeFiles(dir, { 'migrations/001_a.sql': 'create table a (id int)' })
+    expect((await run(['up'], options)).code).toBe(0)
+    const failure = await refused({
+      'migrations/001_a.sql': 'create table a (id bigint)',
+      'pgbosun.yaml': `roles: { ${database}_new: {} }`,
+    })
+    expect(failure).toMatchObject({ code: 21, kind: 'history', message: '001_a was changed after it was applied' })
+    expect(failure.hint).toContain('put the change into a new migration')
+    expect(await clusterNames(sql, `${database}_new`)).toEqual([])
+  })
+})
+
+describe('names of migrations that cannot be are 2', () => {
+  test('two files of one version', async ({ refused, sql, dir }) => {
+    const failure = await refused({ 'migrations/001_a.sql': 'select 1', 'migrations/1_b.sql': 'select 1' })
+    expect(failure).toMatchObject({
+      code: 2,
+      message: `001_a.sql and 1_b.sql in ${join(dir, 'migrations')} have the same version 1`,
+    })
+    expect(failure.hint).toContain('a version of its own')
+    expect(await objectsOf(sql)).toEqual([])
+  })
+
+  test.for([
+    'create_users.sql',
+    '2.sql',
+    '3_.sql',
+    'v4_x.sql',
+    '99999999999999999999_x.sql',
+    '5_ü.sql',
+    '6 x.sql',
+  ])('%s', async (name, { refused, dir }) => {
+    const failure = await refused({ 'migrations/1_a.sql': 'select 1', [`migrations/${name}`]: 'select 1' })
+    expect(failure).toMatchObject({
+      code: 2,
+      file: join(dir, 'migrations', name),
+      message: expect.stringContaining(name),
+    })
+    expect(failure.hint).toContain('name it with a number')
+  })
+
+  test('a folder that was named and is not there', async ({ refused }) => {
+    const failure = await refused({ 'pgbosun.yaml': 'migrate: { dir: nowhere }' })
+    expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('nowhere does not exist') })
+    expect(failure.hint).toContain('PGBOSUN_MIGRATE_DIR')
+  })
+
+  test('a file that is not UTF-8', async ({ refused, dir }) => {
+    await writeFiles(dir, { 'migrations/001_a.sql': Buffer.from("select 'f\xfcr'", 'latin1') })
+    const failure = await refused({})
+    expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('001_a.sql is not UTF-8') })
+  })
+})
+
+describe('a seed that is wrong', () => {
+  const table = { 'migrations/001_users.sql': 'create table users (id int primary key, name text)' }
+  const seeds = 'seeds: [{ file: seeds/users.csv, table: users, key: [id] }]'
+  const rows = (sql: Sql) => sql`select * from users`
+
+  test.for<[string, string, number, string]>([
+    ['a value too many', 'id,name\n1,a\n2,b,c\n3,d\n', 3, 'extra data'],
+    ['a value too few', 'id,name\n1,a\n2\n3,d\n', 3, 'missing data for column "name"'],
+    ['a value of another type', 'id,name\n1,a\ntwo,b\n', 3, 'invalid input syntax'],
+    ['an open quote', 'id,name\n1,a\n2,"b\n', 4, 'unterminated'],
+    ['a key twice', 'id,name\n1,a\n2,b\n1,c\n', 4, ''],
+  ])('%s is 40 with file and line, and nothing of it stays', async ([, csv, line, message], { refused, sql }) => {
+    const failure = await refused({ ...table, 'pgbosun.yaml': seeds, 'seeds/users.csv': csv })
+    expect(failure).toMatchObject({ code: 40, kind: 'seed', file: 'seeds/users.csv', line })
+    expect(failure.message).toContain(`seeds/users.csv, line ${line}: `)
+    expect(failure.message).toContain(message)
+    expect(failure.hint.length).toBeGreaterThan(10)
+    expect(await rows(sql)).toEqual([])
+  })
+
+  test('a column that the table does not have is 40 and lists those it has', async ({ refused }) => {
+    const failure = await refused({ ...table, 'pgbosun.yaml': seeds, 'seeds/users.csv': 'id,nmae\n1,a\n' })
+    expect(failure).toMatchObject({
+      code: 40,
+      message: expect.stringContaining('"nmae"'),
+      hint: 'its columns: id, name',
+    })
+  })
+
+  test('a file that does not exist is 2 before anything is touched', async ({ refused, sql }) => {
+    const failure = await refused({ ...table, 'pgbosun.yaml': seeds })
+    expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('seeds/users.csv does not exist') })
+    expect(await objectsOf(sql)).toEqual([])
+  })
+})
