@@ -44,7 +44,7 @@ stand_in() {
 }
 
 # What the images are made of: this script and what it puts into them.
-recipe() { cat "$0" scripts/containers/postgres-entrypoint.sh <(node --version) | cksum | cut -d ' ' -f 1; }
+recipe() { cat scripts/containers/base-images.sh scripts/containers/postgres-entrypoint.sh <(node --version) | cksum | cut -d ' ' -f 1; }
 
 # bootstrap TREE PACKAGES FOLDER: a Debian of its smallest kind with packages, the content of a folder laid over it, as a tar.
 bootstrap() {
@@ -104,9 +104,11 @@ make_postgres() {
 }
 
 import_postgres() {
+  local tree=pgbosun-stand-in/postgres
   docker import -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin' \
     -c 'ENV LANG=C.UTF-8' -c 'ENV PG_MAJOR=17' -c 'ENV PGDATA=/var/lib/postgresql/data' -c 'VOLUME /var/lib/postgresql/data' \
-    -c 'ENTRYPOINT ["docker-entrypoint.sh"]' -c 'STOPSIGNAL SIGINT' -c 'EXPOSE 5432' -c 'CMD ["postgres"]' "$1" "$2"
+    -c 'ENTRYPOINT ["docker-entrypoint.sh"]' -c 'EXPOSE 5432' -c 'CMD ["postgres"]' "$1" "$tree" \
+    && printf 'FROM %s\nSTOPSIGNAL SIGINT\n' "$tree" | docker build -q -t "$2" -
 }
 
 main "$@"

@@ -2,23 +2,50 @@ import { expect, test } from 'vitest'
 import { type BackupFacts, judgeBackups } from './backups.ts'
 
 const now = new Date('2026-03-02T12:00:00Z')
-const none: BackupFacts = { database: 'shop', newest: undefined, lastVerifiedAt: undefined, newestSlot: undefined, nextRunAt: undefined, since: undefined }
+const none: BackupFacts = {
+  database: 'shop',
+  newest: undefined,
+  lastVerifiedAt: undefined,
+  newestSlot: undefined,
+  nextRunAt: undefined,
+  since: undefined,
+}
 const at = (text: string) => new Date(`2026-03-${text}Z`)
 const backup = (startedAt: Date, slot: Date | null = null) => ({ id: 'x', startedAt, slot })
 
 test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   ['no backup without a schedule or a limit is fine', {}, undefined, []],
   ['no backup with a limit is an error', {}, 3_600_000, ['backup of shop: there is none']],
-  ['no backup before the first slot has passed is fine', { newestSlot: at('02T03:00:00'), since: at('02T08:00:00') }, undefined, []],
-  ['no backup after the first slot is an error', { newestSlot: at('02T03:00:00'), since: at('01T08:00:00') }, undefined, ['backup of shop: there is none']],
-  ['the newest slot is covered', { newest: backup(at('02T03:00:01'), at('02T03:00:00')), newestSlot: at('02T03:00:00') }, undefined, []],
+  [
+    'no backup before the first slot has passed is fine',
+    { newestSlot: at('02T03:00:00'), since: at('02T08:00:00') },
+    undefined,
+    [],
+  ],
+  [
+    'no backup after the first slot is an error',
+    { newestSlot: at('02T03:00:00'), since: at('01T08:00:00') },
+    undefined,
+    ['backup of shop: there is none'],
+  ],
+  [
+    'the newest slot is covered',
+    { newest: backup(at('02T03:00:01'), at('02T03:00:00')), newestSlot: at('02T03:00:00') },
+    undefined,
+    [],
+  ],
   [
     'the newest slot is missing',
     { newest: backup(at('01T03:00:01'), at('01T03:00:00')), newestSlot: at('02T03:00:00') },
     undefined,
     ['backup of shop: the one scheduled for 2026-03-02T03:00:00.000Z is missing; the newest is 33 h old'],
   ],
-  ['older than the limit', { newest: backup(at('01T03:00:00')) }, 26 * 3_600_000, ['backup of shop: the newest one is 33 h old, allowed are 26 h']],
+  [
+    'older than the limit',
+    { newest: backup(at('01T03:00:00')) },
+    26 * 3_600_000,
+    ['backup of shop: the newest one is 33 h old, allowed are 26 h'],
+  ],
   ['younger than the limit', { newest: backup(at('02T03:00:00')) }, 26 * 3_600_000, []],
 ])('%s', (_, facts, maxAgeMs, errors) => {
   expect(judgeBackups([{ ...none, ...facts }], { maxAgeMs, now }).errors).toEqual(errors)

@@ -33,7 +33,10 @@ export type BackupHealth = {
  *
  * @param maxAgeMs undefined without `check.backupMaxAge`
  */
-export function judgeBackups(facts: BackupFacts[], { maxAgeMs, now }: { maxAgeMs: number | undefined; now: Date }): BackupHealth {
+export function judgeBackups(
+  facts: BackupFacts[],
+  { maxAgeMs, now }: { maxAgeMs: number | undefined; now: Date },
+): BackupHealth {
   const entries = facts.map((fact) => {
     const problem = problemOf(fact, maxAgeMs, now)
     return {
@@ -54,20 +57,35 @@ export function judgeBackups(facts: BackupFacts[], { maxAgeMs, now }: { maxAgeMs
   }
 }
 
-function problemOf({ newest, newestSlot, since }: BackupFacts, maxAgeMs: number | undefined, now: Date): string | undefined {
+function problemOf(
+  { newest, newestSlot, since }: BackupFacts,
+  maxAgeMs: number | undefined,
+  now: Date,
+): string | undefined {
   const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
   if (!newest) return expected ? 'there is none' : undefined
   const ageMs = now.getTime() - newest.startedAt.getTime()
-  if (maxAgeMs !== undefined && ageMs > maxAgeMs) return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
+  if (maxAgeMs !== undefined && ageMs > maxAgeMs)
+    return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
   const covered = Math.max(newest.startedAt.getTime(), newest.slot?.getTime() ?? 0)
   if (slotPassed && covered < newestSlot.getTime())
     return `the one scheduled for ${newestSlot.toISOString()} is missing; the newest is ${age(ageMs)} old`
   return undefined
 }
 
-function describe({ database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number]): string {
-  const last = last_id === null ? 'none yet' : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
+function describe({
+  database,
+  problem,
+  last_id,
+  age_ms,
+  last_verified_at,
+  next_run_at,
+}: BackupHealth['entries'][number]): string {
+  const last =
+    last_id === null
+      ? 'none yet'
+      : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
   return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
 }
 

@@ -112,7 +112,9 @@ function noteOrigins(value: unknown, path: string[], origins: Map<string, string
 
 /** Writes what `PGBOSUN_*` says into the tree; returns what is wrong with it. */
 function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): Problem[] {
-  const names = Object.keys(env).filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
+  const names = Object.keys(env)
+    .filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
+    .sort()
   if (names.length === 0) return []
 
   const byVariable = new Map(leaves(configSchema).map((leaf) => [variableOf(leaf.path), leaf]))
@@ -130,6 +132,11 @@ function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): P
     else if (leaf.kind === 'secret' && name.endsWith('_FILE') && env[name.slice(0, -'_FILE'.length)] !== undefined)
       problems.push({ path: name, message: `is set together with ${name.slice(0, -'_FILE'.length)}; set one of them` })
     else if (setAt(tree, leaf.path, value)) origins.set(leaf.path.join('.'), name)
+    else
+      problems.push({
+        path: name,
+        message: `cannot be added: ${leaf.path.slice(0, -1).join('.')} is set to something without keys`,
+      })
   }
   return problems
 }

@@ -22,7 +22,13 @@ export function unwrap(schema: z.ZodType): z.ZodType {
 /** A key that holds a scalar, a list of scalars or a secret: one that an environment variable can set. */
 export type Leaf = { path: string[]; schema: z.ZodType; kind: 'string' | 'number' | 'boolean' | 'list' | 'secret' }
 
-const kinds: Record<string, Leaf['kind']> = { string: 'string', enum: 'string', number: 'number', boolean: 'boolean' }
+const kinds: Record<string, Leaf['kind']> = {
+  string: 'string',
+  literal: 'string',
+  enum: 'string',
+  number: 'number',
+  boolean: 'boolean',
+}
 
 /** Every {@link Leaf} below a schema, in the order of the schema. Maps and lists of objects are only in the file. */
 export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
@@ -30,7 +36,10 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
   const { type, shape, element, options } = defOf(inner)
   if (shape) return Object.entries(shape).flatMap(([key, value]) => leaves(value, [...path, key]))
   if (type === 'array') return element && kinds[defOf(unwrap(element)).type] ? [{ path, schema, kind: 'list' }] : []
-  if (type === 'union') return options?.every(isSecretPart) ? [{ path, schema, kind: 'secret' }] : []
+  if (options)
+    return options.every(isSecretPart)
+      ? [{ path, schema, kind: 'secret' }]
+      : options.flatMap((option) => leaves(option, path))
   const kind = kinds[type]
   return kind === undefined ? [] : [{ path, schema, kind }]
 }

@@ -6,6 +6,7 @@ import type { Db } from './sql.ts'
 
 /** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
 const runKey = 1885823599
+const backupKey = 1885823586
 const workKey = 1885823607
 
 /** The object of the run lock while databases and roles converge. */
@@ -30,8 +31,20 @@ type LockOptions = { timeoutMs: number; log: Log; signal: AbortSignal }
  * @param object {@link clusterObject} or {@link databaseObject}
  * @throws {AppError} `locked` when it is still held after the timeout
  */
-export async function takeRunLock(
+export const takeRunLock = (db: Db, object: number, what: string, options: LockOptions) =>
+  takeLock(db, runKey, object, what, options)
+
+/**
+ * Takes the backup lock of a database in the same way. Backups exclude each other; they never wait for a run, nor a run for them.
+ *
+ * @throws {AppError} `locked` when it is still held after the timeout
+ */
+export const takeBackupLock = (db: Db, database: string, options: LockOptions) =>
+  takeLock(db, backupKey, databaseObject(database), `the backup lock of database ${database}`, options)
+
+async function takeLock(
   db: Db,
+  key: number,
   object: number,
   what: string,
   { timeoutMs, log, signal }: LockOptions,
@@ -40,9 +53,9 @@ export async function takeRunLock(
   let holder: string | undefined
   for (;;) {
     signal.throwIfAborted()
-    if (await tryRunLock(db, object)) return
+    if (await tryLock(db, key, object)) return
     const waitedMs = performance.now() - startedAt
-    const now = await lockHolder(db, runKey, object)
+    const now = await lockHolder(db, key, object)
     if (now !== undefined && now !== holder) log.info(`waiting for ${what}: held by ${now}`)
     holder = now ?? holder
     if (waitedMs > timeoutMs)
@@ -58,8 +71,10 @@ export async function takeRunLock(
 }
 
 /** Takes one run lock at once, or not at all. A session may hold a lock several times. */
-export async function tryRunLock(db: Db, object: number): Promise<boolean> {
-  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${runKey}, ${object}) as taken`)
+export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object)
+
+async function tryLock(db: Db, key: number, object: number): Promise<boolean> {
+  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${key}, ${object}) as taken`)
   return row?.taken ?? false
 }
 

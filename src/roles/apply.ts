@@ -18,12 +18,13 @@ type Context = { beforeChange: BeforeChange; log: Log }
 export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, log }: Context): Promise<void> {
   refuseUnprivileged(plan.session, plan.changes)
   if (plan.actions.length > 0) await beforeChange()
+  const created = new Set(plan.actions.flatMap(({ payload }) => (payload.do === 'create role' ? [payload.role] : [])))
   for (const group of inGroups(plan.actions)) {
     const [first] = group
     if (first?.payload.do === 'set password') await translated(first.change, () => setPassword(sql, first.payload))
     else if (first && standsAlone(first)) await run(sql, group, clusterSql)
     else await together(sql, group, clusterSql)
-    for (const { change } of group) log.info(change, 'changed')
+    logChanges(group, created, log)
   }
 }
 
@@ -40,7 +41,15 @@ export async function applyDatabase(
   if (plan.actions.length === 0) return
   await beforeChange()
   await together(sql, plan.actions, databaseSql)
-  for (const change of plan.changes) log.info(change, 'changed')
+  for (const change of plan.changes) log.debug(change, 'changed')
+}
+
+/** What a role had before us is told also where nobody reads the plan. */
+function logChanges(actions: Planned<ClusterAction>[], created: Set<string>, log: Log): void {
+  for (const { change, payload } of actions) {
+    const before = 'role' in payload && !created.has(payload.role)
+    log[before ? 'info' : 'debug'](change, before ? 'changed a role that existed before' : 'changed')
+  }
 }
 
 /** CREATE and DROP DATABASE cannot be in a transaction; a password has its own, because servers may refuse it only at COMMIT. */

@@ -12,10 +12,20 @@ test.each([
   ['no slot that a backup covers', { ...history, covered: at('03:00:00') }, '03:00:01', undefined],
   ['no slot before a later backup by hand', { ...history, covered: at('08:00:00') }, '11:00:00', undefined],
   ['not yet after a failure', { ...history, failures: 1, lastFailureAt: at('03:00:10') }, '03:01:09', undefined],
-  ['again a minute after a failure', { ...history, failures: 1, lastFailureAt: at('03:00:10') }, '03:01:10', '03:00:00'],
+  [
+    'again a minute after a failure',
+    { ...history, failures: 1, lastFailureAt: at('03:00:10') },
+    '03:01:10',
+    '03:00:00',
+  ],
   ['four minutes after the third', { ...history, failures: 3, lastFailureAt: at('03:10:00') }, '03:14:00', '03:00:00'],
   ['half an hour at most', { ...history, failures: 50, lastFailureAt: at('04:00:00') }, '04:30:00', '03:00:00'],
-  ['at once when the clock was set back', { ...history, failures: 3, lastFailureAt: at('09:00:00') }, '03:14:00', '03:00:00'],
+  [
+    'at once when the clock was set back',
+    { ...history, failures: 3, lastFailureAt: at('09:00:00') },
+    '03:14:00',
+    '03:00:00',
+  ],
 ])('finds %s', (_, slots, now, expected) => {
   expect(dueSlot(slots, at(now))).toEqual(expected === undefined ? undefined : at(expected))
 })

@@ -29,7 +29,11 @@ export function parseListen(listen: string): { host: string; port: number } {
 export async function listen(address: string, answers: Answers): Promise<Listening> {
   const { host, port } = parseListen(address)
   const server = createServer(async (request, response) => {
-    const { status, body, type } = await answer(answers, request.method ?? '', new URL(request.url ?? '/', 'http://localhost').pathname)
+    const { status, body, type } = await answer(
+      answers,
+      request.method ?? '',
+      new URL(request.url ?? '/', 'http://localhost').pathname,
+    )
     response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
     response.end(request.method === 'HEAD' ? undefined : body)
   })
@@ -48,7 +52,11 @@ export async function listen(address: string, answers: Answers): Promise<Listeni
 
 type Response = { status: number; body: string; type: string }
 
-const text = (status: number, body: string): Response => ({ status, body: `${body}\n`, type: 'text/plain; charset=utf-8' })
+const text = (status: number, body: string): Response => ({
+  status,
+  body: `${body}\n`,
+  type: 'text/plain; charset=utf-8',
+})
 const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
 
 async function answer(answers: Answers, method: string, path: string): Promise<Response> {
@@ -75,10 +83,13 @@ function started(server: Server, host: string, port: number, address: string): P
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
-        usage(`serve.listen ${address} cannot be used: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`, {
-          hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
-          cause,
-        }),
+        usage(
+          `serve.listen ${address} cannot be used: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
+          {
+            hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
+            cause,
+          },
+        ),
       ),
     )
     server.listen(port, host, resolve)

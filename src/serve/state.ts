@@ -32,7 +32,10 @@ const stuckMs = 180_000
 /** Knows only our own process: an answer at all, and a scheduler that turns. */
 export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): Health => {
   const stuck = phase === 'serving' && nowMs - tickedAtMs > stuckMs
-  return { ok: !stuck, text: stuck ? `the scheduler has not turned for ${Math.round((nowMs - tickedAtMs) / 1000)} s` : 'ok' }
+  return {
+    ok: !stuck,
+    text: stuck ? `the scheduler has not turned for ${Math.round((nowMs - tickedAtMs) / 1000)} s` : 'ok',
+  }
 }
 
 /** 200 once `up` is done: a native sidecar gates the application with it. */

@@ -1,0 +1,109 @@
+import { type Connection, resolveConnection } from '../config/connection.ts'
+import type { Env } from '../config/environment.ts'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import { didYouMean } from '../config/suggest.ts'
+import { AppError, type Kind, usage } from '../errors.ts'
+import { createLog, type Log, type LogFormat, type LogLevel, logLevels } from '../log.ts'
+import type { Command, Context, Result } from './command.ts'
+import { asAppError } from './failure.ts'
+import { createOutput, type Output } from './output.ts'
+import { version } from './version.ts'
+
+type Invocation = Pick<Context, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
+
+/** Runs a command with the log, the configuration and the connection that its flags and the environment ask for. */
+export async function invoke(
+  command: Command,
+  { flags, args, rest, env, json }: Invocation,
+): Promise<{ result: Result; warnings: string[] }> {
+  const log = makeLog(flags, env)
+  const out = createOutput(
+    json,
+    (text) => process.stdout.write(text),
+    (message) => log.warn(message),
+  )
+  const signal = stopSignal()
+  const result = await attempt(async () => {
+    const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
+    const loaded = await loadConfig({ env, cwd: process.cwd(), file })
+    const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
+    const runId = crypto.randomUUID()
+    return command.run({
+      command: command.name,
+      flags,
+      args,
+      rest,
+      loaded,
+      ...target,
+      out,
+      log,
+      signal,
+      runId,
+      version,
+    })
+  }, signal)
+  if (result.failure?.kind === 'failed')
+    log.debug({ stack: (result.failure.cause as Error | undefined)?.stack }, 'unexpected')
+  return { result, warnings: out.warnings }
+}
+
+async function attempt(run: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  try {
+    return await run()
+  } catch (error) {
+    return { fields: {}, failure: asAppError(signal.aborted ? signal.reason : error) }
+  }
+}
+
+/** The connection is only looked for when a command wants one; `--database` decides at once what is left of the configuration. */
+function connections(loaded: Loaded, out: Output, only: string | undefined): Pick<Context, 'connection' | 'isTarget'> {
+  let resolved: Connection | undefined
+  const target = () => {
+    resolved ??= resolveConnection(loaded.config, loaded.env, loaded.baseDir)
+    for (const ignored of resolved.ignored)
+      out.warn(`the parameter ${ignored} of the URL in ${resolved.source} means nothing to pgbosun and is ignored`)
+    return resolved
+  }
+  if (only === undefined) return { connection: target, isTarget: () => true }
+  const isTarget = target().database === only
+  narrow(loaded, target(), only)
+  return { connection: () => ({ ...target(), database: only }), isTarget: () => isTarget }
+}
+
+/** `--database`: of the declared databases only this one is left. */
+function narrow({ config }: Loaded, { database }: Connection, only: string): void {
+  const declared = Object.hasOwn(config.databases, only)
+  if (!declared && only !== database)
+    throw usage(
+      `--database ${only} is neither declared nor the target ${database}${didYouMean(only, Object.keys(config.databases))}`,
+      { hint: 'name one of the keys under `databases`' },
+    )
+  config.databases = declared ? { [only]: config.databases[only] ?? null } : {}
+}
+
+function makeLog(flags: Context['flags'], env: Env): Log {
+  const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
+  const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT ?? (process.stderr.isTTY ? 'pretty' : 'json')
+  if (!(logLevels as readonly unknown[]).includes(level))
+    throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
+  if (format !== 'json' && format !== 'pretty')
+    throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
+  return createLog(level as LogLevel, format as LogFormat, process.stderr)
+}
+
+/** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController()
+  const stop = (signal: NodeJS.Signals, kind: Kind) =>
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(kind === 'interrupted' ? 130 : 143))
+      controller.abort(
+        new AppError(kind, `stopped by ${signal} before it was done`, {
+          hint: 'run it again: it goes on where it stopped',
+        }),
+      )
+    })
+  stop('SIGINT', 'interrupted')
+  stop('SIGTERM', 'terminated')
+  return controller.signal
+}

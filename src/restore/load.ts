@@ -1,0 +1,108 @@
+import type { Writable } from 'node:stream'
+import type { Connection } from '../config/connection.ts'
+import { databaseArgument, type Ended, startTool } from '../db/child.ts'
+import type { Tools } from '../db/pgtools.ts'
+import { AppError } from '../errors.ts'
+
+/** Where and how pg_restore works. */
+export type LoadOptions = {
+  tools: Tools
+  connection: Connection
+  database: string
+  applicationName: string
+  noOwner: boolean
+  signal: AbortSignal
+  /** Size of the dump that was read so far, uncompressed. */
+  onBytes?: (bytes: number) => void
+}
+
+/** Settings of pg_restore's session that must not come from the role. The last statement of a restore flushes what these commits leave open. */
+const settings = { role: 'none', default_transaction_read_only: 'off', synchronous_commit: 'off' }
+
+/**
+ * Streams a dump into a database, with back pressure and in constant memory. When pg_restore stops, the rest of the dump is
+ * read all the same: a damaged one is to be told from one that does not fit here.
+ *
+ * @param dump ends with an error unless it is whole; see `unpack`
+ * @throws {AppError} `corrupt` as the dump says, `restore` when pg_restore failed
+ */
+export async function loadDump(dump: AsyncIterable<Buffer>, options: LoadOptions): Promise<void> {
+  const { tools, connection, database, applicationName, noOwner, signal } = options
+  signal.throwIfAborted()
+  const args = ['--exit-on-error', '--no-password', ...(noOwner ? ['--no-owner', '--no-privileges'] : [])]
+  const tool = startTool(tools, 'pg_restore', [...args, `--dbname=${databaseArgument(database)}`], {
+    connection,
+    database,
+    applicationName,
+    settings,
+  })
+  const stop = () => void tool.kill()
+  signal.addEventListener('abort', stop)
+  try {
+    tool.stdout.resume()
+    await feed(tool.stdin, dump, options)
+    const ended = await tool.ended
+    signal.throwIfAborted()
+    if (ended.code !== 0) throw restoreFailed(ended, tools)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await tool.kill()
+  }
+}
+
+async function feed(stdin: Writable, dump: AsyncIterable<Buffer>, { signal, onBytes }: LoadOptions): Promise<void> {
+  let bytes = 0
+  for await (const chunk of dump) {
+    signal.throwIfAborted()
+    bytes += chunk.length
+    onBytes?.(bytes)
+    if (stdin.writable && !stdin.write(chunk)) await drained(stdin)
+  }
+  if (stdin.writable) stdin.end()
+}
+
+/** Until more may be written, or nobody reads any more. */
+const drained = (stdin: Writable) =>
+  new Promise<void>((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'close']) stdin.off(event, done)
+      resolve()
+    }
+    for (const event of ['drain', 'close']) stdin.on(event, done)
+  })
+
+function restoreFailed({ code, signal, stderr }: Ended, { version }: Tools): AppError {
+  const how = signal === null ? `exit code ${code}` : `signal ${signal}`
+  const said = firstError(stderr)
+  return new AppError('restore', `pg_restore ${version} failed${said === undefined ? ` (${how})` : `: ${said}`}`, {
+    hint: adviceFor(said ?? ''),
+    excerpt: commandOf(stderr),
+  })
+}
+
+const prefix = /^pg_restore: (?:error: )?/
+
+/** The server's own words. What pg_restore says around them, and the data that a COPY quotes, is left out. */
+function firstError(stderr: string): string | undefined {
+  const lines = stderr.split('\n')
+  const found = lines.find((line) => /ERROR:|FATAL:/.test(line)) ?? lines.find((line) => /^pg_restore: error:/.test(line))
+  return found?.replace(prefix, '').replace(/^could not execute query: (ERROR: +)?/, '')
+}
+
+function commandOf(stderr: string): string | undefined {
+  const command = stderr
+    .split('\n')
+    .find((line) => line.startsWith('Command was:'))
+    ?.slice('Command was:'.length)
+    .trim()
+  return command && `  ${command.length > 200 ? `${command.slice(0, 200)}…` : command}`
+}
+
+function adviceFor(said: string): string {
+  if (/^role .* does not exist/.test(said)) return 'create that role, or give --no-owner'
+  if (/permission denied|must be (owner|member|superuser|able to)/.test(said))
+    return 'connect as a superuser, or give --no-owner'
+  if (/no space left|could not extend file/i.test(said)) return 'make room on the disk of the server'
+  if (/terminat|closed the connection|starting up|shutting down/.test(said)) return 'run it again once the server is back'
+  return 'the log of the server says more; another backup may fit: `pgbosun backup list`'
+}
