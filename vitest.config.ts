@@ -8,9 +8,19 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.int.test.ts'],
+          exclude: ['test/container*.int.test.ts'],
           globalSetup: ['test/support/global.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'container',
+          include: ['test/container*.int.test.ts'],
+          globalSetup: ['test/support/image.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -48,7 +48,8 @@ export const bundle = (entry: string, outfile: string, version: string): Promise
     ...options,
     entryPoints: [entry],
     outfile,
-    define: { PGBOSUN_VERSION: JSON.stringify(version) },
+    // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
+    define: { PGBOSUN_VERSION: JSON.stringify(version), 'import.meta.url': '"file:///pgbosun"' },
     plugins: [noPinoTransports, lightBuiltins],
   })
 

@@ -44,8 +44,8 @@ describe('the configuration', () => {
   })
 
   test.for([
-    'backup: { schedule: "@daily" }',
-    'serve: {}',
+    'backup: { encrypt: {} }',
+    'stores: {}',
     'manage: { privileges: strict }',
     'migrate: { format: flyway }',
   ])('refuses a key of a feature that is not built: %s', async (text, { dir }) => {

@@ -173,14 +173,16 @@ describe('backup prune', () => {
     expect(shop.ids()).toEqual([idOf(day(5))])
   })
 
-  test('keeps databases, clusters and names apart', async ({ shop }) => {
+  test('keeps databases, clusters and names apart', async ({ shop, dir }) => {
     await shop.configure({ keep: { last: 1 } })
     for (const number of [1, 2]) await shop.add(day(number))
     await shop.add(day(3), { series: { system_identifier: '7000000000000000002' } })
     for (const number of [4, 5, 6]) await shop.add(day(number), { series: { name: 'hourly' } })
     for (const number of [1, 2]) await shop.add(day(number), {}, 'shop-test')
 
-    expect((await shop.prune('--database', 'shop-test')).code).toBe(0)
+    const env = { DATABASE_URL: 'postgres://nobody@nowhere.invalid/shop-test' }
+    const one = await runJson(['backup', 'prune', '--database', 'shop-test'], { cwd: dir, env })
+    expect([one.code, one.json.backups]).toMatchObject([0, [{ action: 'keep' }, { action: 'delete' }]])
     expect([shop.ids('shop-test'), shop.ids().length]).toEqual([[idOf(day(2))], 6])
     expect((await shop.prune()).json.backups).toHaveLength(4)
     expect(shop.ids()).toEqual([2, 3, 4, 5, 6].map((number) => idOf(day(number))))

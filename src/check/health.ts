@@ -1,4 +1,5 @@
 import type { Change } from '../plan.ts'
+import type { BackupHealth } from './backups.ts'
 import type { Findings } from './types.ts'
 
 /** Everything that was found out about one database. */
@@ -20,6 +21,8 @@ export type HealthInput = {
   }
   /** What the roles' plan would change; empty when roles are as declared. */
   drift: Change[]
+  /** Undefined where nothing asks for backups. */
+  backups?: BackupHealth | undefined
 }
 
 export type Health = {
@@ -35,7 +38,7 @@ export type Health = {
 }
 
 /** Weighs what was found. Pending migrations and role drift are errors: the database is not what is declared. */
-export function judgeHealth({ connectionError, findings, migrations, drift }: HealthInput): Health {
+export function judgeHealth({ connectionError, findings, migrations, drift, backups }: HealthInput): Health {
   const connected = connectionError === null
   const { pending, problems } = migrations
   const schemaIssues = findings?.errors ?? []
@@ -46,6 +49,8 @@ export function judgeHealth({ connectionError, findings, migrations, drift }: He
     ...(pending.length > 0 ? [`${count(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
   ]
+  const missingBackups = backups?.errors ?? []
+  errors.push(...missingBackups)
   const healthy = errors.length === 0
   return {
     healthy,
@@ -66,6 +71,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift }: He
       foreign_keys: findings?.foreignKeys ?? { ok: false, missing: [], invalid: [] },
       migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
       roles: { ok: connected && drift.length === 0, drift },
+      ...(backups && { backups: { ok: missingBackups.length === 0, databases: backups.entries } }),
       overall_healthy: healthy,
     },
     lines: connected
@@ -74,6 +80,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift }: He
           line('migrations', migrationState(migrations)),
           ...schemaLines(findings),
           line('roles', roleState(drift)),
+          ...(backups?.lines ?? []),
         ]
       : [line('connection', `failed: ${connectionError}`)],
   }

@@ -9,6 +9,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Make the database ready: roles, migrations, privileges, seeds, check.',
     load: async () => (await import('./commands/up.ts')).up,
   },
+  serve: {
+    summary: 'The same, then stay: scheduled backups, retention, health.',
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
   plan: { summary: 'Show what `up` would change.', load: async () => (await import('./commands/plan.ts')).plan },
   wait: {
     summary: 'Wait until the database accepts work.',
@@ -43,9 +47,29 @@ export const commands: Record<string, Lazy> = {
     load: async () => (await import('./commands/roles.ts')).rolesApply,
   },
   seed: { summary: 'Load seed data.', load: async () => (await import('./commands/seed.ts')).seed },
+  backup: {
+    summary: 'Make a backup (the same as `backup run`).',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  'backup run': {
+    summary: 'Back up, read back and decode.',
+    load: async () => (await import('./commands/backup.ts')).backupRun,
+  },
+  'backup list': {
+    summary: 'List the backups in the store.',
+    load: async () => (await import('./commands/backup-list.ts')).backupList,
+  },
+  'backup verify': {
+    summary: 'Read backups back, and decode them.',
+    load: async () => (await import('./commands/backup-verify.ts')).backupVerify,
+  },
   'backup prune': {
     summary: 'Delete the backups that no rule keeps.',
     load: async () => (await import('./commands/backup-prune.ts')).backupPrune,
+  },
+  restore: {
+    summary: 'Restore a backup into a new database.',
+    load: async () => (await import('./commands/restore.ts')).restore,
   },
   check: {
     summary: 'Check that the database is what is declared.',
@@ -54,6 +78,10 @@ export const commands: Record<string, Lazy> = {
   status: {
     summary: 'Show the state of the database on one screen.',
     load: async () => (await import('./commands/check.ts')).status,
+  },
+  healthcheck: {
+    summary: 'Ask a running `serve` whether it is alive.',
+    load: async () => (await import('./commands/healthcheck.ts')).healthcheck,
   },
   'config show': {
     summary: 'Show the effective configuration, with origins.',

@@ -73,7 +73,7 @@ function connections(loaded: Loaded, out: Output, only: string | undefined): Pic
 /** `--database`: of the declared databases only this one is left. */
 function narrow({ config }: Loaded, { database }: Connection, only: string): void {
   const declared = Object.hasOwn(config.databases, only)
-  if (!declared && only !== database)
+  if (!declared && only !== database && !config.backup.databases?.includes(only))
     throw usage(
       `--database ${only} is neither declared nor the target ${database}${didYouMean(only, Object.keys(config.databases))}`,
       { hint: 'name one of the keys under `databases`' },

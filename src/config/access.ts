@@ -91,6 +91,14 @@ const databaseUser = z.strictObject({
   ...userFields,
 })
 
+const serverUser = z.strictObject({
+  preset: z.enum(['backup', 'monitor']).optional().meta({
+    description:
+      '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; its password is worth as much as all others. `monitor`: what a metrics exporter needs (pg_monitor), at most 5 connections, statements of at most 10 s. Both connect to all declared databases.',
+  }),
+  ...userFields,
+})
+
 const databaseFields = z
   .strictObject({
     owner: roleName.optional().meta({
@@ -116,10 +124,7 @@ export const accessKeys = {
     .record(roleName, z.strictObject({ ...roleFields, external: z.boolean().optional() }).nullable())
     .prefault({})
     .meta({ description: 'Roles that do not log in, by name. An `external` one is only referred to, never changed.' }),
-  users: z
-    .record(roleName, z.strictObject(userFields))
-    .prefault({})
-    .meta({ description: 'Roles that log in, by name.' }),
+  users: z.record(roleName, serverUser).prefault({}).meta({ description: 'Roles that log in, by name.' }),
   manage: z
     .strictObject({
       privileges: z.enum(['additive', 'declared']).prefault('declared').meta({

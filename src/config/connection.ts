@@ -59,6 +59,33 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   })
 }
 
+/**
+ * The connection that backups are made with: `backup.url`, else the target's. Which databases are backed up is not said by it.
+ *
+ * @throws {AppError} `usage` when there is none, or it cannot be read
+ */
+export function resolveBackupConnection(config: Config, env: Env, baseDir: string): Connection {
+  const { url } = config.backup
+  if (url === undefined) return resolveConnection(config, env, baseDir)
+  const read = secretReader(env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url')
+  return fromParts('backup.url', parts, config.database.tls, env, baseDir)
+}
+
+/**
+ * The databases to back up: `backup.databases`, else the target, else the database of `backup.url`.
+ * @throws {AppError} `usage` when none is named anywhere
+ */
+export function backupDatabases(config: Config, env: Env, baseDir: string): string[] {
+  if (config.backup.databases) return [...new Set(config.backup.databases)]
+  try {
+    return [resolveConnection(config, env, baseDir).database]
+  } catch (error) {
+    if (config.backup.url === undefined) throw error
+    return [resolveBackupConnection(config, env, baseDir).database]
+  }
+}
+
 function fromParts(
   source: string,
   read: () => UrlParts,

@@ -169,7 +169,7 @@ const backup = z
       .prefault({ within: '7d' })
       .meta({
         description:
-          'Which backups `prune` keeps: those that any of these rules wants, or `all`. Always kept: the newest, the newest verified, anything younger than an hour.',
+          'Which backups `prune` keeps: those that any of these rules wants, or `all`. Always kept: the newest, the newest verified, anything younger than an hour. Default: `{ within: 7d }`.',
       }),
   })
   .prefault({})

@@ -14,3 +14,11 @@ export function renderDuration(ms: number): string {
   const unit = (['d', 'h', 'm', 's'] as const).find((name) => ms >= msPer[name] && ms % msPer[name] === 0) ?? 'ms'
   return `${ms / msPer[unit]}${unit}`
 }
+
+/** A size for people: `8.2 MB`, in powers of a thousand. */
+export function renderBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : Number(value.toPrecision(3))} ${units[power]}`
+}

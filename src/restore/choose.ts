@@ -52,8 +52,7 @@ export function chooseBackup<C extends Candidate>(backups: C[], request: Request
 function chooseById<C extends Candidate>(backups: C[], id: string, request: Request): Choice<C> {
   const backup = backups.find(
     (candidate) =>
-      candidate.id === id &&
-      (request.cluster === undefined || candidate.series.system_identifier === request.cluster),
+      candidate.id === id && (request.cluster === undefined || candidate.series.system_identifier === request.cluster),
   )
   if (!backup)
     throw new AppError('nobackup', `there is no backup ${id} of database ${request.database}${ofCluster(request)}`, {

@@ -85,7 +85,8 @@ const prefix = /^pg_restore: (?:error: )?/
 /** The server's own words. What pg_restore says around them, and the data that a COPY quotes, is left out. */
 function firstError(stderr: string): string | undefined {
   const lines = stderr.split('\n')
-  const found = lines.find((line) => /ERROR:|FATAL:/.test(line)) ?? lines.find((line) => /^pg_restore: error:/.test(line))
+  const found =
+    lines.find((line) => /ERROR:|FATAL:/.test(line)) ?? lines.find((line) => /^pg_restore: error:/.test(line))
   return found?.replace(prefix, '').replace(/^could not execute query: (ERROR: +)?/, '')
 }
 
@@ -103,6 +104,7 @@ function adviceFor(said: string): string {
   if (/permission denied|must be (owner|member|superuser|able to)/.test(said))
     return 'connect as a superuser, or give --no-owner'
   if (/no space left|could not extend file/i.test(said)) return 'make room on the disk of the server'
-  if (/terminat|closed the connection|starting up|shutting down/.test(said)) return 'run it again once the server is back'
+  if (/terminat|closed the connection|starting up|shutting down/.test(said))
+    return 'run it again once the server is back'
   return 'the log of the server says more; another backup may fit: `pgbosun backup list`'
 }

@@ -5,7 +5,7 @@ import type { DefaultKind, ObjectKind, SessionUser, Setting } from './types.ts'
 export type ClusterAction =
   | { do: 'drop leftover'; database: string }
   | { do: 'create role'; role: string; login: boolean }
-  | { do: 'alter role'; role: string; attribute: 'login' | 'inherit'; value: boolean }
+  | { do: 'alter role'; role: string; attribute: 'login' | 'inherit' | 'bypassrls'; value: boolean }
   | { do: 'limit role'; role: string; connectionLimit: number }
   | { do: 'expire role'; role: string; validUntil: string }
   | { do: 'set password'; role: string; verifier: string }

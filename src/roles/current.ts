@@ -27,19 +27,24 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
   const declared = desired.databases.find((database) => database.name === name)
   const results = await db.unsafe<{ current: CurrentDatabase }[][]>(
     // With an empty search path, names of types are always qualified.
-    `set local search_path to ''; ${databaseQuery(roleNames(desired), declared?.covered ?? [])}`,
+    `set local search_path to ''; ${databaseQuery(roleNames(desired), declared?.covered ?? [], desired.readAll.length > 0)}`,
   )
   return results.at(-1)![0]!.current
 }
 
-function roleNames({ roles, memberships, databases }: DesiredRoles): string[] {
+function roleNames({ roles, memberships, databases, readAll }: DesiredRoles): string[] {
   const grantees = databases.flatMap(({ grants, defaults }) => [...grants, ...defaults].map(({ grantee }) => grantee))
-  return [...new Set([...roles.map(({ name }) => name), ...memberships.map(({ role }) => role), ...grantees])]
+  const readers = readAll.length > 0 ? ['pg_read_all_data'] : []
+  return [
+    ...new Set([...roles.map(({ name }) => name), ...memberships.map(({ role }) => role), ...readers, ...grantees]),
+  ]
 }
 
-function databaseNames({ databases, settings }: DesiredRoles): string[] {
+function databaseNames({ databases, settings, connects }: DesiredRoles): string[] {
   const inSettings = settings.flatMap(({ database }) => database ?? [])
-  return [...new Set([...databases.map(({ name }) => name), ...inSettings])]
+  return [
+    ...new Set([...databases.map(({ name }) => name), ...inSettings, ...connects.map(({ database }) => database)]),
+  ]
 }
 
 const oneOf = (names: string[]) => `(select json_array_elements_text(${quoteLiteral(JSON.stringify(names))}::json))`
@@ -66,7 +71,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select json_buil
   'mayReadVerifiers', has_table_privilege('pg_authid', 'select'),
   'scramIterations', coalesce(current_setting('scram_iterations', true)::int, 4096),
   'roles', ${list(`
-    select rolname as name, rolcanlogin as login, rolinherit as inherits, rolconnlimit as "connectionLimit",
+    select rolname as name, rolcanlogin as login, rolinherit as inherits, rolbypassrls as "bypassRls", rolconnlimit as "connectionLimit",
            case when rolvaliduntil is null or rolvaliduntil = 'infinity' then to_json('infinity'::text)
                 else to_json(round(extract(epoch from rolvaliduntil) * 1000)) end as "validUntil"
       from pg_roles where rolname::text in ${oneOf(roles)} order by rolname`)},
@@ -91,13 +96,17 @@ const clusterQuery = (roles: string[], databases: string[]) => `select json_buil
      where datname ~ '__create_[0-9a-f]{8}$'), '[]')
 ) as current`
 
-/** Objects of extensions are left out: their privileges belong to the extension. */
-const databaseQuery = (roles: string[], schemas: string[]) => {
+/**
+ * Objects of extensions are left out: their privileges belong to the extension.
+ * Who reads everything needs grants in every schema up to PostgreSQL 13.
+ */
+const databaseQuery = (roles: string[], schemas: string[], readAll: boolean) => {
   const grantees = oneOf(roles)
+  const everywhere = `${readAll} and ${major} < 14 and nspname !~ '^pg_' and nspname <> 'information_schema'`
   const notOfExtension = (catalog: string, oid: string) =>
     `not exists (select from ext where ext.classid = 'pg_catalog.${catalog}'::regclass and ext.objid = ${oid})`
   return `with
-  ns as materialized (select oid, nspname, nspowner, nspacl from pg_namespace where nspname::text in ${oneOf(schemas)}),
+  ns as materialized (select oid, nspname, nspowner, nspacl from pg_namespace where nspname::text in ${oneOf(schemas)} or (${everywhere})),
   ext as materialized (select classid, objid from pg_depend where deptype = 'e'),
   rel as materialized (select c.*, ns.nspname from pg_class c join ns on ns.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${notOfExtension('pg_class', 'c.oid')}),

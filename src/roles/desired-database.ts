@@ -19,8 +19,11 @@ const levels: Record<string, Partial<Record<ObjectKind, string[]>>> = {
   create: { schema: ['USAGE', 'CREATE'] },
 }
 
-/** One database of the configuration, with its presets spelled out as grants. Pure. */
-export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDatabase {
+/**
+ * One database of the configuration, with its presets spelled out as grants. Pure.
+ * @param visitors roles that connect to every database
+ */
+export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: string[] = []): DesiredDatabase {
   const users = Object.entries(fields.users ?? {})
   const owner = fields.owner ?? `${name}_owner`
   const schemas = desiredSchemas(fields)
@@ -32,6 +35,7 @@ export function desiredDatabase(name: string, fields: DatabaseConfig): DesiredDa
   const connecting = new Set([
     ...users.filter(([, { preset }]) => preset !== 'app').map(([user]) => user),
     ...grants.map(({ grantee }) => grantee),
+    ...visitors,
   ])
   connecting.delete('PUBLIC')
   connecting.delete(owner)

@@ -18,6 +18,7 @@ test('a small configuration is spelled out', () => {
     }),
   ).toMatchInlineSnapshot(`
     {
+      "connects": [],
       "databases": [
         {
           "access": [
@@ -101,6 +102,7 @@ test('a small configuration is spelled out', () => {
         },
       ],
       "mode": "declared",
+      "readAll": [],
       "roles": [
         {
           "inherits": false,
@@ -234,4 +236,17 @@ test.each([
   ],
 ])('what cannot be meant is refused: %#', (configuration, message) => {
   expect(() => desired(configuration)).toThrow(expect.objectContaining({ kind: 'usage', message }))
+})
+
+test('a preset for the whole server excludes one in a database', () => {
+  const both = { users: { u: { preset: 'backup' } }, databases: { shop: { users: { u: { preset: 'readonly' } } } } }
+  expect(() => desired(both)).toThrow('users.u.preset and databases.shop.users.u.preset contradict each other')
+})
+
+test('what the configuration says wins over a preset', () => {
+  const { roles, settings } = desired({
+    users: { watch: { preset: 'monitor', connectionLimit: 9, config: { statement_timeout: '1min' } } },
+  })
+  expect(roles).toEqual([{ name: 'watch', kind: 'user', inherits: true, bypassRls: false, connectionLimit: 9 }])
+  expect(settings.filter(({ name }) => name === 'statement_timeout')).toMatchObject([{ value: '1min' }])
 })

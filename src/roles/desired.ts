@@ -1,12 +1,14 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { desiredDatabase } from './desired-database.ts'
+import { type ServerPreset, serverPresets } from './presets.ts'
 import { settingValue } from './settings.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRole, DesiredRoles, Setting } from './types.ts'
 import { inMembershipOrder, validateReferences } from './validate.ts'
 
-type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage'>
-type UserConfig = Config['users'][string] & { preset?: 'app' | 'readonly' | undefined }
+type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'lock'>
+type Preset = 'app' | 'readonly' | ServerPreset
+type UserConfig = Omit<Config['users'][string], 'preset'> & { preset?: Preset | undefined }
 type Values = Record<string, string | number | boolean | string[]>
 /** A user wherever it is declared: at the top (`database` null) or below a database. */
 type Declaration = { user: string; path: string; database: string | null; fields: UserConfig }
@@ -25,7 +27,14 @@ const readonlySettings: Values = {
  */
 export function desiredRoles(config: AccessConfig): DesiredRoles {
   const declarations = userDeclarations(config)
-  const databases = Object.entries(config.databases).map(([name, fields]) => desiredDatabase(name, fields ?? {}))
+  const ofServer = Object.entries(config.users).flatMap(([user, { preset }]) => (preset ? [{ user, preset }] : []))
+  const databases = Object.entries(config.databases).map(([name, fields]) =>
+    desiredDatabase(
+      name,
+      fields ?? {},
+      ofServer.map(({ user }) => user),
+    ),
+  )
   const owners = new Map(databases.map(({ name, owner }) => [name, owner]))
   const users = [...new Set(declarations.map(({ user }) => user))].map((user) =>
     declarations.filter((declaration) => declaration.user === user),
@@ -40,6 +49,10 @@ export function desiredRoles(config: AccessConfig): DesiredRoles {
     memberships: inMembershipOrder(named.flatMap(({ memberships }) => memberships)),
     settings: [...named.flatMap(({ settings }) => settings), ...databaseSettings(config)],
     databases,
+    readAll: ofServer.filter(({ preset }) => serverPresets[preset].readAll).map(({ user }) => user),
+    connects: ofServer
+      .map(({ user, preset }) => ({ database: serverPresets[preset].connectsTo(config), grantee: user }))
+      .filter(({ database }) => !owners.has(database)),
   }
   validateReferences(desired)
   return desired
@@ -88,11 +101,12 @@ function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>
 
 function desiredUser(declarations: Declaration[], owners: Map<string, string>): Expanded {
   const name = declarations[0]!.user
-  const presets = declarations.filter(({ fields }) => fields.preset !== undefined)
-  const limit = agreed(declarations, 'connectionLimit')
+  const presets = declarations.filter(({ fields, database }) => fields.preset !== undefined && database !== null)
+  const ofServer = serverPreset(declarations, presets)
+  const limit = agreed(declarations, 'connectionLimit') ?? ofServer?.connectionLimit
   const password = agreed(declarations, 'password')
   const actsAs = agreed(declarations, 'actsAs')
-  const memberships = declarations.flatMap(({ fields }) => fields.memberOf ?? [])
+  const memberships = [...(ofServer?.memberOf ?? []), ...declarations.flatMap(({ fields }) => fields.memberOf ?? [])]
   if (actsAs !== undefined) memberships.push(actsAs)
   for (const { fields, database } of presets) if (fields.preset === 'app') memberships.push(owners.get(database!)!)
 
@@ -100,13 +114,15 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
     role: {
       name,
       kind: 'user',
-      inherits: presets.some(({ fields }) => fields.preset === 'app'),
+      inherits: ofServer !== undefined || presets.some(({ fields }) => fields.preset === 'app'),
+      ...(ofServer && { bypassRls: ofServer.bypassRls }),
       ...(limit !== undefined && { connectionLimit: limit }),
       ...(password !== undefined && { password }),
       ...validUntil(declarations),
     },
     memberships: [...new Set(memberships)].filter((role) => role !== name).map((role) => ({ role, member: name })),
     settings: mergeSettings([
+      ...toSettings(name, null, ofServer?.settings ?? {}),
       // With one preset its settings hold everywhere; with several, each in its own database.
       ...presets.flatMap(({ fields, database }) =>
         presetSettings(name, fields, owners.get(database!)!, presets.length > 1 ? database : null),
@@ -114,6 +130,17 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
       ...declarations.flatMap(({ fields }) => roleSettings(name, fields, actsAs === undefined ? {} : { role: actsAs })),
     ]),
   }
+}
+
+/** What the preset of a user under `users` stands for. It excludes presets in databases: those are about writing, or other limits. */
+function serverPreset(declarations: Declaration[], [other]: Declaration[]) {
+  const own = declarations.find(({ fields, database }) => fields.preset !== undefined && database === null)
+  if (own === undefined) return undefined
+  if (other !== undefined)
+    throw usage(`${own.path}.preset and ${other.path}.preset contradict each other`, {
+      hint: 'use two users: one role has one purpose',
+    })
+  return serverPresets[own.fields.preset as ServerPreset]
 }
 
 const presetSettings = (

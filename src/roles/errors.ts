@@ -67,7 +67,7 @@ export function failedChange(change: Change, error: unknown): unknown {
 
 function hintFor({ object }: Change, code: string): string | undefined {
   if (object.startsWith('password ') && code !== '42704') {
-    return 'this server refuses SCRAM verifiers: set the password with the provider’s own tools and remove it from the configuration'
+    return 'choose another password; if this server takes no SCRAM verifiers at all, set it with the provider’s own tools and remove it here'
   }
   if (code === '2BP01') return 'the role handed this privilege on to others: revoke those grants first'
   if (object.startsWith('extension ') && ['58P01', '0A000', '22023'].includes(code))

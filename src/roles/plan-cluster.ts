@@ -1,7 +1,7 @@
 import { usage } from '../errors.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
-import { planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
-import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets } from './plan-roles.ts'
+import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
+import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets, withReaders } from './plan-roles.ts'
 import { sameSetting } from './settings.ts'
 import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
 
@@ -13,11 +13,12 @@ import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
  * @throws {AppError} `usage` when something is referred to that exists nowhere, `refused` when passwords cannot be compared
  */
 export function planCluster(
-  desired: DesiredRoles,
+  declared: DesiredRoles,
   current: CurrentCluster,
   secrets: Secrets,
   randomBytes: RandomBytes,
 ): ClusterPlan {
+  const desired = withReaders(declared, current.major)
   refuseMissing(desired, current)
   const databases = desired.databases.map((database) => {
     const existing = current.databases.find(({ name }) => name === database.name)
@@ -32,6 +33,7 @@ export function planCluster(
       ...planPasswords(desired, current, secrets, randomBytes),
       ...planNewDatabases(databases, randomBytes),
       ...planDatabaseEntries(desired, databases),
+      ...planConnects(desired, current),
       ...planSettings(desired.settings, current),
     ],
     [

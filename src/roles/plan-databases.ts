@@ -49,6 +49,14 @@ export function planDatabaseEntries(desired: DesiredRoles, databases: DatabasePa
   })
 }
 
+/** CONNECT on databases that are not declared: nothing is ever taken away there. */
+export const planConnects = ({ connects }: DesiredRoles, { databases }: CurrentCluster): Actions =>
+  connects.flatMap(({ database, grantee }) => {
+    const entry = databases.find(({ name }) => name === database)
+    if (!entry) return []
+    return planAccess({ name: database, access: [{ grantee, privileges: ['CONNECT'] }] }, entry, entry.owner, new Set())
+  })
+
 type Entry = Pick<CurrentDatabaseEntry, 'owner' | 'connectionLimit' | 'acl'>
 
 function planProperties({ name, connectionLimit }: DesiredDatabase, entry: Entry, owner: string): Actions {
@@ -71,7 +79,12 @@ function planProperties({ name, connectionLimit }: DesiredDatabase, entry: Entry
   return actions
 }
 
-function planAccess({ name, access }: DesiredDatabase, entry: Entry, owner: string, exact: Set<string>): Actions {
+function planAccess(
+  { name, access }: Pick<DesiredDatabase, 'name' | 'access'>,
+  entry: Entry,
+  owner: string,
+  exact: Set<string>,
+): Actions {
   // The new owner's own entries merge into its ownership.
   const rows = entry.acl.filter(({ grantee }) => grantee !== owner)
   const wanted = access.filter(({ grantee }) => grantee !== owner)

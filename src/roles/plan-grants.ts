@@ -19,17 +19,41 @@ type Actions = Planned<DatabaseAction>[]
  * Revokes only from roles that we manage, in covered schemas, and never an owner's own privileges.
  */
 export function planGrants(desired: DesiredRoles, name: string, current: CurrentDatabase): GrantsPlan {
-  const database = findDatabase(desired, name)
+  const database = withReaders(desired, findDatabase(desired, name), current)
   const exact = exactRoles(desired)
   exact.delete(current.owner)
   const defaults = planDefaults(desired, database, current, exact)
   const wanted = wantedPrivileges(database, current)
   return makePlan(
     current.session,
-    [...planMissing(wanted, current), ...defaults.grants, ...planSurplus(wanted, current, exact), ...defaults.revokes],
+    [
+      ...planMissing(wanted, current),
+      ...defaults.grants,
+      ...planSurplus(wanted, inCovered(database, current), exact),
+      ...defaults.revokes,
+    ],
     [...unmatchedNames(database, current), ...unexpectedCreators(database, current)],
   )
 }
+
+/** Up to PostgreSQL 13 no role reads everything: it takes grants in every schema, also in those that are not declared. */
+function withReaders({ readAll }: DesiredRoles, database: DesiredDatabase, current: CurrentDatabase): DesiredDatabase {
+  if (current.major >= 14) return database
+  const grants = readAll.flatMap((grantee) =>
+    current.schemas.flatMap(({ name: schema }): DesiredGrant[] => [
+      { schema, kind: 'schema', names: null, grantee, privileges: ['USAGE'] },
+      { schema, kind: 'table', names: null, grantee, privileges: ['SELECT'] },
+      { schema, kind: 'sequence', names: null, grantee, privileges: ['SELECT'] },
+    ]),
+  )
+  return { ...database, grants: [...database.grants, ...grants] }
+}
+
+/** What may be taken back: privileges in schemas that are not declared are nobody's business. */
+const inCovered = ({ covered }: DesiredDatabase, current: CurrentDatabase): CurrentDatabase => ({
+  ...current,
+  objects: current.objects.filter(({ schema }) => covered.includes(schema)),
+})
 
 /** Per object, the declared privileges of each grantee. */
 type Wanted = Map<CurrentObject, Map<string, Set<string>>>

@@ -31,9 +31,17 @@ export function planRoles({ roles }: DesiredRoles, current: CurrentCluster): Act
 function createRole(role: DesiredRole): Actions {
   const login = role.kind === 'user'
   const create: ClusterAction = { do: 'create role', role: role.name, login }
-  const fresh: CurrentRole = { name: role.name, login, inherits: true, connectionLimit: -1, validUntil: 'infinity' }
+  const fresh: CurrentRole = {
+    name: role.name,
+    login,
+    inherits: true,
+    bypassRls: false,
+    connectionLimit: -1,
+    validUntil: 'infinity',
+  }
   return [
     planned(create, 'create', `role ${role.name}`, login ? 'does not exist; logs in' : 'does not exist'),
+    ...alterBypass(role, fresh),
     ...alterLimits(role, fresh),
   ]
 }
@@ -41,20 +49,25 @@ function createRole(role: DesiredRole): Actions {
 function alterRole(role: DesiredRole, existing: CurrentRole, { session, major }: CurrentCluster): Actions {
   const { name } = role
   const login = role.kind === 'user'
-  const alter = (attribute: 'login' | 'inherit', value: boolean) =>
-    planned(
-      { do: 'alter role' as const, role: name, attribute, value },
-      'alter',
-      `role ${name}`,
-      `${attribute} is ${!value}, declared ${value}`,
-    )
   return [
     // Taking our own LOGIN would lock us out of the next run.
-    ...(existing.login !== login && name !== session.name ? [alter('login', login)] : []),
-    ...(major < 16 && role.inherits && !existing.inherits ? [alter('inherit', true)] : []),
+    ...(existing.login !== login && name !== session.name ? [alterAttribute(name, 'login', login)] : []),
+    ...(major < 16 && role.inherits && !existing.inherits ? [alterAttribute(name, 'inherit', true)] : []),
+    ...alterBypass(role, existing),
     ...alterLimits(role, existing),
   ]
 }
+
+const alterAttribute = (role: string, attribute: 'login' | 'inherit' | 'bypassrls', value: boolean) =>
+  planned<ClusterAction>(
+    { do: 'alter role', role, attribute, value },
+    'alter',
+    `role ${role}`,
+    `${attribute} is ${!value}, declared ${value}`,
+  )
+
+const alterBypass = ({ name, bypassRls }: DesiredRole, existing: CurrentRole): Actions =>
+  bypassRls === undefined || bypassRls === existing.bypassRls ? [] : [alterAttribute(name, 'bypassrls', bypassRls)]
 
 function alterLimits({ name: role, connectionLimit, validUntil }: DesiredRole, existing: CurrentRole): Actions {
   const object = `role ${role}`
@@ -101,6 +114,18 @@ const unreadableVerifiers = (role: string, user: string) =>
   new AppError('refused', `the password of role ${role} cannot be compared: ${user} may not read pg_authid`, {
     hint: `connect as a superuser, or remove the password of ${role} from the configuration`,
   })
+
+/** From PostgreSQL 14 on, who reads everything is a member of a role of its own. */
+export const withReaders = (desired: DesiredRoles, major: number): DesiredRoles =>
+  major < 14
+    ? desired
+    : {
+        ...desired,
+        memberships: [
+          ...desired.memberships,
+          ...desired.readAll.map((member) => ({ role: 'pg_read_all_data', member })),
+        ],
+      }
 
 /** Memberships to revoke (first, because they may stand in the way) and to grant. */
 export function planMemberships(desired: DesiredRoles, current: CurrentCluster): Actions {

@@ -66,6 +66,7 @@ test('what is right already is not touched, and what cannot be changed is said',
     name,
     login,
     inherits: true,
+    bypassRls: false,
     connectionLimit: -1,
     validUntil: 'infinity' as const,
   })
@@ -286,4 +287,99 @@ test.each([
   [new Error('x'), false],
 ])('errors after which to plan again are recognised: %#', (error, concurrent) => {
   expect(isConcurrentChange(error)).toBe(concurrent)
+})
+
+const visiting = desiredRoles(
+  configSchema.parse({
+    users: { keeper: { preset: 'backup' }, watch: { preset: 'monitor' } },
+    databases: { shop: { users: { app: { preset: 'app' } } } },
+  }),
+)
+const maintenance = {
+  name: 'postgres',
+  owner: 'postgres',
+  connectionLimit: -1,
+  encoding: 'UTF8',
+  collate: 'C',
+  acl: [],
+}
+const builtIn = (name: string) => ({
+  name,
+  login: false,
+  inherits: true,
+  bypassRls: false,
+  connectionLimit: -1,
+  validUntil: 'infinity' as const,
+})
+
+test.for([
+  [13, ['pg_monitor'], []],
+  [
+    18,
+    ['pg_monitor', 'pg_read_all_data'],
+    ['grant "pg_read_all_data" to "keeper" with admin false, inherit true, set true'],
+  ],
+] as const)('presets for the whole server, on PostgreSQL %i', ([major, existing, membership]) => {
+  const current = { ...nothing, leftovers: [], major, roles: existing.map(builtIn), databases: [maintenance] }
+  const statements = planCluster(visiting, current, new Map(), zeros).actions.flatMap(({ payload }) =>
+    clusterSql(payload),
+  )
+  expect(statements.filter((statement) => /keeper/.test(statement))).toEqual([
+    'create role "keeper" login',
+    'alter role "keeper" bypassrls',
+    ...membership,
+    'grant CONNECT on database "shop" to "keeper"',
+    'grant CONNECT on database "postgres" to "keeper"',
+    'alter role "keeper" set "lo_compat_privileges" to \'on\'',
+    'alter role "keeper" set "default_transaction_read_only" to \'on\'',
+  ])
+  expect(
+    statements.filter((statement) => /watch/.test(statement)).map((one) => one.replace(/ with admin.*/, '')),
+  ).toEqual([
+    'create role "watch" login',
+    'alter role "watch" connection limit 5',
+    'grant "pg_monitor" to "watch"',
+    'grant CONNECT on database "shop" to "watch"',
+    'grant CONNECT on database "postgres" to "watch"',
+    'alter role "watch" set "statement_timeout" to \'10s\'',
+    'alter role "watch" set "default_transaction_read_only" to \'on\'',
+    'alter role "watch" set "search_path" to \'pg_catalog\', \'public\'',
+  ])
+})
+
+test('on PostgreSQL 13 who reads everything gets grants in every schema; nothing is taken away in undeclared ones', () => {
+  const objects: CurrentObject[] = ['legacy', 'public'].flatMap((schema) => [
+    { kind: 'schema', schema, name: schema, arguments: null, column: null, owner: 'postgres', acl: [] },
+    {
+      kind: 'table',
+      schema,
+      name: 'items',
+      arguments: null,
+      column: null,
+      owner: 'postgres',
+      acl: [{ grantee: 'watch', grantor: 'postgres', privilege: 'SELECT', grantable: false }],
+    },
+    { kind: 'sequence', schema, name: 'items_id_seq', arguments: null, column: null, owner: 'postgres', acl: [] },
+  ])
+  const current: CurrentDatabase = {
+    major: 13,
+    session,
+    owner: 'shop_owner',
+    publicMayConnect: false,
+    schemas: ['legacy', 'public'].map((name) => ({ name, owner: 'postgres', publicMayCreate: false })),
+    extensions: [],
+    objects,
+    defaults: [],
+  }
+  const statements = planGrants(visiting, 'shop', current).actions.flatMap(({ payload }) => databaseSql(payload))
+  expect(statements).toEqual([
+    'grant USAGE on schema "legacy" to "keeper"',
+    'grant SELECT on table "legacy"."items" to "keeper"',
+    'grant SELECT on sequence "legacy"."items_id_seq" to "keeper"',
+    'grant USAGE on schema "public" to "keeper"',
+    'grant SELECT on table "public"."items" to "keeper"',
+    'grant SELECT on sequence "public"."items_id_seq" to "keeper"',
+    'revoke SELECT on table "public"."items" from "watch"',
+  ])
+  expect(planGrants(visiting, 'shop', { ...current, major: 14 }).actions).toHaveLength(1)
 })

@@ -13,6 +13,7 @@ export type DesiredRole = {
   password?: SecretSource
   /** Whether it must inherit what it is a member of (an attribute of the role up to PostgreSQL 15). */
   inherits: boolean
+  bypassRls?: boolean
   /** The one database whose creation needs this role: an owner nobody named. */
   createdWith?: string
 }
@@ -68,6 +69,10 @@ export type DesiredRoles = {
   memberships: DesiredMembership[]
   settings: Setting[]
   databases: DesiredDatabase[]
+  /** Roles that read everything: members of pg_read_all_data, on PostgreSQL 13 by grants in declared databases. */
+  readAll: string[]
+  /** CONNECT on databases that are not declared, where nothing else is managed. */
+  connects: { database: string; grantee: string }[]
 }
 
 /** Who we are on the server. */
@@ -80,6 +85,7 @@ export type CurrentRole = {
   name: string
   login: boolean
   inherits: boolean
+  bypassRls: boolean
   connectionLimit: number
   /** Milliseconds since 1970, or `infinity`. */
   validUntil: number | 'infinity'

@@ -91,7 +91,7 @@ export const configSchemaCommand: Command = {
 }
 
 /** Keys whose value is a duration, kept in milliseconds. */
-const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents)$/
+const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents|backupMaxAge|keep\.within)$/
 
 const renderValue = (path: string, value: unknown) =>
   durationKeys.test(path) && typeof value === 'number'

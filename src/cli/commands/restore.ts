@@ -1,16 +1,290 @@
+import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import { type Backup, readBackups } from '../../archive/catalog.ts'
-import { backupPrefix, dumpName, idPattern, objectKey } from '../../archive/layout.ts'
+import { dumpName, idPattern, objectKey } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
+import { unpack } from '../../archive/pack.ts'
+import { isSealed } from '../../archive/seal.ts'
 import type { Store } from '../../archive/store.ts'
 import { describe } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
+import { findTools, type Tools } from '../../db/pgtools.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
-import { chooseBackup, renderAge } from '../../restore/choose.ts'
+import { type RestorePlan, restoreInto } from '../../restore/apply.ts'
+import { type Choice, chooseBackup, renderAge } from '../../restore/choose.ts'
+import type { Comparison } from '../../restore/compare.ts'
+import { findRefusals, refusal } from '../../restore/guard.ts'
+import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
+import { loadDump } from '../../restore/load.ts'
+import { sweepLeftovers } from '../../restore/sweep.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
 import { seconds } from '../story.ts'
+
+/** `restore`: a backup becomes a new database, complete or not at all. */
+export const restore: Command = {
+  name: 'restore',
+  summary: 'Restore a backup into a new database: verified, compared, complete or not at all.',
+  args: { usage: '[ID|latest]', min: 0, max: 1 },
+  flags: {
+    into: { type: 'string', value: 'DB', help: 'Name of the new database. It must not exist yet.' },
+    at: {
+      type: 'string',
+      value: 'INSTANT',
+      help: 'The newest backup started at or before this instant, like 2026-03-01T12:00:00Z.',
+    },
+    cluster: { type: 'string', value: 'ID', help: 'Only backups made on the server with this system identifier.' },
+    'no-owner': { type: 'boolean', help: 'Everything belongs to the user that restores; no role is granted anything.' },
+    yes: { type: 'boolean', help: 'Do not ask. Needed where there is no terminal.' },
+  },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'another runner was in the way for too long',
+    refused: 'credentials, or a privilege is missing',
+    corrupt: 'the backup is damaged; nothing was touched',
+    nobackup: 'no backup matches',
+    restore: 'refused or failed; the message says that nothing was touched',
+  },
+  async run(context) {
+    const wanted = readWanted(context)
+    const report = { id: wanted.id ?? null, database: wanted.into, touched: false, rows_compared: 0, differences: [] }
+    try {
+      return await runRestore(context, wanted, report)
+    } catch (error) {
+      return { fields: {}, failure: withReport(asForRestore(error, context.signal), report) }
+    }
+  },
+}
+
+type Wanted = {
+  id: string | undefined
+  into: string
+  at: Date | undefined
+  cluster: string | undefined
+  noOwner: boolean
+  yes: boolean
+}
+
+type Report = { id: string | null; database: string; touched: boolean }
+
+/** What the command line asks for; everything that is wrong with it is said before anything else. */
+function readWanted({ flags, args }: Context): Wanted {
+  const { into, at, cluster } = flags as Record<string, string | undefined>
+  const [id] = args
+  if (into === undefined)
+    throw usage('restore needs --into with the name of a new database; nothing was touched', {
+      hint: 'pgbosun restore latest --into NEW',
+    })
+  const bytes = Buffer.byteLength(into)
+  if (bytes === 0 || bytes > 63 || into.includes('\0'))
+    throw usage(`--into ${into}: a name has 1 to 63 bytes, this one has ${bytes}`, { hint: 'choose another name' })
+  if (id !== undefined && id !== 'latest' && !idPattern.test(id))
+    throw usage(`${id} is neither latest nor the id of a backup`, { hint: 'see `pgbosun backup list`' })
+  if (id !== undefined && id !== 'latest' && at !== undefined)
+    throw usage('--at chooses a backup, and an id names one: give only one of them', { hint: 'leave the id out' })
+  if (flags.yes !== true && !process.stdin.isTTY)
+    throw usage('restore asks on a terminal, and there is none; nothing was touched', { hint: 'give --yes' })
+  return {
+    id: id === 'latest' ? undefined : id,
+    into,
+    at: at === undefined ? undefined : readInstant(at),
+    cluster,
+    noOwner: flags['no-owner'] === true,
+    yes: flags.yes === true,
+  }
+}
+
+const instantPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
+
+function readInstant(text: string): Date {
+  const instant = new Date(text.replace(' ', 'T'))
+  if (!instantPattern.test(text) || Number.isNaN(instant.getTime()))
+    throw usage(`--at ${text} is not an instant`, { hint: 'write it with its zone, like 2026-03-01T12:00:00Z' })
+  return instant
+}
+
+async function runRestore(context: Context, wanted: Wanted, report: Report): Promise<Result> {
+  const { loaded, log, signal, out, runId } = context
+  const { config } = loaded
+  const connection = context.connection()
+  const store = openStore(config.backup)
+  const backups = await readBackups(store, connection.database)
+  if (backups.length === 0) choose(context, backups, wanted, undefined)
+
+  const base = { applicationName: `pgbosun ${runId}`, log, signal }
+  const deadline = performance.now() + config.wait.timeout
+  const { timeout: timeoutMs, patient } = config.wait
+  const database = config.lock.database
+  const session = (await openWhenReady(connection, { ...base, database, deadline, timeoutMs, patient }))!
+  try {
+    const { backup, notes } = choose(context, backups, wanted, await readSystemIdentifier(session.sql))
+    for (const note of notes) out.warn(note)
+    report.id = backup.id
+    const manifest = readable(backup)
+    await guard(session, manifest, wanted)
+    const tools = await findTools(session.serverVersion, { path: loaded.env.PATH })
+    await refuseIncomplete(store, manifest)
+    out.print(
+      `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
+    )
+    if (!wanted.yes) await confirm(wanted.into, signal)
+    return await underLock(context, { session, store, manifest, tools, wanted, report })
+  } finally {
+    await session.end()
+  }
+}
+
+type Work = { session: Session; store: Store; manifest: Manifest; tools: Tools; wanted: Wanted; report: Report }
+
+async function underLock(context: Context, { session, store, manifest, tools, wanted, report }: Work): Promise<Result> {
+  const { loaded, log, signal, out, runId, command } = context
+  const { into, noOwner } = wanted
+  const startedAt = performance.now()
+  const connection = context.connection()
+  const applicationName = `pgbosun ${runId}`
+  const { timeout: timeoutMs } = loaded.config.lock
+  await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
+  await sweepLeftovers(session.sql, log)
+  // another runner may have made it while we waited
+  const { user } = await guard(session, manifest, wanted)
+
+  const comparison = await withProgress(log, 'bytes restored', (onProgress) =>
+    restoreInto(planOf(context, manifest, wanted), {
+      lock: session,
+      user,
+      log,
+      signal,
+      run: { runId, command },
+      connect: (database) => openSession(connection, { database, applicationName, log }),
+      load: (database) =>
+        loadDump(dumpOf(store, manifest), {
+          ...{ tools, connection, database, applicationName, noOwner, signal },
+          onBytes: (bytes) => onProgress(bytes, Math.max(bytes, manifest.dump_size_bytes)),
+        }),
+    }),
+  )
+  const durationMs = Math.round(performance.now() - startedAt)
+  out.print(
+    `done     ${comparison.rows} rows in ${comparison.tables} tables are what was backed up (${seconds(durationMs)})`,
+  )
+  return { fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), duration_ms: durationMs } }
+}
+
+const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest) => ({
+  source_database: manifest.database.name,
+  backed_up_at: manifest.started_at,
+  rows_compared: rows,
+  tables_compared: tables,
+  differences,
+})
+
+const planOf = ({ runId }: Context, manifest: Manifest, { into, noOwner }: Wanted): RestorePlan => ({
+  manifest,
+  into,
+  noOwner,
+  story: {
+    pgbosun: 'restore',
+    id: randomBytes(4).toString('hex'),
+    into,
+    backup: manifest.id,
+    database: manifest.database.name,
+    run: runId,
+    started_at: new Date().toISOString(),
+  },
+})
+
+/** Backups that were found bad are none for `latest`; what cannot be read is told, and only then. */
+function choose(
+  { connection, loaded, out }: Context,
+  backups: Backup[],
+  wanted: Wanted,
+  own: string | undefined,
+): { backup: Backup; notes: string[] } {
+  const { id, at, cluster } = wanted
+  const { database } = connection()
+  const damaged = backups.find((backup) => backup.id === id && backup.manifest === undefined)
+  if (damaged) readable(damaged)
+  const candidates = backups.flatMap((backup) =>
+    backup.manifest && (id !== undefined || backup.verification?.ok !== false)
+      ? [{ ...backup.manifest, id: backup.id, backup }]
+      : [],
+  )
+  if (id === undefined)
+    for (const { id: passed, problem, verification } of backups)
+      if (problem !== undefined || verification?.ok === false)
+        out.warn(`backup ${passed} is passed over: ${problem ?? verification?.problem ?? 'it did not verify'}`)
+  if (candidates.length === 0 && backups.length > 0)
+    throw new AppError('corrupt', `no backup of database ${database} can be read; nothing was touched`, {
+      hint: 'see `pgbosun backup list`',
+    })
+  const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
+    ...{ id, database, own, cluster, at },
+    name: loaded.config.backup.name,
+  })
+  return { backup: backup.backup, notes }
+}
+
+/** @throws {AppError} `corrupt` when the manifest is not, bit for bit, what was written */
+function readable({ id, manifest, problem, text }: Backup): Manifest {
+  const hint = 'use another backup; `pgbosun backup list` shows them'
+  if (!manifest) throw new AppError('corrupt', `backup ${id}: ${problem}; nothing was touched`, { hint })
+  if (!isSealed(text) || manifest.id !== id)
+    throw new AppError('corrupt', `backup ${id}: manifest.json was changed or damaged; nothing was touched`, { hint })
+  return manifest
+}
+
+async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wanted) {
+  const target = await readTarget(session.sql, manifest, into)
+  const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
+  if (problem) throw problem
+  return target
+}
+
+const dumpEntry = ({ id, objects }: Manifest) => {
+  const entry = objects.find(({ name }) => name === dumpName)
+  if (entry) return entry
+  throw new AppError('corrupt', `backup ${id}: manifest.json names no ${dumpName}; nothing was touched`, {
+    hint: 'use another backup; `pgbosun backup list` shows them',
+  })
+}
+
+const dumpOf = (store: Store, manifest: Manifest) =>
+  unpack(store, objectKey(manifest.series.database, manifest.id, dumpName), dumpEntry(manifest))
+
+/** What is missing or has another length is known without reading it. */
+async function refuseIncomplete(store: Store, manifest: Manifest): Promise<void> {
+  const { size_bytes } = dumpEntry(manifest)
+  const key = objectKey(manifest.series.database, manifest.id, dumpName)
+  let found: number | undefined
+  for await (const stored of store.list(key.slice(0, key.lastIndexOf('/') + 1)))
+    if (stored.key === key) found = stored.sizeBytes
+  if (found === size_bytes) return
+  const how = found === undefined ? 'is missing' : `has ${found} bytes instead of ${size_bytes}`
+  throw new AppError('corrupt', `backup ${manifest.id}: ${dumpName} ${how}; nothing was touched`, {
+    hint: 'use another backup; `pgbosun backup list` shows them',
+  })
+}
+
+async function confirm(into: string, signal: AbortSignal): Promise<void> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await terminal.question(`Restore it into ${into}? [y/N] `, { signal })
+    if (!/^y(es)?$/i.test(answer.trim())) throw usage('not confirmed; nothing was touched', { hint: 'answer y' })
+  } finally {
+    terminal.close()
+  }
+}
+
+/** What the store or the client programs refuse makes a backup fail with 60; here it is a restore that fails. */
+function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
+  const { kind, message, hint, excerpt, sqlstate, report, cause } = asAppError(aborted ? reason : error)
+  if (aborted) return new AppError(kind, `${message}; nothing was touched`, { hint: 'run it again' })
+  if (kind !== 'backup') return asAppError(error)
+  return new AppError('restore', `${message.replaceAll('pg_dump', 'pg_restore')}; nothing was touched`, {
+    ...{ hint, excerpt, sqlstate, report, cause },
+  })
+}

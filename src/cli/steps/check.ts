@@ -1,3 +1,4 @@
+import { judgeBackups } from '../../check/backups.ts'
 import { compare, wantedFrom } from '../../check/conditions.ts'
 import { type Health, judgeHealth } from '../../check/health.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
@@ -8,6 +9,7 @@ import type { Migration } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
+import { backupFacts } from './backups.ts'
 import { planMigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
 
@@ -38,8 +40,12 @@ export async function readHealth(run: Run, { files, declared }: Expected): Promi
     findingsOf(run),
   ])
   const { drift, warnings } = await driftOrWarning(run, declared)
+  const now = new Date()
+  const [first] = history
+  const facts = await backupFacts(run.context.loaded, now, first && new Date(first.appliedAt))
   return judgeHealth({
     connectionError: null,
+    backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
     findings,
     migrations: {
       initialized: history.length > 0,

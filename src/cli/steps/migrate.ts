@@ -64,8 +64,12 @@ export async function planMigrateStep(
   const applied = plan.steps.map(
     ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
   )
-  return { plan, state, role, changes: [...stateChanges(state), ...applied] }
+  const shown = target || !needsState ? state : planState(noState)
+  return { plan, state, role, changes: [...stateChanges(shown), ...applied] }
 }
+
+/** In a database that does not exist yet. */
+const noState = { sessionUser: '', superuser: true, wantedOwner: '', schema: null, tables: [], readers: [] }
 
 /** Changes of the state as they are shown: a new one is one change. */
 export function stateChanges(state: StateChange[]): Change[] {
@@ -80,10 +84,10 @@ export async function missingState(context: Context, db: Db): Promise<StateChang
   return planState(current)
 }
 
-/** Roles that may look at the state: those with a preset in the target database, and the configured ones. */
+/** Roles that may look at the state: those with a preset for the target database or for the server, and the configured ones. */
 function stateReaders(context: Context): string[] {
-  const { databases, state } = context.loaded.config
-  const users = Object.entries(databases[context.connection().database]?.users ?? {})
+  const { databases, users: ofServer, state } = context.loaded.config
+  const users = [...Object.entries(databases[context.connection().database]?.users ?? {}), ...Object.entries(ofServer)]
   return [
     ...new Set([...users.filter(([, { preset }]) => preset !== undefined).map(([name]) => name), ...state.readers]),
   ]

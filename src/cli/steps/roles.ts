@@ -7,6 +7,7 @@ import { applyCluster, applyDatabase } from '../../roles/apply.ts'
 import { readCluster, readDatabase } from '../../roles/current.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../../roles/errors.ts'
+import { freshDatabase } from '../../roles/fresh.ts'
 import { planCluster } from '../../roles/plan-cluster.ts'
 import { planDatabase } from '../../roles/plan-database.ts'
 import { planGrants } from '../../roles/plan-grants.ts'
@@ -96,18 +97,21 @@ async function databasePlan(
   return plan
 }
 
-/** What differs now from what is declared. Databases that do not exist yet are left out. */
+/** What differs now from what is declared. In a database that does not exist yet only the grants are left out. */
 export async function roleDrift(
   run: Run,
   declared: Declared,
 ): Promise<{ ensure: Change[]; grant: Change[]; absent: string[] }> {
   const cluster = await clusterPlan(run, declared)
   const drift = { ensure: [...cluster.changes], grant: [] as Change[], absent: [] as string[] }
-  for (const { name } of declared.desired.databases) {
+  const major = Math.floor(run.cluster.serverVersion / 10_000)
+  for (const { name, owner } of declared.desired.databases) {
     await run.inDatabase(name, async (session) => {
-      if (!session) return drift.absent.push(name)
-      const current = await readDatabase(session.sql, declared.desired, name)
+      const current = session
+        ? await readDatabase(session.sql, declared.desired, name)
+        : freshDatabase(cluster.session, { major, owner })
       drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
+      if (!session) return drift.absent.push(name)
       drift.grant.push(...inDatabase(name, planGrants(declared.desired, name, current).changes))
     })
   }

@@ -1,0 +1,35 @@
+import { failedKey, failedPrefix } from '../archive/layout.ts'
+import { putText } from '../archive/pack.ts'
+import type { Store } from '../archive/store.ts'
+import type { AppError } from '../errors.ts'
+
+/** What is kept of a backup that failed. */
+export type Failure = {
+  id: string
+  database: string
+  startedAt: Date
+  failedAt: Date
+  slot: Date | null
+  error: AppError
+}
+
+const kept = 100
+
+/** Notes a failure in the store, and forgets the oldest ones. */
+export async function recordFailure(store: Store, failure: Failure): Promise<void> {
+  const { id, database, startedAt, failedAt, slot, error } = failure
+  const record = {
+    id,
+    database,
+    slot: slot?.toISOString() ?? null,
+    started_at: startedAt.toISOString(),
+    failed_at: failedAt.toISOString(),
+    kind: error.kind,
+    message: error.message,
+    hint: error.hint ?? null,
+  }
+  await putText(store, failedKey(database, id), `${JSON.stringify(record, undefined, 2)}\n`)
+  const keys: string[] = []
+  for await (const { key } of store.list(failedPrefix(database))) keys.push(key)
+  for (const key of keys.sort().slice(0, -kept)) await store.delete(key)
+}

@@ -1,0 +1,97 @@
+import type { Manifest } from '../archive/manifest.ts'
+import type { Db } from '../db/sql.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+
+/** What the manifest says about the server and the database. */
+export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'lsn'> & {
+  /** As the server names itself: `15.18 (Debian 15.18-0+deb12u1)`. */
+  serverVersion: string
+}
+
+/** The number that every cluster is given by initdb; 0 where the server does not tell it. */
+export async function readSystemIdentifier(db: Db): Promise<string> {
+  const [row] = await db.unsafe<{ id: string }[]>(
+    `select case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+                 then (select system_identifier::text from pg_catalog.pg_control_system()) else '0' end as id`,
+  )
+  return row!.id
+}
+
+/** Exports the snapshot of the transaction that `db` is in: pg_dump sees the same rows in it. */
+export async function exportSnapshot(db: Db): Promise<string> {
+  const [row] = await db.unsafe<{ snapshot: string }[]>('select pg_export_snapshot() as snapshot')
+  return row!.snapshot
+}
+
+/** Reads the properties of the database that `db` is connected to. Everybody may. */
+export async function inspectDatabase(db: Db): Promise<Inspected> {
+  const [row] = await db.unsafe<{ inspected: Inspected }[]>(query)
+  return row!.inspected
+}
+
+/** The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem. */
+export async function readMigration(db: Db): Promise<{ migration: string | null; problem?: string }> {
+  const [found] = await db.unsafe<{ present: boolean }[]>(
+    "select to_regclass('pgbosun.migrations') is not null as present",
+  )
+  if (!found?.present) return { migration: null }
+  try {
+    const results = await db.unsafe<{ name: string }[][]>(
+      `savepoint looking;
+       select name from pgbosun.migrations where status <> 'started' order by version desc limit 1;
+       rollback to savepoint looking`,
+    )
+    return { migration: results[1]?.[0]?.name.replace(/\.sql$/, '') ?? null }
+  } catch (error) {
+    if (!isServerError(error) || isConnectionLost(error)) throw error
+    await db.unsafe('rollback to savepoint looking')
+    return { migration: null, problem: error.message }
+  }
+}
+
+const list = (rows: string) => `coalesce((select json_agg(x) from (${rows}) x), '[]')`
+
+/** Columns that only some versions have are taken out of the row as JSON. */
+const databaseObject = `json_build_object(
+  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+  'locale_provider', case to_jsonb(d)->>'datlocprovider' when 'i' then 'icu' when 'b' then 'builtin' else 'libc' end,
+  'collate', d.datcollate, 'ctype', d.datctype,
+  'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'), 'icu_rules', to_jsonb(d)->>'daticurules',
+  'connection_limit', d.datconnlimit,
+  'acl', case when d.datacl is not null then ${list(`
+    select case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee,
+           a.privilege_type as privilege, a.is_grantable as grantable
+      from aclexplode(d.datacl) a order by 1, 2`)} end,
+  'settings', ${list(`
+    select r.rolname as role, split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value
+      from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c
+     where s.setdatabase = d.oid order by 1 nulls first, 2`)},
+  'comment', shobj_description(d.oid, 'pg_database'), 'size_bytes', pg_database_size(d.oid))`
+
+/** Objects of the bootstrap superuser are not in pg_shdepend, whoever is named there owns something or was granted something. */
+const bootstrapOwned = (catalog: string, owner: string, more = '') => `exists (
+  select from ${catalog} o where o.oid >= 16384 and o.${owner} = 10 ${more} and not exists (
+    select from pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass and e.objid = o.oid and e.deptype = 'e'))`
+
+const roles = `
+  select distinct r.rolname from pg_roles r where r.rolname !~ '^pg_' and (
+    r.oid = d.datdba
+    or r.oid in (select a.grantee from aclexplode(d.datacl) a)
+    or r.oid in (select s.setrole from pg_db_role_setting s where s.setdatabase = d.oid)
+    or r.oid in (select s.refobjid from pg_shdepend s
+        where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.dbid = d.oid)
+    or r.oid = 10 and (${[
+      bootstrapOwned('pg_class', 'relowner', `and o.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')`),
+      bootstrapOwned('pg_proc', 'proowner'),
+      bootstrapOwned('pg_type', 'typowner', `and o.typtype in ('d', 'e', 'r')`),
+      bootstrapOwned('pg_namespace', 'nspowner'),
+    ].join(' or ')}))
+  order by 1`
+
+const query = `select json_build_object(
+  'serverVersion', current_setting('server_version'),
+  'lsn', (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text,
+  'database', ${databaseObject},
+  'roles', coalesce((select json_agg(rolname) from (${roles}) x), '[]'),
+  'extensions', ${list(`select extname as name, extversion as version from pg_extension order by 1`)}
+) as inspected from pg_database d where d.datname = current_database()`

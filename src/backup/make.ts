@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto'
+import type { Backup } from '../archive/catalog.ts'
+import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
+import { type Manifest, manifestVersion } from '../archive/manifest.ts'
+import { type Packed, putText } from '../archive/pack.ts'
+import { sealManifest } from '../archive/seal.ts'
+import type { Upload } from '../archive/store.ts'
+import type { Session } from '../db/connect.ts'
+import { findTools, isOlderRelease, type Tools } from '../db/pgtools.ts'
+import { openWhenReady } from '../db/wait.ts'
+import { AppError } from '../errors.ts'
+import { readAccess } from './access.ts'
+import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
+import { exportSnapshot, type Inspected, inspectDatabase, readMigration } from './inspect.ts'
+import { explainObstacles, planPreflight } from './preflight.ts'
+import { type Counted, countRows } from './rows.ts'
+import type { BackupOptions } from './run.ts'
+import { checkSpace } from './space.ts'
+import { readBack } from './verify.ts'
+
+/** An id that nobody else has: one cluster makes one backup of a database at a time. */
+export const newId = (startedAt: Date, systemIdentifier: string) =>
+  backupId(startedAt, clusterTag(systemIdentifier) + randomBytes(2).toString('hex'))
+
+type MakeOptions = BackupOptions & {
+  id: string
+  startedAt: Date
+  systemIdentifier: string
+  /** Complete backups of the same series, oldest first. */
+  earlier: Backup[]
+  /** Throws when the backup lock was lost. */
+  guard(): void
+}
+
+type StoredObject = Manifest['objects'][number]
+
+/** Makes a backup, from the first look at the database to the manifest. The caller removes what stays when it fails. */
+export async function makeBackup(options: MakeOptions): Promise<Manifest> {
+  const { connection, database, store, id, log, signal, startedAt, runId } = options
+  const begun = performance.now()
+  const session = await openWork(options)
+  const endSession = () => void session.end()
+  signal.addEventListener('abort', endSession)
+  try {
+    const tools = await findTools(session.serverVersion, options.search)
+    const { inspected, migration, warnings } = await look(session, options, tools)
+    const common: DumpOptions = {
+      tools,
+      connection,
+      database,
+      applicationName: `pgbosun backup ${runId}`,
+      settings: sessionSettings(session.serverVersion),
+      signal,
+    }
+    const globals = await storeObject(options, globalsName, (upload) => dumpGlobals(upload, common))
+    const { dump, counted } = await dumpAndCount(session, options, common, inspected)
+    const objects = [dump.object, globals.object]
+    for (const { table, reason } of counted.notCounted)
+      warnings.push(`the rows of ${table} were not counted: ${reason}`)
+    for (const warning of warnings) log.warn({ database }, warning)
+
+    await readBack(store, { id, database }, objects, { tools, signal })
+    signal.throwIfAborted()
+    options.guard()
+    const finishedAt = options.now()
+    const manifest: Manifest = {
+      schema_version: manifestVersion,
+      id,
+      series: { name: options.name, system_identifier: options.systemIdentifier, database, kind: 'logical' },
+      slot: options.slot?.toISOString() ?? null,
+      started_at: startedAt.toISOString(),
+      finished_at: finishedAt.toISOString(),
+      duration_ms: Math.round(performance.now() - begun),
+      tool_version: options.toolVersion,
+      server_version: inspected.serverVersion,
+      server_version_num: session.serverVersion,
+      client_version: tools.version,
+      lsn: inspected.lsn,
+      database: inspected.database,
+      roles: inspected.roles,
+      extensions: inspected.extensions,
+      migration,
+      rows: counted.rows,
+      objects,
+      dump_size_bytes: dump.packed.plainBytes,
+      warnings,
+      verified_at: finishedAt.toISOString(),
+    }
+    await putText(store, objectKey(database, id, manifestName), sealManifest(manifest))
+    return manifest
+  } finally {
+    signal.removeEventListener('abort', endSession)
+    await session.end()
+  }
+}
+
+/** Opens the session whose snapshot the dump and the counts share. */
+async function openWork({ connection, database, wait, log, signal, runId }: MakeOptions): Promise<Session> {
+  const deadline = performance.now() + wait.timeoutMs
+  const session = (await openWhenReady(connection, {
+    ...wait,
+    deadline,
+    log,
+    signal,
+    database,
+    applicationName: `pgbosun backup ${runId}`,
+  }))!
+  try {
+    await session.sql.unsafe("select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout'")
+    await session.sql.unsafe(
+      `begin isolation level repeatable read read only;
+       set local search_path to pg_catalog; set local row_security to off; set local lock_timeout to '5min'`,
+    )
+    return session
+  } catch (error) {
+    await session.end()
+    throw error
+  }
+}
+
+/** Settings that pg_dump must not take from the role or the database. */
+const sessionSettings = (serverVersion: number): Record<string, string> => ({
+  role: 'none',
+  ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s', idle_session_timeout: '0' }),
+})
+
+/** Reads what the manifest says, and refuses what pg_dump would fail on or leave out. */
+async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools) {
+  const inspected = await inspectDatabase(sql)
+  const access = await readAccess(sql)
+  const { obstacles, warnings } = planPreflight(access)
+  if (obstacles.length > 0)
+    throw new AppError('backup', `${access.role} may not read everything:`, explainObstacles(obstacles, access))
+  await checkSpace(options.store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes)
+  const older = isOlderRelease(tools, serverVersion)
+    ? [
+        `pg_dump ${tools.version} is older than the server (${inspected.serverVersion}): it may write what the server’s own release would not; update the client programs`,
+      ]
+    : []
+  const { migration, problem } = await readMigration(sql)
+  const unknown = problem === undefined ? [] : [`the newest migration is not known: ${problem}`]
+  return { inspected, migration, warnings: [...warnings, ...older, ...unknown] }
+}
+
+async function dumpAndCount(
+  { sql }: Session,
+  options: MakeOptions,
+  common: DumpOptions,
+  { database }: Inspected,
+): Promise<{ dump: { object: StoredObject; packed: Packed }; counted: Counted }> {
+  const { signal, onProgress, earlier } = options
+  const total = earlier.at(-1)?.manifest?.dump_size_bytes ?? database.size_bytes
+  const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
+  const snapshot = await exportSnapshot(sql)
+  const counting = countRows(sql, signal).catch(
+    (error: Error): Counted => ({ rows: {}, notCounted: [{ table: 'all tables', reason: error.message }] }),
+  )
+  const dump = await storeObject(options, dumpName, (upload) => dumpDatabase(snapshot, upload, { ...common, onBytes }))
+  return { dump, counted: await counting }
+}
+
+/** Writes an object whole, or leaves nothing of it. */
+async function storeObject(
+  { store, database, id }: MakeOptions,
+  name: string,
+  write: (upload: Upload) => Promise<Packed>,
+): Promise<{ object: StoredObject; packed: Packed }> {
+  const upload = await store.open(objectKey(database, id, name))
+  try {
+    const packed = await write(upload)
+    await upload.commit()
+    return { object: { name, size_bytes: packed.storedBytes, sha256: packed.sha256 }, packed }
+  } catch (error) {
+    await upload.abort()
+    throw error
+  }
+}

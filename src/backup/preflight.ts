@@ -1,0 +1,75 @@
+import { quoteIdent } from '../db/sql.ts'
+
+/** What the role of the backup may not read, as {@link readAccess} finds it. Names are quoted where SQL demands it. */
+export type Access = {
+  role: string
+  superuser: boolean
+  /** 15 for 15.20. */
+  major: number
+  /** Schemas with tables that it may not enter. */
+  schemas: string[]
+  /** Tables, as `schema.name`, that it may not read. */
+  tables: string[]
+  sequences: string[]
+  /** Tables of which it would see only some rows. */
+  rowSecurity: string[]
+  /** How many large objects it may not read. */
+  largeObjects: number
+  /** `user on server`, of which it does not see the options. */
+  userMappings: string[]
+  subscriptions: string[]
+}
+
+/** Something that stands in the way, and the statement that mends it. */
+export type Obstacle = { problem: string; statement: string }
+
+/** What would make pg_dump fail, and what it would leave out without a word. Pure. */
+export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings: string[] } {
+  if (access.superuser) return { obstacles: [], warnings: [] }
+  const role = quoteIdent(access.role)
+  const grant = (what: string, object: string, privilege: string, kind: string): Obstacle => ({
+    problem: `${what} ${object} cannot be read`,
+    statement: `grant ${privilege} on ${kind} ${object} to ${role};`,
+  })
+  return {
+    obstacles: [
+      ...access.schemas.map((name) => grant('schema', name, 'usage', 'schema')),
+      ...access.tables.map((name) => grant('table', name, 'select', 'table')),
+      ...access.sequences.map((name) => grant('sequence', name, 'select', 'sequence')),
+      ...access.rowSecurity.map((name) => ({
+        problem: `table ${name} has row-level security, and ${access.role} would not see every row`,
+        statement: `alter role ${role} bypassrls;`,
+      })),
+      ...(access.largeObjects > 0
+        ? [
+            {
+              problem: `${access.largeObjects} large objects cannot be read`,
+              statement: `alter role ${role} set lo_compat_privileges = on;`,
+            },
+          ]
+        : []),
+    ],
+    warnings: [
+      ...access.userMappings.map(
+        (name) => `the user mapping ${name} is backed up without its options, which only a superuser sees`,
+      ),
+      ...access.subscriptions.map(
+        (name) => `the subscription ${name} is not in the backup: only a superuser can dump it`,
+      ),
+    ],
+  }
+}
+
+const shown = 20
+
+/** The obstacles as lines for a person, and one statement for all where the server has one. */
+export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Access, 'role' | 'major'>) {
+  const lines = obstacles.slice(0, shown).map(({ problem, statement }) => `  ${problem}: ${statement}`)
+  const more = obstacles.length > shown ? [`  and ${obstacles.length - shown} more`] : []
+  const unreadable = obstacles.some(({ statement }) => statement.startsWith('grant'))
+  const hint =
+    unreadable && major >= 14
+      ? `grant pg_read_all_data to ${quoteIdent(role)}; lets it read everything, also what is created later`
+      : 'run these statements as a superuser, or set backup.url to a role that may read everything'
+  return { excerpt: [...lines, ...more].join('\n'), hint }
+}

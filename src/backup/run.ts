@@ -1,0 +1,197 @@
+import { type Backup, readBackups } from '../archive/catalog.ts'
+import type { Manifest } from '../archive/manifest.ts'
+import type { Store } from '../archive/store.ts'
+import type { Connection } from '../config/connection.ts'
+import { renderDuration } from '../config/units.ts'
+import { isConnectionLostError, type Session } from '../db/connect.ts'
+import { takeBackupLock } from '../db/lock.ts'
+import type { ToolSearch } from '../db/pgtools.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { openWhenReady } from '../db/wait.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { recordFailure } from './failed.ts'
+import { readSystemIdentifier } from './inspect.ts'
+import { makeBackup, newId } from './make.ts'
+import { removeAll, sweepLeftovers } from './sweep.ts'
+
+/** Everything a backup needs to know; nothing of it is taken from the environment or the configuration. */
+export type BackupOptions = {
+  /** As whom to back up, and where; which database is said by `database`. */
+  connection: Connection
+  database: string
+  store: Store
+  /** `backup.name`. */
+  name: string
+  /** The scheduled instant it is made for; null when a person asked for it. */
+  slot: Date | null
+  lock: { database: string; timeoutMs: number }
+  wait: { timeoutMs: number; patient: boolean }
+  /** The backup, once it has the lock, is given up after this. */
+  timeoutMs: number
+  /** Where the client programs may be. */
+  search: ToolSearch
+  runId: string
+  toolVersion: string
+  log: Log
+  signal: AbortSignal
+  now(): Date
+  /** Bytes of the dump so far, and about how many there will be. */
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+/** A backup that is there, read back and decoded. */
+export type BackupResult = {
+  id: string
+  database: string
+  sizeBytes: number
+  durationMs: number
+  manifest: Manifest
+  warnings: string[]
+  /** Somebody else made it for the same slot; this time nothing was done. */
+  existing: boolean
+}
+
+/**
+ * Backs one database up: dumps it, reads it back, decodes it, and only then writes its manifest. Whatever goes wrong, and
+ * whenever it is stopped, nothing of it stays in the store but a record of the failure.
+ *
+ * @throws {AppError} `backup`; `refused`, `unreachable` and `locked` when it could not begin; the signal's reason
+ */
+export async function runBackup(options: BackupOptions): Promise<BackupResult> {
+  const lock = await openLocked(options)
+  try {
+    const systemIdentifier = await readSystemIdentifier(lock.sql)
+    const series = { name: options.name, system_identifier: systemIdentifier, database: options.database }
+    const earlier = (await readBackups(options.store, options.database)).filter(isOf(series))
+    const existing = options.slot && earlier.find(({ manifest }) => isFor(manifest?.slot, options.slot))
+    if (existing) return resultOf(existing.manifest!, true)
+    return await withinTime(options, (signal) => attempt({ ...options, signal }, lock, systemIdentifier, earlier))
+  } finally {
+    await lock.end()
+  }
+}
+
+const isOf = (series: Omit<Manifest['series'], 'kind'>) => (backup: Backup) =>
+  backup.manifest?.series.name === series.name &&
+  backup.manifest.series.system_identifier === series.system_identifier &&
+  backup.manifest.series.database === series.database
+
+const isFor = (slot: string | null | undefined, wanted: Date | null) =>
+  slot != null && new Date(slot).getTime() === wanted?.getTime()
+
+const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
+  id: manifest.id,
+  database: manifest.database.name,
+  sizeBytes: manifest.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+  durationMs: manifest.duration_ms,
+  manifest,
+  warnings: manifest.warnings,
+  existing,
+})
+
+async function attempt(
+  options: BackupOptions,
+  lock: Session,
+  systemIdentifier: string,
+  earlier: Backup[],
+): Promise<BackupResult> {
+  const { store, database, log, signal, now } = options
+  const startedAt = now()
+  const id = newId(startedAt, systemIdentifier)
+  try {
+    await store.checkWritable()
+    await sweepLeftovers(store, database, { systemIdentifier, now: startedAt, log })
+    const manifest = await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
+    return resultOf(manifest, false)
+  } catch (cause) {
+    await quietly(log, 'its leftovers could not be removed', () => removeAll(store, database, id))
+    if (signal.aborted && !isTooLong(signal.reason)) throw signal.reason
+    const error = failureOf(database, signal.aborted ? signal.reason : cause)
+    const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
+    await quietly(log, 'the failure could not be recorded in the store', () => recordFailure(store, failure))
+    throw error
+  }
+}
+
+/** The failure of the backup is what has to be told; what goes wrong while tidying up is for the log. */
+async function quietly(log: Log, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    log.warn({ problem: (error as Error).message }, what)
+  }
+}
+
+function failureOf(database: string, cause: unknown): AppError {
+  const prefix = `the backup of ${database} failed`
+  if (cause instanceof AppError && !isConnectionLostError(cause)) {
+    const { message, hint, excerpt, sqlstate, kind } = cause
+    if (kind === 'corrupt')
+      return new AppError('backup', `${prefix}: it could not be read back: ${message}`, {
+        hint: 'check the volume of the store, then run it again',
+        cause,
+      })
+    return new AppError(kind, `${prefix}: ${message}`, { hint, excerpt, sqlstate, cause })
+  }
+  if (isConnectionLostError(cause) || isConnectionLost(cause))
+    return new AppError('backup', `${prefix}: the connection to the database was lost`, {
+      hint: 'run it again once the server is back',
+      cause,
+    })
+  const { message } = cause as Error
+  if (isServerError(cause)) return new AppError('backup', `${prefix}: ${message}`, { sqlstate: cause.code, cause })
+  return new AppError('failed', `${prefix}: unexpected: ${message}`, {
+    hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
+    cause,
+  })
+}
+
+/** Takes the backup lock of the database on a session of its own, which ends with the backup. */
+async function openLocked({ connection, database, lock, wait, runId, log, signal }: BackupOptions): Promise<Session> {
+  const deadline = performance.now() + wait.timeoutMs
+  const base = { applicationName: `pgbosun backup ${runId}`, log, signal, ...wait }
+  const session = await openWhenReady(connection, { ...base, database: lock.database, deadline }).catch(
+    (error: unknown) => {
+      throw noLockDatabase(error, lock.database)
+    },
+  )
+  try {
+    await takeBackupLock(session!.sql, database, { timeoutMs: lock.timeoutMs, log, signal })
+    return session!
+  } catch (error) {
+    await session!.end()
+    throw error
+  }
+}
+
+function noLockDatabase(error: unknown, database: string): unknown {
+  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
+    hint: `all runners must take their locks in one database: grant connect on ${database} to the role of backup.url, or set lock.database`,
+    sqlstate: error.sqlstate,
+    cause: error,
+  })
+}
+
+const longestTimer = 2 ** 31 - 1
+
+async function withinTime<T>(
+  { signal, timeoutMs }: BackupOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(tooLong(timeoutMs)), Math.min(timeoutMs, longestTimer))
+  try {
+    return await work(AbortSignal.any([signal, late.signal]))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const tooLong = (timeoutMs: number) =>
+  new AppError('backup', `it took longer than backup.timeout (${renderDuration(timeoutMs)})`, {
+    hint: 'raise backup.timeout, or look for what it waits for with pg_stat_activity',
+  })
+
+const isTooLong = (reason: unknown) => reason instanceof AppError && reason.kind === 'backup'

@@ -1,0 +1,26 @@
+import type { Store } from '../archive/store.ts'
+import { renderBytes } from '../config/units.ts'
+import { AppError } from '../errors.ts'
+
+/** How much free space to demand, and where the number comes from. Pure. @param lastBytes size of the newest backup */
+export const neededSpace = (lastBytes: number | undefined, databaseBytes: number): { bytes: number; reason: string } =>
+  lastBytes === undefined
+    ? { bytes: Math.ceil(databaseBytes / 4), reason: `a quarter of the database (${renderBytes(databaseBytes)})` }
+    : { bytes: Math.ceil(lastBytes * 1.2), reason: `1.2 times the last backup (${renderBytes(lastBytes)})` }
+
+/**
+ * Refuses to begin a backup for which there is probably no room.
+ * @throws {AppError} `backup`
+ */
+export async function checkSpace(store: Store, lastBytes: number | undefined, databaseBytes: number): Promise<void> {
+  const free = await store.freeBytes()
+  const { bytes, reason } = neededSpace(lastBytes, databaseBytes)
+  if (free === undefined || free >= bytes) return
+  throw new AppError(
+    'backup',
+    `${store.name} has only ${renderBytes(free)} free; ${renderBytes(bytes)} are needed, ${reason}`,
+    {
+      hint: 'enlarge the volume, or remove backups with `pgbosun backup prune`',
+    },
+  )
+}

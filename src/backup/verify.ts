@@ -1,0 +1,104 @@
+import { pipeline } from 'node:stream/promises'
+import { type Backup, recordVerification } from '../archive/catalog.ts'
+import { dumpName, globalsName, objectKey } from '../archive/layout.ts'
+import type { Manifest } from '../archive/manifest.ts'
+import { unpack } from '../archive/pack.ts'
+import { isSealed } from '../archive/seal.ts'
+import type { Store } from '../archive/store.ts'
+import { startTool } from '../db/child.ts'
+import { findReader, type ToolSearch, type Tools } from '../db/pgtools.ts'
+import { AppError } from '../errors.ts'
+
+type Where = { id: string; database: string }
+type Objects = Manifest['objects']
+
+/** What a verification found: every stored byte was read, every checksum compared, the whole dump decoded. */
+export type Verified = Where & { level: 'decode'; ok: boolean; problem: string | null }
+
+export type VerifyOptions = { search: ToolSearch; signal: AbortSignal; now: () => Date }
+
+/**
+ * Reads a backup back, byte for byte, and notes the result beside it.
+ *
+ * @throws {AppError} `backup` when the store cannot be read, or there is no pg_restore that could decode it: that says
+ *   nothing about the backup
+ */
+export async function verifyBackup(store: Store, backup: Backup, options: VerifyOptions): Promise<Verified> {
+  const problem = await findProblem(store, backup, options)
+  const verified = { id: backup.id, database: backup.database, level: 'decode' as const, ok: problem === null, problem }
+  await recordVerification(store, backup, { at: options.now(), ok: verified.ok, problem })
+  return verified
+}
+
+async function findProblem(store: Store, backup: Backup, { search, signal }: VerifyOptions): Promise<string | null> {
+  const { manifest, problem, text, id, database } = backup
+  if (!manifest) return problem ?? 'its manifest cannot be read'
+  if (!isSealed(text)) return 'manifest.json was changed after it was written'
+  if (manifest.id !== id || manifest.database.name !== database)
+    return `manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`
+  try {
+    const tools = await findReader(Number.parseInt(manifest.client_version, 10), search)
+    await readBack(store, backup, manifest.objects, { tools, signal })
+    return null
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'corrupt') return error.message
+    throw error
+  }
+}
+
+/**
+ * Reads every object of a backup as it is stored: size, SHA-256, the checksum in the frame, and the archive itself with
+ * pg_restore, to its end.
+ *
+ * @throws {AppError} `corrupt`
+ */
+export async function readBack(
+  store: Store,
+  { database, id }: Where,
+  objects: Objects,
+  { tools, signal }: { tools: Tools; signal: AbortSignal },
+): Promise<void> {
+  for (const needed of [dumpName, globalsName])
+    if (!objects.some(({ name }) => name === needed)) throw corrupt(`${needed} is not in the manifest`)
+  for (const object of objects) {
+    const content = unpack(store, objectKey(database, id, object.name), object)
+    if (object.name === dumpName) await decodeDump(content, tools, signal)
+    else if (object.name === globalsName) await decodeGlobals(content, signal)
+    else for await (const _ of content) signal.throwIfAborted()
+  }
+}
+
+async function decodeDump(content: AsyncGenerator<Buffer>, tools: Tools, signal: AbortSignal): Promise<void> {
+  const tool = startTool(tools, 'pg_restore', ['-f', '/dev/null'])
+  const stop = () => void tool.kill()
+  signal.addEventListener('abort', stop)
+  try {
+    tool.stdout.resume()
+    const failure = await pipeline(content, tool.stdin).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    signal.throwIfAborted()
+    // when pg_restore gives up, the pipe breaks: its own words say why
+    if (failure !== undefined && (failure as NodeJS.ErrnoException).code !== 'EPIPE') throw failure
+    const { code, signal: ending, stderr } = await tool.ended
+    if (code !== 0)
+      throw corrupt(`pg_restore cannot decode ${dumpName}: ${stderr.split('\n').at(-1) || `it was ended by ${ending}`}`)
+    if (failure !== undefined) throw corrupt(`pg_restore did not read ${dumpName} to its end`)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await tool.kill()
+  }
+}
+
+async function decodeGlobals(content: AsyncGenerator<Buffer>, signal: AbortSignal): Promise<void> {
+  let end = ''
+  for await (const chunk of content) {
+    signal.throwIfAborted()
+    end = (end + chunk.toString('latin1')).slice(-1_000)
+  }
+  if (!end.includes('PostgreSQL database cluster dump complete')) throw corrupt(`${globalsName} is not complete`)
+}
+
+const corrupt = (message: string) =>
+  new AppError('corrupt', message, { hint: 'use another backup; `pgbosun backup list` shows them' })

@@ -1,0 +1,77 @@
+import type { Backup } from '../../archive/catalog.ts'
+import { idPattern } from '../../archive/layout.ts'
+import { openStore } from '../../archive/open.ts'
+import { type Verified, verifyBackup } from '../../backup/verify.ts'
+import { AppError, usage } from '../../errors.ts'
+import type { Command, Context } from '../command.ts'
+import { chosenDatabases } from './backup.ts'
+import { allBackups } from './backup-list.ts'
+
+/** `backup verify`: reads backups back, byte for byte, and decodes them. */
+export const backupVerify: Command = {
+  name: 'backup verify',
+  summary: 'Read backups back, compare every checksum, and decode the whole dump. No database is needed.',
+  args: { usage: '[ID|latest|all]', min: 0, max: 1 },
+  flags: {},
+  exits: {
+    backup: 'the store cannot be read or written, or there is no pg_restore',
+    corrupt: 'a backup is damaged',
+    nobackup: 'no backup matches',
+  },
+  async run(context) {
+    const { loaded, out, signal } = context
+    const store = openStore(loaded.config.backup)
+    const search = { path: loaded.env.PATH }
+    const results: Verified[] = []
+    for (const backup of await wanted(context)) {
+      signal.throwIfAborted()
+      const result = await verifyBackup(store, backup, { search, signal, now: () => new Date() })
+      results.push(result)
+      out.print(
+        `${result.ok ? 'ok      ' : 'DAMAGED '}  ${result.database}  ${result.id}${result.problem === null ? '' : `  ${result.problem}`}`,
+      )
+    }
+    const bad = results.filter(({ ok }) => !ok)
+    return {
+      fields: { results: results.map(fields) },
+      failure: bad.length > 0 ? damaged(bad, results.length) : undefined,
+    }
+  },
+}
+
+const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
+
+/** `latest`, the default, is the newest of each database that is backed up. An id is looked for in the whole store. */
+async function wanted(context: Context): Promise<Backup[]> {
+  const { args, flags, loaded } = context
+  const [which = 'latest'] = args
+  if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
+    throw usage(`${which} is not the id of a backup`, { hint: 'name an id of `pgbosun backup list`, latest or all' })
+  const store = openStore(loaded.config.backup)
+  const only = typeof flags.database === 'string' ? flags.database : undefined
+  const found = idPattern.test(which)
+    ? (await allBackups(store, only)).filter(({ id }) => id === which)
+    : (await Promise.all(chosenDatabases(context).map((database) => allBackups(store, database)))).flatMap((backups) =>
+        which === 'all' ? backups : backups.slice(-1),
+      )
+  if (found.length > 0) return found
+  throw new AppError(
+    'nobackup',
+    `there is no backup ${which === 'latest' || which === 'all' ? `of ${chosenDatabases(context).join(', ')}` : which} in ${store.name}`,
+    {
+      hint: 'see `pgbosun backup list`; `pgbosun backup run` makes one',
+      report: { results: [] },
+    },
+  )
+}
+
+function damaged(bad: Verified[], of: number): AppError {
+  const [first] = bad
+  const message =
+    bad.length === 1
+      ? `the backup ${first!.id} of ${first!.database} did not verify: ${first!.problem}`
+      : `${bad.length} of ${of} backups did not verify: ${bad.map(({ id }) => id).join(', ')}`
+  return new AppError('corrupt', message, {
+    hint: 'make a new one with `pgbosun backup run`, and check the volume of the store',
+  })
+}

@@ -1,0 +1,101 @@
+import { openStore } from '../../archive/open.ts'
+import type { Store } from '../../archive/store.ts'
+import { type BackupResult, runBackup } from '../../backup/run.ts'
+import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
+import { renderBytes } from '../../config/units.ts'
+import { AppError } from '../../errors.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { asAppError } from '../failure.ts'
+import { withProgress } from '../progress.ts'
+import { seconds } from '../story.ts'
+
+/** `backup run`: backs up every database of `backup.databases`, one after the other. */
+export const backupRun: Command = {
+  name: 'backup run',
+  summary: 'Back up, read back and decode every database of backup.databases; without any, the target.',
+  flags: {},
+  exits: {
+    unreachable: 'no connection within wait.timeout',
+    locked: 'another backup of the same database took longer than lock.timeout',
+    refused: 'credentials, or no access to lock.database',
+    backup: 'a backup failed: nothing of it is in the store',
+    interrupted: 'stopped; nothing of the unfinished backup is in the store',
+  },
+  async run(context) {
+    const store = openStore(context.loaded.config.backup)
+    const databases = chosenDatabases(context)
+    const made: BackupResult[] = []
+    const failures: AppError[] = []
+    for (const database of databases) {
+      try {
+        made.push(await backUp(context, store, database))
+      } catch (error) {
+        if (context.signal.aborted) throw error
+        const failure = asAppError(error)
+        if (databases.length > 1)
+          context.log.error({ database, kind: failure.kind, hint: failure.hint }, failure.message)
+        failures.push(failure)
+      }
+    }
+    return { fields: fields(made), failure: summarise(failures, databases.length) } satisfies Result
+  },
+}
+
+/** `backup`: the same as `backup run`. */
+export const backup: Command = { ...backupRun, name: 'backup', summary: 'Make a backup (the same as `backup run`).' }
+
+/** The databases a command is about; `--database` narrows them to one. */
+export function chosenDatabases({
+  flags,
+  loaded: { config, env, baseDir },
+}: Pick<Context, 'flags' | 'loaded'>): string[] {
+  return typeof flags.database === 'string' ? [flags.database] : backupDatabases(config, env, baseDir)
+}
+
+async function backUp(context: Context, store: Store, database: string): Promise<BackupResult> {
+  const { loaded, log, signal, runId, version, out } = context
+  const { config, env, baseDir } = loaded
+  const result = await withProgress(log, 'MB dumped', (onProgress) =>
+    runBackup({
+      connection: resolveBackupConnection(config, env, baseDir),
+      database,
+      store,
+      name: config.backup.name,
+      slot: null,
+      lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+      wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+      timeoutMs: config.backup.timeout,
+      search: { path: env.PATH },
+      runId,
+      toolVersion: version,
+      log,
+      signal,
+      now: () => new Date(),
+      onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+    }),
+  )
+  for (const warning of result.warnings) out.warn(`${database}: ${warning}`)
+  const { id, sizeBytes, durationMs } = result
+  out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}`)
+  return result
+}
+
+const megabytes = (bytes: number) => Math.max(1, Math.round(bytes / 1_000_000))
+
+const asFields = ({ id, database, sizeBytes, durationMs }: BackupResult) => ({
+  id,
+  database,
+  size_bytes: sizeBytes,
+  duration_ms: durationMs,
+})
+
+/** The first backup at top level, all of them as a list. */
+const fields = (made: BackupResult[]) => ({ ...(made[0] && asFields(made[0])), backups: made.map(asFields) })
+
+/** One database's failure is the command's own; of several, all are told, with exit 60. */
+function summarise(failures: AppError[], of: number): AppError | undefined {
+  const [first] = failures
+  if (first === undefined || of === 1) return first
+  const message = `${failures.length} of ${of} backups failed:\n  ${failures.map((failure) => failure.message).join('\n  ')}`
+  return new AppError('backup', message, { hint: first.hint, excerpt: first.excerpt, cause: first })
+}

@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore } from '../../archive/open.ts'
+import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
+import { startScheduler } from '../../serve/scheduler.ts'
+import { type Listening, listen } from '../../serve/server.ts'
+import { livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { asAppError } from '../failure.ts'
+import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
+import { scheduleOf, storedFacts } from '../steps/backups.ts'
+import { readinessOf } from '../steps/readiness.ts'
+import { runUp, up } from './up.ts'
+
+/** `serve`: `up`, then backups on schedule, health and status over HTTP, until it is asked to stop. */
+export const serve: Command = {
+  name: 'serve',
+  summary: 'Make the database ready as `up` does, then stay: scheduled, verified backups, retention, health endpoints.',
+  flags: { 'no-up': { type: 'boolean', help: 'Skip the first part; works with only the backup role.' } },
+  exits: { ...up.exits, backup: 'the configuration of the backups cannot be used' },
+  run,
+}
+
+async function run(context: Context): Promise<Result> {
+  const { loaded, log, signal, flags } = context
+  const state = initialState(context)
+  const schedule = await scheduleOf(loaded)
+  const readyz = readinessOf(context, state)
+  const http = await listen(loaded.config.serve.listen, {
+    livez: () => livez(state, performance.now()),
+    startupz: () => startupz(state),
+    readyz,
+    status: async () => statusDocument(state, await readyz()),
+  })
+  log.info({ address: `${http.host}:${http.port}` }, 'listening')
+  try {
+    const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
+    if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
+    if (signal.aborted) return stopped(state)
+    if (!schedule) log.info('backup.schedule is not set: there will be no backups')
+    await stay(context, state, schedule)
+    return stopped(state)
+  } finally {
+    await shutDown(http, state)
+  }
+}
+
+function initialState({ loaded, version, flags }: Context): ServeState {
+  return {
+    version,
+    startedAt: new Date().toISOString(),
+    phase: 'starting',
+    up: null,
+    upWanted: flags['no-up'] !== true,
+    tickedAtMs: performance.now(),
+    backups: backupDatabases(loaded.config, loaded.env, loaded.baseDir).map((database) => ({
+      database,
+      running: false,
+      lastSuccessAt: null,
+      lastSuccessId: null,
+      lastAttemptAt: null,
+      lastError: null,
+      lastVerifiedAt: null,
+      nextRunAt: null,
+    })),
+  }
+}
+
+/** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
+async function makeReady(context: Context, state: ServeState): Promise<Result | undefined> {
+  const { signal, log } = context
+  try {
+    await runUp(context)
+    state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
+    return undefined
+  } catch (error) {
+    if (signal.aborted) return undefined
+    const failure = asAppError(error)
+    state.up = { ok: false, finishedAt: new Date().toISOString(), error: failure.message }
+    log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
+    return { fields: {}, failure }
+  }
+}
+
+/** Backs up on schedule until it is asked to stop; while `up` has not succeeded, tries that again. */
+async function stay(
+  context: Context,
+  state: ServeState,
+  schedule: Awaited<ReturnType<typeof scheduleOf>>,
+): Promise<void> {
+  const { loaded, log, signal } = context
+  const { config } = loaded
+  const store = openStore(config.backup)
+  resolveBackupConnection(config, loaded.env, loaded.baseDir)
+  state.phase = state.up?.ok === false ? 'up failed' : 'serving'
+  const scheduler = startScheduler({
+    schedule,
+    backups: state.backups,
+    readStore: (database) => storedFacts(store, database, config.backup.name, new Date()),
+    backUp: (database, slot) => backUpOnSchedule(context, store, database, slot),
+    onTick: () => {
+      state.tickedAtMs = performance.now()
+    },
+    now: () => new Date(),
+    log,
+    signal,
+  })
+  try {
+    await upAgain(context, state)
+    await untilAborted(signal)
+  } finally {
+    state.phase = 'stopping'
+    await scheduler.stop()
+  }
+}
+
+const firstRetryMs = 10_000
+const longestRetryMs = 300_000
+
+async function upAgain(context: Context, state: ServeState): Promise<void> {
+  for (
+    let pause = firstRetryMs;
+    state.up?.ok === false && !context.signal.aborted;
+    pause = Math.min(pause * 2, longestRetryMs)
+  ) {
+    await sleep(pause, undefined, { signal: context.signal }).catch(() => {})
+    if (context.signal.aborted) return
+    await makeReady(context, state)
+    if (state.up?.ok) state.phase = 'serving'
+  }
+}
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** Asked to stop, it drains and ends with 0. */
+function stopped(state: ServeState): Result {
+  state.phase = 'stopping'
+  return { fields: { stopped: true }, exitCode: 0 }
+}
+
+async function shutDown(http: Listening, state: ServeState): Promise<void> {
+  state.phase = 'stopping'
+  await http.close()
+}

@@ -1,0 +1,67 @@
+import { readBackups } from '../../archive/catalog.ts'
+import type { Store } from '../../archive/store.ts'
+import { pruneStore } from '../../backup/prune.ts'
+import { runBackup } from '../../backup/run.ts'
+import { verifyBackup } from '../../backup/verify.ts'
+import { resolveBackupConnection } from '../../config/connection.ts'
+import { AppError } from '../../errors.ts'
+import type { Context } from '../command.ts'
+
+const verifyAgainMs = 7 * 86_400_000
+
+/** One scheduled backup with all that belongs to it: retention after a success, and an old backup read back again. */
+export async function backUpOnSchedule(context: Context, store: Store, database: string, slot: Date): Promise<void> {
+  const { loaded, log, runId, version, signal } = context
+  const { config, env, baseDir } = loaded
+  const { id, existing, sizeBytes, durationMs } = await runBackup({
+    connection: resolveBackupConnection(config, env, baseDir),
+    database,
+    store,
+    name: config.backup.name,
+    slot,
+    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    timeoutMs: config.backup.timeout,
+    search: { path: env.PATH },
+    runId,
+    toolVersion: version,
+    log,
+    signal,
+    now: () => new Date(),
+  })
+  if (existing)
+    return log.info({ database, id, slot: slot.toISOString() }, 'another process has made the backup of this slot')
+  log.info(
+    { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
+    'backed up and verified',
+  )
+  await prune(context, store, database)
+  await verifyOldest(context, store, database)
+}
+
+/** A refused or failed prune is told; the backup itself is good. */
+async function prune({ loaded, log, signal }: Context, store: Store, database: string): Promise<void> {
+  try {
+    const { items } = await pruneStore(store, loaded.config.backup, { now: new Date(), database, log, signal })
+    const deleted = items.filter(({ action }) => action === 'delete')
+    for (const { id, reasons } of deleted) log.info({ database, id, reasons }, 'deleted a backup that no rule keeps')
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    log.error({ database, ...(error.hint && { hint: error.hint }) }, `after the backup: ${error.message}`)
+  }
+}
+
+/** Media decay: the backup whose last verification is the oldest is read back, once it is a week old. */
+async function verifyOldest({ loaded, log, signal }: Context, store: Store, database: string): Promise<void> {
+  const backups = (await readBackups(store, database)).filter(({ manifest }) => manifest !== undefined)
+  const verifiedAt = (backup: (typeof backups)[number]) => backup.verification?.at.getTime() ?? 0
+  const [oldest] = backups.sort((a, b) => verifiedAt(a) - verifiedAt(b))
+  if (!oldest || Date.now() - verifiedAt(oldest) < verifyAgainMs) return
+  const { id, ok, problem } = await verifyBackup(store, oldest, {
+    search: { path: loaded.env.PATH },
+    signal,
+    now: () => new Date(),
+  })
+  if (ok) log.info({ database, id }, 'an older backup was read back and is good')
+  else log.error({ database, id, problem }, 'an older backup is damaged')
+}

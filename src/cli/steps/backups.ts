@@ -1,0 +1,83 @@
+import { type Backup, readBackups } from '../../archive/catalog.ts'
+import { openStore } from '../../archive/open.ts'
+import type { Store } from '../../archive/store.ts'
+import { newestMissedSlot, nextSlot } from '../../backup/schedule.ts'
+import type { BackupFacts } from '../../check/backups.ts'
+import { backupDatabases } from '../../config/connection.ts'
+import type { Cron } from '../../config/cron.ts'
+import type { Loaded } from '../../config/load.ts'
+import type { StoredFacts } from '../../serve/scheduler.ts'
+
+/** The schedule of the configuration; node-cron is loaded only where there is one. */
+export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone: string } | undefined> {
+  const { schedule, timezone } = config.backup
+  if (schedule === undefined) return undefined
+  const { parseCron } = await import('../../config/cron.ts')
+  const cron = parseCron(schedule)
+  if (typeof cron === 'string') throw new Error(`backup.schedule ${cron}`)
+  return { cron, zone: timezone }
+}
+
+/** Good backups of our series: readable, not known to be damaged, not from the future of a clock that was wrong. */
+async function goodBackups(store: Store, database: string, name: string, now: Date): Promise<Backup[]> {
+  const soonMs = 5 * 60_000
+  return (await readBackups(store, database)).filter(
+    ({ manifest, verification, startedAt }) =>
+      manifest?.series.name === name && verification?.ok !== false && startedAt.getTime() <= now.getTime() + soonMs,
+  )
+}
+
+const slotOf = ({ manifest }: Backup) => (manifest?.slot == null ? null : new Date(manifest.slot))
+
+/** What the scheduler needs of the store. */
+export async function storedFacts(store: Store, database: string, name: string, now: Date): Promise<StoredFacts> {
+  const good = await goodBackups(store, database, name, now)
+  const covered = good.map((backup) => Math.max(backup.startedAt.getTime(), slotOf(backup)?.getTime() ?? 0))
+  const verified = good.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
+  return {
+    covered: covered.length > 0 ? new Date(Math.max(...covered)) : undefined,
+    lastId: good.at(-1)?.id,
+    lastSuccessAt: good.at(-1)?.startedAt,
+    lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
+  }
+}
+
+/** A backup has this long after its slot before `check` misses it. */
+const graceMs = 3_600_000
+const lookBackMs = 367 * 86_400_000
+
+/** What `check` and `status` judge backups by; undefined where neither a schedule nor a limit asks for any. */
+export async function backupFacts(
+  { config, env, baseDir, ...rest }: Loaded,
+  now: Date,
+  since: Date | undefined,
+): Promise<BackupFacts[] | undefined> {
+  const schedule = await scheduleOf({ config, env, baseDir, ...rest })
+  if (!schedule && config.check.backupMaxAge === undefined) return undefined
+  const store = openStore(config.backup)
+  return Promise.all(
+    backupDatabases(config, env, baseDir).map(async (database) => {
+      const good = await goodBackups(store, database, config.backup.name, now)
+      const newest = good.at(-1)
+      const verified = good.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
+      const [first] = [since, good[0]?.startedAt]
+        .filter((instant) => instant !== undefined)
+        .sort((a, b) => a.getTime() - b.getTime())
+      return {
+        database,
+        newest: newest && { id: newest.id, startedAt: newest.startedAt, slot: slotOf(newest) },
+        lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
+        newestSlot:
+          schedule &&
+          newestMissedSlot(
+            schedule.cron,
+            schedule.zone,
+            new Date(now.getTime() - lookBackMs),
+            new Date(now.getTime() - graceMs),
+          ),
+        nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
+        since: first,
+      }
+    }),
+  )
+}

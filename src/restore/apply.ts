@@ -1,0 +1,197 @@
+import type { Manifest } from '../archive/manifest.ts'
+import { isConnectionLostError, type Session } from '../db/connect.ts'
+import { writeFinished, writeStarted } from '../db/events.ts'
+import { quoteLiteral } from '../db/sql.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inTransaction } from '../db/transaction.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { type Comparison, compareRows, renderDifference } from './compare.ts'
+import { createStatements, finishStatements } from './database.ts'
+import { type Story, workName } from './name.ts'
+import { dropDatabase } from './sweep.ts'
+
+/** What is to be restored, and under which name. */
+export type RestorePlan = { manifest: Manifest; into: string; noOwner: boolean; story: Story }
+
+/** The world that a restore works in. */
+export type RestoreWorld = {
+  /** In `lock.database`; it holds the run lock of the new name. */
+  lock: Session
+  user: string
+  /** Opens a session in the database that is being restored. */
+  connect(database: string): Promise<Session>
+  /** Fills a database from the backup. */
+  load(database: string): Promise<void>
+  log: Log
+  signal: AbortSignal
+  /** Notes in the log of the restored database, where it has one. */
+  run: { runId: string; command: string }
+}
+
+/**
+ * Restores into a new database under a name for the work, compares, and gives it its name in the last statement:
+ * it is complete or absent. Whatever fails, nothing stays behind.
+ *
+ * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was touched
+ */
+export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+  const work = workName(plan.into, plan.story.id)
+  try {
+    await createDatabase(work, plan, world)
+    await world.load(work)
+    const comparison = await inSession(work, world, (session) => inspect(session, plan, world))
+    world.signal.throwIfAborted()
+    await publish(work, plan, world)
+    return comparison
+  } catch (error) {
+    await cleanUp(work, world)
+    throw failed(error, plan, world)
+  }
+}
+
+/**
+ * On the session that holds the lock: even when we are killed, its backend finishes these statements before it gives the
+ * lock back, so the next restore finds a database with a story, or none.
+ */
+async function createDatabase(
+  work: string,
+  { manifest, story }: RestorePlan,
+  { lock, signal }: RestoreWorld,
+): Promise<void> {
+  signal.throwIfAborted()
+  const statements = createStatements(work, manifest.database, story, lock.serverVersion)
+  const results = await Promise.allSettled(statements.map((statement) => lock.sql.unsafe(statement)))
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure) throw failure.reason
+}
+
+async function inSession<T>(work: string, world: RestoreWorld, use: (session: Session) => Promise<T>): Promise<T> {
+  const session = await world.connect(work)
+  const stop = () => void session.end()
+  world.signal.addEventListener('abort', stop)
+  try {
+    return await use(session)
+  } finally {
+    world.signal.removeEventListener('abort', stop)
+    await session.end()
+  }
+}
+
+async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+  const { manifest, into } = plan
+  const comparison = await compareRows(sql, manifest.rows)
+  if (comparison.differences.length > 0) throw differs(comparison, plan)
+  await sql.unsafe('analyze')
+  await noteEvents(sql, world, {
+    changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
+    backup: manifest.id,
+    from: manifest.database.name,
+    backed_up_at: manifest.started_at,
+  })
+  return comparison
+}
+
+/** The pair of events, where the backup has a state. */
+async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detail: unknown): Promise<void> {
+  const [row] = await sql.unsafe<{ found: boolean }[]>("select to_regclass('pgbosun.events') is not null as found")
+  if (!row?.found) return
+  try {
+    await inTransaction(sql, async (tx) => {
+      await writeStarted(tx, run)
+      await writeFinished(tx, { ...run, exitCode: 0, detail })
+    })
+  } catch (error) {
+    if (isConnectionLost(error)) throw error
+    log.warn({ problem: (error as Error).message }, 'this restore could not be noted in pgbosun.events')
+  }
+}
+
+/** Ends whoever else is connected (autovacuum, monitoring), for a database in use cannot be renamed; then the last step. */
+async function publish(work: string, plan: RestorePlan, { lock, user }: RestoreWorld): Promise<void> {
+  const statements = finishStatements(work, plan.into, plan.manifest.database, {
+    noOwner: plan.noOwner,
+    sessionUser: user,
+  })
+  await lock.sql.unsafe(
+    `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+      where datname = ${quoteLiteral(work)} and backend_type = 'client backend'`,
+  )
+  await inTransaction(lock.sql, async (tx) => {
+    for (const statement of statements) await tx.unsafe(statement)
+  })
+}
+
+async function cleanUp(work: string, { lock, log }: RestoreWorld): Promise<void> {
+  try {
+    await dropDatabase(lock.sql, work)
+  } catch (error) {
+    log.warn(
+      { database: work, problem: (error as Error).message },
+      'the half restored database could not be removed: the next restore does it',
+    )
+  }
+}
+
+function differs({ differences, rows }: Comparison, { manifest }: RestorePlan): AppError {
+  const shown = differences.slice(0, 20).map((difference) => `  ${renderDifference(difference)}`)
+  const more = differences.length > shown.length ? [`  and ${differences.length - shown.length} more`] : []
+  return new AppError('restore', `what was restored from backup ${manifest.id} is not what was backed up`, {
+    hint: 'use another backup; `pgbosun backup list` shows them',
+    excerpt: [...shown, ...more].join('\n'),
+    report: { rows_compared: rows, differences },
+  })
+}
+
+/** Any failure as one that says what it means for the target: nothing. */
+function failed(error: unknown, { manifest, into }: RestorePlan, { signal, lock }: RestoreWorld): unknown {
+  if (signal.aborted) return signal.reason
+  if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
+    return new AppError('unreachable', `the connection was lost while ${into} was restored: it is complete or absent`, {
+      hint: 'run it again once the server is back; it says whether the name is taken',
+      cause: error,
+    })
+  if (error instanceof AppError) {
+    const { hint, excerpt, sqlstate, report, cause } = error
+    const kind = error.kind === 'backup' ? 'restore' : error.kind
+    return new AppError(kind, `backup ${manifest.id}: ${error.message}; nothing was touched`, {
+      hint,
+      excerpt,
+      sqlstate,
+      report,
+      cause,
+    })
+  }
+  if (isServerError(error))
+    return new AppError(
+      error.code === '42501' ? 'refused' : 'restore',
+      `${into} could not be restored: ${error.message}; nothing was touched`,
+      {
+        hint: error.hint ?? adviceFor(error.code),
+        sqlstate: error.code,
+        cause: error,
+      },
+    )
+  return error
+}
+
+function isLost(session: Session): boolean {
+  try {
+    session.guard()
+    return false
+  } catch {
+    return true
+  }
+}
+
+function adviceFor(code: string): string {
+  const advice: Record<string, string> = {
+    '42501': 'connect as a superuser, or give --no-owner',
+    '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
+    '22023': 'install the locale of the backup on the server, or use a server built with ICU',
+    '42P04': 'choose another name for --into',
+    '53100': 'make room on the disk of the server',
+    '55006': 'end the sessions that are connected to it, then run it again',
+  }
+  return advice[code] ?? 'the log of the server says more'
+}

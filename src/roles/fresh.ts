@@ -1,0 +1,16 @@
+import type { CurrentDatabase, SessionUser } from './types.ts'
+
+/** What a database will have right after we create it: what its plan starts from until then. Pure. */
+export const freshDatabase = (
+  session: SessionUser,
+  { major, owner }: { major: number; owner: string },
+): CurrentDatabase => ({
+  major,
+  session,
+  owner,
+  publicMayConnect: false,
+  schemas: [{ name: 'public', owner: major >= 15 ? 'pg_database_owner' : 'postgres', publicMayCreate: major < 15 }],
+  extensions: [{ name: 'plpgsql', schema: 'pg_catalog', version: '1.0' }],
+  objects: [],
+  defaults: [],
+})

@@ -1,0 +1,233 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { commandNames, commands } from '../src/cli/commands.ts'
+import { exitCodes, type Kind } from '../src/errors.ts'
+import { run, runJson } from './support/cli.ts'
+import { clusterNames, expectNoSecret, fails, objectsOf } from './support/fails.ts'
+import { open, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+
+describe('help and version', () => {
+  test('pgbosun alone shows the help, as an error', async ({ dir }) => {
+    const { code, stdout, stderr } = await run([], { cwd: dir })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    for (const name of commandNames) expect(stderr).toContain(`\n  ${name} `)
+  })
+
+  test('--help is the same as a result', async ({ dir }) => {
+    const alone = await run([], { cwd: dir })
+    expect(await run(['--help'], { cwd: dir })).toMatchObject({ code: 0, stdout: alone.stderr, stderr: '' })
+  })
+
+  test('--version is a version', async ({ dir }) => {
+    const { code, stdout, stderr } = await run(['--version'], { cwd: dir })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\S*\n$/)
+  })
+
+  test('--help of a command lists its own exit codes, in order, and its flags', async ({ dir }) => {
+    const pages = commandNames.map(async (name) => ({
+      name,
+      ...(await run([...name.split(' '), '--help'], { cwd: dir })),
+    }))
+    for (const { name, code, stdout, stderr } of await Promise.all(pages)) {
+      expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: '' })
+      const { exits, flags } = await commands[name]!.load()
+      const expected = ['ok', 'failed', 'usage', ...Object.keys(exits)].map((kind) => exitCodes[kind as Kind])
+      const listed = [...(stdout.split('exit codes:\n')[1] ?? '').matchAll(/^ {2}(\d+) /gm)].map(([, number]) =>
+        Number(number),
+      )
+      expect(listed, name).toEqual(expected.sort((a, b) => a - b))
+      expect(stdout).toContain(`usage: pgbosun ${name}`)
+      for (const flag of [...Object.keys(flags), 'json', 'config']) expect(stdout).toContain(`\n  --${flag} `)
+    }
+  })
+
+  test('global flags may stand anywhere', async ({ dir }) => {
+    await writeFiles(dir, { 'x.yaml': 'environment: blue' })
+    const { json } = await runJson(['--config', 'x.yaml', 'config', '--log-level=error', 'show'], { cwd: dir })
+    expect(json).toMatchObject({
+      command: 'config show',
+      config: { environment: 'blue' },
+      origins: { environment: 'file' },
+    })
+  })
+})
+
+/** Commands that work on any database that is ready, as they are called. */
+const lines = [
+  ...['up', 'plan', 'wait', 'migrate', 'migrate up', 'migrate status', 'migrate verify'],
+  ...['roles plan', 'roles apply', 'seed', 'check', 'status', 'status --events'],
+  ...['config show', 'config validate', 'config schema', 'migrate new add_email'],
+]
+
+describe('on a database that is ready', () => {
+  const ready = { 'pgbosun.yaml': 'check: { tables: [a] }', 'migrations/001_a.sql': 'create table a (id int)' }
+
+  test('every command writes exactly one JSON document, and nothing to stderr', async ({ dir, database }) => {
+    await writeFiles(dir, ready)
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+    expect((await run(['up'], options)).code).toBe(0)
+    for (const line of lines) {
+      const { code, stdout, stderr, json } = await runJson([...line.split(' '), '--log-level', 'error'], options)
+      const name = line.replace(/ (add_email|--events)$/, '')
+      expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: '' })
+      expect(stdout).toMatch(/^\{.*\}\n$/)
+      expect(json).toMatchObject({ command: name, ok: true, exit_code: 0, error: null, warnings: [] })
+      expectNoSecret({ stdout, stderr })
+    }
+  })
+
+  test('people get the result on stdout, and stderr only the log', async ({ dir, database }) => {
+    await writeFiles(dir, ready)
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+    const quiet = await run(['up', '--log-level', 'error'], options)
+    expect({ code: quiet.code, stderr: quiet.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(quiet.stdout).toContain('apply migration 001_a')
+
+    const loud = await run(['up', '--log-level', 'debug', '--log-format', 'json'], options)
+    for (const line of loud.stderr.trim().split('\n').filter(Boolean)) expect(JSON.parse(line)).toHaveProperty('level')
+    expect(loud.stdout).toMatch(/ready, nothing to do/)
+  })
+})
+
+test('a bad configuration ends every command with one JSON document, and nothing is touched', async ({ dir }) => {
+  await writeFiles(dir, { 'pgbosun.yaml': 'nonsense: true' })
+  for (const line of ['up', 'plan', 'wait', 'migrate new x', 'roles apply', 'seed', 'status', 'config show']) {
+    const failure = await fails(line.split(' '), { cwd: dir, env: { DATABASE_URL: urlOf('postgres') } })
+    expect(failure).toMatchObject({
+      code: 2,
+      json: { command: line.replace(' x', '') },
+      message: expect.stringContaining('nonsense: unknown key'),
+    })
+  }
+  expect(await readdir(dir)).toEqual(['pgbosun.yaml'])
+})
+
+describe('config', () => {
+  const files = {
+    'pgbosun.yaml':
+      'database: { url: { env: THE_URL } }\nusers: { app: { password: { env: APP_PW } }, ro: { password: { file: pw } } }',
+    pw: 'geheim in a file',
+  }
+  const env = { THE_URL: 'postgres://me:geheim@db.example:5433/shop', APP_PW: 'geheim too', PGPASSWORD: 'geheim alone' }
+
+  test.for(['show', 'validate'])('%s never prints a secret', async (name, { dir }) => {
+    await writeFiles(dir, files)
+    for (const args of [['--json'], ['--log-level', 'debug']]) {
+      const finished = await run(['config', name, ...args], { cwd: dir, env })
+      expect(finished.code, finished.stderr).toBe(0)
+      expect(finished.stdout).toContain('pgbosun.yaml')
+      expectNoSecret(finished)
+    }
+  })
+
+  test('show says where each value comes from', async ({ dir }) => {
+    await writeFiles(dir, files)
+    const { stdout } = await run(['config', 'show'], { cwd: dir, env: { ...env, PGBOSUN_WAIT_TIMEOUT: '90s' } })
+    expect(stdout).toContain('connection  db.example:5433/shop as me')
+    expect(stdout).toContain('wait.timeout: 90s  (PGBOSUN_WAIT_TIMEOUT)')
+    expect(stdout).toContain('users.app.password.env: APP_PW  (file)')
+    expect(stdout).toContain('lock.timeout: 10m  (default)')
+  })
+
+  test('validate reads the secrets without connecting', async ({ dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': files['pgbosun.yaml'] })
+    const failure = await fails(['config', 'validate'], { cwd: dir, env })
+    expect(failure).toMatchObject({ code: 2, message: expect.stringContaining(`${join(dir, 'pw')} does not exist`) })
+  })
+})
+
+describe('migrate new', () => {
+  test('writes the next file and prints its path', async ({ dir }) => {
+    await writeFiles(dir, { 'migrations/0007_a.sql': 'select 1' })
+    const { code, stdout } = await run(['migrate', 'new', 'add email'], { cwd: dir })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${join(dir, 'migrations/0008_add_email.sql')}\n` })
+    expect(await readFile(stdout.trim(), 'utf8')).toBe('-- 0008_add_email\n\n')
+  })
+
+  test.for(['bad/name', 'ü', ''])('refuses the name "%s"', async (name, { dir }) => {
+    const failure = await fails(['migrate', 'new', name], { cwd: dir })
+    expect(failure).toMatchObject({ code: 2, message: `"${name}" cannot be the name of a migration` })
+    expect(failure.hint).toContain('add_email_to_users')
+    expect(await readdir(dir)).toEqual([])
+  })
+})
+
+describe('--exit-code', () => {
+  test('is 3 while something is pending, for plan and migrate status, and 0 after up', async ({ dir, database }) => {
+    await writeFiles(dir, { 'migrations/001_a.sql': 'create table a ()', 'migrations/002_b.sql': 'create table b ()' })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+    const codes = async () => [
+      (await run(['plan', '--exit-code'], options)).code,
+      (await run(['migrate', 'status', '--exit-code'], options)).code,
+      (await run(['plan'], options)).code,
+    ]
+    expect(await codes()).toEqual([3, 3, 0])
+    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
+      applied: [],
+      pending: ['001_a', '002_b'],
+    })
+    expect((await run(['up'], options)).code).toBe(0)
+    expect(await codes()).toEqual([0, 0, 0])
+    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
+      current_version: '002_b',
+      pending: [],
+    })
+  })
+})
+
+describe('a dry run writes nothing', () => {
+  const files = (name: string) => ({
+    'pgbosun.yaml': `
+      databases: { ${name}: { schemas: { ${name}_s: {} }, users: { ${name}_app: { preset: app, password: { env: PW } } } } }
+      seeds: [{ file: seed.sql }]`,
+    'migrations/001_a.sql': 'create table a (id int)',
+    'seed.sql': 'insert into a values (1)',
+  })
+
+  test('neither on an empty server nor in an existing database', async ({ dir }) => {
+    const name = uniqueName('dry')
+    await writeFiles(dir, files(name))
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(name), PW: 'geheim' } }
+    const admin = open('postgres')
+    const dry = async () => {
+      const shown = await run(['up', '--dry-run', '--log-level', 'error'], options)
+      expect({ code: shown.code, stderr: shown.stderr }).toEqual({ code: 0, stderr: '' })
+      expect(await run(['plan', '--log-level', 'error'], options)).toMatchObject({ code: 0, stdout: shown.stdout })
+      expectNoSecret(shown)
+      return shown.stdout
+    }
+    expect(await dry()).toMatch(
+      /create database .*\n(.*\n)*migrate .*\n.*schema pgbosun.*\n.*migration 001_a.*\n(.*\n)*seed +deferred/,
+    )
+    expect(await clusterNames(admin, name)).toEqual([])
+
+    await admin.unsafe(`create database ${name}`)
+    const sql = open(name)
+    const planned = (await runJson(['plan'], options)).json.steps as { name: string; changes: unknown[] }[]
+    expect(planned.find(({ name: step }) => step === 'ensure')?.changes).toContainEqual({
+      action: 'create',
+      object: `schema ${name}_s (database ${name})`,
+      reason: 'does not exist',
+    })
+    expect(await dry()).not.toContain('create database')
+    for (const command of ['migrate --dry-run', 'roles apply --dry-run', 'seed --dry-run'])
+      expect((await run(command.split(' '), options)).code).toBe(0)
+    expect(await objectsOf(sql)).toEqual([])
+    expect(await clusterNames(admin, name)).toEqual([`database ${name}`])
+    await Promise.all([admin.end(), sql.end()])
+  })
+})
+
+describe('a command behind --', () => {
+  test('runs after success with our exit code as its own, and not after a failure', async ({ dir, database }) => {
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database), MARK: 'yes' } }
+    const good = await run(['wait', '--', 'sh', '-c', 'echo "$MARK $DATABASE_URL"; exit 7'], options)
+    expect(good).toMatchObject({ code: 7, stdout: `yes ${urlOf(database)}\n` })
+
+    const refused = { ...options, env: { DATABASE_URL: urlOf(database, { name: 'postgres', password: 'geheim' }) } }
+    expect(await fails(['up', '--', 'sh', '-c', 'echo started'], refused)).toMatchObject({ code: 12 })
+    expect((await run(['up', '--', 'no-such-program'], options)).stderr).toContain('error: the command no-such-program')
+  })
+})

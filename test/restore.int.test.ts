@@ -1,0 +1,431 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import { describe, expect } from 'vitest'
+import type { Manifest } from '../src/archive/manifest.ts'
+import { sealManifest } from '../src/archive/seal.ts'
+import { quoteIdent, quoteLiteral } from '../src/db/sql.ts'
+import { type App, type Cluster, full, randomFrom, test, until } from './support/chaos.ts'
+import type { Finished } from './support/cli.ts'
+import { uniqueName } from './support/postgres.ts'
+
+const richSql = readFileSync(join(import.meta.dirname, 'support/rich.sql'), 'utf8')
+
+/** An application whose database is filled, with a store of its own. */
+async function filled(
+  cluster: Cluster,
+  makeApp: (extra: object, name?: string) => Promise<App>,
+  sql: string,
+  { config = {}, name }: { config?: object; name?: string } = {},
+): Promise<App> {
+  const app = await makeApp({ databases: {}, ...config }, name)
+  await app.write({ 'pgbosun.yaml': JSON.stringify(withStore(await configOf(app), app)) })
+  await cluster.ask(`create database ${quoteIdent(app.database)}`)
+  await cluster.ask(sql, app.database)
+  return app
+}
+
+const configOf = async ({ cwd }: App) => JSON.parse(await readFile(join(cwd, 'pgbosun.yaml'), 'utf8'))
+const withStore = (config: object, { cwd }: App) => ({ ...config, backup: { store: `file://${cwd}/store` } })
+
+/** Takes a backup; its id. */
+async function backUp(app: App): Promise<string> {
+  const { code, json, stderr } = await app.runJson('backup', 'run')
+  expect(code, stderr).toBe(0)
+  return json.id as string
+}
+
+const folderOf = (app: App, id: string) => join(app.cwd, 'store', encodeURIComponent(app.database), id)
+
+/** Databases whose name begins like this. */
+const databases = async (cluster: Cluster, prefix: string) => {
+  const rows = await cluster.ask<{ name: string }>(
+    `select datname as name from pg_database where starts_with(datname, ${quoteLiteral(prefix)}) order by 1`,
+  )
+  return rows.map(({ name }) => name)
+}
+
+/** Everything in a database as pg_dump writes it, and what belongs to the database itself. */
+async function everything(cluster: Cluster, database: string) {
+  const dump = execFileSync('pg_dump', ['--no-password', `--dbname=${cluster.url(database)}`], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  const properties = await cluster.ask(
+    `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datconnlimit, datallowconn,
+            (select array_agg(a::text order by a::text) from unnest(datacl) a) as acl, shobj_description(d.oid, 'pg_database') as comment,
+            (select json_agg(json_build_array(setrole::regrole::text, setconfig) order by setrole) from pg_db_role_setting where setdatabase = d.oid) as settings
+       from pg_database d where datname = ${quoteLiteral(database)}`,
+  )
+  return { dump: dump.replace(/^\\(un)?restrict .*$/gm, ''), properties }
+}
+
+const expectGood = ({ code, stderr }: Finished, context = '') => expect(code, `${context}\n${stderr}`).toBe(0)
+
+const things = 'create table things as select n, md5(n::text) as text from generate_series(1, 1000) n'
+
+describe('restore', () => {
+  test('brings back one of everything, with the properties of the database', async ({ cluster, makeApp }) => {
+    const [owner, reader] = [uniqueName('Owner"s'), uniqueName('reader')]
+    for (const role of [owner, reader]) await cluster.ask(`create role ${quoteIdent(role)}`)
+    const sql = richSql
+      .replaceAll('"$owner"', () => quoteIdent(owner))
+      .replaceAll('"$reader"', () => quoteIdent(reader))
+    const app = await filled(cluster, makeApp, sql)
+    const d = quoteIdent(app.database)
+    await cluster.ask(`
+      alter database ${d} set search_path to '$user', app, 'Odd "schema" – ñ 🐘';
+      alter database ${d} set work_mem to '7MB';
+      alter database ${d} set default_transaction_read_only to on;
+      alter database ${d} set "app.tenant" to 'a, "b"';
+      alter role ${quoteIdent(reader)} in database ${d} set statement_timeout to '1min';
+      alter database ${d} connection limit 17;
+      comment on database ${d} is 'the "shop" – it''s ours';
+      alter database ${d} owner to ${quoteIdent(owner)};
+      revoke all on database ${d} from public;
+      grant connect on database ${d} to ${quoteIdent(reader)} with grant option`)
+    const id = await backUp(app)
+
+    const into = uniqueName('Copy "of" ñ; --')
+    const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
+    expect(code, stderr).toBe(0)
+    expect(json).toMatchObject({ command: 'restore', ok: true, id, database: into, touched: true, differences: [] })
+    expect(json.rows_compared).toBeGreaterThan(800)
+    expect(await everything(cluster, into)).toEqual(await everything(cluster, app.database))
+    const [analyzed] = await cluster.ask<{ n: number }>(
+      "select reltuples::int as n from pg_class where oid = 'app.people'::regclass",
+      into,
+    )
+    expect(analyzed?.n).toBe(501)
+  })
+
+  test('notes itself in the events of the restored database, and nowhere else', async ({ cluster, makeApp }) => {
+    const app = await makeApp()
+    await app.write({
+      'pgbosun.yaml': JSON.stringify(withStore(await configOf(app), app)),
+      'migrations/001_t.sql': 'create table t as select 1 as x',
+    })
+    expectGood(await app.run('up'))
+    const id = await backUp(app)
+    const into = uniqueName('copy')
+    expectGood(await app.run('restore', 'latest', '--into', into, '--yes'))
+
+    const events = 'select command, phase, exit_code, detail from pgbosun.events order by id'
+    const before = await cluster.ask(events, app.database)
+    const after = await cluster.ask(events, into)
+    expect(after.slice(0, before.length)).toEqual(before)
+    expect(after.slice(before.length)).toEqual([
+      { command: 'restore', phase: 'started', exit_code: null, detail: null },
+      {
+        command: 'restore',
+        phase: 'finished',
+        exit_code: 0,
+        detail: expect.objectContaining({
+          backup: id,
+          changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${id}` }],
+        }),
+      },
+    ])
+  })
+
+  test('works when the database itself is gone, and by a user who may only create databases', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await filled(cluster, makeApp, `${things}; create extension pg_trgm`)
+    await backUp(app)
+    await cluster.ask(`alter database ${quoteIdent(app.database)} rename to ${quoteIdent(`${app.database}_gone`)}`)
+    const user = uniqueName('creator')
+    await cluster.ask(`create role ${user} login createdb password 'pw'`)
+    const url = new URL(cluster.url(app.database))
+    url.username = user
+    url.password = 'pw'
+    await app.write({ url: url.href })
+    await app.write({
+      'pgbosun.yaml': JSON.stringify({ ...(await configOf(app)), database: { url: { file: 'url' } } }),
+    })
+
+    const into = uniqueName('copy')
+    const refused = await app.runJson('restore', '--into', into, '--yes')
+    expect([refused.code, refused.json.error?.hint]).toEqual([12, expect.stringContaining('--no-owner')])
+    expectGood(await app.run('restore', '--into', into, '--yes', '--no-owner'))
+    const [row] = await cluster.ask(
+      'select count(*)::int, tableowner from things, pg_tables where tablename = $$things$$ group by 2',
+      into,
+    )
+    expect(row).toEqual({ count: 1000, tableowner: user })
+  })
+
+  test('--at takes the newest that was started before, and says what is not in it', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, 'create table t as select 1 as n')
+    await backUp(app)
+    await sleep(1_100)
+    const between = new Date()
+    await sleep(1_100)
+    await cluster.ask('update t set n = 2', app.database)
+    await backUp(app)
+    const restored = async (...args: string[]) => {
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...args)
+      expect(code, stderr).toBe(0)
+      return { rows: await cluster.ask('select n from t', into), warnings: json.warnings }
+    }
+    expect(await restored('--at', between.toISOString())).toEqual({
+      rows: [{ n: 1 }],
+      warnings: [expect.stringContaining('what was written since is not in it')],
+    })
+    expect(await restored()).toEqual({ rows: [{ n: 2 }], warnings: [] })
+  })
+
+  test('two at once into one name: one makes it, the other is refused', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    await backUp(app)
+    const into = uniqueName('copy')
+    const both = await Promise.all([1, 2].map(() => app.runJson('restore', '--into', into, '--yes')))
+    expect(both.map(({ code }) => code).sort()).toEqual([0, 70])
+    expect(both.find(({ code }) => code === 70)?.json.error?.message).toContain('exists already')
+    expect(await databases(cluster, into)).toEqual([into])
+  })
+})
+
+describe('refused before anything is touched', () => {
+  test.for([
+    ['without --into', ['restore', '--yes'], '--into'],
+    ['without --yes off a terminal', ['restore', '--into', 'x'], '--yes'],
+    ['a name that is too long', ['restore', '--yes', '--into', 'x'.repeat(64)], '64'],
+    ['something that is no id', ['restore', 'yesterday', '--yes', '--into', 'x'], 'backup list'],
+    ['an instant without a zone', ['restore', '--yes', '--into', 'x', '--at', '2026-03-01 12:00'], 'zone'],
+    ['a swap, which is not built', ['restore', '--yes', '--into', 'x', '--rollback'], '--rollback'],
+  ] as const)('%s is exit 2', async ([, args, said], { makeApp }) => {
+    const app = await makeApp()
+    const { code, stderr } = await app.run(...args)
+    expect(code).toBe(2)
+    expect(stderr).toContain(said)
+  })
+
+  test('an absent store and an unknown id are exit 62', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    const absent = await app.runJson('restore', '--into', uniqueName('x'), '--yes')
+    expect([absent.code, absent.json.error?.kind, absent.json.touched]).toEqual([62, 'nobackup', false])
+    await backUp(app)
+    const unknown = await app.runJson('restore', '20260101T000000Z-00000000', '--into', uniqueName('x'), '--yes')
+    expect([unknown.code, unknown.json.error?.kind]).toEqual([62, 'nobackup'])
+  })
+
+  test('an existing name is exit 70', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    await backUp(app)
+    await cluster.ask('truncate things', app.database)
+    const { code, json } = await app.runJson('restore', '--into', app.database, '--yes')
+    expect([code, json.touched]).toEqual([70, false])
+    expect(json.error?.message).toBe(`the database ${app.database} exists already; nothing was touched`)
+    expect(await cluster.ask('select from things', app.database)).toEqual([])
+    expect(await databases(cluster, app.database)).toEqual([app.database])
+  })
+
+  test('a role that is gone is exit 70 with its SQL, and --no-owner goes without', async ({ cluster, makeApp }) => {
+    const role = uniqueName('gone')
+    const app = await filled(cluster, makeApp, `${things}; create role ${role}; grant select on things to ${role}`)
+    await backUp(app)
+    await cluster.ask(`drop owned by ${role}; drop role ${role}`, app.database)
+    const into = uniqueName('copy')
+    const { code, json } = await app.runJson('restore', '--into', into, '--yes')
+    expect([code, json.error?.hint]).toEqual([70, expect.stringContaining(`create role "${role}"`)])
+    expect(await databases(cluster, into)).toEqual([])
+    expectGood(await app.run('restore', '--into', into, '--yes', '--no-owner'))
+    expect(await cluster.ask('select from things', into)).toHaveLength(1000)
+  })
+
+  test('missing client programs are exit 70', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    const id = await backUp(app)
+    await change(app, id, (manifest) => ({ ...manifest, server_version_num: 990000 }))
+    const { code, json } = await app.runJson('restore', '--into', uniqueName('x'), '--yes')
+    expect([code, json.error?.message]).toEqual([70, expect.stringContaining('was made by PostgreSQL 99')])
+  })
+})
+
+/** Another manifest, sealed as if it had been written like that. */
+async function change(app: App, id: string, edit: (manifest: Manifest) => Manifest) {
+  const path = join(folderOf(app, id), 'manifest.json')
+  const { sha256, ...manifest } = JSON.parse(await readFile(path, 'utf8'))
+  await writeFile(path, sealManifest(edit(manifest)))
+}
+
+describe('a backup that is not what was written', () => {
+  const flip = (bytes: Buffer, at: number, bit = 1) => {
+    bytes[at]! ^= bit
+    return bytes
+  }
+  const ofDump = (edit: (bytes: Buffer) => Buffer) => async (app: App, id: string) => {
+    const path = join(folderOf(app, id), 'dump.zst')
+    await writeFile(path, edit(await readFile(path)))
+  }
+  const cases: [string, (app: App, id: string) => Promise<unknown>][] = [
+    ['a truncated dump', ofDump((bytes) => bytes.subarray(0, bytes.length / 2))],
+    ['an empty dump', ofDump(() => Buffer.alloc(0))],
+    ['an appended byte', ofDump((bytes) => Buffer.concat([bytes, Buffer.alloc(1)]))],
+    ['a flipped bit at the beginning', ofDump((bytes) => flip(bytes, 9))],
+    ['a flipped bit in the middle', ofDump((bytes) => flip(bytes, bytes.length >> 1))],
+    ['a flipped bit in the checksum at the end', ofDump((bytes) => flip(bytes, bytes.length - 1))],
+    ['a missing dump', (app, id) => rm(join(folderOf(app, id), 'dump.zst'))],
+    [
+      'another SHA-256 in the manifest',
+      (app, id) =>
+        change(app, id, (manifest) => ({
+          ...manifest,
+          objects: manifest.objects.map((entry) => ({ ...entry, sha256: '0'.repeat(64) })),
+        })),
+    ],
+    [
+      'a manifest that is not JSON',
+      (app, id) => writeFile(join(folderOf(app, id), 'manifest.json'), '{"schema_version": 1,'),
+    ],
+    [
+      'a manifest that was changed by hand',
+      async (app, id) => {
+        const path = join(folderOf(app, id), 'manifest.json')
+        await writeFile(path, (await readFile(path, 'utf8')).replace('"UTF8"', '"UTF9"'))
+      },
+    ],
+  ]
+  test.for(cases)('%s is exit 61, and nothing stays behind', async ([, damage], { cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    const id = await backUp(app)
+    await damage(app, id)
+    const into = uniqueName('copy')
+    for (const which of [id, 'latest']) {
+      const { code, json, stderr } = await app.runJson('restore', which, '--into', into, '--yes')
+      expect([code, json.touched], stderr).toEqual([61, false])
+      expect(json.error?.message).toContain('nothing was touched')
+      expect(await databases(cluster, into)).toEqual([])
+    }
+  })
+
+  const flips = full ? 40 : 8
+  test(`${flips} random bit flips are all exit 61`, { timeout: flips * 10_000 }, async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    const id = await backUp(app)
+    const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
+    const random = randomFrom(seed)
+    const path = join(folderOf(app, id), 'dump.zst')
+    const good = await readFile(path)
+    const into = uniqueName('copy')
+    for (let i = 0; i < flips; i++) {
+      await writeFile(path, flip(Buffer.from(good), Math.floor(random() * good.length), 1 << Math.floor(random() * 8)))
+      const { code, stderr } = await app.run('restore', '--into', into, '--yes')
+      expect(code, `flip ${i} of seed ${seed}\n${stderr}`).toBe(61)
+    }
+    expect(await databases(cluster, into)).toEqual([])
+    await writeFile(path, good)
+    expectGood(await app.run('restore', '--into', into, '--yes'))
+  })
+
+  test('other rows than were backed up are exit 70 with the differences, and nothing stays behind', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await filled(cluster, makeApp, things)
+    const id = await backUp(app)
+    await change(app, id, (manifest) => ({ ...manifest, rows: { 'public.things': 1001, 'public."Gone"': 5 } }))
+    const into = uniqueName('copy')
+    const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
+    expect(code).toBe(70)
+    expect(json.differences).toEqual([
+      { table: 'public.things', expected: 1001, actual: 1000 },
+      { table: 'public."Gone"', expected: 5, actual: null },
+    ])
+    expect(stderr).toContain('public.things has 1000 rows, 1001 were backed up')
+    expect(await databases(cluster, into)).toEqual([])
+  })
+})
+
+describe('a restore that is ended', () => {
+  const many =
+    'create table many as select n, repeat(md5(n::text), 10) as text from generate_series(1, 60000) n; create index on many (text); create table last as select 1 as x'
+  const complete = async (cluster: Cluster, into: string) => {
+    const [row] = await cluster.ask<{ many: number; last: number; indexes: number }>(
+      `select (select count(*)::int from many) as many, (select count(*)::int from last) as last,
+              (select count(*)::int from pg_index where indisvalid and indrelid = 'many'::regclass) as indexes`,
+      into,
+    )
+    expect(row).toEqual({ many: 60000, last: 1, indexes: 1 })
+  }
+
+  const kills = full ? 10 : 4
+  test(`by kill -9 at ${kills} random moments leaves the name complete or absent, and the next one sweeps`, {
+    timeout: kills * 30_000,
+  }, async ({ cluster, makeApp }) => {
+    const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
+    console.info(`PGBOSUN_TEST_SEED=${seed}`)
+    const random = randomFrom(seed)
+    const app = await filled(cluster, makeApp, many)
+    await backUp(app)
+    const startedAt = performance.now()
+    expectGood(await app.run('restore', '--into', uniqueName('usual'), '--yes'))
+    const usualMs = performance.now() - startedAt
+
+    for (let i = 0; i < kills; i++) {
+      const into = uniqueName('copy')
+      const moment = ((i + random()) / kills) * usualMs
+      const context = `kill ${i + 1} of seed ${seed}, after ${Math.round(moment)} of ${Math.round(usualMs)} ms`
+      const { child, finished } = app.start('restore', '--into', into, '--yes')
+      await sleep(moment)
+      child.kill('SIGKILL')
+      await finished
+      const found = await databases(cluster, into)
+      if (found.includes(into)) {
+        await complete(cluster, into)
+        continue
+      }
+      const next = await app.run('restore', '--into', into, '--yes')
+      if (next.code === 70 && next.stderr.includes('exists already')) expect(found, context).not.toEqual([])
+      else expectGood(next, context)
+      await complete(cluster, into)
+      expect(await databases(cluster, into), context).toEqual([into])
+    }
+  })
+
+  test('by SIGTERM removes what it made, within 10 s, and is exit 143', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, many)
+    await backUp(app)
+    const into = uniqueName('copy')
+    const { child, finished } = app.start('restore', '--into', into, '--yes', '--json')
+    await until('pg_restore works', async () => {
+      const found = await cluster.ask(
+        `select from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active'`,
+      )
+      return found.length > 0
+    })
+    const askedAt = performance.now()
+    child.kill('SIGTERM')
+    const { code, stdout } = await finished
+    expect(performance.now() - askedAt).toBeLessThan(10_000)
+    expect(code).toBe(143)
+    expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, touched: false, error: { kind: 'terminated' } })
+    expect(await databases(cluster, into)).toEqual([])
+  })
+
+  test('leaves those alone that others are still working on', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    await backUp(app)
+    const other = uniqueName('other')
+    const work = `${other}__restore_0123abcd`
+    const story = { pgbosun: 'restore', id: '0123abcd', into: other }
+    await cluster.ask(`create database ${work}`)
+    await cluster.ask(`comment on database ${work} is ${quoteLiteral(JSON.stringify(story))}`)
+    const byHand = `${uniqueName('hand')}__restore_0123abcd`
+    await cluster.ask(`create database ${byHand}`)
+
+    const holder = await cluster.hold(`select pg_advisory_lock(1885823599, ${crc32(other) | 0})`)
+    expectGood(await app.run('restore', '--into', uniqueName('copy'), '--yes'))
+    expect(await databases(cluster, work)).toEqual([work])
+    await holder.release()
+    expectGood(await app.run('restore', '--into', uniqueName('copy'), '--yes'))
+    expect(await databases(cluster, work)).toEqual([])
+    expect(await databases(cluster, byHand)).toEqual([byHand])
+  })
+})
