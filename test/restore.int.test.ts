@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
@@ -57,7 +57,7 @@ async function everything(cluster: Cluster, database: string) {
   const properties = await cluster.ask(
     `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datconnlimit, datallowconn,
             (select array_agg(a::text order by a::text) from unnest(datacl) a) as acl, shobj_description(d.oid, 'pg_database') as comment,
-            (select json_agg(json_build_array(setrole::regrole::text, setconfig) order by setrole) from pg_db_role_setting where setdatabase = d.oid) as settings
+            (select json_agg(json_build_array(setrole::regrole::text, (select array_agg(c order by c) from unnest(setconfig) c)) order by setrole) from pg_db_role_setting where setdatabase = d.oid) as settings
        from pg_database d where datname = ${quoteLiteral(database)}`,
   )
   return { dump: dump.replace(/^\\(un)?restrict .*$/gm, ''), properties }
@@ -95,11 +95,6 @@ describe('restore', () => {
     expect(json).toMatchObject({ command: 'restore', ok: true, id, database: into, touched: true, differences: [] })
     expect(json.rows_compared).toBeGreaterThan(800)
     expect(await everything(cluster, into)).toEqual(await everything(cluster, app.database))
-    const [analyzed] = await cluster.ask<{ n: number }>(
-      "select reltuples::int as n from pg_class where oid = 'app.people'::regclass",
-      into,
-    )
-    expect(analyzed?.n).toBe(501)
   })
 
   test('notes itself in the events of the restored database, and nowhere else', async ({ cluster, makeApp }) => {
@@ -153,10 +148,10 @@ describe('restore', () => {
     expect([refused.code, refused.json.error?.hint]).toEqual([12, expect.stringContaining('--no-owner')])
     expectGood(await app.run('restore', '--into', into, '--yes', '--no-owner'))
     const [row] = await cluster.ask(
-      'select count(*)::int, tableowner from things, pg_tables where tablename = $$things$$ group by 2',
+      "select (select count(*)::int from things) as rows, reltuples::int as analyzed, pg_get_userbyid(relowner) as owner from pg_class where relname = 'things'",
       into,
     )
-    expect(row).toEqual({ count: 1000, tableowner: user })
+    expect(row).toEqual({ rows: 1000, analyzed: 1000, owner: user })
   })
 
   test('--at takes the newest that was started before, and says what is not in it', async ({ cluster, makeApp }) => {
@@ -292,17 +287,20 @@ describe('a backup that is not what was written', () => {
       },
     ],
   ]
-  test.for(cases)('%s is exit 61, and nothing stays behind', async ([, damage], { cluster, makeApp }) => {
+  test('is exit 61, by its id and as the latest, and nothing stays behind', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)
-    await damage(app, id)
+    await cp(folderOf(app, id), join(app.cwd, 'good'), { recursive: true })
     const into = uniqueName('copy')
-    for (const which of [id, 'latest']) {
-      const { code, json, stderr } = await app.runJson('restore', which, '--into', into, '--yes')
-      expect([code, json.touched], stderr).toEqual([61, false])
-      expect(json.error?.message).toContain('nothing was touched')
-      expect(await databases(cluster, into)).toEqual([])
+    for (const [i, [what, damage]] of cases.entries()) {
+      await damage(app, id)
+      const { code, json, stderr } = await app.runJson('restore', i % 2 ? id : 'latest', '--into', into, '--yes')
+      expect([code, json.touched], `${what}\n${stderr}`).toEqual([61, false])
+      expect(json.error?.message, what).toContain('nothing was touched')
+      expect(await databases(cluster, into), what).toEqual([])
+      await cp(join(app.cwd, 'good'), folderOf(app, id), { recursive: true })
     }
+    expectGood(await app.run('restore', id, '--into', into, '--yes'))
   })
 
   const flips = full ? 40 : 8

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes sure that the images our Containerfile, compose.yaml and tests start from are in the engine of DOCKER_HOST.
 #
-#   base-images.sh               those that are missing are pulled
+#   base-images.sh               those that are missing are pulled; in the engine of engine.sh, made as stand-ins
 #   base-images.sh --stand-ins   those that are missing are made here from Debian packages and get the same names: for machines
-#                                that reach a Debian mirror but no image registry (Debian or Ubuntu, root)
+#                                that reach a Debian mirror but no image registry (needs apt-get and root)
 #
 # Made images are kept in PGBOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), by recipe. DEBIAN_MIRROR replaces the mirror
 # of the machine's own package sources.
@@ -17,12 +17,13 @@ postgres_image=docker.io/library/postgres:17-trixie
 suite=trixie
 
 main() {
-  local missing=()
+  local missing=() how=${1:-}
+  case ${DOCKER_HOST:-} in unix://$engine/*) how=--stand-ins ;; esac
   for image in "$node_image" "$postgres_image"; do
     docker image inspect "$image" > /dev/null 2>&1 || missing+=("$image")
   done
   for image in ${missing[@]+"${missing[@]}"}; do
-    case "${1:-}" in
+    case $how in
       --stand-ins) stand_in "$image" ;;
       '') docker pull -q "$image" >&2 || die "$image could not be pulled" "Without a registry: $0 --stand-ins" ;;
       *) die "usage: $0 [--stand-ins]" ;;

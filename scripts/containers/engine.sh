@@ -17,13 +17,13 @@ socket=$engine/docker.sock
 pid_file=$engine/dockerd.pid
 
 start() {
-  if docker info > /dev/null 2>&1; then
+  if timeout 10 docker info > /dev/null 2>&1; then
     docker compose version > /dev/null 2>&1 || die 'this engine has no Compose v2: install docker-compose-plugin'
     return
   fi
   [ "$(uname -s)" = Linux ] || die 'no container engine answers: start Docker'
-  { [ -x /usr/bin/docker ] && command -v dockerd > /dev/null; } || apt_install docker.io $(apt-cache --names-only search '^docker-cli$' | cut -d ' ' -f 1)
-  mkdir -p "$engine"
+  # newer releases have the command line in a package of its own
+  { [ -x /usr/bin/docker ] && command -v dockerd > /dev/null; } || apt_install docker.io $(apt-cache pkgnames docker-cli 2> /dev/null | grep -x docker-cli)
   running || launch
   compose_plugin
   # the command line that belongs to this engine, whatever else is called docker; version 20 has BuildKit but does not use it by itself
@@ -37,14 +37,16 @@ running() { DOCKER_HOST=unix://$socket /usr/bin/docker info > /dev/null 2>&1; }
 launch() {
   can_be_root || die 'no container engine answers, and starting one needs root'
   say "starting dockerd on $socket"
-  # a group of its own: Ctrl-C is not for it. It has its own network, too: what another daemon set up stays.
-  as_root setsid --fork dockerd --host "unix://$socket" --group "$(id -g)" --data-root "$engine/data" --exec-root "$engine/run" \
-    --pidfile "$pid_file" > "$engine/dockerd.log" 2>&1 < /dev/null
+  rm -f "$pid_file"
+  # a group of its own: Ctrl-C is not for it
+  as_root setsid --fork sh -c 'echo $$ > "$0" && exec dockerd "$@"' "$pid_file" --host "unix://$socket" --group "$(id -g)" \
+    --data-root "$engine/data" --exec-root "$engine/run" --pidfile "$engine/own.pid" > "$engine/dockerd.log" 2>&1 < /dev/null
   for _ in $(seq 100); do
     ! running || return 0
+    [ ! -s "$pid_file" ] || [ -e "/proc/$(cat "$pid_file")" ] || break
     sleep 0.2
   done
-  die "dockerd does not answer: $(grep -E 'level=(error|fatal)|^failed' "$engine/dockerd.log" | tail -n 1)"
+  die "dockerd does not run here: $(sed -n 's/.*level=\(error\|fatal\) msg=//p; /^failed/p' "$engine/dockerd.log" | grep . | tail -n 1 || echo "it says nothing")"
 }
 
 # Compose as Debian trixie has it: a single Go binary that runs on older releases as well.

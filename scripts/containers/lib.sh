@@ -3,13 +3,18 @@
 # Everything we make stays here, outside the checkout: images by recipe, the engine with its data.
 containers=${PGBOSUN_CONTAINERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pgbosun/containers}
 engine=$containers/engine
+mkdir -p "$engine"
 
+# Installs packages without starting what they bring: no service of the machine's own appears because tests ran.
 apt_install() {
-  command -v apt-get > /dev/null && can_be_root || die "$* cannot be installed: that needs apt-get and root"
+  command -v apt-get > /dev/null && can_be_root || die "$* would have to be installed: that needs apt-get and root"
   say "apt-get install $*"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" > /dev/null 2>&1 && return
-  as_root apt-get update -q > /dev/null 2>&1 || true
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
+  local policy=/usr/sbin/policy-rc.d result=0
+  [ -e "$policy" ] && policy='' || printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+  { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; } \
+    > "$containers/apt.log" 2>&1 || result=$?
+  [ -z "$policy" ] || as_root rm -f "$policy"
+  [ "$result" = 0 ] || die "apt-get could not install $*: $(grep '^E:' "$containers/apt.log" | tail -n 1)"
 }
 
 # The Debian mirror that this machine's own packages come from.

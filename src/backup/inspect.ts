@@ -1,6 +1,6 @@
 import type { Manifest } from '../archive/manifest.ts'
 import type { Db } from '../db/sql.ts'
-import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inSavepoint } from './savepoint.ts'
 
 /** What the manifest says about the server and the database. */
 export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'lsn'> & {
@@ -32,21 +32,16 @@ export async function inspectDatabase(db: Db): Promise<Inspected> {
 /** The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem. */
 export async function readMigration(db: Db): Promise<{ migration: string | null; problem?: string }> {
   const [found] = await db.unsafe<{ present: boolean }[]>(
-    "select to_regclass('pgbosun.migrations') is not null as present",
+    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                     where n.nspname = 'pgbosun' and c.relname = 'migrations') as present`,
   )
   if (!found?.present) return { migration: null }
-  try {
-    const results = await db.unsafe<{ name: string }[][]>(
-      `savepoint looking;
-       select name from pgbosun.migrations where status <> 'started' order by version desc limit 1;
-       rollback to savepoint looking`,
-    )
-    return { migration: results[1]?.[0]?.name.replace(/\.sql$/, '') ?? null }
-  } catch (error) {
-    if (!isServerError(error) || isConnectionLost(error)) throw error
-    await db.unsafe('rollback to savepoint looking')
-    return { migration: null, problem: error.message }
-  }
+  const newest = await inSavepoint<{ name: string }>(
+    db,
+    `select name from pgbosun.migrations where status <> 'started' order by version desc limit 1`,
+  )
+  if (newest instanceof Error) return { migration: null, problem: newest.message }
+  return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }
 }
 
 const list = (rows: string) => `coalesce((select json_agg(x) from (${rows}) x), '[]')`

@@ -1,5 +1,5 @@
 import type { Db } from '../db/sql.ts'
-import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inSavepoint } from './savepoint.ts'
 
 /** Rows per table, and the tables that could not be counted with the reason. */
 export type Counted = { rows: Record<string, number>; notCounted: { table: string; reason: string }[] }
@@ -43,14 +43,6 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
 
 /** The number, or why there is none. @param table quoted */
 async function countTable(db: Db, table: string): Promise<number | string> {
-  try {
-    const results = await db.unsafe<{ count: string }[][]>(
-      `savepoint counting; select count(*) as count from only ${table}; rollback to savepoint counting`,
-    )
-    return Number(results[1]![0]!.count)
-  } catch (error) {
-    if (!isServerError(error) || isConnectionLost(error)) throw error
-    await db.unsafe('rollback to savepoint counting')
-    return error.message
-  }
+  const counted = await inSavepoint<{ count: string }>(db, `select count(*) as count from only ${table}`)
+  return counted instanceof Error ? counted.message : Number(counted[0]!.count)
 }

@@ -8,6 +8,7 @@ import type { Store } from '../archive/store.ts'
 import { startTool } from '../db/child.ts'
 import { findReader, type ToolSearch, type Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
 
 type Where = { id: string; database: string }
 type Objects = Manifest['objects']
@@ -15,18 +16,25 @@ type Objects = Manifest['objects']
 /** What a verification found: every stored byte was read, every checksum compared, the whole dump decoded. */
 export type Verified = Where & { level: 'decode'; ok: boolean; problem: string | null }
 
-export type VerifyOptions = { search: ToolSearch; signal: AbortSignal; now: () => Date }
+export type VerifyOptions = { search: ToolSearch; signal: AbortSignal; now: () => Date; log: Log }
 
 /**
  * Reads a backup back, byte for byte, and notes the result beside it.
  *
  * @throws {AppError} `backup` when the store cannot be read, or there is no pg_restore that could decode it: that says
- *   nothing about the backup
+ *   nothing about the backup. A store that cannot be written is only warned of
  */
 export async function verifyBackup(store: Store, backup: Backup, options: VerifyOptions): Promise<Verified> {
   const problem = await findProblem(store, backup, options)
   const verified = { id: backup.id, database: backup.database, level: 'decode' as const, ok: problem === null, problem }
-  await recordVerification(store, backup, { at: options.now(), ok: verified.ok, problem })
+  try {
+    await recordVerification(store, backup, { at: options.now(), ok: verified.ok, problem })
+  } catch (error) {
+    options.log.warn(
+      { problem: (error as Error).message },
+      'the result of the verification could not be noted in the store',
+    )
+  }
   return verified
 }
 

@@ -66,7 +66,10 @@ export const run = (args: string[], options: Options = {}) =>
 /** Uses a new folder that the user of the image may read, then removes it. */
 export async function withReadableDir(use: (dir: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'pgbosun-container-'))
-  await chmod(dir, 0o755)
-  await use(dir)
-  await rm(dir, { recursive: true, force: true })
+  try {
+    await chmod(dir, 0o755)
+    await use(dir)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }

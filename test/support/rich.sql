@@ -54,7 +54,7 @@ create unlogged table app.cache (k text primary key); insert into app.cache valu
 create table app.empty ();
 create table app.bookings (room int, during tstzrange, exclude using gist (during with &&));
 alter table app.orders add constraint not_checked check (total < 100000) not valid;
-create table app.self (id int primary key, boss int references app.self deferrable initially deferred); insert into app.self values (1, 2), (2, 1);
+create table app.self (id int primary key, boss int references app.self deferrable initially deferred);
 
 create view app.happy with (security_barrier) as select id, name from app.people where mood = 'happy' with local check option;
 create materialized view app.counts as select mood, count(*) from app.people group by mood with data;
@@ -94,3 +94,4 @@ grant select on all tables in schema app to "$reader";
 revoke execute on function app.shout(text) from public;
 alter default privileges for role "$owner" in schema app grant select on tables to "$reader";
 comment on schema app is 'the application';
+insert into app.self values (1, 2), (2, 1);

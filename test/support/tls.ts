@@ -70,7 +70,9 @@ async function switchOn({ dir, url }: Server, { key, certificate }: Pair): Promi
     chownSync(join(dir, name), uid, gid)
     chmodSync(join(dir, name), 0o600)
   }
-  const sql = postgres(url('postgres'), { max: 1, fetch_types: false, no_subscribe: true } as postgres.Options<Record<string, never>>)
+  const sql = postgres(url('postgres'), { max: 1, fetch_types: false, no_subscribe: true } as postgres.Options<
+    Record<string, never>
+  >)
   for (const [name, value] of [
     ['ssl_key_file', join(dir, 'server.key')],
     ['ssl_cert_file', join(dir, 'server.crt')],

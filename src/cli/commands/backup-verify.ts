@@ -19,13 +19,13 @@ export const backupVerify: Command = {
     nobackup: 'no backup matches',
   },
   async run(context) {
-    const { loaded, out, signal } = context
+    const { loaded, out, signal, log } = context
     const store = openStore(loaded.config.backup)
     const search = { path: loaded.env.PATH }
     const results: Verified[] = []
     for (const backup of await wanted(context)) {
       signal.throwIfAborted()
-      const result = await verifyBackup(store, backup, { search, signal, now: () => new Date() })
+      const result = await verifyBackup(store, backup, { search, signal, log, now: () => new Date() })
       results.push(result)
       out.print(
         `${result.ok ? 'ok      ' : 'DAMAGED '}  ${result.database}  ${result.id}${result.problem === null ? '' : `  ${result.problem}`}`,

@@ -8,6 +8,9 @@ import { migrationFiles, planMigrateStep } from '../steps/migrate.ts'
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
   refused: 'credentials, or a missing database',
+  migration: 'a pending file ends in an open comment or quote, or holds what only psql knows',
+  history: 'files and history do not fit together',
+  lint: 'a pending file has its own BEGIN or COMMIT',
 }
 
 /** `migrate status`: what is applied, what is pending, what does not fit. */
@@ -15,7 +18,7 @@ export const migrateStatus: Command = {
   name: 'migrate status',
   summary: 'Show applied and pending migrations, and what does not fit together.',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
-  exits: { ...exits, pending: 'with --exit-code: a migration is pending' },
+  exits: { ...exits, history: 'a newer pgbosun wrote the state', pending: 'with --exit-code: a migration is pending' },
   async run(context) {
     const { plan, applied } = await readPlan(context)
     const { out } = context
@@ -39,7 +42,7 @@ export const migrateVerify: Command = {
   name: 'migrate verify',
   summary: 'Compare the files with the history: edited, missing, out of order, interrupted.',
   flags: {},
-  exits: { ...exits, history: 'files and history do not fit together' },
+  exits,
   async run(context) {
     const { plan, applied } = await readPlan(context)
     refuseProblems(plan.problems)

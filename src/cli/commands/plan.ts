@@ -19,7 +19,10 @@ export const plan: Command = {
     pending: 'with --exit-code: something is pending',
     unreachable: 'not ready within wait.timeout',
     refused: 'credentials, TLS or an undeclared missing database',
+    migration: 'a pending file ends in an open comment or quote, or holds what only psql knows',
     history: 'migration files and history do not fit together',
+    lint: 'a pending file has its own BEGIN or COMMIT',
+    unhealthy: 'nothing is pending, and the check found an error',
   },
   async run(context) {
     const result = await planUp(context)

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import { type Backup, readBackups } from '../../archive/catalog.ts'
-import { dumpName, idPattern, objectKey } from '../../archive/layout.ts'
+import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
-import { unpack } from '../../archive/pack.ts'
-import { isSealed } from '../../archive/seal.ts'
 import type { Store } from '../../archive/store.ts'
-import { describe } from '../../config/connection.ts'
+import { type Connection, describe, resolveConnection } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
@@ -19,6 +17,7 @@ import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
 import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
 import { loadDump } from '../../restore/load.ts'
+import { openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
@@ -108,12 +107,16 @@ function readInstant(text: string): Date {
 }
 
 async function runRestore(context: Context, wanted: Wanted, report: Report): Promise<Result> {
-  const { loaded, log, signal, out, runId } = context
+  const { loaded, log, signal, out, runId, flags } = context
   const { config } = loaded
-  const connection = context.connection()
+  // --database says whose backups; the server is that of the target all the same
+  const connection = resolveConnection(config, loaded.env, loaded.baseDir)
+  const source = typeof flags.database === 'string' ? flags.database : connection.database
   const store = openStore(config.backup)
-  const backups = await readBackups(store, connection.database)
-  if (backups.length === 0) choose(context, backups, wanted, undefined)
+  const backups = await readBackups(store, source)
+  const choose = (own: string | undefined) =>
+    chooseFrom(backups, wanted, { out, own, source, name: config.backup.name })
+  if (backups.length === 0) choose(undefined)
 
   const base = { applicationName: `pgbosun ${runId}`, log, signal }
   const deadline = performance.now() + config.wait.timeout
@@ -121,10 +124,10 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   const database = config.lock.database
   const session = (await openWhenReady(connection, { ...base, database, deadline, timeoutMs, patient }))!
   try {
-    const { backup, notes } = choose(context, backups, wanted, await readSystemIdentifier(session.sql))
+    const { backup, notes } = choose(await readSystemIdentifier(session.sql))
     for (const note of notes) out.warn(note)
     report.id = backup.id
-    const manifest = readable(backup)
+    const manifest = trustedManifest(backup)
     await guard(session, manifest, wanted)
     const tools = await findTools(session.serverVersion, { path: loaded.env.PATH })
     await refuseIncomplete(store, manifest)
@@ -132,19 +135,29 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
       `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
     )
     if (!wanted.yes) await confirm(wanted.into, signal)
-    return await underLock(context, { session, store, manifest, tools, wanted, report })
+    return await underLock(context, { connection, session, store, manifest, tools, wanted, report })
   } finally {
     await session.end()
   }
 }
 
-type Work = { session: Session; store: Store; manifest: Manifest; tools: Tools; wanted: Wanted; report: Report }
+type Work = {
+  connection: Connection
+  session: Session
+  store: Store
+  manifest: Manifest
+  tools: Tools
+  wanted: Wanted
+  report: Report
+}
 
-async function underLock(context: Context, { session, store, manifest, tools, wanted, report }: Work): Promise<Result> {
+async function underLock(
+  context: Context,
+  { connection, session, store, manifest, tools, wanted, report }: Work,
+): Promise<Result> {
   const { loaded, log, signal, out, runId, command } = context
   const { into, noOwner } = wanted
   const startedAt = performance.now()
-  const connection = context.connection()
   const applicationName = `pgbosun ${runId}`
   const { timeout: timeoutMs } = loaded.config.lock
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
@@ -152,7 +165,7 @@ async function underLock(context: Context, { session, store, manifest, tools, wa
   // another runner may have made it while we waited
   const { user } = await guard(session, manifest, wanted)
 
-  const comparison = await withProgress(log, 'bytes restored', (onProgress) =>
+  const comparison = await withProgress(log, 'MB restored', (onProgress) =>
     restoreInto(planOf(context, manifest, wanted), {
       lock: session,
       user,
@@ -161,9 +174,9 @@ async function underLock(context: Context, { session, store, manifest, tools, wa
       run: { runId, command },
       connect: (database) => openSession(connection, { database, applicationName, log }),
       load: (database) =>
-        loadDump(dumpOf(store, manifest), {
+        loadDump(openDump(store, manifest), {
           ...{ tools, connection, database, applicationName, noOwner, signal },
-          onBytes: (bytes) => onProgress(bytes, Math.max(bytes, manifest.dump_size_bytes)),
+          onBytes: (bytes) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes)),
         }),
     }),
   )
@@ -173,6 +186,8 @@ async function underLock(context: Context, { session, store, manifest, tools, wa
   )
   return { fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), duration_ms: durationMs } }
 }
+
+const megabytes = (bytes: number) => Math.max(1, Math.round(bytes / 1_000_000))
 
 const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest) => ({
   source_database: manifest.database.name,
@@ -198,16 +213,13 @@ const planOf = ({ runId }: Context, manifest: Manifest, { into, noOwner }: Wante
 })
 
 /** Backups that were found bad are none for `latest`; what cannot be read is told, and only then. */
-function choose(
-  { connection, loaded, out }: Context,
+function chooseFrom(
   backups: Backup[],
-  wanted: Wanted,
-  own: string | undefined,
+  { id, at, cluster }: Wanted,
+  { out, own, source, name }: { out: Context['out']; own: string | undefined; source: string; name: string },
 ): { backup: Backup; notes: string[] } {
-  const { id, at, cluster } = wanted
-  const { database } = connection()
   const damaged = backups.find((backup) => backup.id === id && backup.manifest === undefined)
-  if (damaged) readable(damaged)
+  if (damaged) trustedManifest(damaged)
   const candidates = backups.flatMap((backup) =>
     backup.manifest && (id !== undefined || backup.verification?.ok !== false)
       ? [{ ...backup.manifest, id: backup.id, backup }]
@@ -218,23 +230,13 @@ function choose(
       if (problem !== undefined || verification?.ok === false)
         out.warn(`backup ${passed} is passed over: ${problem ?? verification?.problem ?? 'it did not verify'}`)
   if (candidates.length === 0 && backups.length > 0)
-    throw new AppError('corrupt', `no backup of database ${database} can be read; nothing was touched`, {
+    throw new AppError('corrupt', `no backup of database ${source} can be read; nothing was touched`, {
       hint: 'see `pgbosun backup list`',
     })
   const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
-    ...{ id, database, own, cluster, at },
-    name: loaded.config.backup.name,
+    ...{ id, database: source, own, cluster, at, name },
   })
   return { backup: backup.backup, notes }
-}
-
-/** @throws {AppError} `corrupt` when the manifest is not, bit for bit, what was written */
-function readable({ id, manifest, problem, text }: Backup): Manifest {
-  const hint = 'use another backup; `pgbosun backup list` shows them'
-  if (!manifest) throw new AppError('corrupt', `backup ${id}: ${problem}; nothing was touched`, { hint })
-  if (!isSealed(text) || manifest.id !== id)
-    throw new AppError('corrupt', `backup ${id}: manifest.json was changed or damaged; nothing was touched`, { hint })
-  return manifest
 }
 
 async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wanted) {
@@ -242,31 +244,6 @@ async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wa
   const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
   if (problem) throw problem
   return target
-}
-
-const dumpEntry = ({ id, objects }: Manifest) => {
-  const entry = objects.find(({ name }) => name === dumpName)
-  if (entry) return entry
-  throw new AppError('corrupt', `backup ${id}: manifest.json names no ${dumpName}; nothing was touched`, {
-    hint: 'use another backup; `pgbosun backup list` shows them',
-  })
-}
-
-const dumpOf = (store: Store, manifest: Manifest) =>
-  unpack(store, objectKey(manifest.series.database, manifest.id, dumpName), dumpEntry(manifest))
-
-/** What is missing or has another length is known without reading it. */
-async function refuseIncomplete(store: Store, manifest: Manifest): Promise<void> {
-  const { size_bytes } = dumpEntry(manifest)
-  const key = objectKey(manifest.series.database, manifest.id, dumpName)
-  let found: number | undefined
-  for await (const stored of store.list(key.slice(0, key.lastIndexOf('/') + 1)))
-    if (stored.key === key) found = stored.sizeBytes
-  if (found === size_bytes) return
-  const how = found === undefined ? 'is missing' : `has ${found} bytes instead of ${size_bytes}`
-  throw new AppError('corrupt', `backup ${manifest.id}: ${dumpName} ${how}; nothing was touched`, {
-    hint: 'use another backup; `pgbosun backup list` shows them',
-  })
 }
 
 async function confirm(into: string, signal: AbortSignal): Promise<void> {

@@ -18,6 +18,7 @@ export const seed: Command = {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'another runner or a table was in the way for too long',
     refused: 'credentials, a missing database or a missing role',
+    history: 'a newer pgbosun wrote the state',
     seed: 'a seed failed; nothing of it stays',
   },
   async run(context) {

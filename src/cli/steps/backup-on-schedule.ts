@@ -59,6 +59,7 @@ async function verifyOldest({ loaded, log, signal }: Context, store: Store, data
   if (!oldest || Date.now() - verifiedAt(oldest) < verifyAgainMs) return
   const { id, ok, problem } = await verifyBackup(store, oldest, {
     search: { path: loaded.env.PATH },
+    log,
     signal,
     now: () => new Date(),
   })

@@ -1,0 +1,20 @@
+import type { Db } from '../db/sql.ts'
+import { isConnectionLost, isServerError, type ServerError } from '../db/sqlstate.ts'
+
+const leave = 'rollback to savepoint looking; release savepoint looking'
+
+/**
+ * Runs one query within a transaction and undoes it: neither its locks nor its failure stay.
+ * @returns its rows, or what the server said against it
+ * @throws when the connection is lost
+ */
+export async function inSavepoint<Row extends object>(db: Db, query: string): Promise<Row[] | ServerError> {
+  try {
+    const results = await db.unsafe<Row[][]>(`savepoint looking; ${query}; ${leave}`)
+    return results[1] ?? []
+  } catch (error) {
+    if (!isServerError(error) || isConnectionLost(error)) throw error
+    await db.unsafe(leave)
+    return error
+  }
+}

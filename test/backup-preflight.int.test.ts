@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { test as base, describe, expect } from 'vitest'
+import { findReader, findTools } from '../src/db/pgtools.ts'
+import { backUp, client, filesBelow, test } from './support/backup.ts'
+import { server, uniqueName, urlOf } from './support/postgres.ts'
+
+const { major } = server()
+const password = 'pw of the role'
+
+describe.skipIf(!client)('a role that may not read everything', () => {
+  test('is told what is missing, and the statements it is given mend it', { timeout: 60_000 }, async ({
+    configured,
+    sql,
+    database,
+    store,
+  }) => {
+    const role = uniqueName('dumper')
+    await sql.unsafe(`
+      create role ${role} login password '${password}';
+      create schema "my app"; create table "my app"."T x" (id serial, a int); insert into "my app"."T x" (a) values (1), (2);
+      create table secret (x int); alter table secret enable row level security; insert into secret values (1);
+      create table plain (x int); create sequence alone;
+      select lo_from_bytea(0, 'large');
+      create foreign data wrapper w; create server s foreign data wrapper w;
+      create user mapping for ${role} server s options (u 'x')`)
+    const { runJson, run } = await configured({ url: urlOf(database, { name: role, password }) })
+
+    const refused = await run('backup')
+    expect(refused.code).toBe(60)
+    expect(refused.stderr).toContain(`error: the backup of ${database} failed: ${role} may not read everything:`)
+    if (major >= 14) expect(refused.stderr).toContain(`grant pg_read_all_data to "${role}";`)
+    expect(refused.stderr).not.toContain(password)
+    expect(filesBelow(store).filter((path) => !path.includes('/failed/'))).toEqual([])
+
+    const statements = [...refused.stderr.matchAll(/^ {2}.*?: ((?:grant|alter) .*;)$/gm)].map(
+      ([, statement]) => statement!,
+    )
+    expect(new Set(statements)).toEqual(
+      new Set([
+        `grant usage on schema "my app" to "${role}";`,
+        `grant select on table "my app"."T x" to "${role}";`,
+        `grant select on table public.plain to "${role}";`,
+        `grant select on table public.secret to "${role}";`,
+        `grant select on sequence "my app"."T x_id_seq" to "${role}";`,
+        `grant select on sequence public.alone to "${role}";`,
+        `alter role "${role}" bypassrls;`,
+        `alter role "${role}" set lo_compat_privileges = on;`,
+      ]),
+    )
+    for (const statement of statements) await sql.unsafe(statement)
+    const { code, json } = await runJson('backup')
+    expect(json.error).toBeNull()
+    expect(code).toBe(0)
+    const all = filesBelow(store).filter((path) => path.endsWith('dump.zst'))
+    expect(all).toHaveLength(1)
+  })
+
+  test('is warned of what would be left out without a word', async ({ configured, sql, database }) => {
+    const [role, other] = [uniqueName('dumper'), uniqueName('other')]
+    await sql.unsafe(`
+      create role ${role} login password '${password}'; create role ${other};
+      create foreign data wrapper w; create server s foreign data wrapper w;
+      create user mapping for ${other} server s options (secret 'x')`)
+    const { runJson } = await configured({ url: urlOf(database, { name: role, password }) })
+    const { code, json } = await runJson('backup')
+    expect(code).toBe(0)
+    expect(json.warnings).toEqual([
+      expect.stringContaining(`the user mapping ${other} on s is backed up without its options`),
+    ])
+  })
+
+  test('row-level security does not hide rows from whoever bypasses it, or owns the table', async ({
+    configured,
+    sql,
+    database,
+  }) => {
+    const role = uniqueName('owner')
+    await sql.unsafe(`
+      create role ${role} login password '${password}'; create table mine (x int); alter table mine owner to ${role};
+      alter table mine enable row level security; insert into mine values (1), (2)`)
+    const { runJson } = await configured({ url: urlOf(database, { name: role, password }) })
+    expect((await runJson('backup')).json.error).toBeNull()
+    await sql.unsafe('alter table mine force row level security')
+    const forced = await runJson('backup')
+    expect(forced.json).toMatchObject({
+      exit_code: 60,
+      error: { message: expect.stringContaining('may not read everything') },
+    })
+  })
+
+  test('without access to lock.database it is refused', async ({ configured, sql, database }) => {
+    const [role, closed] = [uniqueName('dumper'), uniqueName('closed')]
+    await sql.unsafe(`create role ${role} login password '${password}'`)
+    await sql.unsafe(`create database ${closed}`)
+    await sql.unsafe(`revoke connect on database ${closed} from public`)
+    const { runJson } = await configured({
+      url: urlOf(database, { name: role, password }),
+      more: { lock: { database: closed } },
+    })
+    const { json } = await runJson('backup')
+    expect(json).toMatchObject({
+      exit_code: 12,
+      error: {
+        kind: 'refused',
+        message: expect.stringContaining(`the lock database ${closed} cannot be used`),
+        hint: expect.stringContaining(`grant connect on ${closed}`),
+      },
+    })
+  })
+})
+
+/** A folder laid out as packages do, with the real programs in it. */
+function layout(dir: string, ...folders: string[]): string[] {
+  return folders.map((folder) => {
+    mkdirSync(join(dir, folder), { recursive: true })
+    for (const name of ['pg_dump', 'pg_restore', 'pg_dumpall'])
+      symlinkSync(join(client!.dir, name), join(dir, folder, name))
+    return join(dir, folder)
+  })
+}
+
+describe.skipIf(!client)('client programs', () => {
+  const versionOf = (serverMajor: number) => serverMajor * 10_000 + 1
+
+  test('of the major of the server are found where packages put them, and on the PATH', async ({ dir }) => {
+    const [packaged, path] = layout(dir, `postgresql/${major}/bin`, 'bin')
+    const found = await findTools(versionOf(major), { path: undefined, packaged: [join(dir, 'postgresql/*/bin')] })
+    expect(found).toMatchObject({ dir: packaged, major, version: client!.version })
+    expect(await findTools(versionOf(major), { path: `/nowhere:${path}`, packaged: [] })).toMatchObject({
+      dir: path,
+      major,
+    })
+  })
+
+  test('that are older than the server are refused, as are newer ones, and a folder that lacks one of them', async ({
+    dir,
+  }) => {
+    layout(dir, 'a/bin')
+    const packaged = [join(dir, '*/bin')]
+    await expect(findTools(versionOf(major + 1), { path: '', packaged })).rejects.toMatchObject({
+      kind: 'backup',
+      message: `pg_dump is too old: the server is PostgreSQL ${major + 1}, and there is only ${client!.version} in ${dir}/a/bin`,
+      hint: expect.stringContaining(`postgresql-client-${major + 1}`),
+    })
+    await expect(findTools(versionOf(major - 1), { path: '', packaged })).rejects.toMatchObject({
+      kind: 'backup',
+      message: expect.stringContaining('pg_dump is of another version'),
+    })
+    execFileSync('rm', [join(dir, 'a/bin/pg_restore')])
+    await expect(findTools(versionOf(major), { path: '', packaged })).rejects.toMatchObject({
+      message: 'pg_dump was not found',
+    })
+  })
+
+  test('an archive is read by the major that wrote it, or a newer one', async ({ dir }) => {
+    layout(dir, 'a/bin')
+    const packaged = [join(dir, '*/bin')]
+    expect(await findReader(major, { path: '', packaged })).toMatchObject({ major })
+    expect(await findReader(major - 1, { path: '', packaged })).toMatchObject({ major })
+    await expect(findReader(major + 1, { path: '', packaged })).rejects.toMatchObject({ kind: 'backup' })
+  })
+
+  test('that are missing end the backup before anything is in the store but the record of it', async ({
+    store,
+    database,
+  }) => {
+    await expect(backUp(store, urlOf(database), { search: { path: '', packaged: [] } })).rejects.toMatchObject({
+      kind: 'backup',
+      message: `the backup of ${database} failed: pg_dump was not found`,
+      hint: expect.stringContaining(`postgresql-client-${major}`),
+    })
+    expect(filesBelow(store)).toEqual([
+      expect.stringMatching(new RegExp(`^${database}/failed/\\d{8}T\\d{6}Z-[0-9a-f]{8}\\.json$`)),
+    ])
+  })
+})
+
+base.runIf(!client)('without client programs for this server a backup is refused with what to install', async () => {
+  await expect(findTools(major * 10_000, { path: process.env.PATH })).rejects.toMatchObject({ kind: 'backup' })
+})

@@ -1,0 +1,203 @@
+import { readdir } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
+import { run, type Started, start } from './support/cli.ts'
+import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+
+type Config = { schedule?: string; keep?: string; serve?: string; extra?: string }
+
+type App = {
+  port: number
+  store: string
+  env: Record<string, string>
+  serve(config?: Config, args?: string[], env?: Record<string, string>): Promise<Started>
+  get(path: string, port?: number): Promise<{ status: number; body: string }>
+  until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs?: number): Promise<T>
+}
+
+/** Processes are ended after each test, whatever became of it. */
+const test = base.extend<{ app: App }>({
+  app: async ({ dir, database }, use) => {
+    const port = await freePort()
+    const store = `${dir}/store`
+    const env = { DATABASE_URL: urlOf(database) }
+    const started: Started[] = []
+    const get = async (path: string, at = port) => {
+      const response = await fetch(`http://127.0.0.1:${at}${path}`)
+      return { status: response.status, body: await response.text() }
+    }
+    await use({
+      port,
+      store,
+      env,
+      get,
+      async serve({ schedule, keep, serve = '', extra = '' } = {}, args = [], more = {}) {
+        const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`].filter(Boolean).join(', ')
+        await writeFiles(dir, {
+          'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "127.0.0.1:${port}"${serve && `, ${serve}`} }\n${extra}\n`,
+        })
+        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more } })
+        started.push(child)
+        return child
+      },
+      async until(what, look, timeoutMs = 20_000) {
+        const deadline = Date.now() + timeoutMs
+        for (;;) {
+          const found = await look().catch(() => undefined)
+          if (found !== undefined) return found
+          if (Date.now() > deadline) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`)
+          await sleep(100)
+        }
+      },
+    })
+    for (const { child, finished } of started) {
+      child.kill('SIGKILL')
+      await finished
+    }
+  },
+})
+
+type Status = { phase: string; ready: boolean; backups: { database: string; running: boolean; last_success_id: string | null; last_error: string | null; next_run_at: string | null }[] }
+
+const statusOf = async ({ get }: App) => JSON.parse((await get('/status.json')).body) as Status
+const isUp = ({ get, until }: App) => until('startupz is 200', async () => ((await get('/startupz')).status === 200 ? true : undefined))
+const backedUp = (app: App) =>
+  app.until('a backup', async () => {
+    const [backup] = (await statusOf(app)).backups
+    return backup?.last_success_id ?? undefined
+  })
+const backupFolders = async (store: string, database: string) =>
+  (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => name !== 'failed')
+
+describe('serve', () => {
+  test('listens before up is done, and gates startup on it', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_slow.sql': 'create table t (id int); select pg_sleep(3);' })
+    await app.serve()
+    const alive = await app.until('livez', async () => ((await app.get('/livez')).status === 200 ? true : undefined))
+    expect(alive).toBe(true)
+    expect(await app.get('/startupz')).toMatchObject({ status: 503, body: 'up is not done yet\n' })
+    expect(await app.get('/readyz')).toMatchObject({ status: 503 })
+    await isUp(app)
+    await app.until('readyz is 200', async () => ((await app.get('/readyz')).status === 200 ? true : undefined))
+  })
+
+  test('is not ready while a migration is missing in the database, and alive all the same', async ({ app, dir, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    await app.serve()
+    await isUp(app)
+    await sql`delete from pgbosun.migrations`
+    await app.until('readyz is 503', async () => ((await app.get('/readyz')).status === 503 ? true : undefined))
+    expect((await app.get('/livez')).status).toBe(200)
+  })
+
+  test('is read-only over HTTP and knows no other paths', async ({ app }) => {
+    await app.serve()
+    await isUp(app)
+    expect((await fetch(`http://127.0.0.1:${app.port}/livez`, { method: 'POST' })).status).toBe(405)
+    expect((await app.get('/etc/passwd')).status).toBe(404)
+  })
+
+  test('makes up for a missed slot at once, tells it, and shows no secret', async ({ app, database }) => {
+    await app.serve({ schedule: '@yearly' })
+    const id = await backedUp(app)
+    expect(await backupFolders(app.store, database)).toEqual([id])
+    const { body } = await app.get('/status.json')
+    expect(body).not.toContain(encodeURIComponent(server().password))
+    expect(body).not.toContain(server().password)
+    expect(JSON.parse(body)).toMatchObject({ phase: 'serving', ready: true, backups: [{ last_error: null, last_verified_at: expect.any(String) }] })
+  })
+
+  test('two of them with one store make one backup for a slot', async ({ app, dir, database }) => {
+    await app.serve({ schedule: '@yearly' })
+    const port = await freePort()
+    start(['serve'], { cwd: dir, env: { ...app.env, PGBOSUN_SERVE_LISTEN: `127.0.0.1:${port}` } }).child.unref()
+    const id = await backedUp(app)
+    await app.until('the other one knows the backup', async () => {
+      const { backups } = JSON.parse((await app.get('/status.json', port)).body) as Status
+      return backups[0]?.last_success_id === id ? true : undefined
+    })
+    expect(await backupFolders(app.store, database)).toEqual([id])
+  })
+
+  test('reports a failing backup and goes on', async ({ app, dir }) => {
+    await writeFiles(dir, { store: 'a file where the folder should be' })
+    const { child } = await app.serve({ schedule: '@yearly' })
+    const error = await app.until('the failure', async () => (await statusOf(app)).backups[0]?.last_error ?? undefined)
+    expect(error).toContain(app.store)
+    expect((await app.get('/livez')).status).toBe(200)
+    expect((await app.get('/readyz')).status).toBe(200)
+    expect(child.exitCode).toBeNull()
+  })
+
+  test('stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0', async ({ app, database, sql }) => {
+    await sql`create table big as select g, repeat(md5(g::text), 20) as text from generate_series(1, 30000) g`
+    const blocker = open(database)
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const holding = blocker.begin(async (tx) => {
+      await tx.unsafe('lock table big in access exclusive mode')
+      locked.resolve()
+      await release.promise
+    })
+    await locked.promise
+    const { child, finished } = await app.serve({ schedule: '@yearly' }, ['--no-up'])
+    await app.until('the dump is running', async () => ((await statusOf(app)).backups[0]?.running ? true : undefined))
+    await sleep(500)
+    const stoppedAt = Date.now()
+    child.kill('SIGTERM')
+    expect(await Promise.race([finished, sleep(15_000)])).toMatchObject({ code: 0, signal: null })
+    expect(Date.now() - stoppedAt).toBeLessThan(10_000)
+    release.resolve()
+    await holding
+    await blocker.end()
+    expect(await backupFolders(app.store, database)).toEqual([])
+    const sessions = await sql`select pid from pg_stat_activity where application_name like 'pgbosun%' and datname = ${database}`
+    expect(sessions).toEqual([])
+  })
+
+  test('ends with the code of a failed up', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
+    const { finished } = await app.serve()
+    expect(await finished).toMatchObject({ code: 20 })
+  })
+
+  test('stays after a failed up when told so, keeps the schedule, and is not started', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
+    await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
+    await backedUp(app)
+    expect((await statusOf(app)).phase).toBe('up failed')
+    expect((await app.get('/startupz')).status).toBe(503)
+    await writeFiles(dir, { 'migrations/001_bad.sql': 'select 1' })
+    await isUp(app)
+  })
+
+  test('works with --no-up and only the backup role', async ({ app, database, sql }) => {
+    if (server().major < 14) return
+    const role = uniqueName('bk')
+    await sql.unsafe(`create table t as select 1 as id; create role ${role} login bypassrls password 'secret' in role pg_read_all_data`)
+    await app.serve({ schedule: '@yearly' }, ['--no-up'], { DATABASE_URL: urlOf(database, { name: role, password: 'secret' }) })
+    await backedUp(app)
+    expect((await app.get('/startupz')).status).toBe(200)
+  })
+
+  test('refuses a port that is in use before anything is touched', async ({ app, dir, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(app.port, '127.0.0.1', resolve))
+    const { finished } = await app.serve()
+    const { code, stderr } = await finished
+    other.close()
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('the port is in use') })
+    expect(await sql`select 1 from pg_namespace where nspname = 'pgbosun'`).toEqual([])
+  })
+
+  test('is found healthy by healthcheck, which fails when nothing listens', async ({ app, dir }) => {
+    const { child, finished } = await app.serve()
+    await isUp(app)
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    child.kill('SIGTERM')
+    expect(await finished).toMatchObject({ code: 0 })
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 1, stderr: expect.stringContaining('ECONNREFUSED') })
+  })
+})

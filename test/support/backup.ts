@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { localStore } from '../../src/archive/local.ts'
+import { type BackupOptions, runBackup } from '../../src/backup/run.ts'
+import type { Connection } from '../../src/config/connection.ts'
+import { parseDatabaseUrl } from '../../src/config/url.ts'
+import { findTools } from '../../src/db/pgtools.ts'
+import { silentLog } from '../../src/log.ts'
+import { run, runJson, type Started, start } from './cli.ts'
+import { test as base, server, urlOf, writeFiles } from './postgres.ts'
+
+/** Where the tests look for client programs. */
+export const search = { path: process.env.PATH }
+
+/** The server's binaries of npm come without client programs: then tests that need them are skipped, and say so. */
+export const client = await findTools(server().major * 10_000, search).catch(() => undefined)
+if (!client)
+  process.stderr.write(`NOT RUN: backups of PostgreSQL ${server().major}: there are no client programs of it here\n`)
+
+/** A connection as the configuration makes it. */
+export function connectionTo(url: string, change: Partial<Connection> = {}): Connection {
+  const { endpoints, user = '', database = '', password } = parseDatabaseUrl(url, 'test')
+  const tls = { mode: 'prefer' } as const
+  return {
+    source: 'test',
+    endpoints,
+    user,
+    database,
+    password: () => password,
+    tls,
+    target: 'any',
+    ignored: [],
+    ...change,
+  }
+}
+
+/** `runBackup` with everything that a test does not care about. */
+export const backUp = (store: string, url: string, change: Partial<BackupOptions> = {}) => {
+  const connection = connectionTo(url)
+  return runBackup({
+    connection,
+    database: connection.database,
+    store: localStore(pathToFileURL(store).href),
+    name: 'default',
+    slot: null,
+    lock: { database: 'postgres', timeoutMs: 30_000 },
+    wait: { timeoutMs: 10_000, patient: false },
+    timeoutMs: 60_000,
+    search,
+    runId: 'test',
+    toolVersion: 'test',
+    log: silentLog,
+    signal: new AbortController().signal,
+    now: () => new Date(),
+    ...change,
+  })
+}
+
+/** All files below a folder, by path, partial uploads too. */
+export function filesBelow(root: string): string[] {
+  try {
+    return readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((path) => statSync(join(root, path)).isFile())
+      .sort()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Processes that a process started, by name. */
+export function childrenOf(pid: number, name: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((entry) => {
+      try {
+        const [, command, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${entry}/stat`, 'utf8')) ?? []
+        return command === name && Number(parent) === pid
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+type Pgbosun = {
+  run(...args: string[]): ReturnType<typeof run>
+  runJson(...args: string[]): ReturnType<typeof runJson>
+  start(...args: string[]): Started
+}
+
+type Fixtures = {
+  /** A folder for backups, which does not exist yet. */
+  store: string
+  /** The program, bound to the configuration: another URL, and more under `backup` or beside it. */
+  configured: (options?: { url?: string; backup?: object; more?: object }) => Promise<Pgbosun>
+  /** The program, bound to the test's own database and store. */
+  pgbosun: Pgbosun
+}
+
+/** `test` with a store and the program. */
+export const test = base.extend<Fixtures>({
+  store: async ({ dir }, use) => use(join(dir, 'backups')),
+  configured: async ({ dir, store, database }, use) => {
+    const processes: Started[] = []
+    let counter = 0
+    await use(async ({ url = urlOf(database), backup = {}, more = {} } = {}) => {
+      const cwd = join(dir, `work${++counter}`)
+      const config = { backup: { store: pathToFileURL(store).href, ...backup }, ...more }
+      await writeFiles(cwd, { 'pgbosun.yaml': JSON.stringify(config) })
+      const options = { cwd, env: { DATABASE_URL: url } }
+      return {
+        run: (...args) => run(args, options),
+        runJson: (...args) => runJson(args, options),
+        start(...args) {
+          const started = start(args, options)
+          processes.push(started)
+          return started
+        },
+      }
+    })
+    for (const { child } of processes) child.kill('SIGKILL')
+  },
+  pgbosun: async ({ configured }, use) => use(await configured()),
+})
