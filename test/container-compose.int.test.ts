@@ -40,15 +40,22 @@ const test = base.extend<{ project: Compose }>({
 })
 
 describe('compose.yaml', () => {
-  test('starts the application after up has finished', async ({ project: { compose, inspect } }) => {
-    const { code, stderr } = await compose('up', '--wait', 'app')
-    const [up, app] = await Promise.all([inspect('up'), inspect('app')])
+  test('starts the application once up has finished, and backs up with the role that only reads', async ({
+    project: { compose, inspect },
+  }) => {
+    expect(await compose('up', '--wait')).toMatchObject({ code: 0 })
+    const [up, app, serve] = await Promise.all([inspect('up'), inspect('app'), inspect('serve')])
 
-    expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(up.State).toMatchObject({ Status: 'exited', ExitCode: 0 })
     expect(app.State).toMatchObject({ Status: 'running' })
+    expect(serve.State).toMatchObject({ Status: 'running', Health: { Status: 'healthy' } })
     expect(Date.parse(app.State.StartedAt)).toBeGreaterThanOrEqual(Date.parse(up.State.FinishedAt))
     expect((await compose('logs', 'app')).stdout).toContain('maintenance_mode')
+
+    expect(await compose('exec', '-T', 'serve', 'pgbosun', 'backup', 'run')).toMatchObject({ code: 0 })
+    expect((await compose('exec', '-T', 'serve', 'pgbosun', 'backup', 'list')).stdout).toContain('games')
+    expect(await compose('stop', 'serve')).toMatchObject({ code: 0 })
+    expect((await inspect('serve')).State).toMatchObject({ ExitCode: 0 })
   })
 
   test('keeps the application from starting when a migration fails', async ({ project: { dir, compose, inspect } }) => {

@@ -43,7 +43,7 @@ const startServe = (postgres: Postgres, database: string, dir: string, volume: s
   )
 
 describe('serve in a container', () => {
-  test('makes the database ready, backs up on schedule, and ends with 0 when it is asked to stop', async ({
+  test('makes the database ready, backs up on schedule, restores, and ends with 0 when it is asked to stop', async ({
     serve,
   }) => {
     await until(async () => (await serve.get('/startupz')).status === 200)
@@ -54,6 +54,10 @@ describe('serve in a container', () => {
     const listed = JSON.parse((await serve.pgbosun('backup', 'list', '--json')).stdout)
     expect(listed.backups).toMatchObject([{ verified: true }])
     expect(await serve.pgbosun('backup', 'verify', 'latest')).toMatchObject({ code: 0 })
+
+    const restored = uniqueName('restored')
+    expect(await serve.pgbosun('restore', 'latest', '--into', restored, '--yes')).toMatchObject({ code: 0 })
+    expect(await postgres.query(restored, 'select count(*) from games')).toBe('1000')
 
     const stoppedAt = performance.now()
     await dockerOk('stop', '--time=20', serve.id)

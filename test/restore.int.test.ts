@@ -234,7 +234,7 @@ describe('refused before anything is touched', () => {
     expect(await cluster.ask('select from things', into)).toHaveLength(1000)
   })
 
-  test('missing client programs are exit 70', async ({ cluster, makeApp }) => {
+  test('a backup of a newer server is exit 70', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)
     await change(app, id, (manifest) => ({ ...manifest, server_version_num: 990000 }))

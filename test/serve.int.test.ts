@@ -34,7 +34,9 @@ const test = base.extend<{ app: App }>({
       env,
       get,
       async serve({ schedule, keep, serve = '', extra = '' } = {}, args = [], more = {}) {
-        const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`].filter(Boolean).join(', ')
+        const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`]
+          .filter(Boolean)
+          .join(', ')
         await writeFiles(dir, {
           'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "127.0.0.1:${port}"${serve && `, ${serve}`} }\n${extra}\n`,
         })
@@ -59,10 +61,21 @@ const test = base.extend<{ app: App }>({
   },
 })
 
-type Status = { phase: string; ready: boolean; backups: { database: string; running: boolean; last_success_id: string | null; last_error: string | null; next_run_at: string | null }[] }
+type Status = {
+  phase: string
+  ready: boolean
+  backups: {
+    database: string
+    running: boolean
+    last_success_id: string | null
+    last_error: string | null
+    next_run_at: string | null
+  }[]
+}
 
 const statusOf = async ({ get }: App) => JSON.parse((await get('/status.json')).body) as Status
-const isUp = ({ get, until }: App) => until('startupz is 200', async () => ((await get('/startupz')).status === 200 ? true : undefined))
+const isUp = ({ get, until }: App) =>
+  until('startupz is 200', async () => ((await get('/startupz')).status === 200 ? true : undefined))
 const backedUp = (app: App) =>
   app.until('a backup', async () => {
     const [backup] = (await statusOf(app)).backups
@@ -83,7 +96,11 @@ describe('serve', () => {
     await app.until('readyz is 200', async () => ((await app.get('/readyz')).status === 200 ? true : undefined))
   })
 
-  test('is not ready while a migration is missing in the database, and alive all the same', async ({ app, dir, sql }) => {
+  test('is not ready while a migration is missing in the database, and alive all the same', async ({
+    app,
+    dir,
+    sql,
+  }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     await app.serve()
     await isUp(app)
@@ -106,7 +123,11 @@ describe('serve', () => {
     const { body } = await app.get('/status.json')
     expect(body).not.toContain(encodeURIComponent(server().password))
     expect(body).not.toContain(server().password)
-    expect(JSON.parse(body)).toMatchObject({ phase: 'serving', ready: true, backups: [{ last_error: null, last_verified_at: expect.any(String) }] })
+    expect(JSON.parse(body)).toMatchObject({
+      phase: 'serving',
+      ready: true,
+      backups: [{ last_error: null, last_verified_at: expect.any(String) }],
+    })
   })
 
   test('two of them with one store make one backup for a slot', async ({ app, dir, database }) => {
@@ -131,7 +152,11 @@ describe('serve', () => {
     expect(child.exitCode).toBeNull()
   })
 
-  test('stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0', async ({ app, database, sql }) => {
+  test('stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0', async ({
+    app,
+    database,
+    sql,
+  }) => {
     await sql`create table big as select g, repeat(md5(g::text), 20) as text from generate_series(1, 30000) g`
     const blocker = open(database)
     const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -152,8 +177,11 @@ describe('serve', () => {
     await holding
     await blocker.end()
     expect(await backupFolders(app.store, database)).toEqual([])
-    const sessions = await sql`select pid from pg_stat_activity where application_name like 'pgbosun%' and datname = ${database}`
-    expect(sessions).toEqual([])
+    await app.until('no session of ours is left', async () => {
+      const rows =
+        await sql`select pid from pg_stat_activity where application_name like 'pgbosun%' and datname = ${database}`
+      return rows.length === 0 ? true : undefined
+    })
   })
 
   test('ends with the code of a failed up', async ({ app, dir }) => {
@@ -175,8 +203,12 @@ describe('serve', () => {
   test('works with --no-up and only the backup role', async ({ app, database, sql }) => {
     if (server().major < 14) return
     const role = uniqueName('bk')
-    await sql.unsafe(`create table t as select 1 as id; create role ${role} login bypassrls password 'secret' in role pg_read_all_data`)
-    await app.serve({ schedule: '@yearly' }, ['--no-up'], { DATABASE_URL: urlOf(database, { name: role, password: 'secret' }) })
+    await sql.unsafe(
+      `create table t as select 1 as id; create role ${role} login bypassrls password 'secret' in role pg_read_all_data`,
+    )
+    await app.serve({ schedule: '@yearly' }, ['--no-up'], {
+      DATABASE_URL: urlOf(database, { name: role, password: 'secret' }),
+    })
     await backedUp(app)
     expect((await app.get('/startupz')).status).toBe(200)
   })
@@ -198,6 +230,9 @@ describe('serve', () => {
     expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
     child.kill('SIGTERM')
     expect(await finished).toMatchObject({ code: 0 })
-    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 1, stderr: expect.stringContaining('ECONNREFUSED') })
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ECONNREFUSED'),
+    })
   })
 })

@@ -6,9 +6,11 @@ set -eu
 root=$1
 shift
 
-mkdir -p "$root/usr/lib" "$root/usr/lib64" "$root/var/lib/dpkg/status.d"
-ln -sfn usr/lib "$root/lib"
-ln -sfn usr/lib64 "$root/lib64"
+mkdir -p "$root/var/lib/dpkg/status.d"
+for folder in bin lib lib64; do
+  mkdir -p "$root/usr/$folder"
+  ln -sfn "usr/$folder" "$root/$folder"
+done
 
 # The folder's own links are followed (/lib is /usr/lib), the file keeps its name: libraries are found under their soname.
 copy() {

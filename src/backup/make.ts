@@ -129,8 +129,10 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   const inspected = await inspectDatabase(sql)
   const access = await readAccess(sql)
   const { obstacles, warnings } = planPreflight(access)
-  if (obstacles.length > 0)
-    throw new AppError('backup', `${access.role} may not read everything:`, explainObstacles(obstacles, access))
+  if (obstacles.length > 0) {
+    const { list, hint } = explainObstacles(obstacles, access)
+    throw new AppError('backup', `${access.role} may not read everything:\n${list}`, { hint })
+  }
   await checkSpace(options.store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes)
   const older = isOlderRelease(tools, serverVersion)
     ? [

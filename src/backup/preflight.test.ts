@@ -59,9 +59,9 @@ describe('what a role may not read', () => {
   test('is shown up to twenty, and one statement for all where the server has one', () => {
     const many = { ...nothing, tables: Array.from({ length: 25 }, (_, i) => `public.t${i}`) }
     const { obstacles } = planPreflight(many)
-    const { excerpt, hint } = explainObstacles(obstacles, many)
-    expect(excerpt.split('\n')).toHaveLength(21)
-    expect(excerpt).toMatch(/ {2}and 5 more$/)
+    const { list, hint } = explainObstacles(obstacles, many)
+    expect(list.split('\n')).toHaveLength(21)
+    expect(list).toMatch(/ {2}and 5 more$/)
     expect(hint).toContain('grant pg_read_all_data to "dump""er";')
     expect(explainObstacles(obstacles, { ...many, major: 13 }).hint).not.toContain('pg_read_all_data')
   })

@@ -71,5 +71,5 @@ export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Ac
     unreadable && major >= 14
       ? `grant pg_read_all_data to ${quoteIdent(role)}; lets it read everything, also what is created later`
       : 'run these statements as a superuser, or set backup.url to a role that may read everything'
-  return { excerpt: [...lines, ...more].join('\n'), hint }
+  return { list: [...lines, ...more].join('\n'), hint }
 }

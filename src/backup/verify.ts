@@ -1,11 +1,10 @@
-import { pipeline } from 'node:stream/promises'
 import { type Backup, recordVerification } from '../archive/catalog.ts'
 import { dumpName, globalsName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { unpack } from '../archive/pack.ts'
 import { isSealed } from '../archive/seal.ts'
 import type { Store } from '../archive/store.ts'
-import { startTool } from '../db/child.ts'
+import { feedTool, startTool } from '../db/child.ts'
 import { findReader, type ToolSearch, type Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -82,17 +81,11 @@ async function decodeDump(content: AsyncGenerator<Buffer>, tools: Tools, signal:
   signal.addEventListener('abort', stop)
   try {
     tool.stdout.resume()
-    const failure = await pipeline(content, tool.stdin).then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    signal.throwIfAborted()
-    // when pg_restore gives up, the pipe breaks: its own words say why
-    if (failure !== undefined && (failure as NodeJS.ErrnoException).code !== 'EPIPE') throw failure
+    await feedTool(tool, content, { signal })
     const { code, signal: ending, stderr } = await tool.ended
+    signal.throwIfAborted()
     if (code !== 0)
       throw corrupt(`pg_restore cannot decode ${dumpName}: ${stderr.split('\n').at(-1) || `it was ended by ${ending}`}`)
-    if (failure !== undefined) throw corrupt(`pg_restore did not read ${dumpName} to its end`)
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()

@@ -24,7 +24,7 @@ export type Words = { name: string | undefined; args: string[]; rest: string[] |
  */
 export function findCommand(argv: string[], names: string[]): Words {
   const split = argv.indexOf('--')
-  const own = split < 0 ? argv : argv.slice(0, split)
+  const own = (split < 0 ? argv : argv.slice(0, split)).map((arg) => (arg === '-h' ? '--help' : arg))
   const rest = split < 0 ? undefined : argv.slice(split + 1)
   const words = wordPositions(own)
   const [first, second] = words.map((i) => own[i]!)

@@ -31,7 +31,13 @@ export type Context = {
 }
 
 /** What a command found or did: the fields of its JSON document; a failure may stand beside a result. */
-export type Result = { fields: Record<string, unknown>; failure?: AppError | undefined; exitCode?: number | undefined }
+export type Result = {
+  fields: Record<string, unknown>
+  failure?: AppError | undefined
+  exitCode?: number | undefined
+  /** Runs after the result was reported as a success; its number is the exit code then. */
+  after?: () => Promise<number>
+}
 
 /** A command declares everything that its help and the parser need. */
 export type Command = {

@@ -25,7 +25,8 @@ async function main(): Promise<void> {
     if (flags.help) return leave(print(renderCommandHelp(command)))
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
-    leave(report(name, json, warnings, result))
+    const code = report(name, json, warnings, result)
+    leave(code === 0 && result.after ? await result.after() : code)
   } catch (error) {
     leave(report(name, json, [], { fields: {}, failure: asAppError(error) }))
   }

@@ -71,6 +71,35 @@ export function startTool({ dir }: Tools, name: ToolName, args: string[], option
   }
 }
 
+/**
+ * Writes everything to a program's stdin, with back pressure, and ends it. When the program stops reading, the rest is read
+ * all the same: whether the content is whole is one question, whether the program likes it another.
+ */
+export async function feedTool(
+  { stdin }: Pick<Tool, 'stdin'>,
+  content: AsyncIterable<Uint8Array>,
+  { signal, onBytes }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined },
+): Promise<void> {
+  let bytes = 0
+  for await (const chunk of content) {
+    signal.throwIfAborted()
+    bytes += chunk.length
+    onBytes?.(bytes)
+    if (stdin.writable && !stdin.write(chunk)) await drained(stdin)
+  }
+  if (stdin.writable) stdin.end()
+}
+
+/** Until more may be written, or nobody reads any more. */
+const drained = (stdin: Writable) =>
+  new Promise<void>((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'close']) stdin.off(event, done)
+      resolve()
+    }
+    for (const event of ['drain', 'close']) stdin.on(event, done)
+  })
+
 const keptStderr = 8_192
 
 function endOf(child: ChildProcess, name: string, password: string | undefined): Promise<Ended> {

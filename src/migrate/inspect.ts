@@ -1,7 +1,7 @@
 import { excerptOf, placeOf } from '../db/place.ts'
 import { isClientCopy, isTransactionControl, type Scan, scan } from '../db/scan.ts'
 import { AppError, type Kind } from '../errors.ts'
-import type { Migration } from './types.ts'
+import type { Migration, Problem } from './types.ts'
 
 type Finding = { kind: Kind; at: number; message: string; hint: string }
 
@@ -16,6 +16,18 @@ export function refuseUnsendable(files: Migration[]): void {
     const [first] = findings(file, scan(file.text)).sort((a, b) => a.at - b.at)
     if (first) throw refusal(file, first)
   }
+}
+
+/** The same as problems, one for each file: for those who only look. */
+export function findUnsendable(files: Migration[]): Problem[] {
+  return files.flatMap((file) => {
+    const [first] = findings(file, scan(file.text)).sort((a, b) => a.at - b.at)
+    if (!first) return []
+    const { message, hint } = refusal(file, first)
+    return [
+      { code: 'invalid' as const, name: file.name, detail: message.slice(file.name.length + 1), hint: hint ?? '' },
+    ]
+  })
 }
 
 function findings({ text, transactional }: Migration, { statements, unterminated, backslash }: Scan): Finding[] {

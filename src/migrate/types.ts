@@ -35,7 +35,7 @@ export type Applied = {
 
 /** Something in the history that a run must not pass over. */
 export type Problem = {
-  code: 'edited' | 'missing' | 'out-of-order' | 'interrupted' | 'ahead'
+  code: 'edited' | 'missing' | 'out-of-order' | 'interrupted' | 'ahead' | 'invalid'
   /** Of the migration, without `.sql`. */
   name: string
   detail: string

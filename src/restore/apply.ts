@@ -115,7 +115,8 @@ async function publish(work: string, plan: RestorePlan, { lock, user }: RestoreW
   })
   await lock.sql.unsafe(
     `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
-      where datname = ${quoteLiteral(work)} and backend_type = 'client backend'`,
+      where datname = ${quoteLiteral(work)} and backend_type = 'client backend'
+        and (usename = session_user or (select rolsuper from pg_catalog.pg_roles where rolname = session_user))`,
   )
   await inTransaction(lock.sql, async (tx) => {
     for (const statement of statements) await tx.unsafe(statement)

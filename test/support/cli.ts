@@ -6,7 +6,8 @@ const root = join(import.meta.dirname, '..', '..')
 const built = join(root, 'dist', 'pgbosun.cjs')
 
 /** The program as users start it: the bundle where `npm run build` made it, else the sources. */
-export const program = existsSync(built) && process.env.PGBOSUN_TEST_SOURCES === undefined ? built : join(root, 'src', 'cli', 'main.ts')
+export const program =
+  existsSync(built) && process.env.PGBOSUN_TEST_SOURCES === undefined ? built : join(root, 'src', 'cli', 'main.ts')
 
 export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
@@ -14,7 +15,11 @@ export type Started = { child: ChildProcess; finished: Promise<Finished> }
 
 /** Nothing of the developer's own environment reaches the program. */
 export function start(args: string[], { cwd, env = {} }: { cwd: string; env?: Record<string, string> }): Started {
-  const child = spawn(process.execPath, [program, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const out = { stdout: '', stderr: '' }
   child.stdout.on('data', (chunk) => {
     out.stdout += chunk
@@ -30,10 +35,17 @@ export function start(args: string[], { cwd, env = {} }: { cwd: string; env?: Re
 }
 
 /** Runs the program to its end. */
-export const run = (args: string[], options: { cwd: string; env?: Record<string, string> }) => start(args, options).finished
+export const run = (args: string[], options: { cwd: string; env?: Record<string, string> }) =>
+  start(args, options).finished
 
 /** Runs it with `--json`; the document must be the only thing on stdout. */
 export async function runJson(args: string[], options: { cwd: string; env?: Record<string, string> }) {
   const finished = await run([...args, '--json'], options)
-  return { ...finished, json: JSON.parse(finished.stdout) as Record<string, unknown> & { exit_code: number; error: Record<string, unknown> | null } }
+  return {
+    ...finished,
+    json: JSON.parse(finished.stdout) as Record<string, unknown> & {
+      exit_code: number
+      error: Record<string, unknown> | null
+    },
+  }
 }

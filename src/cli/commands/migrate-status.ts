@@ -1,9 +1,9 @@
 import { readHistory } from '../../migrate/history.ts'
-import type { MigrationPlan } from '../../migrate/types.ts'
-import { refuseProblems } from '../../migrate/verify.ts'
+import { findUnsendable } from '../../migrate/inspect.ts'
+import type { Applied, MigrationPlan, Problem } from '../../migrate/types.ts'
 import type { Command, Context } from '../command.ts'
 import { withRun } from '../run.ts'
-import { migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -20,18 +20,15 @@ export const migrateStatus: Command = {
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
   exits: { ...exits, history: 'a newer pgbosun wrote the state', pending: 'with --exit-code: a migration is pending' },
   async run(context) {
-    const { plan, applied } = await readPlan(context)
+    const { plan, applied, problems } = await readPlan(context)
     const { out } = context
     for (const { name, status, appliedAt } of applied) out.print(`${status.padEnd(8)}  ${name}  ${appliedAt}`)
     for (const { name } of plan.steps) out.print(`pending   ${name}`)
-    for (const { name, detail } of plan.problems) out.print(`problem   ${name} ${detail}`)
-    out.print(`${applied.length} applied, ${plan.steps.length} pending, ${plan.problems.length} problems`)
+    for (const { name, detail } of problems) out.print(`problem   ${name} ${detail}`)
+    out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems`)
     const pending = plan.steps.length > 0 && context.flags['exit-code'] === true
     return {
-      fields: statusFields(
-        plan,
-        applied.map(({ name }) => name),
-      ),
+      fields: statusFields(plan, applied, problems),
       exitCode: pending ? 3 : 0,
     }
   },
@@ -44,14 +41,11 @@ export const migrateVerify: Command = {
   flags: {},
   exits,
   async run(context) {
-    const { plan, applied } = await readPlan(context)
-    refuseProblems(plan.problems)
+    const { plan, applied, problems } = await readPlan(context)
+    refusePlan(plan)
     context.out.print(`${applied.length} applied migrations match their files, ${plan.steps.length} pending`)
     return {
-      fields: statusFields(
-        plan,
-        applied.map(({ name }) => name),
-      ),
+      fields: statusFields(plan, applied, problems),
     }
   },
 }
@@ -60,13 +54,17 @@ async function readPlan(context: Context) {
   const files = await migrationFiles(context, { needed: true })
   return withRun(context, { locks: 'none' }, async (run) => {
     const [{ plan }, applied] = await Promise.all([planMigrateStep(run, files), readHistory(run.target!.sql)])
-    return { plan, applied }
+    return {
+      plan,
+      applied: applied.filter(({ status }) => status !== 'started'),
+      problems: [...plan.problems, ...findUnsendable(plan.steps)],
+    }
   })
 }
 
-const statusFields = ({ steps, problems, currentVersion }: MigrationPlan, applied: string[]) => ({
+const statusFields = ({ steps, currentVersion }: MigrationPlan, applied: Applied[], problems: Problem[]) => ({
   current_version: currentVersion ?? null,
-  applied,
+  applied: applied.map(({ name }) => name),
   pending: steps.map(({ name }) => name),
   problems: problems.map(({ code, name, detail }) => ({ code, name, detail })),
 })

@@ -1,7 +1,6 @@
-import { refuseProblems } from '../../migrate/verify.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
-import { applyMigrateStep, migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { applyMigrateStep, migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 import { createStory, jsonSteps } from '../story.ts'
 
 const shared: Omit<Command, 'name'> = {
@@ -32,7 +31,7 @@ async function run(context: Context): Promise<Result> {
     story.step('migrate', async (show) => {
       const step = await planMigrateStep(run, files)
       show(step.changes)
-      refuseProblems(step.plan.problems)
+      refusePlan(step.plan)
       return dryRun ? [] : applyMigrateStep(run, step, journal)
     }),
   )

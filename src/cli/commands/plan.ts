@@ -1,8 +1,7 @@
-import { refuseProblems } from '../../migrate/verify.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
-import { migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 import { readDeclared, roleDrift } from '../steps/roles.ts'
 import { planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story } from '../story.ts'
@@ -46,7 +45,7 @@ export async function planUp(context: Context): Promise<Result> {
     await story.step('migrate', async (show) => {
       const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
       show(step.changes)
-      refuseProblems(step.plan.problems)
+      refusePlan(step.plan)
     })
     const after = pendingBefore(run, story, drift.absent)
     if (after && declared) story.defer('grant', after)

@@ -1,11 +1,10 @@
 import { describe } from '../../config/connection.ts'
-import { refuseProblems } from '../../migrate/verify.ts'
 import { runBehind } from '../child.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
-import { applyMigrateStep, migrationFiles, planMigrateStep } from '../steps/migrate.ts'
+import { applyMigrateStep, migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
@@ -33,7 +32,7 @@ export const up: Command = {
   async run(context) {
     if (context.flags['dry-run'] === true) return planUp(context)
     const result = await runUp(context)
-    return context.rest.length > 0 ? { ...result, exitCode: await runBehind(context) } : result
+    return context.rest.length > 0 ? { ...result, after: () => runBehind(context) } : result
   },
 }
 
@@ -48,7 +47,7 @@ export async function runUp(context: Context): Promise<Result> {
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
     await waited(run, story)
     // What is wrong with the files is said before roles are changed.
-    if (declared) refuseProblems((await planMigrateStep(run, files)).plan.problems)
+    if (declared) refusePlan((await planMigrateStep(run, files)).plan)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
     })
@@ -86,7 +85,7 @@ async function migrateAndSeed(
   await story.step('migrate', async (show) => {
     const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
     show(step.changes)
-    refuseProblems(step.plan.problems)
+    refusePlan(step.plan)
     await applyMigrateStep(run, step, journal)
   })
   await story.step('grant', async (show) => {

@@ -26,8 +26,8 @@ export const wait: Command = {
     })
     await session?.end()
     const waitedMs = Math.round(performance.now() - startedAt)
-    if (context.rest.length > 0) return { fields: {}, exitCode: await runBehind(context) }
-    out.print(`${describe(where)} accepts work (waited ${(waitedMs / 1000).toFixed(1)} s)`)
-    return { fields: { waited_ms: waitedMs } }
+    if (context.rest.length === 0)
+      out.print(`${describe(where)} accepts work (waited ${(waitedMs / 1000).toFixed(1)} s)`)
+    return { fields: { waited_ms: waitedMs }, ...(context.rest.length > 0 && { after: () => runBehind(context) }) }
   },
 }

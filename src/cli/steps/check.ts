@@ -5,6 +5,7 @@ import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
 import { readHistory } from '../../migrate/history.ts'
+import { findUnsendable } from '../../migrate/inspect.ts'
 import type { Migration } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
@@ -52,7 +53,11 @@ export async function readHealth(run: Run, { files, declared }: Expected): Promi
       appliedCount: history.filter(({ status }) => status !== 'started').length,
       currentVersion: plan.currentVersion,
       pending: plan.steps.map(({ name }) => name),
-      problems: plan.problems.map(({ code, name, detail }) => ({ code, name, detail })),
+      problems: [...plan.problems, ...findUnsendable(plan.steps)].map(({ code, name, detail }) => ({
+        code,
+        name,
+        detail,
+      })),
       warnings: [...plan.warnings, ...warnings],
     },
     drift,

@@ -11,6 +11,7 @@ import { refuseUnsendable } from '../../migrate/inspect.ts'
 import { planMigrations } from '../../migrate/plan.ts'
 import { readMigrations } from '../../migrate/read.ts'
 import type { Applied, Migration, MigrationPlan, StepResult } from '../../migrate/types.ts'
+import { refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import type { Context } from '../command.ts'
@@ -59,7 +60,6 @@ export async function planMigrateStep(
       ])
     : [[] as Applied[], [], undefined]
   const plan = planMigrations(files, history, config.migrate)
-  refuseUnsendable(plan.steps)
   for (const warning of plan.warnings) context.out.warn(warning)
   const applied = plan.steps.map(
     ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
@@ -70,6 +70,15 @@ export async function planMigrateStep(
 
 /** In a database that does not exist yet. */
 const noState = { sessionUser: '', superuser: true, wantedOwner: '', schema: null, tables: [], readers: [] }
+
+/**
+ * Refuses a plan that must not be applied, before anything is touched.
+ * @throws {AppError} `history`, `migration`, `lint`
+ */
+export function refusePlan({ steps, problems }: MigrationPlan): void {
+  refuseUnsendable(steps)
+  refuseProblems(problems)
+}
 
 /** Changes of the state as they are shown: a new one is one change. */
 export function stateChanges(state: StateChange[]): Change[] {
