@@ -1,14 +1,17 @@
 /**
- * Shows the main job on a throwaway server: an empty PostgreSQL is made ready, a second run finds nothing to do.
- * `--keep` leaves the server running and prints how to connect.
+ * Shows the main job on a throwaway server: an empty PostgreSQL is made ready, a second run finds nothing to do; then it is
+ * backed up, the backup is verified and restored into another database, and `serve` stands by.
+ * `--keep` leaves the server and `serve` running and prints how to connect.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sampleArgs, sampleDatabase, sampleEnv, samplePasswords } from './sample.ts'
-import { findServerBinaries, type Server, startServer } from './server.ts'
+import { sampleArgs, sampleDatabase, sampleEnv, urlAs } from './sample.ts'
+import { findServerBinaries, freePort, type Server, startServer } from './server.ts'
 
 const program = join(import.meta.dirname, '../dist/pgbosun.cjs')
 const configFile = relative(process.cwd(), sampleArgs[1] ?? '')
@@ -22,6 +25,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 const [binDir] = findServerBinaries()
 if (binDir === undefined) throw new Error('no PostgreSQL server found: run ./scripts/quickstart, which installs one')
 const server = await startServer(binDir)
+// a folder of ours: the one of the server may belong to another account
+const store = mkdtempSync(join(tmpdir(), 'pgbosun-backups-'))
+const serveUrl = `http://127.0.0.1:${await freePort()}`
+const env = { ...sampleEnv(server.url(sampleDatabase), store), PGBOSUN_SERVE_LISTEN: new URL(serveUrl).host }
+let servePid: number | undefined
 let shown = false
 try {
   await story(server)
@@ -29,7 +37,10 @@ try {
 } catch (error) {
   if (!stopped.signal.aborted) console.error(`error: ${(error as Error).message}`)
 } finally {
-  if (!keep || !shown) await server.remove()
+  if (!keep || !shown) {
+    await server.remove()
+    rmSync(store, { recursive: true, force: true })
+  }
 }
 if (keep && shown) {
   sayHowToConnect(server)
@@ -53,11 +64,63 @@ async function story(server: Server): Promise<void> {
   title('3. check: is the database what is declared?')
   expectSuccess(await run('check'))
 
-  title('4. status')
+  title('4. backup, as the user games_backup; it is read back and decoded at once')
+  expectSuccess(await run('backup'))
+
+  title('5. verify: every stored byte once more')
+  expectSuccess(await run('backup verify latest'))
+
+  title('6. restore into another database, rows compared')
+  expectSuccess(await run('restore latest --into games_copy --yes'))
+
+  title('7. status')
   expectSuccess(await run('status'))
 
+  title('8. serve: stays, backs up on schedule, tells its health')
+  await showServe()
+
   say()
-  say(bold('Done.') + ' ./scripts/quickstart --keep leaves the server running for you to look at.'.repeat(keep ? 0 : 1))
+  say(
+    bold('Done.') +
+      ' ./scripts/quickstart --keep leaves the server and `serve` running for you to look at.'.repeat(keep ? 0 : 1),
+  )
+}
+
+/** Starts `serve`, asks it how it is, and stops it, unless it is to be kept. */
+async function showServe(): Promise<void> {
+  say(`$ pgbosun serve --config ${configFile}`)
+  const child = spawn(process.execPath, [program, 'serve', ...sampleArgs], { env, stdio: 'ignore', detached: keep })
+  const ended = once(child, 'exit')
+  try {
+    for (const path of ['/startupz', '/readyz', '/livez']) say(`  GET ${path}  ${await answerOf(path)}`)
+    const status = (await (await fetch(`${serveUrl}/status.json`)).json()) as { backups: Record<string, unknown>[] }
+    for (const backup of status.backups)
+      say(`  GET /status.json  ${backup.database}: last backup ${backup.last_success_id}, next ${backup.next_run_at}`)
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+  if (keep) {
+    child.unref()
+    servePid = child.pid
+    return
+  }
+  child.kill('SIGTERM')
+  const [code] = (await ended) as [number | null]
+  say(`  SIGTERM: exit ${code}`)
+  expectSuccess({ command: 'serve', code })
+}
+
+/** The status of an endpoint once it is 200; gives up after 15 s. */
+async function answerOf(path: string): Promise<number> {
+  for (let i = 0; i < 150; i++) {
+    stopped.signal.throwIfAborted()
+    const response = await fetch(`${serveUrl}${path}`).catch(() => undefined)
+    await response?.text()
+    if (response?.status === 200) return 200
+    await sleep(100)
+  }
+  throw new Error(`serve did not answer 200 on ${path}`)
 }
 
 function title(text: string): void {
@@ -69,8 +132,8 @@ function title(text: string): void {
 async function run(command: string): Promise<{ command: string; code: number | null }> {
   say(`$ pgbosun ${command} --config ${configFile}`)
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [program, command, ...sampleArgs, '--log-format', 'pretty'], {
-    env: sampleEnv(server.url(sampleDatabase)),
+  const child = spawn(process.execPath, [program, ...command.split(' '), ...sampleArgs, '--log-format', 'pretty'], {
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const stop = () => child.kill('SIGTERM')
@@ -91,18 +154,14 @@ function expectSuccess({ command, code }: { command: string; code: number | null
 
 function sayHowToConnect(server: Server): void {
   const asSuperuser = server.url(sampleDatabase)
-  const asApplication = new URL(asSuperuser)
-  asApplication.username = 'games_app'
-  asApplication.password = encodeURIComponent(samplePasswords.games_app)
-  const { DATABASE_URL, GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD } = sampleEnv(asSuperuser)
-
   say()
-  say('The server keeps running.')
-  say(`  as the application  psql '${asApplication.href}'`)
+  say('The server and `serve` keep running.')
+  say(`  as the application  psql '${urlAs(asSuperuser, 'games_app')}'`)
   say(`  as the superuser    psql '${asSuperuser}'`)
-  say(`  stop and remove it  kill -INT ${server.pid()} && sleep 1 && rm -rf ${server.dir}`)
+  say(`  serve               curl ${serveUrl}/status.json`)
+  say(`  stop and remove     kill ${servePid} && kill -INT ${server.pid()} && sleep 1 && rm -rf ${server.dir} ${store}`)
   say('  for pgbosun itself:')
-  for (const [name, value] of Object.entries({ DATABASE_URL, GAMES_APP_PASSWORD, GAMES_REPORT_PASSWORD }))
-    say(`    export ${name}='${value}'`)
+  const names = Object.keys(env).filter((name) => /^(DATABASE_URL|BACKUP_URL|GAMES_|PGBOSUN_)/.test(name))
+  for (const name of names) say(`    export ${name}='${env[name as keyof typeof env]}'`)
   say(`    npx pgbosun plan --config ${configFile}`)
 }

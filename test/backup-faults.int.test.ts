@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +15,7 @@ import { full, randomFrom, until, test as withCluster } from './support/chaos.ts
 import { run as runProgram, start as startProgram } from './support/cli.ts'
 import { open, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-const megabytes = 60
+const megabytes = 40
 
 /** Enough text for a dump of a second or so. */
 const fill = (sql: Sql) =>
@@ -34,7 +34,7 @@ const written = (store: string, database: string) =>
 
 function sizeOf(path: string): number {
   try {
-    return readFileSync(path).length
+    return statSync(path).size
   } catch {
     return 0
   }

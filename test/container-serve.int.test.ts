@@ -44,6 +44,7 @@ const startServe = (postgres: Postgres, database: string, dir: string, volume: s
 
 describe('serve in a container', () => {
   test('makes the database ready, backs up on schedule, restores, and ends with 0 when it is asked to stop', async ({
+    postgres,
     serve,
   }) => {
     await until(async () => (await serve.get('/startupz')).status === 200)

@@ -353,6 +353,14 @@ describe('a restore that is ended', () => {
     expect(row).toEqual({ many: 60000, last: 1, indexes: 1 })
   }
 
+  const working = (cluster: Cluster, into: string) =>
+    until('pg_restore works', async () => {
+      const [row] = await cluster.ask<{ pid: number }>(
+        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active'`,
+      )
+      return row?.pid
+    })
+
   const kills = full ? 10 : 4
   test(`by kill -9 at ${kills} random moments leaves the name complete or absent, and the next one sweeps`, {
     timeout: kills * 30_000,
@@ -392,12 +400,7 @@ describe('a restore that is ended', () => {
     await backUp(app)
     const into = uniqueName('copy')
     const { child, finished } = app.start('restore', '--into', into, '--yes', '--json')
-    await until('pg_restore works', async () => {
-      const found = await cluster.ask(
-        `select from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active'`,
-      )
-      return found.length > 0
-    })
+    await working(cluster, into)
     const askedAt = performance.now()
     child.kill('SIGTERM')
     const { code, stdout } = await finished
@@ -405,6 +408,31 @@ describe('a restore that is ended', () => {
     expect(code).toBe(143)
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, touched: false, error: { kind: 'terminated' } })
     expect(await databases(cluster, into)).toEqual([])
+  })
+
+  test('by the loss of its connections is exit 70 or 10, and the next one is good', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, many)
+    await backUp(app)
+    const into = uniqueName('copy')
+    const first = app.start('restore', '--into', into, '--yes')
+    const pid = await working(cluster, into)
+    await cluster.ask(`select pg_terminate_backend(${pid})`)
+    expect(await first.finished).toMatchObject({ code: 70, stderr: expect.stringContaining('nothing was touched') })
+    expect(await databases(cluster, into)).toEqual([])
+
+    const second = app.start('restore', '--into', into, '--yes')
+    await working(cluster, into)
+    await cluster.ask(
+      `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${crc32(into)}`,
+    )
+    expect(await second.finished).toMatchObject({
+      code: 10,
+      stderr: expect.stringContaining('it is complete or absent'),
+    })
+    expect(await databases(cluster, into)).toEqual([expect.stringContaining(`${into}__restore_`)])
+    expectGood(await app.run('restore', '--into', into, '--yes'))
+    await complete(cluster, into)
+    expect(await databases(cluster, into)).toEqual([into])
   })
 
   test('leaves those alone that others are still working on', async ({ cluster, makeApp }) => {

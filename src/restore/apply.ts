@@ -1,5 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { isConnectionLostError, type Session } from '../db/connect.ts'
+import { connectionLost, isConnectionLostError, type Session } from '../db/connect.ts'
 import { writeFinished, writeStarted } from '../db/events.ts'
 import { quoteLiteral } from '../db/sql.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
@@ -22,7 +22,7 @@ export type RestoreWorld = {
   /** Opens a session in the database that is being restored. */
   connect(database: string): Promise<Session>
   /** Fills a database from the backup. */
-  load(database: string): Promise<void>
+  load(database: string, signal: AbortSignal): Promise<void>
   log: Log
   signal: AbortSignal
   /** Notes in the log of the restored database, where it has one. */
@@ -37,11 +37,13 @@ export type RestoreWorld = {
  */
 export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
   const work = workName(plan.into, plan.story.id)
+  const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
   try {
+    signal.throwIfAborted()
     await createDatabase(work, plan, world)
-    await world.load(work)
-    const comparison = await inSession(work, world, (session) => inspect(session, plan, world))
-    world.signal.throwIfAborted()
+    await world.load(work, signal)
+    const comparison = await inSession(work, world, signal, (session) => inspect(session, plan, world))
+    signal.throwIfAborted()
     await publish(work, plan, world)
     return comparison
   } catch (error) {
@@ -54,26 +56,33 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
  * On the session that holds the lock: even when we are killed, its backend finishes these statements before it gives the
  * lock back, so the next restore finds a database with a story, or none.
  */
-async function createDatabase(
-  work: string,
-  { manifest, story }: RestorePlan,
-  { lock, signal }: RestoreWorld,
-): Promise<void> {
-  signal.throwIfAborted()
+async function createDatabase(work: string, { manifest, story }: RestorePlan, { lock }: RestoreWorld): Promise<void> {
   const statements = createStatements(work, manifest.database, story, lock.serverVersion)
   const results = await Promise.allSettled(statements.map((statement) => lock.sql.unsafe(statement)))
   const failure = results.find((result) => result.status === 'rejected')
   if (failure) throw failure.reason
 }
 
-async function inSession<T>(work: string, world: RestoreWorld, use: (session: Session) => Promise<T>): Promise<T> {
-  const session = await world.connect(work)
+/** Without the lock, another runner may take the database for a leftover. */
+function whenLost({ lost }: Session): AbortSignal {
+  const controller = new AbortController()
+  void lost.then(() => controller.abort(connectionLost()))
+  return controller.signal
+}
+
+async function inSession<T>(
+  work: string,
+  { connect }: RestoreWorld,
+  signal: AbortSignal,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await connect(work)
   const stop = () => void session.end()
-  world.signal.addEventListener('abort', stop)
+  signal.addEventListener('abort', stop)
   try {
     return await use(session)
   } finally {
-    world.signal.removeEventListener('abort', stop)
+    signal.removeEventListener('abort', stop)
     await session.end()
   }
 }

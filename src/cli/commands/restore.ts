@@ -173,7 +173,7 @@ async function underLock(
       signal,
       run: { runId, command },
       connect: (database) => openSession(connection, { database, applicationName, log }),
-      load: (database) =>
+      load: (database, signal) =>
         loadDump(openDump(store, manifest), {
           ...{ tools, connection, database, applicationName, noOwner, signal },
           onBytes: (bytes) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes)),
