@@ -36,6 +36,10 @@ const everywhere = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  // A machine that vanished without a word gives its locks back after a minute, not after the two hours of the system.
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
 }
 const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0' }
 
