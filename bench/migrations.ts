@@ -7,7 +7,7 @@ export type Migrations = {
   count: number
   /** Tables they create. */
   tables: number
-  /** Plain SQL files: pgbosun, umzug. */
+  /** Plain SQL files, in a folder `migrations`: pgbosun, umzug. */
   plain: string
   dbmate: string
   nodePgMigrate: string
@@ -29,7 +29,7 @@ export function writeMigrations(dir: string, count: number): Migrations {
     for (const [i, sql] of files.entries()) writeFileSync(join(path, `${nameOf(i)}.sql`), render(sql, nameOf(i)))
     return path
   }
-  const plain = write(folder('plain'), (sql) => sql)
+  const plain = write(folder('plain', 'migrations'), (sql) => sql)
   const psql = join(dir, 'psql.sql')
   writeFileSync(psql, psqlScript(plain, files))
   writeGraphile(folder('graphile', 'migrations', 'committed'), files)

@@ -1,5 +1,5 @@
 import { globSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { cleanEnv } from '../scripts/sample.ts'
 import type { Command } from './measure.ts'
 import type { Migrations } from './migrations.ts'
@@ -36,8 +36,7 @@ export type Migrator = { name: string; history: string; up(url: string, migratio
 export const pgbosunUp = (name: string, program: string): Migrator => ({
   name,
   history: 'pgbosun.migrations',
-  up: (url, { plain }) =>
-    command([process.execPath, program, 'migrate', 'up'], { DATABASE_URL: url, PGBOSUN_MIGRATE_DIR: plain }),
+  up: (url, { plain }) => command([process.execPath, program, 'migrate', 'up'], { DATABASE_URL: url }, dirname(plain)),
 })
 
 export const dbmate: Migrator = {

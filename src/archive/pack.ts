@@ -12,7 +12,7 @@ export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
 export type Expected = { name: string; size_bytes: number; sha256: string }
 
 /** pg_dump writes 64 KiB at a time: fewer and larger steps cost half the processor time. */
-const stepBytes = 512 * 1024
+const stepBytes = 256 * 1024
 
 /**
  * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
@@ -48,18 +48,22 @@ export async function pack(
   return { ...packed, sha256: hash.digest('hex') }
 }
 
+/** Always the same buffer: it is used up before the next step is asked for, because a whole step makes the frame ask for a pause. */
 async function* inSteps(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let waiting: Uint8Array[] = []
-  let bytes = 0
+  const step = Buffer.allocUnsafeSlow(stepBytes)
+  let filled = 0
   for await (const chunk of source) {
-    waiting.push(chunk)
-    bytes += chunk.length
-    if (bytes < stepBytes) continue
-    yield Buffer.concat(waiting, bytes)
-    waiting = []
-    bytes = 0
+    for (let taken = 0; taken < chunk.length; ) {
+      const part = chunk.subarray(taken, taken + stepBytes - filled)
+      step.set(part, filled)
+      taken += part.length
+      filled += part.length
+      if (filled < stepBytes) continue
+      yield step
+      filled = 0
+    }
   }
-  if (bytes > 0) yield Buffer.concat(waiting, bytes)
+  if (filled > 0) yield step.subarray(0, filled)
 }
 
 /**
