@@ -39,7 +39,7 @@ export function renderRace({ title, references, targets }: Race, outcomes: Outco
     `## ${title}`,
     renderTable(header, rows),
     ...(reached.length > 0 ? [renderTable(['', 'target', 'this run'], reached)] : []),
-    `${outcomes[0]?.runs.length} rounds; ${busy} of ${runs.length} runs began on a busy machine.`,
+    `${outcomes[0]?.runs.length} round(s); ${busy} of ${runs.length} runs began on a busy machine.`,
   ]
   return `${sections.join('\n\n')}\n`
 }

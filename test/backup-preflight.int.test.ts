@@ -2,9 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test as base, describe, expect } from 'vitest'
+import { manifestSchema } from '../src/archive/manifest.ts'
+import { readAccess } from '../src/backup/access.ts'
+import { inspectDatabase, readMigration, readSystemIdentifier } from '../src/backup/inspect.ts'
+import { countRows } from '../src/backup/rows.ts'
 import { findReader, findTools } from '../src/db/pgtools.ts'
 import { backUp, client, filesBelow, test } from './support/backup.ts'
-import { server, uniqueName, urlOf } from './support/postgres.ts'
+import { type Sql, server, uniqueName, urlOf } from './support/postgres.ts'
+import { openOne } from './support/roles.ts'
 
 const { major } = server()
 const password = 'pw of the role'
@@ -179,4 +184,103 @@ describe.skipIf(!client)('client programs', () => {
 
 base.runIf(!client)('without client programs for this server a backup is refused with what to install', async () => {
   await expect(findTools(major * 10_000, { path: process.env.PATH })).rejects.toMatchObject({ kind: 'backup' })
+})
+
+describe('what is read of a database', () => {
+  const reading = async <T>(
+    database: string,
+    user: { name: string; password: string } | undefined,
+    use: (sql: Sql) => Promise<T>,
+  ) => {
+    const sql = openOne(database, user)
+    try {
+      await sql.unsafe(
+        'begin isolation level repeatable read read only; set local search_path to pg_catalog; set local row_security to off',
+      )
+      return await use(sql)
+    } finally {
+      await sql.end({ timeout: 1 })
+    }
+  }
+
+  test('fits the manifest on every version, for whomever', async ({ sql, database }) => {
+    const role = uniqueName('nobody')
+    await sql.unsafe(
+      `create role ${role} login password '${password}'; comment on database ${database} is 'c'; create table t (x int); insert into t values (1)`,
+    )
+    for (const user of [undefined, { name: role, password }]) {
+      const inspected = await reading(database, user, async (db) => ({
+        ...(await inspectDatabase(db)),
+        ...(await readMigration(db)),
+        id: await readSystemIdentifier(db),
+      }))
+      expect(inspected.serverVersion).toMatch(new RegExp(`^${major}`))
+      expect(inspected.id).toMatch(/^\d{15,}$/)
+      const { database: described, roles, extensions, lsn } = manifestSchema.shape
+      expect(described.parse(inspected.database)).toMatchObject({
+        name: database,
+        owner: 'postgres',
+        encoding: 'UTF8',
+        acl: null,
+        comment: 'c',
+      })
+      expect(roles.parse(inspected.roles)).toEqual(['postgres'])
+      expect(extensions.parse(inspected.extensions)).toMatchObject([{ name: 'plpgsql' }])
+      expect(lsn.parse(inspected.lsn)).toMatch(/\//)
+    }
+  })
+
+  test('counts what may be counted, and says what may not, on every version', async ({ sql, database }) => {
+    const role = uniqueName('nobody')
+    await sql.unsafe(
+      `create role ${role} login password '${password}'; create table t as select generate_series(1, 7); create table u (x int); grant select on u to ${role}`,
+    )
+    const { signal } = new AbortController()
+    expect(await reading(database, undefined, (db) => countRows(db, signal))).toEqual({
+      rows: { 'public.t': 7, 'public.u': 0 },
+      notCounted: [],
+    })
+    expect(await reading(database, { name: role, password }, (db) => countRows(db, signal))).toEqual({
+      rows: { 'public.u': 0 },
+      notCounted: [{ table: 'public.t', reason: 'permission denied for table t' }],
+    })
+  })
+
+  test('a table that is truncated while others are counted is left out', async ({ sql, database }) => {
+    await sql.unsafe('create table t as select generate_series(1, 7); create table u (x int)')
+    const counted = await reading(database, undefined, async (db) => {
+      await db.unsafe('select 1')
+      await sql.unsafe('truncate t')
+      return countRows(db, new AbortController().signal)
+    })
+    expect(counted).toEqual({
+      rows: { 'public.u': 0 },
+      notCounted: [{ table: 'public.t', reason: 'it was truncated or rewritten meanwhile' }],
+    })
+  })
+
+  test('finds what a role may not read, on every version, and that a large object was granted', async ({
+    sql,
+    database,
+  }) => {
+    const role = uniqueName('nobody')
+    await sql.unsafe(`
+      create role ${role} login password '${password}'; create table t (id serial); create table mine (x int); alter table mine owner to ${role};
+      alter table t enable row level security; create extension if not exists plpgsql`)
+    const [row] = await sql<{ oid: number }[]>`select lo_from_bytea(0, 'x') as oid, lo_from_bytea(0, 'y')`
+    await sql.unsafe(`grant select on large object ${row!.oid} to ${role}`)
+    expect(await reading(database, { name: role, password }, readAccess)).toEqual({
+      role,
+      superuser: false,
+      major,
+      schemas: [],
+      tables: ['public.t'],
+      sequences: ['public.t_id_seq'],
+      rowSecurity: ['public.t'],
+      largeObjects: 1,
+      userMappings: [],
+      subscriptions: [],
+    })
+    expect(await reading(database, undefined, readAccess)).toMatchObject({ superuser: true })
+  })
 })

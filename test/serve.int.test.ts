@@ -13,6 +13,8 @@ type App = {
   store: string
   env: Record<string, string>
   serve(config?: Config, args?: string[], env?: Record<string, string>): Promise<Started>
+  /** A second one with the same configuration, on another port. */
+  serveAlso(port: number): void
   get(path: string, port?: number): Promise<{ status: number; body: string }>
   until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs?: number): Promise<T>
 }
@@ -43,6 +45,9 @@ const test = base.extend<{ app: App }>({
         const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more } })
         started.push(child)
         return child
+      },
+      serveAlso(other) {
+        started.push(start(['serve'], { cwd: dir, env: { ...env, PGBOSUN_SERVE_LISTEN: `127.0.0.1:${other}` } }))
       },
       async until(what, look, timeoutMs = 20_000) {
         const deadline = Date.now() + timeoutMs
@@ -130,10 +135,10 @@ describe('serve', () => {
     })
   })
 
-  test('two of them with one store make one backup for a slot', async ({ app, dir, database }) => {
+  test('two of them with one store make one backup for a slot', async ({ app, database }) => {
     await app.serve({ schedule: '@yearly' })
     const port = await freePort()
-    start(['serve'], { cwd: dir, env: { ...app.env, PGBOSUN_SERVE_LISTEN: `127.0.0.1:${port}` } }).child.unref()
+    app.serveAlso(port)
     const id = await backedUp(app)
     await app.until('the other one knows the backup', async () => {
       const { backups } = JSON.parse((await app.get('/status.json', port)).body) as Status

@@ -166,7 +166,7 @@ async function openLocked({ connection, database, lock, wait, runId, log, signal
 }
 
 function noLockDatabase(error: unknown, database: string): unknown {
-  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  if (!(error instanceof AppError) || error.kind !== 'refused' || error.sqlstate === '28P01') return error
   return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
     hint: `all runners must take their locks in one database: grant connect on ${database} to the role of backup.url, or set lock.database`,
     sqlstate: error.sqlstate,

@@ -26,7 +26,7 @@ export function renderCommandHelp(command: Command): string {
     ['ok', 'done, or nothing to do'],
     ['failed', 'unexpected'],
     ['usage', 'a flag, a key or a file is wrong; nothing was touched'],
-    ...(Object.entries(exits) as [Kind, string][]),
+    ...(Object.entries({ ...whenStopped(command), ...exits }) as [Kind, string][]),
   ]
   kinds.sort(([a], [b]) => exitCodes[a] - exitCodes[b])
   return [
@@ -42,6 +42,12 @@ export function renderCommandHelp(command: Command): string {
     ...table(kinds.map(([kind, text]) => [String(exitCodes[kind]), text])),
   ].join('\n')
 }
+
+/** What connects or reads a whole backup can be stopped halfway; `serve` ends with 0 then. */
+const whenStopped = ({ name, exits }: Command) =>
+  name !== 'serve' && (exits.unreachable ?? exits.corrupt)
+    ? { interrupted: 'stopped by SIGINT before it was done', terminated: 'stopped by SIGTERM before it was done' }
+    : {}
 
 const renderFlags = (flags: Flags) =>
   table(

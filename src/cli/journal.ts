@@ -73,8 +73,15 @@ export async function withStory<T>(
   try {
     return await withRun(context, options, (run) => withJournal(run, story, use))
   } catch (error) {
-    throw withReport(asAppError(error), { steps: jsonSteps(story.steps) })
+    throw withSteps(error, story)
   }
+}
+
+/** An error with the steps so far; one from before the first step is that of waiting. */
+export function withSteps(error: unknown, story: Story): AppError {
+  const [first] = story.steps
+  if (first?.name === 'wait' && first.state === 'not-run') story.fail('wait')
+  return withReport(asAppError(error), { steps: jsonSteps(story.steps) })
 }
 
 async function withJournal<T>(run: Run, story: Story, use: (run: Run, journal: Journal) => Promise<T>): Promise<T> {

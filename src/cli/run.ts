@@ -98,8 +98,10 @@ async function runOnce<T>(
       opened(openWhenReady(connection, { ...waiting, log: silentLog, database: config.lock.database })),
     ])
     if (first.status === 'rejected') throw first.reason
-    if (second.status === 'rejected') throw noLockDatabase(second.reason, config.lock.database)
-    const locking = second.value!
+    // Who only looks needs no lock: the catalogs of roles and databases are the same in every database.
+    const mayDoWithout = locks === 'none' && second.status === 'rejected' && isRefused(second.reason)
+    const locking = mayDoWithout ? first.value : second.status === 'fulfilled' ? second.value : undefined
+    if (!locking) throw noLockDatabase((second as PromiseRejectedResult).reason, config.lock.database)
     cluster = locking
     if (locks !== 'none') void locking.lost.then(() => endWork(context, pidsOf(locking, open)))
     const run: Run = {
@@ -161,8 +163,10 @@ async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks
   if (target) await claimWork(target.sql, { log, signal })
 }
 
+const isRefused = (error: unknown): error is AppError => error instanceof AppError && error.kind === 'refused'
+
 function noLockDatabase(error: unknown, database: string): unknown {
-  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  if (!isRefused(error) || error.sqlstate === '28P01') return error
   return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
     hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',
     sqlstate: error.sqlstate,

@@ -5,10 +5,20 @@ import type { Output } from './output.ts'
 /** The steps of a command as they happen: printed for people, collected for the JSON document. */
 export type Story = {
   steps: Step[]
-  /** Runs one step. It calls `show` with its plan before it applies it; `quiet` is said when there was nothing to do. */
-  step<T>(name: string, work: (show: (changes: Change[]) => void) => Promise<T>, quiet?: string): Promise<T>
+  /**
+   * Runs one step. It calls `show` with its plan before it applies it; `quiet` is said when there was nothing to do.
+   * @param startedAt monotonic clock reading; now unless the step began earlier
+   */
+  step<T>(
+    name: string,
+    work: (show: (changes: Change[]) => void) => Promise<T>,
+    quiet?: string,
+    startedAt?: number,
+  ): Promise<T>
   /** Notes a step that can only be planned after an earlier one ran. */
   defer(name: string, reason: string): void
+  /** Notes that a step failed before it could begin. */
+  fail(name: string): void
   /** All changes so far. */
   changes(): Change[]
   /** Forgets everything: the run starts over. */
@@ -34,9 +44,11 @@ export function createStory(names: string[], out: Output, { planning = false } =
     steps,
     reset,
     changes: () => steps.flatMap(({ changes }) => changes),
-    async step(name, work, quiet = 'nothing to do') {
+    fail: (name) => {
+      find(name).state = 'failed'
+    },
+    async step(name, work, quiet = 'nothing to do', startedAt = performance.now()) {
       const step = find(name)
-      const startedAt = performance.now()
       try {
         const result = await work((changes) => {
           step.changes.push(...changes)

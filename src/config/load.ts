@@ -48,7 +48,7 @@ export async function loadConfig({
   const parsed = configSchema.safeParse(input, { jitless: true })
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [])))
   problems.push(...(await scheduleProblems(input)))
-  if (!parsed.success || problems.length > 0) throw invalid(problems, path)
+  if (!parsed.success || problems.length > 0) throw invalid(problems, path, origins)
   return { config: parsed.data, env, file: path, baseDir: path === undefined ? cwd : dirname(path), origins }
 }
 
@@ -209,8 +209,19 @@ function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
 const isOtherKind = (issues: Issue[]) =>
   issues.some(({ path, code }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_value'))
 
-function invalid(problems: Problem[], file: string | undefined): AppError {
-  const lines = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
+  const setBy = (key: string) => {
+    const origin = key.startsWith('PGBOSUN_') ? key : origins.get(key)
+    return origin === 'file' ? undefined : origin
+  }
+  const lines = problems.map(({ path: key, message }) => {
+    const variable = setBy(key)
+    return key === ''
+      ? message
+      : `${key}${variable === undefined || variable === key ? '' : ` (${variable})`}: ${message}`
+  })
+  // A variable is not in the file.
+  const file = problems.every(({ path: key }) => setBy(key) !== undefined) ? undefined : path
   const where = file === undefined ? 'the configuration' : file
   const message =
     lines.length === 1 ? `${where}: ${lines[0]}` : `${where} has ${lines.length} problems:\n  ${lines.join('\n  ')}`

@@ -48,9 +48,10 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
 
 function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[] {
   const list = hosts === '' ? ['localhost'] : hosts.split(',')
-  return list.map((entry) => {
+  const ports = fallbackPort.split(',')
+  return list.map((entry, i) => {
     const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(entry) ?? []
-    const number = readPort(port || fallbackPort, `the port in ${what}`)
+    const number = readPort(port || ports[i] || ports[0]!, `the port in ${what}`)
     if (typeof number === 'string') throw badPort(number)
     return { host: decode(bracketed ?? plain, what) ?? 'localhost', port: number }
   })

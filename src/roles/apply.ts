@@ -47,7 +47,8 @@ export async function applyDatabase(
 /** What a role had before us is told also where nobody reads the plan. */
 function logChanges(actions: Planned<ClusterAction>[], created: Set<string>, log: Log): void {
   for (const { change, payload } of actions) {
-    const before = 'role' in payload && !created.has(payload.role)
+    const role = roleChanged(payload)
+    const before = role !== null && !created.has(role)
     log[before ? 'info' : 'debug'](change, before ? 'changed a role that existed before' : 'changed')
   }
 }

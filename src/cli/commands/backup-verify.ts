@@ -4,6 +4,7 @@ import { openStore } from '../../archive/open.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { AppError, usage } from '../../errors.ts'
 import type { Command, Context } from '../command.ts'
+import { tuneForStreams } from '../streams.ts'
 import { chosenDatabases } from './backup.ts'
 import { allBackups } from './backup-list.ts'
 
@@ -19,6 +20,7 @@ export const backupVerify: Command = {
     nobackup: 'no backup matches',
   },
   async run(context) {
+    tuneForStreams()
     const { loaded, out, signal, log } = context
     const store = openStore(loaded.config.backup)
     const search = { path: loaded.env.PATH }

@@ -1,13 +1,15 @@
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
 import { type BackupResult, runBackup } from '../../backup/run.ts'
-import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
+import { backupDatabases } from '../../config/connection.ts'
 import { renderBytes } from '../../config/units.ts'
 import { AppError } from '../../errors.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
+import { backupOptions } from '../steps/backups.ts'
 import { seconds } from '../story.ts'
+import { tuneForStreams } from '../streams.ts'
 
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
 export const backupRun: Command = {
@@ -19,9 +21,9 @@ export const backupRun: Command = {
     locked: 'another backup of the same database took longer than lock.timeout',
     refused: 'credentials, or no access to lock.database',
     backup: 'a backup failed: nothing of it is in the store',
-    interrupted: 'stopped; nothing of the unfinished backup is in the store',
   },
   async run(context) {
+    tuneForStreams()
     const store = openStore(context.loaded.config.backup)
     const databases = chosenDatabases(context)
     const made: BackupResult[] = []
@@ -37,7 +39,7 @@ export const backupRun: Command = {
         failures.push(failure)
       }
     }
-    return { fields: fields(made), failure: summarise(failures, databases.length) } satisfies Result
+    return { fields: fields(made, databases), failure: summarise(failures, databases.length) } satisfies Result
   },
 }
 
@@ -53,24 +55,11 @@ export function chosenDatabases({
 }
 
 async function backUp(context: Context, store: Store, database: string): Promise<BackupResult> {
-  const { loaded, log, signal, runId, version, out } = context
-  const { config, env, baseDir } = loaded
+  const { log, out } = context
   const result = await withProgress(log, 'MB dumped', (onProgress) =>
     runBackup({
-      connection: resolveBackupConnection(config, env, baseDir),
-      database,
-      store,
-      name: config.backup.name,
+      ...backupOptions(context, store, database),
       slot: null,
-      lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
-      wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
-      timeoutMs: config.backup.timeout,
-      search: { path: env.PATH },
-      runId,
-      toolVersion: version,
-      log,
-      signal,
-      now: () => new Date(),
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
     }),
   )
@@ -90,7 +79,10 @@ const asFields = ({ id, database, sizeBytes, durationMs }: BackupResult) => ({
 })
 
 /** The first backup at top level, all of them as a list. */
-const fields = (made: BackupResult[]) => ({ ...(made[0] && asFields(made[0])), backups: made.map(asFields) })
+const fields = (made: BackupResult[], [database]: string[]) => ({
+  ...(made[0] ? asFields(made[0]) : { id: null, database, size_bytes: null, duration_ms: null }),
+  backups: made.map(asFields),
+})
 
 /** One database's failure is the command's own; of several, all are told, with exit 60. */
 function summarise(failures: AppError[], of: number): AppError | undefined {

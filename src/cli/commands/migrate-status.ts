@@ -1,7 +1,9 @@
+import { withReport } from '../../errors.ts'
 import { readHistory } from '../../migrate/history.ts'
 import { findUnsendable } from '../../migrate/inspect.ts'
 import type { Applied, MigrationPlan, Problem } from '../../migrate/types.ts'
 import type { Command, Context } from '../command.ts'
+import { asAppError } from '../failure.ts'
 import { withRun } from '../run.ts'
 import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 
@@ -18,7 +20,11 @@ export const migrateStatus: Command = {
   name: 'migrate status',
   summary: 'Show applied and pending migrations, and what does not fit together.',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
-  exits: { ...exits, history: 'a newer pgbosun wrote the state', pending: 'with --exit-code: a migration is pending' },
+  exits: {
+    unreachable: exits.unreachable!,
+    refused: exits.refused!,
+    pending: 'with --exit-code: a migration is pending',
+  },
   async run(context) {
     const { plan, applied, problems } = await readPlan(context)
     const { out } = context
@@ -42,7 +48,11 @@ export const migrateVerify: Command = {
   exits,
   async run(context) {
     const { plan, applied, problems } = await readPlan(context)
-    refusePlan(plan)
+    try {
+      refusePlan(plan)
+    } catch (error) {
+      return { fields: statusFields(plan, applied, problems), failure: asAppError(error) }
+    }
     context.out.print(`${applied.length} applied migrations match their files, ${plan.steps.length} pending`)
     return {
       fields: statusFields(plan, applied, problems),
@@ -53,12 +63,17 @@ export const migrateVerify: Command = {
 async function readPlan(context: Context) {
   const files = await migrationFiles(context, { needed: true })
   return withRun(context, { locks: 'none' }, async (run) => {
-    const [{ plan }, applied] = await Promise.all([planMigrateStep(run, files), readHistory(run.target!.sql)])
+    const [{ plan }, applied] = await Promise.all([
+      planMigrateStep(run, files, { looking: true }),
+      readHistory(run.target!.sql),
+    ])
     return {
       plan,
       applied: applied.filter(({ status }) => status !== 'started'),
       problems: [...plan.problems, ...findUnsendable(plan.steps)],
     }
+  }).catch((error: unknown) => {
+    throw withReport(asAppError(error), { current_version: null, applied: [], pending: [], problems: [] })
   })
 }
 

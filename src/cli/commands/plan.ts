@@ -1,4 +1,5 @@
 import type { Command, Context, Result } from '../command.ts'
+import { withSteps } from '../journal.ts'
 import { type Run, withRun } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
@@ -36,10 +37,11 @@ export async function planUp(context: Context): Promise<Result> {
   const seeds = await seedFiles(context)
   const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out, { planning: true })
+  const startedAt = performance.now()
 
   await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
     story.reset()
-    await story.step('wait', async () => undefined)
+    await story.step('wait', async () => undefined, undefined, startedAt)
     const drift = declared ? await roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
     await story.step('ensure', async (show) => show(drift.ensure))
     await story.step('migrate', async (show) => {
@@ -53,6 +55,8 @@ export async function planUp(context: Context): Promise<Result> {
     await planSeeds(run, story, seeds, after)
     if (story.changes().length > 0) story.defer('check', 'after the changes above')
     else await story.step('check', () => refuseUnhealthy(run))
+  }).catch((error: unknown) => {
+    throw withSteps(error, story)
   })
   return { fields: { steps: jsonSteps(story.steps) } }
 }

@@ -49,9 +49,11 @@ export const restore: Command = {
     restore: 'refused or failed; the message says that nothing was touched',
   },
   async run(context) {
-    const wanted = readWanted(context)
-    const report = { id: wanted.id ?? null, database: wanted.into, touched: false, rows_compared: 0, differences: [] }
+    const database = typeof context.flags.into === 'string' ? context.flags.into : null
+    const report: Report = { id: null, database, touched: false, rows_compared: 0, differences: [] }
     try {
+      const wanted = readWanted(context)
+      report.id = wanted.id ?? null
       return await runRestore(context, wanted, report)
     } catch (error) {
       return { fields: {}, failure: withReport(asForRestore(error, context.signal), report) }
@@ -68,7 +70,13 @@ type Wanted = {
   yes: boolean
 }
 
-type Report = { id: string | null; database: string; touched: boolean }
+type Report = {
+  id: string | null
+  database: string | null
+  touched: boolean
+  rows_compared: number
+  differences: never[]
+}
 
 /** What the command line asks for; everything that is wrong with it is said before anything else. */
 function readWanted({ flags, args }: Context): Wanted {

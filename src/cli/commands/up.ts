@@ -26,8 +26,6 @@ export const up: Command = {
     roles: 'roles or privileges did not converge',
     seed: 'a seed failed',
     unhealthy: 'the check at the end found an error',
-    interrupted: 'interrupted',
-    terminated: 'terminated',
   },
   async run(context) {
     if (context.flags['dry-run'] === true) return planUp(context)
@@ -45,9 +43,9 @@ export async function runUp(context: Context): Promise<Result> {
   const story = createStory(stepNames, context.out)
 
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
-    await waited(run, story)
+    await waited(run, story, startedAt)
     // What is wrong with the files is said before roles are changed.
-    if (declared) refusePlan((await planMigrateStep(run, files)).plan)
+    if (declared) await refuseFiles(run, story, files)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
     })
@@ -63,11 +61,21 @@ export async function runUp(context: Context): Promise<Result> {
   return { fields: { steps: jsonSteps(story.steps) } }
 }
 
-async function waited({ context, target, cluster }: Run, story: Story): Promise<void> {
+async function waited({ context, target, cluster }: Run, story: Story, startedAt: number): Promise<void> {
   const { serverVersion } = cluster
   const version = `PostgreSQL ${Math.floor(serverVersion / 10_000)}.${serverVersion % 10_000}`
   const what = target ? 'accepts work' : 'accepts work, the database will be created'
-  await story.step('wait', async () => undefined, `${describe(context.connection())} ${what} (${version})`)
+  const quiet = `${describe(context.connection())} ${what} (${version})`
+  await story.step('wait', async () => undefined, quiet, startedAt)
+}
+
+async function refuseFiles(run: Run, story: Story, files: Inputs['files']): Promise<void> {
+  try {
+    refusePlan((await planMigrateStep(run, files)).plan)
+  } catch (error) {
+    story.fail('migrate')
+    throw error
+  }
 }
 
 type Inputs = {

@@ -3,32 +3,16 @@ import type { Store } from '../../archive/store.ts'
 import { pruneStore } from '../../backup/prune.ts'
 import { runBackup } from '../../backup/run.ts'
 import { verifyBackup } from '../../backup/verify.ts'
-import { resolveBackupConnection } from '../../config/connection.ts'
 import { AppError } from '../../errors.ts'
 import type { Context } from '../command.ts'
+import { backupOptions } from './backups.ts'
 
 const verifyAgainMs = 7 * 86_400_000
 
 /** One scheduled backup with all that belongs to it: retention after a success, and an old backup read back again. */
 export async function backUpOnSchedule(context: Context, store: Store, database: string, slot: Date): Promise<void> {
-  const { loaded, log, runId, version, signal } = context
-  const { config, env, baseDir } = loaded
-  const { id, existing, sizeBytes, durationMs } = await runBackup({
-    connection: resolveBackupConnection(config, env, baseDir),
-    database,
-    store,
-    name: config.backup.name,
-    slot,
-    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
-    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
-    timeoutMs: config.backup.timeout,
-    search: { path: env.PATH },
-    runId,
-    toolVersion: version,
-    log,
-    signal,
-    now: () => new Date(),
-  })
+  const { log } = context
+  const { id, existing, sizeBytes, durationMs } = await runBackup({ ...backupOptions(context, store, database), slot })
   if (existing)
     return log.info({ database, id, slot: slot.toISOString() }, 'another process has made the backup of this slot')
   log.info(

@@ -1,12 +1,35 @@
 import { type Backup, readBackups } from '../../archive/catalog.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
+import type { BackupOptions } from '../../backup/run.ts'
 import { newestMissedSlot, nextSlot } from '../../backup/schedule.ts'
 import type { BackupFacts } from '../../check/backups.ts'
-import { backupDatabases } from '../../config/connection.ts'
+import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import type { Cron } from '../../config/cron.ts'
 import type { Loaded } from '../../config/load.ts'
 import type { StoredFacts } from '../../serve/scheduler.ts'
+import type { Context } from '../command.ts'
+
+/** What a backup is told, but for its slot. */
+export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
+  const { loaded, runId, version, log, signal } = context
+  const { config, env, baseDir } = loaded
+  return {
+    connection: resolveBackupConnection(config, env, baseDir),
+    database,
+    store,
+    name: config.backup.name,
+    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    timeoutMs: config.backup.timeout,
+    search: { path: env.PATH },
+    runId,
+    toolVersion: version,
+    log,
+    signal,
+    now: () => new Date(),
+  }
+}
 
 /** The schedule of the configuration; node-cron is loaded only where there is one. */
 export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone: string } | undefined> {

@@ -36,7 +36,7 @@ export async function refuseUnhealthy(run: Run): Promise<void> {
 /** Everything that `check` and `status` tell about the target database. */
 export async function readHealth(run: Run, { files, declared }: Expected): Promise<Health> {
   const [{ plan }, history, findings] = await Promise.all([
-    planMigrateStep(run, files),
+    planMigrateStep(run, files, { looking: true }),
     readHistory(run.target!.sql),
     findingsOf(run),
   ])

@@ -44,14 +44,17 @@ export function notTarget({ flags, command }: Context): never {
   })
 }
 
-/** What the migrate step would do; on a database that does not exist yet, everything. */
+/**
+ * What the migrate step would do; on a database that does not exist yet, everything.
+ * @param options `looking`: nothing will be written, so the state may be that of a newer program and needs no changes
+ */
 export async function planMigrateStep(
   { context, target }: Run,
   files: Migration[],
-  { seeds = false } = {},
+  { seeds = false, looking = false } = {},
 ): Promise<MigrateStep> {
   const { config } = context.loaded
-  const needsState = files.length > 0 || seeds
+  const needsState = !looking && (files.length > 0 || seeds)
   const [history, state, role] = target
     ? await Promise.all([
         readHistory(target.sql),

@@ -1,0 +1,97 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { runJson } from './support/cli.ts'
+import { server, test, urlOf, writeFiles } from './support/postgres.ts'
+
+type Step = { name: string; state: string; changes: unknown[]; duration_ms: number }
+
+const config = (text = '') => ({ 'pgbosun.yaml': text, 'migrations/1_a.sql': 'create table a ()' })
+const wrong = (database: string) => urlOf(database, { name: 'postgres', password: 'geheim' })
+const states = (json: Record<string, unknown>) =>
+  Object.fromEntries((json.steps as Step[]).map(({ name, state }) => [name, state]))
+
+test('A newer state is read, and never written', async ({ dir, database, sql }) => {
+  await writeFiles(dir, config())
+  const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+  expect((await runJson(['up'], options)).code).toBe(0)
+  await sql.unsafe('update pgbosun.state set version = 99')
+  await writeFile(join(dir, 'migrations', '2_b.sql'), 'create table b ()')
+
+  const status = await runJson(['migrate', 'status'], options)
+  expect(status.json).toMatchObject({ exit_code: 0, applied: ['1_a'], pending: ['2_b'], problems: [] })
+  expect((await runJson(['status'], options)).json).toMatchObject({ exit_code: 0, current_version: '1_a' })
+  expect((await runJson(['migrate', 'verify'], options)).code).toBe(0)
+  expect((await runJson(['check'], options)).code).toBe(50)
+  for (const command of ['up', 'migrate', 'plan'])
+    expect((await runJson([command], options)).json, command).toMatchObject({
+      exit_code: 21,
+      error: { kind: 'history' },
+    })
+  expect(await sql`select count(*)::int as count from pgbosun.events`).toEqual([{ count: 2 }])
+})
+
+test('A failure carries the fields of its command', async ({ dir, database }) => {
+  await writeFiles(dir, config(`backup: { store: "file://${dir}/store" }`))
+  const options = { cwd: dir, env: { DATABASE_URL: wrong(database) } }
+
+  for (const command of ['up', 'plan']) {
+    const { code, json } = await runJson([command], options)
+    expect(code).toBe(12)
+    expect(states(json), command).toEqual({
+      wait: 'failed',
+      ensure: 'not-run',
+      migrate: 'not-run',
+      grant: 'not-run',
+      seed: 'not-run',
+      check: 'not-run',
+    })
+  }
+  expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
+    ...{ exit_code: 12, applied: [], pending: [], problems: [] },
+  })
+  expect((await runJson(['backup', 'run'], options)).json).toMatchObject({
+    ...{ exit_code: 12, id: null, database, size_bytes: null, duration_ms: null },
+    error: { hint: expect.stringContaining('password') },
+  })
+  expect((await runJson(['restore'], options)).json).toMatchObject({
+    ...{ exit_code: 2, id: null, database: null, touched: false, rows_compared: 0, differences: [] },
+  })
+})
+
+test('A plan that is refused says at which step', async ({ dir, database }) => {
+  await writeFiles(dir, config(`databases: { ${database}: {} }`))
+  const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+  expect((await runJson(['up'], options)).code).toBe(0)
+  await writeFile(join(dir, 'migrations', '1_a.sql'), 'create table other ()')
+
+  const plan = await runJson(['plan'], options)
+  expect(plan.json).toMatchObject({ exit_code: 21, problems: [{ code: 'edited', name: '1_a' }] })
+  expect(states(plan.json)).toMatchObject({ wait: 'nothing', migrate: 'failed', seed: 'not-run' })
+  const up = await runJson(['up'], options)
+  expect(states(up.json)).toMatchObject({ wait: 'nothing', ensure: 'not-run', migrate: 'failed', seed: 'not-run' })
+})
+
+test('What only looks needs no access to lock.database', async ({ dir, database }) => {
+  await writeFiles(dir, config())
+  const options = { cwd: dir, env: { DATABASE_URL: urlOf(database), PGBOSUN_LOCK_DATABASE: 'not_there_at_all' } }
+  for (const args of [['migrate', 'status'], ['status'], ['plan']])
+    expect((await runJson(args, options)).code, args.join(' ')).toBe(0)
+  expect((await runJson(['up'], options)).json).toMatchObject({ exit_code: 12, error: { kind: 'refused' } })
+})
+
+test('Hosts and ports of a URL may be lists of its parameters', async ({ dir, database }) => {
+  const { adminUrl, password } = server()
+  const { port } = new URL(adminUrl)
+  const DATABASE_URL = `postgres://postgres@/${database}?host=127.0.0.1,127.0.0.1&port=1,${port}`
+  expect((await runJson(['wait'], { cwd: dir, env: { DATABASE_URL, PGPASSWORD: password } })).code).toBe(0)
+})
+
+test('A wrong variable is said to be one, not a line of the file', async ({ dir, database }) => {
+  await writeFiles(dir, config())
+  const env = { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_LOCK_TIMEOUT: '5', PGBOSUN_NO_SUCH_KEY: '1' }
+  const { json } = await runJson(['wait'], { cwd: dir, env })
+  expect(json).toMatchObject({ exit_code: 2, error: { file: null } })
+  expect(json.error?.message).toContain('migrate.lockTimeout (PGBOSUN_MIGRATE_LOCK_TIMEOUT)')
+  expect(json.error?.message).not.toContain('pgbosun.yaml')
+})
