@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { runJson } from './support/cli.ts'
+import { runJson, start } from './support/cli.ts'
 import { server, test, urlOf, writeFiles } from './support/postgres.ts'
 
 type Step = { name: string; state: string; changes: unknown[]; duration_ms: number }
@@ -94,4 +94,32 @@ test('A wrong variable is said to be one, not a line of the file', async ({ dir,
   expect(json).toMatchObject({ exit_code: 2, error: { file: null } })
   expect(json.error?.message).toContain('migrate.lockTimeout (PGBOSUN_MIGRATE_LOCK_TIMEOUT)')
   expect(json.error?.message).not.toContain('pgbosun.yaml')
+})
+
+test('A run that is asked to stop tells its steps and notes its end', async ({ dir, database, sql }) => {
+  await writeFiles(dir, { ...config(), 'migrations/2_b.sql': 'select pg_sleep(60)' })
+  const { child, finished } = start(['up', '--json'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+  const sleeping = async () =>
+    (
+      await sql`select 1 from pg_stat_activity where datname = ${database} and query like '%pg_sleep(60)' and state = 'active'`
+    ).length > 0
+  await expect.poll(sleeping, { timeout: 20_000 }).toBe(true)
+  child.kill('SIGTERM')
+
+  const json = JSON.parse((await finished).stdout)
+  expect(json).toMatchObject({ exit_code: 143, error: { kind: 'terminated' } })
+  expect(states(json)).toMatchObject({ wait: 'nothing', migrate: 'failed', seed: 'not-run' })
+  expect(
+    await sql`select phase, exit_code, detail -> 'changes' -> 1 ->> 'object' as change from pgbosun.events order by id`,
+  ).toEqual([
+    { phase: 'started', exit_code: null, change: null },
+    { phase: 'finished', exit_code: 143, change: 'migration 1_a' },
+  ])
+})
+
+test('serve refuses backups that cannot be configured before it touches anything', async ({ dir, database, sql }) => {
+  await writeFiles(dir, config('{ serve: { listen: "127.0.0.1:0" }, backup: { url: { env: NOT_SET } } }'))
+  const { json } = await runJson(['serve'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+  expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('NOT_SET') } })
+  expect(await sql`select to_regclass('pgbosun.state') as state`).toEqual([{ state: null }])
 })

@@ -2,7 +2,7 @@ import { type Connection, resolveConnection } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'
-import { AppError, type Kind, usage } from '../errors.ts'
+import { AppError, type Kind, usage, withReport } from '../errors.ts'
 import { createLog, type Log, type LogFormat, type LogLevel, logLevels } from '../log.ts'
 import type { Command, Context, Result } from './command.ts'
 import { asAppError } from './failure.ts'
@@ -51,7 +51,8 @@ async function attempt(run: () => Promise<Result>, signal: AbortSignal): Promise
   try {
     return await run()
   } catch (error) {
-    return { fields: {}, failure: asAppError(signal.aborted ? signal.reason : error) }
+    if (!signal.aborted) return { fields: {}, failure: asAppError(error) }
+    return { fields: {}, failure: withReport(signal.reason, (error instanceof AppError && error.report) || {}) }
   }
 }
 

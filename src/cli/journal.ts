@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openSession } from '../db/connect.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
 import { AppError, withReport } from '../errors.ts'
 import type { Change } from '../plan.ts'
@@ -16,7 +18,7 @@ export type Journal = {
 
 /** What was changed is only known to the journal when the state exists; creating that is a change itself. */
 export function createJournal(run: Run): Journal {
-  const { command, runId, log, loaded } = run.context
+  const { command, runId, log, loaded, signal } = run.context
   let started = false
 
   return {
@@ -29,18 +31,35 @@ export function createJournal(run: Run): Journal {
     },
     async finish(changes, failure) {
       if (!started || !run.target) return
-      const exitCode = failure === undefined ? 0 : asAppError(failure).exitCode
-      const detail =
-        failure === undefined ? { changes } : { changes: happened(changes, failure), error: (failure as Error).message }
+      const why = failure === undefined ? undefined : asAppError(signal.aborted ? signal.reason : failure)
+      const exitCode = why?.exitCode ?? 0
+      const detail = why ? { changes: happened(changes, failure), error: why.message } : { changes }
       try {
         await writeFinished(run.target.sql, { runId, command, exitCode, detail })
         await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
       } catch (error) {
         if (failure === undefined) throw error
+        if (await finishedAnew(run, { runId, command, exitCode, detail })) return
         log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
       }
     },
   }
+}
+
+/** Who is asked to stop has ended its sessions; the end of the run is noted on a new one, while nobody else works. */
+async function finishedAnew({ context, guard }: Run, event: Parameters<typeof writeFinished>[1]): Promise<boolean> {
+  const { connection, runId, log } = context
+  const write = async () => {
+    guard()
+    const session = await openSession(connection(), { applicationName: `pgbosun ${runId}`, log })
+    try {
+      await writeFinished(session.sql, event)
+      return true
+    } finally {
+      await session.end()
+    }
+  }
+  return Promise.race([write().catch(() => false), sleep(2_000, false)])
 }
 
 /** Of the changes of a failed run, those that were not left undone as far as its results say. */

@@ -53,6 +53,13 @@ function logChanges(actions: Planned<ClusterAction>[], created: Set<string>, log
   }
 }
 
+/** The role that an action changes: of a membership the member, of a setting the role it is for. */
+function roleChanged(action: ClusterAction): string | null {
+  if (action.do === 'set') return action.setting.role
+  if ('member' in action) return action.member
+  return 'role' in action ? action.role : null
+}
+
 /** CREATE and DROP DATABASE cannot be in a transaction; a password has its own, because servers may refuse it only at COMMIT. */
 const standsAlone = ({ payload }: Planned<ClusterAction>) =>
   ['set password', 'create database', 'drop leftover'].includes(payload.do)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../archive/open.ts'
+import type { Store } from '../../archive/store.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
 import { type Listening, listen } from '../../serve/server.ts'
@@ -24,6 +25,9 @@ async function run(context: Context): Promise<Result> {
   const { loaded, log, signal, flags } = context
   const state = initialState(context)
   const schedule = await scheduleOf(loaded)
+  // What is wrong with the configuration of the backups is said before anything is touched.
+  const store = openStore(loaded.config.backup)
+  resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const readyz = readinessOf(context, state)
   const http = await listen(loaded.config.serve.listen, {
     livez: () => livez(state, performance.now()),
@@ -37,7 +41,7 @@ async function run(context: Context): Promise<Result> {
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
     if (!schedule) log.info('backup.schedule is not set: there will be no backups')
-    await stay(context, state, schedule)
+    await stay(context, state, schedule, store)
     return stopped(state)
   } finally {
     await shutDown(http, state)
@@ -86,11 +90,10 @@ async function stay(
   context: Context,
   state: ServeState,
   schedule: Awaited<ReturnType<typeof scheduleOf>>,
+  store: Store,
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
-  const store = openStore(config.backup)
-  resolveBackupConnection(config, loaded.env, loaded.baseDir)
   state.phase = state.up?.ok === false ? 'up failed' : 'serving'
   const scheduler = startScheduler({
     schedule,
