@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { bundle } from './bundle.ts'
-import { writeCodeCache } from './warm-up.ts'
+import { writeCodeCaches } from './warm-up.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -20,7 +20,7 @@ const { metafile } = await bundle('src/cli/main.ts', join(dist, 'main.js'), vers
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
-if (!process.argv.includes('--quick')) await writeCodeCache(join(dist, 'pgbosun.cjs'), join(dist, 'main.cache'))
+if (!process.argv.includes('--quick')) await writeCodeCaches(join(dist, 'pgbosun.cjs'))
 
 for (const file of globSync('*', { cwd: dist }).sort()) {
   const { size } = statSync(join(dist, file))

@@ -1,6 +1,8 @@
 /** How src/cli/main.ts becomes one file that starts fast (docs/decisions/001-bundle-and-code-cache.md). */
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { type BuildOptions, type BuildResult, build, type Plugin } from 'esbuild'
+import { configSchema } from '../src/config/schema.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -49,7 +51,13 @@ export const bundle = (entry: string, outfile: string, version: string): Promise
     entryPoints: [entry],
     outfile,
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
-    define: { PGBOSUN_VERSION: JSON.stringify(version), 'import.meta.url': '"file:///pgbosun"' },
+    define: {
+      PGBOSUN_VERSION: JSON.stringify(version),
+      PGBOSUN_DEFAULTS: JSON.stringify(configSchema.parse({})),
+      'import.meta.url': '"file:///pgbosun"',
+      navigator: 'undefined',
+    },
+    inject: [join(import.meta.dirname, 'performance.js')],
     plugins: [noPinoTransports, lightBuiltins],
   })
 
@@ -64,6 +72,14 @@ const lightBuiltins: Plugin = {
         return { path, namespace: 'for-dependencies' }
       return lazyBuiltins.includes(path) ? { path, namespace: 'lazy' } : undefined
     })
+    // pino comes with the first line that is logged
+    onResolve({ filter: /^pino$/ }, ({ namespace }) =>
+      namespace === 'lazy-package' ? undefined : { path: 'pino', namespace: 'lazy-package' },
+    )
+    onLoad({ filter: /.*/, namespace: 'lazy-package' }, ({ path }) => ({
+      contents: `module.exports = { get ${path}() { return require('${path}').${path} } }`,
+      resolveDir: import.meta.dirname,
+    }))
     onLoad({ filter: /.*/, namespace: 'for-dependencies' }, ({ path }) => ({ contents: forDependencies[path] ?? '' }))
     onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: lazyModule(path) }))
   },
@@ -79,7 +95,7 @@ function lazyModule(name: string): string {
 const noPinoTransports: Plugin = {
   name: 'no-pino-transports',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/transport$/ }, ({ importer }) =>
+    onResolve({ filter: /^\.\/(lib\/)?transport$/ }, ({ importer }) =>
       /[\\/]node_modules[\\/]pino[\\/]/.test(importer) ? { path: 'pino-transport', namespace: 'none' } : undefined,
     )
     onLoad({ filter: /.*/, namespace: 'none' }, () => ({

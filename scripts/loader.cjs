@@ -8,11 +8,16 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   process.exit(2)
 }
 
-const { readFileSync, renameSync, writeFileSync } = require('node:fs')
+const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
 
 const filename = `${__dirname}/main.js`
-const cacheFile = `${__dirname}/main.cache`
+// What is in a cache is read whether it is used or not, and without a configuration half of the program is not needed.
+const configured =
+  process.argv.includes('--config') ||
+  Object.keys(process.env).some((name) => name.startsWith('PGBOSUN_')) ||
+  ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json'].some((name) => existsSync(name))
+const cacheFile = `${__dirname}/${configured ? 'main' : 'plain'}.cache`
 
 /** The build's warm-up run asks for a new cache with this variable. Nobody else sees it: an unknown PGBOSUN_ variable is an error. */
 const writeCacheTo = process.env.PGBOSUN_WRITE_CODE_CACHE

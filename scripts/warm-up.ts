@@ -1,28 +1,38 @@
 /** The run at build time that the code cache is taken after. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { cleanEnv, sampleArgs, sampleEnv } from './sample.ts'
 import { findServerBinaries, startServer } from './server.ts'
 
 /**
- * Runs the built program once and keeps what V8 compiled. With a PostgreSQL server on this machine it is a whole `up`,
- * otherwise what works without one. A build without a cache works too, it only starts slower.
+ * Runs the built program and keeps what V8 compiled: `main.cache` after a whole `up` of the sample, `plain.cache` after a run
+ * without a configuration. Without a PostgreSQL server on this machine, after what works without one. A build without a cache
+ * works too, it only starts slower.
  */
-export async function writeCodeCache(program: string, cacheFile: string): Promise<void> {
-  const run = (command: string[], env: NodeJS.ProcessEnv) =>
+export async function writeCodeCaches(program: string): Promise<void> {
+  const [main, plain] = ['main.cache', 'plain.cache'].map((name) => join(dirname(program), name)) as [string, string]
+  const run = (cacheFile: string, command: string[], env: Record<string, string>) =>
     execFileSync(process.execPath, [program, ...command], {
       env: { ...env, PGBOSUN_WRITE_CODE_CACHE: cacheFile },
       stdio: 'pipe',
     })
   const binDir = findServerBinaries()[0]
   try {
-    if (binDir === undefined) run(['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'))
-    else await withSampleServer(binDir, (url) => run(['up', ...sampleArgs], sampleEnv(url)))
+    if (binDir === undefined) {
+      run(main, ['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'))
+      run(plain, ['config', 'show'], { ...cleanEnv(), DATABASE_URL: 'postgres://127.0.0.1/postgres' })
+    } else {
+      await withSampleServer(binDir, (url) => {
+        run(main, ['up', ...sampleArgs], sampleEnv(url))
+        run(plain, ['migrate', 'up'], { ...cleanEnv(), DATABASE_URL: url })
+      })
+    }
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: Buffer }
     console.error(`warning: the warm-up run failed: ${stderr?.toString().trim() || message}`)
   }
-  if (!existsSync(cacheFile)) {
+  if (!existsSync(main) || !existsSync(plain)) {
     console.error('warning: there is no code cache, so the program will start more slowly')
     execFileSync(process.execPath, [program, '--version'], { env: cleanEnv() })
   }

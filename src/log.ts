@@ -15,6 +15,18 @@ export type LogTarget = { write(line: string): unknown }
  * Values under secret-looking keys are replaced; a driver error's query and parameters never reach it.
  */
 export function createLog(level: LogLevel, format: LogFormat, target: LogTarget): Log {
+  let made: Log | undefined
+  // Most runs have nothing to say: pino is loaded and set up by the first line.
+  const line = (method: keyof Log) =>
+    ((...args: Parameters<Log['info']>) => {
+      if (logLevels.indexOf(method) < logLevels.indexOf(level)) return
+      made ??= makeLog(level, format, target)
+      made[method](...args)
+    }) as Log['info']
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+}
+
+function makeLog(level: LogLevel, format: LogFormat, target: LogTarget): Log {
   return pino(
     {
       level,

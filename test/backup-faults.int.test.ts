@@ -168,6 +168,7 @@ describe.skipIf(!client)('in the middle of a dump', () => {
       expect(manifests.length - complete, `code ${code}`).toBeLessThanOrEqual(1)
       complete = manifests.length
       const list = (await pgbosun.runJson('backup', 'list')).json
+      expect(list.error).toBeNull()
       expect(list.backups).toHaveLength(complete)
     }
     expect((await pgbosun.run('backup')).code).toBe(0)

@@ -51,13 +51,16 @@ describe('serve in a container', () => {
     expect(await serve.pgbosun('healthcheck')).toMatchObject({ code: 0 })
     expect(await serve.get('/readyz')).toMatchObject({ status: 200 })
 
-    await until(async () => JSON.parse((await serve.get('/status.json')).body).backups[0].last_success_at !== null)
+    await until(
+      async () => JSON.parse((await serve.get('/status.json')).body).backups[0].last_success_at !== null,
+    ).catch(async (error) => expect.fail(`${error.message}\n${(await docker(['logs', serve.id])).stderr}`))
     const listed = JSON.parse((await serve.pgbosun('backup', 'list', '--json')).stdout)
     expect(listed.backups).toMatchObject([{ verified: true }])
     expect(await serve.pgbosun('backup', 'verify', 'latest')).toMatchObject({ code: 0 })
 
     const restored = uniqueName('restored')
-    expect(await serve.pgbosun('restore', 'latest', '--into', restored, '--yes')).toMatchObject({ code: 0 })
+    const restore = await serve.pgbosun('restore', 'latest', '--into', restored, '--yes')
+    expect(restore.code, restore.stderr).toBe(0)
     expect(await postgres.query(restored, 'select count(*) from games')).toBe('1000')
 
     const stoppedAt = performance.now()

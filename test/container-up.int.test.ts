@@ -23,7 +23,7 @@ describe('up in a container', () => {
     const first = await run(['up', '--json'], options)
     const second = await run([], options)
 
-    expect(first).toMatchObject({ code: 0 })
+    expect(first.code, first.stderr).toBe(0)
     expect(JSON.parse(first.stdout)).toMatchObject({ ok: true, exit_code: 0 })
     expect(second).toMatchObject({ code: 0, stdout: expect.stringContaining('nothing to do') })
     expect(await postgres.query(database, 'select title from games')).toBe('')
@@ -57,7 +57,7 @@ describe('up in a container', () => {
       mounts,
     })
 
-    expect(finished).toMatchObject({ code: 0 })
+    expect(finished.code, finished.stderr).toBe(0)
     expect(await postgres.query(name, `select tableowner from pg_tables where tablename = 'games'`)).toBe(
       `${name}_owner`,
     )

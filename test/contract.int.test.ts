@@ -110,10 +110,10 @@ test('A run that is asked to stop tells its steps and notes its end', async ({ d
   expect(json).toMatchObject({ exit_code: 143, error: { kind: 'terminated' } })
   expect(states(json)).toMatchObject({ wait: 'nothing', migrate: 'failed', seed: 'not-run' })
   expect(
-    await sql`select phase, exit_code, detail -> 'changes' -> 1 ->> 'object' as change from pgbosun.events order by id`,
+    await sql`select phase, exit_code, detail -> 'changes' -> -1 ->> 'object' as last from pgbosun.events order by id`,
   ).toEqual([
-    { phase: 'started', exit_code: null, change: null },
-    { phase: 'finished', exit_code: 143, change: 'migration 1_a' },
+    { phase: 'started', exit_code: null, last: null },
+    { phase: 'finished', exit_code: 143, last: 'migration 1_a' },
   ])
 })
 

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { isatty } from 'node:tty'
 import { type Connection, resolveConnection } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
@@ -27,7 +29,7 @@ export async function invoke(
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
     const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
-    const runId = crypto.randomUUID()
+    const runId = randomUUID()
     return command.run({
       command: command.name,
       flags,
@@ -84,12 +86,12 @@ function narrow({ config }: Loaded, { database }: Connection, only: string): voi
 
 function makeLog(flags: Context['flags'], env: Env): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
-  const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT ?? (process.stderr.isTTY ? 'pretty' : 'json')
+  const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT ?? (isatty(2) ? 'pretty' : 'json')
   if (!(logLevels as readonly unknown[]).includes(level))
     throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
   if (format !== 'json' && format !== 'pretty')
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
-  return createLog(level as LogLevel, format as LogFormat, process.stderr)
+  return createLog(level as LogLevel, format as LogFormat, { write: (line) => process.stderr.write(line) })
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */

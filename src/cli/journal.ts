@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openSession } from '../db/connect.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
 import { AppError, withReport } from '../errors.ts'
+import { readHistory } from '../migrate/history.ts'
 import type { Change } from '../plan.ts'
 import type { Context } from './command.ts'
 import { asAppError } from './failure.ts'
@@ -39,21 +40,26 @@ export function createJournal(run: Run): Journal {
         await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
       } catch (error) {
         if (failure === undefined) throw error
-        if (await finishedAnew(run, { runId, command, exitCode, detail })) return
+        if (await finishedAnew(run, { runId, command, exitCode, detail }, detail.changes)) return
         log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
       }
     },
   }
 }
 
-/** Who is asked to stop has ended its sessions; the end of the run is noted on a new one, while nobody else works. */
-async function finishedAnew({ context, guard }: Run, event: Parameters<typeof writeFinished>[1]): Promise<boolean> {
+/**
+ * Who is asked to stop has ended its sessions: the end of the run is noted on a new one, while nobody else works.
+ * What the last messages did is not known then, but the history is.
+ */
+async function finishedAnew({ context, guard }: Run, event: Finished, changes: Change[]): Promise<boolean> {
   const { connection, runId, log } = context
   const write = async () => {
     guard()
     const session = await openSession(connection(), { applicationName: `pgbosun ${runId}`, log })
     try {
-      await writeFinished(session.sql, event)
+      const applied = new Set((await readHistory(session.sql)).map(({ name }) => `migration ${name}`))
+      const done = changes.filter(({ object }) => !object.startsWith('migration ') || applied.has(object))
+      await writeFinished(session.sql, { ...event, detail: { ...event.detail, changes: done } })
       return true
     } finally {
       await session.end()
@@ -61,6 +67,8 @@ async function finishedAnew({ context, guard }: Run, event: Parameters<typeof wr
   }
   return Promise.race([write().catch(() => false), sleep(2_000, false)])
 }
+
+type Finished = Parameters<typeof writeFinished>[1] & { detail: object }
 
 /** Of the changes of a failed run, those that were not left undone as far as its results say. */
 function happened(changes: Change[], failure: unknown): Change[] {

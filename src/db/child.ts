@@ -172,7 +172,7 @@ function tlsFiles({ mode, ca, cert, key }: Connection['tls']): { env: Record<str
   }
   const given = Object.entries(contents).filter((entry): entry is [string, string] => entry[1] !== undefined)
   if (given.length === 0) return { env: {}, remove() {} }
-  const dir = mkdtempSync(join(tmpdir(), 'pgbosun-tls-'))
+  const dir = mkdtempSync(join(tmpdir(), 'pgbosun-libpq-'))
   const paths = given.map(([name, content]) => {
     const path = join(dir, name)
     writeFileSync(path, content, { mode: 0o600 })

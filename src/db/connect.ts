@@ -81,6 +81,9 @@ async function start(
   { database, applicationName, log }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
+  // At once: the driver would begin a timer's turn later.
+  const opening = openSocket(endpoint, connection.tls)
+  opening.catch(() => {})
   let socket: Socket | undefined
   let failure: unknown
   let ended = false
@@ -96,7 +99,7 @@ async function start(
     socket: async () => {
       if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
       try {
-        socket = await openSocket(endpoint, connection.tls)
+        socket = await opening
         return socket
       } catch (error) {
         failure = error
@@ -150,7 +153,7 @@ async function start(
   } catch (error) {
     ended = true
     await sql.end({ timeout: 0 })
-    socket?.destroy()
+    opening.then((opened) => opened.destroy()).catch(() => {})
     throw failure ?? error
   }
 }

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { usage } from '../errors.ts'
 import { readDirectives } from './directives.ts'
@@ -19,9 +18,7 @@ const largestVersion = 2n ** 63n - 1n
  * @throws {AppError} `usage` when the folder cannot be read or an `.sql` file has another name
  */
 export async function listMigrationFiles(dir: string): Promise<FileName[]> {
-  const names = (await readdir(dir).catch(cannotRead(dir))).filter(
-    (name) => !name.startsWith('.') && /\.sql$/i.test(name),
-  )
+  const names = readNames(dir).filter((name) => !name.startsWith('.') && /\.sql$/i.test(name))
   const parsed = names.map(parseName)
   const odd = names.filter((_, i) => parsed[i] === undefined).sort()
   if (odd.length > 0) {
@@ -65,6 +62,15 @@ export async function readMigrations(dir: string): Promise<Migration[]> {
 
 /** The checksum of the history: sha256 of the UTF-8 text with CRLF and CR turned into LF. */
 export const checksum = (text: string) => hash('sha256', text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
+
+/** Not with `node:fs/promises`: loading that takes longer than this. */
+function readNames(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+  } catch (cause) {
+    throw cannotRead(dir)(cause)
+  }
+}
 
 function parseName(file: string): FileName | undefined {
   const [, digits, rest, down] = pattern.exec(file) ?? []

@@ -1,0 +1,210 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type * as z from 'zod'
+import { AppError, usage } from '../errors.ts'
+import { type Env, isServiceLink } from './environment.ts'
+import type { Loaded } from './load.ts'
+import { configSchema } from './schema.ts'
+import { didYouMean } from './suggest.ts'
+import { keysAt, type Leaf, leaves, variableOf } from './walk.ts'
+
+/** A key and what is wrong with it. */
+type Problem = { path: string; message: string }
+
+/**
+ * Reads the file, then the environment over it, fills in the defaults and checks everything.
+ *
+ * @param path of the file, where there is one
+ * @throws {AppError} `usage` with every problem at once, each with its path
+ */
+export async function readConfig(env: Env, path: string | undefined): Promise<Pick<Loaded, 'config' | 'origins'>> {
+  const input = path === undefined ? {} : await readConfigFile(path)
+  const origins = new Map<string, string>()
+  noteOrigins(input, [], origins)
+  const problems = applyEnvironment(input, env, origins)
+
+  const parsed = configSchema.safeParse(input, { jitless: true })
+  if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [])))
+  problems.push(...(await scheduleProblems(input)))
+  if (!parsed.success || problems.length > 0) throw invalid(problems, path, origins)
+  return { config: parsed.data, origins }
+}
+
+type Tree = Record<string, unknown>
+
+async function readConfigFile(path: string): Promise<Tree> {
+  const text = readText(path)
+  const value = path.endsWith('.json') ? parseJson(text, path) : await parseYaml(text, path)
+  if (value === null || value === undefined) return {}
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw usage(`${path} does not hold keys and values`, { hint: 'see `pgbosun config schema`' })
+  return value as Tree
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException
+    const problem = { ENOENT: 'does not exist', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
+    throw usage(`the configuration file ${path} ${problem}`, { hint: 'check --config or PGBOSUN_CONFIG', cause })
+  }
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const { message } = cause as Error
+    const [, line, column] = /line (\d+) column (\d+)/.exec(message) ?? []
+    throw usage(`${path} is not JSON: ${message.replace(/, (\.\.\.)?".*" is not valid JSON$/s, '')}`, {
+      hint: 'JSON has no comments, no comma behind the last item, and names in double quotes',
+      file: path,
+      ...(line !== undefined && { line: Number(line), column: Number(column) }),
+      cause,
+    })
+  }
+}
+
+async function parseYaml(text: string, path: string): Promise<unknown> {
+  const { parseDocument } = await import('yaml')
+  const document = parseDocument(text, { merge: true })
+  const [error] = document.errors
+  if (error) {
+    const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 }
+    throw usage(`${path}: line ${line}, column ${col}: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`, {
+      hint: 'correct it at this place or the line above: indentation in blanks, brackets closed, each key once',
+      file: path,
+      line,
+      column: col,
+    })
+  }
+  return document.toJS()
+}
+
+function noteOrigins(value: unknown, path: string[], origins: Map<string, string>): void {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value))
+    for (const [key, child] of Object.entries(value)) noteOrigins(child, [...path, key], origins)
+  else if (path.length > 0) origins.set(path.join('.'), 'file')
+}
+
+/** Writes what `PGBOSUN_*` says into the tree; returns what is wrong with it. */
+function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): Problem[] {
+  const names = Object.keys(env)
+    .filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
+    .sort()
+  if (names.length === 0) return []
+
+  const byVariable = new Map(leaves(configSchema).map((leaf) => [variableOf(leaf.path), leaf]))
+  const problems: Problem[] = []
+  for (const name of names) {
+    if (ownVariables.has(name)) continue
+    const leaf = byVariable.get(name) ?? secretFileLeaf(byVariable, name)
+    if (!leaf && isServiceLink(name)) continue
+    if (!leaf) {
+      problems.push({ path: name, message: `unknown variable${didYouMean(name, byVariable.keys())}` })
+      continue
+    }
+    const value = environmentValue(leaf, name, env[name]!)
+    if (value instanceof AppError) problems.push({ path: name, message: value.message })
+    else if (leaf.kind === 'secret' && name.endsWith('_FILE') && env[name.slice(0, -'_FILE'.length)] !== undefined)
+      problems.push({ path: name, message: `is set together with ${name.slice(0, -'_FILE'.length)}; set one of them` })
+    else if (setAt(tree, leaf.path, value)) origins.set(leaf.path.join('.'), name)
+    else
+      problems.push({
+        path: name,
+        message: `cannot be added: ${leaf.path.slice(0, -1).join('.')} is set to something without keys`,
+      })
+  }
+  return problems
+}
+
+/** Variables that are not keys: global flags, and what the loader of the program understands. */
+const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
+
+function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | undefined {
+  const leaf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -'_FILE'.length)) : undefined
+  return leaf?.kind === 'secret' ? leaf : undefined
+}
+
+function environmentValue({ kind }: Leaf, name: string, text: string): unknown {
+  switch (kind) {
+    case 'string':
+      return text
+    case 'number':
+      return text.trim() === '' || Number.isNaN(Number(text)) ? usage(`is not a number: ${text}`) : Number(text)
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : usage(`must be true or false, not ${text}`)
+    case 'list':
+      return text === '' ? [] : text.split(',').map((part) => part.trim())
+    case 'secret':
+      return name.endsWith('_FILE') ? { file: resolve(text) } : { env: name }
+  }
+}
+
+/** Sets a value deep in the tree. False when a scalar stands where a map should: the schema will say so. */
+function setAt(tree: Tree, path: string[], value: unknown): boolean {
+  let node = tree
+  for (const key of path.slice(0, -1)) {
+    const next = node[key] ?? {}
+    if (typeof next !== 'object' || Array.isArray(next)) return false
+    node[key] = next
+    node = next as Tree
+  }
+  node[path.at(-1)!] = value
+  return true
+}
+
+/** Not part of the schema: node-cron is loaded only when there is something to read. */
+async function scheduleProblems({ backup }: { backup?: { schedule?: unknown } | null }): Promise<Problem[]> {
+  const text = backup?.schedule
+  if (typeof text !== 'string') return []
+  const { parseCron } = await import('./cron.ts')
+  const parsed = parseCron(text)
+  return typeof parsed === 'string' ? [{ path: 'backup.schedule', message: parsed }] : []
+}
+
+type Issue = z.core.$ZodIssue
+
+function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
+  const path = [...parent, ...issue.path]
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      path: [...path, key].join('.'),
+      message: `unknown key${didYouMean(key, keysAt(configSchema, path))}`,
+    }))
+  if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path: path.join('.'), message }))
+  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
+    const [best] = [...issue.errors].sort(
+      (a, b) => Number(isOtherKind(a)) - Number(isOtherKind(b)) || a.length - b.length,
+    )
+    if (best && best.length > 0) return best.flatMap((inner) => problemsOf(inner, path))
+  }
+  return [{ path: path.join('.'), message: issue.message.replace(/^Invalid (input|option): /, '') }]
+}
+
+/** Whether a value is no map where this part of a union wants one, or another word. */
+const isOtherKind = (issues: Issue[]) =>
+  issues.some(({ path, code }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_value'))
+
+function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
+  const setBy = (key: string) => {
+    const origin = key.startsWith('PGBOSUN_') ? key : origins.get(key)
+    return origin === 'file' ? undefined : origin
+  }
+  const lines = problems.map(({ path: key, message }) => {
+    const variable = setBy(key)
+    return key === ''
+      ? message
+      : `${key}${variable === undefined || variable === key ? '' : ` (${variable})`}: ${message}`
+  })
+  // A variable is not in the file.
+  const file = problems.every(({ path: key }) => setBy(key) !== undefined) ? undefined : path
+  const where = file === undefined ? 'the configuration' : file
+  const message =
+    lines.length === 1 ? `${where}: ${lines[0]}` : `${where} has ${lines.length} problems:\n  ${lines.join('\n  ')}`
+  return usage(message, {
+    hint: 'every key is described in docs/configuration.md; `pgbosun config schema` prints the schema',
+    ...(file !== undefined && { file }),
+  })
+}
