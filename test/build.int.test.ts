@@ -10,7 +10,7 @@ const program = join(dist, 'pgbosun.cjs')
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of ['main.js', 'main.cache', 'package.json', 'pgbosun.cjs'])
+  for (const file of ['main.js', 'main.cache', 'plain.cache', 'package.json', 'pgbosun.cjs'])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
@@ -18,11 +18,11 @@ function copyOf(dir: string): string {
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
 describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () => {
-  test('has a code cache that fits it', () => {
+  test.for(['main.cache', 'plain.cache'])('has a code cache that fits it: %s', (name) => {
     const script = new Script(
       `(function (exports, require, module, __filename, __dirname) {${readFileSync(join(dist, 'main.js'), 'latin1')}\n})`,
       {
-        cachedData: readFileSync(join(dist, 'main.cache')),
+        cachedData: readFileSync(join(dist, name)),
         importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
       },
     )
@@ -35,10 +35,22 @@ describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () =
 
     const copy = copyOf(dir)
     expect((await version(copy, ['--no-opt'])).stdout).toBe(stdout)
-    truncateSync(join(dir, 'main.cache'), 1000)
+    for (const cache of ['main.cache', 'plain.cache']) truncateSync(join(dir, cache), 1000)
     expect((await version(copy)).stdout).toBe(stdout)
-    writeFileSync(join(dir, 'main.cache'), '')
+    for (const cache of ['main.cache', 'plain.cache']) writeFileSync(join(dir, cache), '')
     expect((await version(copy)).stdout).toBe(stdout)
+  })
+
+  test('has the defaults of the schema built in', async ({ dir }) => {
+    const show = async (file: string) => {
+      const { stdout } = await execa(process.execPath, [file, 'config', 'show', '--json'], {
+        cwd: dir,
+        env: { DATABASE_URL: 'postgres://h/d' },
+        extendEnv: false,
+      })
+      return JSON.parse(stdout).config
+    }
+    expect(await show(program)).toEqual(await show(join(dist, '../src/cli/main.ts')))
   })
 
   test('needs no file but those of dist', async ({ dir }) => {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { runJson, start } from './support/cli.ts'
-import { server, test, urlOf, writeFiles } from './support/postgres.ts'
+import { open, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Step = { name: string; state: string; changes: unknown[]; duration_ms: number }
 
@@ -122,4 +122,52 @@ test('serve refuses backups that cannot be configured before it touches anything
   const { json } = await runJson(['serve'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
   expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('NOT_SET') } })
   expect(await sql`select to_regclass('pgbosun.state') as state`).toEqual([{ state: null }])
+})
+
+test('check and status tell of a store that cannot be read, and status of backups that nothing asks for', async ({
+  dir,
+  database,
+}) => {
+  await writeFiles(dir, { ...config(), 'no-folder': '' })
+  const env = { DATABASE_URL: urlOf(database), PGBOSUN_BACKUP_STORE: `file://${dir}/store` }
+  expect((await runJson(['up'], { cwd: dir, env })).code).toBe(0)
+  expect((await runJson(['status'], { cwd: dir, env })).json).not.toHaveProperty('backups')
+  const { id } = (await runJson(['backup'], { cwd: dir, env })).json
+  expect((await runJson(['status'], { cwd: dir, env })).json).toMatchObject({
+    backups: { ok: true, databases: [{ database, last_id: id, age_ms: expect.any(Number), next_run_at: null }] },
+  })
+
+  const broken = { ...env, PGBOSUN_BACKUP_STORE: `file://${dir}/no-folder/x`, PGBOSUN_CHECK_BACKUP_MAX_AGE: '1h' }
+  const problem = expect.stringContaining('cannot be read')
+  const backups = { ok: false, databases: [{ database, ok: false, problem }] }
+  expect((await runJson(['check'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 50, backups })
+  expect((await runJson(['status'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 0, backups })
+})
+
+test('Paths are relative to the configuration file, wherever they stand', async ({ dir, database }) => {
+  await writeFiles(dir, { ...config(), 'elsewhere/x': '', url: urlOf(database), pw: `${server().password}\n` })
+  const cwd = join(dir, 'elsewhere')
+  const wait = (env: Record<string, string>) => runJson(['wait', '--config', '../pgbosun.yaml'], { cwd, env })
+  const alone = new URL(urlOf(database))
+  alone.password = ''
+  for (const env of [
+    { PGBOSUN_DATABASE_URL_FILE: 'url' },
+    { DATABASE_URL_FILE: 'url' },
+    { DATABASE_URL: alone.href, PGPASSWORD_FILE: 'pw' },
+  ])
+    expect((await wait(env)).code, Object.keys(env).join()).toBe(0)
+})
+
+test('Migrations of a database that was created with its default owner make objects of that owner', async ({ dir }) => {
+  const name = uniqueName('own')
+  const database = `databases: { ${name}: { users: { ${name}_ro: { preset: readonly, password: { env: RO } } } } }`
+  await writeFiles(dir, config(database))
+  const env = { DATABASE_URL: urlOf(name), RO: 'geheim' }
+  expect((await runJson(['up'], { cwd: dir, env })).code).toBe(0)
+  const sql = open(name)
+  expect(await sql`select pg_get_userbyid(relowner) as owner from pg_class where relname = 'a'`).toEqual([
+    { owner: `${name}_owner` },
+  ])
+  await sql.end()
+  expect((await runJson(['plan', '--exit-code'], { cwd: dir, env })).code).toBe(0)
 })

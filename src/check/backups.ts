@@ -6,6 +6,8 @@ export type BackupFacts = {
   /** Newest slot of the schedule that has had time to be used; undefined without a schedule. */
   newestSlot: Date | undefined
   nextRunAt: Date | undefined
+  /** Why nothing is known: the store cannot be read. */
+  unreadable?: string | undefined
   /** From when on there was something to back up; slots before it count for nothing. */
   since: Date | undefined
 }
@@ -58,10 +60,11 @@ export function judgeBackups(
 }
 
 function problemOf(
-  { newest, newestSlot, since }: BackupFacts,
+  { newest, newestSlot, since, unreadable }: BackupFacts,
   maxAgeMs: number | undefined,
   now: Date,
 ): string | undefined {
+  if (unreadable !== undefined) return unreadable
   const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
   if (!newest) return expected ? 'there is none' : undefined

@@ -53,7 +53,7 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
     return fromParts('PGHOST', () => libpqParts(env), tls, env, baseDir)
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
-    return fromParts('POSTGRES_HOST', () => postgresParts(env), tls, env, baseDir)
+    return fromParts('POSTGRES_HOST', () => postgresParts(env, baseDir), tls, env, baseDir)
   throw usage('no database connection is configured', {
     hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
   })
@@ -105,7 +105,7 @@ function fromParts(
     endpoints,
     user: account,
     database: database ?? account,
-    password: () => read().password ?? passwordAlone(env),
+    password: () => read().password ?? passwordAlone(env, baseDir),
     tls: {
       mode,
       ...(ca !== undefined && { ca: readPem(ca, 'database.tls.ca', baseDir) }),
@@ -146,9 +146,9 @@ function readPem(path: string, what: string, baseDir: string): string {
 }
 
 /** A password that stands alone beside a URL or PG* without one. */
-function passwordAlone(env: Env): string | undefined {
+function passwordAlone(env: Env, baseDir: string): string | undefined {
   if (env.PGPASSWORD) return env.PGPASSWORD
-  return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE') : undefined
+  return env.PGPASSWORD_FILE ? readSecretFile(resolve(baseDir, env.PGPASSWORD_FILE), 'PGPASSWORD_FILE') : undefined
 }
 
 function libpqParts(env: Env): UrlParts {
@@ -173,13 +173,14 @@ function libpqParts(env: Env): UrlParts {
   }
 }
 
-function postgresParts(env: Env): UrlParts {
+function postgresParts(env: Env, baseDir: string): UrlParts {
   const file = env.POSTGRES_PASSWORD_FILE
   return {
     endpoints: endpointList(env.POSTGRES_HOST || 'localhost', env.POSTGRES_PORT || '5432', 'POSTGRES_PORT'),
     database: env.POSTGRES_DB || undefined,
     user: env.POSTGRES_USER || 'postgres',
-    password: env.POSTGRES_PASSWORD || (file ? readSecretFile(file, 'POSTGRES_PASSWORD_FILE') : undefined),
+    password:
+      env.POSTGRES_PASSWORD || (file ? readSecretFile(resolve(baseDir, file), 'POSTGRES_PASSWORD_FILE') : undefined),
     parameters: {},
     ignored: [],
   }

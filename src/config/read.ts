@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { type Env, isServiceLink } from './environment.ts'
@@ -138,7 +137,7 @@ function environmentValue({ kind }: Leaf, name: string, text: string): unknown {
     case 'list':
       return text === '' ? [] : text.split(',').map((part) => part.trim())
     case 'secret':
-      return name.endsWith('_FILE') ? { file: resolve(text) } : { env: name }
+      return name.endsWith('_FILE') ? { file: text } : { env: name }
   }
 }
 

@@ -13,14 +13,16 @@ export type SecretReader = (source: SecretSource, what: string) => string
  */
 export function secretReader(env: Env, baseDir: string): SecretReader {
   return (source, what) =>
-    'env' in source ? fromEnvironment(env, source.env, what) : readSecretFile(resolve(baseDir, source.file), what)
+    'env' in source
+      ? fromEnvironment(env, source.env, what, baseDir)
+      : readSecretFile(resolve(baseDir, source.file), what)
 }
 
-function fromEnvironment(env: Env, name: string, what: string): string {
+function fromEnvironment(env: Env, name: string, what: string, baseDir: string): string {
   const value = env[name]
   const file = env[`${name}_FILE`]
   if (value !== undefined && value !== '') return value
-  if (file !== undefined && file !== '') return readSecretFile(file, what)
+  if (file !== undefined && file !== '') return readSecretFile(resolve(baseDir, file), what)
   throw usage(`${what}: the environment variable ${name} is not set`, {
     hint: `set ${name}, or ${name}_FILE to the path of a file`,
   })

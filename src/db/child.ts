@@ -1,9 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import type { Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { ToolName, Tools } from './pgtools.ts'
@@ -37,6 +37,10 @@ export type ToolOptions = {
   settings?: Record<string, string>
 }
 
+const launch = (program: string, args: string[], env: Record<string, string>) =>
+  execa(program, args, { env, extendEnv: false, detached: true, buffer: false, reject: false, stdin: 'pipe' })
+type Child = ReturnType<typeof launch>
+
 /**
  * Runs a client program with nothing of our environment: where to connect to and the password are in its own environment,
  * never among its arguments. It is the leader of a process group, so that all of it can be ended.
@@ -53,10 +57,14 @@ export function startTool({ dir }: Tools, name: ToolName, args: string[], option
     ...(password !== undefined && { PGPASSWORD: password }),
     ...files?.env,
   }
-  const child = spawn(join(dir, name), args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  const child = launch(join(dir, name), args, env)
   // it may end before it has read everything; how it ended is told by `ended`
   child.stdin.on('error', () => {})
-  const ended = endOf(child, name, password).finally(() => files?.remove())
+  let running = true
+  const ended = endOf(child, name, password).finally(() => {
+    running = false
+    files?.remove()
+  })
   ended.catch(() => {})
   return {
     name,
@@ -66,7 +74,7 @@ export function startTool({ dir }: Tools, name: ToolName, args: string[], option
     async kill() {
       child.stdout.destroy()
       child.stdin.destroy()
-      await endGroup(child, ended)
+      if (running) await endGroup(child.pid, ended)
     },
   }
 }
@@ -102,34 +110,28 @@ const drained = (stdin: Writable) =>
 
 const keptStderr = 8_192
 
-function endOf(child: ChildProcess, name: string, password: string | undefined): Promise<Ended> {
+async function endOf(child: Child, name: string, password: string | undefined): Promise<Ended> {
   let stderr = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-keptStderr)
   })
-  return new Promise((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(
-        new AppError('backup', `${name} could not be started: ${cause.message}`, { hint: 'check its file', cause }),
-      ),
-    )
-    child.once('close', (code, signal) =>
-      resolve({ code, signal, stderr: (password ? stderr.replaceAll(password, '***') : stderr).trim() }),
-    )
-  })
+  const { exitCode, signal, originalMessage = 'the reason is not known', cause } = await child
+  if (exitCode === undefined && signal === undefined)
+    throw new AppError('backup', `${name} could not be started: ${originalMessage}`, { hint: 'check its file', cause })
+  // A shorter one would be found inside ordinary words.
+  const said = password && password.length > 3 ? stderr.replaceAll(password, '***') : stderr
+  return { code: exitCode ?? null, signal: signal ?? null, stderr: said.trim() }
 }
 
-async function endGroup({ pid, exitCode, signalCode }: ChildProcess, ended: Promise<unknown>): Promise<void> {
+async function endGroup(pid: number | undefined, ended: Promise<unknown>): Promise<void> {
   if (pid === undefined) return
   const gone = ended.then(
     () => true,
     () => true,
   )
-  if (exitCode === null && signalCode === null) {
-    signalGroup(pid, 'SIGTERM')
-    const inTime = await Promise.race([gone, sleep(3_000, false, { ref: false })])
-    if (!inTime) signalGroup(pid, 'SIGKILL')
-  }
+  signalGroup(pid, 'SIGTERM')
+  const inTime = await Promise.race([gone, sleep(3_000, false, { ref: false })])
+  if (!inTime) signalGroup(pid, 'SIGKILL')
   await gone
 }
 

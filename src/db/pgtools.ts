@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process'
 import { globSync, realpathSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { execa } from 'execa'
 import { AppError } from '../errors.ts'
 
 /** Programs that come with a PostgreSQL client. */
@@ -88,8 +87,9 @@ async function toolsIn(dir: string): Promise<Tools | undefined> {
     await Promise.all(names.map((name) => access(join(dir, name), constants.X_OK)))
     // Debian puts a script under every name that chooses a version by itself
     if (realPath(join(dir, 'pg_dump')).endsWith('/pg_wrapper')) return undefined
-    const { stdout } = await promisify(execFile)(join(dir, 'pg_dump'), ['--version'], {
+    const { stdout } = await execa(join(dir, 'pg_dump'), ['--version'], {
       env: { LC_ALL: 'C' },
+      extendEnv: false,
       timeout: 10_000,
     })
     return parseVersion(stdout, dir)

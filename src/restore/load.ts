@@ -1,6 +1,5 @@
-import type { Writable } from 'node:stream'
 import type { Connection } from '../config/connection.ts'
-import { databaseArgument, type Ended, startTool } from '../db/child.ts'
+import { databaseArgument, type Ended, feedTool, startTool } from '../db/child.ts'
 import type { Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
 
@@ -40,7 +39,7 @@ export async function loadDump(dump: AsyncIterable<Buffer>, options: LoadOptions
   signal.addEventListener('abort', stop)
   try {
     tool.stdout.resume()
-    await feed(tool.stdin, dump, options)
+    await feedTool(tool, dump, options)
     const ended = await tool.ended
     signal.throwIfAborted()
     if (ended.code !== 0) throw restoreFailed(ended, tools)
@@ -49,27 +48,6 @@ export async function loadDump(dump: AsyncIterable<Buffer>, options: LoadOptions
     await tool.kill()
   }
 }
-
-async function feed(stdin: Writable, dump: AsyncIterable<Buffer>, { signal, onBytes }: LoadOptions): Promise<void> {
-  let bytes = 0
-  for await (const chunk of dump) {
-    signal.throwIfAborted()
-    bytes += chunk.length
-    onBytes?.(bytes)
-    if (stdin.writable && !stdin.write(chunk)) await drained(stdin)
-  }
-  if (stdin.writable) stdin.end()
-}
-
-/** Until more may be written, or nobody reads any more. */
-const drained = (stdin: Writable) =>
-  new Promise<void>((resolve) => {
-    const done = () => {
-      for (const event of ['drain', 'close']) stdin.off(event, done)
-      resolve()
-    }
-    for (const event of ['drain', 'close']) stdin.on(event, done)
-  })
 
 function restoreFailed({ code, signal, stderr }: Ended, { version }: Tools): AppError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`

@@ -7,6 +7,7 @@ import type { BackupFacts } from '../../check/backups.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import type { Cron } from '../../config/cron.ts'
 import type { Loaded } from '../../config/load.ts'
+import { AppError } from '../../errors.ts'
 import type { StoredFacts } from '../../serve/scheduler.ts'
 import type { Context } from '../command.ts'
 
@@ -69,18 +70,18 @@ export async function storedFacts(store: Store, database: string, name: string, 
 const graceMs = 3_600_000
 const lookBackMs = 367 * 86_400_000
 
-/** What `check` and `status` judge backups by; undefined where neither a schedule nor a limit asks for any. */
+/** What `check` and `status` judge backups by; undefined where there are none, and neither a schedule nor a limit asks for any. */
 export async function backupFacts(
   { config, env, baseDir, ...rest }: Loaded,
   now: Date,
   since: Date | undefined,
 ): Promise<BackupFacts[] | undefined> {
   const schedule = await scheduleOf({ config, env, baseDir, ...rest })
-  if (!schedule && config.check.backupMaxAge === undefined) return undefined
+  const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
   const store = openStore(config.backup)
-  return Promise.all(
+  const facts = await Promise.all(
     backupDatabases(config, env, baseDir).map(async (database) => {
-      const good = await goodBackups(store, database, config.backup.name, now)
+      const { good, unreadable } = await readable(() => goodBackups(store, database, config.backup.name, now))
       const newest = good.at(-1)
       const verified = good.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
       const [first] = [since, good[0]?.startedAt]
@@ -88,6 +89,7 @@ export async function backupFacts(
         .sort((a, b) => a.getTime() - b.getTime())
       return {
         database,
+        unreadable,
         newest: newest && { id: newest.id, startedAt: newest.startedAt, slot: slotOf(newest) },
         lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
         newestSlot:
@@ -103,4 +105,15 @@ export async function backupFacts(
       }
     }),
   )
+  return asked || facts.some(({ newest }) => newest) ? facts : undefined
+}
+
+/** A store that cannot be read is something to tell, not the end of the command. */
+async function readable(read: () => Promise<Backup[]>): Promise<{ good: Backup[]; unreadable?: string }> {
+  try {
+    return { good: await read() }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'backup') throw error
+    return { good: [], unreadable: error.message }
+  }
 }

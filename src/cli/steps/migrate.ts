@@ -113,13 +113,22 @@ export async function defaultRole(context: Context, db: Db): Promise<string | un
   const { config } = context.loaded
   if (config.migrate.role !== undefined) return config.migrate.role
   const database = desiredRoles(config).databases.find(({ name }) => name === context.connection().database)
-  const wanted = database?.ownerFixed ? quoteLiteral(database.owner) : ownRoleSetting
+  const declared = database && quoteLiteral(database.owner)
+  const wanted = database?.ownerFixed
+    ? declared
+    : declared
+      ? `coalesce((${ownerIf(declared)}), (${ownRoleSetting}))`
+      : ownRoleSetting
   const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ role: string }[]>(
     `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,
   )
   return row?.role
 }
+
+/** The default owner, where the database was created with it; one that existed before keeps its own. */
+const ownerIf = (owner: string) =>
+  `select pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = current_database() and pg_get_userbyid(datdba) = ${owner}`
 
 /** The setting for this database goes before the one for all. */
 const ownRoleSetting = `
