@@ -7,6 +7,7 @@ import { type Cluster, type Link, withCluster, withLatency } from './cluster.ts'
 import { pgbosun } from './programs.ts'
 import { type Race, runRace } from './rounds.ts'
 import { apply } from './suites/apply.ts'
+import { backup } from './suites/backup.ts'
 import { noop } from './suites/noop.ts'
 import type { Setting } from './suites/setting.ts'
 import { start } from './suites/start.ts'
@@ -19,6 +20,7 @@ const suites: Record<string, { race: (setting: Setting) => Promise<Race>; rounds
   noop: { race: noop, rounds: 11, distant: true },
   up: { race: up, rounds: 11, distant: true },
   apply: { race: apply, rounds: 3, distant: true },
+  backup: { race: backup, rounds: 3, distant: false },
 }
 
 type Options = { names: string[]; rounds: number | undefined; latencyMs: number; builds: Setting['builds'] }

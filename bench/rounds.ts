@@ -5,6 +5,8 @@ export type Trial = {
   command: Command
   /** Throws when the run did not do what it should have. */
   check?: () => Promise<void>
+  /** How large what it made is. */
+  resultBytes?: () => Promise<number>
 }
 
 /** A program in a race. */
@@ -14,8 +16,8 @@ export type Contestant = {
   next(): Promise<Trial>
 }
 
-/** `of` should take at most `atMost` times what `to` takes. */
-export type Target = { of: string; to: string; atMost: number }
+/** `of` should take at most `atMost` times what `to` takes: of time by the clock, of processor time or of space. */
+export type Target = { of: string; to: string; atMost: number; what?: 'cpu' | 'size' }
 
 /** Programs that do the same work. */
 export type Race = {
@@ -29,21 +31,22 @@ export type Race = {
 }
 
 /** The measurements of one contestant, one for each round. */
-export type Outcome = { name: string; runs: Measurement[]; peakMb: number | undefined }
+export type Outcome = { name: string; runs: Measurement[]; peakMb: number | undefined; resultMb: number | undefined }
 
 /** Lets all contestants run once in every round; each round starts with another one. */
 export async function runRace(race: Race, rounds: number, logFile: string): Promise<Outcome[]> {
   const { contestants, warmUp } = race
-  const outcomes = contestants.map(({ name }): Outcome => ({ name, runs: [], peakMb: undefined }))
+  const outcomes = contestants.map(({ name }): Outcome => ({ name, runs: [], peakMb: undefined, resultMb: undefined }))
   for (let round = warmUp ? -1 : 0; round < rounds; round++) {
     process.stderr.write(`${race.title}: ${round < 0 ? 'warm-up' : `round ${round + 1} of ${rounds}`}\n`)
     for (const i of contestants.keys()) {
       const turn = (i + Math.max(round, 0)) % contestants.length
       const [contestant, outcome] = [contestants[turn]!, outcomes[turn]!]
-      const { command, check } = await contestant.next()
+      const { command, check, resultBytes } = await contestant.next()
       if (round < 0) outcome.peakMb = await peakMemory(command, logFile)
       else outcome.runs.push(await measure(command, logFile))
       await check?.()
+      if (resultBytes) outcome.resultMb = (await resultBytes()) / 1_000_000
     }
   }
   return outcomes

@@ -1,4 +1,4 @@
-import type { Outcome, Race } from './rounds.ts'
+import type { Outcome, Race, Target } from './rounds.ts'
 
 /** The median; of an even number of values the mean of the middle two. */
 export function median(values: number[]): number {
@@ -8,13 +8,18 @@ export function median(values: number[]): number {
 }
 
 /** Median over the rounds of the ratio within a round, which a machine that becomes slower does not change. */
-export const ratio = (outcome: Outcome, reference: Outcome) =>
-  median(outcome.runs.map(({ wallMs }, round) => wallMs / reference.runs[round]!.wallMs))
+export const ratio = (outcome: Outcome, reference: Outcome, of: 'wallMs' | 'cpuMs' = 'wallMs') =>
+  median(outcome.runs.map((run, round) => run[of] / reference.runs[round]![of]))
+
+/** What a target is about, as a ratio. */
+const reachedOf = ({ what }: Target, outcome: Outcome, reference: Outcome) =>
+  what === 'size' ? (outcome.resultMb ?? 0) / (reference.resultMb ?? 0) : ratio(outcome, reference, what && 'cpuMs')
 
 /** A race as Markdown: a table, the targets beside what was reached, and how far the runs lie apart. */
 export function renderRace({ title, references, targets }: Race, outcomes: Outcome[]): string {
   const find = (name: string) => outcomes.find((outcome) => outcome.name === name)
   const compared = references.map(find).filter((reference) => reference !== undefined)
+  const sized = outcomes.some(({ resultMb }) => resultMb !== undefined)
   const rows = outcomes.map((outcome) => {
     const wall = outcome.runs.map(({ wallMs }) => wallMs)
     return [
@@ -24,14 +29,24 @@ export function renderRace({ title, references, targets }: Race, outcomes: Outco
       ...compared.map((reference) => ratio(outcome, reference).toFixed(2)),
       milliseconds(median(outcome.runs.map(({ cpuMs }) => cpuMs))),
       outcome.peakMb?.toFixed(0) ?? '–',
+      ...(sized ? [outcome.resultMb?.toFixed(1) ?? '–'] : []),
     ]
   })
-  const header = ['', 'ms', 'from–to', ...compared.map(({ name }) => `× ${name}`), 'CPU ms', 'peak MB']
-  const reached = targets.flatMap(({ of, to, atMost }) => {
+  const header = [
+    '',
+    'ms',
+    'from–to',
+    ...compared.map(({ name }) => `× ${name}`),
+    'CPU ms',
+    'peak MB',
+    ...(sized ? ['result MB'] : []),
+  ]
+  const reached = targets.flatMap((target) => {
+    const { of, to, atMost, what } = target
     const [outcome, reference] = [find(of), find(to)]
-    return outcome && reference
-      ? [[of, `≤ ${atMost} × ${to}`, ratio(outcome, reference).toFixed(atMost < 0.1 ? 3 : 2)]]
-      : []
+    if (!outcome || !reference) return []
+    const unit = what === undefined ? '' : what === 'cpu' ? ' (processor time)' : ' (size)'
+    return [[of, `≤ ${atMost} × ${to}${unit}`, reachedOf(target, outcome, reference).toFixed(atMost < 0.1 ? 3 : 2)]]
   })
   const runs = outcomes.flatMap((outcome) => outcome.runs)
   const busy = runs.filter(({ quiet }) => !quiet).length
@@ -47,6 +62,6 @@ export function renderRace({ title, references, targets }: Race, outcomes: Outco
 const milliseconds = (ms: number) => (ms < 100 ? ms.toFixed(1) : Math.round(ms).toLocaleString('en'))
 
 function renderTable(header: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   return [line(header), line(header.map((_, i) => (i === 0 ? '---' : '--:'))), ...rows.map(line)].join('\n')
 }

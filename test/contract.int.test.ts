@@ -171,3 +171,19 @@ test('Migrations of a database that was created with its default owner make obje
   await sql.end()
   expect((await runJson(['plan', '--exit-code'], { cwd: dir, env })).code).toBe(0)
 })
+
+test('An error at run time names the statement, also in the middle of a file', async ({ dir, database }) => {
+  const text =
+    'create table b (a int primary key);\ninsert into b values (1);\n  insert into b values (1);\nselect 1;\n'
+  await writeFiles(dir, { ...config(), 'migrations/2_b.sql': text, 'migrations/3_c.sql': 'select 1; select 1' })
+  const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+  const { json, stderr } = await runJson(['up'], options)
+  expect(json.error).toMatchObject({ kind: 'migration', sqlstate: '23505', file: `${dir}/migrations/2_b.sql` })
+  expect(json.error).toMatchObject({ line: 3, column: 3 })
+  expect(stderr).toContain('3 |   insert into b values (1);\n    |   ^\nDETAIL: Key (a)=(1) already exists.')
+
+  const seeds = '{ migrate: { dir: none }, seeds: [{ file: s.sql }] }'
+  await writeFiles(dir, { 'pgbosun.yaml': seeds, 'none/x': '', 's.sql': 'select 1;\nselect 1 / (1 - 1);' })
+  const seeded = await runJson(['seed'], options)
+  expect(seeded.json).toMatchObject({ exit_code: 40, error: { sqlstate: '22012', line: 2, column: 1 } })
+})

@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import type { Connection, Endpoint } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { watchAnswers } from './answers.ts'
 import { openSocket } from './socket.ts'
 
 export type Sql = postgres.Sql
@@ -89,7 +90,7 @@ async function start(
   let ended = false
   let lost = false
   const { promise: whenLost, resolve: tellLost } = Promise.withResolvers<void>()
-  const sql = postgres({
+  const sql: Sql = postgres({
     host: endpoint.host.startsWith('/') ? 'localhost' : endpoint.host,
     port: endpoint.port,
     database: database ?? connection.database,
@@ -100,6 +101,7 @@ async function start(
       if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
       try {
         socket = await opening
+        watchAnswers(sql, socket)
         return socket
       } catch (error) {
         failure = error

@@ -1,7 +1,8 @@
 import { type Log, silentLog } from '../log.ts'
 import { askFor } from './ask.ts'
 import { hintByCode } from './hints.ts'
-import { excerptOf, placeOf } from './place.ts'
+import { excerptOf, placeOf, type TextPlace } from './place.ts'
+import { scan } from './scan.ts'
 import type { Db } from './sql.ts'
 
 /** What the server says about a failed statement, under the driver's names. */
@@ -66,14 +67,15 @@ export type RenderedError = { sqlstate: string; file?: string; line?: number; co
  * @param text         the user's text as it was sent
  * @param file         the name to report it under
  * @param prefixLength code points sent before the text in the same message
+ * @param statement    which statement of the text failed, from 0 on, for errors without a position
  */
 export function renderServerError(
   text: string,
   error: ServerError,
-  { file, prefixLength = 0 }: { file?: string; prefixLength?: number } = {},
+  { file, prefixLength = 0, statement }: { file?: string; prefixLength?: number; statement?: number | undefined } = {},
 ): RenderedError {
   const position = Number(error.position ?? 0) - prefixLength
-  const place = position > 0 ? placeOf(text, position) : undefined
+  const place = position > 0 ? placeOf(text, position) : statement === undefined ? undefined : placeIn(text, statement)
   const parts = [place && excerptOf(text, place), ...serverNotes(error)].filter((part) => part !== undefined)
   return {
     sqlstate: error.code,
@@ -81,6 +83,12 @@ export function renderServerError(
     ...place,
     ...(parts.length > 0 && { excerpt: parts.join('\n') }),
   }
+}
+
+/** Where a statement begins; a run-time error has no position of its own. */
+function placeIn(text: string, statement: number): TextPlace | undefined {
+  const start = scan(text).statements[statement]?.start
+  return start === undefined ? undefined : placeOf(text, [...text.slice(0, start)].length + 1)
 }
 
 /** DETAIL, HINT and the place within a function, one a line. CONTEXT of a COPY is left out: it quotes the data. */

@@ -1,4 +1,6 @@
+import { statementsBeforeErrors } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
+import { scan } from '../db/scan.ts'
 import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { AppError, withReport } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
@@ -28,7 +30,7 @@ export type ApplyOptions = {
 }
 
 /** The step that failed. `prefixLength`: code points sent before its text. */
-type Failure = { step: MigrationStep; error: unknown; prefixLength: number }
+type Failure = { step: MigrationStep; error: unknown; prefixLength: number; statement?: number | undefined }
 
 /**
  * Applies the steps in order, each in one transaction together with its row in pgbosun.migrations, pipelined;
@@ -79,6 +81,7 @@ async function checkBefore({ sql, plan, role }: ApplyOptions): Promise<void> {
 async function sendAll(options: ApplyOptions, results: StepResult[]): Promise<Failure | undefined> {
   const { sql, plan, toolVersion, guard, onProgress, log = silentLog } = options
   const flight = openFlight(sql)
+  const errorsBefore = statementsBeforeErrors(sql).length
   let failure: Failure | undefined
 
   for (const [i, step] of plan.steps.entries()) {
@@ -96,7 +99,9 @@ async function sendAll(options: ApplyOptions, results: StepResult[]): Promise<Fa
     if (step.transactional) {
       const prefix = filePrefix(step, { ...chain, status: 'applied' }, options)
       flight.send(prefix + step.text, done, (error) => {
-        failure = { step, error, prefixLength: [...prefix].length }
+        const ended = statementsBeforeErrors(sql)[errorsBefore]
+        const statement = ended === undefined ? undefined : ended - scan(prefix).statements.length
+        failure = { step, error, prefixLength: [...prefix].length, statement }
       })
       if (leavesTraces(step.text)) flight.send(resetTraces)
     } else {
@@ -141,7 +146,7 @@ async function finish({ sql, plan, guard }: ApplyOptions, results: StepResult[])
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
 async function explain(
   options: ApplyOptions,
-  { step, error, prefixLength }: Failure,
+  { step, error, prefixLength, statement }: Failure,
   results: StepResult[],
 ): Promise<unknown> {
   const { sql, plan, hintFor = (cause) => askHint(sql, cause) } = options
@@ -150,5 +155,6 @@ async function explain(
   results[at] = { name: step.name, status: 'failed', durationMs: 0 }
   await finish(options, results)
   const hints = [step.transactional ? undefined : await leftovers(sql, step), await hintFor(error)]
-  return migrationFailed(step, error, { prefixLength, hint: hints.filter((hint) => hint).join('; ') || undefined })
+  const hint = hints.filter((hint) => hint).join('; ') || undefined
+  return migrationFailed(step, error, { prefixLength, statement, hint })
 }

@@ -1,4 +1,3 @@
-import { placeOf } from '../db/place.ts'
 import { scan } from '../db/scan.ts'
 import { isServerError, renderServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
@@ -7,6 +6,8 @@ import type { Migration } from './types.ts'
 export type FailureOptions = {
   /** Code points sent before the text in the same message. */
   prefixLength: number
+  /** Which statement of the text failed, from 0 on, where that is known. */
+  statement?: number | undefined
   hint: string | undefined
 }
 
@@ -16,7 +17,7 @@ export type FailureOptions = {
  */
 export function migrationFailed({ name, path, text }: Migration, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
-  const { prefixLength, hint } = options
+  const { prefixLength, statement, hint } = options
   const position = Number(error.position ?? 0)
   if (isAboutHistory(error) || (position > 0 && position <= prefixLength)) {
     return new AppError('history', `${name} could not be recorded in pgbosun.migrations: ${error.message}`, {
@@ -25,7 +26,8 @@ export function migrationFailed({ name, path, text }: Migration, error: unknown,
       cause: error,
     })
   }
-  const rendered = { ...onlyStatement(text), ...renderServerError(text, error, { file: path, prefixLength }) }
+  const known = statement ?? onlyStatement(text)
+  const rendered = renderServerError(text, error, { file: path, prefixLength, statement: known })
   if (error.code === '55P03' || error.code === '40P01') {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
     return new AppError('locked', `${name} ${what}: ${error.message}`, { ...rendered, hint, cause: error })
@@ -36,8 +38,5 @@ export function migrationFailed({ name, path, text }: Migration, error: unknown,
 const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }) =>
   schema_name === 'pgbosun' && table_name === 'migrations'
 
-/** Run-time errors have no position; in a file with a single statement the place is known all the same. */
-function onlyStatement(text: string): { line?: number; column?: number } {
-  const [first, second] = scan(text).statements
-  return first && !second ? placeOf(text, [...text.slice(0, first.start)].length + 1) : {}
-}
+/** In a file with a single statement it is that one. */
+const onlyStatement = (text: string) => (scan(text).statements.length === 1 ? 0 : undefined)

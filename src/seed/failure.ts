@@ -1,4 +1,5 @@
-import type { Db } from '../db/sql.ts'
+import { statementsBeforeErrors } from '../db/answers.ts'
+import type { Sql } from '../db/connect.ts'
 import {
   hintFor,
   isConnectionLost,
@@ -15,13 +16,15 @@ import type { Seed } from './types.ts'
  * What to report when a seed failed: an {@link AppError}, or the error itself when the connection was lost.
  * @param db asked for hints; its transaction is over
  */
-export async function seedFailed(db: Db, seed: Seed, cause: unknown, log: Log): Promise<unknown> {
+export async function seedFailed(db: Sql, seed: Seed, cause: unknown, log: Log): Promise<unknown> {
   if (cause instanceof AppError || isConnectionLost(cause)) return cause
   const file = seed.name
   if (!isServerError(cause))
     return new AppError('seed', `${file}: ${cause instanceof Error ? cause.message : cause}`, { file, cause })
 
-  const place = seed.kind === 'sql' ? renderServerError(seed.text, cause, { file }) : renderCopyError(cause, file)
+  const statement = statementsBeforeErrors(db).at(-1)
+  const place =
+    seed.kind === 'sql' ? renderServerError(seed.text, cause, { file, statement }) : renderCopyError(cause, file)
   const at = place.line === undefined ? '' : `, line ${place.line}`
   return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${cause.message}`, {
     ...place,

@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process'
+import { globSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { findServerBinaries } from '../../scripts/server.ts'
+import { command } from '../programs.ts'
+import type { Contestant, Race } from '../rounds.ts'
+import { type Setting, titleWith } from './setting.ts'
+
+/** Rows of text and of jsonb beside pgbench's accounts, so that the data compress as an application's do. */
+const documents = `
+  create table articles as
+    select g as id, (select string_agg(substr(md5((g * 40 + i)::text), 1, 2 + (g + i) % 7), ' ') from generate_series(1, 200) i) as body
+      from generate_series(1, 120000) g;
+  create table events as
+    select gen_random_uuid() as id, jsonb_build_object('user', g % 5000, 'kind', (array['view', 'click', 'buy'])[1 + g % 3],
+      'at', timestamptz '2026-01-01' + g * interval '1 s', 'session', md5((g % 90000)::text)) as data
+      from generate_series(1, 700000) g`
+
+/** A backup of a database of about 1 GB, read back and decoded, against what people have instead. */
+export async function backup({ cluster, dir, builds, link }: Setting): Promise<Race> {
+  const [binDir = ''] = findServerBinaries()
+  const database = await cluster.createDatabase()
+  const url = cluster.url(database, link)
+  process.stderr.write('backup: filling a database\n')
+  execFileSync(join(binDir, 'pgbench'), ['-i', '-q', '-s', '60', cluster.url(database)], { stdio: 'ignore' })
+  await cluster.ask(database, `${documents}`)
+  await cluster.ask(database, 'vacuum analyze')
+
+  const store = join(dir, 'store')
+  const sizeOf = async (pattern: string) =>
+    globSync(pattern, { cwd: dir }).reduce((sum, file) => sum + statSync(join(dir, file)).size, 0)
+  const ours = builds.map(
+    ({ name, program }): Contestant => ({
+      name,
+      async next() {
+        rmSync(store, { recursive: true, force: true })
+        const env = { DATABASE_URL: url, PGBOSUN_BACKUP_STORE: pathToFileURL(store).href }
+        return {
+          command: command([process.execPath, program, 'backup', 'run'], env),
+          resultBytes: () => sizeOf('store/*/*/dump.zst'),
+        }
+      },
+    }),
+  )
+  const shell = (name: string, script: string, result: string): Contestant => ({
+    name,
+    next: async () => ({
+      command: command(
+        ['bash', '-o', 'pipefail', '-c', script],
+        { URL: url, PATH: `${binDir}:${process.env.PATH}` },
+        dir,
+      ),
+      resultBytes: () => sizeOf(result),
+    }),
+  })
+  return {
+    title: titleWith('backup of a database of about 1 GB', link),
+    contestants: [
+      ...ours,
+      shell('pg_dump | gzip', 'pg_dump "$URL" | gzip > dump.sql.gz', 'dump.sql.gz'),
+      shell('pg_dump -Fc', 'pg_dump -Fc -f dump.custom "$URL"', 'dump.custom'),
+      shell('pg_dump -f', 'pg_dump -f dump.sql "$URL"', 'dump.sql'),
+    ],
+    references: ['pg_dump | gzip', 'pg_dump -Fc'],
+    targets: [
+      { of: 'pgbosun', to: 'pg_dump | gzip', atMost: 0.4, what: 'cpu' },
+      { of: 'pgbosun', to: 'pg_dump -Fc', atMost: 1.1 },
+      { of: 'pgbosun', to: 'pg_dump -Fc', atMost: 0.85, what: 'size' },
+    ],
+    warmUp: true,
+  }
+}
