@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { commandNames, commands } from '../src/cli/commands.ts'
+import { exitsOf } from '../src/cli/help.ts'
 import { exitCodes, type Kind } from '../src/errors.ts'
 import { run, runJson } from './support/cli.ts'
 import { clusterNames, expectNoSecret, fails, objectsOf } from './support/fails.ts'
@@ -32,8 +33,11 @@ describe('help and version', () => {
     }))
     for (const { name, code, stdout, stderr } of await Promise.all(pages)) {
       expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: '' })
-      const { exits, flags } = await commands[name]!.load()
-      const expected = ['ok', 'failed', 'usage', ...Object.keys(exits)].map((kind) => exitCodes[kind as Kind])
+      const command = await commands[name]!.load()
+      const { flags } = command
+      const expected = ['ok', 'failed', 'usage', ...Object.keys(exitsOf(command))].map(
+        (kind) => exitCodes[kind as Kind],
+      )
       const listed = [...(stdout.split('exit codes:\n')[1] ?? '').matchAll(/^ {2}(\d+) /gm)].map(([, number]) =>
         Number(number),
       )

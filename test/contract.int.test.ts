@@ -28,6 +28,10 @@ test('A newer state is read, and never written', async ({ dir, database, sql }) 
       exit_code: 21,
       error: { kind: 'history' },
     })
+  const role = uniqueName('late')
+  await writeFile(join(dir, 'pgbosun.yaml'), `roles: { ${role}: {} }`)
+  expect((await runJson(['roles', 'apply'], options)).json).toMatchObject({ exit_code: 21 })
+  expect(await sql`select 1 from pg_roles where rolname = ${role}`).toEqual([])
   expect(await sql`select count(*)::int as count from pgbosun.events`).toEqual([{ count: 2 }])
 })
 

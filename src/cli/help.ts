@@ -21,12 +21,12 @@ export function renderHelp(commands: { name: string; summary: string }[]): strin
 
 /** The help of one command, with the exit codes it can return. */
 export function renderCommandHelp(command: Command): string {
-  const { name, summary, args, rest, flags, exits } = command
+  const { name, summary, args, rest, flags } = command
   const kinds: [Kind, string][] = [
     ['ok', 'done, or nothing to do'],
     ['failed', 'unexpected'],
     ['usage', 'a flag, a key or a file is wrong; nothing was touched'],
-    ...(Object.entries({ ...whenStopped(command), ...exits }) as [Kind, string][]),
+    ...(Object.entries(exitsOf(command)) as [Kind, string][]),
   ]
   kinds.sort(([a], [b]) => exitCodes[a] - exitCodes[b])
   return [
@@ -43,11 +43,15 @@ export function renderCommandHelp(command: Command): string {
   ].join('\n')
 }
 
-/** What connects or reads a whole backup can be stopped halfway; `serve` ends with 0 then. */
-const whenStopped = ({ name, exits }: Command) =>
+/** What connects or reads a whole backup can also be stopped halfway; `serve` ends with 0 then. */
+export const exitsOf = ({ name, exits }: Command): Command['exits'] =>
   name !== 'serve' && (exits.unreachable ?? exits.corrupt)
-    ? { interrupted: 'stopped by SIGINT before it was done', terminated: 'stopped by SIGTERM before it was done' }
-    : {}
+    ? {
+        interrupted: 'stopped by SIGINT before it was done',
+        terminated: 'stopped by SIGTERM before it was done',
+        ...exits,
+      }
+    : exits
 
 const renderFlags = (flags: Flags) =>
   table(

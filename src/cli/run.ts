@@ -35,6 +35,8 @@ export type RunOptions = {
   locks: Locks
   /** The target database may be missing when it is declared: the command creates it, or plans as if it were empty. */
   mayBeMissing?: boolean
+  /** What needs no database, done while the connections are on their way: reading files. */
+  meanwhile?: () => Promise<void>
 }
 
 /**
@@ -60,9 +62,11 @@ export async function withRun<T>(context: Context, options: RunOptions, use: (ru
   }
 }
 
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 async function runOnce<T>(
   context: Context,
-  { locks, mayBeMissing = false }: RunOptions,
+  { locks, mayBeMissing = false, meanwhile }: RunOptions,
   deadline: number,
   attempt: { changed: boolean },
   use: (run: Run) => Promise<T>,
@@ -93,10 +97,13 @@ async function runOnce<T>(
   const stop = () => void stopSessions(cluster, open, log)
   signal.addEventListener('abort', stop)
   try {
-    const [first, second] = await Promise.allSettled([
+    const opening = Promise.allSettled([
       opened(openWhenReady(connection, { ...waiting, mayBeMissing: declared })),
       opened(openWhenReady(connection, { ...waiting, log: silentLog, database: config.lock.database })),
     ])
+    // A socket begins to connect at the end of the turn that it was made in.
+    if (meanwhile) await nextTurn().then(meanwhile)
+    const [first, second] = await opening
     if (first.status === 'rejected') throw first.reason
     // Who only looks needs no lock: the catalogs of roles and databases are the same in every database.
     const mayDoWithout = locks === 'none' && second.status === 'rejected' && isRefused(second.reason)

@@ -100,7 +100,8 @@ const piece = fc.oneof(
     '+',
     'é',
   ),
-  fc.string().map((text) => `'${text.replaceAll("'", "''")}'`),
+  // Without a backslash: behind E'' and the end of a line it goes on as part of that string.
+  fc.string().map((text) => `'${text.replaceAll("'", "''").replaceAll('\\', '')}'`),
   fc.string().map((text) => `"${text.replaceAll('"', '""')}"`),
   fc.string().map((text) => ` E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`),
   fc.string().map((text) => ` $q$${text.replaceAll('$', '')}$q$`),

@@ -1,3 +1,4 @@
+import type { Migration } from '../../migrate/types.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { applyMigrateStep, migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
@@ -24,10 +25,13 @@ export const migrateUp: Command = { name: 'migrate up', ...shared }
 export const migrate: Command = { name: 'migrate', ...shared }
 
 async function run(context: Context): Promise<Result> {
-  const files = await migrationFiles(context, { needed: true })
+  let files: Migration[] = []
+  const meanwhile = async () => {
+    files = await migrationFiles(context, { needed: true })
+  }
   const dryRun = context.flags['dry-run'] === true
   const story = createStory(['migrate'], context.out, { planning: dryRun })
-  const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target' }, (run, journal) =>
+  const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target', meanwhile }, (run, journal) =>
     story.step('migrate', async (show) => {
       const step = await planMigrateStep(run, files)
       show(step.changes)
