@@ -23,7 +23,7 @@ export type ServerError = Error & {
 
 /** Whether the server itself said it, rather than the driver or the network. */
 export const isServerError = (error: unknown): error is ServerError =>
-  error instanceof Error && error.name === 'PostgresError' && 'code' in error && 'severity' in error
+  error instanceof Error && 'code' in error && 'severity' in error
 
 /** Whether the connection is gone, so that neither success nor failure of what was sent is known. */
 export function isConnectionLost(error: unknown): boolean {

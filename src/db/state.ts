@@ -46,6 +46,16 @@ export type CurrentState = {
 /** A change with the SQL that makes it and the role it is made as; `null` is the session user. */
 export type StateChange = Change & { sql: string; role: string | null }
 
+/** Whether everything is there. Enough to know where nobody is to be granted anything, and a tenth of {@link readState}. */
+export async function hasWholeState(db: Db): Promise<boolean> {
+  const names = Object.keys(tables).map(quoteLiteral).join(', ')
+  const [row] = await db.unsafe<{ whole: boolean }[]>(
+    `select count(*) = ${Object.keys(tables).length} as whole from pg_catalog.pg_class
+      where relnamespace = to_regnamespace('pgbosun') and relkind = 'r' and relname in (${names})`,
+  )
+  return row?.whole ?? false
+}
+
 /** Reads what {@link planState} needs, in one round trip, from the catalog only. */
 export async function readState(db: Db, readers: string[]): Promise<CurrentState> {
   const may = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Db } from '../../db/sql.ts'
 import { quoteLiteral } from '../../db/sql.ts'
 import { hintFor } from '../../db/sqlstate.ts'
-import { applyState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
+import { applyState, hasWholeState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
 import { usage } from '../../errors.ts'
 import { applyMigrations } from '../../migrate/apply.ts'
 import { readHistory } from '../../migrate/history.ts'
@@ -20,7 +20,7 @@ import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
 
 /** Plan of the step: the state schema where it is missing, then the files. */
-export type MigrateStep = { plan: MigrationPlan; state: StateChange[]; role: string | undefined; changes: Change[] }
+export type MigrateStep = { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
 
 /**
  * The migration files of the configuration; none when the folder is only a default and absent.
@@ -55,20 +55,16 @@ export async function planMigrateStep(
 ): Promise<MigrateStep> {
   const { config } = context.loaded
   const needsState = !looking && (files.length > 0 || seeds)
-  const [history, state, role] = target
-    ? await Promise.all([
-        readHistory(target.sql),
-        needsState ? missingState(context, target.sql) : [],
-        defaultRole(context, target.sql),
-      ])
-    : [[] as Applied[], [], undefined]
+  const [history, state] = target
+    ? await Promise.all([readHistory(target.sql), needsState ? missingState(context, target.sql) : []])
+    : [[] as Applied[], []]
   const plan = planMigrations(files, history, config.migrate)
   for (const warning of plan.warnings) context.out.warn(warning)
   const applied = plan.steps.map(
     ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
   )
   const shown = target || !needsState ? state : planState(noState)
-  return { plan, state, role, changes: [...stateChanges(shown), ...applied] }
+  return { plan, state, changes: [...stateChanges(shown), ...applied] }
 }
 
 /** In a database that does not exist yet. */
@@ -91,7 +87,12 @@ export function stateChanges(state: StateChange[]): Change[] {
 
 /** Changes that the state needs before something can be recorded in it. */
 export async function missingState(context: Context, db: Db): Promise<StateChange[]> {
-  const current = await readState(db, stateReaders(context))
+  const readers = stateReaders(context)
+  if (readers.length === 0 && (await hasWholeState(db))) {
+    await refuseNewerState(db)
+    return []
+  }
+  const current = await readState(db, readers)
   if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
   return planState(current)
 }
@@ -140,7 +141,7 @@ const ownRoleSetting = `
 /** Applies exactly what was planned. */
 export async function applyMigrateStep(
   run: Run,
-  { plan, state, role }: MigrateStep,
+  { plan, state }: MigrateStep,
   journal: Journal,
 ): Promise<StepResult[]> {
   if (state.length === 0 && plan.steps.length === 0) return []
@@ -151,6 +152,7 @@ export async function applyMigrateStep(
     await applyState(target.sql, state)
     await journal.beforeChange()
   }
+  const role = plan.steps.length > 0 ? await defaultRole(run.context, target.sql) : undefined
   return withProgress(log, 'migrations', (onProgress) =>
     applyMigrations({
       sql: target.sql,
