@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -89,7 +89,12 @@ async function story(server: Server): Promise<void> {
 /** Starts `serve`, asks it how it is, and stops it, unless it is to be kept. */
 async function showServe(): Promise<void> {
   say(`$ pgbosun serve --config ${configFile}`)
-  const child = spawn(process.execPath, [program, 'serve', ...sampleArgs], { env, stdio: 'ignore', detached: keep })
+  const log = openSync(`${store}/serve.log`, 'w')
+  const child = spawn(process.execPath, [program, 'serve', ...sampleArgs], {
+    env,
+    stdio: ['ignore', log, log],
+    detached: keep,
+  })
   const ended = once(child, 'exit')
   try {
     for (const path of ['/startupz', '/readyz', '/livez']) say(`  GET ${path}  ${await answerOf(path)}`)
@@ -98,6 +103,7 @@ async function showServe(): Promise<void> {
       say(`  GET /status.json  ${backup.database}: last backup ${backup.last_success_id}, next ${backup.next_run_at}`)
   } catch (error) {
     child.kill('SIGKILL')
+    say(readFileSync(`${store}/serve.log`, 'utf8'))
     throw error
   }
   if (keep) {

@@ -14,13 +14,13 @@ export type LogTarget = { write(line: string): unknown }
  * Makes the log: one JSON object a line, or `pretty` lines for a person.
  * Values under secret-looking keys are replaced; a driver error's query and parameters never reach it.
  */
-export function createLog(level: LogLevel, format: LogFormat, target: LogTarget): Log {
+export function createLog(level: LogLevel, format: LogFormat | (() => LogFormat), target: LogTarget): Log {
   let made: Log | undefined
   // Most runs have nothing to say: pino is loaded and set up by the first line.
   const line = (method: keyof Log) =>
     ((...args: Parameters<Log['info']>) => {
       if (logLevels.indexOf(method) < logLevels.indexOf(level)) return
-      made ??= makeLog(level, format, target)
+      made ??= makeLog(level, typeof format === 'function' ? format() : format, target)
       made[method](...args)
     }) as Log['info']
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }

@@ -76,7 +76,7 @@ function parseManifest(text: string): Manifest | string {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return `${manifestName} is not JSON: ${(error as Error).message}`
+    return `${manifestName} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`
   }
   const version = (value as { schema_version?: unknown } | null)?.schema_version
   if (typeof version === 'number' && version > manifestVersion)

@@ -6,6 +6,7 @@ const none: BackupFacts = {
   database: 'shop',
   newest: undefined,
   lastVerifiedAt: undefined,
+  damaged: [],
   newestSlot: undefined,
   nextRunAt: undefined,
   since: undefined,

@@ -8,12 +8,15 @@ export type BackupFacts = {
   nextRunAt: Date | undefined
   /** Why nothing is known: the store cannot be read. */
   unreadable?: string | undefined
+  /** Ids of backups that the last verification found damaged. */
+  damaged: string[]
   /** From when on there was something to back up; slots before it count for nothing. */
   since: Date | undefined
 }
 
 export type BackupHealth = {
   errors: string[]
+  warnings: string[]
   /** For people. */
   lines: string[]
   /** Part `backups` of the JSON document. */
@@ -54,6 +57,9 @@ export function judgeBackups(
   })
   return {
     entries,
+    warnings: facts.flatMap(({ database, damaged }) =>
+      damaged.map((id) => `the backup ${id} of ${database} is damaged`),
+    ),
     errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
     lines: entries.map((entry) => `backups      ${describe(entry)}`),
   }

@@ -56,7 +56,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift, back
     healthy,
     failure: healthy ? undefined : 'unhealthy',
     errors,
-    warnings: [...migrations.warnings, ...(findings?.warnings ?? [])],
+    warnings: [...migrations.warnings, ...(findings?.warnings ?? []), ...(backups?.warnings ?? [])],
     fields: {
       initialized: migrations.initialized,
       current_version: migrations.currentVersion ?? null,

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { isatty } from 'node:tty'
 import { type Connection, resolveConnection } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { AppError, type Kind, usage, withReport } from '../errors.ts'
-import { createLog, type Log, type LogFormat, type LogLevel, logLevels } from '../log.ts'
+import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Command, Context, Result } from './command.ts'
 import { asAppError } from './failure.ts'
 import { createOutput, type Output } from './output.ts'
@@ -86,12 +85,14 @@ function narrow({ config }: Loaded, { database }: Connection, only: string): voi
 
 function makeLog(flags: Context['flags'], env: Env): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
-  const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT ?? (isatty(2) ? 'pretty' : 'json')
+  const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT
   if (!(logLevels as readonly unknown[]).includes(level))
     throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
-  if (format !== 'json' && format !== 'pretty')
+  if (format !== undefined && format !== 'json' && format !== 'pretty')
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
-  return createLog(level as LogLevel, format as LogFormat, { write: (line) => process.stderr.write(line) })
+  // stderr is looked at, as pino is loaded, when there is something to say
+  const target = { write: (line: string) => process.stderr.write(line) }
+  return createLog(level as LogLevel, format ?? (() => (process.stderr.isTTY ? 'pretty' : 'json')), target)
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { type Env, readPort } from './environment.ts'
@@ -99,7 +98,7 @@ function fromParts(
   const key = tls.key ?? parameters.sslkey
   const mode =
     tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
-  const account = user ?? userInfo().username
+  const account = user ?? process.getBuiltinModule('node:os').userInfo().username
   return {
     source,
     endpoints,

@@ -50,18 +50,18 @@ async function takeLock(
   { timeoutMs, log, signal }: LockOptions,
 ): Promise<void> {
   const startedAt = performance.now()
-  let holder: string | undefined
+  let holder: { pid: number; text: string } | undefined
   for (;;) {
     signal.throwIfAborted()
     if (await tryLock(db, key, object)) return
     const waitedMs = performance.now() - startedAt
     const now = await lockHolder(db, key, object)
-    if (now !== undefined && now !== holder) log.info(`waiting for ${what}: held by ${now}`)
+    if (now !== undefined && now.pid !== holder?.pid) log.info(`waiting for ${what}: held by ${now.text}`)
     holder = now ?? holder
     if (waitedMs > timeoutMs)
       throw new AppError(
         'locked',
-        `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder ?? 'another runner'}`,
+        `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder?.text ?? 'another runner'}`,
         {
           hint: 'wait for that runner to finish, or raise lock.timeout',
         },
@@ -86,14 +86,16 @@ const inThisDatabase = (key: number, object: number) => `
   and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
 
 /** Who holds a lock, in words; undefined when it was given back in the meantime. */
-async function lockHolder(db: Db, key: number, object: number): Promise<string | undefined> {
+async function lockHolder(db: Db, key: number, object: number): Promise<{ pid: number; text: string } | undefined> {
   const [row] = await db.unsafe<{ pid: number; application: string; user: string; age: string }[]>(
     `select l.pid, coalesce(a.application_name, '?') as application, coalesce(a.usename, '?') as "user",
             extract(epoch from clock_timestamp() - a.backend_start)::int as age
        from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
       where ${inThisDatabase(key, object)} order by l.pid limit 1`,
   )
-  return row && `${row.application} (pid ${row.pid}, user ${row.user}, connected for ${row.age} s)`
+  if (!row) return undefined
+  const { pid, application, user, age } = row
+  return { pid, text: `${application} (pid ${pid}, user ${user}, connected for ${age} s)` }
 }
 
 const graceMs = 5_000

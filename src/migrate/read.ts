@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import { usage } from '../errors.ts'
 import { readDirectives } from './directives.ts'
 import type { Migration } from './types.ts'
@@ -96,7 +96,8 @@ function byVersion(dir: string, names: FileName[]): Map<bigint, FileName> {
 }
 
 function readMigration(dir: string, file: string): Omit<Migration, 'version' | 'down'> {
-  const path = join(dir, file)
+  // Not `join`: for a hundred files that takes longer than hashing them.
+  const path = `${dir}${sep}${file}`
   const text = readText(path)
   return { name: file.slice(0, -'.sql'.length), path, sha256: checksum(text), text, ...readDirectives(path, text) }
 }

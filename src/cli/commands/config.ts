@@ -1,4 +1,5 @@
-import { type Connection, describe } from '../../config/connection.ts'
+import { wantedFrom } from '../../check/conditions.ts'
+import { type Connection, describe, resolveBackupConnection } from '../../config/connection.ts'
 import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { renderDuration } from '../../config/units.ts'
@@ -63,6 +64,8 @@ export const configValidate: Command = {
     const where = connection()
     where.password()
     readSecrets(loaded)
+    if (loaded.config.backup.url) resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password()
+    wantedFrom(loaded.config.check)
     out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)
     return { fields: { file: loaded.file ?? null, valid: true } }
   },

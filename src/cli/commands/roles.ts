@@ -14,7 +14,10 @@ const exits: Command['exits'] = {
 export const rolesPlan: Command = {
   name: 'roles plan',
   summary: 'Show what `roles apply` would change.',
-  flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' } },
+  flags: {
+    'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' },
+    expanded: { type: 'boolean', help: 'Also show what is declared, with the presets spelled out.' },
+  },
   exits: { ...exits, pending: 'with --exit-code: something would be changed' },
   run: (context) => plan(context),
 }
@@ -40,7 +43,12 @@ async function plan(context: Context): Promise<Result> {
     else await story.step('grant', async (show) => show(grant))
   })
   const pending = story.changes().length > 0
-  return { fields: { steps: jsonSteps(story.steps) }, exitCode: pending && context.flags['exit-code'] === true ? 3 : 0 }
+  const expanded = context.flags.expanded === true ? declared?.desired : undefined
+  if (expanded) context.out.print(JSON.stringify(expanded, undefined, 2))
+  return {
+    fields: { steps: jsonSteps(story.steps), ...(expanded && { expanded }) },
+    exitCode: pending && context.flags['exit-code'] === true ? 3 : 0,
+  }
 }
 
 const driftOf = async (run: Parameters<typeof roleDrift>[0], declared: Declared | undefined) =>

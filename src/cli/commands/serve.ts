@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
+import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
 import { type Listening, listen } from '../../serve/server.ts'
@@ -40,7 +41,9 @@ async function run(context: Context): Promise<Result> {
     const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
-    if (!schedule) log.info('backup.schedule is not set: there will be no backups')
+    if (schedule)
+      log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
+    else log.info('backup.schedule is not set: there will be no backups')
     await stay(context, state, schedule, store)
     return stopped(state)
   } finally {
@@ -71,7 +74,7 @@ function initialState({ loaded, version, flags }: Context): ServeState {
 
 /** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
 async function makeReady(context: Context, state: ServeState): Promise<Result | undefined> {
-  const { signal, log } = context
+  const { signal, log, loaded } = context
   try {
     await runUp(context)
     state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
@@ -80,7 +83,8 @@ async function makeReady(context: Context, state: ServeState): Promise<Result | 
     if (signal.aborted) return undefined
     const failure = asAppError(error)
     state.up = { ok: false, finishedAt: new Date().toISOString(), error: failure.message }
-    log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
+    if (loaded.config.serve.onUpFailure === 'stay')
+      log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
     return { fields: {}, failure }
   }
 }
@@ -110,6 +114,7 @@ async function stay(
   try {
     await upAgain(context, state)
     await untilAborted(signal)
+    log.info('stopping: what is under way is ended first')
   } finally {
     state.phase = 'stopping'
     await scheduler.stop()

@@ -42,12 +42,15 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
   return { cron, zone: timezone }
 }
 
-/** Good backups of our series: readable, not known to be damaged, not from the future of a clock that was wrong. */
-async function goodBackups(store: Store, database: string, name: string, now: Date): Promise<Backup[]> {
+/** Backups of our series that can be read, oldest first. */
+const ofSeries = async (store: Store, database: string, name: string): Promise<Backup[]> =>
+  (await readBackups(store, database)).filter(({ manifest }) => manifest?.series.name === name)
+
+/** Not known to be damaged, and not from the future of a clock that was wrong. */
+function good(backups: Backup[], now: Date): Backup[] {
   const soonMs = 5 * 60_000
-  return (await readBackups(store, database)).filter(
-    ({ manifest, verification, startedAt }) =>
-      manifest?.series.name === name && verification?.ok !== false && startedAt.getTime() <= now.getTime() + soonMs,
+  return backups.filter(
+    ({ verification, startedAt }) => verification?.ok !== false && startedAt.getTime() <= now.getTime() + soonMs,
   )
 }
 
@@ -55,13 +58,13 @@ const slotOf = ({ manifest }: Backup) => (manifest?.slot == null ? null : new Da
 
 /** What the scheduler needs of the store. */
 export async function storedFacts(store: Store, database: string, name: string, now: Date): Promise<StoredFacts> {
-  const good = await goodBackups(store, database, name, now)
-  const covered = good.map((backup) => Math.max(backup.startedAt.getTime(), slotOf(backup)?.getTime() ?? 0))
-  const verified = good.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
+  const usable = good(await ofSeries(store, database, name), now)
+  const covered = usable.map((backup) => Math.max(backup.startedAt.getTime(), slotOf(backup)?.getTime() ?? 0))
+  const verified = usable.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
   return {
     covered: covered.length > 0 ? new Date(Math.max(...covered)) : undefined,
-    lastId: good.at(-1)?.id,
-    lastSuccessAt: good.at(-1)?.startedAt,
+    lastId: usable.at(-1)?.id,
+    lastSuccessAt: usable.at(-1)?.startedAt,
     lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
   }
 }
@@ -81,15 +84,17 @@ export async function backupFacts(
   const store = openStore(config.backup)
   const facts = await Promise.all(
     backupDatabases(config, env, baseDir).map(async (database) => {
-      const { good, unreadable } = await readable(() => goodBackups(store, database, config.backup.name, now))
-      const newest = good.at(-1)
-      const verified = good.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
-      const [first] = [since, good[0]?.startedAt]
+      const { backups, unreadable } = await readable(() => ofSeries(store, database, config.backup.name))
+      const usable = good(backups, now)
+      const newest = usable.at(-1)
+      const verified = usable.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
+      const [first] = [since, usable[0]?.startedAt]
         .filter((instant) => instant !== undefined)
         .sort((a, b) => a.getTime() - b.getTime())
       return {
         database,
         unreadable,
+        damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
         newest: newest && { id: newest.id, startedAt: newest.startedAt, slot: slotOf(newest) },
         lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
         newestSlot:
@@ -109,11 +114,11 @@ export async function backupFacts(
 }
 
 /** A store that cannot be read is something to tell, not the end of the command. */
-async function readable(read: () => Promise<Backup[]>): Promise<{ good: Backup[]; unreadable?: string }> {
+async function readable(read: () => Promise<Backup[]>): Promise<{ backups: Backup[]; unreadable?: string }> {
   try {
-    return { good: await read() }
+    return { backups: await read() }
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'backup') throw error
-    return { good: [], unreadable: error.message }
+    return { backups: [], unreadable: error.message }
   }
 }
