@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { client } from './support/backup.ts'
 import { runJson, start } from './support/cli.ts'
 import { open, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -128,25 +129,25 @@ test('serve refuses backups that cannot be configured before it touches anything
   expect(await sql`select to_regclass('pgbosun.state') as state`).toEqual([{ state: null }])
 })
 
-test('check and status tell of a store that cannot be read, and status of backups that nothing asks for', async ({
-  dir,
-  database,
-}) => {
-  await writeFiles(dir, { ...config(), 'no-folder': '' })
-  const env = { DATABASE_URL: urlOf(database), PGBOSUN_BACKUP_STORE: `file://${dir}/store` }
-  expect((await runJson(['up'], { cwd: dir, env })).code).toBe(0)
-  expect((await runJson(['status'], { cwd: dir, env })).json).not.toHaveProperty('backups')
-  const { id } = (await runJson(['backup'], { cwd: dir, env })).json
-  expect((await runJson(['status'], { cwd: dir, env })).json).toMatchObject({
-    backups: { ok: true, databases: [{ database, last_id: id, age_ms: expect.any(Number), next_run_at: null }] },
-  })
+test.skipIf(!client)(
+  'check and status tell of a store that cannot be read, and status of backups that nothing asks for',
+  async ({ dir, database }) => {
+    await writeFiles(dir, { ...config(), 'no-folder': '' })
+    const env = { DATABASE_URL: urlOf(database), PGBOSUN_BACKUP_STORE: `file://${dir}/store` }
+    expect((await runJson(['up'], { cwd: dir, env })).code).toBe(0)
+    expect((await runJson(['status'], { cwd: dir, env })).json).not.toHaveProperty('backups')
+    const { id } = (await runJson(['backup'], { cwd: dir, env })).json
+    expect((await runJson(['status'], { cwd: dir, env })).json).toMatchObject({
+      backups: { ok: true, databases: [{ database, last_id: id, age_ms: expect.any(Number), next_run_at: null }] },
+    })
 
-  const broken = { ...env, PGBOSUN_BACKUP_STORE: `file://${dir}/no-folder/x`, PGBOSUN_CHECK_BACKUP_MAX_AGE: '1h' }
-  const problem = expect.stringContaining('cannot be read')
-  const backups = { ok: false, databases: [{ database, ok: false, problem }] }
-  expect((await runJson(['check'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 50, backups })
-  expect((await runJson(['status'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 0, backups })
-})
+    const broken = { ...env, PGBOSUN_BACKUP_STORE: `file://${dir}/no-folder/x`, PGBOSUN_CHECK_BACKUP_MAX_AGE: '1h' }
+    const problem = expect.stringContaining('cannot be read')
+    const backups = { ok: false, databases: [{ database, ok: false, problem }] }
+    expect((await runJson(['check'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 50, backups })
+    expect((await runJson(['status'], { cwd: dir, env: broken })).json).toMatchObject({ exit_code: 0, backups })
+  },
+)
 
 test('Paths are relative to the configuration file, wherever they stand', async ({ dir, database }) => {
   await writeFiles(dir, { ...config(), 'elsewhere/x': '', url: urlOf(database), pw: `${server().password}\n` })

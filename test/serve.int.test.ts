@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
+import { client } from './support/backup.ts'
 import { run, type Started, start } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -121,21 +122,24 @@ describe('serve', () => {
     expect((await app.get('/etc/passwd')).status).toBe(404)
   })
 
-  test('makes up for a missed slot at once, tells it, and shows no secret', async ({ app, database }) => {
-    await app.serve({ schedule: '@yearly' })
-    const id = await backedUp(app)
-    expect(await backupFolders(app.store, database)).toEqual([id])
-    const { body } = await app.get('/status.json')
-    expect(body).not.toContain(encodeURIComponent(server().password))
-    expect(body).not.toContain(server().password)
-    expect(JSON.parse(body)).toMatchObject({
-      phase: 'serving',
-      ready: true,
-      backups: [{ last_error: null, last_verified_at: expect.any(String) }],
-    })
-  })
+  test.skipIf(!client)(
+    'makes up for a missed slot at once, tells it, and shows no secret',
+    async ({ app, database }) => {
+      await app.serve({ schedule: '@yearly' })
+      const id = await backedUp(app)
+      expect(await backupFolders(app.store, database)).toEqual([id])
+      const { body } = await app.get('/status.json')
+      expect(body).not.toContain(encodeURIComponent(server().password))
+      expect(body).not.toContain(server().password)
+      expect(JSON.parse(body)).toMatchObject({
+        phase: 'serving',
+        ready: true,
+        backups: [{ last_error: null, last_verified_at: expect.any(String) }],
+      })
+    },
+  )
 
-  test('two of them with one store make one backup for a slot', async ({ app, database }) => {
+  test.skipIf(!client)('two of them with one store make one backup for a slot', async ({ app, database }) => {
     await app.serve({ schedule: '@yearly' })
     const port = await freePort()
     app.serveAlso(port)
@@ -157,37 +161,36 @@ describe('serve', () => {
     expect(child.exitCode).toBeNull()
   })
 
-  test('stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0', async ({
-    app,
-    database,
-    sql,
-  }) => {
-    await sql`create table big as select g, repeat(md5(g::text), 20) as text from generate_series(1, 30000) g`
-    const blocker = open(database)
-    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const holding = blocker.begin(async (tx) => {
-      await tx.unsafe('lock table big in access exclusive mode')
-      locked.resolve()
-      await release.promise
-    })
-    await locked.promise
-    const { child, finished } = await app.serve({ schedule: '@yearly' }, ['--no-up'])
-    await app.until('the dump is running', async () => ((await statusOf(app)).backups[0]?.running ? true : undefined))
-    await sleep(500)
-    const stoppedAt = Date.now()
-    child.kill('SIGTERM')
-    expect(await Promise.race([finished, sleep(15_000)])).toMatchObject({ code: 0, signal: null })
-    expect(Date.now() - stoppedAt).toBeLessThan(10_000)
-    release.resolve()
-    await holding
-    await blocker.end()
-    expect(await backupFolders(app.store, database)).toEqual([])
-    await app.until('no session of ours is left', async () => {
-      const rows =
-        await sql`select pid from pg_stat_activity where application_name like 'pgbosun%' and datname = ${database}`
-      return rows.length === 0 ? true : undefined
-    })
-  })
+  test.skipIf(!client)(
+    'stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0',
+    async ({ app, database, sql }) => {
+      await sql`create table big as select g, repeat(md5(g::text), 20) as text from generate_series(1, 30000) g`
+      const blocker = open(database)
+      const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const holding = blocker.begin(async (tx) => {
+        await tx.unsafe('lock table big in access exclusive mode')
+        locked.resolve()
+        await release.promise
+      })
+      await locked.promise
+      const { child, finished } = await app.serve({ schedule: '@yearly' }, ['--no-up'])
+      await app.until('the dump is running', async () => ((await statusOf(app)).backups[0]?.running ? true : undefined))
+      await sleep(500)
+      const stoppedAt = Date.now()
+      child.kill('SIGTERM')
+      expect(await Promise.race([finished, sleep(15_000)])).toMatchObject({ code: 0, signal: null })
+      expect(Date.now() - stoppedAt).toBeLessThan(10_000)
+      release.resolve()
+      await holding
+      await blocker.end()
+      expect(await backupFolders(app.store, database)).toEqual([])
+      await app.until('no session of ours is left', async () => {
+        const rows =
+          await sql`select pid from pg_stat_activity where application_name like 'pgbosun%' and datname = ${database}`
+        return rows.length === 0 ? true : undefined
+      })
+    },
+  )
 
   test('ends with the code of a failed up', async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
@@ -195,17 +198,20 @@ describe('serve', () => {
     expect(await finished).toMatchObject({ code: 20 })
   })
 
-  test('stays after a failed up when told so, keeps the schedule, and is not started', async ({ app, dir }) => {
-    await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
-    await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
-    await backedUp(app)
-    expect((await statusOf(app)).phase).toBe('up failed')
-    expect((await app.get('/startupz')).status).toBe(503)
-    await writeFiles(dir, { 'migrations/001_bad.sql': 'select 1' })
-    await isUp(app)
-  })
+  test.skipIf(!client)(
+    'stays after a failed up when told so, keeps the schedule, and is not started',
+    async ({ app, dir }) => {
+      await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
+      await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
+      await backedUp(app)
+      expect((await statusOf(app)).phase).toBe('up failed')
+      expect((await app.get('/startupz')).status).toBe(503)
+      await writeFiles(dir, { 'migrations/001_bad.sql': 'select 1' })
+      await isUp(app)
+    },
+  )
 
-  test('works with --no-up and only the backup role', async ({ app, database, sql }) => {
+  test.skipIf(!client)('works with --no-up and only the backup role', async ({ app, database, sql }) => {
     if (server().major < 14) return
     const role = uniqueName('bk')
     await sql.unsafe(
