@@ -4,7 +4,7 @@
  */
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { bundle } from './bundle.ts'
+import { bundle, plainEntry } from './bundle.ts'
 import { writeCodeCaches } from './warm-up.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -16,6 +16,7 @@ rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 // esbuild has already printed what is wrong
 const { metafile } = await bundle('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
+await bundle('src/cli/main.ts', join(dist, 'plain.js'), version, [plainEntry]).catch(() => process.exit(1))
 // the package is "type": "module", the bundle is CommonJS
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))

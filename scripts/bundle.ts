@@ -45,7 +45,12 @@ const options = {
  * Bundles an entry point into one CommonJS file. Our own `import()` stays lazy inside it: a module that is only imported
  * dynamically is evaluated at its first import. The version becomes `PGBOSUN_VERSION`.
  */
-export const bundle = (entry: string, outfile: string, version: string): Promise<BuildResult<typeof options>> =>
+export const bundle = (
+  entry: string,
+  outfile: string,
+  version: string,
+  plugins: Plugin[] = [],
+): Promise<BuildResult<typeof options>> =>
   build({
     ...options,
     entryPoints: [entry],
@@ -58,8 +63,29 @@ export const bundle = (entry: string, outfile: string, version: string): Promise
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [noPinoTransports, lightBuiltins],
+    plugins: [...plugins, noPinoTransports, lightBuiltins],
   })
+
+/**
+ * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, and everything that reads one.
+ * The loader starts this bundle for nothing else.
+ */
+export const plainEntry: Plugin = {
+  name: 'plain-entry',
+  setup({ onResolve, onLoad }) {
+    const isPart = (path: string) => /^\.\/commands\/(migrate|wait)\.ts$/.test(path)
+    onResolve({ filter: /^\.\/(commands\/[\w-]+|read)\.ts$/ }, ({ path, importer, kind }) =>
+      kind === 'dynamic-import' &&
+      !isPart(path) &&
+      /[\\/]src[\\/](cli[\\/]commands|config[\\/]load)\.ts$/.test(importer)
+        ? { path, namespace: 'left-out' }
+        : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not in plain.js: the loader should have started main.js`)})`,
+    }))
+  },
+}
 
 const lightBuiltins: Plugin = {
   name: 'light-builtins',

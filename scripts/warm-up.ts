@@ -6,8 +6,8 @@ import { cleanEnv, sampleArgs, sampleEnv } from './sample.ts'
 import { findServerBinaries, startServer } from './server.ts'
 
 /**
- * Runs the built program and keeps what V8 compiled: `main.cache` after a whole `up` of the sample, `plain.cache` after a run
- * without a configuration. Without a PostgreSQL server on this machine, after what works without one. A build without a cache
+ * Runs the built program and keeps what V8 compiled: `main.cache` after a whole `up` of the sample, `plain.cache` after `migrate` without a
+ * configuration. Without a PostgreSQL server on this machine, after what works without one. A build without a cache
  * works too, it only starts slower.
  */
 export async function writeCodeCaches(program: string): Promise<void> {
@@ -21,7 +21,7 @@ export async function writeCodeCaches(program: string): Promise<void> {
   try {
     if (binDir === undefined) {
       run(main, ['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'))
-      run(plain, ['config', 'show'], { ...cleanEnv(), DATABASE_URL: 'postgres://127.0.0.1/postgres' })
+      run(plain, ['--help'], cleanEnv())
     } else {
       await withSampleServer(binDir, (url) => {
         run(main, ['up', ...sampleArgs], sampleEnv(url))

@@ -10,7 +10,7 @@ const program = join(dist, 'pgbosun.cjs')
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of ['main.js', 'main.cache', 'plain.cache', 'package.json', 'pgbosun.cjs'])
+  for (const file of ['main.js', 'main.cache', 'plain.js', 'plain.cache', 'package.json', 'pgbosun.cjs'])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
@@ -18,11 +18,11 @@ function copyOf(dir: string): string {
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
 describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () => {
-  test.for(['main.cache', 'plain.cache'])('has a code cache that fits it: %s', (name) => {
+  test.for(['main', 'plain'])('has a code cache that fits it: %s', (name) => {
     const script = new Script(
-      `(function (exports, require, module, __filename, __dirname) {${readFileSync(join(dist, 'main.js'), 'latin1')}\n})`,
+      `(function (exports, require, module, __filename, __dirname) {${readFileSync(join(dist, `${name}.js`), 'latin1')}\n})`,
       {
-        cachedData: readFileSync(join(dist, name)),
+        cachedData: readFileSync(join(dist, `${name}.cache`)),
         importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
       },
     )
@@ -39,6 +39,27 @@ describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () =
     expect((await version(copy)).stdout).toBe(stdout)
     for (const cache of ['main.cache', 'plain.cache']) writeFileSync(join(dir, cache), '')
     expect((await version(copy)).stdout).toBe(stdout)
+  })
+
+  test('takes the small bundle for migrate and wait without a configuration, and for nothing else', async ({ dir }) => {
+    const copy = copyOf(dir)
+    writeFileSync(join(dir, 'plain.js'), 'process.stdout.write("plain"); process.exit(0)')
+    const outputOf = async (args: string[], env: Record<string, string> = {}) => {
+      const { stdout } = await execa(process.execPath, [copy, ...args, '--log-level', 'silent'], {
+        cwd: dir,
+        env: { DATABASE_URL: urlOf('postgres'), ...env },
+        extendEnv: false,
+        reject: false,
+      })
+      return stdout
+    }
+    for (const args of [['migrate'], ['migrate', 'up'], ['migrate', '--json'], ['wait']])
+      expect(await outputOf(args)).toBe('plain')
+    for (const args of [['migrate', 'status'], ['up'], ['config', 'show'], ['nonsense'], ['--json', 'migrate']])
+      expect(await outputOf(args)).not.toBe('plain')
+    expect(await outputOf(['wait'], { PGBOSUN_WAIT_TIMEOUT: '5s' })).toContain('accepts work')
+    writeFileSync(join(dir, 'pgbosun.yaml'), 'wait: { timeout: 5s }')
+    expect(await outputOf(['wait'])).toContain('accepts work')
   })
 
   test('has the defaults of the schema built in', async ({ dir }) => {
