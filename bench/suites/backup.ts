@@ -24,7 +24,7 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
   const url = cluster.url(database, link)
   process.stderr.write('backup: filling a database\n')
   execFileSync(join(binDir, 'pgbench'), ['-i', '-q', '-s', '60', cluster.url(database)], { stdio: 'ignore' })
-  await cluster.ask(database, `${documents}`)
+  await cluster.ask(database, documents)
   await cluster.ask(database, 'vacuum analyze')
 
   const store = join(dir, 'store')

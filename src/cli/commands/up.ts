@@ -4,7 +4,7 @@ import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
-import { applyMigrateStep, migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { applyMigrateStep, migrationFiles, nothingToMigrate, planMigrateStep, refusePlan } from '../steps/migrate.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
@@ -90,12 +90,16 @@ async function migrateAndSeed(
   journal: Journal,
   { files, seeds, declared }: Inputs,
 ): Promise<void> {
-  await story.step('migrate', async (show) => {
-    const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
-    show(step.changes)
-    refusePlan(step.plan)
-    await applyMigrateStep(run, step, journal)
-  })
+  await story.step(
+    'migrate',
+    async (show) => {
+      const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
+      show(step.changes)
+      refusePlan(step.plan)
+      await applyMigrateStep(run, step, journal)
+    },
+    nothingToMigrate(run.context),
+  )
   await story.step('grant', async (show) => {
     if (!declared) return
     await grant(run, declared, show, journal)

@@ -37,6 +37,12 @@ export async function migrationFiles(context: Context, { needed = false } = {}):
   })
 }
 
+/** What is said when no migration is pending: also that there is no folder to look for any. */
+export function nothingToMigrate({ loaded: { config, baseDir } }: Context): string {
+  const dir = resolve(baseDir, config.migrate.dir)
+  return existsSync(dir) ? 'nothing to do' : `nothing to do: there is no folder ${dir}`
+}
+
 /** Exit 2: the command is only about the target database. */
 export function notTarget({ flags, command }: Context): never {
   throw usage(`${command} works in the target database, and --database names another: ${flags.database}`, {
