@@ -25,7 +25,15 @@ export function findDatabase({ databases }: DesiredRoles, name: string): Desired
 /** Who a schema belongs to now; `pg_database_owner` stands for the owner of the database. */
 function actualOwner(schema: { owner: string }, database: DesiredDatabase, current: CurrentDatabase): string {
   if (schema.owner !== 'pg_database_owner') return schema.owner
-  return database.ownerFixed ? database.owner : current.owner
+  return fixedOwner(database, current) ?? current.owner
+}
+
+/**
+ * The owner that the database and its schema `public` shall have: the declared one, or the default one that we created it with
+ * (then PUBLIC may not connect). Undefined for a database that existed before and for which nobody named an owner.
+ */
+function fixedOwner({ owner, ownerFixed }: DesiredDatabase, current: CurrentDatabase): string | undefined {
+  return ownerFixed || (!current.publicMayConnect && current.owner === owner) ? owner : undefined
 }
 
 /** Who a schema belongs to once the plan is applied; undefined when there is no such schema and none is declared. */
@@ -33,7 +41,7 @@ export function schemaOwner(name: string, database: DesiredDatabase, current: Cu
   const declared = database.schemas.find((schema) => schema.name === name)
   const existing = current.schemas.find((schema) => schema.name === name)
   if (!existing && (!declared || declared.implied)) return undefined
-  const wanted = declared && (declared.owner ?? (database.ownerFixed ? database.owner : undefined))
+  const wanted = declared && (declared.owner ?? fixedOwner(database, current))
   return wanted ?? (existing ? actualOwner(existing, database, current) : current.owner)
 }
 
