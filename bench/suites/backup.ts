@@ -7,10 +7,12 @@ import { command } from '../programs.ts'
 import type { Contestant, Race } from '../rounds.ts'
 import { type Setting, titleWith } from './setting.ts'
 
-/** Rows of text and of jsonb beside pgbench's accounts, so that the data compress as an application's do. */
+/** Text of 4,000 words, some of them far more common than others, and jsonb, beside pgbench's accounts. */
 const documents = `
+  select setseed(0.5);
   create table articles as
-    select g as id, (select string_agg(substr(md5((g * 40 + i)::text), 1, 2 + (g + i) % 7), ' ') from generate_series(1, 200) i) as body
+    select g as id, (select string_agg(substr(md5(word::text), 1, 3 + word % 7), ' ')
+                       from (select floor(4000 * power(random(), 3))::int + 0 * g as word from generate_series(1, 200)) words) as body
       from generate_series(1, 120000) g;
   create table events as
     select gen_random_uuid() as id, jsonb_build_object('user', g % 5000, 'kind', (array['view', 'click', 'buy'])[1 + g % 3],
