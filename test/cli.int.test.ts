@@ -232,6 +232,8 @@ describe('a command behind --', () => {
 
     const refused = { ...options, env: { DATABASE_URL: urlOf(database, { name: 'postgres', password: 'geheim' }) } }
     expect(await fails(['up', '--', 'sh', '-c', 'echo started'], refused)).toMatchObject({ code: 12 })
-    expect((await run(['up', '--', 'no-such-program'], options)).stderr).toContain('error: the command no-such-program')
+    const absent = await run(['up', '--json', '--', 'no-such-program'], options)
+    expect(absent).toMatchObject({ code: 1, stderr: expect.stringContaining('error: the command no-such-program') })
+    expect(JSON.parse(absent.stdout)).toMatchObject({ command: 'up', ok: true, exit_code: 0 })
   })
 })

@@ -26,9 +26,18 @@ async function main(): Promise<void> {
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
     const code = report(name, json, warnings, result)
-    leave(code === 0 && result.after ? await result.after() : code)
+    leave(code === 0 && result.after ? await behind(name, result.after) : code)
   } catch (error) {
     leave(report(name, json, [], { fields: {}, failure: asAppError(error) }))
+  }
+}
+
+/** The document is already on stdout: what goes wrong now is told on stderr alone. */
+async function behind(name: string, after: () => Promise<number>): Promise<number> {
+  try {
+    return await after()
+  } catch (error) {
+    return report(name, false, [], { fields: {}, failure: asAppError(error) })
   }
 }
 

@@ -25,9 +25,6 @@ const database = z
         key: z.string().optional().meta({ description: 'File with the key of `cert` (PEM).' }),
       })
       .prefault({}),
-    maxConnections: z.int().min(2).prefault(5).meta({
-      description: 'How many connections may be open at once. A run that changes something uses two.',
-    }),
   })
   .prefault({})
 
