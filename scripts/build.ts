@@ -17,9 +17,12 @@ mkdirSync(dist)
 // esbuild has already printed what is wrong
 const { metafile } = await bundle('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
 await bundle('src/cli/main.ts', join(dist, 'plain.js'), version, [plainEntry]).catch(() => process.exit(1))
+const parser = 'node_modules/libpg-query/wasm'
+const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js'), version).catch(() => process.exit(1))
+copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
 // the package is "type": "module", the bundle is CommonJS
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
-writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
+writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys({ ...metafile.inputs, ...chunk.metafile.inputs })))
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
 if (!process.argv.includes('--quick')) await writeCodeCaches(join(dist, 'pgbosun.cjs'))
 

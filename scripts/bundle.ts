@@ -63,7 +63,7 @@ export const bundle = (
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [...plugins, noPinoTransports, lightBuiltins],
+    plugins: [...plugins, parserApart, noPinoTransports, lightBuiltins],
   })
 
 /**
@@ -74,16 +74,24 @@ export const plainEntry: Plugin = {
   name: 'plain-entry',
   setup({ onResolve, onLoad }) {
     const isPart = (path: string) => /^\.\/commands\/(migrate|wait)\.ts$/.test(path)
-    onResolve({ filter: /^\.\/(commands\/[\w-]+|read)\.ts$/ }, ({ path, importer, kind }) =>
+    onResolve({ filter: /^\.\/(commands\/[\w-]+|read|lint)\.ts$/ }, ({ path, importer, kind }) =>
       kind === 'dynamic-import' &&
       !isPart(path) &&
-      /[\\/]src[\\/](cli[\\/]commands|config[\\/]load)\.ts$/.test(importer)
+      /[\\/]src[\\/](cli[\\/](commands|steps[\\/]migrate-all)|config[\\/]load)\.ts$/.test(importer)
         ? { path, namespace: 'left-out' }
         : undefined,
     )
     onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
       contents: `throw new Error(${JSON.stringify(`${path} is not in plain.js: the loader should have started main.js`)})`,
     }))
+  },
+}
+
+/** The parser for the linter stays a file of its own, with its WASM beside it: no other command pays for it. */
+const parserApart: Plugin = {
+  name: 'parser-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^libpg-query$/ }, () => ({ path: './pg-query.js', external: true }))
   },
 }
 

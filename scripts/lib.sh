@@ -68,6 +68,36 @@ apt_install_server() {
   return $result
 }
 
+# Puts a PgBouncer on the PATH where there is none and we may. Fails when there is none then.
+ensure_pooler() {
+  ! { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } > /dev/null || return 0
+  local dir="${TMPDIR:-/tmp}"
+  [ "$(id -u)" != 0 ] || dir=/tmp # as for servers: they run as another account then
+  dir="$dir/pgbosun-pooler-$(id -u)"
+  if [ ! -e "$dir/complete" ]; then
+    command -v apt-get > /dev/null && can_be_root || return 1
+    say 'no PgBouncer found: apt-get download'
+    apt_unpack_pooler "$dir" || return 1
+  fi
+  [ -O "$dir/complete" ] || return 1
+  export PATH="$PATH:$dir"
+}
+
+# Installed, the package would start a service of its own: it is only unpacked, with those of its libraries that are missing.
+apt_unpack_pooler() {
+  local package libraries
+  as_root rm -rf "$1" && mkdir -p "$1/archives/partial" || return 1
+  as_root apt-get update -q >&2 || return 1
+  as_root apt-get install --download-only -y -q --no-install-recommends -o Dir::Cache::archives="$1/archives" pgbouncer >&2 || return 1
+  for package in "$1"/archives/*.deb; do dpkg-deb -x "$package" "$1/root" || return 1; done
+  as_root rm -rf "$1/archives"
+  libraries=$(find "$1/root" -name '*.so.*' -exec dirname {} + | sort -u | tr '\n' ':')
+  printf '#!/bin/sh\nexec env "LD_LIBRARY_PATH=%s" "%s/root/usr/sbin/pgbouncer" "$@"\n' "${libraries%:}" "$1" > "$1/pgbouncer"
+  # for the account that it runs as
+  chmod a+x "$1/pgbouncer" && chmod -R a+rX "$1" || return 1
+  "$1/pgbouncer" --version > "$1/complete" || { rm -f "$1/complete" && return 1; }
+}
+
 # One line: what to type on this platform.
 how_to_install() {
   local id=''

@@ -24,7 +24,8 @@ function isPlain([command, next = ''] = process.argv.slice(2)) {
   if (command !== 'wait' && !(command === 'migrate' && (next === '' || next === 'up' || next.startsWith('-'))))
     return false
   return !(
-    process.argv.some((word) => word.startsWith('--config')) ||
+    // a dry run lints what is pending
+    process.argv.some((word) => word.startsWith('--config') || word === '--dry-run') ||
     Object.keys(process.env).some((name) => name.startsWith('PGBOSUN_')) ||
     ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json'].some((name) => existsSync(name))
   )

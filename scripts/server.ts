@@ -142,12 +142,12 @@ export async function startServer(
 }
 
 /** A TMPDIR of root's own may be closed to the account that the server runs as. */
-const temporary = process.getuid?.() === 0 ? '/tmp' : tmpdir()
+export const temporary = process.getuid?.() === 0 ? '/tmp' : tmpdir()
 
 const utf8Locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8'
 
 /** The unprivileged account that servers run as when we are root: PostgreSQL refuses to run as root. */
-function serverAccount(): { uid: number; gid: number } | undefined {
+export function serverAccount(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const accounts = readFileSync('/etc/passwd', 'utf8').split('\n')
   const [, , uid, gid] =

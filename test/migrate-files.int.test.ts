@@ -1,10 +1,14 @@
-import { symlink } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { refuseUnsendable } from '../src/migrate/inspect.ts'
+import { pgbosun } from '../src/migrate/dialects/pgbosun.ts'
+import { checksum } from '../src/migrate/files.ts'
 import { createMigration } from '../src/migrate/new.ts'
-import { checksum, readMigrations } from '../src/migrate/read.ts'
+import { noReadOptions, readMigrations as readFolder } from '../src/migrate/read.ts'
+import { isRefusal, planSending, refusalError } from '../src/migrate/sending.ts'
 import { test, writeFiles } from './support/postgres.ts'
+
+const readMigrations = async (dir: string) => (await readFolder(dir)).files
 
 test('reads migrations by version as a number, and leaves other files alone', async ({ dir }) => {
   await writeFiles(dir, {
@@ -15,10 +19,10 @@ test('reads migrations by version as a number, and leaves other files alone', as
     'README.md': '',
   })
   await writeFiles(dir, { 'deep/2_x.sql': '', '001_create_users.down.sql': 'undo', '9_down.sql': 'undo' })
-  expect((await readMigrations(dir)).map(({ name, version, down }) => [name, version, down])).toEqual([
-    ['001_create_users', 1n, join(dir, '001_create_users.down.sql')],
-    ['9_b', 9n, join(dir, '9_down.sql')],
-    ['10_c', 10n, undefined],
+  expect((await readMigrations(dir)).map(({ name, id, down }) => [name, id, down?.().path])).toEqual([
+    ['001_create_users', '1', join(dir, '001_create_users.down.sql')],
+    ['9_b', '9', join(dir, '9_down.sql')],
+    ['10_c', '10', undefined],
   ])
 })
 
@@ -72,27 +76,37 @@ test.for<[string, string, string, number, number]>([
   ['an open string behind an emoji', "select '😀', 'x", 'migration', 1, 13],
   ['an open dollar quote', 'do $$ begin', 'migration', 1, 4],
   ['a psql command', 'select 1;\n\\connect other', 'migration', 2, 1],
-  ['COPY FROM STDIN', "copy t from stdin;\nit's\n\\.", 'migration', 1, 1],
-  ['two statements outside a transaction', '-- pgbosun: no-transaction\nselect 1;\nselect 2;', 'lint', 3, 1],
+  ['COPY FROM STDIN whose rows do not end', "copy t from stdin;\nit's\n", 'migration', 1, 1],
+  ['a BEGIN without COMMIT outside a transaction', '-- pgbosun: no-transaction\nselect 1;\nbegin;', 'lint', 3, 1],
   ['no statement outside a transaction', '-- pgbosun: no-transaction\n', 'lint', 1, 27],
 ])('refuses %s before anything is touched, with its place', async ([, text, kind, line, column], { dir }) => {
   await writeFiles(dir, { '1_a.sql': text })
-  const files = await readMigrations(dir)
-  expect(() => refuseUnsendable(files)).toThrow(
-    expect.objectContaining({ kind, place: { file: join(dir, '1_a.sql'), line, column }, hint: expect.any(String) }),
-  )
+  const [file] = await readMigrations(dir)
+  const sending = planSending(file!, { foreign: false })
+  if (!isRefusal(sending)) throw new Error('it was not refused')
+  expect(refusalError(file!.name, file!, sending)).toMatchObject({
+    kind,
+    place: { file: join(dir, '1_a.sql'), line, column },
+    hint: expect.any(String),
+  })
 })
 
 test('new files continue the numbers of the folder, and never replace one', async ({ dir }) => {
   const folder = join(dir, 'new')
   const now = new Date('2026-03-04T05:06:07Z')
-  expect(await createMigration(folder, 'create users', now)).toBe(join(folder, '20260304050607_create_users.sql'))
-  expect(await createMigration(folder, 'create users', now)).toBe(join(folder, '20260304050608_create_users.sql'))
+  const create = async (name: string, reversible = false) =>
+    createMigration({ dialect: pgbosun, dir: folder, files: pgbosun.read(folder, noReadOptions) }, name, {
+      now,
+      reversible,
+    })
+  await mkdir(folder)
+  expect(await create('create users')).toEqual([join(folder, '20260304050607_create_users.sql')])
+  expect(await create('create users')).toEqual([join(folder, '20260304050608_create_users.sql')])
   expect((await readMigrations(folder)).map(({ name }) => name)).toEqual([
     '20260304050607_create_users',
     '20260304050608_create_users',
   ])
   for (const name of ['', 'a/b', 'down', 'x.down', 'ü']) {
-    await expect(createMigration(folder, name, now)).rejects.toMatchObject({ kind: 'usage' })
+    await expect(create(name)).rejects.toMatchObject({ kind: 'usage' })
   }
 })

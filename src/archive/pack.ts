@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type Readable, Transform } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { AppError } from '../errors.ts'
+import { free, stepBytes } from './steps.ts'
 import type { Store, Upload } from './store.ts'
 
 /** What was stored. */
@@ -10,9 +11,6 @@ export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
 
 /** An object as the manifest describes it. */
 export type Expected = { name: string; size_bytes: number; sha256: string }
-
-/** pg_dump writes 4 KiB at a time: larger steps cost less. Much larger ones cost memory. */
-const stepBytes = 256 * 1024
 
 /**
  * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
@@ -29,10 +27,10 @@ export async function pack(
   const packed = { storedBytes: 0, plainBytes: 0 }
   const frame = createZstdCompress({
     chunkSize: stepBytes,
-    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
+    params: { [constants.ZSTD_c_compressionLevel]: 2, [constants.ZSTD_c_checksumFlag]: 1 },
   })
   const counted = async function* () {
-    for await (const step of inSteps(source)) {
+    for await (const step of source) {
       packed.plainBytes += step.length
       onBytes(packed.plainBytes)
       yield step
@@ -43,32 +41,15 @@ export async function pack(
       hash.update(chunk)
       packed.storedBytes += chunk.length
       await upload.write(chunk)
+      free(chunk)
     }
   })
   return { ...packed, sha256: hash.digest('hex') }
 }
 
-/** Always the same buffer: it is used up before the next step is asked for, because a whole step makes the frame ask for a pause. */
-async function* inSteps(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  const step = Buffer.allocUnsafeSlow(stepBytes)
-  let filled = 0
-  for await (const chunk of source) {
-    for (let taken = 0; taken < chunk.length; ) {
-      const part = chunk.subarray(taken, taken + stepBytes - filled)
-      step.set(part, filled)
-      taken += part.length
-      filled += part.length
-      if (filled < stepBytes) continue
-      yield step
-      filled = 0
-    }
-  }
-  if (filled > 0) yield step.subarray(0, filled)
-}
-
 /**
  * Reads an object of a backup back, decompressed. Ends with an error unless every byte is what was written:
- * the content may be used up to then, and must be thrown away.
+ * the content may be used up to then, and must be thrown away. Each chunk is gone when the next one is asked for.
  *
  * @param key where the object lies in the store
  * @throws {AppError} `corrupt` when it is absent, damaged, shorter or longer
@@ -77,18 +58,22 @@ export async function* unpack(store: Store, key: string, expected: Expected): As
   const body = await openExisting(store, key, expected.name)
   const hash = createHash('sha256')
   let bytes = 0
-  const tap = new Transform({
-    transform(chunk: Buffer, _, done) {
+  const frame = createZstdDecompress({ chunkSize: stepBytes })
+  const feed = async () => {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       hash.update(chunk)
       bytes += chunk.length
-      done(null, chunk)
-    },
-  })
-  const frame = createZstdDecompress({ chunkSize: stepBytes })
-  const feeding = pipeline(body, tap, frame)
-  feeding.catch(() => {})
+      await write(frame, chunk)
+      free(chunk)
+    }
+    frame.end()
+  }
+  const feeding = feed().catch((error: Error) => void frame.destroy(error))
   try {
-    for await (const chunk of frame) yield chunk as Buffer
+    for await (const chunk of frame as AsyncIterable<Buffer>) {
+      yield chunk
+      free(chunk)
+    }
     await feeding
   } catch (error) {
     throw isDecodingError(error) ? damaged(expected.name, (error as Error).message, error) : error
@@ -101,6 +86,10 @@ export async function* unpack(store: Store, key: string, expected: Expected): As
   if (hash.digest('hex') !== expected.sha256)
     throw damaged(expected.name, 'its SHA-256 is not the one that was written')
 }
+
+/** Resolves when the chunk is used up; never when the stream fails, which its reader is told. */
+const write = (stream: Writable, chunk: Buffer) =>
+  new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())))
 
 async function openExisting(store: Store, key: string, name: string): Promise<Readable> {
   try {

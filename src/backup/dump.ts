@@ -1,4 +1,5 @@
 import { type Packed, pack } from '../archive/pack.ts'
+import { inSteps } from '../archive/steps.ts'
 import type { Upload } from '../archive/store.ts'
 import { type Ended, startTool, type Tool, type ToolOptions } from '../db/child.ts'
 import type { Tools } from '../db/pgtools.ts'
@@ -43,7 +44,7 @@ async function packOutput(
   signal.addEventListener('abort', stop)
   try {
     tool.stdin.end()
-    const packed = await pack(tool.stdout, upload, onBytes)
+    const packed = await pack(inSteps(tool.stdout), upload, onBytes)
     const ended = await tool.ended
     if (ended.code !== 0) throw toolFailed(tool, ended)
     return packed

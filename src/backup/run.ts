@@ -6,6 +6,7 @@ import { renderDuration } from '../config/units.ts'
 import { isConnectionLostError, type Session } from '../db/connect.ts'
 import { takeBackupLock } from '../db/lock.ts'
 import type { ToolSearch } from '../db/pgtools.ts'
+import { isPoolerError } from '../db/pooler.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
@@ -167,6 +168,7 @@ async function openLocked({ connection, database, lock, wait, runId, log, signal
 
 function noLockDatabase(error: unknown, database: string): unknown {
   if (!(error instanceof AppError) || error.kind !== 'refused' || error.sqlstate === '28P01') return error
+  if (isPoolerError(error)) return error
   return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
     hint: `all runners must take their locks in one database: grant connect on ${database} to the role of backup.url, or set lock.database`,
     sqlstate: error.sqlstate,

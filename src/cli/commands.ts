@@ -26,6 +26,14 @@ export const commands: Record<string, Lazy> = {
     summary: 'Apply pending migrations.',
     load: async () => (await import('./commands/migrate.ts')).migrateUp,
   },
+  'migrate down': {
+    summary: 'Undo the newest migration.',
+    load: async () => (await import('./commands/migrate-down.ts')).migrateDown,
+  },
+  'migrate redo': {
+    summary: 'Undo the newest migration, and apply it again.',
+    load: async () => (await import('./commands/migrate-down.ts')).migrateRedo,
+  },
   'migrate status': {
     summary: 'Show applied and pending migrations.',
     load: async () => (await import('./commands/migrate-status.ts')).migrateStatus,
@@ -37,6 +45,10 @@ export const commands: Record<string, Lazy> = {
   'migrate verify': {
     summary: 'Compare the files with the history.',
     load: async () => (await import('./commands/migrate-status.ts')).migrateVerify,
+  },
+  'migrate lint': {
+    summary: 'Look for what is dangerous in migrations.',
+    load: async () => (await import('./commands/migrate-lint.ts')).migrateLint,
   },
   'roles plan': {
     summary: 'Show what `roles apply` would change.',

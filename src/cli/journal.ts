@@ -3,11 +3,11 @@ import { openSession } from '../db/connect.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
 import { refuseNewerState } from '../db/state.ts'
 import { AppError, withReport } from '../errors.ts'
-import { readHistory } from '../migrate/history.ts'
 import type { Change } from '../plan.ts'
 import type { Context } from './command.ts'
 import { asAppError } from './failure.ts'
 import { type Run, type RunOptions, withRun } from './run.ts'
+import { appliedNames } from './steps/applied.ts'
 import { jsonSteps, type Story } from './story.ts'
 
 /** The audit trail of one run, in the target database: nothing for a run that changes nothing. */
@@ -59,7 +59,7 @@ async function finishedAnew({ context, guard }: Run, event: Finished, changes: C
     guard()
     const session = await openSession(connection(), { applicationName: `pgbosun ${runId}`, log })
     try {
-      const applied = new Set((await readHistory(session.sql)).map(({ name }) => `migration ${name}`))
+      const applied = new Set((await appliedNames(context, session.sql)).map((name) => `migration ${name}`))
       const done = changes.filter(({ object }) => !object.startsWith('migration ') || applied.has(object))
       await writeFinished(session.sql, { ...event, detail: { ...event.detail, changes: done } })
       return true

@@ -2,21 +2,29 @@ import type { Log } from '../log.ts'
 
 const quietMs = 10_000
 
+/** Back to the beginning of the line, and away with it. */
+const clear = '\r\u001b[K'
+
 /**
- * Long work says how far it is: a bar on a terminal's stderr, otherwise a log line every 10 s.
+ * Long work says how far it is: a bar on a terminal's stderr, with a line for each thing done where it has a name; otherwise a
+ * log line every 10 s.
  * @param what is counted, in words: `migrations`
  */
 export async function withProgress<T>(
   log: Log,
   what: string,
-  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
+  work: (onProgress: (done: number, total: number, name?: string, durationMs?: number) => void) => Promise<T>,
 ): Promise<T> {
   const terminal = process.stderr.isTTY
   let lastAt = performance.now()
   let drawn = false
   try {
-    return await work((done, total) => {
+    return await work((done, total, name, durationMs) => {
       const now = performance.now()
+      if (terminal && name !== undefined) {
+        process.stderr.write(`${drawn ? clear : ''}  ${name}  ${durationMs} ms\n`)
+        drawn = false
+      }
       if (now - lastAt < (terminal ? 100 : quietMs)) return
       lastAt = now
       const percent = Math.floor((100 * done) / total)
@@ -25,6 +33,6 @@ export async function withProgress<T>(
       process.stderr.write(`\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
     })
   } finally {
-    if (drawn) process.stderr.write('\r\u001b[K')
+    if (drawn) process.stderr.write(clear)
   }
 }

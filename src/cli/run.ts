@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectionLost, isConnectionLostError, openSession, type Session } from '../db/connect.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
+import { isPoolerError } from '../db/pooler.ts'
 import { isConnectionLost } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
@@ -173,7 +174,7 @@ async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks
 const isRefused = (error: unknown): error is AppError => error instanceof AppError && error.kind === 'refused'
 
 function noLockDatabase(error: unknown, database: string): unknown {
-  if (!isRefused(error) || error.sqlstate === '28P01') return error
+  if (!isRefused(error) || error.sqlstate === '28P01' || isPoolerError(error)) return error
   return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
     hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',
     sqlstate: error.sqlstate,

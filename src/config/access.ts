@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { secret } from './fields.ts'
+import { databaseMigrate } from './migrate.ts'
 
 const maxBytes = 63
 
@@ -114,6 +115,9 @@ const databaseFields = z
     extensions: z.record(identifier, extensionFields).optional(),
     schemas: z.record(identifier, schemaFields).optional(),
     users: z.record(roleName, databaseUser).optional(),
+    migrate: databaseMigrate
+      .optional()
+      .meta({ description: 'Migrations of this database, with a history of its own.' }),
   })
   .nullable()
 

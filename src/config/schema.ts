@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { count, duration, durationText, secret, timeZone } from './fields.ts'
+import { migrateSchema } from './migrate.ts'
 
 const database = z
   .strictObject({
@@ -44,24 +45,6 @@ const lock = z
     database: z.string().min(1).prefault('postgres').meta({
       description:
         'The database that all runners of this server take their locks in; also where missing databases are created from.',
-    }),
-  })
-  .prefault({})
-
-const migrate = z
-  .strictObject({
-    dir: z.string().min(1).prefault('migrations').meta({ description: 'Folder with the migration files.' }),
-    format: z.enum(['pgbosun']).prefault('pgbosun').meta({ description: 'Format of the files and of the history.' }),
-    role: z.string().min(1).optional().meta({
-      description:
-        'Role that runs the migrations. Default: the owner declared for the database, if the session user may SET ROLE to it.',
-    }),
-    lockTimeout: duration('5s').meta({ description: '`lock_timeout` of every migration.' }),
-    outOfOrder: z.enum(['error', 'apply']).prefault('error').meta({
-      description: 'What to do with a file that is older than the newest applied one.',
-    }),
-    ahead: z.enum(['ok', 'warn', 'error']).prefault('warn').meta({
-      description: 'What to do when the database is at a version newer than every file.',
     }),
   })
   .prefault({})
@@ -196,7 +179,7 @@ export const configSchema = z.strictObject({
   database,
   wait,
   lock,
-  migrate,
+  migrate: migrateSchema,
   ...accessKeys,
   seeds: z.array(seed).prefault([]).meta({ description: 'Seed data, in this order, each in one transaction.' }),
   state: z

@@ -5,8 +5,31 @@ const commandComplete = 0x43
 const emptyQuery = 0x49
 const errorResponse = 0x45
 const readyForQuery = 0x5a
+const backendKeyData = 0x4b
+const noticeResponse = 0x4e
 
 const errorsOf = new WeakMap<Sql, number[]>()
+const pidOf = new WeakMap<Sql, number>()
+const answeredOf = new WeakMap<Sql, number>()
+const listenerOf = new WeakMap<Sql, (notice: ServerNotice) => void>()
+
+/** What the server says beside its answers. `after`: how many messages of the session it had answered before, as {@link answered} counts. */
+export type ServerNotice = {
+  severity: string
+  sqlstate: string
+  message: string
+  hint: string | undefined
+  after: number
+}
+
+/** How many messages of this session the server is done with. */
+export const answered = (sql: Sql): number => answeredOf.get(sql) ?? 0
+
+/** Hears what the server says on this session from now on, instead of whoever listened before. The driver cannot tell which message it belongs to. */
+export function onServerNotice(sql: Sql, listener: ((notice: ServerNotice) => void) | undefined): void {
+  if (listener) listenerOf.set(sql, listener)
+  else listenerOf.delete(sql)
+}
 
 /**
  * For each error that the server answered on this session, in order: how many statements of the same message had ended before.
@@ -14,32 +37,61 @@ const errorsOf = new WeakMap<Sql, number[]>()
  */
 export const statementsBeforeErrors = (sql: Sql): readonly number[] => errorsOf.get(sql) ?? []
 
-/** Listens to what the server answers on a session's socket, which the driver reads too; looks at the headers only. */
+/** The server process that was announced when the session started; undefined when none was. A pooler makes one up. */
+export const announcedPid = (sql: Sql): number | undefined => pidOf.get(sql)
+
+/** Listens to what the server answers on a session's socket, which the driver reads too; looks at little more than the headers. */
 export function watchAnswers(sql: Sql, socket: Socket): void {
   const errors: number[] = []
   errorsOf.set(sql, errors)
-  const header = Buffer.alloc(5)
+  // the type and the length; of BackendKeyData, also the process
+  const header = Buffer.alloc(9)
   let have = 0
   let skip = 0
   let ended = 0
+  let notice: Buffer[] | undefined
   const begin = (type: number | undefined) => {
     if (type === commandComplete || type === emptyQuery) ended++
     else if (type === errorResponse) errors.push(ended)
-    else if (type === readyForQuery) ended = 0
+    else if (type === noticeResponse && listenerOf.has(sql)) notice = []
+    else if (type === readyForQuery) {
+      ended = 0
+      answeredOf.set(sql, answered(sql) + 1)
+    }
+  }
+  const endNotice = () => {
+    if (notice) listenerOf.get(sql)?.({ ...readNotice(Buffer.concat(notice)), after: answered(sql) })
+    notice = undefined
   }
   socket.on('data', (chunk: Buffer) => {
     for (let i = 0; i < chunk.length; ) {
       if (skip > 0) {
         const passed = Math.min(skip, chunk.length - i)
+        notice?.push(chunk.subarray(i, i + passed))
         skip -= passed
         i += passed
+        if (skip === 0) endNotice()
         continue
       }
       header[have++] = chunk[i++]!
-      if (have < header.length) continue
+      const isKey = header[0] === backendKeyData
+      if (have < (isKey ? 9 : 5)) continue
+      skip = header.readUInt32BE(1) - (have - 1)
       have = 0
-      skip = header.readUInt32BE(1) - 4
+      if (isKey) pidOf.set(sql, header.readUInt32BE(5))
       begin(header[0])
     }
   })
+}
+
+/** Fields of a NoticeResponse: a letter and a text each. @see https://www.postgresql.org/docs/current/protocol-error-fields.html */
+function readNotice(body: Buffer): Omit<ServerNotice, 'after'> {
+  const fields = new Map(
+    body
+      .toString('utf8')
+      .split('\0')
+      .map((field) => [field[0], field.slice(1)]),
+  )
+  const severity = fields.get('V') ?? fields.get('S') ?? ''
+  return { severity, sqlstate: fields.get('C') ?? '', message: fields.get('M') ?? '', hint: fields.get('H') }
 }

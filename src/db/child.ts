@@ -80,7 +80,7 @@ export function startTool({ dir }: Tools, name: ToolName, args: string[], option
 }
 
 /**
- * Writes everything to a program's stdin, with back pressure, and ends it. When the program stops reading, the rest is read
+ * Writes everything to a program's stdin, one chunk after the other, and ends it. When the program stops reading, the rest is read
  * all the same: whether the content is whole is one question, whether the program likes it another.
  */
 export async function feedTool(
@@ -93,19 +93,20 @@ export async function feedTool(
     signal.throwIfAborted()
     bytes += chunk.length
     onBytes?.(bytes)
-    if (stdin.writable && !stdin.write(chunk)) await drained(stdin)
+    if (stdin.writable) await written(stdin, chunk)
   }
   if (stdin.writable) stdin.end()
 }
 
-/** Until more may be written, or nobody reads any more. */
-const drained = (stdin: Writable) =>
+/** Until the chunk is used up, or nobody reads any more. */
+const written = (stdin: Writable, chunk: Uint8Array) =>
   new Promise<void>((resolve) => {
     const done = () => {
-      for (const event of ['drain', 'close']) stdin.off(event, done)
+      stdin.off('close', done)
       resolve()
     }
-    for (const event of ['drain', 'close']) stdin.on(event, done)
+    stdin.on('close', done)
+    stdin.write(chunk, done)
   })
 
 const keptStderr = 8_192

@@ -4,6 +4,7 @@ import type { Connection, Endpoint } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
+import { isPoolerError, poolerRefused, refusePooler } from './pooler.ts'
 import { openSocket } from './socket.ts'
 
 export type Sql = postgres.Sql
@@ -47,7 +48,8 @@ const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '
 /**
  * Opens one session at the first endpoint that accepts it.
  *
- * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts
+ * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts;
+ * {AppError} `refused` for an endpoint that is a connection pooler
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
   let failure: unknown
@@ -60,6 +62,8 @@ export async function openSession(connection: Connection, options: SessionOption
         hint: 'name the primary in the URL',
       })
     } catch (error) {
+      // One that is down as well must not hide it.
+      if (isPoolerError(error)) throw error
       failure = error
     }
   }
@@ -82,6 +86,7 @@ async function start(
   { database, applicationName, log }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
+  const place = { endpoint, source: connection.source }
   // At once: the driver would begin a timer's turn later.
   const opening = openSocket(endpoint, connection.tls)
   opening.catch(() => {})
@@ -137,6 +142,7 @@ async function start(
       "select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby, pg_backend_pid() as pid",
     )
     if (row === undefined) throw new Error('the server did not answer')
+    await refusePooler(sql, row.pid, place)
     return {
       sql,
       serverVersion: row.version,
@@ -156,7 +162,7 @@ async function start(
     ended = true
     await sql.end({ timeout: 0 })
     opening.then((opened) => opened.destroy()).catch(() => {})
-    throw failure ?? error
+    throw failure ?? poolerRefused(error, place) ?? error
   }
 }
 

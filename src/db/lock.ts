@@ -42,10 +42,19 @@ export const takeRunLock = (db: Db, object: number, what: string, options: LockO
 export const takeBackupLock = (db: Db, database: string, options: LockOptions) =>
   takeLock(db, backupKey, databaseObject(database), `the backup lock of database ${database}`, options)
 
+/**
+ * Takes the lock of another tool, a key of 64 bits, in the same way.
+ *
+ * @throws {AppError} `locked` when it is still held after the timeout
+ */
+export const takeForeignLock = (db: Db, key: bigint, what: string, options: LockOptions) =>
+  takeLock(db, key, undefined, what, options)
+
+/** A key of 64 bits, or two of 32. */
 async function takeLock(
   db: Db,
-  key: number,
-  object: number,
+  key: number | bigint,
+  object: number | undefined,
   what: string,
   { timeoutMs, log, signal }: LockOptions,
 ): Promise<void> {
@@ -73,20 +82,32 @@ async function takeLock(
 /** Takes one run lock at once, or not at all. A session may hold a lock several times. */
 export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object)
 
-async function tryLock(db: Db, key: number, object: number): Promise<boolean> {
-  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${key}, ${object}) as taken`)
+async function tryLock(db: Db, key: number | bigint, object: number | undefined): Promise<boolean> {
+  const keys = object === undefined ? key : `${key}, ${object}`
+  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${keys}) as taken`)
   return row?.taken ?? false
 }
 
 /** Gives one run lock back before the session ends. */
 export const releaseRunLock = (db: Db, object: number) => db.unsafe(`select pg_advisory_unlock(${runKey}, ${object})`)
 
-const inThisDatabase = (key: number, object: number) => `
-  l.locktype = 'advisory' and l.classid = ${key} and l.objid = ${object >>> 0} and l.objsubid = 2 and l.granted
+const inThisDatabase = (key: number | bigint, object: number | undefined) => `
+  l.locktype = 'advisory' and l.granted and ${lockId(key, object)}
   and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
 
+/** How pg_locks shows the key. */
+function lockId(key: number | bigint, object: number | undefined): string {
+  if (object !== undefined) return `l.classid = ${key} and l.objid = ${object >>> 0} and l.objsubid = 2`
+  const bits = BigInt.asUintN(64, BigInt(key))
+  return `l.classid = ${bits >> 32n} and l.objid = ${bits & 0xffffffffn} and l.objsubid = 1`
+}
+
 /** Who holds a lock, in words; undefined when it was given back in the meantime. */
-async function lockHolder(db: Db, key: number, object: number): Promise<{ pid: number; text: string } | undefined> {
+async function lockHolder(
+  db: Db,
+  key: number | bigint,
+  object: number | undefined,
+): Promise<{ pid: number; text: string } | undefined> {
   const [row] = await db.unsafe<{ pid: number; application: string; user: string; age: string }[]>(
     `select l.pid, coalesce(a.application_name, '?') as application, coalesce(a.usename, '?') as "user",
             extract(epoch from clock_timestamp() - a.backend_start)::int as age

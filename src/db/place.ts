@@ -14,6 +14,20 @@ export function placeOf(text: string, position: number): TextPlace {
   return { line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 }
 }
 
+/**
+ * The place in a text that may be shown instead of the one that was sent, because values were put into that which may be secret.
+ * Both have the same lines; where a line differs, its columns mean nothing.
+ */
+export function shownPlace(
+  text: string,
+  shown: string | undefined,
+  place: TextPlace,
+): { text: string; place: TextPlace } {
+  if (shown === undefined) return { text, place }
+  const lineOf = (whole: string) => whole.split(lineEnd)[place.line - 1]
+  return { text: shown, place: lineOf(text) === lineOf(shown) ? place : { line: place.line, column: 1 } }
+}
+
 /** Offset in UTF-16 units of the code point number `count`, from 0. */
 function offsetOf(text: string, count: number): number {
   let offset = 0
@@ -26,14 +40,15 @@ const shownWidth = 100
 /**
  * The line of a place with its number, and a caret below the column. A long line is cut around it;
  * control characters are replaced, so that nothing steers the terminal.
+ * @param linesBefore of the file before the text, for the number that is shown
  */
-export function excerptOf(text: string, { line, column }: TextPlace): string {
+export function excerptOf(text: string, { line, column }: TextPlace, linesBefore = 0): string {
   const points = [...(text.split(lineEnd)[line - 1] ?? '')].map((point) => (/[^\P{Cc}\t]/u.test(point) ? '·' : point))
   const from = points.length > shownWidth ? Math.max(0, column - 1 - shownWidth / 2) : 0
   const to = from + shownWidth
   const before = (from > 0 ? '…' : '') + points.slice(from, column - 1).join('')
   const after = points.slice(column - 1, to).join('') + (points.length > to ? '…' : '')
-  const number = String(line)
+  const number = String(line + linesBefore)
   return `  ${number} | ${before}${after}\n  ${' '.repeat(number.length)} | ${padding(before)}^`
 }
 

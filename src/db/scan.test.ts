@@ -132,3 +132,65 @@ test('comes to an end on any text', () => {
     }),
   )
 })
+
+test('takes the lines of pg_dump between statements for what they are, and no others', () => {
+  const { restricts, backslash, statements } = scan('\\restrict a1\nselect 1;\r\n\\unrestrict a1 \r\n')
+  expect(restricts).toEqual([
+    { start: 0, end: 12 },
+    { start: 24, end: 39 },
+  ])
+  expect([backslash, statements.length]).toEqual([undefined, 1])
+})
+
+test.each([
+  ['\\restrict', 0],
+  [' \\restrict a', 1],
+  ['\\restrict `a`', 0],
+  ['\\restrict a b', 0],
+  ['select 1\n\\restrict a\n', 9],
+  ['\\restrict a\n\\connect x', 12],
+  ['\\.\n', 0],
+])('%j holds another command of psql', (text, at) => {
+  expect(scan(text).backslash).toBe(at)
+})
+
+test('the data of a COPY are not SQL', () => {
+  const text = `COPY t FROM stdin;\n1\t'\n\\.\nselect 2;\ncopy u from stdin;\n"`
+  expect(statementsOf(text)).toEqual(['COPY t FROM stdin', 'select 2', 'copy u from stdin'])
+  expect(scan(text)).toMatchObject({
+    unterminated: undefined,
+    backslash: undefined,
+    copies: [
+      { statement: 0, start: 19, end: 23, closed: true, next: 26 },
+      { statement: 2, closed: false, end: text.length, next: text.length },
+    ],
+  })
+})
+
+test.each([
+  `copy t from '/x';\n"`,
+  `copy (select * from stdin) to '/x';\n"`,
+  `copy t to stdin;\n"`,
+  `select 'copy t from stdin;\n';"`,
+])('%j holds no data', (text) => {
+  const { copies, unterminated } = scan(text)
+  expect(copies).toEqual([])
+  expect(unterminated?.what).toBe('quoted identifier')
+})
+
+test('a long line of dashes behind an escape string takes no time', () => {
+  const text = `select E'a' ${'-'.repeat(10_000)}\n from t; select 2`
+  expect(statementsOf(text)).toHaveLength(2)
+})
+
+test('takes time in proportion to the text', () => {
+  const once = (rows: number) => {
+    const text = `copy t from stdin;\n${"1\tit's\\N\n".repeat(rows)}\\.\n${"insert into t values (E'\\n');\n".repeat(rows)}`
+    const startedAt = performance.now()
+    expect(scan(text).statements).toHaveLength(rows + 1)
+    return performance.now() - startedAt
+  }
+  const time = (rows: number) => Math.min(once(rows), once(rows), once(rows))
+  // Quadratic would be 64 times as much.
+  expect(time(80_000)).toBeLessThan(24 * Math.max(time(10_000), 2))
+})

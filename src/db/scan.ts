@@ -1,3 +1,14 @@
+import {
+  endOfComment,
+  endOfDollarQuote,
+  endOfEscapeString,
+  endOfLine,
+  endOfQuotes,
+  endOfWord,
+  isSpace,
+  isWordStart,
+} from './lex.ts'
+
 /** One statement of an SQL text. Offsets count UTF-16 units; comments before it are not part of it. */
 export type Statement = {
   start: number
@@ -6,26 +17,42 @@ export type Statement = {
   words: string[]
 }
 
+/** The lines behind a `copy … from stdin;`, which are data and not SQL. */
+export type CopyData = {
+  /** Index of the COPY in `statements`. */
+  statement: number
+  start: number
+  end: number
+  /** Whether a line `\.` ends them; otherwise the end of the text does, as in a dump that was cut off. */
+  closed: boolean
+  /** Where the SQL goes on. */
+  next: number
+}
+
 /** What {@link scan} saw. With `unterminated`, the text ends inside the thing that opened at `at`. */
 export type Scan = {
   statements: Statement[]
   unterminated: { what: 'comment' | 'string' | 'dollar-quoted string' | 'quoted identifier'; at: number } | undefined
-  /** The first backslash outside quotes and comments: a psql command such as `\connect`. */
+  /** The first backslash outside quotes, comments and data: a psql command such as `\connect`, but none of `restricts`. */
   backslash: number | undefined
+  /** The lines `\restrict TOKEN` and `\unrestrict TOKEN` of pg_dump between statements, without their ends. */
+  restricts: { start: number; end: number }[]
+  copies: CopyData[]
 }
 
 /**
  * Finds the statements of an SQL text as PostgreSQL's lexer does: knows strings, escape strings, quoted identifiers,
- * dollar quotes, nested comments and, like psql, semicolons in parentheses and in `begin atomic … end` bodies.
- * Assumes standard_conforming_strings = on.
+ * dollar quotes, nested comments and, like psql, semicolons in parentheses and in `begin atomic … end` bodies, the data
+ * of a COPY from the lines behind it, and the commands that pg_dump writes. Assumes standard_conforming_strings = on.
  *
  * @see https://github.com/postgres/postgres/blob/master/src/fe_utils/psqlscan.l
  */
 export function scan(text: string): Scan {
-  const result: Scan = { statements: [], unterminated: undefined, backslash: undefined }
+  const result: Scan = { statements: [], unterminated: undefined, backslash: undefined, restricts: [], copies: [] }
   let statement: Statement | undefined
   let parens = 0
   let atomic = 0
+  let inRoutine = false
   let previous = ''
   let i = 0
 
@@ -33,7 +60,21 @@ export function scan(text: string): Scan {
     if (statement) result.statements.push({ ...statement, end })
     statement = undefined
     parens = atomic = 0
+    inRoutine = false
     previous = ''
+  }
+  const closeAtSemicolon = () => {
+    const copy = statement && isCopyFrom(statement) ? dataBehind(text, i + 1) : undefined
+    close(i)
+    if (copy) result.copies.push({ statement: result.statements.length - 1, ...copy })
+    i = copy?.next ?? i + 1
+  }
+  const isRestrict = () => {
+    const end = statement === undefined ? endOfRestrict(text, i) : -1
+    if (end === -1) return false
+    result.restricts.push({ start: i, end })
+    i = end
+    return true
   }
   const skipTo = (end: number, what: NonNullable<Scan['unterminated']>['what']) => {
     if (end === -1) result.unterminated = { what, at: i }
@@ -45,8 +86,8 @@ export function scan(text: string): Scan {
     if (isSpace(c)) i++
     else if (c === minus && text.charCodeAt(i + 1) === minus) i = endOfLine(text, i)
     else if (c === slash && text.charCodeAt(i + 1) === star) skipTo(endOfComment(text, i), 'comment')
-    else if (c === semicolon && parens === 0 && atomic === 0) close(i++)
-    else {
+    else if (c === semicolon && parens === 0 && atomic === 0) closeAtSemicolon()
+    else if (c !== backslash || !isRestrict()) {
       statement ??= { start: i, end: i, words: [] }
       if (c === quote) skipTo(endOfQuotes(text, "'", i), 'string')
       else if (c === doubleQuote) skipTo(endOfQuotes(text, '"', i), 'quoted identifier')
@@ -58,10 +99,10 @@ export function scan(text: string): Scan {
         } else {
           const { words } = statement
           const inCopy = words[0] === 'copy'
-          const inRoutine = isRoutine(words)
+          if (words.length <= 4) inRoutine = isRoutine(words)
           if (words.length < 6 || inCopy || inRoutine) {
             const word = text.slice(i, end).toLowerCase()
-            if (words.length < 6 || (inCopy && parens === 0)) words.push(word)
+            if (inCopy ? parens === 0 : words.length < 6) words.push(word)
             if (inRoutine) atomic = atomicDepth(atomic, previous, text.charCodeAt(i - 1) === dot ? '' : word)
             previous = word
           }
@@ -85,9 +126,13 @@ export const isTransactionControl = ({ words: [first = '', second] }: Statement)
   ((first === 'start' || first === 'prepare') && second === 'transaction')
 
 /** Whether the statement is a COPY between the table and the client, for which there is nobody at the other end. */
-export const isClientCopy = ({ words }: Statement) =>
-  words[0] === 'copy' &&
-  words.some((word, i) => (word === 'stdin' && words[i - 1] === 'from') || (word === 'stdout' && words[i - 1] === 'to'))
+export const isClientCopy = (statement: Statement) =>
+  isCopyFrom(statement) || (statement.words[0] === 'copy' && hasPair(statement.words, 'to', 'stdout'))
+
+const isCopyFrom = ({ words }: Statement) => words[0] === 'copy' && hasPair(words, 'from', 'stdin')
+
+const hasPair = (words: string[], first: string, second: string) =>
+  words.some((word, i) => word === second && words[i - 1] === first)
 
 const quote = 39
 const doubleQuote = 34
@@ -102,11 +147,6 @@ const semicolon = 59
 const backslash = 92
 const letterE = 101
 
-const isSpace = (c: number) => c === 32 || (c >= 9 && c <= 13)
-const isLetter = (c: number) => (c >= 97 && c <= 122) || (c >= 65 && c <= 90)
-const isDigit = (c: number) => c >= 48 && c <= 57
-const isWordStart = (c: number) => isLetter(c) || c === 95 || c >= 128
-
 /** `create [or replace] function | procedure`, whose body may be `begin atomic … end`. */
 const isRoutine = ([first, second, , fourth]: string[]) =>
   first === 'create' &&
@@ -118,64 +158,33 @@ function atomicDepth(depth: number, previous: string, word: string): number {
   return word === 'case' ? depth + 1 : word === 'end' ? depth - 1 : depth
 }
 
-function after(text: string, what: string, from: number): number {
-  const at = text.indexOf(what, from)
-  return at === -1 ? -1 : at + what.length
-}
+/** Nothing but a comment may follow in the line of the COPY: psql would run it after the data. */
+const restOfLine = /[ \t\f\v]*(?:--[^\n\r]*)?(?:\r?\n|$)/y
 
-/** A doubled mark inside stands for itself. */
-function endOfQuotes(text: string, mark: string, start: number): number {
-  let end = after(text, mark, start + 1)
-  while (end !== -1 && text[end] === mark) end = after(text, mark, end + 1)
-  return end
-}
-
-function endOfWord(text: string, start: number): number {
-  let i = start + 1
-  for (let c = text.charCodeAt(i); isWordStart(c) || isDigit(c) || c === dollar; c = text.charCodeAt(i)) i++
-  return i
-}
-
-function endOfLine(text: string, start: number): number {
-  let i = start
-  while (i < text.length && text.charCodeAt(i) !== 10 && text.charCodeAt(i) !== 13) i++
-  return i
-}
-
-const commentEdge = /\/\*|\*\//g
-
-function endOfComment(text: string, start: number): number {
-  commentEdge.lastIndex = start
-  let depth = 0
-  for (let edge = commentEdge.exec(text); edge; edge = commentEdge.exec(text)) {
-    depth += edge[0] === '/*' ? 1 : -1
-    if (depth === 0) return commentEdge.lastIndex
+/** As psql does: up to a line that is exactly `\.`, in whatever format the data is. */
+function dataBehind(text: string, semicolonEnd: number): Omit<CopyData, 'statement'> | undefined {
+  restOfLine.lastIndex = semicolonEnd
+  if (!restOfLine.test(text)) return undefined
+  const start = restOfLine.lastIndex
+  for (let mark = start - 1; mark !== -1; mark = text.indexOf('\n\\.', mark + 1)) {
+    const next = endOfMark(text, mark + 1)
+    if (next !== -1) return { start, end: mark + 1, closed: true, next }
   }
-  return -1
+  return { start, end: text.length, closed: false, next: text.length }
 }
 
-const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y
+const endMark = /\\\.(?:\r?\n|\r?$)/y
 
-/** A lone dollar (`$1`) ends right behind itself. */
-function endOfDollarQuote(text: string, start: number): number {
-  dollarTag.lastIndex = start
-  const tag = dollarTag.exec(text)?.[0]
-  return tag === undefined ? start + 1 : after(text, tag, start + tag.length)
+function endOfMark(text: string, start: number): number {
+  endMark.lastIndex = start
+  return endMark.test(text) ? endMark.lastIndex : -1
 }
 
-/** In `E'a'⏎'b\''` the second part is still an escape string. */
-const continuation = /(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
+/** The token is what pg_dump accepts as one: nothing in it that psql would expand. */
+const restrict = /\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t]*(?=\r?\n|\r?$)/y
 
-function endOfEscapeString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (c === backslash) i++
-    else if (c === quote) {
-      continuation.lastIndex = i + 1
-      if (text.charCodeAt(i + 1) === quote) i++
-      else if (continuation.test(text)) i = continuation.lastIndex - 1
-      else return i + 1
-    }
-  }
-  return -1
+function endOfRestrict(text: string, start: number): number {
+  if (start > 0 && text[start - 1] !== '\n') return -1
+  restrict.lastIndex = start
+  return restrict.test(text) ? restrict.lastIndex : -1
 }

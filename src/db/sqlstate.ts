@@ -1,7 +1,7 @@
 import { type Log, silentLog } from '../log.ts'
 import { askFor } from './ask.ts'
 import { hintByCode } from './hints.ts'
-import { excerptOf, placeOf, type TextPlace } from './place.ts'
+import { excerptOf, placeOf, shownPlace, type TextPlace } from './place.ts'
 import { scan } from './scan.ts'
 import type { Db } from './sql.ts'
 
@@ -68,19 +68,36 @@ export type RenderedError = { sqlstate: string; file?: string; line?: number; co
  * @param file         the name to report it under
  * @param prefixLength code points sent before the text in the same message
  * @param statement    which statement of the text failed, from 0 on, for errors without a position
+ * @param linesBefore  of the file before the text
+ * @param shown        is shown instead of the text: see `shownPlace`
  */
 export function renderServerError(
   text: string,
   error: ServerError,
-  { file, prefixLength = 0, statement }: { file?: string; prefixLength?: number; statement?: number | undefined } = {},
+  {
+    file,
+    prefixLength = 0,
+    statement,
+    linesBefore = 0,
+    shown,
+  }: {
+    file?: string
+    prefixLength?: number
+    statement?: number | undefined
+    linesBefore?: number
+    shown?: string | undefined
+  } = {},
 ): RenderedError {
-  const position = Number(error.position ?? 0) - prefixLength
-  const place = position > 0 ? placeOf(text, position) : statement === undefined ? undefined : placeIn(text, statement)
-  const parts = [place && excerptOf(text, place), ...serverNotes(error)].filter((part) => part !== undefined)
+  const position = error.position === undefined ? 0 : Number(error.position) - prefixLength
+  const sent = position > 0 ? placeOf(text, position) : statement === undefined ? undefined : placeIn(text, statement)
+  const seen = sent && shownPlace(text, shown, sent)
+  const place = seen?.place
+  const notes = serverNotes(shown === undefined ? error : Object.create(error, { where: { value: undefined } }))
+  const parts = [seen && excerptOf(seen.text, seen.place, linesBefore), ...notes].filter((part) => part !== undefined)
   return {
     sqlstate: error.code,
     ...(file !== undefined && { file }),
-    ...place,
+    ...(place && { line: place.line + linesBefore, column: place.column }),
     ...(parts.length > 0 && { excerpt: parts.join('\n') }),
   }
 }

@@ -17,7 +17,14 @@ const tables: Record<string, string> = {
       name text not null, sha256 text not null,
       status text not null check (status in ('applied', 'started', 'faked', 'adopted')),
       applied_at timestamptz not null default clock_timestamp(), duration_ms int,
-      applied_by text not null default session_user, tool_version text not null)`,
+      applied_by text not null default session_user, tool_version text not null, progress jsonb)`,
+  migration_details: `create table pgbosun.migration_details (
+      seq int primary key, previous int references pgbosun.migration_details,
+      history text not null, id text not null, name text not null, sha256 text not null,
+      status text not null check (status in ('applied', 'started', 'faked', 'adopted', 'undone')),
+      applied_at timestamptz not null default clock_timestamp(), duration_ms int,
+      applied_by text not null default session_user, tool_version text not null, progress jsonb);
+    alter table pgbosun.migrations add column if not exists progress jsonb`,
   seeds: `create table pgbosun.seeds (
       name text primary key, checksum text not null, rows bigint,
       applied_at timestamptz not null default clock_timestamp(), tool_version text not null)`,

@@ -3,6 +3,7 @@ import { type Connection, describe } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import { openSession, type Session, type SessionOptions } from './connect.ts'
+import { isPoolerError } from './pooler.ts'
 
 export type WaitOptions = SessionOptions & {
   /** Monotonic clock reading (`performance.now()`) after which to give up. */
@@ -39,7 +40,8 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
       return result
     }
     if (result.missing && mayBeMissing) return undefined
-    if (!result.retry && !(patient && result.error.kind === 'refused')) throw result.error
+    const healable = patient && result.error.kind === 'refused' && !isPoolerError(result.error)
+    if (!result.retry && !healable) throw result.error
     if (result.state !== last?.state) log.info(`waiting for ${where}: ${result.state}`)
     last = result
     const pause = pauseMs(performance.now() - startedAt, result)

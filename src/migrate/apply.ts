@@ -1,40 +1,85 @@
-import { statementsBeforeErrors } from '../db/answers.ts'
+import { onServerNotice, type ServerNotice, statementsBeforeErrors } from '../db/answers.ts'
+import type { BlockerWatch } from '../db/blockers.ts'
 import type { Sql } from '../db/connect.ts'
+import type { Piece } from '../db/pieces.ts'
 import { scan } from '../db/scan.ts'
+import { failedPiece, sendPieces } from '../db/send.ts'
+import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
 import type { BeforeChange } from '../plan.ts'
-import { leftovers, runAlone } from './alone.ts'
+import { type Book, ledgerOf, type NewRow } from './book.ts'
 import { migrationFailed } from './failure.ts'
-import { openFlight } from './flight.ts'
-import { refuseUnsendable } from './inspect.ts'
-import { filePrefix, leavesTraces, preflight, resetTraces, writeDurations } from './message.ts'
+import { type Flight, openFlight } from './flight.ts'
+import {
+  type FileSettings,
+  filePrefix,
+  leavesTraces,
+  preflight,
+  recordOfStep,
+  reset,
+  resetTraces,
+  writeDurations,
+} from './message.ts'
+import { createPatience, type Patience } from './patience.ts'
+import { isRefusal, refusalError } from './sending.ts'
+import { progressAt, runSplit, UnitFailure } from './split.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
 
-export type ApplyOptions = {
+/** What every way of running scripts needs. */
+export type RunOptions = {
   /** A session (`max: 1`) that is used for nothing else meanwhile. */
   sql: Sql
-  plan: MigrationPlan
+  book: Book
   /** Role that runs the files; without one, the session user. */
   role: string | undefined
   lockTimeoutMs: number
+  /** 0 is none. */
+  statementTimeoutMs?: number
+  /** How often a file is tried again after a lock timeout or a deadlock. */
+  lockRetries?: number
+  /** How long a backup of ours may be in the way. */
+  dumpTimeoutMs?: number
+  /** Looks who is in the way. */
+  watch?: BlockerWatch | undefined
   toolVersion: string
   beforeChange: BeforeChange
   /** Called before each message; throws when the run lock or the session was lost, and nothing more is sent. */
   guard(): void
   /** Advice for a server's error; default: that of db/sqlstate. */
   hintFor?: (error: unknown) => Promise<string | undefined>
-  onProgress?: (done: number, total: number) => void
+  onProgress?: (done: number, total: number, name: string, durationMs: number) => void
   log?: Log
+  signal?: AbortSignal
 }
 
-/** The step that failed. `prefixLength`: code points sent before its text. */
-type Failure = { step: MigrationStep; error: unknown; prefixLength: number; statement?: number | undefined }
+export type ApplyOptions = RunOptions & { plan: MigrationPlan }
+
+/** The step that failed, and which part of it. `prefixLength`: code points sent before its text. */
+type Failure = {
+  at: number
+  error: unknown
+  prefixLength: number
+  statement?: number | undefined
+  piece?: Piece | undefined
+  left?: string | undefined
+}
+
+/** A run under way. `ends`: the last number of each chain. */
+type Running = ApplyOptions & {
+  results: StepResult[]
+  rows: (NewRow | undefined)[]
+  settings: FileSettings
+  patience: Patience
+  log: Log
+}
 
 /**
- * Applies the steps in order, each in one transaction together with its row in pgbosun.migrations, pipelined;
- * steps outside transactions run alone. The first failure ends it: what was applied before stays, nothing behind it runs.
+ * Applies the steps in order. Each is one transaction together with the record of it, pipelined; those that must be outside
+ * transactions run alone, statement by statement. What could not get a lock is tried again. The first failure ends it:
+ * what was applied before stays, nothing behind it runs.
  *
  * @returns one result for each step
  * @throws {AppError} `migration`, `locked`, `lint`, `history` with the results so far as `report.results`;
@@ -44,17 +89,21 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
   const { plan, beforeChange, guard } = options
   const results = plan.steps.map(({ name }): StepResult => ({ name, status: 'not-run', durationMs: 0 }))
   if (plan.steps.length === 0) return results
+  const running = prepare(options, results)
   try {
     refuseUnsendable(plan.steps)
     await beforeChange()
     guard()
     await checkBefore(options)
-    const failure = await sendAll(options, results)
-    if (failure) throw await explain(options, failure, results)
-    await finish(options, results)
+    await createNative(options)
+    const failure = await sendPatiently(running)
+    if (failure) throw await explain(running, failure)
+    await finish(running)
     return results
   } catch (error) {
     throw error instanceof AppError ? withReport(error, reportOf(results)) : error
+  } finally {
+    await options.watch?.stop()
   }
 }
 
@@ -63,56 +112,223 @@ export const reportOf = (results: StepResult[]) => ({
   results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
 })
 
-/** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
-async function checkBefore({ sql, plan, role }: ApplyOptions): Promise<void> {
-  const answer = await sql.unsafe<{ last: number }[][]>(preflight(role)).catch((error: unknown) => {
-    if (isConnectionLost(error) || !isServerError(error)) throw error
-    throw new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
-      hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,
-      sqlstate: error.code,
-      cause: error,
-    })
+/** @throws {AppError} for the first step that cannot be sent */
+export function refuseUnsendable(steps: MigrationStep[]): void {
+  for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
+}
+
+/** What runs need to know of how patient they are to be. */
+export function settingsOf(options: RunOptions) {
+  const { role, lockTimeoutMs, statementTimeoutMs = 0, lockRetries = 0, dumpTimeoutMs = 0, watch, signal } = options
+  const log = options.log ?? silentLog
+  return {
+    log,
+    settings: { role, lockTimeoutMs, statementTimeoutMs },
+    patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
+  }
+}
+
+/** The rows of the chains, one for each step that has none yet. */
+function prepare(options: ApplyOptions, results: StepResult[]): Running {
+  const { plan, book, toolVersion } = options
+  const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
+  const rows = plan.steps.map((step): NewRow | undefined => {
+    if (step.resume) return undefined
+    const { table } = ledgerOf(book, step)
+    const previous = ends[table]
+    ends[table] = previous + 1
+    const split = !isRefusal(step.sending) && step.sending.mode === 'split'
+    return { seq: previous + 1, previous, status: step.fake ? 'faked' : split ? 'started' : 'applied', toolVersion }
   })
-  if (answer.flat()[0]?.last === plan.lastSeq) return
+  return { ...options, results, rows, ...settingsOf(options) }
+}
+
+/** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
+async function checkBefore({ sql, plan, book, role }: ApplyOptions): Promise<void> {
+  const answer = await sql
+    .unsafe<{ lastSeq: number; lastDetail: number }[][]>(preflight(role))
+    .catch((error: unknown) => {
+      throw asRefused(error, role)
+    })
+  const [ends] = answer.flat()
+  if (ends && (book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
   throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
 }
 
-/** Sends every step, until one fails; returns when the server is done with what was sent. */
-async function sendAll(options: ApplyOptions, results: StepResult[]): Promise<Failure | undefined> {
-  const { sql, plan, toolVersion, guard, onProgress, log = silentLog } = options
+/** Exit 12: the migrations cannot run as the role. */
+export function asRefused(error: unknown, role: string | undefined): unknown {
+  if (isConnectionLost(error) || !isServerError(error)) return error
+  return new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
+    hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,
+    sqlstate: error.code,
+    cause: error,
+  })
+}
+
+/** Creates the tool's own history where there is none, as the tool does. */
+export async function createNative({ sql, book, role }: Pick<RunOptions, 'sql' | 'book' | 'role'>): Promise<void> {
+  const { native, dialect } = book
+  if (!native || native.exists) return
+  const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
+  const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
+  const [present] = await sql.unsafe<{ there: boolean }[]>(
+    `select to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
+  )
+  await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${dialect.native!.create(native.table)}`)
+}
+
+/** Sends until everything is sent, or a step failed that is not worth another try. */
+async function sendPatiently(running: Running): Promise<Failure | undefined> {
+  const { plan, patience } = running
+  for (let from = 0; ; ) {
+    const failure = await sendFrom(running, from)
+    if (!failure) return undefined
+    const step = plan.steps[failure.at]!
+    const split = failure.error instanceof UnitFailure
+    if (split || isConnectionLost(failure.error) || !(await patience.again(step.name, failure.error))) return failure
+    from = failure.at
+  }
+}
+
+/** Sends the steps from one on, until one fails; returns when the server is done with what was sent. */
+async function sendFrom(running: Running, from: number): Promise<Failure | undefined> {
+  const { sql, plan, guard, watch } = running
   const flight = openFlight(sql)
   const errorsBefore = statementsBeforeErrors(sql).length
   let failure: Failure | undefined
-
-  for (const [i, step] of plan.steps.entries()) {
-    const chain = { seq: plan.lastSeq + i + 1, previous: plan.lastSeq + i, toolVersion }
-    const done = (ms: number) => {
-      const durationMs = Math.round(ms)
-      results[i] = { name: step.name, status: 'applied', durationMs }
-      log.debug({ migration: step.name, duration_ms: durationMs }, 'applied')
-      onProgress?.(i + 1, plan.steps.length)
-    }
-    await (step.transactional ? flight.room() : flight.drain())
+  const fail = (at: number, error: unknown, where: Partial<Failure> = {}) => {
+    failure ??= { at, error, prefixLength: 0, ...where }
+  }
+  const senderOf = new Map<number, string>()
+  let current = ''
+  onServerNotice(sql, (notice) => logNotice(running.log, senderOf.get(notice.after) ?? current, notice))
+  watch?.start()
+  for (let i = from; i < plan.steps.length && !failure; i++) {
+    const step = plan.steps[i]!
+    const pipelined = isPipelined(running, i)
+    await (pipelined ? flight.room() : flight.drain())
     if (flight.failed()) break
     await guardOr(guard, flight.drain)
-
-    if (step.transactional) {
-      const prefix = filePrefix(step, { ...chain, status: 'applied' }, options)
-      flight.send(prefix + step.text, done, (error) => {
-        const ended = statementsBeforeErrors(sql)[errorsBefore]
-        const statement = ended === undefined ? undefined : ended - scan(prefix).statements.length
-        failure = { step, error, prefixLength: [...prefix].length, statement }
-      })
-      if (leavesTraces(step.text)) flight.send(resetTraces)
-    } else {
-      await runAlone(sql, step, { ...chain, status: 'started' }, options).then(done, (error) => {
-        failure = { step, error, prefixLength: 0 }
-      })
-      if (failure) break
-    }
+    current = step.name
+    if (pipelined) senderOf.set(sendWrapped(running, flight, i, errorsBefore, fail), step.name)
+    else
+      await runAwaited(running, step, i).then(
+        (ms) => done(running, i, ms),
+        (error) => fail(i, error, awaitedPlace(running, step, error)),
+      )
   }
   await flight.drain()
+  onServerNotice(sql, undefined)
+  await watch?.stop()
   return failure
+}
+
+/** One message, which may follow on the one before without waiting: the chain stops it when that one fails. */
+function isPipelined({ plan, book }: Running, i: number): boolean {
+  const step = plan.steps[i]!
+  const before = plan.steps[i - 1]
+  if (!isWrapped(step)) return false
+  return !before || ledgerOf(book, step).table === ledgerOf(book, before).table || !isWrapped(before)
+}
+
+const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isRefusal(sending) && sending.mode === 'wrapped')
+
+/** What a step's message says behind the prefix. */
+const textOf = ({ sending, fake }: MigrationStep) =>
+  fake || isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text
+
+function sendWrapped(
+  running: Running,
+  flight: Flight,
+  i: number,
+  errorsBefore: number,
+  fail: (at: number, error: unknown, where: Partial<Failure>) => void,
+): number {
+  const { sql, plan, rows, book, settings } = running
+  const step = plan.steps[i]!
+  const prefix = filePrefix(step, rows[i]!, book, settings)
+  const number = flight.send(
+    prefix + textOf(step),
+    (ms) => done(running, i, ms),
+    (error) => {
+      const ended = statementsBeforeErrors(sql)[errorsBefore]
+      const statement = ended === undefined ? undefined : ended - scan(prefix).statements.length
+      fail(i, error, { prefixLength: [...prefix].length, statement })
+    },
+  )
+  if (leavesTraces(step.text)) flight.send(resetTraces)
+  return number
+}
+
+/** What the server says of a file, in the log. */
+export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
+  const fields = { migration, sqlstate, ...(hint !== undefined && { hint }) }
+  const said = `${migration}: ${severity.toLowerCase()}: ${message}`
+  if (severity === 'WARNING') log.warn(fields, said)
+  else if (severity === 'NOTICE' || severity === 'INFO') log.info(fields, said)
+  else log.debug(fields, said)
+}
+
+/** Runs a step that is more than one message; returns how long it took, in ms. */
+async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
+  const { sql, book, rows, settings, patience, guard, log } = running
+  const { sending } = step
+  const row = rows[i] ?? { seq: step.resume!.seq, previous: 0, status: 'started', toolVersion: running.toolVersion }
+  const startedAt = performance.now()
+  if (isRefusal(sending) || sending.mode === 'wrapped') {
+    await sql.unsafe(filePrefix(step, row, book, settings) + textOf(step)).forEach(() => {})
+  } else if (sending.mode === 'pieces') {
+    await inTransaction(sql, async (tx) => {
+      await tx.unsafe(filePrefix(step, row, book, settings))
+      await sendPieces(tx, step.text, sending.pieces)
+    })
+    await sql.unsafe(resetTraces)
+  } else {
+    const { units } = sending
+    const record = recordOfStep(step, book, row, progressAt(step, units, 'up', 0))
+    const { name, resume } = step
+    return runSplit({
+      sql,
+      book,
+      name,
+      script: step,
+      units,
+      record,
+      direction: 'up',
+      resume,
+      settings,
+      patience,
+      guard,
+      log,
+    })
+  }
+  return performance.now() - startedAt
+}
+
+/** Which part of a step failed. */
+function awaitedPlace({ sql }: Running, { sending, text }: MigrationStep, error: unknown): Partial<Failure> {
+  if (isRefusal(sending) || sending.mode === 'wrapped') return {}
+  if (sending.mode === 'pieces') {
+    const piece = sending.pieces[failedPiece(error) ?? -1]
+    return piece ? { piece, statement: piece.kind === 'sql' ? statementsBeforeErrors(sql).at(-1) : undefined } : {}
+  }
+  if (!(error instanceof UnitFailure)) return {}
+  const unit = sending.units[error.unit]!
+  const before = scan(text).statements.filter(({ start }) => start < unit.start).length
+  const ended = statementsBeforeErrors(sql).at(-1) ?? 0
+  return {
+    statement: before + (unit.commitAt === undefined ? 0 : ended),
+    prefixLength: -[...text.slice(0, unit.start)].length,
+    left: error.left,
+  }
+}
+
+function done({ plan, results, log, onProgress }: Running, i: number, ms: number): void {
+  const { name } = plan.steps[i]!
+  const durationMs = Math.round(ms)
+  results[i] = { name, status: 'applied', durationMs }
+  log.debug({ migration: name, duration_ms: durationMs }, 'applied')
+  onProgress?.(i + 1, plan.steps.length, name, durationMs)
 }
 
 /** When the lock is lost, what is under way is let end first, so that the results are right. */
@@ -126,35 +342,37 @@ async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<v
 }
 
 /** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
-async function finish({ sql, plan, guard }: ApplyOptions, results: StepResult[]): Promise<void> {
+async function finish({ sql, plan, guard, results, rows, book, role }: Running): Promise<void> {
   guard()
-  const rows = results
-    .map(({ status, durationMs }, i) => ({
-      seq: plan.lastSeq + i + 1,
-      durationMs,
-      status,
-      transactional: plan.steps[i]?.transactional,
-    }))
-    .filter(({ status, transactional }) => status === 'applied' && transactional)
-  if (rows.length === 0) return
-  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(writeDurations(rows))).flat()
+  const written = results.flatMap(({ status, durationMs }, i) => {
+    const step = plan.steps[i]!
+    const row = rows[i]
+    if (status !== 'applied' || !row || row.status === 'started') return []
+    return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs, file: step }]
+  })
+  if (written.length === 0) return
+  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(writeDurations(written, book, role))).flat()
   if (answer?.idle) return
   await sql.unsafe('rollback')
   throw new AppError('migration', 'one of the files left a transaction open', { hint: 'remove BEGIN from it' })
 }
 
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
-async function explain(
-  options: ApplyOptions,
-  { step, error, prefixLength, statement }: Failure,
-  results: StepResult[],
-): Promise<unknown> {
-  const { sql, plan, hintFor = (cause) => askHint(sql, cause) } = options
+async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
+  const { sql, plan, results, book, patience, hintFor = (cause) => askHint(sql, cause) } = running
+  const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   if (isConnectionLost(error) || !isServerError(error)) return error
-  const at = plan.steps.indexOf(step)
+  const step = plan.steps[at]!
   results[at] = { name: step.name, status: 'failed', durationMs: 0 }
-  await finish(options, results)
-  const hints = [step.transactional ? undefined : await leftovers(sql, step), await hintFor(error)]
+  await finish(running)
+  const hints = [left, stoppedWithin(step, thrown), await hintFor(error)]
   const hint = hints.filter((hint) => hint).join('; ') || undefined
-  return migrationFailed(step, error, { prefixLength, statement, hint })
+  return migrationFailed(step.name, step, error, { ...where, book, hint, blockedBy: patience.blockedBy() })
+}
+
+/** A split file that stopped in the middle goes on there. */
+function stoppedWithin({ sending }: MigrationStep, error: unknown): string | undefined {
+  if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
+    return undefined
+  return `${error.unit} of its ${sending.units.length} statements took effect and stay; the next run goes on behind them, so correct the file from here on and run it again`
 }

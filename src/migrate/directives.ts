@@ -3,7 +3,7 @@ import { usage } from '../errors.ts'
 const directive = /^[ \t]*--[ \t]*pgbosun:[ \t]*(.*?)[ \t]*$/
 
 /**
- * What the leading comment lines of a migration file ask for. The only directive is `-- pgbosun: no-transaction`.
+ * What the leading comment lines of a migration file ask for: `-- pgbosun: no-transaction`. Comments for the linter are left to it.
  *
  * @throws {AppError} `usage` for another directive, or one below the first statement, where it would be overlooked
  */
@@ -14,7 +14,8 @@ export function readDirectives(path: string, text: string): { transactional: boo
   for (const [i, line] of text.split(/\r\n|\r|\n/).entries()) {
     leading &&= /^\s*(--|$)/.test(line)
     const value = directive.exec(line)?.[1]
-    if (value === undefined) continue
+    // What the linter is to overlook may stand anywhere.
+    if (value === undefined || /^allow\b/.test(value)) continue
     const place = { file: path, line: i + 1, column: 1 }
     if (!leading) {
       throw usage(`the directive "${value}" stands below the first statement of ${path}, line ${i + 1}`, {
@@ -25,7 +26,7 @@ export function readDirectives(path: string, text: string): { transactional: boo
     if (value !== 'no-transaction') {
       throw usage(`${path} has the unknown directive "${value}" in line ${i + 1}`, {
         ...place,
-        hint: 'the only directive is `-- pgbosun: no-transaction`',
+        hint: 'the directives are `-- pgbosun: no-transaction` and `-- pgbosun: allow RULE REASON`',
       })
     }
     transactional = false

@@ -1,42 +1,71 @@
+import type { Piece } from '../db/pieces.ts'
 import { scan } from '../db/scan.ts'
-import { isServerError, renderServerError } from '../db/sqlstate.ts'
+import { renderPieceError } from '../db/send.ts'
+import { isServerError, renderServerError, type ServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
-import type { Migration } from './types.ts'
+import type { Book } from './book.ts'
+import type { Script } from './types.ts'
 
 export type FailureOptions = {
-  /** Code points sent before the text in the same message. */
+  book: Book
+  /** Code points sent before the text in the same message; negative when the message began within the text. */
   prefixLength: number
   /** Which statement of the text failed, from 0 on, where that is known. */
   statement?: number | undefined
+  /** The part of the text that failed, where it was sent in several. */
+  piece?: Piece | undefined
+  /** Who was in the way, in words. */
+  blockedBy?: string | undefined
   hint: string | undefined
+  report?: Record<string, unknown> | undefined
 }
 
 /**
- * The error of a file that the server refused: `locked` for a lock timeout or a deadlock, `history` when it was the
+ * The error of a script that the server refused: `locked` for a lock timeout or a deadlock, `history` when it was the
  * history that could not be written, else `migration`. Errors that are not the server's are returned as they are.
  */
-export function migrationFailed({ name, path, text }: Migration, error: unknown, options: FailureOptions): unknown {
+export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
-  const { prefixLength, statement, hint } = options
+  const { prefixLength, hint, blockedBy, book, piece } = options
   const position = Number(error.position ?? 0)
-  if (isAboutHistory(error) || (position > 0 && position <= prefixLength)) {
-    return new AppError('history', `${name} could not be recorded in pgbosun.migrations: ${error.message}`, {
-      hint: 'somebody else wrote to it during the run; run this again',
+  if (!piece && (isAboutHistory(error, book) || (position > 0 && position <= prefixLength))) {
+    const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
+    return new AppError('history', `${name} could not be recorded in ${table}: ${error.message}`, {
+      hint: hint ?? 'somebody else wrote to it during the run; run this again',
       sqlstate: error.code,
       cause: error,
     })
   }
-  const known = statement ?? onlyStatement(text)
-  const rendered = renderServerError(text, error, { file: path, prefixLength, statement: known })
+  const rendered = render(script, error, options)
   if (error.code === '55P03' || error.code === '40P01') {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
-    return new AppError('locked', `${name} ${what}: ${error.message}`, { ...rendered, hint, cause: error })
+    const who = blockedBy === undefined ? '' : `, ${blockedBy}`
+    return new AppError('locked', `${name} ${what}${who}: ${error.message}`, { ...rendered, hint, cause: error })
   }
   return new AppError('migration', `${name} failed: ${error.message}`, { ...rendered, hint, cause: error })
 }
 
-const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }) =>
-  schema_name === 'pgbosun' && table_name === 'migrations'
+function render(
+  { path, text, line, shown }: Script,
+  error: ServerError,
+  { prefixLength, statement, piece }: FailureOptions,
+) {
+  if (piece) {
+    const { excerpt, ...rendered } = renderPieceError(text, piece, error, { file: path, statement })
+    const mayShow = excerpt !== undefined && shown === undefined
+    return {
+      ...rendered,
+      ...(mayShow && { excerpt }),
+      ...(rendered.line !== undefined && { line: rendered.line + line - 1 }),
+    }
+  }
+  const known = statement ?? onlyStatement(text)
+  return renderServerError(text, error, { file: path, prefixLength, statement: known, linesBefore: line - 1, shown })
+}
 
-/** In a file with a single statement it is that one. */
+const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: Book) =>
+  (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
+  (native !== undefined && schema_name === native.schema && table_name === native.name)
+
+/** In a text with a single statement it is that one. */
 const onlyStatement = (text: string) => (scan(text).statements.length === 1 ? 0 : undefined)

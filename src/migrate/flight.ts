@@ -1,3 +1,4 @@
+import { answered } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
 import { isConnectionLost } from '../db/sqlstate.ts'
 
@@ -7,8 +8,8 @@ const maxChars = 8_000_000
 
 /** Messages under way, which the server answers in the order in which they were sent. */
 export type Flight = {
-  /** Sends a message. `done` gets the time it took from the answer before; `fail` is called for the first failure only. */
-  send(text: string, done?: (durationMs: number) => void, fail?: (error: unknown) => void): void
+  /** Sends a message, and returns its number as `answered` of db/answers counts. `done` gets the time it took from the answer before; `fail` is called for the first failure only. */
+  send(text: string, done?: (durationMs: number) => void, fail?: (error: unknown) => void): number
   /** Whether a message failed. */
   failed(): boolean
   /** Waits until another message may be sent, or one has failed. */
@@ -23,6 +24,7 @@ export function openFlight(sql: Sql): Flight {
   let chars = 0
   let lastAnswerAt = 0
   let failure: { error: unknown } | undefined
+  let number = answered(sql)
 
   const next = async () => {
     const oldest = underWay.shift()
@@ -33,7 +35,7 @@ export function openFlight(sql: Sql): Flight {
   return {
     send(text, done, fail) {
       const sentAt = performance.now()
-      const answered = sql
+      const settled = sql
         .unsafe(text)
         .forEach(ignoreRow)
         .then(
@@ -48,8 +50,9 @@ export function openFlight(sql: Sql): Flight {
             fail?.(error)
           },
         )
-      underWay.push({ chars: text.length, answered })
+      underWay.push({ chars: text.length, answered: settled })
       chars += text.length
+      return number++
     },
     failed: () => failure !== undefined,
     async room() {

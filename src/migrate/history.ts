@@ -1,19 +1,129 @@
-import type { Db } from '../db/sql.ts'
-import type { Applied } from './types.ts'
+import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
+import { type Book, historyName } from './book.ts'
+import type { NativeRow } from './dialects/dialect.ts'
+import type { Applied, AppliedStatus, History, Migration, Progress } from './types.ts'
 
-type Row = Omit<Applied, 'version'> & { version: string }
-
-/** The history by seq; empty where there is none. Two round trips, which overlap with other queries sent at the same time. */
-export async function readHistory(db: Db): Promise<Applied[]> {
-  const [found] = await db.unsafe<{ present: boolean }[]>(
-    `select to_regclass('pgbosun.migrations') is not null as present`,
-  )
-  if (!found?.present) return []
-  const [row] = await db.unsafe<{ history: Row[] }[]>(`
-    select coalesce(json_agg(json_build_object(
-             'seq', seq, 'version', version::text, 'name', name, 'sha256', sha256, 'status', status,
-             'appliedAt', to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-             'durationMs', duration_ms, 'appliedBy', applied_by, 'toolVersion', tool_version) order by seq), '[]') as history
-      from pgbosun.migrations`)
-  return (row?.history ?? []).map((entry) => ({ ...entry, version: BigInt(entry.version) }))
+/** A row of one of our own tables. */
+type OwnRow = {
+  seq: number
+  id: string
+  name: string
+  sha256: string
+  status: AppliedStatus | 'undone'
+  appliedAt: string
+  durationMs: number | null
+  appliedBy: string
+  toolVersion: string
+  progress: Progress | null
 }
+
+const empty: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
+
+/**
+ * What the database knows of the migrations.
+ *
+ * @param files of the folder: some histories only make sense together with them
+ * @param role  who may read the tool's own history; undefined is the session user
+ */
+export async function readHistory(
+  db: Db,
+  book: Book,
+  files: Migration[] = [],
+  role: string | undefined = undefined,
+): Promise<History> {
+  const [found] = await db.unsafe<{ present: boolean; details: boolean }[]>(
+    `select to_regclass('pgbosun.migrations') is not null as present, to_regclass('pgbosun.migration_details') is not null as details`,
+  )
+  const own = found?.present && !book.native
+  if (!own && !found?.details && !book.native?.exists) return empty
+  const parts = [
+    own ? ownRows('pgbosun.migrations', 'version::text', 'true') : "'[]'::json",
+    found?.details
+      ? ownRows('pgbosun.migration_details', 'id', `history = ${quoteLiteral(historyName(book))}`)
+      : "'[]'::json",
+    found?.details ? '(select coalesce(max(seq), 0) from pgbosun.migration_details)' : '0',
+  ]
+  const [row] = await db.unsafe<{ own: OwnRow[]; details: OwnRow[]; last: number }[]>(
+    `select ${parts[0]} as own, ${parts[1]} as details, ${parts[2]} as last`,
+  )
+  const { own: migrations = [], details = [], last: lastDetail = 0 } = row ?? {}
+  if (!book.native) {
+    return {
+      applied: migrations.map(appliedFrom),
+      repeated: newest(details)
+        .filter(({ status }) => status !== 'undone')
+        .map(appliedFrom),
+      lastSeq: lastOf(migrations),
+      lastDetail,
+    }
+  }
+  const native = book.native.exists ? await readNative(db, book, role) : []
+  return {
+    ...merge(book.dialect.native!.expand?.(native, files) ?? native, newest(details), files),
+    lastSeq: lastDetail,
+    lastDetail,
+  }
+}
+
+/** As JSON, with instants as text. `progress` did not exist from the start: read in a way that works without it. */
+const ownRows = (table: string, id: string, where: string) => `(
+    select coalesce(json_agg(json_build_object(
+             'seq', seq, 'id', ${id}, 'name', name, 'sha256', sha256, 'status', status,
+             'appliedAt', to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+             'durationMs', duration_ms, 'appliedBy', applied_by, 'toolVersion', tool_version,
+             'progress', to_jsonb(t) -> 'progress') order by seq), '[]')
+      from ${table} t where ${where})`
+
+async function readNative(db: Db, { dialect, native }: Book, role: string | undefined): Promise<NativeRow[]> {
+  const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
+  const answer = await db.unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${dialect.native!.select(native!.table)}`)
+  return (answer.flat() as { rows?: NativeRow[] }[]).find(({ rows }) => rows !== undefined)?.rows ?? []
+}
+
+const lastOf = (rows: { seq: number }[]) => rows.reduce((last, { seq }) => Math.max(last, seq), 0)
+
+/** Of several rows about one migration the newest. */
+const newest = (rows: OwnRow[]) => [...new Map(rows.map((row) => [row.id, row])).values()]
+
+const appliedFrom = ({ status, ...row }: OwnRow): Applied => ({
+  ...row,
+  checksum: row.sha256,
+  status: status as AppliedStatus,
+})
+
+/** The tool's rows say what is applied; ours say more about those that we applied, and about those that were begun. */
+function merge(native: NativeRow[], details: OwnRow[], files: Migration[]): Pick<History, 'applied' | 'repeated'> {
+  const detailOf = new Map(details.map((row) => [row.id, row]))
+  const nameOf = new Map(files.map(({ id, name }) => [id, name]))
+  const known = new Set(native.map(({ id }) => id))
+  const of = (row: NativeRow & { id: string }): Applied => {
+    const detail = detailOf.get(row.id)
+    const ours = detail && detail.status !== 'undone' ? detail : undefined
+    const begun = !row.ok && ours?.status === 'started'
+    return {
+      id: row.id,
+      name: nameOf.get(row.id) ?? row.name,
+      checksum: row.checksum,
+      sha256: ours?.sha256 ?? null,
+      status: begun ? 'started' : !row.ok ? 'failed' : row.kind === 'baseline' ? 'baseline' : statusOf(ours),
+      appliedAt: row.appliedAt ?? ours?.appliedAt ?? null,
+      durationMs: row.durationMs ?? ours?.durationMs ?? null,
+      appliedBy: row.appliedBy ?? ours?.appliedBy ?? null,
+      toolVersion: ours?.toolVersion ?? null,
+      progress: ours?.progress ?? null,
+      seq: ours?.seq ?? 0,
+    }
+  }
+  const rows = native.filter((row): row is NativeRow & { id: string } => row.id !== null)
+  const begun = details.filter(({ id, status }) => status === 'started' && !known.has(id))
+  return {
+    applied: [
+      ...rows.filter(({ kind }) => kind !== 'repeatable').map(of),
+      ...begun.map((row) => ({ ...appliedFrom(row), checksum: null })),
+    ],
+    repeated: rows.filter(({ kind }) => kind === 'repeatable').map(of),
+  }
+}
+
+const statusOf = (row: OwnRow | undefined): AppliedStatus =>
+  row?.status === 'faked' || row?.status === 'adopted' ? row.status : 'applied'

@@ -1,57 +1,128 @@
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
-import type { AppliedStatus, Migration } from './types.ts'
+import { type Book, type Ledger, ledgerOf, type NewRow } from './book.ts'
+import type { NativeHistory } from './dialects/dialect.ts'
+import type { Migration, MigrationStep, Progress } from './types.ts'
 
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
 export const reset = 'reset session authorization; set role none; reset all;'
 
-/** Fails where the role does not exist or may not be used; tells where the history ends. */
+/** Makes what follows in the message be done as the user that connected, whatever the file made of the session. */
+const asOurselves = 'set local session authorization default; set local role none;'
+
+/** Fails where the role does not exist or may not be used; tells where the chains end. */
 export const preflight = (role: string | undefined) =>
-  `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select coalesce(max(seq), 0) as last from pgbosun.migrations`
+  `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select
+     (select coalesce(max(seq), 0) from pgbosun.migrations) as "lastSeq",
+     (select coalesce(max(seq), 0) from pgbosun.migration_details) as "lastDetail"`
 
-/** A row of the history that is about to be written. `previous` chains it to the row before: 0 is the start. */
-export type NewRow = { seq: number; previous: number; status: AppliedStatus; toolVersion: string }
+/** `role` undefined: the session user. A time limit of 0 is none. */
+export type FileSettings = { role: string | undefined; lockTimeoutMs: number; statementTimeoutMs: number }
 
-/** `role` undefined: the session user. */
-export type FileSettings = { role: string | undefined; lockTimeoutMs: number }
+const setRole = (role: string | undefined, local: 'local ' | '') =>
+  role === undefined ? '' : `set ${local}role ${quoteIdent(role)};`
+
+const setTimeouts = ({ lockTimeoutMs, statementTimeoutMs }: FileSettings, local: 'local ' | '') =>
+  `set ${local}lock_timeout = ${Math.round(lockTimeoutMs)};${
+    statementTimeoutMs > 0 ? `set ${local}statement_timeout = ${Math.round(statementTimeoutMs)};` : ''
+  }`
 
 /**
  * What is sent before a file's text, in the same message and so in the same transaction. The row's `previous` lets it
  * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
  */
-export const filePrefix = (file: Migration, row: NewRow, { role, lockTimeoutMs }: FileSettings) =>
-  `${reset} ${insertRow(file, row)} set local synchronous_commit = off; ${
-    role === undefined ? '' : `set local role ${quoteIdent(role)}; `
-  }set local lock_timeout = ${Math.round(lockTimeoutMs)};\n`
+export function filePrefix(step: MigrationStep, row: NewRow, book: Book, settings: FileSettings): string {
+  const native = book.native ? `${book.dialect.native!.record(book.native.table, step, step.before)};` : ''
+  return `${reset} ${ledgerOf(book, step).insert(step, row)}; set local synchronous_commit = off; ${setRole(
+    settings.role,
+    'local ',
+  )}${native}${prepared(book)}${setTimeouts(settings, 'local ')}\n`
+}
 
-/** Records a file before it runs outside a transaction, and prepares the session, as the file must be alone in its message. */
-export const startAlone = (file: Migration, row: NewRow, { role, lockTimeoutMs }: FileSettings) =>
-  `${reset} ${insertRow(file, row)} set lock_timeout = ${Math.round(lockTimeoutMs)}; ${
-    role === undefined ? '' : `set role ${quoteIdent(role)}`
-  }`
+/** The same for a script that undoes, with `statements` instead of a new row; its commit waits for the disk. */
+export const undoPrefix = (statements: string, native: string | undefined, book: Book, settings: FileSettings) =>
+  `${reset} ${statements}; ${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}${setTimeouts(settings, 'local ')}\n`
 
-/** Records that it has finished. */
-export const finishAlone = (seq: number, durationMs: number) =>
-  `${reset} update pgbosun.migrations set status = 'applied', duration_ms = ${Math.round(durationMs)}
-    where seq = ${seq} and status = 'started'`
+/** What the format's tool sets for the session before each file. */
+const prepared = ({ dialect, native }: Book) => {
+  const statement = native && dialect.native?.prepare?.(native.table)
+  return statement === undefined ? '' : `${statement};`
+}
 
-/** Takes the record back: it failed, and did nothing. */
-export const forgetAlone = (seq: number) =>
-  `${reset} delete from pgbosun.migrations where seq = ${seq} and status = 'started'`
+/** What is recorded of a script that runs outside a transaction. Each but `begin` is one or more statements without the last semicolon. */
+export type SplitRecord = {
+  /** Before the first statement; undefined when an earlier run has done it. As ourselves, then as the role. */
+  begin: { own: string; native: string | undefined } | undefined
+  progress(progress: Progress): string
+  finish(durationMs: number): { own: string; native: string | undefined }
+  /** Nothing took effect. */
+  forget(): { own: string; native: string | undefined }
+}
+
+/** Prepares the session for a script that runs outside a transaction, and records that it begins. */
+export const openSplit = ({ begin }: SplitRecord, book: Book, settings: FileSettings) =>
+  `${reset} ${begin ? `${begin.own};` : ''}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${prepared(book)}${setTimeouts(settings, '')}`
+
+/** Ends it: the session is ours again, and the record says what became of the script. */
+export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
+  `${reset} ${own};${native ? `${setRole(role, 'local ')}${native}` : ''}`
+
+/** Notes how far it has come, without touching what the script made of the session. */
+export const noteProgress = (record: SplitRecord, progress: Progress) => `${asOurselves} ${record.progress(progress)}`
+
+/** Writes the progress of a row. */
+export const progressOf = ({ table }: Ledger, seq: number, progress: Progress) =>
+  `update ${table} set progress = ${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb where seq = ${seq}`
+
+/** The record of a file that is applied outside a transaction. */
+export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start: Progress): SplitRecord {
+  const ledger = ledgerOf(book, step)
+  const seq = step.resume?.seq ?? row.seq
+  const { native: history } = book.dialect
+  const table = book.native?.table ?? ''
+  return {
+    begin: step.resume
+      ? undefined
+      : {
+          own: `${ledger.insert(step, row)}; ${progressOf(ledger, seq, start)}`,
+          native: history?.start?.(table, step, step.before),
+        },
+    progress: (progress) => progressOf(ledger, seq, progress),
+    finish: (durationMs) => ({
+      own: `update ${ledger.table} set status = 'applied', progress = null, duration_ms = ${Math.round(durationMs)}, applied_at = clock_timestamp() where seq = ${seq} and status = 'started'`,
+      native: history && finishNative(history, table, step, durationMs),
+    }),
+    forget: () => ({ own: ledger.forget(seq), native: history?.forget?.(table, step, step.before) }),
+  }
+}
+
+/** Records it as applied, with the time that it took where the tool keeps that. */
+function finishNative(history: NativeHistory, table: string, step: MigrationStep, durationMs: number): string {
+  const finish = (history.finish ?? history.record)(table, step, step.before)
+  const durations = history.durations?.(table, [{ file: step, durationMs }])
+  return durations === undefined ? finish : `${finish}; ${durations}`
+}
 
 /**
  * The last message of a run: writes the durations and, by being a synchronous commit, brings all commits before it to disk.
  * `idle` tells that no file left a transaction open.
  */
-export const writeDurations = (rows: { seq: number; durationMs: number }[]) =>
-  `${reset} select pg_current_xact_id_if_assigned() is null as idle; update pgbosun.migrations m set duration_ms = d.ms
-     from (values ${rows.map(({ seq, durationMs }) => `(${seq}, ${Math.round(durationMs)})`).join(', ')}) d (seq, ms) where m.seq = d.seq`
+export function writeDurations(
+  rows: { table: Ledger['table']; seq: number; durationMs: number; file: Migration }[],
+  book: Book,
+  role: string | undefined,
+): string {
+  const native = book.native && book.dialect.native!.durations?.(book.native.table, rows)
+  const updates = [...Map.groupBy(rows, ({ table }) => table)].map(
+    ([table, own]) => `update ${table} m set duration_ms = d.ms
+     from (values ${own.map(({ seq, durationMs }) => `(${seq}, ${Math.round(durationMs)})`).join(', ')}) d (seq, ms) where m.seq = d.seq`,
+  )
+  return `${reset} select pg_current_xact_id_if_assigned() is null as idle; ${updates.join('; ')}${
+    native ? `; ${setRole(role, 'local ')}${native}` : ''
+  }`
+}
 
 /** Whether a file may leave something that would change how the next message is read, which its own reset comes too late for. */
 export const leavesTraces = (text: string) => /conforming|quote|encoding|names|set_config|temp/i.test(text)
 
 /** Undoes that, as a message of its own. */
 export const resetTraces = `${reset} discard temp`
-
-const insertRow = ({ version, name, sha256 }: Migration, { seq, previous, status, toolVersion }: NewRow) =>
-  'insert into pgbosun.migrations (seq, previous, version, name, sha256, status, tool_version) values (' +
-  `${seq}, ${previous === 0 ? 'null' : previous}, ${version}, ${quoteLiteral(name)}, '${sha256}', '${status}', ${quoteLiteral(toolVersion)});`

@@ -1,41 +1,143 @@
-import type { Applied, Migration, MigrationPlan } from './types.ts'
-import { findProblems, type HistoryPolicy, newestApplied, rowsAhead } from './verify.ts'
+import { usage } from '../errors.ts'
+import { isRefusal, planSending } from './sending.ts'
+import type { Applied, History, Migration, MigrationPlan, MigrationStep } from './types.ts'
+import {
+  failedElsewhere,
+  findProblems,
+  type HistoryPolicy,
+  isResumable,
+  newestApplied,
+  underBaseline,
+} from './verify.ts'
+
+/** Which of the pending migrations are wanted. */
+export type Wanted = {
+  /** Up to this version, name or id, inclusive. */
+  to?: string | undefined
+  /** At most so many. */
+  steps?: number | undefined
+  /** Only the one with this id. */
+  only?: string | undefined
+  /** Record them without running them. */
+  fake?: boolean
+}
 
 /**
- * Decides which files to apply. Steps are listed also when there are problems, so that a person sees both.
+ * Decides which files to apply: versioned ones in order, then the repeatable ones that changed.
+ * Steps are listed also when there are problems, so that a person sees both.
  *
- * @param files   by version
- * @param history by seq
+ * @param files in the format's order
+ * @throws {AppError} `usage` when `to` names no migration
  */
-export function planMigrations(files: Migration[], history: Applied[], policy: HistoryPolicy): MigrationPlan {
-  const rowOf = new Map(history.map((row) => [row.version, row]))
-  const newest = newestApplied(history)
-  const pending = files.filter(({ version }) => !rowOf.has(version))
+export function planMigrations(
+  files: Migration[],
+  { applied, repeated, lastSeq, lastDetail }: History,
+  policy: HistoryPolicy,
+  wanted: Wanted = {},
+): MigrationPlan {
+  const versioned = files.filter(({ kind }) => kind === 'versioned')
+  const rowOf = new Map(applied.map((row) => [row.id, row]))
+  const newest = newestApplied(applied, policy)
+  const pending = versioned.filter((file) => {
+    const row = rowOf.get(file.id)
+    return row ? isResumable(row) : !underBaseline(file.id, applied, policy)
+  })
+  const chosen = choose(versioned, pending, policy, wanted)
+  const { problems, warnings } = findProblems(versioned, applied, policy)
+  const stuck = repeated.filter(({ status }) => status === 'failed').map((row) => failedElsewhere(row, policy))
+  const beforeOf = new Map(versioned.map((file, i) => [file, versioned[i - 1]]))
 
   return {
-    steps: pending.map((file) => ({
-      ...file,
-      reason: `${newest && file.version < newest.version ? `not applied yet, older than ${newest.name}` : 'not applied yet'}${
-        file.transactional ? '' : ', outside a transaction'
-      }`,
-    })),
-    problems: findProblems(files, history, policy),
-    warnings: [
-      ...aheadWarning(files, history, policy),
-      ...files.flatMap((file) => renamedWarning(file, rowOf.get(file.version))),
+    steps: [
+      ...chosen.map((file) =>
+        stepFor(
+          file,
+          reasonFor(file, rowOf.get(file.id), newest, policy),
+          policy,
+          wanted,
+          beforeOf.get(file),
+          rowOf.get(file.id),
+        ),
+      ),
+      ...(chosen.length === pending.length
+        ? repeatableSteps(
+            files.filter(({ kind }) => kind === 'repeatable'),
+            repeated,
+            policy,
+            wanted,
+          )
+        : []),
     ],
+    problems: [...problems, ...stuck],
+    warnings,
     currentVersion: newest?.name,
-    lastSeq: history.reduce((last, { seq }) => Math.max(last, seq), 0),
+    lastSeq,
+    lastDetail,
   }
 }
 
-function aheadWarning(files: Migration[], history: Applied[], { ahead }: HistoryPolicy): string[] {
-  const names = rowsAhead(files, history).map(({ name }) => name)
-  if (names.length === 0 || ahead !== 'warn') return []
-  return [
-    `the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
-  ]
+/** The file that a person means: by id, name, or the version that the name begins with. */
+export function findMigration<T extends { id: string; name: string }>(files: T[], wanted: string): T | undefined {
+  const exact = files.find(({ id, name }) => id === wanted || name === wanted.replace(/\.sql$/, ''))
+  if (exact || !/^\d+$/.test(wanted)) return exact
+  return files.find(({ id, name }) => {
+    const digits = /^\d+$/.test(id) ? id : /^\D?(\d+)/.exec(name)?.[1]
+    return digits !== undefined && BigInt(digits) === BigInt(wanted)
+  })
 }
 
-const renamedWarning = ({ name }: Migration, row: Applied | undefined) =>
-  row && row.name !== name ? [`${name} was applied under the name ${row.name}`] : []
+function choose(
+  all: Migration[],
+  pending: Migration[],
+  { compare }: HistoryPolicy,
+  { to, steps, only }: Wanted,
+): Migration[] {
+  if (only !== undefined) return pending.filter(({ id }) => id === only)
+  if (to === undefined) return steps === undefined ? pending : pending.slice(0, steps)
+  const target = findMigration(all, to)
+  if (!target) throw usage(`there is no migration ${to}`, { hint: 'name a version of `pgbosun migrate status`' })
+  return pending.filter(({ id }) => compare(id, target.id) <= 0).slice(0, steps)
+}
+
+function stepFor(
+  file: Migration,
+  reason: string,
+  { format }: HistoryPolicy,
+  { fake = false }: Wanted,
+  before: Migration | undefined,
+  row: Applied | undefined,
+): MigrationStep {
+  const sending = planSending(file, { foreign: format !== 'pgbosun' })
+  const outside =
+    !fake && !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
+  const resume = row?.status === 'started' && row.progress ? { ...row.progress, seq: row.seq } : undefined
+  return { ...file, reason: `${reason}${fake ? ', only recorded' : ''}${outside}`, sending, fake, before, resume }
+}
+
+function reasonFor(
+  file: Migration,
+  row: Applied | undefined,
+  newest: Applied | undefined,
+  { compare }: HistoryPolicy,
+): string {
+  if (row?.progress) return `interrupted at its statement ${row.progress.done + 1}`
+  return newest && compare(file.id, newest.id) < 0 ? `not applied yet, older than ${newest.name}` : 'not applied yet'
+}
+
+function repeatableSteps(
+  files: Migration[],
+  repeated: Applied[],
+  policy: HistoryPolicy,
+  wanted: Wanted,
+): MigrationStep[] {
+  const rowOf = new Map(repeated.map((row) => [row.id, row]))
+  return files.flatMap((file) => {
+    const row = rowOf.get(file.id)
+    const same =
+      row?.status !== 'started' && row && (row.checksum === file.checksum || file.accepts?.(row.checksum ?? ''))
+    if (same) return []
+    const reason =
+      row === undefined ? 'not applied yet' : row.status === 'started' ? 'interrupted' : 'changed since it was applied'
+    return [stepFor(file, reason, policy, wanted, undefined, undefined)]
+  })
+}

@@ -1,47 +1,72 @@
 import { AppError } from '../errors.ts'
+import { checksum } from './files.ts'
+import { isRefusal, planSending } from './sending.ts'
 import type { Applied, Migration, Problem } from './types.ts'
 
-/** How to judge files and history that do not match; `migrate.outOfOrder` and `migrate.ahead`. */
-export type HistoryPolicy = { outOfOrder: 'error' | 'apply'; ahead: 'ok' | 'warn' | 'error' }
+/** How to judge files and history that do not match: `migrate.outOfOrder`, `migrate.ahead`, and what the format's tool does. */
+export type HistoryPolicy = {
+  outOfOrder: 'error' | 'apply'
+  ahead: 'ok' | 'warn' | 'error'
+  missing: 'error' | 'warn'
+  edited: 'error' | 'warn'
+  /** Order of two ids. */
+  compare(a: string, b: string): number
+  /** Name of the tool whose history it is, for the words. */
+  format: string
+}
+
+/** What does not fit together: problems stop a run, warnings are said. */
+export type Findings = { problems: Problem[]; warnings: string[] }
 
 /**
- * Compares the files with the history.
+ * Compares the versioned files with the history.
  *
- * @param files   by version
- * @param history by seq
+ * @param files   versioned ones, in the format's order
+ * @param applied what is recorded of them
  * @returns problems in the order of their versions, at most one for each migration
  */
-export function findProblems(files: Migration[], history: Applied[], policy: HistoryPolicy): Problem[] {
-  const fileOf = new Map(files.map((file) => [file.version, file]))
-  const recorded = new Set(history.map(({ version }) => version))
+export function findProblems(files: Migration[], applied: Applied[], policy: HistoryPolicy): Findings {
+  const fileOf = new Map(files.map((file) => [file.id, file]))
   const newestFile = files.at(-1)
-  const newest = newestApplied(history)
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  const judge = (how: 'error' | 'warn', problem: Problem) =>
+    how === 'error' ? problems.push(problem) : warnings.push(`${problem.name} ${problem.detail}`)
 
-  const ofRows = byVersion(history).flatMap((row) => {
-    const file = fileOf.get(row.version)
-    if (row.status === 'started') return [interrupted(row)]
-    if (file) return file.sha256 === row.sha256 ? [] : [edited(row, file)]
-    if (newestFile && row.version < newestFile.version) return [missing(row)]
-    return policy.ahead === 'error' ? [ahead(row)] : []
-  })
-  const ofFiles =
-    newest && policy.outOfOrder === 'error'
-      ? files
-          .filter(({ version }) => version < newest.version && !recorded.has(version))
-          .map((file) => late(file, newest))
-      : []
-  return [...ofRows, ...ofFiles]
+  for (const row of inOrder(applied, policy)) {
+    const file = fileOf.get(row.id)
+    const stopped = stoppedAt(row, file, policy)
+    if (stopped) problems.push(stopped)
+    else if (row.status === 'baseline' || row.status === 'started') continue
+    else if (file) {
+      const how = compareContent(row, file)
+      if (how === 'edited') judge(row.checksum === null ? 'warn' : policy.edited, edited(row, file, policy))
+      if (how === 'accepted')
+        warnings.push(`${file.name} differs from what was applied only in its line ends or the like`)
+    } else if (newestFile && policy.compare(row.id, newestFile.id) < 0) judge(policy.missing, missing(row))
+    else if (policy.ahead === 'error') problems.push(ahead(row))
+  }
+  if (policy.outOfOrder === 'error') problems.push(...lateFiles(files, applied, policy))
+  return { problems, warnings: [...aheadWarning(files, applied, policy), ...warnings, ...renamed(fileOf, applied)] }
 }
 
-/** Rows newer than every file, by version: another deployment has been here. */
-export const rowsAhead = (files: Migration[], history: Applied[]) => {
-  const newest = files.at(-1)?.version ?? -1n
-  return byVersion(history).filter(({ version }) => version > newest)
+/** Rows newer than every file, in order: another deployment has been here. */
+export const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) => {
+  const newest = files.at(-1)
+  return inOrder(applied, policy).filter(
+    ({ id, status }) => status !== 'baseline' && (!newest || policy.compare(id, newest.id) > 0),
+  )
 }
 
-/** The applied migration with the highest version. A started one does not count. */
-export const newestApplied = (history: Applied[]) =>
-  byVersion(history.filter(({ status }) => status !== 'started')).at(-1)
+/** The applied migration with the highest version. One that has not finished does not count. */
+export const newestApplied = (applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) =>
+  inOrder(applied.filter(isDone), policy).at(-1)
+
+/** Whether it took effect, or counts as if it had. */
+export const isDone = ({ status }: Applied) => status !== 'started' && status !== 'failed'
+
+/** Whether a file was begun outside a transaction and its rest can be run. */
+export const isResumable = ({ status, progress }: Applied) => status === 'started' && progress?.direction === 'up'
 
 /** @throws {AppError} `history` with the first problem in the message, the others below it and all of them in the report */
 export function refuseProblems(problems: Problem[]): void {
@@ -54,25 +79,106 @@ export function refuseProblems(problems: Problem[]): void {
   })
 }
 
-const byVersion = (history: Applied[]) => [...history].sort((a, b) => (a.version < b.version ? -1 : 1))
+const inOrder = (applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
+  [...applied].sort((a, b) => compare(a.id, b.id))
 
-const interrupted = ({ name, version }: Applied): Problem => ({
+/** Of a file that was begun and did not finish, whatever keeps its rest from being run. */
+function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPolicy): Problem | undefined {
+  if (row.progress?.direction === 'down') return undoInterrupted(row)
+  if (row.status === 'failed') return failedElsewhere(row, policy)
+  if (row.status !== 'started') return undefined
+  if (!row.progress || !file) return file ? interrupted(row) : missing(row)
+  return row.progress.done > 0 && !keptBeginning(file, row) ? changedBeginning(row) : undefined
+}
+
+/** Whether the statements that ran already still stand there. */
+function keptBeginning(file: Migration, { progress }: Applied): boolean {
+  const sending = planSending(file, { foreign: true })
+  const last = !isRefusal(sending) && sending.mode === 'split' ? sending.units[(progress?.done ?? 0) - 1] : undefined
+  return last !== undefined && doneHash(file.text, last.end) === progress?.sha256
+}
+
+/** The checksum that {@link Applied.progress} keeps: of the text up to an offset. */
+export const doneHash = (text: string, end: number) => checksum(text.slice(0, end))
+
+function compareContent(row: Applied, file: Migration): 'same' | 'accepted' | 'edited' {
+  if (row.checksum === null || file.checksum === null) {
+    return row.sha256 === null || row.sha256 === file.sha256 ? 'same' : 'edited'
+  }
+  if (row.checksum === file.checksum) return 'same'
+  return file.accepts?.(row.checksum) ? 'accepted' : 'edited'
+}
+
+function lateFiles(files: Migration[], applied: Applied[], policy: HistoryPolicy): Problem[] {
+  const newest = newestApplied(applied, policy)
+  if (!newest) return []
+  const recorded = new Set(applied.map(({ id }) => id))
+  return files
+    .filter(({ id }) => policy.compare(id, newest.id) < 0 && !recorded.has(id) && !underBaseline(id, applied, policy))
+    .map((file) => late(file, newest))
+}
+
+/** Whether a baseline stands for it. */
+export const underBaseline = (id: string, applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
+  applied.some((row) => row.status === 'baseline' && compare(id, row.id) <= 0)
+
+function aheadWarning(files: Migration[], applied: Applied[], policy: HistoryPolicy): string[] {
+  const names = rowsAhead(files, applied, policy).map(({ name }) => name)
+  if (names.length === 0 || policy.ahead !== 'warn') return []
+  return [
+    `the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
+  ]
+}
+
+const renamed = (fileOf: Map<string, Migration>, applied: Applied[]) =>
+  applied.flatMap((row) => {
+    const file = fileOf.get(row.id)
+    return file && file.name !== row.name ? [`${file.name} was applied under the name ${row.name}`] : []
+  })
+
+const interrupted = ({ name }: Applied): Problem => ({
   code: 'interrupted',
   name,
   detail: 'was started outside a transaction and did not finish',
   hint:
-    `look whether it took effect. If it did: update pgbosun.migrations set status = 'applied' where version = ${version}; ` +
-    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: ` +
-    `delete from pgbosun.migrations where version = ${version} and status = 'started';`,
+    `look whether it took effect. If it did: \`pgbosun migrate repair --applied ${name}\`; ` +
+    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${name}\``,
 })
 
-const edited = (row: Applied, file: Migration): Problem => ({
+const undoInterrupted = ({ name }: Applied): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: 'was being undone outside a transaction, which did not finish',
+  hint: 'run `pgbosun migrate down` again: it goes on where it stopped',
+})
+
+/** Exit 21: another tool began it, and waits for a person. */
+export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: `failed, or was interrupted, when ${format} applied it`,
+  hint:
+    `look how much of it took effect, and complete or undo that by hand. Then either \`pgbosun migrate repair --applied ${name}\`, ` +
+    `or, to run it again, \`pgbosun migrate repair --pending ${name}\``,
+})
+
+const changedBeginning = ({ name, progress }: Applied): Problem => ({
+  code: 'edited',
+  name,
+  detail: `was changed above the place where it stopped: its first ${progress?.done} statements ran already`,
+  hint: 'restore them as they were; only what comes behind them may be changed',
+})
+
+const edited = (row: Applied, file: Migration, { format }: HistoryPolicy): Problem => ({
   code: 'edited',
   name: file.name,
   detail: 'was changed after it was applied',
   hint:
     'restore the file as it was and put the change into a new migration. If the change has no effect (a comment): ' +
-    `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.version};`,
+    (format === 'pgbosun'
+      ? `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.id}; or `
+      : '') +
+    `\`pgbosun migrate repair\``,
 })
 
 const missing = ({ name }: Applied): Problem => ({
@@ -93,5 +199,5 @@ const late = ({ name }: Migration, newest: Applied): Problem => ({
   code: 'out-of-order',
   name,
   detail: `is not applied, but older than ${newest.name}, which is`,
-  hint: `give it a version newer than ${newest.version}, or set \`migrate.outOfOrder: apply\``,
+  hint: `give it a version newer than ${newest.id}, or set \`migrate.outOfOrder: apply\``,
 })

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { finished, pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 import type { Info } from 'csv-parse'
+import { copyIn } from '../db/copy.ts'
 import { type Db, quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 
@@ -9,17 +10,12 @@ import { AppError } from '../errors.ts'
  * The first line is skipped. Unquoted empty is NULL, quoted empty is the empty text.
  * @param table as SQL
  */
-export async function copyFile(tx: Db, path: string, table: string, columns: string[]): Promise<number> {
-  const query = tx.unsafe(
+export const copyFile = (tx: Db, path: string, table: string, columns: string[]): Promise<number> =>
+  copyIn(
+    tx,
     `copy ${table} (${columns.map(quoteIdent).join(', ')}) from stdin with (format csv, header true)`,
+    createReadStream(path),
   )
-  const stdin = await query.writable()
-  // The driver has settled the query with the stream, and drops what the server says after the last byte:
-  // without this, a refused last line would look like a stream that never ends.
-  const said = new Promise<{ count: number }>((resolve, reject) => Object.assign(query, { resolve, reject }))
-  const [{ count }] = await Promise.all([said, pipeline(createReadStream(path), stdin)])
-  return count
-}
 
 /**
  * Names in the first line.

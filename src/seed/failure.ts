@@ -1,5 +1,6 @@
 import { statementsBeforeErrors } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
+import { copyLineOf } from '../db/copy.ts'
 import {
   hintFor,
   isConnectionLost,
@@ -36,14 +37,13 @@ export async function seedFailed(db: Sql, seed: Seed, cause: unknown, log: Log):
 /** Another session held the table for too long. */
 const waited = new Set(['55P03', '40P01'])
 
-/** The line is the first number of COPY's CONTEXT behind the table's name: `COPY users, line 3, column id: "x"`, in any language. */
 function renderCopyError(error: ServerError, file: string) {
-  const [, line] = /^COPY [^,]*,\D*(\d+)/.exec(error.where ?? '') ?? []
+  const line = copyLineOf(error)
   const notes = serverNotes(error)
   return {
     sqlstate: error.code,
     file,
-    ...(line !== undefined && { line: Number(line) }),
+    ...(line !== undefined && { line }),
     ...(notes.length > 0 && { excerpt: notes.join('\n') }),
   }
 }

@@ -8,7 +8,7 @@ import { AppError } from '../errors.ts'
  * @throws {AppError} `seed` with file, line and column
  */
 export function inspectSeed(file: string, text: string): void {
-  const { statements, unterminated, backslash } = scan(text)
+  const { statements, unterminated, restricts, backslash = restricts[0]?.start } = scan(text)
   const refuse = (at: number, problem: string, hint: string): never => {
     const place = placeOf(text, Array.from(text.slice(0, at)).length + 1)
     const excerpt = excerptOf(text, place)

@@ -154,7 +154,8 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       await upload.commit()
       expect(plainBytes).toBe(2_100_000)
       const expected = { name: 'dump.zst', size_bytes: storedBytes, sha256 }
-      const back = await collect(unpack(store, 'shop/1/dump.zst', expected))
+      const back: Buffer[] = []
+      for await (const chunk of unpack(store, 'shop/1/dump.zst', expected)) back.push(Buffer.from(chunk))
       expect(Buffer.concat(back).equals(Buffer.concat(plain))).toBe(true)
     })
 

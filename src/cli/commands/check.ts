@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
 import { healthWithout, readHealth, unhealthy } from '../steps/check.ts'
-import { migrationFiles, notTarget } from '../steps/migrate.ts'
+import { mainTarget, migrateTargets, notTarget } from '../steps/migrate-targets.ts'
 import { type Declared, readDeclared } from '../steps/roles.ts'
 
 const exits: Command['exits'] = {
@@ -51,10 +51,10 @@ async function lookAt(
   use: (run: Run, health: Health) => Promise<Health>,
 ): Promise<{ health: Health; failure: Result['failure'] }> {
   if (!context.isTarget()) notTarget(context)
-  const files = await migrationFiles(context)
+  const target = mainTarget(await migrateTargets(context))
   try {
     const health = await withRun(context, { locks: 'none' }, async (run) =>
-      use(run, await readHealth(run, { files, declared })),
+      use(run, await readHealth(run, { target, declared })),
     )
     for (const line of health.lines) context.out.print(line)
     for (const warning of health.warnings) context.out.warn(warning)

@@ -1,17 +1,36 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { openDialect } from '../../migrate/dialects/open.ts'
 import { createMigration } from '../../migrate/new.ts'
+import { noReadOptions, readMigrations } from '../../migrate/read.ts'
 import type { Command } from '../command.ts'
+import { findTargets, type MigrateTarget } from '../steps/migrate-targets.ts'
 
 /** `migrate new`: an empty file with the next version. */
 export const migrateNew: Command = {
   name: 'migrate new',
   summary: 'Create an empty migration file with the next version in migrate.dir.',
   args: { usage: 'NAME', min: 1, max: 1 },
-  flags: {},
+  flags: { reversible: { type: 'boolean', help: 'Also create the file that undoes it.' } },
   exits: {},
-  async run({ loaded, args, out }) {
-    const path = await createMigration(resolve(loaded.baseDir, loaded.config.migrate.dir), args[0]!, new Date())
-    out.print(path)
-    return { fields: { file: path } }
+  async run(context) {
+    const { args, flags, out } = context
+    const [target] = findTargets(context, true)
+    const reversible = flags.reversible === true
+    const paths = await createMigration(await folderOf(target!), args[0]!, { now: new Date(), reversible })
+    for (const path of paths) out.print(path)
+    return { fields: { file: paths[0], files: paths } }
   },
+}
+
+/** The folder in its format; `auto` without a database to ask is decided by the files alone. */
+async function folderOf({ dir, format: wanted, placeholders }: MigrateTarget) {
+  const format = wanted === 'auto' ? await detected(dir) : wanted
+  const there = existsSync(dir)
+  if (there) return readMigrations(dir, format, { ...noReadOptions, placeholders })
+  return { dialect: await openDialect(format), dir, files: [] }
+}
+
+async function detected(dir: string) {
+  const { detectFormatOf } = await import('../steps/detect.ts')
+  return detectFormatOf({ dir }, undefined)
 }

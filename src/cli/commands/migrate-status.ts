@@ -1,11 +1,12 @@
 import { withReport } from '../../errors.ts'
-import { readHistory } from '../../migrate/history.ts'
-import { findUnsendable } from '../../migrate/inspect.ts'
-import type { Applied, MigrationPlan, Problem } from '../../migrate/types.ts'
+import type { Applied, Problem } from '../../migrate/types.ts'
+import { isDone } from '../../migrate/verify.ts'
 import type { Command, Context } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withRun } from '../run.ts'
-import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { findUnsendable, type MigrateStep, refusePlan } from '../steps/migrate.ts'
+import { planAll } from '../steps/migrate-all.ts'
+import { inDatabase, mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -23,21 +24,25 @@ export const migrateStatus: Command = {
   exits: {
     unreachable: exits.unreachable!,
     refused: exits.refused!,
+    history: 'the history table is not that of migrate.format',
     pending: 'with --exit-code: a migration is pending',
   },
   async run(context) {
-    const { plan, applied, problems } = await readPlan(context)
-    const { out } = context
-    for (const { name, status, appliedAt } of applied) out.print(`${status.padEnd(8)}  ${name}  ${appliedAt}`)
-    for (const { name } of plan.steps) out.print(`pending   ${name}`)
-    for (const { name, detail } of problems) out.print(`problem   ${name} ${detail}`)
-    out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems`)
-    const pending = plan.steps.length > 0 && context.flags['exit-code'] === true
-    return {
-      fields: statusFields(plan, applied, problems),
-      exitCode: pending ? 3 : 0,
-    }
+    const states = await readStates(context)
+    for (const state of states) print(context, state, states.length > 1)
+    const pending = states.some(({ plan }) => plan.steps.length > 0) && context.flags['exit-code'] === true
+    return { fields: fieldsOf(states), exitCode: pending ? 3 : 0 }
   },
+}
+
+function print({ out }: Context, { target, applied, plan, problems, dialect }: State, several: boolean): void {
+  if (several) out.print(`${target.database ?? 'target database'}:`)
+  for (const { name, status, appliedAt } of applied)
+    out.print(`${status.padEnd(8)}  ${name}  ${appliedAt ?? ''}`.trimEnd())
+  for (const { name } of plan.steps) out.print(`pending   ${name}`)
+  for (const { name, detail } of problems) out.print(`problem   ${name} ${detail}`)
+  const format = dialect.format === 'pgbosun' ? '' : ` (${dialect.format})`
+  out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems${format}`)
 }
 
 /** `migrate verify`: the files against the history. */
@@ -47,39 +52,53 @@ export const migrateVerify: Command = {
   flags: {},
   exits,
   async run(context) {
-    const { plan, applied, problems } = await readPlan(context)
+    const states = await readStates(context)
     try {
-      refusePlan(plan)
+      for (const { plan } of states) refusePlan(plan)
     } catch (error) {
-      return { fields: statusFields(plan, applied, problems), failure: asAppError(error) }
+      return { fields: fieldsOf(states), failure: asAppError(error) }
     }
-    context.out.print(`${applied.length} applied migrations match their files, ${plan.steps.length} pending`)
-    return {
-      fields: statusFields(plan, applied, problems),
+    for (const { applied, plan, target } of states) {
+      context.out.print(
+        `${applied.length} applied migrations match their files, ${plan.steps.length} pending${inDatabase(target)}`,
+      )
     }
+    return { fields: fieldsOf(states) }
   },
 }
 
-async function readPlan(context: Context) {
-  const files = await migrationFiles(context, { needed: true })
+type State = MigrateStep & { applied: Applied[]; problems: Problem[] }
+
+async function readStates(context: Context): Promise<State[]> {
+  const targets = await migrateTargets(context, { needed: true })
   return withRun(context, { locks: 'none' }, async (run) => {
-    const [{ plan }, applied] = await Promise.all([
-      planMigrateStep(run, files, { looking: true }),
-      readHistory(run.target!.sql),
-    ])
-    return {
-      plan,
-      applied: applied.filter(({ status }) => status !== 'started'),
-      problems: [...plan.problems, ...findUnsendable(plan.steps)],
-    }
+    const steps = await planAll(run, targets, { looking: true })
+    return steps.map((step) => ({
+      ...step,
+      applied: step.history.applied.filter(isDone),
+      problems: [...step.plan.problems, ...findUnsendable(step.plan.steps)],
+    }))
   }).catch((error: unknown) => {
     throw withReport(asAppError(error), { current_version: null, applied: [], pending: [], problems: [] })
   })
 }
 
-const statusFields = ({ steps, currentVersion }: MigrationPlan, applied: Applied[], problems: Problem[]) => ({
-  current_version: currentVersion ?? null,
-  applied: applied.map(({ name }) => name),
-  pending: steps.map(({ name }) => name),
-  problems: problems.map(({ code, name, detail }) => ({ code, name, detail })),
+/** The target database's at top level, all of them below `databases` where there are several. */
+function fieldsOf(states: State[]) {
+  const main = mainTarget(states.map(({ target }) => target))
+  const state = states.find(({ target }) => target === main)
+  return {
+    ...statusFields(state),
+    ...(states.length > 1 && {
+      databases: states.map((one) => ({ database: one.target.database ?? null, ...statusFields(one) })),
+    }),
+  }
+}
+
+const statusFields = (state: State | undefined) => ({
+  format: state?.dialect.format ?? null,
+  current_version: state?.plan.currentVersion ?? null,
+  applied: state?.applied.map(({ name }) => name) ?? [],
+  pending: state?.plan.steps.map(({ name }) => name) ?? [],
+  problems: state?.problems.map(({ code, name, detail }) => ({ code, name, detail })) ?? [],
 })

@@ -1,12 +1,18 @@
-import type { Migration } from '../../migrate/types.ts'
+import { usage } from '../../errors.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
-import { applyMigrateStep, migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { migrateAll } from '../steps/migrate-all.ts'
+import { type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
 import { createStory, jsonSteps } from '../story.ts'
 
 const shared: Omit<Command, 'name'> = {
   summary: 'Apply pending SQL migrations, in order, each exactly once.',
-  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be applied, and stop.' } },
+  flags: {
+    'dry-run': { type: 'boolean', help: 'Show what would be applied, and stop.' },
+    to: { type: 'string', value: 'VERSION', help: 'Apply up to this version, inclusive.' },
+    steps: { type: 'string', value: 'N', help: 'Apply at most N migrations.' },
+    fake: { type: 'boolean', help: 'Record the migrations as applied without running them.' },
+  },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'another runner or a table was in the way for too long',
@@ -25,19 +31,17 @@ export const migrateUp: Command = { name: 'migrate up', ...shared }
 export const migrate: Command = { name: 'migrate', ...shared }
 
 async function run(context: Context): Promise<Result> {
-  let files: Migration[] = []
+  const { flags, out } = context
+  const wanted = wantedOf(context)
+  let targets: MigrateTarget[] = []
   const meanwhile = async () => {
-    files = await migrationFiles(context, { needed: true })
+    targets = await migrateTargets(context, { needed: true })
+    refuseForSeveral(targets, flags)
   }
-  const dryRun = context.flags['dry-run'] === true
-  const story = createStory(['migrate'], context.out, { planning: dryRun })
+  const dryRun = flags['dry-run'] === true
+  const story = createStory(['migrate'], out, { planning: dryRun })
   const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target', meanwhile }, (run, journal) =>
-    story.step('migrate', async (show) => {
-      const step = await planMigrateStep(run, files)
-      show(step.changes)
-      refusePlan(step.plan)
-      return dryRun ? [] : applyMigrateStep(run, step, journal)
-    }),
+    story.step('migrate', (show) => migrateAll(run, { targets, show, journal: dryRun ? undefined : journal, wanted })),
   )
   return {
     fields: {
@@ -45,4 +49,28 @@ async function run(context: Context): Promise<Result> {
       results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
     },
   }
+}
+
+/** `--to`, `--steps`, `--fake`. @throws {AppError} `usage` */
+function wantedOf({ flags }: Context) {
+  return {
+    to: typeof flags.to === 'string' ? flags.to : undefined,
+    steps: stepsOf(flags.steps),
+    fake: flags.fake === true,
+  }
+}
+
+/** The number in `--steps`. @throws {AppError} `usage` when it is none, or not above 0 */
+export function stepsOf(text: string | boolean | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (typeof text === 'string' && /^[1-9]\d{0,5}$/.test(text)) return Number(text)
+  throw usage(`--steps is a number from 1 on, not ${text}`, { hint: 'write --steps 2' })
+}
+
+function refuseForSeveral(targets: MigrateTarget[], { to, steps, fake }: Context['flags']): void {
+  if (targets.length < 2 || (to === undefined && steps === undefined && fake === undefined)) return
+  const names = targets.map(({ database }) => database ?? 'the target').join(', ')
+  throw usage(`--to, --steps and --fake are about one database, and ${targets.length} have migrations: ${names}`, {
+    hint: 'choose one with --database NAME',
+  })
 }

@@ -2,7 +2,8 @@ import type { Command, Context, Result } from '../command.ts'
 import { withSteps } from '../journal.ts'
 import { type Run, withRun } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
-import { migrationFiles, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { migrateAll } from '../steps/migrate-all.ts'
+import { migrateTargets } from '../steps/migrate-targets.ts'
 import { readDeclared, roleDrift } from '../steps/roles.ts'
 import { planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story } from '../story.ts'
@@ -33,7 +34,7 @@ export const plan: Command = {
 
 /** The plan as a result; also `up --dry-run`. */
 export async function planUp(context: Context): Promise<Result> {
-  const files = await migrationFiles(context)
+  const targets = await migrateTargets(context)
   const seeds = await seedFiles(context)
   const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out, { planning: true })
@@ -44,11 +45,9 @@ export async function planUp(context: Context): Promise<Result> {
     await story.step('wait', async () => undefined, undefined, startedAt)
     const drift = declared ? await roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
     await story.step('ensure', async (show) => show(drift.ensure))
-    await story.step('migrate', async (show) => {
-      const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
-      show(step.changes)
-      refusePlan(step.plan)
-    })
+    await story.step('migrate', (show) =>
+      migrateAll(run, { targets, show, journal: undefined, seeds: seeds.length > 0 }),
+    )
     const after = pendingBefore(run, story, drift.absent)
     if (after && declared) story.defer('grant', after)
     else await story.step('grant', async (show) => show(drift.grant))

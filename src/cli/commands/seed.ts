@@ -2,8 +2,8 @@ import { applyState } from '../../db/state.ts'
 import { renderResult } from '../../seed/apply.ts'
 import type { Command } from '../command.ts'
 import { withStory } from '../journal.ts'
-import { missingState, stateChanges } from '../steps/migrate.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
+import { missingState, stateChanges } from '../steps/state.ts'
 import { createStory, jsonSteps } from '../story.ts'
 
 /** `seed`: loads the seeds of this environment that are new or changed. */

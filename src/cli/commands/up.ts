@@ -4,7 +4,9 @@ import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
-import { applyMigrateStep, migrationFiles, nothingToMigrate, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { nothingToMigrate, refusePlan } from '../steps/migrate.ts'
+import { migrateAll, planAll } from '../steps/migrate-all.ts'
+import { type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
@@ -37,7 +39,7 @@ export const up: Command = {
 /** The whole story; also the first part of `serve`. */
 export async function runUp(context: Context): Promise<Result> {
   const startedAt = performance.now()
-  const files = await migrationFiles(context)
+  const targets = await migrateTargets(context)
   const seeds = await seedFiles(context)
   const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out)
@@ -45,12 +47,12 @@ export async function runUp(context: Context): Promise<Result> {
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
     await waited(run, story, startedAt)
     // What is wrong with the files is said before roles are changed.
-    if (declared) await refuseFiles(run, story, files)
+    if (declared) await refuseFiles(run, story, targets)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
     })
     await run.releaseCluster()
-    await migrateAndSeed(run, story, journal, { files, seeds, declared })
+    await migrateAndSeed(run, story, journal, { targets, seeds, declared })
     await story.step('check', () => refuseUnhealthy(run))
   })
 
@@ -69,9 +71,9 @@ async function waited({ context, target, cluster }: Run, story: Story, startedAt
   await story.step('wait', async () => undefined, quiet, startedAt)
 }
 
-async function refuseFiles(run: Run, story: Story, files: Inputs['files']): Promise<void> {
+async function refuseFiles(run: Run, story: Story, targets: MigrateTarget[]): Promise<void> {
   try {
-    refusePlan((await planMigrateStep(run, files)).plan)
+    for (const { plan } of await planAll(run, targets, { looking: true })) refusePlan(plan)
   } catch (error) {
     story.fail('migrate')
     throw error
@@ -79,7 +81,7 @@ async function refuseFiles(run: Run, story: Story, files: Inputs['files']): Prom
 }
 
 type Inputs = {
-  files: Awaited<ReturnType<typeof migrationFiles>>
+  targets: MigrateTarget[]
   seeds: Awaited<ReturnType<typeof seedFiles>>
   declared: Declared | undefined
 }
@@ -88,17 +90,12 @@ async function migrateAndSeed(
   run: Run,
   story: Story,
   journal: Journal,
-  { files, seeds, declared }: Inputs,
+  { targets, seeds, declared }: Inputs,
 ): Promise<void> {
   await story.step(
     'migrate',
-    async (show) => {
-      const step = await planMigrateStep(run, files, { seeds: seeds.length > 0 })
-      show(step.changes)
-      refusePlan(step.plan)
-      await applyMigrateStep(run, step, journal)
-    },
-    nothingToMigrate(run.context),
+    (show) => migrateAll(run, { targets, show, journal, seeds: seeds.length > 0 }),
+    nothingToMigrate(targets),
   )
   await story.step('grant', async (show) => {
     if (!declared) return

@@ -4,18 +4,17 @@ import { type Health, judgeHealth } from '../../check/health.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
-import { readHistory } from '../../migrate/history.ts'
-import { findUnsendable } from '../../migrate/inspect.ts'
-import type { Migration } from '../../migrate/types.ts'
+import { isDone } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
 import { backupFacts } from './backups.ts'
-import { planMigrateStep } from './migrate.ts'
+import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
+import type { MigrateTarget } from './migrate-targets.ts'
 import { type Declared, roleDrift } from './roles.ts'
 
 /** What health is judged by: read before connecting. */
-export type Expected = { files: Migration[]; declared: Declared | undefined }
+export type Expected = { target: MigrateTarget | undefined; declared: Declared | undefined }
 
 async function findingsOf({ context, target }: Run): Promise<Findings> {
   const wanted = wantedFrom(context.loaded.config.check)
@@ -34,35 +33,42 @@ export async function refuseUnhealthy(run: Run): Promise<void> {
 }
 
 /** Everything that `check` and `status` tell about the target database. */
-export async function readHealth(run: Run, { files, declared }: Expected): Promise<Health> {
-  const [{ plan }, history, findings] = await Promise.all([
-    planMigrateStep(run, files, { looking: true }),
-    readHistory(run.target!.sql),
+export async function readHealth(run: Run, { target, declared }: Expected): Promise<Health> {
+  const [step, findings] = await Promise.all([
+    target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined,
     findingsOf(run),
   ])
+  const applied = step?.history.applied ?? []
   const { drift, warnings } = await driftOrWarning(run, declared)
   const now = new Date()
-  const [first] = history
-  const facts = await backupFacts(run.context.loaded, now, first && new Date(first.appliedAt))
+  const first = applied.find(({ appliedAt }) => appliedAt !== null)
+  const facts = await backupFacts(run.context.loaded, now, first && new Date(first.appliedAt!))
   return judgeHealth({
     connectionError: null,
     backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
     findings,
     migrations: {
-      initialized: history.length > 0,
-      appliedCount: history.filter(({ status }) => status !== 'started').length,
-      currentVersion: plan.currentVersion,
-      pending: plan.steps.map(({ name }) => name),
-      problems: [...plan.problems, ...findUnsendable(plan.steps)].map(({ code, name, detail }) => ({
-        code,
-        name,
-        detail,
-      })),
-      warnings: [...plan.warnings, ...warnings],
+      initialized: applied.length > 0,
+      ...migrationsOf(step),
+      warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
   })
 }
+
+/** What is told of the migrations; nothing where another program migrates. */
+const migrationsOf = (step: MigrateStep | undefined) => ({
+  appliedCount: step?.history.applied.filter(isDone).length ?? 0,
+  currentVersion: step?.plan.currentVersion,
+  pending: step?.plan.steps.map(({ name }) => name) ?? [],
+  problems: step
+    ? [...step.plan.problems, ...findUnsendable(step.plan.steps)].map(({ code, name, detail }) => ({
+        code,
+        name,
+        detail,
+      }))
+    : [],
+})
 
 /** Comparing roles may need more privileges than the rest: without them it is a warning. */
 async function driftOrWarning(

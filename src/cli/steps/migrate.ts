@@ -1,80 +1,124 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { createBlockerWatch } from '../../db/blockers.ts'
+import type { Session } from '../../db/connect.ts'
 import type { Db } from '../../db/sql.ts'
-import { quoteLiteral } from '../../db/sql.ts'
 import { hintFor } from '../../db/sqlstate.ts'
-import { applyState, hasWholeState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
-import { usage } from '../../errors.ts'
-import { applyMigrations } from '../../migrate/apply.ts'
+import { applyState, type StateChange } from '../../db/state.ts'
+import { applyMigrations, type RunOptions, refuseUnsendable } from '../../migrate/apply.ts'
+import { type Book, openBook, ownBook } from '../../migrate/book.ts'
+import type { Dialect } from '../../migrate/dialects/dialect.ts'
+import { openDialect } from '../../migrate/dialects/open.ts'
 import { readHistory } from '../../migrate/history.ts'
-import { refuseUnsendable } from '../../migrate/inspect.ts'
-import { planMigrations } from '../../migrate/plan.ts'
-import { readMigrations } from '../../migrate/read.ts'
-import type { Applied, Migration, MigrationPlan, StepResult } from '../../migrate/types.ts'
-import { refuseProblems } from '../../migrate/verify.ts'
+import { planMigrations, type Wanted } from '../../migrate/plan.ts'
+import type { Folder } from '../../migrate/read.ts'
+import { isRefusal, refusalError } from '../../migrate/sending.ts'
+import type { History, Migration, MigrationPlan, MigrationStep, Problem, StepResult } from '../../migrate/types.ts'
+import { type HistoryPolicy, refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
-import { desiredRoles } from '../../roles/desired.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
+import { folderOf, inDatabase, type MigrateTarget } from './migrate-targets.ts'
+import { defaultRole } from './owner.ts'
+import { missingState, stateChanges, wholeState } from './state.ts'
 
-/** Plan of the step: the state schema where it is missing, then the files. */
-export type MigrateStep = { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
+/** What is known of a target's migrations: the files, and what the database says. */
+export type Look = {
+  target: MigrateTarget
+  folder: Folder | undefined
+  dialect: Dialect
+  /** Undefined while the database does not exist. */
+  book: Book | undefined
+  files: Migration[]
+  history: History
+  policy: HistoryPolicy
+  /** Role that the migrations run as, where it had to be known. */
+  role: string | undefined
+}
 
-/**
- * The migration files of the configuration; none when the folder is only a default and absent.
- * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there
- */
-export async function migrationFiles(context: Context, { needed = false } = {}): Promise<Migration[]> {
-  const { config, baseDir, origins } = context.loaded
-  if (!context.isTarget()) return needed ? notTarget(context) : []
-  const dir = resolve(baseDir, config.migrate.dir)
-  if (existsSync(dir)) return readMigrations(dir)
-  if (!needed && !origins.has('migrate.dir')) return []
-  throw usage(`the migrations folder ${dir} does not exist`, {
-    hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`',
-  })
+/** Plan of the step for one database: the state schema where it is missing, then the files. */
+export type MigrateStep = Look & { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
+
+const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
+
+/** Reads files and history of a target. `db` undefined: the database does not exist yet. */
+export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<Look> {
+  const folder = await folderOf(context, target, db)
+  const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
+  const files = folder?.files ?? []
+  // Our own history is found without asking; whose search_path finds another one depends on the role.
+  const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
+  const book = dialect.native && db ? await openBook(db, dialect, { table: target.table, role }) : ownBook(dialect)
+  const history = db ? await readHistory(db, book, files, role) : noHistory
+  return { target, folder, dialect, book, files, history, policy: policyOf(context, dialect), role }
+}
+
+/** What counts as a problem: the configuration, else what the format's tool does. */
+function policyOf({ loaded: { config } }: Context, dialect: Dialect): HistoryPolicy {
+  const { ahead, outOfOrder } = config.migrate
+  return {
+    ...dialect.policy,
+    ahead,
+    outOfOrder: outOfOrder ?? dialect.policy.outOfOrder,
+    compare: dialect.compare,
+    format: dialect.format,
+  }
 }
 
 /** What is said when no migration is pending: also that there is no folder to look for any. */
-export function nothingToMigrate({ loaded: { config, baseDir } }: Context): string {
-  const dir = resolve(baseDir, config.migrate.dir)
-  return existsSync(dir) ? 'nothing to do' : `nothing to do: there is no folder ${dir}`
+export function nothingToMigrate(targets: MigrateTarget[]): string {
+  const [only] = targets
+  return targets.length === 1 && only && !only.folder && !only.command && only.format !== 'auto'
+    ? `nothing to do: there is no folder ${only.dir}`
+    : 'nothing to do'
 }
 
-/** Exit 2: the command is only about the target database. */
-export function notTarget({ flags, command }: Context): never {
-  throw usage(`${command} works in the target database, and --database names another: ${flags.database}`, {
-    hint: 'leave --database out, or set the URL to that database',
-  })
+export type PlanOptions = {
+  /** Seeds will be recorded in the state too. */
+  seeds?: boolean
+  /** Nothing will be written, so the state may be that of a newer program and needs no changes. */
+  looking?: boolean
+  wanted?: Wanted
 }
 
 /**
- * What the migrate step would do; on a database that does not exist yet, everything.
- * @param options `looking`: nothing will be written, so the state may be that of a newer program and needs no changes
+ * What the migrate step would do in one database.
+ * @param db undefined: the database does not exist yet, so everything
  */
 export async function planMigrateStep(
-  { context, target }: Run,
-  files: Migration[],
-  { seeds = false, looking = false } = {},
+  context: Context,
+  target: MigrateTarget,
+  db: Db | undefined,
+  { seeds = false, looking = false, wanted = {} }: PlanOptions = {},
 ): Promise<MigrateStep> {
-  const { config } = context.loaded
-  const needsState = !looking && (files.length > 0 || seeds)
-  const [history, state] = target
-    ? await Promise.all([readHistory(target.sql), needsState ? missingState(context, target.sql) : []])
-    : [[] as Applied[], []]
-  const plan = planMigrations(files, history, config.migrate)
-  for (const warning of plan.warnings) context.out.warn(warning)
-  const applied = plan.steps.map(
-    ({ name, reason }): Change => ({ action: 'apply', object: `migration ${name}`, reason }),
-  )
-  const shown = target || !needsState ? state : planState(noState)
-  return { plan, state, changes: [...stateChanges(shown), ...applied] }
+  const mayNeedState = !looking && (seeds || target.format === 'auto' || (target.folder?.files.length ?? 0) > 0)
+  const [look, missing] = await Promise.all([
+    lookAt(context, target, db),
+    mayNeedState && db ? missingState(context, db, target.database) : [],
+  ])
+  const plan = planMigrations(look.files, look.history, look.policy, wanted)
+  for (const warning of plan.warnings) context.out.warn(`${warning}${inDatabase(target)}`)
+  const needsState = mayNeedState && (seeds || look.files.length > 0)
+  const state = needsState ? (db ? missing : wholeState()) : []
+  return {
+    ...look,
+    plan,
+    state: db ? state : [],
+    changes: [...labelled(target, stateChanges(state)), ...changesOf(target, plan)],
+  }
 }
 
-/** In a database that does not exist yet. */
-const noState = { sessionUser: '', superuser: true, wantedOwner: '', schema: null, tables: [], readers: [] }
+const labelled = (target: MigrateTarget, changes: Change[]) =>
+  changes.map((change) => ({ ...change, object: `${change.object}${inDatabase(target)}` }))
+
+const changesOf = (target: MigrateTarget, { steps }: MigrationPlan) =>
+  steps.map(
+    ({ name, reason, fake }): Change => ({
+      action: fake ? 'record' : 'apply',
+      object: `migration ${name}${inDatabase(target)}`,
+      reason,
+    }),
+  )
 
 /**
  * Refuses a plan that must not be applied, before anything is touched.
@@ -85,92 +129,92 @@ export function refusePlan({ steps, problems }: MigrationPlan): void {
   refuseProblems(problems)
 }
 
-/** Changes of the state as they are shown: a new one is one change. */
-export function stateChanges(state: StateChange[]): Change[] {
-  const changes = state.map(({ action, object, reason }) => ({ action, object, reason }))
-  return changes[0]?.object === 'schema pgbosun' && changes[0].action === 'create' ? changes.slice(0, 1) : changes
+/** What keeps steps from being sent, as problems: for those who only look. */
+export function findUnsendable(steps: MigrationStep[]): Problem[] {
+  return steps.flatMap((step) => {
+    if (!isRefusal(step.sending)) return []
+    const { message, hint } = refusalError(step.name, step, step.sending)
+    return [
+      { code: 'invalid' as const, name: step.name, detail: message.slice(step.name.length + 1), hint: hint ?? '' },
+    ]
+  })
 }
 
-/** Changes that the state needs before something can be recorded in it. */
-export async function missingState(context: Context, db: Db): Promise<StateChange[]> {
-  const readers = stateReaders(context)
-  if (readers.length === 0 && (await hasWholeState(db))) {
-    await refuseNewerState(db)
-    return []
-  }
-  const current = await readState(db, readers)
-  if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
-  return planState(current)
-}
-
-/** Roles that may look at the state: those with a preset for the target database or for the server, and the configured ones. */
-function stateReaders(context: Context): string[] {
-  const { databases, users: ofServer, state } = context.loaded.config
-  const users = [...Object.entries(databases[context.connection().database]?.users ?? {}), ...Object.entries(ofServer)]
-  return [
-    ...new Set([...users.filter(([, { preset }]) => preset !== undefined).map(([name]) => name), ...state.readers]),
-  ]
-}
-
-/**
- * Who owns what is created: `migrate.role`, else the declared owner of the database, else the role that sessions of this user
- * start as (ALTER ROLE … SET role, which our own sessions switch off) — the latter two if we may become it.
- */
-export async function defaultRole(context: Context, db: Db): Promise<string | undefined> {
-  const { config } = context.loaded
-  if (config.migrate.role !== undefined) return config.migrate.role
-  const database = desiredRoles(config).databases.find(({ name }) => name === context.connection().database)
-  const declared = database && quoteLiteral(database.owner)
-  const wanted = database?.ownerFixed
-    ? declared
-    : declared
-      ? `coalesce((${ownerIf(declared)}), (${ownRoleSetting}))`
-      : ownRoleSetting
-  const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
-  const [row] = await db.unsafe<{ role: string }[]>(
-    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,
-  )
-  return row?.role
-}
-
-/** The default owner, where the database was created with it; one that existed before keeps its own. */
-const ownerIf = (owner: string) =>
-  `select pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = current_database() and pg_get_userbyid(datdba) = ${owner}`
-
-/** The setting for this database goes before the one for all. */
-const ownRoleSetting = `
-  select substr(entry, 6) from pg_catalog.pg_db_role_setting, unnest(setconfig) entry
-   where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user) and entry like 'role=%'
-     and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
-   order by setdatabase desc limit 1`
-
-/** Applies exactly what was planned. */
+/** Applies exactly what was planned, on a session in that database. */
 export async function applyMigrateStep(
   run: Run,
-  { plan, state }: MigrateStep,
+  step: MigrateStep,
+  openSession: () => Promise<Session>,
   journal: Journal,
 ): Promise<StepResult[]> {
+  const { plan, state, target } = step
   if (state.length === 0 && plan.steps.length === 0) return []
-  const target = await run.openTarget()
-  const { loaded, log, version } = run.context
+  const session = await openSession()
+  const { sql } = session
   if (state.length > 0) {
     await journal.beforeChange()
-    await applyState(target.sql, state)
+    await applyState(sql, state)
     await journal.beforeChange()
   }
-  const role = plan.steps.length > 0 ? await defaultRole(run.context, target.sql) : undefined
-  return withProgress(log, 'migrations', (onProgress) =>
-    applyMigrations({
-      sql: target.sql,
-      plan,
-      role,
-      lockTimeoutMs: loaded.config.migrate.lockTimeout,
-      toolVersion: version,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-      hintFor: (error) => hintFor(target.sql, error, log),
-      onProgress,
-      log,
-    }),
-  )
+  if (plan.steps.length === 0) return []
+  const book = step.book?.native || !step.dialect.native ? step.book! : await bookOf(run.context, step, sql)
+  const results = await withNativeLock(run, step, book, () => runSteps(run, { ...step, book }, session, journal))
+  return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
+
+/** Now that the database exists. */
+const bookOf = async (context: Context, { dialect, target }: MigrateStep, db: Db) =>
+  openBook(db, dialect, { table: target.table, role: await defaultRole(context, db, target) })
+
+/** The other tool's own lock, on a session of its own: what runs may give up every lock of its session. */
+export async function withNativeLock<T>(
+  run: Run,
+  { target }: Pick<MigrateStep, 'target'>,
+  book: Book,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!book.native || !book.dialect.native?.lockKey) return work()
+  const { holdNativeLock } = await import('./native-lock.ts')
+  return holdNativeLock(run.context, book, target.database ?? run.context.connection().database, work)
+}
+
+async function runSteps(
+  run: Run,
+  { plan, target, book }: MigrateStep & { book: Book },
+  session: Session,
+  journal: Journal,
+): Promise<StepResult[]> {
+  const options = await runOptions(run, target, book, session, journal)
+  return withProgress(run.context.log, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
+}
+
+/** How migrations of a database are run, as the configuration has it. */
+export async function runOptions(
+  { context, cluster, guard }: Run,
+  target: MigrateTarget,
+  book: Book,
+  { sql, pid }: Session,
+  { beforeChange }: Journal,
+): Promise<RunOptions> {
+  const { loaded, log, version, signal } = context
+  const { lockTimeout, lockRetries, statementTimeout } = loaded.config.migrate
+  return {
+    sql,
+    book,
+    role: await defaultRole(context, sql, target),
+    lockTimeoutMs: lockTimeout,
+    lockRetries,
+    statementTimeoutMs: statementTimeout,
+    dumpTimeoutMs: loaded.config.lock.timeout,
+    watch: createBlockerWatch({ observer: cluster.sql, pid, everyMs: watchEvery(lockTimeout), log }),
+    toolVersion: version,
+    beforeChange,
+    guard,
+    hintFor: (error) => hintFor(sql, error, log),
+    log,
+    signal,
+  }
+}
+
+/** Often enough to see who is in the way before the wait ends; a deadlock ends after a second. */
+const watchEvery = (lockTimeoutMs: number) => Math.min(400, Math.max(50, lockTimeoutMs / 3))

@@ -2,11 +2,10 @@ import { backupDatabases, type Connection, resolveBackupConnection } from '../..
 import { openSession } from '../../db/connect.ts'
 import { AppError } from '../../errors.ts'
 import { silentLog } from '../../log.ts'
-import { readHistory } from '../../migrate/history.ts'
-import { planMigrations } from '../../migrate/plan.ts'
 import type { Health, ServeState } from '../../serve/state.ts'
 import type { Context } from '../command.ts'
-import { migrationFiles } from './migrate.ts'
+import { planMigrateStep } from './migrate.ts'
+import { mainTarget, migrateTargets } from './migrate-targets.ts'
 
 const freshMs = 2_000
 
@@ -25,10 +24,12 @@ export function readinessOf(context: Context, state: ServeState): () => Promise<
 
 async function look(context: Context): Promise<Health> {
   try {
-    const files = await migrationFiles(context)
+    const target = mainTarget(await migrateTargets(context))
     const session = await openSession(connectionOf(context), { applicationName: 'pgbosun readyz', log: silentLog })
     try {
-      const { steps, problems } = planMigrations(files, await readHistory(session.sql), context.loaded.config.migrate)
+      if (!target || target.command) return { ok: true, text: 'ok' }
+      const { plan } = await planMigrateStep(context, target, session.sql, { looking: true })
+      const { steps, problems } = plan
       const [problem] = problems
       if (steps.length > 0) return { ok: false, text: `${steps.length} migrations are pending` }
       return problem ? { ok: false, text: `migration ${problem.name} ${problem.detail}` } : { ok: true, text: 'ok' }

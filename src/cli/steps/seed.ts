@@ -6,7 +6,8 @@ import type { Seed, SeedResult } from '../../seed/types.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
-import { defaultRole } from './migrate.ts'
+import { findTargets, mainTarget } from './migrate-targets.ts'
+import { defaultRole } from './owner.ts'
 
 /** The seeds of this environment; read before anything is touched. */
 export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> =>
@@ -19,7 +20,7 @@ export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = fal
 /** Loads exactly what was planned. */
 export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
   const { sql } = await run.openTarget()
-  const role = await defaultRole(run.context, sql)
+  const role = await defaultRole(run.context, sql, { role: mainTarget(findTargets(run.context, false))?.role })
   return applySeeds(sql, steps, {
     roleFor: () => role,
     toolVersion: run.context.version,

@@ -1,0 +1,49 @@
+import type { Readable } from 'node:stream'
+
+/** Larger steps cost less, much larger ones only memory. */
+export const stepBytes = 256 * 1024
+
+/** What Node reads from a pipe at once. A read that brings less has emptied it. */
+const wholeRead = 64 * 1024
+
+const napMs = 0.2
+const nobodyWakes = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * What a program writes, in large steps. Each is gone when the next one is asked for.
+ *
+ * pg_dump writes 4 KiB at a time. Whoever reads as fast wakes and falls asleep for nearly each of them, and pg_dump has to wake it:
+ * for 900 MB, 110,000 reads and a third of all processor time. So after each read that emptied the pipe this thread sleeps
+ * until about 100 KiB have come together.
+ */
+export async function* inSteps(output: Readable): AsyncGenerator<Buffer> {
+  const step = Buffer.allocUnsafeSlow(stepBytes)
+  let filled = 0
+  for await (const chunk of output as AsyncIterable<Buffer>) {
+    const { length } = chunk
+    for (let taken = 0; taken < length; ) {
+      const part = chunk.subarray(taken, taken + stepBytes - filled)
+      step.set(part, filled)
+      taken += part.length
+      filled += part.length
+      if (filled < stepBytes) continue
+      yield step
+      filled = 0
+    }
+    free(chunk)
+    if (length < wholeRead) Atomics.wait(nobodyWakes, 0, 0, napMs)
+  }
+  if (filled > 0) yield step.subarray(0, filled)
+}
+
+/**
+ * Gives back the memory of a chunk that a stream has made and nobody uses any more. The garbage collector would do it, too,
+ * but only after many megabytes of them, and memory that was just used is faster than other memory.
+ */
+export function free(chunk: Uint8Array): void {
+  const { buffer, byteOffset, byteLength } = chunk
+  // zlib cuts several chunks out of one buffer; Node cuts small ones out of a pool that everybody uses
+  const ownsAll = byteLength === buffer.byteLength
+  const isLastPart = byteOffset + byteLength === buffer.byteLength && buffer.byteLength > Buffer.poolSize
+  if ((ownsAll || isLastPart) && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}

@@ -1,0 +1,93 @@
+import { AppError } from '../../errors.ts'
+import type { StepResult } from '../../migrate/types.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Journal, withStory } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { applyMigrateStep, planMigrateStep, refusePlan } from '../steps/migrate.ts'
+import { inTarget } from '../steps/migrate-all.ts'
+import { type MigrateTarget, migrateTargets, onlyTarget } from '../steps/migrate-targets.ts'
+import { applyUndoStep, planUndoStep } from '../steps/undo.ts'
+import { createStory, jsonSteps, type Story } from '../story.ts'
+import { stepsOf } from './migrate.ts'
+
+const exits: Command['exits'] = {
+  unreachable: 'no connection within wait.timeout, or the connection was lost',
+  locked: 'another runner or a table was in the way for too long',
+  refused: 'credentials, a missing database or a missing role',
+  migration: 'a statement failed; what was undone before it stays undone',
+  history: 'a migration was begun and did not finish',
+  lint: 'a script has its own BEGIN or COMMIT',
+}
+
+const dryRun: Command['flags'][string] = { type: 'boolean', help: 'Show what would be done, and stop.' }
+
+/** `migrate down`: undoes the newest. */
+export const migrateDown: Command = {
+  name: 'migrate down',
+  summary: 'Undo the newest applied migration with its down script, or several.',
+  flags: {
+    'dry-run': dryRun,
+    steps: { type: 'string', value: 'N', help: 'Undo the N newest.' },
+    to: { type: 'string', value: 'VERSION', help: 'Undo all newer than this version, which is kept; 0 undoes all.' },
+  },
+  exits,
+  run: (context) =>
+    undoIn(context, async (run, target, story, journal) => {
+      const { flags } = context
+      const wanted = { steps: stepsOf(flags.steps), to: typeof flags.to === 'string' ? flags.to : undefined }
+      return story.step('migrate', async (show) => {
+        const session = sessionOf(run, target)
+        const plan = await planUndoStep(context, target, await session, wanted)
+        show(plan.changes)
+        return journal ? applyUndoStep(run, plan, await session, journal) : []
+      })
+    }),
+}
+
+/** `migrate redo`: undoes the newest and applies it again. */
+export const migrateRedo: Command = {
+  name: 'migrate redo',
+  summary: 'Undo the newest applied migration, and apply it again.',
+  flags: { 'dry-run': dryRun },
+  exits,
+  run: (context) =>
+    undoIn(context, async (run, target, story, journal) =>
+      story.step('migrate', async (show) => {
+        const session = await sessionOf(run, target)
+        const plan = await planUndoStep(context, target, session, { steps: 1 })
+        const [first] = plan.undo.steps
+        const again = plan.changes.map(({ object }) => ({ action: 'apply', object, reason: 'again' }))
+        show([...plan.changes, ...again])
+        if (!journal || !first) return []
+        const undone = await applyUndoStep(run, plan, session, journal)
+        const step = await planMigrateStep(context, target, session.sql, { wanted: { only: first.file.id } })
+        refusePlan(step.plan)
+        return [...undone, ...(await applyMigrateStep(run, step, async () => session, journal))]
+      }),
+    ),
+}
+
+type Undo = (run: Run, target: MigrateTarget, story: Story, journal: Journal | undefined) => Promise<StepResult[]>
+
+async function undoIn(context: Context, undo: Undo): Promise<Result> {
+  const planning = context.flags['dry-run'] === true
+  const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
+  const story = createStory(['migrate'], context.out, { planning })
+  const results = await withStory(context, story, { locks: planning ? 'none' : 'target' }, (run, journal) =>
+    undo(run, target, story, planning ? undefined : journal),
+  )
+  return {
+    fields: {
+      steps: jsonSteps(story.steps),
+      results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+    },
+  }
+}
+
+/** The only target is always the database that the run is about. */
+async function sessionOf(run: Run, target: MigrateTarget) {
+  return inTarget(run, target, async (session) => {
+    if (session) return session
+    throw new AppError('refused', 'the database does not exist', { hint: 'run `pgbosun up`, which creates it' })
+  })
+}

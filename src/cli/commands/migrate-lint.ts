@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises'
+import { basename, relative, resolve } from 'node:path'
+import { openSession, type Session } from '../../db/connect.ts'
+import { AppError, usage } from '../../errors.ts'
+import { openDialect } from '../../migrate/dialects/open.ts'
+import { readDirectives } from '../../migrate/directives.ts'
+import { jsonFinding, renderFinding, renderGithub, renderSummary } from '../../migrate/lint/render.ts'
+import { findMigration, planMigrations } from '../../migrate/plan.ts'
+import type { Migration } from '../../migrate/types.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Linted, lint, lintFailure } from '../steps/lint.ts'
+import { lookAt } from '../steps/migrate.ts'
+import { folderOf, type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
+
+/** `migrate lint`: what is dangerous in the files, without applying anything. */
+export const migrateLint: Command = {
+  name: 'migrate lint',
+  summary:
+    'Look for what is dangerous in migrations: locks, rewrites, lost data. Needs no database; with one it knows sizes.',
+  args: { usage: '[FILES…]', min: 0, max: Number.POSITIVE_INFINITY },
+  flags: {
+    since: {
+      type: 'string',
+      value: 'VERSION',
+      help: 'Only the files behind this version, which count as not applied yet.',
+    },
+    format: { type: 'string', value: 'text|github', help: 'github: annotations of a workflow. Default: text.' },
+  },
+  exits: { lint: 'a finding has the level error', history: 'the history table is not that of migrate.format' },
+  run,
+}
+
+async function run(context: Context): Promise<Result> {
+  const { flags, out } = context
+  const format = flags.format ?? 'text'
+  if (format !== 'text' && format !== 'github')
+    throw usage(`there is no format ${format}`, { hint: 'use text or github' })
+  const linted = await lintAll(context)
+  const { findings, sizes, files } = linted
+  const inRepository = (path: string) => relative(process.cwd(), path)
+  for (const finding of findings)
+    out.print(
+      format === 'github'
+        ? renderGithub(finding, sizes, inRepository(finding.path))
+        : `${renderFinding({ ...finding, path: inRepository(finding.path) }, sizes)}\n`,
+    )
+  if (format === 'text') out.print(renderSummary(findings, files))
+  return {
+    fields: { files, findings: findings.map((finding) => jsonFinding(finding, sizes)) },
+    failure: lintFailure(linted),
+  }
+}
+
+type LintedFiles = Linted & { files: number }
+
+async function lintAll(context: Context): Promise<LintedFiles> {
+  const wanted = context.args.map((file) => resolve(file))
+  const targets = wanted.length > 0 ? await targetsThere(context) : await migrateTargets(context, { needed: true })
+  const results: LintedFiles[] = []
+  const seen = new Set<string>()
+  for (const target of targets) {
+    const result = await lintTarget(context, target, wanted, seen)
+    if (result) results.push(result)
+  }
+  const others = wanted.filter((path) => !seen.has(path))
+  if (others.length > 0) results.push(await lintOthers(context, others))
+  return {
+    findings: results.flatMap(({ findings }) => findings),
+    sizes: new Map(results.flatMap(({ sizes }) => [...sizes])),
+    files: results.reduce((sum, { files }) => sum + files, 0),
+  }
+}
+
+/** Files may be named that are in no folder of migrations. */
+async function targetsThere(context: Context): Promise<MigrateTarget[]> {
+  const targets = await migrateTargets(context)
+  return targets.filter(({ folder, format }) => folder !== undefined || format === 'auto')
+}
+
+/** @param seen gets the paths of the target's files */
+async function lintTarget(
+  context: Context,
+  target: MigrateTarget,
+  wanted: string[],
+  seen: Set<string>,
+): Promise<LintedFiles | undefined> {
+  if (target.command) return undefined
+  const session = await openIfThere(context, target)
+  try {
+    const look = session ? await lookAt(context, target, session.sql) : undefined
+    const folder = look?.folder ?? (await folderOf(context, target, undefined))
+    if (!folder) return undefined
+    const { dialect, files } = folder
+    for (const { path } of files) seen.add(resolve(path))
+    const behind = filesBehind(context, files)
+    const pending =
+      behind ?? (look && new Set(planMigrations(files, look.history, look.policy).steps.map(({ path }) => path)))
+    const isLinted = ({ path }: Migration) =>
+      (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
+    const isPending = ({ path }: Migration) => pending?.has(path) ?? false
+    const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql })
+    return { ...linted, files: files.filter(isLinted).length }
+  } finally {
+    await session?.end()
+  }
+}
+
+/** Paths of the files behind `--since`; undefined without it. Repeatable ones are always among them. */
+function filesBehind({ flags }: Context, files: Migration[]): Set<string> | undefined {
+  if (typeof flags.since !== 'string') return undefined
+  const last = findMigration(files, flags.since)
+  if (!last)
+    throw usage(`there is no migration ${flags.since}`, {
+      hint: 'name the version of a file: the newest one that is applied',
+    })
+  return new Set(files.slice(files.indexOf(last) + 1).map(({ path }) => path))
+}
+
+/** Files outside every folder of migrations are read as our own format. */
+async function lintOthers(context: Context, paths: string[]): Promise<LintedFiles> {
+  const files = await Promise.all(paths.map(readOther))
+  const all = () => true
+  const linted = await lint(context, {
+    dialect: await openDialect('pgbosun'),
+    files,
+    isLinted: all,
+    isPending: () => false,
+    db: undefined,
+  })
+  return { ...linted, files: files.length }
+}
+
+async function readOther(path: string): Promise<Migration> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const problem =
+      { ENOENT: 'does not exist', EISDIR: 'is a folder' }[cause.code ?? ''] ?? `cannot be read (${cause.code})`
+    throw usage(`${path} ${problem}`, { hint: 'name files, or nothing for all of migrate.dir', file: path, cause })
+  })
+  const name = basename(path).replace(/\.sql$/, '')
+  const script = { path, text, line: 1, ...readDirectives(path, text) }
+  return { ...script, id: path, name, kind: 'versioned', sha256: '', checksum: null, native: {} }
+}
+
+/** A session where a connection is configured; a database that cannot be reached is no reason not to lint. */
+async function openIfThere(context: Context, { database }: MigrateTarget): Promise<Session | undefined> {
+  const { log, out, runId } = context
+  const without = (error: unknown) => {
+    out.warn(`linted without the database: ${(error as Error).message}`)
+    return undefined
+  }
+  try {
+    const connection = context.connection()
+    return await openSession(connection, {
+      applicationName: `pgbosun ${runId}`,
+      log,
+      ...(database !== undefined && { database }),
+    })
+  } catch (error) {
+    const isNone = error instanceof AppError && error.message === 'no database connection is configured'
+    return isNone ? undefined : without(error)
+  }
+}

@@ -1,0 +1,11 @@
+import type { Db } from '../../db/sql.ts'
+import type { Context } from '../command.ts'
+import { lookAt } from './migrate.ts'
+import { mainTarget, migrateTargets } from './migrate-targets.ts'
+
+/** Names of the migrations that the target database has seen. */
+export async function appliedNames(context: Context, db: Db): Promise<string[]> {
+  const target = mainTarget(await migrateTargets(context))
+  if (!target || target.command) return []
+  return (await lookAt(context, target, db)).history.applied.map(({ name }) => name)
+}

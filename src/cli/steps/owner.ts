@@ -1,0 +1,43 @@
+import { type Db, quoteLiteral } from '../../db/sql.ts'
+import { desiredRoles } from '../../roles/desired.ts'
+import type { Context } from '../command.ts'
+
+/**
+ * Who owns what is created in a database: the role that is named, else the declared owner of the database, else the role that
+ * sessions of this user start as (ALTER ROLE … SET role, which our own sessions switch off) — the latter two if we may become it.
+ *
+ * @param name of the database; default: the target
+ */
+export async function defaultRole(
+  context: Context,
+  db: Db,
+  {
+    database: name = context.connection().database,
+    role,
+  }: { database?: string | undefined; role?: string | undefined } = {},
+): Promise<string | undefined> {
+  if (role !== undefined) return role
+  const database = desiredRoles(context.loaded.config).databases.find((one) => one.name === name)
+  const declared = database && quoteLiteral(database.owner)
+  const wanted = database?.ownerFixed
+    ? declared
+    : declared
+      ? `coalesce((${ownerIf(declared)}), (${ownRoleSetting}))`
+      : ownRoleSetting
+  const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+  const [row] = await db.unsafe<{ role: string }[]>(
+    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,
+  )
+  return row?.role
+}
+
+/** The default owner, where the database was created with it; one that existed before keeps its own. */
+const ownerIf = (owner: string) =>
+  `select pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = current_database() and pg_get_userbyid(datdba) = ${owner}`
+
+/** The setting for this database goes before the one for all. */
+const ownRoleSetting = `
+  select substr(entry, 6) from pg_catalog.pg_db_role_setting, unnest(setconfig) entry
+   where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user) and entry like 'role=%'
+     and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+   order by setdatabase desc limit 1`

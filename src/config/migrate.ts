@@ -1,0 +1,67 @@
+import * as z from 'zod'
+import { count, duration } from './fields.ts'
+import { formatNames } from './formats.ts'
+import { lintRuleNames } from './lint-rules.ts'
+
+/** What says which files belong to a database, and where they are recorded. */
+const place = {
+  dir: z.string().min(1).prefault('migrations').meta({ description: 'Folder with the migration files.' }),
+  format: z
+    .enum(['auto', ...formatNames])
+    .prefault('pgbosun')
+    .meta({
+      description:
+        'Format of the files and of the history: our own, or that of the tool whose files they are. `auto` finds out, and refuses when it is not certain.',
+    }),
+  role: z.string().min(1).optional().meta({
+    description:
+      'Role that runs the migrations. Default: the owner declared for the database, if the session user may SET ROLE to it.',
+  }),
+  table: z
+    .string()
+    .regex(/^[^."]+(\.[^."]+)?$/, 'write name or schema.name')
+    .optional()
+    .meta({
+      description:
+        'The other tool’s history table, `name` or `schema.name`, where it is not the one that tool uses by default.',
+    }),
+  placeholders: z.record(z.string().min(1), z.string()).prefault({}).meta({
+    description: 'Values of the placeholders in files of `flyway` and `graphile-migrate`, by name.',
+  }),
+}
+
+/** The migrations of a database that is not the target. */
+export const databaseMigrate = z.strictObject(place)
+
+/** The migrations of the target database, and how all are run. */
+export const migrateSchema = z
+  .strictObject({
+    ...place,
+    command: z.array(z.string()).min(1).optional().meta({
+      description:
+        'Program and arguments that migrate the target database instead of our own files, such as `[alembic, upgrade, head]`. Runs under the lock, between roles and grants, with the connection in DATABASE_URL and PG*.',
+    }),
+    lockTimeout: duration('5s').meta({ description: '`lock_timeout` of every migration.' }),
+    lockRetries: count.prefault(7).meta({
+      description: 'How often a migration is tried again after a lock timeout or a deadlock, with growing pauses.',
+    }),
+    statementTimeout: duration('0s').meta({
+      description: '`statement_timeout` of every migration; 0s is none.',
+    }),
+    outOfOrder: z.enum(['error', 'apply']).optional().meta({
+      description:
+        'What to do with a file that is older than the newest applied one. Default: `error`; with `dbmate` and `sqlx` `apply`, as those tools do.',
+    }),
+    ahead: z.enum(['ok', 'warn', 'error']).prefault('warn').meta({
+      description: 'What to do when the database is at a version newer than every file.',
+    }),
+    lint: z
+      .strictObject({
+        rules: z
+          .partialRecord(z.enum(lintRuleNames), z.enum(['error', 'warn', 'off']))
+          .prefault({})
+          .meta({ description: 'Levels of lint rules that are to differ from the default, by the name of the rule.' }),
+      })
+      .prefault({}),
+  })
+  .prefault({})

@@ -1,0 +1,116 @@
+/** Where the lexical elements of PostgreSQL end. Offsets count UTF-16 units; -1: the text ends inside. */
+
+const quote = 39
+const doubleQuote = 34
+const dollar = 36
+const backslash = 92
+const letterE = 101
+
+/** What PostgreSQL's lexer takes for white space. */
+export const isSpace = (c: number) => c === 32 || (c >= 9 && c <= 13)
+
+const isLetter = (c: number) => (c >= 97 && c <= 122) || (c >= 65 && c <= 90)
+const isDigit = (c: number) => c >= 48 && c <= 57
+
+/** Whether a key word or an unquoted identifier begins with the character. */
+export const isWordStart = (c: number) => isLetter(c) || c === 95 || c >= 128
+
+/** End of the word that begins at `start`. */
+export function endOfWord(text: string, start: number): number {
+  let i = start + 1
+  for (let c = text.charCodeAt(i); isWordStart(c) || isDigit(c) || c === dollar; c = text.charCodeAt(i)) i++
+  return i
+}
+
+/** End of a `--` comment: the end of the line, or of the text. */
+export function endOfLine(text: string, start: number): number {
+  let i = start
+  while (i < text.length && text.charCodeAt(i) !== 10 && text.charCodeAt(i) !== 13) i++
+  return i
+}
+
+/** End of a quoted identifier or a plain string. A doubled mark inside stands for itself. */
+export function endOfQuotes(text: string, mark: string, start: number): number {
+  let end = after(text, mark, start + 1)
+  while (end !== -1 && text[end] === mark) end = after(text, mark, end + 1)
+  return end
+}
+
+function after(text: string, what: string, from: number): number {
+  const at = text.indexOf(what, from)
+  return at === -1 ? -1 : at + what.length
+}
+
+const commentEdge = /\/\*|\*\//g
+
+/** End of a comment in which others may be nested. */
+export function endOfComment(text: string, start: number): number {
+  commentEdge.lastIndex = start
+  let depth = 0
+  for (let edge = commentEdge.exec(text); edge; edge = commentEdge.exec(text)) {
+    depth += edge[0] === '/*' ? 1 : -1
+    if (depth === 0) return commentEdge.lastIndex
+  }
+  return -1
+}
+
+const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y
+
+/** End of a dollar-quoted string. A lone dollar (`$1`) ends right behind itself. */
+export function endOfDollarQuote(text: string, start: number): number {
+  dollarTag.lastIndex = start
+  const tag = dollarTag.exec(text)?.[0]
+  return tag === undefined ? start + 1 : after(text, tag, start + tag.length)
+}
+
+/** In `E'a'⏎'b\''` the second part is still an escape string. One comment a line: anything looser takes exponential time. */
+const continuation = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
+
+/** End of an escape string. @param start the quote behind the E */
+export function endOfEscapeString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c === backslash) i++
+    else if (c === quote) {
+      continuation.lastIndex = i + 1
+      if (text.charCodeAt(i + 1) === quote) i++
+      else if (continuation.test(text)) i = continuation.lastIndex - 1
+      else return i + 1
+    }
+  }
+  return -1
+}
+
+/**
+ * The tokens of one statement: words in lower case, quoted identifiers and strings with their quotes, every other
+ * character for itself. Comments and white space are left out.
+ */
+export function tokensOf(text: string, start: number, end: number): string[] {
+  const tokens: string[] = []
+  for (let i = start; i < end; ) {
+    const next = endOfToken(text, i)
+    const to = next === -1 || next > end ? end : next
+    if (!isBlank(text, i)) {
+      const token = text.slice(i, to)
+      tokens.push(isWordStart(text.charCodeAt(i)) ? token.toLowerCase() : token)
+    }
+    i = to
+  }
+  return tokens
+}
+
+const isBlank = (text: string, i: number) =>
+  isSpace(text.charCodeAt(i)) || text.startsWith('--', i) || text.startsWith('/*', i)
+
+function endOfToken(text: string, i: number): number {
+  const c = text.charCodeAt(i)
+  if (text.startsWith('--', i)) return endOfLine(text, i)
+  if (text.startsWith('/*', i)) return endOfComment(text, i)
+  if (c === quote) return endOfQuotes(text, "'", i)
+  if (c === doubleQuote) return endOfQuotes(text, '"', i)
+  if (c === dollar) return endOfDollarQuote(text, i)
+  if (!isWordStart(c)) return i + 1
+  const end = endOfWord(text, i)
+  const escapes = end === i + 1 && (c | 32) === letterE && text.charCodeAt(end) === quote
+  return escapes ? endOfEscapeString(text, end) : end
+}

@@ -1,0 +1,119 @@
+import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import type { Migration } from './types.ts'
+
+/** Where the migrations of one format are recorded in one database. */
+export type Book = {
+  dialect: Dialect
+  /** The tool's own table; undefined for pgbosun. */
+  native: { schema: string; name: string /** Quoted and qualified. */; table: string; exists: boolean } | undefined
+}
+
+/** Where our own format is recorded. Needs no look at the database. */
+export const ownBook = (dialect: Dialect): Book => ({ dialect, native: undefined })
+
+/**
+ * Finds the tool's history, or where the tool would create it.
+ *
+ * @param table `name` or `schema.name`; default: the tool's
+ * @param role  whose search_path decides about a name without schema; undefined is the session user
+ * @throws {AppError} `history` when the table is not that tool's
+ */
+export async function openBook(
+  db: Db,
+  dialect: Dialect,
+  { table, role }: { table: string | undefined; role: string | undefined },
+): Promise<Book> {
+  const { native } = dialect
+  if (!native) return ownBook(dialect)
+  const [first = '', second] = (table ?? native.table).split('.')
+  const [schema, name] = second === undefined ? [undefined, first] : [first, second]
+  const found =
+    schema === undefined
+      ? `to_regclass(${quoteLiteral(quoteIdent(name))})`
+      : `to_regclass(${quoteLiteral(quoteName(schema, name))})`
+  const answer = await db.unsafe<{ schema: string; found: string | null; columns: string[] | null }[]>(
+    `${role === undefined ? '' : `set local role ${quoteIdent(role)};`}
+     select coalesce((select nspname from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid where c.oid = ${found}),
+                     ${schema === undefined ? `current_schema(), 'public'` : quoteLiteral(schema)}) as schema,
+            ${found}::text as found,
+            (select json_agg(attname order by attnum) from pg_catalog.pg_attribute
+              where attrelid = ${found} and attnum > 0 and not attisdropped) as columns`,
+  )
+  const row = answer.flat().find((entry) => entry.schema !== undefined)
+  if (!row) throw new Error('the server did not answer')
+  const lacking = native.columns.filter((column) => row.found !== null && !row.columns?.includes(column))
+  if (lacking.length > 0) {
+    throw new AppError(
+      'history',
+      `the table ${row.schema}.${name} is not the history of ${dialect.format}: it has no column ${lacking.join(', ')}`,
+      { hint: 'set `migrate.format` to the tool that wrote it, or `migrate.table` to the right table' },
+    )
+  }
+  return {
+    dialect,
+    native: { schema: row.schema, name, table: quoteName(row.schema, name), exists: row.found !== null },
+  }
+}
+
+/** Our own record of one migration: where it is kept, and the statements about it. */
+export type Ledger = {
+  table: 'pgbosun.migrations' | 'pgbosun.migration_details'
+  /** Adds a row that refers to the row before it, which must be there: the chain. */
+  insert(file: Migration, row: NewRow): string
+  /** Takes away the record of a migration that was undone. */
+  undo(row: { seq: number; next: number; toolVersion: string; file: Migration }): string
+  /** Takes back the row of a migration that was begun: nothing of it took effect. */
+  forget(seq: number): string
+}
+
+/** A row of the chain that is about to be written. 0 as `previous` is the start. */
+export type NewRow = {
+  seq: number
+  previous: number
+  status: 'applied' | 'started' | 'faked' | 'adopted'
+  toolVersion: string
+}
+
+/** What our details call the history of a book, or of the repeatable files of our own format. */
+export const historyName = ({ dialect, native }: Book) =>
+  native ? `${dialect.format} ${native.schema}.${native.name}` : repeatables
+
+const repeatables = 'pgbosun repeatable'
+
+/** pgbosun.migrations for versioned files of our own format, pgbosun.migration_details for everything else. */
+export const ledgerOf = (book: Book, { kind }: Pick<Migration, 'kind'>): Ledger =>
+  book.native === undefined && kind === 'versioned' ? ownLedger : detailsLedger(historyName(book))
+
+const previousOf = (previous: number) => (previous === 0 ? 'null' : String(previous))
+
+const ownLedger: Ledger = {
+  table: 'pgbosun.migrations',
+  insert: ({ id, name, sha256 }, { seq, previous, status, toolVersion }) =>
+    'insert into pgbosun.migrations (seq, previous, version, name, sha256, status, tool_version) values (' +
+    `${seq}, ${previousOf(previous)}, ${id}, ${quoteLiteral(name)}, '${sha256}', '${status}', ${quoteLiteral(toolVersion)})`,
+  undo: ({ seq }) => removeOwn(seq),
+  forget: (seq) => removeOwn(seq),
+}
+
+/** The row behind it, if any, is chained to the one before. */
+const removeOwn = (seq: number) =>
+  `update pgbosun.migrations set previous = (select previous from pgbosun.migrations where seq = ${seq}) where previous = ${seq};
+   delete from pgbosun.migrations where seq = ${seq}`
+
+/** Only ever added to: what another tool undid and applied again has several rows here, of which the newest counts. */
+const detailsLedger = (history: string): Ledger => {
+  const values = ({ id, name, sha256 }: Migration) =>
+    `${quoteLiteral(history)}, ${quoteLiteral(id)}, ${quoteLiteral(name)}, '${sha256}'`
+  const into =
+    'insert into pgbosun.migration_details (seq, previous, history, id, name, sha256, status, tool_version) values'
+  return {
+    table: 'pgbosun.migration_details',
+    insert: (file, { seq, previous, status, toolVersion }) =>
+      `${into} (${seq}, ${previousOf(previous)}, ${values(file)}, '${status}', ${quoteLiteral(toolVersion)})`,
+    undo: ({ next, toolVersion, file }) =>
+      `${into} (${next}, ${previousOf(next - 1)}, ${values(file)}, 'undone', ${quoteLiteral(toolVersion)})`,
+    forget: (seq) => `update pgbosun.migration_details set status = 'undone', progress = null where seq = ${seq}`,
+  }
+}

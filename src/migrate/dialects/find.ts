@@ -1,0 +1,111 @@
+import { type Db, quoteIdent, quoteLiteral } from '../../db/sql.ts'
+import { type Detected, detectFormat, type HistoryFact } from './detect.ts'
+import { inspectFolder } from './peek.ts'
+
+/**
+ * Finds the format of a folder and a database, for `migrate.format: auto`.
+ *
+ * @param db undefined while the database does not exist
+ * @param where `table` is `migrate.table`; `role` runs the migrations: its search_path says where histories are looked for
+ * @throws {AppError} `usage` when it is not certain
+ */
+export async function findFormat(
+  db: Db | undefined,
+  dir: string,
+  where: { table: string | undefined; role: string | undefined },
+): Promise<Detected> {
+  return detectFormat(dir, inspectFolder(dir), db ? await findHistories(db, where) : [])
+}
+
+/** The history tables of known tools. Of our own only one with rows counts: the empty table is there in any case. */
+export async function findHistories(
+  db: Db,
+  { table, role }: { table: string | undefined; role: string | undefined },
+): Promise<HistoryFact[]> {
+  const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
+  const answer = await db.unsafe<{ histories?: HistoryFact[] }[]>(`${asRole}${historiesQuery(table)}`)
+  const found = (answer.flat() as { histories?: HistoryFact[] }[]).find(({ histories }) => histories)?.histories ?? []
+  if (!found.some(({ format }) => format === 'pgbosun')) return found
+  const [own] = await db.unsafe<{ used: boolean }[]>('select exists (select from pgbosun.migrations) as used')
+  return own?.used ? found : found.filter(({ format }) => format !== 'pgbosun')
+}
+
+/** A history table: its usual name, its schema where that is fixed, and columns that tell it from others of that name. */
+type Signature = { format: HistoryFact['format']; table: string; schema?: string; columns: string[]; exact?: true }
+
+const signatures: Signature[] = [
+  { format: 'pgbosun', table: 'migrations', schema: 'pgbosun', columns: ['seq integer', 'sha256 text'] },
+  { format: 'sqlx', table: '_sqlx_migrations', columns: ['version bigint', 'success boolean', 'checksum bytea'] },
+  { format: 'dbmate', table: 'schema_migrations', columns: ['version character varying'], exact: true },
+  { format: 'golang-migrate', table: 'schema_migrations', columns: ['version bigint', 'dirty boolean'] },
+  { format: 'goose', table: 'goose_db_version', columns: ['version_id bigint', 'is_applied boolean'] },
+  {
+    format: 'flyway',
+    table: 'flyway_schema_history',
+    columns: ['installed_rank integer', 'script character varying', 'checksum integer'],
+  },
+  {
+    format: 'node-pg-migrate',
+    table: 'pgmigrations',
+    columns: ['name character varying', 'run_on timestamp without time zone'],
+  },
+  {
+    format: 'graphile-migrate',
+    table: 'migrations',
+    schema: 'graphile_migrate',
+    columns: ['hash text', 'previous_hash text', 'filename text'],
+  },
+  { format: 'alembic', table: 'alembic_version', columns: ['version_num character varying'] },
+  {
+    format: 'liquibase',
+    table: 'databasechangelog',
+    columns: ['author character varying', 'md5sum character varying'],
+  },
+  { format: 'sqitch', table: 'changes', schema: 'sqitch', columns: ['change_id text', 'script_hash text'] },
+  {
+    format: 'atlas',
+    table: 'atlas_schema_revisions',
+    columns: ['version character varying', 'hash character varying'],
+  },
+  {
+    format: 'atlas',
+    table: 'atlas_schema_revisions',
+    schema: 'atlas_schema_revisions',
+    columns: ['version character varying', 'hash character varying'],
+  },
+]
+
+/**
+ * A query with one row `histories`: a JSON array of {@link HistoryFact}, sorted. The table of Rails is that of dbmate to the letter;
+ * it has another beside it, or, in old databases, no primary key.
+ *
+ * @param table `migrate.table`: only that table counts, whichever tool's it is, beside our own history
+ */
+export const historiesQuery = (table: string | undefined) =>
+  `select coalesce(json_agg(json_build_object('format', case when s.format = 'dbmate' and (
+        not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)
+        or exists (select from pg_catalog.pg_class r where r.relnamespace = n.oid and r.relname = 'ar_internal_metadata')
+      ) then 'rails' else s.format end, 'schema', n.nspname, 'table', c.relname) order by s.format, n.nspname, c.relname), '[]') as histories
+    from (values ${signatures.map(row).join(', ')}) s (format, name, place, columns, exact)
+    join pg_catalog.pg_class c on c.relkind in ('r', 'p')
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    cross join lateral (select coalesce(array_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, null)), '{}') as columns, count(*) as total
+      from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) t
+    where (${table === undefined ? usual : `${chosen(table)} or s.format = 'pgbosun' and ${usual}`})
+      and s.columns <@ t.columns and (t.total = 1 or not s.exact)`
+
+const visible = 'n.nspname = any (pg_catalog.current_schemas(false))'
+
+const usual = `c.relname = s.name and (n.nspname = s.place or s.place is null and ${visible})`
+
+function chosen(table: string): string {
+  const [first = '', second] = table.split('.')
+  return second === undefined
+    ? `c.relname = ${quoteLiteral(first)} and ${visible}`
+    : `c.relname = ${quoteLiteral(second)} and n.nspname = ${quoteLiteral(first)}`
+}
+
+const row = ({ format, table, schema, columns, exact }: Signature) =>
+  `('${format}', '${table}', ${schema === undefined ? 'null' : `'${schema}'`}, array[${columns
+    .map((column) => `'${column}'`)
+    .join(', ')}]::text[], ${exact ?? false})`

@@ -1,0 +1,46 @@
+import type { AlterTableCmd, RangeVar } from 'libpg-query'
+import { printName, splitClauses } from './sql.ts'
+import type { Statement } from './statement.ts'
+import { relationName } from './tree.ts'
+import type { TableName } from './types.ts'
+
+/** One command of an ALTER TABLE. */
+export type Clause = {
+  command: AlterTableCmd
+  /** As it stands in the statement; what a rewrite begins from. */
+  text: string
+  at: number
+  table: TableName
+  /** `alter table users`, with the name as people write it. */
+  alter: string
+}
+
+const name = /^(?:"(?:[^"]|"")*"|[^\s."(]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[^\s."(]+))*\s*\*?/
+
+/** The commands of an ALTER TABLE; none for another statement, or for an index, a view and the like. */
+export function clausesOf(statement: Statement): Clause[] {
+  const { node, text, start } = statement
+  if (!('AlterTableStmt' in node)) return []
+  const { relation, cmds = [], objtype } = node.AlterTableStmt
+  if (!relation || (objtype !== 'OBJECT_TABLE' && objtype !== 'OBJECT_MATVIEW')) return []
+  const from = statement.at(relation.location) - start
+  const behind = from + (name.exec(text.slice(from))?.[0].length ?? 0)
+  const pieces = splitClauses(text, behind)
+  return cmds.flatMap((node, i) => {
+    if (!('AlterTableCmd' in node)) return []
+    const piece = pieces.length === cmds.length ? pieces[i] : undefined
+    return [
+      {
+        command: node.AlterTableCmd,
+        text: piece?.text ?? '',
+        at: start + (piece?.start ?? 0),
+        ...target(relation),
+      },
+    ]
+  })
+}
+
+const target = (relation: RangeVar) => ({
+  table: relationName(relation),
+  alter: `alter table ${printName(relationName(relation))}`,
+})

@@ -1,0 +1,77 @@
+import { type Catalog, type Table, tableOf } from './catalog.ts'
+import type { NameToken, Statement } from './statement.ts'
+import type { LintFile, TableName } from './types.ts'
+
+/** What a rule knows beside the statement it looks at. */
+export type FileContext = {
+  file: LintFile
+  /** What was declared before this statement, in this file and in the ones before it. */
+  catalog: Catalog
+  statements: Statement[]
+  /** Whether other statements could be undone with this one. */
+  inTransaction: boolean
+  /** Of the same transaction, in front of this statement and behind it. */
+  before: Statement[]
+  after: Statement[]
+  /** Whether the file is a plain dump by pg_dump: it fills an empty database. */
+  isDump: boolean
+  /** Whether the table is new and empty: created by this file, or by another one that is not applied yet either. */
+  isNew(name: TableName): boolean
+  /** The table as declared so far. */
+  table(name: TableName): Table | undefined
+  /** Whether something that a file declares is new in the same sense: a type, an index. */
+  isNewIn(fileNumber: number | undefined): boolean
+  /** Identifiers of the text. */
+  names(): NameToken[]
+}
+
+/** What the caller knows of the world. */
+export type World = {
+  files: LintFile[]
+  /** Keys of the tables in the database; undefined without a connection. */
+  existing: ReadonlySet<string> | undefined
+}
+
+/** The context of the statements of a file, but for the statement's own part. */
+export function fileContext(
+  { files, existing }: World,
+  number: number,
+  catalog: Catalog,
+): Pick<FileContext, 'file' | 'catalog' | 'isNew' | 'isNewIn' | 'table' | 'isDump'> {
+  const file = files[number]!
+  const isNewIn = (from: number | undefined) =>
+    from !== undefined && (from === number || (file.pending === true && files[from]?.pending === true))
+  return {
+    file,
+    catalog,
+    isNewIn,
+    isDump: /^\s*--\s*\n-- PostgreSQL database (cluster )?dump/.test(file.text),
+    table: (name) => tableOf(catalog, name),
+    isNew(name) {
+      const table = tableOf(catalog, name)
+      if (!table) return false
+      return isNewIn(table.file) || (existing !== undefined && table.file >= 0 && !existing.has(table.key))
+    },
+  }
+}
+
+/** Numbers the transactions that the statements of a file run in: one, or one for each but those between BEGIN and COMMIT. */
+export function transactions({ mode }: LintFile, statements: Statement[]): number[] {
+  if (mode === 'wrapped') return statements.map(() => 0)
+  let current = 0
+  let open = false
+  return statements.map((statement) => {
+    if (!open) current++
+    if (beginsTransaction(statement)) open = true
+    if (endsTransaction(statement)) open = false
+    return current
+  })
+}
+
+const kindOf = ({ node }: Statement) => ('TransactionStmt' in node ? (node.TransactionStmt.kind ?? '') : '')
+
+/** BEGIN and START TRANSACTION. */
+export const beginsTransaction = (statement: Statement): boolean => /_(BEGIN|START)$/.test(kindOf(statement))
+
+/** COMMIT, ROLLBACK and PREPARE TRANSACTION. */
+export const endsTransaction = (statement: Statement): boolean => /_(COMMIT|ROLLBACK|PREPARE)$/.test(kindOf(statement))

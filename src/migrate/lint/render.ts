@@ -1,0 +1,91 @@
+import { estimateSeconds, type Sizes, sizeKey } from './sizes.ts'
+import { printName } from './sql.ts'
+import type { Cost, Finding } from './types.ts'
+
+/** How a finding's table stands in the database, in words: `12 GB, about 40,000,000 rows: about 2 min to rewrite`. */
+export function sizeText({ table, cost }: Pick<Finding, 'table' | 'cost'>, sizes: Sizes): string | undefined {
+  const size = table && sizes.get(sizeKey(table))
+  if (!size) return undefined
+  const rows = size.rows === undefined ? 'never analysed' : `about ${size.rows.toLocaleString('en-GB')} rows`
+  return `${bytes(size.totalBytes)}, ${rows}${cost ? `: ${duration(estimateSeconds(cost, size))} to ${verbs[cost]}` : ''}`
+}
+
+const verbs: Record<Cost, string> = { rewrite: 'rewrite', scan: 'read', build: 'build an index' }
+
+const duration = (seconds: number) =>
+  seconds < 1
+    ? 'less than a second'
+    : `about ${seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`}`
+
+function bytes(count: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  const unit = count < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3))
+  return `${(count / 1000 ** unit).toFixed(unit === 0 ? 0 : 1).replace(/\.0$/, '')} ${units[unit]}`
+}
+
+/** A finding as people read it, in several lines. */
+export function renderFinding(finding: Finding, sizes: Sizes): string {
+  const { path, line, column, level, rule, message, lock, table, why, rewrite, excerpt } = finding
+  const size = sizeText(finding, sizes)
+  const locked = [lock, table && `on ${printName(table)}`].filter(Boolean).join(' ')
+  const rows: [string, string][] = [
+    ['lock', lock === null ? '' : locked],
+    ['size', size === undefined || !table ? '' : `${printName(table)} is ${size}`],
+    ['why', why],
+    ['safe', rewrite ?? ''],
+  ]
+  const details = rows
+    .filter(([, text]) => text !== '')
+    .map(([label, text]) => `  ${label.padEnd(5)} ${text.replaceAll('\n', `\n${' '.repeat(8)}`)}`)
+  return [`${path}:${line}:${column}  ${level}  ${rule}: ${message}`, excerpt, ...details].join('\n')
+}
+
+/** One line, for the log and for `warnings` of a JSON document. */
+export function findingLine(finding: Finding, sizes: Sizes): string {
+  const size = sizeText(finding, sizes)
+  return `${finding.path}:${finding.line}:${finding.column} ${finding.rule}: ${finding.message}${size === undefined ? '' : ` (${size})`}`
+}
+
+/**
+ * An annotation of GitHub's workflows.
+ * @param path of the file as GitHub knows it, relative to the repository
+ * @see https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+ */
+export function renderGithub(finding: Finding, sizes: Sizes, path: string): string {
+  const { level, line, column, rule, message, why, rewrite } = finding
+  const size = sizeText(finding, sizes)
+  const text = [
+    size === undefined ? message : `${message} (${size})`,
+    why,
+    ...(rewrite === null ? [] : ['', 'Safe:', rewrite]),
+  ].join('\n')
+  const properties = { file: path, line, col: column, title: rule }
+  const list = Object.entries(properties).map(([key, value]) => `${key}=${escapeProperty(String(value))}`)
+  return `::${level === 'error' ? 'error' : 'warning'} ${list.join(',')}::${escapeData(text)}`
+}
+
+const escapeData = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+const escapeProperty = (text: string) => escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
+
+/** A finding in the JSON document. */
+export function jsonFinding(finding: Finding, sizes: Sizes): Record<string, unknown> {
+  const { table, excerpt: _, cost, ...rest } = finding
+  const size = table && sizes.get(sizeKey(table))
+  return {
+    ...rest,
+    table: table ? printName(table) : null,
+    cost,
+    size_bytes: size?.totalBytes ?? null,
+    rows: size?.rows ?? null,
+    estimated_ms: size && cost ? Math.round(estimateSeconds(cost, size) * 1000) : null,
+  }
+}
+
+/** `1 error, 2 warnings in 3 files`. */
+export function renderSummary(findings: Finding[], files: number): string {
+  const count = (level: Finding['level'], word: string) => {
+    const { length } = findings.filter((one) => one.level === level)
+    return `${length} ${word}${length === 1 ? '' : 's'}`
+  }
+  return `${count('error', 'error')}, ${count('warn', 'warning')} in ${files} ${files === 1 ? 'file' : 'files'}`
+}

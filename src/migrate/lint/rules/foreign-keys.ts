@@ -1,0 +1,279 @@
+import type { ColumnDef, Constraint, RangeVar } from 'libpg-query'
+import { type Catalog, domainOf, enumOf, primaryKey, type Table, tableOf } from '../catalog.ts'
+import { clausesOf } from '../clauses.ts'
+import type { FileContext } from '../context.ts'
+import { isSlow } from '../slow.ts'
+import { endOfItem, joinName, printIdent, printList, printName } from '../sql.ts'
+import type { Statement } from '../statement.ts'
+import {
+  type ColumnType,
+  columnOf,
+  constraintOf,
+  constraintsOf,
+  printType,
+  relationName,
+  textsOf,
+  typeOf,
+} from '../tree.ts'
+import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
+
+/** A foreign key that a statement declares. `defined`: the columns that this statement defines itself. */
+type ForeignKey = {
+  constraint: Constraint
+  table: TableName
+  columns: string[]
+  pktable: RangeVar
+  defined: Map<string, ColumnDef>
+  at: number
+}
+
+/** Every foreign key of a CREATE TABLE or an ALTER TABLE. */
+export function foreignKeys(statement: Statement): ForeignKey[] {
+  const { node } = statement
+  const defined = new Map<string, ColumnDef>()
+  const found: ForeignKey[] = []
+  const note = (table: TableName, constraint: Constraint | undefined, column?: string) => {
+    if (constraint?.contype !== 'CONSTR_FOREIGN' || !constraint.pktable) return
+    const columns = column === undefined ? textsOf(constraint.fk_attrs) : [column]
+    found.push({
+      constraint,
+      table,
+      columns,
+      pktable: constraint.pktable,
+      defined,
+      at: statement.at(constraint.location),
+    })
+  }
+  if ('CreateStmt' in node && node.CreateStmt.relation) {
+    const table = relationName(node.CreateStmt.relation)
+    for (const element of [...(node.CreateStmt.tableElts ?? []), ...(node.CreateStmt.constraints ?? [])]) {
+      if ('Constraint' in element) note(table, element.Constraint)
+      if (!('ColumnDef' in element)) continue
+      defined.set(element.ColumnDef.colname ?? '', element.ColumnDef)
+      for (const constraint of constraintsOf(element.ColumnDef)) note(table, constraint, element.ColumnDef.colname)
+    }
+  }
+  for (const { command, table } of clausesOf(statement)) {
+    note(table, constraintOf(command))
+    const column = command.subtype === 'AT_AddColumn' ? columnOf(command) : undefined
+    if (!column) continue
+    defined.set(column.colname ?? '', column)
+    for (const constraint of constraintsOf(column)) note(table, constraint, column.colname)
+  }
+  return found
+}
+
+/** A column, the key column that it references, and their types, where the files declare both. */
+type Pair = {
+  column: string
+  type: ColumnType
+  key: string
+  keyType: ColumnType
+  keyTable: string
+  at: number
+  fk: ForeignKey
+}
+
+function pairs(statement: Statement, { catalog }: FileContext): Pair[] {
+  return foreignKeys(statement).flatMap((fk) => {
+    const self = keyOfSelf(statement, fk)
+    const target = self ?? tableOf(catalog, relationName(fk.pktable))
+    if (!target) return []
+    const keys = fk.constraint.pk_attrs ? textsOf(fk.constraint.pk_attrs) : (primaryKey(target) ?? [])
+    if (keys.length !== fk.columns.length) return []
+    return fk.columns.flatMap((column, i): Pair[] => {
+      const key = keys[i]!
+      const own = tableOf(catalog, fk.table)?.columns.get(column)
+      const definition = fk.defined.get(column)
+      const type = definition ? typeOf(definition.typeName) : own?.type
+      const keyType = target.columns.get(key)?.type
+      if (!type || !keyType) return []
+      const keyTable = printName(relationName(fk.pktable))
+      return [
+        { column, type: resolve(catalog, type), key, keyType: resolve(catalog, keyType), keyTable, at: fk.at, fk },
+      ]
+    })
+  })
+}
+
+/** A table that references itself in the statement that creates it: its columns are not in the catalog yet. */
+function keyOfSelf({ node }: Statement, { pktable, table, defined }: ForeignKey): Table | undefined {
+  if (!('CreateStmt' in node) || printName(relationName(pktable)) !== printName(table)) return undefined
+  const columns = new Map(
+    [...defined].map(([name, { typeName }]) => [name, { type: typeOf(typeName), notNull: false }]),
+  )
+  const primary = (node.CreateStmt.tableElts ?? []).flatMap((element) => {
+    if ('Constraint' in element && element.Constraint.contype === 'CONSTR_PRIMARY')
+      return textsOf(element.Constraint.keys)
+    const isKey =
+      'ColumnDef' in element && constraintsOf(element.ColumnDef).some(({ contype }) => contype === 'CONSTR_PRIMARY')
+    return isKey ? [element.ColumnDef.colname ?? ''] : []
+  })
+  const constraints = new Map([['pkey', { kind: 'primary' as const, columns: primary, validated: true }]])
+  return { key: '', kind: 'table', file: 0, columns, constraints, partitionKey: undefined, parents: [] }
+}
+
+/** A domain is compared as its base type. */
+const resolve = (catalog: Catalog, type: ColumnType): ColumnType => domainOf(catalog, type)?.base ?? type
+
+/** Built-in types between which there is no comparison, by families that have one among themselves. */
+const families: Record<string, string> = {
+  int2: 'number',
+  int4: 'number',
+  int8: 'number',
+  numeric: 'number',
+  float4: 'number',
+  float8: 'number',
+  text: 'text',
+  varchar: 'text',
+  bpchar: 'text',
+  name: 'text',
+  citext: 'text',
+  uuid: 'uuid',
+  bool: 'bool',
+  date: 'date',
+  timestamp: 'date',
+  timestamptz: 'date',
+  time: 'time',
+  timetz: 'time',
+  interval: 'interval',
+  bytea: 'bytea',
+  inet: 'network',
+  cidr: 'network',
+}
+
+/** What the type is compared with: a family, or an enum of its own; undefined for a type that the files do not declare. */
+function familyOf(catalog: Catalog, type: ColumnType): string | undefined {
+  if (type.array) return undefined
+  const own = enumOf(catalog, type)
+  if (own) return `enum ${type.schema ?? ''}.${type.name}`
+  return type.schema === undefined ? families[type.name] : undefined
+}
+
+const isRefused = (catalog: Catalog, { type, keyType }: Pair) => {
+  const [own, key] = [familyOf(catalog, type), familyOf(catalog, keyType)]
+  return own !== undefined && key !== undefined && own !== key
+}
+
+const fkTypeMismatch: Rule = {
+  name: 'fk-type-mismatch',
+  level: 'error',
+  why: 'PostgreSQL has no way to compare the two types, and refuses the foreign key (42804).',
+  example: 'create table ships (id uuid primary key);\ncreate table crews (ship_id integer references ships (id))',
+  check: (statement, context) =>
+    pairs(statement, context)
+      .filter((pair) => isRefused(context.catalog, pair))
+      .map((pair) => differs(statement, pair, 'cannot reference')),
+}
+
+/** Pairs that are stored and compared the same way, as far as a key is concerned. */
+const isSame = ({ name }: ColumnType, { name: other }: ColumnType) =>
+  name === other || (['text', 'varchar'].includes(name) && ['text', 'varchar'].includes(other))
+
+const fkTypeDiffers: Rule = {
+  name: 'fk-type-differs',
+  level: 'warn',
+  why: 'The foreign key works, but the smaller type overflows one day, and comparing different types can keep an index from being used.',
+  example: 'create table ships (id bigint primary key);\ncreate table crews (ship_id integer references ships (id))',
+  check: (statement, context) =>
+    pairs(statement, context)
+      .filter((pair) => familyOf(context.catalog, pair.type) !== undefined)
+      .filter((pair) => familyOf(context.catalog, pair.type) === familyOf(context.catalog, pair.keyType))
+      .filter(({ type, keyType }) => !isSame(type, keyType))
+      .map((pair) => differs(statement, pair, 'references')),
+}
+
+function differs(statement: Statement, { column, type, key, keyType, keyTable, at, fk }: Pair, verb: string): Hit {
+  return {
+    at,
+    message: `${printIdent(column)} is ${printType(type)} and ${verb} ${keyTable} (${printIdent(key)}), which is ${printType(keyType)}`,
+    table: fk.table,
+    rewrite: withType(statement, fk.defined.get(column), printType(keyType)),
+  }
+}
+
+/** The statement with another type for a column that it defines. */
+function withType({ text, start, at }: Statement, column: ColumnDef | undefined, type: string): Rewrite | undefined {
+  if (!column) return undefined
+  const from = at(column.typeName?.location) - start
+  const [first] = constraintsOf(column)
+  const to = first ? at(first.location) - start : endOfItem(text, from)
+  const gap = /\s*$/.exec(text.slice(from, to))?.[0] ?? ''
+  return [{ sql: `${text.slice(0, from)}${type}${gap}${text.slice(to)};` }]
+}
+
+const createTableWithFk: Rule = {
+  name: 'create-table-with-fk',
+  level: 'warn',
+  lock: 'ShareRowExclusiveLock',
+  why:
+    'A foreign key of a new table blocks writes to the table that it references until the end of the transaction: ' +
+    'for a moment, unless slow work follows in the same file.',
+  example: 'create table orders (user_id bigint references users (id));\ninsert into orders select id from users',
+  check(statement, context) {
+    const slow = context.after.find(({ node }) => isSlow(node, context))
+    const { node, text } = statement
+    if (!('CreateStmt' in node) || !slow) return []
+    return foreignKeys(statement)
+      .filter(({ pktable, table }) => printName(relationName(pktable)) !== printName(table))
+      .filter(({ pktable }) => !context.isNew(relationName(pktable)))
+      .map(({ pktable, at }) => ({
+        at,
+        message: `writes to ${printName(relationName(pktable))} are blocked until the rest of the file is done`,
+        table: relationName(pktable),
+        rewrite: [{ sql: `${text};` }, { sql: `${slow.text};` }],
+      }))
+  },
+}
+
+const fkWithoutIndex: Rule = {
+  name: 'fk-without-index',
+  level: 'off',
+  why: 'Without an index on the referencing columns, deleting a row of the other table reads this table from one end to the other.',
+  example: 'create table orders (user_id bigint references users (id))',
+  check(statement, context) {
+    return foreignKeys(statement)
+      .filter((fk) => !hasIndex(statement, fk, context))
+      .map(({ table, columns, at }) => ({
+        at,
+        message: `no index begins with ${printList(columns)} of ${printName(table)}`,
+        table,
+        rewrite: [
+          {
+            sql: `create index ${printIdent(joinName(table.name, ...columns, 'idx'))} on ${printName(table)} (${printList(columns)});`,
+          },
+        ],
+      }))
+  },
+}
+
+/** An index of this file, an earlier one, or a key of the table. */
+function hasIndex(statement: Statement, { table, columns }: ForeignKey, { catalog, statements }: FileContext): boolean {
+  const begins = (keys: string[]) => columns.every((column) => keys.slice(0, columns.length).includes(column))
+  const own = tableOf(catalog, table)
+  const created = statements.flatMap(({ node }) =>
+    'IndexStmt' in node && node.IndexStmt.relation?.relname === table.name
+      ? [(node.IndexStmt.indexParams ?? []).map((one) => ('IndexElem' in one ? (one.IndexElem.name ?? '') : ''))]
+      : [],
+  )
+  const indexed = [...catalog.indexes.values()]
+    .filter((index) => index.table === own?.key)
+    .map((index) => index.columns)
+  const keys = [...(own?.constraints.values() ?? [])].filter(({ kind }) => kind === 'primary' || kind === 'unique')
+  return [...created, ...indexed, ...keys.map((key) => key.columns), ...keysOfStatement(statement)].some(begins)
+}
+
+/** Primary and unique keys of the statement itself. */
+function keysOfStatement({ node }: Statement): string[][] {
+  const elements = 'CreateStmt' in node ? (node.CreateStmt.tableElts ?? []) : []
+  const isKey = ({ contype }: Constraint) => contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_UNIQUE'
+  return elements.flatMap((element) => {
+    if ('Constraint' in element) return isKey(element.Constraint) ? [textsOf(element.Constraint.keys)] : []
+    return 'ColumnDef' in element && constraintsOf(element.ColumnDef).some(isKey)
+      ? [[element.ColumnDef.colname ?? '']]
+      : []
+  })
+}
+
+/** Rules about foreign keys. */
+export const foreignKeyRules: Rule[] = [fkTypeMismatch, fkTypeDiffers, createTableWithFk, fkWithoutIndex]

@@ -1,0 +1,72 @@
+import { printName } from '../sql.ts'
+import { relationName } from '../tree.ts'
+import type { Rule } from '../types.ts'
+
+const vacuumFull: Rule = {
+  name: 'vacuum-full',
+  level: 'warn',
+  lock: 'AccessExclusiveLock',
+  why: 'VACUUM FULL and CLUSTER write the whole table anew while nobody can read or write it. Plain VACUUM does not; pg_repack shrinks a table in use.',
+  example: 'vacuum full users',
+  mode: 'split',
+  check({ node, start }, { isNew }) {
+    if ('ClusterStmt' in node) {
+      const { relation } = node.ClusterStmt
+      const table = relation && relationName(relation)
+      if (table && isNew(table)) return []
+      const rewrite = table && [{ outside: true, sql: `vacuum (analyze) ${printName(table)};` }]
+      return [
+        {
+          at: start,
+          message: `${table ? printName(table) : 'every clustered table'} is written anew, blocked meanwhile`,
+          table,
+          cost: 'rewrite',
+          rewrite,
+        },
+      ]
+    }
+    if (!('VacuumStmt' in node)) return []
+    const { options = [], rels = [] } = node.VacuumStmt
+    if (!options.some((option) => 'DefElem' in option && option.DefElem.defname === 'full')) return []
+    const tables = rels.flatMap((rel) =>
+      'VacuumRelation' in rel && rel.VacuumRelation.relation ? [relationName(rel.VacuumRelation.relation)] : [],
+    )
+    if (tables.length === 0)
+      return [
+        {
+          at: start,
+          message: 'every table is written anew, blocked meanwhile',
+          rewrite: [{ outside: true, sql: 'vacuum (analyze);' }],
+        },
+      ]
+    return tables
+      .filter((table) => !isNew(table))
+      .map((table) => ({
+        at: start,
+        message: `${printName(table)} is written anew, blocked meanwhile`,
+        table,
+        cost: 'rewrite' as const,
+        rewrite: [{ outside: true, sql: `vacuum (analyze) ${printName(table)};` }],
+      }))
+  },
+}
+
+const refreshMatview: Rule = {
+  name: 'refresh-matview-not-concurrent',
+  level: 'warn',
+  lock: 'AccessExclusiveLock',
+  why: 'Nobody reads the materialized view until it is computed. CONCURRENTLY lets readers go on; it needs a unique index on columns of the view.',
+  example: 'refresh materialized view daily_sales',
+  check({ node, start }, { isNew }) {
+    if (!('RefreshMatViewStmt' in node)) return []
+    const { concurrent, skipData, relation } = node.RefreshMatViewStmt
+    if (concurrent || skipData || !relation) return []
+    const table = relationName(relation)
+    if (isNew(table)) return []
+    const rewrite = [{ sql: `refresh materialized view concurrently ${printName(table)};` }]
+    return [{ at: start, message: `${printName(table)} cannot be read until it is computed`, table, rewrite }]
+  },
+}
+
+/** Rules about upkeep that blocks. */
+export const maintenanceRules: Rule[] = [vacuumFull, refreshMatview]

@@ -1,0 +1,109 @@
+import type { RangeVar } from 'libpg-query'
+import { printIdent, printName } from '../sql.ts'
+import type { Statement } from '../statement.ts'
+import { droppedNames, walk } from '../tree.ts'
+import type { Hit, Rule } from '../types.ts'
+
+/** What each of these does twice, and how it says that it may have happened already. */
+const robust: { pattern: RegExp; insert: string }[] = [
+  {
+    pattern:
+      /^create\s+(?:unlogged\s+)?(?:table|sequence|schema|extension|materialized\s+view)\s+(?!if\s+not\s+exists\b)/i,
+    insert: 'if not exists ',
+  },
+  {
+    pattern: /^create\s+(?:unique\s+)?index\s+(?!concurrently\b)(?!if\s+not\s+exists\b)(?!on\b)/i,
+    insert: 'if not exists ',
+  },
+  {
+    pattern:
+      /^drop\s+(?:table|sequence|schema|extension|materialized\s+view|view|type|domain|function|trigger)\s+(?!if\s+exists\b)/i,
+    insert: 'if exists ',
+  },
+  { pattern: /^alter\s+type\s+\S+\s+add\s+value\s+(?!if\s+not\s+exists\b)/i, insert: 'if not exists ' },
+  {
+    pattern: /^alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?\S+\s+add\s+column\s+(?!if\s+not\s+exists\b)/i,
+    insert: 'if not exists ',
+  },
+  {
+    pattern: /^alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?\S+\s+drop\s+(?:column|constraint)\s+(?!if\s+exists\b)/i,
+    insert: 'if exists ',
+  },
+  { pattern: /^create\s+(?=(?:function|procedure|view)\b)/i, insert: 'or replace ' },
+]
+
+const notIdempotent: Rule = {
+  name: 'not-idempotent',
+  level: 'warn',
+  why:
+    'The file runs statement by statement. When it is interrupted between a statement and the note that it is done, the statement runs ' +
+    'again, and fails because its work is there.',
+  example: 'alter table users add column note text;\ncreate index concurrently users_note on users (note)',
+  mode: 'split',
+  check({ text, start }, { inTransaction, statements }) {
+    if (inTransaction || statements.length < 2) return []
+    const found = robust.find(({ pattern }) => pattern.test(text))
+    if (!found) return []
+    const sql = `${text.replace(found.pattern, (match) => match + found.insert)};`
+    return [
+      { at: start, message: 'this statement fails when it runs a second time', rewrite: [{ outside: true, sql }] },
+    ]
+  },
+}
+
+const unqualifiedName: Rule = {
+  name: 'unqualified-name',
+  level: 'off',
+  why: 'Which table is meant depends on the search path of whoever runs the file. Switch this on where there are several schemas.',
+  example: 'create table users (id bigint)',
+  check(statement) {
+    const withs = new Set(
+      [...walk(statement.node)].filter(([kind]) => kind === 'CommonTableExpr').map(([, { ctename }]) => ctename),
+    )
+    const ranges = [...relations(statement)].filter(
+      ({ schemaname, relname, relpersistence }) => !schemaname && !withs.has(relname) && relpersistence !== 't',
+    )
+    const hits = ranges.map(({ relname = '', location }): Hit => {
+      const at = statement.at(location)
+      return { at, message: `${printIdent(relname)} has no schema`, table: { name: relname } }
+    })
+    const { node } = statement
+    if (
+      !('DropStmt' in node) ||
+      !/^OBJECT_(TABLE|INDEX|VIEW|MATVIEW|SEQUENCE|TYPE)$/.test(node.DropStmt.removeType ?? '')
+    )
+      return hits
+    return droppedNames(node.DropStmt.objects)
+      .filter(({ schema }) => schema === undefined)
+      .map((name) => ({ at: statement.start, message: `${printName(name)} has no schema` }))
+  },
+}
+
+/** Every relation that a statement names: as a node, or as the `relation` of another one. */
+function* relations({ node }: Statement): Generator<RangeVar> {
+  for (const [kind, content] of walk(node)) {
+    if (kind === 'RangeVar') yield content as RangeVar
+    for (const key of ['relation', 'pktable', 'view', 'rel', 'sequence'])
+      if (isRange(content[key])) yield content[key] as RangeVar
+  }
+}
+
+const isRange = (value: unknown) => typeof value === 'object' && value !== null && 'relname' in value
+
+const identifierTooLong: Rule = {
+  name: 'identifier-too-long',
+  level: 'warn',
+  why: 'PostgreSQL cuts names to 63 bytes without an error: the object has another name than the file says, and two long names may become one.',
+  example: `create table ${'a'.repeat(64)} (id bigint)`,
+  check({ start, end }, { names }) {
+    return names()
+      .filter(({ at, bytes }) => bytes > 63 && at >= start && at < end)
+      .map(({ text, at, bytes }) => ({
+        at,
+        message: `the name ${text.slice(0, 20)}… has ${bytes} bytes and is cut to 63`,
+      }))
+  },
+}
+
+/** Rules about names. */
+export const nameRules: Rule[] = [notIdempotent, unqualifiedName, identifierTooLong]

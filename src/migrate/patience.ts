@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BlockerWatch, describeBlockers, isOwnDump } from '../db/blockers.ts'
+import { isServerError } from '../db/sqlstate.ts'
+import type { Log } from '../log.ts'
+
+export type PatienceOptions = {
+  /** How often a file, or a statement that runs on its own, is tried again after a lock timeout or a deadlock. */
+  lockRetries: number
+  /** How long a backup of ours may be in the way, which ends by itself; in ms. */
+  dumpTimeoutMs: number
+  watch: BlockerWatch | undefined
+  log: Log
+  signal: AbortSignal | undefined
+}
+
+/** Decides whether to try again, and waits before. */
+export type Patience = {
+  /**
+   * Resolves to true, after a pause, when it is worth trying again.
+   * @param what a name that stays the same over the attempts; another one starts to count anew
+   */
+  again(what: string, error: unknown): Promise<boolean>
+  /** Who was in the way when the last attempt failed, in words. */
+  blockedBy(): string | undefined
+}
+
+const firstPauseMs = 200
+const longestPauseMs = 5_000
+
+/** A file could not get a lock: with a pause in between, so that those who queued behind it get their turn, it is tried again. */
+export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }: PatienceOptions): Patience {
+  let current = ''
+  let attempts = 0
+  let since = 0
+  return {
+    async again(what, error) {
+      if (!isRetryable(error)) return false
+      if (what !== current) {
+        current = what
+        attempts = 0
+        since = performance.now()
+      }
+      const waitsForDump = watch?.last().some(isOwnDump) === true && performance.now() - since < dumpTimeoutMs
+      if (attempts >= lockRetries && !waitsForDump) return false
+      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** attempts++) * (0.5 + Math.random())
+      const blockers = watch && describeBlockers(watch.last())
+      log.warn(
+        { migration: what, attempt: attempts, of: lockRetries, pause_ms: Math.round(pauseMs) },
+        `${what} ${error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'}${blockers ? `, ${blockers}` : ''}: trying again`,
+      )
+      await sleep(pauseMs, undefined, signal && { signal })
+      return true
+    },
+    blockedBy: () => watch && describeBlockers(watch.last()),
+  }
+}
+
+/** Lock timeout and deadlock: nothing of the file took effect, and the next attempt may succeed. */
+const isRetryable = (error: unknown): error is { code: string } =>
+  isServerError(error) && (error.code === '55P03' || error.code === '40P01')

@@ -1,0 +1,204 @@
+import { type CopyPiece, type Piece, piecesOf } from '../db/pieces.ts'
+import { excerptOf, placeOf, shownPlace } from '../db/place.ts'
+import { isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
+import { mayCommitInside, needsNoTransaction } from '../db/statements.ts'
+import { AppError, type Kind } from '../errors.ts'
+import type { Script } from './types.ts'
+
+/** A part of a script that is sent on its own, because the script must run outside a transaction. */
+export type Unit = {
+  /** As it is sent; for a COPY with data the statement alone. */
+  text: string
+  /** Offsets in the script's text, in UTF-16 units. */
+  start: number
+  end: number
+  /** Why it cannot be in one transaction with the record of it, in words; undefined when it can. */
+  alone: string | undefined
+  /** Rows for a COPY FROM stdin. */
+  copy: CopyPiece | undefined
+  /** Of a `begin … commit` of the script: where in `text` its COMMIT begins. */
+  commitAt: number | undefined
+}
+
+/** How a script is sent. */
+export type Sending =
+  /** In one message, which is one transaction together with the record of it. */
+  | { mode: 'wrapped'; text: string }
+  /** In one transaction of several messages, because rows for COPY stand between the statements. */
+  | { mode: 'pieces'; pieces: Piece[] }
+  /** Statement by statement, outside a transaction; `why` in words. */
+  | { mode: 'split'; units: Unit[]; why: string }
+
+/** Why a script cannot be sent. `at`: offset in its text. */
+export type Refusal = { kind: Kind; at: number; message: string; hint: string }
+
+/**
+ * Decides how a script is sent, or why it cannot be.
+ *
+ * @param foreign whether the file is of a tool that does not mind a transaction of its own in it
+ */
+export function planSending(script: Script, { foreign }: { foreign: boolean }): Sending | Refusal {
+  const { text } = script
+  const scanned = scan(text)
+  const refusal = firstRefusal(text, scanned)
+  if (refusal) return refusal
+  const { statements } = scanned
+  const own = statements.filter(isTransactionControl)
+  if (own.length > 0 && script.transactional && !foreign) return ownTransaction(own[0]!)
+
+  const demand = statements.map((statement) => needsNoTransaction(statement, text)).find((why) => why !== undefined)
+  const unwrapped = own.length > 0 && script.transactional ? withoutTransaction(text, statements) : undefined
+  if (!demand && script.transactional && (own.length === 0 || unwrapped !== undefined))
+    return whole(text, unwrapped, scanned)
+  if (statements.length === 0) return foreign ? { mode: 'wrapped', text } : nothingToRun(text)
+  const units = unitsOf(text, scanned)
+  if (!Array.isArray(units)) return units
+  const why = demand ?? (own.length > 0 && script.transactional ? 'it has transactions of its own' : 'as it asks for')
+  return { mode: 'split', units, why }
+}
+
+/** Whether it is one, and not a way to send. */
+export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
+
+/** A refusal as an error with file, line, column and the line itself. */
+export function refusalError(
+  name: string,
+  { path, text, line, shown }: Script,
+  { kind, at, message, hint }: Refusal,
+): AppError {
+  const seen = shownPlace(text, shown, placeOf(text, [...text.slice(0, at)].length + 1))
+  const { place } = seen
+  const excerpt = excerptOf(seen.text, place, line - 1)
+  const inFile = { line: place.line + line - 1, column: place.column }
+  return new AppError(kind, `${name} ${message}, line ${inFile.line}`, { hint, file: path, ...inFile, excerpt })
+}
+
+function whole(text: string, unwrapped: string | undefined, scanned: Scan): Sending {
+  if (scanned.copies.length === 0 && scanned.restricts.length === 0) return { mode: 'wrapped', text: unwrapped ?? text }
+  const pieces = piecesOf(unwrapped ?? text)
+  const [first] = pieces
+  return pieces.length === 1 && first?.kind === 'sql'
+    ? { mode: 'wrapped', text: first.text }
+    : { mode: 'pieces', pieces }
+}
+
+function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Refusal | undefined {
+  const found: Refusal[] = []
+  if (unterminated) {
+    const { what, at } = unterminated
+    found.push({ kind: 'migration', at, message: `ends inside a ${what}`, hint: `close the ${what} that opens here` })
+  }
+  if (backslash !== undefined) {
+    const command = /^\\\S*/.exec(text.slice(backslash))?.[0]
+    const hint = 'remove the line: only psql knows such commands'
+    found.push({ kind: 'migration', at: backslash, message: `holds the psql command ${command}`, hint })
+  }
+  const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements[statement]))
+  const cut = statements.find((statement) => isClientCopy(statement) && !isToClient(statement) && !fed.has(statement))
+  if (cut) {
+    const at = cut.start
+    const hint =
+      'put the rows below it, and a line `\\.` behind them, as pg_dump does; or load them as a seed from a CSV file'
+    found.push({
+      kind: 'migration',
+      at,
+      message: 'copies from the client, and its rows do not stand below it up to a line `\\.`',
+      hint,
+    })
+  }
+  const out = statements.find((statement) => isClientCopy(statement) && isToClient(statement))
+  if (out) {
+    const hint = 'remove it: a migration has nowhere to write rows to'
+    found.push({ kind: 'migration', at: out.start, message: 'copies to the client, which is not there', hint })
+  }
+  return found.sort((a, b) => a.at - b.at)[0]
+}
+
+const isToClient = ({ words }: Statement) => words.includes('stdout')
+
+const ownTransaction = ({ start: at, words }: Statement): Refusal => ({
+  kind: 'lint',
+  at,
+  message: `has its own ${words[0]?.toUpperCase()}`,
+  hint: 'remove BEGIN and COMMIT: the file already runs in one transaction of its own',
+})
+
+const isOpening = ({ words: [first, second] }: Statement) =>
+  first === 'begin' || (first === 'start' && second === 'transaction')
+
+const isClosing = (statement: Statement) => {
+  const [first = '', second] = statement.words
+  if (statement.words.includes('chain') && !statement.words.includes('no')) return false
+  if (first === 'prepare' && second === 'transaction') return true
+  return (
+    ['commit', 'end', 'rollback', 'abort'].includes(first) && !statement.words.includes('to') && second !== 'prepared'
+  )
+}
+
+/**
+ * The text without its `begin;` and `commit;`, blanked so that positions stay right, where they enclose everything and say nothing else:
+ * the transaction is then ours, and holds the record too.
+ */
+function withoutTransaction(text: string, statements: Statement[]): string | undefined {
+  const [first] = statements
+  const last = statements.at(-1)
+  const inside = statements.slice(1, -1)
+  const plain = ({ start, end }: Statement, pattern: RegExp) => pattern.test(text.slice(start, end))
+  if (!first || !last || inside.some(isTransactionControl)) return undefined
+  if (!plain(first, /^(begin|start\s+transaction)(\s+(work|transaction))?\s*$/i)) return undefined
+  if (!plain(last, /^(commit|end)(\s+(work|transaction))?\s*$/i)) return undefined
+  const blank = (part: string) => part.replace(/[^\r\n]/g, ' ')
+  const endOf = ({ end }: Statement) => (text[end] === ';' ? end + 1 : end)
+  return (
+    text.slice(0, first.start) +
+    blank(text.slice(first.start, endOf(first))) +
+    text.slice(endOf(first), last.start) +
+    blank(text.slice(last.start, endOf(last))) +
+    text.slice(endOf(last))
+  )
+}
+
+/** Statements one by one; what stands between BEGIN and COMMIT stays together. */
+function unitsOf(text: string, { statements, copies: data }: Scan): Unit[] | Refusal {
+  const copies = data.length > 0 ? piecesOf(text).filter((piece) => piece.kind === 'copy') : []
+  const units: Unit[] = []
+  for (let i = 0; i < statements.length; i++) {
+    const statement = statements[i]!
+    const { start } = statement
+    if (isOpening(statement)) {
+      const length = statements.slice(i).findIndex(isClosing)
+      if (length === -1) return leftOpen(start)
+      i += length
+      units.push(groupOf(text, start, statements[i]!))
+    } else {
+      const copy = copies.find((piece) => piece.start === start)
+      const alone =
+        needsNoTransaction(statement, text) ??
+        (mayCommitInside(statement) || isTransactionControl(statement) ? statement.words[0]!.toUpperCase() : undefined)
+      units.push({ ...part(text, start, statement.end), alone, copy, commitAt: undefined })
+    }
+  }
+  return units
+}
+
+const part = (text: string, start: number, end: number) => ({ text: text.slice(start, end), start, end })
+
+function groupOf(text: string, start: number, last: Statement): Unit {
+  const commits = ['commit', 'end'].includes(last.words[0] ?? '')
+  const alone = commits ? undefined : 'its own transaction'
+  return { ...part(text, start, last.end), alone, copy: undefined, commitAt: commits ? last.start - start : undefined }
+}
+
+const nothingToRun = (text: string): Refusal => ({
+  kind: 'lint',
+  at: text.length,
+  message: 'is a no-transaction file without a statement',
+  hint: 'write the statement that cannot run in a transaction, or remove the directive',
+})
+
+const leftOpen = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'leaves the transaction open that it begins',
+  hint: 'end it with COMMIT, or remove the BEGIN',
+})

@@ -1,0 +1,184 @@
+import type { Sql } from '../db/connect.ts'
+import { copyIn } from '../db/copy.ts'
+import { chunksOf } from '../db/pieces.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inTransaction } from '../db/transaction.ts'
+import type { Log } from '../log.ts'
+import type { Book } from './book.ts'
+import { builtBy, concurrentIndexOf, dropLeftovers, indexesOf, leftBy, resumeOther } from './concurrent.ts'
+import { closeSplit, type FileSettings, noteProgress, openSplit, type SplitRecord } from './message.ts'
+import type { Patience } from './patience.ts'
+import type { Unit } from './sending.ts'
+import type { Progress, Script } from './types.ts'
+import { doneHash } from './verify.ts'
+
+export type SplitOptions = {
+  sql: Sql
+  name: string
+  script: Script
+  units: Unit[]
+  book: Book
+  record: SplitRecord
+  direction: Progress['direction']
+  /** Where an earlier run stopped. */
+  resume: Progress | undefined
+  settings: FileSettings
+  patience: Patience
+  guard(): void
+  log: Log
+}
+
+/** A statement of a split script failed. `unit`: its index. */
+export class UnitFailure extends Error {
+  readonly unit: number
+  /** What it left although it failed, in words. */
+  readonly left: string | undefined
+  constructor(unit: number, cause: unknown, left: string | undefined) {
+    super('a statement failed', { cause })
+    this.unit = unit
+    this.left = left
+  }
+}
+
+/**
+ * Runs a script statement by statement, outside a transaction, and records how far it came: together with each statement
+ * where the server allows that, else before and after it. What an earlier run did is not done again; a statement that
+ * was running when it stopped is run again, after what it left was cleaned up.
+ *
+ * @returns how long it took, in ms
+ * @throws {UnitFailure} the record then says where it stopped, or is taken back when nothing took effect;
+ *   the error of a lost connection as it is, and the record stays
+ */
+export async function runSplit(options: SplitOptions): Promise<number> {
+  const { sql, script, units, record, resume, settings, guard, direction } = options
+  const running: Running = {
+    ...options,
+    at: (done) => progressAt(script, units, direction, done),
+    memory: { indexes: resume?.indexes },
+  }
+  const startedAt = performance.now()
+  await sql.unsafe(openSplit(record, options.book, settings))
+  const from = resume?.done ?? 0
+  // What the finished statements set for the session is gone with it.
+  for (const unit of units.slice(0, from).filter(setsSession)) await sql.unsafe(unit.text)
+
+  for (let i = from; i < units.length; i++) {
+    guard()
+    const interrupted = i === from && resume?.running === true
+    try {
+      await runPatiently(running, i, interrupted)
+    } catch (error) {
+      if (isConnectionLost(error) || !isServerError(error)) throw error
+      throw await stopAt(running, i, error)
+    }
+  }
+  const durationMs = performance.now() - startedAt
+  await sql.unsafe(closeSplit(record.finish(durationMs), settings.role))
+  return durationMs
+}
+
+/** The progress when `done` statements have finished. */
+export const progressAt = (
+  { text }: Script,
+  units: Unit[],
+  direction: Progress['direction'],
+  done: number,
+): Progress => ({ direction, done, running: false, sha256: doneHash(text, units[done - 1]?.end ?? 0) })
+
+const setsSession = ({ text, alone }: Unit) =>
+  alone === undefined && /^(set\s+(?!local|transaction)|reset\s|select\s[^;]*\bset_config\s*\()/i.test(text)
+
+/** A split script under way. `indexes`: what was there before an index without a name was begun. */
+type Running = SplitOptions & { at(done: number): Progress; memory: { indexes: string[] | undefined } }
+
+async function runPatiently(options: Running, i: number, interrupted: boolean): Promise<void> {
+  const { sql, patience, name } = options
+  for (let again = interrupted; ; again = true) {
+    try {
+      await runUnit(options, i, again)
+      return
+    } catch (error) {
+      if (isConnectionLost(error)) throw error
+      await rollback(sql)
+      if (!(await patience.again(name, error))) throw error
+    }
+  }
+}
+
+/** Ends a transaction that a failed `begin … commit` of the file left; without one it does nothing. */
+const rollback = (sql: Sql) => sql.unsafe('rollback')
+
+async function runUnit(options: Running, i: number, interrupted: boolean): Promise<void> {
+  const { sql, script, units, record } = options
+  const unit = units[i]!
+  const done = options.at(i + 1)
+  if (unit.alone !== undefined) return runAlone(options, i, interrupted)
+  if (unit.copy) {
+    const { copy } = unit
+    await inTransaction(sql, async (tx) => {
+      await copyIn(tx, copy.text, chunksOf(script.text, copy.data))
+      await tx.unsafe(noteProgress(record, done))
+    })
+    return
+  }
+  const at = unit.commitAt ?? unit.text.length
+  await sql.unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done)};${unit.text.slice(at)}`)
+}
+
+/** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
+async function runAlone(options: Running, i: number, interrupted: boolean): Promise<void> {
+  const { sql, script, units, record, settings, memory } = options
+  const unit = units[i]!
+  const text = await prepare(options, unit, interrupted)
+  const running: Progress = { ...options.at(i), running: true, ...(memory.indexes && { indexes: memory.indexes }) }
+  // It waits for other transactions without standing in anybody's way: no reason to give up.
+  const patient = /\bconcurrently\b/i.test(unit.text) && !script.text.includes('lock_timeout')
+  await sql.unsafe(`${noteProgress(record, running)};${patient ? 'set lock_timeout = 0' : ''}`)
+  if (text !== undefined) await sql.unsafe(text).forEach(() => {})
+  memory.indexes = undefined
+  const restore = patient ? `set lock_timeout = ${Math.round(settings.lockTimeoutMs)}` : ''
+  await sql.unsafe(`${noteProgress(record, options.at(i + 1))};${restore}`)
+}
+
+/**
+ * Cleans up what an earlier attempt left.
+ * @returns what to send; undefined when the earlier attempt had finished
+ */
+async function prepare(options: Running, { text }: Unit, interrupted: boolean): Promise<string | undefined> {
+  const { sql, name, log, memory } = options
+  const index = concurrentIndexOf(text)
+  if (!index) {
+    const found = interrupted ? await resumeOther(sql, text) : undefined
+    return found === 'done' ? undefined : (found ?? text)
+  }
+  const found = await indexesOf(sql, index)
+  if (interrupted && builtBy(index, found, memory.indexes)) return undefined
+  const dropped = await dropLeftovers(sql, leftBy(index, found, memory.indexes))
+  if (dropped.length > 0) log.warn({ migration: name, indexes: dropped }, 'dropped an invalid index, to build it again')
+  if (index.name === undefined) memory.indexes ??= found.map((one) => one.name)
+  return text
+}
+
+/** Cleans up after a statement that the server refused, and records where the script stopped. */
+async function stopAt(options: Running, i: number, cause: unknown): Promise<UnitFailure> {
+  const { sql, units, record, settings } = options
+  const left = await cleanUp(options, units[i]!)
+  if (i === 0 && left === undefined) await sql.unsafe(closeSplit(record.forget(), settings.role))
+  else await sql.unsafe(noteProgress(record, options.at(i)))
+  return new UnitFailure(i, cause, left)
+}
+
+async function cleanUp({ sql, name, log, memory }: Running, { text }: Unit): Promise<string | undefined> {
+  const index = concurrentIndexOf(text)
+  if (!index) return undefined
+  const left = leftBy(index, await indexesOf(sql, index), memory.indexes)
+  try {
+    const dropped = await dropLeftovers(sql, left)
+    if (dropped.length > 0)
+      log.warn({ migration: name, indexes: dropped }, 'dropped the invalid index that the failed statement left')
+    return undefined
+  } catch (error) {
+    if (isConnectionLost(error)) throw error
+    return `an invalid index is left and could not be dropped (${(error as Error).message}); the next run tries again`
+  }
+}
