@@ -67,17 +67,18 @@ export const bundle = (
   })
 
 /**
- * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, and everything that reads one.
+ * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, the formats of other tools, and
+ * everything that reads one.
  * The loader starts this bundle for nothing else.
  */
 export const plainEntry: Plugin = {
   name: 'plain-entry',
   setup({ onResolve, onLoad }) {
     const isPart = (path: string) => /^\.\/commands\/(migrate|wait)\.ts$/.test(path)
-    onResolve({ filter: /^\.\/(commands\/[\w-]+|read|lint)\.ts$/ }, ({ path, importer, kind }) =>
-      kind === 'dynamic-import' &&
-      !isPart(path) &&
-      /[\\/]src[\\/](cli[\\/](commands|steps[\\/]migrate-all)|config[\\/]load)\.ts$/.test(importer)
+    const importers =
+      /[\\/]src[\\/](cli[\\/](commands|steps[\\/]migrate(-all|-targets)?)|config[\\/]load|migrate[\\/]dialects[\\/]open)\.ts$/
+    onResolve({ filter: /^\.\/[\w/-]+\.ts$/ }, ({ path, importer, kind }) =>
+      kind === 'dynamic-import' && !isPart(path) && importers.test(importer)
         ? { path, namespace: 'left-out' }
         : undefined,
     )

@@ -203,6 +203,8 @@ describe.skipIf(!client)('leftovers', () => {
       [`20200101T000000Z-${foreign}0004/dump.zst.1a2b3c4d.partial`]: 'x',
       'notes.txt': 'mine',
     })
+    // killed between the making of its folder and the making of the first file
+    mkdirSync(join(store, database, `${now}-${own}0005`))
     const { id } = await backUp(store, urlOf(database))
     expect(readdirSync(join(store, database)).sort()).toEqual([`${now}-${foreign}0003`, id, 'notes.txt'].sort())
   })

@@ -41,7 +41,7 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
     ['an unknown key', 'databse: {}', 'databse: unknown key; did you mean database?'],
     ['a key of a later issue', 'import: { dir: dump }', 'import: unknown key'],
     ['a value of a later issue', 'manage: { privileges: strict }', 'manage.privileges: '],
-    ['another format of migrations', 'migrate: { format: flyway }', 'migrate.format: '],
+    ['another format of migrations', 'migrate: { format: liquibase }', 'migrate.format: '],
     ['a number without a unit', 'wait: { timeout: 5 }', 'wait.timeout: write a number and a unit, like 30s or 6h'],
     [
       'a password as text',

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { client } from './support/backup.ts'
 import { runJson } from './support/cli.ts'
-import { test as base, open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
+import { test as base, open, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 import { installTools, type Tool } from './support/tools.ts'
 
@@ -65,15 +65,14 @@ const test = base.extend<Fixtures>({
   },
 })
 
-/** Runs pgbosun with the tool's format. */
-const pgbosun = (tool: Tool, args: string[], cwd: string, { name }: Database) =>
-  runJson(args, {
-    cwd,
-    env: { DATABASE_URL: urlOf(name), PGBOSUN_MIGRATE_FORMAT: tool.format },
-  })
+type Env = Record<string, string>
 
-async function withPgbosun(tool: Tool, cwd: string, database: Database): Promise<string[]> {
-  const { code, json, stderr } = await pgbosun(tool, ['migrate'], cwd, database)
+/** Runs pgbosun with the tool's format. */
+const pgbosun = (tool: Tool, args: string[], cwd: string, { name }: Database, env: Env = {}) =>
+  runJson(args, { cwd, env: { DATABASE_URL: urlOf(name), PGBOSUN_MIGRATE_FORMAT: tool.format, ...env } })
+
+async function withPgbosun(tool: Tool, cwd: string, database: Database, env: Env = {}): Promise<string[]> {
+  const { code, json, stderr } = await pgbosun(tool, ['migrate'], cwd, database, env)
   expect(code, stderr).toBe(0)
   return (json.results as { name: string }[]).map(({ name }) => name)
 }
@@ -95,8 +94,12 @@ const historyOf = (tool: Tool, { sql }: Database) => sql.unsafe(histories[tool.f
 
 /** The whole schema as pg_dump writes it, without ours; where there is no pg_dump, as the catalogs have it. */
 async function schemaOf({ name, sql }: Database): Promise<string> {
-  if (!client)
-    return [...(await shapeOf(sql, 'public')), ...(await shapeOf(sql, 'graphile_migrate').catch(() => []))].join('\n')
+  if (!client) {
+    const schemas = await sql<{ name: string }[]>`
+      select nspname as name from pg_namespace where nspname !~ '^pg_' and nspname not in ('pgbosun', 'information_schema') order by 1`
+    const lines = await Promise.all(schemas.map(async ({ name }) => [`schema ${name}`, ...(await shapeOf(sql, name))]))
+    return lines.flat().join('\n')
+  }
   const text = execFileSync(join(client.dir, 'pg_dump'), ['-s', '-N', 'pgbosun', urlOf(name)], { encoding: 'utf8' })
   return text.replaceAll(/^\\(un)?restrict .*$/gm, '')
 }
@@ -137,6 +140,13 @@ for (const tool of tools ?? []) {
         expect(await schemaOf(database)).toBe(schema)
       }
       for (const database of [all, itFirst, weFirst, onlyWe]) await expectDone(tool, dir, database)
+    })
+
+    test('`auto` takes the folder for what it is', async ({ databases, dir }) => {
+      const [database] = (await databases(1)) as [Database]
+      await tool.write(dir, parts.slice(0, 2))
+      expect(await withPgbosun(tool, dir, database, { PGBOSUN_MIGRATE_FORMAT: 'auto' })).toHaveLength(2)
+      expect(await withTool(tool, dir, database)).toMatch(tool.nothing)
     })
 
     test('turn by turn, one migration each', async ({ databases, dir }) => {
@@ -199,3 +209,100 @@ for (const tool of withDown) {
     }
   })
 }
+
+const named = (format: Tool['format']) => {
+  const tool = tools?.find((tool) => tool.format === format)
+  if (!tool) throw new Error(`${format} is not there`)
+  return tool
+}
+
+describe.skipIf(!tools)('what a tool does to its session', () => {
+  test('node-pg-migrate: tables come into the schema of its option, not into that of the user', async ({
+    databases,
+    dir,
+  }) => {
+    const tool = named('node-pg-migrate')
+    const [its, ours] = (await databases(2)) as [Database, Database]
+    const [row] = await its.sql<{ user: string }[]>`select quote_ident(current_user) as user`
+    await tool.write(dir, parts)
+    for (const { sql } of [its, ours]) await sql.unsafe(`create schema ${row?.user}; create schema app`)
+    await withTool(tool, dir, its)
+    await withPgbosun(tool, dir, ours)
+    expect(await schemaOf(ours)).toBe(await schemaOf(its))
+
+    await withTool(tool, dir, its, ['up', '--schema', 'app'])
+    await withPgbosun(tool, dir, ours, { PGBOSUN_MIGRATE_TABLE: 'app.pgmigrations' })
+    expect(await schemaOf(ours)).toBe(await schemaOf(its))
+    expect(await withTool(tool, dir, ours, ['up', '--schema', 'app'])).toMatch(tool.nothing)
+    expect(await ours.sql`select count(*)::int as tables from pg_class where relname = 'orders'`).toEqual([
+      { tables: 2 },
+    ])
+  })
+
+  test('graphile-migrate: pgSettings, placeholders, and a migration outside a transaction', async ({
+    databases,
+    dir,
+  }) => {
+    const tool = named('graphile-migrate')
+    const [its, ours] = (await databases(2)) as [Database, Database]
+    await tool.write(dir, [
+      {
+        up: "create table users (id int, email text);\ncomment on table users is ':DATABASE_OWNER of :REGION';",
+        down: '',
+      },
+      { up: '--! no-transaction\ncreate index concurrently users_email on users (email);', down: '' },
+      { up: 'create view emails as select email from users;\ngrant select on emails to :DATABASE_OWNER;', down: '' },
+    ])
+    await writeFiles(dir, {
+      '.gmrc': `{
+        // JSON5, as \`graphile-migrate init\` writes it
+        "pgSettings": { "search_path": "app, public", },
+        "placeholders": { ":REGION": "eu" },
+      }`,
+    })
+    for (const { sql } of [its, ours]) await sql.unsafe('create schema app')
+    await withTool(tool, dir, its)
+    expect(await withPgbosun(tool, dir, ours)).toHaveLength(3)
+    expect(await schemaOf(ours)).toBe(await schemaOf(its))
+    expect(await historyOf(tool, ours)).toEqual(await historyOf(tool, its))
+    expect(await ours.sql`select tablename, indexname from pg_indexes where schemaname = 'app'`).toEqual([
+      { tablename: 'users', indexname: 'users_email' },
+    ])
+    await expectDone(tool, dir, ours)
+  })
+})
+
+const locks = [
+  { format: 'node-pg-migrate', key: '7241865325823964', says: /Another migration is already running/ },
+  { format: 'graphile-migrate', key: '4727445306447283', says: /Failed to get exclusive lock/ },
+] as const
+
+test.skipIf(!tools).for(locks)(
+  '$format and we keep out of each other’s way',
+  async ({ format, key, says }, { databases, dir }) => {
+    const tool = named(format)
+    const [database] = (await databases(1)) as [Database]
+    await tool.write(dir, [{ up: 'select pg_sleep(4);', down: '' }])
+
+    const working = withPgbosun(tool, dir, database)
+    await expect
+      .poll(
+        () => database.sql`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+        { timeout: 20_000 },
+      )
+      .toHaveLength(1)
+    const { code, output } = await tool.run(tool.up, { cwd: dir, url: urlOf(database.name) })
+    expect([code, output]).toEqual([1, expect.stringMatching(says)])
+    expect(await working).toHaveLength(1)
+
+    await tool.write(dir, [{ up: 'select pg_sleep(4);', down: '' }, parts[0] as (typeof parts)[number]])
+    const refused = await database.sql.begin(async (sql) => {
+      await sql.unsafe(`select pg_advisory_lock(${key})`)
+      const answer = await pgbosun(tool, ['migrate'], dir, database, { PGBOSUN_LOCK_TIMEOUT: '1s' })
+      await sql.unsafe(`select pg_advisory_unlock(${key})`)
+      return answer
+    })
+    expect([refused.code, refused.json.error?.message]).toEqual([11, expect.stringContaining(format)])
+    expect(await withPgbosun(tool, dir, database)).toHaveLength(1)
+  },
+)

@@ -71,7 +71,7 @@ describe('any number of runners at once', () => {
     const runs = Array.from({ length: 6 }, () => app.start('up', '--json'))
     await until('one builds the index', () =>
       cluster
-        .ask("select from pg_stat_activity where query ~ '^-- pgbosun: no-transaction' and state = 'active'")
+        .ask("select from pg_stat_activity where query like 'create index concurrently%' and state = 'active'")
         .then(some),
     )
     await until('five wait', () => runs.filter(({ log }) => log().includes('waiting for the lock')).length === 5)

@@ -47,7 +47,7 @@ describe('the configuration', () => {
     'backup: { encrypt: {} }',
     'stores: {}',
     'manage: { privileges: strict }',
-    'migrate: { format: flyway }',
+    'backup: { format: directory }',
   ])('refuses a key of a feature that is not built: %s', async (text, { dir }) => {
     await writeFiles(dir, { 'pgbosun.yaml': text })
     await expect(load(dir)).rejects.toMatchObject({ kind: 'usage' })

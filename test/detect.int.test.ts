@@ -4,7 +4,9 @@ import { formatNames } from '../src/config/formats.ts'
 import { quoteName } from '../src/db/sql.ts'
 import { findFormat, findHistories } from '../src/migrate/dialects/find.ts'
 import { openDialect } from '../src/migrate/dialects/open.ts'
-import { type Sql, test, uniqueName, writeFiles } from './support/postgres.ts'
+import { run, runJson } from './support/cli.ts'
+import { fails } from './support/fails.ts'
+import { open, type Sql, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 const nowhere = { table: undefined, role: undefined }
 
@@ -116,5 +118,143 @@ describe('the format of a folder and a database', () => {
       format: 'goose',
       because: 'the database has public.goose_db_version of goose',
     })
+  })
+})
+
+describe('migrate.format: auto', () => {
+  const auto = (database: string) => ({ DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_FORMAT: 'auto' })
+  const dbmateFiles = {
+    'migrations/20260101_a.sql': '-- migrate:up\ncreate table a (id int);\n-- migrate:down\ndrop table a;\n',
+    'migrations/20260102_b.sql': '-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;\n',
+  }
+  const pairs = {
+    'migrations/000001_a.up.sql': 'create table a (id int)',
+    'migrations/000001_a.down.sql': 'drop table a',
+    'migrations/000002_b.up.sql': 'create table b (id int)',
+  }
+  const golang = 'create table schema_migrations (version bigint not null primary key, dirty boolean not null)'
+
+  test('goes by what stands in the files', async ({ dir, database, sql }) => {
+    await writeFiles(dir, dbmateFiles)
+    const options = { cwd: dir, env: auto(database) }
+    const planned = await runJson(['plan', '--exit-code'], options)
+    expect(planned.code, planned.stderr).toBe(3)
+    expect(planned.stderr).toContain('migrate.format auto: dbmate, because 20260101_a.sql contains `-- migrate:up`')
+    const { code, stderr } = await run(['up'], options)
+    expect(code, stderr).toBe(0)
+    expect(await sql`select version from schema_migrations order by 1`).toEqual([{ version: '20260101' }, { version: '20260102' }])
+    expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
+    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
+      format: 'dbmate',
+      applied: ['20260101_a', '20260102_b'],
+      pending: [],
+      problems: [],
+    })
+    const created = await runJson(['migrate', 'new', 'more'], options)
+    expect(created.json.file).toMatch(/migrations\/\d{14}_more\.sql$/)
+    expect((await runJson(['migrate', 'status'], options)).json.pending).toHaveLength(1)
+  })
+
+  test('names the candidates where files and database do not tell, before anything is touched', async ({ dir, database, sql }) => {
+    await writeFiles(dir, pairs)
+    const options = { cwd: dir, env: auto(database) }
+    const hint = 'set `migrate.format` to golang-migrate, sqlx or node-pg-migrate'
+    for (const command of [['up'], ['plan'], ['migrate'], ['migrate', 'status'], ['migrate', 'verify'], ['migrate', 'new', 'more']])
+      expect(await fails(command, options)).toMatchObject({ kind: 'usage', hint, message: expect.stringMatching(/golang-migrate, sqlx or node-pg-migrate/) })
+    expect(await sql`select nspname from pg_namespace where nspname = 'pgbosun'`).toEqual([])
+
+    await sql.unsafe(`${golang}; insert into schema_migrations values (1, false); create table a (id int)`)
+    const migrated = await runJson(['migrate'], options)
+    expect(migrated.json.results).toMatchObject([{ name: '000002_b', status: 'applied' }])
+    expect(await sql`select version::int from schema_migrations`).toEqual([{ version: 2 }])
+    expect((await runJson(['check'], options)).json).toMatchObject({ current_version: '000002_b', pending_migrations: [] })
+  })
+
+  test('refuses files of one tool beside the history of another', async ({ dir, database, sql }) => {
+    await writeFiles(dir, dbmateFiles)
+    await sql.unsafe(`${golang}; insert into schema_migrations values (1, false)`)
+    expect(await fails(['up'], { cwd: dir, env: auto(database) })).toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('look like dbmate (20260101_a.sql contains `-- migrate:up`), but the database has public.schema_migrations of golang-migrate'),
+      hint: 'set `migrate.format` to dbmate or golang-migrate',
+    })
+  })
+
+  test('says how Alembic is run', async ({ dir, database }) => {
+    await writeFiles(dir, { 'migrations/env.py': '', 'migrations/versions/a.py': "down_revision = None\n" })
+    expect(await fails(['plan'], { cwd: dir, env: auto(database) })).toMatchObject({
+      kind: 'usage',
+      hint: 'let pgbosun run it: `migrate.command: [alembic, upgrade, head]`',
+    })
+  })
+
+  test('an empty folder is ours until the database says something else', async ({ dir, database, sql }) => {
+    await writeFiles(dir, { 'migrations/.gitkeep': '' })
+    const options = { cwd: dir, env: auto(database) }
+    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({ format: 'pgbosun', applied: [], pending: [] })
+    expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
+    expect(await sql`select nspname from pg_namespace where nspname = 'pgbosun'`).toEqual([])
+
+    await sql.unsafe(`${golang}; insert into schema_migrations values (7, false)`)
+    const { json } = await runJson(['migrate', 'status'], options)
+    expect(json).toMatchObject({ format: 'golang-migrate', applied: ['7'], warnings: ['the database is ahead of the files: 7'] })
+    expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
+  })
+
+  test('without a folder the history tells', async ({ dir, database, sql }) => {
+    const options = { cwd: dir, env: auto(database) }
+    expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
+    await sql.unsafe(`${golang}; insert into schema_migrations values (7, false)`)
+    const up = await runJson(['up'], options)
+    expect(up.code, up.stderr).toBe(0)
+    expect(up.json.warnings).toEqual(['the database is ahead of the files: 7'])
+    expect((await runJson(['check'], options)).json).toMatchObject({ current_version: '7' })
+    expect(await fails(['migrate'], options)).toMatchObject({ kind: 'usage', message: expect.stringContaining('does not exist') })
+  })
+
+  test('works for a database that does not exist yet', async ({ dir }) => {
+    const name = uniqueName('new')
+    const config = { databases: { [name]: {} }, migrate: { format: 'auto' } }
+    await writeFiles(dir, { ...dbmateFiles, 'pgbosun.yaml': JSON.stringify(config) })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(name) } }
+    const planned = await runJson(['plan'], options)
+    expect(planned.code, planned.stderr).toBe(0)
+    const steps = planned.json.steps as { name: string; changes: { object: string }[] }[]
+    expect(steps.find((step) => step.name === 'migrate')?.changes.map(({ object }) => object)).toEqual([
+      'schema pgbosun',
+      'migration 20260101_a',
+      'migration 20260102_b',
+    ])
+    const { code, stderr } = await run(['up'], options)
+    expect(code, stderr).toBe(0)
+    const sql = open(name)
+    expect(await sql`select count(*)::int as count from schema_migrations`).toEqual([{ count: 2 }])
+    await sql.end()
+    expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
+  })
+
+  test('a pair of files for a database that does not exist yet is refused before it is created', async ({ dir, sql }) => {
+    const name = uniqueName('new')
+    await writeFiles(dir, { ...pairs, 'pgbosun.yaml': JSON.stringify({ databases: { [name]: {} }, migrate: { format: 'auto' } }) })
+    expect(await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(name) } })).toMatchObject({ kind: 'usage' })
+    expect(await sql`select datname from pg_database where datname = ${name}`).toEqual([])
+  })
+
+  test('looks where the role of the migrations would, in each database on its own', async ({ dir, database, sql }) => {
+    const role = uniqueName('r')
+    const other = uniqueName('other')
+    await sql.unsafe(`create role ${role}; create schema ${role} authorization ${role}`)
+    await sql.unsafe(`set role ${role}; ${golang.replace('schema_migrations', `${role}.schema_migrations`)}; insert into ${role}.schema_migrations values (1, false); reset role`)
+    await sql.unsafe(`grant usage on schema public to ${role}`)
+    await writeFiles(dir, { ...pairs, 'migrations/000002_b.up.sql': `create table ${role}.b (id int)` })
+    for (const [path, text] of Object.entries(dbmateFiles)) await writeFiles(dir, { [path.replace('migrations', 'other')]: text })
+    const config = { databases: { [other]: { migrate: { dir: 'other', format: 'auto' } } }, migrate: { format: 'auto', role } }
+    await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify(config) })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+    const { code, stderr } = await run(['up'], options)
+    expect(code, stderr).toBe(0)
+    expect(await sql.unsafe(`select version::int from ${role}.schema_migrations`)).toEqual([{ version: 2 }])
+    const status = await runJson(['migrate', 'status'], options)
+    expect(status.json.databases).toMatchObject([{ database: null, format: 'golang-migrate' }, { database: other, format: 'dbmate' }])
   })
 })

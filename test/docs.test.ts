@@ -3,12 +3,18 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { renderReference } from '../src/config/reference.ts'
 import { exitCodes } from '../src/errors.ts'
+import { loadParser } from '../src/migrate/lint/parse.ts'
+import { renderLintReference } from '../src/migrate/lint/reference.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 test('docs/configuration.md is what `npm run docs` makes', () => {
   expect(read('docs/configuration.md')).toBe(`${renderReference()}\n`)
+})
+
+test('docs/lint.md is what `npm run docs` makes', async () => {
+  expect(read('docs/lint.md')).toBe(renderLintReference(await loadParser()))
 })
 
 test('docs/exit-codes.md has every exit code, and no other', () => {

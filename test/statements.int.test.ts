@@ -196,7 +196,7 @@ describe('what commits inside', () => {
     await session.sql.unsafe(
       'create procedure commits() language plpgsql as $$ begin insert into t values (1); commit; end $$',
     )
-    expect(scan(statement).statements.map(mayCommitInside)).toEqual([true])
+    expect(scan(statement).statements.map((one) => mayCommitInside(one, statement))).toEqual([true])
     expect(await answerTo(session, statement)).toBe('2D000')
     await expect(session.sql.unsafe(`${statement}; select 1`)).rejects.toMatchObject({ code: '2D000' })
     await session.sql.unsafe(statement)

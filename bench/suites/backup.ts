@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { globSync, rmSync, statSync } from 'node:fs'
+import { existsSync, globSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { findServerBinaries } from '../../scripts/server.ts'
@@ -18,6 +18,11 @@ const documents = `
     select gen_random_uuid() as id, jsonb_build_object('user', g % 5000, 'kind', (array['view', 'click', 'buy'])[1 + g % 3],
       'at', timestamptz '2026-01-01' + g * interval '1 s', 'session', md5((g % 90000)::text)) as data
       from generate_series(1, 700000) g`
+
+/** What a verified backup costs at least: plain programs that dump, compress, read back and decode as pgbosun does. */
+const plainPrograms = `
+  pg_dump -Fc -Z0 "$URL" | zstd -q -f -2 -o dump.zst
+  zstd -q -dc dump.zst | pg_restore -f /dev/null`
 
 /** A backup of a database of about 1 GB, read back and decoded, against what people have instead. */
 export async function backup({ cluster, dir, builds, link }: Setting): Promise<Race> {
@@ -49,7 +54,7 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
     name,
     next: async () => ({
       command: command(
-        ['bash', '-o', 'pipefail', '-c', script],
+        ['bash', '-e', '-o', 'pipefail', '-c', script],
         { URL: url, PATH: `${binDir}:${process.env.PATH}` },
         dir,
       ),
@@ -60,6 +65,7 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
     title: titleWith('backup of a database of about 1 GB', link),
     contestants: [
       ...ours,
+      ...(hasZstd() ? [shell('pg_dump | zstd, zstd | pg_restore', plainPrograms, 'dump.zst')] : []),
       shell('pg_dump | gzip', 'pg_dump "$URL" | gzip > dump.sql.gz', 'dump.sql.gz'),
       shell('pg_dump -Fc', 'pg_dump -Fc -f dump.custom "$URL"', 'dump.custom'),
       shell('pg_dump -f', 'pg_dump -f dump.sql "$URL"', 'dump.sql'),
@@ -73,3 +79,5 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
     warmUp: true,
   }
 }
+
+const hasZstd = () => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))

@@ -135,9 +135,11 @@ export async function unfinishedBackups(store: Store, database: string): Promise
   return ids.filter((_, i) => !complete[i])
 }
 
-/** Removes everything in the folder of a backup that has no manifest. */
+/** Removes everything in the folder of a backup that has no manifest, and the folder itself. */
 export async function removeRest(store: Store, database: string, id: string): Promise<void> {
   const prefix = backupPrefix(database, id)
   await store.sweep(prefix, 0)
   for await (const { key } of store.list(prefix)) await store.delete(key)
+  // whoever was killed before the first file left an empty folder, which goes with a key of it, even an absent one
+  await store.delete(objectKey(database, id, manifestName))
 }

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { AppError } from '../errors.ts'
-import { free, stepBytes } from './steps.ts'
+import { free } from './steps.ts'
 import type { Store, Upload } from './store.ts'
 
 /** What was stored. */
@@ -11,6 +11,15 @@ export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
 
 /** An object as the manifest describes it. */
 export type Expected = { name: string; size_bytes: number; sha256: string }
+
+/** What zlib makes at once, at most. */
+const chunkBytes = 256 * 1024
+
+/**
+ * Measured on text, JSON, CSV and code: 4 % smaller to 9 % larger than with level 3, in a third less time. Level 1 takes another
+ * quarter less, but some content becomes larger than with gzip.
+ */
+const level = 2
 
 /**
  * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
@@ -26,9 +35,10 @@ export async function pack(
   const hash = createHash('sha256')
   const packed = { storedBytes: 0, plainBytes: 0 }
   const frame = createZstdCompress({
-    chunkSize: stepBytes,
-    params: { [constants.ZSTD_c_compressionLevel]: 2, [constants.ZSTD_c_checksumFlag]: 1 },
+    chunkSize: chunkBytes,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   })
+  // a whole step makes the frame ask for a pause, so a step is used up before the next one is asked for
   const counted = async function* () {
     for await (const step of source) {
       packed.plainBytes += step.length
@@ -58,7 +68,7 @@ export async function* unpack(store: Store, key: string, expected: Expected): As
   const body = await openExisting(store, key, expected.name)
   const hash = createHash('sha256')
   let bytes = 0
-  const frame = createZstdDecompress({ chunkSize: stepBytes })
+  const frame = createZstdDecompress({ chunkSize: chunkBytes })
   const feed = async () => {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       hash.update(chunk)

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
-/** Larger steps cost less, much larger ones only memory. */
-export const stepBytes = 256 * 1024
+/** Each step is one trip to a thread and back. */
+export const stepBytes = 1024 * 1024
 
 /** What Node reads from a pipe at once. A read that brings less has emptied it. */
 const wholeRead = 64 * 1024
@@ -12,9 +12,9 @@ const nobodyWakes = new Int32Array(new SharedArrayBuffer(4))
 /**
  * What a program writes, in large steps. Each is gone when the next one is asked for.
  *
- * pg_dump writes 4 KiB at a time. Whoever reads as fast wakes and falls asleep for nearly each of them, and pg_dump has to wake it:
- * for 900 MB, 110,000 reads and a third of all processor time. So after each read that emptied the pipe this thread sleeps
- * until about 100 KiB have come together.
+ * pg_dump writes 4 KiB at a time. Whoever reads as fast falls asleep after nearly each of them, and pg_dump has to wake it: for
+ * 900 MB, 110,000 reads instead of 17,000, and 0.4 s of processor time. So after a read that emptied the pipe this thread sleeps
+ * for a moment, in which about 100 KiB come together.
  */
 export async function* inSteps(output: Readable): AsyncGenerator<Buffer> {
   const step = Buffer.allocUnsafeSlow(stepBytes)

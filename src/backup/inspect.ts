@@ -1,4 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
+import { localeFields } from '../db/locale.ts'
 import type { Db } from '../db/sql.ts'
 import { inSavepoint } from './savepoint.ts'
 
@@ -48,10 +49,7 @@ const list = (rows: string) => `coalesce((select json_agg(x) from (${rows}) x), 
 
 /** Columns that only some versions have are taken out of the row as JSON. */
 const databaseObject = `json_build_object(
-  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
-  'locale_provider', case to_jsonb(d)->>'datlocprovider' when 'i' then 'icu' when 'b' then 'builtin' else 'libc' end,
-  'collate', d.datcollate, 'ctype', d.datctype,
-  'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'), 'icu_rules', to_jsonb(d)->>'daticurules',
+  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), ${localeFields},
   'connection_limit', d.datconnlimit,
   'acl', case when d.datacl is not null then ${list(`
     select case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee,

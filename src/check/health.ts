@@ -23,6 +23,17 @@ export type HealthInput = {
   drift: Change[]
   /** Undefined where nothing asks for backups. */
   backups?: BackupHealth | undefined
+  /** The schema against what the migrations make; undefined where nobody asks for it. */
+  shadow?: ShadowHealth | undefined
+}
+
+export type ShadowHealth = {
+  errors: string[]
+  warnings: string[]
+  /** For people, the first one short. */
+  lines: string[]
+  /** For the document; null where nothing could be compared. */
+  drift: object | null
 }
 
 export type Health = {
@@ -38,7 +49,7 @@ export type Health = {
 }
 
 /** Weighs what was found. Pending migrations and role drift are errors: the database is not what is declared. */
-export function judgeHealth({ connectionError, findings, migrations, drift, backups }: HealthInput): Health {
+export function judgeHealth({ connectionError, findings, migrations, drift, backups, shadow }: HealthInput): Health {
   const connected = connectionError === null
   const { pending, problems } = migrations
   const schemaIssues = findings?.errors ?? []
@@ -50,13 +61,18 @@ export function judgeHealth({ connectionError, findings, migrations, drift, back
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
   ]
   const missingBackups = backups?.errors ?? []
-  errors.push(...missingBackups)
+  errors.push(...missingBackups, ...(shadow?.errors ?? []))
   const healthy = errors.length === 0
   return {
     healthy,
     failure: healthy ? undefined : 'unhealthy',
     errors,
-    warnings: [...migrations.warnings, ...(findings?.warnings ?? []), ...(backups?.warnings ?? [])],
+    warnings: [
+      ...migrations.warnings,
+      ...(findings?.warnings ?? []),
+      ...(backups?.warnings ?? []),
+      ...(shadow?.warnings ?? []),
+    ],
     fields: {
       initialized: migrations.initialized,
       current_version: migrations.currentVersion ?? null,
@@ -72,6 +88,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift, back
       migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
       roles: { ok: connected && drift.length === 0, drift },
       ...(backups && { backups: { ok: missingBackups.length === 0, databases: backups.entries } }),
+      ...(shadow && { drift: shadow.drift }),
       overall_healthy: healthy,
     },
     lines: connected
@@ -81,6 +98,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift, back
           ...schemaLines(findings),
           line('roles', roleState(drift)),
           ...(backups?.lines ?? []),
+          ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
         ]
       : [line('connection', `failed: ${connectionError}`)],
   }

@@ -44,11 +44,27 @@ export const commands: Record<string, Lazy> = {
   },
   'migrate verify': {
     summary: 'Compare the files with the history.',
-    load: async () => (await import('./commands/migrate-status.ts')).migrateVerify,
+    load: async () => (await import('./commands/migrate-verify.ts')).migrateVerify,
+  },
+  'migrate repair': {
+    summary: 'Repair the history of migrations.',
+    load: async () => (await import('./commands/migrate-repair.ts')).migrateRepair,
+  },
+  'migrate baseline': {
+    summary: 'Record everything up to a version as applied.',
+    load: async () => (await import('./commands/migrate-baseline.ts')).migrateBaseline,
+  },
+  'migrate adopt': {
+    summary: "Move another tool's history to our format.",
+    load: async () => (await import('./commands/migrate-adopt.ts')).migrateAdopt,
   },
   'migrate lint': {
     summary: 'Look for what is dangerous in migrations.',
     load: async () => (await import('./commands/migrate-lint.ts')).migrateLint,
+  },
+  'migrate wait-for': {
+    summary: 'Wait until the schema is new enough.',
+    load: async () => (await import('./commands/migrate-wait-for.ts')).migrateWaitFor,
   },
   'roles plan': {
     summary: 'Show what `roles apply` would change.',

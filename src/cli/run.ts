@@ -199,7 +199,7 @@ async function stopSessions(cluster: Session | undefined, open: Set<Session>, lo
 
 /**
  * Ends our backends when the session that holds the locks was lost: messages that are on their way to them already must not
- * be worked off any more. Only a file outside a transaction is let end, because nothing can take it back.
+ * be worked off any more. They all begin alike; a statement outside a transaction does not, and is let end.
  */
 async function endWork({ connection, loaded, log, runId }: Context, pids: number[]): Promise<void> {
   if (pids.length === 0) return
@@ -211,7 +211,7 @@ async function endWork({ connection, loaded, log, runId }: Context, pids: number
     })
     await session.sql.unsafe(
       `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
-        where pid in (${pids}) and application_name = 'pgbosun ${runId}' and query not like '%pgbosun:%no-transaction%'`,
+        where pid in (${pids}) and application_name = 'pgbosun ${runId}' and query like 'reset session authorization;%'`,
     )
     await session.end()
   } catch (error) {

@@ -4,7 +4,7 @@ import { usage } from '../errors.ts'
 import { type Env, readPort } from './environment.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, secretReader } from './secrets.ts'
-import { parseDatabaseUrl, type UrlParts } from './url.ts'
+import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
@@ -23,6 +23,8 @@ export type Connection = {
   target: 'any' | 'primary'
   /** Query parameters of the URL that have no meaning here. */
   ignored: string[]
+  /** What the URL says to other programs alone; undefined where the connection came without a URL. */
+  foreign?: ForeignParts | undefined
 }
 
 /** `host:port/database` or `socket folder/database`, for messages. */
@@ -92,7 +94,7 @@ function fromParts(
   env: Env,
   baseDir: string,
 ): Connection {
-  const { endpoints, database, user, parameters, ignored } = read()
+  const { endpoints, database, user, parameters, ignored, foreign } = read()
   const ca = tls.ca ?? parameters.sslrootcert
   const cert = tls.cert ?? parameters.sslcert
   const key = tls.key ?? parameters.sslkey
@@ -113,6 +115,7 @@ function fromParts(
     },
     target: target(source, parameters.target_session_attrs),
     ignored,
+    foreign,
   }
 }
 

@@ -93,6 +93,10 @@ const check = z
     backupMaxAge: durationText.optional().meta({
       description: 'How old the newest backup of each database may be.',
     }),
+    shadow: z.boolean().prefault(false).meta({
+      description:
+        '`check` also applies the migrations to a scratch database and compares its schema with the live one, as `migrate verify --shadow`. Each check then takes as long as all migrations take on an empty database, and needs the right to create databases.',
+    }),
   })
   .prefault({})
 
@@ -197,4 +201,5 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>
 export type SeedConfig = Config['seeds'][number]
 export type BackupConfig = Config['backup']
-export type CheckConfig = Config['check']
+/** What a database is to have. */
+export type CheckConfig = Omit<Config['check'], 'shadow'>

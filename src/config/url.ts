@@ -9,7 +9,11 @@ export type UrlParts = {
   password: string | undefined
   parameters: { [Name in (typeof known)[number]]?: string | undefined }
   ignored: string[]
+  /** What only other programs understand: the driver of SQLAlchemy (`asyncpg`), and the parameters that mean nothing to us. */
+  foreign?: ForeignParts
 }
+
+export type ForeignParts = { driver: string | undefined; parameters: [string, string][] }
 
 const known = ['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'target_session_attrs'] as const
 const placed = ['host', 'port', 'user', 'password', 'dbname']
@@ -23,11 +27,11 @@ const harmless = ['application_name', 'connect_timeout']
  * @throws {AppError} `usage`
  */
 export function parseDatabaseUrl(url: string, what: string): UrlParts {
-  const match = /^(?:postgres|postgresql)(?:\+\w+)?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(
+  const match = /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(
     url.trim(),
   )
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
-  const [, credentials, authority = '', path, query] = match
+  const [, driver, credentials, authority = '', path, query] = match
   // host:$(X_PORT), where Kubernetes has set X_PORT to tcp://10.0.0.1:5432
   if (/(^|[:,])tcp:$/.test(authority) && path?.startsWith('/'))
     throw badPort(readPort('tcp://…', `the port in ${what}`))
@@ -35,6 +39,7 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
   const [user, ...rest] = credentials?.split(':') ?? []
   const parameters: UrlParts['parameters'] = {}
   for (const name of known) if (search.has(name)) parameters[name] = search.get(name)!
+  const others = [...search].filter(([name]) => ![...known, ...placed].includes(name))
 
   return {
     endpoints: endpoints(search.get('host') ?? authority, search.get('port') ?? '5432', what),
@@ -42,7 +47,8 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
     user: decode(user, what) ?? search.get('user') ?? undefined,
     password: decode(rest.length > 0 ? rest.join(':') : undefined, what) ?? search.get('password') ?? undefined,
     parameters,
-    ignored: [...search.keys()].filter((name) => ![...known, ...placed, ...harmless].includes(name)),
+    ignored: others.map(([name]) => name).filter((name) => !harmless.includes(name)),
+    foreign: { driver, parameters: others },
   }
 }
 

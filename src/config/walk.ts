@@ -6,7 +6,9 @@ type Def = {
   in?: z.ZodType
   shape?: Record<string, z.ZodType>
   element?: z.ZodType
+  keyType?: z.ZodType
   valueType?: z.ZodType
+  entries?: Record<string, string>
   options?: z.ZodType[]
 }
 
@@ -48,10 +50,10 @@ const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys
 
 /** The keys that may stand at a path, for "did you mean". */
 export function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
-  const { shape, element, valueType, options } = defOf(unwrap(schema))
+  const { shape, element, keyType, valueType, options } = defOf(unwrap(schema))
   if (options) return options.flatMap((option) => keysAt(option, path))
   const [key, ...rest] = path
-  if (key === undefined) return Object.keys(shape ?? {})
+  if (key === undefined) return Object.keys(shape ?? (keyType && defOf(keyType).entries) ?? {})
   const next = shape?.[String(key)] ?? valueType ?? element
   return next === undefined ? [] : keysAt(next, rest)
 }

@@ -47,23 +47,16 @@ type Child = ReturnType<typeof launch>
  * Close it with `kill()`, whatever happens.
  */
 export function startTool({ dir }: Tools, name: ToolName, args: string[], options: ToolOptions = {}): Tool {
-  const files = options.connection ? tlsFiles(options.connection.tls) : undefined
   const password = options.connection?.password()
-  const env = {
-    PATH: `${dir}:/usr/bin:/bin`,
-    LC_ALL: 'C',
-    HOME: '/nonexistent',
-    ...(options.connection && connectionEnvironment(options.connection, options)),
-    ...(password !== undefined && { PGPASSWORD: password }),
-    ...files?.env,
-  }
+  const client = options.connection && clientEnvironment(options.connection, options)
+  const env = { PATH: `${dir}:/usr/bin:/bin`, LC_ALL: 'C', HOME: '/nonexistent', ...client?.env }
   const child = launch(join(dir, name), args, env)
   // it may end before it has read everything; how it ended is told by `ended`
   child.stdin.on('error', () => {})
   let running = true
   const ended = endOf(child, name, password).finally(() => {
     running = false
-    files?.remove()
+    client?.remove()
   })
   ended.catch(() => {})
   return {
@@ -98,7 +91,7 @@ export async function feedTool(
   if (stdin.writable) stdin.end()
 }
 
-/** Until the chunk is used up, or nobody reads any more. */
+/** Until the chunk is used up, or nobody reads any more: whoever made it may free or overwrite its memory then. */
 const written = (stdin: Writable, chunk: Uint8Array) =>
   new Promise<void>((resolve) => {
     const done = () => {
@@ -124,24 +117,41 @@ async function endOf(child: Child, name: string, password: string | undefined): 
   return { code: exitCode ?? null, signal: signal ?? null, stderr: said.trim() }
 }
 
-async function endGroup(pid: number | undefined, ended: Promise<unknown>): Promise<void> {
+/** Ends a program and everything it started: asks first, and insists when it has not gone after a while. */
+export async function endGroup(pid: number | undefined, ended: Promise<unknown>, graceMs = 3_000): Promise<void> {
   if (pid === undefined) return
   const gone = ended.then(
     () => true,
     () => true,
   )
   signalGroup(pid, 'SIGTERM')
-  const inTime = await Promise.race([gone, sleep(3_000, false, { ref: false })])
+  const inTime = await Promise.race([gone, sleep(graceMs, false, { ref: false })])
   if (!inTime) signalGroup(pid, 'SIGKILL')
   await gone
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+/** Sends a signal to a program and everything it started; one that is gone already does not matter. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
+}
+
+/**
+ * libpq's variables for a connection, with the password, and with certificates in files of their own, which are there until
+ * `remove()` is called. Other drivers read most of them too.
+ */
+export function clientEnvironment(connection: Connection, options: Omit<ToolOptions, 'connection'>) {
+  const files = tlsFiles(connection.tls)
+  const password = connection.password()
+  const env: Record<string, string> = {
+    ...connectionEnvironment(connection, options),
+    ...(password !== undefined && { PGPASSWORD: password }),
+    ...files.env,
+  }
+  return { env, remove: files.remove }
 }
 
 function connectionEnvironment(connection: Connection, { database, applicationName, settings = {} }: ToolOptions) {

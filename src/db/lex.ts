@@ -92,12 +92,15 @@ export function tokensOf(text: string, start: number, end: number): string[] {
     const to = next === -1 || next > end ? end : next
     if (!isBlank(text, i)) {
       const token = text.slice(i, to)
-      tokens.push(isWordStart(text.charCodeAt(i)) ? token.toLowerCase() : token)
+      tokens.push(isWordStart(text.charCodeAt(i)) ? folded(token) : token)
     }
     i = to
   }
   return tokens
 }
+
+/** As PostgreSQL folds an unquoted name: only the letters of ASCII. */
+export const folded = (word: string) => word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 const isBlank = (text: string, i: number) =>
   isSpace(text.charCodeAt(i)) || text.startsWith('--', i) || text.startsWith('/*', i)

@@ -119,6 +119,9 @@ async function lockHolder(
   return { pid, text: `${application} (pid ${pid}, user ${user}, connected for ${age} s)` }
 }
 
+/** Marks the session once more: what it ran may have given up all its advisory locks. Gives a row. */
+export const markWork = `select pg_catalog.pg_try_advisory_lock_shared(${workKey}, 0)`
+
 const graceMs = 5_000
 
 /**

@@ -27,3 +27,13 @@ export function splitName(text: string): { schema: string; name: string } {
   const [first = '', second] = parts
   return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
 }
+
+/** At most so many bytes of a name in UTF-8, without half a character: names made of it stay below PostgreSQL's 63. */
+export function cutName(name: string, maxBytes = 40): string {
+  let kept = ''
+  for (const character of name) {
+    if (Buffer.byteLength(kept + character) > maxBytes) break
+    kept += character
+  }
+  return kept
+}

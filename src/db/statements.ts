@@ -17,8 +17,12 @@ export function needsNoTransaction({ start, end, words }: Statement, text: strin
   return decide?.(tokensOf(text, start, end))
 }
 
-/** Whether the statement may hold a COMMIT in what it runs, which works only when it is sent alone, outside a transaction. */
-export const mayCommitInside = ({ words: [first] }: Statement) => first === 'call' || first === 'do'
+/**
+ * Whether the statement may hold a COMMIT in what it runs, which works only when it is sent alone, outside a transaction.
+ * Of a procedure that is called nobody knows; a DO says it itself, in whatever language it is.
+ */
+export const mayCommitInside = ({ words: [first], start, end }: Statement, text: string) =>
+  first === 'call' || (first === 'do' && /commit|rollback|call/i.test(text.slice(start, end)))
 
 const alwaysAlone = new Set([
   ...['create database', 'drop database', 'create tablespace', 'drop tablespace', 'alter system', 'discard all'],

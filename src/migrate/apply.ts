@@ -14,17 +14,17 @@ import { type Book, ledgerOf, type NewRow } from './book.ts'
 import { migrationFailed } from './failure.ts'
 import { type Flight, openFlight } from './flight.ts'
 import {
+  cleanSession,
   type FileSettings,
   filePrefix,
   leavesTraces,
   preflight,
   recordOfStep,
   reset,
-  resetTraces,
   writeDurations,
 } from './message.ts'
 import { createPatience, type Patience } from './patience.ts'
-import { isRefusal, refusalError } from './sending.ts'
+import { isRefusal, type Refusal, refusalError, type Sending } from './sending.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
 
@@ -70,7 +70,9 @@ type Failure = {
 /** A run under way. `ends`: the last number of each chain. */
 type Running = ApplyOptions & {
   results: StepResult[]
-  rows: (NewRow | undefined)[]
+  /** How long each step took, in ms, as exactly as is known. */
+  elapsed: number[]
+  rows: NewRow[]
   settings: FileSettings
   patience: Patience
   log: Log
@@ -114,6 +116,7 @@ export const reportOf = (results: StepResult[]) => ({
 
 /** @throws {AppError} for the first step that cannot be sent */
 export function refuseUnsendable(steps: MigrationStep[]): void {
+  for (const { refused, fake } of steps) if (refused && !fake) throw refused
   for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
 }
 
@@ -132,27 +135,41 @@ export function settingsOf(options: RunOptions) {
 function prepare(options: ApplyOptions, results: StepResult[]): Running {
   const { plan, book, toolVersion } = options
   const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
-  const rows = plan.steps.map((step): NewRow | undefined => {
-    if (step.resume) return undefined
+  const rows = plan.steps.map((step): NewRow => {
+    const split = !isRefusal(step.sending) && step.sending.mode === 'split'
+    const status = step.fake ? 'faked' : split ? 'started' : 'applied'
+    if (step.resume) return { seq: step.resume.seq, previous: 0, status, toolVersion }
     const { table } = ledgerOf(book, step)
     const previous = ends[table]
     ends[table] = previous + 1
-    const split = !isRefusal(step.sending) && step.sending.mode === 'split'
-    return { seq: previous + 1, previous, status: step.fake ? 'faked' : split ? 'started' : 'applied', toolVersion }
+    return { seq: previous + 1, previous, status, toolVersion }
   })
-  return { ...options, results, rows, ...settingsOf(options) }
+  return { ...options, results, elapsed: [], rows, ...settingsOf(options) }
 }
 
 /** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
 async function checkBefore({ sql, plan, book, role }: ApplyOptions): Promise<void> {
+  const ends = await readEnds(sql, role)
+  if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
+  throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
+}
+
+/**
+ * Where the chains end, on a session that can be worked on.
+ * @throws {AppError} `refused` when the role may not be used, or the chains would not hold
+ */
+export async function readEnds(sql: Sql, role: string | undefined): Promise<{ lastSeq: number; lastDetail: number }> {
   const answer = await sql
-    .unsafe<{ lastSeq: number; lastDetail: number }[][]>(preflight(role))
+    .unsafe<{ lastSeq: number; lastDetail: number; replication: string }[][]>(preflight(role))
     .catch((error: unknown) => {
       throw asRefused(error, role)
     })
   const [ends] = answer.flat()
-  if (ends && (book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
-  throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
+  if (!ends) throw new Error('the server did not answer')
+  if (ends.replication !== 'replica') return ends
+  throw new AppError('refused', 'session_replication_role is replica here, which switches off foreign keys', {
+    hint: 'our history relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
+  })
 }
 
 /** Exit 12: the migrations cannot run as the role. */
@@ -193,9 +210,10 @@ async function sendPatiently(running: Running): Promise<Failure | undefined> {
 /** Sends the steps from one on, until one fails; returns when the server is done with what was sent. */
 async function sendFrom(running: Running, from: number): Promise<Failure | undefined> {
   const { sql, plan, guard, watch } = running
-  const flight = openFlight(sql)
-  const errorsBefore = statementsBeforeErrors(sql).length
+  let flight = openFlight(sql)
+  let errorsBefore = statementsBeforeErrors(sql).length
   let failure: Failure | undefined
+  let broken: { error: unknown } | undefined
   const fail = (at: number, error: unknown, where: Partial<Failure> = {}) => {
     failure ??= { at, error, prefixLength: 0, ...where }
   }
@@ -210,16 +228,27 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
     if (flight.failed()) break
     await guardOr(guard, flight.drain)
     current = step.name
-    if (pipelined) senderOf.set(sendWrapped(running, flight, i, errorsBefore, fail), step.name)
-    else
+    if (pipelined) {
+      senderOf.set(sendWrapped(running, flight, i, errorsBefore, fail), step.name)
+      if (leavesTraces(step.text)) {
+        flight.send(cleanSession, undefined, (error) => {
+          broken = { error }
+        })
+      }
+    } else {
       await runAwaited(running, step, i).then(
         (ms) => done(running, i, ms),
-        (error) => fail(i, error, awaitedPlace(running, step, error)),
+        (error) => fail(i, error, awaitedPlace(running, i, error)),
       )
+      // What was sent meanwhile, and failed and was tried again, is not counted by the flight.
+      flight = openFlight(sql)
+      errorsBefore = statementsBeforeErrors(sql).length
+    }
   }
   await flight.drain()
   onServerNotice(sql, undefined)
   await watch?.stop()
+  if (broken && !failure) throw broken.error
   return failure
 }
 
@@ -227,7 +256,8 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
 function isPipelined({ plan, book }: Running, i: number): boolean {
   const step = plan.steps[i]!
   const before = plan.steps[i - 1]
-  if (!isWrapped(step)) return false
+  // The row of one that was begun is there already: it would not stop what follows.
+  if (!isWrapped(step) || step.resume) return false
   return !before || ledgerOf(book, step).table === ledgerOf(book, before).table || !isWrapped(before)
 }
 
@@ -247,18 +277,18 @@ function sendWrapped(
   const { sql, plan, rows, book, settings } = running
   const step = plan.steps[i]!
   const prefix = filePrefix(step, rows[i]!, book, settings)
-  const number = flight.send(
+  return flight.send(
     prefix + textOf(step),
     (ms) => done(running, i, ms),
-    (error) => {
-      const ended = statementsBeforeErrors(sql)[errorsBefore]
-      const statement = ended === undefined ? undefined : ended - scan(prefix).statements.length
-      fail(i, error, { prefixLength: [...prefix].length, statement })
-    },
+    (error) => fail(i, error, placeBehind(prefix, statementsBeforeErrors(sql)[errorsBefore])),
   )
-  if (leavesTraces(step.text)) flight.send(resetTraces)
-  return number
 }
+
+/** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
+const placeBehind = (prefix: string, ended: number | undefined) => ({
+  prefixLength: [...prefix].length,
+  statement: ended === undefined ? undefined : ended - scan(prefix).statements.length,
+})
 
 /** What the server says of a file, in the log. */
 export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
@@ -273,16 +303,16 @@ export function logNotice(log: Log, migration: string, { severity, sqlstate, mes
 async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
   const { sql, book, rows, settings, patience, guard, log } = running
   const { sending } = step
-  const row = rows[i] ?? { seq: step.resume!.seq, previous: 0, status: 'started', toolVersion: running.toolVersion }
+  const row = rows[i]!
   const startedAt = performance.now()
   if (isRefusal(sending) || sending.mode === 'wrapped') {
     await sql.unsafe(filePrefix(step, row, book, settings) + textOf(step)).forEach(() => {})
   } else if (sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(filePrefix(step, row, book, settings))
-      await sendPieces(tx, step.text, sending.pieces)
+      await sendPieces(tx, step.text, sending.pieces, { onPiece: guard })
     })
-    await sql.unsafe(resetTraces)
+    await sql.unsafe(cleanSession)
   } else {
     const { units } = sending
     const record = recordOfStep(step, book, row, progressAt(step, units, 'up', 0))
@@ -306,25 +336,43 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
 }
 
 /** Which part of a step failed. */
-function awaitedPlace({ sql }: Running, { sending, text }: MigrationStep, error: unknown): Partial<Failure> {
-  if (isRefusal(sending) || sending.mode === 'wrapped') return {}
+function awaitedPlace({ sql, plan, rows, book, settings }: Running, i: number, error: unknown): FailedPart {
+  const step = plan.steps[i]!
+  const prefix = filePrefix(step, rows[i]!, book, settings)
+  return failedPart(sql, { ...step, prefix }, error)
+}
+
+/** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
+export type FailedPart = { prefixLength?: number; statement?: number | undefined; piece?: Piece; left?: string | undefined }
+
+/**
+ * Which part of a script failed, when each of its messages was awaited.
+ * @param sent `prefix`: what was sent before the text
+ */
+export function failedPart(
+  sql: Sql,
+  { sending, text, prefix }: { sending: Sending | Refusal; text: string; prefix: string },
+  error: unknown,
+): FailedPart {
+  const ended = statementsBeforeErrors(sql).at(-1)
+  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, ended)
   if (sending.mode === 'pieces') {
     const piece = sending.pieces[failedPiece(error) ?? -1]
-    return piece ? { piece, statement: piece.kind === 'sql' ? statementsBeforeErrors(sql).at(-1) : undefined } : {}
+    return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : placeBehind(prefix, -1)
   }
-  if (!(error instanceof UnitFailure)) return {}
+  if (!(error instanceof UnitFailure)) return { statement: -1, prefixLength: Number.POSITIVE_INFINITY }
   const unit = sending.units[error.unit]!
   const before = scan(text).statements.filter(({ start }) => start < unit.start).length
-  const ended = statementsBeforeErrors(sql).at(-1) ?? 0
   return {
-    statement: before + (unit.commitAt === undefined ? 0 : ended),
+    statement: before + (unit.commitAt === undefined ? 0 : (ended ?? 0)),
     prefixLength: -[...text.slice(0, unit.start)].length,
     left: error.left,
   }
 }
 
-function done({ plan, results, log, onProgress }: Running, i: number, ms: number): void {
+function done({ plan, results, elapsed, log, onProgress }: Running, i: number, ms: number): void {
   const { name } = plan.steps[i]!
+  elapsed[i] = ms
   const durationMs = Math.round(ms)
   results[i] = { name, status: 'applied', durationMs }
   log.debug({ migration: name, duration_ms: durationMs }, 'applied')
@@ -342,13 +390,13 @@ async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<v
 }
 
 /** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
-async function finish({ sql, plan, guard, results, rows, book, role }: Running): Promise<void> {
+async function finish({ sql, plan, guard, results, elapsed, rows, book, role }: Running): Promise<void> {
   guard()
-  const written = results.flatMap(({ status, durationMs }, i) => {
+  const written = results.flatMap(({ status }, i) => {
     const step = plan.steps[i]!
-    const row = rows[i]
-    if (status !== 'applied' || !row || row.status === 'started') return []
-    return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs, file: step }]
+    const row = rows[i]!
+    if (status !== 'applied' || row.status === 'started') return []
+    return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
   })
   if (written.length === 0) return
   const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(writeDurations(written, book, role))).flat()
@@ -371,7 +419,7 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
 }
 
 /** A split file that stopped in the middle goes on there. */
-function stoppedWithin({ sending }: MigrationStep, error: unknown): string | undefined {
+export function stoppedWithin({ sending }: { sending: Sending | Refusal }, error: unknown): string | undefined {
   if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
     return undefined
   return `${error.unit} of its ${sending.units.length} statements took effect and stay; the next run goes on behind them, so correct the file from here on and run it again`

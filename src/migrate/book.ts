@@ -62,6 +62,8 @@ export type Ledger = {
   table: 'pgbosun.migrations' | 'pgbosun.migration_details'
   /** Adds a row that refers to the row before it, which must be there: the chain. */
   insert(file: Migration, row: NewRow): string
+  /** Turns the row of a migration that was begun into that of one that is done. */
+  finish(file: Migration, row: NewRow, durationMs: number | null): string
   /** Takes away the record of a migration that was undone. */
   undo(row: { seq: number; next: number; toolVersion: string; file: Migration }): string
   /** Takes back the row of a migration that was begun: nothing of it took effect. */
@@ -93,9 +95,21 @@ const ownLedger: Ledger = {
   insert: ({ id, name, sha256 }, { seq, previous, status, toolVersion }) =>
     'insert into pgbosun.migrations (seq, previous, version, name, sha256, status, tool_version) values (' +
     `${seq}, ${previousOf(previous)}, ${id}, ${quoteLiteral(name)}, '${sha256}', '${status}', ${quoteLiteral(toolVersion)})`,
+  finish: (file, row, durationMs) => finishRow('pgbosun.migrations', file, row, durationMs),
   undo: ({ seq }) => removeOwn(seq),
   forget: (seq) => removeOwn(seq),
 }
+
+/** With the content that it has now: what had not run when it was interrupted may have been changed since. */
+const finishRow = (
+  table: Ledger['table'],
+  { name, sha256 }: Migration,
+  { seq, status, toolVersion }: NewRow,
+  durationMs: number | null,
+) =>
+  `update ${table} set status = '${status}', progress = null, name = ${quoteLiteral(name)}, sha256 = '${sha256}', ` +
+  `duration_ms = ${durationMs === null ? 'null' : Math.round(durationMs)}, applied_at = clock_timestamp(), ` +
+  `tool_version = ${quoteLiteral(toolVersion)} where seq = ${seq} and status = 'started'`
 
 /** The row behind it, if any, is chained to the one before. */
 const removeOwn = (seq: number) =>
@@ -112,6 +126,7 @@ const detailsLedger = (history: string): Ledger => {
     table: 'pgbosun.migration_details',
     insert: (file, { seq, previous, status, toolVersion }) =>
       `${into} (${seq}, ${previousOf(previous)}, ${values(file)}, '${status}', ${quoteLiteral(toolVersion)})`,
+    finish: (file, row, durationMs) => finishRow('pgbosun.migration_details', file, row, durationMs),
     undo: ({ next, toolVersion, file }) =>
       `${into} (${next}, ${previousOf(next - 1)}, ${values(file)}, 'undone', ${quoteLiteral(toolVersion)})`,
     forget: (seq) => `update pgbosun.migration_details set status = 'undone', progress = null where seq = ${seq}`,

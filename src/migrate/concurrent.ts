@@ -1,4 +1,4 @@
-import { tokensOf } from '../db/lex.ts'
+import { folded, tokensOf } from '../db/lex.ts'
 import { type Db, quoteLiteral } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 
@@ -23,21 +23,32 @@ export function concurrentIndexOf(text: string): ConcurrentIndex | undefined {
 export type FoundIndex = { name: string; drop: string; valid: boolean; busyPid: number | null }
 
 /** Indexes of the table, as this session's search_path finds it. */
-export async function indexesOf(db: Db, { table }: ConcurrentIndex): Promise<FoundIndex[]> {
+export const indexesOf = (db: Db, { table }: ConcurrentIndex): Promise<FoundIndex[]> =>
+  findIndexes(db, `i.indrelid = pg_catalog.to_regclass(${quoteLiteral(table)})`)
+
+async function findIndexes(db: Db, where: string): Promise<FoundIndex[]> {
   const [row] = await db.unsafe<{ found: FoundIndex[] }[]>(
-    `select coalesce(json_agg(json_build_object(
+    `select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
               'name', c.relname, 'valid', i.indisvalid,
               'drop', pg_catalog.format('drop index concurrently if exists %I.%I', n.nspname, c.relname),
-              'busyPid', (select min(p.pid) from pg_catalog.pg_stat_progress_create_index p where p.index_relid = c.oid)) order by c.relname), '[]') as found
+              'busyPid', (select pg_catalog.min(p.pid) from pg_catalog.pg_stat_progress_create_index p where p.index_relid = c.oid)) order by c.relname), '[]') as found
        from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where i.indrelid = pg_catalog.to_regclass(${quoteLiteral(table)})`,
+      where ${where}`,
   )
   return row?.found ?? []
 }
 
 /** The name as the catalog has it. */
 const catalogName = (identifier: string) =>
-  identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier.toLowerCase()
+  truncated(identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : folded(identifier))
+
+/** To 63 bytes, between characters, as the server does it. */
+function truncated(name: string): string {
+  const bytes = Buffer.from(name)
+  let end = Math.min(bytes.length, 63)
+  while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--
+  return bytes.toString('utf8', 0, end)
+}
 
 /**
  * What stands in the way of building an index because an earlier attempt failed or was interrupted: invalid indexes of its name,
@@ -49,7 +60,7 @@ export const leftBy = ({ name }: ConcurrentIndex, found: FoundIndex[], before: s
       !index.valid && (name === undefined ? before && !before.includes(index.name) : index.name === catalogName(name)),
   )
 
-/** The index that an interrupted attempt finished: it is there and valid. */
+/** The index that an interrupted attempt finished: it is valid, and was not there `before`. */
 export const builtBy = (
   { name }: ConcurrentIndex,
   found: FoundIndex[],
@@ -57,7 +68,9 @@ export const builtBy = (
 ): FoundIndex | undefined =>
   found.find(
     (index) =>
-      index.valid && (name === undefined ? before && !before.includes(index.name) : index.name === catalogName(name)),
+      index.valid &&
+      (name === undefined ? before !== undefined : index.name === catalogName(name)) &&
+      !before?.includes(index.name),
   )
 
 /**
@@ -99,20 +112,34 @@ export async function resumeOther(db: Db, text: string): Promise<'done' | string
       ? undefined
       : 'done'
   }
-  if (first === 'reindex') await dropTransient(db, tokens)
+  await dropLeftovers(db, await transientOf(db, text))
   return first === 'alter' ? detachState(db, tokens) : undefined
 }
 
-/** REINDEX CONCURRENTLY builds copies named `…_ccnew`, and leaves them, invalid, when it is interrupted. */
-async function dropTransient(db: Db, tokens: string[]): Promise<void> {
-  const name = quoteLiteral(listAfter(tokens, 'concurrently')[0] ?? '')
-  const [row] = await db.unsafe<{ drops: string[] }[]>(
-    `select coalesce(json_agg(pg_catalog.format('drop index concurrently if exists %I.%I', n.nspname, c.relname) order by c.relname), '[]') as drops
-       from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'
-        and i.indrelid in (pg_catalog.to_regclass(${name}), (select indrelid from pg_catalog.pg_index where indexrelid = pg_catalog.to_regclass(${name})))`,
-  )
-  for (const drop of row?.drops ?? []) await db.unsafe(drop)
+/**
+ * REINDEX CONCURRENTLY builds copies named `…_ccnew`, also of what TOAST needs, and leaves them, invalid, when it fails or is
+ * interrupted. None for any other statement.
+ */
+export async function transientOf(db: Db, text: string): Promise<FoundIndex[]> {
+  const tokens = tokensOf(text, 0, text.length)
+  if (tokens[0] !== 'reindex' || !tokens.includes('concurrently')) return []
+  const [kind = '', ...rest] = tokens.slice(tokens[1] === '(' ? tokens.indexOf(')') + 1 : 1)
+  const name = rest.filter((token, i) => i > 0 || token !== 'concurrently').join('')
+  return findIndexes(db, `not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'${reindexed(kind, name)}`)
+}
+
+/** Condition for the indexes that REINDEX works on. */
+function reindexed(kind: string, name: string): string {
+  if (kind === 'database' || kind === 'system') return ''
+  if (kind === 'schema') {
+    const tables = `select oid, reltoastrelid from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace(${quoteLiteral(name)})`
+    return ` and i.indrelid in (select unnest(array[oid, reltoastrelid]) from (${tables}) t)`
+  }
+  const found = `pg_catalog.to_regclass(${quoteLiteral(name)})`
+  const table = `select coalesce((select indrelid from pg_catalog.pg_index where indexrelid = ${found}), ${found})`
+  return ` and i.indrelid in (
+    select unnest(array[t.oid, t.reltoastrelid]) from pg_catalog.pg_class t
+     where t.oid = (${table}) or t.oid in (select relid from pg_catalog.pg_partition_tree((${table}))))`
 }
 
 /** Names behind a word, up to the next word that is not part of a name. */

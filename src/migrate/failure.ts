@@ -26,9 +26,11 @@ export type FailureOptions = {
  */
 export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
-  const { prefixLength, hint, blockedBy, book, piece } = options
+  const { prefixLength, hint, blockedBy, book, piece, statement } = options
   const position = Number(error.position ?? 0)
-  if (!piece && (isAboutHistory(error, book) || (position > 0 && position <= prefixLength))) {
+  const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
+  const isLocked = error.code === '55P03' || error.code === '40P01'
+  if (!piece && !isLocked && (isAboutHistory(error, book) || inPrefix)) {
     const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${error.message}`, {
       hint: hint ?? 'somebody else wrote to it during the run; run this again',
@@ -37,7 +39,7 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
     })
   }
   const rendered = render(script, error, options)
-  if (error.code === '55P03' || error.code === '40P01') {
+  if (isLocked) {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
     const who = blockedBy === undefined ? '' : `, ${blockedBy}`
     return new AppError('locked', `${name} ${what}${who}: ${error.message}`, { ...rendered, hint, cause: error })

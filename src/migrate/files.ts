@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
-import { usage } from '../errors.ts'
+import { AppError, usage } from '../errors.ts'
+import type { Script } from './types.ts'
 
 /**
  * Names in a folder, in no particular order, without dot names; links are not looked at.
@@ -56,6 +57,19 @@ export function textOf(path: string, bytes: Buffer): string {
 
 /** Our checksum: sha256 of the UTF-8 text with CRLF and CR turned into LF, as 64 hexadecimal digits. */
 export const checksum = (text: string) => hash('sha256', text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
+
+/**
+ * What a file is made of; or, where it cannot be read as its format wants, why: that only matters when it is to be applied.
+ * @param read throws {AppError} `usage`
+ */
+export function orRefused<T extends Script>(path: string, read: () => T): T | (Script & { refused: AppError }) {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    return { path, text: '', line: 1, transactional: true, refused: error }
+  }
+}
 
 const cannotRead = (path: string) => (cause: unknown) => {
   const { code } = cause as NodeJS.ErrnoException

@@ -95,6 +95,7 @@ const appliedFrom = ({ status, ...row }: OwnRow): Applied => ({
 function merge(native: NativeRow[], details: OwnRow[], files: Migration[]): Pick<History, 'applied' | 'repeated'> {
   const detailOf = new Map(details.map((row) => [row.id, row]))
   const nameOf = new Map(files.map(({ id, name }) => [id, name]))
+  const names = new Set(files.map(({ name }) => name))
   const known = new Set(native.map(({ id }) => id))
   const of = (row: NativeRow & { id: string }): Applied => {
     const detail = detailOf.get(row.id)
@@ -102,7 +103,7 @@ function merge(native: NativeRow[], details: OwnRow[], files: Migration[]): Pick
     const begun = !row.ok && ours?.status === 'started'
     return {
       id: row.id,
-      name: nameOf.get(row.id) ?? row.name,
+      name: names.has(row.name) ? row.name : (nameOf.get(row.id) ?? row.name),
       checksum: row.checksum,
       sha256: ours?.sha256 ?? null,
       status: begun ? 'started' : !row.ok ? 'failed' : row.kind === 'baseline' ? 'baseline' : statusOf(ours),
@@ -112,6 +113,7 @@ function merge(native: NativeRow[], details: OwnRow[], files: Migration[]): Pick
       toolVersion: ours?.toolVersion ?? null,
       progress: ours?.progress ?? null,
       seq: ours?.seq ?? 0,
+      ...(row.description !== undefined && { description: row.description }),
     }
   }
   const rows = native.filter((row): row is NativeRow & { id: string } => row.id !== null)

@@ -1,7 +1,8 @@
+import { markWork } from '../db/lock.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { type Book, type Ledger, ledgerOf, type NewRow } from './book.ts'
 import type { NativeHistory } from './dialects/dialect.ts'
-import type { Migration, MigrationStep, Progress } from './types.ts'
+import type { Migration, MigrationStep, Progress, Script } from './types.ts'
 
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
 export const reset = 'reset session authorization; set role none; reset all;'
@@ -13,7 +14,8 @@ const asOurselves = 'set local session authorization default; set local role non
 export const preflight = (role: string | undefined) =>
   `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select
      (select coalesce(max(seq), 0) from pgbosun.migrations) as "lastSeq",
-     (select coalesce(max(seq), 0) from pgbosun.migration_details) as "lastDetail"`
+     (select coalesce(max(seq), 0) from pgbosun.migration_details) as "lastDetail",
+     pg_catalog.current_setting('session_replication_role') as replication`
 
 /** `role` undefined: the session user. A time limit of 0 is none. */
 export type FileSettings = { role: string | undefined; lockTimeoutMs: number; statementTimeoutMs: number }
@@ -31,22 +33,41 @@ const setTimeouts = ({ lockTimeoutMs, statementTimeoutMs }: FileSettings, local:
  * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
  */
 export function filePrefix(step: MigrationStep, row: NewRow, book: Book, settings: FileSettings): string {
-  const native = book.native ? `${book.dialect.native!.record(book.native.table, step, step.before)};` : ''
-  return `${reset} ${ledgerOf(book, step).insert(step, row)}; set local synchronous_commit = off; ${setRole(
+  const ledger = ledgerOf(book, step)
+  const own = step.resume ? ledger.finish(step, row, null) : ledger.insert(step, row)
+  const native = book.native ? `${recordNative(book, step)};` : ''
+  return `${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
     settings.role,
     'local ',
-  )}${native}${prepared(book)}${setTimeouts(settings, 'local ')}\n`
+  )}${native}${prepared(book, step)}\n`
 }
+
+/** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
+function recordNative({ dialect, native }: Book, step: MigrationStep): string {
+  const history = dialect.native!
+  const table = native!.table
+  if (!step.resume || !history.finish) return history.record(table, step, step.before)
+  return [history.finish(table, step, step.before), ...realigned(history, table, step)].join('; ')
+}
+
+/** What was recorded when it was begun may be of other content: the rest of an interrupted file may be changed. */
+const realigned = (history: NativeHistory, table: string, step: MigrationStep) =>
+  step.resume && history.start && history.realign ? [history.realign(table, step)] : []
 
 /** The same for a script that undoes, with `statements` instead of a new row; its commit waits for the disk. */
 export const undoPrefix = (statements: string, native: string | undefined, book: Book, settings: FileSettings) =>
-  `${reset} ${statements}; ${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}${setTimeouts(settings, 'local ')}\n`
+  `${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}\n`
 
 /** What the format's tool sets for the session before each file. */
-const prepared = ({ dialect, native }: Book) => {
+function prepared({ dialect, native }: Book, script?: Script): string {
   const statement = native && dialect.native?.prepare?.(native.table)
-  return statement === undefined ? '' : `${statement};`
+  const settings = Object.entries(script?.settings ?? {}).map(([name, value]) => setting(name, value))
+  return [...(statement === undefined ? [] : [statement]), ...settings].map((text) => `${text};`).join('')
 }
+
+/** Sets what may be a list, such as search_path, without giving a row. */
+const setting = (name: string, value: string) =>
+  `do ${quoteLiteral(`begin perform pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false); end`)}`
 
 /** What is recorded of a script that runs outside a transaction. Each but `begin` is one or more statements without the last semicolon. */
 export type SplitRecord = {
@@ -59,19 +80,30 @@ export type SplitRecord = {
 }
 
 /** Prepares the session for a script that runs outside a transaction, and records that it begins. */
-export const openSplit = ({ begin }: SplitRecord, book: Book, settings: FileSettings) =>
-  `${reset} ${begin ? `${begin.own};` : ''}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${prepared(book)}${setTimeouts(settings, '')}`
+export const openSplit = ({ begin }: SplitRecord, script: Script, book: Book, settings: FileSettings) =>
+  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${prepared(book, script)}`
 
 /** Ends it: the session is ours again, and the record says what became of the script. */
 export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
   `${reset} ${own};${native ? `${setRole(role, 'local ')}${native}` : ''}`
 
-/** Notes how far it has come, without touching what the script made of the session. */
-export const noteProgress = (record: SplitRecord, progress: Progress) => `${asOurselves} ${record.progress(progress)}`
+/**
+ * Notes how far it has come, without touching what the script made of the session, apart from what would change how
+ * its next statement is read, and the mark of a session that works.
+ */
+export const noteProgress = (record: SplitRecord, progress: Progress, text = '') =>
+  `${asOurselves} ${record.progress(progress)}${leavesTraces(text) ? `; ${keepReadable}` : ''}`
+
+/** The text was taken apart as the server reads it with these. */
+const keepReadable = `set standard_conforming_strings = on; set client_encoding = 'UTF8'; ${markWork}`
+
+/** Prepares the session again for the rest of a script that has discarded everything. */
+export const resumeSession = (script: Script, book: Book, settings: FileSettings) =>
+  `${setRole(settings.role, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
 
 /** Writes the progress of a row. */
 export const progressOf = ({ table }: Ledger, seq: number, progress: Progress) =>
-  `update ${table} set progress = ${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb where seq = ${seq}`
+  `update ${table} set progress = ${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb where seq operator(pg_catalog.=) ${seq}`
 
 /** The record of a file that is applied outside a transaction. */
 export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start: Progress): SplitRecord {
@@ -88,7 +120,7 @@ export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start
         },
     progress: (progress) => progressOf(ledger, seq, progress),
     finish: (durationMs) => ({
-      own: `update ${ledger.table} set status = 'applied', progress = null, duration_ms = ${Math.round(durationMs)}, applied_at = clock_timestamp() where seq = ${seq} and status = 'started'`,
+      own: ledger.finish(step, { ...row, seq, status: 'applied' }, durationMs),
       native: history && finishNative(history, table, step, durationMs),
     }),
     forget: () => ({ own: ledger.forget(seq), native: history?.forget?.(table, step, step.before) }),
@@ -99,7 +131,7 @@ export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start
 function finishNative(history: NativeHistory, table: string, step: MigrationStep, durationMs: number): string {
   const finish = (history.finish ?? history.record)(table, step, step.before)
   const durations = history.durations?.(table, [{ file: step, durationMs }])
-  return durations === undefined ? finish : `${finish}; ${durations}`
+  return [finish, ...realigned(history, table, step), ...(durations === undefined ? [] : [durations])].join('; ')
 }
 
 /**
@@ -121,8 +153,11 @@ export function writeDurations(
   }`
 }
 
-/** Whether a file may leave something that would change how the next message is read, which its own reset comes too late for. */
-export const leavesTraces = (text: string) => /conforming|quote|encoding|names|set_config|temp/i.test(text)
+/**
+ * Whether a file may leave something that would change how the next message is read, which its own reset comes too late for,
+ * or may give up the mark of a session that works.
+ */
+export const leavesTraces = (text: string) => /conforming|quote|encoding|names|set_config|temp|advisory|discard/i.test(text)
 
 /** Undoes that, as a message of its own. */
-export const resetTraces = `${reset} discard temp`
+export const cleanSession = `${reset} discard temp; ${markWork}`

@@ -2,7 +2,7 @@ import { usage } from '../errors.ts'
 import { findMigration } from './plan.ts'
 import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
 import type { Applied, History, Migration, Progress, Script } from './types.ts'
-import { type HistoryPolicy, isDone } from './verify.ts'
+import { changedBeginning, type HistoryPolicy, isDone, keepsBeginning, refuseProblems } from './verify.ts'
 
 /** Which of the applied migrations are to be undone: the newest `steps`, or all newer than `to`. */
 export type UndoWanted = { steps?: number | undefined; to?: string | undefined }
@@ -63,6 +63,7 @@ function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): U
   const sending = planSending(down, { foreign: format !== 'pgbosun' })
   const outside = !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row.progress?.direction === 'down' ? row.progress : undefined
+  if (resume && !keepsBeginning(down, sending, resume)) refuseProblems([changedBeginning(row)])
   const why = resume ? `undoing it was interrupted at statement ${resume.done + 1}` : 'is applied'
   return { file, name: row.name, down, sending, row, before: files[at - 1], resume, reason: `${why}${outside}` }
 }

@@ -1,7 +1,8 @@
 import { usage } from '../errors.ts'
 import { isRefusal, planSending } from './sending.ts'
-import type { Applied, History, Migration, MigrationPlan, MigrationStep } from './types.ts'
+import type { Applied, History, Migration, MigrationPlan, MigrationStep, Progress } from './types.ts'
 import {
+  doneHash,
   failedElsewhere,
   findProblems,
   type HistoryPolicy,
@@ -110,9 +111,18 @@ function stepFor(
   const sending = planSending(file, { foreign: format !== 'pgbosun' })
   const outside =
     !fake && !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
-  const resume = row?.status === 'started' && row.progress ? { ...row.progress, seq: row.seq } : undefined
+  const resume = row && resumeOf(file, row)
   return { ...file, reason: `${reason}${fake ? ', only recorded' : ''}${outside}`, sending, fake, before, resume }
 }
+
+/** Where an earlier run stopped. A repeatable file that was changed since begins anew. */
+function resumeOf({ kind, sha256, text }: Migration, { status, progress, seq, sha256: begun }: Applied) {
+  if (status !== 'started' || !progress) return undefined
+  const anew = kind === 'repeatable' && begun !== sha256
+  return { ...(anew ? startOf(text) : progress), seq }
+}
+
+const startOf = (text: string): Progress => ({ direction: 'up', done: 0, running: false, sha256: doneHash(text, 0) })
 
 function reasonFor(
   file: Migration,
@@ -138,6 +148,6 @@ function repeatableSteps(
     if (same) return []
     const reason =
       row === undefined ? 'not applied yet' : row.status === 'started' ? 'interrupted' : 'changed since it was applied'
-    return [stepFor(file, reason, policy, wanted, undefined, undefined)]
+    return [stepFor(file, reason, policy, wanted, undefined, row)]
   })
 }

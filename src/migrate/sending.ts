@@ -57,6 +57,9 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   return { mode: 'split', units, why }
 }
 
+/** A text without the `begin` and `commit` around all of it, which are blanked; undefined where there are none such. */
+export const withoutOwnTransaction = (text: string) => withoutTransaction(text, scan(text).statements)
+
 /** Whether it is one, and not a way to send. */
 export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
 
@@ -126,9 +129,13 @@ const ownTransaction = ({ start: at, words }: Statement): Refusal => ({
 const isOpening = ({ words: [first, second] }: Statement) =>
   first === 'begin' || (first === 'start' && second === 'transaction')
 
+/** Ends a transaction and begins the next one. */
+const isChained = ({ words }: Statement) =>
+  ['commit', 'end', 'rollback', 'abort'].includes(words[0] ?? '') && words.includes('chain') && !words.includes('no')
+
 const isClosing = (statement: Statement) => {
   const [first = '', second] = statement.words
-  if (statement.words.includes('chain') && !statement.words.includes('no')) return false
+  if (isChained(statement)) return false
   if (first === 'prepare' && second === 'transaction') return true
   return (
     ['commit', 'end', 'rollback', 'abort'].includes(first) && !statement.words.includes('to') && second !== 'prepared'
@@ -168,13 +175,18 @@ function unitsOf(text: string, { statements, copies: data }: Scan): Unit[] | Ref
     if (isOpening(statement)) {
       const length = statements.slice(i).findIndex(isClosing)
       if (length === -1) return leftOpen(start)
+      const inside = statements.slice(i, i + length)
+      const chain = inside.find(isChained)
+      if (chain) return chained(chain.start)
+      const fed = inside.find(isClientCopy)
+      if (fed) return fedInside(fed.start)
       i += length
       units.push(groupOf(text, start, statements[i]!))
     } else {
       const copy = copies.find((piece) => piece.start === start)
       const alone =
         needsNoTransaction(statement, text) ??
-        (mayCommitInside(statement) || isTransactionControl(statement) ? statement.words[0]!.toUpperCase() : undefined)
+        (mayCommitInside(statement, text) || isTransactionControl(statement) ? statement.words[0]!.toUpperCase() : undefined)
       units.push({ ...part(text, start, statement.end), alone, copy, commitAt: undefined })
     }
   }
@@ -194,6 +206,20 @@ const nothingToRun = (text: string): Refusal => ({
   at: text.length,
   message: 'is a no-transaction file without a statement',
   hint: 'write the statement that cannot run in a transaction, or remove the directive',
+})
+
+const chained = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'ends a transaction with AND CHAIN',
+  hint: 'write COMMIT and BEGIN instead: how far the file came is noted with each transaction',
+})
+
+const fedInside = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'copies rows from the file within a transaction of its own',
+  hint: 'remove BEGIN and COMMIT around it, or write INSERT instead of COPY',
 })
 
 const leftOpen = (at: number): Refusal => ({

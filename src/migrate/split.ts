@@ -5,8 +5,8 @@ import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import type { Log } from '../log.ts'
 import type { Book } from './book.ts'
-import { builtBy, concurrentIndexOf, dropLeftovers, indexesOf, leftBy, resumeOther } from './concurrent.ts'
-import { closeSplit, type FileSettings, noteProgress, openSplit, type SplitRecord } from './message.ts'
+import { builtBy, concurrentIndexOf, dropLeftovers, indexesOf, leftBy, resumeOther, transientOf } from './concurrent.ts'
+import { closeSplit, type FileSettings, noteProgress, openSplit, resumeSession, type SplitRecord } from './message.ts'
 import type { Patience } from './patience.ts'
 import type { Unit } from './sending.ts'
 import type { Progress, Script } from './types.ts'
@@ -57,7 +57,7 @@ export async function runSplit(options: SplitOptions): Promise<number> {
     memory: { indexes: resume?.indexes },
   }
   const startedAt = performance.now()
-  await sql.unsafe(openSplit(record, options.book, settings))
+  await sql.unsafe(openSplit(record, script, options.book, settings))
   const from = resume?.done ?? 0
   // What the finished statements set for the session is gone with it.
   for (const unit of units.slice(0, from).filter(setsSession)) await sql.unsafe(unit.text)
@@ -117,12 +117,12 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
     const { copy } = unit
     await inTransaction(sql, async (tx) => {
       await copyIn(tx, copy.text, chunksOf(script.text, copy.data))
-      await tx.unsafe(noteProgress(record, done))
+      await tx.unsafe(noteProgress(record, done, unit.text))
     })
     return
   }
   const at = unit.commitAt ?? unit.text.length
-  await sql.unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done)};${unit.text.slice(at)}`)
+  await sql.unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done, unit.text)};${unit.text.slice(at)}`).forEach(() => {})
 }
 
 /** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
@@ -132,12 +132,13 @@ async function runAlone(options: Running, i: number, interrupted: boolean): Prom
   const text = await prepare(options, unit, interrupted)
   const running: Progress = { ...options.at(i), running: true, ...(memory.indexes && { indexes: memory.indexes }) }
   // It waits for other transactions without standing in anybody's way: no reason to give up.
-  const patient = /\bconcurrently\b/i.test(unit.text) && !script.text.includes('lock_timeout')
+  const patient = /^(create|drop|reindex)\b.*\bconcurrently\b/is.test(unit.text) && !script.text.includes('lock_timeout')
   await sql.unsafe(`${noteProgress(record, running)};${patient ? 'set lock_timeout = 0' : ''}`)
   if (text !== undefined) await sql.unsafe(text).forEach(() => {})
   memory.indexes = undefined
   const restore = patient ? `set lock_timeout = ${Math.round(settings.lockTimeoutMs)}` : ''
-  await sql.unsafe(`${noteProgress(record, options.at(i + 1))};${restore}`)
+  await sql.unsafe(`${noteProgress(record, options.at(i + 1), unit.text)};${restore}`)
+  if (/^discard\s+all/i.test(unit.text)) await sql.unsafe(resumeSession(script, options.book, settings))
 }
 
 /**
@@ -148,16 +149,21 @@ async function prepare(options: Running, { text }: Unit, interrupted: boolean): 
   const { sql, name, log, memory } = options
   const index = concurrentIndexOf(text)
   if (!index) {
-    const found = interrupted ? await resumeOther(sql, text) : undefined
+    if (!interrupted) return text
+    const found = await resumeOther(sql, text)
+    if (found === undefined) log.warn({ migration: name }, `${name}: runs its interrupted ${firstWords(text)} again`)
     return found === 'done' ? undefined : (found ?? text)
   }
   const found = await indexesOf(sql, index)
   if (interrupted && builtBy(index, found, memory.indexes)) return undefined
   const dropped = await dropLeftovers(sql, leftBy(index, found, memory.indexes))
   if (dropped.length > 0) log.warn({ migration: name, indexes: dropped }, 'dropped an invalid index, to build it again')
-  if (index.name === undefined) memory.indexes ??= found.map((one) => one.name)
+  memory.indexes ??= found.map((one) => one.name).filter((one) => !dropped.includes(one))
   return text
 }
+
+/** Enough of a statement to know it by, and nothing of the values in it. */
+const firstWords = (text: string) => (/^\w+(\s+\w+)?/.exec(text)?.[0] ?? 'statement').toUpperCase()
 
 /** Cleans up after a statement that the server refused, and records where the script stopped. */
 async function stopAt(options: Running, i: number, cause: unknown): Promise<UnitFailure> {
@@ -170,8 +176,7 @@ async function stopAt(options: Running, i: number, cause: unknown): Promise<Unit
 
 async function cleanUp({ sql, name, log, memory }: Running, { text }: Unit): Promise<string | undefined> {
   const index = concurrentIndexOf(text)
-  if (!index) return undefined
-  const left = leftBy(index, await indexesOf(sql, index), memory.indexes)
+  const left = index ? leftBy(index, await indexesOf(sql, index), memory.indexes) : await transientOf(sql, text)
   try {
     const dropped = await dropLeftovers(sql, left)
     if (dropped.length > 0)

@@ -1,4 +1,5 @@
 import type { FormatName } from '../config/formats.ts'
+import type { AppError } from '../errors.ts'
 import type { Refusal, Sending } from './sending.ts'
 
 /** SQL for one direction of a migration: a file, or a section of one. */
@@ -16,6 +17,8 @@ export type Script = {
   line: number
   /** False where the file asks to run outside a transaction. Other files may have to as well: see inspect.ts. */
   transactional: boolean
+  /** Settings that the tool makes in its session before the text, by name, with values as set_config takes them. */
+  settings?: Readonly<Record<string, string>>
 }
 
 /** A migration: what is sent to apply it, and what the history knows it by. */
@@ -32,6 +35,8 @@ export type Migration = Script & {
   checksum: string | null
   /** Whether another checksum stands for the same content: other line ends, an older algorithm of the tool. */
   accepts?: (recorded: string) => boolean
+  /** Why it cannot be applied, where the tool does not mind as long as it need not: an old file that is applied already. */
+  refused?: AppError
   /** What undoes it, read when it is needed; undefined when there is nothing. */
   down?: () => Script
   /** What else the format's history records of the file: a description, the hash before. */
@@ -74,6 +79,8 @@ export type Applied = {
   progress: Progress | null
   /** Number of our own row about it; 0 where there is none. */
   seq: number
+  /** As the tool's history has it, where the tool compares it with that of the file. */
+  description?: string
 }
 
 /** What the database knows, in the order in which it was applied. */

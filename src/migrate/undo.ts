@@ -1,13 +1,12 @@
-import { onServerNotice, statementsBeforeErrors } from '../db/answers.ts'
-import { scan } from '../db/scan.ts'
+import { onServerNotice } from '../db/answers.ts'
 import { sendPieces } from '../db/send.ts'
 import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
-import { asRefused, logNotice, type RunOptions, reportOf, settingsOf } from './apply.ts'
+import { failedPart, logNotice, type RunOptions, readEnds, reportOf, settingsOf, stoppedWithin } from './apply.ts'
 import { ledgerOf } from './book.ts'
 import { migrationFailed } from './failure.ts'
-import { preflight, progressOf, resetTraces, type SplitRecord, undoPrefix } from './message.ts'
+import { cleanSession, progressOf, type SplitRecord, undoPrefix } from './message.ts'
 import type { UndoPlan, UndoStep } from './plan-undo.ts'
 import { isRefusal, refusalError } from './sending.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
@@ -37,12 +36,15 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
     await beforeChange()
     guard()
     let { lastDetail } = await checkBefore(options)
+    options.watch?.start()
     for (const [i, step] of plan.steps.entries()) {
       guard()
       onServerNotice(options.sql, (notice) => logNotice(running.log, step.name, notice))
-      const numbers = { seq: step.row.seq, next: ++lastDetail }
+      const numbers = { seq: step.row.seq, next: lastDetail + 1 }
+      // One row says that it was undone; before it, one is for the progress of what another tool applied.
+      lastDetail += hasRowFirst(step) ? 2 : 1
       const durationMs = Math.round(
-        await undoOne(running, step, numbers).catch((error) => failed(running, results, i, error)),
+        await undoOne(running, step, numbers).catch((error) => failed(running, { at: i, numbers, results }, error)),
       )
       results[i] = { name: step.name, status: 'applied', durationMs }
       options.onProgress?.(i + 1, plan.steps.length, step.name, durationMs)
@@ -57,13 +59,8 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
 }
 
 async function checkBefore({ sql, plan, book, role }: UndoOptions): Promise<{ lastDetail: number }> {
-  const answer = await sql
-    .unsafe<{ lastSeq: number; lastDetail: number }[][]>(preflight(role))
-    .catch((error: unknown) => {
-      throw asRefused(error, role)
-    })
-  const [ends] = answer.flat()
-  if (ends && (book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return ends
+  const ends = await readEnds(sql, role)
+  if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return ends
   throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
 }
 
@@ -102,14 +99,10 @@ async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Prom
   }
 }
 
-async function sendWhole(
-  { sql, book, settings, toolVersion }: Running,
-  { sending, file, before, down }: UndoStep,
-  numbers: Numbers,
-) {
-  const statements = ledgerOf(book, file).undo({ ...numbers, toolVersion, file })
-  const native = book.native && book.dialect.native!.unrecord(book.native.table, file, before)
-  const prefix = undoPrefix(statements, native, book, settings)
+async function sendWhole(running: Running, step: UndoStep, numbers: Numbers): Promise<void> {
+  const { sql } = running
+  const { sending, down } = step
+  const prefix = prefixOf(running, step, numbers)
   if (!isRefusal(sending) && sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(prefix)
@@ -117,29 +110,29 @@ async function sendWhole(
     })
   } else {
     const text = isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text
-    await sql
-      .unsafe(prefix + text)
-      .forEach(() => {})
-      .catch((error: unknown) => {
-        prefixes.set(error as object, prefix)
-        throw error
-      })
+    await sql.unsafe(prefix + text).forEach(() => {})
   }
-  await sql.unsafe(resetTraces)
+  await sql.unsafe(cleanSession)
 }
 
-/** What was sent before the text of the message that failed. */
-const prefixes = new WeakMap<object, string>()
+function prefixOf({ book, settings, toolVersion }: Running, { file, before }: UndoStep, numbers: Numbers): string {
+  const statements = ledgerOf(book, file).undo({ ...numbers, toolVersion, file })
+  const native = book.native && book.dialect.native!.unrecord(book.native.table, file, before)
+  return undoPrefix(statements, native, book, settings)
+}
 
 /** What another tool applied gets a row of ours first, for the progress to be noted in. */
+const hasRowFirst = ({ row, sending }: UndoStep) => row.seq === 0 && !isRefusal(sending) && sending.mode === 'split'
+
 function recordOfUndo(
   { book, toolVersion }: Running,
-  { file, before, resume }: UndoStep,
+  step: UndoStep,
   { seq, next }: Numbers,
   start: Progress,
 ): SplitRecord {
+  const { file, before, resume } = step
   const ledger = ledgerOf(book, file)
-  const added = seq === 0 ? { seq: next, previous: next - 1, status: 'applied' as const, toolVersion } : undefined
+  const added = hasRowFirst(step) ? { seq: next, previous: next - 1, status: 'applied' as const, toolVersion } : undefined
   const own = added?.seq ?? seq
   const insert = added ? `${ledger.insert(file, added)}; ` : ''
   return {
@@ -149,31 +142,35 @@ function recordOfUndo(
       own: ledger.undo({ seq: own, next: added ? next + 1 : next, toolVersion, file }),
       native: book.native && book.dialect.native!.unrecord(book.native.table, file, before),
     }),
-    forget: () => ({ own: `update ${ledger.table} set progress = null where seq = ${own}`, native: undefined }),
+    forget: () => ({
+      own: added ? ledger.forget(own) : `update ${ledger.table} set progress = null where seq = ${own}`,
+      native: undefined,
+    }),
   }
 }
 
-async function failed(running: Running, results: StepResult[], at: number, thrown: unknown): Promise<never> {
+async function failed(
+  running: Running,
+  { at, numbers, results }: { at: number; numbers: Numbers; results: StepResult[] },
+  thrown: unknown,
+): Promise<never> {
   const { sql, book, plan, patience, hintFor = (cause) => askHint(sql, cause) } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   const step = plan.steps[at]!
   if (isConnectionLost(error) || !isServerError(error)) throw error
   results[at] = { name: step.name, status: 'failed', durationMs: 0 }
   const { down, sending } = step
-  const unit =
-    thrown instanceof UnitFailure && !isRefusal(sending) && sending.mode === 'split'
-      ? sending.units[thrown.unit]
-      : undefined
-  const prefix = prefixes.get(error as object) ?? ''
-  const ended = statementsBeforeErrors(sql).at(-1) ?? 0
-  const statement = unit
-    ? scan(down.text).statements.filter(({ start }) => start < unit.start).length
-    : ended - scan(prefix).statements.length
+  const { left, ...where } = failedPart(
+    sql,
+    { sending, text: down.text, prefix: prefixOf(running, step, numbers) },
+    thrown,
+  )
+  const hints = [left, stoppedWithin(step, thrown), await hintFor(error)].filter((hint) => hint)
   throw migrationFailed(`undoing ${step.name}`, down, error, {
+    prefixLength: 0,
+    ...where,
     book,
-    prefixLength: unit ? -[...down.text.slice(0, unit.start)].length : [...prefix].length,
-    statement,
-    hint: await hintFor(error),
+    hint: hints.join('; ') || undefined,
     blockedBy: patience.blockedBy(),
   })
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts'
 import { checksum } from './files.ts'
-import { isRefusal, planSending } from './sending.ts'
-import type { Applied, Migration, Problem } from './types.ts'
+import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
+import type { Applied, Migration, Problem, Progress, Script } from './types.ts'
 
 /** How to judge files and history that do not match: `migrate.outOfOrder`, `migrate.ahead`, and what the format's tool does. */
 export type HistoryPolicy = {
@@ -88,20 +88,22 @@ function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPol
   if (row.status === 'failed') return failedElsewhere(row, policy)
   if (row.status !== 'started') return undefined
   if (!row.progress || !file) return file ? interrupted(row) : missing(row)
-  return row.progress.done > 0 && !keptBeginning(file, row) ? changedBeginning(row) : undefined
+  const sending = planSending(file, { foreign: true })
+  return keepsBeginning(file, sending, row.progress) ? undefined : changedBeginning(row)
 }
 
 /** Whether the statements that ran already still stand there. */
-function keptBeginning(file: Migration, { progress }: Applied): boolean {
-  const sending = planSending(file, { foreign: true })
-  const last = !isRefusal(sending) && sending.mode === 'split' ? sending.units[(progress?.done ?? 0) - 1] : undefined
-  return last !== undefined && doneHash(file.text, last.end) === progress?.sha256
+export function keepsBeginning({ text }: Script, sending: Sending | Refusal, { done, sha256 }: Progress): boolean {
+  if (done === 0) return true
+  const last = !isRefusal(sending) && sending.mode === 'split' ? sending.units[done - 1] : undefined
+  return last !== undefined && doneHash(text, last.end) === sha256
 }
 
 /** The checksum that {@link Applied.progress} keeps: of the text up to an offset. */
 export const doneHash = (text: string, end: number) => checksum(text.slice(0, end))
 
-function compareContent(row: Applied, file: Migration): 'same' | 'accepted' | 'edited' {
+/** Whether a file is what was applied: `accepted` is the same content written otherwise. */
+export function compareContent(row: Applied, file: Migration): 'same' | 'accepted' | 'edited' {
   if (row.checksum === null || file.checksum === null) {
     return row.sha256 === null || row.sha256 === file.sha256 ? 'same' : 'edited'
   }
@@ -162,7 +164,7 @@ export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): P
     `or, to run it again, \`pgbosun migrate repair --pending ${name}\``,
 })
 
-const changedBeginning = ({ name, progress }: Applied): Problem => ({
+export const changedBeginning = ({ name, progress }: Applied): Problem => ({
   code: 'edited',
   name,
   detail: `was changed above the place where it stopped: its first ${progress?.done} statements ran already`,
@@ -185,7 +187,7 @@ const missing = ({ name }: Applied): Problem => ({
   code: 'missing',
   name,
   detail: 'was applied, but its file is gone',
-  hint: 'bring the file back from version control',
+  hint: `bring the file back from version control; where it is gone for good, \`pgbosun migrate repair --forget ${name}\` takes it out of the history`,
 })
 
 const ahead = ({ name }: Applied): Problem => ({

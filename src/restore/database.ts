@@ -1,4 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
+import { createDatabaseSql } from '../db/locale.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import type { Story } from './name.ts'
 
@@ -11,27 +12,11 @@ type Properties = Manifest['database']
  * @param serverVersion of the server it is made on; older ones know fewer properties
  */
 export function createStatements(name: string, properties: Properties, story: Story, serverVersion: number): string[] {
-  const options = [
-    'template template0',
-    `encoding ${quoteLiteral(properties.encoding)}`,
-    ...(properties.collate === null ? [] : [`lc_collate ${quoteLiteral(properties.collate)}`]),
-    ...(properties.ctype === null ? [] : [`lc_ctype ${quoteLiteral(properties.ctype)}`]),
-    ...(serverVersion >= 150000 ? providerOptions(properties) : []),
-  ]
   const database = quoteIdent(name)
   return [
-    `create database ${database} ${options.join(' ')}`,
+    createDatabaseSql(name, properties, serverVersion),
     `comment on database ${database} is ${quoteLiteral(JSON.stringify(story))}`,
     `revoke connect on database ${database} from public`,
-  ]
-}
-
-function providerOptions({ locale_provider, locale, icu_rules }: Properties): string[] {
-  const keyword = { icu: 'icu_locale', builtin: 'builtin_locale' }[locale_provider]
-  return [
-    `locale_provider ${locale_provider}`,
-    ...(keyword !== undefined && locale !== null ? [`${keyword} ${quoteLiteral(locale)}`] : []),
-    ...(icu_rules === null ? [] : [`icu_rules ${quoteLiteral(icu_rules)}`]),
   ]
 }
 

@@ -1,3 +1,5 @@
+import { cutName } from '../db/sql.ts'
+
 /** What a restore is about, kept as JSON in the comment of the database it works in. */
 export type Story = {
   pgbosun: 'restore'
@@ -12,25 +14,11 @@ export type Story = {
   started_at: string
 }
 
-const nameBytes = 40
-
 /** `<into cut to 40 bytes>__restore_<id>`: the name a database has while it is being restored. */
-export const workName = (into: string, id: string) => `${cut(into)}__restore_${id}`
+export const workName = (into: string, id: string) => `${cutName(into)}__restore_${id}`
 
 /** POSIX pattern of every {@link workName}. */
 export const workPattern = '__restore_[0-9a-f]{8}$'
-
-/** At most 40 bytes of UTF-8, without half a character. */
-function cut(name: string): string {
-  let bytes = 0
-  let end = 0
-  for (const point of name) {
-    bytes += new TextEncoder().encode(point).length
-    if (bytes > nameBytes) break
-    end += point.length
-  }
-  return name.slice(0, end)
-}
 
 /**
  * The story of a database that a restore left behind; undefined for any other database, whatever its name.

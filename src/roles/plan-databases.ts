@@ -1,3 +1,4 @@
+import { cutName } from '../db/sql.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import type { RandomBytes } from './plan-roles.ts'
 import type { CurrentCluster, CurrentDatabaseEntry, DesiredDatabase, DesiredRoles } from './types.ts'
@@ -9,7 +10,7 @@ export type DatabasePair = { database: DesiredDatabase; existing: CurrentDatabas
 
 /** Databases that a killed run left half-made; only those of declared names. */
 export function planLeftovers({ databases }: DesiredRoles, { leftovers }: CurrentCluster): Actions {
-  const prefixes = databases.map(({ name }) => `${cut(name)}__create_`)
+  const prefixes = databases.map(({ name }) => `${cutName(name)}__create_`)
   return leftovers
     .filter((name) => prefixes.some((prefix) => name.startsWith(prefix) && name.length === prefix.length + 8))
     .map((database) =>
@@ -21,7 +22,7 @@ export const planNewDatabases = (databases: DatabasePair[], randomBytes: RandomB
   databases
     .filter(({ existing }) => existing === undefined)
     .map(({ database: { name, create }, owner }) => {
-      const temporary = `${cut(name)}__create_${randomBytes(4).toString('hex')}`
+      const temporary = `${cutName(name)}__create_${randomBytes(4).toString('hex')}`
       return planned(
         { do: 'create database', database: name, temporary, owner, create },
         'create',
@@ -29,16 +30,6 @@ export const planNewDatabases = (databases: DatabasePair[], randomBytes: RandomB
         'does not exist',
       )
     })
-
-/** The name without what goes beyond 40 bytes, whole characters only. */
-function cut(name: string): string {
-  let kept = ''
-  for (const character of name) {
-    if (Buffer.byteLength(kept + character) > 40) break
-    kept += character
-  }
-  return kept
-}
 
 /** Owner, limit and access list of each database; of a new one as it is right after its creation. */
 export function planDatabaseEntries(desired: DesiredRoles, databases: DatabasePair[]): Actions {

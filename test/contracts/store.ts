@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { getText, pack, putText, unpack } from '../../src/archive/pack.ts'
 import type { Store } from '../../src/archive/store.ts'
@@ -157,6 +158,29 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       const back: Buffer[] = []
       for await (const chunk of unpack(store, 'shop/1/dump.zst', expected)) back.push(Buffer.from(chunk))
       expect(Buffer.concat(back).equals(Buffer.concat(plain))).toBe(true)
+    })
+
+    test('gives every byte of a large object to a slow reader, whose chunk stays until it asks for the next', async () => {
+      const store = await make()
+      const plain = [randomBytes(300_000), Buffer.alloc(20_000_000, 'all work and no play '), randomBytes(700_001)]
+      const upload = await store.open('shop/1/dump.zst')
+      const { storedBytes, sha256 } = await pack(Readable.from(plain), upload)
+      await upload.commit()
+      const back = createHash('sha256')
+      let bytes = 0
+      for await (const chunk of unpack(store, 'shop/1/dump.zst', {
+        name: 'dump.zst',
+        size_bytes: storedBytes,
+        sha256,
+      })) {
+        await sleep(bytes % 3)
+        // whatever is allocated now must not lie where the chunk lies
+        Buffer.alloc(chunk.length, 'x')
+        back.update(chunk)
+        bytes += chunk.length
+      }
+      expect(bytes).toBe(21_000_001)
+      expect(back.digest('hex')).toBe(createHash('sha256').update(Buffer.concat(plain)).digest('hex'))
     })
 
     test('damage, a missing and an extra byte, and absence are found while reading', async () => {

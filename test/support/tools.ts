@@ -40,7 +40,7 @@ export async function installTools(): Promise<Tool[] | undefined> {
   }
 }
 
-const reason = (error: unknown) => (error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error))
+const reason = (error: unknown) => (error instanceof Error ? error.message.trim().split('\n')[0] : String(error))
 
 /** The folder is made elsewhere and renamed: several tests may install at once, and one that is killed leaves nothing half done. */
 async function install(): Promise<string> {
@@ -52,9 +52,13 @@ async function install(): Promise<string> {
     const dir = mkdtempSync(join(cache, 'installing-'))
     for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(source, file), join(dir, file))
     const { code, output } = await finished('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: dir })
-    if (code === 0 && !existsSync(target)) renameSync(dir, target)
-    else rmSync(dir, { recursive: true, force: true })
-    if (code !== 0) throw new Error(output)
+    try {
+      if (code !== 0) throw new Error(output)
+      renameSync(dir, target)
+    } catch (error) {
+      rmSync(dir, { recursive: true, force: true })
+      if (!existsSync(target)) throw error // else another was faster
+    }
   }
   if (statSync(target).uid !== process.getuid?.()) throw new Error(`${target} belongs to somebody else`)
   return target

@@ -20,7 +20,12 @@ export const check: Command = {
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
   async run(context) {
     const declared = await readDeclared(context)
-    const { health, failure } = await lookAt(context, declared, async (_, found) => found)
+    const { health, failure } = await lookAt(
+      context,
+      declared,
+      async (_, found) => found,
+      context.loaded.config.check.shadow,
+    )
     if (!failure) context.out.print(health.healthy ? 'healthy' : 'unhealthy')
     return { fields: health.fields, failure: failure ?? (health.healthy ? undefined : unhealthy(health.errors)) }
   },
@@ -49,12 +54,13 @@ async function lookAt(
   context: Context,
   declared: Declared | undefined,
   use: (run: Run, health: Health) => Promise<Health>,
+  shadow = false,
 ): Promise<{ health: Health; failure: Result['failure'] }> {
   if (!context.isTarget()) notTarget(context)
   const target = mainTarget(await migrateTargets(context))
   try {
     const health = await withRun(context, { locks: 'none' }, async (run) =>
-      use(run, await readHealth(run, { target, declared })),
+      use(run, await readHealth(run, { target, declared, shadow })),
     )
     for (const line of health.lines) context.out.print(line)
     for (const warning of health.warnings) context.out.warn(warning)

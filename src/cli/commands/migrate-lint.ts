@@ -94,7 +94,7 @@ async function lintTarget(
     for (const { path } of files) seen.add(resolve(path))
     const behind = filesBehind(context, files)
     const pending =
-      behind ?? (look && new Set(planMigrations(files, look.history, look.policy).steps.map(({ path }) => path)))
+      behind ?? (look && new Set(planMigrations(look.files, look.history, look.policy).steps.map(({ path }) => path)))
     const isLinted = ({ path }: Migration) =>
       (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
     const isPending = ({ path }: Migration) => pending?.has(path) ?? false

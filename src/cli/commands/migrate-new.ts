@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { openDialect } from '../../migrate/dialects/open.ts'
 import { createMigration } from '../../migrate/new.ts'
 import { noReadOptions, readMigrations } from '../../migrate/read.ts'
-import type { Command } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { findTargets, type MigrateTarget } from '../steps/migrate-targets.ts'
 
 /** `migrate new`: an empty file with the next version. */
@@ -16,21 +16,22 @@ export const migrateNew: Command = {
     const { args, flags, out } = context
     const [target] = findTargets(context, true)
     const reversible = flags.reversible === true
-    const paths = await createMigration(await folderOf(target!), args[0]!, { now: new Date(), reversible })
+    const paths = await createMigration(await folderOf(context, target!), args[0]!, { now: new Date(), reversible })
     for (const path of paths) out.print(path)
     return { fields: { file: paths[0], files: paths } }
   },
 }
 
 /** The folder in its format; `auto` without a database to ask is decided by the files alone. */
-async function folderOf({ dir, format: wanted, placeholders }: MigrateTarget) {
-  const format = wanted === 'auto' ? await detected(dir) : wanted
+async function folderOf(context: Context, target: MigrateTarget) {
+  const { dir, placeholders } = target
+  const format = target.format === 'auto' ? await detected(context, target) : target.format
   const there = existsSync(dir)
   if (there) return readMigrations(dir, format, { ...noReadOptions, placeholders })
   return { dialect: await openDialect(format), dir, files: [] }
 }
 
-async function detected(dir: string) {
+async function detected(context: Context, target: MigrateTarget) {
   const { detectFormatOf } = await import('../steps/detect.ts')
-  return detectFormatOf({ dir }, undefined)
+  return detectFormatOf(context, target, undefined)
 }

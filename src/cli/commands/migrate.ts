@@ -35,7 +35,7 @@ async function run(context: Context): Promise<Result> {
   const wanted = wantedOf(context)
   let targets: MigrateTarget[] = []
   const meanwhile = async () => {
-    targets = await migrateTargets(context, { needed: true })
+    targets = await migrateTargets(context, { needed: true, running: true })
     refuseForSeveral(targets, flags)
   }
   const dryRun = flags['dry-run'] === true

@@ -34,7 +34,7 @@ export const plan: Command = {
 
 /** The plan as a result; also `up --dry-run`. */
 export async function planUp(context: Context): Promise<Result> {
-  const targets = await migrateTargets(context)
+  const targets = await migrateTargets(context, { running: true })
   const seeds = await seedFiles(context)
   const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out, { planning: true })

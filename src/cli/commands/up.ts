@@ -39,7 +39,7 @@ export const up: Command = {
 /** The whole story; also the first part of `serve`. */
 export async function runUp(context: Context): Promise<Result> {
   const startedAt = performance.now()
-  const targets = await migrateTargets(context)
+  const targets = await migrateTargets(context, { running: true })
   const seeds = await seedFiles(context)
   const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out)

@@ -1,6 +1,6 @@
 import { judgeBackups } from '../../check/backups.ts'
 import { compare, wantedFrom } from '../../check/conditions.ts'
-import { type Health, judgeHealth } from '../../check/health.ts'
+import { type Health, judgeHealth, type ShadowHealth } from '../../check/health.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
@@ -14,7 +14,12 @@ import type { MigrateTarget } from './migrate-targets.ts'
 import { type Declared, roleDrift } from './roles.ts'
 
 /** What health is judged by: read before connecting. */
-export type Expected = { target: MigrateTarget | undefined; declared: Declared | undefined }
+export type Expected = {
+  target: MigrateTarget | undefined
+  declared: Declared | undefined
+  /** Whether the schema is compared with what the migrations make. */
+  shadow?: boolean
+}
 
 async function findingsOf({ context, target }: Run): Promise<Findings> {
   const wanted = wantedFrom(context.loaded.config.check)
@@ -33,7 +38,7 @@ export async function refuseUnhealthy(run: Run): Promise<void> {
 }
 
 /** Everything that `check` and `status` tell about the target database. */
-export async function readHealth(run: Run, { target, declared }: Expected): Promise<Health> {
+export async function readHealth(run: Run, { target, declared, shadow = false }: Expected): Promise<Health> {
   const [step, findings] = await Promise.all([
     target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined,
     findingsOf(run),
@@ -53,7 +58,16 @@ export async function readHealth(run: Run, { target, declared }: Expected): Prom
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
+    ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
+}
+
+/** Told as an error is also what keeps it from being compared: somebody asked for it. */
+async function shadowHealth(run: Run, { target, plan }: MigrateStep): Promise<ShadowHealth> {
+  if (plan.problems.length > 0)
+    return { errors: [], warnings: [], lines: ['not compared: files and history do not fit together'], drift: null }
+  const { healthOfShadow } = await import('./shadow-report.ts')
+  return healthOfShadow(run, target)
 }
 
 /** What is told of the migrations; nothing where another program migrates. */

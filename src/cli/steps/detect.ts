@@ -1,7 +1,24 @@
 import type { Db } from '../../db/sql.ts'
+import { findFormat } from '../../migrate/dialects/find.ts'
 import type { FormatName } from '../../migrate/types.ts'
+import type { Context } from '../command.ts'
+import type { MigrateTarget } from './migrate-targets.ts'
+import { defaultRole } from './owner.ts'
 
-/** not yet */
-export async function detectFormatOf(_target: { dir: string }, _db: Db | undefined): Promise<FormatName> {
-  throw new Error('not yet')
+/**
+ * The format behind `migrate.format: auto`. With a database its history tables are looked at, where the role of the migrations would
+ * find them; without one the files have to tell.
+ *
+ * @param db undefined while the database does not exist, or where none is to be asked
+ * @throws {AppError} `usage` when it is not certain, naming the candidates
+ */
+export async function detectFormatOf(
+  context: Context,
+  target: Pick<MigrateTarget, 'dir' | 'table' | 'role' | 'database'>,
+  db: Db | undefined,
+): Promise<FormatName> {
+  const role = db && (await defaultRole(context, db, target))
+  const { format, because } = await findFormat(db, target.dir, { table: target.table, role })
+  context.log.info(`migrate.format auto: ${format}, because ${because}`)
+  return format
 }

@@ -52,11 +52,12 @@ async function migrateOne(
   session: Session | undefined,
   { show, journal, seeds, wanted, targets }: MigrateAllOptions,
 ): Promise<StepResult[]> {
-  if (target.command) {
-    const { migrateByCommand } = await import('./migrate-command.ts')
-    return migrateByCommand(run, target.command, session, { show, journal })
-  }
   const forSeeds = seeds === true && target.database === undefined
+  const { command } = target
+  if (command) {
+    const { migrateByCommand } = await import('./migrate-command.ts')
+    return migrateByCommand(run, { ...target, command }, session, { show, journal, seeds: forSeeds, wanted })
+  }
   const step = await planMigrateStep(run.context, target, session?.sql, {
     seeds: forSeeds,
     ...(wanted && targets.length === 1 && { wanted }),

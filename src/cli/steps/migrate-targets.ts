@@ -28,13 +28,29 @@ export const inDatabase = ({ database }: MigrateTarget) => (database === undefin
 /**
  * The databases that have migrations, in the order of the configuration, with the files of those whose format is known.
  *
- * @param options `needed`: the command is about migrations, so a folder that is only a default must be there too
- * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there, and for files that cannot be read
+ * @param options `needed`: the command is about migrations, so a folder that is only a default must be there too;
+ *   `running`: it will run `migrate.command`, so that program must be there;
+ *   `format`: of the target database's own folder, whatever is configured
+ * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there, for files that cannot be read, and for a
+ *   program that is not there
  */
-export async function migrateTargets(context: Context, { needed = false } = {}): Promise<MigrateTarget[]> {
+export async function migrateTargets(
+  context: Context,
+  { needed = false, running = false, format }: { needed?: boolean; running?: boolean; format?: FormatName } = {},
+): Promise<MigrateTarget[]> {
   const targets = findTargets(context, needed)
-  for (const target of targets) await readFolder(context, target, needed)
+  const main = mainTarget(targets)
+  if (main && format) main.format = format
+  for (const target of targets) {
+    if (target.command && running) await findCommand(context, target.command)
+    await readFolder(context, target, needed)
+  }
   return targets
+}
+
+async function findCommand(context: Context, command: string[]): Promise<void> {
+  const { refuseMissingProgram } = await import('./migrate-command.ts')
+  refuseMissingProgram(context, command)
 }
 
 /** The target database's own; undefined when `--database` names one without migrations. */
@@ -103,8 +119,8 @@ async function readFolder(context: Context, target: MigrateTarget, needed: boole
 }
 
 /**
- * The files of a target: those that were read, or, with `format: auto`, read now that the database can be asked.
- * Undefined where there is no folder.
+ * The files of a target: those that were read, or, with `format: auto`, read now that the database can be asked; from then on the
+ * target has the format that was found. Undefined where there is no folder.
  * @param db undefined while the database does not exist
  */
 export async function folderOf(
@@ -114,14 +130,15 @@ export async function folderOf(
 ): Promise<Folder | undefined> {
   if (target.folder || target.format !== 'auto' || target.command) return target.folder
   const { detectFormatOf } = await import('./detect.ts')
-  const format = await detectFormatOf(target, db)
+  const options = readOptions(context, target)
+  target.format = await detectFormatOf(context, target, db)
   if (!existsSync(target.dir)) return undefined
-  target.folder = await readMigrations(target.dir, format, readOptions(context, target))
+  target.folder = await readMigrations(target.dir, target.format, options)
   return target.folder
 }
 
 /** What a format's files may refer to. Without a connection in the configuration, nothing of it. */
-function readOptions(context: Context, { placeholders, format, database }: MigrateTarget) {
+export function readOptions(context: Context, { placeholders, format, database }: MigrateTarget) {
   const needsConnection = format === 'flyway' || format === 'graphile-migrate' || format === 'auto'
   const connection = needsConnection ? connectionOrNone(context) : undefined
   return {

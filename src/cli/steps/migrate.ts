@@ -29,6 +29,7 @@ export type Look = {
   dialect: Dialect
   /** Undefined while the database does not exist. */
   book: Book | undefined
+  /** Those that count for this database: see `choose` of a dialect. */
   files: Migration[]
   history: History
   policy: HistoryPolicy
@@ -45,11 +46,12 @@ const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 
 export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<Look> {
   const folder = await folderOf(context, target, db)
   const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
-  const files = folder?.files ?? []
+  const all = folder?.files ?? []
   // Our own history is found without asking; whose search_path finds another one depends on the role.
   const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
   const book = dialect.native && db ? await openBook(db, dialect, { table: target.table, role }) : ownBook(dialect)
-  const history = db ? await readHistory(db, book, files, role) : noHistory
+  const history = db ? await readHistory(db, book, all, role) : noHistory
+  const files = dialect.choose?.(all, history.applied) ?? all
   return { target, folder, dialect, book, files, history, policy: policyOf(context, dialect), role }
 }
 
@@ -132,11 +134,11 @@ export function refusePlan({ steps, problems }: MigrationPlan): void {
 /** What keeps steps from being sent, as problems: for those who only look. */
 export function findUnsendable(steps: MigrationStep[]): Problem[] {
   return steps.flatMap((step) => {
-    if (!isRefusal(step.sending)) return []
-    const { message, hint } = refusalError(step.name, step, step.sending)
-    return [
-      { code: 'invalid' as const, name: step.name, detail: message.slice(step.name.length + 1), hint: hint ?? '' },
-    ]
+    const { name, sending, refused } = step
+    const error = refused ?? (isRefusal(sending) ? refusalError(name, step, sending) : undefined)
+    if (!error) return []
+    const detail = error.message.startsWith(`${name} `) ? error.message.slice(name.length + 1) : error.message
+    return [{ code: 'invalid' as const, name, detail, hint: error.hint ?? '' }]
   })
 }
 

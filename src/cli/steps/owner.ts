@@ -24,6 +24,14 @@ export async function defaultRole(
     : declared
       ? `coalesce((${ownerIf(declared)}), (${ownRoleSetting}))`
       : ownRoleSetting
+  return roleIfOurs(db, wanted ?? 'null')
+}
+
+/** Whether the session user may SET ROLE to a role. */
+export const mayBecome = async (db: Db, role: string) => (await roleIfOurs(db, quoteLiteral(role))) !== undefined
+
+/** @param wanted an SQL expression for the name of a role, or null */
+async function roleIfOurs(db: Db, wanted: string): Promise<string | undefined> {
   const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ role: string }[]>(
     `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,

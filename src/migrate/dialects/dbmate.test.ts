@@ -18,7 +18,12 @@ const pair = (up = '', down = '') => `-- migrate:up\n${up}\n-- migrate:down\n${d
 const write = (files: Record<string, string>) => {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
 }
-const read = () => dbmate.read(dir, options)
+/** What is wrong with a file is only said when it is to be applied: here always. */
+const read = () => {
+  const files = dbmate.read(dir, options)
+  for (const { refused } of files) if (refused) throw refused
+  return files
+}
 const names = () => read().map(({ name }) => name)
 const only = (text: string) => {
   write({ '1_a.sql': text })

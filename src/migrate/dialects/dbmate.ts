@@ -1,5 +1,5 @@
 import { usage } from '../../errors.ts'
-import { checksum, pathIn, readNames, readText } from '../files.ts'
+import { checksum, orRefused, pathIn, readNames, readText } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
 import type { Dialect, NativeHistory, NewFile } from './dialect.ts'
 import { cleanName, nextVersion } from './name.ts'
@@ -67,7 +67,10 @@ const versionOf = (file: string) => pattern.exec(file)?.[1] ?? ''
 function readFile(dir: string, file: string): Migration {
   const path = pathIn(dir, file)
   const text = readText(path)
-  const { up, down } = sectionsOf(path, text)
+  const content = orRefused(path, () => {
+    const { up, down } = sectionsOf(path, text)
+    return { ...script(path, text, up, down), down: () => script(path, text, down, text.length) }
+  })
   return {
     id: versionOf(file),
     name: file.slice(0, -'.sql'.length),
@@ -75,8 +78,7 @@ function readFile(dir: string, file: string): Migration {
     sha256: checksum(text),
     checksum: null,
     native: {},
-    ...script(path, text, up, down),
-    down: () => script(path, text, down, text.length),
+    ...content,
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Db } from '../../db/sql.ts'
-import type { FormatName, Migration } from '../types.ts'
+import type { Applied, FormatName, Migration } from '../types.ts'
 
 /** What a format needs beside its folder. */
 export type ReadOptions = {
@@ -23,6 +23,14 @@ export type Dialect = {
    *   (migrations in another language, callbacks), naming file and line
    */
   read(dir: string, options: ReadOptions): Migration[]
+  /**
+   * The files that count for a database, where what was applied decides about that: of Flyway's baseline migrations a new database
+   * gets the newest, and others none. Default: all.
+   *
+   * @param files   as {@link read} gives them
+   * @param applied what the database knows of versioned migrations
+   */
+  choose?(files: Migration[], applied: Applied[]): Migration[]
   /** Order of two ids: negative when the first comes first. */
   compare(a: string, b: string): number
   /**
@@ -52,6 +60,8 @@ export type NativeRow = {
   appliedAt: string | null
   durationMs: number | null
   appliedBy: string | null
+  /** The description that the tool compares with that of the file, where it does. */
+  description?: string
 }
 
 /**

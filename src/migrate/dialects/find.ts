@@ -26,8 +26,19 @@ export async function findHistories(
   const answer = await db.unsafe<{ histories?: HistoryFact[] }[]>(`${asRole}${historiesQuery(table)}`)
   const found = (answer.flat() as { histories?: HistoryFact[] }[]).find(({ histories }) => histories)?.histories ?? []
   if (!found.some(({ format }) => format === 'pgbosun')) return found
+  return (await usesOwnHistory(db, found.length)) ? found : found.filter(({ format }) => format !== 'pgbosun')
+}
+
+/** A role that may not look into our own history is told so where it is the only one; beside another it is of no use to it. */
+async function usesOwnHistory(db: Db, histories: number): Promise<boolean> {
+  const [may] = await db.unsafe<{ read: boolean }[]>(
+    `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as read
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
+  )
+  if (!may?.read) return histories === 1
   const [own] = await db.unsafe<{ used: boolean }[]>('select exists (select from pgbosun.migrations) as used')
-  return own?.used ? found : found.filter(({ format }) => format !== 'pgbosun')
+  return own?.used ?? false
 }
 
 /** A history table: its usual name, its schema where that is fixed, and columns that tell it from others of that name. */

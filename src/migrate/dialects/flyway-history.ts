@@ -33,7 +33,7 @@ export const flywayHistory: NativeHistory = {
   baseline: (table, { native }) =>
     row(table, [textOr(native.version), marker, quoteLiteral('BASELINE'), marker, 'null', '0', 'true']),
   realign: (table, file) =>
-    `update ${table} set description = ${textOr(file.native.description)}, type = 'SQL', checksum = ${file.checksum}` +
+    `update ${table} set description = ${textOr(file.native.description)}, type = ${textOr(file.native.type)}, checksum = ${file.checksum}` +
     ` where installed_rank = (${rankOf(table, file)})`,
   prepare: setSearchPath,
   lockKey: ({ schema, table }) => lockMagic + BigInt(javaHash(quoteName(schema, table))),
@@ -85,7 +85,8 @@ function select(table: string): string {
              'ok', ok,
              'appliedAt', to_char(installed_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
              'durationMs', execution_time,
-             'appliedBy', installed_by) order by installed_rank), '[]') as rows
+             'appliedBy', installed_by,
+             'description', description) order by installed_rank), '[]') as rows
       from (select *, row_number() over (partition by mark, id order by installed_rank desc) as age,
                    bool_and(success) over (partition by mark, id) as ok
               from (select *, ${isMark} as mark,
@@ -95,11 +96,11 @@ function select(table: string): string {
 }
 
 function insert(table: string, { checksum, native }: Migration, success: boolean): string {
-  const { version, description, script } = native
+  const { version, description, script, type } = native
   return row(table, [
     textOr(version),
     textOr(description),
-    "'SQL'",
+    textOr(type),
     textOr(script),
     checksum ?? 'null',
     '0',
@@ -119,27 +120,32 @@ function row(table: string, [version, description, type, script, checksum, time,
 const textOr = (value: string | number | boolean | null | undefined) =>
   typeof value === 'string' ? quoteLiteral(value) : 'null'
 
-/** Condition for the rows about a file, its markers left out. */
+/** Condition for the rows about a file, markers left out. What is known of a file that is gone is its id. */
 const about = ({ id, native }: Migration) =>
-  `not ${isMark} and ` +
-  (native.version === null
-    ? `version is null and description = ${textOr(native.description)}`
-    : `${normal} = ${quoteLiteral(id)}`)
+  native.type === baseline
+    ? `type = ${quoteLiteral(baseline)} and ${normal} = ${quoteLiteral(id)}`
+    : `not ${isMark} and ` +
+      (id.startsWith('R:')
+        ? `version is null and description = ${quoteLiteral(id.slice('R:'.length))}`
+        : `${normal} = ${quoteLiteral(id)}`)
+
+/** What a baseline migration is recorded as: a mark that came from a file. */
+const baseline = 'SQL_BASELINE'
 
 /** Of every file the newest row, found in one pass: a thousand files may have been applied. */
 function durations(table: string, files: { file: Migration; durationMs: number }[]): string {
   const values = files.map(
-    ({ file: { native }, durationMs }) =>
-      `(${quoteLiteral(keyOf(native.version, native.description))}, ${Math.round(durationMs)})`,
+    ({ file: { native }, durationMs }) => `(${quoteLiteral(keyOf(native))}, ${Math.round(durationMs)})`,
   )
   return (
     `update ${table} t set execution_time = d.ms from (select max(installed_rank) as rank, ms from ${table} ` +
-    `join (values ${values.join(', ')}) v (key, ms) on key = coalesce('V:' || version, 'R:' || description) ` +
-    `where not ${isMark} and not ${isTakenBack} group by key, ms) d where t.installed_rank = d.rank`
+    `join (values ${values.join(', ')}) v (key, ms) on key = coalesce(case when type = '${baseline}' then 'B:' else 'V:' end || version, 'R:' || description) ` +
+    `where (type = '${baseline}' or not ${isMark}) and not ${isTakenBack} group by key, ms) d where t.installed_rank = d.rank`
   )
 }
 
-const keyOf = (version: unknown, description: unknown) => (version === null ? `R:${description}` : `V:${version}`)
+const keyOf = ({ version, description, type }: Migration['native']) =>
+  version === null ? `R:${description}` : `${type === baseline ? 'B' : 'V'}:${version}`
 
 /** The row that records a file. */
 const rankOf = (table: string, file: Migration) =>

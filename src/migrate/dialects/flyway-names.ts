@@ -7,7 +7,12 @@ export type FlywayFile = {
   script: string
   path: string
   kind: 'versioned' | 'repeatable'
-  /** What identifies it: the version without leading zeros and zero parts at the end, or `R:` and the description. */
+  /** Whether it is one for new databases, which stands for all versions up to its own. */
+  baseline: boolean
+  /**
+   * What identifies it: the version without leading zeros and zero parts at the end, or `R:` and the description.
+   * A baseline migration has `B:` before its version: a versioned one may have the same.
+   */
   id: string
   /** As the history has it, `_` turned into `.`; null for a repeatable one. */
   version: string | null
@@ -27,8 +32,8 @@ const longestDescription = 200
  * The migrations below a folder: versioned ones by version, then the repeatable ones by description.
  * Like Flyway it looks into folders and links, passes over hidden ones, and ignores other names, such as `V1_one_underscore.sql`.
  *
- * @throws {AppError} `usage` for two files of one version or description, undo and baseline migrations, callbacks,
- *   and migrations in another language
+ * @throws {AppError} `usage` for two files of one version or description, undo migrations, callbacks, and migrations in
+ *   another language
  * @see ResourceNameParser and FileSystemScanner of flyway-core
  */
 export function listFiles(dir: string): FlywayFile[] {
@@ -48,18 +53,26 @@ export function listFiles(dir: string): FlywayFile[] {
   return files
 }
 
-/** Order of two ids: versions part by part as numbers of any size, then repeatable ones by description. */
+/**
+ * Order of two ids: versions part by part as numbers of any size, a baseline migration before the versioned one, then repeatable
+ * ones by description.
+ */
 export function compareIds(a: string, b: string): number {
   const [repeatableA, repeatableB] = [a.startsWith('R:'), b.startsWith('R:')]
   if (repeatableA || repeatableB)
     return repeatableA && repeatableB ? (a < b ? -1 : a > b ? 1 : 0) : repeatableA ? 1 : -1
-  const [partsA, partsB] = [a.split('.'), b.split('.')]
+  const [partsA, partsB] = [versionIn(a).split('.'), versionIn(b).split('.')]
   for (let i = 0; i < Math.max(partsA.length, partsB.length); i++) {
     const difference = BigInt(partsA[i] ?? 0) - BigInt(partsB[i] ?? 0)
     if (difference !== 0n) return difference < 0n ? -1 : 1
   }
-  return 0
+  return Number(b.startsWith(baselineMark)) - Number(a.startsWith(baselineMark))
 }
+
+const baselineMark = 'B:'
+
+/** The version in an id, whether of a versioned or of a baseline migration. */
+export const versionIn = (id: string) => (id.startsWith(baselineMark) ? id.slice(baselineMark.length) : id)
 
 /** A version as it is compared: `1`, `1.0` and `01` are one. */
 export const normalVersion = (version: string): string =>
@@ -102,12 +115,13 @@ function parseName(file: string): Parsed | undefined {
 const abbreviate = (description: string) =>
   description.length > longestDescription ? `${description.slice(0, longestDescription - 3)}...` : description
 
-const idOf = ({ version, description }: Parsed) => (version === null ? `R:${description}` : normalVersion(version))
+const idOf = ({ kind, version, description }: Parsed) =>
+  version === null ? `R:${description}` : `${kind === 'baseline' ? baselineMark : ''}${normalVersion(version)}`
 
 function mustBeSql(
   path: string,
   { kind, version, description }: Parsed,
-): Pick<FlywayFile, 'kind' | 'version' | 'description'> {
+): Pick<FlywayFile, 'kind' | 'baseline' | 'version' | 'description'> {
   const language = otherSuffix.exec(path)?.[1]
   if (language !== undefined) {
     throw refused(
@@ -118,10 +132,6 @@ function mustBeSql(
   }
   if (kind === 'undo') {
     throw refused(path, 'undoes a migration, which only a paid edition of Flyway does', 'move it out of the folder')
-  }
-  if (kind === 'baseline') {
-    const hint = 'move it out of the folder; for a new database, apply it as the first versioned migration instead'
-    throw refused(path, 'is a baseline migration, which stands for all versions up to its own', hint)
   }
   if (kind === 'callback') {
     throw refused(
@@ -137,7 +147,7 @@ function mustBeSql(
       'the history cannot hold it: shorten it',
     )
   }
-  return { kind, version, description }
+  return { kind: kind === 'repeatable' ? kind : 'versioned', baseline: kind === 'baseline', version, description }
 }
 
 const refused = (path: string, what: string, hint: string) => usage(`${path} ${what}`, { file: path, hint })

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../errors.ts'
+import type { Applied } from '../types.ts'
 import type { ReadOptions } from './dialect.ts'
 import { flyway } from './flyway.ts'
 import { flywayChecksum, javaHash } from './flyway-checksum.ts'
@@ -158,10 +159,46 @@ describe('names', () => {
   })
 })
 
+describe('baseline migrations', () => {
+  const applied = (...rows: [id: string, name: string, status: Applied['status']][]): Applied[] =>
+    rows.map(([id, name, status], i) => ({
+      ...{ id, name, status, seq: i + 1, checksum: null, sha256: null, appliedAt: null },
+      ...{ durationMs: null, appliedBy: null, toolVersion: null, progress: null },
+    }))
+  const chosen = (rows: Applied[]) => flyway.choose?.(read(), rows).map(({ id, name }) => `${id} ${name}`)
+  const all = ['B3__base.sql', 'B2__old.sql', 'V1__a.sql', 'V2__b.sql', 'V3.0__c.sql', 'V3.1__d.sql', 'R__v.sql']
+
+  beforeEach(() => files(Object.fromEntries(all.map((name) => [name, '']))))
+
+  test('are read beside the versioned one of the same version, and create counts them', () => {
+    expect(read().map(({ id, native }) => `${id} ${native.type}`)).toEqual([
+      ...['1 SQL', 'B:2 SQL_BASELINE', '2 SQL', 'B:3 SQL_BASELINE', '3 SQL', '3.1 SQL', 'R:v SQL'],
+    ])
+  })
+
+  test('begin a database without history: the newest, and what is above it', () => {
+    expect(chosen([])).toEqual(['3 B3__base', '3.1 V3.1__d', 'R:v R__v'])
+  })
+
+  test('are none for a database with another history', () => {
+    const others = ['1 V1__a', '2 V2__b', '3 V3.0__c', '3.1 V3.1__d', 'R:v R__v']
+    expect(chosen(applied(['1', 'V1__a', 'applied']))).toEqual(others)
+    expect(chosen(applied(['3', '<< Flyway Baseline >>', 'baseline']))).toEqual(others)
+  })
+
+  test.each(['baseline', 'started', 'failed'] as const)('stay with a database that began with one: %s', (status) => {
+    expect(chosen(applied(['2', 'B2__old', status]))).toEqual(['2 B2__old', '3 V3.0__c', '3.1 V3.1__d', 'R:v R__v'])
+  })
+
+  test('two of one version are refused', async () => {
+    await files({ 'x/B3.0__again.sql': '' })
+    expect(failure().message).toContain('both have the version 3.0')
+  })
+})
+
 describe('what cannot be honoured', () => {
   test.each([
     ['U1__a.sql', 'undoes a migration'],
-    ['B3__base.sql', 'is a baseline migration'],
     ['beforeMigrate.sql', 'is a callback'],
     ['x/afterMigrate__grants.sql', 'is a callback'],
     ['afterEachMigrate.sql', 'is a callback'],

@@ -1,16 +1,16 @@
 import { usage } from '../../errors.ts'
 import { checksum, readBytes, textOf } from '../files.ts'
-import type { Migration } from '../types.ts'
+import type { Applied, Migration } from '../types.ts'
 import type { Dialect, NewFile } from './dialect.ts'
 import { flywayChecksum, isLegacyChecksum } from './flyway-checksum.ts'
 import { defaultConf, readConf } from './flyway-conf.ts'
 import { flywayHistory } from './flyway-history.ts'
-import { compareIds, type FlywayFile, listFiles } from './flyway-names.ts'
+import { compareIds, type FlywayFile, listFiles, versionIn } from './flyway-names.ts'
 import { type Placeholders, placeholdersOf, replacePlaceholders } from './flyway-placeholders.ts'
 import { cleanName, nextVersion } from './name.ts'
 
 /**
- * Flyway's open-source edition with its defaults: `V1.1__add_email.sql` and `R__views.sql` in folders of any depth.
+ * Flyway's open-source edition with its defaults: `V1.1__add_email.sql`, `B3__all.sql` and `R__views.sql` in folders of any depth.
  * What it leaves to flyway.conf or flyway.toml (other prefixes, several locations) is not read.
  */
 export const flyway: Dialect = {
@@ -19,14 +19,30 @@ export const flyway: Dialect = {
     const values = placeholdersOf({ ...options, now: new Date() })
     return listFiles(dir).map((file) => readFile(file, values))
   },
+  choose: chooseFiles,
   compare: compareIds,
   policy: { outOfOrder: 'error', missing: 'error', edited: 'error' },
   native: flywayHistory,
   create: (name, options) => [newFile(name, options)],
 }
 
+/**
+ * A database without history begins with the newest baseline migration, where there is one. It stays among the files of a database
+ * that began with it; any other knows of none.
+ */
+function chooseFiles(files: Migration[], applied: Applied[]): Migration[] {
+  const isBaseline = ({ native }: Migration) => native.type === 'SQL_BASELINE'
+  const baselines = files.filter(isBaseline)
+  const others = files.filter((file) => !isBaseline(file))
+  const first =
+    applied.length === 0 ? baselines.at(-1) : baselines.find(({ name }) => applied.some((row) => row.name === name))
+  if (!first) return others
+  const id = versionIn(first.id)
+  return [{ ...first, id }, ...others.filter((file) => compareIds(file.id, id) > 0)]
+}
+
 function readFile(file: FlywayFile, values: Placeholders): Migration {
-  const { id, kind, path, version, description, script, hasConf } = file
+  const { id, kind, baseline, path, version, description, script, hasConf } = file
   const bytes = readBytes(path)
   const raw = textOf(path, bytes)
   const named: Placeholders = new Map([...values, ['flyway:filename', script.slice(script.lastIndexOf('/') + 1)]])
@@ -44,7 +60,7 @@ function readFile(file: FlywayFile, values: Placeholders): Migration {
     // A repeatable file is to run again when only the value of a placeholder changed.
     checksum: flywayChecksum(kind === 'repeatable' ? text : raw),
     accepts: (recorded) => recorded === flywayChecksum(raw) || isLegacyChecksum(recorded, bytes, raw),
-    native: { version, description, script: abbreviate(script) },
+    native: { version, description, script: abbreviate(script), type: baseline ? 'SQL_BASELINE' : 'SQL' },
   }
 }
 

@@ -19,7 +19,12 @@ afterEach(() => rmSync(dir, { recursive: true }))
 const write = (files: Record<string, string>) => {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
 }
-const read = () => goose.read(dir, options)
+/** What is wrong with a file is only said when it is to be applied: here always. */
+const read = () => {
+  const files = goose.read(dir, options)
+  for (const { refused } of files) if (refused) throw refused
+  return files
+}
 const only = (...lines: string[]) => {
   write({ '1_a.sql': lines.join('\n') })
   const [file] = read()

@@ -1,6 +1,6 @@
 import { usage } from '../../errors.ts'
-import { checksum, pathIn, readNames, readText } from '../files.ts'
-import type { Migration } from '../types.ts'
+import { checksum, orRefused, pathIn, readNames, readText } from '../files.ts'
+import type { Migration, Script } from '../types.ts'
 import type { Dialect, NativeHistory, NewFile, ReadOptions } from './dialect.ts'
 import { parseGoose } from './goose-parse.ts'
 import { cleanName, nextVersion } from './name.ts'
@@ -95,7 +95,10 @@ function versionOf(dir: string, file: string): bigint {
 function readFile(dir: string, file: string, version: bigint, { environment }: ReadOptions): Migration {
   const path = pathIn(dir, file)
   const text = readText(path)
-  const { hasDown, ...up } = parseGoose(path, text, 'up', environment)
+  const content = orRefused(path, () => {
+    const { hasDown, ...up } = parseGoose(path, text, 'up', environment)
+    return { path, ...up, ...(hasDown && { down: () => readDown(path, text, environment) }) }
+  })
   return {
     id: String(version),
     name: file.slice(0, -'.sql'.length),
@@ -103,15 +106,13 @@ function readFile(dir: string, file: string, version: bigint, { environment }: R
     sha256: checksum(text),
     checksum: null,
     native: {},
-    path,
-    ...up,
-    ...(hasDown && {
-      down: () => {
-        const { hasDown: _, ...down } = parseGoose(path, text, 'down', environment)
-        return { path, ...down }
-      },
-    }),
+    ...content,
   }
+}
+
+function readDown(path: string, text: string, environment: ReadOptions['environment']): Script {
+  const { hasDown: _, ...down } = parseGoose(path, text, 'down', environment)
+  return { path, ...down }
 }
 
 const skeleton = `-- +goose Up

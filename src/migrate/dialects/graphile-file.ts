@@ -3,24 +3,30 @@ import { basename } from 'node:path'
 import { usage } from '../../errors.ts'
 import { checksum, readBytes, textOf } from '../files.ts'
 import type { Migration } from '../types.ts'
+import type { Replace } from './graphile-placeholders.ts'
 
 const headerLine = /^--! ([A-Z][a-zA-Z0-9_]*)(?::(.*))?$/
 
 /**
  * Reads a committed migration. What is sent is its body, with the placeholders replaced.
  *
- * @param id      the digits of its name with `.sql`, as its history has them
- * @param replace of the placeholders
+ * @param id       the digits of its name with `.sql`, as its history has them
+ * @param replace  of the placeholders
+ * @param settings of the session
  * @throws {AppError} `usage` for what graphile-migrate refuses: a byte order mark, CRLF, odd headers, a hash that is not that of the body
  */
-export function readCommitted(path: string, id: string, replace: (body: string) => string): Migration {
+export function readCommitted(
+  path: string,
+  id: string,
+  { replace, settings }: { replace: Replace; settings: Readonly<Record<string, string>> },
+): Migration {
   const whole = readWhole(path)
   const { headers, end, lines } = readHeaders(path, whole)
   const body = whole.slice(end)
   const { hash, previous } = hashesOf(path, headers)
   refuseHash(path, body, { hash, previous, allowed: headers.has('AllowInvalidHash') })
   const blank = blankLines(body)
-  const text = replace(body.slice(blank.length))
+  const { text, shown } = replace(body.slice(blank.length))
   return {
     id,
     name: basename(path, '.sql'),
@@ -30,6 +36,8 @@ export function readCommitted(path: string, id: string, replace: (body: string) 
     native: { hash, previous, message: headers.get('Message') ?? null },
     path,
     text,
+    ...(shown !== undefined && { shown }),
+    ...(Object.keys(settings).length > 0 && { settings }),
     line: 1 + lines + linesIn(blank),
     transactional: !/^--!\s*no-transaction\b/.test(firstLine(text)),
   }

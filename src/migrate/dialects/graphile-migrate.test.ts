@@ -204,6 +204,12 @@ describe('placeholders', () => {
     expect(sent(':VISITOR :ROLE_X :REGION', { placeholders: { ROLE_X: 'mine' } }, gmrc)?.text).toBe('v mine eu')
   })
 
+  test('what came from the environment is not shown to people', () => {
+    const file = sent("select ':REGION', :DATABASE_NAME", { placeholders: { REGION: '!ENV' } })
+    expect(file).toMatchObject({ text: "select 'eu', shop", shown: "select ':REGION', shop" })
+    expect(sent('select 1')).not.toHaveProperty('shown')
+  })
+
   test('a replaced one may make the first line ask for no transaction, as there', () => {
     expect(sent(':MODE\nvacuum', { placeholders: { MODE: '--! no-transaction' } })?.transactional).toBe(false)
   })
@@ -223,7 +229,7 @@ describe('.gmrc', () => {
     ['{"afterAllMigrations": ["grants.sql"]}', 'afterAllMigrations'],
     ['{"beforeAllMigrations": "roles.sql"}', 'beforeAllMigrations'],
     ["{afterAllMigrations: [{_: 'command', command: \"it's\",},],}", 'afterAllMigrations'],
-    ['{"pgSettings": {"search_path": "app_public"}}', 'pgSettings'],
+    ['{"pgSettings": {"search_path": ["app_public"]}}', 'is not a text'],
     ['not json', 'cannot be read'],
     ['3', 'cannot be read'],
     ['{"placeholders": {":NUMBER": 3}}', 'is not a text'],
@@ -262,6 +268,14 @@ describe('.gmrc', () => {
     expect(read()).toHaveLength(2)
   })
 
+  test('settings of the session go with every file', () => {
+    write({ ...two, '.gmrc': '{"pgSettings": {"search_path": "app_public,public", "statement_timeout": 5000}}' })
+    expect(read().map(({ settings }) => settings)).toEqual([
+      { search_path: 'app_public,public', statement_timeout: '5000' },
+      { search_path: 'app_public,public', statement_timeout: '5000' },
+    ])
+  })
+
   test('actions for the shadow database only are none of our business', () => {
     write({ ...two, '.gmrc': '{"afterAllMigrations": [{"_": "command", "command": "dump", "shadow": true}]}' })
     expect(read()).toHaveLength(2)
@@ -275,6 +289,12 @@ describe('.gmrc', () => {
       'afterAllMigrations',
     )
     expect(refusal(file('module.exports = { pgSettings }')).message).toContain('pgSettings')
+  })
+
+  test('of another folder is none of our business, whatever is in it', () => {
+    const foreign = 'module.exports = { pgSettings: { search_path: "x" }, afterAllMigrations: ["x"] }'
+    write({ 'db/migrations/committed/000001.sql': two['migrations/committed/000001.sql'], '.gmrc.js': foreign })
+    expect(read('db/migrations')).toHaveLength(1)
   })
 
   test('counts beside the folder whose `committed` was given, and further up where it names the folder', () => {

@@ -20,8 +20,9 @@ export const graphileMigrate: Dialect = {
   format: 'graphile-migrate',
   read(dir, options) {
     const committed = committedIn(dir)
-    const replace = placeholderReplacement(readGmrc(dirname(resolve(committed))), options)
-    const files = listFiles(committed).map(({ file, id }) => readCommitted(pathIn(committed, file), id, replace))
+    const gmrc = readGmrc(dirname(resolve(committed)))
+    const how = { replace: placeholderReplacement(gmrc, options), settings: gmrc?.settings ?? {} }
+    const files = listFiles(committed).map(({ file, id }) => readCommitted(pathIn(committed, file), id, how))
     files.sort((a, b) => compare(a.id, b.id))
     for (const [i, file] of files.entries()) refuseBrokenChain(file, files[i - 1])
     return files

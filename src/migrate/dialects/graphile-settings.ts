@@ -4,7 +4,12 @@ import { usage } from '../../errors.ts'
 import { readText } from '../files.ts'
 
 /** What of graphile-migrate's own configuration concerns a run. */
-export type Gmrc = { placeholders: Record<string, string>; databaseOwner: string | undefined }
+export type Gmrc = {
+  placeholders: Record<string, string>
+  databaseOwner: string | undefined
+  /** `pgSettings`: made in the session. */
+  settings: Record<string, string>
+}
 
 type Raw = Record<string, unknown>
 
@@ -15,7 +20,7 @@ const names = ['.gmrc', '.gmrc.js', '.gmrc.cjs']
  * above it; further up only one whose `migrationsFolder` is this folder.
  *
  * @param migrations absolute path of the folder that holds `committed`
- * @throws {AppError} `usage` when it asks for what we do not do: actions before or after all migrations, settings of the session
+ * @throws {AppError} `usage` when it asks for what we do not do: actions before or after all migrations; for settings that only its program knows
  */
 export function readGmrc(migrations: string): Gmrc | undefined {
   for (const dir of upwards(migrations)) {
@@ -73,7 +78,7 @@ function guess(path: string): Raw {
     ...(folder !== undefined && { migrationsFolder: folder }),
     beforeAllMigrations: mentioned('beforeAllMigrations', '\\[\\s*\\]') ? ['?'] : [],
     afterAllMigrations: mentioned('afterAllMigrations', '\\[\\s*\\]') ? ['?'] : [],
-    pgSettings: mentioned('pgSettings', '\\{\\s*\\}') ? { '?': '' } : {},
+    unknownSettings: mentioned('pgSettings', '\\{\\s*\\}'),
   }
 }
 
@@ -88,21 +93,26 @@ function refuseActions(path: string, raw: Raw): void {
       })
     }
   }
-  if (Object.keys(raw.pgSettings ?? {}).length > 0) {
-    throw usage(`${path} has pgSettings, which pgbosun does not set`, {
+  if (raw.unknownSettings) {
+    throw usage(`${path} has pgSettings: pgbosun does not run programs, and cannot know them`, {
       file: path,
-      hint: 'give them to the login that runs the migrations (`config` of a user) and take them out of the file',
+      hint: 'write them into a `.gmrc`, which is read before `.gmrc.js`',
     })
   }
 }
 
-function pick(path: string, { placeholders, databaseOwner }: Raw): Gmrc {
-  const found = Object.entries(placeholders ?? {})
-  const odd = found.find(([, value]) => typeof value !== 'string')
-  if (odd)
-    throw usage(`the placeholder ${odd[0]} in ${path} is not a text`, { file: path, hint: 'put its value in quotes' })
+function pick(path: string, { placeholders, databaseOwner, pgSettings }: Raw): Gmrc {
   return {
-    placeholders: Object.fromEntries(found),
+    placeholders: texts(path, 'placeholders', placeholders, ['string']),
     databaseOwner: typeof databaseOwner === 'string' ? databaseOwner : undefined,
+    settings: texts(path, 'pgSettings', pgSettings, ['string', 'number']),
   }
+}
+
+function texts(path: string, key: string, found: unknown, kinds: string[]): Record<string, string> {
+  const entries = Object.entries(found ?? {})
+  const odd = entries.find(([, value]) => !kinds.includes(typeof value))
+  if (odd)
+    throw usage(`${odd[0]} under ${key} in ${path} is not a text`, { file: path, hint: 'put its value in quotes' })
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]))
 }

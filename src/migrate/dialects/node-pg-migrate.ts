@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { extname, join } from 'node:path'
-import { quoteLiteral } from '../../db/sql.ts'
+import { quoteIdent, quoteLiteral, splitName } from '../../db/sql.ts'
 import { usage } from '../../errors.ts'
 import { checksum, pathIn, readNames, readText } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
@@ -61,6 +61,8 @@ function history(): NativeHistory {
     record: (table, { id }) =>
       `insert into ${table} (name, run_on) select ${quoteLiteral(id)}, greatest(now()::timestamp, max(r.run_on)) from ${table} r`,
     unrecord: (table, { id }) => `delete from ${table} where name = ${quoteLiteral(id)}`,
+    // Its runner does so whatever the login has: with `--schema app` tables come to be where the history is.
+    prepare: (table) => `set search_path to ${quoteIdent(splitName(table).schema)}`,
     lockKey: () => 7241865325823964n,
   }
 }

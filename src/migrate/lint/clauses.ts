@@ -17,8 +17,17 @@ export type Clause = {
 
 const name = /^(?:"(?:[^"]|"")*"|[^\s."(]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[^\s."(]+))*\s*\*?/
 
+/** Most rules ask for them, some again and again. */
+const known = new WeakMap<Statement, Clause[]>()
+
 /** The commands of an ALTER TABLE; none for another statement, or for an index, a view and the like. */
 export function clausesOf(statement: Statement): Clause[] {
+  const clauses = known.get(statement) ?? readClauses(statement)
+  known.set(statement, clauses)
+  return clauses
+}
+
+function readClauses(statement: Statement): Clause[] {
   const { node, text, start } = statement
   if (!('AlterTableStmt' in node)) return []
   const { relation, cmds = [], objtype } = node.AlterTableStmt

@@ -13,16 +13,20 @@ export type FileContext = {
   /** Of the same transaction, in front of this statement and behind it. */
   before: Statement[]
   after: Statement[]
+  /** Whether the file adds a value to an enum at all. */
+  addsEnumValues: boolean
   /** Whether the file is a plain dump by pg_dump: it fills an empty database. */
   isDump: boolean
   /** Whether the table is new and empty: created by this file, or by another one that is not applied yet either. */
   isNew(name: TableName): boolean
+  /** The same for what stands behind this statement. */
+  isNewBehind(name: TableName): boolean
   /** The table as declared so far. */
   table(name: TableName): Table | undefined
   /** Whether something that a file declares is new in the same sense: a type, an index. */
   isNewIn(fileNumber: number | undefined): boolean
-  /** Identifiers of the text. */
-  names(): NameToken[]
+  /** Identifiers of the text that PostgreSQL cuts. */
+  longNames(): NameToken[]
 }
 
 /** What the caller knows of the world. */

@@ -18,7 +18,8 @@ export function declare(catalog: Catalog, node: Node, file: number): void {
     const { intoClause } = node.SelectStmt
     if (intoClause?.rel) addTable(catalog, relationName(intoClause.rel), file)
   } else if ('CreateSchemaStmt' in node) {
-    for (const element of node.CreateSchemaStmt.schemaElts ?? []) declare(catalog, element, file)
+    const inside = { ...catalog, schema: node.CreateSchemaStmt.schemaname ?? catalog.schema }
+    for (const element of node.CreateSchemaStmt.schemaElts ?? []) declare(inside, element, file)
   } else if ('IndexStmt' in node) createIndex(catalog, node.IndexStmt, file)
   else if ('AlterTableStmt' in node) alterTable(catalog, node.AlterTableStmt as AlterTableStmt)
   else if ('RenameStmt' in node) rename(catalog, node.RenameStmt)

@@ -7,7 +7,9 @@ import { beginsTransaction, type FileContext, fileContext, transactions, type Wo
 import { declare } from './declare.ts'
 import { renderRewrite } from './rewrite-text.ts'
 import { rules } from './rules.ts'
-import type { NameToken, Parser } from './statement.ts'
+import { printName } from './sql.ts'
+import type { NameToken, Parser, Statement } from './statement.ts'
+import { relationName } from './tree.ts'
 import type { Finding, Hit, LintFile, Rule } from './types.ts'
 
 export type LintOptions = {
@@ -56,26 +58,53 @@ function hitsOf({ parser, catalog, world, number }: Place, file: LintFile, activ
   const shared = {
     ...fileContext(world, number, catalog),
     statements,
-    names: lazyNames(parser, text, errors.length > 0),
+    addsEnumValues: statements.some(({ node }) => 'AlterEnumStmt' in node),
+    longNames: lazyNames(parser, text, errors.length > 0),
   }
+  const created = createdNames(statements)
+  const isNewBehind: FileContext['isNewBehind'] = (name) => shared.isNew(name) || created.has(printName(name))
   for (const [i, statement] of statements.entries()) {
-    const together = (from: number, to: number) =>
-      statements.slice(from, to).filter((_, k) => numbers[from + k] === numbers[i])
-    const [before, after] = [together(0, i), together(i + 1, statements.length)]
-    const inTransaction = file.mode === 'wrapped' || before.some(beginsTransaction) || beginsTransaction(statement)
-    const context: FileContext = { ...shared, inTransaction, before, after }
+    const context = contextAt({ ...shared, isNewBehind }, numbers, i)
     for (const { name, check } of active) hits.push(...check(statement, context).map((hit) => ({ rule: name, hit })))
     declare(catalog, statement.node, number)
   }
   return hits
 }
 
-/** Names are only looked at where one may be too long: the lexer costs as much as the parser. */
+type Shared = Omit<FileContext, 'before' | 'after' | 'inTransaction'>
+
+/** With the statements of the same transaction, put together only when a rule asks: a file may have thousands. */
+function contextAt(shared: Shared, numbers: number[], i: number): FileContext {
+  const { statements, file } = shared
+  return {
+    ...shared,
+    get before() {
+      return statements.slice(numbers.indexOf(numbers[i]!), i)
+    },
+    get after() {
+      return statements.slice(i + 1, numbers.lastIndexOf(numbers[i]!) + 1)
+    },
+    get inTransaction(): boolean {
+      return file.mode === 'wrapped' || [...this.before, statements[i]!].some(beginsTransaction)
+    },
+  }
+}
+
+/** Names of the tables that a file creates. */
+const createdNames = (statements: Statement[]): Set<string> =>
+  new Set(
+    statements.flatMap(({ node }) => {
+      const relation = 'CreateStmt' in node ? node.CreateStmt.relation : undefined
+      return relation ? [printName(relationName(relation))] : []
+    }),
+  )
+
+/** Names that are too long. They are only looked for where there may be one: the lexer costs as much as the parser. */
 function lazyNames(parser: Parser, text: string, broken: boolean): () => NameToken[] {
   let names: NameToken[] | undefined
   const worth = !broken && /[\p{L}\p{N}_$]{16,}|"[^"]{16,}"/u.test(text)
   return () => {
-    names ??= worth ? parser.names(text) : []
+    names ??= worth ? parser.names(text).filter(({ bytes }) => bytes > 63) : []
     return names
   }
 }
@@ -85,17 +114,26 @@ function withoutCommands(text: string): { text: string; commands: Hit[] } {
   const commands: Hit[] = []
   const { restricts, copies } = scan(text)
   const data = copies.map(({ start, next }) => ({ start, end: next }))
-  let rest = [...restricts, ...data].reduce(blank, text)
+  let rest = blanked(
+    text,
+    [...restricts, ...data].sort((x, y) => x.start - y.start),
+  )
   for (let { backslash } = scan(rest); backslash !== undefined; { backslash } = scan(rest)) {
     const line = /^.*/.exec(rest.slice(backslash))?.[0] ?? ''
     commands.push({ at: backslash, message: `${/^\\\S*/.exec(line)?.[0]} is a command of psql` })
-    rest = blank(rest, { start: backslash, end: backslash + line.length })
+    rest = blanked(rest, [{ start: backslash, end: backslash + line.length }])
   }
   return { text: rest, commands }
 }
 
-const blank = (text: string, { start, end }: { start: number; end: number }) =>
-  text.slice(0, start) + text.slice(start, end).replace(/[^\r\n]/g, ' ') + text.slice(end)
+/** A text with blanks for some parts, which come in order; lines stay lines. */
+function blanked(text: string, parts: { start: number; end: number }[]): string {
+  const ends = [0, ...parts.map(({ end }) => end)]
+  const pieces = parts.map(
+    ({ start, end }, i) => text.slice(ends[i], start) + text.slice(start, end).replace(/[^\r\n]/g, ' '),
+  )
+  return pieces.join('') + text.slice(ends.at(-1))
+}
 
 /** Takes out what comments allow, adds what is wrong with the comments, and gives each a place. */
 function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] {
@@ -103,7 +141,7 @@ function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] 
   const allowed = new Set<LintRuleName>(allows.map(({ rule }) => rule))
   const found = new Set(hits.map(({ rule }) => rule))
   const unused = allows
-    .filter(({ rule }) => !found.has(rule))
+    .filter(({ rule }) => !found.has(rule) && active.some(({ name }) => name === rule))
     .map(({ rule, at }) => ({ at, message: `nothing in the file breaks ${rule}: remove the comment` }))
   const comments = [...bad, ...unused].map((hit) => ({ rule: 'unused-allow' as const, hit }))
   return [...hits.filter(({ rule }) => !allowed.has(rule)), ...comments]

@@ -13,8 +13,7 @@ export function renderLintReference(parser: Parser): string {
     '| rule | level | lock | what it sees |',
     '|---|---|---|---|',
     ...rules.map(
-      ({ name, level, lock, why }) =>
-        `| [\`${rule.name}\`](#${rule.name}) | ${rule.level} | ${rule.lock ?? ''} | ${firstSentence(why)} |`,
+      (rule) => `| [\`${rule.name}\`](#${rule.name}) | ${rule.level} | ${rule.lock ?? ''} | ${seenBy(rule)} |`,
     ),
     '',
     ...rules.map((rule) => section(rule, parser)),

@@ -6,7 +6,7 @@ import { setNotNullSafely } from '../rewrites.ts'
 import { joinName, printIdent, printList, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintOf, constraintsOf, textsOf } from '../tree.ts'
-import type { Hit, Rewrite, Rule } from '../types.ts'
+import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
 
 /** A constraint that an ALTER TABLE adds to a table that exists; `column` where it stands in the definition of a new column. */
 type Added = { clause: Clause; constraint: Constraint; column?: string; at: number }
@@ -108,18 +108,11 @@ const notValidAndValidate: Rule = {
   why: 'The strong lock of ADD … NOT VALID is held until the end of the transaction, and so through the scan that NOT VALID was to spare.',
   example:
     'alter table orders add constraint orders_total check (total >= 0) not valid;\nalter table orders validate constraint orders_total',
-  check(statement, { before, isNew }) {
-    const added = before.flatMap(clausesOf).flatMap(({ command, table }) => {
-      const constraint = constraintOf(command)
-      return constraint?.skip_validation ? [`${printName(table)} ${constraint.conname}`] : []
-    })
+  check(statement, context) {
+    const { isNew } = context
     return clausesOf(statement)
-      .filter(
-        ({ command, table }) =>
-          command.subtype === 'AT_ValidateConstraint' &&
-          !isNew(table) &&
-          added.includes(`${printName(table)} ${command.name}`),
-      )
+      .filter(({ command, table }) => command.subtype === 'AT_ValidateConstraint' && !isNew(table))
+      .filter(({ command, table }) => context.before.some((one) => addsNotValid(one, table, command.name)))
       .map(({ at, table, alter, command }) => ({
         at,
         message: `${printIdent(command.name ?? '')} is added and validated in one transaction: ${printName(table)} stays blocked through the scan`,
@@ -130,6 +123,12 @@ const notValidAndValidate: Rule = {
       }))
   },
 }
+
+const addsNotValid = (statement: Statement, table: TableName, name: string | undefined): boolean =>
+  clausesOf(statement).some((clause) => {
+    const constraint = constraintOf(clause.command)
+    return constraint?.skip_validation && constraint.conname === name && printName(clause.table) === printName(table)
+  })
 
 const setNotNullScan: Rule = {
   name: 'set-not-null-scan',
@@ -240,10 +239,11 @@ const dropForeignKey: Rule = {
   lock: 'AccessExclusiveLock',
   why: 'Dropping a foreign key locks both tables, not only the one that is named. In a file of its own it is over at once.',
   example: 'alter table orders drop constraint orders_user_id_fkey;\nalter table orders add column note text',
-  check(statement, { isNew, table: find, before, after }) {
-    if (before.length + after.length === 0) return []
+  check(statement, context) {
+    const { isNew, table: find } = context
     return clausesOf(statement)
       .filter(({ command, table }) => command.subtype === 'AT_DropConstraint' && !isNew(table))
+      .filter(() => context.before.length + context.after.length > 0)
       .flatMap(({ command, table, at, alter, text }): Hit[] => {
         const known = find(table)?.constraints.get(command.name ?? '')
         if (known ? known.kind !== 'foreign' : !/(^|_)fk(ey)?(_|$)/.test(command.name ?? '')) return []

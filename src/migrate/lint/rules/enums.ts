@@ -28,9 +28,10 @@ const usedInSameTransaction: Rule = {
   why: 'PostgreSQL refuses a new value of an enum in the transaction that adds it (55P04). Add it in a file of its own, before this one.',
   example: "alter type mood add value 'calm';\nalter table people alter column mood set default 'calm'::mood",
   check(statement, context) {
-    const values = newValues(context)
-    if (values.length === 0) return []
-    return usedLiterals(statement, context).flatMap(({ type, value, at }): Hit[] => {
+    if (!context.addsEnumValues) return []
+    const literals = usedLiterals(statement, context)
+    const values = literals.length > 0 ? newValues(context) : []
+    return literals.flatMap(({ type, value, at }): Hit[] => {
       const found = values.find((one) => one.value === value && isSameType(one.type, type, context))
       if (!found) return []
       return [

@@ -116,8 +116,8 @@ function keyOfSelf({ node }: Statement, { pktable, table, defined }: ForeignKey)
 /** A domain is compared as its base type. */
 const resolve = (catalog: Catalog, type: ColumnType): ColumnType => domainOf(catalog, type)?.base ?? type
 
-/** Built-in types between which there is no comparison, by families that have one among themselves. */
-const families: Record<string, string> = {
+/** Built-in types by families. Between families there is no comparison, within one there mostly is: test/lint-locks.int.test.ts asks the server. */
+export const families: Record<string, string> = {
   int2: 'number',
   int4: 'number',
   int8: 'number',
@@ -142,6 +142,13 @@ const families: Record<string, string> = {
   cidr: 'network',
 }
 
+/** The exceptions, as `column key`: pairs of one family that are refused, and of two that are not. */
+const refusedWithin = new Set([
+  ...['numeric', 'float4', 'float8'].flatMap((own) => ['int2', 'int4', 'int8'].map((key) => `${own} ${key}`)),
+  ...['float4 numeric', 'float8 numeric', 'name bpchar', 'timetz time'],
+])
+const acceptedAcross = new Set(['time interval'])
+
 /** What the type is compared with: a family, or an enum of its own; undefined for a type that the files do not declare. */
 function familyOf(catalog: Catalog, type: ColumnType): string | undefined {
   if (type.array) return undefined
@@ -152,7 +159,9 @@ function familyOf(catalog: Catalog, type: ColumnType): string | undefined {
 
 const isRefused = (catalog: Catalog, { type, keyType }: Pair) => {
   const [own, key] = [familyOf(catalog, type), familyOf(catalog, keyType)]
-  return own !== undefined && key !== undefined && own !== key
+  if (own === undefined || key === undefined) return false
+  const pair = `${type.name} ${keyType.name}`
+  return own === key ? refusedWithin.has(pair) : !acceptedAcross.has(pair)
 }
 
 const fkTypeMismatch: Rule = {
@@ -179,7 +188,7 @@ const fkTypeDiffers: Rule = {
     pairs(statement, context)
       .filter((pair) => familyOf(context.catalog, pair.type) !== undefined)
       .filter((pair) => familyOf(context.catalog, pair.type) === familyOf(context.catalog, pair.keyType))
-      .filter(({ type, keyType }) => !isSame(type, keyType))
+      .filter((pair) => !isSame(pair.type, pair.keyType) && !isRefused(context.catalog, pair))
       .map((pair) => differs(statement, pair, 'references')),
 }
 
@@ -211,18 +220,21 @@ const createTableWithFk: Rule = {
     'for a moment, unless slow work follows in the same file.',
   example: 'create table orders (user_id bigint references users (id));\ninsert into orders select id from users',
   check(statement, context) {
-    const slow = context.after.find(({ node }) => isSlow(node, context))
     const { node, text } = statement
-    if (!('CreateStmt' in node) || !slow) return []
-    return foreignKeys(statement)
-      .filter(({ pktable, table }) => printName(relationName(pktable)) !== printName(table))
-      .filter(({ pktable }) => !context.isNew(relationName(pktable)))
-      .map(({ pktable, at }) => ({
-        at,
-        message: `writes to ${printName(relationName(pktable))} are blocked until the rest of the file is done`,
-        table: relationName(pktable),
-        rewrite: [{ sql: `${text};` }, { sql: `${slow.text};` }],
-      }))
+    if (!('CreateStmt' in node)) return []
+    const locked = foreignKeys(statement).filter(
+      ({ pktable, table }) =>
+        printName(relationName(pktable)) !== printName(table) && !context.isNew(relationName(pktable)),
+    )
+    const isSlowBehind = ({ node: other }: Statement) => isSlow(other, { isNew: context.isNewBehind })
+    const slow = locked.length > 0 ? context.after.find(isSlowBehind) : undefined
+    if (!slow) return []
+    return locked.map(({ pktable, at }) => ({
+      at,
+      message: `writes to ${printName(relationName(pktable))} are blocked until the rest of the file is done`,
+      table: relationName(pktable),
+      rewrite: [{ sql: `${text};` }, { sql: `${slow.text};` }],
+    }))
   },
 }
 
@@ -238,13 +250,17 @@ const fkWithoutIndex: Rule = {
         at,
         message: `no index begins with ${printList(columns)} of ${printName(table)}`,
         table,
-        rewrite: [
-          {
-            sql: `create index ${printIdent(joinName(table.name, ...columns, 'idx'))} on ${printName(table)} (${printList(columns)});`,
-          },
-        ],
+        rewrite: withIndex(statement, table, columns),
       }))
   },
+}
+
+/** With a new table in one file, on one that exists without blocking it. */
+function withIndex({ node, text }: Statement, table: TableName, columns: string[]): Rewrite {
+  const index = `${printIdent(joinName(table.name, ...columns, 'idx'))} on ${printName(table)} (${printList(columns)});`
+  return 'CreateStmt' in node
+    ? [{ sql: `${text};\ncreate index ${index}` }]
+    : [{ outside: true, sql: `create index concurrently ${index}` }]
 }
 
 /** An index of this file, an earlier one, or a key of the table. */

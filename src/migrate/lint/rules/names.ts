@@ -40,8 +40,8 @@ const notIdempotent: Rule = {
     'again, and fails because its work is there.',
   example: 'alter table users add column note text;\ncreate index concurrently users_note on users (note)',
   mode: 'split',
-  check({ text, start }, { inTransaction, statements }) {
-    if (inTransaction || statements.length < 2) return []
+  check({ text, start }, context) {
+    if (context.statements.length < 2 || context.inTransaction) return []
     const found = robust.find(({ pattern }) => pattern.test(text))
     if (!found) return []
     const sql = `${text.replace(found.pattern, (match) => match + found.insert)};`
@@ -95,9 +95,9 @@ const identifierTooLong: Rule = {
   level: 'warn',
   why: 'PostgreSQL cuts names to 63 bytes without an error: the object has another name than the file says, and two long names may become one.',
   example: `create table ${'a'.repeat(64)} (id bigint)`,
-  check({ start, end }, { names }) {
-    return names()
-      .filter(({ at, bytes }) => bytes > 63 && at >= start && at < end)
+  check({ start, end }, { longNames }) {
+    return longNames()
+      .filter(({ at }) => at >= start && at < end)
       .map(({ text, at, bytes }) => ({
         at,
         message: `the name ${text.slice(0, 20)}… has ${bytes} bytes and is cut to 63`,

@@ -20,8 +20,9 @@ const missingLockTimeout: Rule = {
     'Without lock_timeout a statement that waits for a lock makes everything behind it wait as well, however long. ' +
     'pgbosun sets one for every file; this file takes it away.',
   example: 'set lock_timeout = 0;\nalter table users add column note text',
-  check({ node, start }, { inTransaction, isDump, after }) {
-    if (!('VariableSetStmt' in node) || !inTransaction || isDump || after.length === 0) return []
+  check({ node, start }, context) {
+    if (!('VariableSetStmt' in node) || context.isDump || !context.inTransaction || context.after.length === 0)
+      return []
     const { kind, name = '' } = node.VariableSetStmt
     const takesAway =
       (name === 'lock_timeout' && kind !== 'VAR_SET_VALUE') ||
@@ -40,14 +41,14 @@ const sessionLeak: Rule = {
     'What a file sets in the session outlives its transaction, and other programs that apply the same files run the next one with it. ' +
     'pgbosun resets the session after every file; SET LOCAL ends with the transaction by itself.',
   example: 'set search_path = app',
-  check(statement, { inTransaction, isDump }) {
-    if (isDump) return []
+  check(statement, context) {
+    if (context.isDump) return []
     const { node, text, start } = statement
-    if ('DiscardStmt' in node && node.DiscardStmt.target === 'DISCARD_ALL' && !inTransaction)
+    if ('DiscardStmt' in node && node.DiscardStmt.target === 'DISCARD_ALL' && !context.inTransaction)
       return [
         { at: start, message: 'DISCARD ALL drops advisory locks, prepared statements and settings of the session' },
       ]
-    if ('VariableSetStmt' in node) return setLeak(node.VariableSetStmt, text, start, inTransaction)
+    if ('VariableSetStmt' in node) return setLeak(node.VariableSetStmt, text, start, context.inTransaction)
     return configLeak(statement)
   },
 }

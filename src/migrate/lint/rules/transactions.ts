@@ -67,11 +67,12 @@ const concurrentlyNotAlone: Rule = {
     'Tools that send the file as one message fail at once (25001).',
   example: 'alter table users add column note text;\ncreate index concurrently users_note on users (note)',
   mode: 'split',
-  check(statement, { file, statements }) {
-    const isAlone = (one: Statement) => (concurrentWork(one) ?? forbiddenWork(one)) !== undefined
-    const others = statements.filter((one) => !isAlone(one))
-    if (!file.demanded || others.length === 0 || !isAlone(statement)) return []
-    const work = concurrentWork(statement) ?? forbiddenWork(statement)
+  check(statement, context) {
+    const { file, statements } = context
+    const work = file.demanded ? (concurrentWork(statement) ?? forbiddenWork(statement)) : undefined
+    if (!work || context.inTransaction) return []
+    const others = statements.filter((one) => (concurrentWork(one) ?? forbiddenWork(one)) === undefined)
+    if (others.length === 0) return []
     const rest = others.map(({ text }) => `${text};`).join('\n')
     return [
       {
@@ -111,11 +112,12 @@ const severalHotTables: Rule = {
   example: 'alter table users add column note text;\nalter table orders add column note text',
   check(statement, context) {
     if (context.isDump) return []
-    const name = ([table]: ReturnType<typeof blockedTables>) => table && printName(table)
-    const held = [...new Set(context.before.flatMap((one) => blockedTables(one, context)).map(printName))]
-    const table = blockedTables(statement, context).find((one) => !held.includes(printName(one)))
+    const blocked = blockedTables(statement, context)
+    if (blocked.length === 0) return []
+    const earlier = heldBefore(context)
+    const held = [...new Set(earlier.flatMap((one) => blockedTables(one, context)).map(printName))]
+    const table = blocked.find((one) => !held.includes(printName(one)))
     if (!table || held.length === 0) return []
-    const earlier = context.before.filter((one) => name(blockedTables(one, context)) !== undefined)
     return [
       {
         at: statement.start,
@@ -127,6 +129,16 @@ const severalHotTables: Rule = {
   },
 }
 
+/** The first statements of the transaction that block a table: a few are enough to tell. */
+function heldBefore(context: FileContext): Statement[] {
+  const found: Statement[] = []
+  for (const one of context.before) {
+    if (blockedTables(one, context).length > 0) found.push(one)
+    if (found.length === 3) break
+  }
+  return found
+}
+
 const ddlAndBackfill: Rule = {
   name: 'ddl-and-backfill-same-tx',
   level: 'warn',
@@ -134,11 +146,10 @@ const ddlAndBackfill: Rule = {
   why: 'The table that was changed stays blocked, for readers too, until the rows are written as well.',
   example: 'alter table users add column note text;\nupdate users set note = name where note is null',
   check(statement, context) {
-    const { before } = context
     const { node } = statement
     const isFill = 'UpdateStmt' in node || 'DeleteStmt' in node || 'InsertStmt' in node || 'MergeStmt' in node
     if (!isFill || !isSlow(node, context)) return []
-    const changes = before.filter((one) => blockedTables(one, context).length > 0)
+    const changes = heldBefore(context)
     const [held] = changes.flatMap((one) => blockedTables(one, context))
     if (!held) return []
     return [

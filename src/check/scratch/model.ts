@@ -1,0 +1,56 @@
+import { type DatabaseLocale, localeFields } from '../../db/locale.ts'
+import type { Db } from '../../db/sql.ts'
+
+/** A privilege on a database or a schema; `grantee` may be PUBLIC. */
+export type Privilege = { grantee: string; privilege: string }
+
+/** Whom a schema belongs to, and who may do what in it. */
+export type SchemaAccess = { owner: string; privileges: Privilege[] }
+
+/** What a scratch database has to have in common with the live one, so that migrations do the same in both. */
+export type Model = DatabaseLocale & {
+  name: string
+  owner: string
+  /** Privileges on the database, those of its owner left out. */
+  privileges: Privilege[]
+  /** Names of the settings that sessions of this database begin with; `own`: those of the session user here. */
+  settings: { name: string; own: boolean }[]
+  /** Null where there is no schema `public`. */
+  public: SchemaAccess | null
+  user: { name: string; superuser: boolean; mayCreate: boolean; mayActAsOwner: boolean }
+}
+
+/** Reads the model from the live database. Any role that may connect can do it. */
+export async function readModel(db: Db): Promise<Model> {
+  const [row] = await db.unsafe<{ model: Model }[]>(query)
+  return row!.model
+}
+
+/** Whom schema `public` belongs to, and who may do what in it; null where there is none. */
+export async function readPublic(db: Db): Promise<SchemaAccess | null> {
+  const [row] = await db.unsafe<{ access: SchemaAccess | null }[]>(`select ${publicAccess} as access`)
+  return row!.access
+}
+
+/** No privileges at all and the default ones, written out or not, are the same. */
+const privileges = (acl: string, kind: string, owner: string) => `coalesce((
+  select json_agg(json_build_object('grantee', grantee, 'privilege', privilege) order by grantee, privilege)
+    from (select case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee, a.privilege_type as privilege
+            from aclexplode(coalesce(${acl}, acldefault('${kind}', ${owner}))) a where a.grantee <> ${owner}) p), '[]')`
+
+const publicAccess = `(
+  select json_build_object('owner', pg_get_userbyid(nspowner), 'privileges', ${privileges('nspacl', 'n', 'nspowner')})
+    from pg_catalog.pg_namespace where nspname = 'public')`
+
+/** The role that sessions begin as is not among the settings: ours begin as themselves. */
+const query = `select json_build_object(
+  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), ${localeFields},
+  'privileges', ${privileges('d.datacl', 'd', 'd.datdba')},
+  'settings', coalesce((select json_agg(json_build_object('name', split_part(c, '=', 1), 'own', s.setrole <> 0) order by s.setrole, c)
+     from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
+    where s.setdatabase = d.oid and s.setrole in (0, u.oid) and c !~ '^(role|session_authorization)='), '[]'),
+  'public', ${publicAccess},
+  'user', json_build_object('name', u.rolname, 'superuser', u.rolsuper, 'mayCreate', u.rolsuper or u.rolcreatedb,
+     'mayActAsOwner', pg_has_role(u.oid, d.datdba,
+        case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end))) as model
+  from pg_catalog.pg_database d, pg_catalog.pg_roles u where d.datname = current_database() and u.rolname = session_user`

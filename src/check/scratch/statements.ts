@@ -1,0 +1,77 @@
+import { createDatabaseSql } from '../../db/locale.ts'
+import { quoteIdent, quoteLiteral } from '../../db/sql.ts'
+import type { Model, Privilege, SchemaAccess } from './model.ts'
+import type { ScratchStory } from './name.ts'
+
+/**
+ * Statements that make the empty scratch database, to be sent together without waiting: so it has its story and is closed
+ * to others even when we are killed while it is created.
+ */
+export function createStatements(name: string, model: Model, story: ScratchStory, serverVersion: number): string[] {
+  return [
+    createDatabaseSql(name, model, serverVersion),
+    `comment on database ${quoteIdent(name)} is ${quoteLiteral(JSON.stringify(story))}`,
+    `revoke connect on database ${quoteIdent(name)} from public`,
+  ]
+}
+
+/**
+ * A message for each setting of the live database, which gives the scratch database the same. The value never leaves the server,
+ * for it may be a secret.
+ */
+export const settingStatements = (scratch: string, { name: live, settings, user }: Model) =>
+  settings.map(({ name, own }) => {
+    const of = own ? quoteLiteral(user.name) : 'null'
+    const whose = `${own ? `role ${quoteIdent(user.name)} in ` : ''}database ${quoteIdent(scratch)}`
+    return {
+      name,
+      sql: `select set_config(${quoteLiteral(name)}, substr(c, strpos(c, '=') + 1), true) is not null as done
+          from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
+         where d.datname = ${quoteLiteral(live)} and split_part(c, '=', 1) = ${quoteLiteral(name)}
+           and s.setrole = coalesce((select oid from pg_catalog.pg_roles where rolname = ${of}), 0);
+        alter ${whose} set ${name.split('.').map(quoteIdent).join('.')} from current`,
+    }
+  })
+
+/**
+ * One message that gives the scratch database the live one's owner, where that may be, and its privileges. Nobody else may connect.
+ */
+export function accessStatements(scratch: string, { owner, privileges, user }: Model): string {
+  const database = quoteIdent(scratch)
+  const handsOver = owner !== user.name && user.mayActAsOwner
+  return [
+    ...(handsOver
+      ? [`alter database ${database} owner to ${quoteIdent(owner)}`, `set local role ${quoteIdent(owner)}`]
+      : []),
+    `revoke all on database ${database} from public`,
+    `grant connect on database ${database} to ${quoteIdent(user.name)}`,
+    ...grants(
+      `database ${database}`,
+      privileges.filter(({ privilege }) => privilege !== 'CONNECT'),
+    ),
+  ].join('; ')
+}
+
+/**
+ * One message that makes schema `public` of the scratch database what it is in the live one; undefined when it is that already.
+ * @param role who may do that
+ */
+export function publicStatements(
+  wanted: SchemaAccess | null,
+  found: SchemaAccess | null,
+  role: string | undefined,
+): string | undefined {
+  if (!wanted || !found || JSON.stringify(wanted) === JSON.stringify(found)) return undefined
+  return [
+    ...(role === undefined ? [] : [`set local role ${quoteIdent(role)}`]),
+    ...(wanted.owner === found.owner ? [] : [`alter schema public owner to ${quoteIdent(wanted.owner)}`]),
+    'revoke all on schema public from public',
+    ...grants('schema public', wanted.privileges),
+  ].join('; ')
+}
+
+const grants = (object: string, privileges: Privilege[]) =>
+  privileges.map(
+    ({ grantee, privilege }) =>
+      `grant ${privilege} on ${object} to ${grantee === 'PUBLIC' ? 'public' : quoteIdent(grantee)}`,
+  )

@@ -1,0 +1,54 @@
+import { databaseObject, releaseRunLock, tryRunLock } from '../../db/lock.ts'
+import { type Db, quoteIdent } from '../../db/sql.ts'
+import { isServerError } from '../../db/sqlstate.ts'
+import type { Log } from '../../log.ts'
+import { isScratch, scratchPattern } from './name.ts'
+
+/**
+ * Removes the scratch databases that killed runs left behind. A run that still works holds the run lock of its scratch
+ * database: without that lock, it is left alone.
+ *
+ * @param db a session in `lock.database`
+ * @returns the databases removed
+ */
+export async function sweepScratch(db: Db, log: Log): Promise<string[]> {
+  const rows = await db.unsafe<{ name: string; comment: string | null; owner: string }[]>(
+    `select datname as name, shobj_description(oid, 'pg_database') as comment, pg_get_userbyid(datdba) as owner
+       from pg_catalog.pg_database where datname ~ '${scratchPattern}' order by datname`,
+  )
+  const removed: string[] = []
+  for (const { name, owner } of rows.filter((row) => isScratch(row.name, row.comment))) {
+    const object = databaseObject(name)
+    if (!(await tryRunLock(db, object))) continue
+    try {
+      await dropScratch(db, name, owner)
+      removed.push(name)
+      log.info({ database: name }, 'removed the scratch database that a killed run left behind')
+    } catch (error) {
+      const problem = (error as Error).message
+      log.warn({ database: name, problem }, 'the scratch database that a killed run left behind could not be removed')
+    } finally {
+      await releaseRunLock(db, object)
+    }
+  }
+  return removed
+}
+
+/**
+ * Removes a scratch database with whoever is connected to it. Who may become the owner without having its privileges does it
+ * as the owner, which may not end other sessions: the server waits a few seconds for them to end.
+ */
+export async function dropScratch(db: Db, name: string, owner: string): Promise<void> {
+  const drop = `drop database if exists ${quoteIdent(name)}`
+  try {
+    await db.unsafe(`${drop} with (force)`)
+  } catch (error) {
+    if (!isServerError(error) || error.code !== '42501') throw error
+    await db.unsafe(`set role ${quoteIdent(owner)}`)
+    try {
+      await db.unsafe(drop)
+    } finally {
+      await db.unsafe('set role none')
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { isAbsolute, relative, resolve } from 'node:path'
+import { type FormatName, formatNames } from '../../config/formats.ts'
+import { didYouMean } from '../../config/suggest.ts'
+import { applyState } from '../../db/state.ts'
+import { AppError, usage } from '../../errors.ts'
+import { adoptHistory, missingFiles, writeFolder } from '../../migrate/adopt.ts'
+import { ownBook } from '../../migrate/book.ts'
+import type { NewFile } from '../../migrate/dialects/dialect.ts'
+import { pgbosun } from '../../migrate/dialects/pgbosun.ts'
+import { readText } from '../../migrate/files.ts'
+import { readHistory } from '../../migrate/history.ts'
+import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan-adopt.ts'
+import { refuseProblems } from '../../migrate/verify.ts'
+import type { Change } from '../../plan.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Journal, withStory } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { type MigrateStep, planMigrateStep, withNativeLock } from '../steps/migrate.ts'
+import { type MigrateTarget, migrateTargets, onlyTarget } from '../steps/migrate-targets.ts'
+import { defaultRole } from '../steps/owner.ts'
+import { createStory, jsonSteps } from '../story.ts'
+
+/** `migrate adopt`: from another tool's files and history to ours. */
+export const migrateAdopt: Command = {
+  name: 'migrate adopt',
+  summary: "Move another tool's migrations and history to our format; its own files and tables stay as they are.",
+  flags: {
+    from: {
+      type: 'string',
+      value: 'FORMAT',
+      help: `The format that migrate.dir has: ${formatNames.slice(1).join(', ')}.`,
+    },
+    into: {
+      type: 'string',
+      value: 'DIR',
+      help: 'Folder for the new files. Default: that of the old ones with -pgbosun at its end.',
+    },
+    yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only shown.' },
+    'dry-run': { type: 'boolean', help: 'Only show it, also with --yes.' },
+  },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'another runner was in the way for too long',
+    refused: 'credentials, a missing database or a missing role',
+    migration: 'a file holds what only psql knows',
+    history: 'the history has a problem, is not that of the format, or was moved before',
+    lint: 'a file leaves a transaction open',
+  },
+  run,
+}
+
+/** The plan, with what it was made from. `missing`: files that are not there yet. */
+type Adoption = { look: MigrateStep; plan: AdoptPlan; into: string; missing: NewFile[] }
+
+async function run(context: Context): Promise<Result> {
+  const { flags, out } = context
+  const format = formatOf(flags.from)
+  const target = onlyTarget(context, await migrateTargets(context, { needed: true, format }))
+  const into = folderFor(target, flags.into)
+  const writes = flags.yes === true && flags['dry-run'] !== true
+  const story = createStory(['adopt'], out, { planning: !writes })
+  const { plan, missing } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
+    story.step('adopt', async (show) => {
+      const adoption = await planTarget(run, target, format, into)
+      for (const warning of [...adoption.plan.warnings, ...warningsOf(adoption)]) out.warn(warning)
+      show(changesOf(adoption, format))
+      if (writes) await adoptTarget(run, adoption, journal)
+      return adoption
+    }),
+  )
+  const next = nextConfiguration(context, into)
+  const needsYes = !writes && story.changes().length > 0
+  out.print(
+    needsYes
+      ? 'nothing was changed yet: run the same with --yes'
+      : `now set ${sentenceOf(next)}, and run ${format} no more`,
+  )
+  return {
+    fields: {
+      ...{ steps: jsonSteps(story.steps), from: format, into, files: missing.map(({ file }) => file) },
+      ...{ migrations: plan.adopted.map(jsonAdopted), configuration: next, needs_yes: needsYes },
+    },
+  }
+}
+
+function formatOf(text: string | boolean | undefined): Exclude<FormatName, 'pgbosun'> {
+  const others = formatNames.filter((name) => name !== 'pgbosun')
+  const found = others.find((name) => name === text)
+  if (found) return found
+  const what =
+    typeof text === 'string'
+      ? `--from ${text}: there is no such format to move from${didYouMean(text, others)}`
+      : 'migrate adopt needs --from with the format of migrate.dir'
+  throw usage(what, { hint: `use one of ${others.join(', ')}` })
+}
+
+/** @throws {AppError} `usage` for a folder within that of the other tool, which might read it */
+function folderFor({ dir }: MigrateTarget, wanted: string | boolean | undefined): string {
+  const into = typeof wanted === 'string' ? resolve(wanted) : `${resolve(dir)}-pgbosun`
+  const inside = relative(dir, into)
+  if (inside.startsWith('..') || isAbsolute(inside)) return into
+  throw usage(`the new files cannot go into ${into}: the old ones are in ${dir}`, {
+    hint: 'name a folder beside it with --into',
+  })
+}
+
+/** @throws {AppError} `history` when the tool has no history here, or one with problems; `usage` when the folder is not empty */
+async function planTarget(run: Run, target: MigrateTarget, format: FormatName, into: string): Promise<Adoption> {
+  // The only target is always the database that the run is about; without it there is no run.
+  const { sql } = run.target!
+  const look = await planMigrateStep(run.context, target, sql, { seeds: true })
+  if (!look.book?.native?.exists) {
+    throw new AppError('history', `there is no history of ${format} in this database`, {
+      hint: 'set `migrate.table` if it has another name; a database where nothing was applied yet has nothing to move',
+    })
+  }
+  const own = await readHistory(sql, ownBook(pgbosun))
+  const plan = planAdoption(look.files, look.history, {
+    format,
+    policy: strictly(run.context, look),
+    own,
+    sourceOf: readText,
+  })
+  refuseProblems(plan.problems)
+  return { look, plan, into, missing: missingFiles(into, plan.files) }
+}
+
+/** What becomes different with our format. */
+function warningsOf({ look: { folder, files, book, dialect } }: Adoption): string[] {
+  const paths = new Set(files.map(({ path }) => path))
+  const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
+  const schema = dialect.native?.prepare && book?.native?.schema
+  return [
+    ...(left.length > 0
+      ? [`left out, because a baseline migration stands for others or is for new databases: ${left.join(', ')}`]
+      : []),
+    ...(schema && schema !== 'public'
+      ? [
+          `${dialect.format} puts the schema ${schema} first in the search_path of each file, and pgbosun does not: set it for the role or the database`,
+        ]
+      : []),
+  ]
+}
+
+/** What our format does with a file that is late, unless it is configured: the tool's own rule ends here. */
+const strictly = ({ loaded }: Context, { policy }: MigrateStep) => ({
+  ...policy,
+  outOfOrder: loaded.config.migrate.outOfOrder ?? pgbosun.policy.outOfOrder,
+})
+
+function changesOf({ look, plan, missing }: Adoption, format: FormatName): Change[] {
+  const files = missing.map(({ file }) => ({ action: 'write', object: `file ${file}`, reason: 'is not there yet' }))
+  const rows = plan.adopted
+    .filter(({ state }) => state === 'adopt')
+    .map(({ file, from, row }) => ({
+      action: 'adopt',
+      object: `migration ${file.name}`,
+      reason: `${format} applied ${from.name}${row?.appliedAt ? ` at ${row.appliedAt}` : ''}`,
+    }))
+  const state = rows.length > 0 ? look.changes.filter(({ object }) => !object.startsWith('migration ')) : []
+  return [...state, ...files, ...rows]
+}
+
+const jsonAdopted = ({ file, from, state, row }: Adopted) => ({
+  ...{ name: file.name, from: from.name, state, applied_at: row?.appliedAt ?? null },
+})
+
+async function adoptTarget(run: Run, { look, plan, into, missing }: Adoption, journal: Journal): Promise<void> {
+  const { sql } = run.target!
+  const { state, folder, book, history, target } = look
+  writeFolder(into, missing)
+  if (plan.adopted.every((one) => one.state !== 'adopt')) return
+  if (state.length > 0) {
+    await journal.beforeChange()
+    await applyState(sql, state)
+  }
+  const role = await defaultRole(run.context, sql, target)
+  await withNativeLock(run, look, book!, () =>
+    adoptHistory({
+      ...{ sql, book: book!, files: folder?.files ?? [], history, plan, role },
+      lockTimeoutMs: run.context.loaded.config.migrate.lockTimeout,
+      toolVersion: run.context.version,
+      beforeChange: journal.beforeChange,
+      guard: run.guard,
+    }),
+  )
+}
+
+/** What the configuration must say from now on. */
+function nextConfiguration(context: Context, into: string): Record<string, string> {
+  const { config, baseDir } = context.loaded
+  const name = context.connection().database
+  const path = config.databases[name]?.migrate ? `databases.${name}.migrate` : 'migrate'
+  return { [`${path}.format`]: 'pgbosun', [`${path}.dir`]: relative(baseDir, into) }
+}
+
+const sentenceOf = (next: Record<string, string>) =>
+  Object.entries(next)
+    .map(([key, value]) => `${key}: ${value}`)
+    .join(' and ')

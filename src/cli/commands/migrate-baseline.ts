@@ -1,0 +1,86 @@
+import { applyState } from '../../db/state.ts'
+import { markBaseline } from '../../migrate/baseline.ts'
+import { planBaseline } from '../../migrate/plan-baseline.ts'
+import type { Migration, StepResult } from '../../migrate/types.ts'
+import { refuseProblems } from '../../migrate/verify.ts'
+import type { Change } from '../../plan.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Journal, withStory } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { applyMigrateStep, type MigrateStep, planMigrateStep, withNativeLock } from '../steps/migrate.ts'
+import { migrateTargets, onlyTarget } from '../steps/migrate-targets.ts'
+import { defaultRole } from '../steps/owner.ts'
+import { createStory, jsonSteps } from '../story.ts'
+
+/** `migrate baseline VERSION`: for a database that was made without a history. */
+export const migrateBaseline: Command = {
+  name: 'migrate baseline',
+  summary: 'Record all migrations up to a version as applied, without running them: the database has them already.',
+  args: { usage: 'VERSION', min: 1, max: 1 },
+  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be recorded, and stop.' } },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'another runner was in the way for too long',
+    refused: 'credentials, a missing database or a missing role',
+    history: 'a newer migration is applied already, or one did not finish; with flyway: the history is not empty',
+  },
+  run,
+}
+
+async function run(context: Context): Promise<Result> {
+  const { flags, out, args } = context
+  const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
+  const planning = flags['dry-run'] === true
+  const story = createStory(['baseline'], out, { planning })
+  const results = await withStory(context, story, { locks: planning ? 'none' : 'target' }, (run, journal) =>
+    story.step(
+      'baseline',
+      async (show) => {
+        // The only target is always the database that the run is about; without it there is no run.
+        const look = await planMigrateStep(context, target, run.target!.sql, { seeds: true })
+        const files = look.folder?.files ?? []
+        const marks = look.dialect.native?.baseline !== undefined
+        const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)
+        refuseProblems(plan.problems)
+        const recorded = mark ? [mark] : plan.steps
+        show(changesOf(look, recorded, mark !== undefined))
+        if (planning || recorded.length === 0) return []
+        const step = { ...look, plan }
+        return mark
+          ? writeMark(run, step, mark, journal)
+          : applyMigrateStep(run, step, async () => run.target!, journal)
+      },
+      'nothing to do: everything up to it is recorded',
+    ),
+  )
+  return {
+    fields: {
+      steps: jsonSteps(story.steps),
+      results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+    },
+  }
+}
+
+function changesOf({ changes }: MigrateStep, recorded: Migration[], asMark: boolean): Change[] {
+  if (recorded.length === 0) return []
+  const reason = asMark ? 'stands for everything up to it' : 'only recorded, not run'
+  return [
+    ...changes.filter(({ object }) => !object.startsWith('migration ')),
+    ...recorded.map(({ name }) => ({ action: 'record', object: `migration ${name}`, reason })),
+  ]
+}
+
+async function writeMark(run: Run, step: MigrateStep, file: Migration, journal: Journal): Promise<StepResult[]> {
+  const { sql } = run.target!
+  const { state, book, target } = step
+  if (state.length > 0) {
+    await journal.beforeChange()
+    await applyState(sql, state)
+  }
+  const role = await defaultRole(run.context, sql, target)
+  const startedAt = performance.now()
+  await withNativeLock(run, step, book!, () =>
+    markBaseline({ sql, book: book!, role, file, beforeChange: journal.beforeChange, guard: run.guard }),
+  )
+  return [{ name: file.name, status: 'applied', durationMs: Math.round(performance.now() - startedAt) }]
+}

@@ -1,0 +1,121 @@
+import { applyState } from '../../db/state.ts'
+import { usage } from '../../errors.ts'
+import { planRepair, type Repair, type RepairPlan, type RepairWanted } from '../../migrate/plan-repair.ts'
+import { repairHistory } from '../../migrate/repair.ts'
+import type { Change } from '../../plan.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { type Journal, withStory } from '../journal.ts'
+import type { Run } from '../run.ts'
+import { type MigrateStep, planMigrateStep, withNativeLock } from '../steps/migrate.ts'
+import { migrateTargets, onlyTarget } from '../steps/migrate-targets.ts'
+import { defaultRole } from '../steps/owner.ts'
+import { createStory, jsonSteps } from '../story.ts'
+
+/** `migrate repair`: makes the history fit what a person has looked at. */
+export const migrateRepair: Command = {
+  name: 'migrate repair',
+  summary:
+    'Repair the history: accept changed files, say what became of a migration that stopped, forget one that is gone.',
+  flags: {
+    applied: { type: 'string', value: 'NAME', help: 'This one did not finish, but all of it took effect.' },
+    pending: { type: 'string', value: 'NAME', help: 'This one did not finish; run it again, from its beginning.' },
+    forget: { type: 'string', value: 'NAME', help: 'The file of this one is gone for good.' },
+    yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only explained.' },
+    'dry-run': { type: 'boolean', help: 'Only explain, and exit 0.' },
+  },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'another runner was in the way for too long',
+    refused: 'credentials, a missing database or a missing privilege',
+    history: 'the history cannot be repaired like this; nothing was changed',
+  },
+  run,
+}
+
+async function run(context: Context): Promise<Result> {
+  const { flags, out } = context
+  const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
+  const writes = flags.yes === true && flags['dry-run'] !== true
+  const story = createStory(['repair'], out, { planning: !writes })
+  const { repairs } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
+    story.step('repair', async (show) => {
+      // The only target is always the database that the run is about; without it there is no run.
+      const look = await planMigrateStep(context, target, run.target!.sql, { seeds: true })
+      const plan = planRepair(
+        look.files,
+        look.history,
+        { policy: look.policy, table: tableOf(look) },
+        wantedOf(context),
+      )
+      for (const repair of plan.repairs) explain(context, repair)
+      show(changesOf(look, plan))
+      if (writes) await repairTarget(run, look, plan, journal)
+      return plan
+    }),
+  )
+  const needsYes = !writes && repairs.length > 0
+  return {
+    fields: { steps: jsonSteps(story.steps), repairs: repairs.map(jsonRepair), needs_yes: needsYes },
+    failure: needsYes && flags['dry-run'] !== true ? notYet(repairs.length) : undefined,
+  }
+}
+
+const notYet = (count: number) =>
+  usage(`${count === 1 ? 'a repair needs' : `${count} repairs need`} --yes; nothing was changed`, {
+    hint: 'read what will be written, look at what is to be checked, then run the same with --yes',
+  })
+
+function wantedOf({ flags }: Context): RepairWanted {
+  const named = (flag: string) => (typeof flags[flag] === 'string' ? flags[flag] : undefined)
+  return { applied: named('applied'), pending: named('pending'), forget: named('forget') }
+}
+
+/** The tool's own history, as people write it. */
+const tableOf = ({ book }: MigrateStep) => book?.native && `${book.native.schema}.${book.native.name}`
+
+function explain({ out }: Context, { name, wrong, writes, check }: Repair): void {
+  out.print(`${name} ${wrong}`)
+  out.print(`  writes  ${writes}`)
+  out.print(`  check   ${check}`)
+}
+
+const verbs: Record<Repair['action'], string> = {
+  realign: 'accept',
+  applied: 'record as applied',
+  pending: 'record as pending',
+  forget: 'forget',
+}
+
+/** Without repairs the state is left as it is too. */
+const changesOf = ({ changes }: MigrateStep, { repairs }: RepairPlan): Change[] =>
+  repairs.length === 0
+    ? []
+    : [
+        ...changes.filter(({ object }) => !object.startsWith('migration ')),
+        ...repairs.map(({ action, name, wrong }) => ({
+          action: verbs[action],
+          object: `migration ${name}`,
+          reason: wrong,
+        })),
+      ]
+
+const jsonRepair = ({ action, name, wrong, writes, check }: Repair) => ({ action, name, wrong, writes, check })
+
+async function repairTarget(run: Run, look: MigrateStep, plan: RepairPlan, journal: Journal): Promise<void> {
+  const { target, book, files, state } = look
+  if (plan.repairs.length === 0 || !book) return
+  const { sql } = run.target!
+  if (state.length > 0) {
+    await journal.beforeChange()
+    await applyState(sql, state)
+  }
+  const role = await defaultRole(run.context, sql, target)
+  await withNativeLock(run, look, book, () =>
+    repairHistory({
+      ...{ sql, book, files, plan, role },
+      toolVersion: run.context.version,
+      beforeChange: journal.beforeChange,
+      guard: run.guard,
+    }),
+  )
+}

@@ -1,0 +1,84 @@
+import { AppError, usage } from '../../errors.ts'
+import type { Command, Context, Result } from '../command.ts'
+import { asAppError } from '../failure.ts'
+import { type Run, withRun } from '../run.ts'
+import { refusePlan } from '../steps/migrate.ts'
+import { readStates, type State, statesFields, withoutStates } from '../steps/migrate-state.ts'
+import { inDatabase, type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
+import type { Shadow } from '../steps/shadow.ts'
+
+/** `migrate verify`: the files against the history, and, with `--shadow`, what they make against the database. */
+export const migrateVerify: Command = {
+  name: 'migrate verify',
+  summary: 'Compare the files with the history and, with --shadow, what they make with the database.',
+  flags: {
+    shadow: {
+      type: 'boolean',
+      help: 'Also apply the applied migrations to a scratch database, and compare its schema with the live one.',
+    },
+    down: { type: 'boolean', help: 'With --shadow: also undo all of them there, and apply them again.' },
+  },
+  exits: {
+    unreachable: 'no connection within wait.timeout, or the connection was lost',
+    locked: 'with --shadow: migrations kept being applied meanwhile',
+    refused: 'credentials, a missing database or, with --shadow, no right to create one',
+    migration:
+      'a file ends in an open comment or quote, holds what only psql knows or, with --shadow, failed in the scratch database',
+    history: 'files and history do not fit together',
+    lint: 'a file has its own BEGIN or COMMIT',
+    roles: 'with --shadow: a declared schema or extension could not be created in the scratch database',
+    unhealthy: 'with --shadow: the database is not what its migrations make',
+  },
+  async run(context) {
+    const { shadow, down } = context.flags
+    if (down === true && shadow !== true)
+      throw usage('--down says what is done in the scratch database of --shadow', { hint: 'give --shadow too' })
+    const targets = await migrateTargets(context, { needed: true })
+    return withRun(context, { locks: 'none' }, async (run) => {
+      const states = await readStates(run, targets).catch(withoutStates)
+      const failed = refused(context, states)
+      return (
+        failed ?? (shadow === true ? compare(run, targets, states, down === true) : { fields: statesFields(states) })
+      )
+    })
+  },
+}
+
+/** The failure for files and history that do not fit. */
+function refused({ out }: Context, states: State[]): Result | undefined {
+  try {
+    for (const { plan } of states) refusePlan(plan)
+  } catch (error) {
+    return { fields: statesFields(states), failure: asAppError(error) }
+  }
+  for (const { applied, plan, target } of states)
+    out.print(
+      `${applied.length} applied migrations match their files, ${plan.steps.length} pending${inDatabase(target)}`,
+    )
+  return undefined
+}
+
+async function compare(run: Run, targets: MigrateTarget[], states: State[], down: boolean): Promise<Result> {
+  const { compareWithShadow } = await import('../steps/shadow.ts')
+  const { shadowFailure, shadowFields, shadowLines } = await import('../steps/shadow-report.ts')
+  const found: Shadow[] = []
+  const fields = () => statesFields(states, (target) => shadowFields(found.find((shadow) => shadow.target === target)))
+  if (states.length === 0)
+    throw usage('--shadow needs migrations that are files', {
+      hint: 'set `migrate.dir`; what another program migrates cannot be compared',
+    })
+  for (const target of targets.filter(({ command }) => command))
+    run.context.out.warn(`not compared: another program migrates the database${inDatabase(target)}`)
+  try {
+    for (const { target } of states) {
+      const shadow = await compareWithShadow(run, target, { down })
+      found.push(shadow)
+      for (const line of shadowLines(shadow)) run.context.out.print(line)
+    }
+  } catch (error) {
+    // A lost connection leads back to waiting.
+    if (run.context.signal.aborted || !(error instanceof AppError) || error.kind === 'unreachable') throw error
+    return { fields: fields(), failure: error }
+  }
+  return { fields: fields(), failure: shadowFailure(found) }
+}

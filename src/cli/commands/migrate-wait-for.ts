@@ -1,0 +1,55 @@
+import { describe } from '../../config/connection.ts'
+import { durationMs, durationPattern } from '../../config/units.ts'
+import { usage, withReport } from '../../errors.ts'
+import { runBehind } from '../child.ts'
+import type { Command, Context } from '../command.ts'
+import { asAppError } from '../failure.ts'
+import { findTargets, mainTarget, notTarget } from '../steps/migrate-targets.ts'
+import { refuseNothingToWaitFor } from '../steps/schema-version.ts'
+import { waitForVersion } from '../steps/wait-for.ts'
+
+/** `migrate wait-for`: until the schema is new enough for an application; then a command, when one is given. */
+export const migrateWaitFor: Command = {
+  name: 'migrate wait-for',
+  summary:
+    'Wait until these versions are applied; without any, until every file of migrate.dir is. For pods of applications: needs no lock, no\n' +
+    'files and no rights but to read the history. Of formats that apply files in order, a newer version is enough. Revisions of Alembic\n' +
+    'are compared with its table, which knows no ancestors: name every revision that is new enough, one of them suffices.',
+  args: { usage: '[VERSION…]', min: 0, max: 1_000 },
+  rest: true,
+  flags: { timeout: { type: 'string', value: 'DURATION', help: 'How long to wait. Default: wait.timeout.' } },
+  exits: {
+    unreachable: 'not new enough, or not ready, within the timeout',
+    refused: 'credentials, TLS, or the history may not be read',
+    history: 'the history table is not that of migrate.format',
+  },
+  async run(context) {
+    const { args, loaded, out, rest } = context
+    const startedAt = performance.now()
+    const wanted = [...new Set(args)]
+    const timeoutMs = timeoutOf(context) ?? loaded.config.wait.timeout
+    const target = mainTarget(findTargets(context, true)) ?? notTarget(context)
+    refuseNothingToWaitFor(target, wanted)
+    const fields = () => ({
+      version: wanted.length === 1 ? wanted[0] : null,
+      versions: wanted,
+      waited_ms: Math.round(performance.now() - startedAt),
+    })
+    try {
+      const current = await waitForVersion(context, target, { wanted, timeoutMs })
+      const waited = fields()
+      if (rest.length === 0)
+        out.print(`${describe(context.connection())} is new enough: it is at ${current ?? 'no version'} (waited ${(waited.waited_ms / 1000).toFixed(1)} s)`)
+      return { fields: { ...waited, current_version: current ?? null }, ...(rest.length > 0 && { after: () => runBehind(context) }) }
+    } catch (error) {
+      throw withReport(asAppError(error), { ...fields(), current_version: null })
+    }
+  },
+}
+
+/** @throws {AppError} `usage` */
+function timeoutOf({ flags: { timeout } }: Context): number | undefined {
+  if (typeof timeout !== 'string') return undefined
+  if (durationPattern.test(timeout)) return durationMs(timeout)
+  throw usage(`--timeout is a number and a unit, not ${timeout}`, { hint: 'write --timeout 5m' })
+}

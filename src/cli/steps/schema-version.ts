@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs'
+import type { Db } from '../../db/sql.ts'
+import { usage } from '../../errors.ts'
+import { readAlembic, renderHeads } from '../../migrate/alembic.ts'
+import { detectFormat } from '../../migrate/dialects/detect.ts'
+import type { Dialect } from '../../migrate/dialects/dialect.ts'
+import { findHistories } from '../../migrate/dialects/find.ts'
+import { openDialect } from '../../migrate/dialects/open.ts'
+import { inspectFolder } from '../../migrate/dialects/peek.ts'
+import { glanceAtHistory } from '../../migrate/glance.ts'
+import { idOfVersion, isReached, newestSeen, type Reading, type Seen } from '../../migrate/reached.ts'
+import { readMigrations } from '../../migrate/read.ts'
+import type { Context } from '../command.ts'
+import { type MigrateTarget, readOptions } from './migrate-targets.ts'
+import { defaultRole, mayBecome } from './owner.ts'
+
+/** How far a schema is. `missing`: what it still lacks; empty when it is new enough. `note`: what may be the reason. */
+export type Progress = { missing: string[]; current: string | undefined; note?: string | undefined }
+
+/**
+ * Compares the history in a database with the versions that are waited for. Reads only, and needs no files, unless none is named:
+ * then every file of the folder is waited for. Revisions of Alembic are looked for where `migrate.command` is set, or where its table
+ * is there and no history of the configured format.
+ *
+ * @param wanted versions as people write them; of Alembic's revisions one is enough, because it keeps no history
+ * @throws {AppError} `usage` for what cannot be a version, `refused`, `history`
+ */
+export async function readProgress(context: Context, target: MigrateTarget, db: Db, wanted: string[]): Promise<Progress> {
+  const role = await readingRole(context, target, db)
+  if (target.command) return atRevision(db, { table: target.table, role }, wanted)
+  const dialect = await dialectOf(target, db, role)
+  const rows = dialect ? await glanceAtHistory(db, dialect, { table: target.table, role }) : []
+  if (rows.length === 0) {
+    const alembic = await atRevision(db, { table: undefined, role }, wanted)
+    if (alembic.current !== undefined) return alembic
+  }
+  if (!dialect) return { missing: wanted.length > 0 ? wanted : ['a history'], current: undefined }
+  const reading = readingOf(context, dialect)
+  const missing = wanted.length > 0 ? missingVersions(dialect, rows, reading, wanted) : await missingFiles(context, target, dialect, rows)
+  const note = rows.length === 0 ? await otherHistory(target, db, role) : undefined
+  return { missing, current: newestSeen(rows, reading)?.name, note }
+}
+
+/** Who waits often has no configuration, and so the default format. */
+async function otherHistory({ format, table }: MigrateTarget, db: Db, role: string | undefined): Promise<string | undefined> {
+  const other = (await findHistories(db, { table, role })).find((history) => history.format !== format)
+  return other && `but there is ${other.schema}.${other.table} of ${other.format}: is migrate.format right?`
+}
+
+/** Whose search_path tells where a history is. A role of the configuration that we may not become matters to others. */
+async function readingRole(context: Context, target: MigrateTarget, db: Db): Promise<string | undefined> {
+  if (target.role === undefined) return defaultRole(context, db, target)
+  return (await mayBecome(db, target.role)) ? target.role : undefined
+}
+
+/** Undefined while `auto` has nothing to go by: the history may still come. */
+async function dialectOf({ format, dir, table }: MigrateTarget, db: Db, role: string | undefined): Promise<Dialect | undefined> {
+  if (format !== 'auto') return openDialect(format)
+  const histories = (await findHistories(db, { table, role })).filter((history) => history.format !== 'alembic')
+  return histories.length > 0 ? openDialect(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
+}
+
+/** golang-migrate keeps the newest version only, so it has to stand for all. */
+function readingOf({ loaded }: Context, { format, compare, policy }: Dialect): Reading {
+  const outOfOrder = loaded.config.migrate.outOfOrder ?? policy.outOfOrder
+  return { compare, ordered: format === 'golang-migrate' || outOfOrder === 'error' }
+}
+
+function missingVersions({ format }: Dialect, rows: Seen[], reading: Reading, wanted: string[]): string[] {
+  return wanted.filter((text) => {
+    const id = idOfVersion(format, text)
+    if (id !== undefined) return !isReached(id, rows, reading)
+    // it may be a revision of Alembic, whose table is still to come
+    if (rows.length === 0) return true
+    throw usage(`${text} is not a version of ${format}`, {
+      hint: 'name it as `pgbosun migrate status` does, or set migrate.format to the tool whose history it is',
+    })
+  })
+}
+
+/** Each file needs a row of its own. Repeatable ones do not count: an older pod would wait for its own version of them for ever. */
+async function missingFiles(context: Context, target: MigrateTarget, dialect: Dialect, rows: Seen[]): Promise<string[]> {
+  const folder = (target.folder ??= await readMigrations(target.dir, dialect.format, readOptions(context, target)))
+  const reading = { compare: dialect.compare, ordered: dialect.format === 'golang-migrate' }
+  return folder.files.filter(({ kind, id }) => kind === 'versioned' && !isReached(id, rows, reading)).map(({ name }) => name)
+}
+
+/** Alembic's table has no history: whether an older revision is behind the head, only the files could tell. */
+async function atRevision(
+  db: Db,
+  where: { table: string | undefined; role: string | undefined },
+  wanted: string[],
+): Promise<Progress> {
+  const tables = await readAlembic(db, where)
+  const heads = tables.flatMap((table) => table.heads)
+  const current = tables.length === 0 ? undefined : renderHeads(heads)
+  if (tables.length > 0 && wanted.length === 0) throw nameRevisions()
+  return { missing: wanted.some((revision) => heads.includes(revision)) ? [] : wanted, current }
+}
+
+const nameRevisions = () =>
+  usage('name the revisions of Alembic that are new enough', {
+    hint: '`pgbosun migrate wait-for REVISION…`, such as what `alembic heads` prints',
+  })
+
+/**
+ * What can be known without a database: where no version is named there must be files to wait for.
+ * @throws {AppError} `usage`
+ */
+export function refuseNothingToWaitFor({ dir, command }: MigrateTarget, wanted: string[]): void {
+  if (wanted.length > 0) return
+  if (command) throw nameRevisions()
+  if (existsSync(dir)) return
+  throw usage(`no version is named, and there is no folder ${dir} whose files could be waited for`, {
+    hint: '`pgbosun migrate wait-for VERSION`, or set migrate.dir',
+  })
+}

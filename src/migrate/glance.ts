@@ -1,0 +1,47 @@
+import { type Db, quoteIdent } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
+import { openBook } from './book.ts'
+import type { Dialect, NativeRow } from './dialects/dialect.ts'
+import type { Seen } from './reached.ts'
+
+/**
+ * What the history says, for those who only wait for a version: with nothing but SELECT on the one table that it is in, and without
+ * the files. Empty where there is no history yet.
+ *
+ * @param where as for {@link openBook}
+ * @throws {AppError} `refused` when the history may not be read; `history` when the table is not that of the format
+ */
+export async function glanceAtHistory(
+  db: Db,
+  dialect: Dialect,
+  where: { table: string | undefined; role: string | undefined },
+): Promise<Seen[]> {
+  if (!dialect.native) return ownVersions(db)
+  const { native } = await openBook(db, dialect, where)
+  if (!native?.exists) return []
+  const asRole = where.role === undefined ? '' : `set local role ${quoteIdent(where.role)}; `
+  const answer = await db.unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${dialect.native.select(native.table)}`)
+  const rows = (answer.flat() as { rows?: NativeRow[] }[]).find((row) => row.rows)?.rows ?? []
+  return rows.flatMap(({ id, name, kind, ok }) =>
+    id === null || kind === 'repeatable' ? [] : [{ id, name, done: ok, baseline: kind === 'baseline' }],
+  )
+}
+
+/** From the catalog, because asking for a table in a schema that may not be used is an error. */
+async function ownVersions(db: Db): Promise<Seen[]> {
+  const [found] = await db.unsafe<{ readable: boolean; user: string }[]>(
+    `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable, session_user as user
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
+  )
+  if (!found) return []
+  if (!found.readable) {
+    throw new AppError('refused', `${found.user} may not read the history in pgbosun.migrations`, {
+      hint: 'give the user a preset, or name it under `state.readers`, and run `pgbosun up`',
+      sqlstate: '42501',
+    })
+  }
+  return db.unsafe<Seen[]>(
+    `select version::text as id, name, status <> 'started' as done, false as baseline from pgbosun.migrations order by version`,
+  )
+}

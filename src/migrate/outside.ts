@@ -1,0 +1,117 @@
+import { tokensOf } from '../db/lex.ts'
+import { scan } from '../db/scan.ts'
+
+/** A statement that changes more than the database it runs in. */
+export type Outside = {
+  /** Offset in the text. */
+  at: number
+  /** In words: `CREATE ROLE`. */
+  what: string
+}
+
+/**
+ * The first statement of a script that changes more than its database: roles, databases, tablespaces, subscriptions,
+ * replication slots, settings and files of the server. Run in a scratch database, it would still change the server.
+ *
+ * Also found are those in DO blocks, in strings too where the block executes strings. Let pass there are: CREATE ROLE where the block
+ * looks whether the role exists, and statements about a database where it asks for the current one.
+ * Functions that a script calls are not looked into.
+ */
+export function findOutside(text: string): Outside | undefined {
+  for (const { start, end } of scan(text).statements) {
+    const tokens = tokensOf(text, start, end)
+    const what = tokens[0] === 'do' ? insideBlock(tokens) : reach(tokens)
+    if (what !== undefined) return { at: start, what }
+  }
+  return undefined
+}
+
+type Tokens = string[]
+
+const ofServer = ['role', 'group', 'user', 'database', 'tablespace', 'subscription']
+
+/** What a statement changes outside of its database, in words. */
+function reach(tokens: Tokens): string | undefined {
+  const [first = '', second = '', third = ''] = tokens
+  if (['create', 'alter', 'drop'].includes(first)) {
+    const named = ofServer.includes(second) && !(second === 'user' && third === 'mapping')
+    if (named || (first === 'alter' && second === 'system')) return `${first} ${second}`.toUpperCase()
+  }
+  if (second === 'owned' && (first === 'reassign' || first === 'drop')) return `${first} OWNED`.toUpperCase()
+  if (first === 'grant' || first === 'revoke') return reachOfGrant(tokens)
+  if ((first === 'comment' && second === 'on') || (first === 'security' && second === 'label')) {
+    const object = tokens[tokens.indexOf('on') + 1] ?? ''
+    return ofServer.includes(object) ? `${first} … ON ${object}`.toUpperCase() : undefined
+  }
+  if (first === 'copy') return reachOfCopy(tokens)
+  const called = tokens.find((token, i) => serverFunctions.has(token) && tokens[i + 1] === '(')
+  return called && `${called}()`
+}
+
+/** Without ON it is a membership. */
+function reachOfGrant(tokens: Tokens): string | undefined {
+  const [first = ''] = tokens
+  const on = tokens.indexOf('on')
+  if (on === -1) return `${first.toUpperCase()} of a role`
+  const object = tokens[on + 1] ?? ''
+  return ['database', 'tablespace', 'parameter'].includes(object) ? `${first} … ON ${object}`.toUpperCase() : undefined
+}
+
+function reachOfCopy(tokens: Tokens): string | undefined {
+  if (tokens.includes('program')) return 'COPY … PROGRAM'
+  const to = tokens.lastIndexOf('to')
+  return to !== -1 && isString(tokens[to + 1]) ? 'COPY TO a file' : undefined
+}
+
+const serverFunctions = new Set([
+  'pg_create_logical_replication_slot',
+  'pg_create_physical_replication_slot',
+  'pg_copy_logical_replication_slot',
+  'pg_drop_replication_slot',
+  'pg_replication_origin_create',
+  'pg_replication_origin_drop',
+  'pg_reload_conf',
+  'pg_rotate_logfile',
+  'pg_promote',
+  'pg_switch_wal',
+  'pg_terminate_backend',
+  'pg_cancel_backend',
+])
+
+/** The strings of a DO are its body, and the name of its language. */
+function insideBlock(tokens: Tokens): string | undefined {
+  const bodies = tokens.filter(isString).map(contentOf)
+  const all = bodies.join('\n')
+  const guards = {
+    roles: /\b(pg_roles|pg_authid|pg_user|pg_group|duplicate_object|others)\b/i.test(all),
+    database: /\bcurrent_database\b/i.test(all),
+    executes: /\bexecute\b/i.test(all),
+  }
+  return bodies.map((body) => insideBody(body, guards)).find((what) => what !== undefined)
+}
+
+type Guards = { roles: boolean; database: boolean; executes: boolean }
+
+function insideBody(body: string, guards: Guards): string | undefined {
+  const tokens = tokensOf(body, 0, body.length)
+  for (const [i, token] of tokens.entries()) {
+    const end = tokens.indexOf(';', i)
+    const what = isString(token)
+      ? guards.executes && insideBody(contentOf(token), guards)
+      : reach(tokens.slice(i, end === -1 ? undefined : end))
+    if (what && !isGuarded(what, guards)) return what
+  }
+  return undefined
+}
+
+const isGuarded = (what: string, { roles, database }: Guards) =>
+  (roles && /^CREATE (ROLE|USER|GROUP)$/.test(what)) ||
+  (database && what.endsWith(' DATABASE') && !/^(CREATE|DROP)/.test(what))
+
+const isString = (token: string | undefined): token is string =>
+  token !== undefined && /^(e?'|\$[^$]*\$)/i.test(token) && token.length > 1
+
+const contentOf = (token: string) =>
+  token.startsWith('$')
+    ? token.replace(/^\$[^$]*\$/, '').replace(/\$[^$]*\$$/, '')
+    : token.replace(/^e?'/i, '').replace(/'$/, '').replaceAll("''", "'")
