@@ -39,6 +39,18 @@ export const pgbosunUp = (name: string, program: string): Migrator => ({
   up: (url, { plain }) => command([process.execPath, program, 'migrate', 'up'], { DATABASE_URL: url }, dirname(plain)),
 })
 
+/** pgbosun on the folder and the history of dbmate. */
+export const pgbosunAsDbmate: Migrator = {
+  name: 'pgbosun, format dbmate',
+  history: 'public.schema_migrations',
+  up: (url, migrations) =>
+    command([process.execPath, pgbosun, 'migrate', 'up'], {
+      DATABASE_URL: url,
+      PGBOSUN_MIGRATE_FORMAT: 'dbmate',
+      PGBOSUN_MIGRATE_DIR: migrations.dbmate,
+    }),
+}
+
 export const dbmate: Migrator = {
   name: 'dbmate',
   history: 'public.schema_migrations',

@@ -25,9 +25,11 @@ function isPlain([command, next = ''] = process.argv.slice(2)) {
     return false
   return !(
     // a dry run lints what is pending
-    process.argv.some((word) => word.startsWith('--config') || word === '--dry-run') ||
-    Object.keys(process.env).some((name) => name.startsWith('PGBOSUN_')) ||
-    ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json'].some((name) => existsSync(name))
+    (
+      process.argv.some((word) => word.startsWith('--config') || word === '--dry-run') ||
+      Object.keys(process.env).some((name) => name.startsWith('PGBOSUN_')) ||
+      ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json'].some((name) => existsSync(name))
+    )
   )
 }
 

@@ -172,11 +172,7 @@ test('belongs to the role of the migrations, which may do nothing else', async (
   ).toEqual([{ tableowner: role, installed_by: role }])
 })
 
-test('flyway: a new database begins with the newest baseline migration', async ({
-  dir,
-  sql,
-  pgbosun,
-}) => {
+test('flyway: a new database begins with the newest baseline migration', async ({ dir, sql, pgbosun }) => {
   await adoptedDatabase(sql, dir, 'flyway')
   await sql`drop table t1, t2`
   await writeFiles(dir, {

@@ -55,7 +55,14 @@ describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () =
     }
     for (const args of [['migrate'], ['migrate', 'up'], ['migrate', '--json'], ['wait']])
       expect(await outputOf(args)).toBe('plain')
-    for (const args of [['migrate', 'status'], ['up'], ['config', 'show'], ['nonsense'], ['--json', 'migrate']])
+    for (const args of [
+      ['migrate', 'status'],
+      ['migrate', '--dry-run'],
+      ['up'],
+      ['config', 'show'],
+      ['nonsense'],
+      ['--json', 'migrate'],
+    ])
       expect(await outputOf(args)).not.toBe('plain')
     expect(await outputOf(['wait'], { PGBOSUN_WAIT_TIMEOUT: '5s' })).toContain('accepts work')
     writeFileSync(join(dir, 'pgbosun.yaml'), 'wait: { timeout: 5s }')
@@ -77,6 +84,14 @@ describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () =
   test('needs no file but those of dist', async ({ dir }) => {
     const url = urlOf('postgres')
     await execa(process.execPath, [copyOf(dir), 'wait'], { cwd: dir, env: { DATABASE_URL: url }, extendEnv: false })
+  })
+
+  test('lints with the parser and its WASM beside it', async ({ dir }) => {
+    for (const file of ['pg-query.js', 'libpg-query.wasm']) copyFileSync(join(dist, file), join(dir, file))
+    writeFileSync(join(dir, 'x.sql'), 'create index on users (email)')
+    const args = [copyOf(dir), 'migrate', 'lint', 'x.sql', '--format', 'github']
+    const { stdout } = await execa(process.execPath, args, { cwd: dir, extendEnv: false })
+    expect(stdout).toContain('::warning file=x.sql,line=1,col=1,title=index-not-concurrent::')
   })
 
   test('loads neither tls nor http nor what else is slow when it only talks to a server', async ({ dir }) => {

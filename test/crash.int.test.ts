@@ -173,10 +173,7 @@ describe('kill -9', () => {
     ).toEqual([app.database])
   })
 
-  test('while an index is built outside a transaction: the next run builds it anew', async ({
-    cluster,
-    makeApp,
-  }) => {
+  test('while an index is built outside a transaction: the next run builds it anew', async ({ cluster, makeApp }) => {
     const app = await makeApp()
     const writer = await slowIndex(cluster, app)
     const { child, finished } = app.start('up')
@@ -189,9 +186,12 @@ describe('kill -9', () => {
     await writer.release()
     expectGood(await next.finished)
     expect(await history(cluster, app)).toEqual(['001_t applied', '002_index applied', '003_last applied'])
-    expect(await cluster.ask('select indexrelid::regclass::text as name, indisvalid from pg_index where indrelid = (select oid from pg_class where relname = $$t$$)', app.database)).toEqual([
-      { name: 't_x', indisvalid: true },
-    ])
+    expect(
+      await cluster.ask(
+        'select indexrelid::regclass::text as name, indisvalid from pg_index where indrelid = (select oid from pg_class where relname = $$t$$)',
+        app.database,
+      ),
+    ).toEqual([{ name: 't_x', indisvalid: true }])
   })
 })
 

@@ -142,7 +142,10 @@ describe('migrate.format: auto', () => {
     expect(planned.stderr).toContain('migrate.format auto: dbmate, because 20260101_a.sql contains `-- migrate:up`')
     const { code, stderr } = await run(['up'], options)
     expect(code, stderr).toBe(0)
-    expect(await sql`select version from schema_migrations order by 1`).toEqual([{ version: '20260101' }, { version: '20260102' }])
+    expect(await sql`select version from schema_migrations order by 1`).toEqual([
+      { version: '20260101' },
+      { version: '20260102' },
+    ])
     expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
     expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
       format: 'dbmate',
@@ -155,19 +158,37 @@ describe('migrate.format: auto', () => {
     expect((await runJson(['migrate', 'status'], options)).json.pending).toHaveLength(1)
   })
 
-  test('names the candidates where files and database do not tell, before anything is touched', async ({ dir, database, sql }) => {
+  test('names the candidates where files and database do not tell, before anything is touched', async ({
+    dir,
+    database,
+    sql,
+  }) => {
     await writeFiles(dir, pairs)
     const options = { cwd: dir, env: auto(database) }
     const hint = 'set `migrate.format` to golang-migrate, sqlx or node-pg-migrate'
-    for (const command of [['up'], ['plan'], ['migrate'], ['migrate', 'status'], ['migrate', 'verify'], ['migrate', 'new', 'more']])
-      expect(await fails(command, options)).toMatchObject({ kind: 'usage', hint, message: expect.stringMatching(/golang-migrate, sqlx or node-pg-migrate/) })
+    for (const command of [
+      ['up'],
+      ['plan'],
+      ['migrate'],
+      ['migrate', 'status'],
+      ['migrate', 'verify'],
+      ['migrate', 'new', 'more'],
+    ])
+      expect(await fails(command, options)).toMatchObject({
+        kind: 'usage',
+        hint,
+        message: expect.stringMatching(/golang-migrate, sqlx or node-pg-migrate/),
+      })
     expect(await sql`select nspname from pg_namespace where nspname = 'pgbosun'`).toEqual([])
 
     await sql.unsafe(`${golang}; insert into schema_migrations values (1, false); create table a (id int)`)
     const migrated = await runJson(['migrate'], options)
     expect(migrated.json.results).toMatchObject([{ name: '000002_b', status: 'applied' }])
     expect(await sql`select version::int from schema_migrations`).toEqual([{ version: 2 }])
-    expect((await runJson(['check'], options)).json).toMatchObject({ current_version: '000002_b', pending_migrations: [] })
+    expect((await runJson(['check'], options)).json).toMatchObject({
+      current_version: '000002_b',
+      pending_migrations: [],
+    })
   })
 
   test('refuses files of one tool beside the history of another', async ({ dir, database, sql }) => {
@@ -175,13 +196,15 @@ describe('migrate.format: auto', () => {
     await sql.unsafe(`${golang}; insert into schema_migrations values (1, false)`)
     expect(await fails(['up'], { cwd: dir, env: auto(database) })).toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('look like dbmate (20260101_a.sql contains `-- migrate:up`), but the database has public.schema_migrations of golang-migrate'),
+      message: expect.stringContaining(
+        'look like dbmate (20260101_a.sql contains `-- migrate:up`), but the database has public.schema_migrations of golang-migrate',
+      ),
       hint: 'set `migrate.format` to dbmate or golang-migrate',
     })
   })
 
   test('says how Alembic is run', async ({ dir, database }) => {
-    await writeFiles(dir, { 'migrations/env.py': '', 'migrations/versions/a.py': "down_revision = None\n" })
+    await writeFiles(dir, { 'migrations/env.py': '', 'migrations/versions/a.py': 'down_revision = None\n' })
     expect(await fails(['plan'], { cwd: dir, env: auto(database) })).toMatchObject({
       kind: 'usage',
       hint: 'let pgbosun run it: `migrate.command: [alembic, upgrade, head]`',
@@ -191,13 +214,21 @@ describe('migrate.format: auto', () => {
   test('an empty folder is ours until the database says something else', async ({ dir, database, sql }) => {
     await writeFiles(dir, { 'migrations/.gitkeep': '' })
     const options = { cwd: dir, env: auto(database) }
-    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({ format: 'pgbosun', applied: [], pending: [] })
+    expect((await runJson(['migrate', 'status'], options)).json).toMatchObject({
+      format: 'pgbosun',
+      applied: [],
+      pending: [],
+    })
     expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
     expect(await sql`select nspname from pg_namespace where nspname = 'pgbosun'`).toEqual([])
 
     await sql.unsafe(`${golang}; insert into schema_migrations values (7, false)`)
     const { json } = await runJson(['migrate', 'status'], options)
-    expect(json).toMatchObject({ format: 'golang-migrate', applied: ['7'], warnings: ['the database is ahead of the files: 7'] })
+    expect(json).toMatchObject({
+      format: 'golang-migrate',
+      applied: ['7'],
+      warnings: ['the database is ahead of the files: 7'],
+    })
     expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
   })
 
@@ -209,7 +240,10 @@ describe('migrate.format: auto', () => {
     expect(up.code, up.stderr).toBe(0)
     expect(up.json.warnings).toEqual(['the database is ahead of the files: 7'])
     expect((await runJson(['check'], options)).json).toMatchObject({ current_version: '7' })
-    expect(await fails(['migrate'], options)).toMatchObject({ kind: 'usage', message: expect.stringContaining('does not exist') })
+    expect(await fails(['migrate'], options)).toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('does not exist'),
+    })
   })
 
   test('works for a database that does not exist yet', async ({ dir }) => {
@@ -233,9 +267,15 @@ describe('migrate.format: auto', () => {
     expect((await run(['up'], options)).stdout).toContain('ready, nothing to do')
   })
 
-  test('a pair of files for a database that does not exist yet is refused before it is created', async ({ dir, sql }) => {
+  test('a pair of files for a database that does not exist yet is refused before it is created', async ({
+    dir,
+    sql,
+  }) => {
     const name = uniqueName('new')
-    await writeFiles(dir, { ...pairs, 'pgbosun.yaml': JSON.stringify({ databases: { [name]: {} }, migrate: { format: 'auto' } }) })
+    await writeFiles(dir, {
+      ...pairs,
+      'pgbosun.yaml': JSON.stringify({ databases: { [name]: {} }, migrate: { format: 'auto' } }),
+    })
     expect(await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(name) } })).toMatchObject({ kind: 'usage' })
     expect(await sql`select datname from pg_database where datname = ${name}`).toEqual([])
   })
@@ -244,17 +284,26 @@ describe('migrate.format: auto', () => {
     const role = uniqueName('r')
     const other = uniqueName('other')
     await sql.unsafe(`create role ${role}; create schema ${role} authorization ${role}`)
-    await sql.unsafe(`set role ${role}; ${golang.replace('schema_migrations', `${role}.schema_migrations`)}; insert into ${role}.schema_migrations values (1, false); reset role`)
+    await sql.unsafe(
+      `set role ${role}; ${golang.replace('schema_migrations', `${role}.schema_migrations`)}; insert into ${role}.schema_migrations values (1, false); reset role`,
+    )
     await sql.unsafe(`grant usage on schema public to ${role}`)
     await writeFiles(dir, { ...pairs, 'migrations/000002_b.up.sql': `create table ${role}.b (id int)` })
-    for (const [path, text] of Object.entries(dbmateFiles)) await writeFiles(dir, { [path.replace('migrations', 'other')]: text })
-    const config = { databases: { [other]: { migrate: { dir: 'other', format: 'auto' } } }, migrate: { format: 'auto', role } }
+    for (const [path, text] of Object.entries(dbmateFiles))
+      await writeFiles(dir, { [path.replace('migrations', 'other')]: text })
+    const config = {
+      databases: { [other]: { migrate: { dir: 'other', format: 'auto' } } },
+      migrate: { format: 'auto', role },
+    }
     await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify(config) })
     const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
     const { code, stderr } = await run(['up'], options)
     expect(code, stderr).toBe(0)
     expect(await sql.unsafe(`select version::int from ${role}.schema_migrations`)).toEqual([{ version: 2 }])
     const status = await runJson(['migrate', 'status'], options)
-    expect(status.json.databases).toMatchObject([{ database: null, format: 'golang-migrate' }, { database: other, format: 'dbmate' }])
+    expect(status.json.databases).toMatchObject([
+      { database: null, format: 'golang-migrate' },
+      { database: other, format: 'dbmate' },
+    ])
   })
 })

@@ -171,6 +171,37 @@ describe('the history of Flyway', () => {
     expect(await rowsOf(sql)).toMatchObject([{ id: '1.2', kind: 'baseline', checksum: null, ok: true }])
   })
 
+  test('has a baseline migration as Flyway records it, beside the versioned one', async ({ sql, read }) => {
+    const files = await read('B2__base.sql', 'V2__b.sql', 'V3__c.sql')
+    const [base, third] = flyway.choose?.(files, []) ?? []
+    if (!base || !third) throw new Error('they were not read')
+    await sql.unsafe(native.start(table, base, undefined))
+    expect(await brief(sql)).toEqual(['baseline 2 failed'])
+    await sql.unsafe(native.forget(table, base, undefined))
+    expect(await raw(sql)).toEqual([])
+    await sql.unsafe(native.start(table, base, undefined))
+    await sql.unsafe(native.finish(table, base, undefined))
+    await record(sql, [third])
+    await sql.unsafe(
+      native.durations(table, [
+        { file: base, durationMs: 7 },
+        { file: third, durationMs: 8 },
+      ]),
+    )
+    const row = { checksum, me: true, now: true, success: true }
+    expect(await raw(sql)).toEqual([
+      { rank: 1, version: '2', description: 'base', type: 'SQL_BASELINE', script: 'B2__base.sql', time: 7, ...row },
+      { rank: 2, version: '3', description: 'c', type: 'SQL', script: 'V3__c.sql', time: 8, ...row },
+    ])
+    expect(await brief(sql)).toEqual(['baseline 2 ok', 'versioned 3 ok'])
+    await sql`update flyway_schema_history set checksum = 1`
+    await sql.unsafe(native.realign(table, base))
+    expect((await raw(sql)).map(({ type, checksum }) => [type, checksum])).toEqual([
+      ['SQL_BASELINE', checksum],
+      ['SQL', 1],
+    ])
+  })
+
   test('says that a file was taken back, as repair does, and takes it again', async ({ sql, read }) => {
     const files = await read('V1__a.sql', 'V2__b.sql', 'R__c.sql')
     await record(sql, files)
@@ -276,8 +307,8 @@ describe('rows of Flyway are read', () => {
       appliedBy: 'flyway',
     }
     expect(rows).toEqual([
-      { id: '2', name: 'db.migration.V2__B', checksum: null, ...row },
-      { id: '1', name: 'x/V1__a', checksum: '-5', ...row },
+      { id: '2', name: 'db.migration.V2__B', checksum: null, description: 'b', ...row },
+      { id: '1', name: 'x/V1__a', checksum: '-5', description: 'a', ...row },
     ])
   })
 

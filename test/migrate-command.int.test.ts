@@ -7,7 +7,7 @@ import { describe, expect } from 'vitest'
 import { until } from './support/chaos.ts'
 import { run, runJson, start } from './support/cli.ts'
 import { expectNoSecret, fails } from './support/fails.ts'
-import { test as base, open, server, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, open, type Sql, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { startTlsServer, tlsMissing } from './support/tls.ts'
 
 const envPy = `
@@ -90,20 +90,30 @@ const hasAlembic =
 if (!hasAlembic) console.warn('NOT RUN: Alembic is not here (apt-get install alembic python3-psycopg2 python3-asyncpg)')
 
 const heads = async (sql: Sql) =>
-  (await sql<{ version: string }[]>`select version_num as version from alembic_version order by 1`).map(({ version }) => version)
-const events = async (sql: Sql) =>
-  (await sql<{ event: string }[]>`select command || ' ' || phase || coalesce(' ' || exit_code, '') as event from pgbosun.events order by id`).map(
-    ({ event }) => event,
+  (await sql<{ version: string }[]>`select version_num as version from alembic_version order by 1`).map(
+    ({ version }) => version,
   )
+const events = async (sql: Sql) =>
+  (
+    await sql<
+      { event: string }[]
+    >`select command || ' ' || phase || coalesce(' ' || exit_code, '') as event from pgbosun.events order by id`
+  ).map(({ event }) => event)
 const stepOf = (json: Record<string, unknown>, name = 'migrate') =>
-  (json.steps as { name: string; state: string; changes: { action: string; object: string; reason: string }[] }[]).find((step) => step.name === name)
+  (json.steps as { name: string; state: string; changes: { action: string; object: string; reason: string }[] }[]).find(
+    (step) => step.name === name,
+  )
 
 describe.skipIf(!hasAlembic)('Alembic', () => {
   test('is run under up, and the second time there is nothing to do', async ({ dir, sql, env, project }) => {
     await project({ a: users, b: email }, { check: { tables: ['users'] } })
     const planned = await runJson(['plan', '--exit-code'], { cwd: dir, env })
     expect(planned.code, planned.stderr).toBe(3)
-    const change = { action: 'run', object: 'alembic upgrade head', reason: 'the database is at no revision, the files are at bbb1' }
+    const change = {
+      action: 'run',
+      object: 'alembic upgrade head',
+      reason: 'the database is at no revision, the files are at bbb1',
+    }
     const state = { action: 'create', object: 'schema pgbosun', reason: 'keeps the history' }
     expect(stepOf(planned.json)).toMatchObject({ state: 'not-run', changes: [state, change] })
 
@@ -114,20 +124,38 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(await events(sql)).toEqual(['up started', 'up finished 0'])
 
     const again = await runJson(['up'], { cwd: dir, env })
-    expect(again.json.steps).toEqual((again.json.steps as object[]).map((step) => ({ ...step, state: 'nothing', changes: [] })))
+    expect(again.json.steps).toEqual(
+      (again.json.steps as object[]).map((step) => ({ ...step, state: 'nothing', changes: [] })),
+    )
     expect(await events(sql)).toEqual(['up started', 'up finished 0'])
     expect((await run(['plan', '--exit-code'], { cwd: dir, env })).code).toBe(0)
 
+    const status = await run(['migrate', 'status'], { cwd: dir, env })
+    expect(status.stdout).toBe('migrated by `alembic upgrade head`, at bbb1\n')
+    expect((await runJson(['migrate', 'status'], { cwd: dir, env })).json).toMatchObject({
+      current_version: 'bbb1',
+      pending: [],
+    })
+    expect((await runJson(['check'], { cwd: dir, env })).json).toMatchObject({
+      initialized: true,
+      current_version: 'bbb1',
+      overall_healthy: true,
+    })
+
     await project({ a: users, b: email, c: revision('ccc1', 'bbb1', 'create table games (id int)') })
     const third = await runJson(['migrate'], { cwd: dir, env })
-    expect(third.json.results).toEqual([{ name: 'alembic upgrade head', status: 'applied', duration_ms: expect.any(Number) }])
+    expect(third.json.results).toEqual([
+      { name: 'alembic upgrade head', status: 'applied', duration_ms: expect.any(Number) },
+    ])
     expect(stepOf(third.json)?.changes[0]?.reason).toBe('the database is at bbb1, the files are at ccc1')
     expect(await heads(sql)).toEqual(['ccc1'])
   })
 
   test('what it says is in the log, and not on stdout', async ({ dir, env, project }) => {
     await project({ a: revision('aaa1', null, 'select 1') })
-    await writeFiles(dir, { 'alembic/env.py': `print("out: a line")\nimport sys\nprint("err: \\x1b[31mred", file=sys.stderr)\n${envPy}` })
+    await writeFiles(dir, {
+      'alembic/env.py': `print("out: a line")\nimport sys\nprint("err: \\x1b[31mred", file=sys.stderr)\n${envPy}`,
+    })
     const { stdout, stderr, code } = await run(['migrate', '--log-format', 'pretty'], { cwd: dir, env })
     expect(code, stderr).toBe(0)
     expect(stdout).not.toContain('a line')
@@ -135,25 +163,39 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(stderr).toMatch(/^\S+ INFO {2}alembic: err: red$/m)
   })
 
-  test('what it creates belongs to the owner of the database, and the users of the application may use it', async ({ dir, project }) => {
+  test('what it creates belongs to the owner of the database, and the users of the application may use it', async ({
+    dir,
+    project,
+  }) => {
     const name = uniqueName('app')
     await project(
       { a: users },
       {
-        databases: { [name]: { users: { [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } }, [`${name}_ro`]: { preset: 'readonly', password: { env: 'PW_RO' } } } } },
+        databases: {
+          [name]: {
+            users: {
+              [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } },
+              [`${name}_ro`]: { preset: 'readonly', password: { env: 'PW_RO' } },
+            },
+          },
+        },
         seeds: [{ file: 'seed.sql' }],
       },
     )
     await writeFiles(dir, { 'seed.sql': 'insert into users values (1) on conflict do nothing' })
     const env = { DATABASE_URL: urlOf(name), PW_RW: 'geheim rw', PW_RO: 'geheim ro' }
     const planned = await runJson(['plan', '--exit-code'], { cwd: dir, env })
-    expect(stepOf(planned.json)?.changes.map(({ object }) => object)).toEqual(['schema pgbosun', 'alembic upgrade head'])
+    expect(stepOf(planned.json)?.changes.map(({ object }) => object)).toEqual([
+      'schema pgbosun',
+      'alembic upgrade head',
+    ])
     expect(planned.code).toBe(3)
     const first = await run(['up'], { cwd: dir, env })
     expect(first.code, first.stderr).toBe(0)
     expectNoSecret(first)
     const sql = open(name)
-    const owners = await sql`select distinct pg_get_userbyid(relowner) as owner from pg_class where relnamespace = 'public'::regnamespace`
+    const owners =
+      await sql`select distinct pg_get_userbyid(relowner) as owner from pg_class where relnamespace = 'public'::regnamespace`
     expect(owners).toEqual([{ owner: `${name}_owner` }])
     await sql.end()
     const reader = open(name, { name: `${name}_ro`, password: 'geheim ro' })
@@ -176,20 +218,34 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     ])
 
     const other = uniqueName('app')
-    await project({ a: users }, { databases: { [other]: { users: { [`${other}_rw`]: { preset: 'app', password: { env: 'PW_RW' } } } } } })
+    await project(
+      { a: users },
+      { databases: { [other]: { users: { [`${other}_rw`]: { preset: 'app', password: { env: 'PW_RW' } } } } } },
+    )
     await writeFiles(dir, { 'alembic/env.py': asyncEnvPy })
-    const env2 = { ...env, DATABASE_URL: urlOf(other).replace('postgres:', 'postgresql+asyncpg:'), USE_DATABASE_ROLE: 'yes' }
+    const env2 = {
+      ...env,
+      DATABASE_URL: urlOf(other).replace('postgres:', 'postgresql+asyncpg:'),
+      USE_DATABASE_ROLE: 'yes',
+    }
     const second = await runJson(['up'], { cwd: dir, env: env2 })
     expect(second.code, second.stderr).toBe(0)
     expect(second.json.warnings).toEqual([])
   })
 
-  test('a failing revision is exit 20 with the last lines, and the next run goes on', async ({ dir, sql, env, project }) => {
+  test('a failing revision is exit 20 with the last lines, and the next run goes on', async ({
+    dir,
+    sql,
+    env,
+    project,
+  }) => {
     await project({ a: users, b: revision('bbb1', 'aaa1', 'alter tabel users add email text') })
     const failure = await fails(['up'], { cwd: dir, env })
     expect(failure).toMatchObject({ kind: 'migration', message: 'alembic upgrade head ended with code 1' })
     expect(failure.stderr).toContain('syntax error at or near "tabel"')
-    expect(failure.json.results).toEqual([{ name: 'alembic upgrade head', status: 'failed', duration_ms: expect.any(Number) }])
+    expect(failure.json.results).toEqual([
+      { name: 'alembic upgrade head', status: 'failed', duration_ms: expect.any(Number) },
+    ])
     expect(stepOf(failure.json)?.state).toBe('failed')
     expect(await events(sql)).toEqual(['up started', 'up finished 20'])
 
@@ -208,7 +264,14 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
         hint: 'join the branches: `alembic merge -m "merge heads" bbb1 ccc1`',
       })
     }
-    expect(await sql`select to_regclass('alembic_version') as found, to_regnamespace('pgbosun') as state`).toEqual([{ found: null, state: null }])
+    expect(await sql`select to_regclass('alembic_version') as found, to_regnamespace('pgbosun') as state`).toEqual([
+      { found: null, state: null },
+    ])
+
+    const name = uniqueName('app')
+    await project(branches, { databases: { [name]: {} } })
+    expect(await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(name) } })).toMatchObject({ kind: 'history' })
+    expect(await sql`select datname from pg_database where datname = ${name}`).toEqual([])
 
     await project({ ...branches, d: revision('ddd1', ['bbb1', 'ccc1'], 'select 1') })
     expect((await run(['up'], { cwd: dir, env })).code).toBe(0)
@@ -235,7 +298,10 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     await sql`insert into alembic_version values ('zzz9')`
     await project({ a: users })
     const failure = await fails(['migrate'], { cwd: dir, env })
-    expect(failure).toMatchObject({ kind: 'history', message: expect.stringMatching(/^alembic upgrade head ended with code \d+$/) })
+    expect(failure).toMatchObject({
+      kind: 'history',
+      message: expect.stringMatching(/^alembic upgrade head ended with code \d+$/),
+    })
     expect(failure.hint).toContain('the database is at a revision that these files do not have')
     expect(failure.stderr).toContain("Can't locate revision identified by 'zzz9'")
   })
@@ -243,11 +309,19 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
   test('files that Alembic cannot read are found by plan', async ({ dir, env, project }) => {
     await project({ a: 'import this_is_missing\n' })
     const failure = await fails(['plan'], { cwd: dir, env })
-    expect(failure).toMatchObject({ kind: 'migration', message: 'alembic heads --resolve-dependencies ended with code 1' })
+    expect(failure).toMatchObject({
+      kind: 'migration',
+      message: 'alembic heads --resolve-dependencies ended with code 1',
+    })
     expect(failure.stderr).toContain("No module named 'this_is_missing'")
   })
 
-  test('where the table stands in another schema or has another name, it is found', async ({ dir, sql, env, project }) => {
+  test('where the table stands in another schema or has another name, it is found', async ({
+    dir,
+    sql,
+    env,
+    project,
+  }) => {
     const placed = envPy.replace('connection=connection', 'connection=connection, version_table_schema="meta"')
     await sql`create schema meta`
     await project({ a: users })
@@ -257,7 +331,9 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
 
     const named = { migrate: { command: ['alembic', 'upgrade', 'head'], table: 'meta.revisions' } }
     await project({ a: revision('aaa1', null, 'create table more (id int)') }, named)
-    await writeFiles(dir, { 'alembic/env.py': placed.replace('_schema="meta"', '_schema="meta", version_table="revisions"') })
+    await writeFiles(dir, {
+      'alembic/env.py': placed.replace('_schema="meta"', '_schema="meta", version_table="revisions"'),
+    })
     expect((await run(['up'], { cwd: dir, env })).code).toBe(0)
     expect((await run(['up'], { cwd: dir, env })).stdout).toContain('ready, nothing to do')
     expect(await sql`select version_num from meta.revisions`).toEqual([{ version_num: 'aaa1' }])
@@ -294,12 +370,30 @@ const environmentOf = async (dir: string) =>
 describe('any other program', () => {
   test('gets the connection in its environment, and nothing of ours', async ({ dir, database }) => {
     await script(dir, witness, { database: { url: { env: 'PGBOSUN_SHOP' } } }, ['a b', '$HOME', '*'])
-    const env = { PGBOSUN_DATABASE_URL: urlOf(database), PGBOSUN_WAIT_TIMEOUT: '10s', PGPORT: '1', PGPASSWORD: 'wrong', HOME: dir, OTHER: 'kept' }
-    const { code, stderr } = await run(['migrate', '--log-level', 'silent', '--config', join(dir, 'pgbosun.yaml')], { cwd: '/', env })
+    const env = {
+      PGBOSUN_DATABASE_URL: urlOf(database),
+      PGBOSUN_WAIT_TIMEOUT: '10s',
+      PGPORT: '1',
+      PGPASSWORD: 'wrong',
+      HOME: dir,
+      OTHER: 'kept',
+    }
+    const { code, stderr } = await run(['migrate', '--log-level', 'silent', '--config', join(dir, 'pgbosun.yaml')], {
+      cwd: '/',
+      env,
+    })
     expect(code, stderr).toBe(0)
     const seen = await environmentOf(dir)
     const { port, password } = server()
-    expect(seen).toMatchObject({ PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGDATABASE: database, PGPASSWORD: password, OTHER: 'kept', HOME: dir })
+    expect(seen).toMatchObject({
+      PGHOST: '127.0.0.1',
+      PGPORT: String(port),
+      PGUSER: 'postgres',
+      PGDATABASE: database,
+      PGPASSWORD: password,
+      OTHER: 'kept',
+      HOME: dir,
+    })
     expect(seen.PGAPPNAME).toMatch(/^pgbosun [0-9a-f-]{36} command$/)
     expect(new URL(seen.DATABASE_URL!).pathname).toBe(`/${database}`)
     expect(decodeURIComponent(new URL(seen.DATABASE_URL!).password)).toBe(password)
@@ -313,11 +407,17 @@ describe('any other program', () => {
     const planned = await runJson(['plan', '--exit-code'], { cwd: dir, env })
     // the schema for the audit trail is missing, and that is all that is known
     expect(stepOf(planned.json)?.changes.map(({ object }) => object)).toEqual(['schema pgbosun'])
-    expect(planned.json.warnings).toEqual(['what `./migrate.sh` would change is not known before it runs: it decides itself what is pending'])
+    expect(planned.json.warnings).toEqual([
+      'what `./migrate.sh` would change is not known before it runs: it decides itself what is pending',
+    ])
     for (const time of [1, 2]) {
       const { json, code } = await runJson(['up'], { cwd: dir, env })
       expect(code).toBe(0)
-      expect(stepOf(json)?.changes.at(-1)).toEqual({ action: 'run', object: './migrate.sh', reason: 'migrate.sh decides itself what is pending' })
+      expect(stepOf(json)?.changes.at(-1)).toEqual({
+        action: 'run',
+        object: './migrate.sh',
+        reason: 'migrate.sh decides itself what is pending',
+      })
       expect(await events(sql)).toHaveLength(2 * time)
     }
     const after = await runJson(['plan', '--exit-code'], { cwd: dir, env })
@@ -331,7 +431,11 @@ describe('any other program', () => {
     const env2 = { ...env, PATH: `${server().binDir}:/usr/bin:/bin` }
     const first = await runJson(['migrate'], { cwd: dir, env: env2 })
     expect(first.code, first.stderr).toBe(0)
-    expect(stepOf(first.json)?.changes.at(-1)).toEqual({ action: 'run', object: './migrate.sh', reason: 'from aaa1 to bbb1' })
+    expect(stepOf(first.json)?.changes.at(-1)).toEqual({
+      action: 'run',
+      object: './migrate.sh',
+      reason: 'from aaa1 to bbb1',
+    })
     const second = await runJson(['migrate'], { cwd: dir, env: env2 })
     expect(stepOf(second.json)).toMatchObject({ state: 'nothing', changes: [] })
   })
@@ -342,13 +446,17 @@ describe('any other program', () => {
       ['./no-such-file', 'the program ./no-such-file was not found'],
     ] as const) {
       await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ migrate: { command: [command, 'up'] } }) })
-      for (const words of [['up'], ['plan'], ['migrate']]) expect(await fails(words, { cwd: dir, env })).toMatchObject({ kind: 'usage', message })
+      for (const words of [['up'], ['plan'], ['migrate']])
+        expect(await fails(words, { cwd: dir, env })).toMatchObject({ kind: 'usage', message })
       // who only looks does not need it
       expect((await run(['check'], { cwd: dir, env })).code).toBe(0)
     }
+    expect(await sql`select to_regnamespace('pgbosun') as state`).toEqual([{ state: null }])
     await script(dir, '#!/no/such/interpreter\n')
-    expect(await fails(['up'], { cwd: dir, env })).toMatchObject({ kind: 'usage', message: expect.stringContaining('could not be started') })
-    expect(await sql`select to_regnamespace('pgbosun') is null as absent`).toBeDefined()
+    expect(await fails(['up'], { cwd: dir, env })).toMatchObject({
+      kind: 'migration',
+      message: expect.stringContaining('migrate.sh could not be started'),
+    })
   })
 
   test('does not understand --to, --steps and --fake', async ({ dir, env }) => {
@@ -370,7 +478,8 @@ describe('any other program', () => {
   test('is asked to end when we are, and the server ends what it had begun', async ({ dir, sql, env }) => {
     await script(dir, `#!/bin/sh\ntrap 'echo bye > bye.txt; exit 1' TERM\npsql -qc "select pg_sleep(600)" &\nwait\n`)
     const started = start(['migrate'], { cwd: dir, env: { ...env, PATH: `${server().binDir}:/usr/bin:/bin` } })
-    const sessions = () => sql`select pid from pg_stat_activity where application_name like 'pgbosun % command' and datname = current_database() and state = 'active'`
+    const sessions = () =>
+      sql`select pid from pg_stat_activity where application_name like 'pgbosun % command' and datname = current_database() and state = 'active'`
     await until('the program works', async () => (await sessions()).length === 1)
     started.child.kill('SIGTERM')
     expect((await started.finished).code).toBe(143)
@@ -382,7 +491,9 @@ describe('any other program', () => {
   test('ends with the lock: exit 10', async ({ dir, sql, env }) => {
     await script(dir, '#!/bin/sh\necho $$ > pid.txt\nexec sleep 600\n')
     const started = start(['migrate'], { cwd: dir, env })
-    const pid = await until('the program works', async () => (existsSync(join(dir, 'pid.txt')) ? Number(await readFile(join(dir, 'pid.txt'), 'utf8')) : undefined))
+    const pid = await until('the program works', async () =>
+      existsSync(join(dir, 'pid.txt')) ? Number(await readFile(join(dir, 'pid.txt'), 'utf8')) : undefined,
+    )
     const admin = open('postgres')
     const [holder] = await admin`
       select l.pid, pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a using (pid)
@@ -399,7 +510,8 @@ describe('any other program', () => {
     await script(dir, `#!/bin/sh\n[ -e once ] && exit 0\ntouch once\nexec psql -qc "select pg_sleep(600)"\n`)
     const withPsql = { ...env, PATH: `${server().binDir}:/usr/bin:/bin` }
     const killed = start(['migrate'], { cwd: dir, env: withPsql })
-    const sessions = () => sql`select pid from pg_stat_activity where application_name like 'pgbosun % command' and datname = current_database()`
+    const sessions = () =>
+      sql`select pid from pg_stat_activity where application_name like 'pgbosun % command' and datname = current_database()`
     await until('the program works', async () => (await sessions()).length === 1)
     killed.child.kill('SIGKILL')
     await killed.finished
@@ -422,11 +534,21 @@ describe.skipIf(noTls !== undefined || !hasAlembic)('over TLS', () => {
   test.for([
     ['psycopg2', 'postgresql'],
     ['asyncpg', 'postgresql+asyncpg'],
-  ] as const)('%s gets the certificates, in files that are gone afterwards', async ([driver, scheme], { dir, project }) => {
+  ] as const)('%s gets the certificates, in files that are gone afterwards', async ([driver, scheme], {
+    dir,
+    project,
+  }) => {
     const tls = await startTlsServer()
     try {
-      const command = ['sh', '-c', 'cp "$PGSSLROOTCERT" seen.pem; echo "$PGSSLROOTCERT" > path.txt; exec alembic upgrade head']
-      await project({ a: revision('aaa1', null, encrypted) }, { migrate: { command }, database: { tls: { mode: 'verify-full', ca: tls.ca } } })
+      const command = [
+        'sh',
+        '-c',
+        'cp "$PGSSLROOTCERT" seen.pem; echo "$PGSSLROOTCERT" > path.txt; exec alembic upgrade head',
+      ]
+      await project(
+        { a: revision('aaa1', null, encrypted) },
+        { migrate: { command }, database: { tls: { mode: 'verify-full', ca: tls.ca } } },
+      )
       if (driver === 'asyncpg') await writeFiles(dir, { 'alembic/env.py': asyncEnvPy })
       const env = { DATABASE_URL: tls.url('localhost').replace('postgres:', `${scheme}:`) }
       const { code, stderr } = await run(['migrate'], { cwd: dir, env })

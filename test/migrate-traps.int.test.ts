@@ -5,7 +5,7 @@ import type { FormatName } from '../src/config/formats.ts'
 import { openDialect } from '../src/migrate/dialects/open.ts'
 import { runJson } from './support/cli.ts'
 import { formats, type Part } from './support/formats.ts'
-import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, open, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Env = Record<string, string>
 type Up = (
@@ -356,7 +356,7 @@ describe('trap 5: the identity of a version is that of the tool', () => {
     const big = ['9007199254740992', '9007199254740993', '9223372036854775807']
     for (const format of ['sqlx', 'goose', 'golang-migrate'] as const) {
       const name = (digits: string) => (format === 'golang-migrate' ? `${digits}_m.up.sql` : `${digits}_m.sql`)
-      const text = (i: number) => `create table ${format.slice(0, 2)}${i} ();`
+      const text = (i: number) => `create table ${format.slice(0, 3)}${i} ();`
       const files = Object.fromEntries(
         big.map((digits, i) => [
           `${format}/${name(digits)}`,
@@ -467,7 +467,7 @@ describe('traps 8 and 9: what we cannot honour stops everything before it begins
 
   for (const format of formats) {
     test(`a psql command is refused with its line: ${format.name}`, async ({ up, sql, dir }) => {
-      const files = format.files([parts[0]!, { up: 'select 1;\n\\i other.sql\n', down: 'select 1;' }])
+      const files = format.files([parts[0]!, { up: 'select 1;\n\\i other.sql;\n', down: 'select 1;' }])
       const { code, json } = await up(format.name, files)
       const path = format.path(2)
       const line = files[path]!.split('\\i')[0]!.split('\n').length
@@ -526,14 +526,13 @@ describe('trap 12: the lock of the tool itself', () => {
         ? (native.table.split('.') as [string, string])
         : ['public', native.table]
       const key = native.lockKey({ database, schema, table })
-      const holder = await sql.reserve()
+      const holder = open(database)
       await holder.unsafe(`select pg_advisory_lock(${key})`)
       const slow = [...parts, { up: `create table locked as select pg_try_advisory_lock(${key}) as free;`, down: '' }]
       const refused = await up(format.name, format.files(slow), { env: { PGBOSUN_LOCK_TIMEOUT: '1s' } })
       expect([refused.code, refused.json.error!.message]).toEqual([11, expect.stringContaining(format.name)])
       expect(await tables(sql)).toEqual([])
-      await holder.unsafe(`select pg_advisory_unlock(${key})`)
-      holder.release()
+      await holder.end()
       good(await up(format.name))
       expect(await sql`select free from locked`).toEqual([{ free: false }])
     })

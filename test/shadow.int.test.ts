@@ -5,6 +5,8 @@ import { clusterNames, fails } from './support/fails.ts'
 import { formats } from './support/formats.ts'
 import { test as base, open, type Sql, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
+const { major } = server()
+
 type Object = { state: string; kind: string; name: string; severity: string; differences: { what: string }[] }
 type DriftDocument = { ok: boolean; error_count: number; note_count: number; objects: Object[] }
 type Found = {
@@ -12,7 +14,7 @@ type Found = {
   stderr: string
   json: {
     drift: DriftDocument
-    down?: { empty: DriftDocument; again: DriftDocument }
+    down?: { empty: DriftDocument; again: DriftDocument | null }
     error: { kind: string; message: string; hint: string; line: number; file: string; sqlstate: string } | null
     warnings: string[]
     pending: string[]
@@ -181,6 +183,21 @@ describe('migrate verify --shadow', () => {
     expect(await live`select to_regclass('app.a') is not null as there`).toEqual([{ there: true }])
     await live.end()
   })
+
+  test.skipIf(major < 15)('also where the locale is not that of the C library', async ({ dir, sql }) => {
+    const database = uniqueName('locale')
+    const [provider, locale] = major < 17 ? ['icu', 'de-DE'] : ['builtin', 'C.UTF-8']
+    await sql.unsafe(
+      `create database ${database} template template0 encoding 'UTF8' locale_provider ${provider} ${provider}_locale '${locale}'`,
+    )
+    await writeFiles(dir, {
+      'migrations/001_a.sql': `do $$ begin if (select (to_jsonb(d)->>'datlocprovider') || ' ' || coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale')
+        from pg_database d where datname = current_database()) <> '${provider?.[0]} ${locale}' then raise 'not the same'; end if; end $$`,
+    })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
+    expect((await run(['migrate'], options)).code).toBe(0)
+    expect(await runJson(['migrate', 'verify', '--shadow'], options)).toMatchObject({ code: 0, json: { error: null } })
+  })
 })
 
 describe('what cannot be compared', () => {
@@ -344,15 +361,34 @@ describe('--down', () => {
     expect(stdout).toContain('shadow    undoing all of them leads back\nshadow    applying them again makes the same\n')
   })
 
-  test('names what undoing leaves behind', async ({ migrate, shadow }) => {
+  test('names what undoing leaves behind, and compares with the live one all the same', async ({
+    migrate,
+    shadow,
+    sql,
+  }) => {
     await migrate({
       'migrations/001_a.sql': 'create table a (id int); create sequence counted',
-      'migrations/001_a.down.sql': 'drop table a; alter sequence counted rename to left_over',
+      'migrations/001_a.down.sql': 'drop table a',
+    })
+    await sql`alter table a add b int`
+    const { code, json } = await shadow('--down')
+    expect([code, words(json.drift)]).toEqual([50, ['different table public.a / column b']])
+    expect([words(json.down!.empty), json.down!.again]).toEqual([['unexpected sequence public.counted'], null])
+    expect(json.error?.message).toMatch(/\(and 1 more\)$/)
+  })
+
+  test('names what is different when all is applied again', async ({ migrate, shadow }) => {
+    await migrate({
+      'migrations/001_a.sql': `do $$ begin if exists (select from pg_largeobject_metadata) then create table a (id bigint);
+        else create table a (id int); end if; end $$`,
+      'migrations/001_a.down.sql': 'drop table a; select lo_create(0)',
     })
     const { code, json } = await shadow('--down')
-    expect([code, json.drift.ok]).toEqual([50, false])
-    expect(words(json.down!.empty)).toEqual(['unexpected sequence public.left_over'])
-    expect(words(json.down!.again)).toEqual(['unexpected sequence public.left_over'])
+    expect([code, json.drift.ok, json.down?.empty.ok]).toEqual([50, true, true])
+    expect(words(json.down!.again!)).toEqual(['different table public.a / column id'])
+    expect(json.error?.message).toBe(
+      'applying all migrations again does not make the same: table public.a is different (column id)',
+    )
   })
 
   test('refuses, before anything is made, where nothing says how to undo', async ({ migrate, shadow }) => {
@@ -400,7 +436,7 @@ databases:
 
     // A member that has to become the owner for whatever it does.
     await sql.unsafe(
-      server().major >= 16
+      major >= 16
         ? `grant ${owner} to ${deploy.name} with inherit false, set true`
         : `alter role ${deploy.name} noinherit; grant connect on database ${database} to ${deploy.name}`,
     )
@@ -466,6 +502,20 @@ describe.each(formats)('in the format $name', (format) => {
     expect([bad.code, words(bad.json.drift as DriftDocument)]).toEqual([50, ['missing table public.t2']])
     expect([await format.rows(sql), await scratchOf(sql, database)]).toEqual([rows, []])
   })
+})
+
+test('the history of a tool that was left stays out, too', async ({ dir, database, sql }) => {
+  const dbmate = formats.find(({ name }) => name === 'dbmate')!
+  await writeFiles(join(dir, 'db'), dbmate.files([{ up: 'create table t1 (id int);', down: 'drop table t1;' }]))
+  const env = { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_FORMAT: 'dbmate', PGBOSUN_MIGRATE_DIR: 'db' }
+  expect((await run(['migrate'], { cwd: dir, env })).code).toBe(0)
+  expect((await run(['migrate', 'adopt', '--from', 'dbmate', '--into', 'own', '--yes'], { cwd: dir, env })).code).toBe(
+    0,
+  )
+  const own = { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_DIR: 'own' }
+  expect(await sql`select version from schema_migrations`).toHaveLength(1)
+  const { code, json } = await runJson(['migrate', 'verify', '--shadow'], { cwd: dir, env: own })
+  expect([code, json.format, json.drift, json.warnings]).toMatchObject([0, 'pgbosun', { objects: [] }, []])
 })
 
 describe('check.shadow', () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { writeMigrations } from '../migrations.ts'
-import { dbmate, type Migrator, pgbosunUp, psqlScript } from '../programs.ts'
+import { dbmate, type Migrator, pgbosunAsDbmate, pgbosunUp, psqlScript } from '../programs.ts'
 import type { Contestant, Race } from '../rounds.ts'
 import { checkHistory } from './history.ts'
 import { type Setting, titleWith } from './setting.ts'
@@ -21,15 +21,19 @@ export async function apply({ cluster, dir, builds, link }: Setting): Promise<Ra
   const ours = builds.map(({ name, program }) => pgbosunUp(name, program))
   return {
     title: titleWith('1,000 small migrations', link),
-    contestants: [...ours, dbmate, psqlScript].map(contestant),
+    contestants: [...ours, pgbosunAsDbmate, dbmate, psqlScript].map(contestant),
     references: ['dbmate', 'psql'],
     targets:
       link === undefined
         ? [
             { of: 'pgbosun', to: 'dbmate', atMost: 0.55 },
             { of: 'pgbosun', to: 'psql', atMost: 1 },
+            { of: pgbosunAsDbmate.name, to: 'dbmate', atMost: 0.55 },
           ]
-        : [{ of: 'pgbosun', to: 'dbmate', atMost: 0.03 }],
+        : [
+            { of: 'pgbosun', to: 'dbmate', atMost: 0.03 },
+            { of: pgbosunAsDbmate.name, to: 'dbmate', atMost: 0.03 },
+          ],
     warmUp: link === undefined,
   }
 }

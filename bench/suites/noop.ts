@@ -7,6 +7,7 @@ import {
   graphileMigrate,
   type Migrator,
   nodePgMigrate,
+  pgbosunAsDbmate,
   pgbosunUp,
   psqlSelect,
   umzug,
@@ -34,7 +35,8 @@ export async function noop({ cluster, dir, builds, link }: Setting): Promise<Rac
 
   const ours = builds.map(({ name, program }) => pgbosunUp(name, program))
   const contestants: Contestant[] = [{ name: 'node -e 0', next: async () => ({ command: bareNode() }) }]
-  for (const migrator of [...ours, dbmate, ...otherNodeTools]) contestants.push(await prepared(migrator))
+  for (const migrator of [...ours, pgbosunAsDbmate, dbmate, ...otherNodeTools])
+    contestants.push(await prepared(migrator))
   const url = cluster.url('postgres', link)
   contestants.push({ name: 'psql select 1', next: async () => ({ command: psqlSelect(url) }) })
 

@@ -6,7 +6,17 @@ import { parseDatabaseUrl } from './url.ts'
 /** The connection that a URL means, as far as it matters here. */
 const connectionOf = (url: string, tls: Connection['tls'] = { mode: 'prefer' }): Connection => {
   const { endpoints, database = '', user = '', password, foreign } = parseDatabaseUrl(url, 'DATABASE_URL')
-  return { source: 'DATABASE_URL', endpoints, database, user, password: () => password, tls, target: 'any', ignored: [], foreign }
+  return {
+    source: 'DATABASE_URL',
+    endpoints,
+    database,
+    user,
+    password: () => password,
+    tls,
+    target: 'any',
+    ignored: [],
+    foreign,
+  }
 }
 
 test.each([
@@ -19,13 +29,18 @@ test.each([
   ['postgres://u:a$b=c!;,&d@h/d', 'postgresql://u:a$b=c!;,&d@h:5432/d'],
   ['postgres://u:%40%2F%3A%23%25+%20@h/d', 'postgresql://u:%40%2F%3A%23%25%2B%20@h:5432/d'],
   ['postgres://u:%F0%9F%94%91@h/%C3%A9t%C3%A9', 'postgresql://u:%F0%9F%94%91@h:5432/%C3%A9t%C3%A9'],
-  ['postgres://u:p@h/d?sslmode=prefer&schema=app&connect_timeout=3', 'postgresql://u:p@h:5432/d?schema=app&connect_timeout=3'],
+  [
+    'postgres://u:p@h/d?sslmode=prefer&schema=app&connect_timeout=3',
+    'postgresql://u:p@h:5432/d?schema=app&connect_timeout=3',
+  ],
 ])('makes of %s the URL %s', (url, expected) => {
   const made = databaseUrl(connectionOf(url))
   expect(made).toBe(expected)
   const { password, endpoints, database, user } = parseDatabaseUrl(made, 'made')
   expect({ password, endpoints, database, user }).toEqual(
-    (({ password, endpoints, database, user }) => ({ password, endpoints, database, user }))(parseDatabaseUrl(url, 'given')),
+    (({ password, endpoints, database, user }) => ({ password, endpoints, database, user }))(
+      parseDatabaseUrl(url, 'given'),
+    ),
   )
 })
 

@@ -27,9 +27,8 @@ const harmless = ['application_name', 'connect_timeout']
  * @throws {AppError} `usage`
  */
 export function parseDatabaseUrl(url: string, what: string): UrlParts {
-  const match = /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(
-    url.trim(),
-  )
+  const match =
+    /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
   const [, driver, credentials, authority = '', path, query] = match
   // host:$(X_PORT), where Kubernetes has set X_PORT to tcp://10.0.0.1:5432

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
-import { usage } from '../errors.ts'
+import { AppError, usage } from '../errors.ts'
 import { endGroup, signalGroup } from './child.ts'
 
 /** How a program of the user's ended. */
@@ -48,7 +48,7 @@ export function startProgram(path: string, args: string[], { env, cwd, onLine, s
   const ended = Promise.resolve(child)
     .then(({ exitCode, signal, originalMessage, cause }): ProgramEnded => {
       if (exitCode === undefined && signal === undefined)
-        throw usage(`${path} could not be started: ${originalMessage}`, {
+        throw new AppError('migration', `${path} could not be started: ${originalMessage}`, {
           hint: 'check the file, and the interpreter in its first line',
           cause,
         })
@@ -72,7 +72,10 @@ export function startProgram(path: string, args: string[], { env, cwd, onLine, s
  * @param where `path` is the PATH; a name with a slash is relative to `cwd`
  * @throws {AppError} `usage` when there is none that may be run
  */
-export function findProgram(name: string, { path = '/usr/local/bin:/usr/bin:/bin', cwd }: { path?: string | undefined; cwd: string }): string {
+export function findProgram(
+  name: string,
+  { path = '/usr/local/bin:/usr/bin:/bin', cwd }: { path?: string | undefined; cwd: string },
+): string {
   const candidates = name.includes('/')
     ? [resolve(cwd, name)]
     : path.split(':').map((dir) => join(isAbsolute(dir) ? dir : resolve(cwd, dir), name))

@@ -104,5 +104,12 @@ test('looks at one statement of many', () => {
 
 test('only CALL and DO may commit inside', () => {
   const text = `call p(); DO $$ begin commit; end $$; select f(); "do"; call; create procedure p() as 'commit'`
-  expect(scan(text).statements.map((statement) => mayCommitInside(statement, text))).toEqual([true, true, false, false, true, false])
+  expect(scan(text).statements.map((statement) => mayCommitInside(statement, text))).toEqual([
+    true,
+    true,
+    false,
+    false,
+    true,
+    false,
+  ])
 })

@@ -4,7 +4,10 @@ import { headsCommand, parseHeads } from './alembic.ts'
 test.each([
   ['alembic upgrade head', 'alembic heads --resolve-dependencies'],
   ['alembic upgrade heads', 'alembic heads --resolve-dependencies'],
-  ['/srv/venv/bin/alembic -c db/alembic.ini -n shop upgrade head', '/srv/venv/bin/alembic -c db/alembic.ini -n shop heads --resolve-dependencies'],
+  [
+    '/srv/venv/bin/alembic -c db/alembic.ini -n shop upgrade head',
+    '/srv/venv/bin/alembic -c db/alembic.ini -n shop heads --resolve-dependencies',
+  ],
   ['python3 -m alembic upgrade head', 'python3 -m alembic heads --resolve-dependencies'],
   ['poetry run alembic upgrade head', 'poetry run alembic heads --resolve-dependencies'],
 ])('%s goes where %s says', (command, expected) => {

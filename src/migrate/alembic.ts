@@ -40,7 +40,11 @@ export async function readAlembic(
   return tables
 }
 
-async function readHeads(db: Db, { schema, table, owner, readable }: Found, role: string | undefined): Promise<AlembicTable> {
+async function readHeads(
+  db: Db,
+  { schema, table, owner, readable }: Found,
+  role: string | undefined,
+): Promise<AlembicTable> {
   const asRole = readable || role === undefined ? '' : `set local role ${quoteIdent(role)}; `
   const answer = await db.unsafe<{ heads?: string[] }[]>(
     `${asRole}select coalesce(json_agg(version_num::text order by version_num::text), '[]') as heads from ${quoteName(schema, table)}`,
@@ -74,6 +78,10 @@ export const renderHeads = (heads: string[]) => (heads.length === 0 ? 'no revisi
  * @param where `the files`, or the name of the table
  */
 export const severalHeads = (where: string, heads: string[]): AppError =>
-  new AppError('history', `${where} ${where === 'the files' ? 'have' : 'has'} ${heads.length} heads: ${heads.join(', ')}`, {
-    hint: `join the branches: \`alembic merge -m "merge heads" ${heads.join(' ')}\``,
-  })
+  new AppError(
+    'history',
+    `${where} ${where === 'the files' ? 'have' : 'has'} ${heads.length} heads: ${heads.join(', ')}`,
+    {
+      hint: `join the branches: \`alembic merge -m "merge heads" ${heads.join(' ')}\``,
+    },
+  )

@@ -280,15 +280,25 @@ function sendWrapped(
   return flight.send(
     prefix + textOf(step),
     (ms) => done(running, i, ms),
-    (error) => fail(i, error, placeBehind(prefix, statementsBeforeErrors(sql)[errorsBefore])),
+    (error) => fail(i, error, placeBehind(prefix, step, statementsBeforeErrors(sql)[errorsBefore])),
   )
 }
 
 /** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
-const placeBehind = (prefix: string, ended: number | undefined) => ({
+const placeBehind = (prefix: string, sent: Sent, ended: number | undefined) => ({
   prefixLength: [...prefix].length,
-  statement: ended === undefined ? undefined : ended - scan(prefix).statements.length,
+  statement: ended === undefined ? undefined : statementOf(sent, ended - scan(prefix).statements.length),
 })
+
+/** A text and how it is sent. */
+type Sent = { sending: Sending | Refusal; text: string }
+
+/** Which statement of the text it is: one that was sent without its BEGIN has one more. */
+function statementOf({ sending, text }: Sent, index: number): number {
+  if (isRefusal(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
+  const start = scan(sending.text).statements[index]?.start
+  return scan(text).statements.findIndex((statement) => statement.start === start)
+}
 
 /** What the server says of a file, in the log. */
 export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
@@ -305,7 +315,7 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
   const { sending } = step
   const row = rows[i]!
   const startedAt = performance.now()
-  if (isRefusal(sending) || sending.mode === 'wrapped') {
+  if (step.fake || isRefusal(sending) || sending.mode === 'wrapped') {
     await sql.unsafe(filePrefix(step, row, book, settings) + textOf(step)).forEach(() => {})
   } else if (sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
@@ -343,22 +353,23 @@ function awaitedPlace({ sql, plan, rows, book, settings }: Running, i: number, e
 }
 
 /** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
-export type FailedPart = { prefixLength?: number; statement?: number | undefined; piece?: Piece; left?: string | undefined }
+export type FailedPart = {
+  prefixLength?: number
+  statement?: number | undefined
+  piece?: Piece
+  left?: string | undefined
+}
 
 /**
  * Which part of a script failed, when each of its messages was awaited.
  * @param sent `prefix`: what was sent before the text
  */
-export function failedPart(
-  sql: Sql,
-  { sending, text, prefix }: { sending: Sending | Refusal; text: string; prefix: string },
-  error: unknown,
-): FailedPart {
+export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
   const ended = statementsBeforeErrors(sql).at(-1)
-  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, ended)
+  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
   if (sending.mode === 'pieces') {
     const piece = sending.pieces[failedPiece(error) ?? -1]
-    return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : placeBehind(prefix, -1)
+    return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : { statement: -1 }
   }
   if (!(error instanceof UnitFailure)) return { statement: -1, prefixLength: Number.POSITIVE_INFINITY }
   const unit = sending.units[error.unit]!

@@ -157,7 +157,9 @@ export function writeDurations(
  * Whether a file may leave something that would change how the next message is read, which its own reset comes too late for,
  * or may give up the mark of a session that works.
  */
-export const leavesTraces = (text: string) => /conforming|quote|encoding|names|set_config|temp|advisory|discard/i.test(text)
+export const leavesTraces = (text: string) => traces.test(text)
+
+const traces = /conforming|quote|encoding|names|set_config|temp|advisory|discard|default_transaction|characteristics/i
 
 /** Undoes that, as a message of its own. */
 export const cleanSession = `${reset} discard temp; ${markWork}`

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { FormatName } from './types.ts'
 import { openDialect } from './dialects/open.ts'
 import { idOfVersion, isReached, type Seen } from './reached.ts'
+import type { FormatName } from './types.ts'
 
 test.each<[FormatName, string, string | undefined]>([
   ['pgbosun', '002', '2'],

@@ -1,5 +1,5 @@
-import type { FormatName } from './types.ts'
 import { normalVersion } from './dialects/flyway-names.ts'
+import type { FormatName } from './types.ts'
 
 /** What a history says about one version, as far as it matters to those who wait. */
 export type Seen = { id: string; name: string; done: boolean; baseline: boolean }
@@ -19,11 +19,17 @@ export function isReached(id: string, rows: Seen[], { compare, ordered }: Readin
 
 /** `001` is the version of `001_users`, where the whole name is the id. */
 const sameNumber = (id: string, wanted: string) =>
-  /^\d+$/.test(wanted) && /^\d+\D/.test(id) && !/^\d+(\.\d+)+$/.test(id) && BigInt(/^\d+/.exec(id)![0]) === BigInt(wanted)
+  /^\d+$/.test(wanted) &&
+  /^\d+\D/.test(id) &&
+  !/^\d+(\.\d+)+$/.test(id) &&
+  BigInt(/^\d+/.exec(id)![0]) === BigInt(wanted)
 
 /** The newest version that took effect. */
 export const newestSeen = (rows: Seen[], { compare }: Pick<Reading, 'compare'>): Seen | undefined =>
-  rows.filter(({ done }) => done).sort((a, b) => compare(a.id, b.id)).at(-1)
+  rows
+    .filter(({ done }) => done)
+    .sort((a, b) => compare(a.id, b.id))
+    .at(-1)
 
 /**
  * The id of the version that a person means: a version, or the name of its file, with or without `.sql`. Undefined when a file of that

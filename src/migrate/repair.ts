@@ -67,7 +67,7 @@ async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Pro
     // It is recorded anew: a tool's own repair may have removed what was begun, or left an older record of it.
     if (history.forget) await send(history.forget(table, file, before))
     const found = await recordOf(tx, options, repair)
-    if (!found || found.status === 'started') await send(history.record(table, file, before))
+    if (!found || !isDone(found)) await send(history.record(table, file, before))
   } else await send(history.unrecord(table, file, before))
 }
 
@@ -91,12 +91,12 @@ function ownStatement(
   return `update ${ledger.table} set ${set} where seq = ${seq}`
 }
 
-/** What the history says of it now; undefined when nothing, or only that it failed. */
+/** What the history says of it now. */
 async function recordOf(tx: Db, { book, files, role }: RepairOptions, { row }: Repair): Promise<Applied | undefined> {
   const { applied, repeated } = await readHistory(tx, book, files, role)
   // Reading became the role, for this transaction.
   await tx.unsafe('set local role none')
-  return [...applied, ...repeated].find(({ id, status }) => id === row.id && status !== 'failed')
+  return [...applied, ...repeated].find(({ id }) => id === row.id)
 }
 
 async function refuseUndone(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {

@@ -186,7 +186,9 @@ function unitsOf(text: string, { statements, copies: data }: Scan): Unit[] | Ref
       const copy = copies.find((piece) => piece.start === start)
       const alone =
         needsNoTransaction(statement, text) ??
-        (mayCommitInside(statement, text) || isTransactionControl(statement) ? statement.words[0]!.toUpperCase() : undefined)
+        (mayCommitInside(statement, text) || isTransactionControl(statement)
+          ? statement.words[0]!.toUpperCase()
+          : undefined)
       units.push({ ...part(text, start, statement.end), alone, copy, commitAt: undefined })
     }
   }

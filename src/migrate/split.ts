@@ -6,7 +6,16 @@ import { inTransaction } from '../db/transaction.ts'
 import type { Log } from '../log.ts'
 import type { Book } from './book.ts'
 import { builtBy, concurrentIndexOf, dropLeftovers, indexesOf, leftBy, resumeOther, transientOf } from './concurrent.ts'
-import { closeSplit, type FileSettings, noteProgress, openSplit, resumeSession, type SplitRecord } from './message.ts'
+import {
+  cleanSession,
+  closeSplit,
+  type FileSettings,
+  leavesTraces,
+  noteProgress,
+  openSplit,
+  resumeSession,
+  type SplitRecord,
+} from './message.ts'
 import type { Patience } from './patience.ts'
 import type { Unit } from './sending.ts'
 import type { Progress, Script } from './types.ts'
@@ -73,6 +82,7 @@ export async function runSplit(options: SplitOptions): Promise<number> {
     }
   }
   const durationMs = performance.now() - startedAt
+  if (leavesTraces(script.text)) await sql.unsafe(cleanSession)
   await sql.unsafe(closeSplit(record.finish(durationMs), settings.role))
   return durationMs
 }
@@ -122,7 +132,9 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
     return
   }
   const at = unit.commitAt ?? unit.text.length
-  await sql.unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done, unit.text)};${unit.text.slice(at)}`).forEach(() => {})
+  await sql
+    .unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done, unit.text)};${unit.text.slice(at)}`)
+    .forEach(() => {})
 }
 
 /** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
@@ -132,7 +144,8 @@ async function runAlone(options: Running, i: number, interrupted: boolean): Prom
   const text = await prepare(options, unit, interrupted)
   const running: Progress = { ...options.at(i), running: true, ...(memory.indexes && { indexes: memory.indexes }) }
   // It waits for other transactions without standing in anybody's way: no reason to give up.
-  const patient = /^(create|drop|reindex)\b.*\bconcurrently\b/is.test(unit.text) && !script.text.includes('lock_timeout')
+  const patient =
+    /^(create|drop|reindex)\b.*\bconcurrently\b/is.test(unit.text) && !script.text.includes('lock_timeout')
   await sql.unsafe(`${noteProgress(record, running)};${patient ? 'set lock_timeout = 0' : ''}`)
   if (text !== undefined) await sql.unsafe(text).forEach(() => {})
   memory.indexes = undefined

@@ -132,7 +132,9 @@ function recordOfUndo(
 ): SplitRecord {
   const { file, before, resume } = step
   const ledger = ledgerOf(book, file)
-  const added = hasRowFirst(step) ? { seq: next, previous: next - 1, status: 'applied' as const, toolVersion } : undefined
+  const added = hasRowFirst(step)
+    ? { seq: next, previous: next - 1, status: 'applied' as const, toolVersion }
+    : undefined
   const own = added?.seq ?? seq
   const insert = added ? `${ledger.insert(file, added)}; ` : ''
   return {

@@ -1,7 +1,7 @@
 import type { Command, Context } from '../command.ts'
-import { withRun } from '../run.ts'
+import { type Run, withRun } from '../run.ts'
 import { readStates, type State, statesFields, withoutStates } from '../steps/migrate-state.ts'
-import { migrateTargets } from '../steps/migrate-targets.ts'
+import { type MigrateTarget, mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
 
 /** `migrate status`: what is applied, what is pending, what does not fit. */
 export const migrateStatus: Command = {
@@ -16,12 +16,27 @@ export const migrateStatus: Command = {
   },
   async run(context) {
     const targets = await migrateTargets(context, { needed: true })
-    const states = await withRun(context, { locks: 'none' }, (run) => readStates(run, targets)).catch(withoutStates)
+    const main = mainTarget(targets)
+    let revision: string | undefined
+    const states = await withRun(context, { locks: 'none' }, async (run) => {
+      revision = main?.command && (await revisionOfCommand(run, main))
+      return readStates(run, targets)
+    }).catch(withoutStates)
+    if (main?.command) context.out.print(`migrated by \`${main.command.join(' ')}\`, ${at(revision)}`)
     for (const state of states) print(context, state, states.length > 1)
     const pending = states.some(({ plan }) => plan.steps.length > 0) && context.flags['exit-code'] === true
-    return { fields: statesFields(states), exitCode: pending ? 3 : 0 }
+    const fields = { ...statesFields(states), ...(revision !== undefined && { current_version: revision }) }
+    return { fields, exitCode: pending ? 3 : 0 }
   },
 }
+
+async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<string | undefined> {
+  const { revisionOf } = await import('../steps/command-state.ts')
+  return revisionOf(run, target)
+}
+
+const at = (revision: string | undefined) =>
+  revision === undefined ? 'which has left no revision of Alembic' : `at ${revision}`
 
 function print({ out }: Context, { target, applied, plan, problems, dialect }: State, several: boolean): void {
   if (several) out.print(`${target.database ?? 'target database'}:`)

@@ -39,8 +39,13 @@ export const migrateWaitFor: Command = {
       const current = await waitForVersion(context, target, { wanted, timeoutMs })
       const waited = fields()
       if (rest.length === 0)
-        out.print(`${describe(context.connection())} is new enough: it is at ${current ?? 'no version'} (waited ${(waited.waited_ms / 1000).toFixed(1)} s)`)
-      return { fields: { ...waited, current_version: current ?? null }, ...(rest.length > 0 && { after: () => runBehind(context) }) }
+        out.print(
+          `${describe(context.connection())} is new enough: it is at ${current ?? 'no version'} (waited ${(waited.waited_ms / 1000).toFixed(1)} s)`,
+        )
+      return {
+        fields: { ...waited, current_version: current ?? null },
+        ...(rest.length > 0 && { after: () => runBehind(context) }),
+      }
     } catch (error) {
       throw withReport(asAppError(error), { ...fields(), current_version: null })
     }

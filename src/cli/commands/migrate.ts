@@ -19,7 +19,7 @@ const shared: Omit<Command, 'name'> = {
     refused: 'credentials, a missing database or a missing role',
     migration: 'a file failed; what was applied before it stays',
     history: 'files and history do not fit together',
-    lint: 'a file has its own BEGIN or COMMIT',
+    lint: 'a file has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
   },
   run,
 }

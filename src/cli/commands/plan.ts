@@ -22,7 +22,7 @@ export const plan: Command = {
     refused: 'credentials, TLS or an undeclared missing database',
     migration: 'a pending file ends in an open comment or quote, or holds what only psql knows',
     history: 'migration files and history do not fit together',
-    lint: 'a pending file has its own BEGIN or COMMIT',
+    lint: 'a pending file breaks a lint rule set to error, or has its own BEGIN or COMMIT',
     unhealthy: 'nothing is pending, and the check found an error',
   },
   async run(context) {

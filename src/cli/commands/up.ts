@@ -6,7 +6,7 @@ import type { Run } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { nothingToMigrate, refusePlan } from '../steps/migrate.ts'
 import { migrateAll, planAll } from '../steps/migrate-all.ts'
-import { type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
+import { hasCommand, type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
@@ -24,7 +24,7 @@ export const up: Command = {
     refused: 'credentials, TLS, an undeclared missing database or a missing privilege',
     migration: 'a migration failed; what was applied before it stays',
     history: 'migration files and history do not fit together',
-    lint: 'a migration has its own BEGIN or COMMIT',
+    lint: 'a migration has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
     roles: 'roles or privileges did not converge',
     seed: 'a seed failed',
     unhealthy: 'the check at the end found an error',
@@ -74,6 +74,10 @@ async function waited({ context, target, cluster }: Run, story: Story, startedAt
 async function refuseFiles(run: Run, story: Story, targets: MigrateTarget[]): Promise<void> {
   try {
     for (const { plan } of await planAll(run, targets, { looking: true })) refusePlan(plan)
+    for (const target of targets.filter(hasCommand)) {
+      const { refuseCommandFiles } = await import('../steps/migrate-command.ts')
+      await refuseCommandFiles(run, target)
+    }
   } catch (error) {
     story.fail('migrate')
     throw error

@@ -44,6 +44,7 @@ export async function readHealth(run: Run, { target, declared, shadow = false }:
     findingsOf(run),
   ])
   const applied = step?.history.applied ?? []
+  const revision = target?.command && (await revisionOfCommand(run, target))
   const { drift, warnings } = await driftOrWarning(run, declared)
   const now = new Date()
   const first = applied.find(({ appliedAt }) => appliedAt !== null)
@@ -53,8 +54,9 @@ export async function readHealth(run: Run, { target, declared, shadow = false }:
     backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
     findings,
     migrations: {
-      initialized: applied.length > 0,
+      initialized: applied.length > 0 || revision !== undefined,
       ...migrationsOf(step),
+      ...(revision !== undefined && { currentVersion: revision }),
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
@@ -70,7 +72,12 @@ async function shadowHealth(run: Run, { target, plan }: MigrateStep): Promise<Sh
   return healthOfShadow(run, target)
 }
 
-/** What is told of the migrations; nothing where another program migrates. */
+async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<string | undefined> {
+  const { revisionOf } = await import('./command-state.ts')
+  return revisionOf(run, target)
+}
+
+/** What is told of the migrations; where another program migrates, only how far it has come. */
 const migrationsOf = (step: MigrateStep | undefined) => ({
   appliedCount: step?.history.applied.filter(isDone).length ?? 0,
   currentVersion: step?.plan.currentVersion,

@@ -11,7 +11,10 @@ export const commandSessions = '^pgbosun [0-9a-f-]{36} command$'
  *
  * @param role that is to own what is created: in PGOPTIONS, and as DATABASE_ROLE for drivers that do not read those
  */
-export function commandEnvironment(context: Context, { role, serverVersion }: { role: string | undefined; serverVersion: number }) {
+export function commandEnvironment(
+  context: Context,
+  { role, serverVersion }: { role: string | undefined; serverVersion: number },
+) {
   const { env } = context.loaded
   const connection = context.connection()
   const client = clientEnvironment(connection, {
@@ -22,13 +25,22 @@ export function commandEnvironment(context: Context, { role, serverVersion }: { 
       ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s' }),
     },
   })
-  const url = databaseUrl(connection, { driver: connection.foreign?.driver ?? driverOf(env.DATABASE_URL), files: filesOf(client.env) })
+  const url = databaseUrl(connection, {
+    driver: connection.foreign?.driver ?? driverOf(env.DATABASE_URL),
+    files: filesOf(client.env),
+  })
   const kept = Object.entries(env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !/^(PGBOSUN_\w*|PG[A-Z]+(_FILE)?|DATABASE_URL_FILE)$/.test(entry[0]),
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(PGBOSUN_\w*|PG[A-Z]+(_FILE)?|DATABASE_URL_FILE)$/.test(entry[0]),
   )
   const password = connection.password()
   return {
-    env: { ...Object.fromEntries(kept), ...client.env, DATABASE_URL: url, ...(role !== undefined && { DATABASE_ROLE: role }) },
+    env: {
+      ...Object.fromEntries(kept),
+      ...client.env,
+      DATABASE_URL: url,
+      ...(role !== undefined && { DATABASE_ROLE: role }),
+    },
     remove: client.remove,
     secrets: password === undefined ? [] : [password, encodeURIComponent(password), url],
   }

@@ -5,7 +5,7 @@ import type { Change } from '../../plan.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
-import type { MigrateTarget } from './migrate-targets.ts'
+import { hasCommand, type MigrateTarget } from './migrate-targets.ts'
 
 export type MigrateAllOptions = {
   targets: MigrateTarget[]
@@ -53,10 +53,9 @@ async function migrateOne(
   { show, journal, seeds, wanted, targets }: MigrateAllOptions,
 ): Promise<StepResult[]> {
   const forSeeds = seeds === true && target.database === undefined
-  const { command } = target
-  if (command) {
+  if (hasCommand(target)) {
     const { migrateByCommand } = await import('./migrate-command.ts')
-    return migrateByCommand(run, { ...target, command }, session, { show, journal, seeds: forSeeds, wanted })
+    return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
   const step = await planMigrateStep(run.context, target, session?.sql, {
     seeds: forSeeds,

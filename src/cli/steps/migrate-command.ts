@@ -1,22 +1,25 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { connectionLost, type Session } from '../../db/connect.ts'
-import { findProgram, type ProgramEnded, programName, startProgram } from '../../db/program.ts'
+import type { Session } from '../../db/connect.ts'
+import { programName } from '../../db/program.ts'
 import { applyState, type StateChange } from '../../db/state.ts'
 import { AppError, usage } from '../../errors.ts'
-import { type AlembicTable, headsCommand, parseHeads, readAlembic, renderHeads, severalHeads } from '../../migrate/alembic.ts'
+import {
+  type AlembicTable,
+  headsCommand,
+  parseHeads,
+  readAlembic,
+  renderHeads,
+  severalHeads,
+} from '../../migrate/alembic.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
-import { commandEnvironment, commandSessions } from './command-environment.ts'
 import type { PlanOptions } from './migrate.ts'
-import type { MigrateTarget } from './migrate-targets.ts'
+import type { CommandTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
+import { endLeftovers, runToEnd } from './run-command.ts'
 import { missingState, stateChanges, wholeState } from './state.ts'
-
-/** A target that a program migrates. */
-type CommandTarget = MigrateTarget & { command: string[] }
 
 type Options = {
   show(changes: Change[]): void
@@ -28,7 +31,14 @@ type Options = {
 }
 
 /** What is known before the program runs. `pending`: whether it will change something; undefined where only it knows. */
-type Plan = { target: CommandTarget; role: string | undefined; before: AlembicTable[]; pending: boolean | undefined; change: Change; state: StateChange[] }
+type Plan = {
+  target: CommandTarget
+  role: string | undefined
+  before: AlembicTable[]
+  pending: boolean | undefined
+  change: Change
+  state: StateChange[]
+}
 
 /**
  * Lets another program migrate the target database (`migrate.command`), while we hold the lock. Of Alembic on its way to the head
@@ -69,6 +79,14 @@ export async function migrateByCommand(
   return [{ name: nameOf(target), status: 'applied', durationMs }]
 }
 
+/**
+ * What can be wrong with the files of Alembic, said before roles and databases are changed.
+ * @throws {AppError} `history`, `migration`
+ */
+export async function refuseCommandFiles({ context, cluster }: Run, target: CommandTarget): Promise<void> {
+  await newestRevisions(context, target, cluster.serverVersion)
+}
+
 const nameOf = ({ command }: CommandTarget) => command.join(' ')
 
 function refuseWanted(wanted: Options['wanted']): void {
@@ -78,12 +96,17 @@ function refuseWanted(wanted: Options['wanted']): void {
   })
 }
 
-async function planCommand(run: Run, target: CommandTarget, session: Session | undefined, seeds: boolean): Promise<Plan> {
+async function planCommand(
+  run: Run,
+  target: CommandTarget,
+  session: Session | undefined,
+  seeds: boolean,
+): Promise<Plan> {
   const { context } = run
   const role = session && (await defaultRole(context, session.sql, target))
   const before = session ? await readAlembic(session.sql, { table: target.table, role }) : []
   const serverVersion = (session ?? run.cluster).serverVersion
-  const newest = before.length < 2 ? await newestRevisions(context, { target, role, serverVersion }) : undefined
+  const newest = before.length < 2 ? await newestRevisions(context, target, serverVersion) : undefined
   const at = before[0]?.heads ?? []
   const pending = newest && newest.join() !== at.join()
   const reason = newest
@@ -94,25 +117,39 @@ async function planCommand(run: Run, target: CommandTarget, session: Session | u
   return { target, role, before, pending, change: { action: 'run', object: nameOf(target), reason }, state }
 }
 
-function showPlan(context: Context, { target, pending, change, state, before }: Plan, show: Options['show']): StepResult[] {
+function showPlan(
+  context: Context,
+  { target, pending, change, state, before }: Plan,
+  show: Options['show'],
+): StepResult[] {
   for (const { name, heads } of before) if (heads.length > 1) context.out.warn(severalHeads(name, heads).message)
   show([...stateChanges(state), ...(pending ? [change] : [])])
   if (pending === undefined)
-    context.out.warn(`what \`${nameOf(target)}\` would change is not known before it runs: it decides itself what is pending`)
+    context.out.warn(
+      `what \`${nameOf(target)}\` would change is not known before it runs: it decides itself what is pending`,
+    )
   return []
 }
 
-type Known = { target: CommandTarget; role: string | undefined; serverVersion: number }
-
 /** Where Alembic's files would lead to, by asking it; undefined for other programs. @throws {AppError} `history`, `migration` */
-async function newestRevisions(context: Context, { target, role, serverVersion }: Known): Promise<string[] | undefined> {
+async function newestRevisions(
+  context: Context,
+  target: CommandTarget,
+  serverVersion: number,
+): Promise<string[] | undefined> {
   const asking = headsCommand(target.command)
   if (!asking) return undefined
-  const { lines } = await runToEnd(context, asking, { role, serverVersion, quiet: true })
+  const known = newestOf.get(target)
+  if (known) return known
+  const { lines } = await runToEnd(context, asking, { role: undefined, serverVersion, quiet: true })
   const heads = parseHeads(lines.join('\n'))
   if (heads.length > 1) throw severalHeads('the files', heads)
+  newestOf.set(target, heads)
   return heads
 }
+
+/** The files do not change while we run, and Python takes its time. */
+const newestOf = new WeakMap<CommandTarget, string[]>()
 
 /** @returns how long it took, in milliseconds */
 async function runCommand(run: Run, { target, role }: Plan, serverVersion: number): Promise<number> {
@@ -121,90 +158,12 @@ async function runCommand(run: Run, { target, role }: Plan, serverVersion: numbe
     await runToEnd(run.context, target.command, { role, serverVersion, run })
     return performance.now() - startedAt
   } catch (error) {
-    if (!(error instanceof AppError) || error.kind === 'usage') throw error
+    if (!(error instanceof AppError)) throw error
     const { kind, message, hint, excerpt, cause } = error
     const results = [{ name: nameOf(target), status: 'failed', duration_ms: performance.now() - startedAt }]
     throw new AppError(kind, message, { hint, excerpt, cause, report: { results } })
   }
 }
-
-const shownLines = 15
-
-type RunOptions = {
-  role: string | undefined
-  serverVersion: number
-  /** What it says is only shown when it fails. */
-  quiet?: boolean
-  /** Ends the program when the lock is lost. */
-  run?: Run
-}
-
-/** Runs a program to its end, with the connection in its environment. @returns what it wrote to stdout */
-async function runToEnd(
-  context: Context,
-  command: string[],
-  { role, serverVersion, quiet = false, run }: RunOptions,
-): Promise<{ lines: string[] }> {
-  const { loaded, log, signal } = context
-  const path = findProgram(command[0]!, { path: loaded.env.PATH, cwd: loaded.baseDir })
-  const lines: string[] = []
-  const last: string[] = []
-  const { env, secrets, remove } = commandEnvironment(context, { role, serverVersion })
-  const program = startProgram(path, command.slice(1), {
-    env,
-    cwd: loaded.baseDir,
-    secrets,
-    onLine(line, stream) {
-      if (stream === 'stdout') lines.push(line)
-      if (line.trim() !== '') last.push(line)
-      if (last.length > shownLines) last.shift()
-      if (line.trim() !== '' && !quiet) log.info(`${programName(command)}: ${line}`)
-    },
-  })
-  const stop = () => void program.stop()
-  let lost = false
-  void run?.cluster.lost.then(() => {
-    lost = true
-    stop()
-  })
-  signal.addEventListener('abort', stop)
-  // a second signal ends us at once
-  process.once('exit', program.kill)
-  try {
-    if (signal.aborted) stop()
-    const ended = await program.ended
-    if (signal.aborted) throw signal.reason
-    if (lost) throw connectionLost()
-    run?.guard()
-    if (ended.code !== 0) throw commandFailed(command, ended, last)
-    return { lines }
-  } finally {
-    process.off('exit', program.kill)
-    signal.removeEventListener('abort', stop)
-    remove()
-  }
-}
-
-function commandFailed(command: string[], { code, signal }: ProgramEnded, last: string[]): AppError {
-  const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
-  const said = last.join('\n')
-  const [, kind, hint] = explained.find(([pattern]) => pattern.test(said)) ?? [
-    undefined,
-    'migration' as const,
-    'what it said last is above; all of it is in the log. What was applied before it stays',
-  ]
-  return new AppError(kind, `${command.join(' ')} ${how}`, { hint, ...(said !== '' && { excerpt: said.replace(/^/gm, '  ') }) })
-}
-
-/** What Alembic says, and what that means. */
-const explained: [RegExp, 'history', string][] = [
-  [/Multiple head(?: revision)?s are present/, 'history', 'list them with `alembic heads`, and join them with `alembic merge`'],
-  [
-    /Can't locate revision identified by/,
-    'history',
-    'the database is at a revision that these files do not have: deploy the files that belong to it',
-  ],
-]
 
 /** @throws {AppError} `history` */
 function refuseSeveral(tables: AlembicTable[]): void {
@@ -226,29 +185,4 @@ function warnOfOwner({ connection, out }: Context, { role, target }: Plan, table
     `${stray.name} belongs to ${stray.owner}, not to ${role}: the driver of ${programName(target.command)} does not read PGOPTIONS; ` +
       'let the program run `set role` with the name in DATABASE_ROLE before it migrates',
   )
-}
-
-const graceful = 5_000
-
-/** A killed pgbosun may have left its program behind, and that its sessions: nobody else works while we hold the lock. */
-async function endLeftovers({ log, signal }: Context, sql: Session['sql']): Promise<void> {
-  const startedAt = performance.now()
-  const where = `datname = current_database() and application_name ~ '${commandSessions}'`
-  for (;;) {
-    signal.throwIfAborted()
-    const [row] = await sql.unsafe<{ left: number }[]>(
-      `select count(*)::int as left from pg_catalog.pg_stat_activity where ${where}`,
-    )
-    if (!row?.left) return
-    if (performance.now() - startedAt > graceful) {
-      log.warn('ending the sessions of a program that a killed run left behind')
-      await sql.unsafe(`select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where ${where}`)
-    }
-    await sleep(200, undefined, { signal })
-  }
-}
-
-/** Exit 2 before anything is touched: the program of a target is not there. */
-export const refuseMissingProgram = ({ loaded }: Context, command: string[]): void => {
-  findProgram(command[0]!, { path: loaded.env.PATH, cwd: loaded.baseDir })
 }

@@ -22,6 +22,11 @@ export type MigrateTarget = {
   folder: Folder | undefined
 }
 
+/** One that a program migrates. */
+export type CommandTarget = MigrateTarget & { command: string[] }
+
+export const hasCommand = (target: MigrateTarget): target is CommandTarget => target.command !== undefined
+
 /** ` in DATABASE` behind what is said about another database than the target. */
 export const inDatabase = ({ database }: MigrateTarget) => (database === undefined ? '' : ` in ${database}`)
 
@@ -49,7 +54,7 @@ export async function migrateTargets(
 }
 
 async function findCommand(context: Context, command: string[]): Promise<void> {
-  const { refuseMissingProgram } = await import('./migrate-command.ts')
+  const { refuseMissingProgram } = await import('./run-command.ts')
   refuseMissingProgram(context, command)
 }
 

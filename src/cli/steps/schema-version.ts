@@ -25,24 +25,36 @@ export type Progress = { missing: string[]; current: string | undefined; note?: 
  * @param wanted versions as people write them; of Alembic's revisions one is enough, because it keeps no history
  * @throws {AppError} `usage` for what cannot be a version, `refused`, `history`
  */
-export async function readProgress(context: Context, target: MigrateTarget, db: Db, wanted: string[]): Promise<Progress> {
+export async function readProgress(
+  context: Context,
+  target: MigrateTarget,
+  db: Db,
+  wanted: string[],
+): Promise<Progress> {
   const role = await readingRole(context, target, db)
   if (target.command) return atRevision(db, { table: target.table, role }, wanted)
   const dialect = await dialectOf(target, db, role)
   const rows = dialect ? await glanceAtHistory(db, dialect, { table: target.table, role }) : []
-  if (rows.length === 0) {
+  if (rows.length === 0 && wanted.length > 0) {
     const alembic = await atRevision(db, { table: undefined, role }, wanted)
     if (alembic.current !== undefined) return alembic
   }
   if (!dialect) return { missing: wanted.length > 0 ? wanted : ['a history'], current: undefined }
   const reading = readingOf(context, dialect)
-  const missing = wanted.length > 0 ? missingVersions(dialect, rows, reading, wanted) : await missingFiles(context, target, dialect, rows)
+  const missing =
+    wanted.length > 0
+      ? missingVersions(dialect, rows, reading, wanted)
+      : await missingFiles(context, target, dialect, rows)
   const note = rows.length === 0 ? await otherHistory(target, db, role) : undefined
   return { missing, current: newestSeen(rows, reading)?.name, note }
 }
 
 /** Who waits often has no configuration, and so the default format. */
-async function otherHistory({ format, table }: MigrateTarget, db: Db, role: string | undefined): Promise<string | undefined> {
+async function otherHistory(
+  { format, table }: MigrateTarget,
+  db: Db,
+  role: string | undefined,
+): Promise<string | undefined> {
   const other = (await findHistories(db, { table, role })).find((history) => history.format !== format)
   return other && `but there is ${other.schema}.${other.table} of ${other.format}: is migrate.format right?`
 }
@@ -54,7 +66,11 @@ async function readingRole(context: Context, target: MigrateTarget, db: Db): Pro
 }
 
 /** Undefined while `auto` has nothing to go by: the history may still come. */
-async function dialectOf({ format, dir, table }: MigrateTarget, db: Db, role: string | undefined): Promise<Dialect | undefined> {
+async function dialectOf(
+  { format, dir, table }: MigrateTarget,
+  db: Db,
+  role: string | undefined,
+): Promise<Dialect | undefined> {
   if (format !== 'auto') return openDialect(format)
   const histories = (await findHistories(db, { table, role })).filter((history) => history.format !== 'alembic')
   return histories.length > 0 ? openDialect(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
@@ -79,10 +95,17 @@ function missingVersions({ format }: Dialect, rows: Seen[], reading: Reading, wa
 }
 
 /** Each file needs a row of its own. Repeatable ones do not count: an older pod would wait for its own version of them for ever. */
-async function missingFiles(context: Context, target: MigrateTarget, dialect: Dialect, rows: Seen[]): Promise<string[]> {
-  const folder = (target.folder ??= await readMigrations(target.dir, dialect.format, readOptions(context, target)))
+async function missingFiles(
+  context: Context,
+  target: MigrateTarget,
+  dialect: Dialect,
+  rows: Seen[],
+): Promise<string[]> {
+  target.folder ??= await readMigrations(target.dir, dialect.format, readOptions(context, target))
   const reading = { compare: dialect.compare, ordered: dialect.format === 'golang-migrate' }
-  return folder.files.filter(({ kind, id }) => kind === 'versioned' && !isReached(id, rows, reading)).map(({ name }) => name)
+  return target.folder.files
+    .filter(({ kind, id }) => kind === 'versioned' && !isReached(id, rows, reading))
+    .map(({ name }) => name)
 }
 
 /** Alembic's table has no history: whether an older revision is behind the head, only the files could tell. */
@@ -94,14 +117,8 @@ async function atRevision(
   const tables = await readAlembic(db, where)
   const heads = tables.flatMap((table) => table.heads)
   const current = tables.length === 0 ? undefined : renderHeads(heads)
-  if (tables.length > 0 && wanted.length === 0) throw nameRevisions()
   return { missing: wanted.some((revision) => heads.includes(revision)) ? [] : wanted, current }
 }
-
-const nameRevisions = () =>
-  usage('name the revisions of Alembic that are new enough', {
-    hint: '`pgbosun migrate wait-for REVISION…`, such as what `alembic heads` prints',
-  })
 
 /**
  * What can be known without a database: where no version is named there must be files to wait for.
@@ -109,7 +126,11 @@ const nameRevisions = () =>
  */
 export function refuseNothingToWaitFor({ dir, command }: MigrateTarget, wanted: string[]): void {
   if (wanted.length > 0) return
-  if (command) throw nameRevisions()
+  if (command) {
+    throw usage('name the revisions of Alembic that are new enough', {
+      hint: '`pgbosun migrate wait-for REVISION…`, such as what `alembic heads` prints',
+    })
+  }
   if (existsSync(dir)) return
   throw usage(`no version is named, and there is no folder ${dir} whose files could be waited for`, {
     hint: '`pgbosun migrate wait-for VERSION`, or set migrate.dir',

@@ -12,7 +12,7 @@ export function shadowLines({ database, migrations, drift, down, durationMs }: S
   const make = `what its ${count(migrations, 'migration')} make${migrations === 1 ? 's' : ''}`
   return [
     ...(down ? told('undoing all of them', ['leads back', 'does not lead back'], down.empty) : []),
-    ...(down ? told('applying them again', ['makes the same', 'does not make the same'], down.again) : []),
+    ...(down?.again ? told('applying them again', ['makes the same', 'does not make the same'], down.again) : []),
     ...told(database, [`is ${make}`, `is not ${make}`], drift, ` (${seconds(durationMs)})`),
   ]
 }
@@ -35,7 +35,9 @@ function countsOf(drift: Drift[]): string {
 /** The fields of one database in the JSON document; nulls where the comparison did not come to an end. */
 export const shadowFields = (shadow: Shadow | undefined) => ({
   drift: shadow ? driftJson(shadow.drift) : null,
-  ...(shadow?.down && { down: { empty: driftJson(shadow.down.empty), again: driftJson(shadow.down.again) } }),
+  ...(shadow?.down && {
+    down: { empty: driftJson(shadow.down.empty), again: shadow.down.again && driftJson(shadow.down.again) },
+  }),
 })
 
 /** Exit 50 with the first difference in the message; undefined when nothing differs but what is worth a note. */

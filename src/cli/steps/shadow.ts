@@ -7,6 +7,7 @@ import { AppError } from '../../errors.ts'
 import { silentLog } from '../../log.ts'
 import { applyMigrations, createNative, type RunOptions, refuseUnsendable } from '../../migrate/apply.ts'
 import { type Book, ownBook } from '../../migrate/book.ts'
+import { findHistories } from '../../migrate/dialects/find.ts'
 import { readHistory } from '../../migrate/history.ts'
 import { findOutside } from '../../migrate/outside.ts'
 import { planMigrations } from '../../migrate/plan.ts'
@@ -31,8 +32,11 @@ export type Shadow = {
   /** Migrations that were applied to the scratch database. */
   migrations: number
   drift: Drift[]
-  /** With `down`: what undoing all left behind or took away, and what applying them once more made differently. */
-  down: { empty: Drift[]; again: Drift[] } | undefined
+  /**
+   * With `down`: what undoing all left behind or took away, and what applying them once more made differently; null where that was
+   * not tried, because the first did not lead back.
+   */
+  down: { empty: Drift[]; again: Drift[] | null } | undefined
   durationMs: number
 }
 
@@ -56,15 +60,17 @@ export async function compareWithShadow(run: Run, target: MigrateTarget, { down 
     refusePlan(look.plan)
     const replay = replayOf(run, look)
     if (down) refuseWithoutDown(replay, look)
-    const found = await readLive(run, look, live)
     const role = await defaultRole(run.context, live.sql, target)
-    const made = await withScratch(run.context, live, (scratch) => replayIn(run, { look, replay, role, down }, scratch))
+    const work = { look, replay, role, leaveOut: await findLeftOut(look, live, role) }
+    const found = await readLive(run, work, live)
+    const declared = await withScratch(run.context, live, (scratch) => makeIn(run, work, scratch))
+    const undone = down ? await withScratch(run.context, live, (scratch) => undoIn(run, work, scratch)) : undefined
     return {
       target,
       database,
       migrations: replay.files.length,
-      drift: compareSchemas({ declared: made.schema, live: found }),
-      down: made.down,
+      drift: compareSchemas({ declared, live: found }),
+      down: undone,
       durationMs: Math.round(performance.now() - startedAt),
     }
   })
@@ -122,9 +128,9 @@ const asApplied = ({ id, name, checksum, sha256 }: Migration): Applied => ({
 const attempts = 5
 
 /** The live schema at a moment when it had just these migrations. @throws {AppError} `locked` when somebody keeps migrating it */
-async function readLive(run: Run, look: MigrateStep, live: Session): Promise<DatabaseSchema> {
+async function readLive(run: Run, { look, leaveOut }: Work, live: Session): Promise<DatabaseSchema> {
   for (let i = 0; i < attempts; i++) {
-    const schema = await readSchema(live, { leaveOut: leftOut(look.book) })
+    const schema = await readSchema(live, { leaveOut })
     const { history } = await lookAt(run.context, look.target, live.sql)
     if (signatureOf(history) === signatureOf(look.history)) return schema
   }
@@ -138,42 +144,78 @@ const signatureOf = ({ applied, repeated }: History) =>
     [...applied, ...repeated].map(({ id, status, checksum, progress }) => [id, status, checksum, progress]),
   )
 
-/** The history of the tool whose files they are, with its schema where the tool has one of its own. Our own always is left out. */
-function leftOut(book: Book | undefined): LeftOut[] {
-  if (!book?.native) return []
-  const { schema, name } = book.native
-  return book.dialect.native!.table.startsWith(`${schema}.`) ? [{ schema }] : [{ schema, name }]
+/** Schemas that a tool has for itself. */
+const schemasOfTools = new Set(['graphile_migrate'])
+
+/** The history of the tool whose files they are, or were before they were adopted. Our own always is left out. */
+async function findLeftOut(
+  { book, history }: MigrateStep,
+  live: Session,
+  role: string | undefined,
+): Promise<LeftOut[]> {
+  const adopted = history.applied.some(({ status }) => status === 'adopted')
+  const found = adopted ? await findHistories(live.sql, { table: undefined, role }) : []
+  const histories = [
+    ...(book?.native ? [book.native] : []),
+    ...found.filter(({ format }) => format !== 'pgbosun').map(({ schema, table }) => ({ schema, name: table })),
+  ]
+  return histories.map(({ schema, name }) => (schemasOfTools.has(schema) ? { schema } : { schema, name }))
 }
 
-type Work = { look: MigrateStep; replay: Replay; role: string | undefined; down: boolean }
+type Work = { look: MigrateStep; replay: Replay; role: string | undefined; leaveOut: LeftOut[] }
 
-async function replayIn(
-  run: Run,
-  work: Work,
-  scratch: Scratch,
-): Promise<{ schema: DatabaseSchema; down: Shadow['down'] }> {
-  const { look, replay } = work
-  const { session } = scratch
-  await createState(session.sql, { readers: [] })
-  const book = await bookIn(session, work)
-  const read = () => readSchema(session, { leaveOut: leftOut(book) })
-  const options = await optionsIn(run, work, book, scratch)
-  const versioned = replay.files.filter(({ kind }) => kind === 'versioned')
-  const apply = (files: Migration[]) => applyIn(run, files, look, options)
+/** The schema that the migrations make. */
+async function makeIn(run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema> {
+  const { apply, read } = await openIn(run, work, scratch)
+  await apply(work.replay.files).catch(failedIn(emptyAdvice))
+  return read()
+}
 
-  if (!work.down) {
-    await apply(replay.files)
-    return { schema: await read(), down: undefined }
-  }
+/** Applies the versioned migrations, undoes them, and applies them again if that led back to where they began. */
+async function undoIn(run: Run, work: Work, scratch: Scratch): Promise<Shadow['down']> {
+  const { apply, undo, read } = await openIn(run, work, scratch)
+  const versioned = work.replay.files.filter(({ kind }) => kind === 'versioned')
   const before = await read()
-  await apply(versioned)
+  await apply(versioned).catch(failedIn(emptyAdvice))
   const first = await read()
-  await undoIn(run, versioned, look, options)
+  await undo(versioned).catch(failedIn('look at what the down scripts of newer migrations undo'))
   const empty = compareSchemas({ declared: before, live: await read() })
-  await apply(versioned)
-  const again = compareSchemas({ declared: first, live: await read() })
-  await apply(replay.files)
-  return { schema: await read(), down: { empty, again } }
+  if (empty.some(({ severity }) => severity === 'error')) return { empty, again: null }
+  await apply(versioned).catch(
+    failedIn('it was applied again, after everything was undone: a down script leaves something behind'),
+  )
+  return { empty, again: compareSchemas({ declared: first, live: await read() }) }
+}
+
+const emptyAdvice =
+  'it had nothing but what the files before it make: declare extensions and schemas under `databases`, and look for what was once made by hand'
+
+/** What can be done in a scratch database that has no migration yet. */
+async function openIn(run: Run, work: Work, { session, guard }: Scratch) {
+  const { look, role } = work
+  const { sql } = session
+  await createState(sql, { readers: [] })
+  const book = await bookIn(session, work)
+  const journal = { async beforeChange() {}, async finish() {} }
+  // What the files have to say, they said when they were applied to the live database.
+  const options: RunOptions = {
+    ...(await runOptions(run, look.target, book, session, journal)),
+    ...{ role, guard, watch: undefined, log: silentLog },
+  }
+  const history = (files: Migration[]) => readHistory(sql, book, files, role)
+  const progress = <T>(work: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<T>) =>
+    withProgress(run.context.log, 'migrations in a scratch database', work)
+  return {
+    read: () => readSchema(session, { leaveOut: work.leaveOut }),
+    async apply(files: Migration[]) {
+      const plan = planMigrations(files, await history(files), look.policy)
+      await progress((onProgress) => applyMigrations({ ...options, plan, onProgress }))
+    },
+    async undo(files: Migration[]) {
+      const plan = planUndo(files, await history(files), look.policy, { to: '0' })
+      await progress((onProgress) => undoMigrations({ ...options, plan, onProgress }))
+    },
+  }
 }
 
 /** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */
@@ -184,36 +226,10 @@ async function bookIn({ sql }: Session, { look, role }: Work): Promise<Book> {
   return book
 }
 
-async function optionsIn(run: Run, { look, role }: Work, book: Book, { session, guard }: Scratch): Promise<RunOptions> {
-  const journal = { async beforeChange() {}, async finish() {} }
-  const options = await runOptions(run, look.target, book, session, journal)
-  // What the files have to say, they said when they were applied to the live database.
-  return { ...options, role, guard, watch: undefined, log: silentLog }
-}
-
-async function applyIn(run: Run, files: Migration[], { policy }: MigrateStep, options: RunOptions): Promise<void> {
-  const history = await readHistory(options.sql, options.book, files, options.role)
-  const plan = planMigrations(files, history, policy)
-  await withProgress(run.context.log, 'migrations', (onProgress) =>
-    applyMigrations({ ...options, plan, onProgress }),
-  ).catch(failedThere)
-}
-
-async function undoIn(run: Run, files: Migration[], { policy }: MigrateStep, options: RunOptions): Promise<void> {
-  const history = await readHistory(options.sql, options.book, files, options.role)
-  const plan = planUndo(files, history, policy, { to: '0' })
-  await withProgress(run.context.log, 'migrations', (onProgress) =>
-    undoMigrations({ ...options, plan, onProgress }),
-  ).catch(failedThere)
-}
-
 /** What works in the live database and not in an empty one tells that the files are not all there is. */
-function failedThere(error: unknown): never {
+const failedIn = (advice: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.kind === 'unreachable') throw error
   const { kind, message, hint, sqlstate, excerpt, place, cause } = error
-  const advice =
-    'it failed in the scratch database, which has nothing but what the files before it made: declare extensions and schemas under `databases`, ' +
-    'and look for what was once made by hand'
   throw new AppError(kind, `in a scratch database, ${message}`, {
     ...{ sqlstate, excerpt, cause, ...place },
     hint: hint === undefined ? advice : `${hint}; ${advice}`,

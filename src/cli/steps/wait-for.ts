@@ -73,7 +73,12 @@ async function look(
 }
 
 /** A migration may hold its tool's own table for as long as it runs. */
-async function readInTime(context: Context, target: MigrateTarget, { sql }: Session, wanted: string[]): Promise<Progress> {
+async function readInTime(
+  context: Context,
+  target: MigrateTarget,
+  { sql }: Session,
+  wanted: string[],
+): Promise<Progress> {
   await sql.unsafe(`set lock_timeout = '2s'; set statement_timeout = '10s'`)
   return readProgress(context, target, sql, wanted)
 }
@@ -85,7 +90,10 @@ function renderProgress({ missing, current, note }: Progress): Look {
   if (first === undefined) return { why: undefined, current }
   const names = `${missing.slice(0, shown).join(', ')}${missing.length > shown ? ` and ${missing.length - shown} more` : ''}`
   const at = current === undefined ? 'nothing is applied yet' : `it is at ${current}`
-  return { why: `${names} ${missing.length === 1 ? 'is' : 'are'} not applied; ${at}${note === undefined ? '' : `, ${note}`}`, current }
+  return {
+    why: `${names} ${missing.length === 1 ? 'is' : 'are'} not applied; ${at}${note === undefined ? '' : `, ${note}`}`,
+    current,
+  }
 }
 
 /** Tables that are not there yet or are being changed are worth another look. */
@@ -102,8 +110,12 @@ function notInTime(
   context: Context,
   { why, current, timeoutMs }: { why: string; current: string | undefined; timeoutMs: number },
 ): AppError {
-  return new AppError('unreachable', `the schema of ${describe(context.connection())} was not new enough within ${renderDuration(timeoutMs)}: ${why}`, {
-    hint: 'look whether `pgbosun up` or `pgbosun migrate` has run, or raise wait.timeout (`--timeout 10m`)',
-    report: { current_version: current ?? null },
-  })
+  return new AppError(
+    'unreachable',
+    `the schema of ${describe(context.connection())} was not new enough within ${renderDuration(timeoutMs)}: ${why}`,
+    {
+      hint: 'look whether `pgbosun up` or `pgbosun migrate` has run, or raise wait.timeout (`--timeout 10m`)',
+      report: { current_version: current ?? null },
+    },
+  )
 }

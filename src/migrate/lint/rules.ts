@@ -3,6 +3,7 @@ import { alterColumnType } from './rules/column-type.ts'
 import { columnRules } from './rules/columns.ts'
 import { constraintRules } from './rules/constraints.ts'
 import { destructiveRules } from './rules/destructive.ts'
+import { domainWithConstraint } from './rules/domains.ts'
 import { enumRules } from './rules/enums.ts'
 import { foreignKeyRules } from './rules/foreign-keys.ts'
 import { indexRules } from './rules/indexes.ts'
@@ -50,6 +51,7 @@ export const rules: Rule[] = [
   ...partitionRules,
   ...constraintRules,
   ...columnRules,
+  domainWithConstraint,
   alterColumnType,
   ...destructiveRules,
   ...maintenanceRules,

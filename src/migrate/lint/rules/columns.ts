@@ -1,16 +1,15 @@
 import type { ColumnDef, Constraint } from 'libpg-query'
-import { domainOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
 import { setNotNullSafely, updateInBatches } from '../rewrites.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
-import { columnOf, constraintsOf, isSerial, typeOf, walk } from '../tree.ts'
+import { columnOf, constraintsOf, isSerial, walk } from '../tree.ts'
 import type { Rewrite, Rule } from '../types.ts'
 import { volatileCall } from '../volatile.ts'
 
 /** A column that an ALTER TABLE adds to a table that exists. */
-type NewColumn = {
+export type NewColumn = {
   clause: Clause
   column: ColumnDef
   name: string
@@ -20,7 +19,8 @@ type NewColumn = {
   type: string
 }
 
-function newColumns(statement: Statement, { isNew }: Pick<FileContext, 'isNew'>): NewColumn[] {
+/** Columns that a statement adds to tables that exist. */
+export function newColumns(statement: Statement, { isNew }: Pick<FileContext, 'isNew'>): NewColumn[] {
   return clausesOf(statement).flatMap((clause): NewColumn[] => {
     const column = clause.command.subtype === 'AT_AddColumn' ? columnOf(clause.command) : undefined
     if (!column || isNew(clause.table)) return []
@@ -223,56 +223,6 @@ function filledByTrigger(
   ]
 }
 
-const domainWithConstraint: Rule = {
-  name: 'domain-with-constraint',
-  level: 'warn',
-  lock: 'ShareLock',
-  why:
-    'A constraint of a domain is checked in every table that uses it, under a lock that the statement does not show; ' +
-    'and adding a column of such a domain writes the whole table anew.',
-  example: 'alter domain positive add constraint positive_small check (value < 1000)',
-  check(statement, context) {
-    return [...alteredDomain(statement, context), ...domainColumns(statement, context)]
-  },
-}
-
-function alteredDomain({ node, text, start }: Statement, { catalog, isNewIn }: FileContext): ReturnType<Rule['check']> {
-  if (!('AlterDomainStmt' in node)) return []
-  const { subtype, typeName, def } = node.AlterDomainStmt
-  const constraint = def && 'Constraint' in def ? def.Constraint : undefined
-  if (subtype !== 'O' && (subtype !== 'C' || constraint?.contype !== 'CONSTR_CHECK' || constraint.skip_validation))
-    return []
-  const parts = (typeName ?? []).map((part) => ('String' in part ? (part.String.sval ?? '') : ''))
-  const name = { schema: parts.at(-2), name: parts.at(-1) ?? '' }
-  const domain = domainOf(catalog, { name: name.name, ...(name.schema !== undefined && { schema: name.schema }) })
-  if (isNewIn(domain?.file)) return []
-  const label = constraint?.conname
-  return [
-    {
-      at: start,
-      message: `every table with a column of ${printName(name)} is read, and writes to it are blocked meanwhile`,
-      rewrite:
-        subtype === 'C' && label !== undefined
-          ? [
-              { sql: `${text} not valid;` },
-              { sql: `alter domain ${printName(name)} validate constraint ${printIdent(label)};` },
-            ]
-          : undefined,
-    },
-  ]
-}
-
-const domainColumns = (statement: Statement, context: FileContext) =>
-  newColumns(statement, context)
-    .filter(({ column }) => domainOf(context.catalog, typeOf(column.typeName))?.constrained)
-    .map(({ clause, name, type, at }) => ({
-      at,
-      message: `the domain ${type} has constraints: ${printName(clause.table)} is written anew for ${printIdent(name)}, blocked meanwhile`,
-      table: clause.table,
-      cost: 'rewrite' as const,
-      lock: 'AccessExclusiveLock' as const,
-    }))
-
 const dropNotNull: Rule = {
   name: 'drop-not-null',
   level: 'warn',
@@ -292,11 +242,4 @@ const dropNotNull: Rule = {
 }
 
 /** Rules about columns. */
-export const columnRules: Rule[] = [
-  requiredColumn,
-  volatileDefault,
-  serialColumn,
-  generatedColumn,
-  domainWithConstraint,
-  dropNotNull,
-]
+export const columnRules: Rule[] = [requiredColumn, volatileDefault, serialColumn, generatedColumn, dropNotNull]

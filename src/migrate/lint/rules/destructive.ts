@@ -178,5 +178,32 @@ function renameSafely({ renameType, relation, newname = '' }: RenameStmt): Rewri
   ]
 }
 
+const dropForeignKey: Rule = {
+  name: 'drop-constraint-fk',
+  level: 'warn',
+  lock: 'AccessExclusiveLock',
+  why: 'Dropping a foreign key locks both tables, not only the one that is named. In a file of its own it is over at once.',
+  example: 'alter table orders drop constraint orders_user_id_fkey;\nalter table orders add column note text',
+  check(statement, context) {
+    const { isNew, table: find } = context
+    return clausesOf(statement)
+      .filter(({ command, table }) => command.subtype === 'AT_DropConstraint' && !isNew(table))
+      .filter(() => context.before.length + context.after.length > 0)
+      .flatMap(({ command, table, at, alter, text }): Hit[] => {
+        const known = find(table)?.constraints.get(command.name ?? '')
+        if (known ? known.kind !== 'foreign' : !/(^|_)fk(ey)?(_|$)/.test(command.name ?? '')) return []
+        const other = known?.references?.replace(/^public\./, '') ?? 'the table that it references'
+        return [
+          {
+            at,
+            message: `dropping ${printIdent(command.name ?? '')} blocks ${other} as well as ${printName(table)}, until the end of the transaction`,
+            table,
+            rewrite: [{ sql: `${alter} ${text};` }],
+          },
+        ]
+      })
+  },
+}
+
 /** Rules about what cannot be taken back. */
-export const destructiveRules: Rule[] = [dropColumn, dropTable, truncate, rename]
+export const destructiveRules: Rule[] = [dropColumn, dropTable, truncate, rename, dropForeignKey]

@@ -1,67 +1,12 @@
-import type { ColumnDef, Constraint, RangeVar } from 'libpg-query'
+import type { ColumnDef, Constraint } from 'libpg-query'
 import { type Catalog, domainOf, enumOf, primaryKey, type Table, tableOf } from '../catalog.ts'
-import { clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
+import { type ForeignKey, foreignKeys } from '../foreign-keys.ts'
 import { isSlow } from '../slow.ts'
 import { endOfItem, joinName, printIdent, printList, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
-import {
-  type ColumnType,
-  columnOf,
-  constraintOf,
-  constraintsOf,
-  printType,
-  relationName,
-  textsOf,
-  typeOf,
-} from '../tree.ts'
+import { type ColumnType, constraintsOf, printType, relationName, textsOf, typeOf } from '../tree.ts'
 import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
-
-/** A foreign key that a statement declares. `defined`: the columns that this statement defines itself. */
-type ForeignKey = {
-  constraint: Constraint
-  table: TableName
-  columns: string[]
-  pktable: RangeVar
-  defined: Map<string, ColumnDef>
-  at: number
-}
-
-/** Every foreign key of a CREATE TABLE or an ALTER TABLE. */
-export function foreignKeys(statement: Statement): ForeignKey[] {
-  const { node } = statement
-  const defined = new Map<string, ColumnDef>()
-  const found: ForeignKey[] = []
-  const note = (table: TableName, constraint: Constraint | undefined, column?: string) => {
-    if (constraint?.contype !== 'CONSTR_FOREIGN' || !constraint.pktable) return
-    const columns = column === undefined ? textsOf(constraint.fk_attrs) : [column]
-    found.push({
-      constraint,
-      table,
-      columns,
-      pktable: constraint.pktable,
-      defined,
-      at: statement.at(constraint.location),
-    })
-  }
-  if ('CreateStmt' in node && node.CreateStmt.relation) {
-    const table = relationName(node.CreateStmt.relation)
-    for (const element of [...(node.CreateStmt.tableElts ?? []), ...(node.CreateStmt.constraints ?? [])]) {
-      if ('Constraint' in element) note(table, element.Constraint)
-      if (!('ColumnDef' in element)) continue
-      defined.set(element.ColumnDef.colname ?? '', element.ColumnDef)
-      for (const constraint of constraintsOf(element.ColumnDef)) note(table, constraint, element.ColumnDef.colname)
-    }
-  }
-  for (const { command, table } of clausesOf(statement)) {
-    note(table, constraintOf(command))
-    const column = command.subtype === 'AT_AddColumn' ? columnOf(command) : undefined
-    if (!column) continue
-    defined.set(column.colname ?? '', column)
-    for (const constraint of constraintsOf(column)) note(table, constraint, column.colname)
-  }
-  return found
-}
 
 /** A column, the key column that it references, and their types, where the files declare both. */
 type Pair = {

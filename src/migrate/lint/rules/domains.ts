@@ -1,0 +1,58 @@
+import { domainOf } from '../catalog.ts'
+import type { FileContext } from '../context.ts'
+import { printIdent, printName } from '../sql.ts'
+import type { Statement } from '../statement.ts'
+import { typeOf } from '../tree.ts'
+import type { Rule } from '../types.ts'
+import { newColumns } from './columns.ts'
+
+/** Constraints of domains. */
+export const domainWithConstraint: Rule = {
+  name: 'domain-with-constraint',
+  level: 'warn',
+  lock: 'ShareLock',
+  why:
+    'A constraint of a domain is checked in every table that uses it, under a lock that the statement does not show; ' +
+    'and adding a column of such a domain writes the whole table anew.',
+  example: 'alter domain positive add constraint positive_small check (value < 1000)',
+  check(statement, context) {
+    return [...alteredDomain(statement, context), ...domainColumns(statement, context)]
+  },
+}
+
+function alteredDomain({ node, text, start }: Statement, { catalog, isNewIn }: FileContext): ReturnType<Rule['check']> {
+  if (!('AlterDomainStmt' in node)) return []
+  const { subtype, typeName, def } = node.AlterDomainStmt
+  const constraint = def && 'Constraint' in def ? def.Constraint : undefined
+  if (subtype !== 'O' && (subtype !== 'C' || constraint?.contype !== 'CONSTR_CHECK' || constraint.skip_validation))
+    return []
+  const parts = (typeName ?? []).map((part) => ('String' in part ? (part.String.sval ?? '') : ''))
+  const name = { schema: parts.at(-2), name: parts.at(-1) ?? '' }
+  const domain = domainOf(catalog, { name: name.name, ...(name.schema !== undefined && { schema: name.schema }) })
+  if (isNewIn(domain?.file)) return []
+  const label = constraint?.conname
+  return [
+    {
+      at: start,
+      message: `every table with a column of ${printName(name)} is read, and writes to it are blocked meanwhile`,
+      rewrite:
+        subtype === 'C' && label !== undefined
+          ? [
+              { sql: `${text} not valid;` },
+              { sql: `alter domain ${printName(name)} validate constraint ${printIdent(label)};` },
+            ]
+          : undefined,
+    },
+  ]
+}
+
+const domainColumns = (statement: Statement, context: FileContext) =>
+  newColumns(statement, context)
+    .filter(({ column }) => domainOf(context.catalog, typeOf(column.typeName))?.constrained)
+    .map(({ clause, name, type, at }) => ({
+      at,
+      message: `the domain ${type} has constraints: ${printName(clause.table)} is written anew for ${printIdent(name)}, blocked meanwhile`,
+      table: clause.table,
+      cost: 'rewrite' as const,
+      lock: 'AccessExclusiveLock' as const,
+    }))
