@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import { type App, type Cluster, full, randomFrom, test, until } from './support/chaos.ts'
+
+const rows = 400_000
+
+/** What the files below find there. */
+const prepared = `create table t (id int, x int);
+  insert into t select i, i from generate_series(1, ${rows}) i;
+  create index old_one on t (x); create index re on t (id, x);
+  create table log (what text);
+  create table part (id int) partition by range (id);
+  create table part_1 partition of part for values from (0) to (10)`
+
+/** Every kind of statement that runs outside a transaction, and some that could run in one. */
+const statements = (major: number) => [
+  `insert into log values ('first')`,
+  'create index concurrently t_x on t (x)',
+  'create index concurrently on t (id)',
+  `begin; insert into log values ('group 1'); insert into log values ('group 2'); commit`,
+  'vacuum t',
+  'drop index concurrently old_one',
+  `insert into log values ('middle')`,
+  'do $$ begin for i in 1..20 loop perform pg_sleep(0.005); commit; end loop; end $$',
+  'reindex index concurrently re',
+  ...(major >= 14 ? ['alter table part detach partition part_1 concurrently'] : []),
+  `insert into log values ('last')`,
+]
+
+async function prepare(app: App, cluster: Cluster, folder: (name: string, text: string) => Record<string, string>) {
+  await app.write(folder('1_prepared', prepared))
+  const { code, stderr } = await app.run('up')
+  expect(code, stderr).toBe(0)
+  await cluster.ask('analyze', app.database)
+}
+
+async function expectDone(app: App, cluster: Cluster) {
+  const ask = <Row extends object>(query: string) => cluster.ask<Row>(query, app.database)
+  expect(await ask('select what, count(*)::int as n from log group by 1 order by 1')).toEqual(
+    ['first', 'group 1', 'group 2', 'last', 'middle'].map((what) => ({ what, n: 1 })),
+  )
+  expect(
+    await ask(
+      `select c.relname as name, indisvalid as valid from pg_index join pg_class c on c.oid = indexrelid
+        where indrelid = 't'::regclass order by 1`,
+    ),
+  ).toEqual(['re', 't_id_idx', 't_x'].map((name) => ({ name, valid: true })))
+}
+
+const formats = [
+  {
+    format: 'pgbosun',
+    folder: (name: string, text: string) => ({ [`migrations/${name}.sql`]: text }),
+    alone: '-- pgbosun: no-transaction\n',
+    history: "select name || ' ' || status as name from pgbosun.migrations order by seq",
+    expected: ['1_prepared applied', '2_split applied'],
+  },
+  {
+    format: 'golang-migrate',
+    folder: (name: string, text: string) => ({ [`migrations/${name}.up.sql`]: text }),
+    alone: '',
+    history: "select version || ' ' || dirty as name from schema_migrations",
+    expected: ['2 false'],
+  },
+]
+
+describe.each(formats)('kill -9 at random moments of a file outside transactions, $format', (one) => {
+  const { format, folder, alone, history, expected } = one
+  const kills = full ? 30 : 10
+
+  test(`${kills} times: the next run goes on, and everything happened once`, { timeout: 600_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const random = randomFrom(7)
+    const stops = new Set<string>()
+    let killed = 0
+    while (killed < kills) {
+      const app = await makeApp({ migrate: { format } })
+      await prepare(app, cluster, folder)
+      await app.write(folder('2_split', `${alone}${statements(cluster.major).join(';\n')}`))
+      for (let done = false; !done && killed < kills; ) {
+        const { child, finished } = app.start('migrate')
+        await until('it begins or ends', async () => child.exitCode !== null || (await begun(cluster)))
+        await sleep(random() * 80)
+        child.kill('SIGKILL')
+        done = (await finished).signal !== 'SIGKILL'
+        if (!done) killed++
+        for (const { at } of await cluster.ask<{ at: string }>(progress, app.database)) stops.add(at)
+      }
+      const { code, stderr } = await app.run('migrate')
+      expect(code, stderr).toBe(0)
+      await expectDone(app, cluster)
+      expect((await cluster.ask<{ name: string }>(history, app.database)).map(({ name }) => name)).toEqual(expected)
+    }
+    // Otherwise the kills were not where they should be.
+    expect(stops.size).toBeGreaterThan(2)
+  })
+})
+
+/** Where the last run stopped. */
+const progress = `select (progress ->> 'done') || (progress ->> 'running') as at from
+  (select progress from pgbosun.migrations union all select progress from pgbosun.migration_details) all_of_them where progress is not null`
+
+/** Whether a statement of ours is under way. */
+const begun = async (cluster: Cluster) =>
+  (
+    await cluster.ask(
+      `select from pg_stat_activity where application_name like 'pgbosun %' and backend_xmin is not null and query !~ 'pg_stat'`,
+    )
+  ).length > 0
+
+describe('a server that restarts in the middle of a file outside transactions', () => {
+  test.for(['immediate', 'fast'] as const)('%s: the run ends with 10, the next one is good', async (mode, {
+    cluster,
+    makeApp,
+  }) => {
+    const app = await makeApp()
+    await app.write({ 'migrations/1_prepared.sql': 'create table log (what text)' })
+    await app.run('up')
+    await app.write({
+      'migrations/2_split.sql': `-- pgbosun: no-transaction
+        insert into log values ('first');
+        do $$ begin if (select count(*) from log) = 1 then insert into log values ('once'); commit; perform pg_sleep(30); end if; end $$;
+        insert into log values ('last')`,
+    })
+    const { finished } = app.start('migrate')
+    await until(
+      'it sleeps',
+      async () => (await cluster.ask("select from pg_stat_activity where wait_event = 'PgSleep'")).length,
+    )
+    await cluster.stop(mode)
+    expect((await finished).code).toBe(10)
+    await cluster.start()
+    const { code, stderr } = await app.run('migrate')
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain('runs its interrupted DO')
+    expect(await cluster.ask('select what from log', app.database)).toEqual(
+      ['first', 'once', 'last'].map((what) => ({ what })),
+    )
+  })
+})
