@@ -147,7 +147,7 @@ const byCode: Record<string, (error: HintSource) => string | undefined> = {
   '53100': text('the disk of the server is full: free space on its data volume, then run this again'),
   '53200': text('the server is out of memory: lower work_mem or give it more'),
   '53300': text('all connections are taken: raise max_connections or lower the pools of the applications'),
-  '57014': text('it was cancelled, or took longer than statement_timeout'),
+  '57014': text('it was cancelled, or took longer than statement_timeout (in migrations `migrate.statementTimeout`)'),
   '55P03': text('another session holds the table: look in pg_stat_activity, or raise `migrate.lockTimeout`'),
   '40P01': text('two sessions waited for each other: run this again, at a quieter moment'),
   '40001': text('another session changed the same rows: run this again'),
