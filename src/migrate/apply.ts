@@ -24,7 +24,7 @@ import {
   writeDurations,
 } from './message.ts'
 import { createPatience, type Patience } from './patience.ts'
-import { isRefusal, type Refusal, refusalError, type Sending } from './sending.ts'
+import { isRefusal, type Refusal, refuseUnsendable, type Sending } from './sending.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
 
@@ -113,12 +113,6 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
 export const reportOf = (results: StepResult[]) => ({
   results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
 })
-
-/** @throws {AppError} for the first step that cannot be sent */
-export function refuseUnsendable(steps: MigrationStep[]): void {
-  for (const { refused, fake } of steps) if (refused && !fake) throw refused
-  for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
-}
 
 /** What runs need to know of how patient they are to be. */
 export function settingsOf(options: RunOptions) {

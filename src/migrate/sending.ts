@@ -3,7 +3,7 @@ import { excerptOf, placeOf, shownPlace } from '../db/place.ts'
 import { isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../db/statements.ts'
 import { AppError, type Kind } from '../errors.ts'
-import type { Script } from './types.ts'
+import type { MigrationStep, Script } from './types.ts'
 
 /** A part of a script that is sent on its own, because the script must run outside a transaction. */
 export type Unit = {
@@ -74,6 +74,12 @@ export function refusalError(
   const excerpt = excerptOf(seen.text, place, line - 1)
   const inFile = { line: place.line + line - 1, column: place.column }
   return new AppError(kind, `${name} ${message}, line ${inFile.line}`, { hint, file: path, ...inFile, excerpt })
+}
+
+/** @throws {AppError} for the first step that cannot be sent */
+export function refuseUnsendable(steps: MigrationStep[]): void {
+  for (const { refused, fake } of steps) if (refused && !fake) throw refused
+  for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
 }
 
 function whole(text: string, unwrapped: string | undefined, scanned: Scan): Sending {

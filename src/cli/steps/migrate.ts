@@ -1,16 +1,14 @@
-import { createBlockerWatch } from '../../db/blockers.ts'
 import type { Session } from '../../db/connect.ts'
 import type { Db } from '../../db/sql.ts'
-import { hintFor } from '../../db/sqlstate.ts'
 import { applyState, type StateChange } from '../../db/state.ts'
-import { applyMigrations, type RunOptions, refuseUnsendable } from '../../migrate/apply.ts'
+import type { RunOptions } from '../../migrate/apply.ts'
 import { type Book, openBook, ownBook } from '../../migrate/book.ts'
 import type { Dialect } from '../../migrate/dialects/dialect.ts'
 import { openDialect } from '../../migrate/dialects/open.ts'
 import { readHistory } from '../../migrate/history.ts'
 import { planMigrations, type Wanted } from '../../migrate/plan.ts'
 import type { Folder } from '../../migrate/read.ts'
-import { isRefusal, refusalError } from '../../migrate/sending.ts'
+import { isRefusal, refusalError, refuseUnsendable } from '../../migrate/sending.ts'
 import type { History, Migration, MigrationPlan, MigrationStep, Problem, StepResult } from '../../migrate/types.ts'
 import { type HistoryPolicy, refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
@@ -186,6 +184,8 @@ async function runSteps(
   session: Session,
   journal: Journal,
 ): Promise<StepResult[]> {
+  // What applies them is only loaded when there is something to apply.
+  const { applyMigrations } = await import('../../migrate/apply.ts')
   const options = await runOptions(run, target, book, session, journal)
   return withProgress(run.context.log, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
 }
@@ -200,6 +200,10 @@ export async function runOptions(
 ): Promise<RunOptions> {
   const { loaded, log, version, signal } = context
   const { lockTimeout, lockRetries, statementTimeout } = loaded.config.migrate
+  const [{ createBlockerWatch }, { hintFor }] = await Promise.all([
+    import('../../db/blockers.ts'),
+    import('../../db/sqlstate.ts'),
+  ])
   return {
     sql,
     book,
