@@ -1,59 +1,20 @@
-import { onServerNotice, type ServerNotice, statementsBeforeErrors } from '../db/answers.ts'
-import type { BlockerWatch } from '../db/blockers.ts'
-import type { Sql } from '../db/connect.ts'
+import { onServerNotice, statementsBeforeErrors } from '../db/answers.ts'
 import type { Piece } from '../db/pieces.ts'
-import { scan } from '../db/scan.ts'
-import { failedPiece, sendPieces } from '../db/send.ts'
-import { quoteIdent, quoteLiteral } from '../db/sql.ts'
+import { sendPieces } from '../db/send.ts'
 import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
-import { type Log, silentLog } from '../log.ts'
-import type { BeforeChange } from '../plan.ts'
-import { type Book, ledgerOf, type NewRow } from './book.ts'
+import type { Log } from '../log.ts'
+import { ledgerOf, type NewRow } from './book.ts'
+import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
 import { type Flight, openFlight } from './flight.ts'
-import {
-  cleanSession,
-  type FileSettings,
-  filePrefix,
-  leavesTraces,
-  preflight,
-  recordOfStep,
-  reset,
-  writeDurations,
-} from './message.ts'
-import { createPatience, type Patience } from './patience.ts'
-import { isRefusal, type Refusal, refuseUnsendable, type Sending } from './sending.ts'
+import { cleanSession, type FileSettings, filePrefix, leavesTraces, recordOfStep, writeDurations } from './message.ts'
+import type { Patience } from './patience.ts'
+import { createNative, logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './running.ts'
+import { isRefusal, refuseUnsendable } from './sending.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from './types.ts'
-
-/** What every way of running scripts needs. */
-export type RunOptions = {
-  /** A session (`max: 1`) that is used for nothing else meanwhile. */
-  sql: Sql
-  book: Book
-  /** Role that runs the files; without one, the session user. */
-  role: string | undefined
-  lockTimeoutMs: number
-  /** 0 is none. */
-  statementTimeoutMs?: number
-  /** How often a file is tried again after a lock timeout or a deadlock. */
-  lockRetries?: number
-  /** How long a backup of ours may be in the way. */
-  dumpTimeoutMs?: number
-  /** Looks who is in the way. */
-  watch?: BlockerWatch | undefined
-  toolVersion: string
-  beforeChange: BeforeChange
-  /** Called before each message; throws when the run lock or the session was lost, and nothing more is sent. */
-  guard(): void
-  /** Advice for a server's error; default: that of db/sqlstate. */
-  hintFor?: (error: unknown) => Promise<string | undefined>
-  onProgress?: (done: number, total: number, name: string, durationMs: number) => void
-  log?: Log
-  signal?: AbortSignal
-}
 
 export type ApplyOptions = RunOptions & { plan: MigrationPlan }
 
@@ -109,22 +70,6 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
   }
 }
 
-/** The results as fields of the command's JSON document. */
-export const reportOf = (results: StepResult[]) => ({
-  results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
-})
-
-/** What runs need to know of how patient they are to be. */
-export function settingsOf(options: RunOptions) {
-  const { role, lockTimeoutMs, statementTimeoutMs = 0, lockRetries = 0, dumpTimeoutMs = 0, watch, signal } = options
-  const log = options.log ?? silentLog
-  return {
-    log,
-    settings: { role, lockTimeoutMs, statementTimeoutMs },
-    patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
-  }
-}
-
 /** The rows of the chains, one for each step that has none yet. */
 function prepare(options: ApplyOptions, results: StepResult[]): Running {
   const { plan, book, toolVersion } = options
@@ -146,46 +91,6 @@ async function checkBefore({ sql, plan, book, role }: ApplyOptions): Promise<voi
   const ends = await readEnds(sql, role)
   if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
   throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
-}
-
-/**
- * Where the chains end, on a session that can be worked on.
- * @throws {AppError} `refused` when the role may not be used, or the chains would not hold
- */
-export async function readEnds(sql: Sql, role: string | undefined): Promise<{ lastSeq: number; lastDetail: number }> {
-  const answer = await sql
-    .unsafe<{ lastSeq: number; lastDetail: number; replication: string }[][]>(preflight(role))
-    .catch((error: unknown) => {
-      throw asRefused(error, role)
-    })
-  const [ends] = answer.flat()
-  if (!ends) throw new Error('the server did not answer')
-  if (ends.replication !== 'replica') return ends
-  throw new AppError('refused', 'session_replication_role is replica here, which switches off foreign keys', {
-    hint: 'our history relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
-  })
-}
-
-/** Exit 12: the migrations cannot run as the role. */
-export function asRefused(error: unknown, role: string | undefined): unknown {
-  if (isConnectionLost(error) || !isServerError(error)) return error
-  return new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
-    hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,
-    sqlstate: error.code,
-    cause: error,
-  })
-}
-
-/** Creates the tool's own history where there is none, as the tool does. */
-export async function createNative({ sql, book, role }: Pick<RunOptions, 'sql' | 'book' | 'role'>): Promise<void> {
-  const { native, dialect } = book
-  if (!native || native.exists) return
-  const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
-  const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
-  const [present] = await sql.unsafe<{ there: boolean }[]>(
-    `select to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
-  )
-  await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${dialect.native!.create(native.table)}`)
 }
 
 /** Sends until everything is sent, or a step failed that is not worth another try. */
@@ -278,31 +183,6 @@ function sendWrapped(
   )
 }
 
-/** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
-const placeBehind = (prefix: string, sent: Sent, ended: number | undefined) => ({
-  prefixLength: [...prefix].length,
-  statement: ended === undefined ? undefined : statementOf(sent, ended - scan(prefix).statements.length),
-})
-
-/** A text and how it is sent. */
-type Sent = { sending: Sending | Refusal; text: string }
-
-/** Which statement of the text it is: one that was sent without its BEGIN has one more. */
-function statementOf({ sending, text }: Sent, index: number): number {
-  if (isRefusal(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
-  const start = scan(sending.text).statements[index]?.start
-  return scan(text).statements.findIndex((statement) => statement.start === start)
-}
-
-/** What the server says of a file, in the log. */
-export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
-  const fields = { migration, sqlstate, ...(hint !== undefined && { hint }) }
-  const said = `${migration}: ${severity.toLowerCase()}: ${message}`
-  if (severity === 'WARNING') log.warn(fields, said)
-  else if (severity === 'NOTICE' || severity === 'INFO') log.info(fields, said)
-  else log.debug(fields, said)
-}
-
 /** Runs a step that is more than one message; returns how long it took, in ms. */
 async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
   const { sql, book, rows, settings, patience, guard, log } = running
@@ -344,35 +224,6 @@ function awaitedPlace({ sql, plan, rows, book, settings }: Running, i: number, e
   const step = plan.steps[i]!
   const prefix = filePrefix(step, rows[i]!, book, settings)
   return failedPart(sql, { ...step, prefix }, error)
-}
-
-/** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
-export type FailedPart = {
-  prefixLength?: number
-  statement?: number | undefined
-  piece?: Piece
-  left?: string | undefined
-}
-
-/**
- * Which part of a script failed, when each of its messages was awaited.
- * @param sent `prefix`: what was sent before the text
- */
-export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
-  const ended = statementsBeforeErrors(sql).at(-1)
-  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
-  if (sending.mode === 'pieces') {
-    const piece = sending.pieces[failedPiece(error) ?? -1]
-    return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : { statement: -1 }
-  }
-  if (!(error instanceof UnitFailure)) return { statement: -1, prefixLength: Number.POSITIVE_INFINITY }
-  const unit = sending.units[error.unit]!
-  const before = scan(text).statements.filter(({ start }) => start < unit.start).length
-  return {
-    statement: before + (unit.commitAt === undefined ? 0 : (ended ?? 0)),
-    prefixLength: -[...text.slice(0, unit.start)].length,
-    left: error.left,
-  }
 }
 
 function done({ plan, results, elapsed, log, onProgress }: Running, i: number, ms: number): void {
@@ -421,11 +272,4 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
   const hints = [left, stoppedWithin(step, thrown), await hintFor(error)]
   const hint = hints.filter((hint) => hint).join('; ') || undefined
   return migrationFailed(step.name, step, error, { ...where, book, hint, blockedBy: patience.blockedBy() })
-}
-
-/** A split file that stopped in the middle goes on there. */
-export function stoppedWithin({ sending }: { sending: Sending | Refusal }, error: unknown): string | undefined {
-  if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
-    return undefined
-  return `${error.unit} of its ${sending.units.length} statements took effect and stay; the next run goes on behind them, so correct the file from here on and run it again`
 }

@@ -1,8 +1,8 @@
 import { quoteIdent } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError } from '../errors.ts'
-import { createNative, type RunOptions, readEnds } from './apply.ts'
 import { readHistory } from './history.ts'
+import { createNative, type RunOptions, readEnds } from './running.ts'
 import type { Migration } from './types.ts'
 
 /** What writing a mark needs. `file`: the version that is marked. */
