@@ -133,7 +133,7 @@ async function syncFolder(path: string): Promise<void> {
 async function readObject(place: Place, path: string): Promise<Readable> {
   try {
     const handle = await open(path, 'r')
-    return handle.createReadStream({ highWaterMark: 128 * 1024 })
+    return handle.createReadStream({ highWaterMark: 512 * 1024 })
   } catch (error) {
     throw codeOf(error) === 'ENOENT' ? error : await readProblem(place, error)
   }
