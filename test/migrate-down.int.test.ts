@@ -151,7 +151,7 @@ test('repeatable files run after the others, and again when they changed', async
   await write({
     ...three,
     'repeatable/b.sql': view(1),
-    'repeatable/a.sql': 'create or replace function f() returns int return 1',
+    'repeatable/a.sql': "create or replace function f() returns int language sql as 'select 1'",
   })
   expect(objects(await call('--to', '2'))).toEqual([
     'create schema pgbosun',
@@ -170,7 +170,7 @@ test('repeatable files run after the others, and again when they changed', async
   expect(objects(await call())).toEqual([])
   await write({
     'repeatable/b.sql': view(2),
-    'repeatable/a.sql': 'create or replace function f() returns int\nreturn 1/',
+    'repeatable/a.sql': 'create or replace function f() returns int\nlanguage sql as 1/',
   })
   const failed = await call()
   expect(failed.json.error).toMatchObject({ kind: 'migration', line: 2 })
@@ -178,7 +178,7 @@ test('repeatable files run after the others, and again when they changed', async
     { name: 'repeatable/a', status: 'failed' },
     { name: 'repeatable/b', status: 'not-run' },
   ])
-  await write({ 'repeatable/a.sql': 'create or replace function f() returns int return 2' })
+  await write({ 'repeatable/a.sql': "create or replace function f() returns int language sql as 'select 2'" })
   expect((await call()).json.results).toMatchObject([{ name: 'repeatable/a' }, { name: 'repeatable/b' }])
   expect(await sql`select n, f() from v right join (select 1) x on true`).toEqual([{ n: null, f: 2 }])
   await write({ '4_bad.sql': 'select 1/0', 'repeatable/b.sql': view(3) })

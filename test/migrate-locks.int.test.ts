@@ -87,18 +87,50 @@ describe('a table that is in use', () => {
     expect(await applied(cluster, app)).toEqual(['1_t'])
   })
 
-  test('in the middle of 300 files: each is applied once', async ({ cluster, makeApp }) => {
-    const app = await withTable(makeApp, { lockTimeout: '200ms' })
-    const files = Object.fromEntries(
-      Array.from({ length: 300 }, (_, i) => [`migrations/${i + 2}_f.sql`, `create table f${i + 2} (id int)`]),
+  test.for([
+    { how: 'in one transaction each', format: 'pgbosun', ending: '.sql', text: 'alter table t add y int' },
+    {
+      how: 'one of them outside transactions',
+      format: 'pgbosun',
+      ending: '.sql',
+      text: "-- pgbosun: no-transaction\ninsert into log values ('150');\nalter table t add y int",
+    },
+    { how: 'of golang-migrate', format: 'golang-migrate', ending: '.up.sql', text: 'alter table t add y int' },
+    { how: 'of sqlx', format: 'sqlx', ending: '.sql', text: 'alter table t add y int' },
+    {
+      how: 'of golang-migrate, one with transactions of its own',
+      format: 'golang-migrate',
+      ending: '.up.sql',
+      text: "begin; insert into log values ('150'); commit; begin; alter table t add y int; commit",
+    },
+  ])('in the middle of 300 files, $how: each is applied once', async ({ format, ending, text }, {
+    cluster,
+    makeApp,
+  }) => {
+    const app = await makeApp({ migrate: { format, lockTimeout: '200ms' } })
+    await app.write({ [`migrations/1_t${ending}`]: 'create table t (id int); create table log (what text)' })
+    expect((await app.run('up')).code).toBe(0)
+    const numbers = Array.from({ length: 300 }, (_, i) => i + 2)
+    await app.write(
+      Object.fromEntries(numbers.map((n) => [`migrations/${n}_f${ending}`, `insert into log values ('${n}')`])),
     )
-    await app.write({ ...files, 'migrations/150_f.sql': 'alter table t add y int' })
+    await app.write({
+      [`migrations/150_f${ending}`]: `${text}${text.includes('log') ? '' : "; insert into log values ('150')"}`,
+    })
     const report = await cluster.hold('select count(*) from t', app.database)
     const { finished, log } = app.start('migrate')
-    await until('it was tried', () => warnings(log()).length > 0)
+    await until('it was tried three times', () => warnings(log()).length > 2)
     await report.release()
-    expect((await finished).code).toBe(0)
-    expect(await applied(cluster, app)).toEqual(['1_t', ...Array.from({ length: 300 }, (_, i) => `${i + 2}_f`)])
+    const { code, stderr } = await finished
+    expect(code, stderr).toBe(0)
+    expect(await cluster.ask('select what::int as n from log order by 1', app.database)).toEqual(
+      numbers.map((n) => ({ n })),
+    )
+    const table = format === 'pgbosun' ? 'migrations' : 'migration_details'
+    expect(await cluster.ask(`select name, status from pgbosun.${table} order by seq`, app.database)).toEqual([
+      { name: '1_t', status: 'applied' },
+      ...numbers.map((n) => ({ name: `${n}_f`, status: 'applied' })),
+    ])
   })
 
   test('a statement of a file outside transactions is tried again too, and those before it are not', async ({

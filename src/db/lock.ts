@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Db } from './sql.ts'
+import { type Db, quoteLiteral } from './sql.ts'
 
 /** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
 const runKey = 1885823599
@@ -50,6 +50,27 @@ export const takeBackupLock = (db: Db, database: string, options: LockOptions) =
 export const takeForeignLock = (db: Db, key: bigint, what: string, options: LockOptions) =>
   takeLock(db, key, undefined, what, options)
 
+/**
+ * Ends the waits for a lock of 64 bits that keep another session of ours waiting. A blocked `pg_advisory_lock` holds a
+ * snapshot, which CREATE INDEX CONCURRENTLY waits for: while we hold the lock on one session and build the index on another,
+ * the server does not see that this is a deadlock. It is resolved as the server would: one of those in it fails.
+ *
+ * @param application name of our sessions
+ * @returns who they were, in words
+ */
+export async function cancelWaits(db: Db, key: bigint, application: string): Promise<string[]> {
+  const rows = await db.unsafe<{ text: string }[]>(
+    `select pg_catalog.format('pid %s (application "%s", user %s)', pid, application_name, usename) as text
+       from (select distinct l.pid, a.application_name, a.usename
+               from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
+              where ${inThisDatabase(key, undefined, 'not l.granted')} and exists (
+                select from pg_catalog.pg_stat_activity o
+                 where o.application_name = ${quoteLiteral(application)} and l.pid = any(pg_catalog.pg_blocking_pids(o.pid)))) w
+      where pg_catalog.pg_cancel_backend(pid) order by pid`,
+  )
+  return rows.map(({ text }) => text)
+}
+
 /** A key of 64 bits, or two of 32. */
 async function takeLock(
   db: Db,
@@ -91,8 +112,8 @@ async function tryLock(db: Db, key: number | bigint, object: number | undefined)
 /** Gives one run lock back before the session ends. */
 export const releaseRunLock = (db: Db, object: number) => db.unsafe(`select pg_advisory_unlock(${runKey}, ${object})`)
 
-const inThisDatabase = (key: number | bigint, object: number | undefined) => `
-  l.locktype = 'advisory' and l.granted and ${lockId(key, object)}
+const inThisDatabase = (key: number | bigint, object: number | undefined, state = 'l.granted') => `
+  l.locktype = 'advisory' and ${state} and ${lockId(key, object)}
   and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
 
 /** How pg_locks shows the key. */

@@ -195,6 +195,7 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(filePrefix(step, row, book, settings))
       await sendPieces(tx, step.text, sending.pieces, { onPiece: guard })
+      guard()
     })
     await sql.unsafe(cleanSession)
   } else {

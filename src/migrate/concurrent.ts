@@ -117,6 +117,17 @@ export async function resumeOther(db: Db, text: string): Promise<'done' | string
 }
 
 /**
+ * What completes a statement that an earlier attempt failed to complete: DETACH PARTITION CONCURRENTLY between its two
+ * transactions. Undefined for any other statement, and when there is nothing to complete.
+ */
+export async function finishOf(db: Db, text: string): Promise<string | undefined> {
+  const tokens = tokensOf(text, 0, text.length)
+  if (tokens[0] !== 'alter' || tokens.at(-1) !== 'concurrently') return undefined
+  const state = await detachState(db, tokens)
+  return state === 'done' ? undefined : state
+}
+
+/**
  * REINDEX CONCURRENTLY builds copies named `…_ccnew`, also of what TOAST needs, and leaves them, invalid, when it fails or is
  * interrupted. None for any other statement.
  */
@@ -154,13 +165,14 @@ function listAfter(tokens: string[], word: string): string[] {
 const exists = async (db: Db, query: string) =>
   (await db.unsafe<{ found: boolean }[]>(`select exists (${query}) as found`))[0]?.found ?? false
 
-/** DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions must be finalized. */
+/** DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions must be finalized. Servers before 14 do not know it. */
 async function detachState(db: Db, tokens: string[]): Promise<'done' | string | undefined> {
   const at = tokens.indexOf('detach')
   if (at === -1) return undefined
   const child = tokens.slice(at + 2, tokens.indexOf('concurrently', at)).join('')
   const [row] = await db.unsafe<{ pending: boolean }[]>(
-    `select inhdetachpending as pending from pg_catalog.pg_inherits where inhrelid = pg_catalog.to_regclass(${quoteLiteral(child)})`,
+    `select coalesce((pg_catalog.to_jsonb(i) ->> 'inhdetachpending')::boolean, false) as pending
+       from pg_catalog.pg_inherits i where inhrelid = pg_catalog.to_regclass(${quoteLiteral(child)})`,
   )
   if (!row) return 'done'
   return row.pending ? `${tokens.slice(0, at).join(' ')} detach partition ${child} finalize` : undefined

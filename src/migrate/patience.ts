@@ -18,14 +18,19 @@ export type Patience = {
   /**
    * Resolves to true, after a pause, when it is worth trying again.
    * @param what a name that stays the same over the attempts; another one starts to count anew
+   * @param part the statement of it that runs on its own: so does another one of these
    */
-  again(what: string, error: unknown): Promise<boolean>
+  again(what: string, error: unknown, part?: number): Promise<boolean>
+  /** Awaits a statement that may wait for others without a limit, and says from time to time who they are. */
+  whileWaiting<T>(what: string, work: Promise<T>): Promise<T>
   /** Who was in the way when the last attempt failed, in words. */
   blockedBy(): string | undefined
 }
 
 const firstPauseMs = 200
 const longestPauseMs = 5_000
+const firstWordMs = 2_000
+const longestSilenceMs = 300_000
 
 /** A file could not get a lock: with a pause in between, so that those who queued behind it get their turn, it is tried again. */
 export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }: PatienceOptions): Patience {
@@ -33,10 +38,11 @@ export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal 
   let attempts = 0
   let since = 0
   return {
-    async again(what, error) {
+    async again(what, error, part) {
       if (!isRetryable(error)) return false
-      if (what !== current) {
-        current = what
+      const counted = part === undefined ? what : `${what} ${part}`
+      if (counted !== current) {
+        current = counted
         attempts = 0
         since = performance.now()
       }
@@ -50,6 +56,21 @@ export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal 
       )
       await sleep(pauseMs, undefined, signal && { signal })
       return true
+    },
+    async whileWaiting(what, work) {
+      let pauseMs = firstWordMs
+      const say = () => {
+        const blockers = watch && describeBlockers(watch.last())
+        if (blockers) log.info({ migration: what }, `${what} waits, ${blockers}`)
+        pauseMs = Math.min(longestSilenceMs, 2 * pauseMs)
+        timer = setTimeout(say, pauseMs)
+      }
+      let timer = setTimeout(say, pauseMs)
+      try {
+        return await work
+      } finally {
+        clearTimeout(timer)
+      }
     },
     blockedBy: () => watch && describeBlockers(watch.last()),
   }

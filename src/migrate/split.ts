@@ -5,7 +5,16 @@ import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import type { Log } from '../log.ts'
 import type { Book } from './book.ts'
-import { builtBy, concurrentIndexOf, dropLeftovers, indexesOf, leftBy, resumeOther, transientOf } from './concurrent.ts'
+import {
+  builtBy,
+  concurrentIndexOf,
+  dropLeftovers,
+  finishOf,
+  indexesOf,
+  leftBy,
+  resumeOther,
+  transientOf,
+} from './concurrent.ts'
 import {
   cleanSession,
   closeSplit,
@@ -59,7 +68,7 @@ export class UnitFailure extends Error {
  *   the error of a lost connection as it is, and the record stays
  */
 export async function runSplit(options: SplitOptions): Promise<number> {
-  const { sql, script, units, record, resume, settings, guard, direction } = options
+  const { sql, script, units, record, resume, settings, direction } = options
   const running: Running = {
     ...options,
     at: (done) => progressAt(script, units, direction, done),
@@ -72,8 +81,8 @@ export async function runSplit(options: SplitOptions): Promise<number> {
   for (const unit of units.slice(0, from).filter(setsSession)) await sql.unsafe(unit.text)
 
   for (let i = from; i < units.length; i++) {
-    guard()
     const interrupted = i === from && resume?.running === true
+    if (i > from) running.memory.indexes = undefined
     try {
       await runPatiently(running, i, interrupted)
     } catch (error) {
@@ -102,15 +111,16 @@ const setsSession = ({ text, alone }: Unit) =>
 type Running = SplitOptions & { at(done: number): Progress; memory: { indexes: string[] | undefined } }
 
 async function runPatiently(options: Running, i: number, interrupted: boolean): Promise<void> {
-  const { sql, patience, name } = options
+  const { sql, patience, name, guard } = options
   for (let again = interrupted; ; again = true) {
+    guard()
     try {
       await runUnit(options, i, again)
       return
     } catch (error) {
       if (isConnectionLost(error)) throw error
       await rollback(sql)
-      if (!(await patience.again(name, error))) throw error
+      if (!(await patience.again(name, error, i))) throw error
     }
   }
 }
@@ -139,16 +149,20 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
 
 /** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
 async function runAlone(options: Running, i: number, interrupted: boolean): Promise<void> {
-  const { sql, script, units, record, settings, memory } = options
+  const { sql, name, script, units, record, settings, memory, patience, guard } = options
   const unit = units[i]!
-  const text = await prepare(options, unit, interrupted)
-  const running: Progress = { ...options.at(i), running: true, ...(memory.indexes && { indexes: memory.indexes }) }
-  // It waits for other transactions without standing in anybody's way: no reason to give up.
+  // It waits for other transactions without standing in anybody's way, and so does what cleans up before: no reason to give up.
   const patient =
     /^(create|drop|reindex)\b.*\bconcurrently\b/is.test(unit.text) && !script.text.includes('lock_timeout')
-  await sql.unsafe(`${noteProgress(record, running)};${patient ? 'set lock_timeout = 0' : ''}`)
-  if (text !== undefined) await sql.unsafe(text).forEach(() => {})
-  memory.indexes = undefined
+  if (patient) await sql.unsafe('set lock_timeout = 0')
+  const text = await prepare(options, unit, interrupted)
+  guard()
+  await sql.unsafe(noteProgress(record, { ...options.at(i), running: true, ...before(memory) }))
+  if (text !== undefined)
+    await patience.whileWaiting(
+      name,
+      sql.unsafe(text).forEach(() => {}),
+    )
   const restore = patient ? `set lock_timeout = ${Math.round(settings.lockTimeoutMs)}` : ''
   await sql.unsafe(`${noteProgress(record, options.at(i + 1), unit.text)};${restore}`)
   if (/^discard\s+all/i.test(unit.text)) await sql.unsafe(resumeSession(script, options.book, settings))
@@ -162,7 +176,7 @@ async function prepare(options: Running, { text }: Unit, interrupted: boolean): 
   const { sql, name, log, memory } = options
   const index = concurrentIndexOf(text)
   if (!index) {
-    if (!interrupted) return text
+    if (!interrupted) return (await finishOf(sql, text)) ?? text
     const found = await resumeOther(sql, text)
     if (found === undefined) log.warn({ migration: name }, `${name}: runs its interrupted ${firstWords(text)} again`)
     return found === 'done' ? undefined : (found ?? text)
@@ -175,19 +189,23 @@ async function prepare(options: Running, { text }: Unit, interrupted: boolean): 
   return text
 }
 
+/** What the next attempt at an index without a name needs to know of the table. */
+const before = ({ indexes }: Running['memory']) => (indexes ? { indexes } : {})
+
 /** Enough of a statement to know it by, and nothing of the values in it. */
 const firstWords = (text: string) => (/^\w+(\s+\w+)?/.exec(text)?.[0] ?? 'statement').toUpperCase()
 
 /** Cleans up after a statement that the server refused, and records where the script stopped. */
 async function stopAt(options: Running, i: number, cause: unknown): Promise<UnitFailure> {
-  const { sql, units, record, settings } = options
+  const { sql, units, record, settings, memory } = options
   const left = await cleanUp(options, units[i]!)
   if (i === 0 && left === undefined) await sql.unsafe(closeSplit(record.forget(), settings.role))
-  else await sql.unsafe(noteProgress(record, options.at(i)))
+  else await sql.unsafe(noteProgress(record, { ...options.at(i), ...(left !== undefined && before(memory)) }))
   return new UnitFailure(i, cause, left)
 }
 
 async function cleanUp({ sql, name, log, memory }: Running, { text }: Unit): Promise<string | undefined> {
+  if (await finishOf(sql, text)) return 'the partition is left half detached; the next run completes that'
   const index = concurrentIndexOf(text)
   const left = index ? leftBy(index, await indexesOf(sql, index), memory.indexes) : await transientOf(sql, text)
   try {

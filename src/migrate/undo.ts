@@ -88,6 +88,7 @@ async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Prom
     })
   }
   for (;;) {
+    guard()
     watch?.start()
     const startedAt = performance.now()
     try {
@@ -101,13 +102,14 @@ async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Prom
 }
 
 async function sendWhole(running: Running, step: UndoStep, numbers: Numbers): Promise<void> {
-  const { sql } = running
+  const { sql, guard } = running
   const { sending, down } = step
   const prefix = prefixOf(running, step, numbers)
   if (!isRefusal(sending) && sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(prefix)
-      await sendPieces(tx, down.text, sending.pieces)
+      await sendPieces(tx, down.text, sending.pieces, { onPiece: guard })
+      guard()
     })
   } else {
     const text = isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text

@@ -158,7 +158,9 @@ export async function applyMigrateStep(
   }
   if (plan.steps.length === 0) return []
   const book = step.book?.native || !step.dialect.native ? step.book! : await bookOf(run.context, step, sql)
-  const results = await withNativeLock(run, step, book, () => runSteps(run, { ...step, book }, session, journal))
+  const results = await withNativeLock(run, step, book, (guarded) =>
+    runSteps(guarded, { ...step, book }, session, journal),
+  )
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
 
@@ -166,16 +168,27 @@ export async function applyMigrateStep(
 const bookOf = async (context: Context, { dialect, target }: MigrateStep, db: Db) =>
   openBook(db, dialect, { table: target.table, role: await defaultRole(context, db, target) })
 
-/** The other tool's own lock, on a session of its own: what runs may give up every lock of its session. */
+/**
+ * The other tool's own lock, on a session of its own: what runs may give up every lock of its session.
+ * @param work gets the run, whose guard also knows of that lock
+ */
 export async function withNativeLock<T>(
   run: Run,
   { target }: Pick<MigrateStep, 'target'>,
   book: Book,
-  work: () => Promise<T>,
+  work: (run: Run) => Promise<T>,
 ): Promise<T> {
-  if (!book.native || !book.dialect.native?.lockKey) return work()
+  if (!book.native || !book.dialect.native?.lockKey) return work(run)
   const { holdNativeLock } = await import('./native-lock.ts')
-  return holdNativeLock(run.context, book, target.database ?? run.context.connection().database, work)
+  const database = target.database ?? run.context.connection().database
+  return holdNativeLock(run.context, book, database, (guardNative) =>
+    work({ ...run, guard: both(run.guard, guardNative) }),
+  )
+}
+
+const both = (first: () => void, second: () => void) => () => {
+  first()
+  second()
 }
 
 async function runSteps(

@@ -53,9 +53,9 @@ export async function applyUndoStep(
     await journal.beforeChange()
     await applyState(session.sql, state)
   }
-  const results = await withNativeLock(run, look, book, () =>
+  const results = await withNativeLock(run, look, book, (guarded) =>
     withProgress(run.context.log, 'migrations', async (onProgress) =>
-      undoMigrations({ ...(await runOptions(run, target, book, session, journal)), plan: undo, onProgress }),
+      undoMigrations({ ...(await runOptions(guarded, target, book, session, journal)), plan: undo, onProgress }),
     ),
   )
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
