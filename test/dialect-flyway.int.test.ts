@@ -3,7 +3,7 @@ import type { NativeHistory, NativeRow } from '../src/migrate/dialects/dialect.t
 import { flyway } from '../src/migrate/dialects/flyway.ts'
 import { normalVersion } from '../src/migrate/dialects/flyway-names.ts'
 import type { Migration } from '../src/migrate/types.ts'
-import { test as base, type Sql, uniqueName, writeFiles } from './support/postgres.ts'
+import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 
 const native = flyway.native as Required<NativeHistory>
@@ -90,7 +90,8 @@ describe('the history of Flyway', () => {
     await sql`drop table flyway_schema_history`
     await sql.unsafe(native.create(table))
     expect(await shapeOf(sql, 'public')).toEqual(expected)
-    expect(expected).toHaveLength(13)
+    // From 18 on, NOT NULL is a constraint of its own.
+    expect(expected).toHaveLength(server().major >= 18 ? 21 : 13)
     expect(await rowsOf(sql)).toEqual([])
   })
 

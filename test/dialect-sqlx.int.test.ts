@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest'
 import type { NativeHistory, NativeRow } from '../src/migrate/dialects/dialect.ts'
 import { sqlx } from '../src/migrate/dialects/sqlx.ts'
 import type { Migration } from '../src/migrate/types.ts'
-import { test as base, type Sql, uniqueName, writeFiles } from './support/postgres.ts'
+import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 
 const native = sqlx.native as Required<NativeHistory>
@@ -60,7 +60,8 @@ describe('the history of sqlx', () => {
     await sql`drop table _sqlx_migrations`
     await sql.unsafe(native.create(table))
     expect(await shapeOf(sql, 'public')).toEqual(expected)
-    expect(expected).toHaveLength(8)
+    // From 18 on, NOT NULL is a constraint of its own.
+    expect(expected).toHaveLength(server().major >= 18 ? 14 : 8)
     await sql.unsafe(native.create(table))
     expect(await rowsOf(sql)).toEqual([])
   })
