@@ -100,6 +100,10 @@ describe('edges', () => {
     expect(uses(/\bprocess\.(exit|exitCode|stdout)\b|\bconsole\.\w+/g, (file) => folderOf(file) === 'cli')).toEqual([])
   })
 
+  test('only cli/v8.ts calls process.exit, which may hang', () => {
+    expect(uses(/\bprocess\.exit\(/g, (file) => file === 'cli/v8.ts')).toEqual([])
+  })
+
   test('only cli/ and log.ts write to stderr', () => {
     expect(uses(/\bprocess\.stderr\b/g, (file) => folderOf(file) === 'cli' || file === 'log.ts')).toEqual([])
   })

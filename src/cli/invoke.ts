@@ -8,6 +8,7 @@ import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Command, Context, Result } from './command.ts'
 import { asAppError } from './failure.ts'
 import { createOutput, type Output } from './output.ts'
+import { exit } from './v8.ts'
 import { version } from './version.ts'
 
 type Invocation = Pick<Context, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
@@ -100,7 +101,7 @@ function stopSignal(): AbortSignal {
   const controller = new AbortController()
   const stop = (signal: NodeJS.Signals, kind: Kind) =>
     process.once(signal, () => {
-      process.once(signal, () => process.exit(kind === 'interrupted' ? 130 : 143))
+      process.once(signal, () => exit(kind === 'interrupted' ? 130 : 143))
       controller.abort(
         new AppError(kind, `stopped by ${signal} before it was done`, {
           hint: 'run it again: it goes on where it stopped',

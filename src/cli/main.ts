@@ -7,6 +7,7 @@ import { commandNames, commands } from './commands.ts'
 import { asAppError } from './failure.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
 import { jsonDocument, renderError } from './output.ts'
+import { exit } from './v8.ts'
 import { version } from './version.ts'
 
 /** The process: arguments in, one result on stdout, the log on stderr, and an exit code out. */
@@ -18,17 +19,17 @@ async function main(): Promise<void> {
   try {
     const words = findCommand(argv, commandNames)
     name = words.name ?? ''
-    if (words.name === undefined) return leave(withoutCommand(words.args))
+    if (words.name === undefined) return exit(withoutCommand(words.args))
     const command = await commands[words.name]!.load()
     const { flags, args } = parseFlags(command, words.args, words.rest)
-    if (flags.version) return leave(print(version))
-    if (flags.help) return leave(print(renderCommandHelp(command)))
+    if (flags.version) return exit(print(version))
+    if (flags.help) return exit(print(renderCommandHelp(command)))
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
     const code = report(name, json, warnings, result)
-    leave(code === 0 && result.after ? await behind(name, result.after) : code)
+    exit(code === 0 && result.after ? await behind(name, result.after) : code)
   } catch (error) {
-    leave(report(name, json, [], { fields: {}, failure: asAppError(error) }))
+    exit(report(name, json, [], { fields: {}, failure: asAppError(error) }))
   }
 }
 
@@ -77,11 +78,6 @@ function writeTerminationLog(line: string): void {
   } catch (error) {
     process.stderr.write(`warning: ${path} could not be written: ${(error as Error).message}\n`)
   }
-}
-
-/** Leaves without waiting for servers to close their end; stdout and stderr are written synchronously on files, pipes and terminals. */
-function leave(code: number): void {
-  process.exit(code)
 }
 
 main()

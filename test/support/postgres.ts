@@ -27,7 +27,7 @@ export const open = (database: string, user?: { name: string; password: string }
     fetch_types: false,
     onnotice() {},
     no_subscribe: true,
-  } as postgres.Options<{}>)
+  } as postgres.Options<Record<string, never>>)
 
 let counter = 0
 

@@ -4,7 +4,7 @@ import { openStore } from '../../archive/open.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { AppError, usage } from '../../errors.ts'
 import type { Command, Context } from '../command.ts'
-import { tuneForStreams } from '../streams.ts'
+import { tuneForStreams } from '../v8.ts'
 import { chosenDatabases } from './backup.ts'
 import { allBackups } from './backup-list.ts'
 

@@ -9,7 +9,7 @@ import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
 import { backupOptions } from '../steps/backups.ts'
 import { seconds } from '../story.ts'
-import { tuneForStreams } from '../streams.ts'
+import { tuneForStreams } from '../v8.ts'
 
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
 export const backupRun: Command = {
