@@ -55,6 +55,18 @@ test('undoes the newest; --steps several; --to keeps that version; 0 undoes all'
   expect(objects(await call('down'))).toEqual([])
 })
 
+test('an isolation level holds for the transaction that undoes', async ({ write, call, sql }) => {
+  await sql`create table levels (level text)`
+  const level = "insert into levels select current_setting('transaction_isolation');"
+  const isolated = `set transaction isolation level repeatable read;\n${level}`
+  await write({ '1_a.sql': isolated, '1_a.down.sql': `${isolated}\ncopy levels from stdin;\ncopied\n\\.\n` })
+  await write({ '2_b.sql': level, '2_b.down.sql': isolated })
+  expect((await call()).code).toBe(0)
+  expect((await call('down', '--to', '0')).code).toBe(0)
+  const levels = (await sql`select level from levels`).map((row) => row.level)
+  expect(levels).toEqual(['repeatable read', 'read committed', 'repeatable read', 'repeatable read', 'copied'])
+})
+
 test('what cannot be undone is exit 2 before anything is touched', async ({ write, call, sql }) => {
   await write({ ...three, '2_t.down.sql': '', '4_u.sql': 'create table u ()' })
   await call()

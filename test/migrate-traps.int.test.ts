@@ -128,7 +128,7 @@ describe('trap 2: files with transactions of their own', () => {
     ['COMMIT AND CHAIN', 'begin;\ninsert into a values (1);\ncommit and chain;\nselect 1;\ncommit;\nselect 1', 3],
     [
       'rows for COPY in a transaction that cannot be ours',
-      'begin isolation level serializable;\ncopy a from stdin;\n1\n\\.\ncommit;',
+      'begin isolation level serializable;\ncopy a from stdin;\n1\n\\.\ncommit;\nselect 1',
       2,
     ],
   ] as const)('%s is refused before anything is touched', async ([, text, line], { up, sql }) => {
@@ -144,6 +144,35 @@ describe('trap 2: files with transactions of their own', () => {
     })
     expect([code, json.error!.line]).toEqual([22, 2])
     expect(await tables(sql)).toEqual([])
+  })
+
+  test.for([
+    ['pgbosun', '001_a.sql', (body: string) => `-- why\nset transaction isolation level serializable;\n${body}`],
+    ['pgbosun', '001_a.sql', (body: string) => `-- why\nset transaction\n isolation level SERIALIZABLE;${body}`],
+    ['golang-migrate', '1_a.up.sql', (body: string) => `-- why\nbegin isolation level serializable;\n${body}commit;`],
+    [
+      'golang-migrate',
+      '1_a.up.sql',
+      (body: string) => `-- why\nbegin;set transaction isolation level serializable;\n${body}end`,
+    ],
+    [
+      'dbmate',
+      '1_a.sql',
+      (body: string) => `-- migrate:up\nset transaction isolation level serializable;\n${body}-- migrate:down\n`,
+    ],
+  ] as const)('an isolation level holds for our transaction: %s, %s', async ([format, file, text], { up, sql }) => {
+    const body = (last: string) =>
+      `create table a (level text);\ninsert into a select current_setting('transaction_isolation');\n${last};\n`
+    const failed = await up(format, { [file]: text(body("select 'ü', 1/0")) })
+    expect(failed.json.error).toMatchObject({ kind: 'migration', sqlstate: '22012', line: 5 })
+    expect(await tables(sql)).toEqual([])
+    for (const last of ['select 1', 'copy a from stdin;\nrow\n\\.\nselect 1']) {
+      await sql`drop table if exists a`
+      await sql`drop schema if exists pgbosun cascade`
+      await sql`drop table if exists schema_migrations`
+      good(await up(format, { [file]: text(body(last)) }))
+      expect(await sql`select level from a where level <> 'row'`).toEqual([{ level: 'serializable' }])
+    }
   })
 
   test('rows for COPY in a transaction that is ours are loaded in it', async ({ up, sql }) => {

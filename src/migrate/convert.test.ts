@@ -123,6 +123,12 @@ describe('texts', () => {
     ['none for nothing to run', '-- empty\n', { transactional: false }, '-- empty\n'],
     ['no BEGIN and COMMIT around all of it', 'begin;\nselect 1;\ncommit;', {}, '      \nselect 1;\n       '],
     [
+      'the isolation level of BEGIN',
+      'begin isolation level serializable;\nselect 1;\ncommit;',
+      {},
+      `set transaction isolation level serializable;${' '.repeat(35)}\nselect 1;\n       `,
+    ],
+    [
       'our directive for other transactions',
       'begin; select 1; commit; select 2;',
       {},

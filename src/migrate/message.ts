@@ -2,6 +2,7 @@ import { markWork } from '../db/lock.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { type Book, type Ledger, ledgerOf, type NewRow } from './book.ts'
 import type { NativeHistory } from './dialects/dialect.ts'
+import type { Refusal, Sending } from './sending.ts'
 import type { Migration, MigrationStep, Progress, Script } from './types.ts'
 
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
@@ -36,7 +37,7 @@ export function filePrefix(step: MigrationStep, row: NewRow, book: Book, setting
   const ledger = ledgerOf(book, step)
   const own = step.resume ? ledger.finish(step, row, null) : ledger.insert(step, row)
   const native = book.native ? `${recordNative(book, step)};` : ''
-  return `${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
+  return `${isolated(step.fake ? undefined : step.sending)}${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
     settings.role,
     'local ',
   )}${native}${prepared(book, step)}\n`
@@ -55,8 +56,18 @@ const realigned = (history: NativeHistory, table: string, step: MigrationStep) =
   step.resume && history.start && history.realign ? [history.realign(table, step)] : []
 
 /** The same for a script that undoes, with `statements` instead of a new row; its commit waits for the disk. */
-export const undoPrefix = (statements: string, native: string | undefined, book: Book, settings: FileSettings) =>
-  `${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}\n`
+export const undoPrefix = (
+  sending: Sending | Refusal,
+  statements: string,
+  native: string | undefined,
+  book: Book,
+  settings: FileSettings,
+) =>
+  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}\n`
+
+/** Must be the first statement of a transaction. */
+const isolated = (sending: Sending | Refusal | undefined) =>
+  sending && 'isolation' in sending && sending.isolation !== undefined ? `set transaction ${sending.isolation}; ` : ''
 
 /** What the format's tool sets for the session before each file. */
 function prepared({ dialect, native }: Book, script?: Script): string {

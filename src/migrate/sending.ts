@@ -23,11 +23,14 @@ export type Unit = {
 /** How a script is sent. */
 export type Sending =
   /** In one message, which is one transaction together with the record of it. */
-  | { mode: 'wrapped'; text: string }
+  | ({ mode: 'wrapped'; text: string } & Isolation)
   /** In one transaction of several messages, because rows for COPY stand between the statements. */
-  | { mode: 'pieces'; pieces: Piece[] }
+  | ({ mode: 'pieces'; pieces: Piece[] } & Isolation)
   /** Statement by statement, outside a transaction; `why` in words. */
   | { mode: 'split'; units: Unit[]; why: string }
+
+/** Asked for by the script, as `isolation level serializable`: to be set before the first query, which the record of it is. */
+type Isolation = { isolation: string | undefined }
 
 /** Why a script cannot be sent. `at`: offset in its text. */
 export type Refusal = { kind: Kind; at: number; message: string; hint: string }
@@ -50,15 +53,22 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   const unwrapped = own.length > 0 && script.transactional ? withoutTransaction(text, statements) : undefined
   if (!demand && script.transactional && (own.length === 0 || unwrapped !== undefined))
     return whole(text, unwrapped, scanned)
-  if (statements.length === 0) return foreign ? { mode: 'wrapped', text } : nothingToRun(text)
+  if (statements.length === 0) return foreign ? { mode: 'wrapped', text, isolation: undefined } : nothingToRun(text)
   const units = unitsOf(text, scanned)
   if (!Array.isArray(units)) return units
   const why = demand ?? (own.length > 0 && script.transactional ? 'it has transactions of its own' : 'as it asks for')
   return { mode: 'split', units, why }
 }
 
-/** A text without the `begin` and `commit` around all of it, which are blanked; undefined where there are none such. */
-export const withoutOwnTransaction = (text: string) => withoutTransaction(text, scan(text).statements)
+/** A text that says the same in a transaction of ours; undefined where no `begin` and `commit` are around all of it. */
+export function withoutOwnTransaction(text: string): string | undefined {
+  const { statements } = scan(text)
+  const bare = withoutTransaction(text, statements)
+  const level = bare && levelIn(text, statements[0], opening)
+  return level
+    ? `${bare.slice(0, statements[0]!.start)}set transaction ${level};${bare.slice(statements[0]!.start)}`
+    : bare
+}
 
 /** Whether it is one, and not a way to send. */
 export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
@@ -82,13 +92,37 @@ export function refuseUnsendable(steps: MigrationStep[]): void {
   for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
 }
 
-function whole(text: string, unwrapped: string | undefined, scanned: Scan): Sending {
-  if (scanned.copies.length === 0 && scanned.restricts.length === 0) return { mode: 'wrapped', text: unwrapped ?? text }
-  const pieces = piecesOf(unwrapped ?? text)
+function whole(script: string, unwrapped: string | undefined, scanned: Scan): Sending {
+  const { text, isolation } = withoutIsolation(script, unwrapped, scanned)
+  if (scanned.copies.length === 0 && scanned.restricts.length === 0) return { mode: 'wrapped', text, isolation }
+  const pieces = piecesOf(text)
   const [first] = pieces
   return pieces.length === 1 && first?.kind === 'sql'
-    ? { mode: 'wrapped', text: first.text }
-    : { mode: 'pieces', pieces }
+    ? { mode: 'wrapped', text: first.text, isolation }
+    : { mode: 'pieces', pieces, isolation }
+}
+
+const opening = String.raw`(?:begin|start\s+transaction)(?:\s+(?:work|transaction))?`
+const closing = String.raw`(?:commit|end)(?:\s+(?:work|transaction))?`
+const isolationLevel = String.raw`isolation\s+level\s+(?:serializable|repeatable\s+read|read\s+(?:un)?committed)`
+
+/** The isolation level that a statement of only these words asks for. */
+const levelIn = (text: string, statement: Statement | undefined, before: string) =>
+  statement &&
+  new RegExp(`^${before}\\s+(${isolationLevel})\\s*$`, 'i').exec(text.slice(statement.start, statement.end))?.[1]
+
+/** Takes the isolation level out of a script, where that is the first thing that it says. */
+function withoutIsolation(
+  script: string,
+  unwrapped: string | undefined,
+  { statements: [first, second] }: Scan,
+): { text: string } & Isolation {
+  const text = unwrapped ?? script
+  const ofBegin = unwrapped === undefined ? undefined : levelIn(script, first, opening)
+  if (ofBegin !== undefined) return { text, isolation: ofBegin }
+  const setting = unwrapped === undefined ? first : second
+  const isolation = levelIn(script, setting, String.raw`set\s+transaction`)
+  return { text: isolation === undefined ? text : blanked(text, setting!), isolation }
 }
 
 function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Refusal | undefined {
@@ -149,26 +183,24 @@ const isClosing = (statement: Statement) => {
 }
 
 /**
- * The text without its `begin;` and `commit;`, blanked so that positions stay right, where they enclose everything and say nothing else:
+ * The text without its `begin;` and `commit;`, where they enclose everything and say nothing else but the isolation level:
  * the transaction is then ours, and holds the record too.
  */
 function withoutTransaction(text: string, statements: Statement[]): string | undefined {
   const [first] = statements
   const last = statements.at(-1)
   const inside = statements.slice(1, -1)
-  const plain = ({ start, end }: Statement, pattern: RegExp) => pattern.test(text.slice(start, end))
+  const isOnly = ({ start, end }: Statement, pattern: string) =>
+    new RegExp(`^${pattern}\\s*$`, 'i').test(text.slice(start, end))
   if (!first || !last || inside.some(isTransactionControl)) return undefined
-  if (!plain(first, /^(begin|start\s+transaction)(\s+(work|transaction))?\s*$/i)) return undefined
-  if (!plain(last, /^(commit|end)(\s+(work|transaction))?\s*$/i)) return undefined
-  const blank = (part: string) => part.replace(/[^\r\n]/g, ' ')
-  const endOf = ({ end }: Statement) => (text[end] === ';' ? end + 1 : end)
-  return (
-    text.slice(0, first.start) +
-    blank(text.slice(first.start, endOf(first))) +
-    text.slice(endOf(first), last.start) +
-    blank(text.slice(last.start, endOf(last))) +
-    text.slice(endOf(last))
-  )
+  if (!isOnly(first, `${opening}(\\s+${isolationLevel})?`) || !isOnly(last, closing)) return undefined
+  return blanked(blanked(text, first), last)
+}
+
+/** Without a statement and its semicolon: blanks instead, so that lines and offsets stay right. */
+function blanked(text: string, { start, end }: Statement): string {
+  const behind = text[end] === ';' ? end + 1 : end
+  return text.slice(0, start) + text.slice(start, behind).replace(/[^\r\n]/g, ' ') + text.slice(behind)
 }
 
 /** Statements one by one; what stands between BEGIN and COMMIT stays together. */

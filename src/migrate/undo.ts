@@ -118,10 +118,14 @@ async function sendWhole(running: Running, step: UndoStep, numbers: Numbers): Pr
   await sql.unsafe(cleanSession)
 }
 
-function prefixOf({ book, settings, toolVersion }: Running, { file, before }: UndoStep, numbers: Numbers): string {
+function prefixOf(
+  { book, settings, toolVersion }: Running,
+  { file, before, sending }: UndoStep,
+  numbers: Numbers,
+): string {
   const statements = ledgerOf(book, file).undo({ ...numbers, toolVersion, file })
   const native = book.native && book.dialect.native!.unrecord(book.native.table, file, before)
-  return undoPrefix(statements, native, book, settings)
+  return undoPrefix(sending, statements, native, book, settings)
 }
 
 /** What another tool applied gets a row of ours first, for the progress to be noted in. */
