@@ -190,7 +190,7 @@ test('takes time in proportion to the text', () => {
     expect(scan(text).statements).toHaveLength(rows + 1)
     return performance.now() - startedAt
   }
-  const time = (rows: number) => Math.min(once(rows), once(rows), once(rows))
-  // Quadratic would be 64 times as much.
-  expect(time(80_000)).toBeLessThan(24 * Math.max(time(10_000), 2))
+  // Quadratic would be 64 times as much, every time; a busy machine only sometimes makes it more than 24.
+  const isProportional = () => once(80_000) < 24 * Math.max(once(10_000), 2)
+  expect(Array.from({ length: 10 }).some(isProportional)).toBe(true)
 })
