@@ -1,4 +1,5 @@
 /** How src/cli/main.ts becomes one file that starts fast (docs/decisions/001-bundle-and-code-cache.md). */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type BuildOptions, type BuildResult, build, type Plugin } from 'esbuild'
@@ -45,13 +46,13 @@ const options = {
  * Bundles an entry point into one CommonJS file. Our own `import()` stays lazy inside it: a module that is only imported
  * dynamically is evaluated at its first import. The version becomes `PGBOSUN_VERSION`.
  */
-export const bundle = (
+export async function bundle(
   entry: string,
   outfile: string,
   version: string,
   plugins: Plugin[] = [],
-): Promise<BuildResult<typeof options>> =>
-  build({
+): Promise<BuildResult<typeof options>> {
+  const result = await build({
     ...options,
     entryPoints: [entry],
     outfile,
@@ -65,6 +66,14 @@ export const bundle = (
     inject: [join(import.meta.dirname, 'performance.js')],
     plugins: [...plugins, parserApart, noPinoTransports, lightBuiltins],
   })
+  writeFileSync(outfile, inAscii(readFileSync(outfile, 'utf8')))
+  return result
+}
+
+/** The loader reads it as latin1. esbuild escapes what is in strings, and leaves regular expressions as they are. */
+const inAscii = (text: string) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /**
  * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, the formats of other tools, and

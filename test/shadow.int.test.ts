@@ -220,14 +220,36 @@ describe('what cannot be compared', () => {
     expect(await clusterNames(sql, database)).toEqual([`database ${database}`])
   })
 
-  test('a file that would change the server a second time', async ({ migrate, shadow, sql }) => {
-    const role = uniqueName('app')
-    await migrate({ 'migrations/001_a.sql': `create table a (id int);\n-- who uses it\ncreate role ${role}` })
+  test('a file that would change the server a second time, and more than the server', async ({ migrate, shadow }) => {
+    await migrate({
+      'migrations/001_a.sql':
+        'create table a (id int);\n-- not here\ndo $$ begin if false then drop role app; end if; end $$',
+    })
     const { code, json } = await shadow()
     expect(code).toBe(2)
     expect(json.error).toMatchObject({ kind: 'usage', line: 3, file: expect.stringContaining('001_a.sql') })
-    expect(json.error?.message).toBe('001_a would change the server a second time (CREATE ROLE), line 3')
-    await sql.unsafe(`drop role ${role}`)
+    expect(json.error?.message).toBe('001_a would change the server a second time (DROP ROLE), line 3')
+  })
+
+  test('but not what only changes the server: that is left out', async ({ migrate, shadow, sql, database }) => {
+    const role = uniqueName('app')
+    await migrate({
+      'migrations/001_role.sql': `create role ${role};\ngrant connect on database ${database} to ${role}`,
+      'migrations/001_role.down.sql': `revoke connect on database ${database} from ${role}; drop role ${role}`,
+      'migrations/002_a.sql': `create table a (id int); comment on role ${role} is 'reads'; grant select on a to ${role}`,
+      'migrations/002_a.down.sql': 'drop table a',
+      'migrations/003_none.sql': `-- pgbosun: no-transaction\nalter role ${role} set work_mem = '8MB'`,
+      'migrations/003_none.down.sql': `-- pgbosun: no-transaction\nalter role ${role} reset work_mem`,
+    })
+    const { code, json } = await shadow('--down')
+    expect([code, json.error, json.drift]).toMatchObject([0, null, { ok: true }])
+    expect(json.warnings).toContainEqual(
+      'CREATE ROLE in 001_role, GRANT … ON DATABASE in 001_role, COMMENT … ON ROLE in 002_a and 3 more: ' +
+        'left out in the scratch database, because it changes the server, where it was done already',
+    )
+    expect(await sql`select rolconfig from pg_roles where rolname = ${role}`).toEqual([{ rolconfig: ['work_mem=8MB'] }])
+    await sql`drop table a`
+    await sql.unsafe(`revoke connect on database ${database} from ${role}; drop role ${role}`)
   })
 
   test('but not one that looks first whether the role exists', async ({ migrate, shadow }) => {
@@ -548,15 +570,13 @@ describe('check.shadow', () => {
     expect(await scratchOf(sql, database)).toEqual([])
   })
 
-  test('tells as an error what keeps it from comparing', async ({ dir, database, sql, migrate }) => {
-    const role = uniqueName('app')
+  test('tells as an error what keeps it from comparing', async ({ dir, database, migrate }) => {
     await writeFiles(dir, { 'pgbosun.yaml': 'check: { shadow: true }' })
-    await migrate({ 'migrations/001_a.sql': `create role ${role}` })
+    await migrate({ 'migrations/001_a.sql': 'do $$ begin if false then drop role app; end if; end $$' })
     const { code, json } = await runJson(['check'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     expect([code, json.drift]).toEqual([50, null])
     expect(json.error?.message).toContain(
       'could not be compared with what the migrations make: 001_a would change the server',
     )
-    await sql.unsafe(`drop role ${role}`)
   })
 })

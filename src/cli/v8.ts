@@ -19,9 +19,12 @@ const heapIsSmallForSeconds = 0.2
  * one of five runs ended in 1,000 of 1,000 then (test/exit.int.test.ts). A run too short for its heap to have grown is spared that.
  */
 export function exit(code: number): never {
-  if (process.uptime() > heapIsSmallForSeconds) {
-    for (const flag of ['--no-maglev', '--no-concurrent-sparkplug', '--expose-gc']) setFlag(flag)
-    process.getBuiltinModule('node:vm').runInNewContext('gc')()
-  }
+  // Behind the other listeners: one of them writes the code cache, which holds for the flags of that moment.
+  if (process.uptime() > heapIsSmallForSeconds) process.once('exit', calmThreads)
   process.exit(code)
+}
+
+function calmThreads(): void {
+  for (const flag of ['--no-maglev', '--no-concurrent-sparkplug', '--expose-gc']) setFlag(flag)
+  process.getBuiltinModule('node:vm').runInNewContext('gc')()
 }

@@ -188,3 +188,9 @@ function endOfRestrict(text: string, start: number): number {
   restrict.lastIndex = start
   return restrict.test(text) ? restrict.lastIndex : -1
 }
+
+/** The text without a statement and its semicolon: blanks instead, so that lines and offsets stay right. */
+export function blanked(text: string, { start, end }: Pick<Statement, 'start' | 'end'>): string {
+  const behind = text[end] === ';' ? end + 1 : end
+  return text.slice(0, start) + text.slice(start, behind).replace(/[^\r\n]/g, ' ') + text.slice(behind)
+}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { findOutside } from './outside.ts'
 
-const what = (text: string) => findOutside(text)?.what
+const what = (text: string) => findOutside(text)[0]?.what
 
 test.each([
   ['create role app', 'CREATE ROLE'],
@@ -52,6 +52,24 @@ test.each([
   "do $$ begin execute 'alter database ' || quote_ident(current_database()) || ' set search_path = app'; end $$",
 ])('%s stays in its database', (text) => expect(what(text)).toBeUndefined())
 
-test('tells where the statement begins', () => {
-  expect(findOutside('select 1;\n-- a role\ncreate role app')?.at).toBe(20)
+test('tells where the statements are', () => {
+  const text = 'select 1;\n-- a role\ncreate role app;grant select on a to app; drop role app'
+  expect(findOutside(text).map(({ start, end }) => text.slice(start, end))).toEqual([
+    'create role app',
+    'drop role app',
+  ])
 })
+
+test.each([
+  ['create role app', true],
+  ["alter system set work_mem = '1MB'", true],
+  ['grant a to b', true],
+  ['revoke connect on database shop from public', true],
+  ["comment on role app is 'x'", true],
+  ['reassign owned by a to b', false],
+  ["comment on subscription s is 'x'", false],
+  ["create subscription s connection '' publication p", false],
+  ["copy t to program 'curl x'", false],
+  ["insert into slots select pg_create_logical_replication_slot('a', 'b')", false],
+  ['do $$ begin drop role app; end $$', false],
+])('does nothing else: %s, %s', (text, isAll) => expect(findOutside(text)).toMatchObject([{ isAll }]))

@@ -1,30 +1,67 @@
 import { tokensOf } from '../db/lex.ts'
-import { scan } from '../db/scan.ts'
+import { blanked, scan } from '../db/scan.ts'
+import { refusalError } from './sending.ts'
+import type { Migration, Script } from './types.ts'
 
 /** A statement that changes more than the database it runs in. */
 export type Outside = {
-  /** Offset in the text. */
-  at: number
+  /** Offsets in the text. */
+  start: number
+  end: number
   /** In words: `CREATE ROLE`. */
   what: string
+  /** It does nothing else: the database is the same without it. Not so of a DO block, a COPY, a function or a subscription. */
+  isAll: boolean
 }
 
 /**
- * The first statement of a script that changes more than its database: roles, databases, tablespaces, subscriptions,
+ * The statements of a script that change more than its database: roles, databases, tablespaces, subscriptions,
  * replication slots, settings and files of the server. Run in a scratch database, it would still change the server.
  *
  * Also found are those in DO blocks, in strings too where the block executes strings. Let pass there are: CREATE ROLE where the block
  * looks whether the role exists, and statements about a database where it asks for the current one.
  * Functions that a script calls are not looked into.
  */
-export function findOutside(text: string): Outside | undefined {
-  for (const { start, end } of scan(text).statements) {
+export function findOutside(text: string): Outside[] {
+  return scan(text).statements.flatMap(({ start, end }) => {
     const tokens = tokensOf(text, start, end)
-    const what = tokens[0] === 'do' ? insideBlock(tokens) : reach(tokens)
-    if (what !== undefined) return { at: start, what }
-  }
-  return undefined
+    const isBlock = tokens[0] === 'do'
+    const what = isBlock ? insideBlock(tokens) : reach(tokens)
+    return what === undefined ? [] : [{ start, end, what, isAll: !isBlock && onlyServer.test(what) }]
+  })
 }
+
+const onlyServer =
+  /^(CREATE|ALTER|DROP) (ROLE|GROUP|USER|DATABASE|TABLESPACE|SYSTEM)$|^(GRANT|REVOKE) |^(COMMENT|SECURITY) … ON (?!SUBSCRIPTION)/
+
+/**
+ * A migration without the statements that only change the server: where the database was made, that was done already.
+ *
+ * @param leaveOut is told of each, in words: `CREATE ROLE in 001_init`
+ * @throws {AppError} `usage` for a statement that also does something else; of a down script when that is read
+ */
+export function withinDatabase(file: Migration, leaveOut: (what: string) => void): Migration {
+  const { name, down } = file
+  const without = (script: Script): Script => {
+    const outside = findOutside(script.text)
+    const more = outside.find(({ isAll }) => !isAll)
+    if (more) throw changesServer(name, script, more)
+    for (const { what } of outside) leaveOut(`${what} in ${name}`)
+    const text = outside.reduce(blanked, script.text)
+    return { ...script, text, transactional: script.transactional || scan(text).statements.length === 0 }
+  }
+  return { ...file, ...without(file), ...(down && { down: () => without(down()) }) }
+}
+
+const changesServer = (name: string, script: Script, { start: at, what }: Outside) =>
+  refusalError(name, script, {
+    kind: 'usage',
+    at,
+    message: `would change the server a second time (${what})`,
+    hint:
+      'a scratch database does not contain that, so these migrations cannot be compared in this way. In new ones, leave it to `roles` and `databases` ' +
+      'of the configuration; a DO block that creates a role only where pg_roles has none is fine',
+  })
 
 type Tokens = string[]
 

@@ -1,6 +1,6 @@
 import { type CopyPiece, type Piece, piecesOf } from '../db/pieces.ts'
 import { excerptOf, placeOf, shownPlace } from '../db/place.ts'
-import { isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
+import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../db/statements.ts'
 import { AppError, type Kind } from '../errors.ts'
 import type { MigrationStep, Script } from './types.ts'
@@ -195,12 +195,6 @@ function withoutTransaction(text: string, statements: Statement[]): string | und
   if (!first || !last || inside.some(isTransactionControl)) return undefined
   if (!isOnly(first, `${opening}(\\s+${isolationLevel})?`) || !isOnly(last, closing)) return undefined
   return blanked(blanked(text, first), last)
-}
-
-/** Without a statement and its semicolon: blanks instead, so that lines and offsets stay right. */
-function blanked(text: string, { start, end }: Statement): string {
-  const behind = text[end] === ';' ? end + 1 : end
-  return text.slice(0, start) + text.slice(start, behind).replace(/[^\r\n]/g, ' ') + text.slice(behind)
 }
 
 /** Statements one by one; what stands between BEGIN and COMMIT stays together. */

@@ -9,15 +9,15 @@ import { applyMigrations } from '../../migrate/apply.ts'
 import { type Book, ownBook } from '../../migrate/book.ts'
 import { findHistories } from '../../migrate/dialects/find.ts'
 import { readHistory } from '../../migrate/history.ts'
-import { findOutside } from '../../migrate/outside.ts'
+import { withinDatabase } from '../../migrate/outside.ts'
 import { planMigrations } from '../../migrate/plan.ts'
 import { planUndo } from '../../migrate/plan-undo.ts'
 import { noHistory, planReplay, type Replay } from '../../migrate/replay.ts'
 import { createNative, type RunOptions } from '../../migrate/running.ts'
 import { isRefusal, refusalError, refuseUnsendable } from '../../migrate/sending.ts'
-import type { Applied, History, Migration, Script } from '../../migrate/types.ts'
+import type { Applied, History, Migration } from '../../migrate/types.ts'
 import { undoMigrations } from '../../migrate/undo.ts'
-import { isResumable } from '../../migrate/verify.ts'
+import { type HistoryPolicy, isResumable } from '../../migrate/verify.ts'
 import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
 import { lookAt, type MigrateStep, planMigrateStep, refusePlan, runOptions } from './migrate.ts'
@@ -59,8 +59,7 @@ export async function compareWithShadow(run: Run, target: MigrateTarget, { down 
     const startedAt = performance.now()
     const look = await planMigrateStep(run.context, target, live.sql, { looking: true })
     refusePlan(look.plan)
-    const replay = replayOf(run, look)
-    if (down) refuseWithoutDown(replay, look)
+    const replay = replayOf(run, look, down)
     const role = await defaultRole(run.context, live.sql, target)
     const work = { look, replay, role, leaveOut: await findLeftOut(look, live, role) }
     const found = await readLive(run, work, live)
@@ -78,18 +77,21 @@ export async function compareWithShadow(run: Run, target: MigrateTarget, { down 
 }
 
 /** The files to apply; says what they cannot make. @throws {AppError} for those that must not be applied a second time */
-function replayOf({ context }: Run, { files, history, policy, target }: MigrateStep): Replay {
+function replayOf({ context }: Run, { files, history, policy, target }: MigrateStep, down: boolean): Replay {
   const unfinished = history.applied.find(isResumable)
   if (unfinished)
     throw new AppError('history', `${unfinished.name} was begun and did not finish${inDatabase(target)}`, {
       hint: 'run `pgbosun migrate`, which goes on where it stopped; then compare again',
     })
-  const replay = planReplay(files, history, policy)
+  const planned = planReplay(files, history, policy)
+  const leftOut = new Set<string>()
+  const replay = { ...planned, files: planned.files.map((file) => withinDatabase(file, (what) => leftOut.add(what))) }
   refuseUnsendable(planMigrations(replay.files, noHistory, policy).steps)
-  for (const file of replay.files) refuseOutside(file.name, file)
   const warn = (names: string[], text: string) => {
     if (names.length > 0) context.out.warn(`${listOf(names)}${inDatabase(target)}: ${text}`)
   }
+  if (down) refuseWithoutDown(replay, policy)
+  warn([...leftOut], 'left out in the scratch database, because it changes the server, where it was done already')
   warn(replay.withoutFile, 'applied, but without a file: what it made is unexpected below')
   warn(replay.changed, 'changed since it was applied: compared with what it makes now')
   warn(replay.onlyRecorded, 'recorded without being run: the scratch database gets what it makes')
@@ -99,25 +101,11 @@ function replayOf({ context }: Run, { files, history, policy, target }: MigrateS
 const listOf = (names: string[]) =>
   `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`
 
-function refuseOutside(name: string, script: Script): void {
-  const outside = findOutside(script.text)
-  if (!outside) return
-  throw refusalError(name, script, {
-    kind: 'usage',
-    at: outside.at,
-    message: `would change the server a second time (${outside.what})`,
-    hint:
-      'a scratch database does not contain that, so these migrations cannot be compared in this way. In new ones, leave it to `roles` and `databases` ' +
-      'of the configuration; a DO block that creates a role only where pg_roles has none is fine',
-  })
-}
-
 /** @throws {AppError} `usage` naming the newest that cannot be undone, before anything is made */
-function refuseWithoutDown({ files }: Replay, { policy }: MigrateStep): void {
+function refuseWithoutDown({ files }: Replay, policy: HistoryPolicy): void {
   const applied = files.filter(({ kind }) => kind === 'versioned').map(asApplied)
   for (const { name, down, sending } of planUndo(files, { ...noHistory, applied }, policy, { to: '0' }).steps) {
     if (isRefusal(sending)) throw refusalError(name, down, sending)
-    refuseOutside(name, down)
   }
 }
 
