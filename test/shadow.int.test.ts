@@ -247,7 +247,7 @@ describe('what cannot be compared', () => {
       'CREATE ROLE in 001_role, GRANT … ON DATABASE in 001_role, COMMENT … ON ROLE in 002_a and 3 more: ' +
         'left out in the scratch database, because it changes the server, where it was done already',
     )
-    expect(await sql`select rolconfig from pg_roles where rolname = ${role}`).toEqual([{ rolconfig: ['work_mem=8MB'] }])
+    expect(await sql`select rolconfig from pg_roles where rolname = ${role}`).toEqual([{ rolconfig: '{work_mem=8MB}' }])
     await sql`drop table a`
     await sql.unsafe(`revoke connect on database ${database} from ${role}; drop role ${role}`)
   })
