@@ -72,8 +72,7 @@ export async function bundle(
 
 /** The loader reads it as latin1. esbuild escapes what is in strings, and leaves regular expressions as they are. */
 const inAscii = (text: string) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /**
  * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, the formats of other tools, and
