@@ -15,9 +15,9 @@ import { full, randomFrom, until, test as withCluster } from './support/chaos.ts
 import { run as runProgram, start as startProgram } from './support/cli.ts'
 import { open, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-const megabytes = 40
+const megabytes = 80
 
-/** Enough text for a dump of a second or so. */
+/** Enough text for a dump that somebody can get into the middle of. */
 const fill = (sql: Sql) =>
   sql.unsafe(
     `create table big as select i, (select string_agg(md5(random()::text || i || j), '') from generate_series(1, 30) j) as t from generate_series(1, ${megabytes * 1000}) i`,

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { run } from './support/cli.ts'
@@ -30,6 +32,23 @@ describe('no server', () => {
     const { code, stdout, stderr } = await run(['up'], { cwd: dir, env })
     expect(stderr.match(/waiting for/g)).toHaveLength(1)
     expect({ code, stdout }).toEqual({ code: 10, stdout: '' })
+  })
+
+  test.for(['wait', 'up'])('is 10 at wait.timeout when somebody listens there and never answers: %s', async (command, {
+    dir,
+  }) => {
+    const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    const url = `postgres://app:geheim@127.0.0.1:${(mute.address() as AddressInfo).port}/shop`
+    const startedAt = performance.now()
+    const failure = await fails([command], { cwd: dir, env: { DATABASE_URL: url, PGBOSUN_WAIT_TIMEOUT: '1s' } })
+    expect(performance.now() - startedAt).toBeLessThan(9_000)
+    mute.close()
+    expect(failure).toMatchObject({
+      code: 10,
+      kind: 'unreachable',
+      message: expect.stringMatching(/did not accept work within 1s: no answer$/),
+    })
   })
 
   test('is 10 for a name that nobody knows', async ({ dir }) => {

@@ -109,11 +109,11 @@ describe('COPY from the client', () => {
     }
   })
 
-  test('takes no more from the source than the server does', async ({ session }) => {
+  test('takes no more from the source than the server does', async ({ session, sql }) => {
     await session.sql.unsafe(`
       create temporary table slow (a int, b text);
       create function pg_temp.f() returns trigger language plpgsql as
-        $$ begin if new.a = 0 then perform pg_sleep(1); end if; return new; end $$;
+        $$ begin if new.a = 0 then perform pg_advisory_xact_lock(1); end if; return new; end $$;
       create trigger r before insert on slow for each row execute function pg_temp.f()`)
     const chunk = `1\t${'x'.repeat(1021)}\n`.repeat(64)
     let taken = 0
@@ -121,11 +121,15 @@ describe('COPY from the client', () => {
       yield '0\t\n'
       for (; taken < 800; taken++) yield chunk
     }
-    const copied = copyIn(session.sql, 'copy slow from stdin', rows())
-    await sleep(700)
-    // What the buffers of both sockets hold, of 50 MB.
-    expect(taken).toBeGreaterThan(0)
-    expect(taken).toBeLessThan(300)
-    expect(await copied).toBe(800 * 64 + 1)
+    const copied = await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(1)`
+      const copied = copyIn(session.sql, 'copy slow from stdin', rows())
+      await expect.poll(() => taken).toBeGreaterThan(0)
+      await sleep(500)
+      // What the buffers of both sockets hold, of 50 MB.
+      expect(taken).toBeLessThan(300)
+      return { copied }
+    })
+    expect(await copied.copied).toBe(800 * 64 + 1)
   })
 })

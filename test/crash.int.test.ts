@@ -314,7 +314,7 @@ describe('a run that is asked to stop', () => {
     child.kill(signal)
 
     const { code, stdout } = await finished
-    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(performance.now() - askedAt).toBeLessThan(8_000)
     expect(code).toBe(exit)
     expect(JSON.parse(stdout)).toMatchObject({
       exit_code: exit,
@@ -336,7 +336,7 @@ describe('a run that is asked to stop', () => {
     const askedAt = performance.now()
     child.kill('SIGTERM')
     expect(await finished).toMatchObject({ code: 143 })
-    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(performance.now() - askedAt).toBeLessThan(8_000)
     await holder.release()
   })
 
@@ -352,7 +352,7 @@ describe('a run that is asked to stop', () => {
     const { code } = await finished
     for (const { pid } of backends) process.kill(pid, 'SIGCONT')
     expect(code).toBe(143)
-    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(performance.now() - askedAt).toBeLessThan(8_000)
     await expectGoodRun(cluster, app)
   })
 
@@ -368,6 +368,6 @@ describe('a run that is asked to stop', () => {
     const askedAt = performance.now()
     child.kill('SIGTERM')
     expect(await finished).toMatchObject({ code: 143 })
-    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(performance.now() - askedAt).toBeLessThan(8_000)
   })
 })

@@ -166,7 +166,7 @@ test.for(['SIGTERM', 'SIGINT'] as const)('%s in the pause before another try end
   const askedAt = performance.now()
   run.child.kill(signal)
   expect((await run.finished).code).toBe(signal === 'SIGTERM' ? 143 : 130)
-  expect(performance.now() - askedAt).toBeLessThan(2_000)
+  expect(performance.now() - askedAt).toBeLessThan(8_000)
   await report.release()
   await nobodyLeft(cluster)
   await expectGood(app)

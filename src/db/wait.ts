@@ -6,7 +6,7 @@ import { openSession, type Session, type SessionOptions } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
 
 export type WaitOptions = SessionOptions & {
-  /** Monotonic clock reading (`performance.now()`) after which to give up. */
+  /** Monotonic clock reading (`performance.now()`) at which to give up, but not within the first 5 s of the first attempt. */
   deadline: number
   timeoutMs: number
   /** Also wait on refused credentials and a missing database. */
@@ -31,10 +31,13 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   const { log, deadline, signal, patient, allowStandby, mayBeMissing } = options
   const where = describe({ ...connection, database: options.database ?? connection.database })
   const startedAt = performance.now()
+  const noAnswer = retryLater('no answer', new AppError('unreachable', `${where} does not answer`))
   let last: NotReady | undefined
   for (;;) {
     signal.throwIfAborted()
-    const result = await unlessAborted(attempt(connection, options, where, allowStandby ?? false), signal)
+    const leftMs = Math.max(deadline, startedAt + leastMs) - performance.now()
+    const result = await unlessLate(attempt(connection, options, where, allowStandby ?? false), signal, leftMs)
+    if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer)
     if (!('error' in result)) {
       if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
       return result
@@ -50,18 +53,32 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   }
 }
 
-/** A server that takes connections and never answers must not keep us when we are asked to stop. */
-async function unlessAborted(attempt: Promise<Session | NotReady>, signal: AbortSignal): Promise<Session | NotReady> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
+/** What one attempt gets even where the time is shorter: a timeout of 0 is one look. */
+const leastMs = 5_000
+/** A longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/**
+ * A server that takes connections and never answers, or a name server that does not, must not keep us when we are asked to stop
+ * or the time is over. Undefined when it is over.
+ */
+async function unlessLate(
+  attempt: Promise<Session | NotReady>,
+  signal: AbortSignal,
+  leftMs: number,
+): Promise<Session | NotReady | undefined> {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
   const abort = () => reject(signal.reason)
+  const timer = setTimeout(() => resolve(undefined), Math.min(leftMs, longestTimerMs))
   signal.addEventListener('abort', abort)
+  let result: Session | NotReady | undefined
   try {
-    return await Promise.race([attempt, aborted])
-  } catch (error) {
-    void attempt.then((late) => ('error' in late ? undefined : late.end()))
-    throw error
+    result = await Promise.race([attempt, ended])
+    return result
   } finally {
+    clearTimeout(timer)
     signal.removeEventListener('abort', abort)
+    if (result === undefined) void attempt.then((late) => ('error' in late ? undefined : late.end()))
   }
 }
 
@@ -81,11 +98,17 @@ async function attempt(
   }
 }
 
-/** Often at first, so that a starting database is seen at once; then less and less, with jitter so that many runners spread. */
-function pauseMs(elapsedMs: number, { error }: NotReady): number {
-  const base = error.kind === 'refused' ? 1_000 : elapsedMs < 3_000 ? 25 : Math.min(2_000, elapsedMs / 20)
-  return base * (0.75 + Math.random() / 2)
+/**
+ * Often at first, so that a starting database is seen at once; then less and less, with jitter so that many runners spread.
+ * Name servers and the log of failed logins are spared: a name in Kubernetes may take ten questions.
+ */
+function pauseMs(elapsedMs: number, { error, state }: NotReady): number {
+  const soon = error.kind === 'refused' ? 1_000 : state === unknownName ? 250 : 25
+  const later = elapsedMs < 3_000 || error.kind === 'refused' ? 0 : Math.min(2_000, elapsedMs / 20)
+  return Math.max(soon, later) * (0.75 + Math.random() / 2)
 }
+
+const unknownName = 'the host name is not known'
 
 const retryLater = (state: string, error: AppError): NotReady => ({ state, retry: true, error })
 const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
@@ -106,7 +129,7 @@ export function classify(
   switch (code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return down('the host name is not known')
+      return down(unknownName)
     case 'ECONNREFUSED':
     case 'ENOENT':
       return down('nothing listens there')
