@@ -21,6 +21,7 @@ export function start(args: string[], { cwd, env = {} }: { cwd: string; env?: Re
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const out = { stdout: '', stderr: '' }
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8') // a character may come in two pieces
   child.stdout.on('data', (chunk) => {
     out.stdout += chunk
   })
