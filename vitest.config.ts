@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * In CI, what a stalled machine made fail is tried once more; scripts/test names it among what is UNSTABLE all the same.
+ * Tests of random moments are not (`neverAgain`), nor those without a server.
+ */
+const retry = process.env.CI ? 1 : 0
+
 export default defineConfig({
   test: {
     projects: [
@@ -12,6 +18,7 @@ export default defineConfig({
           globalSetup: ['test/support/global.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          retry,
           expect: { poll: { timeout: 20_000 } },
         },
       },
@@ -22,6 +29,7 @@ export default defineConfig({
           globalSetup: ['test/support/image.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          retry,
         },
       },
     ],

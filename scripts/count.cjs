@@ -1,4 +1,5 @@
-// Prints `passed failed skipped` of a vitest JSON report, and on stderr each failure with the beginning of its message.
+// Prints `passed failed skipped` of a vitest JSON report, and on stderr each failure with the beginning of its message, also
+// those of tests that then passed at their second try.
 // Arguments: the report, vitest's exit code.
 // A file that fails without a failed test (it does not load) and a run that fails without either count as one failure each.
 const { relative } = require('node:path')
@@ -13,21 +14,26 @@ try {
   written = false // vitest ended before
 }
 
-const failures = counts.testResults.flatMap(({ name, status, message, assertionResults }) => {
-  const tests = assertionResults.filter((test) => test.status === 'failed')
+const problems = counts.testResults.flatMap(({ name, status, message, assertionResults }) => {
   const file = relative('.', name)
-  if (status === 'failed' && tests.length === 0) return [{ what: file, why: message }]
-  return tests.map(({ fullName, failureMessages }) => ({
-    what: `${file}: ${fullName}`,
-    why: failureMessages.join('\n'),
-  }))
+  const tests = assertionResults
+    .filter(({ failureMessages }) => failureMessages.length > 0)
+    .map((test) => ({
+      word: test.status === 'failed' ? 'FAILED' : 'UNSTABLE, passed at its second try',
+      what: `${file}: ${test.fullName}`,
+      why: test.failureMessages.join('\n'),
+    }))
+  const isBroken = status === 'failed' && !tests.some(({ word }) => word === 'FAILED')
+  return isBroken ? [...tests, { word: 'FAILED', what: file, why: message }] : tests
 })
-if (failures.length === 0 && (code !== '0' || !written)) {
-  failures.push({ what: 'vitest', why: `it ended with ${code}${written ? '' : ' and no report'}: its output says why` })
+const failed = () => problems.filter(({ word }) => word === 'FAILED').length
+if (failed() === 0 && (code !== '0' || !written)) {
+  const why = `it ended with ${code}${written ? '' : ' and no report'}: its output says why`
+  problems.push({ word: 'FAILED', what: 'vitest', why })
 }
 
-for (const { what, why } of failures) {
-  console.error(`FAILED: ${what}`)
+for (const { word, what, why } of problems) {
+  console.error(`${word}: ${what}`)
   for (const line of why.split('\n').slice(0, 30)) console.error(`    ${line}`)
 }
-console.log(counts.numPassedTests, failures.length, counts.numPendingTests + counts.numTodoTests)
+console.log(counts.numPassedTests, failed(), counts.numPendingTests + counts.numTodoTests)

@@ -11,7 +11,7 @@ import { localStore } from '../src/archive/local.ts'
 import { verifyBackup } from '../src/backup/verify.ts'
 import { silentLog } from '../src/log.ts'
 import { backUp, childrenOf, client, filesBelow, search, test } from './support/backup.ts'
-import { full, randomFrom, until, test as withCluster } from './support/chaos.ts'
+import { full, neverAgain, randomFrom, until, test as withCluster } from './support/chaos.ts'
 import { run as runProgram, start as startProgram } from './support/cli.ts'
 import { open, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -151,6 +151,7 @@ describe.skipIf(!client)('in the middle of a dump', () => {
   })
 
   test(`kill -9 at ${full ? 20 : 6} random moments: no incomplete backup is ever visible, and the next run removes what stayed`, {
+    ...neverAgain,
     timeout: 300_000,
   }, async ({ pgbosun, sql, store, database }) => {
     await fill(sql)
@@ -294,7 +295,7 @@ describe.skipIf(!client)('a store', () => {
 })
 
 describe.skipIf(!client)('damage', () => {
-  test(`each of ${full ? 200 : 40} random bit flips is found`, { timeout: 300_000 }, async ({
+  test(`each of ${full ? 200 : 40} random bit flips is found`, { ...neverAgain, timeout: 300_000 }, async ({
     pgbosun,
     sql,
     store,

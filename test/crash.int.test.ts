@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { describe, expect } from 'vitest'
-import { type App, type Cluster, full, randomFrom, test, until } from './support/chaos.ts'
+import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
 import type { Finished } from './support/cli.ts'
 
 const ours = "application_name like 'pgbosun %'"
@@ -115,6 +115,7 @@ describe('kill -9', () => {
 
   const kills = full ? 30 : 8
   test(`at ${kills} random moments: the next run converges and the history is what happened`, {
+    ...neverAgain,
     timeout: kills * 30_000,
   }, async ({ cluster, makeApp }) => {
     const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)

@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect } from 'vitest'
-import { full } from './support/chaos.ts'
+import { full, neverAgain } from './support/chaos.ts'
 import { program } from './support/cli.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
@@ -44,7 +44,7 @@ describe('the end of a process', () => {
     expect(stdout.trim().split('\n').at(-1)).toMatch(/Mark-Compact .* testing/)
   })
 
-  test('always comes', { timeout: 300_000 }, async ({ dir }) => {
+  test('always comes', { ...neverAgain, timeout: 300_000 }, async ({ dir }) => {
     const module = readFileSync(join(import.meta.dirname, '../src/cli/v8.ts'), 'utf8')
     await writeFiles(dir, { 'compiling.mjs': compilingAtItsEnd, 'v8.mjs': stripTypeScriptTypes(module) })
     let left = full ? 1_000 : 80

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { type App, type Cluster, full, randomFrom, test, until } from './support/chaos.ts'
+import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
 
 const rows = 400_000
 
@@ -70,10 +70,10 @@ describe.each(formats)('kill -9 at random moments of a file outside transactions
   const { format, folder, alone, history, expected } = one
   const kills = full ? 30 : 12
 
-  test(`${kills} times: the next run goes on, and everything happened once`, { timeout: 600_000 }, async ({
-    cluster,
-    makeApp,
-  }) => {
+  test(`${kills} times: the next run goes on, and everything happened once`, {
+    ...neverAgain,
+    timeout: 600_000,
+  }, async ({ cluster, makeApp }) => {
     const random = randomFrom(7)
     const stops = new Set<string>()
     let killed = 0

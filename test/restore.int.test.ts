@@ -9,7 +9,7 @@ import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { quoteIdent, quoteLiteral } from '../src/db/sql.ts'
 import { client } from './support/backup.ts'
-import { type App, type Cluster, full, randomFrom, test, until } from './support/chaos.ts'
+import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
 import type { Finished } from './support/cli.ts'
 import { uniqueName } from './support/postgres.ts'
 
@@ -305,7 +305,10 @@ describe.skipIf(!client)('a backup that is not what was written', () => {
   })
 
   const flips = full ? 40 : 8
-  test(`${flips} random bit flips are all exit 61`, { timeout: flips * 10_000 }, async ({ cluster, makeApp }) => {
+  test(`${flips} random bit flips are all exit 61`, { ...neverAgain, timeout: flips * 10_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)
     const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
@@ -364,6 +367,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
 
   const kills = full ? 10 : 4
   test(`by kill -9 at ${kills} random moments leaves the name complete or absent, and the next one sweeps`, {
+    ...neverAgain,
     timeout: kills * 30_000,
   }, async ({ cluster, makeApp }) => {
     const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)

@@ -32,6 +32,9 @@ export async function until<T>(what: string, read: () => Promise<T> | T): Promis
   }
 }
 
+/** For tests of random moments: one that fails found something, whatever the second try says. */
+export const neverAgain = { retry: 0 }
+
 /** A server that only one test file uses: it may be crashed, and its roles are the file's own. */
 export type Cluster = Server & {
   /** Rows of a query, over a connection of its own, so that a crash before or after it does not matter. */
