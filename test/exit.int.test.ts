@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
@@ -42,6 +44,34 @@ describe('the end of a process', () => {
     )
     expect(exitCode).toBe(10)
     expect(stdout.trim().split('\n').at(-1)).toMatch(/Mark-Compact .* testing/)
+  })
+
+  test('does not wait for a name server that does not answer', async ({ dir, skip }) => {
+    const silent = createSocket('udp4')
+    const address = `127.${process.pid & 0xff}.${(process.pid >> 8) & 0xff}.53`
+    const bound = await new Promise<boolean>((resolve) => {
+      silent.once('error', () => resolve(false)).bind(53, address, () => resolve(true))
+    })
+    await writeFiles(dir, { 'resolv.conf': `nameserver ${address}\noptions timeout:15 attempts:2\n` })
+    const asIfAlone = 'mount --bind resolv.conf /etc/resolv.conf || exit 99; exec "$@"'
+    const command = ['-m', 'sh', '-c', asIfAlone, 'sh', process.execPath, program, 'wait', '--json']
+    const child = execa('unshare', command, {
+      cwd: dir,
+      env: { PATH: process.env.PATH, DATABASE_URL: 'postgres://somebody@database.invalid/none' },
+      extendEnv: false,
+      reject: false,
+    })
+    const asked = once(silent, 'message').then(() => true)
+    const isOurs = bound && (await Promise.race([asked, child.then(() => false)]))
+    const askedAt = performance.now()
+    child.kill('SIGTERM')
+    const { exitCode, stdout, stderr } = await child
+    silent.close()
+    if (!isOurs) skip(`NOT RUN: a name server that does not answer needs root and unshare: ${stderr}`)
+
+    expect(performance.now() - askedAt).toBeLessThan(10_000)
+    expect(exitCode).toBe(143)
+    expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, error: { kind: 'terminated' } })
   })
 
   test('always comes', { ...neverAgain, timeout: 300_000 }, async ({ dir }) => {
