@@ -41,5 +41,5 @@ const isFlushed = () => process.stdout.writableLength + process.stderr.writableL
 /** Another program in the place of this one ends all of its threads; this one only has an exit code. */
 function leaveAtOnce(code: number): void {
   process.emit('exit', code)
-  process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${code})`], process.env)
+  process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${code})`])
 }
