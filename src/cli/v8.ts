@@ -32,7 +32,7 @@ function calmThreads(): void {
 
 /**
  * `process.exit()` also waits for the thread in which libuv asks for an address, and that for name servers that do not answer:
- * 10 s with one of them, 40 s and more with the search list of a pod, while Kubernetes waits for 30 s and then kills.
+ * 10 s with one of them, longer with several or with a search list, while Kubernetes waits for 30 s and then kills.
  */
 const isAskingNameServer = () => process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap')
 
