@@ -7,31 +7,31 @@ export async function readAccess(db: Db): Promise<Access> {
   return row!.access
 }
 
-const names = (rows: string) => `coalesce((select json_agg(x.name order by x.name) from (${rows}) x), '[]')`
+const names = (rows: string) => `coalesce((select pg_catalog.json_agg(x.name order by x.name) from (${rows}) x), '[]')`
 
 /** Everything but what comes with the server or with an extension. */
 const relations = `rel as materialized (
-  select c.oid, c.relkind, c.relnamespace, format('%I.%I', n.nspname, c.relname) as name, c.relrowsecurity
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  select c.oid, c.relkind, c.relnamespace, pg_catalog.format('%I.%I', n.nspname, c.relname) as name, c.relrowsecurity
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'S') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-     and not exists (select from pg_depend e
+     and not exists (select from pg_catalog.pg_depend e
           where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`
 
-const readableObject = `(current_setting('lo_compat_privileges')::boolean or pg_has_role(l.lomowner, 'USAGE') or exists (
-  select from aclexplode(l.lomacl) a
-   where a.privilege_type = 'SELECT' and (a.grantee = 0 or pg_has_role(a.grantee, 'USAGE'))))`
+const readableObject = `(pg_catalog.current_setting('lo_compat_privileges')::boolean or pg_catalog.pg_has_role(l.lomowner, 'USAGE') or exists (
+  select from pg_catalog.aclexplode(l.lomacl) a
+   where a.privilege_type = 'SELECT' and (a.grantee = 0 or pg_catalog.pg_has_role(a.grantee, 'USAGE'))))`
 
 const query = `with me as materialized (
-  select rolname, rolsuper from pg_roles where rolname = current_user), ${relations}
-select json_build_object(
-  'role', me.rolname, 'superuser', me.rolsuper, 'major', current_setting('server_version_num')::int / 10000,
-  'schemas', ${names(`select distinct quote_ident(n.nspname) as name from rel join pg_namespace n on n.oid = rel.relnamespace
-     where not has_schema_privilege(n.oid, 'USAGE')`)},
-  'tables', ${names(`select name from rel where relkind <> 'S' and not has_table_privilege(oid, 'SELECT')`)},
-  'sequences', ${names(`select name from rel where relkind = 'S' and not has_table_privilege(oid, 'SELECT')`)},
-  'rowSecurity', ${names('select name from rel where relrowsecurity and row_security_active(oid)')},
-  'largeObjects', (select count(*) from pg_largeobject_metadata l where not me.rolsuper and not ${readableObject}),
-  'userMappings', ${names(`select format('%s on %s', usename, srvname) as name from pg_user_mappings where umoptions is null`)},
-  'subscriptions', ${names(`select subname as name from pg_subscription
-     where subdbid = (select oid from pg_database where datname = current_database())`)}
+  select rolname, rolsuper from pg_catalog.pg_roles where rolname = current_user), ${relations}
+select pg_catalog.json_build_object(
+  'role', me.rolname, 'superuser', me.rolsuper, 'major', pg_catalog.current_setting('server_version_num')::int / 10000,
+  'schemas', ${names(`select distinct pg_catalog.quote_ident(n.nspname) as name from rel join pg_catalog.pg_namespace n on n.oid = rel.relnamespace
+     where not pg_catalog.has_schema_privilege(n.oid, 'USAGE')`)},
+  'tables', ${names(`select name from rel where relkind <> 'S' and not pg_catalog.has_table_privilege(oid, 'SELECT')`)},
+  'sequences', ${names(`select name from rel where relkind = 'S' and not pg_catalog.has_table_privilege(oid, 'SELECT')`)},
+  'rowSecurity', ${names('select name from rel where relrowsecurity and pg_catalog.row_security_active(oid)')},
+  'largeObjects', (select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata l where not me.rolsuper and not ${readableObject}),
+  'userMappings', ${names(`select pg_catalog.format('%s on %s', usename, srvname) as name from pg_catalog.pg_user_mappings where umoptions is null`)},
+  'subscriptions', ${names(`select subname as name from pg_catalog.pg_subscription
+     where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`)}
 ) as access from me`

@@ -12,7 +12,7 @@ export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'ls
 /** The number that every cluster is given by initdb; 0 where the server does not tell it. */
 export async function readSystemIdentifier(db: Db): Promise<string> {
   const [row] = await db.unsafe<{ id: string }[]>(
-    `select case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+    `select case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
                  then (select system_identifier::text from pg_catalog.pg_control_system()) else '0' end as id`,
   )
   return row!.id
@@ -20,7 +20,7 @@ export async function readSystemIdentifier(db: Db): Promise<string> {
 
 /** Exports the snapshot of the transaction that `db` is in: pg_dump sees the same rows in it. */
 export async function exportSnapshot(db: Db): Promise<string> {
-  const [row] = await db.unsafe<{ snapshot: string }[]>('select pg_export_snapshot() as snapshot')
+  const [row] = await db.unsafe<{ snapshot: string }[]>('select pg_catalog.pg_export_snapshot() as snapshot')
   return row!.snapshot
 }
 
@@ -33,7 +33,7 @@ export async function inspectDatabase(db: Db): Promise<Inspected> {
 /** The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem. */
 export async function readMigration(db: Db): Promise<{ migration: string | null; problem?: string }> {
   const [found] = await db.unsafe<{ present: boolean }[]>(
-    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    `select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                      where n.nspname = 'pgbosun' and c.relname = 'migrations') as present`,
   )
   if (!found?.present) return { migration: null }
@@ -45,33 +45,33 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
   return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }
 }
 
-const list = (rows: string) => `coalesce((select json_agg(x) from (${rows}) x), '[]')`
+const list = (rows: string) => `coalesce((select pg_catalog.json_agg(x) from (${rows}) x), '[]')`
 
 /** Columns that only some versions have are taken out of the row as JSON. */
-const databaseObject = `json_build_object(
-  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), ${localeFields},
+const databaseObject = `pg_catalog.json_build_object(
+  'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
   'connection_limit', d.datconnlimit,
   'acl', case when d.datacl is not null then ${list(`
-    select case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee,
+    select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee,
            a.privilege_type as privilege, a.is_grantable as grantable
-      from aclexplode(d.datacl) a order by 1, 2`)} end,
+      from pg_catalog.aclexplode(d.datacl) a order by 1, 2`)} end,
   'settings', ${list(`
-    select r.rolname as role, split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value
-      from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole, unnest(s.setconfig) c
+    select r.rolname as role, pg_catalog.split_part(c, '=', 1) as name, pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) as value
+      from pg_catalog.pg_db_role_setting s left join pg_catalog.pg_roles r on r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c
      where s.setdatabase = d.oid order by 1 nulls first, 2`)},
-  'comment', shobj_description(d.oid, 'pg_database'), 'size_bytes', pg_database_size(d.oid))`
+  'comment', pg_catalog.shobj_description(d.oid, 'pg_database'), 'size_bytes', pg_catalog.pg_database_size(d.oid))`
 
 /** Objects of the bootstrap superuser are not in pg_shdepend, whoever is named there owns something or was granted something. */
 const bootstrapOwned = (catalog: string, owner: string, more = '') => `exists (
   select from ${catalog} o where o.oid >= 16384 and o.${owner} = 10 ${more} and not exists (
-    select from pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass and e.objid = o.oid and e.deptype = 'e'))`
+    select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass and e.objid = o.oid and e.deptype = 'e'))`
 
 const roles = `
-  select distinct r.rolname from pg_roles r where r.rolname !~ '^pg_' and (
+  select distinct r.rolname from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and (
     r.oid = d.datdba
-    or r.oid in (select a.grantee from aclexplode(d.datacl) a)
-    or r.oid in (select s.setrole from pg_db_role_setting s where s.setdatabase = d.oid)
-    or r.oid in (select s.refobjid from pg_shdepend s
+    or r.oid in (select a.grantee from pg_catalog.aclexplode(d.datacl) a)
+    or r.oid in (select s.setrole from pg_catalog.pg_db_role_setting s where s.setdatabase = d.oid)
+    or r.oid in (select s.refobjid from pg_catalog.pg_shdepend s
         where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.dbid = d.oid)
     or r.oid = 10 and (${[
       bootstrapOwned('pg_class', 'relowner', `and o.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')`),
@@ -81,10 +81,10 @@ const roles = `
     ].join(' or ')}))
   order by 1`
 
-const query = `select json_build_object(
-  'serverVersion', current_setting('server_version'),
-  'lsn', (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text,
+const query = `select pg_catalog.json_build_object(
+  'serverVersion', pg_catalog.current_setting('server_version'),
+  'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseObject},
-  'roles', coalesce((select json_agg(rolname) from (${roles}) x), '[]'),
-  'extensions', ${list(`select extname as name, extversion as version from pg_extension order by 1`)}
-) as inspected from pg_database d where d.datname = current_database()`
+  'roles', coalesce((select pg_catalog.json_agg(rolname) from (${roles}) x), '[]'),
+  'extensions', ${list(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
+) as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`

@@ -106,7 +106,9 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
     applicationName: `pgbosun backup ${runId}`,
   }))!
   try {
-    await session.sql.unsafe("select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout'")
+    await session.sql.unsafe(
+      "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'",
+    )
     await session.sql.unsafe(
       `begin isolation level repeatable read read only;
        set local search_path to pg_catalog; set local row_security to off; set local lock_timeout to '5min'`,

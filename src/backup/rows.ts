@@ -6,18 +6,18 @@ export type Counted = { rows: Record<string, number>; notCounted: { table: strin
 
 /** The tables whose rows pg_dump writes: not those of extensions, and of a partitioned table only the partitions. */
 const tablesQuery = `
-  select coalesce(json_agg(t order by t), '[]') as tables
-    from (select format('%I.%I', n.nspname, c.relname) as t
-            from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  select coalesce(pg_catalog.json_agg(t order by t), '[]') as tables
+    from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t
+            from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-             and not exists (select from pg_depend e
+             and not exists (select from pg_catalog.pg_depend e
                   where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')) x`
 
 /** Tables that were truncated or rewritten after the snapshot was taken: what is counted then need not be what was dumped. */
 const rewrittenQuery = `
-  select coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') as tables
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-   where c.relkind = 'r' and c.relfilenode <> pg_relation_filenode(c.oid)`
+  select coalesce(pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, c.relname)), '[]') as tables
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where c.relkind = 'r' and c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid)`
 
 /**
  * Counts the rows of every table in the snapshot of the transaction that `db` is in. Each table is locked only while it is
@@ -43,6 +43,6 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
 
 /** The number, or why there is none. @param table quoted */
 async function countTable(db: Db, table: string): Promise<number | string> {
-  const counted = await inSavepoint<{ count: string }>(db, `select count(*) as count from only ${table}`)
+  const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${table}`)
   return counted instanceof Error ? counted.message : Number(counted[0]!.count)
 }

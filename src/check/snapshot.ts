@@ -11,7 +11,7 @@ export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
   const columnTables = wanted.columns.map(({ schema, table }) => ({ schema, name: table }))
   const keyTables = wanted.foreignKeys.map(({ from: { schema, table } }) => ({ schema, name: table }))
   const isIn = (schema: string, name: string, items: { schema: string; name: string }[]) =>
-    `(${schema}::text, ${name}::text) in (select w ->> 0, w ->> 1 from json_array_elements(${names(items)}::json) w)`
+    `(${schema}::text, ${name}::text) in (select w ->> 0, w ->> 1 from pg_catalog.json_array_elements(${names(items)}::json) w)`
 
   const [row] = await db.unsafe<{ snapshot: Snapshot }[]>(`
     with ns as materialized (
@@ -31,11 +31,11 @@ export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
         join pg_catalog.pg_index i on i.indexrelid = c.oid join pg_catalog.pg_class t on t.oid = i.indrelid
        where not i.indisvalid or ${isIn('n.nspname', 'c.relname', wanted.indexes)}),
     keys as (
-      select json_build_object('schema', n.nspname, 'table', c.relname, 'columns',
-               (select json_agg(a.attname order by k.nth) from unnest(f.conkey) with ordinality k(attnum, nth)
+      select pg_catalog.json_build_object('schema', n.nspname, 'table', c.relname, 'columns',
+               (select pg_catalog.json_agg(a.attname order by k.nth) from pg_catalog.unnest(f.conkey) with ordinality k(attnum, nth)
                   join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.attnum)) as "from",
-             json_build_object('schema', n2.nspname, 'table', c2.relname, 'columns',
-               (select json_agg(a.attname order by k.nth) from unnest(f.confkey) with ordinality k(attnum, nth)
+             pg_catalog.json_build_object('schema', n2.nspname, 'table', c2.relname, 'columns',
+               (select pg_catalog.json_agg(a.attname order by k.nth) from pg_catalog.unnest(f.confkey) with ordinality k(attnum, nth)
                   join pg_catalog.pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.attnum)) as "to",
              f.conname as name, f.convalidated as valid
         from ns n join pg_catalog.pg_class c on c.relnamespace = n.oid
@@ -46,12 +46,12 @@ export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
       select n.nspname as schema, c.relname as "table", f.conname as name
         from ns n join pg_catalog.pg_class c on c.relnamespace = n.oid join pg_catalog.pg_constraint f on f.conrelid = c.oid
        where not f.convalidated)
-    select json_build_object(
-      'tables', (select coalesce(json_agg(t order by t.schema, t.name), '[]') from tables t),
-      'columns', (select coalesce(json_agg(t order by t.schema, t."table", t.name), '[]') from columns t),
-      'indexes', (select coalesce(json_agg(t order by t.schema, t.name), '[]') from indexes t),
-      'foreignKeys', (select coalesce(json_agg(t), '[]') from keys t),
-      'notValidated', (select coalesce(json_agg(t order by t.schema, t."table", t.name), '[]') from not_validated t)) as snapshot`)
+    select pg_catalog.json_build_object(
+      'tables', (select coalesce(pg_catalog.json_agg(t order by t.schema, t.name), '[]') from tables t),
+      'columns', (select coalesce(pg_catalog.json_agg(t order by t.schema, t."table", t.name), '[]') from columns t),
+      'indexes', (select coalesce(pg_catalog.json_agg(t order by t.schema, t.name), '[]') from indexes t),
+      'foreignKeys', (select coalesce(pg_catalog.json_agg(t), '[]') from keys t),
+      'notValidated', (select coalesce(pg_catalog.json_agg(t order by t.schema, t."table", t.name), '[]') from not_validated t)) as snapshot`)
   if (!row) throw new Error('the catalog query returned no row')
   return row.snapshot
 }

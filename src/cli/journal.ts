@@ -87,7 +87,7 @@ function happened(changes: Change[], failure: unknown): Change[] {
 
 async function hasEvents({ target }: Run): Promise<boolean> {
   const [row] = await target!.sql.unsafe<{ found: boolean }[]>(
-    "select to_regclass('pgbosun.events') is not null as found",
+    "select pg_catalog.to_regclass('pgbosun.events') is not null as found",
   )
   return row?.found ?? false
 }

@@ -190,7 +190,9 @@ async function stopSessions(cluster: Session | undefined, open: Set<Session>, lo
   const pids = pidsOf(cluster, open)
   if (cluster && pids.length > 0) {
     const ending = cluster.sql
-      .unsafe(`select pg_cancel_backend(pid), pg_terminate_backend(pid) from unnest(array[${pids}]) pid`)
+      .unsafe(
+        `select pg_catalog.pg_cancel_backend(pid), pg_catalog.pg_terminate_backend(pid) from pg_catalog.unnest(array[${pids}]) pid`,
+      )
       .catch((error: Error) => log.debug({ problem: error.message }, 'our backends could not be ended'))
     await Promise.race([ending, sleep(500)])
   }
@@ -210,7 +212,7 @@ async function endWork({ connection, loaded, log, runId }: Context, pids: number
       log,
     })
     await session.sql.unsafe(
-      `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+      `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
         where pid in (${pids}) and application_name = 'pgbosun ${runId}' and query like 'reset session authorization;%'`,
     )
     await session.end()

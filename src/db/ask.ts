@@ -29,9 +29,9 @@ async function askEnum(db: Db, error: ServerError) {
   if (name === undefined) return undefined
   const values = await textOf(
     db,
-    `select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) as text
-       from pg_type t join pg_enum e on e.enumtypid = t.oid
-      where t.oid = to_regtype(${quoteLiteral(quoteIdent(name))})`,
+    `select pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), ', ' order by e.enumsortorder) as text
+       from pg_catalog.pg_type t join pg_catalog.pg_enum e on e.enumtypid = t.oid
+      where t.oid = pg_catalog.to_regtype(${quoteLiteral(quoteIdent(name))})`,
   )
   return (
     values &&
@@ -44,9 +44,9 @@ async function askTable(db: Db, error: ServerError) {
   if (name === undefined) return undefined
   const found = await textOf(
     db,
-    `select string_agg(format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
-       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where lower(c.relname) = lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+    `select pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and n.nspname !~ '^pg_'`,
   )
   return found && `there is ${found}: write the name like that`
@@ -57,9 +57,9 @@ async function askColumns(db: Db, error: ServerError) {
   if (table === undefined) return undefined
   const columns = await textOf(
     db,
-    `select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as text
-       from pg_attribute a
-      where a.attrelid = to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`,
+    `select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as text
+       from pg_catalog.pg_attribute a
+      where a.attrelid = pg_catalog.to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`,
   )
   return columns && `${table} has the columns ${columns}`
 }
@@ -73,9 +73,9 @@ async function askOwner(db: Db, error: ServerError) {
   const owner = await textOf(
     db,
     /schema/.test(error.message)
-      ? `select quote_ident(pg_get_userbyid(nspowner)) as text from pg_namespace where nspname = ${literal}`
-      : `select quote_ident(pg_get_userbyid(relowner)) as text from pg_class
-          where relname = ${literal} order by pg_table_is_visible(oid) desc limit 1`,
+      ? `select pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(nspowner)) as text from pg_catalog.pg_namespace where nspname = ${literal}`
+      : `select pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(relowner)) as text from pg_catalog.pg_class
+          where relname = ${literal} order by pg_catalog.pg_table_is_visible(oid) desc limit 1`,
   )
   return (
     owner &&
@@ -86,8 +86,8 @@ async function askOwner(db: Db, error: ServerError) {
 async function askExtension(db: Db, extension: string) {
   const schema = await textOf(
     db,
-    `select quote_ident(n.nspname) as text
-       from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`,
+    `select pg_catalog.quote_ident(n.nspname) as text
+       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`,
   )
   return (
     schema &&

@@ -101,7 +101,8 @@ type Row = Pick<Blocker, 'pid' | 'application'> &
 
 /** Only views and functions that show the whole cluster: the observer may be in another database. */
 async function readBlockers(observer: Db, pid: number): Promise<Blocker[]> {
-  const age = (since: string) => `round(extract(epoch from pg_catalog.clock_timestamp() - ${since}) * 1000)::float8`
+  const age = (since: string) =>
+    `pg_catalog.round(extract(epoch from pg_catalog.clock_timestamp() - ${since}) * 1000)::float8`
   const rows = await observer.unsafe<Row[]>(
     `select b.pid, coalesce(a.application_name, '') as "application", a.usename as "user", a.state,
             ${age('a.state_change')} as "stateAgeMs", ${age('a.xact_start')} as "transactionAgeMs",

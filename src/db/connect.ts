@@ -139,7 +139,7 @@ async function start(
 
   try {
     const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number }[]>(
-      "select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby, pg_backend_pid() as pid",
+      "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid",
     )
     if (row === undefined) throw new Error('the server did not answer')
     await refusePooler(sql, row.pid, place)

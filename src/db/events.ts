@@ -12,7 +12,7 @@ export const writeFinished = (db: Db, { exitCode, detail, ...run }: Run & { exit
 /** Deletes the events that are older than `keepMs`. */
 export async function deleteOldEvents(db: Db, keepMs: number): Promise<void> {
   await db.unsafe(
-    `delete from pgbosun.events where at < clock_timestamp() - ${Math.ceil(keepMs)} * interval '1 millisecond'`,
+    `delete from pgbosun.events where at < pg_catalog.clock_timestamp() - ${Math.ceil(keepMs)} * interval '1 millisecond'`,
   )
 }
 
@@ -49,13 +49,15 @@ export type Event = {
 
 /** The newest 100 events, oldest first; none where there is no state. */
 export async function readEvents(db: Db): Promise<Event[]> {
-  const [found] = await db.unsafe<{ present: boolean }[]>(`select to_regclass('pgbosun.events') is not null as present`)
+  const [found] = await db.unsafe<{ present: boolean }[]>(
+    `select pg_catalog.to_regclass('pgbosun.events') is not null as present`,
+  )
   if (!found?.present) return []
   const [row] = await db.unsafe<{ events: Event[] }[]>(`
-    select coalesce(json_agg(json_build_object(
-             'id', id, 'run_id', run_id, 'at', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'actor', actor,
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+             'id', id, 'run_id', run_id, 'at', pg_catalog.to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'actor', actor,
              'command', command, 'phase', phase, 'exit_code', exit_code,
-             'changes', jsonb_array_length(detail -> 'changes'), 'detail', detail) order by id), '[]') as events
+             'changes', pg_catalog.jsonb_array_length(detail -> 'changes'), 'detail', detail) order by id), '[]') as events
       from (select * from pgbosun.events order by id desc limit 100) e`)
   return row?.events ?? []
 }

@@ -14,10 +14,10 @@ export type DatabaseLocale = {
 
 /** The fields of a {@link DatabaseLocale} for `json_build_object`, from a row `d` of pg_database of any version. */
 export const localeFields = `
-  'encoding', pg_encoding_to_char(d.encoding),
-  'locale_provider', case to_jsonb(d)->>'datlocprovider' when 'i' then 'icu' when 'b' then 'builtin' else 'libc' end,
+  'encoding', pg_catalog.pg_encoding_to_char(d.encoding),
+  'locale_provider', case pg_catalog.to_jsonb(d)->>'datlocprovider' when 'i' then 'icu' when 'b' then 'builtin' else 'libc' end,
   'collate', d.datcollate, 'ctype', d.datctype,
-  'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'), 'icu_rules', to_jsonb(d)->>'daticurules'`
+  'locale', coalesce(pg_catalog.to_jsonb(d)->>'datlocale', pg_catalog.to_jsonb(d)->>'daticulocale'), 'icu_rules', pg_catalog.to_jsonb(d)->>'daticurules'`
 
 /**
  * The statement that makes an empty database.

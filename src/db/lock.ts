@@ -105,16 +105,17 @@ export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object
 
 async function tryLock(db: Db, key: number | bigint, object: number | undefined): Promise<boolean> {
   const keys = object === undefined ? key : `${key}, ${object}`
-  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_try_advisory_lock(${keys}) as taken`)
+  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_catalog.pg_try_advisory_lock(${keys}) as taken`)
   return row?.taken ?? false
 }
 
 /** Gives one run lock back before the session ends. */
-export const releaseRunLock = (db: Db, object: number) => db.unsafe(`select pg_advisory_unlock(${runKey}, ${object})`)
+export const releaseRunLock = (db: Db, object: number) =>
+  db.unsafe(`select pg_catalog.pg_advisory_unlock(${runKey}, ${object})`)
 
 const inThisDatabase = (key: number | bigint, object: number | undefined, state = 'l.granted') => `
   l.locktype = 'advisory' and ${state} and ${lockId(key, object)}
-  and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
+  and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`
 
 /** How pg_locks shows the key. */
 function lockId(key: number | bigint, object: number | undefined): string {
@@ -131,7 +132,7 @@ async function lockHolder(
 ): Promise<{ pid: number; text: string } | undefined> {
   const [row] = await db.unsafe<{ pid: number; application: string; user: string; age: string }[]>(
     `select l.pid, coalesce(a.application_name, '?') as application, coalesce(a.usename, '?') as "user",
-            extract(epoch from clock_timestamp() - a.backend_start)::int as age
+            extract(epoch from pg_catalog.clock_timestamp() - a.backend_start)::int as age
        from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
       where ${inThisDatabase(key, object)} order by l.pid limit 1`,
   )
@@ -156,16 +157,16 @@ export async function claimWork(
   { log, signal, object = 0 }: { log: Log; signal: AbortSignal; object?: number },
 ): Promise<void> {
   const startedAt = performance.now()
-  const claim = `select case when pg_try_advisory_lock(${workKey}, ${object})
-    then pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_advisory_unlock(${workKey}, ${object}) else false end as claimed`
+  const claim = `select case when pg_catalog.pg_try_advisory_lock(${workKey}, ${object})
+    then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed`
   for (;;) {
     signal.throwIfAborted()
     const [row] = await db.unsafe<{ claimed: boolean }[]>(claim)
     if (row?.claimed) return
     if (performance.now() - startedAt > graceMs) {
       const ended = await db.unsafe<{ pid: number }[]>(
-        `select l.pid, pg_terminate_backend(l.pid) as ended from pg_catalog.pg_locks l
-          where ${inThisDatabase(workKey, object)} and l.pid <> pg_backend_pid()`,
+        `select l.pid, pg_catalog.pg_terminate_backend(l.pid) as ended from pg_catalog.pg_locks l
+          where ${inThisDatabase(workKey, object)} and l.pid <> pg_catalog.pg_backend_pid()`,
       )
       for (const { pid } of ended) log.warn({ pid }, 'ended the backend that a killed run left behind')
     }

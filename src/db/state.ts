@@ -16,21 +16,21 @@ const tables: Record<string, string> = {
       seq int primary key, previous int references pgbosun.migrations, version bigint not null unique,
       name text not null, sha256 text not null,
       status text not null check (status in ('applied', 'started', 'faked', 'adopted')),
-      applied_at timestamptz not null default clock_timestamp(), duration_ms int,
+      applied_at timestamptz not null default pg_catalog.clock_timestamp(), duration_ms int,
       applied_by text not null default session_user, tool_version text not null, progress jsonb)`,
   migration_details: `create table pgbosun.migration_details (
       seq int primary key, previous int references pgbosun.migration_details,
       history text not null, id text not null, name text not null, sha256 text not null,
       status text not null check (status in ('applied', 'started', 'faked', 'adopted', 'undone')),
-      applied_at timestamptz not null default clock_timestamp(), duration_ms int,
+      applied_at timestamptz not null default pg_catalog.clock_timestamp(), duration_ms int,
       applied_by text not null default session_user, tool_version text not null, progress jsonb);
     alter table pgbosun.migrations add column if not exists progress jsonb`,
   seeds: `create table pgbosun.seeds (
       name text primary key, checksum text not null, rows bigint,
-      applied_at timestamptz not null default clock_timestamp(), tool_version text not null)`,
+      applied_at timestamptz not null default pg_catalog.clock_timestamp(), tool_version text not null)`,
   events: `create table pgbosun.events (
       id bigint generated always as identity primary key, run_id uuid not null,
-      at timestamptz not null default clock_timestamp(), actor text not null default session_user, command text not null,
+      at timestamptz not null default pg_catalog.clock_timestamp(), actor text not null default session_user, command text not null,
       phase text not null check (phase in ('started', 'finished')), exit_code int, detail jsonb)`,
 }
 
@@ -57,40 +57,40 @@ export type StateChange = Change & { sql: string; role: string | null }
 export async function hasWholeState(db: Db): Promise<boolean> {
   const names = Object.keys(tables).map(quoteLiteral).join(', ')
   const [row] = await db.unsafe<{ whole: boolean }[]>(
-    `select count(*) = ${Object.keys(tables).length} as whole from pg_catalog.pg_class
-      where relnamespace = to_regnamespace('pgbosun') and relkind = 'r' and relname in (${names})`,
+    `select pg_catalog.count(*) = ${Object.keys(tables).length} as whole from pg_catalog.pg_class
+      where relnamespace = pg_catalog.to_regnamespace('pgbosun') and relkind = 'r' and relname in (${names})`,
   )
   return row?.whole ?? false
 }
 
 /** Reads what {@link planState} needs, in one round trip, from the catalog only. */
 export async function readState(db: Db, readers: string[]): Promise<CurrentState> {
-  const may = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+  const may = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const readerNames = readers.length > 0 ? readers.map(quoteLiteral).join(', ') : 'null'
   const [row] = await db.unsafe<{ current: CurrentState }[]>(`
     with schema as (select oid, nspowner, nspacl from pg_catalog.pg_namespace where nspname = 'pgbosun'),
     tables as (
       select c.oid, c.relname, c.relowner, c.relacl from pg_catalog.pg_class c join schema s on s.oid = c.relnamespace
        where c.relkind = 'r')
-    select json_build_object(
+    select pg_catalog.json_build_object(
       'sessionUser', session_user,
       'superuser', (select rolsuper from pg_catalog.pg_roles where rolname = session_user),
-      'wantedOwner', (select case when pg_has_role(session_user, datdba, ${may}) then pg_get_userbyid(datdba) else session_user end
-                        from pg_catalog.pg_database where datname = current_database()),
-      'schema', (select json_build_object(
-                   'owner', pg_get_userbyid(nspowner), 'mayActAs', pg_has_role(session_user, nspowner, ${may}),
-                   'usable', has_schema_privilege(session_user, oid, 'usage'),
-                   'public', exists (select from aclexplode(nspacl) where grantee = 0)) from schema),
-      'tables', (select coalesce(json_agg(json_build_object(
-                   'name', relname, 'owner', pg_get_userbyid(relowner),
-                   'writable', has_table_privilege(session_user, oid, 'select') and has_table_privilege(session_user, oid, 'insert')
-                           and has_table_privilege(session_user, oid, 'update') and has_table_privilege(session_user, oid, 'delete'),
-                   'public', exists (select from aclexplode(relacl) where grantee = 0)) order by relname), '[]') from tables),
-      'readers', (select coalesce(json_agg(json_build_object(
+      'wantedOwner', (select case when pg_catalog.pg_has_role(session_user, datdba, ${may}) then pg_catalog.pg_get_userbyid(datdba) else session_user end
+                        from pg_catalog.pg_database where datname = pg_catalog.current_database()),
+      'schema', (select pg_catalog.json_build_object(
+                   'owner', pg_catalog.pg_get_userbyid(nspowner), 'mayActAs', pg_catalog.pg_has_role(session_user, nspowner, ${may}),
+                   'usable', pg_catalog.has_schema_privilege(session_user, oid, 'usage'),
+                   'public', exists (select from pg_catalog.aclexplode(nspacl) where grantee = 0)) from schema),
+      'tables', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+                   'name', relname, 'owner', pg_catalog.pg_get_userbyid(relowner),
+                   'writable', pg_catalog.has_table_privilege(session_user, oid, 'select') and pg_catalog.has_table_privilege(session_user, oid, 'insert')
+                           and pg_catalog.has_table_privilege(session_user, oid, 'update') and pg_catalog.has_table_privilege(session_user, oid, 'delete'),
+                   'public', exists (select from pg_catalog.aclexplode(relacl) where grantee = 0)) order by relname), '[]') from tables),
+      'readers', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
                     'name', rolname,
-                    'usage', coalesce((select has_schema_privilege(r.oid, s.oid, 'usage') from schema s), false),
-                    'tables', (select coalesce(json_agg(relname order by relname), '[]') from tables t
-                                where has_table_privilege(r.oid, t.oid, 'select'))) order by rolname), '[]')
+                    'usage', coalesce((select pg_catalog.has_schema_privilege(r.oid, s.oid, 'usage') from schema s), false),
+                    'tables', (select coalesce(pg_catalog.json_agg(relname order by relname), '[]') from tables t
+                                where pg_catalog.has_table_privilege(r.oid, t.oid, 'select'))) order by rolname), '[]')
                     from pg_catalog.pg_roles r where rolname in (${readerNames}))) as current`)
   if (!row) throw new Error('the server did not answer')
   return row.current

@@ -47,7 +47,7 @@ async function readHeads(
 ): Promise<AlembicTable> {
   const asRole = readable || role === undefined ? '' : `set local role ${quoteIdent(role)}; `
   const answer = await db.unsafe<{ heads?: string[] }[]>(
-    `${asRole}select coalesce(json_agg(version_num::text order by version_num::text), '[]') as heads from ${quoteName(schema, table)}`,
+    `${asRole}select coalesce(pg_catalog.json_agg(version_num::text order by version_num::text), '[]') as heads from ${quoteName(schema, table)}`,
   )
   const heads = (answer.flat() as { heads?: string[] }[]).find((row) => row.heads)?.heads ?? []
   return { name: `${schema}.${table}`, owner, heads }

@@ -31,14 +31,14 @@ export async function openBook(
   const [schema, name] = second === undefined ? [undefined, first] : [first, second]
   const found =
     schema === undefined
-      ? `to_regclass(${quoteLiteral(quoteIdent(name))})`
-      : `to_regclass(${quoteLiteral(quoteName(schema, name))})`
+      ? `pg_catalog.to_regclass(${quoteLiteral(quoteIdent(name))})`
+      : `pg_catalog.to_regclass(${quoteLiteral(quoteName(schema, name))})`
   const answer = await db.unsafe<{ schema: string; found: string | null; columns: string[] | null }[]>(
     `${role === undefined ? '' : `set local role ${quoteIdent(role)};`}
      select coalesce((select nspname from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid where c.oid = ${found}),
-                     ${schema === undefined ? `current_schema(), 'public'` : quoteLiteral(schema)}) as schema,
+                     ${schema === undefined ? `pg_catalog.current_schema(), 'public'` : quoteLiteral(schema)}) as schema,
             ${found}::text as found,
-            (select json_agg(attname order by attnum) from pg_catalog.pg_attribute
+            (select pg_catalog.json_agg(attname order by attnum) from pg_catalog.pg_attribute
               where attrelid = ${found} and attnum > 0 and not attisdropped) as columns`,
   )
   const row = answer.flat().find((entry) => entry.schema !== undefined)
@@ -108,7 +108,7 @@ const finishRow = (
   durationMs: number | null,
 ) =>
   `update ${table} set status = '${status}', progress = null, name = ${quoteLiteral(name)}, sha256 = '${sha256}', ` +
-  `duration_ms = ${durationMs === null ? 'null' : Math.round(durationMs)}, applied_at = clock_timestamp(), ` +
+  `duration_ms = ${durationMs === null ? 'null' : Math.round(durationMs)}, applied_at = pg_catalog.clock_timestamp(), ` +
   `tool_version = ${quoteLiteral(toolVersion)} where seq = ${seq} and status = 'started'`
 
 /** The row behind it, if any, is chained to the one before. */

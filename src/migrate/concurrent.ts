@@ -82,7 +82,7 @@ export async function dropLeftovers(db: Db, left: FoundIndex[]): Promise<string[
   for (const { name, drop, busyPid } of left) {
     if (busyPid !== null) {
       throw new AppError('locked', `another session (pid ${busyPid}) is still building the index ${name}`, {
-        hint: `wait until it has finished, or end it with \`select pg_terminate_backend(${busyPid})\`, and run this again`,
+        hint: `wait until it has finished, or end it with \`select pg_catalog.pg_terminate_backend(${busyPid})\`, and run this again`,
       })
     }
     await db.unsafe(drop)
@@ -107,7 +107,7 @@ export async function resumeOther(db: Db, text: string): Promise<'done' | string
     const names = listAfter(tokens, 'concurrently')
     return (await exists(
       db,
-      names.map((name) => `select where to_regclass(${quoteLiteral(name)}) is not null`).join(' union all '),
+      names.map((name) => `select where pg_catalog.to_regclass(${quoteLiteral(name)}) is not null`).join(' union all '),
     ))
       ? undefined
       : 'done'
@@ -144,12 +144,12 @@ function reindexed(kind: string, name: string): string {
   if (kind === 'database' || kind === 'system') return ''
   if (kind === 'schema') {
     const tables = `select oid, reltoastrelid from pg_catalog.pg_class where relnamespace = pg_catalog.to_regnamespace(${quoteLiteral(name)})`
-    return ` and i.indrelid in (select unnest(array[oid, reltoastrelid]) from (${tables}) t)`
+    return ` and i.indrelid in (select pg_catalog.unnest(array[oid, reltoastrelid]) from (${tables}) t)`
   }
   const found = `pg_catalog.to_regclass(${quoteLiteral(name)})`
   const table = `select coalesce((select indrelid from pg_catalog.pg_index where indexrelid = ${found}), ${found})`
   return ` and i.indrelid in (
-    select unnest(array[t.oid, t.reltoastrelid]) from pg_catalog.pg_class t
+    select pg_catalog.unnest(array[t.oid, t.reltoastrelid]) from pg_catalog.pg_class t
      where t.oid = (${table}) or t.oid in (select relid from pg_catalog.pg_partition_tree((${table}))))`
 }
 

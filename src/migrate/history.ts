@@ -32,7 +32,7 @@ export async function readHistory(
   role: string | undefined = undefined,
 ): Promise<History> {
   const [found] = await db.unsafe<{ present: boolean; details: boolean }[]>(
-    `select to_regclass('pgbosun.migrations') is not null as present, to_regclass('pgbosun.migration_details') is not null as details`,
+    `select pg_catalog.to_regclass('pgbosun.migrations') is not null as present, pg_catalog.to_regclass('pgbosun.migration_details') is not null as details`,
   )
   const own = found?.present && !book.native
   if (!own && !found?.details && !book.native?.exists) return empty
@@ -41,7 +41,7 @@ export async function readHistory(
     found?.details
       ? ownRows('pgbosun.migration_details', 'id', `history = ${quoteLiteral(historyName(book))}`)
       : "'[]'::json",
-    found?.details ? '(select coalesce(max(seq), 0) from pgbosun.migration_details)' : '0',
+    found?.details ? '(select coalesce(pg_catalog.max(seq), 0) from pgbosun.migration_details)' : '0',
   ]
   const [row] = await db.unsafe<{ own: OwnRow[]; details: OwnRow[]; last: number }[]>(
     `select ${parts[0]} as own, ${parts[1]} as details, ${parts[2]} as last`,
@@ -67,11 +67,11 @@ export async function readHistory(
 
 /** As JSON, with instants as text. `progress` did not exist from the start: read in a way that works without it. */
 const ownRows = (table: string, id: string, where: string) => `(
-    select coalesce(json_agg(json_build_object(
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'seq', seq, 'id', ${id}, 'name', name, 'sha256', sha256, 'status', status,
-             'appliedAt', to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+             'appliedAt', pg_catalog.to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
              'durationMs', duration_ms, 'appliedBy', applied_by, 'toolVersion', tool_version,
-             'progress', to_jsonb(t) -> 'progress') order by seq), '[]')
+             'progress', pg_catalog.to_jsonb(t) -> 'progress') order by seq), '[]')
       from ${table} t where ${where})`
 
 async function readNative(db: Db, { dialect, native }: Book, role: string | undefined): Promise<NativeRow[]> {

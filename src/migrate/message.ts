@@ -14,8 +14,8 @@ const asOurselves = 'set local session authorization default; set local role non
 /** Fails where the role does not exist or may not be used; tells where the chains end. */
 export const preflight = (role: string | undefined) =>
   `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select
-     (select coalesce(max(seq), 0) from pgbosun.migrations) as "lastSeq",
-     (select coalesce(max(seq), 0) from pgbosun.migration_details) as "lastDetail",
+     (select coalesce(pg_catalog.max(seq), 0) from pgbosun.migrations) as "lastSeq",
+     (select coalesce(pg_catalog.max(seq), 0) from pgbosun.migration_details) as "lastDetail",
      pg_catalog.current_setting('session_replication_role') as replication`
 
 /** `role` undefined: the session user. A time limit of 0 is none. */
@@ -159,7 +159,7 @@ export function writeDurations(
     ([table, own]) => `update ${table} m set duration_ms = d.ms
      from (values ${own.map(({ seq, durationMs }) => `(${seq}, ${Math.round(durationMs)})`).join(', ')}) d (seq, ms) where m.seq = d.seq`,
   )
-  return `${reset} select pg_current_xact_id_if_assigned() is null as idle; ${updates.join('; ')}${
+  return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle; ${updates.join('; ')}${
     native ? `; ${setRole(role, 'local ')}${native}` : ''
   }`
 }

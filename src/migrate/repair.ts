@@ -86,7 +86,7 @@ function ownStatement(
   if (seq === 0) return undefined
   if (action === 'pending' || action === 'forget') return ledger.forget(seq)
   const content = `name = ${quoteLiteral(file.name)}, sha256 = '${file.sha256}'`
-  const status = row.status === 'started' ? `, status = 'applied', applied_at = clock_timestamp()` : ''
+  const status = row.status === 'started' ? `, status = 'applied', applied_at = pg_catalog.clock_timestamp()` : ''
   const set = action === 'realign' ? content : `${content}${status}, progress = null`
   return `update ${ledger.table} set ${set} where seq = ${seq}`
 }

@@ -89,7 +89,7 @@ export async function createNative({ sql, book, role }: Pick<RunOptions, 'sql' |
   const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
   const [present] = await sql.unsafe<{ there: boolean }[]>(
-    `select to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
+    `select pg_catalog.to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
   )
   await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${dialect.native!.create(native.table)}`)
 }

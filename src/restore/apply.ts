@@ -103,7 +103,9 @@ async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld)
 
 /** The pair of events, where the backup has a state. */
 async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detail: unknown): Promise<void> {
-  const [row] = await sql.unsafe<{ found: boolean }[]>("select to_regclass('pgbosun.events') is not null as found")
+  const [row] = await sql.unsafe<{ found: boolean }[]>(
+    "select pg_catalog.to_regclass('pgbosun.events') is not null as found",
+  )
   if (!row?.found) return
   try {
     await inTransaction(sql, async (tx) => {
@@ -123,7 +125,7 @@ async function publish(work: string, plan: RestorePlan, { lock, user }: RestoreW
     sessionUser: user,
   })
   await lock.sql.unsafe(
-    `select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+    `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
       where datname = ${quoteLiteral(work)} and backend_type = 'client backend'
         and (usename = session_user or (select rolsuper from pg_catalog.pg_roles where rolname = session_user))`,
   )

@@ -37,7 +37,7 @@ async function readTables(db: Db): Promise<Set<string>> {
 
 /** Of a parent, only its own rows: its children are counted themselves. @param table quoted */
 async function countRows(db: Db, table: string): Promise<number> {
-  const [row] = await db.unsafe<{ count: string }[]>(`select count(*) as count from only ${table}`)
+  const [row] = await db.unsafe<{ count: string }[]>(`select pg_catalog.count(*) as count from only ${table}`)
   return Number(row?.count)
 }
 

@@ -4,7 +4,7 @@ import { type Guarded, neededRoles, type Target } from './guard.ts'
 /** The identifier of the server, which all its backups carry; undefined when it is not told. */
 export async function readSystemIdentifier(db: Db): Promise<string | undefined> {
   const [row] = await db.unsafe<{ id: string | null }[]>(
-    `select case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+    `select case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
                  then (select system_identifier::text from pg_catalog.pg_control_system()) end as id`,
   )
   return row?.id ?? undefined
@@ -12,19 +12,19 @@ export async function readSystemIdentifier(db: Db): Promise<string | undefined> 
 
 /** Reads what {@link findRefusals} needs to know of the server, in one round trip. */
 export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<Target> {
-  const may = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+  const may = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ target: Target }[]>(`
-    select json_build_object(
-      'serverVersion', current_setting('server_version_num')::int,
+    select pg_catalog.json_build_object(
+      'serverVersion', pg_catalog.current_setting('server_version_num')::int,
       'user', session_user,
       'superuser', r.rolsuper,
       'mayCreateDatabases', r.rolcreatedb,
       'exists', exists (select from pg_catalog.pg_database where datname = ${quoteLiteral(into)}),
-      'roles', (select coalesce(json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
+      'roles', (select coalesce(pg_catalog.json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
                  where rolname in (${literals(neededRoles(manifest))})),
-      'extensions', (select coalesce(json_agg(name order by name), '[]') from pg_catalog.pg_available_extensions
+      'extensions', (select coalesce(pg_catalog.json_agg(name order by name), '[]') from pg_catalog.pg_available_extensions
                       where name in (${literals(manifest.extensions.map(({ name }) => name))})),
-      'mayActAsOwner', coalesce((select pg_has_role(session_user, oid, ${may}) from pg_catalog.pg_roles
+      'mayActAsOwner', coalesce((select pg_catalog.pg_has_role(session_user, oid, ${may}) from pg_catalog.pg_roles
                                   where rolname = ${quoteLiteral(manifest.database.owner)}), false)) as target
       from pg_catalog.pg_roles r where r.rolname = session_user`)
   if (!row) throw new Error('the server did not answer')

@@ -9,7 +9,7 @@ export type Leftover = { name: string; story: Story }
 /** Databases that carry the story of a restore. */
 export async function readLeftovers(db: Db): Promise<Leftover[]> {
   const rows = await db.unsafe<{ name: string; comment: string | null }[]>(
-    `select datname as name, shobj_description(oid, 'pg_database') as comment
+    `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment
        from pg_catalog.pg_database where datname ~ '${workPattern}' order by datname`,
   )
   return rows.flatMap(({ name, comment }) => {

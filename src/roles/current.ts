@@ -17,7 +17,7 @@ export async function readCluster(db: Db, desired: DesiredRoles): Promise<Curren
 
 async function readVerifiers(db: Db, roles: string[]): Promise<Map<string, string | null>> {
   const rows = await db.unsafe<{ role: string; verifier: string | null }[]>(
-    `select rolname as role, rolpassword as verifier from pg_authid where rolname::text in ${oneOf(roles)} order by 1`,
+    `select rolname as role, rolpassword as verifier from pg_catalog.pg_authid where rolname::text in ${oneOf(roles)} order by 1`,
   )
   return new Map(rows.map(({ role, verifier }) => [role, verifier]))
 }
@@ -47,52 +47,53 @@ function databaseNames({ databases, settings, connects }: DesiredRoles): string[
   ]
 }
 
-const oneOf = (names: string[]) => `(select json_array_elements_text(${quoteLiteral(JSON.stringify(names))}::json))`
+const oneOf = (names: string[]) =>
+  `(select pg_catalog.json_array_elements_text(${quoteLiteral(JSON.stringify(names))}::json))`
 
-const list = (query: string) => `coalesce((select json_agg(x) from (${query}) x), '[]')`
+const list = (query: string) => `coalesce((select pg_catalog.json_agg(x) from (${query}) x), '[]')`
 
-const session = `(select json_build_object('name', rolname, 'superuser', rolsuper, 'createRole', rolcreaterole,
-  'createDatabase', rolcreatedb) from pg_roles where rolname = current_user)`
+const session = `(select pg_catalog.json_build_object('name', rolname, 'superuser', rolsuper, 'createRole', rolcreaterole,
+  'createDatabase', rolcreatedb) from pg_catalog.pg_roles where rolname = current_user)`
 
-const major = `current_setting('server_version_num')::int / 10000`
+const major = `pg_catalog.current_setting('server_version_num')::int / 10000`
 
 /** The entries of an ACL but the owner's own, optionally only of some grantees. A null ACL means the built-in default. */
 const aclOf = (acl: string, kind: string, owner: string, grantees?: string) => `coalesce((
-  select json_agg(json_build_object(
-      'grantee', case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee) end,
-      'grantor', pg_get_userbyid(a.grantor), 'privilege', a.privilege_type, 'grantable', a.is_grantable)
-    order by case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end collate "C", a.privilege_type, a.grantor)
-  from aclexplode(coalesce(${acl}, acldefault('${kind}', ${owner}))) a
-  where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_get_userbyid(a.grantee)::text in ${grantees})`}), '[]')`
+  select pg_catalog.json_agg(pg_catalog.json_build_object(
+      'grantee', case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end,
+      'grantor', pg_catalog.pg_get_userbyid(a.grantor), 'privilege', a.privilege_type, 'grantable', a.is_grantable)
+    order by case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end collate "C", a.privilege_type, a.grantor)
+  from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a
+  where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees})`}), '[]')`
 
 /** pg_auth_members has options of its own from 16 on; before, a member's attribute says whether it inherits. */
-const clusterQuery = (roles: string[], databases: string[]) => `select json_build_object(
+const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalog.json_build_object(
   'major', ${major}, 'session', ${session},
-  'mayReadVerifiers', has_table_privilege('pg_authid', 'select'),
-  'scramIterations', coalesce(current_setting('scram_iterations', true)::int, 4096),
+  'mayReadVerifiers', pg_catalog.has_table_privilege('pg_authid', 'select'),
+  'scramIterations', coalesce(pg_catalog.current_setting('scram_iterations', true)::int, 4096),
   'roles', ${list(`
     select rolname as name, rolcanlogin as login, rolinherit as inherits, rolbypassrls as "bypassRls", rolconnlimit as "connectionLimit",
-           case when rolvaliduntil is null or rolvaliduntil = 'infinity' then to_json('infinity'::text)
-                else to_json(round(extract(epoch from rolvaliduntil) * 1000)) end as "validUntil"
-      from pg_roles where rolname::text in ${oneOf(roles)} order by rolname`)},
+           case when rolvaliduntil is null or rolvaliduntil = 'infinity' then pg_catalog.to_json('infinity'::text)
+                else pg_catalog.to_json(pg_catalog.round(extract(epoch from rolvaliduntil) * 1000)) end as "validUntil"
+      from pg_catalog.pg_roles where rolname::text in ${oneOf(roles)} order by rolname`)},
   'memberships', ${list(`
-    select r.rolname as role, u.rolname as member, pg_get_userbyid(m.grantor) as grantor,
+    select r.rolname as role, u.rolname as member, pg_catalog.pg_get_userbyid(m.grantor) as grantor,
            m.grantor = 10 as "grantedByBootstrap", m.admin_option as admin,
-           coalesce((to_jsonb(m)->>'inherit_option')::boolean, u.rolinherit) as inherit,
-           coalesce((to_jsonb(m)->>'set_option')::boolean, true) as set
-      from pg_auth_members m join pg_roles r on r.oid = m.roleid join pg_roles u on u.oid = m.member
+           coalesce((pg_catalog.to_jsonb(m)->>'inherit_option')::boolean, u.rolinherit) as inherit,
+           coalesce((pg_catalog.to_jsonb(m)->>'set_option')::boolean, true) as set
+      from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.roleid join pg_catalog.pg_roles u on u.oid = m.member
      where u.rolname::text in ${oneOf(roles)} order by 1, 2, 3`)},
   'settings', ${list(`
-    select r.rolname as role, d.datname as database, split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value
-      from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase,
-           unnest(s.setconfig) c
+    select r.rolname as role, d.datname as database, pg_catalog.split_part(c, '=', 1) as name, pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) as value
+      from pg_catalog.pg_db_role_setting s left join pg_catalog.pg_roles r on r.oid = s.setrole left join pg_catalog.pg_database d on d.oid = s.setdatabase,
+           pg_catalog.unnest(s.setconfig) c
      where r.rolname::text in ${oneOf(roles)} or (s.setrole = 0 and d.datname::text in ${oneOf(databases)})
      order by 1, 2, 3`)},
   'databases', ${list(`
-    select datname as name, pg_get_userbyid(datdba) as owner, datconnlimit as "connectionLimit",
-           pg_encoding_to_char(encoding) as encoding, datcollate as collate, ${aclOf('datacl', 'd', 'datdba')} as acl
-      from pg_database where datname::text in ${oneOf(databases)} order by datname`)},
-  'leftovers', coalesce((select json_agg(datname order by datname) from pg_database
+    select datname as name, pg_catalog.pg_get_userbyid(datdba) as owner, datconnlimit as "connectionLimit",
+           pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate, ${aclOf('datacl', 'd', 'datdba')} as acl
+      from pg_catalog.pg_database where datname::text in ${oneOf(databases)} order by datname`)},
+  'leftovers', coalesce((select pg_catalog.json_agg(datname order by datname) from pg_catalog.pg_database
      where datname ~ '__create_[0-9a-f]{8}$'), '[]')
 ) as current`
 
@@ -106,9 +107,9 @@ const databaseQuery = (roles: string[], schemas: string[], readAll: boolean) => 
   const notOfExtension = (catalog: string, oid: string) =>
     `not exists (select from ext where ext.classid = 'pg_catalog.${catalog}'::regclass and ext.objid = ${oid})`
   return `with
-  ns as materialized (select oid, nspname, nspowner, nspacl from pg_namespace where nspname::text in ${oneOf(schemas)} or (${everywhere})),
-  ext as materialized (select classid, objid from pg_depend where deptype = 'e'),
-  rel as materialized (select c.*, ns.nspname from pg_class c join ns on ns.oid = c.relnamespace
+  ns as materialized (select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname::text in ${oneOf(schemas)} or (${everywhere})),
+  ext as materialized (select classid, objid from pg_catalog.pg_depend where deptype = 'e'),
+  rel as materialized (select c.*, ns.nspname from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${notOfExtension('pg_class', 'c.oid')}),
   obj as (
     select 'schema' as kind, nspname::text as schema, nspname::text as name, null::text as arguments, null::text as "column",
@@ -123,38 +124,38 @@ const databaseQuery = (roles: string[], schemas: string[], readAll: boolean) => 
     union all
     select 'table', nspname::text, relname::text, null, attname::text, relowner,
            ${aclOf('attacl', 'c', 'relowner', grantees)}
-      from rel join pg_attribute a on a.attrelid = rel.oid where a.attacl is not null and not a.attisdropped
+      from rel join pg_catalog.pg_attribute a on a.attrelid = rel.oid where a.attacl is not null and not a.attisdropped
     union all
     select 'routine', ns.nspname::text, p.proname::text,
-           coalesce((select string_agg(format_type(t, null), ', ' order by i) from unnest(p.proargtypes::oid[]) with ordinality as u(t, i)), ''),
+           coalesce((select pg_catalog.string_agg(pg_catalog.format_type(t, null), ', ' order by i) from pg_catalog.unnest(p.proargtypes::oid[]) with ordinality as u(t, i)), ''),
            null, p.proowner, ${aclOf('p.proacl', 'f', 'p.proowner', grantees)}
-      from pg_proc p join ns on ns.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+      from pg_catalog.pg_proc p join ns on ns.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
     union all
     select 'type', ns.nspname::text, t.typname::text, null, null, t.typowner, ${aclOf('t.typacl', 'T', 't.typowner', grantees)}
-      from pg_type t join ns on ns.oid = t.typnamespace left join pg_class c on c.oid = t.typrelid
+      from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace left join pg_catalog.pg_class c on c.oid = t.typrelid
      where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and ${notOfExtension('pg_type', 't.oid')})
-select json_build_object(
+select pg_catalog.json_build_object(
   'major', ${major}, 'session', ${session},
-  'owner', (select pg_get_userbyid(datdba) from pg_database where datname = current_database()),
-  'publicMayConnect', (select exists (select from aclexplode(coalesce(datacl, acldefault('d', datdba))) a
-     where a.grantee = 0 and a.privilege_type = 'CONNECT') from pg_database where datname = current_database()),
+  'owner', (select pg_catalog.pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = pg_catalog.current_database()),
+  'publicMayConnect', (select exists (select from pg_catalog.aclexplode(coalesce(datacl, pg_catalog.acldefault('d', datdba))) a
+     where a.grantee = 0 and a.privilege_type = 'CONNECT') from pg_catalog.pg_database where datname = pg_catalog.current_database()),
   'schemas', ${list(`
-    select nspname as name, pg_get_userbyid(nspowner) as owner,
-           exists (select from aclexplode(nspacl) a where a.grantee = 0 and a.privilege_type = 'CREATE') as "publicMayCreate"
-      from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname`)},
+    select nspname as name, pg_catalog.pg_get_userbyid(nspowner) as owner,
+           exists (select from pg_catalog.aclexplode(nspacl) a where a.grantee = 0 and a.privilege_type = 'CREATE') as "publicMayCreate"
+      from pg_catalog.pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname`)},
   'extensions', ${list(`
     select extname as name, n.nspname as schema, extversion as version
-      from pg_extension e join pg_namespace n on n.oid = e.extnamespace order by extname`)},
+      from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by extname`)},
   'objects', ${list(`
-    select kind, schema, name, arguments, "column", pg_get_userbyid(owner) as owner, acl from obj
+    select kind, schema, name, arguments, "column", pg_catalog.pg_get_userbyid(owner) as owner, acl from obj
      order by kind collate "C", schema collate "C", name collate "C", arguments collate "C", "column" collate "C"`)},
   'defaults', ${list(`
-    select pg_get_userbyid(d.defaclrole) as creator, n.nspname as schema,
+    select pg_catalog.pg_get_userbyid(d.defaclrole) as creator, n.nspname as schema,
            case d.defaclobjtype when 'r' then 'table' when 'S' then 'sequence' when 'f' then 'routine' when 'T' then 'type'
                 when 'n' then 'schema' else 'large object' end as kind,
-           case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee) end as grantee,
+           case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end as grantee,
            a.privilege_type as privilege, a.is_grantable as grantable
-      from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace, aclexplode(d.defaclacl) a
+      from pg_catalog.pg_default_acl d left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, pg_catalog.aclexplode(d.defaclacl) a
      where a.grantee <> d.defaclrole and (d.defaclnamespace = 0 or n.nspname::text in ${oneOf(schemas)})
      order by 1, 2, 3, 4, 5`)}
 ) as current`

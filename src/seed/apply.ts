@@ -82,7 +82,7 @@ async function runStatements(tx: Db, text: string): Promise<number> {
 /** What the session has counted so far. Earlier transactions may be in it; within one, the difference is exact. */
 async function rowsWritten(tx: Db): Promise<number> {
   const [row] = await tx.unsafe<{ rows: string }[]>(
-    `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows
+    `select coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows
        from pg_catalog.pg_stat_xact_user_tables where schemaname !~ '^pg_temp'`,
   )
   return Number(row?.rows ?? 0)

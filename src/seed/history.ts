@@ -15,7 +15,7 @@ export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
 export const recordSeed = (db: Db, { name, checksum }: Seed, rows: number, toolVersion: string) =>
   db.unsafe(
     `insert into pgbosun.seeds as s (name, checksum, rows, applied_at, tool_version)
-     values (${quoteLiteral(name)}, ${quoteLiteral(checksum)}, ${rows}, clock_timestamp(), ${quoteLiteral(toolVersion)})
+     values (${quoteLiteral(name)}, ${quoteLiteral(checksum)}, ${rows}, pg_catalog.clock_timestamp(), ${quoteLiteral(toolVersion)})
      on conflict (name) do update set checksum = excluded.checksum, rows = excluded.rows,
        applied_at = excluded.applied_at, tool_version = excluded.tool_version`,
   )

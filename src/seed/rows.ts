@@ -93,14 +93,14 @@ async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: Target): Promis
   if (key.length === 0) return
   // Sorting finds out several times faster than grouping.
   const [sum] = await tx.unsafe<{ repeated: boolean }[]>(
-    `select count(*) <> count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
+    `select pg_catalog.count(*) <> pg_catalog.count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
   )
   if (!sum?.repeated) return
   // Rows lie in the stage in the order of the file.
   const [row] = await tx.unsafe<{ number: string; values: string }[]>(`
     select number, values from (
-      select row_number() over (order by ctid) as number, row_number() over (partition by ${list(key)} order by ctid) as nth,
-             concat_ws(', ', ${list(key)}) as values
+      select pg_catalog.row_number() over (order by ctid) as number, pg_catalog.row_number() over (partition by ${list(key)} order by ctid) as nth,
+             pg_catalog.concat_ws(', ', ${list(key)}) as values
         from ${stage}) numbered
      where nth > 1 order by number limit 1`)
   const line = await lineOf(seed.path, seed.name, (_, number) => number === Number(row?.number))
@@ -125,6 +125,6 @@ async function advanceSequences(tx: Db, { table, sequences }: Target): Promise<v
   for (const { column, sequence } of sequences)
     await tx.unsafe(`
       select pg_catalog.setval(${quoteLiteral(sequence)}, newest)
-        from (select max(${quoteIdent(column)})::bigint as newest from ${table}) t, ${sequence} s
+        from (select pg_catalog.max(${quoteIdent(column)})::bigint as newest from ${table}) t, ${sequence} s
        where (newest, true) > (s.last_value, s.is_called)`)
 }

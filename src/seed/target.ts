@@ -94,19 +94,19 @@ const sameSet = (a: string[], b: string[]) => a.length === b.length && a.every((
 async function readTable(db: Db, table: string): Promise<Table | undefined> {
   const literal = quoteLiteral(table)
   const [found] = await db.unsafe<Omit<Table, 'empty'>[]>(`
-    select (select json_agg(json_build_object(
+    select (select pg_catalog.json_agg(pg_catalog.json_build_object(
                      'name', a.attname, 'generated', a.attgenerated <> '', 'alwaysIdentity', a.attidentity = 'a',
                      'sequence', pg_catalog.pg_get_serial_sequence(${literal}, a.attname)) order by a.attnum)
               from pg_catalog.pg_attribute a
              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
-           coalesce((select json_agg(json_build_object('primary', i.indisprimary, 'columns',
-                                     (select json_agg(k.attname) from pg_catalog.pg_attribute k
+           coalesce((select pg_catalog.json_agg(pg_catalog.json_build_object('primary', i.indisprimary, 'columns',
+                                     (select pg_catalog.json_agg(k.attname) from pg_catalog.pg_attribute k
                                        where k.attrelid = c.oid and k.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
                                      order by i.indisprimary desc, i.indexrelid)
                        from pg_catalog.pg_index i
                       where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate
                         and i.indpred is null and i.indexprs is null), '[]'::json) as uniques,
-           pg_catalog.has_database_privilege(current_database(), 'temporary') as temporary
+           pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temporary') as temporary
       from pg_catalog.pg_class c
      where c.oid = pg_catalog.to_regclass(${literal}) and c.relkind in ('r', 'p')`)
   if (!found) return undefined

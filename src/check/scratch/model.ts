@@ -34,23 +34,23 @@ export async function readPublic(db: Db): Promise<SchemaAccess | null> {
 
 /** No privileges at all and the default ones, written out or not, are the same. */
 const privileges = (acl: string, kind: string, owner: string) => `coalesce((
-  select json_agg(json_build_object('grantee', grantee, 'privilege', privilege) order by grantee, privilege)
-    from (select case a.grantee when 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee, a.privilege_type as privilege
-            from aclexplode(coalesce(${acl}, acldefault('${kind}', ${owner}))) a where a.grantee <> ${owner}) p), '[]')`
+  select pg_catalog.json_agg(pg_catalog.json_build_object('grantee', grantee, 'privilege', privilege) order by grantee, privilege)
+    from (select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee, a.privilege_type as privilege
+            from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a where a.grantee <> ${owner}) p), '[]')`
 
 const publicAccess = `(
-  select json_build_object('owner', pg_get_userbyid(nspowner), 'privileges', ${privileges('nspacl', 'n', 'nspowner')})
+  select pg_catalog.json_build_object('owner', pg_catalog.pg_get_userbyid(nspowner), 'privileges', ${privileges('nspacl', 'n', 'nspowner')})
     from pg_catalog.pg_namespace where nspname = 'public')`
 
 /** The role that sessions begin as is not among the settings: ours begin as themselves. */
-const query = `select json_build_object(
-  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), ${localeFields},
+const query = `select pg_catalog.json_build_object(
+  'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
   'privileges', ${privileges('d.datacl', 'd', 'd.datdba')},
-  'settings', coalesce((select json_agg(json_build_object('name', split_part(c, '=', 1), 'own', s.setrole <> 0) order by s.setrole, c)
-     from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
+  'settings', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_object('name', pg_catalog.split_part(c, '=', 1), 'own', s.setrole <> 0) order by s.setrole, c)
+     from pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c
     where s.setdatabase = d.oid and s.setrole in (0, u.oid) and c !~ '^(role|session_authorization)='), '[]'),
   'public', ${publicAccess},
-  'user', json_build_object('name', u.rolname, 'superuser', u.rolsuper, 'mayCreate', u.rolsuper or u.rolcreatedb,
-     'mayActAsOwner', pg_has_role(u.oid, d.datdba,
-        case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end))) as model
-  from pg_catalog.pg_database d, pg_catalog.pg_roles u where d.datname = current_database() and u.rolname = session_user`
+  'user', pg_catalog.json_build_object('name', u.rolname, 'superuser', u.rolsuper, 'mayCreate', u.rolsuper or u.rolcreatedb,
+     'mayActAsOwner', pg_catalog.pg_has_role(u.oid, d.datdba,
+        case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end))) as model
+  from pg_catalog.pg_database d, pg_catalog.pg_roles u where d.datname = pg_catalog.current_database() and u.rolname = session_user`

@@ -25,9 +25,9 @@ export const settingStatements = (scratch: string, { name: live, settings, user 
     const whose = `${own ? `role ${quoteIdent(user.name)} in ` : ''}database ${quoteIdent(scratch)}`
     return {
       name,
-      sql: `select set_config(${quoteLiteral(name)}, substr(c, strpos(c, '=') + 1), true) is not null as done
-          from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
-         where d.datname = ${quoteLiteral(live)} and split_part(c, '=', 1) = ${quoteLiteral(name)}
+      sql: `select pg_catalog.set_config(${quoteLiteral(name)}, pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1), true) is not null as done
+          from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) c
+         where d.datname = ${quoteLiteral(live)} and pg_catalog.split_part(c, '=', 1) = ${quoteLiteral(name)}
            and s.setrole = coalesce((select oid from pg_catalog.pg_roles where rolname = ${of}), 0);
         alter ${whose} set ${name.split('.').map(quoteIdent).join('.')} from current`,
     }

@@ -13,7 +13,7 @@ import { isScratch, scratchPattern } from './name.ts'
  */
 export async function sweepScratch(db: Db, log: Log): Promise<string[]> {
   const rows = await db.unsafe<{ name: string; comment: string | null; owner: string }[]>(
-    `select datname as name, shobj_description(oid, 'pg_database') as comment, pg_get_userbyid(datdba) as owner
+    `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment, pg_catalog.pg_get_userbyid(datdba) as owner
        from pg_catalog.pg_database where datname ~ '${scratchPattern}' order by datname`,
   )
   const removed: string[] = []

@@ -32,20 +32,20 @@ export const mayBecome = async (db: Db, role: string) => (await roleIfOurs(db, q
 
 /** @param wanted an SQL expression for the name of a role, or null */
 async function roleIfOurs(db: Db, wanted: string): Promise<string | undefined> {
-  const how = `case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+  const how = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ role: string }[]>(
-    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_has_role(session_user, oid, ${how})`,
+    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_catalog.pg_has_role(session_user, oid, ${how})`,
   )
   return row?.role
 }
 
 /** The default owner, where the database was created with it; one that existed before keeps its own. */
 const ownerIf = (owner: string) =>
-  `select pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = current_database() and pg_get_userbyid(datdba) = ${owner}`
+  `select pg_catalog.pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = pg_catalog.current_database() and pg_catalog.pg_get_userbyid(datdba) = ${owner}`
 
 /** The setting for this database goes before the one for all. */
 const ownRoleSetting = `
-  select substr(entry, 6) from pg_catalog.pg_db_role_setting, unnest(setconfig) entry
+  select pg_catalog.substr(entry, 6) from pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) entry
    where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user) and entry like 'role=%'
-     and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+     and setdatabase in (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
    order by setdatabase desc limit 1`

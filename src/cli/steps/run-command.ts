@@ -96,16 +96,16 @@ const graceful = 5_000
 /** A killed pgbosun may have left its program behind, and that its sessions: nobody else works while we hold the lock. */
 export async function endLeftovers({ log, signal }: Context, sql: Session['sql']): Promise<void> {
   const startedAt = performance.now()
-  const where = `datname = current_database() and application_name ~ '${commandSessions}'`
+  const where = `datname = pg_catalog.current_database() and application_name ~ '${commandSessions}'`
   for (;;) {
     signal.throwIfAborted()
     const [row] = await sql.unsafe<{ left: number }[]>(
-      `select count(*)::int as left from pg_catalog.pg_stat_activity where ${where}`,
+      `select pg_catalog.count(*)::int as left from pg_catalog.pg_stat_activity where ${where}`,
     )
     if (!row?.left) return
     if (performance.now() - startedAt > graceful) {
       log.warn('ending the sessions of a program that a killed run left behind')
-      await sql.unsafe(`select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where ${where}`)
+      await sql.unsafe(`select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where ${where}`)
     }
     await sleep(200, undefined, { signal })
   }

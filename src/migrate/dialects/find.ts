@@ -93,14 +93,14 @@ const signatures: Signature[] = [
  * @param table `migrate.table`: only that table counts, whichever tool's it is, beside our own history
  */
 export const historiesQuery = (table: string | undefined) =>
-  `select coalesce(json_agg(json_build_object('format', case when s.format = 'dbmate' and (
+  `select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('format', case when s.format = 'dbmate' and (
         not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)
         or exists (select from pg_catalog.pg_class r where r.relnamespace = n.oid and r.relname = 'ar_internal_metadata')
       ) then 'rails' else s.format end, 'schema', n.nspname, 'table', c.relname) order by s.format, n.nspname, c.relname), '[]') as histories
     from (values ${signatures.map(row).join(', ')}) s (format, name, place, columns, exact)
     join pg_catalog.pg_class c on c.relkind in ('r', 'p')
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    cross join lateral (select coalesce(array_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, null)), '{}') as columns, count(*) as total
+    cross join lateral (select coalesce(pg_catalog.array_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, null)), '{}') as columns, pg_catalog.count(*) as total
       from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) t
     where (${table === undefined ? usual : `${chosen(table)} or s.format = 'pgbosun' and ${usual}`})
       and s.columns <@ t.columns and (t.total = 1 or not s.exact)`

@@ -54,7 +54,7 @@ function create(table: string): string {
     "script" varchar(1000) not null,
     "checksum" integer,
     "installed_by" varchar(100) not null,
-    "installed_on" timestamp not null default now(),
+    "installed_on" timestamp not null default pg_catalog.now(),
     "execution_time" integer not null,
     "success" boolean not null
   );
@@ -65,11 +65,11 @@ function create(table: string): string {
 /** {@link normalVersion} in SQL; most versions are normal already, and regular expressions are slow. */
 const normal =
   `case when version like '0%' or version like '%.0%' then ` +
-  `regexp_replace(regexp_replace(version, '(^|[.])0+(?=[0-9])', ${quoteLiteral('\\1')}, 'g'), '([.]0)+$', '') else version end`
+  `pg_catalog.regexp_replace(pg_catalog.regexp_replace(version, '(^|[.])0+(?=[0-9])', ${quoteLiteral('\\1')}, 'g'), '([.]0)+$', '') else version end`
 
 /** Rows that Flyway writes of its own accord, and those that stand for all versions up to theirs, with names of old releases. */
 const isMark = `(type in ('SCHEMA', 'INIT') or type like '%BASELINE' or type like '%STATE_SCRIPT')`
-const isTakenBack = `(type = 'DELETE' or starts_with(type, 'UNDO'))`
+const isTakenBack = `(type = 'DELETE' or pg_catalog.starts_with(type, 'UNDO'))`
 
 /**
  * Of all rows about one file the newest counts; if that deletes or undoes it, the file is not applied. A failed row counts
@@ -77,18 +77,18 @@ const isTakenBack = `(type = 'DELETE' or starts_with(type, 'UNDO'))`
  */
 function select(table: string): string {
   return `
-    select coalesce(json_agg(json_build_object(
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'id', id,
-             'name', case when lower(right(script, 4)) = '.sql' then left(script, -4) else script end,
+             'name', case when pg_catalog.lower(pg_catalog.right(script, 4)) = '.sql' then pg_catalog.left(script, -4) else script end,
              'kind', case when mark and id is not null then 'baseline' when version is null and not mark then 'repeatable' else 'versioned' end,
              'checksum', checksum::text,
              'ok', ok,
-             'appliedAt', to_char(installed_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+             'appliedAt', pg_catalog.to_char(installed_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
              'durationMs', execution_time,
              'appliedBy', installed_by,
              'description', description) order by installed_rank), '[]') as rows
-      from (select *, row_number() over (partition by mark, id order by installed_rank desc) as age,
-                   bool_and(success) over (partition by mark, id) as ok
+      from (select *, pg_catalog.row_number() over (partition by mark, id order by installed_rank desc) as age,
+                   pg_catalog.bool_and(success) over (partition by mark, id) as ok
               from (select *, ${isMark} as mark,
                            case when version is not null then ${normal} when not ${isMark} then 'R:' || description end as id
                       from ${table}) r) r
@@ -112,7 +112,7 @@ function insert(table: string, { checksum, native }: Migration, success: boolean
 function row(table: string, [version, description, type, script, checksum, time, success]: string[]): string {
   return (
     `insert into ${table} (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success) ` +
-    `select coalesce(max(installed_rank), 0) + 1, ${version}, ${description}, ${type}, ${script}, ${checksum}, ` +
+    `select coalesce(pg_catalog.max(installed_rank), 0) + 1, ${version}, ${description}, ${type}, ${script}, ${checksum}, ` +
     `current_user, ${time}, ${success} from ${table}`
   )
 }
@@ -138,7 +138,7 @@ function durations(table: string, files: { file: Migration; durationMs: number }
     ({ file: { native }, durationMs }) => `(${quoteLiteral(keyOf(native))}, ${Math.round(durationMs)})`,
   )
   return (
-    `update ${table} t set execution_time = d.ms from (select max(installed_rank) as rank, ms from ${table} ` +
+    `update ${table} t set execution_time = d.ms from (select pg_catalog.max(installed_rank) as rank, ms from ${table} ` +
     `join (values ${values.join(', ')}) v (key, ms) on key = coalesce(case when type = '${baseline}' then 'B:' else 'V:' end || version, 'R:' || description) ` +
     `where (type = '${baseline}' or not ${isMark}) and not ${isTakenBack} group by key, ms) d where t.installed_rank = d.rank`
   )
@@ -149,7 +149,7 @@ const keyOf = ({ version, description, type }: Migration['native']) =>
 
 /** The row that records a file. */
 const rankOf = (table: string, file: Migration) =>
-  `select max(installed_rank) from ${table} where ${about(file)} and not ${isTakenBack}`
+  `select pg_catalog.max(installed_rank) from ${table} where ${about(file)} and not ${isTakenBack}`
 
 /**
  * As `flyway repair` takes a migration back: what failed is removed, and what was applied gets a row that says it is deleted.
@@ -158,7 +158,7 @@ function unrecord(table: string, file: Migration): string {
   return (
     `delete from ${table} where ${about(file)} and not success; ` +
     `insert into ${table} (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success) ` +
-    `select (select max(installed_rank) + 1 from ${table}), version, description, 'DELETE', script, checksum, current_user, 0, success ` +
+    `select (select pg_catalog.max(installed_rank) + 1 from ${table}), version, description, 'DELETE', script, checksum, current_user, 0, success ` +
     `from (select * from ${table} where ${about(file)} order by installed_rank desc limit 1) r where not ${isTakenBack}`
   )
 }
@@ -166,6 +166,6 @@ function unrecord(table: string, file: Migration): string {
 /** Puts the schema of the history, which is Flyway's default schema, before the others, as Flyway does for each file. */
 function setSearchPath(table: string): string {
   const schema = quoteLiteral(quoteIdent(splitName(table).schema))
-  const path = `concat_ws(',', ${schema}, nullif(current_setting('search_path'), ''))`
-  return `do ${quoteLiteral(`begin perform set_config('search_path', ${path}, false); end`)}`
+  const path = `pg_catalog.concat_ws(',', ${schema}, nullif(pg_catalog.current_setting('search_path'), ''))`
+  return `do ${quoteLiteral(`begin perform pg_catalog.set_config('search_path', ${path}, false); end`)}`
 }

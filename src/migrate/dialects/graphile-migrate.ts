@@ -45,12 +45,12 @@ function history(): NativeHistory {
     create: (table) =>
       `create schema if not exists graphile_migrate;
       create table if not exists ${table} (hash text primary key, previous_hash text references ${table},
-        filename text not null, date timestamptz not null default now());
+        filename text not null, date timestamptz not null default pg_catalog.now());
       create table if not exists graphile_migrate.current (filename text primary key default 'current.sql',
-        content text not null, date timestamptz not null default now())`,
+        content text not null, date timestamptz not null default pg_catalog.now())`,
     select: (table) => `
-      select coalesce(json_agg(json_build_object('id', r.filename, 'name', regexp_replace(r.filename, '\\.sql$', ''), 'kind', 'versioned',
-        'checksum', r.hash, 'ok', true, 'appliedAt', to_char(r.date at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('id', r.filename, 'name', pg_catalog.regexp_replace(r.filename, '\\.sql$', ''), 'kind', 'versioned',
+        'checksum', r.hash, 'ok', true, 'appliedAt', pg_catalog.to_char(r.date at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'durationMs', null, 'appliedBy', null) order by r.date, r.filename collate "C"), '[]') as rows
       from ${table} r`,
     record: (table, { id, native }) =>

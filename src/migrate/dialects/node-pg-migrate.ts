@@ -53,13 +53,13 @@ function history(): NativeHistory {
       `create table ${table} (id serial primary key, name varchar(255) not null, run_on timestamp not null)`,
     // run_on is the wall clock of the tool's session, which has the server's time zone, as ours has
     select: (table) => `
-      select coalesce(json_agg(json_build_object('id', r.name, 'name', r.name, 'kind', 'versioned', 'checksum', null, 'ok', true,
-        'appliedAt', to_char(r.run_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('id', r.name, 'name', r.name, 'kind', 'versioned', 'checksum', null, 'ok', true,
+        'appliedAt', pg_catalog.to_char(r.run_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'durationMs', null, 'appliedBy', null) order by r.run_on, r.id), '[]') as rows
       from ${table} r`,
     // Its check of the order reads the rows by run_on, which repeats an hour when daylight saving ends: never before another row.
     record: (table, { id }) =>
-      `insert into ${table} (name, run_on) select ${quoteLiteral(id)}, greatest(now()::timestamp, max(r.run_on)) from ${table} r`,
+      `insert into ${table} (name, run_on) select ${quoteLiteral(id)}, greatest(pg_catalog.now()::timestamp, pg_catalog.max(r.run_on)) from ${table} r`,
     unrecord: (table, { id }) => `delete from ${table} where name = ${quoteLiteral(id)}`,
     // Its runner does so whatever the login has: with `--schema app` tables come to be where the history is.
     prepare: (table) => `set search_path to ${quoteIdent(splitName(table).schema)}`,

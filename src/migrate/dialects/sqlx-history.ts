@@ -13,19 +13,19 @@ export const sqlxHistory: NativeHistory = {
   create: (table) => `create table if not exists ${table} (
     version bigint primary key,
     description text not null,
-    installed_on timestamptz not null default now(),
+    installed_on timestamptz not null default pg_catalog.now(),
     success boolean not null,
     checksum bytea not null,
     execution_time bigint not null
   )`,
   select: (table) => `
-    select coalesce(json_agg(json_build_object(
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'id', version::text,
-             'name', version || '_' || replace(description, ' ', '_'),
+             'name', version || '_' || pg_catalog.replace(description, ' ', '_'),
              'kind', 'versioned',
-             'checksum', encode(checksum, 'hex'),
+             'checksum', pg_catalog.encode(checksum, 'hex'),
              'ok', success,
-             'appliedAt', to_char(installed_on at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+             'appliedAt', pg_catalog.to_char(installed_on at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
              'durationMs', case when execution_time >= 0 then execution_time / 1000000 end,
              'appliedBy', null) order by installed_on, version), '[]') as rows
       from ${table}`,
@@ -54,4 +54,4 @@ const insert = (table: string, file: Migration, success: boolean) =>
   `insert into ${table} (version, description, success, checksum, execution_time) ` +
   `values (${file.id}, ${quoteLiteral(String(file.native.description))}, ${success}, ${bytea(file)}, -1)`
 
-const bytea = ({ checksum }: Migration) => `decode('${checksum}', 'hex')`
+const bytea = ({ checksum }: Migration) => `pg_catalog.decode('${checksum}', 'hex')`

@@ -20,7 +20,7 @@ export const sizeKey = ({ schema, name }: TableName): string => JSON.stringify([
 /** Keys of all tables of a database, `schema.name`: what the linter takes for existing. */
 export async function readTables(db: Db): Promise<Set<string>> {
   const [row] = await db.unsafe<{ names: string[] }[]>(
-    `select coalesce(json_agg(n.nspname || '.' || c.relname order by 1), '[]') as names
+    `select coalesce(pg_catalog.json_agg(n.nspname || '.' || c.relname order by 1), '[]') as names
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'm', 'f') and n.nspname not in ('pg_catalog', 'information_schema')`,
   )
@@ -42,11 +42,11 @@ export async function readSizes(db: Db, findings: Finding[]): Promise<Map<string
 
 /** reltuples is -1 (0 before PostgreSQL 14) for a table that was never analysed. */
 const sizesQuery = `
-  select coalesce(json_agg(json_build_object('key', key, 'totalBytes', total, 'heapBytes', heap, 'rows', rows) order by key), '[]') as sizes
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('key', key, 'totalBytes', total, 'heapBytes', heap, 'rows', rows) order by key), '[]') as sizes
     from (
-      select w.key, sum(pg_catalog.pg_total_relation_size(c.oid)) as total, sum(pg_catalog.pg_table_size(c.oid)) as heap,
-             case when min(c.reltuples) < 0 then -1 else sum(c.reltuples)::bigint end as rows
-        from json_to_recordset($1::text::json) w (key text, schema text, name text)
+      select w.key, pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)) as total, pg_catalog.sum(pg_catalog.pg_table_size(c.oid)) as heap,
+             case when pg_catalog.min(c.reltuples) < 0 then -1 else pg_catalog.sum(c.reltuples)::bigint end as rows
+        from pg_catalog.json_to_recordset($1::text::json) w (key text, schema text, name text)
         cross join lateral (
           select pg_catalog.to_regclass(coalesce(pg_catalog.quote_ident(w.schema) || '.', '') || pg_catalog.quote_ident(w.name)) as oid
         ) t
