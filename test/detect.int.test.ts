@@ -8,9 +8,9 @@ import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
 import { open, type Sql, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
-const nowhere = { table: undefined, role: undefined }
+const nowhere = { table: undefined, schemas: ['public'] }
 
-const found = async (sql: Sql, where: { table?: string; role?: string } = {}) =>
+const found = async (sql: Sql, where: { table?: string; schemas?: string[] } = {}) =>
   (await sql.begin((db) => findHistories(db, { ...nowhere, ...where }))).map(
     ({ format, schema, table }) => `${format} ${schema}.${table}`,
   )
@@ -71,14 +71,14 @@ describe('the histories of a database', () => {
     ])
   })
 
-  test('are looked for where the role of the migrations would find them', async ({ sql }) => {
+  test('are looked for in the schemas that the role of the migrations sees', async ({ sql }) => {
     const role = uniqueName('r')
     await sql.unsafe(`create role ${role}; create schema ${role} authorization ${role}`)
     await sql.unsafe(
       `set role ${role}; create table ${role}.pgmigrations (id int, name varchar(255), run_on timestamp); reset role`,
     )
     expect(await found(sql)).toEqual([])
-    expect(await found(sql, { role })).toEqual([`node-pg-migrate ${role}.pgmigrations`])
+    expect(await found(sql, { schemas: [role, 'public'] })).toEqual([`node-pg-migrate ${role}.pgmigrations`])
   })
 
   test('of our own counts once it has rows', async ({ sql }) => {

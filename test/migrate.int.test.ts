@@ -39,6 +39,7 @@ const test = base.extend<Fixtures>({
         plan,
         book,
         role: undefined,
+        path: ['$user', 'public'],
         lockTimeoutMs: 5_000,
         toolVersion: '0.1.0',
         beforeChange: async () => void (await createState(work, { readers: [] })),

@@ -28,7 +28,13 @@ const test = base.extend<{ load: Load }>({
       const own = postgres(urlOf(database, as), { max: 1, fetch_types: false, onnotice() {} })
       try {
         const steps = planSeeds(seeds, await seedHistory(own), { force })
-        const options = { roleFor: () => role, toolVersion: '0.0.0', beforeChange() {}, guard() {}, log: silentLog }
+        const options = {
+          place: { role, path: ['$user', 'public'] },
+          toolVersion: '0.0.0',
+          beforeChange() {},
+          guard() {},
+          log: silentLog,
+        }
         const results = await applySeeds(own, steps, options)
         expect(
           await own`select current_user = session_user and current_setting('search_path') = '"$user", public' as same`,

@@ -4,7 +4,8 @@ import type { Connection, Endpoint } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
-import { isPoolerError, poolerRefused, refusePooler } from './pooler.ts'
+import { pinnedPath } from './path.ts'
+import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { openSocket } from './socket.ts'
 
 export type Sql = postgres.Sql
@@ -29,11 +30,14 @@ export type SessionOptions = {
   database?: string | undefined
   applicationName: string
   log: Log
+  /** Keeps the search_path of role and database, for a session that only asks for it. */
+  ownPath?: boolean
 }
 
 /** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
 const everywhere = {
   role: 'none',
+  search_path: pinnedPath,
   standard_conforming_strings: 'on',
   statement_timeout: '0',
   lock_timeout: '0',
@@ -83,7 +87,7 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
 async function start(
   endpoint: Endpoint,
   connection: Connection,
-  { database, applicationName, log }: SessionOptions,
+  { database, applicationName, log, ownPath = false }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
   const place = { endpoint, source: connection.source }
@@ -101,7 +105,7 @@ async function start(
     database: database ?? connection.database,
     user: connection.user,
     pass: () => connection.password() ?? '',
-    connection: { application_name: applicationName, ...settings },
+    connection: { application_name: applicationName, ...settings, ...(ownPath && { search_path: undefined }) },
     socket: async () => {
       if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
       try {
@@ -138,11 +142,13 @@ async function start(
   } as unknown as postgres.Options<Record<string, never>>) as Sql
 
   try {
-    const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number }[]>(
-      "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid",
+    // Every name is qualified, and no operator used: the path is only known from the answer on.
+    const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number; path: string }[]>(
+      "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
     )
     if (row === undefined) throw new Error('the server did not answer')
     await refusePooler(sql, row.pid, place)
+    if (!ownPath && row.path !== pinnedPath) throw settingsLost(place)
     return {
       sql,
       serverVersion: row.version,

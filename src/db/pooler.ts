@@ -39,13 +39,16 @@ export async function refusePooler(sql: Sql, pid: number, place: PoolerPlace): P
   if (announcedPid(sql) === pid) return
   const names = startupSettings.map((name) => `'${name}'`).join(', ')
   const [row] = await sql.unsafe<{ pid: number; arrived: boolean }[]>(
-    `select pg_catalog.pg_backend_pid() as pid, coalesce(pg_catalog.bool_or(source = 'client'), false) as arrived
-       from pg_catalog.pg_settings where name in (${names})`,
+    `select pg_catalog.pg_backend_pid() as pid, coalesce(pg_catalog.bool_or(source operator(pg_catalog.=) 'client'), false) as arrived
+       from pg_catalog.pg_settings where name operator(pg_catalog.=) any (array[${names}])`,
   )
   if (row?.pid !== pid) throw poolerError(place, 'such as PgBouncer', 'each transaction gets another server process')
-  if (!row.arrived)
-    throw poolerError(place, 'such as PgBouncer', 'the settings of our session did not arrive at the server')
+  if (!row.arrived) throw settingsLost(place)
 }
+
+/** Exit 12: what a session is started with is not what it has. */
+export const settingsLost = (place: PoolerPlace) =>
+  poolerError(place, 'such as PgBouncer', 'the settings of our session did not arrive at the server')
 
 const isA = ' is a connection pooler ('
 

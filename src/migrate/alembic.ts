@@ -10,23 +10,27 @@ export type AlembicTable = {
   heads: string[]
 }
 
-type Found = { schema: string; table: string; owner: string; visible: boolean; readable: boolean }
+type Found = { schema: string; table: string; owner: string; readable: boolean }
 
 /**
  * The version tables of Alembic: the one that the search_path leads to, else those of all schemas.
  *
- * @param where `table`: `name` or `schema.name` where it is not `alembic_version`; `role`: who may read it where the session user may not
+ * @param where `table`: `name` or `schema.name` where it is not `alembic_version`; `schemas`: where the search_path leads, first to last;
+ *   `role`: who may read it where the session user may not
  * @see https://github.com/sqlalchemy/alembic — ddl/impl.py, runtime/migration.py
  */
 export async function readAlembic(
   db: Db,
-  { table = 'alembic_version', role }: { table?: string | undefined; role?: string | undefined } = {},
+  {
+    table = 'alembic_version',
+    schemas,
+    role,
+  }: { table?: string | undefined; schemas: readonly string[]; role?: string | undefined },
 ): Promise<AlembicTable[]> {
-  const [first = '', second] = table.split('.')
-  const [schema, name] = second === undefined ? [undefined, first] : [first, second]
+  const [head = '', second] = table.split('.')
+  const [schema, name] = second === undefined ? [undefined, head] : [head, second]
   const rows = await db.unsafe<Found[]>(
-    `select n.nspname as schema, c.relname as table, pg_catalog.pg_get_userbyid(c.relowner) as owner, pg_catalog.pg_table_is_visible(c.oid) as visible,
-            pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable
+    `select n.nspname as schema, c.relname as table, pg_catalog.pg_get_userbyid(c.relowner) as owner, pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p') and c.relpersistence <> 't' and c.relname = ${quoteLiteral(name)}
         ${schema === undefined ? '' : `and n.nspname = ${quoteLiteral(schema)}`}
@@ -34,7 +38,8 @@ export async function readAlembic(
                      where a.attrelid = c.oid and a.attname = 'version_num' and a.attnum > 0 and not a.attisdropped)
       order by n.nspname`,
   )
-  const visible = rows.filter((row) => row.visible)
+  const first = schemas.find((name) => rows.some((row) => row.schema === name))
+  const visible = rows.filter((row) => row.schema === first)
   const tables: AlembicTable[] = []
   for (const row of visible.length > 0 ? visible : rows) tables.push(await readHeads(db, row, role))
   return tables

@@ -1,4 +1,4 @@
-import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
+import { type Db, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import type { Migration } from './types.ts'
@@ -16,34 +16,31 @@ export const ownBook = (dialect: Dialect): Book => ({ dialect, native: undefined
 /**
  * Finds the tool's history, or where the tool would create it.
  *
- * @param table `name` or `schema.name`; default: the tool's
- * @param role  whose search_path decides about a name without schema; undefined is the session user
+ * @param table   `name` or `schema.name`; default: the tool's
+ * @param schemas where the tool would look for a name without schema, first to last; it creates in the first
  * @throws {AppError} `history` when the table is not that tool's
  */
 export async function openBook(
   db: Db,
   dialect: Dialect,
-  { table, role }: { table: string | undefined; role: string | undefined },
+  { table, schemas }: { table: string | undefined; schemas: readonly string[] },
 ): Promise<Book> {
   const { native } = dialect
   if (!native) return ownBook(dialect)
   const [first = '', second] = (table ?? native.table).split('.')
   const [schema, name] = second === undefined ? [undefined, first] : [first, second]
-  const found =
-    schema === undefined
-      ? `pg_catalog.to_regclass(${quoteLiteral(quoteIdent(name))})`
-      : `pg_catalog.to_regclass(${quoteLiteral(quoteName(schema, name))})`
-  const answer = await db.unsafe<{ schema: string; found: string | null; columns: string[] | null }[]>(
-    `${role === undefined ? '' : `set local role ${quoteIdent(role)};`}
-     select coalesce((select nspname from pg_catalog.pg_namespace n join pg_catalog.pg_class c on c.relnamespace = n.oid where c.oid = ${found}),
-                     ${schema === undefined ? `pg_catalog.current_schema(), 'public'` : quoteLiteral(schema)}) as schema,
-            ${found}::text as found,
-            (select pg_catalog.json_agg(attname order by attnum) from pg_catalog.pg_attribute
-              where attrelid = ${found} and attnum > 0 and not attisdropped) as columns`,
+  const where = schema === undefined ? schemas : [schema]
+  const [row] = await db.unsafe<{ schema: string; exists: boolean; columns: string[] | null }[]>(
+    `select case when c.oid is null then ${quoteLiteral(where[0] ?? 'public')} else n.nspname end as schema, c.oid is not null as exists,
+            (select pg_catalog.json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
+              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+       from (values ${where.map((name, i) => `(${i}, ${quoteLiteral(name)})`).join(', ') || "(0, '')"}) w (nth, name)
+       left join pg_catalog.pg_namespace n on n.nspname = w.name
+       left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = ${quoteLiteral(name)} and c.relkind <> 'i'
+      order by c.oid is null, w.nth limit 1`,
   )
-  const row = answer.flat().find((entry) => entry.schema !== undefined)
   if (!row) throw new Error('the server did not answer')
-  const lacking = native.columns.filter((column) => row.found !== null && !row.columns?.includes(column))
+  const lacking = native.columns.filter((column) => row.exists && !row.columns?.includes(column))
   if (lacking.length > 0) {
     throw new AppError(
       'history',
@@ -53,7 +50,7 @@ export async function openBook(
   }
   return {
     dialect,
-    native: { schema: row.schema, name, table: quoteName(row.schema, name), exists: row.found !== null },
+    native: { schema: row.schema, name, table: quoteName(row.schema, name), exists: row.exists },
   }
 }
 

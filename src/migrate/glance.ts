@@ -14,7 +14,7 @@ import type { Seen } from './reached.ts'
 export async function glanceAtHistory(
   db: Db,
   dialect: Dialect,
-  where: { table: string | undefined; role: string | undefined },
+  where: { table: string | undefined; schemas: readonly string[]; role: string | undefined },
 ): Promise<Seen[]> {
   if (!dialect.native) return ownVersions(db)
   const { native } = await openBook(db, dialect, where)

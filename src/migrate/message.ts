@@ -1,4 +1,5 @@
 import { markWork } from '../db/lock.ts'
+import { type Place, pinPath, setPath } from '../db/path.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { type Book, type Ledger, ledgerOf, type NewRow } from './book.ts'
 import type { NativeHistory } from './dialects/dialect.ts'
@@ -9,7 +10,7 @@ import type { Migration, MigrationStep, Progress, Script } from './types.ts'
 export const reset = 'reset session authorization; set role none; reset all;'
 
 /** Makes what follows in the message be done as the user that connected, whatever the file made of the session. */
-const asOurselves = 'set local session authorization default; set local role none;'
+const asOurselves = `set local session authorization default; set local role none; ${pinPath}`
 
 /** Fails where the role does not exist or may not be used; tells where the chains end. */
 export const preflight = (role: string | undefined) =>
@@ -18,8 +19,8 @@ export const preflight = (role: string | undefined) =>
      (select coalesce(pg_catalog.max(seq), 0) from pgbosun.migration_details) as "lastDetail",
      pg_catalog.current_setting('session_replication_role') as replication`
 
-/** `role` undefined: the session user. A time limit of 0 is none. */
-export type FileSettings = { role: string | undefined; lockTimeoutMs: number; statementTimeoutMs: number }
+/** A time limit of 0 is none. */
+export type FileSettings = Place & { lockTimeoutMs: number; statementTimeoutMs: number }
 
 const setRole = (role: string | undefined, local: 'local ' | '') =>
   role === undefined ? '' : `set ${local}role ${quoteIdent(role)};`
@@ -40,7 +41,7 @@ export function filePrefix(step: MigrationStep, row: NewRow, book: Book, setting
   return `${isolated(step.fake ? undefined : step.sending)}${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
     settings.role,
     'local ',
-  )}${native}${prepared(book, step)}\n`
+  )}${native}${setPath(settings.path, 'local ')}${prepared(book, step)}\n`
 }
 
 /** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
@@ -63,7 +64,7 @@ export const undoPrefix = (
   book: Book,
   settings: FileSettings,
 ) =>
-  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${prepared(book)}\n`
+  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${setPath(settings.path, 'local ')}${prepared(book)}\n`
 
 /** Must be the first statement of a transaction. */
 const isolated = (sending: Sending | Refusal | undefined) =>
@@ -92,7 +93,7 @@ export type SplitRecord = {
 
 /** Prepares the session for a script that runs outside a transaction, and records that it begins. */
 export const openSplit = ({ begin }: SplitRecord, script: Script, book: Book, settings: FileSettings) =>
-  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${prepared(book, script)}`
+  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPath(settings.path, '')}${prepared(book, script)}`
 
 /** Ends it: the session is ours again, and the record says what became of the script. */
 export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
@@ -110,7 +111,7 @@ const keepReadable = `set standard_conforming_strings = on; set client_encoding 
 
 /** Prepares the session again for the rest of a script that has discarded everything. */
 export const resumeSession = (script: Script, book: Book, settings: FileSettings) =>
-  `${setRole(settings.role, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
+  `${setRole(settings.role, '')}${setPath(settings.path, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
 
 /** Writes the progress of a row. */
 export const progressOf = ({ table }: Ledger, seq: number, progress: Progress) =>

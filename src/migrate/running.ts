@@ -1,6 +1,7 @@
 import type { ServerNotice } from '../db/answers.ts'
 import type { BlockerWatch } from '../db/blockers.ts'
 import type { Sql } from '../db/connect.ts'
+import type { Place } from '../db/path.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
@@ -12,12 +13,10 @@ import { createPatience } from './patience.ts'
 import type { StepResult } from './types.ts'
 
 /** What every way of running scripts needs. */
-export type RunOptions = {
+export type RunOptions = Place & {
   /** A session (`max: 1`) that is used for nothing else meanwhile. */
   sql: Sql
   book: Book
-  /** Role that runs the files; without one, the session user. */
-  role: string | undefined
   lockTimeoutMs: number
   /** 0 is none. */
   statementTimeoutMs?: number
@@ -40,11 +39,20 @@ export type RunOptions = {
 
 /** What runs need to know of how patient they are to be. */
 export function settingsOf(options: RunOptions) {
-  const { role, lockTimeoutMs, statementTimeoutMs = 0, lockRetries = 0, dumpTimeoutMs = 0, watch, signal } = options
+  const {
+    role,
+    path,
+    lockTimeoutMs,
+    statementTimeoutMs = 0,
+    lockRetries = 0,
+    dumpTimeoutMs = 0,
+    watch,
+    signal,
+  } = options
   const log = options.log ?? silentLog
   return {
     log,
-    settings: { role, lockTimeoutMs, statementTimeoutMs },
+    settings: { role, path, lockTimeoutMs, statementTimeoutMs },
     patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
   }
 }

@@ -34,7 +34,8 @@ export type DatabaseAction =
   | { do: 'create schema'; schema: string; owner: string }
   | { do: 'own schema'; schema: string; owner: string }
   | { do: 'close schema'; schema: string }
-  | { do: 'create extension'; extension: string; schema?: string; version?: string }
+  /** `schema` null: its control file names one. */
+  | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
   | { do: 'grant'; kind: ObjectKind; targets: Target[]; grantee: string; privileges: string[] }

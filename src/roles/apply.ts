@@ -91,8 +91,6 @@ async function together<Action>(
   const last = actions.at(-1)!.change
   await translated(last, () =>
     inTransaction(sql, async (transaction) => {
-      // Extensions without a declared schema go to public; every other name is qualified.
-      await transaction.unsafe('set local search_path to public')
       await run(transaction, actions, toSql)
     }),
   )

@@ -27,7 +27,12 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
   const declared = desired.databases.find((database) => database.name === name)
   const results = await db.unsafe<{ current: CurrentDatabase }[][]>(
     // With an empty search path, names of types are always qualified.
-    `set local search_path to ''; ${databaseQuery(roleNames(desired), declared?.covered ?? [], desired.readAll.length > 0)}`,
+    `set local search_path to ''; ${databaseQuery({
+      roles: roleNames(desired),
+      schemas: declared?.covered ?? [],
+      readAll: desired.readAll.length > 0,
+      extensions: declared?.extensions.map((extension) => extension.name) ?? [],
+    })}`,
   )
   return results.at(-1)![0]!.current
 }
@@ -101,7 +106,17 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
  * Objects of extensions are left out: their privileges belong to the extension.
  * Who reads everything needs grants in every schema up to PostgreSQL 13.
  */
-const databaseQuery = (roles: string[], schemas: string[], readAll: boolean) => {
+const databaseQuery = ({
+  roles,
+  schemas,
+  readAll,
+  extensions,
+}: {
+  roles: string[]
+  schemas: string[]
+  readAll: boolean
+  extensions: string[]
+}) => {
   const grantees = oneOf(roles)
   const everywhere = `${readAll} and ${major} < 14 and nspname !~ '^pg_' and nspname <> 'information_schema'`
   const notOfExtension = (catalog: string, oid: string) =>
@@ -146,6 +161,7 @@ select pg_catalog.json_build_object(
   'extensions', ${list(`
     select extname as name, n.nspname as schema, extversion as version
       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by extname`)},
+  'extensionsWithSchema', ${withSchema(extensions)},
   'objects', ${list(`
     select kind, schema, name, arguments, "column", pg_catalog.pg_get_userbyid(owner) as owner, acl from obj
      order by kind collate "C", schema collate "C", name collate "C", arguments collate "C", "column" collate "C"`)},
@@ -160,3 +176,14 @@ select pg_catalog.json_build_object(
      order by 1, 2, 3, 4, 5`)}
 ) as current`
 }
+
+/** Looks into the server's folder of extensions, which takes a while, only where one of these is not installed. */
+const withSchema = (names: string[]) =>
+  names.length === 0
+    ? `'[]'::json`
+    : `case when exists (select from (values ${names.map((name) => `(${quoteLiteral(name)})`).join(', ')}) w (name)
+        where not exists (select from pg_catalog.pg_extension e where e.extname = w.name)) then ${list(`
+        select distinct name from pg_catalog.pg_available_extension_versions where schema is not null and name::text in ${oneOf(names)}`).replace(
+          'json_agg(x)',
+          'json_agg(x.name)',
+        )} else '[]'::json end`

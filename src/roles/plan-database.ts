@@ -78,14 +78,18 @@ function closePublic({ publicMayConnect, schemas }: CurrentDatabase): Actions {
   ]
 }
 
-function planExtension({ name, schema, version }: DesiredExtension, { extensions }: CurrentDatabase): Actions {
+function planExtension(
+  { name, schema, version }: DesiredExtension,
+  { extensions, extensionsWithSchema }: CurrentDatabase,
+): Actions {
   const object = `extension ${name}`
   const existing = extensions.find((extension) => extension.name === name)
   if (!existing) {
     const create = {
       do: 'create extension',
       extension: name,
-      ...(schema !== undefined && { schema }),
+      // Never left to the search_path: whoever owns the first schema in it could plant what the extension's script calls.
+      schema: schema ?? (extensionsWithSchema.includes(name) ? null : 'public'),
       ...(version !== undefined && { version }),
     } as const
     return [planned(create, 'create', object, 'is not installed')]

@@ -201,6 +201,7 @@ const database: CurrentDatabase = {
   publicMayConnect: false,
   schemas: [{ name: 'public', owner: 'postgres', publicMayCreate: true }],
   extensions: [],
+  extensionsWithSchema: [],
   objects: [],
   defaults: [],
 }
@@ -368,6 +369,7 @@ test('on PostgreSQL 13 who reads everything gets grants in every schema; nothing
     publicMayConnect: false,
     schemas: ['legacy', 'public'].map((name) => ({ name, owner: 'postgres', publicMayCreate: false })),
     extensions: [],
+    extensionsWithSchema: [],
     objects,
     defaults: [],
   }

@@ -58,7 +58,7 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'close schema':
       return [`revoke create on schema ${quoteIdent(action.schema)} from public`]
     case 'create extension': {
-      const schema = action.schema === undefined ? '' : ` schema ${quoteIdent(action.schema)}`
+      const schema = action.schema === null ? '' : ` schema ${quoteIdent(action.schema)}`
       const version = action.version === undefined ? '' : ` version ${quoteLiteral(action.version)}`
       return [`create extension ${quoteIdent(action.extension)}${schema}${version}`]
     }

@@ -160,6 +160,8 @@ export type CurrentDatabase = {
   publicMayConnect: boolean
   schemas: { name: string; owner: string; publicMayCreate: boolean }[]
   extensions: { name: string; schema: string; version: string }[]
+  /** Of the declared ones that are not installed, those whose control file says in which schema they are. */
+  extensionsWithSchema: string[]
   /** Only in covered schemas. */
   objects: CurrentObject[]
   /** In covered schemas and in the whole database. */

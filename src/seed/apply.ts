@@ -1,4 +1,5 @@
 import type { Sql } from '../db/connect.ts'
+import { type Place, setPath } from '../db/path.ts'
 import type { Db } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
@@ -12,8 +13,8 @@ import { loadRows } from './rows.ts'
 import type { Seed, SeedResult } from './types.ts'
 
 export type SeedOptions = {
-  /** Who writes the rows: the owner of the schema. Undefined: the session user. */
-  roleFor(seed: Seed): string | undefined
+  /** Who writes the rows, the owner of the schema, and where the names in the files lead. */
+  place: Place
   toolVersion: string
   beforeChange: BeforeChange
   /** Throws when the run must not go on: its lock is lost. */
@@ -60,11 +61,12 @@ export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => (
 /** What a seed's own statements may have set ends with them. */
 const asOurselves = 'set session authorization default; reset all; set role none'
 
-async function loadSeed(sql: Sql, seed: Seed, { roleFor, toolVersion }: SeedOptions): Promise<number> {
-  const role = roleFor(seed)
+async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion }: SeedOptions): Promise<number> {
+  const { role, path } = place
   return inTransaction(sql, async (tx) => {
     await tx.unsafe(asOurselves)
     if (role !== undefined) await becomeRole(tx, role)
+    await tx.unsafe(setPath(path, 'local '))
     const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text) : await loadRows(tx, seed, role)
     await tx.unsafe(asOurselves)
     await recordSeed(tx, seed, rows, toolVersion)

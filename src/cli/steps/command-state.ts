@@ -2,6 +2,7 @@ import { readAlembic, renderHeads } from '../../migrate/alembic.ts'
 import type { Run } from '../run.ts'
 import type { MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
+import { schemasOf } from './place.ts'
 
 /**
  * Where the program of `migrate.command` has brought the target database: `aaa1`, as Alembic's table says. Undefined where there is no
@@ -10,7 +11,8 @@ import { defaultRole } from './owner.ts'
 export async function revisionOf(run: Run, target: MigrateTarget): Promise<string | undefined> {
   if (!target.command || !run.target) return undefined
   const role = await defaultRole(run.context, run.target.sql, target)
-  const tables = await readAlembic(run.target.sql, { table: target.table, role })
+  const schemas = await schemasOf(run.context, run.target.sql, target, role)
+  const tables = await readAlembic(run.target.sql, { table: target.table, schemas, role })
   const heads = tables.flatMap((table) => table.heads)
   return heads.length > 0 ? renderHeads(heads) : undefined
 }

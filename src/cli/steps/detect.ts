@@ -4,6 +4,7 @@ import type { FormatName } from '../../migrate/types.ts'
 import type { Context } from '../command.ts'
 import type { MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
+import { schemasOf } from './place.ts'
 
 /**
  * The format behind `migrate.format: auto`. With a database its history tables are looked at, where the role of the migrations would
@@ -17,8 +18,8 @@ export async function detectFormatOf(
   target: Pick<MigrateTarget, 'dir' | 'table' | 'role' | 'database'>,
   db: Db | undefined,
 ): Promise<FormatName> {
-  const role = db && (await defaultRole(context, db, target))
-  const { format, because } = await findFormat(db, target.dir, { table: target.table, role })
+  const schemas = db ? await schemasOf(context, db, target, await defaultRole(context, db, target)) : []
+  const { format, because } = await findFormat(db, target.dir, { table: target.table, schemas })
   context.log.info(`migrate.format auto: ${format}, because ${because}`)
   return format
 }

@@ -18,6 +18,7 @@ import type { Run } from '../run.ts'
 import type { PlanOptions } from './migrate.ts'
 import type { CommandTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
+import { schemasOf } from './place.ts'
 import { endLeftovers, runToEnd } from './run-command.ts'
 import { missingState, stateChanges, wholeState } from './state.ts'
 
@@ -70,7 +71,11 @@ export async function migrateByCommand(
   await journal.beforeChange()
   await endLeftovers(run.context, sql)
   const durationMs = await runCommand(run, plan, serverVersion)
-  const after = await readAlembic(sql, plan.target)
+  const after = await readAlembic(sql, {
+    table: plan.target.table,
+    schemas: await schemasOf(run.context, sql, target, plan.role),
+    role: plan.role,
+  })
   refuseSeveral(after)
   warnOfOwner(run.context, plan, after)
   const moved = renderTables(before) !== renderTables(after)
@@ -104,7 +109,8 @@ async function planCommand(
 ): Promise<Plan> {
   const { context } = run
   const role = session && (await defaultRole(context, session.sql, target))
-  const before = session ? await readAlembic(session.sql, { table: target.table, role }) : []
+  const schemas = session ? await schemasOf(context, session.sql, target, role) : []
+  const before = session ? await readAlembic(session.sql, { table: target.table, schemas, role }) : []
   const serverVersion = (session ?? run.cluster).serverVersion
   const newest = before.length < 2 ? await newestRevisions(context, target, serverVersion) : undefined
   const at = before[0]?.heads ?? []

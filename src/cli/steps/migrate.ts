@@ -18,6 +18,7 @@ import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
 import { folderOf, inDatabase, type MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
+import { placeOf, schemasOf } from './place.ts'
 import { missingState, stateChanges, wholeState } from './state.ts'
 
 /** What is known of a target's migrations: the files, and what the database says. */
@@ -45,9 +46,9 @@ export async function lookAt(context: Context, target: MigrateTarget, db: Db | u
   const folder = await folderOf(context, target, db)
   const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
   const all = folder?.files ?? []
-  // Our own history is found without asking; whose search_path finds another one depends on the role.
+  // Our own history is found without asking; where another one is depends on the role.
   const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
-  const book = dialect.native && db ? await openBook(db, dialect, { table: target.table, role }) : ownBook(dialect)
+  const book = dialect.native && db ? await bookAs(context, target, dialect, db, role) : ownBook(dialect)
   const history = db ? await readHistory(db, book, all, role) : noHistory
   const files = dialect.choose?.(all, history.applied) ?? all
   return { target, folder, dialect, book, files, history, policy: policyOf(context, dialect), role }
@@ -166,7 +167,20 @@ export async function applyMigrateStep(
 
 /** Now that the database exists. */
 const bookOf = async (context: Context, { dialect, target }: MigrateStep, db: Db) =>
-  openBook(db, dialect, { table: target.table, role: await defaultRole(context, db, target) })
+  bookAs(context, target, dialect, db, await defaultRole(context, db, target))
+
+/** A table that is named with its schema is found without knowing where others would be looked for. */
+async function bookAs(
+  context: Context,
+  target: MigrateTarget,
+  dialect: Dialect,
+  db: Db,
+  role: string | undefined,
+): Promise<Book> {
+  const { table } = target
+  const named = (table ?? dialect.native?.table ?? '').includes('.')
+  return openBook(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+}
 
 /**
  * The other tool's own lock, on a session of its own: what runs may give up every lock of its session.
@@ -220,7 +234,7 @@ export async function runOptions(
   return {
     sql,
     book,
-    role: await defaultRole(context, sql, target),
+    ...(await placeOf(context, sql, target)),
     lockTimeoutMs: lockTimeout,
     lockRetries,
     statementTimeoutMs: statementTimeout,

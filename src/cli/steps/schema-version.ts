@@ -13,6 +13,7 @@ import { readMigrations } from '../../migrate/read.ts'
 import type { Context } from '../command.ts'
 import { type MigrateTarget, readOptions } from './migrate-targets.ts'
 import { defaultRole, mayBecome } from './owner.ts'
+import { schemasOf } from './place.ts'
 
 /** How far a schema is. `missing`: what it still lacks; empty when it is new enough. `note`: what may be the reason. */
 export type Progress = { missing: string[]; current: string | undefined; note?: string | undefined }
@@ -32,11 +33,12 @@ export async function readProgress(
   wanted: string[],
 ): Promise<Progress> {
   const role = await readingRole(context, target, db)
-  if (target.command) return atRevision(db, { table: target.table, role }, wanted)
-  const dialect = await dialectOf(target, db, role)
-  const rows = dialect ? await glanceAtHistory(db, dialect, { table: target.table, role }) : []
+  const where = { table: target.table, role, schemas: await schemasOf(context, db, target, role) }
+  if (target.command) return atRevision(db, where, wanted)
+  const dialect = await dialectOf(target, db, where)
+  const rows = dialect ? await glanceAtHistory(db, dialect, where) : []
   if (rows.length === 0 && wanted.length > 0) {
-    const alembic = await atRevision(db, { table: undefined, role }, wanted)
+    const alembic = await atRevision(db, { ...where, table: undefined }, wanted)
     if (alembic.current !== undefined) return alembic
   }
   if (!dialect) return { missing: wanted.length > 0 ? wanted : ['a history'], current: undefined }
@@ -45,17 +47,16 @@ export async function readProgress(
     wanted.length > 0
       ? missingVersions(dialect, rows, reading, wanted)
       : await missingFiles(context, target, dialect, rows)
-  const note = rows.length === 0 ? await otherHistory(target, db, role) : undefined
+  const note = rows.length === 0 ? await otherHistory(target, db, where) : undefined
   return { missing, current: newestSeen(rows, reading)?.name, note }
 }
 
+/** Where a history is looked for, and who reads it. */
+type Where = { table: string | undefined; role: string | undefined; schemas: readonly string[] }
+
 /** Who waits often has no configuration, and so the default format. */
-async function otherHistory(
-  { format, table }: MigrateTarget,
-  db: Db,
-  role: string | undefined,
-): Promise<string | undefined> {
-  const other = (await findHistories(db, { table, role })).find((history) => history.format !== format)
+async function otherHistory({ format }: MigrateTarget, db: Db, where: Where): Promise<string | undefined> {
+  const other = (await findHistories(db, where)).find((history) => history.format !== format)
   return other && `but there is ${other.schema}.${other.table} of ${other.format}: is migrate.format right?`
 }
 
@@ -66,13 +67,9 @@ async function readingRole(context: Context, target: MigrateTarget, db: Db): Pro
 }
 
 /** Undefined while `auto` has nothing to go by: the history may still come. */
-async function dialectOf(
-  { format, dir, table }: MigrateTarget,
-  db: Db,
-  role: string | undefined,
-): Promise<Dialect | undefined> {
+async function dialectOf({ format, dir }: MigrateTarget, db: Db, where: Where): Promise<Dialect | undefined> {
   if (format !== 'auto') return openDialect(format)
-  const histories = (await findHistories(db, { table, role })).filter((history) => history.format !== 'alembic')
+  const histories = (await findHistories(db, where)).filter((history) => history.format !== 'alembic')
   return histories.length > 0 ? openDialect(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
 }
 
@@ -109,11 +106,7 @@ async function missingFiles(
 }
 
 /** Alembic's table has no history: whether an older revision is behind the head, only the files could tell. */
-async function atRevision(
-  db: Db,
-  where: { table: string | undefined; role: string | undefined },
-  wanted: string[],
-): Promise<Progress> {
+async function atRevision(db: Db, where: Where, wanted: string[]): Promise<Progress> {
   const tables = await readAlembic(db, where)
   const heads = tables.flatMap((table) => table.heads)
   const current = tables.length === 0 ? undefined : renderHeads(heads)

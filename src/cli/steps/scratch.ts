@@ -172,9 +172,7 @@ async function prepare({ loaded, log }: Context, { sql }: Session, name: string,
   // Schema public is what it is in the live database, declared so or not.
   const actions = plan.actions.filter(({ payload }) => payload.do !== 'own schema' && payload.do !== 'close schema')
   await inTransaction(sql, async (tx) => {
-    await tx.unsafe(
-      `set local search_path to public; ${role === undefined ? '' : `set local role ${quoteIdent(role)}`}`,
-    )
+    if (role !== undefined) await tx.unsafe(`set local role ${quoteIdent(role)}`)
     for (const { change, payload } of actions)
       for (const statement of databaseSql(payload)) await declare(tx, statement, `${change.action} ${change.object}`)
   })

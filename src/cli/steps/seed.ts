@@ -7,7 +7,7 @@ import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { findTargets, mainTarget } from './migrate-targets.ts'
-import { defaultRole } from './owner.ts'
+import { placeOf } from './place.ts'
 
 /** The seeds of this environment; read before anything is touched. */
 export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> =>
@@ -20,9 +20,9 @@ export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = fal
 /** Loads exactly what was planned. */
 export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
   const { sql } = await run.openTarget()
-  const role = await defaultRole(run.context, sql, { role: mainTarget(findTargets(run.context, false))?.role })
+  const place = await placeOf(run.context, sql, { role: mainTarget(findTargets(run.context, false))?.role })
   return applySeeds(sql, steps, {
-    roleFor: () => role,
+    place,
     toolVersion: run.context.version,
     beforeChange: journal.beforeChange,
     guard: run.guard,

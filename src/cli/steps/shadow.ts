@@ -2,6 +2,7 @@ import { compareSchemas, type Drift } from '../../check/drift.ts'
 import { readSchema } from '../../check/schema/read.ts'
 import type { DatabaseSchema, LeftOut } from '../../check/schema/types.ts'
 import type { Session } from '../../db/connect.ts'
+import { type Place, visibleSchemas } from '../../db/path.ts'
 import { createState } from '../../db/state.ts'
 import { AppError } from '../../errors.ts'
 import { silentLog } from '../../log.ts'
@@ -23,7 +24,7 @@ import type { Run } from '../run.ts'
 import { lookAt, type MigrateStep, planMigrateStep, refusePlan, runOptions } from './migrate.ts'
 import { inTarget } from './migrate-all.ts'
 import { inDatabase, type MigrateTarget } from './migrate-targets.ts'
-import { defaultRole } from './owner.ts'
+import { placeOf } from './place.ts'
 import { type Scratch, withScratch } from './scratch.ts'
 
 /** What a comparison with a scratch database found. */
@@ -60,8 +61,13 @@ export async function compareWithShadow(run: Run, target: MigrateTarget, { down 
     const look = await planMigrateStep(run.context, target, live.sql, { looking: true })
     refusePlan(look.plan)
     const replay = replayOf(run, look, down)
-    const role = await defaultRole(run.context, live.sql, target)
-    const work = { look, replay, role, leaveOut: await findLeftOut(look, live, role) }
+    const place = await placeOf(run.context, live.sql, target)
+    const work = {
+      look,
+      replay,
+      place,
+      leaveOut: await findLeftOut(look, live, () => visibleSchemas(live.sql, place)),
+    }
     const found = await readLive(run, work, live)
     const declared = await withScratch(run.context, live, (scratch) => makeIn(run, work, scratch))
     const undone = down ? await withScratch(run.context, live, (scratch) => undoIn(run, work, scratch)) : undefined
@@ -140,10 +146,10 @@ const schemasOfTools = new Set(['graphile_migrate'])
 async function findLeftOut(
   { book, history }: MigrateStep,
   live: Session,
-  role: string | undefined,
+  schemas: () => Promise<string[]>,
 ): Promise<LeftOut[]> {
   const adopted = history.applied.some(({ status }) => status === 'adopted')
-  const found = adopted ? await findHistories(live.sql, { table: undefined, role }) : []
+  const found = adopted ? await findHistories(live.sql, { table: undefined, schemas: await schemas() }) : []
   const histories = [
     ...(book?.native ? [book.native] : []),
     ...found.filter(({ format }) => format !== 'pgbosun').map(({ schema, table }) => ({ schema, name: table })),
@@ -151,7 +157,7 @@ async function findLeftOut(
   return histories.map(({ schema, name }) => (schemasOfTools.has(schema) ? { schema } : { schema, name }))
 }
 
-type Work = { look: MigrateStep; replay: Replay; role: string | undefined; leaveOut: LeftOut[] }
+type Work = { look: MigrateStep; replay: Replay; place: Place; leaveOut: LeftOut[] }
 
 /** The schema that the migrations make. */
 async function makeIn(run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema> {
@@ -181,7 +187,7 @@ const emptyAdvice =
 
 /** What can be done in a scratch database that has no migration yet. */
 async function openIn(run: Run, work: Work, { session, guard }: Scratch) {
-  const { look, role } = work
+  const { look, place } = work
   const { sql } = session
   await createState(sql, { readers: [] })
   const book = await bookIn(session, work)
@@ -189,9 +195,9 @@ async function openIn(run: Run, work: Work, { session, guard }: Scratch) {
   // What the files have to say, they said when they were applied to the live database.
   const options: RunOptions = {
     ...(await runOptions(run, look.target, book, session, journal)),
-    ...{ role, guard, watch: undefined, log: silentLog },
+    ...{ ...place, guard, watch: undefined, log: silentLog },
   }
-  const history = (files: Migration[]) => readHistory(sql, book, files, role)
+  const history = (files: Migration[]) => readHistory(sql, book, files, place.role)
   const progress = <T>(work: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<T>) =>
     withProgress(run.context.log, 'migrations in a scratch database', work)
   return {
@@ -208,7 +214,7 @@ async function openIn(run: Run, work: Work, { session, guard }: Scratch) {
 }
 
 /** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */
-async function bookIn({ sql }: Session, { look, role }: Work): Promise<Book> {
+async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promise<Book> {
   const book: Book = look.book ?? ownBook(look.dialect)
   if (!book.native?.exists) return book
   await createNative({ sql, book: { ...book, native: { ...book.native, exists: false } }, role })

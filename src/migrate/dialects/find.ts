@@ -1,4 +1,4 @@
-import { type Db, quoteIdent, quoteLiteral } from '../../db/sql.ts'
+import { type Db, quoteLiteral } from '../../db/sql.ts'
 import { type Detected, detectFormat, type HistoryFact } from './detect.ts'
 import { inspectFolder } from './peek.ts'
 
@@ -6,25 +6,19 @@ import { inspectFolder } from './peek.ts'
  * Finds the format of a folder and a database, for `migrate.format: auto`.
  *
  * @param db undefined while the database does not exist
- * @param where `table` is `migrate.table`; `role` runs the migrations: its search_path says where histories are looked for
+ * @param where `table` is `migrate.table`; `schemas`: where histories are looked for, as the search_path of the migrations has it
  * @throws {AppError} `usage` when it is not certain
  */
-export async function findFormat(
-  db: Db | undefined,
-  dir: string,
-  where: { table: string | undefined; role: string | undefined },
-): Promise<Detected> {
+export async function findFormat(db: Db | undefined, dir: string, where: Where): Promise<Detected> {
   return detectFormat(dir, inspectFolder(dir), db ? await findHistories(db, where) : [])
 }
 
+type Where = { table: string | undefined; schemas: readonly string[] }
+
 /** The history tables of known tools. Of our own only one with rows counts: the empty table is there in any case. */
-export async function findHistories(
-  db: Db,
-  { table, role }: { table: string | undefined; role: string | undefined },
-): Promise<HistoryFact[]> {
-  const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
-  const answer = await db.unsafe<{ histories?: HistoryFact[] }[]>(`${asRole}${historiesQuery(table)}`)
-  const found = (answer.flat() as { histories?: HistoryFact[] }[]).find(({ histories }) => histories)?.histories ?? []
+export async function findHistories(db: Db, where: Where): Promise<HistoryFact[]> {
+  const [row] = await db.unsafe<{ histories: HistoryFact[] }[]>(historiesQuery(where))
+  const found = row?.histories ?? []
   if (!found.some(({ format }) => format === 'pgbosun')) return found
   return (await usesOwnHistory(db, found.length)) ? found : found.filter(({ format }) => format !== 'pgbosun')
 }
@@ -92,7 +86,7 @@ const signatures: Signature[] = [
  *
  * @param table `migrate.table`: only that table counts, whichever tool's it is, beside our own history
  */
-export const historiesQuery = (table: string | undefined) =>
+export const historiesQuery = ({ table, schemas }: Where) =>
   `select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('format', case when s.format = 'dbmate' and (
         not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)
         or exists (select from pg_catalog.pg_class r where r.relnamespace = n.oid and r.relname = 'ar_internal_metadata')
@@ -102,17 +96,19 @@ export const historiesQuery = (table: string | undefined) =>
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     cross join lateral (select coalesce(pg_catalog.array_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, null)), '{}') as columns, pg_catalog.count(*) as total
       from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) t
-    where (${table === undefined ? usual : `${chosen(table)} or s.format = 'pgbosun' and ${usual}`})
+    where (${table === undefined ? usual(schemas) : `${chosen(table, schemas)} or s.format = 'pgbosun' and ${usual(schemas)}`})
       and s.columns <@ t.columns and (t.total = 1 or not s.exact)`
 
-const visible = 'n.nspname = any (pg_catalog.current_schemas(false))'
+const among = (schemas: readonly string[]) =>
+  schemas.length === 0 ? 'false' : `n.nspname in (${schemas.map(quoteLiteral).join(', ')})`
 
-const usual = `c.relname = s.name and (n.nspname = s.place or s.place is null and ${visible})`
+const usual = (schemas: readonly string[]) =>
+  `c.relname = s.name and (n.nspname = s.place or s.place is null and ${among(schemas)})`
 
-function chosen(table: string): string {
+function chosen(table: string, schemas: readonly string[]): string {
   const [first = '', second] = table.split('.')
   return second === undefined
-    ? `c.relname = ${quoteLiteral(first)} and ${visible}`
+    ? `c.relname = ${quoteLiteral(first)} and ${among(schemas)}`
     : `c.relname = ${quoteLiteral(second)} and n.nspname = ${quoteLiteral(first)}`
 }
 
