@@ -9,7 +9,7 @@ import { test, uniqueName, urlOf } from './support/postgres.ts'
 const password = 'geheim of the test'
 
 const session = (url: string, applicationName = 'pgbosun test', log = silentLog): Promise<Session> =>
-  openSession(connectionTo(url), { applicationName, log })
+  openSession(connectionTo(url), { applicationName, log, ownPath: true })
 
 /** Runs `use` with sessions to the test's database and one that observes from another database, and ends them. */
 async function withSessions(

@@ -9,7 +9,11 @@ import { test as base, urlOf } from './support/postgres.ts'
 
 const test = base.extend<{ session: Session }>({
   session: async ({ database }, use) => {
-    const session = await openSession(connectionTo(urlOf(database)), { applicationName: 'test', log: silentLog })
+    const session = await openSession(connectionTo(urlOf(database)), {
+      applicationName: 'test',
+      log: silentLog,
+      ownPath: true,
+    })
     await session.sql.unsafe('create table parents (id int primary key); create table t (a int, b text)')
     await use(session)
     await session.end()
@@ -83,7 +87,11 @@ describe('COPY from the client', () => {
   }) => {
     const kill = (pid: number) => sql`select pg_terminate_backend(${pid}::int)`
     for (const when of ['middle', 'end']) {
-      const session = await openSession(connectionTo(urlOf(database)), { applicationName: 'test', log: silentLog })
+      const session = await openSession(connectionTo(urlOf(database)), {
+        applicationName: 'test',
+        log: silentLog,
+        ownPath: true,
+      })
       await session.sql.unsafe(`
         create temporary table slow (a int);
         create function pg_temp.f() returns trigger language plpgsql as $$ begin perform pg_sleep(20); return null; end $$;

@@ -30,11 +30,7 @@ describe('the histories of a database', () => {
       const [first = '', second] = native.table.split('.')
       const [schema, table] = second === undefined ? [`of_${format.replace('-', '_')}`, first] : [first, second]
       await sql.unsafe(`create schema if not exists ${schema}; ${native.create(quoteName(schema, table))}`)
-      const search = [schema, 'public'].join(', ')
-      const seen = await sql.begin(async (db) => {
-        await db.unsafe(`set local search_path = ${search}`)
-        return findHistories(db, nowhere)
-      })
+      const seen = await sql.begin((db) => findHistories(db, { ...nowhere, schemas: [schema, 'public'] }))
       expected.push(`${format} ${schema}.${table}`)
       expect(seen.map((fact) => `${fact.format} ${fact.schema}.${fact.table}`)).toContain(expected.at(-1))
     }

@@ -42,7 +42,8 @@ const test = base.extend<Fixtures>({
         path: ['$user', 'public'],
         lockTimeoutMs: 5_000,
         toolVersion: '0.1.0',
-        beforeChange: async () => void (await createState(work, { readers: [] })),
+        beforeChange: async () =>
+          void (await createState(work, { needs: ['migrations', 'migration_details'], readers: [] })),
         guard() {},
         ...options,
       })
@@ -276,7 +277,7 @@ test('a file that was begun, nobody knows how far, is refused until somebody dec
   sql,
 }) => {
   await files({ '1_a.sql': '-- pgbosun: no-transaction\nvacuum', '2_b.sql': 'select 1' })
-  await createState(sql, { readers: [] })
+  await createState(sql, { needs: ['migrations'], readers: [] })
   await sql.unsafe(
     `insert into pgbosun.migrations (seq, version, name, sha256, status, tool_version) values (1, 1, '1_a', '', 'started', '0')`,
   )
@@ -354,7 +355,7 @@ test('a table that is locked for too long ends the run with its name', async ({ 
 test('a plan made before somebody else migrated is not applied', async ({ files, migrate, sql }) => {
   await files(five)
   const beforeChange = async () => {
-    await createState(sql, { readers: [] })
+    await createState(sql, { needs: ['migrations'], readers: [] })
     await sql.unsafe(
       `insert into pgbosun.migrations (seq, version, name, sha256, status, tool_version) values (1, 1, '001_a', '', 'applied', '0')`,
     )

@@ -50,7 +50,11 @@ const test = base.extend<{ source: string; session: Session }>({
     const admin = open('postgres')
     await admin.unsafe(`create database ${name}`)
     await admin.end()
-    const session = await openSession(connectionTo(urlOf(name)), { applicationName: 'test', log: silentLog })
+    const session = await openSession(connectionTo(urlOf(name)), {
+      applicationName: 'test',
+      log: silentLog,
+      ownPath: true,
+    })
     await use(session)
     await session.end()
   },

@@ -18,7 +18,11 @@ const setUp = `
 
 const test = base.extend<{ session: Session }>({
   session: async ({ database }, use) => {
-    const session = await openSession(connectionTo(urlOf(database)), { applicationName: 'test', log: silentLog })
+    const session = await openSession(connectionTo(urlOf(database)), {
+      applicationName: 'test',
+      log: silentLog,
+      ownPath: true,
+    })
     await session.sql.unsafe(setUp)
     await use(session)
     await session.end()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openSession } from '../db/connect.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../db/events.ts'
-import { refuseNewerState } from '../db/state.ts'
+import { refuseStrangeState } from '../db/state.ts'
 import { AppError, withReport } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import type { Context } from './command.ts'
@@ -28,7 +28,7 @@ export function createJournal(run: Run): Journal {
       run.guard()
       run.noteChange()
       if (started || !run.target || !(await hasEvents(run))) return
-      await refuseNewerState(run.target.sql)
+      await refuseStrangeState(run.target.sql)
       started = true
       await writeStarted(run.target.sql, { runId, command })
     },

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../config/connection.ts'
 import { connectionLost, isConnectionLostError, openSession, type Session } from '../db/connect.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
+import { dropLogin, loginPrefix } from '../db/login.ts'
 import { isPoolerError } from '../db/pooler.ts'
 import { isConnectionLost } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
@@ -19,6 +21,9 @@ export type Run = {
   openTarget(): Promise<Session>
   /** A session in a declared database; the target's own where that is meant. Undefined when the database does not exist. */
   inDatabase<T>(name: string, use: (session: Session | undefined) => Promise<T>): Promise<T>
+  /** A session of another login, which ends with the run at the latest; see `close`. */
+  openAs(connection: Connection, database: string): Promise<Session>
+  close(session: Session): Promise<void>
   /** A session in `lock.database` for changes of roles and databases. */
   changingCluster<T>(use: (session: Session) => Promise<T>): Promise<T>
   /** Throws when the session that holds the locks was lost: nothing may be written any more. */
@@ -87,7 +92,7 @@ async function runOnce<T>(
   }
   const work = async (database: string): Promise<Session> => {
     const session = await opened(openSession(connection, { ...base, database }))
-    if (locks !== 'none') await claimWork(session.sql, { log, signal })
+    if (locks !== 'none') await claim(context, session, database)
     return session
   }
   const close = async (session: Session) => {
@@ -132,6 +137,8 @@ async function runOnce<T>(
           if (session) await close(session)
         }
       },
+      openAs: (other, database) => opened(openSession(other, { ...base, database })),
+      close,
       async changingCluster(inside) {
         const session = await opened(openSession(connection, { ...base, database: config.lock.database }))
         try {
@@ -168,7 +175,19 @@ async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks
   }
   for (const name of [...names].sort())
     await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
-  if (target) await claimWork(target.sql, { log, signal })
+  if (target) await claim(context, target, context.connection().database)
+}
+
+/** Marks a session as the one that works in its database, and removes the logins that killed runs left there. */
+async function claim({ log, signal }: Context, { sql }: Session, database: string): Promise<void> {
+  for (const user of await claimWork(sql, { log, signal, logins: loginPrefix(database) })) {
+    try {
+      await dropLogin(sql, user)
+      log.info({ role: user }, 'removed the login of a run that was killed')
+    } catch (error) {
+      log.warn({ role: user, problem: (error as Error).message }, 'the login of a killed run could not be removed')
+    }
+  }
 }
 
 const isRefused = (error: unknown): error is AppError => error instanceof AppError && error.kind === 'refused'

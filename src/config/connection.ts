@@ -74,6 +74,18 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
 }
 
 /**
+ * The connection of the login that runs migrations and seeds (`migrate.url`); undefined where none is configured.
+ * @throws {AppError} `usage` when it cannot be read
+ */
+export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
+  const { url } = config.migrate
+  if (url === undefined) return undefined
+  const read = secretReader(env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url')
+  return fromParts('migrate.url', parts, config.database.tls, env, baseDir)
+}
+
+/**
  * The databases to back up: `backup.databases`, else the target, else the database of `backup.url`.
  * @throws {AppError} `usage` when none is named anywhere
  */

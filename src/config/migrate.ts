@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { count, duration } from './fields.ts'
+import { count, duration, secret } from './fields.ts'
 import { formatNames } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
 
@@ -40,6 +40,14 @@ export const migrateSchema = z
     command: z.array(z.string()).min(1).optional().meta({
       description:
         'Program and arguments that migrate the target database instead of our own files, such as `[alembic, upgrade, head]`. Runs under the lock, between roles and grants, with the connection in DATABASE_URL and PG*.',
+    }),
+    url: secret.optional().meta({
+      description:
+        'Login that runs migrations and seeds: a member of the owner and of nothing else. Default: one that is made for the run, where the session user has more rights than the owner.',
+    }),
+    isolation: z.enum(['login', 'role']).prefault('login').meta({
+      description:
+        'What keeps code of the owner (triggers, functions, the files) from the rights of the session user, where it has more: a session of a `login` of its own, or SET `role` alone, which such code can leave again.',
     }),
     lockTimeout: duration('5s').meta({ description: '`lock_timeout` of every migration.' }),
     lockRetries: count.prefault(7).meta({

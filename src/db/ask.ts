@@ -1,77 +1,75 @@
 import { extensionFor, quotedNames } from './hints.ts'
+import { setPath } from './path.ts'
 import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
 import type { ServerError } from './sqlstate.ts'
 
 /** A hint made of what the server knows and its message leaves out; undefined when the code has none or nothing was found. */
-export async function askFor(db: Db, error: ServerError): Promise<string | undefined> {
+export async function askFor(db: Db, error: ServerError, path?: readonly string[]): Promise<string | undefined> {
   const extension = extensionFor(error)
-  return extension === undefined ? asks[error.code]?.(db, error) : askExtension(db, extension)
+  const ask = (query: string) => textOf(db, query, path)
+  return extension === undefined ? asks[error.code]?.(ask, error) : askExtension(ask, extension)
 }
 
-const asks: Record<string, (db: Db, error: ServerError) => Promise<string | undefined>> = {
+/** Runs a query that yields one `text`, or null. */
+type Ask = (query: string) => Promise<string | undefined>
+
+const asks: Record<string, (ask: Ask, error: ServerError) => Promise<string | undefined>> = {
   '42710': askEnum,
   '42P01': askTable,
   '42703': askColumns,
   '42501': askOwner,
 }
 
-/** Runs a query that yields one text, or null. Names travel as literals, in the simple protocol. */
-async function textOf(db: Db, query: string): Promise<string | undefined> {
-  const [row] = await db.unsafe<{ text: string | null }[]>(query)
-  return row?.text ?? undefined
+/** Names travel as literals, in the simple protocol. */
+async function textOf(db: Db, query: string, path: readonly string[] | undefined): Promise<string | undefined> {
+  const answer = await db.unsafe<{ text?: string | null }[]>(`${path ? setPath(path, 'local ') : ''} ${query}`)
+  return (answer.flat() as { text?: string | null }[])[0]?.text ?? undefined
 }
 
 /** The last part of a possibly qualified name in a message. */
 const lastPart = (name: string) => name.replace(/^.*\./, '')
 
-async function askEnum(db: Db, error: ServerError) {
+async function askEnum(ask: Ask, error: ServerError) {
   const [name] = quotedNames(error)
   if (name === undefined) return undefined
-  const values = await textOf(
-    db,
-    `select pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), ', ' order by e.enumsortorder) as text
+  const values =
+    await ask(`select pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), ', ' order by e.enumsortorder) as text
        from pg_catalog.pg_type t join pg_catalog.pg_enum e on e.enumtypid = t.oid
-      where t.oid = pg_catalog.to_regtype(${quoteLiteral(quoteIdent(name))})`,
-  )
+      where t.oid = pg_catalog.to_regtype(${quoteLiteral(quoteIdent(name))})`)
   return (
     values &&
     `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${quoteIdent(name)} add value\``
   )
 }
 
-async function askTable(db: Db, error: ServerError) {
+async function askTable(ask: Ask, error: ServerError) {
   const [name] = quotedNames(error)
   if (name === undefined) return undefined
-  const found = await textOf(
-    db,
-    `select pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
+  const found =
+    await ask(`select pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        and n.nspname !~ '^pg_'`,
-  )
+        and n.nspname !~ '^pg_'`)
   return found && `there is ${found}: write the name like that`
 }
 
-async function askColumns(db: Db, error: ServerError) {
+async function askColumns(ask: Ask, error: ServerError) {
   const [, table] = quotedNames(error)
   if (table === undefined) return undefined
-  const columns = await textOf(
-    db,
-    `select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as text
+  const columns =
+    await ask(`select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as text
        from pg_catalog.pg_attribute a
-      where a.attrelid = pg_catalog.to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`,
-  )
+      where a.attrelid = pg_catalog.to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`)
   return columns && `${table} has the columns ${columns}`
 }
 
-async function askOwner(db: Db, error: ServerError) {
+async function askOwner(ask: Ask, error: ServerError) {
   const name = /(?:for|of) (?:table|relation|sequence|view|schema|type|function|materialized view) "?([^"]+?)"?$/.exec(
     error.message,
   )?.[1]
   if (name === undefined) return undefined
   const literal = quoteLiteral(lastPart(name))
-  const owner = await textOf(
-    db,
+  const owner = await ask(
     /schema/.test(error.message)
       ? `select pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(nspowner)) as text from pg_catalog.pg_namespace where nspname = ${literal}`
       : `select pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(relowner)) as text from pg_catalog.pg_class
@@ -83,12 +81,9 @@ async function askOwner(db: Db, error: ServerError) {
   )
 }
 
-async function askExtension(db: Db, extension: string) {
-  const schema = await textOf(
-    db,
-    `select pg_catalog.quote_ident(n.nspname) as text
-       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`,
-  )
+async function askExtension(ask: Ask, extension: string) {
+  const schema = await ask(`select pg_catalog.quote_ident(n.nspname) as text
+       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`)
   return (
     schema &&
     `the extension ${extension} is installed in the schema ${schema}: write \`${schema}.\` before the name, or set search_path`

@@ -151,18 +151,20 @@ const graceMs = 5_000
  * is the backend of a runner that was killed: after 5 s it is ended.
  *
  * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
+ * @param logins how the names of logins begin that runs in this database make
+ * @returns logins that killed runs left behind
  */
 export async function claimWork(
   db: Db,
-  { log, signal, object = 0 }: { log: Log; signal: AbortSignal; object?: number },
-): Promise<void> {
+  { log, signal, object = 0, logins }: { log: Log; signal: AbortSignal; object?: number; logins?: string },
+): Promise<string[]> {
   const startedAt = performance.now()
   const claim = `select case when pg_catalog.pg_try_advisory_lock(${workKey}, ${object})
-    then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed`
+    then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed, ${leftLogins(logins)} as left`
   for (;;) {
     signal.throwIfAborted()
-    const [row] = await db.unsafe<{ claimed: boolean }[]>(claim)
-    if (row?.claimed) return
+    const [row] = await db.unsafe<{ claimed: boolean; left: string[] }[]>(claim)
+    if (row?.claimed) return row.left
     if (performance.now() - startedAt > graceMs) {
       const ended = await db.unsafe<{ pid: number }[]>(
         `select l.pid, pg_catalog.pg_terminate_backend(l.pid) as ended from pg_catalog.pg_locks l
@@ -173,3 +175,9 @@ export async function claimWork(
     await sleep(100 * (0.5 + Math.random()), undefined, { signal })
   }
 }
+
+const leftLogins = (prefix: string | undefined) =>
+  prefix === undefined
+    ? `'[]'::json`
+    : `(select coalesce(pg_catalog.json_agg(rolname), '[]'::json) from pg_catalog.pg_roles
+         where pg_catalog.starts_with(rolname::text, ${quoteLiteral(prefix)}) and rolname ~ '^pgbosun_[0-9a-f]{8}_[0-9a-f]{8}$')`

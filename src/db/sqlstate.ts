@@ -44,11 +44,16 @@ const lostCodes = new Set([
  * What to do about a server's error, or undefined when there is nothing useful to say.
  * First asks the server for what the message leaves out (types of columns, values of an enum, who owns a table).
  * @param db must not be the transaction that failed; when asking fails, the general hint for the code is given
+ * @param options `path`: where the names in the message are looked for; default: that of the session
  */
-export async function hintFor(db: Db, error: unknown, log: Log = silentLog): Promise<string | undefined> {
+export async function hintFor(
+  db: Db,
+  error: unknown,
+  { log = silentLog, path }: { log?: Log; path?: readonly string[] | undefined } = {},
+): Promise<string | undefined> {
   if (!isServerError(error)) return undefined
   try {
-    const answer = await askFor(db, error)
+    const answer = await askFor(db, error, path)
     if (answer !== undefined) return answer
   } catch (cause) {
     log.debug(

@@ -1,149 +1,117 @@
 import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
+import { type CurrentState, type StateObject, stateQuery } from './state-query.ts'
+import {
+  type StateTable,
+  type StateTableName,
+  stateTables,
+  stateVersion,
+  tablesFor,
+  upgradeFrom1,
+} from './state-tables.ts'
 
-/** The version of the state tables that this program writes. */
-export const stateVersion = 1
+export type { CurrentState } from './state-query.ts'
+export { type StateTable, stateVersion } from './state-tables.ts'
 
 /** What readers may see. The audit trail is not among it. */
-const readable = ['migrations', 'seeds', 'state']
+const readable: StateTableName[] = ['state', 'migrations', 'seeds']
 
-const tables: Record<string, string> = {
-  state: `create table pgbosun.state (version int not null);
-    create unique index state_one_row on pgbosun.state ((true));
-    insert into pgbosun.state (version) values (${stateVersion})`,
-  migrations: `create table pgbosun.migrations (
-      seq int primary key, previous int references pgbosun.migrations, version bigint not null unique,
-      name text not null, sha256 text not null,
-      status text not null check (status in ('applied', 'started', 'faked', 'adopted')),
-      applied_at timestamptz not null default pg_catalog.clock_timestamp(), duration_ms int,
-      applied_by text not null default session_user, tool_version text not null, progress jsonb)`,
-  migration_details: `create table pgbosun.migration_details (
-      seq int primary key, previous int references pgbosun.migration_details,
-      history text not null, id text not null, name text not null, sha256 text not null,
-      status text not null check (status in ('applied', 'started', 'faked', 'adopted', 'undone')),
-      applied_at timestamptz not null default pg_catalog.clock_timestamp(), duration_ms int,
-      applied_by text not null default session_user, tool_version text not null, progress jsonb);
-    alter table pgbosun.migrations add column if not exists progress jsonb`,
-  seeds: `create table pgbosun.seeds (
-      name text primary key, checksum text not null, rows bigint,
-      applied_at timestamptz not null default pg_catalog.clock_timestamp(), tool_version text not null)`,
-  events: `create table pgbosun.events (
-      id bigint generated always as identity primary key, run_id uuid not null,
-      at timestamptz not null default pg_catalog.clock_timestamp(), actor text not null default session_user, command text not null,
-      phase text not null check (phase in ('started', 'finished')), exit_code int, detail jsonb)`,
+/** A change with the SQL that makes it, as the session user. */
+export type StateChange = Change & { sql: string }
+
+/** The state is read for what is needed of it: tables exist only where they are used. */
+export type StateNeeds = {
+  needs: readonly StateTable[]
+  /** Roles that may read it; those that do not exist are passed over. */
+  readers: readonly string[]
 }
 
-/** `public`: whether PUBLIC has any privilege. */
-type Owned = { owner: string; public: boolean }
-
-/** What is there of schema `pgbosun`, and what the roles concerned may do with it. */
-export type CurrentState = {
-  sessionUser: string
-  superuser: boolean
-  /** Who should own everything: the database's owner if the session user may SET ROLE to it, else the session user. */
-  wantedOwner: string
-  schema: (Owned & { mayActAs: boolean; usable: boolean }) | null
-  /** `writable`: by the session user. */
-  tables: (Owned & { name: string; writable: boolean })[]
-  /** Of the roles asked for, those that exist, with what they can do already. */
-  readers: { name: string; usage: boolean; tables: string[] }[]
-}
-
-/** A change with the SQL that makes it and the role it is made as; `null` is the session user. */
-export type StateChange = Change & { sql: string; role: string | null }
-
-/** Whether everything is there. Enough to know where nobody is to be granted anything, and a tenth of {@link readState}. */
-export async function hasWholeState(db: Db): Promise<boolean> {
-  const names = Object.keys(tables).map(quoteLiteral).join(', ')
-  const [row] = await db.unsafe<{ whole: boolean }[]>(
-    `select pg_catalog.count(*) = ${Object.keys(tables).length} as whole from pg_catalog.pg_class
-      where relnamespace = pg_catalog.to_regnamespace('pgbosun') and relkind = 'r' and relname in (${names})`,
+/** Whether everything is there, in this version. Enough to know where nobody is to be granted anything, and a tenth of {@link readState}. */
+export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promise<boolean> {
+  const names = tablesFor(needs)
+  const [row] = await db.unsafe<{ whole: boolean; owned: boolean }[]>(
+    `select pg_catalog.count(*) = ${names.length} as whole, coalesce(pg_catalog.bool_and(c.relowner = r.oid and c.relkind = 'r'), false) as owned
+       from pg_catalog.pg_class c cross join pg_catalog.pg_roles r
+      where r.rolname = session_user and c.relnamespace = pg_catalog.to_regnamespace('pgbosun')
+        and c.relname in (${names.map(quoteLiteral).join(', ')})`,
   )
-  return row?.whole ?? false
-}
-
-/** Reads what {@link planState} needs, in one round trip, from the catalog only. */
-export async function readState(db: Db, readers: string[]): Promise<CurrentState> {
-  const may = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
-  const readerNames = readers.length > 0 ? readers.map(quoteLiteral).join(', ') : 'null'
-  const [row] = await db.unsafe<{ current: CurrentState }[]>(`
-    with schema as (select oid, nspowner, nspacl from pg_catalog.pg_namespace where nspname = 'pgbosun'),
-    tables as (
-      select c.oid, c.relname, c.relowner, c.relacl from pg_catalog.pg_class c join schema s on s.oid = c.relnamespace
-       where c.relkind = 'r')
-    select pg_catalog.json_build_object(
-      'sessionUser', session_user,
-      'superuser', (select rolsuper from pg_catalog.pg_roles where rolname = session_user),
-      'wantedOwner', (select case when pg_catalog.pg_has_role(session_user, datdba, ${may}) then pg_catalog.pg_get_userbyid(datdba) else session_user end
-                        from pg_catalog.pg_database where datname = pg_catalog.current_database()),
-      'schema', (select pg_catalog.json_build_object(
-                   'owner', pg_catalog.pg_get_userbyid(nspowner), 'mayActAs', pg_catalog.pg_has_role(session_user, nspowner, ${may}),
-                   'usable', pg_catalog.has_schema_privilege(session_user, oid, 'usage'),
-                   'public', exists (select from pg_catalog.aclexplode(nspacl) where grantee = 0)) from schema),
-      'tables', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-                   'name', relname, 'owner', pg_catalog.pg_get_userbyid(relowner),
-                   'writable', pg_catalog.has_table_privilege(session_user, oid, 'select') and pg_catalog.has_table_privilege(session_user, oid, 'insert')
-                           and pg_catalog.has_table_privilege(session_user, oid, 'update') and pg_catalog.has_table_privilege(session_user, oid, 'delete'),
-                   'public', exists (select from pg_catalog.aclexplode(relacl) where grantee = 0)) order by relname), '[]') from tables),
-      'readers', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-                    'name', rolname,
-                    'usage', coalesce((select pg_catalog.has_schema_privilege(r.oid, s.oid, 'usage') from schema s), false),
-                    'tables', (select coalesce(pg_catalog.json_agg(relname order by relname), '[]') from tables t
-                                where pg_catalog.has_table_privilege(r.oid, t.oid, 'select'))) order by rolname), '[]')
-                    from pg_catalog.pg_roles r where rolname in (${readerNames}))) as current`)
-  if (!row) throw new Error('the server did not answer')
-  return row.current
+  if (!row?.whole || !row.owned) return false
+  return (await readVersion(db)) === stateVersion
 }
 
 /**
- * What is missing of schema `pgbosun`: the schema, tables, the right owner, the session user's and the readers' privileges.
- * A state that is complete gives no changes. Only a superuser hands existing objects over to another owner.
+ * Reads what {@link planState} needs. The catalog comes first: only when it holds nothing but our own is a row of the tables read.
+ *
+ * @throws {AppError} `refused` for something on the tables that is not ours; `history` when a newer program wrote the state
  */
-export function planState(current: CurrentState): StateChange[] {
-  const { schema, superuser, sessionUser, wantedOwner } = current
-  const owner = schema && !superuser ? schema.owner : wantedOwner
-  const role = owner === sessionUser || (schema && !schema.mayActAs) ? null : owner
-  return [...planObjects(current, owner, role), ...planOwnAccess(current, owner, role), ...planReaders(current, role)]
+export async function readState(db: Db, readers: readonly string[]): Promise<CurrentState> {
+  const [row] = await db.unsafe<{ current: Omit<CurrentState, 'version'> }[]>(stateQuery(readers))
+  if (!row) throw new Error('the server did not answer')
+  const { current } = row
+  const strange = strangeIn(current)
+  if (strange) throw strange
+  const state = current.tables.find(({ name }) => name === 'state')
+  const version = state === undefined ? undefined : await readVersionAs(db, state)
+  const owned = version === undefined || version >= 2 ? foreignOwner(current) : undefined
+  if (owned) throw owned
+  return { ...current, version }
+}
+
+/**
+ * What is missing of schema `pgbosun`: the schema, tables, the right owner, and what others may do. A state that is complete gives no
+ * changes. Pure.
+ */
+export function planState(current: CurrentState, { needs }: Pick<StateNeeds, 'needs'>): StateChange[] {
+  return [...planAccess(current), ...planObjects(current, needs), ...planReaders(current, needs)]
 }
 
 /** Makes the changes of {@link planState}, all or none. */
 export async function applyState(db: Db, changes: StateChange[]): Promise<void> {
   if (changes.length === 0) return
-  const statements = changes.map(
-    ({ sql, role }) => `set local role ${role === null ? 'none' : quoteIdent(role)};\n${sql};`,
-  )
-  await db.unsafe(`${statements.join('\n')}\nset local role none`)
+  await db.unsafe(changes.map(({ sql }) => `${sql};`).join('\n'))
 }
 
 /**
  * Makes schema `pgbosun` what it should be, in one transaction.
- *
- * @param readers roles that may read it; those that do not exist are passed over
  * @returns what was changed
- * @throws {AppError} `history` when a newer program wrote it
+ * @throws {AppError} `refused`, `history` as {@link readState}
  */
-export async function createState(db: Db, { readers }: { readers: string[] }): Promise<StateChange[]> {
-  const current = await readState(db, readers)
-  const { schema } = current
-  if (current.tables.some(({ name }) => name === 'state')) {
-    await refuseNewerState(db, schema?.mayActAs && !schema.usable ? schema.owner : undefined)
-  }
-  const changes = planState(current)
+export async function createState(db: Db, { needs, readers }: StateNeeds): Promise<StateChange[]> {
+  const changes = planState(await readState(db, readers), { needs })
   await applyState(db, changes)
   return changes
 }
 
 /**
+ * Ends a run before it writes into tables of which something is not ours, or into the state of a newer program.
+ * @throws {AppError} `refused`, `history`
+ */
+export async function refuseStrangeState(db: Db): Promise<void> {
+  await readState(db, [])
+}
+
+/**
  * Ends a run that would write into the state of a newer program; reading it is fine.
- *
- * @param role the owner of the state, where the session user has no privileges yet
  * @throws {AppError} `history`
  */
-export async function refuseNewerState(db: Db, role?: string): Promise<void> {
-  const prefix = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
-  const answer = await db.unsafe<{ version: number }[]>(`${prefix}select version from pgbosun.state`)
-  const [row] = answer.flat()
+export async function refuseNewerState(db: Db): Promise<void> {
+  await readVersion(db)
+}
+
+const readVersion = (db: Db) => readVersionAs(db, { mayRead: true, owner: '' })
+
+/** @throws {AppError} `history` when a newer program wrote it; `refused` when it may not be read */
+async function readVersionAs(
+  db: Db,
+  { mayRead, owner }: Pick<StateObject, 'mayRead' | 'owner'>,
+): Promise<number | undefined> {
+  if (!mayRead)
+    throw new AppError('refused', `the state of pgbosun belongs to ${owner}, and this user may not read it`, {
+      hint: `run pgbosun as ${owner}, or hand the state over: ${handOver(['state', 'events'], 'NEW_OWNER')}`,
+      sqlstate: '42501',
+    })
+  const [row] = await db.unsafe<{ version: number }[]>(`select version from pgbosun.state`)
   if (row && row.version > stateVersion) {
     throw new AppError(
       'history',
@@ -151,73 +119,124 @@ export async function refuseNewerState(db: Db, role?: string): Promise<void> {
       { hint: 'use the newer pgbosun for this database' },
     )
   }
+  return row?.version
 }
 
-function planObjects(
-  { schema, tables: present, superuser }: CurrentState,
-  owner: string,
-  role: string | null,
-): StateChange[] {
+/** Exit 12: it would run with the rights of whoever writes a row. */
+function strangeIn({ strange, sessionUser }: Pick<CurrentState, 'strange' | 'sessionUser'>): AppError | undefined {
+  const [first, ...more] = strange
+  if (!first) return undefined
+  const others = more.length === 0 ? '' : ` (and ${more.length} more)`
+  return new AppError(
+    'refused',
+    `${first.what} is not ours${others}: it could do anything that ${sessionUser} may do`,
+    {
+      hint: `find out who made it; then take it away: ${first.remedy}`,
+      ...(more.length > 0 && {
+        excerpt: more
+          .slice(0, 3)
+          .map(({ what }) => `also: ${what}`)
+          .join('\n'),
+      }),
+    },
+  )
+}
+
+/** Exit 12: whoever can become the owner can make of the tables what he likes, at any moment. */
+function foreignOwner({ schema, tables, sessionUser }: Omit<CurrentState, 'version'>): AppError | undefined {
+  const objects = [...(schema ? [{ ...schema, name: '' }] : []), ...tables]
+  const foreign = objects.find(({ lentTo }) => lentTo !== null)
+  if (!foreign) return undefined
+  const what = foreign.name === '' ? 'schema pgbosun' : `table pgbosun.${foreign.name}`
+  const through = foreign.lentTo === foreign.owner ? '' : `, which ${foreign.lentTo} is a member of`
+  return new AppError(
+    'refused',
+    `${what} belongs to ${foreign.owner}${through}: what it does when a row is written would be done with the rights of ${sessionUser}`,
+    {
+      hint: `run pgbosun as ${foreign.owner}, or hand the state over: ${handOver(
+        tables.map(({ name }) => name),
+        sessionUser,
+      )}`,
+    },
+  )
+}
+
+const handOver = (tables: string[], to: string) =>
+  [
+    `alter schema pgbosun owner to ${quoteIdent(to)}`,
+    ...tables.map((name) => `alter table pgbosun.${name} owner to ${quoteIdent(to)}`),
+  ].join('; ')
+
+function planObjects(current: CurrentState, needs: readonly StateTable[]): StateChange[] {
+  const { schema, tables: present, version, sessionUser } = current
   const changes: StateChange[] = []
-  const check = (object: string, current: Owned) => {
-    if (superuser && current.owner !== owner) changes.push(handOver(object, current.owner, owner))
-    if (current.public) changes.push(fromPublic(object, 'PUBLIC has privileges', role))
-  }
-  if (schema) check('schema pgbosun', schema)
-  else
+  if (!schema)
     changes.push({
       action: 'create',
       object: 'schema pgbosun',
       reason: 'keeps the history',
-      sql: 'create schema pgbosun',
-      role,
+      sql: `create schema pgbosun; ${closed('schema')}`,
     })
-
-  const found = new Map(present.map((table) => [table.name, table]))
-  for (const [name, sql] of Object.entries(tables)) {
-    const table = found.get(name)
+  const names = present.map(({ name }) => name)
+  if (schema && version === 1) {
+    const owned = [
+      { object: 'schema pgbosun', owner: schema.owner },
+      ...present.map(({ name, owner }) => ({ object: `table pgbosun.${name}`, owner })),
+    ]
+    for (const { object, owner } of owned.filter(({ owner }) => owner !== sessionUser)) {
+      const sql = `alter ${object} owner to ${quoteIdent(sessionUser)}`
+      changes.push({ action: 'alter', object, reason: `belongs to ${owner} instead of ${sessionUser}`, sql })
+    }
+    changes.push({
+      action: 'alter',
+      object: 'schema pgbosun',
+      reason: `has version 1 of the state, this program writes ${stateVersion}`,
+      sql: upgradeFrom1(names, needs).join(';\n'),
+    })
+  }
+  for (const name of tablesFor(needs)) {
+    if (names.includes(name)) continue
     const object = `table pgbosun.${name}`
-    if (table) check(object, table)
-    // Default privileges may give something to PUBLIC at the moment of creation.
-    else
-      changes.push(
-        { action: 'create', object, reason: 'does not exist', sql, role },
-        fromPublic(object, 'nothing is for PUBLIC', role),
-      )
+    const sql = `${stateTables[name].create}; ${closed(`table ${name}`)}`
+    changes.push({ action: 'create', object, reason: 'does not exist', sql })
   }
   return changes
 }
 
-const handOver = (object: string, from: string, to: string): StateChange => ({
-  action: 'alter',
-  object,
-  reason: `belongs to ${from} instead of ${to}`,
-  sql: `alter ${object} owner to ${quoteIdent(to)}`,
-  role: null,
-})
-
-const fromPublic = (object: string, reason: string, role: string | null): StateChange => ({
-  action: 'revoke',
-  object,
-  reason,
-  sql: `revoke all on ${object} from public`,
-  role,
-})
-
-/** Rows are written as the session user, which need not inherit from the owner. */
-function planOwnAccess(current: CurrentState, owner: string, role: string | null): StateChange[] {
-  const { schema, tables: present, sessionUser, superuser } = current
-  if (superuser || owner === sessionUser) return []
-  const writable = new Set(present.filter((table) => table.writable).map(({ name }) => name))
-  if (schema?.usable && Object.keys(tables).every((name) => writable.has(name))) return []
-  const to = quoteIdent(sessionUser)
-  const sql = `grant usage on schema pgbosun to ${to}; grant select, insert, update, delete on all tables in schema pgbosun to ${to}`
-  return [{ action: 'grant', object: 'schema pgbosun', reason: `${sessionUser} writes the history`, sql, role }]
+/** Default privileges may give something to anybody at the moment of creation. */
+function closed(what: string): string {
+  const [kind, table] = what.split(' ')
+  const [acl, from, object] =
+    table === undefined
+      ? ['nspacl', `pg_catalog.pg_namespace where nspname = 'pgbosun'`, 'schema pgbosun']
+      : ['relacl', `pg_catalog.pg_class where oid = 'pgbosun.${table}'::regclass`, `table pgbosun.${table}`]
+  const owner = kind === 'schema' ? 'nspowner' : 'relowner'
+  return `do $$ declare g record; begin
+    for g in select distinct case a.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end as name
+               from (select ${acl} as acl, ${owner} as owner from ${from}) o, pg_catalog.aclexplode(o.acl) a where a.grantee <> o.owner loop
+      execute 'revoke all on ${object} from ' || g.name;
+    end loop; end $$`
 }
 
-function planReaders({ readers }: CurrentState, role: string | null): StateChange[] {
+/** Only the owner writes; whoever else may write, or hang a trigger on it, writes the audit trail of what he did. */
+function planAccess({ schema, tables }: CurrentState): StateChange[] {
+  const revoke = (object: string, grantees: string[]): StateChange[] =>
+    grantees.map((grantee) => ({
+      action: 'revoke',
+      object,
+      reason: grantee === 'PUBLIC' ? 'PUBLIC has privileges' : `${grantee} may do more than read`,
+      sql: `revoke ${grantee === 'PUBLIC' ? 'all' : object.startsWith('schema') ? 'create' : 'insert, update, delete, truncate, references, trigger'} on ${object} from ${grantee === 'PUBLIC' ? 'public' : quoteIdent(grantee)}`,
+    }))
+  return [
+    ...(schema ? revoke('schema pgbosun', schema.writers) : []),
+    ...tables.flatMap(({ name, writers }) => revoke(`table pgbosun.${name}`, writers)),
+  ]
+}
+
+function planReaders({ readers }: CurrentState, needs: readonly StateTable[]): StateChange[] {
+  const wanted = tablesFor(needs).filter((name) => readable.includes(name))
   return readers.flatMap(({ name, usage, tables: seen }) => {
-    const lacking = readable.filter((table) => !seen.includes(table))
+    const lacking = wanted.filter((table) => !seen.includes(table))
     if (usage && lacking.length === 0) return []
     const to = quoteIdent(name)
     const statements = [
@@ -226,14 +245,7 @@ function planReaders({ readers }: CurrentState, role: string | null): StateChang
         ? [`grant select on ${lacking.map((table) => `pgbosun.${table}`).join(', ')} to ${to}`]
         : []),
     ]
-    return [
-      {
-        action: 'grant',
-        object: 'schema pgbosun',
-        reason: `${name} may read the history`,
-        sql: statements.join('; '),
-        role,
-      },
-    ]
+    const sql = statements.join('; ')
+    return [{ action: 'grant', object: 'schema pgbosun', reason: `${name} may read the history`, sql }]
   })
 }

@@ -9,7 +9,15 @@ import { ledgerOf, type NewRow } from './book.ts'
 import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
 import { type Flight, openFlight } from './flight.ts'
-import { cleanSession, type FileSettings, filePrefix, leavesTraces, recordOfStep, writeDurations } from './message.ts'
+import {
+  cleanSession,
+  type FileSettings,
+  filePrefix,
+  leavesTraces,
+  recordOfStep,
+  writeDurations,
+  writeNativeDurations,
+} from './message.ts'
 import type { Patience } from './patience.ts'
 import { createNative, logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './running.ts'
 import { isRefusal, refuseUnsendable } from './sending.ts'
@@ -87,8 +95,8 @@ function prepare(options: ApplyOptions, results: StepResult[]): Running {
 }
 
 /** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
-async function checkBefore({ sql, plan, book, role }: ApplyOptions): Promise<void> {
-  const ends = await readEnds(sql, role)
+async function checkBefore({ sql, own, plan, book, role }: ApplyOptions): Promise<void> {
+  const ends = await readEnds(sql, role, own)
   if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
   throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
 }
@@ -247,7 +255,7 @@ async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<v
 }
 
 /** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
-async function finish({ sql, plan, guard, results, elapsed, rows, book, role }: Running): Promise<void> {
+async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, book, role }: Running): Promise<void> {
   guard()
   const written = results.flatMap(({ status }, i) => {
     const step = plan.steps[i]!
@@ -256,15 +264,19 @@ async function finish({ sql, plan, guard, results, elapsed, rows, book, role }: 
     return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
   })
   if (written.length === 0) return
-  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(writeDurations(written, book, role))).flat()
-  if (answer?.idle) return
+  const last = [writeNativeDurations(written, book, role), ...(own === sql ? [writeDurations(written)] : [])].join('; ')
+  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(last)).flat()
+  if (answer?.idle) {
+    if (own !== sql) await own.unsafe(writeDurations(written))
+    return
+  }
   await sql.unsafe('rollback')
   throw new AppError('migration', 'one of the files left a transaction open', { hint: 'remove BEGIN from it' })
 }
 
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
 async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
-  const { sql, plan, results, book, patience, hintFor = (cause) => askHint(sql, cause) } = running
+  const { sql, plan, results, book, patience, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   if (isConnectionLost(error) || !isServerError(error)) return error
   const step = plan.steps[at]!

@@ -1,13 +1,16 @@
+import { callRecorder } from '../db/recorder.ts'
 import { type Db, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import type { Dialect } from './dialects/dialect.ts'
-import type { Migration } from './types.ts'
+import type { Migration, Progress } from './types.ts'
 
 /** Where the migrations of one format are recorded in one database. */
 export type Book = {
   dialect: Dialect
   /** The tool's own table; undefined for pgbosun. */
   native: { schema: string; name: string /** Quoted and qualified. */; table: string; exists: boolean } | undefined
+  /** Procedure, as SQL, that records for a session which may not write our tables itself. */
+  recorder?: string | undefined
 }
 
 /** Where our own format is recorded. Needs no look at the database. */
@@ -65,6 +68,8 @@ export type Ledger = {
   undo(row: { seq: number; next: number; toolVersion: string; file: Migration }): string
   /** Takes back the row of a migration that was begun: nothing of it took effect. */
   forget(seq: number): string
+  /** Writes how far it has come; null is not under way. */
+  progress(seq: number, progress: Progress | null): string
 }
 
 /** A row of the chain that is about to be written. 0 as `previous` is the start. */
@@ -82,8 +87,11 @@ export const historyName = ({ dialect, native }: Book) =>
 const repeatables = 'pgbosun repeatable'
 
 /** pgbosun.migrations for versioned files of our own format, pgbosun.migration_details for everything else. */
-export const ledgerOf = (book: Book, { kind }: Pick<Migration, 'kind'>): Ledger =>
-  book.native === undefined && kind === 'versioned' ? ownLedger : detailsLedger(historyName(book))
+export function ledgerOf(book: Book, { kind }: Pick<Migration, 'kind'>): Ledger {
+  const own = book.native === undefined && kind === 'versioned'
+  if (book.recorder !== undefined) return calledLedger(book.recorder, own ? undefined : historyName(book))
+  return own ? ownLedger : detailsLedger(historyName(book))
+}
 
 const previousOf = (previous: number) => (previous === 0 ? 'null' : String(previous))
 
@@ -95,6 +103,7 @@ const ownLedger: Ledger = {
   finish: (file, row, durationMs) => finishRow('pgbosun.migrations', file, row, durationMs),
   undo: ({ seq }) => removeOwn(seq),
   forget: (seq) => removeOwn(seq),
+  progress: (seq, progress) => writeProgress('pgbosun.migrations', seq, progress),
 }
 
 /** With the content that it has now: what had not run when it was interrupted may have been changed since. */
@@ -127,5 +136,40 @@ const detailsLedger = (history: string): Ledger => {
     undo: ({ next, toolVersion, file }) =>
       `${into} (${next}, ${previousOf(next - 1)}, ${values(file)}, 'undone', ${quoteLiteral(toolVersion)})`,
     forget: (seq) => `update pgbosun.migration_details set status = 'undone', progress = null where seq = ${seq}`,
+    progress: (seq, progress) => writeProgress('pgbosun.migration_details', seq, progress),
+  }
+}
+
+const writeProgress = (table: Ledger['table'], seq: number, progress: Progress | null) =>
+  `update ${table} set progress = ${progress ? `${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb` : 'null'} where seq operator(pg_catalog.=) ${seq}`
+
+/** The same through a procedure. @param history of the details; undefined for pgbosun.migrations */
+function calledLedger(recorder: string, history: string | undefined): Ledger {
+  const name = history === undefined ? 'migrations' : 'migration_details'
+  const call = (op: string, row: Record<string, unknown>) => callRecorder(recorder, op, name, row)
+  const about = ({ id, name, sha256 }: Migration) =>
+    history === undefined ? { version: id, name, sha256 } : { history, id, name, sha256 }
+  const insert = (
+    file: Migration,
+    { seq, previous, status, toolVersion }: Omit<NewRow, 'status'> & { status: string },
+  ) =>
+    call('insert', {
+      ...about(file),
+      ...{ seq, previous: previous === 0 ? null : previous, status, tool_version: toolVersion },
+    })
+  return {
+    table: `pgbosun.${name}`,
+    insert,
+    finish: (file, { seq, status, toolVersion }, durationMs) =>
+      call('finish', {
+        ...{ seq, name: file.name, sha256: file.sha256, status, tool_version: toolVersion },
+        duration_ms: durationMs === null ? null : Math.round(durationMs),
+      }),
+    undo: ({ seq, next, toolVersion, file }) =>
+      history === undefined
+        ? call('remove', { seq })
+        : insert(file, { seq: next, previous: next - 1, status: 'undone', toolVersion }),
+    forget: (seq) => call('remove', { seq }),
+    progress: (seq, progress) => call('progress', { seq, progress }),
   }
 }

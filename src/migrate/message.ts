@@ -12,12 +12,19 @@ export const reset = 'reset session authorization; set role none; reset all;'
 /** Makes what follows in the message be done as the user that connected, whatever the file made of the session. */
 const asOurselves = `set local session authorization default; set local role none; ${pinPath}`
 
-/** Fails where the role does not exist or may not be used; tells where the chains end. */
+/** Fails where the role does not exist or may not be used; tells which chains there are. */
 export const preflight = (role: string | undefined) =>
   `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select
-     (select coalesce(pg_catalog.max(seq), 0) from pgbosun.migrations) as "lastSeq",
-     (select coalesce(pg_catalog.max(seq), 0) from pgbosun.migration_details) as "lastDetail",
+     pg_catalog.to_regclass('pgbosun.migrations') is not null as own,
+     pg_catalog.to_regclass('pgbosun.migration_details') is not null as details,
      pg_catalog.current_setting('session_replication_role') as replication`
+
+/** Where the chains end; one that is not there ends at 0. */
+export const endsOf = ({ own, details }: { own: boolean; details: boolean }) => {
+  const end = (there: boolean, table: string) =>
+    there ? `(select coalesce(pg_catalog.max(seq), 0) from ${table})` : '0'
+  return `select ${end(own, 'pgbosun.migrations')} as "lastSeq", ${end(details, 'pgbosun.migration_details')} as "lastDetail"`
+}
 
 /** A time limit of 0 is none. */
 export type FileSettings = Place & { lockTimeoutMs: number; statementTimeoutMs: number }
@@ -113,10 +120,6 @@ const keepReadable = `set standard_conforming_strings = on; set client_encoding 
 export const resumeSession = (script: Script, book: Book, settings: FileSettings) =>
   `${setRole(settings.role, '')}${setPath(settings.path, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
 
-/** Writes the progress of a row. */
-export const progressOf = ({ table }: Ledger, seq: number, progress: Progress) =>
-  `update ${table} set progress = ${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb where seq operator(pg_catalog.=) ${seq}`
-
 /** The record of a file that is applied outside a transaction. */
 export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start: Progress): SplitRecord {
   const ledger = ledgerOf(book, step)
@@ -127,10 +130,10 @@ export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start
     begin: step.resume
       ? undefined
       : {
-          own: `${ledger.insert(step, row)}; ${progressOf(ledger, seq, start)}`,
+          own: `${ledger.insert(step, row)}; ${ledger.progress(seq, start)}`,
           native: history?.start?.(table, step, step.before),
         },
-    progress: (progress) => progressOf(ledger, seq, progress),
+    progress: (progress) => ledger.progress(seq, progress),
     finish: (durationMs) => ({
       own: ledger.finish(step, { ...row, seq, status: 'applied' }, durationMs),
       native: history && finishNative(history, table, step, durationMs),
@@ -146,24 +149,25 @@ function finishNative(history: NativeHistory, table: string, step: MigrationStep
   return [finish, ...realigned(history, table, step), ...(durations === undefined ? [] : [durations])].join('; ')
 }
 
-/**
- * The last message of a run: writes the durations and, by being a synchronous commit, brings all commits before it to disk.
- * `idle` tells that no file left a transaction open.
- */
-export function writeDurations(
-  rows: { table: Ledger['table']; seq: number; durationMs: number; file: Migration }[],
-  book: Book,
-  role: string | undefined,
-): string {
+/** What became of applied files: for the durations. */
+export type WrittenRow = { table: Ledger['table']; seq: number; durationMs: number; file: Migration }
+
+/** Tells whether no file left a transaction open (`idle`), and writes the durations into the tool's own history. */
+export function writeNativeDurations(rows: WrittenRow[], book: Book, role: string | undefined): string {
   const native = book.native && book.dialect.native!.durations?.(book.native.table, rows)
-  const updates = [...Map.groupBy(rows, ({ table }) => table)].map(
-    ([table, own]) => `update ${table} m set duration_ms = d.ms
-     from (values ${own.map(({ seq, durationMs }) => `(${seq}, ${Math.round(durationMs)})`).join(', ')}) d (seq, ms) where m.seq = d.seq`,
-  )
-  return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle; ${updates.join('; ')}${
+  return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle${
     native ? `; ${setRole(role, 'local ')}${native}` : ''
   }`
 }
+
+/** Writes the durations into our own tables and, by being a synchronous commit, brings all commits before it to disk. */
+export const writeDurations = (rows: WrittenRow[]): string =>
+  [...Map.groupBy(rows, ({ table }) => table)]
+    .map(
+      ([table, own]) => `update ${table} m set duration_ms = d.ms
+     from (values ${own.map(({ seq, durationMs }) => `(${seq}, ${Math.round(durationMs)})`).join(', ')}) d (seq, ms) where m.seq = d.seq`,
+    )
+    .join('; ')
 
 /**
  * Whether a file may leave something that would change how the next message is read, which its own reset comes too late for,

@@ -8,14 +8,16 @@ import { AppError } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
 import type { BeforeChange } from '../plan.ts'
 import type { Book } from './book.ts'
-import { preflight, reset } from './message.ts'
+import { endsOf, preflight, reset } from './message.ts'
 import { createPatience } from './patience.ts'
 import type { StepResult } from './types.ts'
 
 /** What every way of running scripts needs. */
 export type RunOptions = Place & {
-  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  /** A session (`max: 1`) that is used for nothing else meanwhile. It runs what is not ours. */
   sql: Sql
+  /** The session that writes our own tables, where `sql` may not; it is idle meanwhile. */
+  own?: Sql | undefined
   book: Book
   lockTimeoutMs: number
   /** 0 is none. */
@@ -66,15 +68,22 @@ export const reportOf = (results: StepResult[]) => ({
  * Where the chains end, on a session that can be worked on.
  * @throws {AppError} `refused` when the role may not be used, or the chains would not hold
  */
-export async function readEnds(sql: Sql, role: string | undefined): Promise<{ lastSeq: number; lastDetail: number }> {
+export async function readEnds(
+  sql: Sql,
+  role: string | undefined,
+  own: Sql = sql,
+): Promise<{ lastSeq: number; lastDetail: number }> {
   const answer = await sql
-    .unsafe<{ lastSeq: number; lastDetail: number; replication: string }[][]>(preflight(role))
+    .unsafe<{ own: boolean; details: boolean; replication: string }[][]>(preflight(role))
     .catch((error: unknown) => {
       throw asRefused(error, role)
     })
-  const [ends] = answer.flat()
-  if (!ends) throw new Error('the server did not answer')
-  if (ends.replication !== 'replica') return ends
+  const [found] = answer.flat()
+  if (!found) throw new Error('the server did not answer')
+  if (found.replication !== 'replica') {
+    const [ends] = await own.unsafe<{ lastSeq: number; lastDetail: number }[]>(endsOf(found))
+    return ends ?? { lastSeq: 0, lastDetail: 0 }
+  }
   throw new AppError('refused', 'session_replication_role is replica here, which switches off foreign keys', {
     hint: 'our history relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
   })

@@ -6,7 +6,7 @@ import { AppError, withReport } from '../errors.ts'
 import { ledgerOf } from './book.ts'
 import { failedPart, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
-import { cleanSession, progressOf, type SplitRecord, undoPrefix } from './message.ts'
+import { cleanSession, type SplitRecord, undoPrefix } from './message.ts'
 import type { UndoPlan, UndoStep } from './plan-undo.ts'
 import { logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './running.ts'
 import { isRefusal, refusalError } from './sending.ts'
@@ -59,8 +59,8 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
   }
 }
 
-async function checkBefore({ sql, plan, book, role }: UndoOptions): Promise<{ lastDetail: number }> {
-  const ends = await readEnds(sql, role)
+async function checkBefore({ sql, own, plan, book, role }: UndoOptions): Promise<{ lastDetail: number }> {
+  const ends = await readEnds(sql, role, own)
   if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return ends
   throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
 }
@@ -145,14 +145,14 @@ function recordOfUndo(
   const own = added?.seq ?? seq
   const insert = added ? `${ledger.insert(file, added)}; ` : ''
   return {
-    begin: resume ? undefined : { own: `${insert}${progressOf(ledger, own, start)}`, native: undefined },
-    progress: (progress) => progressOf(ledger, own, progress),
+    begin: resume ? undefined : { own: `${insert}${ledger.progress(own, start)}`, native: undefined },
+    progress: (progress) => ledger.progress(own, progress),
     finish: () => ({
       own: ledger.undo({ seq: own, next: added ? next + 1 : next, toolVersion, file }),
       native: book.native && book.dialect.native!.unrecord(book.native.table, file, before),
     }),
     forget: () => ({
-      own: added ? ledger.forget(own) : `update ${ledger.table} set progress = null where seq = ${own}`,
+      own: added ? ledger.forget(own) : ledger.progress(own, null),
       native: undefined,
     }),
   }
@@ -163,7 +163,7 @@ async function failed(
   { at, numbers, results }: { at: number; numbers: Numbers; results: StepResult[] },
   thrown: unknown,
 ): Promise<never> {
-  const { sql, book, plan, patience, hintFor = (cause) => askHint(sql, cause) } = running
+  const { sql, book, plan, patience, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   const step = plan.steps[at]!
   if (isConnectionLost(error) || !isServerError(error)) throw error

@@ -182,8 +182,6 @@ const withSchema = (names: string[]) =>
   names.length === 0
     ? `'[]'::json`
     : `case when exists (select from (values ${names.map((name) => `(${quoteLiteral(name)})`).join(', ')}) w (name)
-        where not exists (select from pg_catalog.pg_extension e where e.extname = w.name)) then ${list(`
-        select distinct name from pg_catalog.pg_available_extension_versions where schema is not null and name::text in ${oneOf(names)}`).replace(
-          'json_agg(x)',
-          'json_agg(x.name)',
-        )} else '[]'::json end`
+        where not exists (select from pg_catalog.pg_extension e where e.extname = w.name)) then (
+        select coalesce(pg_catalog.json_agg(distinct v.name::text), '[]'::json) from pg_catalog.pg_available_extension_versions v
+         where v.schema is not null and v.name::text in ${oneOf(names)}) else '[]'::json end`

@@ -1,6 +1,6 @@
+import { makeVerifier, matchesVerifier, type Password } from '../db/scram.ts'
 import { AppError } from '../errors.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
-import { makeVerifier, matchesVerifier, type Password } from './scram.ts'
 import type {
   CurrentCluster,
   CurrentMembership,

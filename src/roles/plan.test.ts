@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { configSchema } from '../config/schema.ts'
+import { makeVerifier } from '../db/scram.ts'
 import { desiredRoles } from './desired.ts'
 import { isConcurrentChange, refuseUnprivileged } from './errors.ts'
 import { planCluster } from './plan-cluster.ts'
 import { planDatabase } from './plan-database.ts'
 import { planGrants } from './plan-grants.ts'
-import { makeVerifier } from './scram.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { AclEntry, CurrentCluster, CurrentDatabase, CurrentObject } from './types.ts'
 

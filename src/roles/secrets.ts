@@ -1,6 +1,6 @@
 import type { SecretReader } from '../config/secrets.ts'
+import { type Password, preparePassword } from '../db/scram.ts'
 import type { Secrets } from './plan-roles.ts'
-import { type Password, preparePassword } from './scram.ts'
 import type { DesiredRoles } from './types.ts'
 
 /** Reads every declared password. Throws what the reader throws (`usage` naming the role, never a value). */

@@ -16,6 +16,8 @@ export type SeedOptions = {
   /** Who writes the rows, the owner of the schema, and where the names in the files lead. */
   place: Place
   toolVersion: string
+  /** Procedure that records the seeds, for a session that may not. */
+  recorder?: string | undefined
   beforeChange: BeforeChange
   /** Throws when the run must not go on: its lock is lost. */
   guard(): void
@@ -43,7 +45,7 @@ export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptio
       options.log.info({ seed: seed.name, rows }, 'loaded a seed')
     } catch (cause) {
       finish('failed')
-      const error = await seedFailed(sql, seed, cause, options.log)
+      const error = await seedFailed(sql, seed, cause, { log: options.log, path: options.place.path })
       throw error instanceof AppError ? withReport(error, { seeds: results.map(renderResult) }) : error
     }
   }
@@ -61,7 +63,7 @@ export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => (
 /** What a seed's own statements may have set ends with them. */
 const asOurselves = 'set session authorization default; reset all; set role none'
 
-async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion }: SeedOptions): Promise<number> {
+async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: SeedOptions): Promise<number> {
   const { role, path } = place
   return inTransaction(sql, async (tx) => {
     await tx.unsafe(asOurselves)
@@ -69,7 +71,7 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion }: SeedOption
     await tx.unsafe(setPath(path, 'local '))
     const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text) : await loadRows(tx, seed, role)
     await tx.unsafe(asOurselves)
-    await recordSeed(tx, seed, rows, toolVersion)
+    await recordSeed(tx, seed, rows, { toolVersion, recorder })
     return rows
   })
 }

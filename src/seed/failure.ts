@@ -17,7 +17,12 @@ import type { Seed } from './types.ts'
  * What to report when a seed failed: an {@link AppError}, or the error itself when the connection was lost.
  * @param db asked for hints; its transaction is over
  */
-export async function seedFailed(db: Sql, seed: Seed, cause: unknown, log: Log): Promise<unknown> {
+export async function seedFailed(
+  db: Sql,
+  seed: Seed,
+  cause: unknown,
+  { log, path }: { log: Log; path: readonly string[] },
+): Promise<unknown> {
   if (cause instanceof AppError || isConnectionLost(cause)) return cause
   const file = seed.name
   if (!isServerError(cause))
@@ -29,7 +34,7 @@ export async function seedFailed(db: Sql, seed: Seed, cause: unknown, log: Log):
   const at = place.line === undefined ? '' : `, line ${place.line}`
   return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${cause.message}`, {
     ...place,
-    hint: await hintFor(db, cause, log),
+    hint: await hintFor(db, cause, { log, path }),
     cause,
   })
 }

@@ -1,3 +1,4 @@
+import { callRecorder } from '../db/recorder.ts'
 import { type Db, quoteLiteral } from '../db/sql.ts'
 import type { LoadedSeed, Seed } from './types.ts'
 
@@ -11,10 +12,20 @@ export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
   return [...(await db.unsafe<LoadedSeed[]>('select name, checksum from pgbosun.seeds order by name'))]
 }
 
-/** Notes that a seed was loaded. Belongs into the transaction that loads it. */
-export const recordSeed = (db: Db, { name, checksum }: Seed, rows: number, toolVersion: string) =>
+/**
+ * Notes that a seed was loaded. Belongs into the transaction that loads it.
+ * @param by `recorder`: procedure that does it, for a session that may not
+ */
+export const recordSeed = (
+  db: Db,
+  { name, checksum }: Seed,
+  rows: number,
+  { toolVersion, recorder }: { toolVersion: string; recorder?: string | undefined },
+) =>
   db.unsafe(
-    `insert into pgbosun.seeds as s (name, checksum, rows, applied_at, tool_version)
+    recorder !== undefined
+      ? callRecorder(recorder, 'insert', 'seeds', { name, checksum, rows, tool_version: toolVersion })
+      : `insert into pgbosun.seeds as s (name, checksum, rows, applied_at, tool_version)
      values (${quoteLiteral(name)}, ${quoteLiteral(checksum)}, ${rows}, pg_catalog.clock_timestamp(), ${quoteLiteral(toolVersion)})
      on conflict (name) do update set checksum = excluded.checksum, rows = excluded.rows,
        applied_at = excluded.applied_at, tool_version = excluded.tool_version`,

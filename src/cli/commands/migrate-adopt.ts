@@ -108,7 +108,7 @@ function folderFor({ dir }: MigrateTarget, wanted: string | boolean | undefined)
 async function planTarget(run: Run, target: MigrateTarget, format: FormatName, into: string): Promise<Adoption> {
   // The only target is always the database that the run is about; without it there is no run.
   const { sql } = run.target!
-  const look = await planMigrateStep(run.context, target, sql, { seeds: true })
+  const look = await planMigrateStep(run.context, target, sql, { records: ['migrations'] })
   if (!look.book?.native?.exists) {
     throw new AppError('history', `there is no history of ${format} in this database`, {
       hint: 'set `migrate.table` if it has another name; a database where nothing was applied yet has nothing to move',

@@ -98,7 +98,7 @@ async function lintTarget(
     const isLinted = ({ path }: Migration) =>
       (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
     const isPending = ({ path }: Migration) => pending?.has(path) ?? false
-    const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql })
+    const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
     return { ...linted, files: files.filter(isLinted).length }
   } finally {
     await session?.end()

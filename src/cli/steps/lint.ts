@@ -1,3 +1,4 @@
+import { visibleSchemas } from '../../db/path.ts'
 import type { Db } from '../../db/sql.ts'
 import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../migrate/dialects/dialect.ts'
@@ -10,6 +11,8 @@ import type { Finding } from '../../migrate/lint/types.ts'
 import type { Migration } from '../../migrate/types.ts'
 import type { Context } from '../command.ts'
 import type { MigrateStep } from './migrate.ts'
+import type { MigrateTarget } from './migrate-targets.ts'
+import { placeOf } from './place.ts'
 
 /** What was found, and how big the tables are that it is about. */
 export type Linted = { findings: Finding[]; sizes: Sizes }
@@ -23,22 +26,26 @@ export type LintScope = {
   isPending(file: Migration): boolean
   /** Undefined: nothing is known of the database. */
   db: Db | undefined
+  target: MigrateTarget
 }
 
 /** Lints files of one database, with the levels of the configuration. */
-export async function lint({ loaded }: Context, scope: LintScope): Promise<Linted> {
-  const { dialect, files, isLinted, isPending, db } = scope
+export async function lint(context: Context, scope: LintScope): Promise<Linted> {
+  const { dialect, files, isLinted, isPending, db, target } = scope
   const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
   const existing = db && (await readTables(db))
   const findings = lintFiles({
     parser: await loadParser(),
     files: lintFilesOf(files, dialect.format, isPending),
     isLinted: ({ path }) => chosen.has(path),
-    levels: loaded.config.migrate.lint.rules,
+    levels: context.loaded.config.migrate.lint.rules,
     ...(existing && { existing }),
   })
-  return { findings, sizes: db ? await readSizes(db, findings) : new Map() }
+  return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
 }
+
+const seenBy = async (context: Context, db: Db, target: MigrateTarget) =>
+  visibleSchemas(db, await placeOf(context, db, target))
 
 /**
  * Lints the files that a plan would apply: the findings become warnings.
@@ -46,13 +53,13 @@ export async function lint({ loaded }: Context, scope: LintScope): Promise<Linte
  */
 export async function lintPending(
   context: Context,
-  { dialect, files, plan }: MigrateStep,
+  { dialect, files, plan, target }: MigrateStep,
   db: Db | undefined,
 ): Promise<void> {
   const pending = new Set(plan.steps.filter(({ fake }) => !fake).map(({ path }) => path))
   if (pending.size === 0) return
   const isPending = ({ path }: Migration) => pending.has(path)
-  const linted = await lint(context, { dialect, files, isLinted: isPending, isPending, db })
+  const linted = await lint(context, { dialect, files, isLinted: isPending, isPending, db, target })
   refuseErrors(linted)
   for (const finding of linted.findings) context.out.warn(findingLine(finding, linted.sizes))
 }

@@ -58,7 +58,7 @@ async function migrateOne(
     return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
   const step = await planMigrateStep(run.context, target, session?.sql, {
-    seeds: forSeeds,
+    ...(forSeeds && { records: ['seeds'] }),
     ...(wanted && targets.length === 1 && { wanted }),
   })
   show(step.changes)

@@ -118,8 +118,9 @@ async function planCommand(
   const reason = newest
     ? `the database is at ${renderHeads(at)}, the files are at ${renderHeads(newest)}`
     : `${programName(target.command)} decides itself what is pending`
+  const needs = seeds ? (['seeds'] as const) : []
   const needsState = seeds || pending !== false
-  const state = !needsState ? [] : session ? await missingState(context, session.sql) : wholeState()
+  const state = !needsState ? [] : session ? await missingState(context, session.sql, { needs }) : wholeState(needs)
   return { target, role, before, pending, change: { action: 'run', object: nameOf(target), reason }, state }
 }
 

@@ -1,6 +1,7 @@
 import type { Session } from '../../db/connect.ts'
+import type { Place } from '../../db/path.ts'
 import type { Db } from '../../db/sql.ts'
-import { applyState, type StateChange } from '../../db/state.ts'
+import { applyState, refuseStrangeState, type StateChange, type StateTable } from '../../db/state.ts'
 import { type Book, openBook, ownBook } from '../../migrate/book.ts'
 import type { Dialect } from '../../migrate/dialects/dialect.ts'
 import { openDialect } from '../../migrate/dialects/open.ts'
@@ -16,6 +17,8 @@ import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
+import { type FileSession, withFileSession } from './file-session.ts'
+import { type Isolation, isolationFor } from './isolation.ts'
 import { folderOf, inDatabase, type MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
 import { placeOf, schemasOf } from './place.ts'
@@ -75,8 +78,8 @@ export function nothingToMigrate(targets: MigrateTarget[]): string {
 }
 
 export type PlanOptions = {
-  /** Seeds will be recorded in the state too. */
-  seeds?: boolean
+  /** What else will be recorded in the state, which is needed in any case then. */
+  records?: StateTable[] | undefined
   /** Nothing will be written, so the state may be that of a newer program and needs no changes. */
   looking?: boolean
   wanted?: Wanted
@@ -90,23 +93,33 @@ export async function planMigrateStep(
   context: Context,
   target: MigrateTarget,
   db: Db | undefined,
-  { seeds = false, looking = false, wanted = {} }: PlanOptions = {},
+  { records, looking = false, wanted = {} }: PlanOptions = {},
 ): Promise<MigrateStep> {
-  const mayNeedState = !looking && (seeds || target.format === 'auto' || (target.folder?.files.length ?? 0) > 0)
-  const [look, missing] = await Promise.all([
-    lookAt(context, target, db),
-    mayNeedState && db ? missingState(context, db, target.database) : [],
-  ])
+  const mayNeedState =
+    !looking && (records !== undefined || target.format === 'auto' || (target.folder?.files.length ?? 0) > 0)
+  const missingFor = (folder: Folder | undefined) =>
+    mayNeedState && db ? missingState(context, db, { needs: needsOf(folder, records), database: target.database }) : []
+  // Where the folder is not known yet, neither is what has to be there for it.
+  const known = target.folder !== undefined || target.format !== 'auto'
+  const [look, early] = await Promise.all([lookAt(context, target, db), known ? missingFor(target.folder) : undefined])
+  const missing = early ?? (await missingFor(look.folder))
   const plan = planMigrations(look.files, look.history, look.policy, wanted)
   for (const warning of plan.warnings) context.out.warn(`${warning}${inDatabase(target)}`)
-  const needsState = mayNeedState && (seeds || look.files.length > 0)
-  const state = needsState ? (db ? missing : wholeState()) : []
+  const needsState = mayNeedState && (records !== undefined || look.files.length > 0)
+  const state = needsState ? (db ? missing : wholeState(needsOf(look.folder, records))) : []
   return {
     ...look,
     plan,
     state: db ? state : [],
     changes: [...labelled(target, stateChanges(state)), ...changesOf(target, plan)],
   }
+}
+
+/** The tables of the state that a folder's migrations are recorded in, and others. */
+function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
+  const own = folder && !folder.dialect.native
+  const details = folder && (!own || folder.files.some(({ kind }) => kind === 'repeatable'))
+  return [...(own ? (['migrations'] as const) : []), ...(details ? (['migration_details'] as const) : []), ...others]
 }
 
 const labelled = (target: MigrateTarget, changes: Change[]) =>
@@ -152,15 +165,18 @@ export async function applyMigrateStep(
   if (state.length === 0 && plan.steps.length === 0) return []
   const session = await openSession()
   const { sql } = session
+  // Whether it can be run at all is said before anything is written.
+  const place = await placeOf(run.context, sql, target)
+  const isolation = plan.steps.length > 0 ? await isolationFor(run.context, sql, place.role) : undefined
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, state)
     await journal.beforeChange()
-  }
+  } else if (target.database !== undefined) await refuseStrangeState(sql)
   if (plan.steps.length === 0) return []
   const book = step.book?.native || !step.dialect.native ? step.book! : await bookOf(run.context, step, sql)
   const results = await withNativeLock(run, step, book, (guarded) =>
-    runSteps(guarded, { ...step, book }, session, journal),
+    runSteps(guarded, { ...step, book, place, isolation }, session, journal),
   )
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
@@ -207,23 +223,46 @@ const both = (first: () => void, second: () => void) => () => {
 
 async function runSteps(
   run: Run,
-  { plan, target, book }: MigrateStep & { book: Book },
-  session: Session,
+  {
+    plan,
+    target,
+    book,
+    place,
+    isolation,
+  }: MigrateStep & { book: Book; place: Place; isolation: Isolation | undefined },
+  own: Session,
   journal: Journal,
 ): Promise<StepResult[]> {
   // What applies them is only loaded when there is something to apply.
   const { applyMigrations } = await import('../../migrate/apply.ts')
-  const options = await runOptions(run, target, book, session, journal)
-  return withProgress(run.context.log, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
+  const database = target.database ?? run.context.connection().database
+  const resumed = plan.steps.flatMap(({ resume }) => (resume ? [resume.seq] : []))
+  const work = {
+    ...{ own, database, role: place.role, isolation },
+    migrations: { after: plan.lastSeq, seqs: resumed },
+    details: { after: plan.lastDetail, seqs: resumed },
+  }
+  return withFileSession(run, work, async (files) => {
+    const options = await runOptions(run, { book, place, own, files, journal })
+    return withProgress(run.context.log, 'migrations', (onProgress) =>
+      applyMigrations({ ...options, plan, onProgress }),
+    )
+  })
 }
 
 /** How migrations of a database are run, as the configuration has it. */
 export async function runOptions(
   { context, cluster, guard }: Run,
-  target: MigrateTarget,
-  book: Book,
-  { sql, pid }: Session,
-  { beforeChange }: Journal,
+  {
+    book,
+    place,
+    own,
+    files: {
+      session: { sql, pid },
+      recorder,
+    },
+    journal: { beforeChange },
+  }: { book: Book; place: Place; own: Session; files: FileSession; journal: Journal },
 ): Promise<RunOptions> {
   const { loaded, log, version, signal } = context
   const { lockTimeout, lockRetries, statementTimeout } = loaded.config.migrate
@@ -233,8 +272,9 @@ export async function runOptions(
   ])
   return {
     sql,
-    book,
-    ...(await placeOf(context, sql, target)),
+    own: own.sql,
+    book: recorder === undefined ? book : { ...book, recorder },
+    ...place,
     lockTimeoutMs: lockTimeout,
     lockRetries,
     statementTimeoutMs: statementTimeout,
@@ -243,7 +283,7 @@ export async function runOptions(
     toolVersion: version,
     beforeChange,
     guard,
-    hintFor: (error) => hintFor(sql, error, log),
+    hintFor: (error) => hintFor(sql, error, { log, path: place.path }),
     log,
     signal,
   }

@@ -6,6 +6,7 @@ import type { Seed, SeedResult } from '../../seed/types.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
+import { withFileSession } from './file-session.ts'
 import { findTargets, mainTarget } from './migrate-targets.ts'
 import { placeOf } from './place.ts'
 
@@ -19,13 +20,17 @@ export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = fal
 
 /** Loads exactly what was planned. */
 export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
-  const { sql } = await run.openTarget()
-  const place = await placeOf(run.context, sql, { role: mainTarget(findTargets(run.context, false))?.role })
-  return applySeeds(sql, steps, {
-    place,
-    toolVersion: run.context.version,
-    beforeChange: journal.beforeChange,
-    guard: run.guard,
-    log: run.context.log,
-  })
+  const session = await run.openTarget()
+  const place = await placeOf(run.context, session.sql, { role: mainTarget(findTargets(run.context, false))?.role })
+  const database = run.context.connection().database
+  return withFileSession(run, { own: session, database, role: place.role }, ({ session: { sql }, recorder }) =>
+    applySeeds(sql, steps, {
+      place,
+      recorder,
+      toolVersion: run.context.version,
+      beforeChange: journal.beforeChange,
+      guard: run.guard,
+      log: run.context.log,
+    }),
+  )
 }

@@ -21,6 +21,7 @@ import { undoMigrations } from '../../migrate/undo.ts'
 import { type HistoryPolicy, isResumable } from '../../migrate/verify.ts'
 import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
+import { withFileSession } from './file-session.ts'
 import { lookAt, type MigrateStep, planMigrateStep, refusePlan, runOptions } from './migrate.ts'
 import { inTarget } from './migrate-all.ts'
 import { inDatabase, type MigrateTarget } from './migrate-targets.ts'
@@ -160,57 +161,73 @@ async function findLeftOut(
 type Work = { look: MigrateStep; replay: Replay; place: Place; leaveOut: LeftOut[] }
 
 /** The schema that the migrations make. */
-async function makeIn(run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema> {
-  const { apply, read } = await openIn(run, work, scratch)
-  await apply(work.replay.files).catch(failedIn(emptyAdvice))
-  return read()
-}
+const makeIn = (run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema> =>
+  withReplay(run, work, scratch, async ({ apply, read }) => {
+    await apply(work.replay.files).catch(failedIn(emptyAdvice))
+    return read()
+  })
 
 /** Applies the versioned migrations, undoes them, and applies them again if that led back to where they began. */
-async function undoIn(run: Run, work: Work, scratch: Scratch): Promise<Shadow['down']> {
-  const { apply, undo, read } = await openIn(run, work, scratch)
-  const versioned = work.replay.files.filter(({ kind }) => kind === 'versioned')
-  const before = await read()
-  await apply(versioned).catch(failedIn(emptyAdvice))
-  const first = await read()
-  await undo(versioned).catch(failedIn('look at what the down scripts of newer migrations undo'))
-  const empty = compareSchemas({ declared: before, live: await read() })
-  if (empty.some(({ severity }) => severity === 'error')) return { empty, again: null }
-  await apply(versioned).catch(
-    failedIn('it was applied again, after everything was undone: a down script leaves something behind'),
-  )
-  return { empty, again: compareSchemas({ declared: first, live: await read() }) }
-}
+const undoIn = (run: Run, work: Work, scratch: Scratch): Promise<Shadow['down']> =>
+  withReplay(run, work, scratch, async ({ apply, undo, read }) => {
+    const versioned = work.replay.files.filter(({ kind }) => kind === 'versioned')
+    const before = await read()
+    await apply(versioned).catch(failedIn(emptyAdvice))
+    const first = await read()
+    await undo(versioned).catch(failedIn('look at what the down scripts of newer migrations undo'))
+    const empty = compareSchemas({ declared: before, live: await read() })
+    if (empty.some(({ severity }) => severity === 'error')) return { empty, again: null }
+    await apply(versioned).catch(
+      failedIn('it was applied again, after everything was undone: a down script leaves something behind'),
+    )
+    return { empty, again: compareSchemas({ declared: first, live: await read() }) }
+  })
 
 const emptyAdvice =
   'it had nothing but what the files before it make: declare extensions and schemas under `databases`, and look for what was once made by hand'
 
-/** What can be done in a scratch database that has no migration yet. */
-async function openIn(run: Run, work: Work, { session, guard }: Scratch) {
+/** What can be done in a scratch database. */
+type Replaying = {
+  read(): Promise<DatabaseSchema>
+  apply(files: Migration[]): Promise<void>
+  undo(files: Migration[]): Promise<void>
+}
+
+const everything = { after: 0, seqs: [] }
+
+/** Makes a scratch database that has no migration yet ready for them. */
+async function withReplay<T>(
+  run: Run,
+  work: Work,
+  { name, session, guard }: Scratch,
+  use: (replaying: Replaying) => Promise<T>,
+): Promise<T> {
   const { look, place } = work
-  const { sql } = session
-  await createState(sql, { readers: [] })
+  await createState(session.sql, { needs: ['migrations', 'migration_details'], readers: [] })
   const book = await bookIn(session, work)
   const journal = { async beforeChange() {}, async finish() {} }
-  // What the files have to say, they said when they were applied to the live database.
-  const options: RunOptions = {
-    ...(await runOptions(run, look.target, book, session, journal)),
-    ...{ ...place, guard, watch: undefined, log: silentLog },
-  }
-  const history = (files: Migration[]) => readHistory(sql, book, files, place.role)
-  const progress = <T>(work: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<T>) =>
-    withProgress(run.context.log, 'migrations in a scratch database', work)
-  return {
-    read: () => readSchema(session, { leaveOut: work.leaveOut }),
-    async apply(files: Migration[]) {
-      const plan = planMigrations(files, await history(files), look.policy)
-      await progress((onProgress) => applyMigrations({ ...options, plan, onProgress }))
-    },
-    async undo(files: Migration[]) {
-      const plan = planUndo(files, await history(files), look.policy, { to: '0' })
-      await progress((onProgress) => undoMigrations({ ...options, plan, onProgress }))
-    },
-  }
+  const history = (files: Migration[]) => readHistory(session.sql, book, files, place.role)
+  const progress = <R>(replay: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<R>) =>
+    withProgress(run.context.log, 'migrations in a scratch database', replay)
+  const where = { own: session, database: name, role: place.role, migrations: everything, details: everything }
+  return withFileSession(run, where, async (files) => {
+    // What the files have to say, they said when they were applied to the live database.
+    const options: RunOptions = {
+      ...(await runOptions(run, { book, place, own: session, files, journal })),
+      ...{ guard, watch: undefined, log: silentLog },
+    }
+    return use({
+      read: () => readSchema(session, { leaveOut: work.leaveOut }),
+      async apply(files) {
+        const plan = planMigrations(files, await history(files), look.policy)
+        await progress((onProgress) => applyMigrations({ ...options, plan, onProgress }))
+      },
+      async undo(files) {
+        const plan = planUndo(files, await history(files), look.policy, { to: '0' })
+        await progress((onProgress) => undoMigrations({ ...options, plan, onProgress }))
+      },
+    })
+  })
 }
 
 /** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */

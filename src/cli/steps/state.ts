@@ -1,11 +1,11 @@
 import type { Db } from '../../db/sql.ts'
-import { hasWholeState, planState, readState, refuseNewerState, type StateChange } from '../../db/state.ts'
+import { hasWholeState, planState, readState, type StateChange, type StateTable } from '../../db/state.ts'
 import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
 
 /** What a database that does not exist yet needs. */
-export const wholeState = (): StateChange[] =>
-  planState({ sessionUser: '', superuser: true, wantedOwner: '', schema: null, tables: [], readers: [] })
+export const wholeState = (needs: readonly StateTable[]): StateChange[] =>
+  planState({ sessionUser: '', schema: null, tables: [], strange: [], readers: [], version: undefined }, { needs })
 
 /** Changes of the state as they are shown: a new one is one change. */
 export function stateChanges(state: StateChange[]): Change[] {
@@ -16,16 +16,16 @@ export function stateChanges(state: StateChange[]): Change[] {
 /**
  * Changes that the state needs before something can be recorded in it.
  * @param database default: the target
+ * @throws {AppError} `refused` for something on the tables that is not ours; `history` when a newer program wrote the state
  */
-export async function missingState(context: Context, db: Db, database?: string): Promise<StateChange[]> {
+export async function missingState(
+  context: Context,
+  db: Db,
+  { needs, database }: { needs: readonly StateTable[]; database?: string | undefined },
+): Promise<StateChange[]> {
   const readers = stateReaders(context, database ?? context.connection().database)
-  if (readers.length === 0 && (await hasWholeState(db))) {
-    await refuseNewerState(db)
-    return []
-  }
-  const current = await readState(db, readers)
-  if (current.tables.some(({ name }) => name === 'state')) await refuseNewerState(db)
-  return planState(current)
+  if (readers.length === 0 && (await hasWholeState(db, needs))) return []
+  return planState(await readState(db, readers), { needs })
 }
 
 /** Roles that may look at the state: those with a preset for the database or for the server, and the configured ones. */

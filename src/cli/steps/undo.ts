@@ -9,8 +9,11 @@ import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import { withProgress } from '../progress.ts'
 import type { Run } from '../run.ts'
+import { type FileWork, withFileSession } from './file-session.ts'
+import { isolationFor } from './isolation.ts'
 import { type MigrateStep, planMigrateStep, runOptions, withNativeLock } from './migrate.ts'
 import { inDatabase, type MigrateTarget } from './migrate-targets.ts'
+import { placeOf } from './place.ts'
 
 /** What is known of the database, and what to undo there. */
 export type UndoStepPlan = { look: MigrateStep; undo: UndoPlan; changes: Change[] }
@@ -49,14 +52,35 @@ export async function applyUndoStep(
 ): Promise<StepResult[]> {
   const { target, book, state } = look
   if (undo.steps.length === 0 || !book) return []
+  const place = await placeOf(run.context, session.sql, target)
+  const isolation = await isolationFor(run.context, session.sql, place.role)
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(session.sql, state)
   }
   const results = await withNativeLock(run, look, book, (guarded) =>
-    withProgress(run.context.log, 'migrations', async (onProgress) =>
-      undoMigrations({ ...(await runOptions(guarded, target, book, session, journal)), plan: undo, onProgress }),
-    ),
+    withFileSession(guarded, workOf(run, look, undo, { own: session, role: place.role, isolation }), async (files) => {
+      const options = await runOptions(guarded, { book, place, own: session, files, journal })
+      return withProgress(run.context.log, 'migrations', (onProgress) =>
+        undoMigrations({ ...options, plan: undo, onProgress }),
+      )
+    }),
   )
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
+}
+
+/** What is recorded while scripts undo: the rows that they are about, and new ones. */
+function workOf(
+  { context }: Run,
+  { target }: MigrateStep,
+  { steps, lastSeq, lastDetail }: UndoPlan,
+  rest: Pick<FileWork, 'own' | 'role' | 'isolation'>,
+): FileWork {
+  const seqs = steps.map(({ row }) => row.seq).filter((seq) => seq > 0)
+  return {
+    ...rest,
+    database: target.database ?? context.connection().database,
+    migrations: { after: lastSeq, seqs },
+    details: { after: lastDetail, seqs },
+  }
 }

@@ -27,13 +27,22 @@ export async function readTables(db: Db): Promise<Set<string>> {
   return new Set(row?.names)
 }
 
-/** Sizes of the tables that findings are about; what does not exist is left out. Unqualified names are looked for by the search path. */
-export async function readSizes(db: Db, findings: Finding[]): Promise<Map<string, TableSize>> {
+/**
+ * Sizes of the tables that findings are about; what does not exist is left out.
+ * @param schemasOf where names without a schema are looked for, first to last
+ */
+export async function readSizes(
+  db: Db,
+  findings: Finding[],
+  schemasOf: () => Promise<readonly string[]>,
+): Promise<Map<string, TableSize>> {
   const names = new Map(findings.flatMap(({ table }) => (table ? [[sizeKey(table), table] as const] : [])))
   if (names.size === 0) return new Map()
+  const schemas = [...names.values()].some(({ schema }) => schema == null) ? await schemasOf() : []
   const wanted = JSON.stringify([...names].map(([key, { schema, name }]) => ({ key, schema: schema ?? null, name })))
   const [row] = await db.unsafe<{ sizes: ({ key: string; rows: number } & Omit<TableSize, 'rows'>)[] }[]>(sizesQuery, [
     wanted,
+    JSON.stringify(schemas),
   ])
   return new Map(
     (row?.sizes ?? []).map(({ key, rows, ...bytes }) => [key, { ...bytes, rows: rows < 0 ? undefined : rows }]),
@@ -48,7 +57,11 @@ const sizesQuery = `
              case when pg_catalog.min(c.reltuples) < 0 then -1 else pg_catalog.sum(c.reltuples)::bigint end as rows
         from pg_catalog.json_to_recordset($1::text::json) w (key text, schema text, name text)
         cross join lateral (
-          select pg_catalog.to_regclass(coalesce(pg_catalog.quote_ident(w.schema) || '.', '') || pg_catalog.quote_ident(w.name)) as oid
+          select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            left join pg_catalog.json_array_elements_text($2::text::json) with ordinality s (name, nth) on s.name = n.nspname
+           where c.relname = w.name and c.relkind in ('r', 'p', 'm', 'f')
+             and case when w.schema is null then s.nth is not null else n.nspname = w.schema end
+           order by s.nth limit 1
         ) t
         cross join lateral (
           select t.oid as relid where not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = t.oid)
