@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
@@ -204,7 +204,7 @@ describe('serve', () => {
       await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
       await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
       await backedUp(app)
-      expect((await statusOf(app)).phase).toBe('up failed')
+      expect((await statusOf(app)).phase).toBe('up-failed')
       expect((await app.get('/startupz')).status).toBe(503)
       await writeFiles(dir, { 'migrations/001_bad.sql': 'select 1' })
       await isUp(app)
@@ -245,5 +245,53 @@ describe('serve', () => {
       code: 1,
       stderr: expect.stringContaining('ECONNREFUSED'),
     })
+  })
+})
+
+/** What comes back for bytes sent as they are; the connection is closed by the other side. */
+const exchange = (port: number, request: string) =>
+  new Promise<string>((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request))
+    let answer = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk) => {
+      answer += chunk
+    })
+    socket.once('close', () => resolve(answer))
+    socket.once('error', reject)
+  })
+
+describe('a request that nobody sends', () => {
+  test('is answered, and ends nothing', async ({ app }) => {
+    const { child } = await app.serve({}, ['--no-up'])
+    await isUp(app)
+    const statusOf = async (line: string, headers = ['Host: localhost', 'Connection: close']) =>
+      Number((await exchange(app.port, `${[line, ...headers].join('\r\n')}\r\n\r\n`)).split(' ')[1])
+
+    for (const target of ['//', '//[', '/%', '/livez/', '/../livez', '/%6civez', '*', 'http://[/no'])
+      expect([target, await statusOf(`GET ${target} HTTP/1.1`)]).toEqual([target, 404])
+    for (const target of ['/livez?x=1', '/livez#x', 'http://localhost/livez', 'HTTP://[/livez?x'])
+      expect([target, await statusOf(`GET ${target} HTTP/1.1`)]).toEqual([target, 200])
+    expect(await statusOf('GET /livez HTTP/1.0', [])).toBe(200)
+    expect(await statusOf('GET /livez HTTP/1.1', ['Host: ', 'Connection: close'])).toBe(200)
+    expect(await statusOf('OPTIONS * HTTP/1.1')).toBe(405)
+    expect(await statusOf('nonsense')).toBe(400)
+    expect(child.exitCode).toBeNull()
+    expect((await app.get('/livez')).status).toBe(200)
+  })
+
+  test('has an answer that no browser takes for something else', async ({ app }) => {
+    await app.serve({}, ['--no-up'])
+    await isUp(app)
+    const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${app.port}${path}`, { method })
+
+    for (const response of await Promise.all([ask('/livez'), ask('/status.json'), ask('/no'), ask('/livez', 'PUT')])) {
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+      expect(response.headers.get('cache-control')).toBe('no-store')
+    }
+    expect((await ask('/livez', 'DELETE')).headers.get('allow')).toBe('GET, HEAD')
+    const [get, head] = await Promise.all([ask('/livez'), ask('/livez', 'HEAD')])
+    expect(await head.text()).toBe('')
+    expect(head.headers.get('content-length')).toBe(String((await get.text()).length))
   })
 })

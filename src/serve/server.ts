@@ -1,7 +1,9 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { usage } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { Health } from './state.ts'
+import { readTarget } from './target.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
 export type Answers = {
@@ -26,19 +28,22 @@ export function parseListen(listen: string): { host: string; port: number } {
  * Serves the health endpoints and the status document, read-only.
  * @throws {AppError} `usage` when the address is taken or not ours
  */
-export async function listen(address: string, answers: Answers): Promise<Listening> {
+export async function listen(address: string, answers: Answers, log: Log): Promise<Listening> {
   const { host, port } = parseListen(address)
   const server = createServer(async (request, response) => {
-    const { status, body, type } = await answer(
-      answers,
-      request.method ?? '',
-      new URL(request.url ?? '/', 'http://localhost').pathname,
-    )
-    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+    const { status, body, type, headers } = await answer(answers, request, log)
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    })
     response.end(request.method === 'HEAD' ? undefined : body)
   })
   server.requestTimeout = 10_000
   await started(server, host, port, address)
+  server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server'))
   return {
     host,
     port: (server.address() as AddressInfo).port,
@@ -50,32 +55,41 @@ export async function listen(address: string, answers: Answers): Promise<Listeni
   }
 }
 
-type Response = { status: number; body: string; type: string }
+type Response = { status: number; body: string; type: string; headers?: Record<string, string> }
 
-const text = (status: number, body: string): Response => ({
+const text = (status: number, body: string, headers: Record<string, string> = {}): Response => ({
   status,
   body: `${body}\n`,
   type: 'text/plain; charset=utf-8',
+  headers,
 })
 const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
 
-async function answer(answers: Answers, method: string, path: string): Promise<Response> {
-  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD')
+/** Never rejects. What went wrong may name what is nobody's business: it goes to the log alone. */
+async function answer(answers: Answers, request: IncomingMessage, log: Log): Promise<Response> {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return text(405, 'only GET and HEAD', { allow: 'GET, HEAD' })
+  const { path } = readTarget(request.url ?? '')
   try {
-    switch (path) {
-      case '/livez':
-        return healthResponse(answers.livez())
-      case '/startupz':
-        return healthResponse(answers.startupz())
-      case '/readyz':
-        return healthResponse(await answers.readyz())
-      case '/status.json':
-        return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
-      default:
-        return text(404, 'there are /livez, /startupz, /readyz and /status.json')
-    }
+    return await answerPath(answers, path)
   } catch (error) {
-    return text(500, (error as Error).message)
+    log.error({ path, problem: (error as Error).message }, 'a request could not be answered')
+    return text(500, 'something went wrong: the log says what')
+  }
+}
+
+async function answerPath(answers: Answers, path: string): Promise<Response> {
+  switch (path) {
+    case '/livez':
+      return healthResponse(answers.livez())
+    case '/startupz':
+      return healthResponse(answers.startupz())
+    case '/readyz':
+      return healthResponse(await answers.readyz())
+    case '/status.json':
+      return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
+    default:
+      return text(404, 'there are /livez, /startupz, /readyz and /status.json')
   }
 }
 

@@ -15,7 +15,7 @@ export type BackupState = {
 export type ServeState = {
   version: string
   startedAt: string
-  phase: 'starting' | 'serving' | 'up failed' | 'stopping'
+  phase: 'starting' | 'serving' | 'up-failed' | 'stopping'
   /** The first part; null with `--no-up` or before it ended. */
   up: { ok: boolean; finishedAt: string; error: string | null } | null
   upWanted: boolean

@@ -4,7 +4,7 @@ import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
-import { type Listening, listen } from '../../serve/server.ts'
+import { type Answers, type Listening, listen } from '../../serve/server.ts'
 import { livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
@@ -30,12 +30,13 @@ async function run(context: Context): Promise<Result> {
   const store = openStore(loaded.config.backup)
   resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const readyz = readinessOf(context, state)
-  const http = await listen(loaded.config.serve.listen, {
+  const answers: Answers = {
     livez: () => livez(state, performance.now()),
     startupz: () => startupz(state),
     readyz,
     status: async () => statusDocument(state, await readyz()),
-  })
+  }
+  const http = await listen(loaded.config.serve.listen, answers, log)
   log.info({ address: `${http.host}:${http.port}` }, 'listening')
   try {
     const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
@@ -98,7 +99,7 @@ async function stay(
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
-  state.phase = state.up?.ok === false ? 'up failed' : 'serving'
+  state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
