@@ -70,6 +70,8 @@ const test = base.extend<{ app: App }>({
 type Status = {
   phase: string
   ready: boolean
+  ready_reason: string | null
+  up: { ok: boolean; error: string | null } | null
   backups: {
     database: string
     running: boolean
@@ -293,5 +295,51 @@ describe('a request that nobody sends', () => {
     const [get, head] = await Promise.all([ask('/livez'), ask('/livez', 'HEAD')])
     expect(await head.text()).toBe('')
     expect(head.headers.get('content-length')).toBe(String((await get.text()).length))
+  })
+})
+
+describe('what everybody is told', () => {
+  test('names neither the server nor the database; the status and the log do', async ({ app }) => {
+    const [nowhere, database] = [await freePort(), uniqueName('secretive')]
+    const url = `postgres://nobody:geheim@127.0.0.1:${nowhere}/${database}`
+    const { child, finished } = await app.serve({}, ['--no-up'], { DATABASE_URL: url })
+    await isUp(app)
+
+    const told = { status: 503, body: 'not ready: the database cannot be reached\n' }
+    expect(await app.get('/readyz')).toEqual(told)
+    expect(await statusOf(app)).toMatchObject({
+      ready: false,
+      ready_reason: `127.0.0.1:${nowhere}/${database}: nothing listens there`,
+    })
+    await sleep(2_100)
+    expect(await app.get('/readyz')).toEqual(told)
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr.split('\n').filter((line) => line.includes('nothing listens there'))).toHaveLength(1)
+    expect(stderr).not.toContain('geheim')
+  })
+
+  test('tells that the database refuses us, and that migrations are pending', async ({ app, dir, database, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    const role = uniqueName('locked_out')
+    await sql.unsafe(`create role ${role} login password 'right'`)
+    await app.serve({}, ['--no-up'], { DATABASE_URL: urlOf(database, { name: role, password: 'geheim' }) })
+    await isUp(app)
+    expect(await app.get('/readyz')).toEqual({ status: 503, body: 'not ready: the database refuses the connection\n' })
+    expect((await statusOf(app)).ready_reason).toContain(`the password of ${role} was refused`)
+    await sql.unsafe(`alter role ${role} password 'geheim'`)
+    const pending = { status: 503, body: 'not ready: migrations are pending\n' }
+    await app.until('the other reason', async () =>
+      (await app.get('/readyz')).body === pending.body ? true : undefined,
+    )
+    expect((await statusOf(app)).ready_reason).toBe('1 migration is pending')
+  })
+
+  test('has nothing of the error of a failed up', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
+    await app.serve({ serve: 'onUpFailure: stay' })
+    await app.until('up has failed', async () => ((await statusOf(app)).up ? true : undefined))
+    expect(await app.get('/startupz')).toEqual({ status: 503, body: 'up failed: the log says why\n' })
+    expect((await statusOf(app)).up?.error).toContain('001_bad failed')
   })
 })
