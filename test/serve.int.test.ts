@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
@@ -7,7 +10,16 @@ import { client } from './support/backup.ts'
 import { run, type Started, start } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
-type Config = { schedule?: string; keep?: string; serve?: string; extra?: string }
+type Config = {
+  schedule?: string
+  keep?: string
+  /** Default: 127.0.0.1 and the port of the app. */
+  listen?: string
+  serve?: string
+  extra?: string
+  /** A command that becomes the program. */
+  through?: string[]
+}
 
 type App = {
   port: number
@@ -36,14 +48,18 @@ const test = base.extend<{ app: App }>({
       store,
       env,
       get,
-      async serve({ schedule, keep, serve = '', extra = '' } = {}, args = [], more = {}) {
+      async serve(
+        { schedule, keep, listen = `127.0.0.1:${port}`, serve = '', extra = '', through = [] } = {},
+        args = [],
+        more = {},
+      ) {
         const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`]
           .filter(Boolean)
           .join(', ')
         await writeFiles(dir, {
-          'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "127.0.0.1:${port}"${serve && `, ${serve}`} }\n${extra}\n`,
+          'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "${listen}"${serve && `, ${serve}`} }\n${extra}\n`,
         })
-        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more } })
+        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more }, through })
         started.push(child)
         return child
       },
@@ -262,6 +278,45 @@ const exchange = (port: number, request: string) =>
     socket.once('close', () => resolve(answer))
     socket.once('error', reject)
   })
+
+const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+if (!hasIpv6) console.warn('SKIPPED, both families: this machine has no IPv6')
+
+const noIpv6 = join(import.meta.dirname, 'support', 'no-ipv6.pl')
+const canForbidIpv6 = spawnSync('perl', [noIpv6, 'true'])
+if (canForbidIpv6.status !== 0) console.warn(`SKIPPED, without IPv6: ${canForbidIpv6.stderr ?? canForbidIpv6.error}`)
+
+describe('where it listens', () => {
+  const alive = (host: string, port: number) =>
+    fetch(`http://${host}:${port}/livez`).then(
+      ({ status }) => status,
+      ({ cause }) => cause.code,
+    )
+
+  test.skipIf(!hasIpv6)('is both families where no address is given', async ({ app, dir }) => {
+    const { child, finished } = await app.serve({ listen: `:${app.port}` }, ['--no-up'])
+    await isUp(app)
+    expect(await Promise.all(['127.0.0.1', '[::1]'].map((host) => alive(host, app.port)))).toEqual([200, 200])
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    child.kill('SIGTERM')
+    expect((await finished).stderr).toContain(`"address":"[::]:${app.port}","msg":"listening"`)
+  })
+
+  test.skipIf(canForbidIpv6.status !== 0)('is IPv4 where IPv6 is switched off, and says so', async ({ app, dir }) => {
+    const { child, finished } = await app.serve({ listen: `:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
+    await isUp(app)
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr.match(/IPv6 is switched off here: only IPv4 is listened on/g)).toHaveLength(1)
+    expect(stderr).toContain(`"address":"0.0.0.0:${app.port}","msg":"listening"`)
+  })
+
+  test.skipIf(canForbidIpv6.status !== 0)('is an IPv6 address that was asked for, or nothing', async ({ app }) => {
+    const { finished } = await app.serve({ listen: `[::]:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
+    expect(await finished).toMatchObject({ code: 2, stderr: expect.stringContaining('EAFNOSUPPORT') })
+  })
+})
 
 describe('a request that nobody sends', () => {
   test('is answered, and ends nothing', async ({ app }) => {

@@ -162,10 +162,13 @@ const serve = z
   .strictObject({
     listen: z
       .string()
-      .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like 0.0.0.0:8080')
+      .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like [::]:8080')
       .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
-      .prefault('0.0.0.0:8080')
-      .meta({ description: 'Address and port of `serve`’s HTTP server; `[::]:8080` for IPv6 too.' }),
+      .prefault('[::]:8080')
+      .meta({
+        description:
+          'Address and port of `serve`’s HTTP server. The default, and a port alone (`:9090`), is every address of both families, and IPv4 alone where IPv6 is switched off; `127.0.0.1:8080` is this machine only.',
+      }),
     onUpFailure: z.enum(['exit', 'stay']).prefault('exit').meta({
       description:
         'What `serve` does when `up` fails: `exit` ends it with the same code; `stay` keeps to the schedule and tries again.',

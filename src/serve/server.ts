@@ -16,20 +16,26 @@ export type Answers = {
 
 export type Listening = { host: string; port: number; close(): Promise<void> }
 
-/** `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. */
-export function parseListen(listen: string): { host: string; port: number } {
+/** Where to listen, and where instead when this machine has no IPv6. */
+export type Place = { host: string; port: number; fallback?: string }
+
+/**
+ * `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. Where nobody chose an address it is
+ * both families, and IPv4 alone will do.
+ */
+export function parseListen(listen: string, isDefault = false): Place {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen) ?? []
   if (port === undefined || Number(port) > 65535)
-    throw usage(`serve.listen is not an address and a port: ${listen}`, { hint: 'write it like 0.0.0.0:8080' })
-  return { host: bracketed ?? (plain || '0.0.0.0'), port: Number(port) }
+    throw usage(`serve.listen is not an address and a port: ${listen}`, { hint: 'write it like [::]:8080' })
+  const host = isDefault ? '' : (bracketed ?? plain ?? '')
+  return host === '' ? { host: '::', port: Number(port), fallback: '0.0.0.0' } : { host, port: Number(port) }
 }
 
 /**
  * Serves the health endpoints and the status document, read-only.
  * @throws {AppError} `usage` when the address is taken or not ours
  */
-export async function listen(address: string, answers: Answers, log: Log): Promise<Listening> {
-  const { host, port } = parseListen(address)
+export async function listen(place: Place, answers: Answers, log: Log): Promise<Listening> {
   const server = createServer(async (request, response) => {
     const { status, body, type, headers } = await answer(answers, request, log)
     response.writeHead(status, {
@@ -42,7 +48,7 @@ export async function listen(address: string, answers: Answers, log: Log): Promi
     response.end(request.method === 'HEAD' ? undefined : body)
   })
   server.requestTimeout = 10_000
-  await started(server, host, port, address)
+  const host = await started(server, place, log)
   server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server'))
   return {
     host,
@@ -93,23 +99,41 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
   }
 }
 
-function started(server: Server, host: string, port: number, address: string): Promise<void> {
+/** How a kernel without IPv6 refuses `::`. */
+const withoutIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL']
+
+/** @returns the address that is listened on */
+async function started(server: Server, { host, port, fallback }: Place, log: Log): Promise<string> {
+  try {
+    await bound(server, host, port)
+    return host
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException
+    if (fallback !== undefined && withoutIpv6.includes(code)) {
+      log.info('IPv6 is switched off here: only IPv4 is listened on')
+      return started(server, { host: fallback, port }, log)
+    }
+    const problem = code === 'EADDRINUSE' ? 'the port is in use' : message
+    throw usage(`serve.listen ${renderPlace({ host, port })} cannot be used: ${problem}`, {
+      hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
+      cause,
+    })
+  }
+}
+
+function bound(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        usage(
-          `serve.listen ${address} cannot be used: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
-          {
-            hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
-            cause,
-          },
-        ),
-      ),
-    )
-    server.listen(port, host, resolve)
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
 }
 
-/** Where a process on the same host reaches what listens on `host`. */
-export const loopbackOf = ({ host, port }: { host: string; port: number }) =>
-  `http://${host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : isIPv6(host) ? `[${host}]` : host}:${port}`
+/** `127.0.0.1:8080`, `[::]:8080`. */
+export const renderPlace = ({ host, port }: Place) => `${isIPv6(host) ? `[${host}]` : host}:${port}`
+
+/** Where a process on the same host reaches what listens on a place: IPv4 also for `::`, which may have fallen back to it. */
+export const loopbackOf = ({ host, port }: Place) =>
+  `http://${renderPlace({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })}`

@@ -4,7 +4,7 @@ import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
-import { type Answers, type Listening, listen } from '../../serve/server.ts'
+import { type Answers, type Listening, listen, parseListen, renderPlace } from '../../serve/server.ts'
 import { livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
@@ -36,8 +36,9 @@ async function run(context: Context): Promise<Result> {
     readyz,
     status: async () => statusDocument(state, await readyz()),
   }
-  const http = await listen(loaded.config.serve.listen, answers, log)
-  log.info({ address: `${http.host}:${http.port}` }, 'listening')
+  const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
+  const http = await listen(place, answers, log)
+  log.info({ address: renderPlace(http) }, 'listening')
   try {
     const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
