@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -267,9 +268,9 @@ describe('serve', () => {
 })
 
 /** What comes back for bytes sent as they are; the connection is closed by the other side. */
-const exchange = (port: number, request: string) =>
+const exchange = (port: number, bytes: string) =>
   new Promise<string>((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(request))
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
     let answer = ''
     socket.setEncoding('utf8')
     socket.on('data', (chunk) => {
@@ -396,5 +397,169 @@ describe('what everybody is told', () => {
     await app.until('up has failed', async () => ((await statusOf(app)).up ? true : undefined))
     expect(await app.get('/startupz')).toEqual({ status: 503, body: 'up failed: the log says why\n' })
     expect((await statusOf(app)).up?.error).toContain('001_bad failed')
+  })
+})
+
+const elsewhere = Object.values(networkInterfaces())
+  .flatMap((list) => list ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+if (elsewhere === undefined)
+  console.warn('SKIPPED, who may read the status: this machine has no address but loopback, so nobody else can ask')
+
+type Reply = { status: number; body: string; headers: IncomingHttpHeaders }
+
+/** Asks for the status; unlike `fetch` it may say any Host. */
+const askStatus = (host: string, port: number, headers: Record<string, string> = {}) =>
+  new Promise<Reply>((resolve, reject) => {
+    const asking = request({ host, port, path: '/status.json', headers }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk) => {
+        body += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }))
+    })
+    asking.once('error', reject)
+    asking.end()
+  })
+
+describe.skipIf(elsewhere === undefined)('who may read the status', () => {
+  const there = elsewhere!
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+  test('is loopback by default; everybody may read the health', async ({ app }) => {
+    await app.serve({ listen: `:${app.port}` }, ['--no-up'])
+    await isUp(app)
+    for (const headers of [{}, { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1' }, bearer('any')]) {
+      const refused = await askStatus(there, app.port, headers)
+      expect(refused).toMatchObject({ status: 401, body: 'only loopback may read this: see serve.access\n' })
+      expect(refused.headers).toMatchObject({ 'x-content-type-options': 'nosniff' })
+    }
+    for (const path of ['/livez', '/readyz', '/startupz'])
+      expect([path, (await fetch(`http://${there}:${app.port}${path}`)).status]).toEqual([path, 200])
+    for (const host of ['127.0.0.1', ...(hasIpv6 ? ['::1'] : [])])
+      expect([host, (await askStatus(host, app.port)).status]).toEqual([host, 200])
+  })
+
+  test('is who has the token, which is read anew at every request', async ({ app, dir }) => {
+    await writeFiles(dir, { token: 'geheim-1\n' })
+    const { child, finished } = await app.serve(
+      { listen: `:${app.port}`, serve: 'access: token, token: { file: token }' },
+      ['--no-up', '--log-level', 'debug'],
+    )
+    await isUp(app)
+    expect(await askStatus(there, app.port)).toMatchObject({
+      status: 401,
+      body: 'a token is needed (Authorization: Bearer)\n',
+      headers: { 'www-authenticate': 'Bearer realm="pgbosun"' },
+    })
+    expect(await askStatus('127.0.0.1', app.port, bearer('geheim-2'))).toMatchObject({
+      status: 401,
+      body: 'the token is wrong\n',
+      headers: { 'www-authenticate': 'Bearer realm="pgbosun", error="invalid_token"' },
+    })
+    expect(await askStatus(there, app.port, bearer('geheim-1'))).toMatchObject({ status: 200 })
+
+    await writeFiles(dir, { token: 'geheim-2' })
+    expect(await askStatus(there, app.port, bearer('geheim-1'))).toMatchObject({ status: 401 })
+    expect(await askStatus(there, app.port, bearer('geheim-2'))).toMatchObject({ status: 200 })
+
+    await rm(join(dir, 'token'))
+    expect(await askStatus(there, app.port, bearer('geheim-2'))).toMatchObject({
+      status: 500,
+      body: 'something went wrong: the log says what\n',
+    })
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr).toContain(`serve.token: the file ${dir}/token does not exist`)
+    expect(stderr).not.toContain('geheim')
+  })
+
+  test.for([
+    ['a variable', (_: string) => ({ PGBOSUN_SERVE_TOKEN: 'geheim' })],
+    ['the name of a file', (dir: string) => ({ PGBOSUN_SERVE_TOKEN_FILE: `${dir}/token` })],
+  ] as const)('takes the token from %s', async ([, env], { app, dir }) => {
+    await writeFiles(dir, { token: 'geheim\n' })
+    await app.serve({}, ['--no-up'], { PGBOSUN_SERVE_ACCESS: 'token', ...env(dir) })
+    await isUp(app)
+    expect(await askStatus('127.0.0.1', app.port, bearer('geheim'))).toMatchObject({ status: 200 })
+    expect(await askStatus('127.0.0.1', app.port)).toMatchObject({ status: 401 })
+  })
+
+  test('is everybody when it is open', async ({ app }) => {
+    await app.serve({ listen: `:${app.port}`, serve: 'access: open' }, ['--no-up'])
+    await isUp(app)
+    expect(await askStatus(there, app.port)).toMatchObject({ status: 200 })
+  })
+
+  test('is nobody whose browser was told that our address is evil.example', async ({ app }) => {
+    await app.serve({ serve: 'hosts: [status.example.org]' }, ['--no-up'])
+    await isUp(app)
+    const statusAs = async (host: string) => (await askStatus('127.0.0.1', app.port, { host })).status
+    expect(await askStatus('127.0.0.1', app.port, { host: `evil.example:${app.port}` })).toMatchObject({
+      status: 421,
+      body: 'this Host is none of ours: see serve.hosts\n',
+      headers: { 'x-content-type-options': 'nosniff' },
+    })
+    for (const host of ['LOCALHOST:1', 'localhost.', '192.0.2.1', '[::1]:8080', 'Status.example.org.:443'])
+      expect([host, await statusAs(host)]).toEqual([host, 200])
+
+    const lines = (first: string, ...more: string[]) => `${[first, ...more, 'Connection: close'].join('\r\n')}\r\n\r\n`
+    for (const [sent, expected] of [
+      [lines('GET /status.json HTTP/1.0'), 200],
+      [lines('GET http://evil.example/status.json HTTP/1.1', 'Host: localhost'), 421],
+      [lines('GET http://localhost/status.json HTTP/1.1', 'Host: evil.example'), 421],
+      [lines('GET http://localhost/status.json HTTP/1.1', 'Host: localhost'), 200],
+      [lines('GET /status.json HTTP/1.1', 'Host: localhost', 'Host: evil.example'), 421],
+      [lines('GET /status.json HTTP/1.1', 'Host: '), 421],
+      [lines('GET /livez HTTP/1.1', 'Host: evil.example'), 200],
+    ] as const)
+      expect([sent, Number((await exchange(app.port, sent)).split(' ')[1])]).toEqual([sent, expected])
+  })
+})
+
+describe('access by a token that is not there', () => {
+  test.for<[string, Record<string, string>, string, string]>([
+    ['is no token', {}, 'serve.access is token, and serve.token is not set', 'PGBOSUN_SERVE_TOKEN'],
+    [
+      'is no file',
+      { PGBOSUN_SERVE_TOKEN_FILE: '/no/such/file' },
+      'serve.token: the file /no/such/file does not exist',
+      'mounted there',
+    ],
+    ['is an empty variable', { PGBOSUN_SERVE_TOKEN: '' }, 'PGBOSUN_SERVE_TOKEN is not set', 'PGBOSUN_SERVE_TOKEN_FILE'],
+    [
+      'is one that no client can send',
+      { PGBOSUN_SERVE_TOKEN: 'geheim geheim' },
+      'serve.token holds a blank, or something that is not ASCII',
+      'openssl rand -hex 32',
+    ],
+  ])('%s: 2, before anything is touched', async ([, env, message, hint], { app, dir, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    const { finished } = await app.serve({ serve: 'access: token' }, [], env)
+    const { code, stderr } = await finished
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+    expect(stderr).toMatch(new RegExp(`hint: .*${hint}`))
+    expect(stderr).not.toContain('geheim')
+    expect(await sql`select 1 from pg_namespace where nspname = 'pgbosun'`).toEqual([])
+    const validated = await run(['config', 'validate'], { cwd: dir, env: { ...app.env, ...env } })
+    expect(validated).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+  })
+
+  test('is of no concern to other commands', async ({ app, dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': 'serve: { access: token }' })
+    expect(await run(['up'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
+  })
+
+  test('is said where nobody is asked for it', async ({ app }) => {
+    const { child, finished } = await app.serve({ serve: 'access: open' }, ['--no-up'], {
+      PGBOSUN_SERVE_TOKEN: 'geheim',
+    })
+    await isUp(app)
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr).toContain('serve.token is set, and nobody is asked for it: serve.access is open')
+    expect(stderr).not.toContain('geheim')
   })
 })

@@ -173,6 +173,24 @@ const serve = z
       description:
         'What `serve` does when `up` fails: `exit` ends it with the same code; `stay` keeps to the schedule and tries again.',
     }),
+    access: z.enum(['loopback', 'token', 'open']).prefault('loopback').meta({
+      description:
+        'Who may read `/status.json`, which names databases and shows errors: `loopback` (this machine, `kubectl port-forward`, `docker exec`), `token` (who has `token`, on loopback too) or `open` (everybody who reaches the port). The health endpoints answer everybody.',
+    }),
+    token: secret.optional().meta({
+      description: 'What `access: token` asks for: `Authorization: Bearer …`. Read again at every request.',
+    }),
+    hosts: z
+      .array(
+        z
+          .string()
+          .regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i, 'write a name like status.example.org, without scheme and port'),
+      )
+      .prefault([])
+      .meta({
+        description:
+          'Names that `/status.json` may be asked for by (the `Host` header), beside addresses and `localhost`.',
+      }),
   })
   .prefault({})
 

@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
+import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type Asking, type Refusal, refuse } from './access.ts'
 import type { Health } from './state.ts'
-import { readTarget } from './target.ts'
+import { readTarget, type Target } from './target.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
 export type Answers = {
@@ -13,6 +15,9 @@ export type Answers = {
   /** Document of `/status.json`. */
   status(): Promise<unknown>
 }
+
+/** Who may read what is not for everybody: see `refuse`. */
+export type Guard = { access: ServeAccess; hosts: string[] }
 
 export type Listening = { host: string; port: number; close(): Promise<void> }
 
@@ -35,9 +40,9 @@ export function parseListen(listen: string, isDefault = false): Place {
  * Serves the health endpoints and the status document, read-only.
  * @throws {AppError} `usage` when the address is taken or not ours
  */
-export async function listen(place: Place, answers: Answers, log: Log): Promise<Listening> {
+export async function listen(place: Place, answers: Answers, guard: Guard, log: Log): Promise<Listening> {
   const server = createServer(async (request, response) => {
-    const { status, body, type, headers } = await answer(answers, request, log)
+    const { status, body, type, headers } = await answer(answers, guard, request, log)
     response.writeHead(status, {
       'content-type': type,
       'content-length': Buffer.byteLength(body),
@@ -71,18 +76,31 @@ const text = (status: number, body: string, headers: Record<string, string> = {}
 })
 const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
 
+/** Paths that tell names and errors; everything else everybody may read. */
+const guarded = ['/status.json']
+
 /** Never rejects. What went wrong may name what is nobody's business: it goes to the log alone. */
-async function answer(answers: Answers, request: IncomingMessage, log: Log): Promise<Response> {
+async function answer(answers: Answers, guard: Guard, request: IncomingMessage, log: Log): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return text(405, 'only GET and HEAD', { allow: 'GET, HEAD' })
-  const { path } = readTarget(request.url ?? '')
+  const target = readTarget(request.url ?? '')
   try {
-    return await answerPath(answers, path)
+    const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
+    return refusal ? refused(refusal) : await answerPath(answers, target.path)
   } catch (error) {
-    log.error({ path, problem: (error as Error).message }, 'a request could not be answered')
+    log.error({ path: target.path, problem: (error as Error).message }, 'a request could not be answered')
     return text(500, 'something went wrong: the log says what')
   }
 }
+
+const askingOf = ({ headers, headersDistinct, socket }: IncomingMessage, { host }: Target): Asking => ({
+  peer: socket.remoteAddress,
+  hosts: [...(headersDistinct.host ?? []), ...(host === undefined ? [] : [host])],
+  authorization: headers.authorization,
+})
+
+const refused = ({ status, text: line, challenge }: Refusal) =>
+  text(status, line, challenge === undefined ? {} : { 'www-authenticate': challenge })
 
 async function answerPath(answers: Answers, path: string): Promise<Response> {
   switch (path) {
