@@ -54,7 +54,7 @@ export async function listen(place: Place, answers: Answers, guard: Guard, log: 
   })
   server.requestTimeout = 10_000
   const host = await started(server, place, log)
-  server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server'))
+  server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
   return {
     host,
     port: (server.address() as AddressInfo).port,
