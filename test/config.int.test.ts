@@ -70,6 +70,16 @@ describe('the configuration', () => {
     await expect(load(dir)).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('64 bytes') })
   })
 
+  base.for(['https://status.example.org', 'status.example.org:443', '*.example.org', 'münchen.example', ''])(
+    'refuses %j as a name in serve.hosts',
+    async (name) => {
+      await expect(load('/nowhere', { PGBOSUN_SERVE_HOSTS: `status.example.org,${name}` })).rejects.toMatchObject({
+        kind: 'usage',
+        message: expect.stringContaining('serve.hosts.1: write a name like status.example.org, without'),
+      })
+    },
+  )
+
   base('ignores what Kubernetes injects for a Service called pgbosun', async () => {
     const env = {
       PGBOSUN_SERVICE_HOST: '10.0.0.1',

@@ -53,6 +53,10 @@ describe('compose.yaml', () => {
     expect(Date.parse(app.State.StartedAt)).toBeGreaterThanOrEqual(Date.parse(up.State.FinishedAt))
     expect((await compose('logs', 'app')).stdout).toContain('maintenance_mode')
 
+    const published = (await compose('port', 'serve', '8080')).stdout.trim()
+    expect(published).toMatch(/^127\.0\.0\.1:\d+$/)
+    expect((await fetch(`http://${published}/status.json`)).status).toBe(200)
+
     const backup = await compose('exec', '-T', 'serve', 'pgbosun', 'backup', 'run')
     expect(backup.code, backup.stderr).toBe(0)
     expect((await compose('exec', '-T', 'serve', 'pgbosun', 'backup', 'list')).stdout).toContain('games')

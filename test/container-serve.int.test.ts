@@ -36,7 +36,11 @@ const startServe = (postgres: Postgres, database: string, dir: string, volume: s
   dockerOk(
     ...runArgs(['serve'], {
       network: postgres.network,
-      env: { DATABASE_URL: postgres.url(database), PGBOSUN_BACKUP_SCHEDULE: '* * * * *' },
+      env: {
+        DATABASE_URL: postgres.url(database),
+        PGBOSUN_BACKUP_SCHEDULE: '* * * * *',
+        PGBOSUN_SERVE_ACCESS: 'open', // a published port is not loopback
+      },
       mounts: { [dir]: '/migrations' },
       flags: ['--detach', '--memory=64m', '--publish=127.0.0.1::8080', `--volume=${volume}:/backups`],
     }),

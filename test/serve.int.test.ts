@@ -1,5 +1,9 @@
-import { readdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { spawnSync } from 'node:child_process'
+import { readdir, rm } from 'node:fs/promises'
+import { type IncomingHttpHeaders, request } from 'node:http'
+import { connect, createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
@@ -7,7 +11,16 @@ import { client } from './support/backup.ts'
 import { run, type Started, start } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
-type Config = { schedule?: string; keep?: string; serve?: string; extra?: string }
+type Config = {
+  schedule?: string
+  keep?: string
+  /** Default: 127.0.0.1 and the port of the app. */
+  listen?: string
+  serve?: string
+  extra?: string
+  /** A command that becomes the program. */
+  through?: string[]
+}
 
 type App = {
   port: number
@@ -36,14 +49,18 @@ const test = base.extend<{ app: App }>({
       store,
       env,
       get,
-      async serve({ schedule, keep, serve = '', extra = '' } = {}, args = [], more = {}) {
+      async serve(
+        { schedule, keep, listen = `127.0.0.1:${port}`, serve = '', extra = '', through = [] } = {},
+        args = [],
+        more = {},
+      ) {
         const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`]
           .filter(Boolean)
           .join(', ')
         await writeFiles(dir, {
-          'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "127.0.0.1:${port}"${serve && `, ${serve}`} }\n${extra}\n`,
+          'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "${listen}"${serve && `, ${serve}`} }\n${extra}\n`,
         })
-        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more } })
+        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more }, through })
         started.push(child)
         return child
       },
@@ -70,6 +87,8 @@ const test = base.extend<{ app: App }>({
 type Status = {
   phase: string
   ready: boolean
+  ready_reason: string | null
+  up: { ok: boolean; error: string | null } | null
   backups: {
     database: string
     running: boolean
@@ -204,7 +223,7 @@ describe('serve', () => {
       await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
       await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
       await backedUp(app)
-      expect((await statusOf(app)).phase).toBe('up failed')
+      expect((await statusOf(app)).phase).toBe('up-failed')
       expect((await app.get('/startupz')).status).toBe(503)
       await writeFiles(dir, { 'migrations/001_bad.sql': 'select 1' })
       await isUp(app)
@@ -245,5 +264,302 @@ describe('serve', () => {
       code: 1,
       stderr: expect.stringContaining('ECONNREFUSED'),
     })
+  })
+})
+
+/** What comes back for bytes sent as they are; the connection is closed by the other side. */
+const exchange = (port: number, bytes: string) =>
+  new Promise<string>((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    let answer = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk) => {
+      answer += chunk
+    })
+    socket.once('close', () => resolve(answer))
+    socket.once('error', reject)
+  })
+
+const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+if (!hasIpv6) console.warn('SKIPPED, both families: this machine has no IPv6')
+
+const noIpv6 = join(import.meta.dirname, 'support', 'no-ipv6.pl')
+const canForbidIpv6 = spawnSync('perl', [noIpv6, 'true'])
+if (canForbidIpv6.status !== 0) console.warn(`SKIPPED, without IPv6: ${canForbidIpv6.stderr ?? canForbidIpv6.error}`)
+
+describe('where it listens', () => {
+  const alive = (host: string, port: number) =>
+    fetch(`http://${host}:${port}/livez`).then(
+      ({ status }) => status,
+      ({ cause }) => cause.code,
+    )
+
+  test.skipIf(!hasIpv6)('is both families where no address is given', async ({ app, dir }) => {
+    const { child, finished } = await app.serve({ listen: `:${app.port}` }, ['--no-up'])
+    await isUp(app)
+    expect(await Promise.all(['127.0.0.1', '[::1]'].map((host) => alive(host, app.port)))).toEqual([200, 200])
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    child.kill('SIGTERM')
+    expect((await finished).stderr).toContain(`"address":"[::]:${app.port}","msg":"listening"`)
+  })
+
+  test.skipIf(canForbidIpv6.status !== 0)('is IPv4 where IPv6 is switched off, and says so', async ({ app, dir }) => {
+    const { child, finished } = await app.serve({ listen: `:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
+    await isUp(app)
+    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr.match(/IPv6 is switched off here: only IPv4 is listened on/g)).toHaveLength(1)
+    expect(stderr).toContain(`"address":"0.0.0.0:${app.port}","msg":"listening"`)
+  })
+
+  test.skipIf(canForbidIpv6.status !== 0)('is an IPv6 address that was asked for, or nothing', async ({ app }) => {
+    const { finished } = await app.serve({ listen: `[::]:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
+    expect(await finished).toMatchObject({ code: 2, stderr: expect.stringContaining('EAFNOSUPPORT') })
+  })
+})
+
+describe('a request that nobody sends', () => {
+  test('is answered, and ends nothing', async ({ app }) => {
+    const { child } = await app.serve({}, ['--no-up'])
+    await isUp(app)
+    const statusOf = async (line: string, headers = ['Host: localhost', 'Connection: close']) =>
+      Number((await exchange(app.port, `${[line, ...headers].join('\r\n')}\r\n\r\n`)).split(' ')[1])
+
+    for (const target of ['//', '//[', '/%', '/livez/', '/../livez', '/%6civez', '*', 'http://[/no'])
+      expect([target, await statusOf(`GET ${target} HTTP/1.1`)]).toEqual([target, 404])
+    for (const target of ['/livez?x=1', '/livez#x', 'http://localhost/livez', 'HTTP://[/livez?x'])
+      expect([target, await statusOf(`GET ${target} HTTP/1.1`)]).toEqual([target, 200])
+    expect(await statusOf('GET /livez HTTP/1.0', [])).toBe(200)
+    expect(await statusOf('GET /livez HTTP/1.1', ['Host: ', 'Connection: close'])).toBe(200)
+    expect(await statusOf('OPTIONS * HTTP/1.1')).toBe(405)
+    expect(await statusOf('nonsense')).toBe(400)
+    expect(child.exitCode).toBeNull()
+    expect((await app.get('/livez')).status).toBe(200)
+  })
+
+  test('has an answer that no browser takes for something else', async ({ app }) => {
+    await app.serve({}, ['--no-up'])
+    await isUp(app)
+    const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${app.port}${path}`, { method })
+
+    for (const response of await Promise.all([ask('/livez'), ask('/status.json'), ask('/no'), ask('/livez', 'PUT')])) {
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+      expect(response.headers.get('cache-control')).toBe('no-store')
+    }
+    expect((await ask('/livez', 'DELETE')).headers.get('allow')).toBe('GET, HEAD')
+    const [get, head] = await Promise.all([ask('/livez'), ask('/livez', 'HEAD')])
+    expect(await head.text()).toBe('')
+    expect(head.headers.get('content-length')).toBe(String((await get.text()).length))
+  })
+})
+
+describe('what everybody is told', () => {
+  test('names neither the server nor the database; the status and the log do', async ({ app }) => {
+    const [nowhere, database] = [await freePort(), uniqueName('secretive')]
+    const url = `postgres://nobody:geheim@127.0.0.1:${nowhere}/${database}`
+    const { child, finished } = await app.serve({}, ['--no-up'], { DATABASE_URL: url })
+    await isUp(app)
+
+    const told = { status: 503, body: 'not ready: the database cannot be reached\n' }
+    expect(await app.get('/readyz')).toEqual(told)
+    expect(await statusOf(app)).toMatchObject({
+      ready: false,
+      ready_reason: `127.0.0.1:${nowhere}/${database}: nothing listens there`,
+    })
+    await sleep(2_100)
+    expect(await app.get('/readyz')).toEqual(told)
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr.split('\n').filter((line) => line.includes('nothing listens there'))).toHaveLength(1)
+    expect(stderr).not.toContain('geheim')
+  })
+
+  test('tells that the database refuses us, and that migrations are pending', async ({ app, dir, database, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    const role = uniqueName('locked_out')
+    await sql.unsafe(`create role ${role} login password 'right'`)
+    await app.serve({}, ['--no-up'], { DATABASE_URL: urlOf(database, { name: role, password: 'geheim' }) })
+    await isUp(app)
+    expect(await app.get('/readyz')).toEqual({ status: 503, body: 'not ready: the database refuses the connection\n' })
+    expect((await statusOf(app)).ready_reason).toContain(`the password of ${role} was refused`)
+    await sql.unsafe(`alter role ${role} password 'geheim'`)
+    const pending = { status: 503, body: 'not ready: migrations are pending\n' }
+    await app.until('the other reason', async () =>
+      (await app.get('/readyz')).body === pending.body ? true : undefined,
+    )
+    expect((await statusOf(app)).ready_reason).toBe('1 migration is pending')
+  })
+
+  test('has nothing of the error of a failed up', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
+    await app.serve({ serve: 'onUpFailure: stay' })
+    await app.until('up has failed', async () => ((await statusOf(app)).up ? true : undefined))
+    expect(await app.get('/startupz')).toEqual({ status: 503, body: 'up failed: the log says why\n' })
+    expect((await statusOf(app)).up?.error).toContain('001_bad failed')
+  })
+})
+
+const elsewhere = Object.values(networkInterfaces())
+  .flatMap((list) => list ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+if (elsewhere === undefined)
+  console.warn('SKIPPED, who may read the status: this machine has no address but loopback, so nobody else can ask')
+
+type Reply = { status: number; body: string; headers: IncomingHttpHeaders }
+
+/** Asks for the status; unlike `fetch` it may say any Host. */
+const askStatus = (host: string, port: number, headers: Record<string, string> = {}) =>
+  new Promise<Reply>((resolve, reject) => {
+    const asking = request({ host, port, path: '/status.json', headers }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk) => {
+        body += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }))
+    })
+    asking.once('error', reject)
+    asking.end()
+  })
+
+describe.skipIf(elsewhere === undefined)('who may read the status', () => {
+  const there = elsewhere!
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+  test('is loopback by default; everybody may read the health', async ({ app }) => {
+    await app.serve({ listen: `:${app.port}` }, ['--no-up'])
+    await isUp(app)
+    for (const headers of [{}, { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1' }, bearer('any')]) {
+      const refused = await askStatus(there, app.port, headers)
+      expect(refused).toMatchObject({ status: 401, body: 'only loopback may read this: see serve.access\n' })
+      expect(refused.headers).toMatchObject({ 'x-content-type-options': 'nosniff' })
+    }
+    for (const path of ['/livez', '/readyz', '/startupz'])
+      expect([path, (await fetch(`http://${there}:${app.port}${path}`)).status]).toEqual([path, 200])
+    for (const host of ['127.0.0.1', ...(hasIpv6 ? ['::1'] : [])])
+      expect([host, (await askStatus(host, app.port)).status]).toEqual([host, 200])
+  })
+
+  test('is who has the token, which is read anew at every request', async ({ app, dir }) => {
+    await writeFiles(dir, { token: 'geheim-1\n' })
+    const { child, finished } = await app.serve(
+      { listen: `:${app.port}`, serve: 'access: token, token: { file: token }' },
+      ['--no-up', '--log-level', 'debug'],
+    )
+    await isUp(app)
+    expect(await askStatus(there, app.port)).toMatchObject({
+      status: 401,
+      body: 'a token is needed (Authorization: Bearer)\n',
+      headers: { 'www-authenticate': 'Bearer realm="pgbosun"' },
+    })
+    expect(await askStatus('127.0.0.1', app.port, bearer('geheim-2'))).toMatchObject({
+      status: 401,
+      body: 'the token is wrong\n',
+      headers: { 'www-authenticate': 'Bearer realm="pgbosun", error="invalid_token"' },
+    })
+    expect(await askStatus(there, app.port, bearer('geheim-1'))).toMatchObject({ status: 200 })
+
+    await writeFiles(dir, { token: 'geheim-2' })
+    expect(await askStatus(there, app.port, bearer('geheim-1'))).toMatchObject({ status: 401 })
+    expect(await askStatus(there, app.port, bearer('geheim-2'))).toMatchObject({ status: 200 })
+
+    await rm(join(dir, 'token'))
+    expect(await askStatus(there, app.port, bearer('geheim-2'))).toMatchObject({
+      status: 500,
+      body: 'something went wrong: the log says what\n',
+    })
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr).toContain(`serve.token: the file ${dir}/token does not exist`)
+    expect(stderr).not.toContain('geheim')
+  })
+
+  test.for([
+    ['a variable', (_: string) => ({ PGBOSUN_SERVE_TOKEN: 'geheim' })],
+    ['the name of a file', (dir: string) => ({ PGBOSUN_SERVE_TOKEN_FILE: `${dir}/token` })],
+  ] as const)('takes the token from %s', async ([, env], { app, dir }) => {
+    await writeFiles(dir, { token: 'geheim\n' })
+    await app.serve({}, ['--no-up'], { PGBOSUN_SERVE_ACCESS: 'token', ...env(dir) })
+    await isUp(app)
+    expect(await askStatus('127.0.0.1', app.port, bearer('geheim'))).toMatchObject({ status: 200 })
+    expect(await askStatus('127.0.0.1', app.port)).toMatchObject({ status: 401 })
+  })
+
+  test('is everybody when it is open', async ({ app }) => {
+    await app.serve({ listen: `:${app.port}`, serve: 'access: open' }, ['--no-up'])
+    await isUp(app)
+    expect(await askStatus(there, app.port)).toMatchObject({ status: 200 })
+  })
+
+  test('is nobody whose browser was told that our address is evil.example', async ({ app }) => {
+    await app.serve({ serve: 'hosts: [status.example.org]' }, ['--no-up'])
+    await isUp(app)
+    const statusAs = async (host: string) => (await askStatus('127.0.0.1', app.port, { host })).status
+    expect(await askStatus('127.0.0.1', app.port, { host: `evil.example:${app.port}` })).toMatchObject({
+      status: 421,
+      body: 'this Host is none of ours: see serve.hosts\n',
+      headers: { 'x-content-type-options': 'nosniff' },
+    })
+    for (const host of ['LOCALHOST:1', 'localhost.', '192.0.2.1', '[::1]:8080', 'Status.example.org.:443'])
+      expect([host, await statusAs(host)]).toEqual([host, 200])
+
+    const lines = (first: string, ...more: string[]) => `${[first, ...more, 'Connection: close'].join('\r\n')}\r\n\r\n`
+    for (const [sent, expected] of [
+      [lines('GET /status.json HTTP/1.0'), 200],
+      [lines('GET http://evil.example/status.json HTTP/1.1', 'Host: localhost'), 421],
+      [lines('GET http://localhost/status.json HTTP/1.1', 'Host: evil.example'), 421],
+      [lines('GET http://localhost/status.json HTTP/1.1', 'Host: localhost'), 200],
+      [lines('GET /status.json HTTP/1.1', 'Host: localhost', 'Host: evil.example'), 421],
+      [lines('GET /status.json HTTP/1.1', 'Host: '), 421],
+      [lines('GET /livez HTTP/1.1', 'Host: evil.example'), 200],
+    ] as const)
+      expect([sent, Number((await exchange(app.port, sent)).split(' ')[1])]).toEqual([sent, expected])
+  })
+})
+
+describe('access by a token that is not there', () => {
+  test.for<[string, Record<string, string>, string, string]>([
+    ['is no token', {}, 'serve.access is token, and serve.token is not set', 'PGBOSUN_SERVE_TOKEN'],
+    [
+      'is no file',
+      { PGBOSUN_SERVE_TOKEN_FILE: '/no/such/file' },
+      'serve.token: the file /no/such/file does not exist',
+      'mounted there',
+    ],
+    ['is an empty variable', { PGBOSUN_SERVE_TOKEN: '' }, 'PGBOSUN_SERVE_TOKEN is not set', 'PGBOSUN_SERVE_TOKEN_FILE'],
+    [
+      'is one that no client can send',
+      { PGBOSUN_SERVE_TOKEN: 'geheim geheim' },
+      'serve.token holds a blank, or something that is not ASCII',
+      'openssl rand -hex 32',
+    ],
+  ])('%s: 2, before anything is touched', async ([, env, message, hint], { app, dir, sql }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    const { finished } = await app.serve({ serve: 'access: token' }, [], env)
+    const { code, stderr } = await finished
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+    expect(stderr).toMatch(new RegExp(`hint: .*${hint}`))
+    expect(stderr).not.toContain('geheim')
+    expect(await sql`select 1 from pg_namespace where nspname = 'pgbosun'`).toEqual([])
+    const validated = await run(['config', 'validate'], { cwd: dir, env: { ...app.env, ...env } })
+    expect(validated).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+  })
+
+  test('is of no concern to other commands', async ({ app, dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': 'serve: { access: token }' })
+    expect(await run(['up'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
+  })
+
+  test('is said where nobody is asked for it', async ({ app }) => {
+    const { child, finished } = await app.serve({ serve: 'access: open' }, ['--no-up'], {
+      PGBOSUN_SERVE_TOKEN: 'geheim',
+    })
+    await isUp(app)
+    child.kill('SIGTERM')
+    const { stderr } = await finished
+    expect(stderr).toContain('serve.token is set, and nobody is asked for it: serve.access is open')
+    expect(stderr).not.toContain('geheim')
   })
 })

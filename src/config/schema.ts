@@ -162,14 +162,35 @@ const serve = z
   .strictObject({
     listen: z
       .string()
-      .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like 0.0.0.0:8080')
+      .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like [::]:8080')
       .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
-      .prefault('0.0.0.0:8080')
-      .meta({ description: 'Address and port of `serve`’s HTTP server; `[::]:8080` for IPv6 too.' }),
+      .prefault('[::]:8080')
+      .meta({
+        description:
+          'Address and port of `serve`’s HTTP server. The default, and a port alone (`:9090`), is every address of both families, and IPv4 alone where IPv6 is switched off; `127.0.0.1:8080` is this machine only.',
+      }),
     onUpFailure: z.enum(['exit', 'stay']).prefault('exit').meta({
       description:
         'What `serve` does when `up` fails: `exit` ends it with the same code; `stay` keeps to the schedule and tries again.',
     }),
+    access: z.enum(['loopback', 'token', 'open']).prefault('loopback').meta({
+      description:
+        'Who may read `/status.json`, which names databases and shows errors: `loopback` (this machine, `kubectl port-forward`, `docker exec`), `token` (who has `token`, on loopback too) or `open` (everybody who reaches the port). The health endpoints answer everybody.',
+    }),
+    token: secret.optional().meta({
+      description: 'What `access: token` asks for: `Authorization: Bearer …`. Read again at every request.',
+    }),
+    hosts: z
+      .array(
+        z
+          .string()
+          .regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i, 'write a name like status.example.org, without scheme and port'),
+      )
+      .prefault([])
+      .meta({
+        description:
+          'Names that `/status.json` may be asked for by (the `Host` header), beside addresses and `localhost`.',
+      }),
   })
   .prefault({})
 

@@ -1,7 +1,11 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
+import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { type Asking, type Refusal, refuse } from './access.ts'
 import type { Health } from './state.ts'
+import { readTarget, type Target } from './target.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
 export type Answers = {
@@ -12,33 +16,45 @@ export type Answers = {
   status(): Promise<unknown>
 }
 
+/** Who may read what is not for everybody: see `refuse`. */
+export type Guard = { access: ServeAccess; hosts: string[] }
+
 export type Listening = { host: string; port: number; close(): Promise<void> }
 
-/** `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. */
-export function parseListen(listen: string): { host: string; port: number } {
+/** Where to listen, and where instead when this machine has no IPv6. */
+export type Place = { host: string; port: number; fallback?: string }
+
+/**
+ * `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. Where nobody chose an address it is
+ * both families, and IPv4 alone will do.
+ */
+export function parseListen(listen: string, isDefault = false): Place {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen) ?? []
   if (port === undefined || Number(port) > 65535)
-    throw usage(`serve.listen is not an address and a port: ${listen}`, { hint: 'write it like 0.0.0.0:8080' })
-  return { host: bracketed ?? (plain || '0.0.0.0'), port: Number(port) }
+    throw usage(`serve.listen is not an address and a port: ${listen}`, { hint: 'write it like [::]:8080' })
+  const host = isDefault ? '' : (bracketed ?? plain ?? '')
+  return host === '' ? { host: '::', port: Number(port), fallback: '0.0.0.0' } : { host, port: Number(port) }
 }
 
 /**
  * Serves the health endpoints and the status document, read-only.
  * @throws {AppError} `usage` when the address is taken or not ours
  */
-export async function listen(address: string, answers: Answers): Promise<Listening> {
-  const { host, port } = parseListen(address)
+export async function listen(place: Place, answers: Answers, guard: Guard, log: Log): Promise<Listening> {
   const server = createServer(async (request, response) => {
-    const { status, body, type } = await answer(
-      answers,
-      request.method ?? '',
-      new URL(request.url ?? '/', 'http://localhost').pathname,
-    )
-    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+    const { status, body, type, headers } = await answer(answers, guard, request, log)
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    })
     response.end(request.method === 'HEAD' ? undefined : body)
   })
   server.requestTimeout = 10_000
-  await started(server, host, port, address)
+  const host = await started(server, place, log)
+  server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
   return {
     host,
     port: (server.address() as AddressInfo).port,
@@ -50,52 +66,92 @@ export async function listen(address: string, answers: Answers): Promise<Listeni
   }
 }
 
-type Response = { status: number; body: string; type: string }
+type Response = { status: number; body: string; type: string; headers?: Record<string, string> }
 
-const text = (status: number, body: string): Response => ({
+const text = (status: number, body: string, headers: Record<string, string> = {}): Response => ({
   status,
   body: `${body}\n`,
   type: 'text/plain; charset=utf-8',
+  headers,
 })
 const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
 
-async function answer(answers: Answers, method: string, path: string): Promise<Response> {
-  if (method !== 'GET' && method !== 'HEAD') return text(405, 'only GET and HEAD')
+/** Paths that tell names and errors; everything else everybody may read. */
+const guarded = ['/status.json']
+
+/** Never rejects. What went wrong may name what is nobody's business: it goes to the log alone. */
+async function answer(answers: Answers, guard: Guard, request: IncomingMessage, log: Log): Promise<Response> {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return text(405, 'only GET and HEAD', { allow: 'GET, HEAD' })
+  const target = readTarget(request.url ?? '')
   try {
-    switch (path) {
-      case '/livez':
-        return healthResponse(answers.livez())
-      case '/startupz':
-        return healthResponse(answers.startupz())
-      case '/readyz':
-        return healthResponse(await answers.readyz())
-      case '/status.json':
-        return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
-      default:
-        return text(404, 'there are /livez, /startupz, /readyz and /status.json')
-    }
+    const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
+    return refusal ? refused(refusal) : await answerPath(answers, target.path)
   } catch (error) {
-    return text(500, (error as Error).message)
+    log.error({ path: target.path, problem: (error as Error).message }, 'a request could not be answered')
+    return text(500, 'something went wrong: the log says what')
   }
 }
 
-function started(server: Server, host: string, port: number, address: string): Promise<void> {
+const askingOf = ({ headers, headersDistinct, socket }: IncomingMessage, { host }: Target): Asking => ({
+  peer: socket.remoteAddress,
+  hosts: [...(headersDistinct.host ?? []), ...(host === undefined ? [] : [host])],
+  authorization: headers.authorization,
+})
+
+const refused = ({ status, text: line, challenge }: Refusal) =>
+  text(status, line, challenge === undefined ? {} : { 'www-authenticate': challenge })
+
+async function answerPath(answers: Answers, path: string): Promise<Response> {
+  switch (path) {
+    case '/livez':
+      return healthResponse(answers.livez())
+    case '/startupz':
+      return healthResponse(answers.startupz())
+    case '/readyz':
+      return healthResponse(await answers.readyz())
+    case '/status.json':
+      return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
+    default:
+      return text(404, 'there are /livez, /startupz, /readyz and /status.json')
+  }
+}
+
+/** How a kernel without IPv6 refuses `::`. */
+const withoutIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL']
+
+/** @returns the address that is listened on */
+async function started(server: Server, { host, port, fallback }: Place, log: Log): Promise<string> {
+  try {
+    await bound(server, host, port)
+    return host
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException
+    if (fallback !== undefined && withoutIpv6.includes(code)) {
+      log.info('IPv6 is switched off here: only IPv4 is listened on')
+      return started(server, { host: fallback, port }, log)
+    }
+    const problem = code === 'EADDRINUSE' ? 'the port is in use' : message
+    throw usage(`serve.listen ${renderPlace({ host, port })} cannot be used: ${problem}`, {
+      hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
+      cause,
+    })
+  }
+}
+
+function bound(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        usage(
-          `serve.listen ${address} cannot be used: ${cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message}`,
-          {
-            hint: 'set serve.listen (PGBOSUN_SERVE_LISTEN) to another address',
-            cause,
-          },
-        ),
-      ),
-    )
-    server.listen(port, host, resolve)
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
 }
 
-/** Where a process on the same host reaches what listens on `host`. */
-export const loopbackOf = ({ host, port }: { host: string; port: number }) =>
-  `http://${host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : isIPv6(host) ? `[${host}]` : host}:${port}`
+/** `127.0.0.1:8080`, `[::]:8080`. */
+export const renderPlace = ({ host, port }: Place) => `${isIPv6(host) ? `[${host}]` : host}:${port}`
+
+/** Where a process on the same host reaches what listens on a place: IPv4 also for `::`, which may have fallen back to it. */
+export const loopbackOf = ({ host, port }: Place) =>
+  `http://${renderPlace({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })}`

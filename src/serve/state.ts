@@ -1,3 +1,5 @@
+import type { Kind } from '../errors.ts'
+
 /** What happened to the backups of one database, as far as this process and the store know. Instants are RFC 3339 in UTC. */
 export type BackupState = {
   database: string
@@ -15,7 +17,7 @@ export type BackupState = {
 export type ServeState = {
   version: string
   startedAt: string
-  phase: 'starting' | 'serving' | 'up failed' | 'stopping'
+  phase: 'starting' | 'serving' | 'up-failed' | 'stopping'
   /** The first part; null with `--no-up` or before it ended. */
   up: { ok: boolean; finishedAt: string; error: string | null } | null
   upWanted: boolean
@@ -25,7 +27,13 @@ export type ServeState = {
 }
 
 /** An answer of a health endpoint. */
-export type Health = { ok: boolean; text: string }
+export type Health = {
+  ok: boolean
+  /** What everybody is told: short, and without the name of a server, a user, a database or a file. */
+  text: string
+  /** The whole of it, for the log and the status; without it, `text` is the whole. */
+  reason?: string
+}
 
 const stuckMs = 180_000
 
@@ -42,8 +50,25 @@ export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): Health 
 export function startupz({ up, upWanted, phase }: ServeState): Health {
   if (phase === 'stopping') return { ok: false, text: 'stopping' }
   if (!upWanted || up?.ok) return { ok: true, text: 'ok' }
-  return { ok: false, text: up ? `up failed: ${up.error}` : 'up is not done yet' }
+  return { ok: false, text: up ? 'up failed: the log says why' : 'up is not done yet' }
 }
+
+const publicTexts: Partial<Record<Kind, string>> = {
+  unreachable: 'the database cannot be reached',
+  refused: 'the database refuses the connection',
+  pending: 'migrations are pending',
+  history: 'the migrations do not fit the history',
+}
+
+/**
+ * 503 of `/readyz`.
+ * @param reason the whole of it, which may name servers, users, databases and files
+ */
+export const notReady = (kind: Kind, reason: string): Health => ({
+  ok: false,
+  text: `not ready: ${publicTexts[kind] ?? 'the log says why'}`,
+  reason,
+})
 
 /** The document of `/status.json`. */
 export const statusDocument = ({ version, startedAt, phase, up, backups }: ServeState, ready: Health) => ({
@@ -51,7 +76,7 @@ export const statusDocument = ({ version, startedAt, phase, up, backups }: Serve
   started_at: startedAt,
   phase,
   ready: ready.ok,
-  ready_reason: ready.ok ? null : ready.text,
+  ready_reason: ready.ok ? null : (ready.reason ?? ready.text),
   up: up && { ok: up.ok, finished_at: up.finishedAt, error: up.error },
   backups: backups.map((backup) => ({
     database: backup.database,

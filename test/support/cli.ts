@@ -13,9 +13,16 @@ export type Finished = { code: number | null; signal: NodeJS.Signals | null; std
 
 export type Started = { child: ChildProcess; finished: Promise<Finished> }
 
-/** Nothing of the developer's own environment reaches the program. */
-export function start(args: string[], { cwd, env = {} }: { cwd: string; env?: Record<string, string> }): Started {
-  const child = spawn(process.execPath, [program, ...args], {
+/**
+ * Nothing of the developer's own environment reaches the program.
+ * @param options `through`: a command that becomes the program
+ */
+export function start(
+  args: string[],
+  { cwd, env = {}, through = [] }: { cwd: string; env?: Record<string, string>; through?: string[] },
+): Started {
+  const [file = '', ...rest] = [...through, process.execPath, program, ...args]
+  const child = spawn(file, rest, {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

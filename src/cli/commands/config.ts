@@ -2,6 +2,7 @@ import { wantedFrom } from '../../check/conditions.ts'
 import { type Connection, describe, resolveBackupConnection } from '../../config/connection.ts'
 import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { secretReader } from '../../config/secrets.ts'
+import { resolveServeAccess } from '../../config/serve-access.ts'
 import { renderDuration } from '../../config/units.ts'
 import { AppError } from '../../errors.ts'
 import type { Command, Context } from '../command.ts'
@@ -65,6 +66,7 @@ export const configValidate: Command = {
     where.password()
     readSecrets(loaded)
     if (loaded.config.backup.url) resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password()
+    resolveServeAccess(loaded.config, loaded.env, loaded.baseDir)
     wantedFrom(loaded.config.check)
     out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)
     return { fields: { file: loaded.file ?? null, valid: true } }

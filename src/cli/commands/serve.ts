@@ -3,8 +3,9 @@ import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
+import { resolveServeAccess, type ServeAccess } from '../../config/serve-access.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
-import { type Listening, listen } from '../../serve/server.ts'
+import { type Answers, type Listening, listen, parseListen, renderPlace } from '../../serve/server.ts'
 import { livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
@@ -26,17 +27,20 @@ async function run(context: Context): Promise<Result> {
   const { loaded, log, signal, flags } = context
   const state = initialState(context)
   const schedule = await scheduleOf(loaded)
-  // What is wrong with the configuration of the backups is said before anything is touched.
+  // What is wrong with the configuration of the backups and of the access is said before anything is touched.
   const store = openStore(loaded.config.backup)
   resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
+  const access = accessOf(context)
   const readyz = readinessOf(context, state)
-  const http = await listen(loaded.config.serve.listen, {
+  const answers: Answers = {
     livez: () => livez(state, performance.now()),
     startupz: () => startupz(state),
     readyz,
     status: async () => statusDocument(state, await readyz()),
-  })
-  log.info({ address: `${http.host}:${http.port}` }, 'listening')
+  }
+  const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
+  const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
+  log.info({ address: renderPlace(http) }, 'listening')
   try {
     const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
@@ -49,6 +53,12 @@ async function run(context: Context): Promise<Result> {
   } finally {
     await shutDown(http, state)
   }
+}
+
+function accessOf({ loaded: { config, env, baseDir }, out }: Context): ServeAccess {
+  const { access, token } = config.serve
+  if (token && access !== 'token') out.warn(`serve.token is set, and nobody is asked for it: serve.access is ${access}`)
+  return resolveServeAccess(config, env, baseDir)
 }
 
 function initialState({ loaded, version, flags }: Context): ServeState {
@@ -98,7 +108,7 @@ async function stay(
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
-  state.phase = state.up?.ok === false ? 'up failed' : 'serving'
+  state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,

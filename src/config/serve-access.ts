@@ -1,0 +1,32 @@
+import { usage } from '../errors.ts'
+import type { Env } from './environment.ts'
+import type { Config } from './schema.ts'
+import { secretReader } from './secrets.ts'
+
+/** Who may read what names things: this machine, everybody, or who has the token, which is read anew at every call. */
+export type ServeAccess = 'loopback' | 'open' | { token(): string }
+
+/**
+ * `serve.access`, with the token where it asks for one.
+ * @throws {AppError} `usage` when there is no token, or it cannot be read or sent; so does `token()`
+ */
+export function resolveServeAccess({ serve }: Config, env: Env, baseDir: string): ServeAccess {
+  const { access, token: source } = serve
+  if (access !== 'token') return access
+  if (source === undefined)
+    throw usage('serve.access is token, and serve.token is not set', {
+      hint: 'set serve.token to { env: NAME } or { file: PATH }, or set PGBOSUN_SERVE_TOKEN or PGBOSUN_SERVE_TOKEN_FILE',
+    })
+  const read = secretReader(env, baseDir)
+  const token = () => sendable(read(source, 'serve.token'))
+  token()
+  return { token }
+}
+
+/** A header has no blanks around its value, and no agreed encoding. */
+function sendable(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token
+  throw usage('serve.token holds a blank, or something that is not ASCII: no client can send it', {
+    hint: 'make one with `openssl rand -hex 32`',
+  })
+}
