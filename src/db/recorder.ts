@@ -76,8 +76,8 @@ end`
 }
 
 /** Those of killed runs, for who holds the lock of the database. */
-export const dropRecorders = `do $$ declare p record; begin
-  for p in select p.oid::regprocedure as name from pg_catalog.pg_proc p
+export const dropRecorders = `do $$ declare found record; begin
+  for found in select p.oid::regprocedure as name from pg_catalog.pg_proc p
             where p.pronamespace = 'pgbosun'::regnamespace and p.prokind = 'p' and p.proname ~ '^pgbosun_[0-9a-f]{8}_[0-9a-f]{8}$' loop
-    execute 'drop procedure ' || p.name;
+    execute 'drop procedure ' || found.name;
   end loop; end $$`

@@ -42,9 +42,14 @@ const object = (owner: string, acl: string, mayRead: string, reading: string[]) 
       from pg_catalog.aclexplode(${acl}) a
      where a.grantee <> ${owner} and (a.grantee = 0 or a.privilege_type not in (${reading.map(quoteLiteral).join(', ')}))`)}`
 
+/** Defaults as pg_get_expr writes them where they are what they are called: one of another schema shows it. */
+const shownAs = { now: ['clock_timestamp', '()'].join(''), user: 'SESSION_USER' }
+
 /** Columns as rows `(table, column, type, default)`. */
 const expected = Object.entries(stateTables)
-  .flatMap(([table, { columns }]) => columns.map(([column, type, fallback]) => [table, column, type, fallback ?? '']))
+  .flatMap(([table, { columns }]) =>
+    columns.map(([column, type, fallback]) => [table, column, type, fallback === undefined ? '' : shownAs[fallback]]),
+  )
   .map((row) => `(${row.map((value) => quoteLiteral(value)).join(', ')})`)
   .join(', ')
 

@@ -7,8 +7,8 @@ export type StateTable = 'migrations' | 'migration_details' | 'seeds'
 /** Those that every state has. */
 const always = ['state', 'events'] as const
 
-/** A column: name, type as format_type gives it, and the default as pg_get_expr gives it. */
-type Column = [name: string, type: string, fallback?: string]
+/** A column: name, type as format_type gives it, and its default. */
+type Column = [name: string, type: string, fallback?: 'now' | 'user']
 
 type Definition = { create: string; columns: Column[] }
 
@@ -43,9 +43,9 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
       ['name', 'text'],
       ['sha256', 'text'],
       ['status', 'text'],
-      ['applied_at', 'timestamp with time zone', 'clock_timestamp()'],
+      ['applied_at', 'timestamp with time zone', 'now'],
       ['duration_ms', 'integer'],
-      ['applied_by', 'text', 'SESSION_USER'],
+      ['applied_by', 'text', 'user'],
       ['tool_version', 'text'],
       ['progress', 'jsonb'],
     ],
@@ -64,9 +64,9 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
       ['name', 'text'],
       ['sha256', 'text'],
       ['status', 'text'],
-      ['applied_at', 'timestamp with time zone', 'clock_timestamp()'],
+      ['applied_at', 'timestamp with time zone', 'now'],
       ['duration_ms', 'integer'],
-      ['applied_by', 'text', 'SESSION_USER'],
+      ['applied_by', 'text', 'user'],
       ['tool_version', 'text'],
       ['progress', 'jsonb'],
     ],
@@ -79,7 +79,7 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
       ['name', 'text'],
       ['checksum', 'text'],
       ['rows', 'bigint'],
-      ['applied_at', 'timestamp with time zone', 'clock_timestamp()'],
+      ['applied_at', 'timestamp with time zone', 'now'],
       ['tool_version', 'text'],
     ],
   },
@@ -91,8 +91,8 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
     columns: [
       ['id', 'bigint'],
       ['run_id', 'uuid'],
-      ['at', 'timestamp with time zone', 'clock_timestamp()'],
-      ['actor', 'text', 'SESSION_USER'],
+      ['at', 'timestamp with time zone', 'now'],
+      ['actor', 'text', 'user'],
       ['command', 'text'],
       ['phase', 'text'],
       ['exit_code', 'integer'],

@@ -26,7 +26,7 @@ export type LintScope = {
   isPending(file: Migration): boolean
   /** Undefined: nothing is known of the database. */
   db: Db | undefined
-  target: MigrateTarget
+  target?: MigrateTarget | undefined
 }
 
 /** Lints files of one database, with the levels of the configuration. */
@@ -44,7 +44,7 @@ export async function lint(context: Context, scope: LintScope): Promise<Linted> 
   return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
 }
 
-const seenBy = async (context: Context, db: Db, target: MigrateTarget) =>
+const seenBy = async (context: Context, db: Db, target: MigrateTarget | undefined) =>
   visibleSchemas(db, await placeOf(context, db, target))
 
 /**
