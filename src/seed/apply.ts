@@ -1,5 +1,5 @@
 import type { Sql } from '../db/connect.ts'
-import { type Place, setPath } from '../db/path.ts'
+import { type Place, pinPath, setPath } from '../db/path.ts'
 import type { Db } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
@@ -68,8 +68,7 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
   return inTransaction(sql, async (tx) => {
     await tx.unsafe(asOurselves)
     if (role !== undefined) await becomeRole(tx, role)
-    await tx.unsafe(setPath(path, 'local '))
-    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text) : await loadRows(tx, seed, role)
+    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text, path) : await loadRows(tx, seed, place)
     await tx.unsafe(asOurselves)
     await recordSeed(tx, seed, rows, { toolVersion, recorder })
     return rows
@@ -77,9 +76,11 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
 }
 
 /** Returns how many rows the statements wrote, with triggers and cascades. The driver keeps only the count of the last one. */
-async function runStatements(tx: Db, text: string): Promise<number> {
+async function runStatements(tx: Db, text: string, path: readonly string[]): Promise<number> {
   const before = await rowsWritten(tx)
+  await tx.unsafe(setPath(path, 'local '))
   await tx.unsafe(text)
+  await tx.unsafe(pinPath)
   return (await rowsWritten(tx)) - before
 }
 

@@ -1,3 +1,4 @@
+import { type Place, pinPath, setPath } from '../db/path.ts'
 import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { copyFile, lineOf, readHeader } from './csv.ts'
@@ -10,14 +11,14 @@ const stage = 'pg_temp.pgbosun_stage'
 const delta = 'pg_temp.pgbosun_delta'
 
 /**
- * Loads a CSV file, within a transaction that acts as `role` already; returns how many rows were written.
+ * Loads a CSV file, within a transaction that acts as the role of `place` already; returns how many rows were written.
  * An empty table is copied into directly. Otherwise the rows are staged, and only those that are new or differ are
  * written: what is there already causes neither a write nor a lock, and no value of a sequence is used up.
  */
-export async function loadRows(tx: Db, seed: CsvSeed, role: string | undefined): Promise<number> {
+export async function loadRows(tx: Db, seed: CsvSeed, place: Place): Promise<number> {
   const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
   const direct = (target.empty || target.key.length === 0) && target.written.length === target.header.length
-  const rows = direct ? await copyDirectly(tx, seed, target) : await copyAndCompare(tx, seed, target, role)
+  const rows = direct ? await copyDirectly(tx, seed, target) : await copyAndCompare(tx, seed, target, place)
   if (rows > 0) await advanceSequences(tx, target)
   return rows
 }
@@ -28,18 +29,20 @@ async function copyDirectly(tx: Db, seed: CsvSeed, target: Target): Promise<numb
   return rows
 }
 
-async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, role: string | undefined): Promise<number> {
-  await createStage(tx, target, role)
+async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, place: Place): Promise<number> {
+  await createStage(tx, target, place.role)
   // Enough for the hash table of a million rows; the default of 4 MB would go through the disk.
   await tx.unsafe("set local work_mem = '64MB'")
   await copyFile(tx, seed.path, stage, target.header)
   await refuseNullKey(tx, seed, target, stage)
   await refuseRepeatedKey(tx, seed, target)
 
+  // Keys compare as the application compares them: the `=` of a type such as citext is where its extension is.
+  await tx.unsafe(setPath(place.path, 'local '))
   const { count } = await tx.unsafe(`insert into ${delta} ${differencesOf(target, seed.mode)}`)
-  if (count === 0) return 0
-  if (target.key.length > 0 && target.updated.length > 0) await tx.unsafe(updateOf(target))
-  await tx.unsafe(insertOf(target))
+  if (count > 0 && target.key.length > 0 && target.updated.length > 0) await tx.unsafe(updateOf(target))
+  await tx.unsafe(pinPath)
+  if (count > 0) await tx.unsafe(insertOf(target))
   return count
 }
 
