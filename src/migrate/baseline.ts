@@ -2,6 +2,7 @@ import { quoteIdent } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError } from '../errors.ts'
 import { readHistory } from './history.ts'
+import { asStrange, guardNative } from './plain.ts'
 import { createNative, type RunOptions, readEnds } from './running.ts'
 import type { Migration } from './types.ts'
 
@@ -32,6 +33,9 @@ export async function markBaseline({ sql, book, role, file, beforeChange, guard 
     if (applied.length + repeated.length > 0)
       throw new AppError('history', 'the history is not empty any more', { hint: 'run this again' })
     await tx.unsafe(role === undefined ? 'set local role none' : `set local role ${quoteIdent(role)}`)
-    await tx.unsafe(book.dialect.native!.baseline!(native!.table, file))
+    const there = { ...book, native: native && { ...native, exists: true } }
+    await tx.unsafe(`${guardNative(there, 'write')} ${book.dialect.native!.baseline!(native!.table, file)}`)
+  }).catch((error: unknown) => {
+    throw asStrange(error)
   })
 }

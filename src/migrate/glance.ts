@@ -1,7 +1,8 @@
-import { type Db, quoteIdent } from '../db/sql.ts'
+import type { Db } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { openBook } from './book.ts'
-import type { Dialect, NativeRow } from './dialects/dialect.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { readNative } from './history.ts'
 import type { Seen } from './reached.ts'
 
 /**
@@ -17,11 +18,9 @@ export async function glanceAtHistory(
   where: { table: string | undefined; schemas: readonly string[]; role: string | undefined },
 ): Promise<Seen[]> {
   if (!dialect.native) return ownVersions(db)
-  const { native } = await openBook(db, dialect, where)
-  if (!native?.exists) return []
-  const asRole = where.role === undefined ? '' : `set local role ${quoteIdent(where.role)}; `
-  const answer = await db.unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${dialect.native.select(native.table)}`)
-  const rows = (answer.flat() as { rows?: NativeRow[] }[]).find((row) => row.rows)?.rows ?? []
+  const book = await openBook(db, dialect, where)
+  if (!book.native?.exists) return []
+  const rows = await readNative(db, book, where.role)
   return rows.flatMap(({ id, name, kind, ok }) =>
     id === null || kind === 'repeatable' ? [] : [{ id, name, done: ok, baseline: kind === 'baseline' }],
   )

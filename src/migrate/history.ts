@@ -1,6 +1,7 @@
 import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { type Book, historyName } from './book.ts'
 import type { NativeRow } from './dialects/dialect.ts'
+import { asStrange, guardNative } from './plain.ts'
 import type { Applied, AppliedStatus, History, Migration, Progress } from './types.ts'
 
 /** A row of one of our own tables. */
@@ -74,9 +75,15 @@ const ownRows = (table: string, id: string, where: string) => `(
              'progress', pg_catalog.to_jsonb(t) -> 'progress') order by seq), '[]')
       from ${table} t where ${where})`
 
-async function readNative(db: Db, { dialect, native }: Book, role: string | undefined): Promise<NativeRow[]> {
+/** The tool's own rows. @throws {AppError} `refused` when reading them would run somebody's code */
+export async function readNative(db: Db, book: Book, role: string | undefined): Promise<NativeRow[]> {
+  const { dialect, native } = book
   const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
-  const answer = await db.unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${dialect.native!.select(native!.table)}`)
+  const answer = await db
+    .unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${guardNative(book, 'read')} ${dialect.native!.select(native!.table)}`)
+    .catch((error: unknown) => {
+      throw asStrange(error)
+    })
   return (answer.flat() as { rows?: NativeRow[] }[]).find(({ rows }) => rows !== undefined)?.rows ?? []
 }
 

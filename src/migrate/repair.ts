@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts'
 import type { BeforeChange } from '../plan.ts'
 import { type Book, ledgerOf } from './book.ts'
 import { readHistory } from './history.ts'
+import { asStrange, guardNative } from './plain.ts'
 import type { Repair, RepairPlan } from './plan-repair.ts'
 import { readEnds } from './running.ts'
 import type { Applied, Migration } from './types.ts'
@@ -40,6 +41,7 @@ export async function repairHistory(options: RepairOptions): Promise<void> {
     throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
   }
   await inTransaction(sql, async (tx) => {
+    if (book.native) await tx.unsafe(asRole(role, guardNative(book, 'write')))
     let next = lastDetail
     for (const repair of plan.repairs) {
       const added = repair.action === 'applied' && repair.row.seq === 0 ? ++next : 0
@@ -49,7 +51,7 @@ export async function repairHistory(options: RepairOptions): Promise<void> {
     }
     for (const repair of plan.repairs) await refuseUndone(tx, options, repair)
   }).catch((error: unknown) => {
-    throw asFailure(error)
+    throw asFailure(asStrange(error))
   })
 }
 

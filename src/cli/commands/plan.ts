@@ -5,7 +5,7 @@ import { refuseUnhealthy } from '../steps/check.ts'
 import { migrateAll } from '../steps/migrate-all.ts'
 import { migrateTargets } from '../steps/migrate-targets.ts'
 import { readDeclared, roleDrift } from '../steps/roles.ts'
-import { planSeedStep, seedFiles } from '../steps/seed.ts'
+import { planSeedStep, seedFiles, warnOfSeeds } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story } from '../story.ts'
 
 /** The steps of `up`, in order. */
@@ -75,6 +75,7 @@ async function planSeeds(
   after: string | undefined,
 ): Promise<void> {
   const steps = await planSeedStep(run, seeds)
+  if (steps.length > 0 && run.target) await warnOfSeeds(run, run.target)
   if (after && steps.length > 0) story.defer('seed', after)
   else await story.step('seed', async (show) => show(steps.map(({ change }) => change)))
 }

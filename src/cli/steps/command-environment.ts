@@ -1,3 +1,4 @@
+import type { Connection } from '../../config/connection.ts'
 import { databaseUrl } from '../../config/database-url.ts'
 import { clientEnvironment } from '../../db/child.ts'
 import type { Context } from '../command.ts'
@@ -9,14 +10,17 @@ export const commandSessions = '^pgbosun [0-9a-f-]{36} command$'
  * The environment of a program that migrates the target database: ours without `PGBOSUN_*`, with the connection in DATABASE_URL and
  * libpq's variables. `remove()` takes the files with the certificates away.
  *
- * @param role that is to own what is created: in PGOPTIONS, and as DATABASE_ROLE for drivers that do not read those
+ * @param options `connection`: who it logs in as, where that is not who we are; `role`: that is to own what is created: in PGOPTIONS, and as DATABASE_ROLE for drivers that do not read those
  */
 export function commandEnvironment(
   context: Context,
-  { role, serverVersion }: { role: string | undefined; serverVersion: number },
+  {
+    role,
+    serverVersion,
+    connection = context.connection(),
+  }: { role: string | undefined; serverVersion: number; connection?: Connection | undefined },
 ) {
   const { env } = context.loaded
-  const connection = context.connection()
   const client = clientEnvironment(connection, {
     applicationName: `pgbosun ${context.runId} command`,
     settings: {

@@ -10,7 +10,7 @@ import { isConnectionLost } from '../../db/sqlstate.ts'
 import { classify } from '../../db/wait.ts'
 import { AppError } from '../../errors.ts'
 import type { Run } from '../run.ts'
-import { cannotIsolate, type Isolation, isolationFor, refuseLogin } from './isolation.ts'
+import { acceptedNote, cannotIsolate, type Isolation, isolationFor, refuseLogin } from './isolation.ts'
 
 /** A session for what is not ours. */
 export type FileSession = {
@@ -50,6 +50,7 @@ export async function withFileSession<T>(
 ): Promise<T> {
   const { own, role } = work
   const isolation = work.isolation ?? (await isolationFor(run.context, own.sql, role))
+  if (isolation.mode === 'role') run.context.out.warn(acceptedNote(role!, isolation.rights))
   if (isolation.mode === 'none' || isolation.mode === 'role' || role === undefined)
     return use({ session: own, recorder: undefined })
   return isolation.mode === 'url'

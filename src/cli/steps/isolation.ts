@@ -49,7 +49,13 @@ export async function isolationNote(context: Context, db: Db, role: string | und
   }
 }
 
-const acceptedNote = (role: string, { sessionUser }: Rights) =>
+/** Warns in a plan of what would be run as the role of a database, once. */
+export async function warnOfIsolation(context: Context, db: Db, role: string | undefined): Promise<void> {
+  const note = await isolationNote(context, db, role)
+  if (note !== undefined) context.out.warn(note)
+}
+
+export const acceptedNote = (role: string, { sessionUser }: Rights) =>
   `migrate.isolation is role: while migrations and seeds run, code of ${role} may use the rights of ${sessionUser}`
 
 /** Exit 12. @param why what the session user cannot do, or what became of its login */

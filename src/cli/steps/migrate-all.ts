@@ -4,8 +4,10 @@ import type { StepResult } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
+import { warnOfIsolation } from './isolation.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { hasCommand, type MigrateTarget } from './migrate-targets.ts'
+import { defaultRole } from './owner.ts'
 
 export type MigrateAllOptions = {
   targets: MigrateTarget[]
@@ -67,8 +69,13 @@ async function migrateOne(
     const { lintPending } = await import('./lint.ts')
     await lintPending(run.context, step, session?.sql)
   }
+  if (!journal && session && (step.plan.steps.length > 0 || isAccepted(run)))
+    await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
   return journal ? applyMigrateStep(run, step, () => openTarget(run, target, session), journal) : []
 }
+
+/** What somebody accepted is said in every plan. */
+const isAccepted = ({ context }: Run) => context.loaded.config.migrate.isolation === 'role'
 
 /** Applying costs no linting, unless the configuration makes an error of something. */
 const lintStops = ({ context }: Run) => Object.values(context.loaded.config.migrate.lint.rules).includes('error')

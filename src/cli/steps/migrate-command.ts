@@ -1,3 +1,4 @@
+import type { Connection } from '../../config/connection.ts'
 import type { Session } from '../../db/connect.ts'
 import { programName } from '../../db/program.ts'
 import { applyState, type StateChange } from '../../db/state.ts'
@@ -15,6 +16,8 @@ import type { Change } from '../../plan.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
+import { withRunLogin } from './file-session.ts'
+import { type Isolation, isolationFor } from './isolation.ts'
 import type { PlanOptions } from './migrate.ts'
 import type { CommandTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
@@ -61,7 +64,9 @@ export async function migrateByCommand(
   const willChange = pending ?? before.length === 0
   if (!journal) return showPlan(run.context, plan, show)
   show([...stateChanges(plan.state), ...(willChange ? [change] : [])])
-  const { sql, serverVersion } = session ?? (await run.openTarget())
+  const own = session ?? (await run.openTarget())
+  const { sql, serverVersion } = own
+  const isolation = pending === false ? undefined : await isolationFor(run.context, sql, plan.role)
   if (plan.state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, plan.state)
@@ -70,7 +75,9 @@ export async function migrateByCommand(
 
   await journal.beforeChange()
   await endLeftovers(run.context, sql)
-  const durationMs = await runCommand(run, plan, serverVersion)
+  const durationMs = await withCommandLogin(run, plan, { own, isolation: isolation! }, (connection) =>
+    runCommand(run, plan, serverVersion, connection),
+  )
   const after = await readAlembic(sql, {
     table: plan.target.table,
     schemas: await schemasOf(run.context, sql, target, plan.role),
@@ -148,7 +155,9 @@ async function newestRevisions(
   if (!asking) return undefined
   const known = newestOf.get(target)
   if (known) return known
-  const { lines } = await runToEnd(context, asking, { role: undefined, serverVersion, quiet: true })
+  // It asks no database, so it is told no password: what it loads is not ours.
+  const connection = { ...context.connection(), password: () => undefined }
+  const { lines } = await runToEnd(context, asking, { role: undefined, serverVersion, connection, quiet: true })
   const heads = parseHeads(lines.join('\n'))
   if (heads.length > 1) throw severalHeads('the files', heads)
   newestOf.set(target, heads)
@@ -158,11 +167,39 @@ async function newestRevisions(
 /** The files do not change while we run, and Python takes its time. */
 const newestOf = new WeakMap<CommandTarget, string[]>()
 
+/** A program may run for long, and connect again. */
+const commandMs = 86_400_000
+
+/** Who the program logs in as, where it must not have our rights; its sessions start as the role, whatever its driver reads. */
+async function withCommandLogin<T>(
+  run: Run,
+  { role }: Plan,
+  { own, isolation }: { own: Session; isolation: Isolation },
+  use: (connection: Connection | undefined) => Promise<T>,
+): Promise<T> {
+  const connection = run.context.connection()
+  const { database } = connection
+  if (isolation.mode === 'url') return use({ ...isolation.connection, database })
+  if (isolation.mode !== 'login' || role === undefined) return use(undefined)
+  const options = { database, role, isolation, startsAsRole: true, validMs: commandMs }
+  return withRunLogin(
+    run,
+    options,
+    ({ user, password }) => use({ ...connection, user, password: () => password, foreign: undefined }),
+    own,
+  )
+}
+
 /** @returns how long it took, in milliseconds */
-async function runCommand(run: Run, { target, role }: Plan, serverVersion: number): Promise<number> {
+async function runCommand(
+  run: Run,
+  { target, role }: Plan,
+  serverVersion: number,
+  connection: Connection | undefined,
+): Promise<number> {
   const startedAt = performance.now()
   try {
-    await runToEnd(run.context, target.command, { role, serverVersion, run })
+    await runToEnd(run.context, target.command, { role, serverVersion, connection, run })
     return performance.now() - startedAt
   } catch (error) {
     if (!(error instanceof AppError)) throw error

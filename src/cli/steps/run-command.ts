@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../../config/connection.ts'
 import { connectionLost, type Session } from '../../db/connect.ts'
 import { findProgram, type ProgramEnded, programName, startProgram } from '../../db/program.ts'
 import { AppError } from '../../errors.ts'
@@ -11,6 +12,8 @@ const shownLines = 15
 type RunOptions = {
   role: string | undefined
   serverVersion: number
+  /** Who it logs in as; default: as we do. */
+  connection?: Connection | undefined
   /** What it says is an answer, and only shown when it fails. */
   quiet?: boolean
   /** Ends the program when the lock is lost. */
@@ -21,13 +24,13 @@ type RunOptions = {
 export async function runToEnd(
   context: Context,
   command: string[],
-  { role, serverVersion, quiet = false, run }: RunOptions,
+  { role, serverVersion, connection, quiet = false, run }: RunOptions,
 ): Promise<{ lines: string[] }> {
   const { loaded, log, signal } = context
   const path = findProgram(command[0]!, { path: loaded.env.PATH, cwd: loaded.baseDir })
   const lines: string[] = []
   const last: string[] = []
-  const { env, secrets, remove } = commandEnvironment(context, { role, serverVersion })
+  const { env, secrets, remove } = commandEnvironment(context, { role, serverVersion, connection })
   const program = startProgram(path, command.slice(1), {
     env,
     cwd: loaded.baseDir,

@@ -1,3 +1,4 @@
+import type { Session } from '../../db/connect.ts'
 import { applySeeds } from '../../seed/apply.ts'
 import { seedHistory } from '../../seed/history.ts'
 import { planSeeds, type SeedStep } from '../../seed/plan.ts'
@@ -7,7 +8,9 @@ import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
 import { withFileSession } from './file-session.ts'
+import { warnOfIsolation } from './isolation.ts'
 import { findTargets, mainTarget } from './migrate-targets.ts'
+import { defaultRole } from './owner.ts'
 import { placeOf } from './place.ts'
 
 /** The seeds of this environment; read before anything is touched. */
@@ -21,7 +24,7 @@ export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = fal
 /** Loads exactly what was planned. */
 export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
   const session = await run.openTarget()
-  const place = await placeOf(run.context, session.sql, { role: mainTarget(findTargets(run.context, false))?.role })
+  const place = await placeOf(run.context, session.sql, seedTarget(run.context))
   const database = run.context.connection().database
   return withFileSession(run, { own: session, database, role: place.role }, ({ session: { sql }, recorder }) =>
     applySeeds(sql, steps, {
@@ -34,3 +37,10 @@ export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journa
     }),
   )
 }
+
+/** In a plan: whether they could be loaded without giving away rights. */
+export async function warnOfSeeds({ context }: Run, { sql }: Session): Promise<void> {
+  await warnOfIsolation(context, sql, await defaultRole(context, sql, seedTarget(context)))
+}
+
+const seedTarget = (context: Context) => ({ role: mainTarget(findTargets(context, false))?.role })
