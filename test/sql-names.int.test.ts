@@ -37,6 +37,7 @@ describe('our SQL', () => {
   test('is found where it stands in a template, a string, or a template of a template', () => {
     const source = [
       "const a = 'select now()'",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: source text
       'const b = `select ${x ? `pg_sleep(1)` : ""}, pg_catalog.now(), x from pg_class c`',
       '// now()',
     ].join('\n')
