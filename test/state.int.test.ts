@@ -334,6 +334,19 @@ test('a user that may not create a schema is told the grant', async ({ sql, data
   await as.end()
 })
 
+test('a member of the owner that does not inherit from it owns the state all the same', async ({ sql, database }) => {
+  const owner = await makeOwner(sql, database)
+  const user = await createUser(sql, 'deployer', 'noinherit')
+  await sql.unsafe(`grant ${quoteIdent(owner)} to ${user}`)
+  const as = pinned(database, user)
+  await createState(as, all)
+  expect(await ownersOf(sql)).toEqual([user])
+  await insertRow(as)
+  expect(await createState(as, all)).toEqual([])
+  expect(await sql`select has_database_privilege(${user}, ${database}, 'create') as may`).toEqual([{ may: false }])
+  await as.end()
+})
+
 test('leaves the state of a newer program alone', async ({ sql, work }) => {
   await createState(work, all)
   await sql`update pgbosun.state set version = 3`

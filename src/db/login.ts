@@ -8,7 +8,10 @@ import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
 export type Rights = {
   sessionUser: string
   superuser: boolean
-  /** In words: `is a superuser`, `is a member of crm_owner`. Empty when SET ROLE takes nothing away. */
+  /**
+   * In words: `is a superuser`, `is a member of crm_owner`. Empty when SET ROLE takes nothing away that matters: to create databases gives
+   * no access to anything, and a scratch database needs it.
+   */
   more: string[]
   mayCreateRole: boolean
   /** Whether it may make others members of the role. */
@@ -28,7 +31,7 @@ export async function readRights(db: Db, role: string): Promise<Rights | undefin
         select coalesce(pg_catalog.json_agg(w.what), '[]'::json) from (
           select u.what from pg_catalog.unnest(array[
             ${attribute('rolsuper', 'is a superuser')}, ${attribute('rolcreaterole', 'may create roles')},
-            ${attribute('rolcreatedb', 'may create databases')}, ${attribute('rolreplication', 'may replicate')},
+            ${attribute('rolreplication', 'may replicate')},
             ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what) where u.what is not null
           union all
           (select 'is a member of ' || m.rolname from pg_catalog.pg_roles m

@@ -18,6 +18,11 @@ export type StateObject = {
 /** What is there of schema `pgbosun`, and what the roles concerned may do with it. */
 export type CurrentState = {
   sessionUser: string
+  /**
+   * Role through which the session user gets CREATE on the database, which it does not have itself: the owner, where it may act as that.
+   * Null where it needs none, or there is none.
+   */
+  createThrough: string | null
   schema: StateObject | null
   tables: (StateObject & { name: StateTableName })[]
   /** What on the tables is not ours and may run code when a row is written or read; with the statement that takes it away. */
@@ -114,6 +119,10 @@ export const stateQuery = (readers: readonly string[]) => `
       from pg_catalog.pg_inherits h join rel on rel.oid = h.inhrelid)
   select pg_catalog.json_build_object(
     'sessionUser', (select rolname from me),
+    'createThrough', (select case when not pg_catalog.has_database_privilege((select oid from me), d.oid, 'create')
+        and pg_catalog.pg_has_role((select oid from me), d.datdba, case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)
+        then pg_catalog.pg_get_userbyid(d.datdba) end
+      from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()),
     'schema', (select pg_catalog.json_build_object(${object('nspowner', 'nspacl', `pg_catalog.has_schema_privilege((select oid from me), oid, 'usage')`, ['USAGE'])}) from ns),
     'tables', coalesce((select pg_catalog.json_agg(pg_catalog.json_build_object('name', relname, ${object(
       'relowner',

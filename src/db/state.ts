@@ -175,7 +175,7 @@ function planObjects(current: CurrentState, needs: readonly StateTable[]): State
       action: 'create',
       object: 'schema pgbosun',
       reason: 'keeps the history',
-      sql: `create schema pgbosun; ${closed('schema')}`,
+      sql: `${createSchema(current)}; ${closed('schema')}`,
     })
   const names = present.map(({ name }) => name)
   if (schema && version === 1) {
@@ -201,6 +201,22 @@ function planObjects(current: CurrentState, needs: readonly StateTable[]): State
     changes.push({ action: 'create', object, reason: 'does not exist', sql })
   }
   return changes
+}
+
+/**
+ * The schema belongs to the session user, and not to the owner of the database, also where only the owner may create it: that lends
+ * CREATE for the moment.
+ */
+function createSchema({ sessionUser, createThrough }: CurrentState): string {
+  if (createThrough === null) return 'create schema pgbosun'
+  const asOwner = (work: string) => `set local role ${quoteIdent(createThrough)}; ${work}; set local role none`
+  const lend = (what: string) =>
+    `do $$ begin execute pg_catalog.format('${what}', pg_catalog.current_database(), ${quoteLiteral(sessionUser)}); end $$`
+  return [
+    asOwner(lend('grant create on database %I to %I')),
+    'create schema pgbosun',
+    asOwner(lend('revoke create on database %I from %I')),
+  ].join('; ')
 }
 
 /** Default privileges may give something to anybody at the moment of creation. */

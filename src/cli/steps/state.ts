@@ -5,7 +5,10 @@ import type { Context } from '../command.ts'
 
 /** What a database that does not exist yet needs. */
 export const wholeState = (needs: readonly StateTable[]): StateChange[] =>
-  planState({ sessionUser: '', schema: null, tables: [], strange: [], readers: [], version: undefined }, { needs })
+  planState(
+    { sessionUser: '', createThrough: null, schema: null, tables: [], strange: [], readers: [], version: undefined },
+    { needs },
+  )
 
 /** Changes of the state as they are shown: a new one is one change. */
 export function stateChanges(state: StateChange[]): Change[] {
