@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { usage } from '../errors.ts'
+import { indented, visibleJson, visibleLines } from '../text.ts'
 import type { Health } from './state.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
@@ -54,7 +55,7 @@ type Response = { status: number; body: string; type: string }
 
 const text = (status: number, body: string): Response => ({
   status,
-  body: `${body}\n`,
+  body: `${visibleLines(indented(body))}\n`,
   type: 'text/plain; charset=utf-8',
 })
 const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
@@ -70,7 +71,11 @@ async function answer(answers: Answers, method: string, path: string): Promise<R
       case '/readyz':
         return healthResponse(await answers.readyz())
       case '/status.json':
-        return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
+        return {
+          status: 200,
+          body: `${visibleJson(JSON.stringify(await answers.status()))}\n`,
+          type: 'application/json',
+        }
       default:
         return text(404, 'there are /livez, /startupz, /readyz and /status.json')
     }
