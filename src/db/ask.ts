@@ -1,3 +1,4 @@
+import { visibleSql } from '../text.ts'
 import { extensionFor, quotedNames } from './hints.ts'
 import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
 import type { ServerError } from './sqlstate.ts'
@@ -35,7 +36,7 @@ async function askEnum(db: Db, error: ServerError) {
   )
   return (
     values &&
-    `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${quoteIdent(name)} add value\``
+    `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${visibleSql(quoteIdent(name))} add value\``
   )
 }
 
@@ -49,7 +50,7 @@ async function askTable(db: Db, error: ServerError) {
       where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and n.nspname !~ '^pg_'`,
   )
-  return found && `there is ${found}: write the name like that`
+  return found && `there is ${visibleSql(found)}: write the name like that`
 }
 
 async function askColumns(db: Db, error: ServerError) {
@@ -61,7 +62,7 @@ async function askColumns(db: Db, error: ServerError) {
        from pg_catalog.pg_attribute a
       where a.attrelid = pg_catalog.to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`,
   )
-  return columns && `${table} has the columns ${columns}`
+  return columns && `${table} has the columns ${visibleSql(columns)}`
 }
 
 async function askOwner(db: Db, error: ServerError) {
@@ -79,7 +80,7 @@ async function askOwner(db: Db, error: ServerError) {
   )
   return (
     owner &&
-    `${name} belongs to ${owner}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
+    `${name} belongs to ${visibleSql(owner)}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
   )
 }
 
@@ -91,6 +92,6 @@ async function askExtension(db: Db, extension: string) {
   )
   return (
     schema &&
-    `the extension ${extension} is installed in the schema ${schema}: write \`${schema}.\` before the name, or set search_path`
+    `the extension ${extension} is installed in the schema ${visibleSql(schema)}: write \`${visibleSql(schema)}.\` before the name, or set search_path`
   )
 }
