@@ -1,3 +1,5 @@
+import { visible, visibleLines } from './text.ts'
+
 /**
  * What went wrong, in the words of docs/exit-codes.md. The number is the exit code of the process.
  * Permanent: never renumber, only add.
@@ -35,14 +37,17 @@ export type ErrorOptions = Place & {
   /** What to do next: a command, a key to set. */
   hint?: string | undefined
   sqlstate?: string | undefined
-  /** Shown to people below the message, as it is: a source line with a caret, the server's DETAIL. */
+  /** Shown to people below the message: a source line with a caret, the server's DETAIL. */
   excerpt?: string | undefined
   /** Fields of the command's JSON document that are known in spite of the failure. */
   report?: Record<string, unknown> | undefined
   cause?: unknown
 }
 
-/** The one error class: its kind fixes the exit code; the message says what happened to which thing. */
+/**
+ * The one error class: its kind fixes the exit code; the message says what happened to which thing, in one line, or with more that
+ * begin with two blanks. Names in it may be anything: see text.ts.
+ */
 export class AppError extends Error {
   override readonly name = 'AppError'
   readonly kind: Kind
@@ -53,10 +58,10 @@ export class AppError extends Error {
   readonly report: Record<string, unknown> | undefined
 
   constructor(kind: Kind, message: string, options: ErrorOptions = {}) {
-    super(message, { cause: options.cause })
+    super(visibleLines(message), { cause: options.cause })
     const { hint, sqlstate, excerpt, report, file, line, column } = options
     this.kind = kind
-    this.hint = hint
+    this.hint = hint && visible(hint)
     this.sqlstate = sqlstate
     this.excerpt = excerpt
     this.report = report

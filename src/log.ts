@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import { visibleJson, visibleLines } from './text.ts'
 
 /** The log on stderr. stdout belongs to the result. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
@@ -38,7 +39,7 @@ function makeLog(level: LogLevel, format: LogFormat, target: LogTarget): Log {
         censor: '***',
       },
     },
-    format === 'json' ? target : { write: (line: string) => target.write(pretty(line)) },
+    { write: (line: string) => target.write(format === 'json' ? visibleJson(line) : pretty(line)) },
   )
 }
 
@@ -47,7 +48,8 @@ function pretty(line: string): string {
   const fields = Object.entries(rest).map(
     ([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
-  return `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${msg}${fields.join('')}\n`
+  const text = `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${msg}${fields.join('')}`
+  return `${visibleLines(text)}\n`
 }
 
 /** A log that says nothing. */

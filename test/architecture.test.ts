@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 
 /** The order of the layers (CONTRIBUTING.md): a folder imports itself and what is to its left; features never import each other. */
 const layers = [
-  ['errors', 'log', 'plan'],
+  ['errors', 'log', 'plan', 'text'],
   ['config'],
   ['db', 'archive'],
   ['migrate', 'roles', 'seed', 'backup', 'restore', 'check'],

@@ -110,7 +110,7 @@ describe.skipIf(!client)('a role that may not read everything', () => {
       error: {
         kind: 'refused',
         message: expect.stringContaining(`the lock database ${closed} cannot be used`),
-        hint: expect.stringContaining(`grant connect on ${closed}`),
+        hint: expect.stringContaining(`grant connect on database "${closed}"`),
       },
     })
   })

@@ -185,7 +185,7 @@ test('An error at run time names the statement, also in the middle of a file', a
   const { json, stderr } = await runJson(['up'], options)
   expect(json.error).toMatchObject({ kind: 'migration', sqlstate: '23505', file: `${dir}/migrations/2_b.sql` })
   expect(json.error).toMatchObject({ line: 3, column: 3 })
-  expect(stderr).toContain('3 |   insert into b values (1);\n    |   ^\nDETAIL: Key (a)=(1) already exists.')
+  expect(stderr).toContain('3 |   insert into b values (1);\n    |   ^\n  DETAIL: Key (a)=(1) already exists.')
 
   const seeds = '{ migrate: { dir: none }, seeds: [{ file: s.sql }] }'
   await writeFiles(dir, { 'pgbosun.yaml': seeds, 'none/x': '', 's.sql': 'select 1;\nselect 1 / (1 - 1);' })

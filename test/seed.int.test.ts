@@ -329,7 +329,7 @@ describe('a CSV seed', () => {
     await sql`insert into a values (0, 'zero')`
     await expect(loading()).rejects.toMatchObject(empty)
     await expect(load([b])).rejects.toMatchObject({
-      message: 'b.csv, line 5: the key (id, name) = (1, a\nb) stands there for the second time',
+      message: 'b.csv, line 5: the key (id, name) = (1, a\\u000ab) stands there for the second time',
       place: { file: 'b.csv', line: 5 },
     })
   })

@@ -1,4 +1,5 @@
 import { quoteIdent } from '../db/sql.ts'
+import { visible, visibleSql } from '../text.ts'
 
 /** What the role of the backup may not read, as {@link readAccess} finds it. Names are quoted where SQL demands it. */
 export type Access = {
@@ -64,12 +65,14 @@ const shown = 20
 
 /** The obstacles as lines for a person, and one statement for all where the server has one. */
 export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Access, 'role' | 'major'>) {
-  const lines = obstacles.slice(0, shown).map(({ problem, statement }) => `  ${problem}: ${statement}`)
+  const lines = obstacles
+    .slice(0, shown)
+    .map(({ problem, statement }) => visible(`  ${visibleSql(problem)}: ${visibleSql(statement)}`))
   const more = obstacles.length > shown ? [`  and ${obstacles.length - shown} more`] : []
   const unreadable = obstacles.some(({ statement }) => statement.startsWith('grant'))
   const hint =
     unreadable && major >= 14
-      ? `grant pg_read_all_data to ${quoteIdent(role)}; lets it read everything, also what is created later`
+      ? `grant pg_read_all_data to ${visibleSql(quoteIdent(role))}; lets it read everything, also what is created later`
       : 'run these statements as a superuser, or set backup.url to a role that may read everything'
   return { list: [...lines, ...more].join('\n'), hint }
 }

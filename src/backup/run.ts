@@ -7,10 +7,12 @@ import { isConnectionLostError, type Session } from '../db/connect.ts'
 import { takeBackupLock } from '../db/lock.ts'
 import type { ToolSearch } from '../db/pgtools.ts'
 import { isPoolerError } from '../db/pooler.ts'
+import { quoteIdent } from '../db/sql.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { visibleSql } from '../text.ts'
 import { recordFailure } from './failed.ts'
 import { readSystemIdentifier } from './inspect.ts'
 import { makeBackup, newId } from './make.ts'
@@ -170,7 +172,7 @@ function noLockDatabase(error: unknown, database: string): unknown {
   if (!(error instanceof AppError) || error.kind !== 'refused' || error.sqlstate === '28P01') return error
   if (isPoolerError(error)) return error
   return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
-    hint: `all runners must take their locks in one database: grant connect on ${database} to the role of backup.url, or set lock.database`,
+    hint: `all runners must take their locks in one database: grant connect on database ${visibleSql(quoteIdent(database))} to the role of backup.url, or set lock.database`,
     sqlstate: error.sqlstate,
     cause: error,
   })

@@ -1,3 +1,4 @@
+import { visible } from '../text.ts'
 import type { Difference, Drift, Severity } from './drift.ts'
 import { diffLines } from './drift-lines.ts'
 import { isSameButLineEndings } from './drift-text.ts'
@@ -51,10 +52,3 @@ const renderLines = (declared: string | null, live: string | null) =>
 const linesOf = (text: string | null) => text?.split(/\r\n?|\n/) ?? []
 
 const mark = (severity: Severity) => (severity === 'note' ? '  (note)' : '')
-
-/** Control characters, and those that turn the direction of writing, as escapes: a name or a comment may hold any. */
-const visible = (text: string) =>
-  text.replace(
-    /[[\p{Cc}\p{Bidi_Control}]--\t]/gv,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )

@@ -1,4 +1,5 @@
 import { AppError, type Kind } from '../errors.ts'
+import { indented } from '../text.ts'
 
 /** What a server says to our own statements, outside migrations and seeds: SQLSTATE to kind and advice. */
 const ofServer: [RegExp, Kind, string][] = [
@@ -22,8 +23,8 @@ export function asAppError(error: unknown): AppError {
   } = (error instanceof Error ? error : new Error(String(error))) as Error & { code?: string }
   const sqlstate = /^[0-9A-Z]{5}$/.test(code) ? code : undefined
   const [, kind, hint] = (name === 'PostgresError' && ofServer.find(([pattern]) => pattern.test(code))) || []
-  if (kind) return new AppError(kind, message, { hint, sqlstate, cause: error })
-  return new AppError('failed', `unexpected: ${message}`, {
+  if (kind) return new AppError(kind, indented(message), { hint, sqlstate, cause: error })
+  return new AppError('failed', `unexpected: ${indented(message)}`, {
     hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
     sqlstate,
     cause: error,

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { takeEnvironment } from '../config/environment.ts'
 import { usage } from '../errors.ts'
+import { visible } from '../text.ts'
 import { findCommand, parseFlags } from './args.ts'
 import type { Command, Result } from './command.ts'
 import { commandNames, commands } from './commands.ts'
@@ -74,9 +75,9 @@ function writeTerminationLog(line: string): void {
   const path = '/dev/termination-log'
   if (!existsSync(path)) return
   try {
-    writeFileSync(path, line.replaceAll('\n', ' ').slice(0, 4_000))
+    writeFileSync(path, line.replaceAll(/\n */g, ' ').slice(0, 4_000))
   } catch (error) {
-    process.stderr.write(`warning: ${path} could not be written: ${(error as Error).message}\n`)
+    process.stderr.write(`warning: ${path} could not be written: ${visible((error as Error).message)}\n`)
   }
 }
 

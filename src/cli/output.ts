@@ -1,10 +1,11 @@
 import type { AppError } from '../errors.ts'
+import { indented, visible, visibleJson, visibleLines } from '../text.ts'
 
 /** stdout: text for people as the work goes on, or one JSON document at the end. */
 export type Output = {
   json: boolean
-  /** A line for people; nothing with `--json`. */
-  print(line: string): void
+  /** A line for people, or several; nothing with `--json`. A newline within a line is data, and shown as `\u000a`. */
+  print(lines: string | readonly string[]): void
   /** Something to know that is no error: in the log, and among `warnings` of the JSON document. */
   warn(message: string): void
   warnings: string[]
@@ -16,8 +17,8 @@ export function createOutput(json: boolean, write: (text: string) => void, warn:
   return {
     json,
     warnings,
-    print: (line) => {
-      if (!json) write(`${line}\n`)
+    print: (lines) => {
+      if (!json) write(`${[lines].flat().map(visible).join('\n')}\n`)
     },
     warn: (message) => {
       if (warnings.includes(message)) return
@@ -37,7 +38,7 @@ export function jsonDocument(
     warnings,
   }: { exitCode: number; error: AppError | undefined; fields: Record<string, unknown>; warnings: string[] },
 ): string {
-  return JSON.stringify(
+  const text = JSON.stringify(
     {
       command,
       ok: exitCode === 0,
@@ -49,6 +50,7 @@ export function jsonDocument(
     },
     (_, value) => (typeof value === 'bigint' ? Number(value) : value),
   )
+  return visibleJson(text)
 }
 
 function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
@@ -67,6 +69,10 @@ function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
 export function renderError({ message, hint, excerpt, sqlstate, place }: AppError): string {
   const code = sqlstate !== undefined && !message.includes(sqlstate) ? ` (SQLSTATE ${sqlstate})` : ''
   const where =
-    place.file !== undefined && place.line !== undefined && `  at ${place.file}:${place.line}:${place.column ?? 1}`
-  return [`error: ${message}${code}`, where, excerpt, hint && `hint:  ${hint}`].filter(Boolean).join('\n')
+    place.file !== undefined &&
+    place.line !== undefined &&
+    `  at ${visible(place.file)}:${place.line}:${place.column ?? 1}`
+  return [`error: ${message}${code}`, where, excerpt && visibleLines(indented(excerpt, 0)), hint && `hint:  ${hint}`]
+    .filter(Boolean)
+    .join('\n')
 }

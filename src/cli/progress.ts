@@ -1,4 +1,5 @@
 import type { Log } from '../log.ts'
+import { visible } from '../text.ts'
 
 const quietMs = 10_000
 
@@ -22,7 +23,7 @@ export async function withProgress<T>(
     return await work((done, total, name, durationMs) => {
       const now = performance.now()
       if (terminal && name !== undefined) {
-        process.stderr.write(`${drawn ? clear : ''}  ${name}  ${durationMs} ms\n`)
+        process.stderr.write(`${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
         drawn = false
       }
       if (now - lastAt < (terminal ? 100 : quietMs)) return

@@ -52,7 +52,7 @@ export function createStory(names: string[], out: Output, { planning = false } =
       try {
         const result = await work((changes) => {
           step.changes.push(...changes)
-          if (changes.length > 0) out.print(`${label(name)}  ${renderChanges(changes, width)}`)
+          if (changes.length > 0) out.print(renderChanges(label(name), changes))
         })
         step.state = step.changes.length === 0 ? 'nothing' : planning ? 'not-run' : 'done'
         step.durationMs = Math.round(performance.now() - startedAt)
@@ -89,12 +89,12 @@ function countResults(error: unknown): string {
 export const jsonSteps = (steps: Step[]) =>
   steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
 
-function renderChanges(changes: Change[], indent: number): string {
+function renderChanges(label: string, changes: Change[]): string[] {
   const width = Math.min(64, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
   const lines = changes.map(
-    ({ action, object, reason }) => `${' '.repeat(indent + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`,
+    ({ action, object, reason }) => `${' '.repeat(label.length + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`,
   )
-  return [`${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines].join('\n')
+  return [`${label}  ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines]
 }
 
 /** Milliseconds as people read them: `0.8 s`, `12 ms`. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
+import { visible } from '../text.ts'
 import { type Env, isServiceLink } from './environment.ts'
 import type { Loaded } from './load.ts'
 import { configSchema } from './schema.ts'
@@ -193,9 +194,9 @@ function invalid(problems: Problem[], path: string | undefined, origins: Map<str
   }
   const lines = problems.map(({ path: key, message }) => {
     const variable = setBy(key)
-    return key === ''
-      ? message
-      : `${key}${variable === undefined || variable === key ? '' : ` (${variable})`}: ${message}`
+    return visible(
+      key === '' ? message : `${key}${variable === undefined || variable === key ? '' : ` (${variable})`}: ${message}`,
+    )
   })
   // A variable is not in the file.
   const file = problems.every(({ path: key }) => setBy(key) !== undefined) ? undefined : path

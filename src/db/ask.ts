@@ -1,3 +1,4 @@
+import { visibleSql } from '../text.ts'
 import { extensionFor, quotedNames } from './hints.ts'
 import { setPath } from './path.ts'
 import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
@@ -38,7 +39,7 @@ async function askEnum(ask: Ask, error: ServerError) {
       where t.oid = pg_catalog.to_regtype(${quoteLiteral(quoteIdent(name))})`)
   return (
     values &&
-    `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${quoteIdent(name)} add value\``
+    `the type ${name} exists with the values ${values}: leave the statement out, or add what is missing with \`alter type ${visibleSql(quoteIdent(name))} add value\``
   )
 }
 
@@ -50,7 +51,7 @@ async function askTable(ask: Ask, error: ServerError) {
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and n.nspname !~ '^pg_'`)
-  return found && `there is ${found}: write the name like that`
+  return found && `there is ${visibleSql(found)}: write the name like that`
 }
 
 async function askColumns(ask: Ask, error: ServerError) {
@@ -60,7 +61,7 @@ async function askColumns(ask: Ask, error: ServerError) {
     await ask(`select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) as text
        from pg_catalog.pg_attribute a
       where a.attrelid = pg_catalog.to_regclass(${quoteLiteral(quoteIdent(table))}) and a.attnum > 0 and not a.attisdropped`)
-  return columns && `${table} has the columns ${columns}`
+  return columns && `${table} has the columns ${visibleSql(columns)}`
 }
 
 async function askOwner(ask: Ask, error: ServerError) {
@@ -77,7 +78,7 @@ async function askOwner(ask: Ask, error: ServerError) {
   )
   return (
     owner &&
-    `${name} belongs to ${owner}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
+    `${name} belongs to ${visibleSql(owner)}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
   )
 }
 
@@ -86,6 +87,6 @@ async function askExtension(ask: Ask, extension: string) {
        from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = ${quoteLiteral(extension)}`)
   return (
     schema &&
-    `the extension ${extension} is installed in the schema ${schema}: write \`${schema}.\` before the name, or set search_path`
+    `the extension ${extension} is installed in the schema ${visibleSql(schema)}: write \`${visibleSql(schema)}.\` before the name, or set search_path`
   )
 }

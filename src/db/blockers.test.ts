@@ -49,7 +49,7 @@ describe('describeBlockers', () => {
     [
       'a name made to deceive',
       [plain(5, { application: 'x", user postgres)\u001b[2J\n' })],
-      'blocked by pid 5 (application "x?, user postgres)?[2J?")',
+      'blocked by pid 5 (application "x?, user postgres)\\u001b[2J\\u000a")',
     ],
     ['a clock that went back', [plain(5, { state: 'active', stateAgeMs: -800 })], 'blocked by pid 5 (active for 0 s)'],
   ])('%s', ([, blockers, text]) => {

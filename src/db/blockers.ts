@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, silentLog } from '../log.ts'
+import { visible } from '../text.ts'
 import type { Db } from './sql.ts'
 import { isConnectionLost } from './sqlstate.ts'
 
@@ -137,8 +138,9 @@ function describeBlocker({ pid, application, user, state, ...rest }: Blocker): s
   const details = [
     isOwnDump({ application }) && 'a backup of pgbosun',
     backendType !== undefined && backendType !== 'client backend' && backendType,
-    application !== '' && `application "${printable(application)}"`,
-    user !== undefined && `user ${user}`,
+    // anybody may name an application as he likes; servers before 16 replace what is not ASCII
+    application !== '' && `application "${visible(application).replaceAll('"', '?')}"`,
+    user !== undefined && `user ${visible(user)}`,
     state !== undefined && since(state, stateAgeMs),
     // what holds the lock is the transaction
     (transactionAgeMs ?? 0) > (stateAgeMs ?? 0) + 1_000 && since('in its transaction', transactionAgeMs),
@@ -148,10 +150,6 @@ function describeBlocker({ pid, application, user, state, ...rest }: Blocker): s
 
 const since = (what: string, ageMs: number | undefined) =>
   ageMs === undefined ? what : `${what} for ${Math.max(0, Math.round(ageMs / 1000))} s`
-
-/** Anybody may name an application as he likes; servers before 16 replace what is not ASCII. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const printable = (text: string) => text.replaceAll(/[\u0000-\u001f\u007f"]/g, '?')
 
 /**
  * Whether it is a backup of pgbosun: pg_dump or the session with its snapshot. It ends by itself, so waiting helps.

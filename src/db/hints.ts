@@ -1,3 +1,4 @@
+import { visibleSql } from '../text.ts'
 import type { ServerError } from './sqlstate.ts'
 
 /** What a hint can be made of without asking the server. */
@@ -85,12 +86,12 @@ const byCode: Record<string, (error: HintSource) => string | undefined> = {
   '42804': ({ detail, message }) => {
     const [, referencing, referenced, oneType, otherType] = typesInDetail(detail) ?? []
     if (oneType !== undefined)
-      return `the types must match: column ${referencing} is ${oneType}, column ${referenced} is ${otherType}; declare ${referencing} as ${otherType}`
+      return `the types must match: column ${referencing} is ${oneType}, column ${referenced} is ${otherType}; declare ${referencing} as ${visibleSql(otherType ?? '')}`
     const [, column, type, given] =
       /column "(.*?)" is of type (.*?) but expression is of type (.*)$/.exec(message) ?? []
     return column === undefined
       ? 'the types must match: add a cast or change the column'
-      : `column ${column} is ${type}, the value is ${given}: add a cast like \`::${type}\``
+      : `column ${column} is ${type}, the value is ${given}: add a cast like \`::${visibleSql(type ?? '')}\``
   },
   '42830': text('a foreign key needs a primary key or a unique constraint on exactly the columns it points to'),
   '42P10': text('`on conflict` needs a unique index on exactly these columns'),

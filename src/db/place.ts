@@ -1,3 +1,5 @@
+import { visible } from '../text.ts'
+
 /** A place in a text: line and column count from 1, the column in code points. */
 export type TextPlace = { line: number; column: number }
 
@@ -39,11 +41,11 @@ const shownWidth = 100
 
 /**
  * The line of a place with its number, and a caret below the column. A long line is cut around it;
- * control characters are replaced, so that nothing steers the terminal.
+ * what does not show as itself is replaced, so that nothing steers the terminal.
  * @param linesBefore of the file before the text, for the number that is shown
  */
 export function excerptOf(text: string, { line, column }: TextPlace, linesBefore = 0): string {
-  const points = [...(text.split(lineEnd)[line - 1] ?? '')].map((point) => (/[^\P{Cc}\t]/u.test(point) ? '·' : point))
+  const points = [...(text.split(lineEnd)[line - 1] ?? '')].map((point) => (visible(point) === point ? point : '·'))
   const from = points.length > shownWidth ? Math.max(0, column - 1 - shownWidth / 2) : 0
   const to = from + shownWidth
   const before = (from > 0 ? '…' : '') + points.slice(from, column - 1).join('')

@@ -1,4 +1,5 @@
 import { type Log, silentLog } from '../log.ts'
+import { indented } from '../text.ts'
 import { askFor } from './ask.ts'
 import { hintByCode } from './hints.ts'
 import { excerptOf, placeOf, shownPlace, type TextPlace } from './place.ts'
@@ -116,7 +117,7 @@ function placeIn(text: string, statement: number): TextPlace | undefined {
 /** DETAIL, HINT and the place within a function, one a line. CONTEXT of a COPY is left out: it quotes the data. */
 export function serverNotes({ detail, hint, where }: ServerError): string[] {
   const context = where === undefined || where.includes('COPY') ? undefined : where
-  return [detail && `DETAIL: ${detail}`, hint && `HINT: ${hint}`, context && `CONTEXT: ${context}`].filter(
-    (note): note is string => !!note,
-  )
+  return [detail && `DETAIL: ${detail}`, hint && `HINT: ${hint}`, context && `CONTEXT: ${context}`]
+    .filter((note): note is string => !!note)
+    .map((note) => indented(note))
 }

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, describe } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
+import { visibleSql } from '../text.ts'
 import { openSession, type Session, type SessionOptions } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
+import { quoteIdent } from './sql.ts'
 
 export type WaitOptions = SessionOptions & {
   /** Monotonic clock reading (`performance.now()`) at which to give up, but not within the first 5 s of the first attempt. */
@@ -161,7 +163,7 @@ export function classify(
         missing: true,
       }
     case '42501':
-      return never('refused', refused(message, `grant connect on the database to ${user}`))
+      return never('refused', refused(message, `grant connect on the database to ${visibleSql(quoteIdent(user))}`))
     case '08P01':
       return never(
         'refused',

@@ -1,5 +1,6 @@
 import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { shellLine } from '../text.ts'
 
 /** A table in which Alembic keeps where the database is: one row for each head, and no history. */
 export type AlembicTable = {
@@ -87,6 +88,6 @@ export const severalHeads = (where: string, heads: string[]): AppError =>
     'history',
     `${where} ${where === 'the files' ? 'have' : 'has'} ${heads.length} heads: ${heads.join(', ')}`,
     {
-      hint: `join the branches: \`alembic merge -m "merge heads" ${heads.join(' ')}\``,
+      hint: `join the branches: \`alembic merge -m "merge heads" ${shellLine(heads)}\``,
     },
   )

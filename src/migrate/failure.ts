@@ -3,6 +3,7 @@ import { scan } from '../db/scan.ts'
 import { renderPieceError } from '../db/send.ts'
 import { isServerError, renderServerError, type ServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
+import { indented } from '../text.ts'
 import type { Book } from './book.ts'
 import type { Script } from './types.ts'
 
@@ -32,7 +33,7 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
   const isLocked = error.code === '55P03' || error.code === '40P01'
   if (!piece && !isLocked && (isAboutHistory(error, book) || inPrefix)) {
     const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
-    return new AppError('history', `${name} could not be recorded in ${table}: ${error.message}`, {
+    return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
       hint: hint ?? 'somebody else wrote to it during the run; run this again',
       sqlstate: error.code,
       cause: error,
@@ -42,9 +43,13 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
   if (isLocked) {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
     const who = blockedBy === undefined ? '' : `, ${blockedBy}`
-    return new AppError('locked', `${name} ${what}${who}: ${error.message}`, { ...rendered, hint, cause: error })
+    return new AppError('locked', `${name} ${what}${who}: ${indented(error.message)}`, {
+      ...rendered,
+      hint,
+      cause: error,
+    })
   }
-  return new AppError('migration', `${name} failed: ${error.message}`, { ...rendered, hint, cause: error })
+  return new AppError('migration', `${name} failed: ${indented(error.message)}`, { ...rendered, hint, cause: error })
 }
 
 function render(

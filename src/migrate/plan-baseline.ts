@@ -1,4 +1,5 @@
 import { AppError, usage } from '../errors.ts'
+import { shellWord } from '../text.ts'
 import { findMigration, planMigrations } from './plan.ts'
 import type { Applied, History, Migration, MigrationPlan } from './types.ts'
 import { type HistoryPolicy, isDone, isResumable } from './verify.ts'
@@ -90,7 +91,7 @@ function refuseUnfinished(applied: Applied[]): void {
   throw new AppError('history', `${stopped.name} was begun and did not finish`, {
     hint: isResumable(stopped)
       ? 'let `pgbosun migrate` finish it first'
-      : `see \`pgbosun migrate verify\`, and repair it first: \`pgbosun migrate repair --applied ${stopped.name}\` or \`--pending\``,
+      : `see \`pgbosun migrate verify\`, and repair it first: \`pgbosun migrate repair --applied ${shellWord(stopped.name)}\` or \`--pending\``,
   })
 }
 

@@ -1,4 +1,5 @@
 import { usage } from '../errors.ts'
+import { shellWord } from '../text.ts'
 import { findMigration } from './plan.ts'
 import type { Applied, History, Migration } from './types.ts'
 import { compareContent, type HistoryPolicy, isDone } from './verify.ts'
@@ -117,14 +118,14 @@ function decideApplied(known: Known, name: string): Repair | undefined {
     throw refuse(
       name,
       file ? 'is not recorded: it is pending' : 'is unknown',
-      `\`pgbosun migrate --fake --to ${name}\` records files without running them`,
+      `\`pgbosun migrate --fake --to ${shellWord(name)}\` records files without running them`,
     )
   if (!isStopped(row)) return undefined
   if (!file)
     throw refuse(
       row.name,
       'has no file that could be recorded',
-      `bring the file back, or \`pgbosun migrate repair --forget ${row.name}\``,
+      `bring the file back, or \`pgbosun migrate repair --forget ${shellWord(row.name)}\``,
     )
   return {
     ...item('applied', known, row, file),

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { shellWord, visible } from '../text.ts'
 import { checksum } from './files.ts'
 import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
 import type { Applied, Migration, Problem, Progress, Script } from './types.ts'
@@ -74,7 +75,8 @@ export function refuseProblems(problems: Problem[]): void {
   if (!first) return
   throw new AppError('history', `${first.name} ${first.detail}`, {
     hint: first.hint,
-    excerpt: others.length > 0 ? others.map(({ name, detail }) => `also: ${name} ${detail}`).join('\n') : undefined,
+    excerpt:
+      others.length > 0 ? others.map(({ name, detail }) => visible(`also: ${name} ${detail}`)).join('\n') : undefined,
     report: { problems: problems.map(({ code, name }) => ({ code, name })) },
   })
 }
@@ -143,8 +145,8 @@ const interrupted = ({ name }: Applied): Problem => ({
   name,
   detail: 'was started outside a transaction and did not finish',
   hint:
-    `look whether it took effect. If it did: \`pgbosun migrate repair --applied ${name}\`; ` +
-    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${name}\``,
+    `look whether it took effect. If it did: \`pgbosun migrate repair --applied ${shellWord(name)}\`; ` +
+    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${shellWord(name)}\``,
 })
 
 const undoInterrupted = ({ name }: Applied): Problem => ({
@@ -160,8 +162,8 @@ export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): P
   name,
   detail: `failed, or was interrupted, when ${format} applied it`,
   hint:
-    `look how much of it took effect, and complete or undo that by hand. Then either \`pgbosun migrate repair --applied ${name}\`, ` +
-    `or, to run it again, \`pgbosun migrate repair --pending ${name}\``,
+    `look how much of it took effect, and complete or undo that by hand. Then either \`pgbosun migrate repair --applied ${shellWord(name)}\`, ` +
+    `or, to run it again, \`pgbosun migrate repair --pending ${shellWord(name)}\``,
 })
 
 export const changedBeginning = ({ name, progress }: Applied): Problem => ({
@@ -187,7 +189,7 @@ const missing = ({ name }: Applied): Problem => ({
   code: 'missing',
   name,
   detail: 'was applied, but its file is gone',
-  hint: `bring the file back from version control; where it is gone for good, \`pgbosun migrate repair --forget ${name}\` takes it out of the history`,
+  hint: `bring the file back from version control; where it is gone for good, \`pgbosun migrate repair --forget ${shellWord(name)}\` takes it out of the history`,
 })
 
 const ahead = ({ name }: Applied): Problem => ({

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { shellWord, visible } from '../text.ts'
 
 /** What choosing looks at of a backup; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
@@ -112,7 +113,7 @@ const identifiers = (backups: Candidate[]) => [...new Set(backups.map(({ series 
 function severalClusters({ database, own }: Request, backups: Candidate[], clusters: string[]): AppError {
   const lines = clusters.map((cluster) => {
     const { id, started_at } = newest(backups.filter(({ series }) => series.system_identifier === cluster))
-    return `  --cluster ${cluster}   newest: ${id}, started ${started_at}`
+    return visible(`  --cluster ${shellWord(cluster)}   newest: ${id}, started ${started_at}`)
   })
   return new AppError(
     'restore',

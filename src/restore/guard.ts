@@ -1,6 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { visible, visibleSql } from '../text.ts'
 
 /** What the server that is restored to says about itself; see inspect.ts. */
 export type Target = {
@@ -39,13 +40,13 @@ export function findRefusals(
 ): Refusal[] {
   const refusals: Refusal[] = []
   const refuse = (reason: string, hint: string, kind: Refusal['kind'] = 'restore') =>
-    refusals.push({ kind, reason, hint })
+    refusals.push({ kind, reason: visible(reason), hint: visible(hint) })
 
   if (target.exists) refuse(`the database ${into} exists already`, 'choose another name for --into')
   if (!target.superuser && !target.mayCreateDatabases)
     refuse(
       `the user ${target.user} may not create databases`,
-      `alter role ${quoteIdent(target.user)} createdb, or connect as another user`,
+      `alter role ${sqlName(target.user)} createdb, or connect as another user`,
       'refused',
     )
 
@@ -60,12 +61,12 @@ export function findRefusals(
   if (missingRoles.length > 0)
     refuse(
       `${count(missingRoles, 'role')} that own or are granted something do not exist here: ${missingRoles.join(', ')}`,
-      `create what is missing (${missingRoles.map((name) => `create role ${quoteIdent(name)}`).join('; ')}), or give --no-owner to leave owners and privileges out`,
+      `create what is missing (${missingRoles.map((name) => `create role ${sqlName(name)}`).join('; ')}), or give --no-owner to leave owners and privileges out`,
     )
   else if (!noOwner && !target.superuser && !target.mayActAsOwner)
     refuse(
       `the user ${target.user} may not act as ${manifest.database.owner}, which owned the database`,
-      `grant ${quoteIdent(manifest.database.owner)} to ${quoteIdent(target.user)}, connect as a superuser, or give --no-owner`,
+      `grant ${sqlName(manifest.database.owner)} to ${sqlName(target.user)}, connect as a superuser, or give --no-owner`,
       'refused',
     )
 
@@ -96,6 +97,8 @@ export function refusal(refusals: Refusal[], { id, into }: { id: string; into: s
 /** Owner of the database included. */
 export const neededRoles = ({ roles, database }: Pick<Guarded, 'roles' | 'database'>) =>
   [...new Set([database.owner, ...roles])].sort()
+
+const sqlName = (name: string) => visibleSql(quoteIdent(name))
 
 const majorOf = (versionNum: number) => Math.floor(versionNum / 10_000)
 

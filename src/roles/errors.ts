@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
+import { indented } from '../text.ts'
 import type { SessionUser } from './types.ts'
 
 type ServerError = { code?: string; message?: string; detail?: string; hint?: string; constraint_name?: string }
@@ -58,7 +59,7 @@ export function failedChange(change: Change, error: unknown): unknown {
     return error
   const what = `${change.action} ${change.object}`
   const clean = message?.replaceAll(/SCRAM-SHA-256\$\S+/g, '<scram-sha-256>')
-  return new AppError(code === '42501' ? 'refused' : 'roles', `${what} failed: ${clean}`, {
+  return new AppError(code === '42501' ? 'refused' : 'roles', `${what} failed: ${clean && indented(clean)}`, {
     hint: hintFor(change, code) ?? hint ?? detail,
     sqlstate: code,
     cause: { code, message: clean, constraint_name },

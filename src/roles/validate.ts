@@ -1,4 +1,5 @@
 import { usage } from '../errors.ts'
+import { yamlWord } from '../text.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRoles } from './types.ts'
 
 /**
@@ -29,7 +30,7 @@ export function validateReferences(desired: DesiredRoles): void {
   const check = (name: string, where: string) => {
     if (known.has(name) || name === 'PUBLIC' || /^pg_/.test(name)) return
     throw usage(`${where} refers to the role ${name}, which is not declared`, {
-      hint: `declare it under \`roles\` or \`users\`; if another tool manages it: roles: { ${name}: { external: true } }`,
+      hint: `declare it under \`roles\` or \`users\`; if another tool manages it: roles: { ${yamlWord(name)}: { external: true } }`,
     })
   }
   for (const { role, member } of desired.memberships) check(role, `the role ${member}`)

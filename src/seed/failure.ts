@@ -11,6 +11,7 @@ import {
 } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { indented } from '../text.ts'
 import type { Seed } from './types.ts'
 
 /**
@@ -32,7 +33,7 @@ export async function seedFailed(
   const place =
     seed.kind === 'sql' ? renderServerError(seed.text, cause, { file, statement }) : renderCopyError(cause, file)
   const at = place.line === undefined ? '' : `, line ${place.line}`
-  return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${cause.message}`, {
+  return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${indented(cause.message)}`, {
     ...place,
     hint: await hintFor(db, cause, { log, path }),
     cause,

@@ -5,6 +5,7 @@ import { posix, resolve } from 'node:path'
 import type { SeedConfig } from '../config/schema.ts'
 import { splitName } from '../db/sql.ts'
 import { usage } from '../errors.ts'
+import { yamlWord } from '../text.ts'
 import { inspectSeed } from './inspect.ts'
 import type { CsvSeed, Seed, SqlSeed } from './types.ts'
 
@@ -70,7 +71,7 @@ async function readCsv({ table, mode, key }: FileEntry, name: string, path: stri
   if (table === undefined)
     throw usage(`${name}: a CSV file needs a \`table\``, {
       file: name,
-      hint: `add \`table: ${posix.basename(name, '.csv')}\``,
+      hint: `add \`table: ${yamlWord(posix.basename(name, '.csv'))}\``,
     })
   const how = { table: splitName(table), mode: mode ?? (key ? 'upsert' : 'insert'), key } as const
   const hash = createHash('sha256')

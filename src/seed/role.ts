@@ -1,6 +1,7 @@
 import { type Db, quoteIdent } from '../db/sql.ts'
 import { isServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
+import { visibleSql } from '../text.ts'
 
 /**
  * Makes the rest of the transaction act as a role.
@@ -12,7 +13,7 @@ export async function becomeRole(tx: Db, role: string): Promise<void> {
   } catch (cause) {
     if (!isServerError(cause) || !['42501', '22023'].includes(cause.code)) throw cause
     throw new AppError('refused', `seeds cannot be loaded as the role ${role}: ${cause.message}`, {
-      hint: `let the session user act as it: grant ${quoteIdent(role)} to <session user>`,
+      hint: `let the session user act as it: grant ${visibleSql(quoteIdent(role))} to <session user>`,
       sqlstate: cause.code,
       cause,
     })

@@ -1,5 +1,6 @@
-import { type Db, quoteLiteral, quoteName } from '../db/sql.ts'
+import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { visibleSql } from '../text.ts'
 import type { CsvSeed } from './types.ts'
 
 type Column = {
@@ -65,7 +66,9 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
   if (key.length > 0 && !table.uniques.some((unique) => sameSet(unique.columns, key)))
     return fail(
       `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,
-      `create unique index on ${quoteName(schema, name)} (${key.join(', ')}), in a migration`,
+      visibleSql(
+        `create unique index on ${quoteName(schema, name)} (${key.map(quoteIdent).join(', ')}), in a migration`,
+      ),
     )
 
   const written = header.filter((column) => !columns.get(column)?.generated)

@@ -3,6 +3,7 @@ import { type AddressInfo, isIPv6 } from 'node:net'
 import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { indented, visibleJson, visibleLines } from '../text.ts'
 import { type Asking, type Refusal, refuse } from './access.ts'
 import type { Health } from './state.ts'
 import { readTarget, type Target } from './target.ts'
@@ -70,7 +71,7 @@ type Response = { status: number; body: string; type: string; headers?: Record<s
 
 const text = (status: number, body: string, headers: Record<string, string> = {}): Response => ({
   status,
-  body: `${body}\n`,
+  body: `${visibleLines(indented(body))}\n`,
   type: 'text/plain; charset=utf-8',
   headers,
 })
@@ -111,7 +112,7 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
     case '/readyz':
       return healthResponse(await answers.readyz())
     case '/status.json':
-      return { status: 200, body: `${JSON.stringify(await answers.status())}\n`, type: 'application/json' }
+      return { status: 200, body: `${visibleJson(JSON.stringify(await answers.status()))}\n`, type: 'application/json' }
     default:
       return text(404, 'there are /livez, /startupz, /readyz and /status.json')
   }

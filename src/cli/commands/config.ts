@@ -90,7 +90,7 @@ export const configSchemaCommand: Command = {
   exits: {},
   async run({ flags, out }) {
     const schema = jsonSchema()
-    out.print(flags.markdown ? renderReference() : JSON.stringify(schema, null, 2))
+    out.print((flags.markdown ? renderReference() : JSON.stringify(schema, null, 2)).split('\n'))
     return { fields: { schema } }
   },
 }

@@ -15,7 +15,7 @@ export const healthcheck: Command = {
     const url = `${loopbackOf(parseListen(loaded.config.serve.listen))}/livez`
     const { status, body } = await ask(url)
     if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
-    out.print(body.trim())
+    out.print(body.trim().split('\n'))
     return { fields: { url } }
   },
 }

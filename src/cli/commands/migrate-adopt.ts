@@ -12,6 +12,7 @@ import { readHistory } from '../../migrate/history.ts'
 import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan-adopt.ts'
 import { refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
+import { yamlWord } from '../../text.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -196,5 +197,5 @@ function nextConfiguration(context: Context, into: string): Record<string, strin
 
 const sentenceOf = (next: Record<string, string>) =>
   Object.entries(next)
-    .map(([key, value]) => `${key}: ${value}`)
+    .map(([key, value]) => `${key}: ${yamlWord(value)}`)
     .join(' and ')

@@ -42,7 +42,7 @@ async function run(context: Context): Promise<Result> {
     out.print(
       format === 'github'
         ? renderGithub(finding, sizes, inRepository(finding.path))
-        : `${renderFinding({ ...finding, path: inRepository(finding.path) }, sizes)}\n`,
+        : [...renderFinding({ ...finding, path: inRepository(finding.path) }, sizes), ''],
     )
   if (format === 'text') out.print(renderSummary(findings, files))
   return {

@@ -1,3 +1,4 @@
+import { shellLine } from '../../text.ts'
 import type { Command, Context } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
 import { readStates, type State, statesFields, withoutStates } from '../steps/migrate-state.ts'
@@ -22,7 +23,7 @@ export const migrateStatus: Command = {
       revision = main?.command && (await revisionOfCommand(run, main))
       return readStates(run, targets)
     }).catch(withoutStates)
-    if (main?.command) context.out.print(`migrated by \`${main.command.join(' ')}\`, ${at(revision)}`)
+    if (main?.command) context.out.print(`migrated by \`${shellLine(main.command)}\`, ${at(revision)}`)
     for (const state of states) print(context, state, states.length > 1)
     const pending = states.some(({ plan }) => plan.steps.length > 0) && context.flags['exit-code'] === true
     const fields = { ...statesFields(states), ...(revision !== undefined && { current_version: revision }) }

@@ -19,6 +19,7 @@ import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
 import { loadDump } from '../../restore/load.ts'
 import { openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
+import { visible } from '../../text.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
@@ -257,7 +258,7 @@ async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wa
 async function confirm(into: string, signal: AbortSignal): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await terminal.question(`Restore it into ${into}? [y/N] `, { signal })
+    const answer = await terminal.question(`Restore it into ${visible(into)}? [y/N] `, { signal })
     if (!/^y(es)?$/i.test(answer.trim())) throw usage('not confirmed; nothing was touched', { hint: 'answer y' })
   } finally {
     terminal.close()

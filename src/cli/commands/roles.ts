@@ -44,7 +44,7 @@ async function plan(context: Context): Promise<Result> {
   })
   const pending = story.changes().length > 0
   const expanded = context.flags.expanded === true ? declared?.desired : undefined
-  if (expanded) context.out.print(JSON.stringify(expanded, undefined, 2))
+  if (expanded) context.out.print(JSON.stringify(expanded, undefined, 2).split('\n'))
   return {
     fields: { steps: jsonSteps(story.steps), ...(expanded && { expanded }) },
     exitCode: pending && context.flags['exit-code'] === true ? 3 : 0,

@@ -6,6 +6,7 @@ import type { Findings } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
 import { isDone } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
+import { visible } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
 import { backupFacts } from './backups.ts'
@@ -118,7 +119,7 @@ async function driftOrWarning(
 
 /** The same document where there is no connection. */
 export const healthWithout = (context: Context, error: AppError): Health => {
-  context.out.print(`connection   failed: ${error.message}`)
+  context.out.print(`connection   failed: ${error.message}`.split('\n'))
   return judgeHealth({
     connectionError: error.message,
     findings: undefined,
@@ -138,5 +139,5 @@ export const healthWithout = (context: Context, error: AppError): Health => {
 export const unhealthy = ([first = '', ...others]: string[]) =>
   new AppError('unhealthy', `the database is not what is declared: ${first}`, {
     hint: 'run `pgbosun plan` to see what `up` would mend, or correct what is declared under `check`',
-    ...(others.length > 0 && { excerpt: others.map((error) => `also: ${error}`).join('\n') }),
+    ...(others.length > 0 && { excerpt: others.map((error) => visible(`also: ${error}`)).join('\n') }),
   })

@@ -13,6 +13,7 @@ import {
 } from '../../migrate/alembic.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
+import { shellLine } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -99,7 +100,7 @@ export async function refuseCommandFiles({ context, cluster }: Run, target: Comm
   await newestRevisions(context, target, cluster.serverVersion)
 }
 
-const nameOf = ({ command }: CommandTarget) => command.join(' ')
+const nameOf = ({ command }: CommandTarget) => shellLine(command)
 
 function refuseWanted(wanted: Options['wanted']): void {
   if (wanted?.to === undefined && wanted?.steps === undefined && wanted?.fake !== true) return

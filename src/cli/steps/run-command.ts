@@ -3,6 +3,7 @@ import type { Connection } from '../../config/connection.ts'
 import { connectionLost, type Session } from '../../db/connect.ts'
 import { findProgram, type ProgramEnded, programName, startProgram } from '../../db/program.ts'
 import { AppError } from '../../errors.ts'
+import { shellLine } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
 import { commandEnvironment, commandSessions } from './command-environment.ts'
@@ -74,7 +75,7 @@ function commandFailed(command: string[], { code, signal }: ProgramEnded, last: 
     'migration' as const,
     'what it said last is above; all of it is in the log. What was applied before it stays',
   ]
-  return new AppError(kind, `${command.join(' ')} ${how}`, {
+  return new AppError(kind, `${shellLine(command)} ${how}`, {
     hint,
     ...(said !== '' && { excerpt: said.replace(/^/gm, '  ') }),
   })

@@ -19,6 +19,7 @@ import { readDatabase } from '../../roles/current.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { planDatabase } from '../../roles/plan-database.ts'
 import { databaseSql } from '../../roles/statements.ts'
+import { visibleSql } from '../../text.ts'
 import type { Context } from '../command.ts'
 
 /** An empty database beside a live one, with what is declared for that one. */
@@ -72,7 +73,7 @@ function refuseWithoutRight({ user }: Model): void {
     'refused',
     `the user ${user.name} may not create databases, and the comparison needs a scratch one`,
     {
-      hint: `alter role ${quoteIdent(user.name)} createdb; or connect as a role that may`,
+      hint: `alter role ${visibleSql(quoteIdent(user.name))} createdb; or connect as a role that may`,
     },
   )
 }

@@ -95,9 +95,11 @@ function leadingSpace(text: string): number {
   return first?.start ?? text.length
 }
 
+/** The JSON of the lexer does not escape every control character; a blank in its place leaves the offsets as they are. */
 function namesIn(scanSync: Library['scanSync'], text: string): NameToken[] {
   const toUnits = byteOffsets(text)
-  return scanSync(text)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return scanSync(text.replaceAll(/[\x01-\x08\x0b\x0c\x0e-\x1f]/g, ' '))
     .tokens.filter(({ tokenName }) => tokenName === 'IDENT')
     .map(({ start, end }) => {
       const at = toUnits(start)

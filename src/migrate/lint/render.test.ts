@@ -42,7 +42,7 @@ describe('the size of a table', () => {
 })
 
 test('people read place, excerpt, lock, size, why and the safe way', () => {
-  expect(renderFinding(finding, sizes(12e9, 40_000_000))).toBe(
+  expect(renderFinding(finding, sizes(12e9, 40_000_000)).join('\n')).toBe(
     [
       'db, mine/002:b.sql:3:7  warn  add-serial-column: 100% of users is written',
       '  3 | alter table app.users add n serial',
@@ -57,7 +57,7 @@ test('people read place, excerpt, lock, size, why and the safe way', () => {
 })
 
 test('people are spared what is not known', () => {
-  expect(renderFinding({ ...finding, lock: null, rewrite: null, table: null }, unknown)).toBe(
+  expect(renderFinding({ ...finding, lock: null, rewrite: null, table: null }, unknown).join('\n')).toBe(
     'db, mine/002:b.sql:3:7  warn  add-serial-column: 100% of users is written\n  3 | alter table app.users add n serial\n    | ^\n  why   A reason.',
   )
 })

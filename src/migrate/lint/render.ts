@@ -24,7 +24,7 @@ function bytes(count: number): string {
 }
 
 /** A finding as people read it, in several lines. */
-export function renderFinding(finding: Finding, sizes: Sizes): string {
+export function renderFinding(finding: Finding, sizes: Sizes): string[] {
   const { path, line, column, level, rule, message, lock, table, why, rewrite, excerpt } = finding
   const size = sizeText(finding, sizes)
   const locked = [lock, table && `on ${printName(table)}`].filter(Boolean).join(' ')
@@ -36,8 +36,8 @@ export function renderFinding(finding: Finding, sizes: Sizes): string {
   ]
   const details = rows
     .filter(([, text]) => text !== '')
-    .map(([label, text]) => `  ${label.padEnd(5)} ${text.replaceAll('\n', `\n${' '.repeat(8)}`)}`)
-  return [`${path}:${line}:${column}  ${level}  ${rule}: ${message}`, excerpt, ...details].join('\n')
+    .flatMap(([label, text]) => `  ${label.padEnd(5)} ${text.replaceAll('\n', `\n${' '.repeat(8)}`)}`.split('\n'))
+  return [`${path}:${line}:${column}  ${level}  ${rule}: ${message}`, ...excerpt.split('\n'), ...details]
 }
 
 /** One line, for the log and for `warnings` of a JSON document. */

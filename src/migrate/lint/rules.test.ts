@@ -437,6 +437,7 @@ const cases: [LintRuleName, string[], string[], Options?][] = [
       `create table ${'a'.repeat(64)} (a int)`,
       `create table t ("${'ü'.repeat(32)}" int)`,
       `alter table t add constraint "${'a b'.repeat(22)}" check (a > 0)`,
+      `create table "${'\u0001\u001b\f'.repeat(22)}" (a int)`,
     ],
     [`create table ${'a'.repeat(63)} (a int)`, `select '${'a'.repeat(80)}'`, `select 1 -- ${'a'.repeat(80)}`],
   ],

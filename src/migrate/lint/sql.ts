@@ -1,4 +1,5 @@
 import { scan } from '../../db/scan.ts'
+import { visibleSql } from '../../text.ts'
 import type { TableName } from './types.ts'
 
 /** Words that cannot be a name without quotes (pg_get_keywords(), category R and T). */
@@ -14,7 +15,7 @@ const reserved = new Set(
 
 /** A name as an identifier, quoted only where it must be: that is how people write. */
 export const printIdent = (name: string): string =>
-  /^[a-z_][a-z0-9_$]*$/.test(name) && !reserved.has(name) ? name : `"${name.replaceAll('"', '""')}"`
+  /^[a-z_][a-z0-9_$]*$/.test(name) && !reserved.has(name) ? name : visibleSql(`"${name.replaceAll('"', '""')}"`)
 
 /** `users` or `app.users`. */
 export const printName = ({ schema, name }: TableName): string =>
