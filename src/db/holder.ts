@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import type { Db } from './sql.ts'
+import { type Db, quoteLiteral } from './sql.ts'
 
 /** Who holds an advisory lock. */
 export type Holder = {
@@ -46,36 +46,42 @@ export async function readHolder(db: Db, lock: LockRows): Promise<Holder | undef
               select t.transactionid from pg_catalog.pg_locks t
                where t.locktype = 'transactionid' and t.pid is null and t.virtualtransaction = l.virtualtransaction limit 1)
        left join pg_catalog.pg_roles o on o.rolname = x.owner
-      where ${lock('l.granted')} order by ours, l.pid nulls last limit 1`,
+      where ${lock('l.granted')} and l.pid is distinct from pg_catalog.pg_backend_pid() order by ours, l.pid nulls last limit 1`,
   )
   return row && asHolder(row)
 }
 
+/** Names and texts of the other side: nothing in them may look like a sentence of ours. */
 const quote = (text: string) => JSON.stringify(text)
+const nameOf = (user: string | null) => (user === null ? '?' : /^[\p{L}\d_$.@-]+$/u.test(user) ? user : quote(user))
+const userOf = ({ user, ours }: Pick<Row, 'user' | 'ours'>) => `user ${nameOf(user)}${ours ? '' : ', who is not ours'}`
 
-function asHolder({ pid, user, application, gid, age, ours }: Row): Holder {
-  const pgbosun = ours && (application ?? '').startsWith('pgbosun')
-  const who = `user ${user ?? '?'}${ours ? '' : ', who is not ours'}`
-  const since =
-    age === null ? '' : `${gid === null ? ', connected for' : ', prepared'} ${age} s${gid === null ? '' : ' ago'}`
-  const session = ours
-    ? `${application || 'a session without a name'} (pid ${pid}, ${who}${since})${pgbosun ? '' : ', which is no pgbosun session'}`
-    : `${who} (pid ${pid}, calls itself ${quote(application ?? '')}${since})`
+const asHolder = (row: Row): Holder => ({
+  pid: row.pid,
+  user: row.user ?? '?',
+  ours: row.ours,
+  pgbosun: isRun(row),
+  ...(row.gid === null ? describeSession(row) : describePrepared(row, row.gid)),
+})
+
+const isRun = ({ ours, application }: Row) => ours && (application ?? '').startsWith('pgbosun')
+
+/** When a session began is not told to everybody. */
+function describeSession(row: Row): Pick<Holder, 'text' | 'statement'> {
+  const { pid, application, age, ours } = row
+  const since = age === null ? '' : `, connected for ${age} s`
   return {
-    pid,
-    user: user ?? '?',
-    ours,
-    pgbosun,
-    text:
-      gid === null
-        ? session
-        : `the prepared transaction ${quote(gid)} of ${who}${since.replace(', ', ' (')}${since && ')'}`,
-    statement:
-      gid === null
-        ? `select pg_catalog.pg_terminate_backend(${pid});`
-        : `rollback prepared '${gid.replaceAll("'", "''")}';`,
+    text: ours
+      ? `${application || 'a session without a name'} (pid ${pid}, ${userOf(row)}${since})${isRun(row) ? '' : ', which is no pgbosun session'}`
+      : `${userOf(row)} (pid ${pid}, calls itself ${quote(application ?? '')}${since})`,
+    statement: `select pg_catalog.pg_terminate_backend(${pid});`,
   }
 }
+
+const describePrepared = (row: Row, gid: string): Pick<Holder, 'text' | 'statement'> => ({
+  text: `the prepared transaction ${quote(gid)} of ${userOf(row)} (prepared ${row.age} s ago)`,
+  statement: `rollback prepared ${quoteLiteral(gid)};`,
+})
 
 /** What to do about a holder. @param flag whether it is the lock of `--take-lock`, and that was not given */
 export function adviceOn(holder: Holder | undefined, flag: boolean): string {
@@ -85,7 +91,8 @@ export function adviceOn(holder: Holder | undefined, flag: boolean): string {
   return `if it should not be there, ${flag ? '`up` or `migrate` with --take-lock ends it; or ' : ''}${end}`
 }
 
-type Ended = { pid: number; user: string; ours: boolean }
+/** `who` is for people. */
+type Ended = { pid: number; who: string; ours: boolean }
 
 /**
  * Ends the sessions that hold a lock or queue for it.
@@ -103,16 +110,16 @@ export async function endSessions(db: Db, lock: LockRows, what: string, whose: '
   )
   const ended: Ended[] = []
   for (const { pid, user, ours } of found) {
-    const who = `user ${user ?? '?'}${ours ? '' : ', who is not ours'} (pid ${pid})`
+    const who = userOf({ user, ours })
     try {
       // Asked again: the number may belong to another session by now.
       const gone = await db.unsafe(
         `with ${me} select pg_catalog.pg_terminate_backend(pid) from (
            select distinct l.pid from me, ${rows} and l.pid = ${pid}) s`,
       )
-      if (gone.length > 0) ended.push({ pid, user: user ?? '?', ours })
+      if (gone.length > 0) ended.push({ pid, who, ours })
     } catch (error) {
-      throw mayNotEnd(error, who, pid, what)
+      throw mayNotEnd(error, `${who} (pid ${pid})`, pid, what)
     }
   }
   return ended

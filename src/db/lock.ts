@@ -132,10 +132,12 @@ function endingOf(db: Db, lock: LockRows, what: string, whose: 'others' | 'all',
       })
     if (rounds === tries && holder && !known.has(holder.pid)) throw takenAgain(what, holder)
     const ended = (await endSessions(db, lock, what, whose)).filter(({ pid }) => !known.has(pid))
-    for (const { pid, user, ours } of ended) {
+    for (const { pid, who, ours } of ended) {
       known.add(pid)
-      const who = ours ? 'the backend that a killed run left behind' : `a session of user ${user}, who is not ours`
-      log.warn({ pid }, `ended ${who}${ours ? '' : `: it held ${what}, or waited for it`}`)
+      const session = ours
+        ? 'the backend that a killed run left behind'
+        : `a session of ${who}: it was in the way of ${what}`
+      log.warn({ pid }, `ended ${session}`)
     }
     if (ended.length > 0) rounds++
     return ended.length > 0
