@@ -1,6 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { localeFields } from '../db/locale.ts'
 import type { Db } from '../db/sql.ts'
+import { planningRunsCode } from './planned.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** What the manifest says about the server and the database. */
@@ -30,16 +31,23 @@ export async function inspectDatabase(db: Db): Promise<Inspected> {
   return row!.inspected
 }
 
-/** The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem. */
+/**
+ * The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem.
+ * What is there under its name may be anybody's: only a table like ours is read, so that none of their code runs.
+ */
 export async function readMigration(db: Db): Promise<{ migration: string | null; problem?: string }> {
-  const [found] = await db.unsafe<{ present: boolean }[]>(
-    `select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                     where n.nspname = 'pgbosun' and c.relname = 'migrations') as present`,
+  const [found] = await db.unsafe<{ plain: boolean }[]>(
+    `select c.relkind = 'r' and c.oid not in (${planningRunsCode}) and not exists (
+              select from pg_catalog.pg_attribute a
+               where a.attrelid = c.oid and a.attname in ('name', 'status', 'version') and a.atttypid >= 16384) as plain
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
   )
-  if (!found?.present) return { migration: null }
+  if (!found) return { migration: null }
+  if (!found.plain) return { migration: null, problem: 'pgbosun.migrations is not the table that pgbosun made' }
   const newest = await inSavepoint<{ name: string }>(
     db,
-    `select name from pgbosun.migrations where status <> 'started' order by version desc limit 1`,
+    `select name from only pgbosun.migrations where status <> 'started' order by version desc limit 1`,
   )
   if (newest instanceof Error) return { migration: null, problem: newest.message }
   return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }

@@ -109,10 +109,11 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
     await session.sql.unsafe(
       "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'",
     )
+    // For the session, not only the transaction: nothing of ours in it may write, or see a part of the rows as if it were all.
     await session.sql.unsafe(
-      `begin isolation level repeatable read read only;
-       set local search_path to pg_catalog; set local row_security to off; set local lock_timeout to '5min'`,
+      `set search_path to pg_catalog, pg_temp; set default_transaction_read_only to on; set row_security to off`,
     )
+    await session.sql.unsafe(`begin isolation level repeatable read read only; set local lock_timeout to '5min'`)
     return session
   } catch (error) {
     await session.end()
@@ -120,9 +121,11 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
   }
 }
 
-/** Settings that pg_dump must not take from the role or the database. */
+/** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets the second and third again itself. */
 const sessionSettings = (serverVersion: number): Record<string, string> => ({
   role: 'none',
+  row_security: 'off',
+  default_transaction_read_only: 'on',
   ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s', idle_session_timeout: '0' }),
 })
 
@@ -130,6 +133,7 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
 async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools) {
   const inspected = await inspectDatabase(sql)
   const access = await readAccess(sql)
+  if (access.superuser) options.onSuperuser?.(access.role)
   const { obstacles, warnings } = planPreflight(access)
   if (obstacles.length > 0) {
     const { list, hint } = explainObstacles(obstacles, access)

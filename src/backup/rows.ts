@@ -1,13 +1,26 @@
-import type { Db } from '../db/sql.ts'
-import { inSavepoint } from './savepoint.ts'
+import { type Db, quoteIdent } from '../db/sql.ts'
+import { planningRunsCode } from './planned.ts'
+import { copyInSavepoint, inSavepoint } from './savepoint.ts'
 
 /** Rows per table, and the tables that could not be counted with the reason. */
 export type Counted = { rows: Record<string, number>; notCounted: { table: string; reason: string }[] }
 
+type Table = {
+  /** Quoted. */
+  name: string
+  /** Whether it must be counted without a query on it. */
+  unplanned: boolean
+  /** The one that is the least to read; null where there is none that is stored. */
+  column: string | null
+}
+
 /** The tables whose rows pg_dump writes: not those of extensions, and of a partitioned table only the partitions. */
 const tablesQuery = `
-  select coalesce(pg_catalog.json_agg(t order by t), '[]') as tables
-    from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t
+  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', t, 'unplanned', unplanned, 'column', "column") order by t), '[]') as tables
+    from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t, c.oid in (${planningRunsCode}) as unplanned,
+                 (select a.attname from pg_catalog.pg_attribute a
+                   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+                   order by a.atttypid >= 16384, a.attlen < 0, a.attlen, a.attnum limit 1) as "column"
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
              and not exists (select from pg_catalog.pg_depend e
@@ -24,13 +37,13 @@ const rewrittenQuery = `
  * counted, so that nobody can come into a deadlock with us.
  */
 export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
-  const [found] = await db.unsafe<{ tables: string[] }[]>(tablesQuery)
+  const [found] = await db.unsafe<{ tables: Table[] }[]>(tablesQuery)
   const counted: Counted = { rows: {}, notCounted: [] }
   for (const table of found!.tables) {
     signal.throwIfAborted()
     const result = await countTable(db, table)
-    if (typeof result === 'number') counted.rows[table] = result
-    else counted.notCounted.push({ table, reason: result })
+    if (typeof result === 'number') counted.rows[table.name] = result
+    else counted.notCounted.push({ table: table.name, reason: result })
   }
   const [rewritten] = await db.unsafe<{ tables: string[] }[]>(rewrittenQuery)
   for (const table of rewritten!.tables) {
@@ -41,8 +54,20 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
   return counted
 }
 
-/** The number, or why there is none. @param table quoted */
-async function countTable(db: Db, table: string): Promise<number | string> {
-  const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${table}`)
+/** The number, or why there is none. */
+async function countTable(db: Db, { name, unplanned, column }: Table): Promise<number | string> {
+  if (unplanned) return countLines(db, `copy ${name}${column === null ? '' : ` (${quoteIdent(column)})`} to stdout`)
+  const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${name}`)
   return counted instanceof Error ? counted.message : Number(counted[0]!.count)
+}
+
+const lineFeed = 0x0a
+
+/** COPY of a table is not planned, and writes a line for each row. It is what pg_dump does, of one column. */
+async function countLines(db: Db, copy: string): Promise<number | string> {
+  let count = 0
+  const failure = await copyInSavepoint(db, copy, (chunk) => {
+    for (let at = chunk.indexOf(lineFeed); at >= 0; at = chunk.indexOf(lineFeed, at + 1)) count++
+  })
+  return failure?.message ?? count
 }

@@ -41,6 +41,8 @@ export type BackupOptions = {
   now(): Date
   /** Bytes of the dump so far, and about how many there will be. */
   onProgress?: ((done: number, total: number) => void) | undefined
+  /** Hears that it is made as a superuser, and as which. */
+  onSuperuser?: ((user: string) => void) | undefined
 }
 
 /** A backup that is there, read back and decoded. */

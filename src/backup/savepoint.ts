@@ -1,6 +1,7 @@
 import type { Db } from '../db/sql.ts'
 import { isConnectionLost, isServerError, type ServerError } from '../db/sqlstate.ts'
 
+const enter = 'savepoint looking'
 const leave = 'rollback to savepoint looking; release savepoint looking'
 
 /**
@@ -10,11 +11,32 @@ const leave = 'rollback to savepoint looking; release savepoint looking'
  */
 export async function inSavepoint<Row extends object>(db: Db, query: string): Promise<Row[] | ServerError> {
   try {
-    const results = await db.unsafe<Row[][]>(`savepoint looking; ${query}; ${leave}`)
+    const results = await db.unsafe<Row[][]>(`${enter}; ${query}; ${leave}`)
     return results[1] ?? []
   } catch (error) {
     if (!isServerError(error) || isConnectionLost(error)) throw error
     await db.unsafe(leave)
     return error
+  }
+}
+
+/**
+ * Does the same with a `copy … to stdout`.
+ * @returns what the server said against it
+ */
+export async function copyInSavepoint(
+  db: Db,
+  copy: string,
+  onChunk: (chunk: Buffer) => void,
+): Promise<ServerError | undefined> {
+  await db.unsafe(enter)
+  try {
+    for await (const chunk of await db.unsafe(copy).readable()) onChunk(chunk as Buffer)
+    return undefined
+  } catch (error) {
+    if (!isServerError(error) || isConnectionLost(error)) throw error
+    return error
+  } finally {
+    await db.unsafe(leave)
   }
 }

@@ -23,6 +23,8 @@ export type HealthInput = {
   drift: Change[]
   /** Undefined where nothing asks for backups. */
   backups?: BackupHealth | undefined
+  /** What could be safer; it makes nothing unhealthy. */
+  advice?: string[]
   /** The schema against what the migrations make; undefined where nobody asks for it. */
   shadow?: ShadowHealth | undefined
 }
@@ -49,7 +51,15 @@ export type Health = {
 }
 
 /** Weighs what was found. Pending migrations and role drift are errors: the database is not what is declared. */
-export function judgeHealth({ connectionError, findings, migrations, drift, backups, shadow }: HealthInput): Health {
+export function judgeHealth({
+  connectionError,
+  findings,
+  migrations,
+  drift,
+  backups,
+  advice = [],
+  shadow,
+}: HealthInput): Health {
   const connected = connectionError === null
   const { pending, problems } = migrations
   const schemaIssues = findings?.errors ?? []
@@ -72,6 +82,7 @@ export function judgeHealth({ connectionError, findings, migrations, drift, back
       ...(findings?.warnings ?? []),
       ...(backups?.warnings ?? []),
       ...(shadow?.warnings ?? []),
+      ...advice,
     ],
     fields: {
       initialized: migrations.initialized,

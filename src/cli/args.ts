@@ -14,6 +14,14 @@ export const globalFlags: Flags = {
   version: { type: 'boolean', help: 'Show the version.' },
 }
 
+/** Flag of the commands that take the run lock. */
+export const lockFlags: Flags = {
+  'take-lock': {
+    type: 'boolean',
+    help: 'End a session of a user that is not ours and holds the run lock for 5 s. A run of our own is waited for.',
+  },
+}
+
 /** The words of a command line before its flags are known. */
 export type Words = { name: string | undefined; args: string[]; rest: string[] | undefined }
 

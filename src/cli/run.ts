@@ -167,7 +167,8 @@ async function runOnce<T>(
 /** Takes the locks in one order, 0 first and then databases by name, so that runs with different targets cannot wait for each other. */
 async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks, 'none'>): Promise<void> {
   const { loaded, signal, log } = context
-  const options = { timeoutMs: loaded.config.lock.timeout, log, signal }
+  const takeLock = context.flags['take-lock'] === true
+  const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock }
   const names = new Set([context.connection().database])
   if (locks === 'everything') {
     await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)

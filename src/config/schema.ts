@@ -119,6 +119,9 @@ const keepRules = z
     'would keep nothing: set a rule, or `keep: all`',
   )
 
+/** Of `backup.store`. */
+export const defaultStore = 'file:///backups'
+
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
@@ -134,7 +137,7 @@ const backup = z
     store: z
       .string()
       .regex(/^file:\/\/\//, 'write an absolute folder like file:///backups')
-      .prefault('file:///backups')
+      .prefault(defaultStore)
       .meta({ description: 'Where backups live: `file:///folder`.' }),
     format: z.enum(['custom']).prefault('custom').meta({
       description: 'Format of the dump: `custom` is one compressed, checksummed archive of pg_dump.',

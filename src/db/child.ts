@@ -46,9 +46,11 @@ type Child = ReturnType<typeof launch>
  * never among its arguments. It is the leader of a process group, so that all of it can be ended.
  * Close it with `kill()`, whatever happens.
  */
-export function startTool({ dir }: Tools, name: ToolName, args: string[], options: ToolOptions = {}): Tool {
-  const password = options.connection?.password()
-  const client = options.connection && clientEnvironment(options.connection, options)
+export function startTool(tools: Tools, name: ToolName, args: string[], options: ToolOptions = {}): Tool {
+  const { dir } = tools
+  const { connection } = options
+  const password = connection?.password()
+  const client = connection && toolEnvironment(connection, tools, options)
   const env = { PATH: `${dir}:/usr/bin:/bin`, LC_ALL: 'C', HOME: '/nonexistent', ...client?.env }
   const child = launch(join(dir, name), args, env)
   // it may end before it has read everything; how it ended is told by `ended`
@@ -173,6 +175,19 @@ function connectionEnvironment(connection: Connection, { database, applicationNa
       .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
       .join(' '),
   }
+}
+
+/**
+ * The same for PostgreSQL's own programs, with a path in which no function of the application can stand in for one of the server.
+ * (The user's own program keeps the path of its role and database.) libpq takes a session that is read-only by default for one
+ * of a standby when it is asked for `read-write`, and knows `primary` from 14 on: the setting gives way before.
+ */
+function toolEnvironment(connection: Connection, { major }: Tools, options: Omit<ToolOptions, 'connection'>) {
+  const settings: Record<string, string> = { search_path: 'pg_catalog, pg_temp', ...options.settings }
+  if (connection.target === 'primary' && major < 14) settings.default_transaction_read_only = 'off'
+  const { env, remove } = clientEnvironment(connection, { ...options, settings })
+  if (connection.target === 'primary' && major >= 14) env.PGTARGETSESSIONATTRS = 'primary'
+  return { env, remove }
 }
 
 /** libpq reads certificates from files only. */

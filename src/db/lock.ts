@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type Db, quoteLiteral } from './sql.ts'
+import { adviceOn, endSessions, type Holder, type LockRows, readHolder } from './holder.ts'
+import { type Db, quoteIdent, quoteLiteral } from './sql.ts'
 
 /** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
 const runKey = 1885823599
@@ -22,14 +23,21 @@ export function databaseObject(database: string): number {
   return ~crc
 }
 
-type LockOptions = { timeoutMs: number; log: Log; signal: AbortSignal }
+type LockOptions = {
+  timeoutMs: number
+  log: Log
+  signal: AbortSignal
+  /** Whether `--take-lock` was given: a holder that is not ours is ended. Undefined for locks that it is not about. */
+  takeLock?: boolean | undefined
+}
 
 /**
  * Takes one run lock on a session of its own in `lock.database`, or waits for it, saying who holds it.
  * It polls: a blocked `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for that for ever.
  *
  * @param object {@link clusterObject} or {@link databaseObject}
- * @throws {AppError} `locked` when it is still held after the timeout
+ * @throws {AppError} `locked` when it is still held after the timeout, or taken again and again; `refused` when its holder
+ *         is to be ended and may not be
  */
 export const takeRunLock = (db: Db, object: number, what: string, options: LockOptions) =>
   takeLock(db, runKey, object, what, options)
@@ -71,34 +79,79 @@ export async function cancelWaits(db: Db, key: bigint, application: string): Pro
   return rows.map(({ text }) => text)
 }
 
+/** Whoever is in the way of a lock that is to be taken has this long to give it back, and then to be gone. */
+const graceMs = 5_000
+/** So many sessions are ended one after the other, where somebody takes the lock again at once. */
+const tries = 10
+
 /** A key of 64 bits, or two of 32. */
 async function takeLock(
   db: Db,
   key: number | bigint,
   object: number | undefined,
   what: string,
-  { timeoutMs, log, signal }: LockOptions,
+  { timeoutMs, log, signal, takeLock }: LockOptions,
 ): Promise<void> {
+  const lock = (state: string) => inThisDatabase(key, object, state)
   const startedAt = performance.now()
-  let holder: { pid: number; text: string } | undefined
+  const end = endingOf(db, lock, what, 'others', log)
+  let holder: Holder | undefined
+  let patienceMs = timeoutMs
   for (;;) {
     signal.throwIfAborted()
     if (await tryLock(db, key, object)) return
     const waitedMs = performance.now() - startedAt
-    const now = await lockHolder(db, key, object)
-    if (now !== undefined && now.pid !== holder?.pid) log.info(`waiting for ${what}: held by ${now.text}`)
+    const now = await readHolder(db, lock)
+    const toBeEnded = takeLock === true && now !== undefined && !now.ours
+    if (now !== undefined && now.statement !== holder?.statement)
+      log.info(`waiting for ${what}: held by ${now.text}${toBeEnded ? '; --take-lock will end it' : ''}`)
     holder = now ?? holder
-    if (waitedMs > timeoutMs)
-      throw new AppError(
-        'locked',
-        `${what} was held for more than ${renderDuration(timeoutMs)} by ${holder?.text ?? 'another runner'}`,
-        {
-          hint: 'wait for that runner to finish, or raise lock.timeout',
-        },
-      )
-    await sleep(Math.min(1_000, 25 + waitedMs / 10) * (0.5 + Math.random()), undefined, { signal })
+    if (toBeEnded && waitedMs >= Math.min(graceMs, timeoutMs) && (await end(now))) patienceMs = waitedMs + graceMs
+    if (waitedMs > Math.max(timeoutMs, patienceMs)) {
+      const who = holder?.text ?? 'another runner'
+      throw new AppError('locked', `${what} was held for more than ${renderDuration(timeoutMs)} by ${who}`, {
+        hint: adviceOn(holder, takeLock === false),
+      })
+    }
+    const pauseMs = toBeEnded && patienceMs !== timeoutMs ? 25 : Math.min(1_000, 25 + waitedMs / 10)
+    await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal })
   }
 }
+
+/**
+ * Ends who holds a lock, and those that queue for it, who would have it before us: again and again, but not for ever.
+ * @returns a function that says whether it ended one that it had not ended before
+ */
+function endingOf(db: Db, lock: LockRows, what: string, whose: 'others' | 'all', log: Log) {
+  const known = new Set<number>()
+  let rounds = 0
+  return async (holder: Holder | undefined): Promise<boolean> => {
+    if (holder?.pid === null)
+      throw new AppError('refused', `${what} is held by ${holder.text}, which has no session that could be ended`, {
+        hint: `as its user or a superuser, in the database of the lock: ${holder.statement}`,
+      })
+    if (rounds === tries && holder && !known.has(holder.pid)) throw takenAgain(what, holder)
+    const ended = (await endSessions(db, lock, what, whose)).filter(({ pid }) => !known.has(pid))
+    for (const { pid, who, ours } of ended) {
+      known.add(pid)
+      const session = ours
+        ? 'the backend that a killed run left behind'
+        : `a session of ${who}: it was in the way of ${what}`
+      log.warn({ pid }, `ended ${session}`)
+    }
+    if (ended.length > 0) rounds++
+    return ended.length > 0
+  }
+}
+
+const takenAgain = (what: string, { text, user }: Holder) =>
+  new AppError(
+    'locked',
+    `${what} is taken again and again, after its holders were ended ${tries} times: now by ${text}`,
+    {
+      hint: `keep that user out, then run this again: alter role ${quoteIdent(user)} nologin; or revoke connect on the database of the lock from public, and grant it to the runners`,
+    },
+  )
 
 /** Takes one run lock at once, or not at all. A session may hold a lock several times. */
 export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object)
@@ -124,35 +177,17 @@ function lockId(key: number | bigint, object: number | undefined): string {
   return `l.classid = ${bits >> 32n} and l.objid = ${bits & 0xffffffffn} and l.objsubid = 1`
 }
 
-/** Who holds a lock, in words; undefined when it was given back in the meantime. */
-async function lockHolder(
-  db: Db,
-  key: number | bigint,
-  object: number | undefined,
-): Promise<{ pid: number; text: string } | undefined> {
-  const [row] = await db.unsafe<{ pid: number; application: string; user: string; age: string }[]>(
-    `select l.pid, coalesce(a.application_name, '?') as application, coalesce(a.usename, '?') as "user",
-            extract(epoch from pg_catalog.clock_timestamp() - a.backend_start)::int as age
-       from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
-      where ${inThisDatabase(key, object)} order by l.pid limit 1`,
-  )
-  if (!row) return undefined
-  const { pid, application, user, age } = row
-  return { pid, text: `${application} (pid ${pid}, user ${user}, connected for ${age} s)` }
-}
-
 /** Marks the session once more: what it ran may have given up all its advisory locks. Gives a row. */
 export const markWork = `select pg_catalog.pg_try_advisory_lock_shared(${workKey}, 0)`
 
-const graceMs = 5_000
-
 /**
  * Marks a session as the one that works in its database. Called while holding the run lock, so whoever still has the mark
- * is the backend of a runner that was killed: after 5 s it is ended.
+ * is the backend of a runner that was killed, or a session that only pretends to be: after 5 s it is ended.
  *
  * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
  * @param logins how the names of logins begin that runs in this database make
  * @returns logins that killed runs left behind
+ * @throws {AppError} `refused` when it may not be ended; `locked` when the mark is taken again and again
  */
 export async function claimWork(
   db: Db,
@@ -161,17 +196,13 @@ export async function claimWork(
   const startedAt = performance.now()
   const claim = `select case when pg_catalog.pg_try_advisory_lock(${workKey}, ${object})
     then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed, ${leftLogins(logins)} as left`
+  const lock = (state: string) => inThisDatabase(workKey, object, state)
+  const end = endingOf(db, lock, 'the mark of who works in this database', 'all', log)
   for (;;) {
     signal.throwIfAborted()
     const [row] = await db.unsafe<{ claimed: boolean; left: string[] }[]>(claim)
     if (row?.claimed) return row.left
-    if (performance.now() - startedAt > graceMs) {
-      const ended = await db.unsafe<{ pid: number }[]>(
-        `select l.pid, pg_catalog.pg_terminate_backend(l.pid) as ended from pg_catalog.pg_locks l
-          where ${inThisDatabase(workKey, object)} and l.pid <> pg_catalog.pg_backend_pid()`,
-      )
-      for (const { pid } of ended) log.warn({ pid }, 'ended the backend that a killed run left behind')
-    }
+    if (performance.now() - startedAt > graceMs) await end(await readHolder(db, lock))
     await sleep(100 * (0.5 + Math.random()), undefined, { signal })
   }
 }

@@ -7,6 +7,7 @@ import { AppError } from '../../errors.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
+import { backedUpBySuperuser } from '../steps/backup-user.ts'
 import { backupOptions } from '../steps/backups.ts'
 import { seconds } from '../story.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -26,11 +27,12 @@ export const backupRun: Command = {
     tuneForStreams()
     const store = openStore(context.loaded.config.backup)
     const databases = chosenDatabases(context)
+    const superusers = new Set<string>()
     const made: BackupResult[] = []
     const failures: AppError[] = []
     for (const database of databases) {
       try {
-        made.push(await backUp(context, store, database))
+        made.push(await backUp(context, store, database, (user) => superusers.add(user)))
       } catch (error) {
         if (context.signal.aborted) throw error
         const failure = asAppError(error)
@@ -39,6 +41,7 @@ export const backupRun: Command = {
         failures.push(failure)
       }
     }
+    for (const user of superusers) context.log.warn(backedUpBySuperuser(user))
     return { fields: fields(made, databases), failure: summarise(failures, databases.length) } satisfies Result
   },
 }
@@ -54,12 +57,18 @@ export function chosenDatabases({
   return typeof flags.database === 'string' ? [flags.database] : backupDatabases(config, env, baseDir)
 }
 
-async function backUp(context: Context, store: Store, database: string): Promise<BackupResult> {
+async function backUp(
+  context: Context,
+  store: Store,
+  database: string,
+  onSuperuser: (user: string) => void,
+): Promise<BackupResult> {
   const { log, out } = context
   const result = await withProgress(log, 'MB dumped', (onProgress) =>
     runBackup({
       ...backupOptions(context, store, database),
       slot: null,
+      onSuperuser,
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
     }),
   )

@@ -3,7 +3,7 @@ import { type Event, readEvents } from '../../db/events.ts'
 import { AppError } from '../../errors.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
-import { healthWithout, readHealth, unhealthy } from '../steps/check.ts'
+import { type Expected, healthWithout, readHealth, unhealthy } from '../steps/check.ts'
 import { mainTarget, migrateTargets, notTarget } from '../steps/migrate-targets.ts'
 import { type Declared, readDeclared } from '../steps/roles.ts'
 
@@ -20,12 +20,10 @@ export const check: Command = {
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
   async run(context) {
     const declared = await readDeclared(context)
-    const { health, failure } = await lookAt(
-      context,
-      declared,
-      async (_, found) => found,
-      context.loaded.config.check.shadow,
-    )
+    const { health, failure } = await lookAt(context, declared, async (_, found) => found, {
+      shadow: context.loaded.config.check.shadow,
+      advice: true,
+    })
     if (!failure) context.out.print(health.healthy ? 'healthy' : 'unhealthy')
     return { fields: health.fields, failure: failure ?? (health.healthy ? undefined : unhealthy(health.errors)) }
   },
@@ -54,13 +52,13 @@ async function lookAt(
   context: Context,
   declared: Declared | undefined,
   use: (run: Run, health: Health) => Promise<Health>,
-  shadow = false,
+  more: Pick<Expected, 'shadow' | 'advice'> = {},
 ): Promise<{ health: Health; failure: Result['failure'] }> {
   if (!context.isTarget()) notTarget(context)
   const target = mainTarget(await migrateTargets(context))
   try {
     const health = await withRun(context, { locks: 'none' }, async (run) =>
-      use(run, await readHealth(run, { target, declared, shadow })),
+      use(run, await readHealth(run, { target, declared, ...more })),
     )
     for (const line of health.lines) context.out.print(line)
     for (const warning of health.warnings) context.out.warn(warning)

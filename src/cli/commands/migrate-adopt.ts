@@ -13,6 +13,7 @@ import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan-a
 import { refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
 import { yamlWord } from '../../text.ts'
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -38,6 +39,7 @@ export const migrateAdopt: Command = {
     },
     yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only shown.' },
     'dry-run': { type: 'boolean', help: 'Only show it, also with --yes.' },
+    ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',

@@ -4,6 +4,7 @@ import { planBaseline } from '../../migrate/plan-baseline.ts'
 import type { Migration, StepResult } from '../../migrate/types.ts'
 import { refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -17,7 +18,7 @@ export const migrateBaseline: Command = {
   name: 'migrate baseline',
   summary: 'Record all migrations up to a version as applied, without running them: the database has them already.',
   args: { usage: 'VERSION', min: 1, max: 1 },
-  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be recorded, and stop.' } },
+  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be recorded, and stop.' }, ...lockFlags },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'another runner was in the way for too long',

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts'
 import type { StepResult } from '../../migrate/types.ts'
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -29,6 +30,7 @@ export const migrateDown: Command = {
     'dry-run': dryRun,
     steps: { type: 'string', value: 'N', help: 'Undo the N newest.' },
     to: { type: 'string', value: 'VERSION', help: 'Undo all newer than this version, which is kept; 0 undoes all.' },
+    ...lockFlags,
   },
   exits,
   run: (context) =>
@@ -48,7 +50,7 @@ export const migrateDown: Command = {
 export const migrateRedo: Command = {
   name: 'migrate redo',
   summary: 'Undo the newest applied migration, and apply it again.',
-  flags: { 'dry-run': dryRun },
+  flags: { 'dry-run': dryRun, ...lockFlags },
   exits,
   run: (context) =>
     undoIn(context, async (run, target, story, journal) =>

@@ -3,6 +3,7 @@ import { usage } from '../../errors.ts'
 import { planRepair, type Repair, type RepairPlan, type RepairWanted } from '../../migrate/plan-repair.ts'
 import { repairHistory } from '../../migrate/repair.ts'
 import type { Change } from '../../plan.ts'
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
 import type { Run } from '../run.ts'
@@ -22,6 +23,7 @@ export const migrateRepair: Command = {
     forget: { type: 'string', value: 'NAME', help: 'The file of this one is gone for good.' },
     yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only explained.' },
     'dry-run': { type: 'boolean', help: 'Only explain, and exit 0.' },
+    ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',

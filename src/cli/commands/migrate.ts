@@ -1,4 +1,5 @@
 import { usage } from '../../errors.ts'
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { migrateAll } from '../steps/migrate-all.ts'
@@ -12,6 +13,7 @@ const shared: Omit<Command, 'name'> = {
     to: { type: 'string', value: 'VERSION', help: 'Apply up to this version, inclusive.' },
     steps: { type: 'string', value: 'N', help: 'Apply at most N migrations.' },
     fake: { type: 'boolean', help: 'Record the migrations as applied without running them.' },
+    ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',

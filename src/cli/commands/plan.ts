@@ -1,6 +1,7 @@
 import type { Command, Context, Result } from '../command.ts'
 import { withSteps } from '../journal.ts'
 import { type Run, withRun } from '../run.ts'
+import { adviceOnBackupUser } from '../steps/backup-user.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { migrateAll } from '../steps/migrate-all.ts'
 import { migrateTargets } from '../steps/migrate-targets.ts'
@@ -43,6 +44,7 @@ export async function planUp(context: Context): Promise<Result> {
   await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
     story.reset()
     await story.step('wait', async () => undefined, undefined, startedAt)
+    for (const line of await adviceOnBackupUser(context, run.cluster.sql)) context.out.warn(line)
     const drift = declared ? await roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
     await story.step('ensure', async (show) => show(drift.ensure))
     await story.step('migrate', (show) =>

@@ -1,3 +1,4 @@
+import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { withRun } from '../run.ts'
@@ -26,7 +27,7 @@ export const rolesPlan: Command = {
 export const rolesApply: Command = {
   name: 'roles apply',
   summary: 'Make databases, roles, memberships and privileges what the configuration says.',
-  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' } },
+  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' }, ...lockFlags },
   exits: { ...exits, roles: 'after applying, something still differs' },
   run: (context) => (context.flags['dry-run'] === true ? plan(context) : apply(context)),
 }

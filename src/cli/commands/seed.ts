@@ -1,5 +1,6 @@
 import { applyState } from '../../db/state.ts'
 import { renderResult } from '../../seed/apply.ts'
+import { lockFlags } from '../args.ts'
 import type { Command } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
@@ -13,6 +14,7 @@ export const seed: Command = {
   flags: {
     force: { type: 'boolean', help: 'Load also what has not changed.' },
     'dry-run': { type: 'boolean', help: 'Show what would be loaded, and stop.' },
+    ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',

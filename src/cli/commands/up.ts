@@ -1,4 +1,5 @@
 import { describe } from '../../config/connection.ts'
+import { lockFlags } from '../args.ts'
 import { runBehind } from '../child.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { type Journal, withStory } from '../journal.ts'
@@ -17,7 +18,10 @@ export const up: Command = {
   name: 'up',
   summary: 'Wait for the database, then make it ready: databases, roles, migrations, privileges, seeds, check.',
   rest: true,
-  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' } },
+  flags: {
+    'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' },
+    ...lockFlags,
+  },
   exits: {
     unreachable: 'not ready within wait.timeout, or the connection was lost for good',
     locked: 'another runner or a table was in the way for too long',

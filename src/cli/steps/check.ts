@@ -1,6 +1,7 @@
 import { judgeBackups } from '../../check/backups.ts'
 import { compare, wantedFrom } from '../../check/conditions.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../../check/health.ts'
+import { adviceOnLockDatabase } from '../../check/lock-database.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
@@ -9,6 +10,7 @@ import type { Change } from '../../plan.ts'
 import { visible } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
+import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts } from './backups.ts'
 import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
 import type { MigrateTarget } from './migrate-targets.ts'
@@ -20,6 +22,8 @@ export type Expected = {
   declared: Declared | undefined
   /** Whether the schema is compared with what the migrations make. */
   shadow?: boolean
+  /** Whether it is also told what makes the server safer. */
+  advice?: boolean
 }
 
 async function findingsOf({ context, target }: Run): Promise<Findings> {
@@ -39,7 +43,10 @@ export async function refuseUnhealthy(run: Run): Promise<void> {
 }
 
 /** Everything that `check` and `status` tell about the target database. */
-export async function readHealth(run: Run, { target, declared, shadow = false }: Expected): Promise<Health> {
+export async function readHealth(
+  run: Run,
+  { target, declared, shadow = false, advice = false }: Expected,
+): Promise<Health> {
   const [step, findings] = await Promise.all([
     target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined,
     findingsOf(run),
@@ -61,8 +68,16 @@ export async function readHealth(run: Run, { target, declared, shadow = false }:
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
+    advice: advice ? await adviceFor(run) : [],
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
+}
+
+async function adviceFor({ context, cluster }: Run): Promise<string[]> {
+  return [
+    ...(await adviceOnLockDatabase(cluster.sql, context.loaded.config.lock.database)),
+    ...(await adviceOnBackupUser(context, cluster.sql)),
+  ]
 }
 
 /** Told as an error is also what keeps it from being compared: somebody asked for it. */
