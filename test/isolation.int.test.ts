@@ -340,6 +340,10 @@ describe('where no such login can be made', () => {
         'migrations/001_a.sql': 'create table a (id int);',
         'pgbosun.yaml': JSON.stringify({ databases: { shop: {} } }),
       })
+      const created = await run(['roles', 'apply'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
+      expect(created.code, created.stderr).toBe(0)
+      const planned = await runJson(['plan'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
+      expect(planned.json.warnings).toEqual([expect.stringContaining('pg_hba.conf wants reject of it')])
       const refused = await run(['up'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
       expect(refused.code, refused.stderr).toBe(12)
       expect(refused.stderr).toContain('pg_hba.conf')

@@ -1,5 +1,6 @@
 import { type Connection, resolveMigrateConnection } from '../../config/connection.ts'
 import type { Session } from '../../db/connect.ts'
+import { readRefusal } from '../../db/hba.ts'
 import { type Rights, readRights } from '../../db/login.ts'
 import { type Db, quoteIdent, quoteLiteral } from '../../db/sql.ts'
 import { AppError } from '../../errors.ts'
@@ -42,11 +43,20 @@ export async function isolationFor(context: Context, db: Db, role: string | unde
 export async function isolationNote(context: Context, db: Db, role: string | undefined): Promise<string | undefined> {
   try {
     const { mode, rights } = await isolationFor(context, db, role)
+    if (mode === 'login') await refuseByHba(db, role!, rights)
     return mode === 'role' ? acceptedNote(role!, rights) : undefined
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'refused') throw error
     return `${error.message}: \`up\` will refuse to run migrations and seeds; ${error.hint}`
   }
+}
+
+/** Before a login is made, the file is all that can be looked at. */
+async function refuseByHba(db: Db, role: string, rights: Rights): Promise<void> {
+  const method = await readRefusal(db, role, 'pgbosun')
+  if (method === undefined) return
+  const how = method === 'none' ? 'has no line for it' : `wants ${method} of it`
+  throw cannotIsolate(role, rights, `may make a login for this run, but pg_hba.conf ${how} and not a password`)
 }
 
 /** Warns in a plan of what would be run as the role of a database, once. */
