@@ -1,6 +1,7 @@
 import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { shellLine } from '../text.ts'
+import { asStrange, guardTable } from './plain.ts'
 
 /** A table in which Alembic keeps where the database is: one row for each head, and no history. */
 export type AlembicTable = {
@@ -52,9 +53,15 @@ async function readHeads(
   role: string | undefined,
 ): Promise<AlembicTable> {
   const asRole = readable || role === undefined ? '' : `set local role ${quoteIdent(role)}; `
-  const answer = await db.unsafe<{ heads?: string[] }[]>(
-    `${asRole}select coalesce(pg_catalog.json_agg(version_num::text order by version_num::text), '[]') as heads from ${quoteName(schema, table)}`,
-  )
+  const name = quoteName(schema, table)
+  const answer = await db
+    .unsafe<{ heads?: string[] }[]>(
+      `${asRole}${guardTable({ schema, name: table, table: name }, 'read')}
+       select coalesce(pg_catalog.json_agg(version_num::text order by version_num::text), '[]') as heads from ${name}`,
+    )
+    .catch((error: unknown) => {
+      throw asStrange(error)
+    })
   const heads = (answer.flat() as { heads?: string[] }[]).find((row) => row.heads)?.heads ?? []
   return { name: `${schema}.${table}`, owner, heads }
 }
