@@ -177,7 +177,8 @@ function refusedLogin(
 ): unknown {
   if (context.signal.aborted) return context.signal.reason
   const { error: refused } = classify(error, 'the server', connection)
-  if (refused.kind !== 'refused') return error
+  // No free connection, say: the user that connects may be let in where others are not.
+  if (refused.kind !== 'refused') return isConnectionLost(error) ? error : refused
   return cannotIsolate(
     role,
     rights,
