@@ -29,7 +29,7 @@ const story: Story = {
 }
 
 test('a database is created closed, with its story', () => {
-  expect(createStatements('it"s__restore_0123abcd', plain, story, 150000)).toMatchInlineSnapshot(`
+  expect(createStatements('it"s__restore_0123abcd', plain, story, { serverVersion: 150000 })).toMatchInlineSnapshot(`
     [
       "create database "it""s__restore_0123abcd" template template0 encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' locale_provider libc",
       "comment on database "it""s__restore_0123abcd" is  E'{"pgbosun":"restore","id":"0123abcd","into":"it\\\\"s","backup":"b","database":"o''clock","run":"r","started_at":"2026-03-01T04:00:00Z"}'",
@@ -40,7 +40,7 @@ test('a database is created closed, with its story', () => {
 
 test('the locale is given as the server knows it', () => {
   const create = (properties: Partial<Manifest['database']>, version: number) =>
-    createStatements('x', { ...plain, ...properties }, story, version)[0]
+    createStatements('x', { ...plain, ...properties }, story, { serverVersion: version })[0]
   expect(create({}, 140000)).toBe(
     `create database "x" template template0 encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8'`,
   )
