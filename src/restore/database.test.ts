@@ -99,3 +99,23 @@ test('without owners it belongs to the session user, and PUBLIC has what Postgre
     ]
   `)
 })
+
+test('what belongs to a login is handed over, and the login goes, in the same transaction', () => {
+  const login = 'pgbosun_restore_00000000_0123abcd'
+  expect(createStatements('w', plain, story, { serverVersion: 150000, login }).at(-1)).toBe(
+    `alter database "w" owner to "${login}"`,
+  )
+  const finish = (noOwner: boolean, sessionUser: string) =>
+    finishStatements('w', 'copy', plain, { noOwner, sessionUser, login }).slice(2)
+  expect(finish(false, 'postgres')).toEqual([
+    'alter database "copy" owner to "shop_owner"',
+    `drop role "${login}"`,
+    'set local role "shop_owner"',
+    'grant connect, temporary on database "copy" to public',
+  ])
+  expect(finish(true, 'postgres')).toEqual([
+    'alter database "copy" owner to "postgres"',
+    `drop role "${login}"`,
+    'grant connect, temporary on database "copy" to public',
+  ])
+})

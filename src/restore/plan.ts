@@ -144,7 +144,8 @@ function isOurs(entry: TocEntry, hasOwnValue: Test): boolean {
   const { desc } = entry
   if (alwaysOurs.has(desc)) return true
   if (desc === 'FUNCTION' || desc === 'PROCEDURE') return !isPlainFunction(entry) && !hasOwnValue(entry)
-  if (desc === 'FOREIGN TABLE') return !hasOwnValue(entry)
+  // Some wrappers demand more of who makes one. Expressions, though, may be computed in advance.
+  if (desc === 'FOREIGN TABLE') return !/\b(default|check|constraint|generated)\b/.test(words(entry))
   if (desc === 'TYPE') return isBaseType(entry)
   if (desc === 'AGGREGATE') return /\b(m?stype) = internal\b/.test(words(entry))
   // An estimator of the application's own needs a superuser since February 2026.
@@ -152,9 +153,10 @@ function isOurs(entry: TocEntry, hasOwnValue: Test): boolean {
   return false
 }
 
-/** What is computed for an index or a constraint, and the values that a definition brings along. */
+/** What is computed for an index, a constraint or a partition, also in advance, of what does not change. */
 const mayRunCode = (entry: TocEntry) =>
   ['CONSTRAINT', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'INDEX', 'TABLE ATTACH'].includes(entry.desc) ||
+  (/TABLE$/.test(entry.desc) && /\bgenerated always as \(|\bpartition by \w+ \(.*\(/.test(words(entry))) ||
   (entry.desc === 'AGGREGATE' && /\bstype = \S+ \. /.test(words(entry)))
 
 type Test = (entry: TocEntry) => boolean
