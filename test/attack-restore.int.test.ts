@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
+import { serverAccount } from '../scripts/server.ts'
 import { quoteIdent, quoteLiteral } from '../src/db/sql.ts'
 import { plant, plantOnTables } from './support/attack.ts'
 import { client } from './support/backup.ts'
@@ -32,10 +33,10 @@ async function attacked(
   cluster: Cluster,
   makeApp: (extra: object, name?: string) => Promise<App>,
   sql: string,
-  { plants = false, asSuperuser = '', name }: { plants?: boolean; asSuperuser?: string; name?: string } = {},
+  { plants = false, asSuperuser = '', like = '' }: { plants?: boolean; asSuperuser?: string; like?: string } = {},
 ): Promise<Attack> {
   const [role, other] = [uniqueName('attack_app'), uniqueName('attack_other')]
-  const app = await makeApp({ databases: {} }, name)
+  const app = await makeApp({ databases: {} })
   await app.write({
     'pgbosun.yaml': JSON.stringify({
       database: { url: { env: 'DATABASE_URL' } },
@@ -43,7 +44,7 @@ async function attacked(
     }),
   })
   await cluster.ask(`create role ${role} login password ${quoteLiteral(password)}; create role ${other}`)
-  await cluster.ask(`create database ${quoteIdent(app.database)} owner ${role}`)
+  await cluster.ask(`create database ${quoteIdent(app.database)} owner ${role} ${like}`)
   const session = openAs(cluster, app.database, role)
   try {
     if (plants) await plant(session, { login: role, database: app.database })
@@ -233,6 +234,58 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     }
   }, 240_000)
 
+  test('needs no other server, and leaves what reads foreign tables empty, with a warning', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const { app, id } = await attacked(cluster, makeApp, 'create table public.things as select 1 as a', {
+      asSuperuser: `create schema "Ext ""s"" "; create extension postgres_fdw schema "Ext ""s"" "; create extension file_fdw schema public;
+        create server here foreign data wrapper postgres_fdw options (host '127.0.0.1', port '${cluster.port}', dbname 'postgres');
+        create user mapping for postgres server here options (user 'postgres', password ${quoteLiteral(cluster.password)});
+        create foreign table public.far (relname name) server here options (schema_name 'pg_catalog', table_name 'pg_class');
+        create server files foreign data wrapper file_fdw; alter server files owner to $role;
+        create foreign table public.lines (line text) server files options (filename '/etc/hostname', format 'text');
+        create view public.between as select * from public.far;
+        create materialized view public.known as select pg_catalog.count(*) from public.between;
+        create materialized view public.own as select pg_catalog.count(*) from public.things`,
+    })
+    await id()
+    const into = uniqueName('copy')
+    const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
+    expect(code, stderr).toBe(0)
+    expect(json.warnings).toEqual([
+      'the materialised view "public"."known" reads foreign tables and was left empty: refresh it',
+    ])
+    expect(await cluster.ask('select count::int from public.own', into)).toEqual([{ count: 1 }])
+    await cluster.ask('refresh materialized view public.known', into)
+    expect(dumpOf(cluster, into, '--schema-only')).toEqual(dumpOf(cluster, app.database, '--schema-only'))
+  }, 120_000)
+
+  test('brings back a database of another encoding, and what lies in a tablespace', async ({ cluster, makeApp }) => {
+    const { app, role, id } = await attacked(cluster, makeApp, 'select 1', {
+      like: `template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'`,
+    })
+    const space = uniqueName('space')
+    const dir = join(cluster.dir, space)
+    mkdirSync(dir)
+    const account = serverAccount()
+    if (account) chownSync(dir, account.uid, account.gid)
+    await cluster.ask(`create tablespace ${space} location ${quoteLiteral(dir)}`)
+    await cluster.ask(
+      `create schema "Größe"; create table "Größe"."Maß" ("ß" text) tablespace ${space}; alter table "Größe"."Maß" owner to ${role};
+       insert into "Größe"."Maß" values ('ä'); comment on table "Größe"."Maß" is 'ü'; grant select on "Größe"."Maß" to public;
+       create function "Größe"."länge"(text) returns int language internal as 'textlen'; create index on "Größe"."Maß" (lower("ß")) tablespace ${space}`,
+      app.database,
+    )
+    await id()
+    const into = uniqueName('copy')
+    const { code, stderr } = await app.run('restore', '--into', into, '--yes')
+    expect(code, stderr).toBe(0)
+    const dump = dumpOf(cluster, into, '--encoding=UTF8')
+    expect(dump).toEqual(dumpOf(cluster, app.database, '--encoding=UTF8'))
+    expect(dump).toContain('Größe')
+  }, 120_000)
+
   test('runs the code with all rights when a person says --as-superuser, and says so first', async ({
     cluster,
     makeApp,
@@ -271,18 +324,27 @@ describe.skipIf(!client)('a restore by a superuser', () => {
       /table app.of_other/,
     ],
     [
+      'changes what is made while the list is read',
+      `execute 'create or replace function app.of_superuser() returns int language sql security definer as ''select 3''';`,
+      /function app.of_superuser/,
+      `create domain app.evil as int check (app.evil(value)); create table app.zz (a app.evil[] default '{1}'::app.evil[])`,
+    ],
+    [
       'lets its owner act as the login',
       `execute pg_catalog.format('grant %I to %I', session_user, (select rolname from pg_catalog.pg_roles where rolname like 'attack_app%' limit 1));`,
       // where the server lets it
       /was let act as the login|must have admin option/,
     ],
-  ] as const)('is ended with 70 when code in it %s', async ([, does, said], { cluster, makeApp }) => {
+  ] as const)('is ended with 70 when code in it %s', async ([, does, said, more = 'select 1'], {
+    cluster,
+    makeApp,
+  }) => {
     const { app, id } = await attacked(
       cluster,
       makeApp,
       `${grab}; create function app.evil(int) returns boolean language plpgsql as $evil$ begin
          if session_user like 'pgbosun_restore_%' then ${does} end if; return true; end $evil$;
-       create table app.checks (a int check (app.evil(a))); insert into app.checks values (1)`,
+       create table app.checks (a int check (app.evil(a))); insert into app.checks values (1); ${more}`,
       {
         asSuperuser: `create function app.of_superuser() returns int language sql security definer as 'select 1';
           create table app.of_other (a int); alter table app.of_other owner to $other`,

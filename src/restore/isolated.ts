@@ -3,7 +3,7 @@ import type { Connection } from '../config/connection.ts'
 import { openSession, type Session } from '../db/connect.ts'
 import { endSessions, type Login } from '../db/login.ts'
 import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
-import { isServerError } from '../db/sqlstate.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { classify } from '../db/wait.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +29,8 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   owner: string
   noOwner: boolean
   log: Log
+  /** Tells a person what is not as it was. */
+  warn(text: string): void
 }
 
 /**
@@ -39,6 +41,7 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
  */
 export async function loadIsolated(load: IsolatedLoad): Promise<void> {
   const { plan, session } = load
+  let whole = false
   try {
     await prepare(load)
     const watch = await watchObjects(session.sql, load.login.user)
@@ -47,6 +50,7 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
       for (const step of plan.before) await makeStep(step, load, watch)
       await grantExtensionData(load)
       await loadData(load, watch)
+      whole = true
       for (const step of plan.after) await makeStep(step, load, watch)
       await watched(watch, [], () => fillViews(asLogin, load))
       await watched(watch, [], () => analyze(asLogin.sql))
@@ -57,9 +61,9 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
     await endSessions(session.sql, load.login.user)
     await finish(load)
   } catch (error) {
-    // What does not fit here may be damaged instead: the dump is only known to be whole when it was read to its end.
     load.signal.throwIfAborted()
-    await drain(load.open())
+    // What does not fit here may be damaged instead: the dump is only known to be whole when it was read to its end.
+    if (!whole && !isConnectionLost(error)) await drain(load.open(), load.signal)
     throw error
   }
 }
@@ -159,14 +163,13 @@ async function grantExtensionData({ session, login }: IsolatedLoad): Promise<voi
 }
 
 /** Those that would ask another server stay empty: nobody has a user mapping yet, and a restore needs no other server. */
-async function fillViews(asLogin: Session, { plan, session, log, signal }: IsolatedLoad): Promise<void> {
+async function fillViews(asLogin: Session, { plan, session, warn, signal }: IsolatedLoad): Promise<void> {
   if (plan.views.length === 0) return
   const far = await viewsOfOthers(session.sql)
   for (const { namespace, tag } of plan.views) {
     signal.throwIfAborted()
     const view = quoteName(namespace, tag)
-    if (far.has(view))
-      log.warn({ view }, 'a materialised view of foreign tables was left empty: refresh it with its owner’s rights')
+    if (far.has(view)) warn(`the materialised view ${view} reads foreign tables and was left empty: refresh it`)
     else await asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`)
   }
 }
@@ -214,7 +217,7 @@ async function inBatches(db: Db, statements: string[]): Promise<void> {
 }
 
 /** What the archive names no owner for, and what code in it made beside. */
-async function handOverRest({ session, login, owner, noOwner, log }: IsolatedLoad): Promise<void> {
+async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLoad): Promise<void> {
   const { sql } = session
   const rows = await sql.unsafe<{ what: string }[]>(
     `select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as what from pg_catalog.pg_shdepend d
@@ -223,10 +226,8 @@ async function handOverRest({ session, login, owner, noOwner, log }: IsolatedLoa
         and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by 1`,
   )
   if (rows.length === 0) return
+  const shown = rows.slice(0, 3).map(({ what }) => what)
   if (!noOwner)
-    log.warn(
-      { objects: rows.slice(0, 20).map(({ what }) => what) },
-      `${rows.length} objects have no owner in the backup: they belong to ${owner} now`,
-    )
+    warn(`${rows.length} objects have no owner in the backup and belong to ${owner} now: ${shown.join('; ')}`)
   await sql.unsafe(`reassign owned by ${quoteIdent(login.user)} to ${quoteIdent(owner)}`)
 }

@@ -53,8 +53,8 @@ export async function readHead(dump: AsyncIterable<Buffer>): Promise<Head> {
 }
 
 /** Reads a dump to its end. @throws {AppError} `corrupt` unless it is what was written */
-export async function drain(dump: AsyncIterable<Buffer>): Promise<void> {
-  for await (const _ of dump);
+export async function drain(dump: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<void> {
+  for await (const _ of dump) signal?.throwIfAborted()
 }
 
 /** The dump, as long as it begins with what was read of it before. */

@@ -21,7 +21,7 @@ export type Watch = {
 
 /** @param db a session of ours in the new database, which keeps what it saw in a temporary table */
 export async function watchObjects(db: Db, login: string): Promise<Watch> {
-  await db.unsafe(`create temporary table pgbosun_seen (class oid, id oid, part int, relation oid, hash text)`)
+  await db.unsafe(`create temporary table pgbosun_seen (class oid, id oid, part int, relation oid, hash bytea)`)
   return {
     async look() {
       await db.unsafe(`truncate pg_temp.pgbosun_seen; insert into pg_temp.pgbosun_seen ${objects}`)
@@ -90,7 +90,7 @@ const objects = looked
   .map(
     ({ catalog, relation = '0', part = '0', what, where = 'true' }) =>
       `select 'pg_catalog.${catalog}'::regclass::oid as class, ${idOf(catalog)} as id, ${part}::int as part, ${relation}::oid as relation,
-              pg_catalog.md5(${what}) as hash
+              pg_catalog.sha256(pg_catalog.convert_to(${what}, pg_catalog.getdatabaseencoding())) as hash
          from pg_catalog.${catalog} o where ${idOf(catalog)} >= 16384 and (${where})`,
   )
   .join(' union all ')

@@ -240,8 +240,9 @@ async function underLock(
         const onBytes = (bytes: number) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes))
         const options = { tools, connection, database, applicationName, noOwner, signal, onBytes }
         if (!login || !isolation.load) return loadDump(open(), options)
+        const warn = (text: string) => out.warn(text)
         const owner = noOwner ? rights.user : manifest.database.owner
-        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, log })
+        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, log, warn })
       },
     }),
   )
