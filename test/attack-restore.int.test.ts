@@ -425,6 +425,21 @@ describe.skipIf(!client)('a restore by somebody else', () => {
     expect(owners).toEqual([{ owner: user }])
   })
 
+  test('keeps owners and privileges where that user may act as them', async ({ cluster, makeApp }) => {
+    const { app, role, id } = await attacked(
+      cluster,
+      makeApp,
+      `${sql}; create table public.things (id serial primary key); grant select on public.things to public`,
+    )
+    await id()
+    const user = await urlFor(cluster, app, 'createdb createrole')
+    await cluster.ask(`grant ${role} to ${user}`)
+    const into = uniqueName('copy')
+    const { code, stderr } = await app.run('restore', '--into', into, '--yes')
+    expect(code, stderr).toBe(0)
+    expect(dumpOf(cluster, into)).toEqual(dumpOf(cluster, app.database))
+  })
+
   test('with rights to lose and none to make a login is exit 12, with the ways out', async ({ cluster, makeApp }) => {
     const { app, id } = await attacked(cluster, makeApp, sql)
     await id()

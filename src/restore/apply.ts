@@ -229,15 +229,13 @@ function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { sig
       error.code === '42501' && !isolated ? 'refused' : 'restore',
       `${into} could not be restored: ${error.message}; nothing was touched`,
       {
-        hint: error.hint ?? (isolated && error.code === '42501' ? trustHint : adviceFor(error.code)),
+        hint: error.hint ?? adviceFor(error.code, isolated),
         sqlstate: error.code,
         cause: error,
       },
     )
   return error
 }
-
-const trustHint = `if you trust whoever could write the database that was backed up, give ${asSuperuserFlag}`
 
 function isLost(session: Session): boolean {
   try {
@@ -248,14 +246,16 @@ function isLost(session: Session): boolean {
   }
 }
 
-function adviceFor(code: string): string {
+function adviceFor(code: string, isolated: boolean): string {
   const advice: Record<string, string> = {
-    '42501': 'connect as a superuser, or give --no-owner',
+    '42501': isolated ? trustHint : 'connect as a superuser, or give --no-owner',
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',
     '53100': 'make room on the disk of the server',
     '55006': 'end the sessions that are connected to it, then run it again',
   }
-  return advice[code] ?? 'the log of the server says more'
+  return advice[code] ?? `the log of the server says more${isolated ? `; ${trustHint}` : ''}`
 }
+
+const trustHint = `if you trust whoever could write the database that was backed up, ${asSuperuserFlag} loads with your own rights`

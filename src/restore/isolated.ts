@@ -25,8 +25,10 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   connection: Connection
   /** Ours, in the new database, which belongs to the login. */
   session: Session
-  /** Who gets what nobody is said to own. */
+  /** Owner of the database, who also gets what nobody is said to own. */
   owner: string
+  /** Whether we are one. */
+  superuser: boolean
   noOwner: boolean
   log: Log
   /** Tells a person what is not as it was. */
@@ -192,7 +194,7 @@ async function viewsOfOthers(db: Db): Promise<Set<string>> {
 
 /** Nothing of this runs code of the application: owners, privileges, what only the session user may make, and last the event triggers. */
 async function finish(load: IsolatedLoad): Promise<void> {
-  const { plan, session, head, login } = load
+  const { plan, session, head, login, owner, superuser, noOwner, database } = load
   const { finish } = plan
   const { sql } = session
   for (const entry of finish.objects) await named(entry, () => sql.unsafe(entry.defn))
@@ -200,6 +202,8 @@ async function finish(load: IsolatedLoad): Promise<void> {
     sql,
     finish.remarks.map(({ defn }) => defn),
   )
+  // Who is no superuser may only give objects to whoever may create in their schema: in public, that is the owner of the database.
+  if (!superuser && !noOwner) await sql.unsafe(`alter database ${quoteIdent(database)} owner to ${quoteIdent(owner)}`)
   await inBatches(sql, finish.owners)
   await inBatches(
     sql,

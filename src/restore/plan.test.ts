@@ -69,7 +69,7 @@ describe('the order', () => {
       'event trigger e',
       'comment app.EVENT TRIGGER e',
     ])
-    expect(finish.owners.at(-1)).toBe('alter SCHEMA "app" owner to "app";')
+    expect(finish.owners.at(0)).toBe('alter SCHEMA "app" owner to "app";')
     expect(finish.eventTriggerOwners).toEqual(['alter EVENT TRIGGER "e" owner to "app";'])
   })
 

@@ -125,9 +125,9 @@ function relationFinder(entries: TocEntry[]): (entry: TocEntry) => RelationName[
     })
 }
 
-/** Tables before sequences, which must belong to whoever owns their table; schemas last, for who restores may lose his way into them. */
+/** Schemas first, for an owner must be able to create in them; tables before sequences, which must belong to whoever owns their table. */
 function ownersOf(entries: TocEntry[]): string[] {
-  const rank = ({ desc }: TocEntry) => (desc === 'SCHEMA' ? 2 : desc === 'SEQUENCE' ? 1 : 0)
+  const rank = ({ desc }: TocEntry) => (desc === 'SCHEMA' ? 0 : desc === 'SEQUENCE' ? 2 : 1)
   return [0, 1, 2]
     .flatMap((wanted) => entries.filter((entry) => rank(entry) === wanted))
     .flatMap((entry) => (entry.owner === '' ? [] : ownerStatement(entry, entry.owner)))

@@ -242,7 +242,8 @@ async function underLock(
         if (!login || !isolation.load) return loadDump(open(), options)
         const warn = (text: string) => out.warn(text)
         const owner = noOwner ? rights.user : manifest.database.owner
-        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, log, warn })
+        const { superuser } = rights
+        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, superuser, log, warn })
       },
     }),
   )
