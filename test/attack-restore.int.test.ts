@@ -324,6 +324,23 @@ describe.skipIf(!client)('a restore by a superuser', () => {
       /table app.of_other/,
     ],
     [
+      'makes a function that would belong to somebody else',
+      `execute 'create function app.new() returns int language sql security definer as ''select 4''';`,
+      /function app.new/,
+    ],
+    [
+      'makes one while the list is read',
+      `if to_regprocedure('app.new()') is null then execute 'create function app.new() returns int language sql security definer as ''select 4'''; end if;`,
+      /function app.new/,
+      `create domain app.evil as int check (app.evil(value)); create table app.zz (a app.evil[] default '{1}'::app.evil[])`,
+    ],
+    [
+      'opens the database to somebody',
+      `execute pg_catalog.format('grant create on database %I to public', pg_catalog.current_database());`,
+      /database/,
+    ],
+    ['opens a schema to somebody', `execute 'grant create on schema public to public';`, /schema public/],
+    [
       'changes what is made while the list is read',
       `execute 'create or replace function app.of_superuser() returns int language sql security definer as ''select 3''';`,
       /function app.of_superuser/,
@@ -423,6 +440,10 @@ describe.skipIf(!client)('a restore by somebody else', () => {
       into,
     )
     expect(owners).toEqual([{ owner: user }])
+    const [may] = await cluster.ask(
+      `select has_database_privilege('public', datname, 'connect') as connect from pg_database where datname = '${into}'`,
+    )
+    expect(may).toEqual({ connect: false })
   })
 
   test('keeps owners and privileges where that user may act as them', async ({ cluster, makeApp }) => {

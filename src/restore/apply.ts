@@ -41,6 +41,9 @@ export type RestoreWorld = {
   run: { runId: string; command: string }
 }
 
+/** Whether nobody is let into the new database: what ran with the rights of another owner runs with ours. */
+export const isClosed = ({ isolated, noOwner }: Pick<RestorePlan, 'isolated' | 'noOwner'>) => isolated && noOwner
+
 /** Where to load to. */
 export type LoadWork = {
   database: string
@@ -172,6 +175,8 @@ async function publish(
     noOwner: plan.noOwner,
     sessionUser: rights.user,
     login: login?.user,
+    // Functions of the application that run as their owner belong to us now.
+    closed: isClosed(plan),
   })
   await lock.sql.unsafe(
     `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity

@@ -105,14 +105,15 @@ test('what belongs to a login is handed over, and the login goes, in the same tr
   expect(createStatements('w', plain, story, { serverVersion: 150000, login }).at(-1)).toBe(
     `alter database "w" owner to "${login}"`,
   )
-  const finish = (noOwner: boolean, sessionUser: string) =>
-    finishStatements('w', 'copy', plain, { noOwner, sessionUser, login }).slice(2)
+  const finish = (noOwner: boolean, sessionUser: string, closed = false) =>
+    finishStatements('w', 'copy', plain, { noOwner, sessionUser, login, closed }).slice(2)
   expect(finish(false, 'postgres')).toEqual([
     'alter database "copy" owner to "shop_owner"',
     `drop role "${login}"`,
     'set local role "shop_owner"',
     'grant connect, temporary on database "copy" to public',
   ])
+  expect(finish(true, 'postgres', true)).toEqual(['alter database "copy" owner to "postgres"', `drop role "${login}"`])
   expect(finish(true, 'postgres')).toEqual([
     'alter database "copy" owner to "postgres"',
     `drop role "${login}"`,

@@ -30,13 +30,19 @@ export function createStatements(
  * Statements that turn the restored database into what the backup says and give it its name, for one transaction: they
  * hand over what {@link createStatements} keeps closed. As the session user until the owner changes, then as the owner.
  *
- * @param options `noOwner` leaves owner, privileges and settings of single roles out; `login`: whom it belongs to so far, who goes
+ * @param options `noOwner` leaves owner, privileges and settings of single roles out; `login`: whom it belongs to so far, who goes;
+ *   `closed`: nobody else may connect
  */
 export function finishStatements(
   work: string,
   into: string,
   properties: Properties,
-  { noOwner, sessionUser, login }: { noOwner: boolean; sessionUser: string; login?: string | undefined },
+  {
+    noOwner,
+    sessionUser,
+    login,
+    closed = false,
+  }: { noOwner: boolean; sessionUser: string; login?: string | undefined; closed?: boolean },
 ): string[] {
   const database = quoteIdent(into)
   const owner = noOwner ? sessionUser : properties.owner
@@ -54,7 +60,7 @@ export function finishStatements(
     ...(owner === (login ?? sessionUser) ? [] : [`alter database ${database} owner to ${quoteIdent(owner)}`]),
     ...(login === undefined ? [] : [`drop role ${quoteIdent(login)}`]),
     ...(owner === sessionUser ? [] : [`set local role ${quoteIdent(owner)}`]),
-    ...privilegeStatements(database, noOwner ? { ...properties, acl: null } : properties),
+    ...(closed ? [] : privilegeStatements(database, noOwner ? { ...properties, acl: null } : properties)),
   ]
 }
 

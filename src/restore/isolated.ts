@@ -6,6 +6,7 @@ import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { classify } from '../db/wait.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { analyze } from './analyze.ts'
 import { loginRefused } from './isolation.ts'
@@ -54,8 +55,8 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
       await loadData(load, watch)
       whole = true
       for (const step of plan.after) await makeStep(step, load, watch)
-      await watched(watch, [], () => fillViews(asLogin, load))
-      await watched(watch, [], () => analyze(asLogin.sql))
+      await watched(watch, nothing, () => fillViews(asLogin, load))
+      await watched(watch, nothing, () => analyze(asLogin.sql))
       for (const step of plan.policies) await makeStep(step, load, watch)
     } finally {
       await asLogin.end()
@@ -107,21 +108,27 @@ async function makeStep(step: Step, load: IsolatedLoad, watch: Watch): Promise<v
   if (step.by === 'us') return makeOurs(step.entries, load)
   const { onBytes: _, ...options } = load
   const make = () => loadEntries(beginning(load.head), step.entries, { ...options, connection: connectionOf(load) })
-  return step.runsCode ? watched(watch, step.relations, make) : make()
+  return step.runsCode ? watched(watch, step, make) : make()
 }
 
 async function* beginning({ bytes }: Head): AsyncGenerator<Buffer> {
   yield bytes
 }
 
-async function watched(watch: Watch, relations: Step['relations'], run: () => Promise<void>): Promise<void> {
+async function watched(
+  watch: Watch,
+  expected: Pick<Step, 'relations' | 'creates'>,
+  run: () => Promise<void>,
+): Promise<void> {
   await watch.look()
   await run()
-  await watch.compare(relations)
+  await watch.compare(expected)
 }
 
+const nothing = { relations: [], creates: false }
+
 const loadData = (load: IsolatedLoad, watch: Watch): Promise<void> =>
-  watched(watch, [], () =>
+  watched(watch, load.plan.data, () =>
     loadEntries(sameBeginning(load.open(), load.head), load.plan.data.entries, {
       ...load,
       connection: connectionOf(load),
@@ -220,17 +227,30 @@ async function inBatches(db: Db, statements: string[]): Promise<void> {
   for (let i = 0; i < statements.length; i += 50) await db.unsafe(statements.slice(i, i + 50).join('\n'))
 }
 
-/** What the archive names no owner for, and what code in it made beside. */
+/**
+ * What the archive names no owner for.
+ * @throws {AppError} `restore` for what code in it made beside: it must not belong to somebody who may do more
+ */
 async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLoad): Promise<void> {
   const { sql } = session
-  const rows = await sql.unsafe<{ what: string }[]>(
-    `select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as what from pg_catalog.pg_shdepend d
+  const rows = await sql.unsafe<{ what: string; runs: boolean }[]>(
+    `select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as what,
+            d.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass, 'pg_catalog.pg_namespace'::regclass) as runs
+       from pg_catalog.pg_shdepend d
       where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.deptype = 'o'
         and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = ${quoteLiteral(login.user)})
-        and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by 1`,
+        and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by runs desc, 1`,
   )
   if (rows.length === 0) return
   const shown = rows.slice(0, 3).map(({ what }) => what)
+  if (!noOwner && rows[0]?.runs)
+    throw new AppError(
+      'restore',
+      `while the backup was loaded, something was made that is not in it: ${shown.join('; ')}`,
+      {
+        hint: 'find out what code in it is for: it ran while tables were filled',
+      },
+    )
   if (!noOwner)
     warn(`${rows.length} objects have no owner in the backup and belong to ${owner} now: ${shown.join('; ')}`)
   await sql.unsafe(`reassign owned by ${quoteIdent(login.user)} to ${quoteIdent(owner)}`)

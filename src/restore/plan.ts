@@ -10,6 +10,8 @@ export type Step = {
   /** Whether code of the application may run meanwhile: it must not change what is there already, but for `relations`. */
   runsCode: boolean
   relations: RelationName[]
+  /** Whether it makes objects that did not exist, other than what hangs on relations. */
+  creates: boolean
 }
 
 /** How an archive is loaded by a login that owns the new database and may do nothing else. */
@@ -65,7 +67,7 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
   const owned = (list: TocEntry[]) => (noOwner ? [] : ownersOf(list))
   return {
     before: stepsOf([...first.filter(({ desc }) => desc === 'SCHEMA'), ...of('EXTENSION'), ...pre]),
-    data: { by: 'login', entries: inSection('data'), runsCode: true, relations: [] },
+    data: { by: 'login', entries: inSection('data'), runsCode: true, relations: [], creates: false },
     after: stepsOf(post),
     views,
     policies: stepsOf(policies),
@@ -103,7 +105,8 @@ function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry:
     const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'
     const runsCode = by === 'login' && (mayRunCode(entry) || hasOwnValue(entry))
     const last = steps.at(-1)
-    const step: Step = { by, entries: [entry], runsCode, relations: runsCode ? relationsOf(entry) : [] }
+    const relations = runsCode ? relationsOf(entry) : []
+    const step: Step = { by, entries: [entry], runsCode, relations, creates: entry.section !== 'post-data' }
     if (last?.by !== by || last.runsCode !== runsCode) steps.push(step)
     else {
       last.entries.push(entry)

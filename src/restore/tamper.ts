@@ -13,10 +13,10 @@ export type Watch = {
   look(): Promise<void>
   /**
    * Ends the restore when something is not as it was.
-   * @param relations are changed on purpose meanwhile
+   * @param expected `relations` are changed on purpose meanwhile; `creates`: objects are made on purpose
    * @throws {AppError} `restore`
    */
-  compare(relations: readonly RelationName[]): Promise<void>
+  compare(expected: { relations: readonly RelationName[]; creates: boolean }): Promise<void>
 }
 
 /** @param db a session of ours in the new database, which keeps what it saw in a temporary table */
@@ -26,9 +26,9 @@ export async function watchObjects(db: Db, login: string): Promise<Watch> {
     async look() {
       await db.unsafe(`truncate pg_temp.pgbosun_seen; insert into pg_temp.pgbosun_seen ${objects}`)
     },
-    async compare(relations) {
+    async compare({ relations, creates }) {
       const [row] = await db.unsafe<{ changed: string[]; others: string[] }[]>(
-        query(oidsOf(relations), quoteLiteral(login)),
+        query(oidsOf(relations), creates, quoteLiteral(login)),
       )
       const what = [...(row?.others ?? []), ...(row?.changed ?? [])]
       if (what.length > 0) throw changed(what)
@@ -51,6 +51,12 @@ const looked: { catalog: string; relation?: string; part?: string; what: string;
   { catalog: 'pg_type', what: 'o::text' },
   { catalog: 'pg_operator', what: 'o::text' },
   { catalog: 'pg_namespace', what: 'o::text' },
+  {
+    catalog: 'pg_database',
+    what: `pg_catalog.concat_ws(',', o.datacl::text, o.datdba, o.datallowconn, o.datistemplate, o.datconnlimit,
+      (select pg_catalog.string_agg(s::text, ',' order by s.setrole) from pg_catalog.pg_db_role_setting s where s.setdatabase = o.oid))`,
+    where: 'o.datname = pg_catalog.current_database()',
+  },
   { catalog: 'pg_cast', what: 'o::text' },
   { catalog: 'pg_language', what: 'o::text' },
   { catalog: 'pg_foreign_server', what: 'o::text' },
@@ -85,13 +91,16 @@ const looked: { catalog: string; relation?: string; part?: string; what: string;
 
 const idOf = (catalog: string) => ({ pg_attribute: 'o.attrelid', pg_index: 'o.indexrelid' })[catalog] ?? 'o.oid'
 
+/** Schema public is one that the owner of a database may change. */
+const firstOf = (catalog: string) => (catalog === 'pg_namespace' ? 2200 : 16384)
+
 /** Everything that was made here, as rows of the temporary table. */
 const objects = looked
   .map(
     ({ catalog, relation = '0', part = '0', what, where = 'true' }) =>
       `select 'pg_catalog.${catalog}'::regclass::oid as class, ${idOf(catalog)} as id, ${part}::int as part, ${relation}::oid as relation,
               pg_catalog.sha256(pg_catalog.convert_to(${what}, pg_catalog.getdatabaseencoding())) as hash
-         from pg_catalog.${catalog} o where ${idOf(catalog)} >= 16384 and (${where})`,
+         from pg_catalog.${catalog} o where ${idOf(catalog)} >= ${firstOf(catalog)} and (${where})`,
   )
   .join(' union all ')
 
@@ -99,15 +108,15 @@ const objects = looked
 const attached = `('pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_trigger'::regclass,
   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_index'::regclass)`
 
-const query = (allowed: string, login: string) => `
+const query = (allowed: string, creates: boolean, login: string) => `
   with now as materialized (${objects}), allowed as materialized (${allowed}),
   changed as (
     select s.class, s.id, s.part from pg_temp.pgbosun_seen s left join now n using (class, id, part)
      where n.hash is distinct from s.hash and s.relation not in (select oid from allowed)
     union
     select n.class, n.id, n.part from now n left join pg_temp.pgbosun_seen s using (class, id, part)
-     where s.id is null and n.class in ${attached} and n.relation not in (select oid from allowed)
-       and n.relation in (select relation from pg_temp.pgbosun_seen where class = 'pg_catalog.pg_class'::regclass))
+     where s.id is null and n.relation not in (select oid from allowed) and (not ${creates} or n.class in ${attached}
+       and n.relation in (select relation from pg_temp.pgbosun_seen where class = 'pg_catalog.pg_class'::regclass)))
   select coalesce((select pg_catalog.json_agg(d.what order by d.what) from (
            select coalesce(pg_catalog.pg_describe_object(case class when 'pg_catalog.pg_attribute'::regclass then 'pg_catalog.pg_class'::regclass
                     when 'pg_catalog.pg_index'::regclass then 'pg_catalog.pg_class'::regclass else class end, id, part), 'something is gone') as what

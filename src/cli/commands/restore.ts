@@ -12,7 +12,7 @@ import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
-import { type RestorePlan, restoreInto } from '../../restore/apply.ts'
+import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
 import { type Choice, chooseBackup, renderAge } from '../../restore/choose.ts'
 import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
@@ -228,8 +228,9 @@ async function underLock(
   const { rights } = isolation
   const open = () => openDump(store, manifest)
 
+  const plan = planOf(context, manifest, wanted, isolation)
   const comparison = await withProgress(log, 'MB restored', (onProgress) =>
-    restoreInto(planOf(context, manifest, wanted, isolation), {
+    restoreInto(plan, {
       lock: session,
       rights,
       log,
@@ -248,6 +249,10 @@ async function underLock(
     }),
   )
   const durationMs = Math.round(performance.now() - startedAt)
+  if (isClosed(plan))
+    out.print(
+      `closed   everything in it belongs to ${rights.user}, functions too: nobody else may connect until you grant it`,
+    )
   out.print(
     `done     ${comparison.rows} rows in ${comparison.tables} tables are what was backed up (${seconds(durationMs)})`,
   )
