@@ -64,6 +64,14 @@ async function everything(cluster: Cluster, database: string) {
   return { dump: dump.replace(/^\\(un)?restrict .*$/gm, ''), properties }
 }
 
+/** Logins that restores made and did not remove. */
+const logins = async (cluster: Cluster) => {
+  const rows = await cluster.ask<{ name: string }>(
+    "select rolname as name from pg_roles where rolname ~ '^pgbosun_restore_' order by 1",
+  )
+  return rows.map(({ name }) => name)
+}
+
 const expectGood = ({ code, stderr }: Finished, context = '') => expect(code, `${context}\n${stderr}`).toBe(0)
 
 const things = 'create table things as select n, md5(n::text) as text from generate_series(1, 1000) n'
@@ -360,7 +368,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
   const working = (cluster: Cluster, into: string) =>
     until('pg_restore works', async () => {
       const [row] = await cluster.ask<{ pid: number }>(
-        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active'`,
+        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_'`,
       )
       return row?.pid
     })
@@ -397,6 +405,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
       else expectGood(next, context)
       await complete(cluster, into)
       expect(await databases(cluster, into), context).toEqual([into])
+      if (next.code === 0) expect(await logins(cluster), context).toEqual([])
     }
   })
 
@@ -413,6 +422,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
     expect(code).toBe(143)
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, touched: false, error: { kind: 'terminated' } })
     expect(await databases(cluster, into)).toEqual([])
+    expect(await logins(cluster)).toEqual([])
   })
 
   test('by the loss of its connections is exit 70 or 10, and the next one is good', async ({ cluster, makeApp }) => {

@@ -60,15 +60,16 @@ const iterations = 4_096
 
 /**
  * Makes a login that may do what a role may and nothing else, on a session of the database that it is for, in the transaction of that
- * session.
+ * session. Without a role, it may do nothing.
  *
- * @param options `validMs`: how long it can log in; `grants`: privileges on the database that the role lacks; `more`: further
- *   statements, which get the name quoted
+ * @param options `user`: its name; `validMs`: how long it can log in; `grants`: privileges on the database that the role lacks; `more`:
+ *   further statements, which get the name quoted
  */
 export async function createLogin(
   db: Db,
   {
     database,
+    user = `${loginPrefix(database)}${randomBytes(4).toString('hex')}`,
     role,
     rights,
     validMs,
@@ -76,7 +77,8 @@ export async function createLogin(
     more = () => [],
   }: {
     database: string
-    role: string
+    user?: string
+    role?: string
     rights: Pick<Rights, 'sessionUser' | 'superuser' | 'lacks'>
     validMs: number
     /** Its sessions start as the role: for programs that do not know of it. */
@@ -84,7 +86,6 @@ export async function createLogin(
     more?: (user: string) => string[]
   },
 ): Promise<Login> {
-  const user = `${loginPrefix(database)}${randomBytes(4).toString('hex')}`
   const password = randomBytes(32).toString('base64url')
   const verifier = makeVerifier(password, { salt: randomBytes(16), iterations })
   const [clock] = await db.unsafe<{ until: string; major: number }[]>(
@@ -96,13 +97,13 @@ export async function createLogin(
   const us = quoteIdent(rights.sessionUser)
   await db.unsafe(
     [
-      `create role ${name} login inherit password ${quoteLiteral(verifier)} valid until ${quoteLiteral(clock.until)} in role ${quoteIdent(role)}${
-        rights.superuser || clock.major >= 16 ? '' : ` role ${us}`
-      }`,
+      `create role ${name} login inherit password ${quoteLiteral(verifier)} valid until ${quoteLiteral(clock.until)}${
+        role === undefined ? '' : ` in role ${quoteIdent(role)}`
+      }${rights.superuser || clock.major >= 16 ? '' : ` role ${us}`}`,
       // To end its sessions and to take over what it may have made; who creates a role has no more than ADMIN on it from 16 on.
       ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
       ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
-      ...(startsAsRole ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
+      ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
       ...more(name),
     ].join('; '),
   )
@@ -134,7 +135,8 @@ export async function dropLogin(db: Db, user: string): Promise<void> {
   )
 }
 
-async function endSessions(db: Db, user: string): Promise<void> {
+/** Ends the sessions of a user, and waits for a while until they are gone. */
+export async function endSessions(db: Db, user: string): Promise<void> {
   const startedAt = performance.now()
   for (let pauseMs = 2; ; pauseMs = Math.min(100, pauseMs * 2)) {
     const [row] = await db.unsafe<{ left: number }[]>(

@@ -1,33 +1,61 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { connectionLost, isConnectionLostError, type Session } from '../db/connect.ts'
 import { writeFinished, writeStarted } from '../db/events.ts'
+import { createLogin, dropLogin, type Login } from '../db/login.ts'
 import { quoteLiteral } from '../db/sql.ts'
 import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { refuseStrangeState } from '../db/state.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { analyze } from './analyze.ts'
 import { type Comparison, compareRows, renderDifference } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
-import { type Story, workName } from './name.ts'
+import type { OwnRights } from './isolation.ts'
+import { asSuperuserFlag } from './load.ts'
+import { loginName, type Story, workName } from './name.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What is to be restored, and under which name. */
-export type RestorePlan = { manifest: Manifest; into: string; noOwner: boolean; story: Story }
+export type RestorePlan = {
+  manifest: Manifest
+  into: string
+  noOwner: boolean
+  story: Story
+  /** Whether it is loaded by a login made for it, which may do nothing but own the new database. */
+  isolated: boolean
+}
 
 /** The world that a restore works in. */
 export type RestoreWorld = {
   /** In `lock.database`; it holds the run lock of the new name. */
   lock: Session
-  user: string
+  rights: OwnRights
   /** Opens a session in the database that is being restored. */
   connect(database: string): Promise<Session>
-  /** Fills a database from the backup. */
-  load(database: string, signal: AbortSignal): Promise<void>
+  /** Fills the new database from the backup. */
+  load(work: LoadWork): Promise<void>
   log: Log
   signal: AbortSignal
   /** Notes in the log of the restored database, where it has one. */
   run: { runId: string; command: string }
 }
+
+/** Whether nobody is let into the new database: what ran with the rights of another owner runs with ours. */
+export const isClosed = ({ isolated, noOwner }: Pick<RestorePlan, 'isolated' | 'noOwner'>) => isolated && noOwner
+
+/** Where to load to. */
+export type LoadWork = {
+  database: string
+  /** Ours, in that database. */
+  session: Session
+  /** Whom it belongs to, and who loads; undefined for the session user. */
+  login: Login | undefined
+  signal: AbortSignal
+}
+
+/** Longer than any restore: its connections are opened one after the other. */
+const loginValidMs = 7 * 86_400_000
 
 /**
  * Restores into a new database under a name for the work, compares, and gives it its name in the last statement:
@@ -40,24 +68,41 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
   const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
   try {
     signal.throwIfAborted()
-    await createDatabase(work, plan, world)
-    await world.load(work, signal)
-    const comparison = await inSession(work, world, signal, (session) => inspect(session, plan, world))
+    const login = plan.isolated ? await makeLogin(work, plan, world) : undefined
+    await createDatabase(work, plan, world, login)
+    const comparison = await inSession(work, world, signal, async (session) => {
+      await world.load({ database: work, session, login, signal })
+      return inspect(session, plan, world)
+    })
     signal.throwIfAborted()
-    await publish(work, plan, world)
+    await publish(work, plan, world, login)
     return comparison
   } catch (error) {
-    await cleanUp(work, world)
+    await cleanUp(work, plan, world)
     throw failed(error, plan, world)
   }
 }
+
+const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: RestoreWorld): Promise<Login> =>
+  createLogin(lock.sql, {
+    database: work,
+    user: loginName(story),
+    rights: { sessionUser: rights.user, superuser: rights.superuser, lacks: [] },
+    validMs: loginValidMs,
+  })
 
 /**
  * On the session that holds the lock: even when we are killed, its backend finishes these statements before it gives the
  * lock back, so the next restore finds a database with a story, or none.
  */
-async function createDatabase(work: string, { manifest, story }: RestorePlan, { lock }: RestoreWorld): Promise<void> {
-  const statements = createStatements(work, manifest.database, story, lock.serverVersion)
+async function createDatabase(
+  work: string,
+  { manifest, story }: RestorePlan,
+  { lock }: RestoreWorld,
+  login: Login | undefined,
+): Promise<void> {
+  const { serverVersion } = lock
+  const statements = createStatements(work, manifest.database, story, { serverVersion, login: login?.user })
   const results = await Promise.allSettled(statements.map((statement) => lock.sql.unsafe(statement)))
   const failure = results.find((result) => result.status === 'rejected')
   if (failure) throw failure.reason
@@ -91,7 +136,7 @@ async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld)
   const { manifest, into } = plan
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0) throw differs(comparison, plan)
-  await sql.unsafe('analyze')
+  if (!plan.isolated) await analyze(sql)
   await noteEvents(sql, world, {
     changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
     backup: manifest.id,
@@ -108,6 +153,7 @@ async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detai
   )
   if (!row?.found) return
   try {
+    await refuseStrangeState(sql)
     await inTransaction(sql, async (tx) => {
       await writeStarted(tx, run)
       await writeFinished(tx, { ...run, exitCode: 0, detail })
@@ -119,10 +165,18 @@ async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detai
 }
 
 /** Ends whoever else is connected (autovacuum, monitoring), for a database in use cannot be renamed; then the last step. */
-async function publish(work: string, plan: RestorePlan, { lock, user }: RestoreWorld): Promise<void> {
+async function publish(
+  work: string,
+  plan: RestorePlan,
+  { lock, rights }: RestoreWorld,
+  login: Login | undefined,
+): Promise<void> {
   const statements = finishStatements(work, plan.into, plan.manifest.database, {
     noOwner: plan.noOwner,
-    sessionUser: user,
+    sessionUser: rights.user,
+    login: login?.user,
+    // Functions of the application that run as their owner belong to us now.
+    closed: isClosed(plan),
   })
   await lock.sql.unsafe(
     `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
@@ -134,9 +188,10 @@ async function publish(work: string, plan: RestorePlan, { lock, user }: RestoreW
   })
 }
 
-async function cleanUp(work: string, { lock, log }: RestoreWorld): Promise<void> {
+async function cleanUp(work: string, { isolated, story }: RestorePlan, { lock, log }: RestoreWorld): Promise<void> {
   try {
     await dropDatabase(lock.sql, work)
+    if (isolated) await dropLogin(lock.sql, loginName(story))
   } catch (error) {
     log.warn(
       { database: work, problem: (error as Error).message },
@@ -156,7 +211,7 @@ function differs({ differences, rows }: Comparison, { manifest }: RestorePlan): 
 }
 
 /** Any failure as one that says what it means for the target: nothing. */
-function failed(error: unknown, { manifest, into }: RestorePlan, { signal, lock }: RestoreWorld): unknown {
+function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { signal, lock }: RestoreWorld): unknown {
   if (signal.aborted) return signal.reason
   if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
     return new AppError('unreachable', `the connection was lost while ${into} was restored: it is complete or absent`, {
@@ -176,10 +231,10 @@ function failed(error: unknown, { manifest, into }: RestorePlan, { signal, lock 
   }
   if (isServerError(error))
     return new AppError(
-      error.code === '42501' ? 'refused' : 'restore',
+      error.code === '42501' && !isolated ? 'refused' : 'restore',
       `${into} could not be restored: ${error.message}; nothing was touched`,
       {
-        hint: error.hint ?? adviceFor(error.code),
+        hint: error.hint ?? adviceFor(error.code, isolated),
         sqlstate: error.code,
         cause: error,
       },
@@ -196,14 +251,16 @@ function isLost(session: Session): boolean {
   }
 }
 
-function adviceFor(code: string): string {
+function adviceFor(code: string, isolated: boolean): string {
   const advice: Record<string, string> = {
-    '42501': 'connect as a superuser, or give --no-owner',
+    '42501': isolated ? trustHint : 'connect as a superuser, or give --no-owner',
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',
     '53100': 'make room on the disk of the server',
     '55006': 'end the sessions that are connected to it, then run it again',
   }
-  return advice[code] ?? 'the log of the server says more'
+  return advice[code] ?? `the log of the server says more${isolated ? `; ${trustHint}` : ''}`
 }
+
+const trustHint = `if you trust whoever could write the database that was backed up, ${asSuperuserFlag} loads with your own rights`

@@ -29,7 +29,7 @@ const story: Story = {
 }
 
 test('a database is created closed, with its story', () => {
-  expect(createStatements('it"s__restore_0123abcd', plain, story, 150000)).toMatchInlineSnapshot(`
+  expect(createStatements('it"s__restore_0123abcd', plain, story, { serverVersion: 150000 })).toMatchInlineSnapshot(`
     [
       "create database "it""s__restore_0123abcd" template template0 encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' locale_provider libc",
       "comment on database "it""s__restore_0123abcd" is  E'{"pgbosun":"restore","id":"0123abcd","into":"it\\\\"s","backup":"b","database":"o''clock","run":"r","started_at":"2026-03-01T04:00:00Z"}'",
@@ -40,7 +40,7 @@ test('a database is created closed, with its story', () => {
 
 test('the locale is given as the server knows it', () => {
   const create = (properties: Partial<Manifest['database']>, version: number) =>
-    createStatements('x', { ...plain, ...properties }, story, version)[0]
+    createStatements('x', { ...plain, ...properties }, story, { serverVersion: version })[0]
   expect(create({}, 140000)).toBe(
     `create database "x" template template0 encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8'`,
   )
@@ -98,4 +98,25 @@ test('without owners it belongs to the session user, and PUBLIC has what Postgre
       "grant connect, temporary on database "copy" to public",
     ]
   `)
+})
+
+test('what belongs to a login is handed over, and the login goes, in the same transaction', () => {
+  const login = 'pgbosun_restore_00000000_0123abcd'
+  expect(createStatements('w', plain, story, { serverVersion: 150000, login }).at(-1)).toBe(
+    `alter database "w" owner to "${login}"`,
+  )
+  const finish = (noOwner: boolean, sessionUser: string, closed = false) =>
+    finishStatements('w', 'copy', plain, { noOwner, sessionUser, login, closed }).slice(2)
+  expect(finish(false, 'postgres')).toEqual([
+    'alter database "copy" owner to "shop_owner"',
+    `drop role "${login}"`,
+    'set local role "shop_owner"',
+    'grant connect, temporary on database "copy" to public',
+  ])
+  expect(finish(true, 'postgres', true)).toEqual(['alter database "copy" owner to "postgres"', `drop role "${login}"`])
+  expect(finish(true, 'postgres')).toEqual([
+    'alter database "copy" owner to "postgres"',
+    `drop role "${login}"`,
+    'grant connect, temporary on database "copy" to public',
+  ])
 })

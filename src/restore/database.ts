@@ -9,14 +9,20 @@ type Properties = Manifest['database']
  * Statements that make the empty database to restore into, in this order. They are sent together, without waiting:
  * so the database has its story and is closed to others even when we are killed while it is created.
  *
- * @param serverVersion of the server it is made on; older ones know fewer properties
+ * @param options `serverVersion`: of the server it is made on, for older ones know fewer properties; `login`: whom it belongs to meanwhile
  */
-export function createStatements(name: string, properties: Properties, story: Story, serverVersion: number): string[] {
+export function createStatements(
+  name: string,
+  properties: Properties,
+  story: Story,
+  { serverVersion, login }: { serverVersion: number; login?: string | undefined },
+): string[] {
   const database = quoteIdent(name)
   return [
     createDatabaseSql(name, properties, serverVersion),
     `comment on database ${database} is ${quoteLiteral(JSON.stringify(story))}`,
     `revoke connect on database ${database} from public`,
+    ...(login === undefined ? [] : [`alter database ${database} owner to ${quoteIdent(login)}`]),
   ]
 }
 
@@ -24,15 +30,22 @@ export function createStatements(name: string, properties: Properties, story: St
  * Statements that turn the restored database into what the backup says and give it its name, for one transaction: they
  * hand over what {@link createStatements} keeps closed. As the session user until the owner changes, then as the owner.
  *
- * @param noOwner leaves owner, privileges and settings of single roles out
+ * @param options `noOwner` leaves owner, privileges and settings of single roles out; `login`: whom it belongs to so far, who goes;
+ *   `closed`: nobody else may connect
  */
 export function finishStatements(
   work: string,
   into: string,
   properties: Properties,
-  { noOwner, sessionUser }: { noOwner: boolean; sessionUser: string },
+  {
+    noOwner,
+    sessionUser,
+    login,
+    closed = false,
+  }: { noOwner: boolean; sessionUser: string; login?: string | undefined; closed?: boolean },
 ): string[] {
   const database = quoteIdent(into)
+  const owner = noOwner ? sessionUser : properties.owner
   const settings = properties.settings.filter(({ role }) => role === null || !noOwner)
   return [
     `alter database ${quoteIdent(work)} rename to ${database}`,
@@ -44,13 +57,10 @@ export function finishStatements(
     ...(properties.connection_limit === -1
       ? []
       : [`alter database ${database} connection limit ${properties.connection_limit}`]),
-    ...(noOwner || properties.owner === sessionUser
-      ? []
-      : [
-          `alter database ${database} owner to ${quoteIdent(properties.owner)}`,
-          `set local role ${quoteIdent(properties.owner)}`,
-        ]),
-    ...privilegeStatements(database, noOwner ? { ...properties, acl: null } : properties),
+    ...(owner === (login ?? sessionUser) ? [] : [`alter database ${database} owner to ${quoteIdent(owner)}`]),
+    ...(login === undefined ? [] : [`drop role ${quoteIdent(login)}`]),
+    ...(owner === sessionUser ? [] : [`set local role ${quoteIdent(owner)}`]),
+    ...(closed ? [] : privilegeStatements(database, noOwner ? { ...properties, acl: null } : properties)),
   ]
 }
 

@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
 import { databaseArgument, type Ended, feedTool, startTool } from '../db/child.ts'
 import type { Tools } from '../db/pgtools.ts'
@@ -9,7 +13,6 @@ export type LoadOptions = {
   connection: Connection
   database: string
   applicationName: string
-  noOwner: boolean
   signal: AbortSignal
   /** Size of the dump that was read so far, uncompressed. */
   onBytes?: (bytes: number) => void
@@ -19,22 +22,49 @@ export type LoadOptions = {
 const settings = { role: 'none', default_transaction_read_only: 'off', synchronous_commit: 'off' }
 
 /**
- * Streams a dump into a database, with back pressure and in constant memory. When pg_restore stops, the rest of the dump is
- * read all the same: a damaged one is to be told from one that does not fit here.
+ * Streams a whole dump into a database, as the user of the connection.
  *
  * @param dump ends with an error unless it is whole; see `unpack`
  * @throws {AppError} `corrupt` as the dump says, `restore` when pg_restore failed
  */
-export async function loadDump(dump: AsyncIterable<Buffer>, options: LoadOptions): Promise<void> {
-  const { tools, connection, database, applicationName, noOwner, signal } = options
+export const loadDump = (dump: AsyncIterable<Buffer>, { noOwner, ...options }: LoadOptions & { noOwner: boolean }) =>
+  runRestore(dump, noOwner ? withoutOwners : [], { ...options, advise: adviceFor })
+
+const withoutOwners = ['--no-owner', '--no-privileges']
+
+/**
+ * Makes some entries of a dump, in the order given, as the user of the connection, who owns them afterwards.
+ *
+ * @param dump as far as it is needed for them
+ */
+export async function loadEntries(
+  dump: AsyncIterable<Buffer>,
+  entries: readonly TocEntry[],
+  options: LoadOptions,
+): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'pgbosun-restore-'))
+  try {
+    const list = join(dir, 'list')
+    await writeFile(list, entries.map(({ id }) => `${id};\n`).join(''))
+    await runRestore(dump, [...withoutOwners, `--use-list=${list}`], { ...options, advise: adviceForLogin })
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/**
+ * With back pressure and in constant memory. When pg_restore stops, the rest of the dump is read all the same: a damaged one is to be
+ * told from one that does not fit here.
+ */
+async function runRestore(
+  dump: AsyncIterable<Buffer>,
+  args: string[],
+  { advise, ...options }: LoadOptions & { advise: (said: string) => string },
+): Promise<void> {
+  const { tools, connection, database, applicationName, signal } = options
   signal.throwIfAborted()
-  const args = ['--exit-on-error', '--no-password', ...(noOwner ? ['--no-owner', '--no-privileges'] : [])]
-  const tool = startTool(tools, 'pg_restore', [...args, `--dbname=${databaseArgument(database)}`], {
-    connection,
-    database,
-    applicationName,
-    settings,
-  })
+  const all = ['--exit-on-error', '--no-password', ...args, `--dbname=${databaseArgument(database)}`]
+  const tool = startTool(tools, 'pg_restore', all, { connection, database, applicationName, settings })
   const stop = () => void tool.kill()
   signal.addEventListener('abort', stop)
   try {
@@ -42,18 +72,22 @@ export async function loadDump(dump: AsyncIterable<Buffer>, options: LoadOptions
     await feedTool(tool, dump, options)
     const ended = await tool.ended
     signal.throwIfAborted()
-    if (ended.code !== 0) throw restoreFailed(ended, tools)
+    if (ended.code !== 0) throw restoreFailed(ended, tools, advise)
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()
   }
 }
 
-function restoreFailed({ code, signal, stderr }: Ended, { version }: Tools): AppError {
+function restoreFailed(
+  { code, signal, stderr }: Ended,
+  { version }: Tools,
+  advise: (said: string) => string,
+): AppError {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`
   const said = firstError(stderr)
   return new AppError('restore', `pg_restore ${version} failed${said === undefined ? ` (${how})` : `: ${said}`}`, {
-    hint: adviceFor(said ?? ''),
+    hint: advise(said ?? ''),
     excerpt: commandOf(stderr),
   })
 }
@@ -86,3 +120,12 @@ function adviceFor(said: string): string {
     return 'run it again once the server is back'
   return 'the log of the server says more; another backup may fit: `pgbosun backup list`'
 }
+
+/** What a login without rights may not do, a person can still allow. */
+const adviceForLogin = (said: string): string =>
+  /permission denied|must be (owner|member|superuser|able to)|superuser/.test(said)
+    ? `it was made by a login without further rights, so that code in the backup gains none; if you trust whoever could write the database that was backed up, give ${asSuperuserFlag}`
+    : adviceFor(said)
+
+/** A person's own choice: code in the backup runs with the rights of the session user. */
+export const asSuperuserFlag = '--as-superuser'

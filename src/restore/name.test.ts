@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { readStory, type Story, workName } from './name.ts'
+import { databaseObject } from '../db/lock.ts'
+import { lockOfLogin, loginName, loginPattern, readStory, type Story, workName } from './name.ts'
 
 test('the name of the work ends with the id of the restore and fits into 63 bytes', () => {
   expect(workName('shop', '0123abcd')).toBe('shop__restore_0123abcd')
@@ -29,4 +30,12 @@ test('a leftover is recognised by its comment and its name together', () => {
   expect(readStory('copy__restore_0123abcd', null)).toBeUndefined()
   expect(readStory('copy__restore_0123abcd', 'kept by hand')).toBeUndefined()
   expect(readStory('copy__restore_0123abcd', '{"id":"0123abcd","into":"copy"}')).toBeUndefined()
+})
+
+test('a login tells whose lock guards it', () => {
+  for (const into of ['copy', 'Copy "of" ñ', 'x'.repeat(63)]) {
+    const name = loginName({ into, id: '0123abcd' })
+    expect(name).toMatch(new RegExp(loginPattern))
+    expect(lockOfLogin(name)).toBe(databaseObject(into))
+  }
 })

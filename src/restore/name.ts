@@ -1,3 +1,4 @@
+import { databaseObject } from '../db/lock.ts'
 import { cutName } from '../db/sql.ts'
 
 /** What a restore is about, kept as JSON in the comment of the database it works in. */
@@ -19,6 +20,16 @@ export const workName = (into: string, id: string) => `${cutName(into)}__restore
 
 /** POSIX pattern of every {@link workName}. */
 export const workPattern = '__restore_[0-9a-f]{8}$'
+
+/** The login that a restore loads as: `pgbosun_restore_<CRC-32 of the new name, as in its lock>_<id>`. */
+export const loginName = ({ into, id }: Pick<Story, 'into' | 'id'>) =>
+  `pgbosun_restore_${(databaseObject(into) >>> 0).toString(16).padStart(8, '0')}_${id}`
+
+/** POSIX pattern of every {@link loginName}. */
+export const loginPattern = '^pgbosun_restore_[0-9a-f]{8}_[0-9a-f]{8}$'
+
+/** The object of the run lock that the restore of a {@link loginName} holds. */
+export const lockOfLogin = (name: string) => Number.parseInt(name.slice('pgbosun_restore_'.length).slice(0, 8), 16) | 0
 
 /**
  * The story of a database that a restore left behind; undefined for any other database, whatever its name.

@@ -4,6 +4,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { unpack } from '../archive/pack.ts'
 import { isSealed } from '../archive/seal.ts'
 import type { Store } from '../archive/store.ts'
+import { parseToc, type Toc, TocError } from '../archive/toc.ts'
 import { AppError } from '../errors.ts'
 
 const damaged = (id: string, how: string) =>
@@ -24,6 +25,54 @@ export function trustedManifest({ id, manifest, problem, text }: Backup): Manife
 /** The dump, uncompressed; ends with `corrupt` unless every byte is what was written. */
 export const openDump = (store: Store, manifest: Manifest): AsyncIterable<Buffer> =>
   unpack(store, dumpKey(manifest), dumpEntry(manifest))
+
+/** The beginning of a dump with the list of what is in it; what comes behind is not read. */
+export type Head = { toc: Toc; bytes: Buffer }
+
+/**
+ * Reads the list of a dump. The bytes are not verified yet: see {@link sameBeginning}.
+ *
+ * @throws {AppError} `corrupt` when the dump is not what was written; {TocError} when it is, and cannot be read
+ */
+export async function readHead(dump: AsyncIterable<Buffer>): Promise<Head> {
+  let bytes = Buffer.alloc(0)
+  let problem: TocError | undefined
+  for await (const chunk of dump) {
+    // A list that cannot be read is more often damaged than strange: the end of the dump tells.
+    if (problem) continue
+    bytes = Buffer.concat([bytes, chunk])
+    try {
+      const toc = parseToc(bytes)
+      if (toc) return { toc, bytes }
+    } catch (error) {
+      if (!(error instanceof TocError)) throw error
+      problem = error
+    }
+  }
+  throw problem ?? new TocError('its list of contents has no end')
+}
+
+/** Reads a dump to its end. @throws {AppError} `corrupt` unless it is what was written */
+export async function drain(dump: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<void> {
+  for await (const _ of dump) signal?.throwIfAborted()
+}
+
+/** The dump, as long as it begins with what was read of it before. */
+export async function* sameBeginning(
+  dump: AsyncIterable<Buffer>,
+  { bytes }: Pick<Head, 'bytes'>,
+): AsyncGenerator<Buffer> {
+  let at = 0
+  for await (const chunk of dump) {
+    const length = Math.min(chunk.length, bytes.length - at)
+    if (length > 0 && !bytes.subarray(at, at + length).equals(chunk.subarray(0, length)))
+      throw new AppError('corrupt', `${dumpName} was not the same when it was read again`, {
+        hint: 'check the store, then run it again',
+      })
+    at += length
+    yield chunk
+  }
+}
 
 /**
  * What is missing or has another length is known without reading it.

@@ -1,7 +1,8 @@
 import { databaseObject, releaseRunLock, tryRunLock } from '../db/lock.ts'
+import { dropLogin } from '../db/login.ts'
 import { type Db, quoteIdent } from '../db/sql.ts'
 import type { Log } from '../log.ts'
-import { readStory, type Story, workPattern } from './name.ts'
+import { lockOfLogin, loginPattern, readStory, type Story, workPattern } from './name.ts'
 
 /** A database that a restore works in, or left behind. */
 export type Leftover = { name: string; story: Story }
@@ -27,23 +28,43 @@ export async function readLeftovers(db: Db): Promise<Leftover[]> {
  */
 export async function sweepLeftovers(db: Db, log: Log): Promise<string[]> {
   const removed: string[] = []
-  for (const { name, story } of await readLeftovers(db)) {
-    const object = databaseObject(story.into)
-    if (!(await tryRunLock(db, object))) continue
-    try {
+  for (const { name, story } of await readLeftovers(db))
+    await underItsLock(db, databaseObject(story.into), { database: name }, log, async () => {
       await dropDatabase(db, name)
       removed.push(name)
       log.info({ database: name, into: story.into }, 'removed what a killed restore left behind')
-    } catch (error) {
-      log.warn(
-        { database: name, problem: (error as Error).message },
-        'what a killed restore left behind could not be removed',
-      )
-    } finally {
-      await releaseRunLock(db, object)
-    }
-  }
+    })
+  // After the databases that belong to them.
+  for (const user of await readLogins(db))
+    await underItsLock(db, lockOfLogin(user), { role: user }, log, async () => {
+      await dropLogin(db, user)
+      log.info({ role: user }, 'removed the login of a restore that was killed')
+    })
   return removed
+}
+
+async function underItsLock(
+  db: Db,
+  object: number,
+  what: Record<string, string>,
+  log: Log,
+  remove: () => Promise<void>,
+): Promise<void> {
+  if (!(await tryRunLock(db, object))) return
+  try {
+    await remove()
+  } catch (error) {
+    log.warn({ ...what, problem: (error as Error).message }, 'what a killed restore left behind could not be removed')
+  } finally {
+    await releaseRunLock(db, object)
+  }
+}
+
+async function readLogins(db: Db): Promise<string[]> {
+  const rows = await db.unsafe<{ name: string }[]>(
+    `select rolname as name from pg_catalog.pg_roles where rolname ~ '${loginPattern}' order by rolname`,
+  )
+  return rows.map(({ name }) => name)
 }
 
 /** Removes a database of ours with whoever is connected to it. */

@@ -5,19 +5,23 @@ import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
+import { TocError } from '../../archive/toc.ts'
 import { type Connection, describe, resolveConnection } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
-import { type RestorePlan, restoreInto } from '../../restore/apply.ts'
+import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
 import { type Choice, chooseBackup, renderAge } from '../../restore/choose.ts'
 import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
 import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
-import { loadDump } from '../../restore/load.ts'
-import { openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
+import { loadIsolated } from '../../restore/isolated.ts'
+import { needsLogin, type OwnRights, readOwnRights, refuseProblems } from '../../restore/isolation.ts'
+import { asSuperuserFlag, loadDump } from '../../restore/load.ts'
+import { type LoadPlan, planLoad } from '../../restore/plan.ts'
+import { drain, type Head, openDump, readHead, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
 import { visible } from '../../text.ts'
 import type { Command, Context, Result } from '../command.ts'
@@ -39,6 +43,10 @@ export const restore: Command = {
     },
     cluster: { type: 'string', value: 'ID', help: 'Only backups made on the server with this system identifier.' },
     'no-owner': { type: 'boolean', help: 'Everything belongs to the user that restores; no role is granted anything.' },
+    'as-superuser': {
+      type: 'boolean',
+      help: 'Load with your own rights, not as a login without any: code in the backup runs with them.',
+    },
     yes: { type: 'boolean', help: 'Do not ask. Needed where there is no terminal.' },
   },
   exits: {
@@ -68,6 +76,7 @@ type Wanted = {
   at: Date | undefined
   cluster: string | undefined
   noOwner: boolean
+  asSuperuser: boolean
   yes: boolean
 }
 
@@ -102,6 +111,7 @@ function readWanted({ flags, args }: Context): Wanted {
     at: at === undefined ? undefined : readInstant(at),
     cluster,
     noOwner: flags['no-owner'] === true,
+    asSuperuser: flags['as-superuser'] === true,
     yes: flags.yes === true,
   }
 }
@@ -140,17 +150,60 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     await guard(session, manifest, wanted)
     const tools = await findTools(session.serverVersion, { path: loaded.env.PATH })
     await refuseIncomplete(store, manifest)
+    const isolation = await isolationFor(session, { store, manifest, wanted })
+    const { user } = isolation.rights
+    if (wanted.asSuperuser)
+      out.print(`trust    code in this backup runs with the rights of ${user} (${asSuperuserFlag})`)
     out.print(
       `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
     )
     if (!wanted.yes) await confirm(wanted.into, signal)
-    return await underLock(context, { connection, session, store, manifest, tools, wanted, report })
+    return await underLock(context, { connection, session, store, manifest, tools, wanted, report, isolation })
   } finally {
     await session.end()
   }
 }
 
+/** How it is loaded: by a login, as planned from the list at its beginning; or by the session user. */
+type Isolation = { rights: OwnRights; load: { plan: LoadPlan; head: Head } | undefined }
+
+/** @throws {AppError} `refused`, `restore`, `corrupt` when it cannot be loaded without giving code in it rights */
+async function isolationFor(
+  session: Session,
+  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: Wanted },
+): Promise<Isolation> {
+  const rights = await readOwnRights(session.sql)
+  if (!needsLogin(rights, wanted.asSuperuser)) return { rights, load: undefined }
+  const { head, problem } = await listOf(store, manifest)
+  const plan = head && planLoad(head.toc, wanted)
+  const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
+  if (head && plan && !refused) return { rights, load: { plan, head } }
+  await whole(manifest, () => drain(openDump(store, manifest)))
+  throw refused
+}
+
+async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
+  try {
+    return { head: await whole(manifest, () => readHead(openDump(store, manifest))) }
+  } catch (error) {
+    if (error instanceof TocError) return { problem: error.message }
+    throw error
+  }
+}
+
+/** What is damaged is said of the backup. */
+async function whole<T>({ id }: Manifest, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error
+    const { hint, cause } = error
+    throw new AppError('corrupt', `backup ${id}: ${error.message}; nothing was touched`, { hint, cause })
+  }
+}
+
 type Work = {
+  isolation: Isolation
   connection: Connection
   session: Session
   store: Store
@@ -162,7 +215,7 @@ type Work = {
 
 async function underLock(
   context: Context,
-  { connection, session, store, manifest, tools, wanted, report }: Work,
+  { connection, session, store, manifest, tools, wanted, report, isolation }: Work,
 ): Promise<Result> {
   const { loaded, log, signal, out, runId, command } = context
   const { into, noOwner } = wanted
@@ -172,24 +225,35 @@ async function underLock(
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
   await sweepLeftovers(session.sql, log)
   // another runner may have made it while we waited
-  const { user } = await guard(session, manifest, wanted)
+  await guard(session, manifest, wanted)
+  const { rights } = isolation
+  const open = () => openDump(store, manifest)
 
+  const plan = planOf(context, manifest, wanted, isolation)
   const comparison = await withProgress(log, 'MB restored', (onProgress) =>
-    restoreInto(planOf(context, manifest, wanted), {
+    restoreInto(plan, {
       lock: session,
-      user,
+      rights,
       log,
       signal,
       run: { runId, command },
       connect: (database) => openSession(connection, { database, applicationName, log }),
-      load: (database, signal) =>
-        loadDump(openDump(store, manifest), {
-          ...{ tools, connection, database, applicationName, noOwner, signal },
-          onBytes: (bytes) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes)),
-        }),
+      load({ database, session, login, signal }) {
+        const onBytes = (bytes: number) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes))
+        const options = { tools, connection, database, applicationName, noOwner, signal, onBytes }
+        if (!login || !isolation.load) return loadDump(open(), options)
+        const warn = (text: string) => out.warn(text)
+        const owner = noOwner ? rights.user : manifest.database.owner
+        const { superuser } = rights
+        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, superuser, log, warn })
+      },
     }),
   )
   const durationMs = Math.round(performance.now() - startedAt)
+  if (isClosed(plan))
+    out.print(
+      `closed   everything in it belongs to ${rights.user}, functions too: nobody else may connect until you grant it`,
+    )
   out.print(
     `done     ${comparison.rows} rows in ${comparison.tables} tables are what was backed up (${seconds(durationMs)})`,
   )
@@ -206,10 +270,16 @@ const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest)
   differences,
 })
 
-const planOf = ({ runId }: Context, manifest: Manifest, { into, noOwner }: Wanted): RestorePlan => ({
+const planOf = (
+  { runId }: Context,
+  manifest: Manifest,
+  { into, noOwner }: Wanted,
+  { load }: Isolation,
+): RestorePlan => ({
   manifest,
   into,
   noOwner,
+  isolated: load !== undefined,
   story: {
     pgbosun: 'restore',
     id: randomBytes(4).toString('hex'),

@@ -1,0 +1,176 @@
+/** One object in the list at the beginning of an archive of pg_dump. Texts are as pg_dump wrote them; empty where there is none. */
+export type TocEntry = {
+  /** What `pg_restore --use-list` calls it by. */
+  id: number
+  /** What it is: `TABLE`, `TABLE DATA`, `ACL`. */
+  desc: string
+  /** Its name, not quoted; of functions with their arguments; of ACL and COMMENT with the kind before it: `TABLE things`. */
+  tag: string
+  section: Section
+  /** The statements that make it. */
+  defn: string
+  dropStmt: string
+  namespace: string
+  tablespace: string
+  /** Not quoted. */
+  owner: string
+  /** Ids of what must be there before it. */
+  dependencies: number[]
+}
+
+export type Section = 'none' | 'pre-data' | 'data' | 'post-data'
+
+/** The list of everything in an archive, in the order in which it is restored. */
+export type Toc = { entries: TocEntry[] }
+
+/** What is no archive that we can read: of another format, of a newer pg_dump, in an encoding that we do not know. */
+export class TocError extends Error {
+  override readonly name = 'TocError'
+}
+
+/** The archive goes on, and the list is not at its end yet. */
+class Incomplete extends Error {}
+
+const sections: Section[] = ['none', 'none', 'pre-data', 'data', 'post-data']
+
+/**
+ * Reads the list at the beginning of an archive in the format `custom`, of pg_dump 13 to 19.
+ *
+ * @param head the first bytes of the archive, as many as there are so far
+ * @returns undefined when the list does not end within them
+ * @throws {TocError}
+ * @see https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc)
+ */
+export function parseToc(head: Buffer): Toc | undefined {
+  try {
+    return readToc(head)
+  } catch (error) {
+    if (error instanceof Incomplete) return undefined
+    throw error
+  }
+}
+
+function readToc(head: Buffer): Toc {
+  const reader = readerOf(head)
+  if (reader.take(5).toString('latin1') !== 'PGDMP') throw new TocError('it is no archive of pg_dump')
+  const [major, minor] = [reader.byte(), reader.byte()]
+  reader.byte()
+  if (major !== 1 || minor < 14 || minor > 16)
+    throw new TocError(`its archive has version ${major}.${minor}, and this pgbosun knows 1.14 to 1.16`)
+  const intSize = reader.byte()
+  const offsetSize = reader.byte()
+  if (reader.byte() !== 1) throw new TocError('its archive is not of the format custom')
+  const fields = fieldsOf(reader, intSize)
+  if (minor >= 15) reader.byte()
+  else fields.int() // compression
+  for (let i = 0; i < 7; i++) fields.int() // when it was made
+  for (let i = 0; i < 3; i++) fields.bytes() // database, versions of server and pg_dump
+  const count = fields.int()
+  const raw = []
+  for (let i = 0; i < count; i++) raw.push(readEntry(reader, fields, { minor, offsetSize }))
+  const decode = decoderFor(raw)
+  return { entries: raw.map((entry) => decoded(entry, decode)) }
+}
+
+type Raw = Pick<TocEntry, 'id' | 'section' | 'dependencies'> & {
+  [key in 'desc' | 'tag' | 'defn' | 'dropStmt' | 'namespace' | 'tablespace' | 'owner']: Buffer
+}
+
+function readEntry(
+  reader: Reader,
+  { int, bytes }: Fields,
+  { minor, offsetSize }: { minor: number; offsetSize: number },
+): Raw {
+  const id = int()
+  int() // whether it has data
+  bytes() // catalog
+  bytes() // OID
+  const [tag, desc] = [bytes(), bytes()]
+  const section = sections[int()] ?? 'none'
+  const [defn, dropStmt] = [bytes(), bytes()]
+  bytes() // COPY statement
+  const [namespace, tablespace] = [bytes(), bytes()]
+  bytes() // access method
+  if (minor >= 16) int() // kind of relation
+  const owner = bytes()
+  bytes() // with OIDs
+  const dependencies: number[] = []
+  for (let text = bytes.orNone(); text !== undefined; text = bytes.orNone()) dependencies.push(Number(text.toString()))
+  reader.take(1 + offsetSize) // where its data is
+  return { id, desc, tag, section, defn, dropStmt, namespace, tablespace, owner, dependencies }
+}
+
+const decoded = (raw: Raw, decode: (text: Buffer) => string): TocEntry => ({
+  id: raw.id,
+  desc: decode(raw.desc),
+  tag: decode(raw.tag),
+  section: raw.section,
+  defn: decode(raw.defn),
+  dropStmt: decode(raw.dropStmt),
+  namespace: decode(raw.namespace),
+  tablespace: decode(raw.tablespace),
+  owner: decode(raw.owner),
+  dependencies: raw.dependencies,
+})
+
+type Reader = ReturnType<typeof readerOf>
+
+function readerOf(head: Buffer) {
+  let at = 0
+  const take = (length: number): Buffer => {
+    if (at + length > head.length) throw new Incomplete()
+    at += length
+    return head.subarray(at - length, at)
+  }
+  return { take, byte: () => take(1)[0]! }
+}
+
+type Fields = ReturnType<typeof fieldsOf>
+
+const none = Buffer.alloc(0)
+/** No list of a real database has a text or a number of entries like that. */
+const most = 0x4000_0000
+
+function fieldsOf({ take, byte }: Reader, intSize: number) {
+  if (intSize < 1 || intSize > 8) throw new TocError('its archive is damaged')
+  const int = (): number => {
+    const negative = byte() !== 0
+    const value = take(intSize).reduceRight((sum, digit) => sum * 256 + digit, 0)
+    if (value > most) throw new TocError('its archive is damaged')
+    return negative ? -value : value
+  }
+  const orNone = (): Buffer | undefined => {
+    const length = int()
+    return length < 0 ? undefined : take(length)
+  }
+  return { int, bytes: Object.assign((): Buffer => orNone() ?? none, { orNone }) }
+}
+
+/** PostgreSQL's names of encodings, where `TextDecoder` has another one. What is neither is refused. */
+const labels: Record<string, string> = {
+  UTF8: 'utf-8',
+  SQL_ASCII: 'utf-8',
+  ...Object.fromEntries([2, 3, 4].map((n) => [`LATIN${n}`, `iso-8859-${n}`])),
+  ...{ LATIN5: 'windows-1254', LATIN6: 'iso-8859-10', LATIN7: 'iso-8859-13', LATIN8: 'iso-8859-14' },
+  ...{ LATIN9: 'iso-8859-15', LATIN10: 'iso-8859-16' },
+  ...Object.fromEntries([5, 6, 7, 8].map((n) => [`ISO_8859_${n}`, `iso-8859-${n}`])),
+  ...Object.fromEntries([1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258].map((n) => [`WIN${n}`, `windows-${n}`])),
+  ...{ WIN866: 'ibm866', WIN874: 'windows-874', KOI8R: 'koi8-r', KOI8U: 'koi8-u' },
+  ...{ EUC_JP: 'euc-jp', EUC_KR: 'euc-kr', EUC_CN: 'gb18030' },
+}
+
+function decoderFor(raw: Raw[]): (text: Buffer) => string {
+  const said = raw.find(({ desc }) => desc.equals(Buffer.from('ENCODING')))?.defn.toString('latin1')
+  const encoding = /client_encoding = '(\w+)'/.exec(said ?? '')?.[1] ?? 'UTF8'
+  if (encoding === 'LATIN1') return (text) => text.toString('latin1')
+  const label = labels[encoding]
+  if (label === undefined) throw new TocError(`names in it are in the encoding ${encoding}`)
+  const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true })
+  return (text) => {
+    try {
+      return decoder.decode(text)
+    } catch {
+      throw new TocError(`it has a name that is no text in the encoding ${encoding}`)
+    }
+  }
+}

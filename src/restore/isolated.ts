@@ -1,0 +1,257 @@
+import type { TocEntry } from '../archive/toc.ts'
+import type { Connection } from '../config/connection.ts'
+import { openSession, type Session } from '../db/connect.ts'
+import { endSessions, type Login } from '../db/login.ts'
+import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
+import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { inTransaction } from '../db/transaction.ts'
+import { classify } from '../db/wait.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { analyze } from './analyze.ts'
+import { loginRefused } from './isolation.ts'
+import { type LoadOptions, loadEntries } from './load.ts'
+import { ownerStatement, privilegeStatements } from './owners.ts'
+import type { LoadPlan, Step } from './plan.ts'
+import { drain, type Head, sameBeginning } from './source.ts'
+import { type Watch, watchObjects } from './tamper.ts'
+
+/** Where and how a dump is loaded by a login of its own. */
+export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
+  plan: LoadPlan
+  head: Head
+  /** Opens the whole dump. */
+  open(): AsyncIterable<Buffer>
+  login: Login
+  connection: Connection
+  /** Ours, in the new database, which belongs to the login. */
+  session: Session
+  /** Owner of the database, who also gets what nobody is said to own. */
+  owner: string
+  /** Whether we are one. */
+  superuser: boolean
+  noOwner: boolean
+  log: Log
+  /** Tells a person what is not as it was. */
+  warn(text: string): void
+}
+
+/**
+ * Loads a dump so that no code in it has more rights than a login that owns the new database: everything that the login may make is made
+ * by it, in a session of pg_restore. In the end, nothing belongs to it but the database.
+ *
+ * @throws {AppError} `corrupt`, `restore`, `refused`
+ */
+export async function loadIsolated(load: IsolatedLoad): Promise<void> {
+  const { plan, session } = load
+  let whole = false
+  try {
+    await prepare(load)
+    const watch = await watchObjects(session.sql, load.login.user)
+    const asLogin = await openAsLogin(load)
+    try {
+      for (const step of plan.before) await makeStep(step, load, watch)
+      await grantExtensionData(load)
+      await loadData(load, watch)
+      whole = true
+      for (const step of plan.after) await makeStep(step, load, watch)
+      await watched(watch, nothing, () => fillViews(asLogin, load))
+      await watched(watch, nothing, () => analyze(asLogin.sql))
+      for (const step of plan.policies) await makeStep(step, load, watch)
+    } finally {
+      await asLogin.end()
+    }
+    await endSessions(session.sql, load.login.user)
+    await finish(load)
+  } catch (error) {
+    load.signal.throwIfAborted()
+    // What does not fit here may be damaged instead: the dump is only known to be whole when it was read to its end.
+    if (!whole && !isConnectionLost(error)) await drain(load.open(), load.signal)
+    throw error
+  }
+}
+
+/** As pg_restore does in its own sessions. */
+const settings = ['set check_function_bodies to off', 'set xmloption to content', 'set row_security to off']
+
+async function prepare({ session, plan, login }: IsolatedLoad): Promise<void> {
+  const { sql, serverVersion } = session
+  await sql.unsafe(settings.join('; '))
+  if (serverVersion >= 170000)
+    await sql.unsafe(
+      `select pg_catalog.set_config('event_triggers', 'off', false) from pg_catalog.pg_roles where rolname = session_user and rolsuper`,
+    )
+  for (const tablespace of plan.tablespaces)
+    await sql.unsafe(`grant create on tablespace ${quoteIdent(tablespace)} to ${quoteIdent(login.user)}`)
+}
+
+const connectionOf = ({ connection, login }: IsolatedLoad): Connection => ({
+  ...connection,
+  user: login.user,
+  password: () => login.password,
+})
+
+/** Also shows that the server lets it in, before anything is loaded. */
+async function openAsLogin(load: IsolatedLoad): Promise<Session> {
+  const { database, applicationName, log } = load
+  const connection = connectionOf(load)
+  try {
+    return await openSession(connection, { database, applicationName, log })
+  } catch (error) {
+    const { error: refused } = classify(error, 'the server', connection)
+    throw refused.kind === 'refused' ? loginRefused(refused.message, error) : error
+  }
+}
+
+async function makeStep(step: Step, load: IsolatedLoad, watch: Watch): Promise<void> {
+  load.signal.throwIfAborted()
+  if (step.by === 'us') return makeOurs(step.entries, load)
+  const { onBytes: _, ...options } = load
+  const make = () => loadEntries(beginning(load.head), step.entries, { ...options, connection: connectionOf(load) })
+  return step.runsCode ? watched(watch, step, make) : make()
+}
+
+async function* beginning({ bytes }: Head): AsyncGenerator<Buffer> {
+  yield bytes
+}
+
+async function watched(
+  watch: Watch,
+  expected: Pick<Step, 'relations' | 'creates'>,
+  run: () => Promise<void>,
+): Promise<void> {
+  await watch.look()
+  await run()
+  await watch.compare(expected)
+}
+
+const nothing = { relations: [], creates: false }
+
+const loadData = (load: IsolatedLoad, watch: Watch): Promise<void> =>
+  watched(watch, load.plan.data, () =>
+    loadEntries(sameBeginning(load.open(), load.head), load.plan.data.entries, {
+      ...load,
+      connection: connectionOf(load),
+    }),
+  )
+
+/** What only the session user may make. At the same moment it belongs to the login, for its code must not run with our rights. */
+async function makeOurs(entries: TocEntry[], { session, login }: IsolatedLoad): Promise<void> {
+  for (const entry of entries)
+    await named(entry, () =>
+      inTransaction(session.sql, async (tx) => {
+        const handOver = keptOurs.has(entry.desc) ? [] : ownerStatement(entry, login.user)
+        await tx.unsafe([entry.defn, ...handOver].join('\n'))
+      }),
+    )
+}
+
+/** Their owner has to be a superuser. */
+const keptOurs = new Set(['FOREIGN DATA WRAPPER', 'PROCEDURAL LANGUAGE'])
+
+/** Says which entry the server did not like. */
+async function named<T>({ desc, tag }: TocEntry, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (isServerError(error)) error.message = `${desc.toLowerCase()} ${tag}: ${error.message}`
+    throw error
+  }
+}
+
+/** Tables of extensions belong to us, and some of them have rows of the application. */
+async function grantExtensionData({ session, login }: IsolatedLoad): Promise<void> {
+  const to = quoteLiteral(login.user)
+  await session.sql.unsafe(`do $$ declare r record; begin
+    for r in select pg_catalog.format('%I.%I', n.nspname, c.relname) as name, n.nspname as schema, c.relkind as kind
+               from pg_catalog.pg_extension e, pg_catalog.unnest(e.extconfig) x (oid)
+               join pg_catalog.pg_class c on c.oid = x.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace loop
+      execute pg_catalog.format('grant usage on schema %I to %I', r.schema, ${to});
+      execute pg_catalog.format('grant %s on %s to %I', case r.kind when 'S' then 'usage, select, update' else 'select, insert' end, r.name, ${to});
+    end loop; end $$`)
+}
+
+/** Those that would ask another server stay empty: nobody has a user mapping yet, and a restore needs no other server. */
+async function fillViews(asLogin: Session, { plan, session, warn, signal }: IsolatedLoad): Promise<void> {
+  if (plan.views.length === 0) return
+  const far = await viewsOfOthers(session.sql)
+  for (const { namespace, tag } of plan.views) {
+    signal.throwIfAborted()
+    const view = quoteName(namespace, tag)
+    if (far.has(view)) warn(`the materialised view ${view} reads foreign tables and was left empty: refresh it`)
+    else await asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`)
+  }
+}
+
+/** Materialised views that read a foreign table, through whatever views. */
+async function viewsOfOthers(db: Db): Promise<Set<string>> {
+  const rows = await db.unsafe<{ namespace: string; name: string }[]>(`
+    with recursive reads as (
+      select r.ev_class as reader, d.refobjid as read from pg_catalog.pg_rewrite r
+        join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+       where d.refobjid <> r.ev_class
+      union select inhparent, inhrelid from pg_catalog.pg_inherits),
+    far (oid) as (
+      select oid from pg_catalog.pg_class where relkind = 'f'
+      union select reads.reader from reads join far on far.oid = reads.read)
+    select n.nspname as namespace, c.relname as name from far join pg_catalog.pg_class c using (oid)
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' order by 1, 2`)
+  return new Set(rows.map(({ namespace, name }) => quoteName(namespace, name)))
+}
+
+/** Nothing of this runs code of the application: owners, privileges, what only the session user may make, and last the event triggers. */
+async function finish(load: IsolatedLoad): Promise<void> {
+  const { plan, session, head, login, owner, superuser, noOwner, database } = load
+  const { finish } = plan
+  const { sql } = session
+  for (const entry of finish.objects) await named(entry, () => sql.unsafe(entry.defn))
+  await inBatches(
+    sql,
+    finish.remarks.map(({ defn }) => defn),
+  )
+  // Who is no superuser may only give objects to whoever may create in their schema: in public, that is the owner of the database.
+  if (!superuser && !noOwner) await sql.unsafe(`alter database ${quoteIdent(database)} owner to ${quoteIdent(owner)}`)
+  await inBatches(sql, finish.owners)
+  await inBatches(
+    sql,
+    finish.privileges.flatMap((entry) => privilegeStatements(entry, head.toc.entries)),
+  )
+  await handOverRest(load)
+  await sql.unsafe(`drop owned by ${quoteIdent(login.user)}`)
+  const last = [finish.eventTriggers, finish.eventTriggerRemarks].flat().map(({ defn }) => defn)
+  for (const statement of [...last, ...finish.eventTriggerOwners]) await sql.unsafe(statement)
+}
+
+/** Each message is a transaction: locks on all tables at once would be too many. */
+async function inBatches(db: Db, statements: string[]): Promise<void> {
+  for (let i = 0; i < statements.length; i += 50) await db.unsafe(statements.slice(i, i + 50).join('\n'))
+}
+
+/**
+ * What the archive names no owner for.
+ * @throws {AppError} `restore` for what code in it made beside: it must not belong to somebody who may do more
+ */
+async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLoad): Promise<void> {
+  const { sql } = session
+  const rows = await sql.unsafe<{ what: string; runs: boolean }[]>(
+    `select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as what,
+            d.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass, 'pg_catalog.pg_namespace'::regclass) as runs
+       from pg_catalog.pg_shdepend d
+      where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.deptype = 'o'
+        and d.refobjid = (select oid from pg_catalog.pg_roles where rolname = ${quoteLiteral(login.user)})
+        and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by runs desc, 1`,
+  )
+  if (rows.length === 0) return
+  const shown = rows.slice(0, 3).map(({ what }) => what)
+  if (!noOwner && rows[0]?.runs)
+    throw new AppError(
+      'restore',
+      `while the backup was loaded, something was made that is not in it: ${shown.join('; ')}`,
+      {
+        hint: 'find out what code in it is for: it ran while tables were filled',
+      },
+    )
+  if (!noOwner)
+    warn(`${rows.length} objects have no owner in the backup and belong to ${owner} now: ${shown.join('; ')}`)
+  await sql.unsafe(`reassign owned by ${quoteIdent(login.user)} to ${quoteIdent(owner)}`)
+}

@@ -1,0 +1,255 @@
+import type { Toc, TocEntry } from '../archive/toc.ts'
+import { tokensOf } from '../db/lex.ts'
+import { ownerStatement } from './owners.ts'
+import type { RelationName } from './tamper.ts'
+
+/** Entries of an archive that are made one after the other, by the login of the restore or by the session user. */
+export type Step = {
+  by: 'login' | 'us'
+  entries: TocEntry[]
+  /** Whether code of the application may run meanwhile: it must not change what is there already, but for `relations`. */
+  runsCode: boolean
+  relations: RelationName[]
+  /** Whether it makes objects that did not exist, other than what hangs on relations. */
+  creates: boolean
+}
+
+/** How an archive is loaded by a login that owns the new database and may do nothing else. */
+export type LoadPlan = {
+  /** Everything up to the data. */
+  before: Step[]
+  data: Step
+  /** Indexes, constraints, rules, triggers; then what materialised views hold, while no policy hides a row; then policies. */
+  after: Step[]
+  views: TocEntry[]
+  policies: Step[]
+  /** At the end, by the session user; none of it runs code. */
+  finish: {
+    objects: TocEntry[]
+    /** Comments and security labels. */
+    remarks: TocEntry[]
+    owners: string[]
+    privileges: TocEntry[]
+    /** Last of all: from then on, what we do would run their functions. */
+    eventTriggers: TocEntry[]
+    eventTriggerRemarks: TocEntry[]
+    eventTriggerOwners: string[]
+  }
+  /** Those that tables and indexes lie in. */
+  tablespaces: string[]
+  /** What can only be made by running code of the application with the rights of the session user, in words. */
+  problems: string[]
+}
+
+/**
+ * Plans how to load an archive, so that no code in it runs with more rights than those of a login that owns the new database.
+ * The login makes all that it may; the session user makes the rest, in the order of the archive, and only what is made without running
+ * code. Pure.
+ *
+ * @param noOwner leaves owners and privileges out
+ */
+export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): LoadPlan {
+  const wanted = entries.filter((entry) => !isLeftOut(entry))
+  const hasOwnValue = ownValues(wanted)
+  const relationsOf = relationFinder(wanted)
+  const stepsOf = (list: TocEntry[]) => groupSteps(list, hasOwnValue, relationsOf)
+  const made = wanted.filter(({ desc }) => !finishing.has(desc) && !remarks.has(desc) && !privileges.has(desc))
+  const of = (...descs: string[]) => made.filter(({ desc }) => descs.includes(desc))
+  const inSection = (name: TocEntry['section']) => made.filter(({ section }) => section === name)
+  const first = of('SCHEMA', 'EXTENSION')
+  const pre = made.filter(({ section, desc }) => section === 'pre-data' && !['SCHEMA', 'EXTENSION'].includes(desc))
+  const views = of('MATERIALIZED VIEW DATA')
+  const policies = of('POLICY', 'ROW SECURITY')
+  const post = inSection('post-data').filter((entry) => !views.includes(entry) && !policies.includes(entry))
+  const last = wanted.filter(({ desc }) => desc === 'EVENT TRIGGER')
+  const isOfLast = ({ tag }: TocEntry) => tag.startsWith('EVENT TRIGGER ')
+  const noted = wanted.filter(({ desc }) => remarks.has(desc))
+  const owned = (list: TocEntry[]) => (noOwner ? [] : ownersOf(list))
+  return {
+    before: stepsOf([...first.filter(({ desc }) => desc === 'SCHEMA'), ...of('EXTENSION'), ...pre]),
+    data: { by: 'login', entries: inSection('data'), runsCode: true, relations: [], creates: false },
+    after: stepsOf(post),
+    views,
+    policies: stepsOf(policies),
+    finish: {
+      objects: wanted.filter(({ desc }) => finishing.has(desc) && desc !== 'EVENT TRIGGER'),
+      remarks: noted.filter((entry) => !isOfLast(entry)),
+      owners: owned(wanted.filter(({ desc }) => desc !== 'EVENT TRIGGER')),
+      privileges: noOwner ? [] : wanted.filter(({ desc }) => privileges.has(desc)),
+      eventTriggers: last,
+      eventTriggerRemarks: noted.filter(isOfLast),
+      eventTriggerOwners: owned(last),
+    },
+    tablespaces: [...new Set(wanted.map(({ tablespace }) => tablespace).filter((name) => name !== ''))].sort(),
+    problems: problemsIn(wanted, hasOwnValue),
+  }
+}
+
+/** Settings, which pg_restore always makes, and what belongs to the database itself, which the manifest has. */
+const isLeftOut = ({ desc, tag }: TocEntry) =>
+  ['ENCODING', 'STDSTRINGS', 'SEARCHPATH', 'DATABASE', 'DATABASE PROPERTIES'].includes(desc) ||
+  ((remarks.has(desc) || privileges.has(desc)) && tag.startsWith('DATABASE '))
+
+/** Nothing that is made before depends on them. */
+const finishing = new Set([
+  ...['USER MAPPING', 'PUBLICATION', 'PUBLICATION TABLE', 'PUBLICATION TABLES IN SCHEMA'],
+  ...['SUBSCRIPTION', 'SUBSCRIPTION TABLE', 'EVENT TRIGGER'],
+])
+const remarks = new Set(['COMMENT', 'SECURITY LABEL'])
+const privileges = new Set(['ACL', 'DEFAULT ACL'])
+
+/** Runs of entries that are made alike. */
+function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry: TocEntry) => RelationName[]): Step[] {
+  const steps: Step[] = []
+  for (const entry of entries) {
+    const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'
+    const runsCode = by === 'login' && (mayRunCode(entry) || hasOwnValue(entry))
+    const last = steps.at(-1)
+    const relations = runsCode ? relationsOf(entry) : []
+    const step: Step = { by, entries: [entry], runsCode, relations, creates: entry.section !== 'post-data' }
+    if (last?.by !== by || last.runsCode !== runsCode) steps.push(step)
+    else {
+      last.entries.push(entry)
+      last.relations.push(...step.relations)
+    }
+  }
+  return steps
+}
+
+const relationKinds = new Set(['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE'])
+
+/** What an entry makes or changes: itself, or a relation that it cannot be without. */
+function relationFinder(entries: TocEntry[]): (entry: TocEntry) => RelationName[] {
+  const byId = new Map(entries.filter(({ desc }) => relationKinds.has(desc)).map((entry) => [entry.id, entry]))
+  return ({ id, dependencies }) =>
+    [id, ...dependencies].flatMap((at) => {
+      const found = byId.get(at)
+      return found ? [{ namespace: found.namespace, name: found.tag }] : []
+    })
+}
+
+/** Schemas first, for an owner must be able to create in them; tables before sequences, which must belong to whoever owns their table. */
+function ownersOf(entries: TocEntry[]): string[] {
+  const rank = ({ desc }: TocEntry) => (desc === 'SCHEMA' ? 0 : desc === 'SEQUENCE' ? 2 : 1)
+  return [0, 1, 2]
+    .flatMap((wanted) => entries.filter((entry) => rank(entry) === wanted))
+    .flatMap((entry) => (entry.owner === '' ? [] : ownerStatement(entry, entry.owner)))
+}
+
+/** Of these a plain owner may make none, or only some of them, or they need an owner that he is not. */
+const alwaysOurs = new Set([
+  ...['EXTENSION', 'PROCEDURAL LANGUAGE', 'TRANSFORM', 'CAST', 'ACCESS METHOD', 'OPERATOR CLASS', 'OPERATOR FAMILY'],
+  ...['SHELL TYPE', 'FOREIGN DATA WRAPPER', 'SERVER', 'TEXT SEARCH PARSER', 'TEXT SEARCH TEMPLATE'],
+])
+
+/** Whether a plain owner may not make it, and it is made without running code. */
+function isOurs(entry: TocEntry, hasOwnValue: Test): boolean {
+  const { desc } = entry
+  if (alwaysOurs.has(desc)) return true
+  if (desc === 'FUNCTION' || desc === 'PROCEDURE') return !isPlainFunction(entry) && !hasOwnValue(entry)
+  // Some wrappers demand more of who makes one. Expressions, though, may be computed in advance.
+  if (desc === 'FOREIGN TABLE') return !/\b(default|check|constraint|generated)\b/.test(words(entry))
+  if (desc === 'TYPE') return isBaseType(entry)
+  if (desc === 'AGGREGATE') return /\b(m?stype) = internal\b/.test(words(entry))
+  // An estimator of the application's own needs a superuser since February 2026.
+  if (desc === 'OPERATOR') return /\b(restrict|join) = \S+ \. /.test(words(entry))
+  return false
+}
+
+/** What is computed for an index, a constraint or a partition, also in advance, of what does not change. */
+const mayRunCode = (entry: TocEntry) =>
+  ['CONSTRAINT', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'INDEX', 'TABLE ATTACH'].includes(entry.desc) ||
+  (/TABLE$/.test(entry.desc) && /\bgenerated always as \(|\bpartition by \w+ \(.*\(/.test(words(entry))) ||
+  (entry.desc === 'AGGREGATE' && /\bstype = \S+ \. /.test(words(entry)))
+
+type Test = (entry: TocEntry) => boolean
+
+/**
+ * Whether a definition has a literal such as `'{1}'::app.positives`, of a type that may have a domain in it: the CHECK of the domain runs
+ * when the definition is read. Enums have none, and nothing has where there is no domain.
+ */
+function ownValues(entries: TocEntry[]): Test {
+  const types = new Set(
+    entries
+      .filter(({ desc }) => ['DOMAIN', 'TYPE', 'TABLE', 'VIEW', 'MATERIALIZED VIEW', 'FOREIGN TABLE'].includes(desc))
+      .filter((entry) => entry.desc !== 'TYPE' || !topWords(entry).includes('enum'))
+      .map(({ namespace, tag }) => `${namespace}.${tag}`),
+  )
+  if (!entries.some(({ desc }) => desc === 'DOMAIN')) return () => false
+  return ({ defn }) => {
+    if (!defn.includes('::')) return false
+    const tokens = tokensOf(defn, 0, defn.length)
+    const isOwn = (i: number) => tokens[i + 1] === '.' && types.has(`${plain(tokens[i])}.${plain(tokens[i + 2])}`)
+    return tokens.some((token, i) => isString(token) && tokens[i + 1] === ':' && tokens[i + 2] === ':' && isOwn(i + 3))
+  }
+}
+
+const plain = (token = '') => token.replace(/^"(.*)"$/s, '$1').replaceAll('""', '"')
+
+const isString = (token: string) => /^(e?'|\$)/i.test(token)
+
+/** Unquoted words and marks of a definition with blanks between them; strings are left out. */
+const words = ({ defn }: TocEntry) =>
+  tokensOf(defn, 0, defn.length)
+    .map((token) => (isString(token) ? "''" : token))
+    .join(' ')
+
+/** `CREATE TYPE name (…`, or a shell of one; composite types, enums and ranges have an AS. */
+const isBaseType = (entry: TocEntry) => !topWords(entry).includes('as')
+
+const isPlainFunction = (entry: TocEntry): boolean => {
+  const top = topWords(entry)
+  return ['sql', 'plpgsql'].includes(languageOf(entry)) && !top.includes('leakproof') && !top.includes('support')
+}
+
+const languageOf = (entry: TocEntry): string => {
+  const top = topWords(entry)
+  return plain(top[top.indexOf('language') + 1])
+}
+
+/** Tokens outside parentheses, up to a body; what stands behind a dot is a name. */
+function topWords({ defn }: TocEntry): string[] {
+  const top: string[] = []
+  let depth = 0
+  const tokens = tokensOf(defn, 0, defn.length)
+  for (const [i, token] of tokens.entries()) {
+    if (token === ')') depth -= 1
+    if (depth === 0 && tokens[i - 1] !== '.' && tokens[i + 1] !== '.') top.push(token)
+    if (token === '(') depth += 1
+    if (depth === 0 && (token === 'begin' || token === 'return') && top.includes('language')) break
+  }
+  return top
+}
+
+/** Languages whose functions an application cannot write. */
+const notTheirs = new Set(['c', 'internal'])
+
+function problemsIn(entries: TocEntry[], hasOwnValue: Test): string[] {
+  const functions = entries.filter(({ desc }) => desc === 'FUNCTION' || desc === 'PROCEDURE')
+  const impossible = functions
+    .filter((entry) => !isPlainFunction(entry) && hasOwnValue(entry))
+    .filter((entry) => ['c', 'internal', 'sql', 'plpgsql'].includes(languageOf(entry)))
+    .map((entry) => `${named(entry)} has a value of the application's own type in its definition`)
+  const own = new Set(
+    functions
+      .filter((entry) => !notTheirs.has(languageOf(entry)))
+      .map(({ namespace, tag }) => `${namespace}.${tag.slice(0, tag.indexOf('('))}`),
+  )
+  const validated = entries
+    .filter(({ desc }) => desc === 'FOREIGN DATA WRAPPER' || desc === 'PROCEDURAL LANGUAGE')
+    .filter((entry) => validatorsOf(entry).some((name) => own.has(name)))
+    .map((entry) => `${named(entry)} calls a function of the application`)
+  return [...validated, ...impossible]
+}
+
+/** `schema.name` of the functions that are called when something of it is made. */
+function validatorsOf({ defn }: TocEntry): string[] {
+  const tokens = tokensOf(defn, 0, defn.length)
+  return tokens.flatMap((token, i) =>
+    token === 'validator' && tokens[i + 2] === '.' ? [`${plain(tokens[i + 1])}.${plain(tokens[i + 3])}`] : [],
+  )
+}
+
+/** An entry in words. */
+export const named = ({ desc, namespace, tag }: TocEntry) =>
+  `${desc.toLowerCase()} ${namespace === '' ? '' : `${namespace}.`}${tag}`
