@@ -1,5 +1,5 @@
-import { type Db, quoteIdent } from '../db/sql.ts'
-import { planningRunsCode } from './planned.ts'
+import { copyRows, leastColumn, linesIn, planningRunsCode } from '../db/planned.ts'
+import type { Db } from '../db/sql.ts'
 import { copyInSavepoint, inSavepoint } from './savepoint.ts'
 
 /** Rows per table, and the tables that could not be counted with the reason. */
@@ -18,9 +18,7 @@ type Table = {
 const tablesQuery = `
   select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', t, 'unplanned', unplanned, 'column', "column") order by t), '[]') as tables
     from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t, c.oid in (${planningRunsCode}) as unplanned,
-                 (select a.attname from pg_catalog.pg_attribute a
-                   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-                   order by a.atttypid >= 16384, a.attlen < 0, a.attlen, a.attnum limit 1) as "column"
+                 ${leastColumn} as "column"
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
              and not exists (select from pg_catalog.pg_depend e
@@ -56,18 +54,16 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
 
 /** The number, or why there is none. */
 async function countTable(db: Db, { name, unplanned, column }: Table): Promise<number | string> {
-  if (unplanned) return countLines(db, `copy ${name}${column === null ? '' : ` (${quoteIdent(column)})`} to stdout`)
+  if (unplanned) return countLines(db, copyRows(name, column))
   const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${name}`)
   return counted instanceof Error ? counted.message : Number(counted[0]!.count)
 }
-
-const lineFeed = 0x0a
 
 /** COPY of a table is not planned, and writes a line for each row. It is what pg_dump does, of one column. */
 async function countLines(db: Db, copy: string): Promise<number | string> {
   let count = 0
   const failure = await copyInSavepoint(db, copy, (chunk) => {
-    for (let at = chunk.indexOf(lineFeed); at >= 0; at = chunk.indexOf(lineFeed, at + 1)) count++
+    count += linesIn(chunk)
   })
   return failure?.message ?? count
 }

@@ -1,3 +1,4 @@
+import { copyRows, leastColumn, linesIn, planningRunsCode } from '../db/planned.ts'
 import { type Db, quoteName, splitName } from '../db/sql.ts'
 
 /** A table whose rows are not as many as when it was backed up; `actual` is null when it is not there. */
@@ -19,7 +20,8 @@ export async function compareRows(db: Db, expected: Record<string, number>): Pro
   for (const [table, count] of Object.entries(expected)) {
     // parts, not texts: which words must be quoted depends on the version of the server
     const { schema, name } = splitName(table)
-    const actual = present.has(quoteName(schema, name)) ? await countRows(db, quoteName(schema, name)) : null
+    const found = present.get(quoteName(schema, name))
+    const actual = found ? await countRows(db, found) : null
     comparison.tables += 1
     comparison.rows += actual ?? 0
     if (actual !== count) comparison.differences.push({ table, expected: count, actual })
@@ -27,17 +29,27 @@ export async function compareRows(db: Db, expected: Record<string, number>): Pro
   return comparison
 }
 
-async function readTables(db: Db): Promise<Set<string>> {
-  const rows = await db.unsafe<{ schema: string; name: string }[]>(
-    `select n.nspname as schema, c.relname as name
+/** `unplanned`: it must be counted without a query on it, which would run code of the application. `name` is quoted. */
+type Table = { name: string; unplanned: boolean; column: string | null }
+
+async function readTables(db: Db): Promise<Map<string, Table>> {
+  const rows = await db.unsafe<{ schema: string; table: string; unplanned: boolean; column: string | null }[]>(
+    `select n.nspname as schema, c.relname as table, c.oid in (${planningRunsCode}) as unplanned, ${leastColumn} as "column"
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r'`,
   )
-  return new Set(rows.map(({ schema, name }) => quoteName(schema, name)))
+  return new Map(
+    rows.map(({ schema, table, ...rest }) => [quoteName(schema, table), { name: quoteName(schema, table), ...rest }]),
+  )
 }
 
-/** Of a parent, only its own rows: its children are counted themselves. @param table quoted */
-async function countRows(db: Db, table: string): Promise<number> {
-  const [row] = await db.unsafe<{ count: string }[]>(`select pg_catalog.count(*) as count from only ${table}`)
+/** Of a parent, only its own rows: its children are counted themselves. */
+async function countRows(db: Db, { name, unplanned, column }: Table): Promise<number> {
+  if (unplanned) {
+    let count = 0
+    for await (const chunk of await db.unsafe(copyRows(name, column)).readable()) count += linesIn(chunk as Buffer)
+    return count
+  }
+  const [row] = await db.unsafe<{ count: string }[]>(`select pg_catalog.count(*) as count from only ${name}`)
   return Number(row?.count)
 }
 
