@@ -84,11 +84,11 @@ function prefixOf(netmask: string): number {
 
 /**
  * Why pg_hba.conf would not let in a login that is a member of a role and has a password, connecting as this session does; undefined
- * when it would, or cannot be known: only superusers see the file, which may differ from what the server has loaded.
+ * when it would, or cannot be known. Asked as a superuser: nobody else sees the file, which may differ from what the server has loaded.
  */
 export async function readRefusal(db: Db, role: string, user: string): Promise<string | undefined> {
-  const [row] = await db.unsafe<{ seen: { rules: HbaRule[]; login: Omit<HbaLogin, 'user'> } | null }[]>(`
-    select case when (select rolsuper from pg_catalog.pg_roles where rolname = session_user) then pg_catalog.json_build_object(
+  const [row] = await db.unsafe<{ seen: { rules: HbaRule[]; login: Omit<HbaLogin, 'user'> } }[]>(`
+    select pg_catalog.json_build_object(
       'rules', (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('type', type, 'database', database, 'user', user_name,
                   'address', address, 'netmask', netmask, 'method', auth_method) order by line_number), '[]'::json)
                   from pg_catalog.pg_hba_file_rules where error is null),
@@ -96,6 +96,6 @@ export async function readRefusal(db: Db, role: string, user: string): Promise<s
         'database', pg_catalog.current_database(), 'address', pg_catalog.host(pg_catalog.inet_client_addr()),
         'ssl', coalesce((select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()), false),
         'groups', (select pg_catalog.json_agg(g.rolname) from pg_catalog.pg_roles g, pg_catalog.pg_roles o
-                    where o.rolname = ${quoteLiteral(role)} and pg_catalog.pg_has_role(o.oid, g.oid, 'MEMBER')))) end as seen`)
-  return row?.seen ? refusingMethod(row.seen.rules, { ...row.seen.login, user }) : undefined
+                    where o.rolname = ${quoteLiteral(role)} and pg_catalog.pg_has_role(o.oid, g.oid, 'MEMBER')))) as seen`)
+  return row && refusingMethod(row.seen.rules, { ...row.seen.login, user })
 }

@@ -53,7 +53,8 @@ export async function isolationNote(context: Context, db: Db, role: string | und
 
 /** Before a login is made, the file is all that can be looked at. */
 async function refuseByHba(db: Db, role: string, rights: Rights): Promise<void> {
-  const method = await readRefusal(db, role, 'pgbosun')
+  // Nobody else may see the file.
+  const method = rights.superuser ? await readRefusal(db, role, 'pgbosun') : undefined
   if (method === undefined) return
   const how = method === 'none' ? 'has no line for it' : `wants ${method} of it`
   throw cannotIsolate(role, rights, `may make a login for this run, but pg_hba.conf ${how} and not a password`)
