@@ -19,6 +19,7 @@ if (!pgbouncer) process.stderr.write('NOT RUN: connection poolers: there is no p
 const ignoreOurs = `ignore_startup_parameters = ${[
   ...[
     'role',
+    'search_path',
     'standard_conforming_strings',
     'statement_timeout',
     'lock_timeout',

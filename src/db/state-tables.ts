@@ -14,6 +14,18 @@ type Definition = { create: string; columns: Column[] }
 
 const now = `pg_catalog.clock_timestamp()`
 
+/** What both tables say of a migration. */
+const recorded: Column[] = [
+  ['name', 'text'],
+  ['sha256', 'text'],
+  ['status', 'text'],
+  ['applied_at', 'timestamp with time zone', 'now'],
+  ['duration_ms', 'integer'],
+  ['applied_by', 'text', 'user'],
+  ['tool_version', 'text'],
+  ['progress', 'jsonb'],
+]
+
 /**
  * Without CHECK constraints: they would be code that runs with the rights of whoever writes a row, and whoever can change them would
  * choose it. What is unique is an index: strangers' loops rename constraints.
@@ -36,19 +48,7 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
         applied_at timestamptz not null default ${now}, duration_ms int,
         applied_by text not null default session_user, tool_version text not null, progress jsonb);
       create unique index migrations_version on pgbosun.migrations (version)`,
-    columns: [
-      ['seq', 'integer'],
-      ['previous', 'integer'],
-      ['version', 'bigint'],
-      ['name', 'text'],
-      ['sha256', 'text'],
-      ['status', 'text'],
-      ['applied_at', 'timestamp with time zone', 'now'],
-      ['duration_ms', 'integer'],
-      ['applied_by', 'text', 'user'],
-      ['tool_version', 'text'],
-      ['progress', 'jsonb'],
-    ],
+    columns: [['seq', 'integer'], ['previous', 'integer'], ['version', 'bigint'], ...recorded],
   },
   migration_details: {
     create: `create table pgbosun.migration_details (
@@ -56,20 +56,7 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
         history text not null, id text not null, name text not null, sha256 text not null, status text not null,
         applied_at timestamptz not null default ${now}, duration_ms int,
         applied_by text not null default session_user, tool_version text not null, progress jsonb)`,
-    columns: [
-      ['seq', 'integer'],
-      ['previous', 'integer'],
-      ['history', 'text'],
-      ['id', 'text'],
-      ['name', 'text'],
-      ['sha256', 'text'],
-      ['status', 'text'],
-      ['applied_at', 'timestamp with time zone', 'now'],
-      ['duration_ms', 'integer'],
-      ['applied_by', 'text', 'user'],
-      ['tool_version', 'text'],
-      ['progress', 'jsonb'],
-    ],
+    columns: [['seq', 'integer'], ['previous', 'integer'], ['history', 'text'], ['id', 'text'], ...recorded],
   },
   seeds: {
     create: `create table pgbosun.seeds (
