@@ -101,6 +101,8 @@ describe('where the user that connects has more rights than the owner', () => {
          execute format('call %s(''remove'', ''migrations'', ''{"seq": 1}'')', p); end $$;`,
       `do $$ declare p text; begin select oid::regproc into p from pg_proc where pronamespace = 'pgbosun'::regnamespace;
          execute format('call %s(''finish'', ''migrations'', ''{"seq": 1, "name": "x", "sha256": "y", "status": "applied", "tool_version": "z"}'')', p); end $$;`,
+      `do $$ declare p text; begin select oid::regproc into p from pg_proc where pronamespace = 'pgbosun'::regnamespace;
+         execute format('call %s(''insert'', ''seeds'', ''{"name": "forged", "checksum": "x", "rows": 1, "tool_version": "z"}'')', p); end $$;`,
     ].entries()) {
       await files({ 'migrations/002_b.sql': text })
       expect(await pgbosun(['migrate']), String(i)).toMatchObject({ code: 20, json: { error: { sqlstate: '42501' } } })

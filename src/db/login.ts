@@ -63,7 +63,7 @@ const iterations = 4_096
  * session. Without a role, it may do nothing.
  *
  * @param options `user`: its name; `validMs`: how long it can log in; `grants`: privileges on the database that the role lacks; `more`:
- *   further statements, which get the name quoted
+ *   further statements, which get the name
  */
 export async function createLogin(
   db: Db,
@@ -104,7 +104,7 @@ export async function createLogin(
       ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
       ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
       ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
-      ...more(name),
+      ...more(user),
     ].join('; '),
   )
   return { user, password }

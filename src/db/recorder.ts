@@ -10,6 +10,8 @@ export type RecorderOptions = {
   actor: string
   migrations: Writable
   details: Writable
+  /** Names of the seeds that it loads. */
+  seeds: readonly string[]
 }
 
 /**
@@ -17,9 +19,9 @@ export type RecorderOptions = {
  * about to do and nothing else: it adds rows behind the newest, and touches those that the run resumes or undoes. It is there as long as
  * the run. See docs/decisions/.
  */
-export const createRecorder = ({ name, actor, migrations, details }: RecorderOptions) => `${dropRecorders};
+export const createRecorder = ({ name, actor, ...writable }: RecorderOptions) => `${dropRecorders};
 create procedure ${quoteName('pgbosun', name)}(op text, t text, r jsonb) language plpgsql security definer
-  set search_path = pg_catalog, pg_temp as ${quoteLiteral(body(actor, migrations, details))};
+  set search_path = pg_catalog, pg_temp as ${quoteLiteral(body(actor, writable))};
 revoke all on procedure ${quoteName('pgbosun', name)} from public`
 
 /** A statement that records something through the procedure. Gives no row. */
@@ -32,7 +34,10 @@ const allowed = ({ after, seqs }: Writable) =>
 const written = `name = r ->> 'name', sha256 = r ->> 'sha256', status = r ->> 'status', progress = null,
         duration_ms = (r ->> 'duration_ms')::int, applied_at = pg_catalog.clock_timestamp(), tool_version = r ->> 'tool_version'`
 
-function body(actor: string, migrations: Writable, details: Writable): string {
+function body(
+  actor: string,
+  { migrations, details, seeds }: Pick<RecorderOptions, 'migrations' | 'details' | 'seeds'>,
+): string {
   const table = (name: string, writable: Writable, columns: string, values: string, removed: string) => `
   if t = '${name}' then
     if not ${allowed(writable)} then raise insufficient_privilege using message = 'this run has nothing to do with row ' || n; end if;
@@ -64,7 +69,7 @@ begin${table(
     `r ->> 'history', r ->> 'id'`,
     `update pgbosun.migration_details set status = 'undone', progress = null where seq = n;`,
   )}
-  if t = 'seeds' and op = 'insert' then
+  if t = 'seeds' and op = 'insert' and r ->> 'name' in (${['', ...seeds].map(quoteLiteral).join(', ')}) then
     insert into pgbosun.seeds as s (name, checksum, rows, applied_at, tool_version)
     values (r ->> 'name', r ->> 'checksum', (r ->> 'rows')::bigint, pg_catalog.clock_timestamp(), r ->> 'tool_version')
     on conflict (name) do update set checksum = excluded.checksum, rows = excluded.rows,

@@ -30,6 +30,8 @@ export type FileWork = {
   /** What is recorded meanwhile. */
   migrations?: Writable
   details?: Writable
+  /** Names of seeds. */
+  seeds?: readonly string[]
 }
 
 const nothing: Writable = { after: Number.MAX_SAFE_INTEGER, seqs: [] }
@@ -64,7 +66,7 @@ async function withLogin<T>(run: Run, work: Isolated<'login'>, use: (files: File
   const { own, role, isolation } = work
   return withRunLogin(
     run,
-    { ...work, more: recorderFor(work, (user) => user) },
+    { ...work, more: (user) => recorderFor(work, user, user) },
     async (login) => {
       const connection = { ...run.context.connection(), user: login.user, password: () => login.password }
       const session = await run.openAs(connection, work.database).catch((error: unknown) => {
@@ -141,7 +143,7 @@ async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: F
   try {
     await refuseLogin(session, own, role, `pgbosun ${run.context.runId}`)
     run.guard()
-    await own.sql.unsafe(recorderFor(work, () => procedure)(quoteIdent(isolation.connection.user)).join('; '))
+    await own.sql.unsafe(recorderFor(work, isolation.connection.user, procedure).join('; '))
     await session.sql.unsafe(markWork)
     return await use({ session, recorder: quoteName('pgbosun', procedure) })
   } finally {
@@ -155,17 +157,15 @@ async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: F
 
 /** Statements that let a login record what this run does, and nothing else. */
 function recorderFor(
-  { isolation, migrations = nothing, details = nothing }: Isolated<'login' | 'url'>,
-  nameOf: (user: string) => string,
-): (user: string) => string[] {
-  return (user) => {
-    const name = nameOf(user.slice(1, -1))
-    return [
-      `grant usage on schema pgbosun to ${user}`,
-      createRecorder({ name, actor: isolation.rights.sessionUser, migrations, details }),
-      `grant execute on procedure ${quoteName('pgbosun', name)} to ${user}`,
-    ]
-  }
+  { isolation, migrations = nothing, details = nothing, seeds = [] }: Isolated<'login' | 'url'>,
+  user: string,
+  name: string,
+): string[] {
+  return [
+    `grant usage on schema pgbosun to ${quoteIdent(user)}`,
+    createRecorder({ name, actor: isolation.rights.sessionUser, migrations, details, seeds }),
+    `grant execute on procedure ${quoteName('pgbosun', name)} to ${quoteIdent(user)}`,
+  ]
 }
 
 function refusedLogin(

@@ -26,7 +26,8 @@ export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journa
   const session = await run.openTarget()
   const place = await placeOf(run.context, session.sql, seedTarget(run.context))
   const database = run.context.connection().database
-  return withFileSession(run, { own: session, database, role: place.role }, ({ session: { sql }, recorder }) =>
+  const work = { own: session, database, role: place.role, seeds: steps.map(({ seed }) => seed.name) }
+  return withFileSession(run, work, ({ session: { sql }, recorder }) =>
     applySeeds(sql, steps, {
       place,
       recorder,
