@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { markWork } from '../../db/lock.ts'
-import { createLogin, dropLogin, type Login, loginPrefix } from '../../db/login.ts'
+import { createLogin, dropLogin, type Login, loginPrefix, type Rights } from '../../db/login.ts'
 import { createRecorder, type Writable } from '../../db/recorder.ts'
 import { quoteIdent, quoteName } from '../../db/sql.ts'
 import { isConnectionLost } from '../../db/sqlstate.ts'
@@ -168,13 +168,7 @@ function recorderFor(
   ]
 }
 
-function refusedLogin(
-  { context }: Run,
-  connection: Connection,
-  error: unknown,
-  role: string,
-  rights: Isolation['rights'] & object,
-): unknown {
+function refusedLogin({ context }: Run, connection: Connection, error: unknown, role: string, rights: Rights): unknown {
   if (context.signal.aborted) return context.signal.reason
   const { error: refused } = classify(error, 'the server', connection)
   // No free connection, say: the user that connects may be let in where others are not.

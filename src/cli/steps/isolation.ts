@@ -1,63 +1,51 @@
-import { type Connection, resolveMigrateConnection } from '../../config/connection.ts'
+import { resolveMigrateConnection } from '../../config/connection.ts'
 import type { Session } from '../../db/connect.ts'
 import { readRefusal } from '../../db/hba.ts'
 import { type Rights, readRights } from '../../db/login.ts'
 import { type Db, quoteIdent, quoteLiteral } from '../../db/sql.ts'
 import { AppError } from '../../errors.ts'
 import type { Context } from '../command.ts'
+import { type Impossible, type Isolation, planIsolation } from './plan-isolation.ts'
+
+export type { Isolation } from './plan-isolation.ts'
+
+/** What the configuration and the database say. @param db a session of ours in that database */
+async function readPlan(context: Context, db: Db, role: string | undefined): Promise<Isolation | Impossible> {
+  const rights = role === undefined ? undefined : await readRights(db, role)
+  const { config, env, baseDir } = context.loaded
+  // The secret is only read where it is needed.
+  const needed = rights !== undefined && rights.more.length > 0
+  const connection = needed ? resolveMigrateConnection(config, env, baseDir) : undefined
+  return planIsolation(role, rights, { connection, accepted: config.migrate.isolation === 'role' })
+}
 
 /**
- * How code of the owner (files, triggers, functions, checks) is kept from rights that only the session user has. SET ROLE alone is no
- * fence: whatever runs can leave the role again.
- *
- * - `none`: there is nothing to keep it from; `role`: somebody accepted that (`migrate.isolation`)
- * - `login`: a login is made for the run; `url`: one is configured
- */
-export type Isolation =
-  | { mode: 'none'; rights: Rights | undefined }
-  | { mode: 'role'; rights: Rights }
-  | { mode: 'login'; rights: Rights }
-  | { mode: 'url'; rights: Rights; connection: Connection }
-
-/**
- * Decides how files are run as a role in a database.
- * @param db a session of ours in that database
+ * How files are run as a role in a database.
  * @throws {AppError} `refused` when nothing would keep them from the rights of the session user, with the ways out
  */
 export async function isolationFor(context: Context, db: Db, role: string | undefined): Promise<Isolation> {
-  const rights = role === undefined ? undefined : await readRights(db, role)
-  if (role === undefined || !rights || rights.more.length === 0) return { mode: 'none', rights }
-  const { config, env, baseDir } = context.loaded
-  const connection = resolveMigrateConnection(config, env, baseDir)
-  if (connection) return { mode: 'url', rights, connection }
-  if (config.migrate.isolation === 'role') return { mode: 'role', rights }
-  if (rights.mayCreateRole && rights.mayGrantRole) return { mode: 'login', rights }
-  throw cannotIsolate(
-    role,
-    rights,
-    rights.mayCreateRole ? `may not let others act as ${role}` : 'may not make a login for this run',
-  )
+  const plan = await readPlan(context, db, role)
+  if (plan.mode === 'impossible') throw cannotIsolate(role!, plan.rights, plan.why)
+  return plan
 }
 
 /** What a plan says of it: why it could not be applied, or what somebody accepted. */
-export async function isolationNote(context: Context, db: Db, role: string | undefined): Promise<string | undefined> {
-  try {
-    const { mode, rights } = await isolationFor(context, db, role)
-    if (mode === 'login') await refuseByHba(db, role!, rights)
-    return mode === 'role' ? acceptedNote(role!, rights) : undefined
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind !== 'refused') throw error
-    return `${error.message}: \`up\` will refuse to run migrations and seeds; ${error.hint}`
-  }
+async function isolationNote(context: Context, db: Db, role: string | undefined): Promise<string | undefined> {
+  const plan = await readPlan(context, db, role)
+  if (plan.mode === 'role') return acceptedNote(role!, plan.rights)
+  const why =
+    plan.mode === 'impossible' ? plan.why : plan.mode === 'login' ? await readHba(db, role!, plan.rights) : undefined
+  if (why === undefined || plan.mode === 'none') return undefined
+  const { message, hint } = cannotIsolate(role!, plan.rights, why)
+  return `${message}: \`up\` will refuse to run migrations and seeds; ${hint}`
 }
 
-/** Before a login is made, the file is all that can be looked at. */
-async function refuseByHba(db: Db, role: string, rights: Rights): Promise<void> {
-  // Nobody else may see the file.
-  const method = rights.superuser ? await readRefusal(db, role, 'pgbosun') : undefined
-  if (method === undefined) return
+/** Before a login is made, pg_hba.conf is all that can be looked at, and only by superusers. */
+async function readHba(db: Db, role: string, { superuser }: Rights): Promise<string | undefined> {
+  const method = superuser ? await readRefusal(db, role, 'pgbosun') : undefined
+  if (method === undefined) return undefined
   const how = method === 'none' ? 'has no line for it' : `wants ${method} of it`
-  throw cannotIsolate(role, rights, `may make a login for this run, but pg_hba.conf ${how} and not a password`)
+  return `may make a login for this run, but pg_hba.conf ${how} and not a password`
 }
 
 /** Warns in a plan of what would be run as the role of a database, once. */
