@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
 import { plant, plantOnTables } from './support/attack.ts'
 import { client } from './support/backup.ts'
 import { type Finished, run } from './support/cli.ts'
-import { type Sql, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { type Sql, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { openOne } from './support/roles.ts'
 
 const password = 'secret of a test'
@@ -83,6 +84,16 @@ async function nothingGained({ admin, names }: Fixture, before: unknown, ran: Fi
   ])
 }
 
+/** Runs commands one after the other; each succeeds, and nobody has more rights than before. */
+async function gainsNothing(attack: Fixture, commands: string[][], where: Parameters<typeof run>[1]): Promise<void> {
+  const before = await rolesOf(attack.admin)
+  for (const args of commands) {
+    const ran = await run(args, where)
+    expect(ran.code, `${args.join(' ')}: ${ran.stderr}`).toBe(0)
+    await nothingGained(attack, before, ran, args.join(' '))
+  }
+}
+
 describe('an application that owns its database', () => {
   test('the planted code works at all: a superuser who is careless runs it', async ({ dir }) => {
     const { admin, names } = await prepare(dir)
@@ -95,41 +106,27 @@ describe('an application that owns its database', () => {
   test('gains nothing from a superuser, whatever command runs', async ({ dir }) => {
     const attack = await prepare(dir)
     const env = { DATABASE_URL: urlOf(attack.database), APP_PASSWORD: password }
-    const before = await rolesOf(attack.admin)
-    const tried = async (args: string[], code = 0) => {
-      const ran = await run(args, { cwd: dir, env })
-      expect(ran.code, `${args.join(' ')}: ${ran.stderr}`).toBe(code)
-      await nothingGained(attack, before, ran, args.join(' '))
-    }
-    await tried(['plan'])
-    await tried(['migrate', 'status'])
-    await tried(['status', '--events'])
-    await tried(['check'])
-    await tried(['roles', 'plan'])
+    const where = { cwd: dir, env }
+    await gainsNothing(
+      attack,
+      [['plan'], ['migrate', 'status'], ['status', '--events'], ['check'], ['roles', 'plan']],
+      where,
+    )
     await attack.files(next)
-    await attack.files({
-      'pgbosun.yaml': JSON.stringify({
-        ...JSON.parse(
-          await import('node:fs').then(({ readFileSync }) => readFileSync(join(dir, 'pgbosun.yaml'), 'utf8')),
-        ),
-        seeds: [{ file: 'seeds/a.sql' }, { file: 'seeds/b.csv', table: 'things', key: ['id'], mode: 'upsert' }],
-      }),
-    })
-    await tried(['plan'])
-    await tried(['migrate', 'lint'])
-    await tried(['up'])
-    await tried(['up'])
-    await tried(['seed', '--force'])
-    await tried(['migrate', 'redo'])
-    await tried(['migrate', 'down'])
-    await tried(['migrate'])
-    await tried(['migrate', 'wait-for', '3'])
-    await tried(['migrate', 'verify'])
-    await tried(['roles', 'apply'])
-    await tried(['check'])
-    if (client) await tried(['backup'])
-    if (client) await tried(['backup', 'verify'])
-    await tried(['status'])
+    const configuration = JSON.parse(readFileSync(join(dir, 'pgbosun.yaml'), 'utf8')) as object
+    const seeds = [{ file: 'seeds/a.sql' }, { file: 'seeds/b.csv', table: 'things', key: ['id'], mode: 'upsert' }]
+    await attack.files({ 'pgbosun.yaml': JSON.stringify({ ...configuration, seeds }) })
+    await gainsNothing(
+      attack,
+      [
+        ...[['plan'], ['migrate', 'lint'], ['up'], ['up'], ['seed', '--force']],
+        ...[['migrate', 'redo'], ['migrate', 'down'], ['migrate'], ['migrate', 'wait-for', '3']],
+        ...[['migrate', 'verify'], ['migrate', 'repair'], ['roles', 'apply'], ['check']],
+        ...(client ? [['backup'], ['backup', 'verify']] : []),
+        ['status'],
+      ],
+      where,
+    )
     await attack.admin.end()
   }, 300_000)
 
@@ -144,7 +141,6 @@ describe('an application that owns its database', () => {
     )
     await admin.unsafe('drop schema pgbosun cascade; drop table public.others, public.things cascade')
     const env = { DATABASE_URL: urlOf(attack.database, { name: names.admin, password }), APP_PASSWORD: password }
-    const before = await rolesOf(admin)
     await attack.files({
       ...next,
       'pgbosun.yaml': JSON.stringify({
@@ -152,19 +148,11 @@ describe('an application that owns its database', () => {
         seeds: [{ file: 'seeds/a.sql' }],
       }),
     })
-    for (const args of [
-      ['plan'],
-      ['migrate'],
-      ['up'],
-      ['migrate', 'redo'],
-      ['seed', '--force'],
-      ['migrate', 'status'],
-      ['check'],
-    ]) {
-      const ran = await run(args, { cwd: dir, env })
-      expect(ran.code, `${args.join(' ')}: ${ran.stderr}`).toBe(0)
-      await nothingGained(attack, before, ran, args.join(' '))
-    }
+    await gainsNothing(
+      attack,
+      [['plan'], ['migrate'], ['up'], ['migrate', 'redo'], ['seed', '--force'], ['migrate', 'status'], ['check']],
+      { cwd: dir, env },
+    )
     await admin.end()
   }, 300_000)
 
@@ -173,7 +161,6 @@ describe('an application that owns its database', () => {
     const { admin, names } = attack
     await admin.unsafe('drop schema pgbosun cascade; drop table public.others, public.things cascade')
     const env = { DATABASE_URL: urlOf(attack.database, { name: names.app, password }), APP_PASSWORD: password }
-    const before = await rolesOf(admin)
     await attack.files({
       ...next,
       'pgbosun.yaml': JSON.stringify({
@@ -181,11 +168,65 @@ describe('an application that owns its database', () => {
         seeds: [{ file: 'seeds/a.sql' }],
       }),
     })
-    for (const args of [['plan'], ['migrate'], ['up'], ['migrate', 'redo'], ['seed', '--force'], ['check']]) {
-      const ran = await run(args, { cwd: dir, env })
-      expect(ran.code, `${args.join(' ')}: ${ran.stderr}`).toBe(0)
+    await gainsNothing(attack, [['plan'], ['migrate'], ['up'], ['migrate', 'redo'], ['seed', '--force'], ['check']], {
+      cwd: dir,
+      env,
+    })
+    await admin.end()
+  }, 300_000)
+
+  test('gains nothing through the history of another tool, whatever hangs on it', async ({ dir }) => {
+    const attack = await prepare(dir)
+    const { admin, names } = attack
+    await attack.files({
+      'theirs/1_a.sql': '-- migrate:up\ncreate table from_dbmate (id int);\n-- migrate:down\ndrop table from_dbmate;\n',
+      'pgbosun.yaml': JSON.stringify({
+        migrate: {
+          role: `${names.database}_owner`,
+          format: 'dbmate',
+          dir: 'theirs',
+          table: 'public.schema_migrations',
+        },
+      }),
+    })
+    const where = { cwd: dir, env: { DATABASE_URL: urlOf(attack.database), APP_PASSWORD: password } }
+    const app = openOne(names.database, { name: names.app, password })
+    const table = 'create table public.schema_migrations (version varchar(128) primary key);'
+    const before = await rolesOf(admin)
+    const refused = async (...args: string[]) => {
+      const ran = await run(args, where)
+      expect(ran.code, `${args.join(' ')}: ${ran.stderr}`).toBe(12)
+      expect(ran.stderr).toContain('the history public.schema_migrations')
       await nothingGained(attack, before, ran, args.join(' '))
     }
+    for (const planted of [
+      `create view public.schema_migrations as select public.evil_text(1)::varchar(128) as version;`,
+      `${table} create index evil_history on public.schema_migrations (public.evil_text(1), version);`,
+      `${table} create statistics public.evil_statistics on (public.evil_text(version)), version from public.schema_migrations;`,
+      `create type public.evil_version as enum ('1'); create function public.evil_cast(public.evil_version) returns text language plpgsql as
+         $$ begin perform public.evil('cast'); return '1'; end $$;
+       create cast (public.evil_version as text) with function public.evil_cast(public.evil_version);
+       create table public.schema_migrations (version public.evil_version primary key);`,
+    ]) {
+      if (planted.includes('create statistics') && server().major < 14) continue // there are none on expressions
+      await app.unsafe(planted)
+      for (const args of [['plan'], ['migrate', 'status'], ['migrate'], ['migrate', 'wait-for', '1']])
+        await refused(...args)
+      await app.unsafe(`do $$ begin if exists (select from pg_catalog.pg_class where relname operator(pg_catalog.=) 'schema_migrations' and relkind operator(pg_catalog.=) 'v')
+        then drop view public.schema_migrations; else drop table public.schema_migrations; end if; end $$`)
+    }
+
+    // What only runs when a row is written: in the session of the files it may, where we write ourselves it may not.
+    await app.unsafe(`${table} create trigger evil before insert or update or delete on public.schema_migrations for each row execute function public.evil_trigger();
+      alter table public.schema_migrations add column more text default public.evil_text(1), add column made text generated always as (public.evil_text(version)) stored`)
+    await gainsNothing(
+      attack,
+      [['plan'], ['migrate'], ['migrate', 'status'], ['migrate', 'redo'], ['migrate', 'down']],
+      where,
+    )
+    await app.unsafe(`insert into public.schema_migrations (version) values ('0')`)
+    await refused('migrate', 'repair', '--forget', '0', '--yes')
+    await app.end()
     await admin.end()
   }, 300_000)
 })

@@ -3,7 +3,7 @@ import type { Env } from './environment.ts'
 import type { Config } from './schema.ts'
 import { secretReader } from './secrets.ts'
 
-/** Who may read what names things: this machine, everybody, or who has the token, which is read anew at every call. */
+/** Who may read what names things: this machine, everybody, or who has the token, which is read again at every call. */
 export type ServeAccess = 'loopback' | 'open' | { token(): string }
 
 /**

@@ -1,6 +1,6 @@
 import { quoteLiteral, quoteName } from './sql.ts'
 
-/** Which rows of a table a run may write: new ones behind `after`, and those of `seqs`, which are there already. */
+/** Which rows of a table a run may write: new ones after `after`, and those of `seqs`, which are there already. */
 export type Writable = { after: number; seqs: readonly number[] }
 
 export type RecorderOptions = {
@@ -16,7 +16,7 @@ export type RecorderOptions = {
 
 /**
  * A procedure that writes the records of one run with the rights of its owner, for a session that has none. It can do what this run is
- * about to do and nothing else: it adds rows behind the newest, and touches those that the run resumes or undoes. It is there as long as
+ * about to do and nothing else: it adds rows after the newest, and touches those that the run resumes or undoes. It is there as long as
  * the run. See docs/decisions/.
  */
 export const createRecorder = ({ name, actor, ...writable }: RecorderOptions) => `${dropRecorders};

@@ -23,7 +23,7 @@ export type StateChange = Change & { sql: string }
 /** The state is read for what is needed of it: tables exist only where they are used. */
 export type StateNeeds = {
   needs: readonly StateTable[]
-  /** Roles that may read it; those that do not exist are passed over. */
+  /** Roles that may read it; those that do not exist are skipped. */
   readers: readonly string[]
 }
 

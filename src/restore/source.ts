@@ -26,7 +26,7 @@ export function trustedManifest({ id, manifest, problem, text }: Backup): Manife
 export const openDump = (store: Store, manifest: Manifest): AsyncIterable<Buffer> =>
   unpack(store, dumpKey(manifest), dumpEntry(manifest))
 
-/** The beginning of a dump with the list of what is in it; what comes behind is not read. */
+/** The beginning of a dump with the list of what is in it; what comes after it is not read. */
 export type Head = { toc: Toc; bytes: Buffer }
 
 /**
