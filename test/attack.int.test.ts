@@ -127,6 +127,10 @@ describe('an application that owns its database', () => {
       ],
       where,
     )
+    const before = await rolesOf(attack.admin)
+    const shadow = await run(['migrate', 'verify', '--shadow'], where)
+    expect(shadow.code, shadow.stderr).toBe(50) // what was planted is not what the files make
+    await nothingGained(attack, before, shadow, 'migrate verify --shadow')
     await attack.admin.end()
   }, 300_000)
 
