@@ -5,7 +5,6 @@ import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
-import { TocError } from '../../archive/toc.ts'
 import { type Connection, describe, resolveConnection } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
@@ -18,10 +17,9 @@ import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
 import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
 import { loadIsolated } from '../../restore/isolated.ts'
-import { needsLogin, type OwnRights, readOwnRights, refuseProblems } from '../../restore/isolation.ts'
 import { asSuperuserFlag, loadDump } from '../../restore/load.ts'
-import { type LoadPlan, planLoad } from '../../restore/plan.ts'
-import { drain, type Head, openDump, readHead, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
+import { type Loading, loadingFor } from '../../restore/loading.ts'
+import { openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
 import { visible } from '../../text.ts'
 import type { Command, Context, Result } from '../command.ts'
@@ -150,60 +148,22 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     await guard(session, manifest, wanted)
     const tools = await findTools(session.serverVersion, { path: loaded.env.PATH })
     await refuseIncomplete(store, manifest)
-    const isolation = await isolationFor(session, { store, manifest, wanted })
-    const { user } = isolation.rights
+    const loading = await loadingFor(session, { store, manifest, wanted })
+    const { user } = loading.rights
     if (wanted.asSuperuser)
       out.print(`trust    code in this backup runs with the rights of ${user} (${asSuperuserFlag})`)
     out.print(
       `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
     )
     if (!wanted.yes) await confirm(wanted.into, signal)
-    return await underLock(context, { connection, session, store, manifest, tools, wanted, report, isolation })
+    return await underLock(context, { connection, session, store, manifest, tools, wanted, report, loading })
   } finally {
     await session.end()
   }
 }
 
-/** How it is loaded: by a login, as planned from the list at its beginning; or by the session user. */
-type Isolation = { rights: OwnRights; load: { plan: LoadPlan; head: Head } | undefined }
-
-/** @throws {AppError} `refused`, `restore`, `corrupt` when it cannot be loaded without giving code in it rights */
-async function isolationFor(
-  session: Session,
-  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: Wanted },
-): Promise<Isolation> {
-  const rights = await readOwnRights(session.sql)
-  if (!needsLogin(rights, wanted.asSuperuser)) return { rights, load: undefined }
-  const { head, problem } = await listOf(store, manifest)
-  const plan = head && planLoad(head.toc, wanted)
-  const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
-  if (head && plan && !refused) return { rights, load: { plan, head } }
-  await whole(manifest, () => drain(openDump(store, manifest)))
-  throw refused
-}
-
-async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
-  try {
-    return { head: await whole(manifest, () => readHead(openDump(store, manifest))) }
-  } catch (error) {
-    if (error instanceof TocError) return { problem: error.message }
-    throw error
-  }
-}
-
-/** What is damaged is said of the backup. */
-async function whole<T>({ id }: Manifest, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error
-    const { hint, cause } = error
-    throw new AppError('corrupt', `backup ${id}: ${error.message}; nothing was touched`, { hint, cause })
-  }
-}
-
 type Work = {
-  isolation: Isolation
+  loading: Loading
   connection: Connection
   session: Session
   store: Store
@@ -215,7 +175,7 @@ type Work = {
 
 async function underLock(
   context: Context,
-  { connection, session, store, manifest, tools, wanted, report, isolation }: Work,
+  { connection, session, store, manifest, tools, wanted, report, loading }: Work,
 ): Promise<Result> {
   const { loaded, log, signal, out, runId, command } = context
   const { into, noOwner } = wanted
@@ -226,10 +186,10 @@ async function underLock(
   await sweepLeftovers(session.sql, log)
   // another runner may have made it while we waited
   await guard(session, manifest, wanted)
-  const { rights } = isolation
+  const { rights } = loading
   const open = () => openDump(store, manifest)
 
-  const plan = planOf(context, manifest, wanted, isolation)
+  const plan = planOf(context, manifest, wanted, loading)
   const comparison = await withProgress(log, 'MB restored', (onProgress) =>
     restoreInto(plan, {
       lock: session,
@@ -241,11 +201,11 @@ async function underLock(
       load({ database, session, login, signal }) {
         const onBytes = (bytes: number) => onProgress(megabytes(bytes), megabytes(manifest.dump_size_bytes))
         const options = { tools, connection, database, applicationName, noOwner, signal, onBytes }
-        if (!login || !isolation.load) return loadDump(open(), options)
+        if (!login || !loading.load) return loadDump(open(), options)
         const warn = (text: string) => out.warn(text)
         const owner = noOwner ? rights.user : manifest.database.owner
         const { superuser } = rights
-        return loadIsolated({ ...options, ...isolation.load, open, login, session, owner, superuser, log, warn })
+        return loadIsolated({ ...options, ...loading.load, open, login, session, owner, superuser, log, warn })
       },
     }),
   )
@@ -270,12 +230,7 @@ const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest)
   differences,
 })
 
-const planOf = (
-  { runId }: Context,
-  manifest: Manifest,
-  { into, noOwner }: Wanted,
-  { load }: Isolation,
-): RestorePlan => ({
+const planOf = ({ runId }: Context, manifest: Manifest, { into, noOwner }: Wanted, { load }: Loading): RestorePlan => ({
   manifest,
   into,
   noOwner,

@@ -1,0 +1,46 @@
+import type { Manifest } from '../archive/manifest.ts'
+import type { Store } from '../archive/store.ts'
+import { TocError } from '../archive/toc.ts'
+import type { Session } from '../db/connect.ts'
+import { AppError } from '../errors.ts'
+import { needsLogin, type OwnRights, readOwnRights, refuseProblems } from './isolation.ts'
+import { type LoadPlan, planLoad } from './plan.ts'
+import { drain, type Head, openDump, readHead } from './source.ts'
+
+/** How it is loaded: by a login, as planned from the list at its beginning; or by the session user. */
+export type Loading = { rights: OwnRights; load: { plan: LoadPlan; head: Head } | undefined }
+
+/** @throws {AppError} `refused`, `restore`, `corrupt` when it cannot be loaded without giving code in it rights */
+export async function loadingFor(
+  session: Session,
+  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: { noOwner: boolean; asSuperuser: boolean } },
+): Promise<Loading> {
+  const rights = await readOwnRights(session.sql)
+  if (!needsLogin(rights, wanted.asSuperuser)) return { rights, load: undefined }
+  const { head, problem } = await listOf(store, manifest)
+  const plan = head && planLoad(head.toc, wanted)
+  const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
+  if (head && plan && !refused) return { rights, load: { plan, head } }
+  await whole(manifest, () => drain(openDump(store, manifest)))
+  throw refused
+}
+
+async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
+  try {
+    return { head: await whole(manifest, () => readHead(openDump(store, manifest))) }
+  } catch (error) {
+    if (error instanceof TocError) return { problem: error.message }
+    throw error
+  }
+}
+
+/** What is damaged is said of the backup. */
+async function whole<T>({ id }: Manifest, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error
+    const { hint, cause } = error
+    throw new AppError('corrupt', `backup ${id}: ${error.message}; nothing was touched`, { hint, cause })
+  }
+}
