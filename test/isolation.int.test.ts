@@ -266,6 +266,26 @@ describe('where no such login can be made', () => {
     expect(await sql`select to_regnamespace('pgbosun') as schema`).toEqual([{ schema: null }])
   })
 
+  test('to own another database is a right that the owner has not', async ({
+    files,
+    pgbosun,
+    sql,
+    database,
+    owner,
+  }) => {
+    const user = uniqueName('landlord')
+    const other = uniqueName('other_db')
+    await sql.unsafe(`create role ${user} login password '${password}' in role ${owner}`)
+    await sql.unsafe(`create database ${other} owner ${user}`)
+    await files({ 'migrations/001_who.sql': whoSql })
+    const refused = await pgbosun(['migrate'], { as: user })
+    expect(refused).toMatchObject({
+      code: 12,
+      json: { error: { message: expect.stringContaining(`owns the database ${other}`) } },
+    })
+    expect(database).not.toBe(other)
+  })
+
   test('somebody may accept SET ROLE alone, and is told in every plan', async ({
     files,
     pgbosun,

@@ -20,24 +20,31 @@ export type Rights = {
   lacks: string[]
 }
 
+/** Rows `what`: the attributes that make a role dangerous, in words. @param but alias of a role whose attributes do not count */
+export function attributesOf(role: string, but?: string): string {
+  const attribute = (name: string, what: string) =>
+    `case when ${role}.${name}${but === undefined ? '' : ` and not ${but}.${name}`} then ${quoteLiteral(what)} end`
+  return `select u.what from pg_catalog.unnest(array[
+    ${attribute('rolsuper', 'is a superuser')}, ${attribute('rolcreaterole', 'may create roles')},
+    ${attribute('rolreplication', 'may replicate')}, ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what) where u.what is not null`
+}
+
 /** Compares the session user with a role, in the database of the session. Undefined when there is no such role. */
 export async function readRights(db: Db, role: string): Promise<Rights | undefined> {
-  const attribute = (name: string, what: string) =>
-    `case when s.${name} and not o.${name} then ${quoteLiteral(what)} end`
   const [row] = await db.unsafe<{ rights: Rights }[]>(`
     select pg_catalog.json_build_object(
       'sessionUser', s.rolname, 'superuser', s.rolsuper,
       'more', case when s.oid = o.oid or o.rolsuper then '[]'::json else (
         select coalesce(pg_catalog.json_agg(w.what), '[]'::json) from (
-          select u.what from pg_catalog.unnest(array[
-            ${attribute('rolsuper', 'is a superuser')}, ${attribute('rolcreaterole', 'may create roles')},
-            ${attribute('rolreplication', 'may replicate')},
-            ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what) where u.what is not null
+          ${attributesOf('s', 'o')}
           union all
           (select 'is a member of ' || m.rolname from pg_catalog.pg_roles m
             where not s.rolsuper and m.oid not in (s.oid, o.oid)
               and pg_catalog.pg_has_role(s.oid, m.oid, 'MEMBER') and not pg_catalog.pg_has_role(o.oid, m.oid, 'MEMBER')
-            order by m.rolname limit 4)) w) end,
+            order by m.rolname limit 4)
+          union all
+          (select 'owns the database ' || d.datname from pg_catalog.pg_database d
+            where not s.rolsuper and d.datdba = s.oid and d.datname <> pg_catalog.current_database() order by d.datname limit 2)) w) end,
       'mayCreateRole', s.rolsuper or s.rolcreaterole,
       'mayGrantRole', s.rolsuper or case when pg_catalog.current_setting('server_version_num')::int >= 160000
         then pg_catalog.pg_has_role(s.oid, o.oid, 'MEMBER WITH ADMIN OPTION') else s.rolcreaterole and not o.rolsuper end,

@@ -10,6 +10,9 @@ export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`
 /** `schema.name`, both quoted. */
 export const quoteName = (schema: string, name: string) => `${quoteIdent(schema)}.${quoteIdent(name)}`
 
+/** For pg_has_role, as SQL: whether somebody may SET ROLE to a role. Before 16 every member may. */
+export const setRolePrivilege = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
+
 /** Text as an SQL literal, right for either setting of standard_conforming_strings. */
 export function quoteLiteral(text: string): string {
   const doubled = text.replaceAll("'", "''")

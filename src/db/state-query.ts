@@ -1,4 +1,4 @@
-import { quoteLiteral } from './sql.ts'
+import { quoteLiteral, setRolePrivilege } from './sql.ts'
 import { checksOfVersion1, type StateTableName, stateTables } from './state-tables.ts'
 
 /** Something of the state: who it belongs to, and who else may do more with it than read. */
@@ -120,7 +120,7 @@ export const stateQuery = (readers: readonly string[]) => `
   select pg_catalog.json_build_object(
     'sessionUser', (select rolname from me),
     'createThrough', (select case when not pg_catalog.has_database_privilege((select oid from me), d.oid, 'create')
-        and pg_catalog.pg_has_role((select oid from me), d.datdba, case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)
+        and pg_catalog.pg_has_role((select oid from me), d.datdba, ${setRolePrivilege})
         then pg_catalog.pg_get_userbyid(d.datdba) end
       from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()),
     'schema', (select pg_catalog.json_build_object(${object('nspowner', 'nspacl', `pg_catalog.has_schema_privilege((select oid from me), oid, 'usage')`, ['USAGE'])}) from ns),

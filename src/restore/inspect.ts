@@ -1,4 +1,4 @@
-import { type Db, quoteLiteral } from '../db/sql.ts'
+import { type Db, quoteLiteral, setRolePrivilege } from '../db/sql.ts'
 import { type Guarded, neededRoles, type Target } from './guard.ts'
 
 /** The identifier of the server, which all its backups carry; undefined when it is not told. */
@@ -12,7 +12,6 @@ export async function readSystemIdentifier(db: Db): Promise<string | undefined> 
 
 /** Reads what {@link findRefusals} needs to know of the server, in one round trip. */
 export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<Target> {
-  const may = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ target: Target }[]>(`
     select pg_catalog.json_build_object(
       'serverVersion', pg_catalog.current_setting('server_version_num')::int,
@@ -24,7 +23,7 @@ export async function readTarget(db: Db, manifest: Guarded, into: string): Promi
                  where rolname in (${literals(neededRoles(manifest))})),
       'extensions', (select coalesce(pg_catalog.json_agg(name order by name), '[]') from pg_catalog.pg_available_extensions
                       where name in (${literals(manifest.extensions.map(({ name }) => name))})),
-      'mayActAsOwner', coalesce((select pg_catalog.pg_has_role(session_user, oid, ${may}) from pg_catalog.pg_roles
+      'mayActAsOwner', coalesce((select pg_catalog.pg_has_role(session_user, oid, ${setRolePrivilege}) from pg_catalog.pg_roles
                                   where rolname = ${quoteLiteral(manifest.database.owner)}), false)) as target
       from pg_catalog.pg_roles r where r.rolname = session_user`)
   if (!row) throw new Error('the server did not answer')

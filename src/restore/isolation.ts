@@ -1,3 +1,4 @@
+import { attributesOf } from '../db/login.ts'
 import { type Db, quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { asSuperuserFlag } from './load.ts'
@@ -13,14 +14,10 @@ export type OwnRights = {
 
 /** Reads the rights of the session user, in one round trip. */
 export async function readOwnRights(db: Db): Promise<OwnRights> {
-  const attribute = (name: string, what: string) => `case when r.${name} then '${what}' end`
   const [row] = await db.unsafe<{ rights: OwnRights }[]>(`
     select pg_catalog.json_build_object('user', r.rolname, 'superuser', r.rolsuper, 'mayCreateRole', r.rolsuper or r.rolcreaterole,
       'more', (select coalesce(pg_catalog.json_agg(w.what), '[]'::json) from (
-        select u.what from pg_catalog.unnest(array[
-          ${attribute('rolsuper', 'is a superuser')}, ${attribute('rolcreaterole', 'may create roles')},
-          ${attribute('rolreplication', 'may replicate')}, ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what)
-         where u.what is not null
+        ${attributesOf('r')}
         union all
         (select 'is a member of ' || m.rolname from pg_catalog.pg_roles m
           where not r.rolsuper and m.oid <> r.oid and pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER') and not (${harmless})

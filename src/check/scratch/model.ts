@@ -1,5 +1,5 @@
 import { type DatabaseLocale, localeFields } from '../../db/locale.ts'
-import type { Db } from '../../db/sql.ts'
+import { type Db, setRolePrivilege } from '../../db/sql.ts'
 
 /** A privilege on a database or a schema; `grantee` may be PUBLIC. */
 export type Privilege = { grantee: string; privilege: string }
@@ -51,6 +51,5 @@ const query = `select pg_catalog.json_build_object(
     where s.setdatabase = d.oid and s.setrole in (0, u.oid) and c !~ '^(role|session_authorization)='), '[]'),
   'public', ${publicAccess},
   'user', pg_catalog.json_build_object('name', u.rolname, 'superuser', u.rolsuper, 'mayCreate', u.rolsuper or u.rolcreatedb,
-     'mayActAsOwner', pg_catalog.pg_has_role(u.oid, d.datdba,
-        case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end))) as model
+     'mayActAsOwner', pg_catalog.pg_has_role(u.oid, d.datdba, ${setRolePrivilege}))) as model
   from pg_catalog.pg_database d, pg_catalog.pg_roles u where d.datname = pg_catalog.current_database() and u.rolname = session_user`

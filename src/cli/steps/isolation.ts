@@ -5,6 +5,7 @@ import { type Rights, readRights } from '../../db/login.ts'
 import { type Db, quoteIdent, quoteLiteral } from '../../db/sql.ts'
 import { AppError } from '../../errors.ts'
 import type { Context } from '../command.ts'
+import { mayBecome } from './owner.ts'
 import { type Impossible, type Isolation, planIsolation } from './plan-isolation.ts'
 
 export type { Isolation } from './plan-isolation.ts'
@@ -78,10 +79,6 @@ export function cannotIsolate(role: string, { sessionUser, more }: Rights, why: 
  */
 export async function refuseLogin(session: Session, own: Session, role: string, application: string): Promise<void> {
   const rights = await readRights(session.sql, role)
-  const [row] = await session.sql.unsafe<{ may: boolean }[]>(
-    `select pg_catalog.pg_has_role(session_user, oid, case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end) as may
-       from pg_catalog.pg_roles where rolname = ${quoteLiteral(role)}`,
-  )
   const [seen] = await own.sql.unsafe<{ here: boolean }[]>(
     `select exists (select from pg_catalog.pg_stat_activity a where a.pid = ${session.pid} and a.application_name = ${quoteLiteral(application)}
         and a.datname = pg_catalog.current_database()) as here`,
@@ -91,7 +88,7 @@ export async function refuseLogin(session: Session, own: Session, role: string, 
     throw new AppError('refused', 'migrate.url leads to another server or database than the one that is migrated', {
       hint: 'set migrate.url to a login of the same server',
     })
-  if (!row?.may)
+  if (!(await mayBecome(session.sql, role)))
     throw new AppError('refused', `the login of migrate.url, ${user}, may not act as ${role}`, {
       hint: `grant ${quoteIdent(role)} to ${quoteIdent(user)}`,
     })

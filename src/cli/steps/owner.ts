@@ -1,4 +1,4 @@
-import { type Db, quoteLiteral } from '../../db/sql.ts'
+import { type Db, quoteLiteral, setRolePrivilege } from '../../db/sql.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import type { Context } from '../command.ts'
 
@@ -32,9 +32,8 @@ export const mayBecome = async (db: Db, role: string) => (await roleIfOurs(db, q
 
 /** @param wanted an SQL expression for the name of a role, or null */
 async function roleIfOurs(db: Db, wanted: string): Promise<string | undefined> {
-  const how = `case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end`
   const [row] = await db.unsafe<{ role: string }[]>(
-    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_catalog.pg_has_role(session_user, oid, ${how})`,
+    `select rolname as role from pg_catalog.pg_roles where rolname = (${wanted}) and pg_catalog.pg_has_role(session_user, oid, ${setRolePrivilege})`,
   )
   return row?.role
 }
