@@ -21,7 +21,7 @@ import { type FileSession, withFileSession } from './file-session.ts'
 import { type Isolation, isolationFor } from './isolation.ts'
 import { folderOf, inDatabase, type MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
-import { placeOf, schemasOf } from './place.ts'
+import { pathOf, schemasOf } from './place.ts'
 import { missingState, stateChanges, wholeState } from './state.ts'
 
 /** What is known of a target's migrations: the files, and what the database says. */
@@ -166,8 +166,12 @@ export async function applyMigrateStep(
   const session = await openSession()
   const { sql } = session
   // Whether it can be run at all is said before anything is written.
-  const place = await placeOf(run.context, sql, target)
-  const isolation = plan.steps.length > 0 ? await isolationFor(run.context, sql, place.role) : undefined
+  const role = await defaultRole(run.context, sql, target)
+  const [path, isolation] = await Promise.all([
+    pathOf(run.context, sql, target.database, role),
+    plan.steps.length > 0 ? isolationFor(run.context, sql, role) : undefined,
+  ])
+  const place = { role, path }
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, state)
