@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { FormatName } from '../src/config/formats.ts'
 import { until } from './support/chaos.ts'
@@ -186,7 +187,12 @@ describe('the place of a failure', () => {
     await sql`create table t (id int)`
     const holder = openOne(database)
     await holder.unsafe('begin; lock table t')
-    const ended = new Promise((resolve) => setTimeout(resolve, 1_500)).then(() => holder.end())
+    const waiting = () => sql`select from pg_locks where relation = 't'::regclass and not granted`
+    const ended = expect
+      .poll(waiting)
+      .not.toEqual([])
+      .then(() => sleep(600)) // longer than its lock timeout, from when it waits
+      .then(() => holder.end())
     const { json, stderr } = await up(
       {
         '1_a.sql': `${alone}select 1;\nalter table t add column a int;\nselect 2`,
