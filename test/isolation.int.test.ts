@@ -192,6 +192,7 @@ describe('where the user that connects has more rights than the owner', () => {
     owner,
     dir,
     skip,
+    database,
   }) => {
     const psql = [server().binDir, ...(client ? [client.dir] : []), '/usr/bin']
       .map((bin) => join(bin, 'psql'))
@@ -214,6 +215,18 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(await sql`select session like 'pgbosun_%' as made, role from who`).toEqual([{ made: true, role: owner }])
     const env = readFileSync(join(dir, 'env.txt'), 'utf8')
     expect(env).not.toContain(server().password)
+
+    // A login of the configuration must not have more rights than the owner, for a program either.
+    const strong = uniqueName('strong')
+    await sql.unsafe(`create role ${strong} login createrole password '${password}' in role ${owner}`)
+    const command = ['sh', '-c', 'touch ran.txt']
+    await files({ 'pgbosun.yaml': JSON.stringify({ migrate: { role: owner, command, url: { env: 'MIGRATOR' } } }) })
+    const refused = await pgbosun(['migrate'], { env: { MIGRATOR: urlOf(database, { name: strong, password }) } })
+    expect(refused).toMatchObject({
+      code: 12,
+      json: { error: { message: expect.stringContaining('may create roles') } },
+    })
+    expect(existsSync(join(dir, 'ran.txt'))).toBe(false)
     expect(env).not.toContain(encodeURIComponent(server().password))
   })
 

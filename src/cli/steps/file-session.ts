@@ -134,14 +134,31 @@ const isLost = (error: unknown) =>
 
 const messageOf = (error: unknown) => (error as Error).message
 
-async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: FileSession) => Promise<T>): Promise<T> {
-  const { own, role, database, isolation } = work
+/**
+ * Opens a session of the login of `migrate.url`, once it is known to have no more rights than the role.
+ * @throws {AppError} `refused`
+ */
+export async function openConfigured(
+  run: Run,
+  { own, role, database, isolation }: Pick<Isolated<'url'>, 'own' | 'role' | 'database' | 'isolation'>,
+): Promise<Session> {
   const session = await run.openAs(isolation.connection, database).catch((error: unknown) => {
     throw classify(error, 'migrate.url', isolation.connection).error
   })
-  const procedure = `${loginPrefix(database)}${randomBytes(4).toString('hex')}`
   try {
     await refuseLogin(session, own, role, `pgbosun ${run.context.runId}`)
+    return session
+  } catch (error) {
+    await run.close(session)
+    throw error
+  }
+}
+
+async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: FileSession) => Promise<T>): Promise<T> {
+  const { own, database, isolation } = work
+  const session = await openConfigured(run, work)
+  const procedure = `${loginPrefix(database)}${randomBytes(4).toString('hex')}`
+  try {
     run.guard()
     await own.sql.unsafe(recorderFor(work, isolation.connection.user, procedure).join('; '))
     await session.sql.unsafe(markWork)

@@ -17,7 +17,7 @@ import { shellLine } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
-import { withRunLogin } from './file-session.ts'
+import { openConfigured, withRunLogin } from './file-session.ts'
 import { type Isolation, isolationFor } from './isolation.ts'
 import type { PlanOptions } from './migrate.ts'
 import type { CommandTarget } from './migrate-targets.ts'
@@ -180,8 +180,12 @@ async function withCommandLogin<T>(
 ): Promise<T> {
   const connection = run.context.connection()
   const { database } = connection
-  if (isolation.mode === 'url') return use({ ...isolation.connection, database })
-  if (isolation.mode !== 'login' || role === undefined) return use(undefined)
+  if (role === undefined) return use(undefined)
+  if (isolation.mode === 'url') {
+    await run.close(await openConfigured(run, { own, role, database, isolation }))
+    return use({ ...isolation.connection, database })
+  }
+  if (isolation.mode !== 'login') return use(undefined)
   const options = { database, role, isolation, startsAsRole: true, validMs: commandMs }
   return withRunLogin(
     run,
