@@ -32,8 +32,18 @@ export type Kind = keyof typeof exitCodes
 /** Where in a file an error lies. Line and column count from 1; the column counts code points. */
 export type Place = { file?: string; line?: number; column?: number }
 
+/**
+ * Why, for the program itself, which never decides by the words of a message. Never shown.
+ *
+ * - `connection-lost`: a session that worked went away
+ * - `no-connection`: no source names a database to connect to
+ * - `pooler`: a connection pooler stands where the server was meant to be
+ */
+export type Reason = 'connection-lost' | 'no-connection' | 'pooler'
+
 /** What an {@link AppError} carries beside its message. */
 export type ErrorOptions = Place & {
+  reason?: Reason | undefined
   /** What to do next: a command, a key to set. */
   hint?: string | undefined
   sqlstate?: string | undefined
@@ -51,6 +61,7 @@ export type ErrorOptions = Place & {
 export class AppError extends Error {
   override readonly name = 'AppError'
   readonly kind: Kind
+  readonly reason: Reason | undefined
   readonly hint: string | undefined
   readonly sqlstate: string | undefined
   readonly excerpt: string | undefined
@@ -59,8 +70,9 @@ export class AppError extends Error {
 
   constructor(kind: Kind, message: string, options: ErrorOptions = {}) {
     super(visibleLines(message), { cause: options.cause })
-    const { hint, sqlstate, excerpt, report, file, line, column } = options
+    const { reason, hint, sqlstate, excerpt, report, file, line, column } = options
     this.kind = kind
+    this.reason = reason
     this.hint = hint && visible(hint)
     this.sqlstate = sqlstate
     this.excerpt = excerpt
@@ -75,20 +87,23 @@ export class AppError extends Error {
   get exitCode(): number {
     return exitCodes[this.kind]
   }
+
+  /** The same error, told differently: what is not given stays. */
+  with({ kind = this.kind, message = this.message, ...changes }: Changes): AppError {
+    const { reason, hint, sqlstate, excerpt, place, report, cause } = this
+    return new AppError(kind, message, { reason, hint, sqlstate, excerpt, report, cause, ...place, ...changes })
+  }
 }
+
+type Changes = ErrorOptions & { kind?: Kind; message?: string }
+
+/** Whether it is an {@link AppError} with that reason. */
+export const hasReason = (error: unknown, reason: Reason): error is AppError =>
+  error instanceof AppError && error.reason === reason
 
 /** Exit 2: a flag, a key or a file is wrong, and nothing was touched. */
 export const usage = (message: string, options: ErrorOptions = {}) => new AppError('usage', message, options)
 
 /** The same error with fields for the command's JSON document; what it already carried wins. */
-export function withReport(error: AppError, report: Record<string, unknown>): AppError {
-  const { kind, message, hint, sqlstate, excerpt, place, cause } = error
-  return new AppError(kind, message, {
-    hint,
-    sqlstate,
-    excerpt,
-    ...place,
-    cause,
-    report: { ...report, ...error.report },
-  })
-}
+export const withReport = (error: AppError, report: Record<string, unknown>): AppError =>
+  error.with({ report: { ...report, ...error.report } })

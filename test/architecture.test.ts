@@ -108,6 +108,22 @@ describe('edges', () => {
     expect(uses(/\bprocess\.stderr\b/g, (file) => folderOf(file) === 'cli' || file === 'log.ts')).toEqual([])
   })
 
+  test('nothing decides by the words of our own messages', () => {
+    // Whose words they are: Node's parseArgs, zod, node-cron, PostgreSQL's elog (never translated), names in a server's message.
+    const foreign = [
+      'cli/args.ts',
+      'config/read.ts',
+      'config/cron.ts',
+      'roles/errors.ts',
+      'db/ask.ts',
+      'db/hints.ts',
+      'db/pooler.ts',
+    ]
+    const asks =
+      /\bmessage( [!=]== (?!undefined)|\.(includes|startsWith|endsWith|match|search)\((?!sqlstate))|\.(test|exec)\((\w+\.)*message\b/g
+    expect(uses(asks, (file) => foreign.includes(file))).toEqual([])
+  })
+
   test('only config/ and cli/ listen to signals or know the working directory', () => {
     expect(uses(/\bprocess\.(on|once|cwd)\(/g, (file) => ['cli', 'config'].includes(folderOf(file)))).toEqual([])
   })

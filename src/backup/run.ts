@@ -130,20 +130,20 @@ async function quietly(log: Log, what: string, work: () => Promise<void>): Promi
 
 function failureOf(database: string, cause: unknown): AppError {
   const prefix = `the backup of ${database} failed`
-  if (cause instanceof AppError && !isConnectionLostError(cause)) {
-    const { message, hint, excerpt, sqlstate, kind } = cause
-    if (kind === 'corrupt')
-      return new AppError('backup', `${prefix}: it could not be read back: ${message}`, {
-        hint: 'check the volume of the store, then run it again',
-        cause,
-      })
-    return new AppError(kind, `${prefix}: ${message}`, { hint, excerpt, sqlstate, cause })
-  }
   if (isConnectionLostError(cause) || isConnectionLost(cause))
     return new AppError('backup', `${prefix}: the connection to the database was lost`, {
       hint: 'run it again once the server is back',
       cause,
     })
+  if (cause instanceof AppError) {
+    const { message, kind } = cause
+    if (kind === 'corrupt')
+      return new AppError('backup', `${prefix}: it could not be read back: ${message}`, {
+        hint: 'check the volume of the store, then run it again',
+        cause,
+      })
+    return cause.with({ message: `${prefix}: ${message}`, cause })
+  }
   const { message } = cause as Error
   if (isServerError(cause)) return new AppError('backup', `${prefix}: ${message}`, { sqlstate: cause.code, cause })
   return new AppError('failed', `${prefix}: unexpected: ${message}`, {
@@ -173,9 +173,9 @@ async function openLocked({ connection, database, lock, wait, runId, log, signal
 function noLockDatabase(error: unknown, database: string): unknown {
   if (!(error instanceof AppError) || error.kind !== 'refused' || error.sqlstate === '28P01') return error
   if (isPoolerError(error)) return error
-  return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
+  return error.with({
+    message: `the lock database ${database} cannot be used: ${error.message}`,
     hint: `all runners must take their locks in one database: grant connect on database ${visibleSql(quoteIdent(database))} to the role of backup.url, or set lock.database`,
-    sqlstate: error.sqlstate,
     cause: error,
   })
 }

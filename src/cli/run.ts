@@ -195,9 +195,9 @@ const isRefused = (error: unknown): error is AppError => error instanceof AppErr
 
 function noLockDatabase(error: unknown, database: string): unknown {
   if (!isRefused(error) || error.sqlstate === '28P01' || isPoolerError(error)) return error
-  return new AppError('refused', `the lock database ${database} cannot be used: ${error.message}`, {
+  return error.with({
+    message: `the lock database ${database} cannot be used: ${error.message}`,
     hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',
-    sqlstate: error.sqlstate,
     cause: error,
   })
 }

@@ -56,6 +56,7 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
     return fromParts('POSTGRES_HOST', () => postgresParts(env, baseDir), tls, env, baseDir)
   throw usage('no database connection is configured', {
+    reason: 'no-connection',
     hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
   })
 }

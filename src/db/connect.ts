@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Connection, Endpoint } from '../config/connection.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
 import { pinnedPath } from './path.ts'
@@ -172,15 +172,13 @@ async function start(
   }
 }
 
-const lostMessage = 'the connection to the database was lost during the run'
-
 /** Exit 10: the connection went away during the work. */
 export const connectionLost = (cause?: unknown) =>
-  new AppError('unreachable', lostMessage, {
+  new AppError('unreachable', 'the connection to the database was lost during the run', {
+    reason: 'connection-lost',
     hint: 'run it again once the database is back: what was done is recorded, and the rest is done then',
     cause,
   })
 
 /** Whether it is what {@link connectionLost} made. */
-export const isConnectionLostError = (error: unknown): error is AppError =>
-  error instanceof AppError && error.message === lostMessage
+export const isConnectionLostError = (error: unknown): error is AppError => hasReason(error, 'connection-lost')

@@ -42,20 +42,29 @@ const names: ToolName[] = ['pg_dump', 'pg_restore', 'pg_dumpall']
  * be restored into an older server, and an older pg_dump refuses a newer server.
  *
  * @param serverVersion as PostgreSQL numbers it: 150020 is 15.20
+ * @param wanted what is looked for: the error names it
  * @throws {AppError} `backup` when there are none, or only those of other versions
  */
-export async function findTools(serverVersion: number, search: ToolSearch): Promise<Tools> {
+export async function findTools(
+  serverVersion: number,
+  search: ToolSearch,
+  wanted: ToolName = 'pg_dump',
+): Promise<Tools> {
   const major = Math.floor(serverVersion / 10_000)
   const found = await allTools(search)
   const fitting = found.filter((tools) => tools.major === major).sort((a, b) => b.minor - a.minor)
   if (fitting[0]) return fitting[0]
   const hint = `install the client programs of PostgreSQL ${major} (Debian: postgresql-client-${major}; Alpine: postgresql${major}-client)`
-  if (found.length === 0) throw new AppError('backup', 'pg_dump was not found', { hint })
+  if (found.length === 0) throw new AppError('backup', `${wanted} was not found`, { hint })
   const versions = found.map(({ version, dir }) => `${version} in ${dir}`).join(', ')
   const how = found.some((tools) => tools.major > major) ? 'of another version' : 'too old'
-  throw new AppError('backup', `pg_dump is ${how}: the server is PostgreSQL ${major}, and there is only ${versions}`, {
-    hint,
-  })
+  throw new AppError(
+    'backup',
+    `${wanted} is ${how}: the server is PostgreSQL ${major}, and there is only ${versions}`,
+    {
+      hint,
+    },
+  )
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Connection, Endpoint } from '../config/connection.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import { announcedPid } from './answers.ts'
 import type { Sql } from './connect.ts'
 
@@ -50,8 +50,6 @@ export async function refusePooler(sql: Sql, pid: number, place: PoolerPlace): P
 export const settingsLost = (place: PoolerPlace) =>
   poolerError(place, 'such as PgBouncer', 'the settings of our session did not arrive at the server')
 
-const isA = ' is a connection pooler ('
-
 function poolerError(
   { endpoint: { host, port }, source }: PoolerPlace,
   name: string,
@@ -60,12 +58,12 @@ function poolerError(
 ): AppError {
   const key =
     source === 'backup.url' ? '`backup.url` (PGBOSUN_BACKUP_URL)' : '`database.directUrl` (PGBOSUN_DATABASE_DIRECT_URL)'
-  return new AppError('refused', `${host}:${port}${isA}${name}): ${sign}`, {
+  return new AppError('refused', `${host}:${port} is a connection pooler (${name}): ${sign}`, {
+    reason: 'pooler',
     hint: `set ${key} to the server itself: locks and settings need a session of their own`,
     ...options,
   })
 }
 
 /** Whether it says that we were to connect to a pooler: waiting does not heal that, nor does another database of it. */
-export const isPoolerError = (error: unknown): boolean =>
-  error instanceof AppError && error.kind === 'refused' && error.message.includes(isA)
+export const isPoolerError = (error: unknown): boolean => hasReason(error, 'pooler')

@@ -74,16 +74,18 @@ export function withoutOwnTransaction(text: string): string | undefined {
 export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
 
 /** A refusal as an error with file, line, column and the line itself. */
-export function refusalError(
-  name: string,
-  { path, text, line, shown }: Script,
-  { kind, at, message, hint }: Refusal,
-): AppError {
+export function refusalError(name: string, script: Script, refusal: Refusal): AppError {
+  const { detail, ...where } = describeRefusal(script, refusal)
+  return new AppError(refusal.kind, `${name} ${detail}`, { ...where, hint: refusal.hint, file: script.path })
+}
+
+/** What a refusal says of a file, and of which line. */
+export function describeRefusal({ text, line, shown }: Script, { at, message }: Refusal) {
   const seen = shownPlace(text, shown, placeOf(text, [...text.slice(0, at)].length + 1))
   const { place } = seen
   const excerpt = excerptOf(seen.text, place, line - 1)
   const inFile = { line: place.line + line - 1, column: place.column }
-  return new AppError(kind, `${name} ${message}, line ${inFile.line}`, { hint, file: path, ...inFile, excerpt })
+  return { detail: `${message}, line ${inFile.line}`, ...inFile, excerpt }
 }
 
 /** @throws {AppError} for the first step that cannot be sent */

@@ -219,15 +219,8 @@ function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { sig
       cause: error,
     })
   if (error instanceof AppError) {
-    const { hint, excerpt, sqlstate, report, cause } = error
     const kind = error.kind === 'backup' ? 'restore' : error.kind
-    return new AppError(kind, `backup ${manifest.id}: ${error.message}; nothing was touched`, {
-      hint,
-      excerpt,
-      sqlstate,
-      report,
-      cause,
-    })
+    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was touched` })
   }
   if (isServerError(error))
     return new AppError(

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
 import { openSession, type Session } from '../../db/connect.ts'
-import { AppError, usage } from '../../errors.ts'
+import { hasReason, usage } from '../../errors.ts'
 import { openDialect } from '../../migrate/dialects/open.ts'
 import { readDirectives } from '../../migrate/directives.ts'
 import { jsonFinding, renderFinding, renderGithub, renderSummary } from '../../migrate/lint/render.ts'
@@ -156,7 +156,6 @@ async function openIfThere(context: Context, { database }: MigrateTarget): Promi
       ...(database !== undefined && { database }),
     })
   } catch (error) {
-    const isNone = error instanceof AppError && error.message === 'no database connection is configured'
-    return isNone ? undefined : without(error)
+    return hasReason(error, 'no-connection') ? undefined : without(error)
   }
 }

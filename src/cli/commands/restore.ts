@@ -146,7 +146,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     report.id = backup.id
     const manifest = trustedManifest(backup)
     await guard(session, manifest, wanted)
-    const tools = await findTools(session.serverVersion, { path: loaded.env.PATH })
+    const tools = await findTools(session.serverVersion, { path: loaded.env.PATH }, 'pg_restore')
     await refuseIncomplete(store, manifest)
     const loading = await loadingFor(session, { store, manifest, wanted })
     const { user } = loading.rights
@@ -292,10 +292,8 @@ async function confirm(into: string, signal: AbortSignal): Promise<void> {
 
 /** What the store or the client programs refuse makes a backup fail with 60; here it is a restore that fails. */
 function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
-  const { kind, message, hint, excerpt, sqlstate, report, cause } = asAppError(aborted ? reason : error)
-  if (aborted) return new AppError(kind, `${message}; nothing was touched`, { hint: 'run it again' })
-  if (kind !== 'backup') return asAppError(error)
-  return new AppError('restore', `${message.replaceAll('pg_dump', 'pg_restore')}; nothing was touched`, {
-    ...{ hint, excerpt, sqlstate, report, cause },
-  })
+  const failure = asAppError(aborted ? reason : error)
+  const message = `${failure.message}; nothing was touched`
+  if (aborted) return failure.with({ message, hint: 'run it again' })
+  return failure.kind === 'backup' ? failure.with({ kind: 'restore', message }) : failure
 }

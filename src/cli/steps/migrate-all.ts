@@ -1,5 +1,5 @@
 import type { Session } from '../../db/connect.ts'
-import { AppError, withReport } from '../../errors.ts'
+import { AppError } from '../../errors.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
 import type { Journal } from '../journal.ts'
@@ -91,23 +91,16 @@ async function openTarget(run: Run, { database }: MigrateTarget, session: Sessio
 /** Says which databases are done, where there are several. */
 function withDone(error: AppError, before: StepResult[], done: string[], failed: string): AppError {
   if (done.length === 0) return error
-  const { kind, message, hint, sqlstate, excerpt, place, cause, report } = error
+  const { excerpt, report } = error
   const results = [
     ...before.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
     ...((report?.results as unknown[] | undefined) ?? []),
   ]
   const said = `the migrations of ${done.join(', ')} are done; those of ${failed} failed`
-  return withReport(
-    new AppError(kind, message, {
-      hint,
-      sqlstate,
-      ...place,
-      cause,
-      excerpt: excerpt === undefined ? said : `${excerpt}\n${said}`,
-      report: { ...report, results },
-    }),
-    { databases_done: done },
-  )
+  return error.with({
+    excerpt: excerpt === undefined ? said : `${excerpt}\n${said}`,
+    report: { databases_done: done, ...report, results },
+  })
 }
 
 /** What every target would apply, without showing it. */

@@ -208,9 +208,8 @@ async function runCommand(
     return performance.now() - startedAt
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    const { kind, message, hint, excerpt, cause } = error
     const results = [{ name: nameOf(target), status: 'failed', duration_ms: performance.now() - startedAt }]
-    throw new AppError(kind, message, { hint, excerpt, cause, report: { results } })
+    throw error.with({ report: { results } })
   }
 }
 

@@ -9,7 +9,7 @@ import { readHistory } from '../../migrate/history.ts'
 import { planMigrations, type Wanted } from '../../migrate/plan.ts'
 import type { Folder } from '../../migrate/read.ts'
 import type { RunOptions } from '../../migrate/running.ts'
-import { isRefusal, refusalError, refuseUnsendable } from '../../migrate/sending.ts'
+import { describeRefusal, isRefusal, refuseUnsendable } from '../../migrate/sending.ts'
 import type { History, Migration, MigrationPlan, MigrationStep, Problem, StepResult } from '../../migrate/types.ts'
 import { type HistoryPolicy, refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
@@ -147,10 +147,10 @@ export function refusePlan({ steps, problems }: MigrationPlan): void {
 export function findUnsendable(steps: MigrationStep[]): Problem[] {
   return steps.flatMap((step) => {
     const { name, sending, refused } = step
-    const error = refused ?? (isRefusal(sending) ? refusalError(name, step, sending) : undefined)
-    if (!error) return []
-    const detail = error.message.startsWith(`${name} `) ? error.message.slice(name.length + 1) : error.message
-    return [{ code: 'invalid' as const, name, detail, hint: error.hint ?? '' }]
+    if (refused) return [{ code: 'invalid' as const, name, detail: refused.message, hint: refused.hint ?? '' }]
+    if (!isRefusal(sending)) return []
+    const { detail } = describeRefusal(step, sending)
+    return [{ code: 'invalid' as const, name, detail, hint: sending.hint }]
   })
 }
 

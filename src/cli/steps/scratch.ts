@@ -148,9 +148,9 @@ async function inScratch<T>(context: Context, name: string, use: (session: Sessi
 
 function cannotConnect(name: string, error: unknown): unknown {
   if (!(error instanceof AppError) || error.kind !== 'refused') return error
-  return new AppError('refused', `the scratch database ${name} cannot be connected to: ${error.message}`, {
+  return error.with({
+    message: `the scratch database ${name} cannot be connected to: ${error.message}`,
     hint: 'pg_hba.conf must let this user connect to databases that it creates',
-    sqlstate: error.sqlstate,
     cause: error,
   })
 }

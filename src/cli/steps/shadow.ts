@@ -241,9 +241,9 @@ async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promis
 /** What works in the live database and not in an empty one tells that the files are not all there is. */
 const failedIn = (advice: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.kind === 'unreachable') throw error
-  const { kind, message, hint, sqlstate, excerpt, place, cause } = error
-  throw new AppError(kind, `in a scratch database, ${message}`, {
-    ...{ sqlstate, excerpt, cause, ...place },
+  const { message, hint } = error
+  throw error.with({
+    message: `in a scratch database, ${message}`,
     hint: hint === undefined ? advice : `${hint}; ${advice}`,
   })
 }
