@@ -100,6 +100,10 @@ describe('edges', () => {
     expect(uses(/\bprocess\.(exit|exitCode|stdout)\b|\bconsole\.\w+/g, (file) => folderOf(file) === 'cli')).toEqual([])
   })
 
+  test('only cli/streams.ts writes, so that all of it arrives', () => {
+    expect(uses(/\bprocess\.std(out|err)\.(write|end)\b/g, (file) => file === 'cli/streams.ts')).toEqual([])
+  })
+
   test('only cli/v8.ts calls process.exit, which may hang', () => {
     expect(uses(/\bprocess\.exit\(/g, (file) => file === 'cli/v8.ts')).toEqual([])
   })

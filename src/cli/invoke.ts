@@ -8,6 +8,7 @@ import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Command, Context, Result } from './command.ts'
 import { asAppError } from './failure.ts'
 import { createOutput, type Output } from './output.ts'
+import { write } from './streams.ts'
 import { exit } from './v8.ts'
 import { version } from './version.ts'
 
@@ -21,7 +22,7 @@ export async function invoke(
   const log = makeLog(flags, env)
   const out = createOutput(
     json,
-    (text) => process.stdout.write(text),
+    (text) => write('stdout', text),
     (message) => log.warn(message),
   )
   const signal = stopSignal()
@@ -92,7 +93,7 @@ function makeLog(flags: Context['flags'], env: Env): Log {
   if (format !== undefined && format !== 'json' && format !== 'pretty')
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
   // stderr is looked at, as pino is loaded, when there is something to say
-  const target = { write: (line: string) => process.stderr.write(line) }
+  const target = { write: (line: string) => write('stderr', line) }
   return createLog(level as LogLevel, format ?? (() => (process.stderr.isTTY ? 'pretty' : 'json')), target)
 }
 

@@ -8,7 +8,7 @@ import { commandNames, commands } from './commands.ts'
 import { asAppError } from './failure.ts'
 import { renderCommandHelp, renderHelp } from './help.ts'
 import { jsonDocument, renderError } from './output.ts'
-import { exit } from './v8.ts'
+import { arrived, end, write } from './streams.ts'
 import { version } from './version.ts'
 
 /** The process: arguments in, one result on stdout, the log on stderr, and an exit code out. */
@@ -20,23 +20,24 @@ async function main(): Promise<void> {
   try {
     const words = findCommand(argv, commandNames)
     name = words.name ?? ''
-    if (words.name === undefined) return exit(withoutCommand(words.args))
+    if (words.name === undefined) return await end(withoutCommand(words.args))
     const command = await commands[words.name]!.load()
     const { flags, args } = parseFlags(command, words.args, words.rest)
-    if (flags.version) return exit(print(version))
-    if (flags.help) return exit(print(renderCommandHelp(command)))
+    if (flags.version) return await end(print(version))
+    if (flags.help) return await end(print(renderCommandHelp(command)))
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
     const code = report(name, json, warnings, result)
-    exit(code === 0 && result.after ? await behind(name, result.after) : code)
+    await end(code === 0 && result.after ? await behind(name, result.after) : code)
   } catch (error) {
-    exit(report(name, json, [], { fields: {}, failure: asAppError(error) }))
+    await end(report(name, json, [], { fields: {}, failure: asAppError(error) }))
   }
 }
 
 /** The document is already on stdout: what goes wrong now is told on stderr alone. */
 async function behind(name: string, after: () => Promise<number>): Promise<number> {
   try {
+    await Promise.all([arrived('stdout'), arrived('stderr')])
     return await after()
   } catch (error) {
     return report(name, false, [], { fields: {}, failure: asAppError(error) })
@@ -51,20 +52,20 @@ function withoutCommand(args: string[]): number {
   if (flags.version) return print(version)
   if (flags.help) return print(help)
   if (flags.json) throw usage('no command is given', { hint: 'run `pgbosun --help`' })
-  process.stderr.write(`${help}\n`)
+  write('stderr', `${help}\n`)
   return 2
 }
 
 function print(text: string): number {
-  process.stdout.write(`${text}\n`)
+  write('stdout', `${text}\n`)
   return 0
 }
 
 function report(command: string, json: boolean, warnings: string[], { fields, failure, exitCode }: Result): number {
   const code = failure?.exitCode ?? exitCode ?? 0
-  if (json) process.stdout.write(`${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
+  if (json) write('stdout', `${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
   if (failure) {
-    process.stderr.write(`${renderError(failure)}\n`)
+    write('stderr', `${renderError(failure)}\n`)
     writeTerminationLog(`${failure.kind}: ${failure.message}`)
   }
   return code
@@ -77,7 +78,7 @@ function writeTerminationLog(line: string): void {
   try {
     writeFileSync(path, line.replaceAll(/\n */g, ' ').slice(0, 4_000))
   } catch (error) {
-    process.stderr.write(`warning: ${path} could not be written: ${visible((error as Error).message)}\n`)
+    write('stderr', `warning: ${path} could not be written: ${visible((error as Error).message)}\n`)
   }
 }
 

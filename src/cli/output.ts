@@ -11,7 +11,7 @@ export type Output = {
   warnings: string[]
 }
 
-/** @param write where text goes: `process.stdout.write` */
+/** @param write where text goes: stdout */
 export function createOutput(json: boolean, write: (text: string) => void, warn: (message: string) => void): Output {
   const warnings: string[] = []
   return {

@@ -1,5 +1,6 @@
 import type { Log } from '../log.ts'
 import { visible } from '../text.ts'
+import { write } from './streams.ts'
 
 const quietMs = 10_000
 
@@ -23,7 +24,7 @@ export async function withProgress<T>(
     return await work((done, total, name, durationMs) => {
       const now = performance.now()
       if (terminal && name !== undefined) {
-        process.stderr.write(`${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
+        write('stderr', `${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
         drawn = false
       }
       if (now - lastAt < (terminal ? 100 : quietMs)) return
@@ -31,9 +32,9 @@ export async function withProgress<T>(
       const percent = Math.floor((100 * done) / total)
       if (!terminal) return log.info({ done, total, percent }, `${what}: ${percent} %`)
       drawn = true
-      process.stderr.write(`\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
+      write('stderr', `\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
     })
   } finally {
-    if (drawn) process.stderr.write(clear)
+    if (drawn) write('stderr', clear)
   }
 }

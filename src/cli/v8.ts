@@ -10,8 +10,7 @@ export const tuneForStreams = (): void => setFlag('--no-incremental-marking')
 const heapIsSmallForSeconds = 0.2
 
 /**
- * Ends the process without waiting for servers to close their end; stdout and stderr are written synchronously on files, pipes and
- * terminals.
+ * Ends the process without waiting for servers to close their end, nor for what is still to be written: see `end` in streams.ts.
  *
  * Node 24 can hang for ever in process.exit(): it waits for V8's threads, and one of them, which compiles with Maglev or Sparkplug,
  * waits for the main thread to collect garbage (nodejs/node#54918). So nothing is compiled from here on, and the garbage

@@ -1,0 +1,57 @@
+import { AppError } from '../errors.ts'
+import { renderError } from './output.ts'
+import { exit } from './v8.ts'
+
+type Name = 'stdout' | 'stderr'
+
+/** The streams that were written to, and what went wrong with them. Opening one loads Node's network code: only who speaks pays for it. */
+const opened = new Map<Name, { stream: NodeJS.WriteStream; problem?: NodeJS.ErrnoException }>()
+
+/** Writes text for people or programs. It may still be in memory when this returns: see {@link end}. */
+export function write(to: Name, text: string): void {
+  open(to).write(text)
+}
+
+function open(name: Name): NodeJS.WriteStream {
+  const known = opened.get(name)
+  if (known) return known.stream
+  const one: { stream: NodeJS.WriteStream; problem?: NodeJS.ErrnoException } = { stream: process[name] }
+  opened.set(name, one)
+  // Without a listener an error here would end the run in the middle of its work.
+  one.stream.on('error', (problem) => {
+    one.problem ??= problem
+  })
+  return one.stream
+}
+
+/**
+ * Ends the process once every byte has arrived: a pipe takes 64 KiB at a time, Node keeps the rest in memory until the reader
+ * comes for it, and process.exit() would lose that (measured with Node 24, whose documentation calls pipes synchronous).
+ * A reader that went away is no failure; a full disk is. SIGINT and SIGTERM end the wait for a reader that never comes.
+ */
+export async function end(code: number): Promise<never> {
+  for (const [signal, number] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.prependOnceListener(signal, () => exit(number))
+  await Promise.all([...opened.keys()].map(arrived))
+  const lost = opened.get('stdout')?.problem
+  if (lost === undefined || lost.code === 'EPIPE') exit(code)
+  write('stderr', `${renderError(resultLost(lost))}\n`)
+  await arrived('stderr')
+  exit(code === 0 ? 1 : code)
+}
+
+/** Waits until what was written so far was read, or cannot be. */
+export const arrived = (name: Name): Promise<void> =>
+  new Promise((resolve) => {
+    const stream = opened.get(name)?.stream
+    if (stream) stream.write('', () => resolve())
+    else resolve()
+  })
+
+const resultLost = ({ code, message }: NodeJS.ErrnoException) =>
+  new AppError('failed', `the result could not be written to stdout: ${code ?? message}`, {
+    hint: 'the work itself is done; make room where stdout leads to, then ask for the result again',
+  })
