@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { startServer } from '../scripts/server.ts'
 import { run, runJson } from './support/cli.ts'
+import { formats } from './support/formats.ts'
 import { test as base, open, type Sql, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Fixtures = {
@@ -138,4 +139,42 @@ test('an extension without a declared schema goes to public, whatever the search
   )
   await inside.end()
   expect(await runJson(['plan', '--exit-code'], { cwd: dir, env })).toMatchObject({ code: 0 })
+})
+
+describe('the history of another application, further on in the search_path, is not used', () => {
+  const named = ['sqlx', 'dbmate', 'golang-migrate', 'goose', 'flyway']
+  for (const format of formats.filter(({ name }) => named.includes(name)))
+    test(`of ${format.name}`, async ({ sql, pgbosun, owner, database, dir }) => {
+      const files = format.files([{ up: 'create table mine (id int);' }])
+      const inOther = <T>(use: (other: Sql) => Promise<T>) =>
+        sql.begin(async (transaction) => {
+          await transaction`set local search_path = other`
+          return use(transaction as unknown as Sql)
+        }) as Promise<T>
+      await sql.unsafe(
+        `create schema other authorization ${owner}; alter database ${database} set search_path = public, other`,
+      )
+      await inOther((other) => other.unsafe(`${format.ddl}; ${format.record(1, files)}`.replaceAll('"public".', '')))
+      const theirs = await inOther(format.rows)
+      const pairs = ['sqlx', 'golang-migrate'].includes(format.name)
+      await writeFiles(dir, {
+        ...Object.fromEntries(Object.entries(files).map(([path, text]) => [`theirs/${path}`, text])),
+        'pgbosun.yaml': JSON.stringify({
+          migrate: { role: owner, format: pairs ? format.name : 'auto', dir: 'theirs' },
+        }),
+      })
+
+      const first = await pgbosun(['migrate'])
+      expect(first, first.stderr).toMatchObject({
+        code: 0,
+        json: { results: [{ name: format.title(1) }], warnings: [] },
+      })
+      expect(first.stderr).toMatch(/there is no history public\.(\w+); other\.\1 is not looked at/)
+      expect(await sql`select relnamespace::regnamespace::text as schema from pg_class where relname = 'mine'`).toEqual(
+        [{ schema: 'public' }],
+      )
+      expect(await inOther(format.rows)).toEqual(theirs)
+      expect(await format.rows(sql)).toHaveLength(format.expected([1], files).length)
+      expect(await pgbosun(['migrate', 'status', '--exit-code'])).toMatchObject({ code: 0, json: { pending: [] } })
+    })
 })

@@ -8,19 +8,31 @@ import type { Migration, Progress } from './types.ts'
 export type Book = {
   dialect: Dialect
   /** The tool's own table; undefined for pgbosun. */
-  native: { schema: string; name: string /** Quoted and qualified. */; table: string; exists: boolean } | undefined
+  native: NativeTable | undefined
   /** Procedure, as SQL, that records for a session which may not write our tables itself. */
   recorder?: string | undefined
+}
+
+type NativeTable = {
+  schema: string
+  name: string
+  /** Quoted and qualified. */
+  table: string
+  exists: boolean
+  /** Schemas further on in the search_path that have a table of that name, which the tool does not look at; only where its own is not there. */
+  elsewhere: string[]
 }
 
 /** Where our own format is recorded. Needs no look at the database. */
 export const ownBook = (dialect: Dialect): Book => ({ dialect, native: undefined })
 
 /**
- * Finds the tool's history, or where the tool would create it.
+ * Finds the tool's history, or where the tool would create it: that is one schema, current_schema(). dbmate, golang-migrate, goose
+ * and Flyway ask for the table there; sqlx creates it there where it is missing. A table of that name further on in the search_path
+ * is the history of another application.
  *
  * @param table   `name` or `schema.name`; default: the tool's
- * @param schemas where the tool would look for a name without schema, first to last; it creates in the first
+ * @param schemas where the search_path leads, first to last
  * @throws {AppError} `history` when the table is not that tool's
  */
 export async function openBook(
@@ -31,29 +43,34 @@ export async function openBook(
   const { native } = dialect
   if (!native) return ownBook(dialect)
   const [first = '', second] = (table ?? native.table).split('.')
-  const [schema, name] = second === undefined ? [undefined, first] : [first, second]
-  const where = schema === undefined ? schemas : [schema]
-  const [row] = await db.unsafe<{ schema: string; exists: boolean; columns: string[] | null }[]>(
-    `select case when c.oid is null then ${quoteLiteral(where[0] ?? 'public')} else n.nspname end as schema, c.oid is not null as exists,
-            (select pg_catalog.json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
+  const [schema = 'public', name] = second === undefined ? [schemas[0], first] : [first, second]
+  const others = second === undefined ? schemas.slice(1) : []
+  const tables = await db.unsafe<{ schema: string; columns: string[] }[]>(
+    `select n.nspname as schema,
+            (select coalesce(pg_catalog.json_agg(a.attname order by a.attnum), '[]') from pg_catalog.pg_attribute a
               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
-       from (values ${where.map((name, i) => `(${i}, ${quoteLiteral(name)})`).join(', ') || "(0, '')"}) w (nth, name)
-       left join pg_catalog.pg_namespace n on n.nspname = w.name
-       left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = ${quoteLiteral(name)} and c.relkind <> 'i'
-      order by c.oid is null, w.nth limit 1`,
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in (${[schema, ...others].map(quoteLiteral).join(', ')}) and c.relname = ${quoteLiteral(name)} and c.relkind <> 'i'
+      order by n.nspname`,
   )
-  if (!row) throw new Error('the server did not answer')
-  const lacking = native.columns.filter((column) => row.exists && !row.columns?.includes(column))
+  const lackingIn = (columns: string[]) => native.columns.filter((column) => !columns.includes(column))
+  const found = tables.find((table) => table.schema === schema)
+  const lacking = found ? lackingIn(found.columns) : []
   if (lacking.length > 0) {
     throw new AppError(
       'history',
-      `the table ${row.schema}.${name} is not the history of ${dialect.format}: it has no column ${lacking.join(', ')}`,
+      `the table ${schema}.${name} is not the history of ${dialect.format}: it has no column ${lacking.join(', ')}`,
       { hint: 'set `migrate.format` to the tool that wrote it, or `migrate.table` to the right table' },
     )
   }
   return {
     dialect,
-    native: { schema: row.schema, name, table: quoteName(row.schema, name), exists: row.exists },
+    native: {
+      ...{ schema, name, table: quoteName(schema, name), exists: found !== undefined },
+      elsewhere: found
+        ? []
+        : tables.filter(({ columns }) => lackingIn(columns).length === 0).map((table) => table.schema),
+    },
   }
 }
 

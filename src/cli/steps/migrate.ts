@@ -13,6 +13,7 @@ import { describeRefusal, isRefusal, refuseUnsendable } from '../../migrate/send
 import type { History, Migration, MigrationPlan, MigrationStep, Problem, StepResult } from '../../migrate/types.ts'
 import { type HistoryPolicy, refuseProblems } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
+import { visible } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import { withProgress } from '../progress.ts'
@@ -199,7 +200,15 @@ async function bookAs(
 ): Promise<Book> {
   const { table } = target
   const named = (table ?? dialect.native?.table ?? '').includes('.')
-  return openBook(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+  const book = await openBook(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+  for (const schema of book.native?.elsewhere ?? []) {
+    const { name, schema: own } = book.native!
+    const theirs = `${visible(schema)}.${visible(name)}`
+    context.log.info(
+      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${dialect.format} would not (\`migrate.table: ${theirs}\` uses it)`,
+    )
+  }
+  return book
 }
 
 /**

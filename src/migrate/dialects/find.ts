@@ -6,7 +6,7 @@ import { inspectFolder } from './peek.ts'
  * Finds the format of a folder and a database, for `migrate.format: auto`.
  *
  * @param db undefined while the database does not exist
- * @param where `table` is `migrate.table`; `schemas`: where histories are looked for, as the search_path of the migrations has it
+ * @param where `table` is `migrate.table`; `schemas`: where the search_path of the migrations leads, first to last
  * @throws {AppError} `usage` when it is not certain
  */
 export async function findFormat(db: Db | undefined, dir: string, where: Where): Promise<Detected> {
@@ -52,6 +52,7 @@ const signatures: Signature[] = [
   {
     format: 'node-pg-migrate',
     table: 'pgmigrations',
+    schema: 'public',
     columns: ['name character varying', 'run_on timestamp without time zone'],
   },
   {
@@ -99,8 +100,11 @@ export const historiesQuery = ({ table, schemas }: Where) =>
     where (${table === undefined ? usual(schemas) : `${chosen(table, schemas)} or s.format = 'pgbosun' and ${usual(schemas)}`})
       and s.columns <@ t.columns and (t.total = 1 or not s.exact)`
 
+/** Alone Alembic finds its table anywhere in the search_path; the others have theirs in the first schema: see book.ts. */
 const among = (schemas: readonly string[]) =>
-  schemas.length === 0 ? 'false' : `n.nspname in (${schemas.map(quoteLiteral).join(', ')})`
+  schemas.length === 0
+    ? 'false'
+    : `n.nspname in (${schemas.map(quoteLiteral).join(', ')}) and (n.nspname = ${quoteLiteral(schemas[0]!)} or s.format = 'alembic')`
 
 const usual = (schemas: readonly string[]) =>
   `c.relname = s.name and (n.nspname = s.place or s.place is null and ${among(schemas)})`
