@@ -25,6 +25,10 @@ const place = {
       description:
         'The other tool’s history table, `name` or `schema.name`, where it is not the one that tool uses by default.',
     }),
+  allowEmpty: z.boolean().prefault(false).meta({
+    description:
+      'Take a folder for one without migrations although there is SQL in it, or below, that the format does not read. Otherwise that is exit 2.',
+  }),
   placeholders: z.record(z.string().min(1), z.string()).prefault({}).meta({
     description: 'Values of the placeholders in files of `flyway` and `graphile-migrate`, by name.',
   }),

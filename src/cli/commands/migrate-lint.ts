@@ -98,10 +98,23 @@ async function lintTarget(
     const isLinted = ({ path }: Migration) =>
       (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
     const isPending = ({ path }: Migration) => pending?.has(path) ?? false
+    refuseUnreadable(context, files.filter(isLinted), pending)
     const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
     return { ...linted, files: files.filter(isLinted).length }
   } finally {
     await session?.end()
+  }
+}
+
+/**
+ * A file that cannot be applied as it is has nothing that could be linted.
+ * @param pending paths; undefined where it is not known what is applied, so that the file may be an old one that does not matter
+ * @throws {AppError} `usage`
+ */
+function refuseUnreadable({ out }: Context, files: Migration[], pending: Set<string> | undefined): void {
+  for (const { path, refused } of files) {
+    if (refused && pending?.has(path)) throw refused
+    if (refused && !pending) out.warn(`${refused.message}: not linted`)
   }
 }
 

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Config } from '../../config/schema.ts'
 import type { Db } from '../../db/sql.ts'
 import { usage } from '../../errors.ts'
+import type { ReadOptions } from '../../migrate/dialects/dialect.ts'
 import { type Folder, readMigrations } from '../../migrate/read.ts'
 import type { FormatName } from '../../migrate/types.ts'
 import type { Context } from '../command.ts'
@@ -16,6 +17,7 @@ export type MigrateTarget = {
   role: string | undefined
   table: string | undefined
   placeholders: Record<string, string>
+  allowEmpty: boolean
   /** Program that migrates it instead of files. */
   command: string[] | undefined
   /** Read before connecting; undefined where there is no folder, or `auto` has to look into the database first. */
@@ -81,7 +83,7 @@ type Keys = NonNullable<NonNullable<Config['databases'][string]>['migrate']>
 const fromKeys = (
   { loaded }: Context,
   database: string | undefined,
-  { dir, format, role, table, placeholders }: Keys,
+  { dir, format, role, table, placeholders, allowEmpty }: Keys,
 ): MigrateTarget => ({
   database,
   dir: resolve(loaded.baseDir, dir),
@@ -89,6 +91,7 @@ const fromKeys = (
   role,
   table,
   placeholders,
+  allowEmpty,
   command: undefined,
   folder: undefined,
 })
@@ -113,7 +116,7 @@ async function readFolder(context: Context, target: MigrateTarget, needed: boole
   const { dir, format, command, database } = target
   if (command) return
   if (existsSync(dir)) {
-    if (format !== 'auto') target.folder = await readMigrations(dir, format, readOptions(context, target))
+    if (format !== 'auto') target.folder = await readFilesOf(target, format, readOptions(context, target))
     return
   }
   const named = database !== undefined || context.loaded.origins.has('migrate.dir')
@@ -138,8 +141,17 @@ export async function folderOf(
   const options = readOptions(context, target)
   target.format = await detectFormatOf(context, target, db)
   if (!existsSync(target.dir)) return undefined
-  target.folder = await readMigrations(target.dir, target.format, options)
+  target.folder = await readFilesOf(target, target.format, options)
   return target.folder
+}
+
+/** @throws {AppError} `usage`, also for a folder with SQL of which nothing is a migration of the format, unless that is allowed */
+export async function readFilesOf(target: MigrateTarget, format: FormatName, options: ReadOptions): Promise<Folder> {
+  const folder = await readMigrations(target.dir, format, options)
+  if (folder.files.length > 0 || target.allowEmpty) return folder
+  const { refuseUnread } = await import('../../migrate/unread.ts')
+  refuseUnread(folder)
+  return folder
 }
 
 /** What a format's files may refer to. Without a connection in the configuration, nothing of it. */

@@ -9,9 +9,8 @@ import { openDialect } from '../../migrate/dialects/open.ts'
 import { inspectFolder } from '../../migrate/dialects/peek.ts'
 import { glanceAtHistory } from '../../migrate/glance.ts'
 import { idOfVersion, isReached, newestSeen, type Reading, type Seen } from '../../migrate/reached.ts'
-import { readMigrations } from '../../migrate/read.ts'
 import type { Context } from '../command.ts'
-import { type MigrateTarget, readOptions } from './migrate-targets.ts'
+import { type MigrateTarget, readFilesOf, readOptions } from './migrate-targets.ts'
 import { defaultRole, mayBecome } from './owner.ts'
 import { schemasOf } from './place.ts'
 
@@ -98,7 +97,7 @@ async function missingFiles(
   dialect: Dialect,
   rows: Seen[],
 ): Promise<string[]> {
-  target.folder ??= await readMigrations(target.dir, dialect.format, readOptions(context, target))
+  target.folder ??= await readFilesOf(target, dialect.format, readOptions(context, target))
   const reading = { compare: dialect.compare, ordered: dialect.format === 'golang-migrate' }
   return target.folder.files
     .filter(({ kind, id }) => kind === 'versioned' && !isReached(id, rows, reading))

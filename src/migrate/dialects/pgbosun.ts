@@ -5,6 +5,7 @@ import { readDirectives } from '../directives.ts'
 import { checksum, pathIn, readNames, readText } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
 import type { Dialect } from './dialect.ts'
+import { holdsDownPart } from './foreign.ts'
 import { cleanName, nextVersion } from './name.ts'
 
 /** A migration file's name, taken apart. `digits` is the version as written. */
@@ -112,7 +113,9 @@ function readRepeatable(dir: string): Migration[] {
 function readFile(dir: string, file: string, id: string, native: Migration['native']): Migration {
   const script = readScript(pathIn(dir, file))
   const sha256 = checksum(script.text)
-  return { id, name: file.slice(0, -'.sql'.length), kind: 'versioned', sha256, checksum: sha256, native, ...script }
+  const refused = holdsDownPart(script.path, script.text)
+  const name = file.slice(0, -'.sql'.length)
+  return { id, name, kind: 'versioned', sha256, checksum: sha256, native, ...script, ...(refused && { refused }) }
 }
 
 function readScript(path: string): Script {
