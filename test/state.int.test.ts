@@ -186,6 +186,7 @@ describe('what is not ours', () => {
     ],
     ['the rule z on pgbosun.events', `create rule z as on insert to pgbosun.events do also select 1`],
     ['the policy z on pgbosun.seeds', `create policy z on pgbosun.seeds using (true)`],
+    ['the forced row security of pgbosun.events', 'alter table pgbosun.events force row level security'],
     ['the column extra of pgbosun.state', `alter table pgbosun.state add column extra text default 'x'`],
     [
       'the default of name in pgbosun.migrations',

@@ -8,6 +8,8 @@ import type { ServerError } from './sqlstate.ts'
 export async function askFor(db: Db, error: ServerError, path?: readonly string[]): Promise<string | undefined> {
   const extension = extensionFor(error)
   const ask = (query: string) => textOf(db, query, path)
+  const own = await askOwnObject(ask, error)
+  if (own !== undefined) return own
   return extension === undefined ? asks[error.code]?.(ask, error) : askExtension(ask, extension)
 }
 
@@ -30,6 +32,28 @@ async function textOf(db: Db, query: string, path: readonly string[] | undefined
 /** The last part of a possibly qualified name in a message. */
 const lastPart = (name: string) => name.replace(/^.*\./, '')
 
+/**
+ * Files that go through all tables or constraints of the database meet ours too, and those belong to somebody else. A name that an
+ * object of another schema has as well is taken for that one, unless the server names the schema.
+ */
+async function askOwnObject(ask: Ask, error: ServerError) {
+  const owned = ownedName(error)
+  const names = [...quotedNames(error), owned ?? ''].map(lastPart).filter((name) => name !== '')
+  const isNamed = error.schema_name === 'pgbosun' || owned === 'pgbosun' || /\bpgbosun\./.test(error.message)
+  if (doesNotExist.has(error.code) || (names.length === 0 && !isNamed)) return undefined
+  const among = `in (${(names.length > 0 ? names : ['']).map(quoteLiteral).join(', ')})`
+  const objects = `select relname as name, relnamespace as place from pg_catalog.pg_class
+      union all select conname, connamespace from pg_catalog.pg_constraint`
+  const found =
+    await ask(`select pg_catalog.quote_ident(pg_catalog.min(name::text)) as text from (${objects}) o where name ${among}
+      having pg_catalog.bool_and(place = (select oid from pg_catalog.pg_namespace where nspname = 'pgbosun'))`)
+  if (found === undefined && !isNamed) return undefined
+  const what = found === undefined ? 'it' : `pgbosun.${visibleSql(found)}`
+  return `${what} is one of pgbosun’s own: leave the schema out of what the file goes through, as in \`where schemaname <> 'pgbosun'\``
+}
+
+const doesNotExist = new Set(['42P01', '42703', '42704', '42883', '3F000'])
+
 async function askEnum(ask: Ask, error: ServerError) {
   const [name] = quotedNames(error)
   if (name === undefined) return undefined
@@ -50,7 +74,7 @@ async function askTable(ask: Ask, error: ServerError) {
     await ask(`select pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ', ' order by 1) as text
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        and n.nspname !~ '^pg_'`)
+        and n.nspname !~ '^pg_' and n.nspname <> 'pgbosun'`)
   return found && `there is ${visibleSql(found)}: write the name like that`
 }
 
@@ -64,10 +88,16 @@ async function askColumns(ask: Ask, error: ServerError) {
   return columns && `${table} has the columns ${visibleSql(columns)}`
 }
 
+/** `must be owner of table t`, `permission denied for table t`. */
+const ownedName = ({ code, message }: ServerError) =>
+  code === '42501'
+    ? /(?:for|of) (?:table|relation|sequence|view|schema|type|function|materialized view) "?([^"]+?)"?$/.exec(
+        message,
+      )?.[1]
+    : undefined
+
 async function askOwner(ask: Ask, error: ServerError) {
-  const name = /(?:for|of) (?:table|relation|sequence|view|schema|type|function|materialized view) "?([^"]+?)"?$/.exec(
-    error.message,
-  )?.[1]
+  const name = ownedName(error)
   if (name === undefined) return undefined
   const literal = quoteLiteral(lastPart(name))
   const owner = await ask(

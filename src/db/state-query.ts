@@ -66,7 +66,7 @@ export const stateQuery = (readers: readonly string[]) => `
   with me as (select oid, rolname from pg_catalog.pg_roles where rolname = session_user),
   ns as (select oid, nspowner, nspacl from pg_catalog.pg_namespace where nspname = 'pgbosun'),
   rel as (
-    select c.oid, c.relname::text as relname, c.relowner, c.relacl, c.relkind from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
+    select c.oid, c.relname::text as relname, c.relowner, c.relacl, c.relkind, c.relforcerowsecurity from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
      where c.relname in (${Object.keys(stateTables).map(quoteLiteral).join(', ')}) and c.relkind not in ('i', 'I', 't')),
   expected (relname, attname, type, fallback) as (values ${expected}),
   strange (what, remedy) as (
@@ -82,6 +82,12 @@ export const stateQuery = (readers: readonly string[]) => `
     union all
     select pg_catalog.format('the policy %s on pgbosun.%s', p.polname, relname), pg_catalog.format('drop policy %I on pgbosun.%s', p.polname, relname)
       from pg_catalog.pg_policy p join rel on rel.oid = p.polrelid
+    union all
+    select pg_catalog.format('the forced row security of pgbosun.%s', relname), pg_catalog.format('alter table pgbosun.%s no force row level security', relname)
+      from rel where relforcerowsecurity
+    union all
+    select pg_catalog.format('the row security of pgbosun.%s, which hides its rows from %s,', relname, session_user), pg_catalog.format('alter table pgbosun.%s disable row level security', relname)
+      from rel where relkind = 'r' and not relforcerowsecurity and pg_catalog.row_security_active(oid)
     union all
     select pg_catalog.format('the column %s of pgbosun.%s', a.attname, relname), pg_catalog.format('alter table pgbosun.%s drop column %I', relname, a.attname)
       from pg_catalog.pg_attribute a join rel on rel.oid = a.attrelid

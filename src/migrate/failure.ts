@@ -30,8 +30,9 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
   const { prefixLength, hint, blockedBy, book, piece, statement } = options
   const position = Number(error.position ?? 0)
   const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
+  const inFile = position > prefixLength || isOneOf(script.text, statement)
   const isLocked = error.code === '55P03' || error.code === '40P01'
-  if (!piece && !isLocked && (isAboutHistory(error, book) || inPrefix)) {
+  if (!piece && !isLocked && !inFile && (isAboutHistory(error, book) || inPrefix)) {
     const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
       hint: hint ?? 'somebody else wrote to it during the run; run this again',
@@ -73,6 +74,9 @@ function render(
 const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: Book) =>
   (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
   (native !== undefined && schema_name === native.schema && table_name === native.name)
+
+/** Whether it is a statement of the text, and not the commit behind all of them. */
+const isOneOf = (text: string, statement = -1) => statement >= 0 && statement < scan(text).statements.length
 
 /** In a text with a single statement it is that one. */
 const onlyStatement = (text: string) => (scan(text).statements.length === 1 ? 0 : undefined)

@@ -2,7 +2,7 @@ import type { Db } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { openBook } from './book.ts'
 import type { Dialect } from './dialects/dialect.ts'
-import { readNative } from './history.ts'
+import { historyHidden, readNative } from './history.ts'
 import type { Seen } from './reached.ts'
 
 /**
@@ -28,8 +28,9 @@ export async function glanceAtHistory(
 
 /** From the catalog, because asking for a table in a schema that may not be used is an error. */
 async function ownVersions(db: Db): Promise<Seen[]> {
-  const [found] = await db.unsafe<{ readable: boolean; user: string }[]>(
-    `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable, session_user as user
+  const [found] = await db.unsafe<{ readable: boolean; hidden: boolean; user: string }[]>(
+    `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable,
+            pg_catalog.row_security_active(c.oid) as hidden, session_user as user
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
   )
@@ -39,6 +40,9 @@ async function ownVersions(db: Db): Promise<Seen[]> {
       hint: 'give the user a preset, or name it under `state.readers`, and run `pgbosun up`',
       sqlstate: '42501',
     })
+  }
+  if (found.hidden) {
+    throw historyHidden('pgbosun.migrations')
   }
   return db.unsafe<Seen[]>(
     `select version::text as id, name, status <> 'started' as done, false as baseline from pgbosun.migrations order by version`,

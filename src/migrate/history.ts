@@ -1,4 +1,5 @@
 import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
+import { AppError } from '../errors.ts'
 import { type Book, historyName } from './book.ts'
 import type { NativeRow } from './dialects/dialect.ts'
 import { asStrange, guardNative } from './plain.ts'
@@ -32,9 +33,12 @@ export async function readHistory(
   files: Migration[] = [],
   role: string | undefined = undefined,
 ): Promise<History> {
-  const [found] = await db.unsafe<{ present: boolean; details: boolean }[]>(
-    `select pg_catalog.to_regclass('pgbosun.migrations') is not null as present, pg_catalog.to_regclass('pgbosun.migration_details') is not null as details`,
+  const [found] = await db.unsafe<{ present: boolean; details: boolean; hidden: string | null }[]>(
+    `select pg_catalog.to_regclass('pgbosun.migrations') is not null as present, pg_catalog.to_regclass('pgbosun.migration_details') is not null as details,
+            (select pg_catalog.min(name) from pg_catalog.unnest(array['pgbosun.migrations', 'pgbosun.migration_details']) name
+              where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::oid)) as hidden`,
   )
+  if (found?.hidden) throw historyHidden(found.hidden)
   const own = found?.present && !book.native
   if (!own && !found?.details && !book.native?.exists) return empty
   const parts = [
@@ -65,6 +69,12 @@ export async function readHistory(
     lastDetail,
   }
 }
+
+/** Exit 12: who does not see the rows would run every file again. */
+export const historyHidden = (table: string) =>
+  new AppError('refused', `row security hides the history in ${table} from this user`, {
+    hint: `somebody enabled or forced it on a table of pgbosun: \`alter table ${table} no force row level security, disable row level security\``,
+  })
 
 /** As JSON, with instants as text. `progress` did not exist from the start: read in a way that works without it. */
 const ownRows = (table: string, id: string, where: string) => `(
