@@ -71,10 +71,11 @@ describe('the histories of a database', () => {
     const role = uniqueName('r')
     await sql.unsafe(`create role ${role}; create schema ${role} authorization ${role}`)
     await sql.unsafe(
-      `set role ${role}; create table ${role}.pgmigrations (id int, name varchar(255), run_on timestamp); reset role`,
+      `set role ${role}; create table ${role}._sqlx_migrations (version bigint, success boolean, checksum bytea); reset role`,
     )
     expect(await found(sql)).toEqual([])
-    expect(await found(sql, { schemas: [role, 'public'] })).toEqual([`node-pg-migrate ${role}.pgmigrations`])
+    expect(await found(sql, { schemas: [role, 'public'] })).toEqual([`sqlx ${role}._sqlx_migrations`])
+    expect(await found(sql, { schemas: ['public', role] })).toEqual([])
   })
 
   test('of our own counts once it has rows', async ({ sql }) => {

@@ -101,6 +101,7 @@ function convertScript(
   script: Script,
   path: string,
 ): Omit<Migration, 'id' | 'name' | 'kind'> {
+  if (from.refused) throw from.refused
   const text = ownText(from.name, script)
   const isFilled =
     script.shown !== undefined || (replaces(folder.format) && !folder.sourceOf(script.path).includes(script.text))

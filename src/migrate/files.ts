@@ -71,6 +71,15 @@ export function orRefused<T extends Script>(path: string, read: () => T): T | (S
   }
 }
 
+/** The error of the first file that cannot be applied, naming the others. @throws {AppError} */
+export function refuseAll(migrations: { name: string; refused?: AppError }[]): void {
+  const [first, ...others] = migrations.filter(({ refused }) => refused !== undefined)
+  if (!first?.refused) return
+  if (others.length === 0) throw first.refused
+  const names = others.map(({ name }) => name).join(', ')
+  throw first.refused.with({ message: `${first.refused.message}; neither can these be applied: ${names}` })
+}
+
 const cannotRead = (path: string) => (cause: unknown) => {
   const { code } = cause as NodeJS.ErrnoException
   throw usage(`${path} cannot be read: ${code === 'ENOENT' ? 'it does not exist' : code}`, {

@@ -3,6 +3,7 @@ import { excerptOf, placeOf, shownPlace } from '../db/place.ts'
 import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../db/statements.ts'
 import { AppError, type Kind } from '../errors.ts'
+import { refuseAll } from './files.ts'
 import type { MigrationStep, Script } from './types.ts'
 
 /** A part of a script that is sent on its own, because the script must run outside a transaction. */
@@ -88,9 +89,9 @@ export function describeRefusal({ text, line, shown }: Script, { at, message }: 
   return { detail: `${message}, line ${inFile.line}`, ...inFile, excerpt }
 }
 
-/** @throws {AppError} for the first step that cannot be sent */
+/** @throws {AppError} for the first step that cannot be sent; of those that cannot be applied at all, all are named */
 export function refuseUnsendable(steps: MigrationStep[]): void {
-  for (const { refused, fake } of steps) if (refused && !fake) throw refused
+  refuseAll(steps.filter(({ fake }) => !fake))
   for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
 }
 

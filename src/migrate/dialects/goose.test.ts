@@ -71,13 +71,19 @@ describe('names', () => {
     expect(read()).toHaveLength(1)
   })
 
-  test('a migration in Go is refused, never skipped', () => {
+  test('a migration in Go is a migration that cannot be applied, never skipped', () => {
     write({ '1_a.sql': up, '00002_b.go': 'package migrations' })
-    expect(refusal()).toMatchObject({
-      kind: 'usage',
-      message: `${join(dir, '00002_b.go')} is a migration in Go, which only a program that was built with it can run`,
-      place: { file: join(dir, '00002_b.go') },
-    })
+    expect(goose.read(dir, options)).toMatchObject([
+      { id: '1' },
+      {
+        ...{ id: '2', name: '00002_b.go', text: '' },
+        refused: {
+          kind: 'usage',
+          message: `${join(dir, '00002_b.go')} is a migration in Go, which only a program that was built with it can run`,
+          place: { file: join(dir, '00002_b.go') },
+        },
+      },
+    ])
   })
 
   test.each([

@@ -4,6 +4,7 @@ import type { Migration, Script } from '../types.ts'
 import type { Dialect, NativeHistory, NewFile, ReadOptions } from './dialect.ts'
 import { parseGoose } from './goose-parse.ts'
 import { cleanName, nextVersion } from './name.ts'
+import { programMigration } from './program.ts'
 
 /** crc32 of `goose`. The command line takes no lock; programs may, with the library's session locker. */
 const lockKey = 4_097_083_626n
@@ -58,7 +59,9 @@ export const goose: Dialect = {
       found.set(version, file)
     }
     const versions = [...found].sort(([a], [b]) => (a < b ? -1 : 1))
-    return versions.map(([version, file]) => readFile(dir, file, version, options))
+    return versions.map(([version, file]) =>
+      file.endsWith('.go') ? inGo(dir, file, version) : readFile(dir, file, version, options),
+    )
   },
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
   policy: { outOfOrder: 'error', missing: 'warn', edited: 'warn' },
@@ -72,15 +75,19 @@ const isMigration = (file: string) =>
 
 const largestVersion = 2n ** 63n - 1n
 
-/** @throws {AppError} `usage` for a Go migration and for an `.sql` file without a version */
+const inGo = (dir: string, file: string, version: bigint) =>
+  programMigration(
+    pathIn(dir, file),
+    { id: String(version), name: file },
+    {
+      what: 'is a migration in Go, which only a program that was built with it can run',
+      hint: 'apply it with that program, write it in SQL, or run the program with `migrate.command`',
+    },
+  )
+
+/** @throws {AppError} `usage` for a file without a version */
 function versionOf(dir: string, file: string): bigint {
   const path = pathIn(dir, file)
-  if (file.endsWith('.go')) {
-    throw usage(`${path} is a migration in Go, which only a program that was built with it can run`, {
-      file: path,
-      hint: 'write it in SQL, or run your own program with `migrate.command`',
-    })
-  }
   const [, digits] = /^(\d+)_/.exec(file) ?? []
   const version = digits === undefined ? 0n : BigInt(digits)
   if (version < 1n || version > largestVersion) {

@@ -53,12 +53,6 @@ describe('names', () => {
   })
 
   test.each([
-    ['2_b.js', 'is a program'],
-    ['2_b.ts', 'is a program'],
-    ['2_b.mjs', 'is a program'],
-    ['2_b.cjs', 'is a program'],
-    ['2_b.mts', 'is a program'],
-    ['2_b.cts', 'is a program'],
     ['README.md', 'is not a migration'],
     ['2_b.sql.bak', 'is not a migration'],
     ['views.sql', 'does not begin with a number'],
@@ -74,9 +68,24 @@ describe('names', () => {
     })
   })
 
-  test('all programs of a folder are named at once', () => {
-    write({ '1_a.sql': 'select 1', '3_c.ts': '', '2_b.js': '' })
-    expect(refusal().message).toContain('2_b.js, 3_c.ts')
+  test.each([
+    'js',
+    'ts',
+    'mjs',
+    'cjs',
+    'mts',
+    'cts',
+  ])('a program in .%s is a migration that cannot be applied', (extension) => {
+    write({ '1_a.sql': 'select 1', [`2_b.${extension}`]: 'exports.up = () => {}' })
+    expect(read()).toMatchObject([
+      { id: '1_a' },
+      { id: '2_b', refused: { kind: 'usage', message: expect.stringContaining('is a program: pgbosun runs SQL') } },
+    ])
+  })
+
+  test('all names that cannot be honoured are named at once', () => {
+    write({ '1_a.sql': 'select 1', 'b.txt': '', 'a.md': '' })
+    expect(refusal().message).toContain('a.md, b.txt')
   })
 
   test('two files of one name in the history are refused', () => {

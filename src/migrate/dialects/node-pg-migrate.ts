@@ -6,6 +6,7 @@ import { checksum, pathIn, readNames, readText } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
 import type { Dialect, NativeHistory } from './dialect.ts'
 import { cleanName } from './name.ts'
+import { programMigration } from './program.ts'
 
 /** What its other loader takes: files that export functions. */
 const programs = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts']
@@ -22,7 +23,9 @@ export const nodePgMigrate: Dialect = {
   read(dir) {
     const names = readNames(dir).filter((name) => !isFolder(dir, name))
     refuseNames(dir, names)
-    return names.map((name) => readFile(dir, name)).sort((a, b) => compare(a.id, b.id))
+    return names
+      .map((name) => (isProgram(name) ? program(dir, name) : readFile(dir, name)))
+      .sort((a, b) => compare(a.id, b.id))
   },
   compare,
   // `checkOrder`: the history must be the list of files, position by position; a change of a file is never noticed
@@ -73,14 +76,21 @@ const isFolder = (dir: string, name: string) =>
 
 const isSql = (name: string) => extname(name).toLowerCase() === '.sql'
 
+const isProgram = (name: string) => programs.includes(extname(name).toLowerCase())
+
+const program = (dir: string, name: string) =>
+  programMigration(
+    pathIn(dir, name),
+    { id: idOf(name), name },
+    {
+      what: 'is a program: pgbosun runs SQL',
+      hint: 'apply it with node-pg-migrate, write it as SQL (`node-pg-migrate create --migration-file-language sql`), or let `migrate.command` run node-pg-migrate itself',
+    },
+  )
+
 const refusals: { of: (name: string) => boolean; what: string; hint: string }[] = [
   {
-    of: (name) => programs.includes(extname(name).toLowerCase()),
-    what: 'is a program: pgbosun runs SQL',
-    hint: 'write it as SQL (`node-pg-migrate create --migration-file-language sql`), or let `migrate.command` run node-pg-migrate itself',
-  },
-  {
-    of: (name) => !isSql(name),
+    of: (name) => !isSql(name) && !isProgram(name),
     what: 'is not a migration, and node-pg-migrate would refuse the folder because of it',
     hint: 'move it out of the folder',
   },
