@@ -49,11 +49,11 @@ const packaged = [
   '/usr/local/opt/postgresql@*/bin',
 ]
 
-/** Folders with `initdb` and `postgres`: `PGBOSUN_TEST_BIN` first, then packaged ones, newest major first, then the PATH. */
+/** Folders with `initdb` and `postgres`: `BOSUN_TEST_BIN` first, then packaged ones, newest major first, then the PATH. */
 export function findServerBinaries(): string[] {
   const major = (dir: string) => Number(/\d+/.exec(dir)?.[0] ?? 0)
   const dirs = [
-    process.env.PGBOSUN_TEST_BIN ?? '',
+    process.env.BOSUN_TEST_BIN ?? '',
     ...packaged.flatMap((pattern) => globSync(pattern)).sort((a, b) => major(b) - major(a)),
     ...(process.env.PATH ?? '').split(':'),
   ]

@@ -80,6 +80,13 @@ describe('the configuration', () => {
     },
   )
 
+  base('ignores what only scripts of the project once read, and no more than that', async () => {
+    const env = { PGBOSUN_IMAGE: 'pgbosun:1', PGBOSUN_CONTAINERS: '/c', PGBOSUN_TEST_BIN: '/b', PGBOSUN_TEST_SEED: '1' }
+    await expect(load('/nowhere', env)).resolves.toMatchObject({ config: { environment: 'dev' } })
+    for (const name of ['PGBOSUN_IMAGES', 'PGBOSUN_TESTS', 'PGBOSUN_TEST', 'PGBOSUN_MY_IMAGE'])
+      await expect(load('/nowhere', { [name]: 'x' })).rejects.toMatchObject({ kind: 'usage' })
+  })
+
   base('ignores what Kubernetes injects for a Service called pgbosun', async () => {
     const env = {
       PGBOSUN_SERVICE_HOST: '10.0.0.1',

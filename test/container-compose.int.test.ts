@@ -25,7 +25,7 @@ const test = base.extend<{ project: Compose }>({
         cpSync(join(root, path), join(dir, path), { recursive: true })
       execFileSync(join(root, 'scripts', 'containers', 'secrets.sh'), [join(dir, 'secrets')])
       const name = uniqueName('compose')
-      const env = { PGBOSUN_IMAGE: image, PGBOSUN_PORT: '0' }
+      const env = { BOSUN_IMAGE: image, PGBOSUN_PORT: '0' }
       const compose = (...args: string[]) => docker(['compose', '--project-name', name, ...args], { cwd: dir, env })
       await use({
         dir,

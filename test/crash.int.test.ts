@@ -118,8 +118,8 @@ describe('kill -9', () => {
     ...neverAgain,
     timeout: kills * 30_000,
   }, async ({ cluster, makeApp }) => {
-    const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
-    console.info(`PGBOSUN_TEST_SEED=${seed}`)
+    const seed = Number(process.env.BOSUN_TEST_SEED ?? Date.now() % 1_000_000)
+    console.info(`BOSUN_TEST_SEED=${seed}`)
     const random = randomFrom(seed)
     const victim = makeVictims(makeApp)
 

@@ -319,7 +319,7 @@ describe.skipIf(!client)('a backup that is not what was written', () => {
   }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)
-    const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
+    const seed = Number(process.env.BOSUN_TEST_SEED ?? Date.now() % 1_000_000)
     const random = randomFrom(seed)
     const path = join(folderOf(app, id), 'dump.zst')
     const good = await readFile(path)
@@ -378,8 +378,8 @@ describe.skipIf(!client)('a restore that is ended', () => {
     ...neverAgain,
     timeout: kills * 30_000,
   }, async ({ cluster, makeApp }) => {
-    const seed = Number(process.env.PGBOSUN_TEST_SEED ?? Date.now() % 1_000_000)
-    console.info(`PGBOSUN_TEST_SEED=${seed}`)
+    const seed = Number(process.env.BOSUN_TEST_SEED ?? Date.now() % 1_000_000)
+    console.info(`BOSUN_TEST_SEED=${seed}`)
     const random = randomFrom(seed)
     const app = await filled(cluster, makeApp, many)
     await backUp(app)

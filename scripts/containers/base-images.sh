@@ -5,7 +5,7 @@
 #   base-images.sh --stand-ins   those that are missing are made here from Debian packages and get the same names: for machines
 #                                that reach a Debian mirror but no image registry (needs apt-get and root)
 #
-# Made images are kept in PGBOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), by recipe. DEBIAN_MIRROR replaces the mirror
+# Made images are kept in BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), by recipe. DEBIAN_MIRROR replaces the mirror
 # of the machine's own package sources.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -32,6 +32,7 @@ main() {
 }
 
 stand_in() {
+  ensure_node_and_packages # the image gets the Node that is first on the PATH
   local name=${1##*/}
   local tree="$containers/${name//:/-}-$(recipe).tar"
   local lock="$containers/${name//:/-}.lock"

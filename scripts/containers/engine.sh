@@ -6,7 +6,7 @@
 #
 # An engine that answers `docker info` is used as it is, and nothing is printed. Otherwise, on Debian and Ubuntu with root,
 # docker.io is installed, and its daemon started in the background on a socket and a data folder of its own under
-# PGBOSUN_CONTAINERS (default ~/.cache/pgbosun/containers). Compose v2 comes out of Debian's package. The last line on stderr
+# BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers). Compose v2 comes out of Debian's package. The last line on stderr
 # says why there is no engine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

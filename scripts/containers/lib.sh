@@ -1,7 +1,7 @@
 # What engine.sh and base-images.sh share. To be sourced after scripts/lib.sh.
 
 # Everything we make stays here, outside the checkout: images by recipe, the engine with its data.
-containers=${PGBOSUN_CONTAINERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pgbosun/containers}
+containers=${BOSUN_CONTAINERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pgbosun/containers}
 engine=$containers/engine
 mkdir -p "$engine"
 

@@ -15,8 +15,14 @@ export function takeEnvironment(): Env {
 const serviceLink =
   /^PGBOSUN_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$/
 
-/** Whether a variable was injected by Kubernetes for a Service and is none of ours. */
-export const isServiceLink = (name: string) => serviceLink.test(name)
+/** Whether a variable was injected by Kubernetes for a Service. */
+const isServiceLink = (name: string) => serviceLink.test(name)
+
+/** What only the project's own scripts once read. */
+const ofScripts = /^PGBOSUN_(?:IMAGE|CONTAINERS|TEST_[A-Z_]+)$/
+
+/** Whether a variable may be there although it is none of ours. */
+export const isIgnored = (name: string) => isServiceLink(name) || ofScripts.test(name)
 
 /** A port, or the reason why it is none. */
 export function readPort(text: string, name: string): number | string {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { visible } from '../text.ts'
-import { type Env, isServiceLink } from './environment.ts'
+import { type Env, isIgnored } from './environment.ts'
 import type { Loaded } from './load.ts'
 import { configSchema } from './schema.ts'
 import { didYouMean } from './suggest.ts'
@@ -100,7 +100,7 @@ function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): P
   for (const name of names) {
     if (ownVariables.has(name)) continue
     const leaf = byVariable.get(name) ?? secretFileLeaf(byVariable, name)
-    if (!leaf && isServiceLink(name)) continue
+    if (!leaf && isIgnored(name)) continue
     if (!leaf) {
       problems.push({ path: name, message: `unknown variable${didYouMean(name, byVariable.keys())}` })
       continue

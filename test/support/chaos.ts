@@ -7,8 +7,8 @@ import { type Server, startServer } from '../../scripts/server.ts'
 import { run, runJson, type Started, start } from './cli.ts'
 import { test as base, uniqueName, writeFiles } from './postgres.ts'
 
-/** `PGBOSUN_TEST_FULL=1`: as often as promised, not only as often as a quick run can. */
-export const full = process.env.PGBOSUN_TEST_FULL === '1'
+/** `BOSUN_TEST_FULL=1`: as often as promised, not only as often as a quick run can. */
+export const full = process.env.BOSUN_TEST_FULL === '1'
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
 export function randomFrom(seed: number): () => number {

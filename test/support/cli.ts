@@ -7,7 +7,7 @@ const built = join(root, 'dist', 'pgbosun.cjs')
 
 /** The program as users start it: the bundle where `npm run build` made it, else the sources. */
 export const program =
-  existsSync(built) && process.env.PGBOSUN_TEST_SOURCES === undefined ? built : join(root, 'src', 'cli', 'main.ts')
+  existsSync(built) && process.env.BOSUN_TEST_SOURCES === undefined ? built : join(root, 'src', 'cli', 'main.ts')
 
 export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 

@@ -19,13 +19,13 @@ declare module 'vitest' {
 }
 
 /**
- * One throwaway server for the whole run. `PGBOSUN_TEST_BIN` names the folder of its binaries.
+ * One throwaway server for the whole run. `BOSUN_TEST_BIN` names the folder of its binaries.
  * Databases are never dropped: on ext4 that slows every later file creation down, by a factor of two.
  */
 export default async function setup(project: TestProject) {
   if (isStale()) {
     console.warn('dist/ is older than src/: these tests run the sources. To test what users start: npm run build')
-    process.env.PGBOSUN_TEST_SOURCES = '1'
+    process.env.BOSUN_TEST_SOURCES = '1'
   }
   const binDir = findServerBinaries()[0]
   if (binDir === undefined) throw new Error('no PostgreSQL server found: run ./scripts/test, which installs one')
