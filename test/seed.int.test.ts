@@ -215,6 +215,81 @@ describe('a CSV seed', () => {
     expect(await sql`insert into a (code) values ('last') returning id`).toEqual([{ id: 11 }])
   })
 
+  describe('moves the sequences that defaults name, whomever they belong to', () => {
+    const made: [what: string, ddl: string, rows: string, next: object][] = [
+      [
+        'one that belongs to nobody',
+        "create sequence acc_seq; create table a (id bigint primary key default nextval('acc_seq'), code text)",
+        'id,code\n7,x\n8,y\n',
+        { id: '9' },
+      ],
+      [
+        'one in another schema, with a strange name',
+        `create schema "Other"; create sequence "Other"."My ""seq"; create table a (id int primary key default nextval('"Other"."My ""seq"'), code text)`,
+        'id,code\n70,x\n',
+        { id: 71 },
+      ],
+      [
+        'one of several columns',
+        `create sequence s; create table a (id int primary key default nextval('s'), other int default nextval('s'), code text)`,
+        'id,other,code\n7,50,x\n',
+        { id: 51, other: 52 },
+      ],
+      [
+        'one within an expression',
+        `create sequence s; create table a (id int primary key default (nextval('s') + 1000), code text)`,
+        'id,code\n1007,x\n',
+        { id: 2008 },
+      ],
+      [
+        'one within a text',
+        `create sequence s; create table a (id text primary key default ('INV-' || lpad(nextval('s')::text, 4, '0')), code text)`,
+        'id,code\nINV-0009,x\nINV-0010,y\nnone,z\n',
+        { id: 'INV-0011' },
+      ],
+      [
+        'one of a domain',
+        `create sequence s; create domain number as int default nextval('s'); create table a (id number primary key, code text)`,
+        'id,code\n12,x\n',
+        { id: 13 },
+      ],
+      [
+        'one that counts down',
+        `create sequence s increment -1; create table a (id int primary key default nextval('s'), code text)`,
+        'id,code\n-5,x\n-2,y\n',
+        { id: -6 },
+      ],
+      [
+        'one that cannot reach the largest value',
+        `create sequence s as smallint; create table a (id bigint primary key default nextval('s'), code text)`,
+        'id,code\n40000,x\n11,y\n',
+        { id: '12' },
+      ],
+      [
+        'one of a numeric column',
+        `create sequence s; create table a (id numeric primary key default nextval('s'), code text)`,
+        'id,code\n7.5,x\n',
+        { id: '9' },
+      ],
+    ]
+    for (const [what, ddl, rows, next] of made)
+      test(what, async ({ load, dir, sql }) => {
+        await sql.unsafe(ddl)
+        await writeFiles(dir, { 'a.csv': rows })
+        await load([csv('a', ['id'])])
+        expect(await sql`insert into a (code) values ('next') returning ${sql(Object.keys(next))}`).toEqual([next])
+      })
+
+    test('but never back', async ({ load, dir, sql }) => {
+      await sql.unsafe(
+        `create sequence s; create table a (id int primary key default nextval('s'), code text); select setval('s', 500)`,
+      )
+      await writeFiles(dir, { 'a.csv': 'id,code\n7,x\n' })
+      await load([csv('a', ['id'])])
+      expect(await sql`insert into a (code) values ('next') returning id`).toEqual([{ id: 501 }])
+    })
+  })
+
   test('leaves generated columns out', async ({ load, dir, sql }) => {
     await sql`create table a (id int primary key, twice int generated always as (id * 2) stored)`
     await writeFiles(dir, { 'a.csv': 'twice,id\n99,1\n' })

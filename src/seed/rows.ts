@@ -123,11 +123,26 @@ function badKey({ name: file }: CsvSeed, line: number | undefined, problem: stri
   })
 }
 
-/** Explicit values do not move a sequence: the next row of the application would get one that exists. */
+/**
+ * Explicit values do not move a sequence: the next row of the application would get one that exists. Where a default makes more of
+ * the number than itself, the largest one in the column may be beyond what is needed; that costs nothing but numbers.
+ */
 async function advanceSequences(tx: Db, { table, sequences }: Target): Promise<void> {
-  for (const { column, sequence } of sequences)
+  for (const { sequence, columns } of sequences)
     await tx.unsafe(`
       select pg_catalog.setval(${quoteLiteral(sequence)}, newest)
-        from (select pg_catalog.max(${quoteIdent(column)})::bigint as newest from ${table}) t, ${sequence} s
-       where (newest, true) > (s.last_value, s.is_called)`)
+        from (select (case when q.seqincrement > 0 then pg_catalog.max(n) else pg_catalog.min(n) end)::bigint as newest, q.seqincrement
+                from pg_catalog.pg_sequence q, ${table} r, pg_catalog.unnest(array[${columns.map(numberIn).join(', ')}]) n
+               where q.seqrelid = pg_catalog.to_regclass(${quoteLiteral(sequence)}) and n between q.seqmin and q.seqmax
+               group by q.seqincrement) t, ${sequence} s
+       where case when seqincrement > 0 then (newest, true) > (s.last_value, s.is_called)
+                  else newest < s.last_value or newest = s.last_value and not s.is_called end`)
+}
+
+/** The number of a value; of a text such as `INV-0042` the last one in it. */
+const numberIn = ({ name, text }: { name: string; text: boolean }) => {
+  const column = `r.${quoteIdent(name)}`
+  return text
+    ? `(pg_catalog.regexp_match(${column}::text, '(\\d{1,18})\\D*$'))[1]::numeric`
+    : `pg_catalog.ceil(${column}::numeric)`
 }

@@ -8,8 +8,10 @@ type Column = {
   generated: boolean
   /** GENERATED ALWAYS AS IDENTITY: takes a value on insert, never on update. */
   alwaysIdentity: boolean
-  /** The sequence that belongs to it (serial or identity), as SQL. */
-  sequence: string | null
+  /** Its values are text, not numbers. */
+  text: boolean
+  /** The sequences that its values come from, as SQL: its own (serial or identity), and those that its default names. */
+  sequences: string[]
 }
 
 type Table = {
@@ -21,6 +23,9 @@ type Table = {
   temporary: boolean
 }
 
+/** A sequence, as SQL, with the columns of the file whose values come from it. */
+export type SequenceUse = { sequence: string; columns: { name: string; text: boolean }[] }
+
 /** How the rows of one file go into one table. */
 export type Target = {
   /** As SQL. */
@@ -31,7 +36,7 @@ export type Target = {
   written: string[]
   updated: string[]
   key: string[]
-  sequences: { column: string; sequence: string }[]
+  sequences: SequenceUse[]
   empty: boolean
   temporary: boolean
 }
@@ -78,13 +83,19 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
     written,
     updated: written.filter((column) => !key.includes(column) && !columns.get(column)?.alwaysIdentity),
     key,
-    sequences: written.flatMap((column) => {
-      const sequence = columns.get(column)?.sequence
-      return sequence ? [{ column, sequence }] : []
-    }),
+    sequences: sequencesOf(written.map((column) => columns.get(column)!)),
     empty: table.empty,
     temporary: table.temporary,
   }
+}
+
+/** Several columns may draw from one sequence. */
+function sequencesOf(columns: Column[]): SequenceUse[] {
+  const names = new Set(columns.flatMap(({ sequences }) => sequences))
+  return [...names].sort().map((sequence) => ({
+    sequence,
+    columns: columns.filter(({ sequences }) => sequences.includes(sequence)).map(({ name, text }) => ({ name, text })),
+  }))
 }
 
 const primaryKeyIn = ({ uniques }: Table, header: string[]) => {
@@ -94,13 +105,30 @@ const primaryKeyIn = ({ uniques }: Table, header: string[]) => {
 
 const sameSet = (a: string[], b: string[]) => a.length === b.length && a.every((item) => b.includes(item))
 
+/**
+ * The sequences of a column `a` with the type `t`: of a serial or an identity, which belong to the column, and those that the default
+ * depends on, however it is written and whomever they belong to, where the column or its domain has one.
+ */
+const sequencesQuery = `
+  select coalesce(pg_catalog.json_agg(distinct pg_catalog.format('%I.%I', sn.nspname, s.relname)), '[]'::json)
+    from pg_catalog.pg_depend d
+    join pg_catalog.pg_class s on s.relkind = 'S' and s.oid = case when d.deptype in ('a', 'i') then d.objid else d.refobjid end
+    join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+   where d.deptype in ('a', 'i') and d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = d.classid
+         and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+      or d.deptype = 'n' and d.refclassid = 'pg_catalog.pg_class'::regclass and (
+         d.classid = 'pg_catalog.pg_attrdef'::regclass
+           and d.objid = (select f.oid from pg_catalog.pg_attrdef f where f.adrelid = a.attrelid and f.adnum = a.attnum)
+      or d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and t.typtype = 'd' and not a.atthasdef)`
+
 async function readTable(db: Db, table: string): Promise<Table | undefined> {
   const literal = quoteLiteral(table)
   const [found] = await db.unsafe<Omit<Table, 'empty'>[]>(`
     select (select pg_catalog.json_agg(pg_catalog.json_build_object(
                      'name', a.attname, 'generated', a.attgenerated <> '', 'alwaysIdentity', a.attidentity = 'a',
-                     'sequence', pg_catalog.pg_get_serial_sequence(${literal}, a.attname)) order by a.attnum)
-              from pg_catalog.pg_attribute a
+                     'text', t.typcategory = 'S', 'sequences', case when t.typcategory in ('N', 'S') then (${sequencesQuery}) else '[]'::json end)
+                     order by a.attnum)
+              from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
            coalesce((select pg_catalog.json_agg(pg_catalog.json_build_object('primary', i.indisprimary, 'columns',
                                      (select pg_catalog.json_agg(k.attname) from pg_catalog.pg_attribute k
