@@ -3,12 +3,14 @@ import type { Manifest } from '../archive/manifest.ts'
 import type { Store } from '../archive/store.ts'
 import type { Connection } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
-import { isConnectionLostError, type Session } from '../db/connect.ts'
+import type { Session } from '../db/connect.ts'
 import { takeBackupLock } from '../db/lock.ts'
+import { isConnectionLost, isConnectionLostError } from '../db/lost.ts'
 import type { ToolSearch } from '../db/pgtools.ts'
 import { isPoolerError } from '../db/pooler.ts'
+import { retryWhenLost } from '../db/retry.ts'
 import { quoteIdent } from '../db/sql.ts'
-import { isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { isServerError } from '../db/sqlstate.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -64,9 +66,9 @@ export type BackupResult = {
  * @throws {AppError} `backup`; `refused`, `unreachable` and `locked` when it could not begin; the signal's reason
  */
 export async function runBackup(options: BackupOptions): Promise<BackupResult> {
-  const lock = await openLocked(options)
+  const deadline = performance.now() + options.wait.timeoutMs
+  const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
   try {
-    const systemIdentifier = await readSystemIdentifier(lock.sql)
     const series = { name: options.name, system_identifier: systemIdentifier, database: options.database }
     const earlier = (await readBackups(options.store, options.database)).filter(isOf(series))
     const existing = options.slot && earlier.find(({ manifest }) => isFor(manifest?.slot, options.slot))
@@ -74,6 +76,17 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
     return await withinTime(options, (signal) => attempt({ ...options, signal }, lock, systemIdentifier, earlier))
   } finally {
     await lock.end()
+  }
+}
+
+/** @returns a session that holds the lock of the database's backups, and whose server it is */
+async function openAndLook(options: BackupOptions, deadline: number) {
+  const lock = await openLocked(options, deadline)
+  try {
+    return { lock, systemIdentifier: await readSystemIdentifier(lock.sql) }
+  } catch (error) {
+    await lock.end()
+    throw error
   }
 }
 
@@ -153,8 +166,10 @@ function failureOf(database: string, cause: unknown): AppError {
 }
 
 /** Takes the backup lock of the database on a session of its own, which ends with the backup. */
-async function openLocked({ connection, database, lock, wait, runId, log, signal }: BackupOptions): Promise<Session> {
-  const deadline = performance.now() + wait.timeoutMs
+async function openLocked(
+  { connection, database, lock, wait, runId, log, signal }: BackupOptions,
+  deadline: number,
+): Promise<Session> {
   const base = { applicationName: `pgbosun backup ${runId}`, log, signal, ...wait }
   const session = await openWhenReady(connection, { ...base, database: lock.database, deadline }).catch(
     (error: unknown) => {

@@ -1,5 +1,6 @@
+import { isConnectionLost } from '../db/lost.ts'
 import type { Db } from '../db/sql.ts'
-import { isConnectionLost, isServerError, type ServerError } from '../db/sqlstate.ts'
+import { isServerError, type ServerError } from '../db/sqlstate.ts'
 
 const enter = 'savepoint looking'
 const leave = 'rollback to savepoint looking; release savepoint looking'

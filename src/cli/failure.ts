@@ -1,3 +1,5 @@
+import { connectionLost, isConnectionLost } from '../db/lost.ts'
+
 import { AppError, type Kind } from '../errors.ts'
 import { indented } from '../text.ts'
 
@@ -10,12 +12,12 @@ const ofServer: [RegExp, Kind, string][] = [
     'connect to the primary, and look for default_transaction_read_only of the user and the database',
   ],
   [/^(55P03|40P01)$/, 'locked', 'something else holds it: look in pg_stat_activity, then run this again'],
-  [/^(08...|57P0.)$/, 'unreachable', 'run it again once the database is back: what was done is recorded'],
 ]
 
 /** Whatever was thrown, as the one error class: what the server refused by its SQLSTATE, all else as `failed`. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
+  if (isConnectionLost(error)) return connectionLost(error)
   const {
     name,
     message,

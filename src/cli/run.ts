@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../config/connection.ts'
-import { connectionLost, isConnectionLostError, openSession, type Session } from '../db/connect.ts'
+import { openSession, type Session } from '../db/connect.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
 import { dropLogin, loginPrefix } from '../db/login.ts'
 import { isPoolerError } from '../db/pooler.ts'
-import { isConnectionLost } from '../db/sqlstate.ts'
+
+import { type Attempt, retryWhenLost } from '../db/retry.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
@@ -52,20 +53,9 @@ export type RunOptions = {
  * @throws {AppError} `unreachable` when a connection is lost after the first change, or the timeout has passed
  */
 export async function withRun<T>(context: Context, options: RunOptions, use: (run: Run) => Promise<T>): Promise<T> {
-  const deadline = performance.now() + context.loaded.config.wait.timeout
-  for (;;) {
-    const attempt = { changed: false }
-    try {
-      return await runOnce(context, options, deadline, attempt, use)
-    } catch (error) {
-      if (context.signal.aborted) throw context.signal.reason
-      const lost = isConnectionLostError(error) ? error.cause : isConnectionLost(error) ? error : undefined
-      if (lost === undefined && !isConnectionLostError(error)) throw error
-      if (attempt.changed || performance.now() > deadline)
-        throw isConnectionLostError(error) ? error : connectionLost(lost)
-      context.log.info('the connection was lost before anything was changed: waiting again')
-    }
-  }
+  const { loaded, signal, log } = context
+  const deadline = performance.now() + loaded.config.wait.timeout
+  return retryWhenLost({ deadline, signal, log }, (attempt) => runOnce(context, options, deadline, attempt, use))
 }
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -74,7 +64,7 @@ async function runOnce<T>(
   context: Context,
   { locks, mayBeMissing = false, meanwhile }: RunOptions,
   deadline: number,
-  attempt: { changed: boolean },
+  attempt: Attempt,
   use: (run: Run) => Promise<T>,
 ): Promise<T> {
   const { loaded, signal, log } = context

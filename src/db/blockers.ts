@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, silentLog } from '../log.ts'
 import { visible } from '../text.ts'
+import { isConnectionLost } from './lost.ts'
 import type { Db } from './sql.ts'
-import { isConnectionLost } from './sqlstate.ts'
 
 /**
  * Who another session waits for, never what it runs: that may hold secrets.

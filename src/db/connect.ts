@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Connection, Endpoint } from '../config/connection.ts'
-import { AppError, hasReason } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
+import { connectionLost } from './lost.ts'
 import { pinnedPath } from './path.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { openSocket } from './socket.ts'
@@ -171,14 +172,3 @@ async function start(
     throw failure ?? poolerRefused(error, place) ?? error
   }
 }
-
-/** Exit 10: the connection went away during the work. */
-export const connectionLost = (cause?: unknown) =>
-  new AppError('unreachable', 'the connection to the database was lost during the run', {
-    reason: 'connection-lost',
-    hint: 'run it again once the database is back: what was done is recorded, and the rest is done then',
-    cause,
-  })
-
-/** Whether it is what {@link connectionLost} made. */
-export const isConnectionLostError = (error: unknown): error is AppError => hasReason(error, 'connection-lost')

@@ -26,21 +26,6 @@ export type ServerError = Error & {
 export const isServerError = (error: unknown): error is ServerError =>
   error instanceof Error && 'code' in error && 'severity' in error
 
-/** Whether the connection is gone, so that neither success nor failure of what was sent is known. */
-export function isConnectionLost(error: unknown): boolean {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && (/^08...$/.test(code) || lostCodes.has(code))
-}
-
-const lostCodes = new Set([
-  // the server ends the session: shutdown, crash, start-up, dropped database, idle and transaction timeouts
-  ...['57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04'],
-  // the driver
-  ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT'],
-  // the operating system
-  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
-])
-
 /**
  * What to do about a server's error, or undefined when there is nothing useful to say.
  * First asks the server for what the message leaves out (types of columns, values of an enum, who owns a table).

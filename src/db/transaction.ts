@@ -1,6 +1,6 @@
 import type { Sql } from './connect.ts'
+import { isConnectionLost } from './lost.ts'
 import type { Db } from './sql.ts'
-import { isConnectionLost } from './sqlstate.ts'
 
 /**
  * Runs `use` in one transaction of a session (`max: 1`), and commits when it succeeds.

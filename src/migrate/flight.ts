@@ -1,6 +1,6 @@
 import { answered } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
-import { isConnectionLost } from '../db/sqlstate.ts'
+import { isConnectionLost } from '../db/lost.ts'
 
 /** The server works while we write; no more messages, or characters, than this are under way at once. */
 const maxMessages = 100

@@ -1,6 +1,7 @@
 import { onServerNotice } from '../db/answers.ts'
+import { isConnectionLost } from '../db/lost.ts'
 import { sendPieces } from '../db/send.ts'
-import { hintFor as askHint, isConnectionLost, isServerError } from '../db/sqlstate.ts'
+import { hintFor as askHint, isServerError } from '../db/sqlstate.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
 import { ledgerOf } from './book.ts'

@@ -1,14 +1,8 @@
 import { statementsBeforeErrors } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
 import { copyLineOf } from '../db/copy.ts'
-import {
-  hintFor,
-  isConnectionLost,
-  isServerError,
-  renderServerError,
-  type ServerError,
-  serverNotes,
-} from '../db/sqlstate.ts'
+import { isConnectionLost } from '../db/lost.ts'
+import { hintFor, isServerError, renderServerError, type ServerError, serverNotes } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { indented } from '../text.ts'

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
 import { openSession, type Session } from '../../db/connect.ts'
+import { wasLost } from '../../db/lost.ts'
 import { hasReason, usage } from '../../errors.ts'
 import { openDialect } from '../../migrate/dialects/open.ts'
 import { readDirectives } from '../../migrate/directives.ts'
@@ -87,23 +88,36 @@ async function lintTarget(
   if (target.command) return undefined
   const session = await openIfThere(context, target)
   try {
-    const look = session ? await lookAt(context, target, session.sql) : undefined
-    const folder = look?.folder ?? (await folderOf(context, target, undefined))
-    if (!folder) return undefined
-    const { dialect, files } = folder
-    for (const { path } of files) seen.add(resolve(path))
-    const behind = filesBehind(context, files)
-    const pending =
-      behind ?? (look && new Set(planMigrations(look.files, look.history, look.policy).steps.map(({ path }) => path)))
-    const isLinted = ({ path }: Migration) =>
-      (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
-    const isPending = ({ path }: Migration) => pending?.has(path) ?? false
-    refuseUnreadable(context, files.filter(isLinted), pending)
-    const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
-    return { ...linted, files: files.filter(isLinted).length }
+    return await lintOn(context, target, session, { wanted, seen })
+  } catch (error) {
+    if (!session || !wasLost(error)) throw error
+    context.out.warn('linted without the database: the connection to it was lost')
+    return await lintOn(context, target, undefined, { wanted, seen })
   } finally {
     await session?.end()
   }
+}
+
+async function lintOn(
+  context: Context,
+  target: MigrateTarget,
+  session: Session | undefined,
+  { wanted, seen }: { wanted: string[]; seen: Set<string> },
+): Promise<LintedFiles | undefined> {
+  const look = session ? await lookAt(context, target, session.sql) : undefined
+  const folder = look?.folder ?? (await folderOf(context, target, undefined))
+  if (!folder) return undefined
+  const { dialect, files } = folder
+  for (const { path } of files) seen.add(resolve(path))
+  const behind = filesBehind(context, files)
+  const pending =
+    behind ?? (look && new Set(planMigrations(look.files, look.history, look.policy).steps.map(({ path }) => path)))
+  const isLinted = ({ path }: Migration) =>
+    (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
+  const isPending = ({ path }: Migration) => pending?.has(path) ?? false
+  refuseUnreadable(context, files.filter(isLinted), pending)
+  const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
+  return { ...linted, files: files.filter(isLinted).length }
 }
 
 /**

@@ -9,6 +9,7 @@ import { type Connection, describe, resolveConnection } from '../../config/conne
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
+import { type Attempt, retryWhenLost } from '../../db/retry.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
 import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
@@ -139,8 +140,17 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   const deadline = performance.now() + config.wait.timeout
   const { timeout: timeoutMs, patient } = config.wait
   const database = config.lock.database
-  const session = (await openWhenReady(connection, { ...base, database, deadline, timeoutMs, patient }))!
-  try {
+  const open = async () => (await openWhenReady(connection, { ...base, database, deadline, timeoutMs, patient }))!
+  return retryWhenLost({ deadline, signal, log }, async (attempt) => {
+    const session = await open()
+    try {
+      return await restoreOn(session, attempt)
+    } finally {
+      await session.end()
+    }
+  })
+
+  async function restoreOn(session: Session, attempt: Attempt): Promise<Result> {
     const { backup, notes } = choose(await readSystemIdentifier(session.sql))
     for (const note of notes) out.warn(note)
     report.id = backup.id
@@ -156,9 +166,10 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
       `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
     )
     if (!wanted.yes) await confirm(wanted.into, signal)
-    return await underLock(context, { connection, session, store, manifest, tools, wanted, report, loading })
-  } finally {
-    await session.end()
+    const noteChange = () => {
+      attempt.changed = true
+    }
+    return underLock(context, { connection, session, store, manifest, tools, wanted, report, loading, noteChange })
   }
 }
 
@@ -171,11 +182,13 @@ type Work = {
   tools: Tools
   wanted: Wanted
   report: Report
+  /** To be called before the first write. */
+  noteChange(): void
 }
 
 async function underLock(
   context: Context,
-  { connection, session, store, manifest, tools, wanted, report, loading }: Work,
+  { connection, session, store, manifest, tools, wanted, report, loading, noteChange }: Work,
 ): Promise<Result> {
   const { loaded, log, signal, out, runId, command } = context
   const { into, noOwner } = wanted
@@ -183,6 +196,7 @@ async function underLock(
   const applicationName = `pgbosun ${runId}`
   const { timeout: timeoutMs } = loaded.config.lock
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
+  noteChange()
   await sweepLeftovers(session.sql, log)
   // another runner may have made it while we waited
   await guard(session, manifest, wanted)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../../config/connection.ts'
-import { connectionLost, type Session } from '../../db/connect.ts'
+import type { Session } from '../../db/connect.ts'
+import { connectionLost } from '../../db/lost.ts'
 import { findProgram, type ProgramEnded, programName, startProgram } from '../../db/program.ts'
 import { AppError } from '../../errors.ts'
 import { shellLine } from '../../text.ts'

@@ -1,0 +1,30 @@
+import { AppError, hasReason } from '../errors.ts'
+
+/** Exit 10: the connection went away during the work. */
+export const connectionLost = (cause?: unknown) =>
+  new AppError('unreachable', 'the connection to the database was lost during the run', {
+    reason: 'connection-lost',
+    hint: 'run it again once the database is back: what was done is recorded, and the rest is done then',
+    cause,
+  })
+
+/** Whether it is what {@link connectionLost} made. */
+export const isConnectionLostError = (error: unknown): error is AppError => hasReason(error, 'connection-lost')
+
+/** Whether the connection is gone, so that neither success nor failure of what was sent is known. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && (/^08...$/.test(code) || lostCodes.has(code))
+}
+
+const lostCodes = new Set([
+  // the server ends the session: shutdown, crash, start-up, dropped database, idle and transaction timeouts
+  ...['57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04'],
+  // the driver
+  ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT'],
+  // the operating system
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
+])
+
+/** Whether the connection is gone, in the words of the driver, of the server or our own. */
+export const wasLost = (error: unknown) => isConnectionLostError(error) || isConnectionLost(error)
