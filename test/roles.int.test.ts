@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { isConcurrentChange } from '../src/roles/errors.ts'
-import { test as base, server, uniqueName } from './support/postgres.ts'
+import { test as base, open, server, uniqueName } from './support/postgres.ts'
 import { asUser, declared, openOne } from './support/roles.ts'
 
 /** `shop`: names for a database with an app user and a reader, its declaration, and a superuser's way in. */
@@ -342,6 +342,34 @@ describe('what is not declared', () => {
 })
 
 describe('the long form', () => {
+  test('an empty list of libraries lets the user log in, also where an empty name kept it out', async ({ shop }) => {
+    const login = { name: uniqueName('empty'), password: 'of the user' }
+    const settings = {
+      session_preload_libraries: '',
+      local_preload_libraries: [],
+      temp_tablespaces: '',
+      search_path: '',
+    }
+    const user = { preset: 'readonly', password: { env: 'x' }, config: settings }
+    const configuration = {
+      databases: { [shop.name]: { config: { session_preload_libraries: '' }, users: { [login.name]: user } } },
+    }
+    const world = declared(configuration)
+    await world.converge()
+    expect(await world.drift()).toEqual([])
+    await shop.admin(`alter role ${login.name} password '${login.password}'`)
+    const logsIn = async () => {
+      const own = open(shop.name, login)
+      const [row] = await own`select current_user as name`.finally(() => own.end())
+      return row?.name
+    }
+    expect(await logsIn()).toBe(login.name)
+    await shop.admin(`alter role ${login.name} set session_preload_libraries to ''`)
+    await expect(logsIn()).rejects.toThrow()
+    await world.converge()
+    expect([await logsIn(), await world.drift()]).toEqual([login.name, []])
+  })
+
   test('schemas, levels, grants, default privileges, memberships, settings and limits converge', async ({ shop }) => {
     const [writer, group, login] = [uniqueName('writer'), uniqueName('analysts'), uniqueName('ann')]
     const configuration = {

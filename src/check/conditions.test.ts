@@ -4,7 +4,7 @@ import { compare, wantedFrom } from './conditions.ts'
 import type { Snapshot } from './types.ts'
 
 const nothing: CheckConfig = { tables: [], indexes: [], columns: {}, foreignKeys: [] }
-const empty: Snapshot = { tables: [], columns: [], indexes: [], foreignKeys: [], notValidated: [] }
+const empty: Snapshot = { tables: [], columns: [], indexes: [], foreignKeys: [], notValidated: [], someTables: [] }
 
 test('reads names with and without a schema, and foreign keys of one or several columns', () => {
   const wanted = wantedFrom({
@@ -86,6 +86,7 @@ test('says what is missing, what differs and what is invalid', () => {
         { schema: 'public', table: 'games', name: 'k1' },
         { schema: 'public', table: 'games', name: 'k3' },
       ],
+      someTables: [],
     },
   )
   expect(found).toEqual({

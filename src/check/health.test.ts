@@ -10,6 +10,7 @@ const fine: HealthInput = {
     indexes: [],
     foreignKeys: [],
     notValidated: [],
+    someTables: [],
   }),
   migrations: {
     initialized: true,

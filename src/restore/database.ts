@@ -1,5 +1,6 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { createDatabaseSql } from '../db/locale.ts'
+import { isListSetting, splitList, storeSetting } from '../db/settings.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import type { Story } from './name.ts'
 
@@ -52,7 +53,7 @@ export function finishStatements(
     `comment on database ${database} is ${properties.comment === null ? 'null' : quoteLiteral(properties.comment)}`,
     ...settings.map(({ role, name, value }) => {
       const whose = role === null ? `database ${database}` : `role ${quoteIdent(role)} in database ${database}`
-      return `alter ${whose} set ${settingSql(name, value)}`
+      return storeSetting(whose, name, isListSetting(name) ? splitList(value) : value)
     }),
     ...(properties.connection_limit === -1
       ? []
@@ -74,28 +75,4 @@ function privilegeStatements(database: string, { acl, owner }: Properties): stri
         `grant ${privilege} on database ${database} to ${grantee === 'PUBLIC' ? 'public' : quoteIdent(grantee)}${grantable ? ' with grant option' : ''}`,
     ),
   ]
-}
-
-/** Settings that PostgreSQL stores as a list of names: one string with commas would become a single odd name. */
-const lists = new Set([
-  'search_path',
-  'local_preload_libraries',
-  'session_preload_libraries',
-  'shared_preload_libraries',
-  'temp_tablespaces',
-  'unix_socket_directories',
-])
-
-/** `"name" to 'a', 'b'`, from the text as it is stored. */
-function settingSql(name: string, value: string): string {
-  const items = lists.has(name.toLowerCase()) ? splitList(value) : [value]
-  return `${name.split('.').map(quoteIdent).join('.')} to ${items.length === 0 ? "''" : items.map(quoteLiteral).join(', ')}`
-}
-
-/** The parts of `a, "b c"`, without quotes; an empty list is one empty name. */
-function splitList(text: string): string[] {
-  if (text.trim() === '' || text === '""') return []
-  return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"]+))\s*(?:,|$)/g)].map(
-    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? (plain ?? '').trim(),
-  )
 }

@@ -1,8 +1,8 @@
+import { sameSetting } from '../db/settings.ts'
 import { usage } from '../errors.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
 import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
 import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets, withReaders } from './plan-roles.ts'
-import { sameSetting } from './settings.ts'
 import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
 
 /**
@@ -75,7 +75,7 @@ function planSettings(settings: Setting[], current: CurrentCluster): Planned<Clu
       ({ role, database, name }) =>
         role === setting.role && database === setting.database && name.toLowerCase() === setting.name.toLowerCase(),
     )
-    if (stored !== undefined && sameSetting(stored.value, setting.value)) return []
+    if (stored !== undefined && sameSetting(setting.name, stored.value, setting.value)) return []
     const [role, database] = [
       setting.role && `role ${setting.role}`,
       setting.database && `database ${setting.database}`,

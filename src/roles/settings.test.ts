@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { sameSetting, settingSql, settingValue } from './settings.ts'
+import { sameSetting, storeSetting } from '../db/settings.ts'
+import { settingValue } from './settings.ts'
 
 test.each([
   ['work_mem', '8MB', '8MB', '"work_mem" to \'8MB\'', '8MB'],
@@ -14,10 +15,10 @@ test.each([
     '"a, b", "say ""hi"""',
   ],
   ['search_path', '', [], `"search_path" to ''`, '""'],
-  ['app.motto', 'a, b', 'a, b', `"app.motto" to 'a, b'`, 'a, b'],
+  ['app.motto', 'a, b', 'a, b', `"app"."motto" to 'a, b'`, 'a, b'],
 ])('%s = %j is sent, and recognised as the server stores it', (name, configured, value, sql, stored) => {
   expect(settingValue(name, configured)).toEqual(value)
-  expect(settingSql(name, value)).toBe(sql)
-  expect(sameSetting(stored, value)).toBe(true)
-  expect(sameSetting(`${stored}x`, value)).toBe(false)
+  expect(storeSetting('role x', name, value)).toBe(`alter role x set ${sql}`)
+  expect(sameSetting(name, stored, value)).toBe(true)
+  expect(sameSetting(name, `${stored}x`, value)).toBe(false)
 })

@@ -1,6 +1,6 @@
+import { storeSetting } from '../db/settings.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
-import { settingSql } from './settings.ts'
 
 type Of<Action, Do> = Extract<Action, { do: Do }>
 
@@ -94,7 +94,7 @@ function setSql({ setting: { role, database, name, value } }: Of<ClusterAction, 
     role === null
       ? `database ${quoteIdent(database!)}`
       : `role ${quoteIdent(role)}${database === null ? '' : ` in database ${quoteIdent(database)}`}`
-  return `alter ${where} set ${settingSql(name, value)}`
+  return storeSetting(where, name, value)
 }
 
 /** Nobody sees the database under its name before PUBLIC is shut out. */

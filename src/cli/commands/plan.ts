@@ -4,7 +4,7 @@ import { type Run, withRun } from '../run.ts'
 import { adviceOnBackupUser } from '../steps/backup-user.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { migrateAll } from '../steps/migrate-all.ts'
-import { migrateTargets } from '../steps/migrate-targets.ts'
+import { mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
 import { readDeclared, roleDrift } from '../steps/roles.ts'
 import { planSeedStep, seedFiles, warnOfSeeds } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story } from '../story.ts'
@@ -55,7 +55,7 @@ export async function planUp(context: Context): Promise<Result> {
     else await story.step('grant', async (show) => show(drift.grant))
     await planSeeds(run, story, seeds, after)
     if (story.changes().length > 0) story.defer('check', 'after the changes above')
-    else await story.step('check', () => refuseUnhealthy(run))
+    else await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   }).catch((error: unknown) => {
     throw withSteps(error, story)
   })

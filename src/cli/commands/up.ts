@@ -7,7 +7,7 @@ import type { Run } from '../run.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { nothingToMigrate, refusePlan } from '../steps/migrate.ts'
 import { migrateAll, planAll } from '../steps/migrate-all.ts'
-import { hasCommand, type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
+import { hasCommand, type MigrateTarget, mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
@@ -57,7 +57,7 @@ export async function runUp(context: Context): Promise<Result> {
     })
     await run.releaseCluster()
     await migrateAndSeed(run, story, journal, { targets, seeds, declared })
-    await story.step('check', () => refuseUnhealthy(run))
+    await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   })
 
   const count = story.changes().length

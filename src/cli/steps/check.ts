@@ -1,9 +1,10 @@
 import { judgeBackups } from '../../check/backups.ts'
 import { compare, wantedFrom } from '../../check/conditions.ts'
+import { emptied } from '../../check/emptied.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../../check/health.ts'
 import { adviceOnLockDatabase } from '../../check/lock-database.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
-import type { Findings } from '../../check/types.ts'
+import type { Findings, Snapshot } from '../../check/types.ts'
 import { AppError } from '../../errors.ts'
 import { isDone } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
@@ -26,18 +27,37 @@ export type Expected = {
   advice?: boolean
 }
 
-async function findingsOf({ context, target }: Run): Promise<Findings> {
+async function findingsOf({ context, target }: Run, look: () => Promise<MigrateStep | undefined>): Promise<Findings> {
   const wanted = wantedFrom(context.loaded.config.check)
-  return compare(wanted, await readSnapshot(target!.sql, wanted))
+  const snapshot = await readSnapshot(target!.sql, wanted)
+  const findings = compare(wanted, snapshot)
+  const gone = await whatIsGone(snapshot, look)
+  return gone === undefined ? findings : { ...findings, errors: [gone, ...findings.errors] }
 }
+
+/** Only where hardly a table is there, the files are asked which ones there should be. */
+async function whatIsGone(
+  { someTables }: Snapshot,
+  look: () => Promise<MigrateStep | undefined>,
+): Promise<string | undefined> {
+  if (someTables.length > 1) return undefined
+  const { book, history, folder } = (await look()) ?? {}
+  if (!history || !folder) return undefined
+  const own = someTables.filter(({ schema, name }) => schema !== book?.native?.schema || name !== book.native.name)
+  const done = new Set(history.applied.filter(isDone).map(({ id }) => id))
+  return emptied(own.length, () => folder.files.filter(({ id }) => done.has(id)).map(({ text }) => text))
+}
+
+const lookAtMigrations = (run: Run, target: MigrateTarget | undefined) =>
+  target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined
 
 /**
  * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were just converged.
  * @throws {AppError} `unhealthy` naming every error
  */
-export async function refuseUnhealthy(run: Run): Promise<void> {
+export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefined): Promise<void> {
   if (!run.target || !run.context.isTarget()) return
-  const { errors, warnings } = await findingsOf(run)
+  const { errors, warnings } = await findingsOf(run, async () => lookAtMigrations(run, target))
   for (const warning of warnings) run.context.out.warn(warning)
   if (errors.length > 0) throw unhealthy(errors)
 }
@@ -47,10 +67,8 @@ export async function readHealth(
   run: Run,
   { target, declared, shadow = false, advice = false }: Expected,
 ): Promise<Health> {
-  const [step, findings] = await Promise.all([
-    target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined,
-    findingsOf(run),
-  ])
+  const looking = lookAtMigrations(run, target)
+  const [step, findings] = await Promise.all([looking, findingsOf(run, async () => looking)])
   const applied = step?.history.applied ?? []
   const revision = target?.command && (await revisionOfCommand(run, target))
   const { drift, warnings } = await driftOrWarning(run, declared)

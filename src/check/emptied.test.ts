@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest'
+import { emptied, tablesMadeBy } from './emptied.ts'
+
+test.each([
+  [['create table a (id int); create table if not exists app."B c" (id int)'], ['a', 'B c']],
+  [['CREATE UNLOGGED TABLE A(id int)', 'create temp table t (id int); create temporary table u (id int)'], ['a']],
+  [['create table a (); create table b ()', 'drop table if exists a, public.b cascade'], []],
+  [['create table a ()', 'alter table only a rename to b', 'drop table b'], []],
+  [['create table a ()', 'drop schema public cascade', 'create schema public; create table c ()'], ['c']],
+  [["insert into notes values ('create table a ()'); do $$ begin execute 'create table b ()'; end $$"], []],
+  [['-- create table a ()\n/* create table b () */ select 1'], []],
+])('%j leave the tables %j', (texts, tables) => {
+  expect(tablesMadeBy(texts)).toEqual(tables)
+})
+
+describe('a database without tables', () => {
+  const made = () => ['create table a (); create table b (); create table c (); create table d ()']
+
+  test('is emptied where applied migrations made some', () => {
+    expect(emptied(0, made)).toContain('(a, b, c and 1 more)')
+  })
+
+  test('is none while there is a table', () => {
+    expect(emptied(1, made)).toBeUndefined()
+  })
+
+  test('may be right', () => {
+    expect(
+      emptied(0, () => ['select 1', 'create function f() returns int language sql as $$ select 1 $$']),
+    ).toBeUndefined()
+  })
+})

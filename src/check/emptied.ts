@@ -1,0 +1,51 @@
+import { scan } from '../db/scan.ts'
+
+const name = String.raw`((?:"(?:[^"]|"")+"|[^\s(",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s(",;.]+))?)`
+const creates = new RegExp(
+  String.raw`^create\s+(?:unlogged\s+|foreign\s+)?table\s+(?:if\s+not\s+exists\s+)?${name}`,
+  'i',
+)
+const drops = /^drop\s+(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(.*?)(?:\s+(?:cascade|restrict))?$/is
+const renames = new RegExp(
+  String.raw`^alter\s+(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?${name}\s+rename\s+to\s+${name}`,
+  'i',
+)
+
+/**
+ * The tables that must be there once the texts have run in this order, as far as they say so in plain statements: created, and neither
+ * dropped nor renamed by a later one. Empty as soon as a whole schema is dropped. Names without schema.
+ */
+export function tablesMadeBy(texts: string[]): string[] {
+  const tables = new Set<string>()
+  for (const text of texts)
+    for (const { start, end } of scan(text).statements) {
+      const statement = text.slice(start, end).trim()
+      const [, made] = creates.exec(statement) ?? []
+      if (made !== undefined) tables.add(lastPart(made))
+      for (const dropped of drops.exec(statement)?.[1]?.split(',') ?? []) tables.delete(lastPart(dropped))
+      const [, from, to] = renames.exec(statement) ?? []
+      if (from !== undefined && to !== undefined && tables.delete(lastPart(from))) tables.add(lastPart(to))
+      if (/^drop\s+(schema|owned)\s/i.test(statement)) tables.clear()
+    }
+  return [...tables]
+}
+
+/** The name behind the schema, as the server has it: without quotes, or in small letters. */
+function lastPart(written: string): string {
+  const [, quoted, plain = ''] = /(?:"((?:[^"]|"")+)"|([^\s".]+))\s*$/.exec(written) ?? []
+  return quoted?.replaceAll('""', '"') ?? plain.toLowerCase()
+}
+
+/**
+ * A database whose migrations are applied and whose tables are all gone: somebody dropped the schema, and the history stands elsewhere.
+ * @param tables  that are left outside our schema, without those of extensions and the tool's own history
+ * @param applied texts of the applied files, in order
+ * @returns a sentence; undefined where all is well, or nothing says that there were tables
+ */
+export function emptied(tables: number, applied: () => string[]): string | undefined {
+  if (tables > 0) return undefined
+  const made = tablesMadeBy(applied())
+  if (made.length === 0) return undefined
+  const named = made.slice(0, 3).join(', ') + (made.length > 3 ? ` and ${made.length - 3} more` : '')
+  return `all tables are gone, though the migrations that made them are applied (${named}): restore a backup, or drop the history to apply them again`
+}
