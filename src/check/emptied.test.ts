@@ -7,6 +7,13 @@ test.each([
   [['create table a (); create table b ()', 'drop table if exists a, public.b cascade'], []],
   [['create table a ()', 'alter table only a rename to b', 'drop table b'], []],
   [['create table a ()', 'drop schema public cascade', 'create schema public; create table c ()'], ['c']],
+  [['create table a () partition by list (x); create table p partition of a default', 'drop table a'], []],
+  [['create table a (); create table c () inherits (a)', 'drop table a cascade'], []],
+  [['create table pg_temp.x (i int)'], []],
+  [['create table a ()', "do $$ begin execute 'drop table a'; end $$"], []],
+  [['create table a ()', 'drop table a -- gone\n;'], []],
+  [['create table a ()', 'drop /* x */ table a'], []],
+  [['create table /* x */ users ()'], ['users']],
   [["insert into notes values ('create table a ()'); do $$ begin execute 'create table b ()'; end $$"], []],
   [['-- create table a ()\n/* create table b () */ select 1'], []],
 ])('%j leave the tables %j', (texts, tables) => {

@@ -1,6 +1,6 @@
 import { scan } from '../db/scan.ts'
 
-const name = String.raw`((?:"(?:[^"]|"")+"|[^\s(",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s(",;.]+))?)`
+const name = String.raw`((?:"(?:[^"]|"")+"|[^\s()",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s()",;.]+))?)`
 const creates = new RegExp(
   String.raw`^create\s+(?:unlogged\s+|foreign\s+)?table\s+(?:if\s+not\s+exists\s+)?${name}`,
   'i',
@@ -11,24 +11,41 @@ const renames = new RegExp(
   'i',
 )
 
+const parents = new RegExp(String.raw`\b(?:partition\s+of|inherits\s*\()\s*${name}`, 'i')
+const hidden = /^(drop\s+(schema|owned)\s|do\b.*\bdrop\b)/is
+
 /**
  * The tables that must be there once the texts have run in this order, as far as they say so in plain statements: created, and neither
- * dropped nor renamed by a later one. Empty as soon as a whole schema is dropped. Names without schema.
+ * dropped nor renamed by a later one. Empty as soon as a statement may drop more than it names: a schema, or from within a DO block.
+ * Names without schema.
  */
 export function tablesMadeBy(texts: string[]): string[] {
-  const tables = new Set<string>()
+  const tables = new Map<string, { parent: string | undefined }>()
+  const drop = (table: string) => {
+    tables.delete(table)
+    for (const [child, { parent }] of [...tables]) if (parent === table) drop(child)
+  }
   for (const text of texts)
     for (const { start, end } of scan(text).statements) {
-      const statement = text.slice(start, end).trim()
+      const statement = withoutComments(text.slice(start, end))
       const [, made] = creates.exec(statement) ?? []
-      if (made !== undefined) tables.add(lastPart(made))
-      for (const dropped of drops.exec(statement)?.[1]?.split(',') ?? []) tables.delete(lastPart(dropped))
+      const [, parent] = parents.exec(statement) ?? []
+      if (made !== undefined && !/^pg_temp\s*\./i.test(made))
+        tables.set(lastPart(made), { parent: parent && lastPart(parent) })
+      for (const dropped of drops.exec(statement)?.[1]?.split(',') ?? []) drop(lastPart(dropped))
       const [, from, to] = renames.exec(statement) ?? []
-      if (from !== undefined && to !== undefined && tables.delete(lastPart(from))) tables.add(lastPart(to))
-      if (/^drop\s+(schema|owned)\s/i.test(statement)) tables.clear()
+      const renamed = tables.get(lastPart(from ?? ''))
+      if (renamed && to !== undefined) {
+        tables.delete(lastPart(from!))
+        tables.set(lastPart(to), renamed)
+      }
+      if (hidden.test(statement)) tables.clear()
     }
-  return [...tables]
+  return [...tables.keys()]
 }
+
+/** Good enough for the beginning of a statement about a table, where literals do not stand. */
+const withoutComments = (statement: string) => statement.replace(/--[^\r\n]*|\/\*[\s\S]*?\*\//g, ' ').trim()
 
 /** The name behind the schema, as the server has it: without quotes, or in small letters. */
 function lastPart(written: string): string {
@@ -47,5 +64,5 @@ export function emptied(tables: number, applied: () => string[]): string | undef
   const made = tablesMadeBy(applied())
   if (made.length === 0) return undefined
   const named = made.slice(0, 3).join(', ') + (made.length > 3 ? ` and ${made.length - 3} more` : '')
-  return `all tables are gone, though the migrations that made them are applied (${named}): restore a backup, or drop the history to apply them again`
+  return `all tables are gone, though the migrations that made them are applied (${named}); restore a backup`
 }

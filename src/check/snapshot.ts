@@ -49,7 +49,7 @@ export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
     select pg_catalog.json_build_object(
       'someTables', (select coalesce(pg_catalog.json_agg(t), '[]') from (
          select n.nspname as schema, c.relname as name from ns n join pg_catalog.pg_class c on c.relnamespace = n.oid
-          where c.relkind in ('r', 'p', 'f') and not exists (
+          where c.relkind in ('r', 'p', 'f') and n.nspname <> 'graphile_migrate' and not exists (
             select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')
           limit 2) t),
       'tables', (select coalesce(pg_catalog.json_agg(t order by t.schema, t.name), '[]') from tables t),

@@ -17,7 +17,7 @@ export type Snapshot = {
   indexes: { schema: string; table: string; name: string; valid: boolean }[]
   foreignKeys: { name: string; from: ColumnsOf; to: ColumnsOf; valid: boolean }[]
   notValidated: { schema: string; table: string; name: string }[]
-  /** Some of the tables that are no extension's and not in our schema: two, where there are more. */
+  /** Some of the tables that are no extension's and not in a schema that a tool for migrations has for itself: two, where there are more. */
   someTables: { schema: string; name: string }[]
 }
 
