@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
-import { run } from './support/cli.ts'
+import { run, runJson } from './support/cli.ts'
 import { clusterNames, expectNoSecret, fails, objectsOf } from './support/fails.ts'
 import { open, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -220,6 +220,25 @@ describe('a URL that is none is 2, and is not shown', () => {
     const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })
     expect(failure).toMatchObject({ code: 2, kind: 'usage', message: expect.stringContaining('DATABASE_URL') })
     expect(failure.hint).toContain(hint)
+  })
+
+  test('with a password that was not escaped is exit 2 at once, and nothing of it is shown', async ({ dir }) => {
+    const variables = [
+      { DATABASE_URL: 'postgres://u:TopSecret/rest@127.0.0.1:1/db' },
+      { DATABASE_URL: 'postgres://u:pa?TopSecret@127.0.0.1:1/db' },
+      { DATABASE_URL: 'postgres://u:TopSecret/db' },
+      { POSTGRES_HOST: 'postgres://u:TopSecret@127.0.0.1/db' },
+      { PGDATABASE: 'postgres://u:TopSecret@127.0.0.1/db' },
+      { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: 'TopSecret' },
+    ]
+    for (const env of variables)
+      for (const args of [['up'], ['wait'], ['plan'], ['config', 'show'], ['config', 'validate'], ['migrate', 'status']]) {
+        const startedAt = performance.now()
+        const { code, stdout, stderr } = await runJson(args, { cwd: dir, env })
+        expect(`${stdout}${stderr}`, JSON.stringify([env, args])).not.toContain('TopSecret')
+        expect([args, code]).toEqual([args, args[1] === 'show' ? 0 : 2])
+        expect(performance.now() - startedAt).toBeLessThan(10_000)
+      }
   })
 
   test('and none at all says what to set', async ({ dir }) => {

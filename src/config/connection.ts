@@ -138,13 +138,13 @@ function tlsMode(source: string, text: string | undefined): TlsMode | undefined 
   if (text === undefined) return undefined
   const mode = { true: 'require', false: 'disable', allow: 'prefer' }[text] ?? text
   if ((tlsModes as string[]).includes(mode)) return mode as TlsMode
-  throw usage(`${source}: sslmode ${text} is not known`, { hint: `use one of ${tlsModes.join(', ')}` })
+  throw usage(`${source}: the value of sslmode is not known`, { hint: `use one of ${tlsModes.join(', ')}` })
 }
 
 function target(source: string, text: string | undefined): Connection['target'] {
   if (text === undefined || text === 'any') return 'any'
   if (text === 'primary' || text === 'read-write') return 'primary'
-  throw usage(`${source}: target_session_attrs ${text} does not fit: pgbosun changes the database`, {
+  throw usage(`${source}: this target_session_attrs does not fit: pgbosun changes the database`, {
     hint: 'use primary, read-write or any',
   })
 }
@@ -171,6 +171,7 @@ function libpqParts(env: Env): UrlParts {
     throw usage('PGSERVICE is set, and connection service files are not supported', {
       hint: 'set DATABASE_URL or PGHOST instead',
     })
+  refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER'])
   const { PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGTARGETSESSIONATTRS } = env
   return {
     endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),
@@ -189,6 +190,7 @@ function libpqParts(env: Env): UrlParts {
 }
 
 function postgresParts(env: Env, baseDir: string): UrlParts {
+  refuseUrl(env, ['POSTGRES_HOST', 'POSTGRES_DB', 'POSTGRES_USER'])
   const file = env.POSTGRES_PASSWORD_FILE
   return {
     endpoints: endpointList(env.POSTGRES_HOST || 'localhost', env.POSTGRES_PORT || '5432', 'POSTGRES_PORT'),
@@ -199,6 +201,18 @@ function postgresParts(env: Env, baseDir: string): UrlParts {
     parameters: {},
     ignored: [],
   }
+}
+
+/**
+ * A URL where only a part of one is expected holds a password that every message would show.
+ * @throws {AppError} `usage`
+ */
+function refuseUrl(env: Env, names: string[]): void {
+  for (const name of names)
+    if (/:\/\/|@.*[:/]|:.*@/.test(env[name] ?? ''))
+      throw usage(`${name} holds a URL, and only a part of one is expected there`, {
+        hint: 'put it into DATABASE_URL instead',
+      })
 }
 
 function endpointList(hosts: string, ports: string, name: string): Endpoint[] {

@@ -26,8 +26,10 @@ export const isIgnored = (name: string) => isServiceLink(name) || ofScripts.test
 
 /** A port, or the reason why it is none. */
 export function readPort(text: string, name: string): number | string {
-  if (/^\w+:\/\//.test(text))
+  if (/^tcp:\/\/[\d.a-f:[\]…]*$/i.test(text))
     return `${name} is ${text}: Kubernetes sets it like this for a Service of that name; set enableServiceLinks: false in the pod, or set the port yourself`
-  const port = Number(text)
-  return Number.isInteger(port) && port > 0 && port < 65536 ? port : `${name} is not a port: ${text}`
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (port > 0 && port < 65536) return port
+  // What is no number may be a piece of a password that was not escaped.
+  return /^-?\d{1,9}$/.test(text) ? `${name} is not a port: ${text}` : `${name} is not a number`
 }

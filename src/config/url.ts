@@ -27,6 +27,7 @@ const harmless = ['application_name', 'connect_timeout']
  * @throws {AppError} `usage`
  */
 export function parseDatabaseUrl(url: string, what: string): UrlParts {
+  refuseUnescaped(url, what)
   const match =
     /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
@@ -46,19 +47,47 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
     user: decode(user, what) ?? search.get('user') ?? undefined,
     password: decode(rest.length > 0 ? rest.join(':') : undefined, what) ?? search.get('password') ?? undefined,
     parameters,
-    ignored: others.map(([name]) => name).filter((name) => !harmless.includes(name)),
+    ignored: [...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.includes(name)),
     foreign: { driver, parameters: others },
   }
 }
+
+/**
+ * A password with `/`, `?`, `#` or `@` as it is ends where nobody expects it, and the rest of it looks like a host, a port or a name
+ * of a database, which messages quote. An `@` behind the first of these characters is the sign of that.
+ */
+function refuseUnescaped(url: string, what: string): void {
+  const rest = /^\s*\w+(?:\+\w+)?:\/\/(.*)$/s.exec(url)?.[1]
+  if (rest === undefined) return
+  const end = rest.search(/[/?#]/)
+  const [authority, behind] = end < 0 ? [rest, ''] : [rest.slice(0, end), rest.slice(end)]
+  if (behind.includes('@') || rest.includes('#') || authority.split('@').length > 2) throw unescaped(what)
+}
+
+const unescaped = (what: string) =>
+  usage(`${what} cannot be taken apart: the password must be percent-encoded`, { hint: `${escapes}; ${form}` })
+
+const form = 'the form is postgres://user:password@host:5432/database'
+
+const escapes =
+  'write special characters of the user name and the password as escapes: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F'
+
+/** A parameter beside a password in the query may be a piece of it, behind an `&` that was not escaped. */
+const nameable = (name: string, search: URLSearchParams) =>
+  search.has('password') || !/^[a-z][\w.[\]-]{0,40}$/i.test(name) ? '(not shown)' : name
 
 function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[] {
   const list = hosts === '' ? ['localhost'] : hosts.split(',')
   const ports = fallbackPort.split(',')
   return list.map((entry, i) => {
     const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(entry) ?? []
-    const number = readPort(port || ports[i] || ports[0]!, `the port in ${what}`)
+    const written = port || ports[i] || ports[0]!
+    if (!/^\d*$/.test(written)) throw unescaped(what)
+    const number = readPort(written, `the port in ${what}`)
     if (typeof number === 'string') throw badPort(number)
-    return { host: decode(bracketed ?? plain, what) ?? 'localhost', port: number }
+    const host = decode(bracketed ?? plain, what) ?? 'localhost'
+    if (host.includes('@')) throw unescaped(what)
+    return { host, port: number }
   })
 }
 
@@ -76,5 +105,5 @@ function decode(text: string | undefined, what: string): string | undefined {
 
 function explain(url: string): string {
   if (!/^postgres(ql)?(\+\w+)?:\/\//.test(url.trim())) return 'it must begin with postgres:// or postgresql://'
-  return 'write special characters of the user name and the password as escapes: @ as %40, / as %2F, # as %23, ? as %3F'
+  return escapes
 }
