@@ -32,6 +32,8 @@ export const manifestSchema = z.looseObject({
   /** The scheduled instant this backup was made for; null when a person asked for it. */
   slot: instant.nullable(),
   started_at: instant,
+  /** The same instant by the clock of the server; older manifests have none. */
+  server_time: instant.nullish(),
   finished_at: instant,
   duration_ms: z.int().min(0),
   tool_version: z.string(),

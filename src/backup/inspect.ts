@@ -19,6 +19,18 @@ export async function readSystemIdentifier(db: Db): Promise<string> {
   return row!.id
 }
 
+/**
+ * How far the server's clock is ahead of ours, in ms; the error is half of what the question took.
+ * @param now our clock
+ */
+export async function readClockDifference(db: Db, now: () => Date): Promise<number> {
+  const askedAt = now().getTime()
+  const [row] = await db.unsafe<{ ms: string }[]>(
+    `select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 as ms`,
+  )
+  return Math.round(Number(row!.ms) - (askedAt + now().getTime()) / 2)
+}
+
 /** Exports the snapshot of the transaction that `db` is in: pg_dump sees the same rows in it. */
 export async function exportSnapshot(db: Db): Promise<string> {
   const [row] = await db.unsafe<{ snapshot: string }[]>('select pg_catalog.pg_export_snapshot() as snapshot')

@@ -11,10 +11,11 @@ import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
 import { readAccess } from './access.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
-import { exportSnapshot, type Inspected, inspectDatabase, readMigration } from './inspect.ts'
+import { exportSnapshot, type Inspected, inspectDatabase, readClockDifference, readMigration } from './inspect.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
 import { type Counted, countRows } from './rows.ts'
 import type { BackupOptions } from './run.ts'
+import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
 import { readBack } from './verify.ts'
 
@@ -43,7 +44,9 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
   signal.addEventListener('abort', endSession)
   try {
     const tools = await findTools(session.serverVersion, options.search)
+    const aheadMs = await readClockDifference(session.sql, options.now)
     const { inspected, migration, warnings } = await look(session, options, tools)
+    if (isSkewed(aheadMs)) warnings.push(skewWarning(aheadMs))
     const common: DumpOptions = {
       tools,
       connection,
@@ -69,6 +72,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       series: { name: options.name, system_identifier: options.systemIdentifier, database, kind: 'logical' },
       slot: options.slot?.toISOString() ?? null,
       started_at: startedAt.toISOString(),
+      server_time: new Date(startedAt.getTime() + aheadMs).toISOString(),
       finished_at: finishedAt.toISOString(),
       duration_ms: Math.round(performance.now() - begun),
       tool_version: options.toolVersion,
@@ -157,7 +161,7 @@ async function dumpAndCount(
   { database }: Inspected,
 ): Promise<{ dump: { object: StoredObject; packed: Packed }; counted: Counted }> {
   const { signal, onProgress, earlier } = options
-  const total = earlier.at(-1)?.manifest?.dump_size_bytes ?? database.size_bytes
+  const total = earlier.at(-1)?.dumpSizeBytes ?? database.size_bytes
   const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
   const snapshot = await exportSnapshot(sql)
   const counting = countRows(sql, signal).catch(

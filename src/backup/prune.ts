@@ -1,4 +1,11 @@
-import { readBackups, removeBackup, type Backup as StoredBackup, storedDatabases } from '../archive/catalog.ts'
+import {
+  type Catalog,
+  readAllBackups,
+  removeBackup,
+  type Backup as StoredBackup,
+  storedDatabases,
+} from '../archive/catalog.ts'
+import { isFromFuture } from '../archive/clock.ts'
 import type { Store } from '../archive/store.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
@@ -19,6 +26,8 @@ export type PruneOptions = {
   log: Log
   /** Only this database. */
   database?: string | undefined
+  /** What is known of that database already. */
+  catalog?: Catalog
   /** Delete even most of a series. */
   force?: boolean
   dryRun?: boolean
@@ -41,13 +50,15 @@ export async function pruneStore(store: Store, policy: PrunePolicy, options: Pru
 export async function planPrune(
   store: Store,
   { name, keep, timezone }: PrunePolicy,
-  { now, database }: Pick<PruneOptions, 'now' | 'database'>,
+  { now, database, catalog }: Pick<PruneOptions, 'now' | 'database' | 'catalog'>,
 ): Promise<PrunePlan> {
-  const databases = database === undefined ? await storedDatabases(store) : [database]
-  const stored = (await Promise.all(databases.map((one) => readBackups(store, one)))).flat()
-  const unreadable = stored.filter(({ manifest }) => manifest === undefined)
+  const stored =
+    catalog && database !== undefined
+      ? await catalog.update(database)
+      : await readAllBackups(store, database === undefined ? await storedDatabases(store) : [database])
+  const unreadable = stored.filter(({ problem }) => problem !== undefined)
   const decisions = planRetention(
-    stored.flatMap((backup) => candidate(backup, name)),
+    stored.flatMap((backup) => candidate(backup, name, now)),
     keep,
     { now, zone: timezone },
   )
@@ -78,15 +89,15 @@ export async function planPrune(
 
 type Candidate = Backup & { database: string }
 
-function candidate({ id, database, startedAt, manifest, verification }: StoredBackup, name: string): Candidate[] {
-  if (manifest?.series.name !== name) return []
-  const { series } = manifest
+function candidate(backup: StoredBackup, name: string, now: Date): Candidate[] {
+  const { id, database, startedAt, takenAt, series, verification } = backup
+  if (series?.name !== name) return []
   return [
     {
       id,
       database,
       series: JSON.stringify([series.name, series.system_identifier, series.database, series.kind]),
-      startedAt,
+      startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
       verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
       pinned: false,
     },

@@ -1,3 +1,4 @@
+import { clockErrorMs } from '../archive/clock.ts'
 import { renderDuration } from '../config/units.ts'
 import { type LocalTime, localTime } from './zone.ts'
 
@@ -28,7 +29,6 @@ export type Decision<B extends Backup = Backup> = { backup: B; action: 'keep' | 
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-const clockErrorMs = 300_000
 
 /**
  * Chooses which backups to keep; deletes nothing. Pure.

@@ -1,4 +1,4 @@
-import { type Backup, readBackups } from '../archive/catalog.ts'
+import { type Backup, type Catalog, openCatalog, readBackup } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import type { Store } from '../archive/store.ts'
 import type { Connection } from '../config/connection.ts'
@@ -26,6 +26,8 @@ export type BackupOptions = {
   connection: Connection
   database: string
   store: Store
+  /** What this process knows of the store; read anew here, once, under the lock. */
+  catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string
   /** The scheduled instant it is made for; null when a person asked for it. */
@@ -70,10 +72,15 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
   try {
     const series = { name: options.name, system_identifier: systemIdentifier, database: options.database }
-    const earlier = (await readBackups(options.store, options.database)).filter(isOf(series))
-    const existing = options.slot && earlier.find(({ manifest }) => isFor(manifest?.slot, options.slot))
-    if (existing) return resultOf(existing.manifest!, true)
-    return await withinTime(options, (signal) => attempt({ ...options, signal }, lock, systemIdentifier, earlier))
+    const stored = await (options.catalog ?? openCatalog(options.store)).read(options.database)
+    const earlier = stored.filter(isOf(series))
+    const existing = options.slot && earlier.find(({ slot }) => slot?.getTime() === options.slot?.getTime())
+    const whole = existing && (await readBackup(options.store, options.database, existing.id))
+    if (whole?.manifest) return resultOf(whole.manifest, true)
+    const complete = new Set(stored.map(({ id }) => id))
+    return await withinTime(options, (signal) =>
+      attempt({ ...options, signal }, lock, { systemIdentifier, earlier, complete }),
+    )
   } finally {
     await lock.end()
   }
@@ -90,13 +97,10 @@ async function openAndLook(options: BackupOptions, deadline: number) {
   }
 }
 
-const isOf = (series: Omit<Manifest['series'], 'kind'>) => (backup: Backup) =>
-  backup.manifest?.series.name === series.name &&
-  backup.manifest.series.system_identifier === series.system_identifier &&
-  backup.manifest.series.database === series.database
-
-const isFor = (slot: string | null | undefined, wanted: Date | null) =>
-  slot != null && new Date(slot).getTime() === wanted?.getTime()
+const isOf = (wanted: Omit<Manifest['series'], 'kind'>) => (backup: Backup) =>
+  backup.series?.name === wanted.name &&
+  backup.series.system_identifier === wanted.system_identifier &&
+  backup.series.database === wanted.database
 
 const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
   id: manifest.id,
@@ -111,15 +115,14 @@ const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
 async function attempt(
   options: BackupOptions,
   lock: Session,
-  systemIdentifier: string,
-  earlier: Backup[],
+  { systemIdentifier, earlier, complete }: { systemIdentifier: string; earlier: Backup[]; complete: Set<string> },
 ): Promise<BackupResult> {
   const { store, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
   try {
     await store.checkWritable()
-    await sweepLeftovers(store, database, { systemIdentifier, now: startedAt, log })
+    await sweepLeftovers(store, database, { systemIdentifier, complete, now: startedAt, log })
     const manifest = await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
     return resultOf(manifest, false)
   } catch (cause) {

@@ -12,13 +12,15 @@ const stalePartialMs = 86_400_000
 /**
  * Removes what backups of a database that were killed left behind. To be called while holding its backup lock: then what has
  * no manifest and was begun on this cluster is nobody's any more. What another cluster writes under the same name stays.
+ *
+ * @param complete ids of backups that were just read
  */
 export async function sweepLeftovers(
   store: Store,
   database: string,
-  { systemIdentifier, now, log }: { systemIdentifier: string; now: Date; log: Log },
+  { systemIdentifier, complete, now, log }: { systemIdentifier: string; complete: Set<string>; now: Date; log: Log },
 ): Promise<void> {
-  for (const id of await unfinishedBackups(store, database)) {
+  for (const id of await unfinishedBackups(store, database, complete)) {
     const ageMs = now.getTime() - (startedAtOf(id)?.getTime() ?? now.getTime())
     if (!isOfCluster(id, systemIdentifier) && ageMs < abandonedMs) continue
     await removeRest(store, database, id)

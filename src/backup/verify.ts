@@ -1,4 +1,4 @@
-import { type Backup, recordVerification } from '../archive/catalog.ts'
+import { type Backup, readBackup, recordVerification, type Verification, type WholeBackup } from '../archive/catalog.ts'
 import { dumpName, globalsName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { unpack } from '../archive/pack.ts'
@@ -15,7 +15,14 @@ type Objects = Manifest['objects']
 /** What a verification found: every stored byte was read, every checksum compared, the whole dump decoded. */
 export type Verified = Where & { level: 'decode'; ok: boolean; problem: string | null }
 
-export type VerifyOptions = { search: ToolSearch; signal: AbortSignal; now: () => Date; log: Log }
+export type VerifyOptions = {
+  search: ToolSearch
+  signal: AbortSignal
+  now: () => Date
+  log: Log
+  /** Hears what was noted in the store. */
+  onNoted?: (verification: Verification) => void
+}
 
 /**
  * Reads a backup back, byte for byte, and notes the result beside it.
@@ -23,11 +30,20 @@ export type VerifyOptions = { search: ToolSearch; signal: AbortSignal; now: () =
  * @throws {AppError} `backup` when the store cannot be read, or there is no pg_restore that could decode it: that says
  *   nothing about the backup. A store that cannot be written is only warned of
  */
-export async function verifyBackup(store: Store, backup: Backup, options: VerifyOptions): Promise<Verified> {
-  const problem = await findProblem(store, backup, options)
-  const verified = { id: backup.id, database: backup.database, level: 'decode' as const, ok: problem === null, problem }
+export async function verifyBackup(
+  store: Store,
+  backup: Pick<Backup, 'id' | 'database'>,
+  options: VerifyOptions,
+): Promise<Verified> {
+  const whole = await readBackup(store, backup.database, backup.id)
+  // whoever deleted it meanwhile wants no record of it
+  if (!whole) return { ...where(backup), level: 'decode', ok: false, problem: 'it is not in the store any more' }
+  const problem = await findProblem(store, whole, options)
+  const verified = { ...where(backup), level: 'decode' as const, ok: problem === null, problem }
   try {
-    await recordVerification(store, backup, { at: options.now(), ok: verified.ok, problem })
+    const verification = { at: options.now(), ok: verified.ok, problem }
+    await recordVerification(store, backup, verification)
+    options.onNoted?.(verification)
   } catch (error) {
     options.log.warn(
       { problem: (error as Error).message },
@@ -37,15 +53,20 @@ export async function verifyBackup(store: Store, backup: Backup, options: Verify
   return verified
 }
 
-async function findProblem(store: Store, backup: Backup, { search, signal }: VerifyOptions): Promise<string | null> {
-  const { manifest, problem, text, id, database } = backup
+const where = ({ id, database }: Where): Where => ({ id, database })
+
+async function findProblem(
+  store: Store,
+  { id, database, manifest, problem, text }: WholeBackup,
+  { search, signal }: VerifyOptions,
+): Promise<string | null> {
   if (!manifest) return problem ?? 'its manifest cannot be read'
   if (!isSealed(text)) return 'manifest.json was changed after it was written'
   if (manifest.id !== id || manifest.database.name !== database)
     return `manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`
   try {
     const tools = await findReader(Number.parseInt(manifest.client_version, 10), search)
-    await readBack(store, backup, manifest.objects, { tools, signal })
+    await readBack(store, { id, database }, manifest.objects, { tools, signal })
     return null
   } catch (error) {
     if (error instanceof AppError && error.kind === 'corrupt') return error.message

@@ -10,6 +10,8 @@ export type BackupFacts = {
   unreadable?: string | undefined
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  /** Ids of backups that say that they start in the future. */
+  fromFuture?: string[] | undefined
   /** From when on there was something to back up; slots before it count for nothing. */
   since: Date | undefined
 }
@@ -50,16 +52,19 @@ export function judgeBackups(
       problem: problem ?? null,
       last_id: fact.newest?.id ?? null,
       last_success_at: fact.newest?.startedAt.toISOString() ?? null,
-      age_ms: fact.newest ? now.getTime() - fact.newest.startedAt.getTime() : null,
+      age_ms: fact.newest ? ageOf(fact.newest.startedAt, now) : null,
       last_verified_at: fact.lastVerifiedAt?.toISOString() ?? null,
       next_run_at: fact.nextRunAt?.toISOString() ?? null,
     }
   })
   return {
     entries,
-    warnings: facts.flatMap(({ database, damaged }) =>
-      damaged.map((id) => `the backup ${id} of ${database} is damaged`),
-    ),
+    warnings: facts.flatMap(({ database, damaged, fromFuture = [] }) => [
+      ...damaged.map((id) => `the backup ${id} of ${database} is damaged`),
+      ...fromFuture.map(
+        (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
+      ),
+    ]),
     errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
     lines: entries.map((entry) => `backups      ${describe(entry)}`),
   }
@@ -74,7 +79,7 @@ function problemOf(
   const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
   if (!newest) return expected ? 'there is none' : undefined
-  const ageMs = now.getTime() - newest.startedAt.getTime()
+  const ageMs = ageOf(newest.startedAt, now)
   if (maxAgeMs !== undefined && ageMs > maxAgeMs)
     return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
   const covered = Math.max(newest.startedAt.getTime(), newest.slot?.getTime() ?? 0)
@@ -97,6 +102,9 @@ function describe({
       : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
   return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
 }
+
+/** Clocks that differ a little must not make it negative. */
+const ageOf = (instant: Date, now: Date) => Math.max(0, now.getTime() - instant.getTime())
 
 /** `26 h`, `3 d`: how people say it. */
 function age(ms: number): string {

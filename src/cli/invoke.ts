@@ -9,7 +9,7 @@ import type { Command, Context, Result } from './command.ts'
 import { asAppError } from './failure.ts'
 import { createOutput, type Output } from './output.ts'
 import { write } from './streams.ts'
-import { exit } from './v8.ts'
+import { exit, tuneForLittleMemory } from './v8.ts'
 import { version } from './version.ts'
 
 type Invocation = Pick<Context, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
@@ -19,6 +19,7 @@ export async function invoke(
   command: Command,
   { flags, args, rest, env, json }: Invocation,
 ): Promise<{ result: Result; warnings: string[] }> {
+  tuneForLittleMemory()
   const log = makeLog(flags, env)
   const out = createOutput(
     json,

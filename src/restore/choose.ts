@@ -1,3 +1,4 @@
+import { isFromFuture } from '../archive/clock.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
 
@@ -6,6 +7,8 @@ export type Candidate = {
   id: string
   series: { name: string; system_identifier: string; database: string }
   started_at: string
+  /** The instant that it is ordered by, where that is another one: see `takenAt`. */
+  taken_at?: string | undefined
 }
 
 /** Which backup is wanted. */
@@ -21,6 +24,8 @@ export type Request = {
   cluster: string | undefined
   /** The newest one started at or before this instant. */
   at: Date | undefined
+  /** What starts later is only taken by its id; undefined: nothing does. */
+  now?: Date | undefined
 }
 
 /** The chosen backup, and what there is to know about the choice. */
@@ -28,7 +33,8 @@ export type Choice<C> = { backup: C; notes: string[] }
 
 /**
  * Chooses the backup to restore. Name and database must match; backups of the server's own identifier come first; else,
- * if exactly one other identifier has any, that one, and a note says so. An id alone decides, whatever its name and cluster.
+ * if exactly one other identifier has any, that one, and a note says so. An id alone decides, whatever its name and cluster;
+ * nothing else leads to a backup that says that it starts in the future.
  *
  * @param backups of the database, in any order; each is complete and readable
  * @throws {AppError} `nobackup` when none matches, `restore` when several clusters do
@@ -40,14 +46,21 @@ export function chooseBackup<C extends Candidate>(backups: C[], request: Request
   const all = backups.filter(({ series }) => series.database === database)
   const named = all.filter(({ series }) => series.name === name)
   const inCluster = named.filter(({ series }) => cluster === undefined || series.system_identifier === cluster)
-  const inTime = inCluster.filter(({ started_at }) => at === undefined || Date.parse(started_at) <= at.getTime())
-  if (inTime.length === 0) throw nothing(request, { all, named, inCluster })
+  const future = inCluster.filter((backup) => startsLater(backup, request))
+  const past = inCluster.filter((backup) => !future.includes(backup))
+  const inTime = past.filter((backup) => at === undefined || instantOf(backup) <= at.getTime())
+  if (inTime.length === 0) throw nothing(request, { all, named, inCluster, future })
 
   const ours = inTime.filter(({ series }) => series.system_identifier === own)
   const others = [...new Set(inTime.map(({ series }) => series.system_identifier))].sort()
   if (ours.length === 0 && others.length > 1) throw severalClusters(request, inTime, others)
   const backup = newest(ours.length > 0 ? ours : inTime)
-  return { backup, notes: [...clusterNotes(backup, own), ...(at === undefined ? [] : lateNotes(backup, at))] }
+  const notes = [
+    ...futureNotes(future),
+    ...clusterNotes(backup, own),
+    ...(at === undefined ? [] : lateNotes(backup, at)),
+  ]
+  return { backup, notes }
 }
 
 function chooseById<C extends Candidate>(backups: C[], id: string, request: Request): Choice<C> {
@@ -66,29 +79,43 @@ function chooseById<C extends Candidate>(backups: C[], id: string, request: Requ
 const newest = <C extends Candidate>(backups: C[]): C =>
   backups.reduce((best, candidate) => (compare(candidate, best) > 0 ? candidate : best))
 
-const compare = (a: Candidate, b: Candidate) =>
-  Date.parse(a.started_at) - Date.parse(b.started_at) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+const instantOf = ({ started_at, taken_at }: Candidate) => Date.parse(taken_at ?? started_at)
+
+const startsLater = ({ started_at }: Candidate, { now }: Request) =>
+  now !== undefined && isFromFuture({ startedAt: new Date(started_at) }, now)
+
+const compare = (a: Candidate, b: Candidate) => instantOf(a) - instantOf(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 const clusterNotes = ({ id, series }: Candidate, own: string | undefined): string[] =>
   own === undefined || series.system_identifier === own
     ? []
     : [`backup ${id} was made on another server (system identifier ${series.system_identifier}, this one is ${own})`]
 
-function lateNotes({ id, started_at }: Candidate, at: Date): string[] {
-  const lateMs = at.getTime() - Date.parse(started_at)
+const futureNotes = (future: Candidate[]): string[] =>
+  future.map(
+    ({ id, started_at }) =>
+      `backup ${id} says that it starts at ${started_at}, which is in the future: a clock was wrong; only its id restores it`,
+  )
+
+function lateNotes(backup: Candidate, at: Date): string[] {
+  const lateMs = at.getTime() - instantOf(backup)
   return lateMs < 1_000
     ? []
-    : [`backup ${id} began ${renderAge(lateMs)} before ${at.toISOString()}: what was written since is not in it`]
+    : [`backup ${backup.id} began ${renderAge(lateMs)} before ${at.toISOString()}: what was written since is not in it`]
 }
 
 const ofCluster = ({ cluster }: Request) => (cluster === undefined ? '' : ` made on the server ${cluster}`)
 
 function nothing(
   request: Request,
-  { all, named, inCluster }: { all: Candidate[]; named: Candidate[]; inCluster: Candidate[] },
+  { all, named, inCluster, future }: Record<'all' | 'named' | 'inCluster' | 'future', Candidate[]>,
 ): AppError {
   const { name, database, at } = request
   const what = `there is no backup of database ${database}`
+  if (future.length > 0 && future.length === inCluster.length)
+    return new AppError('nobackup', `${what}${ofCluster(request)} that does not start in the future`, {
+      hint: `compare the clocks of this machine and of the one that made it; \`pgbosun restore ${newest(future).id}\` takes it all the same`,
+    })
   if (inCluster.length > 0 && at !== undefined) {
     const oldest = inCluster.map(({ started_at }) => started_at).sort()[0]
     return new AppError('nobackup', `${what}${ofCluster(request)} that was started at or before ${at.toISOString()}`, {
@@ -122,7 +149,10 @@ function severalClusters({ database, own }: Request, backups: Candidate[], clust
   )
 }
 
-/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units. */
+/** How long ago an instant is: `3 d 4 h ago`; of one that is yet to come, `2 h in the future`. */
+export const renderAgo = (ms: number): string => (ms < 0 ? `${renderAge(ms)} in the future` : `${renderAge(ms)} ago`)
+
+/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units, whichever direction. */
 export function renderAge(ms: number): string {
   const units: [string, number][] = [
     ['d', 86_400_000],
@@ -131,7 +161,7 @@ export function renderAge(ms: number): string {
     ['s', 1_000],
   ]
   const parts: string[] = []
-  let rest = ms
+  let rest = Math.abs(ms)
   for (const [unit, size] of units) {
     const count = Math.floor(rest / size)
     rest -= count * size

@@ -1,4 +1,4 @@
-import type { Backup } from '../archive/catalog.ts'
+import type { WholeBackup } from '../archive/catalog.ts'
 import { backupPrefix, dumpName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { unpack } from '../archive/pack.ts'
@@ -7,7 +7,8 @@ import type { Store } from '../archive/store.ts'
 import { parseToc, type Toc, TocError } from '../archive/toc.ts'
 import { AppError } from '../errors.ts'
 
-const damaged = (id: string, how: string) =>
+/** Exit 61, before anything was touched. */
+export const damaged = (id: string, how: string) =>
   new AppError('corrupt', `backup ${id}: ${how}; nothing was touched`, {
     hint: 'use another backup; `pgbosun backup list` shows them',
   })
@@ -16,7 +17,7 @@ const damaged = (id: string, how: string) =>
  * The manifest of a backup that is to be restored.
  * @throws {AppError} `corrupt` when it is not, bit for bit, what was written
  */
-export function trustedManifest({ id, manifest, problem, text }: Backup): Manifest {
+export function trustedManifest({ id, manifest, problem, text }: WholeBackup): Manifest {
   if (!manifest) throw damaged(id, problem ?? 'manifest.json cannot be read')
   if (!isSealed(text) || manifest.id !== id) throw damaged(id, 'manifest.json was changed or damaged')
   return manifest

@@ -19,6 +19,7 @@ export type SchedulerOptions = {
   schedule: { cron: Cron; zone: string } | undefined
   /** One entry for each database, kept up to date here. */
   backups: BackupState[]
+  /** Cheap where nothing has changed: it is asked at every turn. */
   readStore(database: string): Promise<StoredFacts>
   /** Backs up, prunes and verifies. Rejects when the backup failed. */
   backUp(database: string, slot: Date): Promise<void>
@@ -79,11 +80,11 @@ async function everyDatabase(options: SchedulerOptions, failures: Failures): Pro
 
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, failures: Failures): Promise<void> {
   const { schedule, now, readStore } = options
-  noteFacts(backup, await readStore(backup.database))
+  const facts = await readStore(backup.database)
+  noteFacts(backup, facts)
   if (!schedule) return
   const { cron, zone } = schedule
   backup.nextRunAt = nextSlot(cron, zone, now())?.toISOString() ?? null
-  const facts = await readStore(backup.database)
   const newestSlot = newestMissedSlot(cron, zone, new Date(now().getTime() - lookBackMs), now())
   const failed = failures.get(backup.database)
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
@@ -92,33 +93,33 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, failu
     now(),
   )
   if (slot === undefined) return
-  await backUp(options, backup, slot, (at) => {
-    failures.set(backup.database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at })
-  })
+  const failedAt = await backUp(options, backup, slot)
+  if (failedAt) failures.set(backup.database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: failedAt })
+  noteFacts(backup, await readStore(backup.database))
 }
 
+/** @returns when it failed; undefined when it did not, or was asked to stop */
 async function backUp(
-  { backUp: work, readStore, log, now, signal }: SchedulerOptions,
+  { backUp: work, log, now, signal }: SchedulerOptions,
   backup: BackupState,
   slot: Date,
-  noteFailure: (at: Date) => void,
-): Promise<void> {
+): Promise<Date | undefined> {
   const { database } = backup
   backup.running = true
   backup.lastAttemptAt = now().toISOString()
   try {
     await work(database, slot)
     backup.lastError = null
+    return undefined
   } catch (error) {
-    if (signal.aborted) return
-    noteFailure(now())
+    if (signal.aborted) return undefined
     const { message, hint } = error as AppError
     backup.lastError = message
     log.error({ database, slot: slot.toISOString(), ...(hint && { hint }) }, message)
+    return now()
   } finally {
     backup.running = false
   }
-  noteFacts(backup, await readStore(database))
 }
 
 function noteFacts(backup: BackupState, { lastId, lastSuccessAt, lastVerifiedAt }: StoredFacts): void {

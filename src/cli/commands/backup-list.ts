@@ -1,6 +1,6 @@
-import { type Backup, readBackups, storedDatabases } from '../../archive/catalog.ts'
+import { type Backup, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
+import { isFromFuture } from '../../archive/clock.ts'
 import { openStore } from '../../archive/open.ts'
-import type { Store } from '../../archive/store.ts'
 import { renderBytes } from '../../config/units.ts'
 import type { Command } from '../command.ts'
 
@@ -13,25 +13,20 @@ export const backupList: Command = {
   async run({ flags, loaded, out }) {
     const store = openStore(loaded.config.backup)
     const only = typeof flags.database === 'string' ? flags.database : undefined
-    const found = await allBackups(store, only)
+    const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
+    const now = new Date()
     for (const { id, database, problem } of found)
       if (problem !== undefined) out.warn(`the backup ${id} of ${database} cannot be used: ${problem}`)
-    for (const line of table(found.map(columns))) out.print(line)
+    for (const line of table(found.map((backup) => columns(backup, now)))) out.print(line)
     if (found.length === 0) out.print(`no backups in ${store.name}`)
     return { fields: { backups: found.map(fields) } }
   },
 }
 
-/** The backups of one database or of all, by database, oldest first. */
-export async function allBackups(store: Store, database: string | undefined): Promise<Backup[]> {
-  const databases = database === undefined ? await storedDatabases(store) : [database]
-  return (await Promise.all(databases.map((name) => readBackups(store, name)))).flat()
-}
-
-const fields = ({ id, database, startedAt, sizeBytes, verification, problem, manifest }: Backup) => ({
+const fields = ({ id, database, startedAt, sizeBytes, verification, problem, series }: Backup) => ({
   id,
   database,
-  name: manifest?.series.name ?? null,
+  name: series?.name ?? null,
   started_at: startedAt.toISOString(),
   size_bytes: sizeBytes ?? null,
   verified: verification?.ok ?? false,
@@ -40,22 +35,24 @@ const fields = ({ id, database, startedAt, sizeBytes, verification, problem, man
   problem: problem ?? verification?.problem ?? null,
 })
 
-const columns = ({ id, database, startedAt, sizeBytes, verification, problem }: Backup) => [
-  database,
-  id,
-  startedAt.toISOString().replace(/\.\d+/, ''),
-  sizeBytes === undefined ? '?' : renderBytes(sizeBytes),
-  problem !== undefined
-    ? 'unreadable'
-    : verification === undefined
-      ? 'not verified'
-      : verification.ok
-        ? 'verified'
-        : 'DAMAGED',
+const columns = (backup: Backup, now: Date) => [
+  backup.database,
+  backup.id,
+  backup.startedAt.toISOString().replace(/\.\d+/, ''),
+  backup.sizeBytes === undefined ? '?' : renderBytes(backup.sizeBytes),
+  stateOf(backup, now),
 ]
 
+function stateOf(backup: Backup, now: Date): string {
+  const { problem, verification } = backup
+  if (problem !== undefined) return 'unreadable'
+  if (verification?.ok === false) return 'DAMAGED'
+  const state = verification === undefined ? 'not verified' : 'verified'
+  return isFromFuture(backup, now) ? `${state}, starts in the future` : state
+}
+
 function table(rows: string[][]): string[] {
-  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]!.length))) ?? []
+  const widths = rows[0]?.map((_, i) => rows.reduce((width, row) => Math.max(width, row[i]!.length), 0)) ?? []
   return rows.map((row) =>
     row
       .map((cell, i) => cell.padEnd(widths[i]!))

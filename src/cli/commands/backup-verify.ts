@@ -1,4 +1,5 @@
-import type { Backup } from '../../archive/catalog.ts'
+import { type Backup, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
+import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
@@ -6,7 +7,6 @@ import { AppError, usage } from '../../errors.ts'
 import type { Command, Context } from '../command.ts'
 import { tuneForStreams } from '../v8.ts'
 import { chosenDatabases } from './backup.ts'
-import { allBackups } from './backup-list.ts'
 
 /** `backup verify`: reads backups back, byte for byte, and decodes them. */
 export const backupVerify: Command = {
@@ -51,11 +51,18 @@ async function wanted(context: Context): Promise<Backup[]> {
     throw usage(`${which} is not the id of a backup`, { hint: 'name an id of `pgbosun backup list`, latest or all' })
   const store = openStore(loaded.config.backup)
   const only = typeof flags.database === 'string' ? flags.database : undefined
-  const found = idPattern.test(which)
-    ? (await allBackups(store, only)).filter(({ id }) => id === which)
-    : (await Promise.all(chosenDatabases(context).map((database) => allBackups(store, database)))).flatMap((backups) =>
-        which === 'all' ? backups : backups.slice(-1),
-      )
+  const databases = idPattern.test(which)
+    ? only === undefined
+      ? await storedDatabases(store)
+      : [only]
+    : chosenDatabases(context)
+  const stored = await readAllBackups(store, databases)
+  const found =
+    which === 'all'
+      ? stored
+      : which === 'latest'
+        ? newestOfEach(stored, loaded.config.backup.name)
+        : stored.filter(({ id }) => id === which)
   if (found.length > 0) return found
   throw new AppError(
     'nobackup',
@@ -65,6 +72,13 @@ async function wanted(context: Context): Promise<Backup[]> {
       report: { results: [] },
     },
   )
+}
+
+/** The one that would be restored as `latest`; also where it is known to be damaged, which is to be said again. */
+function newestOfEach(backups: Backup[], name: string): Backup[] {
+  const now = new Date()
+  const usable = backups.filter((backup) => (backup.series?.name ?? name) === name && !isFromFuture(backup, now))
+  return [...Map.groupBy(usable, ({ database }) => database).values()].map((ofOne) => ofOne.at(-1)!)
 }
 
 function damaged(bad: Verified[], of: number): AppError {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
-import { type Backup, readBackups } from '../../archive/catalog.ts'
+import { type Backup, readBackup, readBackups, type WholeBackup } from '../../archive/catalog.ts'
 import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
@@ -13,14 +13,14 @@ import { type Attempt, retryWhenLost } from '../../db/retry.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
 import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
-import { type Choice, chooseBackup, renderAge } from '../../restore/choose.ts'
+import { type Choice, chooseBackup, renderAgo } from '../../restore/choose.ts'
 import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
 import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
 import { loadIsolated } from '../../restore/isolated.ts'
 import { asSuperuserFlag, loadDump } from '../../restore/load.ts'
 import { type Loading, loadingFor } from '../../restore/loading.ts'
-import { openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
+import { damaged, openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
 import { visible } from '../../text.ts'
 import type { Command, Context, Result } from '../command.ts'
@@ -154,7 +154,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     const { backup, notes } = choose(await readSystemIdentifier(session.sql))
     for (const note of notes) out.warn(note)
     report.id = backup.id
-    const manifest = trustedManifest(backup)
+    const manifest = trustedManifest(await wholeOf(store, backup))
     await guard(session, manifest, wanted)
     const tools = await findTools(session.serverVersion, { path: loaded.env.PATH }, 'pg_restore')
     await refuseIncomplete(store, manifest)
@@ -163,7 +163,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     if (wanted.asSuperuser)
       out.print(`trust    code in this backup runs with the rights of ${user} (${asSuperuserFlag})`)
     out.print(
-      `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAge(Date.now() - backup.startedAt.getTime())} ago, into the new database ${describe({ ...connection, database: wanted.into })}`,
+      `restore  backup ${backup.id} of ${manifest.database.name}, taken ${renderAgo(Date.now() - backup.takenAt.getTime())}, into the new database ${describe({ ...connection, database: wanted.into })}`,
     )
     if (!wanted.yes) await confirm(wanted.into, signal)
     const noteChange = () => {
@@ -266,11 +266,19 @@ function chooseFrom(
   { id, at, cluster }: Wanted,
   { out, own, source, name }: { out: Context['out']; own: string | undefined; source: string; name: string },
 ): { backup: Backup; notes: string[] } {
-  const damaged = backups.find((backup) => backup.id === id && backup.manifest === undefined)
-  if (damaged) trustedManifest(damaged)
+  const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
+  if (unreadable) throw damaged(unreadable.id, unreadable.problem!)
   const candidates = backups.flatMap((backup) =>
-    backup.manifest && (id !== undefined || backup.verification?.ok !== false)
-      ? [{ ...backup.manifest, id: backup.id, backup }]
+    backup.series && (id !== undefined || backup.verification?.ok !== false)
+      ? [
+          {
+            id: backup.id,
+            series: backup.series,
+            started_at: backup.startedAt.toISOString(),
+            taken_at: backup.takenAt.toISOString(),
+            backup,
+          },
+        ]
       : [],
   )
   if (id === undefined)
@@ -282,9 +290,16 @@ function chooseFrom(
       hint: 'see `pgbosun backup list`',
     })
   const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
-    ...{ id, database: source, own, cluster, at, name },
+    ...{ id, database: source, own, cluster, at, name, now: new Date() },
   })
   return { backup: backup.backup, notes }
+}
+
+/** What choosing did not need. */
+async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBackup> {
+  const whole = await readBackup(store, database, id)
+  if (!whole) throw damaged(id, 'it was deleted meanwhile')
+  return whole
 }
 
 async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wanted) {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openCatalog } from '../../archive/catalog.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
@@ -109,11 +110,12 @@ async function stay(
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
+  const catalog = openCatalog(store)
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
-    readStore: (database) => storedFacts(store, database, config.backup.name, new Date()),
-    backUp: (database, slot) => backUpOnSchedule(context, store, database, slot),
+    readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
+    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot),
     onTick: () => {
       state.tickedAtMs = performance.now()
     },

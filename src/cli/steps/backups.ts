@@ -1,6 +1,7 @@
 import { type Backup, readBackups } from '../../archive/catalog.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
+import { ofName, seriesFacts } from '../../backup/facts.ts'
 import type { BackupOptions } from '../../backup/run.ts'
 import { newestMissedSlot, nextSlot } from '../../backup/schedule.ts'
 import type { BackupFacts } from '../../check/backups.ts'
@@ -42,31 +43,13 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
   return { cron, zone: timezone }
 }
 
-/** Backups of our series that can be read, oldest first. */
-const ofSeries = async (store: Store, database: string, name: string): Promise<Backup[]> =>
-  (await readBackups(store, database)).filter(({ manifest }) => manifest?.series.name === name)
-
-/** Not known to be damaged, and not from the future of a clock that was wrong. */
-function good(backups: Backup[], now: Date): Backup[] {
-  const soonMs = 5 * 60_000
-  return backups.filter(
-    ({ verification, startedAt }) => verification?.ok !== false && startedAt.getTime() <= now.getTime() + soonMs,
-  )
-}
-
-const slotOf = ({ manifest }: Backup) => (manifest?.slot == null ? null : new Date(manifest.slot))
-
-/** What the scheduler needs of the store. */
-export async function storedFacts(store: Store, database: string, name: string, now: Date): Promise<StoredFacts> {
-  const usable = good(await ofSeries(store, database, name), now)
-  const covered = usable.map((backup) => Math.max(backup.startedAt.getTime(), slotOf(backup)?.getTime() ?? 0))
-  const verified = usable.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
-  return {
-    covered: covered.length > 0 ? new Date(Math.max(...covered)) : undefined,
-    lastId: usable.at(-1)?.id,
-    lastSuccessAt: usable.at(-1)?.startedAt,
-    lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
-  }
+/**
+ * What the scheduler needs of the store.
+ * @param backups all of the database, oldest first
+ */
+export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
+  const { newest, covered, lastVerifiedAt } = seriesFacts(ofName(backups, name), now)
+  return { covered, lastId: newest?.id, lastSuccessAt: newest?.takenAt, lastVerifiedAt }
 }
 
 /** A backup has this long after its slot before `check` misses it. */
@@ -82,36 +65,34 @@ export async function backupFacts(
   const schedule = await scheduleOf({ config, env, baseDir, ...rest })
   const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
   const store = openStore(config.backup)
-  const facts = await Promise.all(
-    backupDatabases(config, env, baseDir).map(async (database) => {
-      const { backups, unreadable } = await readable(() => ofSeries(store, database, config.backup.name))
-      const usable = good(backups, now)
-      const newest = usable.at(-1)
-      const verified = usable.flatMap(({ verification }) => (verification ? [verification.at.getTime()] : []))
-      const [first] = [since, usable[0]?.startedAt]
-        .filter((instant) => instant !== undefined)
-        .sort((a, b) => a.getTime() - b.getTime())
-      return {
-        database,
-        unreadable,
-        damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
-        newest: newest && { id: newest.id, startedAt: newest.startedAt, slot: slotOf(newest) },
-        lastVerifiedAt: verified.length > 0 ? new Date(Math.max(...verified)) : undefined,
-        newestSlot:
-          schedule &&
-          newestMissedSlot(
-            schedule.cron,
-            schedule.zone,
-            new Date(now.getTime() - lookBackMs),
-            new Date(now.getTime() - graceMs),
-          ),
-        nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
-        since: first,
-      }
-    }),
-  )
+  const facts: BackupFacts[] = []
+  for (const database of backupDatabases(config, env, baseDir)) {
+    const { backups, unreadable } = await readable(() => readBackups(store, database))
+    const { newest, first, lastVerifiedAt, damaged, fromFuture } = seriesFacts(ofName(backups, config.backup.name), now)
+    facts.push({
+      database,
+      unreadable,
+      damaged,
+      fromFuture,
+      newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
+      lastVerifiedAt,
+      newestSlot:
+        schedule &&
+        newestMissedSlot(
+          schedule.cron,
+          schedule.zone,
+          new Date(now.getTime() - lookBackMs),
+          new Date(now.getTime() - graceMs),
+        ),
+      nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
+      since: earlier(since, first?.takenAt),
+    })
+  }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
 }
+
+const earlier = (one: Date | undefined, other: Date | undefined) =>
+  one && other ? (one < other ? one : other) : (one ?? other)
 
 /** A store that cannot be read is something to tell, not the end of the command. */
 async function readable(read: () => Promise<Backup[]>): Promise<{ backups: Backup[]; unreadable?: string }> {

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import type { Backup } from '../archive/catalog.ts'
+import { goodBackups, ofName, seriesFacts } from './facts.ts'
+
+const now = new Date('2026-03-10T12:00:00Z')
+
+const backup = (id: string, takenAt: string, change: Partial<Backup> = {}): Backup => ({
+  id,
+  database: 'shop',
+  startedAt: new Date(takenAt),
+  takenAt: new Date(takenAt),
+  series: { name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' },
+  problem: undefined,
+  slot: null,
+  verification: { at: new Date(takenAt), ok: true, problem: null },
+  sizeBytes: 1,
+  dumpSizeBytes: 1,
+  ...change,
+})
+
+const bad = { verification: { at: now, ok: false, problem: 'damaged' } }
+
+test('nothing is known without a backup', () => {
+  expect(seriesFacts([], now)).toEqual({ damaged: [], fromFuture: [] })
+})
+
+test('the newest is the last good one; a damaged one and one from the future are told', () => {
+  const backups = [
+    backup('a', '2026-03-08T03:00:00Z'),
+    backup('b', '2026-03-09T03:00:00Z'),
+    backup('c', '2026-03-10T03:00:00Z', bad),
+    backup('d', '2026-03-10T14:00:00Z'),
+  ]
+  const facts = seriesFacts(backups, now)
+  expect([facts.first?.id, facts.newest?.id]).toEqual(['a', 'b'])
+  expect(facts).toMatchObject({
+    covered: new Date('2026-03-09T03:00:00Z'),
+    lastVerifiedAt: new Date('2026-03-09T03:00:00Z'),
+    damaged: ['c'],
+    fromFuture: ['d'],
+  })
+})
+
+test('a backup covers its slot, also one that it was begun before', () => {
+  const slot = new Date('2026-03-10T03:00:00Z')
+  expect(seriesFacts([backup('a', '2026-03-10T02:59:58Z', { slot })], now).covered).toEqual(slot)
+  expect(seriesFacts([backup('a', '2026-03-10T04:00:00Z', { slot })], now).covered).toEqual(
+    new Date('2026-03-10T04:00:00Z'),
+  )
+})
+
+test('clocks of machines may differ by five minutes', () => {
+  const near = backup('a', '2026-03-10T12:04:59Z')
+  const far = backup('b', '2026-03-10T12:05:01Z')
+  expect(goodBackups([near, far], now)).toEqual([near])
+})
+
+test('a start in the future is none of the newest, even where the server’s clock says that it is not', () => {
+  const odd = backup('a', '2026-03-10T11:00:00Z', { startedAt: new Date('2026-03-10T13:00:00Z') })
+  expect(seriesFacts([odd], now)).toMatchObject({ fromFuture: ['a'] })
+  expect(seriesFacts([odd], now).newest).toBeUndefined()
+})
+
+test('what cannot be read is of no series', () => {
+  const unreadable = backup('a', '2026-03-10T03:00:00Z', { series: undefined, problem: 'damaged' })
+  expect(ofName([unreadable, backup('b', '2026-03-10T03:00:00Z')], 'default').map(({ id }) => id)).toEqual(['b'])
+})
+
+test('tens of thousands are no problem', () => {
+  const many = Array.from({ length: 150_000 }, (_, i) =>
+    backup(`${i}`, new Date(now.getTime() - i * 1000).toISOString()),
+  ).reverse()
+  expect(seriesFacts(many, now).covered).toEqual(now)
+})

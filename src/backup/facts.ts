@@ -1,0 +1,40 @@
+import type { Backup } from '../archive/catalog.ts'
+import { isFromFuture } from '../archive/clock.ts'
+
+/** What the backups of one series say of a database; pure. */
+export type SeriesFacts = {
+  newest: Backup | undefined
+  /** The oldest good one. */
+  first: Backup | undefined
+  /** Newest instant that a good one stands for: its slot, or when it was begun. */
+  covered: Date | undefined
+  lastVerifiedAt: Date | undefined
+  /** Ids of those that the last verification found damaged. */
+  damaged: string[]
+  /** Ids of those that say that they will be begun: the clock of some machine was wrong. */
+  fromFuture: string[]
+}
+
+/** Readable backups of the series that a configuration names. */
+export const ofName = (backups: Backup[], name: string): Backup[] =>
+  backups.filter(({ series }) => series?.name === name)
+
+/** Those that may be the newest: not known to be damaged, and not from the future of a clock that was wrong. */
+export const goodBackups = (backups: Backup[], now: Date): Backup[] =>
+  backups.filter((backup) => backup.verification?.ok !== false && !isFromFuture(backup, now))
+
+/** @param backups of one series, oldest first */
+export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
+  const good = goodBackups(backups, now)
+  return {
+    newest: good.at(-1),
+    first: good[0],
+    covered: latest(good.flatMap(({ takenAt, slot }) => (slot ? [takenAt, slot] : [takenAt]))),
+    lastVerifiedAt: latest(good.flatMap(({ verification }) => (verification ? [verification.at] : []))),
+    damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
+    fromFuture: backups.filter((backup) => isFromFuture(backup, now)).map(({ id }) => id),
+  }
+}
+
+const latest = (instants: Date[]): Date | undefined =>
+  instants.reduce<Date | undefined>((best, instant) => (best && best >= instant ? best : instant), undefined)

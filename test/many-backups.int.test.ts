@@ -1,0 +1,137 @@
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { afterAll, describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
+import { openCatalog, recordVerification } from '../src/archive/catalog.ts'
+import { localStore } from '../src/archive/local.ts'
+import type { Store } from '../src/archive/store.ts'
+import { program, start } from './support/cli.ts'
+import { manifestOf, putBackup, putMany } from './support/many.ts'
+import { test, urlOf, writeFiles } from './support/postgres.ts'
+
+const count = 10_000
+const memory = '/sys/fs/cgroup/memory/pgbosun-test'
+
+/** A group of processes that may have 64 MiB together. Only root can make one, and the sources need more than the program. */
+const group = (() => {
+  if (!program.endsWith('.cjs')) return undefined
+  try {
+    mkdirSync(memory)
+    writeFileSync(join(memory, 'memory.limit_in_bytes'), `${64 * 1024 * 1024}`)
+    return memory
+  } catch {
+    return undefined
+  }
+})()
+if (!group)
+  process.stderr.write('NOT RUN: 10,000 backups in 64 MiB: needs the built program, root and cgroups of version 1\n')
+afterAll(() => (group ? rmdirSync(group) : undefined))
+
+/** Few files, and little memory where that can be had. */
+const within = [
+  ...['sh', '-c', `${group ? `echo $$ > ${group}/cgroup.procs; ` : ''}exec prlimit --nofile=64 "$@"`, 'sh'],
+]
+
+/** A store that says what was read in it. */
+function counting(store: Store): { store: Store; reads: string[] } {
+  const reads: string[] = []
+  const read = (key: string) => {
+    reads.push(key)
+    return store.read(key)
+  }
+  return { reads, store: { ...store, read } }
+}
+
+describe('ten thousand backups', { timeout: 300_000 }, () => {
+  test('every command that reads them all gets by with 64 open files and 64 MiB', async ({ dir, database }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, database, count)
+    await writeFiles(dir, {
+      'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(root).href, keep: { last: 9_999 } } }),
+    })
+    const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) }, through: within }
+    for (const args of [['backup', 'list'], ['backup', 'prune', '--dry-run'], ['check']]) {
+      const { code, stdout, stderr } = await start([...args, '--json'], options).finished
+      expect([args, code, code === 0 ? '' : stderr]).toEqual([args, 0, ''])
+      const { backups } = JSON.parse(stdout)
+      if (args[0] === 'check') expect(backups.databases).toMatchObject([{ last_id: ids.at(-1) }])
+      else expect(backups.map(({ id }: { id: string }) => id).sort()).toEqual(ids)
+    }
+    const verify = await start(['backup', 'verify', '--json'], options).finished
+    expect([verify.code, verify.stderr]).toEqual([61, expect.stringContaining(`${ids.at(-1)} of`)])
+  })
+
+  test('serve reads each of them once: a turn without anything new costs next to nothing', async ({
+    dir,
+    database,
+  }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, database, count)
+    const port = await freePort()
+    await writeFiles(dir, {
+      'pgbosun.yaml': JSON.stringify({
+        backup: { store: pathToFileURL(root).href, schedule: '0 3 29 2 *' },
+        serve: { listen: `127.0.0.1:${port}` },
+      }),
+    })
+    const { child, finished } = start(['serve', '--no-up'], {
+      cwd: dir,
+      env: { DATABASE_URL: urlOf(database) },
+      through: within,
+    })
+    const lastId = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/status.json`)
+      return ((await response.json()) as { backups: { last_success_id: string }[] }).backups[0]!.last_success_id
+    }
+    for (let i = 0; i < 600 && (await lastId().catch(() => null)) !== ids.at(-1); i++) await sleep(100)
+    expect(await lastId()).toBe(ids.at(-1))
+    const newer = putBackup(root, manifestOf(database, new Date(), 'ffff0000'))
+    const before = cpuMs(child.pid!)
+    for (let i = 0; i < 700 && (await lastId()) !== newer; i++) await sleep(100)
+    const turned = cpuMs(child.pid!) - before
+    expect(await lastId()).toBe(newer)
+    child.kill('SIGTERM')
+    expect((await finished).code).toBe(0)
+    // reading them all again takes seconds; the requests above are in it too
+    expect(turned).toBeLessThan(1_500)
+  })
+})
+
+/** Processor time that a process has used. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+describe('a catalog', () => {
+  test('reads what is new, and of the rest only what was found out about the newest', async ({ dir }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, 'shop', 30)
+    const { store, reads } = counting(localStore(pathToFileURL(root).href))
+    const catalog = openCatalog(store)
+    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual(ids)
+
+    reads.length = 0
+    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual(ids)
+    expect(reads).toEqual([`shop/${ids.at(-1)}/verified.json`])
+
+    rmSync(join(root, 'shop', ids[3]!), { recursive: true })
+    const newer = putBackup(root, manifestOf('shop', new Date(), 'ffff0000'))
+    reads.length = 0
+    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual([...ids.filter((id) => id !== ids[3]), newer])
+    expect([...new Set(reads)].sort()).toEqual([`shop/${newer}/manifest.json`, `shop/${newer}/verified.json`])
+  })
+
+  test('sees that another process found the newest one damaged', async ({ dir }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, 'shop', 3)
+    const store = localStore(pathToFileURL(root).href)
+    const catalog = openCatalog(store)
+    await catalog.update('shop')
+    await recordVerification(store, { database: 'shop', id: ids[2]! }, { at: new Date(), ok: false, problem: 'bad' })
+    const found = await catalog.update('shop')
+    expect(found.map(({ verification }) => verification?.ok)).toEqual([true, true, false])
+  })
+})
