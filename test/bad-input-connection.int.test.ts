@@ -232,7 +232,14 @@ describe('a URL that is none is 2, and is not shown', () => {
       { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: 'TopSecret' },
     ]
     for (const env of variables)
-      for (const args of [['up'], ['wait'], ['plan'], ['config', 'show'], ['config', 'validate'], ['migrate', 'status']]) {
+      for (const args of [
+        ['up'],
+        ['wait'],
+        ['plan'],
+        ['config', 'show'],
+        ['config', 'validate'],
+        ['migrate', 'status'],
+      ]) {
         const startedAt = performance.now()
         const { code, stdout, stderr } = await runJson(args, { cwd: dir, env })
         expect(`${stdout}${stderr}`, JSON.stringify([env, args])).not.toContain('TopSecret')

@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   const argv = process.argv.slice(2)
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json')
   let name = ''
+  lastResort((error) => report(name, json, [], { fields: {}, failure: asAppError(error) }))
   try {
     const words = findCommand(argv, commandNames)
     name = words.name ?? ''
@@ -32,6 +33,19 @@ async function main(): Promise<void> {
   } catch (error) {
     await end(report(name, json, [], { fields: {}, failure: asAppError(error) }))
   }
+}
+
+/**
+ * What nobody caught ends the run as any other error does: a rejection that nobody handles arrives here as well. Going on would
+ * be going on with something half done.
+ */
+function lastResort(tell: (error: unknown) => number): void {
+  let told = false
+  process.on('uncaughtException', (error) => {
+    if (told) return
+    told = true
+    void end(tell(error))
+  })
 }
 
 /** The document is already on stdout: what goes wrong now is told on stderr alone. */

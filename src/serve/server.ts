@@ -1,10 +1,11 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { type AddressInfo, isIPv6 } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, createServer as createNetServer, isIPv6, type Server } from 'node:net'
 import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { indented, visibleJson, visibleLines } from '../text.ts'
 import { type Asking, type Refusal, refuse } from './access.ts'
+import { guardConnections, limits } from './gate.ts'
 import type { Health } from './state.ts'
 import { readTarget, type Target } from './target.ts'
 
@@ -42,18 +43,12 @@ export function parseListen(listen: string, isDefault = false): Place {
  * @throws {AppError} `usage` when the address is taken or not ours
  */
 export async function listen(place: Place, answers: Answers, guard: Guard, log: Log): Promise<Listening> {
-  const server = createServer(async (request, response) => {
-    const { status, body, type, headers } = await answer(answers, guard, request, log)
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    })
-    response.end(request.method === 'HEAD' ? undefined : body)
+  const http = createServer({ connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 }, (request, response) => {
+    void reply(answers, guard, request, response, log)
   })
-  server.requestTimeout = 10_000
+  http.headersTimeout = 5_000
+  http.requestTimeout = 10_000
+  const server = createNetServer(guardConnections(http, limits))
   const host = await started(server, place, log)
   server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
   return {
@@ -62,8 +57,34 @@ export async function listen(place: Place, answers: Answers, guard: Guard, log: 
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
-        server.closeAllConnections()
+        http.close()
+        http.closeAllConnections()
       }),
+  }
+}
+
+/** Never rejects: what goes wrong while answering ends that connection, and is told. */
+async function reply(
+  answers: Answers,
+  guard: Guard,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Log,
+): Promise<void> {
+  try {
+    const { status, body, type, headers } = await answer(answers, guard, request, log)
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(hasBody(request) && { connection: 'close' }),
+      ...headers,
+    })
+    response.end(request.method === 'HEAD' ? undefined : body)
+  } catch (error) {
+    log.error({ problem: (error as Error).message }, 'a request could not be answered')
+    request.socket.destroy()
   }
 }
 
@@ -84,6 +105,7 @@ const guarded = ['/status.json']
 async function answer(answers: Answers, guard: Guard, request: IncomingMessage, log: Log): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return text(405, 'only GET and HEAD', { allow: 'GET, HEAD' })
+  if (hasBody(request)) return text(413, 'a request has no body here')
   const target = readTarget(request.url ?? '')
   try {
     const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
@@ -93,6 +115,10 @@ async function answer(answers: Answers, guard: Guard, request: IncomingMessage, 
     return text(500, 'something went wrong: the log says what')
   }
 }
+
+/** Nothing here reads one; the connection is closed behind the answer, so it need not be read to its end. */
+const hasBody = ({ headers }: IncomingMessage) =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 const askingOf = ({ headers, headersDistinct, socket }: IncomingMessage, { host }: Target): Asking => ({
   peer: socket.remoteAddress,

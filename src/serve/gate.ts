@@ -1,0 +1,110 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+
+/** What a client can have of us at most; see `guardConnections`. */
+export type Limits = {
+  /** Beyond it, the connection that has been there longest without being answered makes room. */
+  connections: number
+  /** Without a byte either way, and from the first to the last byte of an answer. */
+  idleMs: number
+  /** Given to the parser at a time: requests that were sent ahead wait in the kernel, not in our memory. */
+  sliceBytes: number
+}
+
+export const limits: Limits = { connections: 200, idleMs: 10_000, sliceBytes: 512 }
+
+/** A connection as the HTTP server sees it: it gets the next bytes only when nothing is waiting for its answer. */
+class Gate extends Duplex {
+  readonly #socket: Socket
+  readonly #sliceBytes: number
+  #waiting: Buffer[] = []
+  #wanted = false
+  #answering = 0
+
+  constructor(socket: Socket, { sliceBytes, idleMs }: Limits) {
+    super()
+    this.#socket = socket
+    this.#sliceBytes = sliceBytes
+    socket.setTimeout(idleMs, () => this.destroy())
+    socket.on('data', (bytes) => {
+      socket.pause()
+      this.#waiting = [bytes]
+      this.#feed()
+    })
+    socket.on('end', () => this.push(null))
+    socket.on('error', () => this.destroy())
+    socket.on('close', () => this.destroy())
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress
+  }
+
+  get isAnswering(): boolean {
+    return this.#answering > 0
+  }
+
+  /** A request was parsed. */
+  asked(): void {
+    this.#answering++
+  }
+
+  /** Its answer has left, or never will. */
+  answered(): void {
+    this.#answering--
+    // Not in the stack of the answer before: thousands may have been sent ahead.
+    setImmediate(() => this.#feed())
+  }
+
+  override _read(): void {
+    this.#wanted = true
+    this.#feed()
+  }
+
+  #feed(): void {
+    if (!this.#wanted || this.isAnswering || this.destroyed) return
+    const [bytes] = this.#waiting
+    if (!bytes) return void this.#socket.resume()
+    const rest = bytes.subarray(this.#sliceBytes)
+    this.#waiting = rest.length > 0 ? [rest] : []
+    this.#wanted = false
+    this.push(bytes.subarray(0, this.#sliceBytes))
+  }
+
+  override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(bytes, done)
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done)
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroy()
+    done(error)
+  }
+}
+
+/**
+ * Puts every connection of a server behind a gate: one request at a time, no more than so many connections, and none that stays
+ * for nothing. Memory is bounded whatever clients do, and who only connects keeps nobody else out.
+ */
+export function guardConnections(http: Server, limits: Limits): (socket: Socket) => void {
+  const gates = new Set<Gate>()
+  http.on('request', (request, response) => {
+    const gate = request.socket as unknown as Gate
+    gate.asked()
+    response.once('close', () => gate.answered())
+  })
+  return (socket) => {
+    if (gates.size >= limits.connections) {
+      const [first] = gates
+      ;([...gates].find(({ isAnswering }) => !isAnswering) ?? first)?.destroy()
+    }
+    const gate = new Gate(socket, limits)
+    gates.add(gate)
+    gate.once('close', () => gates.delete(gate))
+    http.emit('connection', gate)
+  }
+}
