@@ -222,6 +222,12 @@ describe('a URL that is none is 2, and is not shown', () => {
     expect(failure.hint).toContain(hint)
   })
 
+  test('with a hash as password is exit 2: nobody logs in with one', async ({ dir, database }) => {
+    const { hostname, port } = new URL(urlOf(database))
+    const url = `postgres://postgres:md5${'a'.repeat(32)}@${hostname}:${port}/${database}`
+    expect(await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })).toMatchObject({ code: 2, kind: 'usage' })
+  })
+
   test('with a password that was not escaped is exit 2 at once, and nothing of it is shown', async ({ dir }) => {
     const variables = [
       { DATABASE_URL: 'postgres://u:TopSecret/rest@127.0.0.1:1/db' },

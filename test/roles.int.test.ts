@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
+import { makeVerifier } from '../src/db/scram.ts'
 import { isConcurrentChange } from '../src/roles/errors.ts'
 import { test as base, open, server, uniqueName } from './support/postgres.ts'
 import { asUser, declared, openOne } from './support/roles.ts'
@@ -343,7 +345,7 @@ describe('what is not declared', () => {
 
 describe('the long form', () => {
   test('an empty list of libraries lets the user log in, also where an empty name kept it out', async ({ shop }) => {
-    const login = { name: uniqueName('empty'), password: 'of the user' }
+    const login = { name: uniqueName('empty'), password: 'x' }
     const settings = {
       session_preload_libraries: '',
       local_preload_libraries: [],
@@ -357,7 +359,6 @@ describe('the long form', () => {
     const world = declared(configuration)
     await world.converge()
     expect(await world.drift()).toEqual([])
-    await shop.admin(`alter role ${login.name} password '${login.password}'`)
     const logsIn = async () => {
       const own = open(shop.name, login)
       const [row] = await own`select current_user as name`.finally(() => own.end())
@@ -468,16 +469,41 @@ describe('the long form', () => {
 })
 
 describe('odd names and passwords', () => {
-  const passwords = [
-    `it's "quoted"`,
-    'back\\slash\\',
-    '$1 $$ $(x) %s',
-    `'; drop role x; --`,
-    ' spaces ',
-    'pässwörd ✓',
-    `SCRAM-SHA-256$4096:x`,
-    'md5'.padEnd(35, 'a'),
-  ]
+  const passwords = [`it's "quoted"`, 'back\\slash\\', '$1 $$ $(x) %s', `'; drop role x; --`, ' spaces ', 'pässwörd ✓']
+
+  test('a SCRAM verifier as password is what the server stores: the password behind it logs in, before and after', async () => {
+    const name = uniqueName('pw')
+    const password = 'of the application'
+    const verifierOf = (iterations: number) => makeVerifier(password, { salt: randomBytes(16), iterations })
+    const world = (secret: string) =>
+      declared({ databases: { [name]: { users: { [name]: { preset: 'app', password: { env: secret } } } } } })
+    const [first, second] = [verifierOf(4_096), verifierOf(10_000)]
+    await world(first).converge()
+    expect(await asUser(name, { name, password }, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await world(first).drift()).toEqual([])
+    expect(await world(password).drift()).toEqual([])
+    expect(await world(second).converge()).toEqual([`set password of role ${name}: differs from the declared one`])
+    expect(await asUser(name, { name, password }, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await world(second).drift()).toEqual([])
+  })
+
+  test.each([
+    ['md5', 'md5'.padEnd(35, 'a')],
+    ['md5 in capitals', 'MD5'.padEnd(35, 'A')],
+    ['a piece of one', 'SCRAM-SHA-256$4096:x'],
+    ['too few iterations', makeVerifier('x', { salt: randomBytes(16), iterations: 1 })],
+    ['too many', makeVerifier('x', { salt: randomBytes(16), iterations: 4_096 }).replace('4096', '2147483647')],
+    ['a blank behind it', `${makeVerifier('x', { salt: randomBytes(16), iterations: 4_096 })} `],
+  ])('a hash that is not to be stored is refused as password: %s', async (_, secret) => {
+    const name = uniqueName('pw')
+    const refused = declared({
+      databases: { [name]: { users: { [name]: { preset: 'app', password: { env: secret } } } } },
+    })
+    await expect(refused.converge()).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.not.stringContaining(secret),
+    })
+  })
 
   test.each(passwords)('the password %s logs in', async (password) => {
     const name = uniqueName('pw')

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
 import type { Connection, Endpoint } from '../config/connection.ts'
-import { AppError } from '../errors.ts'
+import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
 import { connectionLost } from './lost.ts'
 import { pinnedPath } from './path.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
+import { kindOfPassword } from './scram.ts'
 import { openSocket } from './socket.ts'
 
 export type Sql = postgres.Sql
@@ -57,6 +58,7 @@ const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '
  * {AppError} `refused` for an endpoint that is a connection pooler
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  refuseHash(connection)
   let failure: unknown
   for (const endpoint of connection.endpoints) {
     try {
@@ -73,6 +75,14 @@ export async function openSession(connection: Connection, options: SessionOption
     }
   }
   throw failure
+}
+
+/** Nobody logs in with what the server stores. @throws {AppError} `usage` */
+function refuseHash({ password, user, source }: Connection): void {
+  if (kindOfPassword(password() ?? '') !== 'password')
+    throw usage(`the password of ${user} in ${source} is a hash, and nobody can log in with one`, {
+      hint: 'give the password itself',
+    })
 }
 
 async function openAt(endpoint: Endpoint, connection: Connection, options: SessionOptions): Promise<Session> {

@@ -1,7 +1,10 @@
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 
-/** A password, and the form of it that verifiers are derived from (RFC 4013). Never logged, never part of a plan. */
-export type Password = { password: string; prepared: string }
+/**
+ * A password, and the form of it that verifiers are derived from (RFC 4013); or what the server is to store for one that nobody
+ * tells us. Never logged, never part of a plan.
+ */
+export type Password = { password: string; prepared: string } | { verifier: string }
 
 const shape = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})$/
 
@@ -25,6 +28,7 @@ export function makeVerifier(prepared: string, { salt, iterations }: { salt: Buf
  */
 export function matchesVerifier(stored: string | null, secret: Password, role: string): 'yes' | 'no' | 'outdated' {
   if (stored === null) return 'no'
+  if ('verifier' in secret) return equal(stored, secret.verifier) ? 'yes' : 'no'
   const [, iterations, salt] = shape.exec(stored) ?? []
   if (iterations !== undefined && salt !== undefined) {
     const made = makeVerifier(secret.prepared, { salt: Buffer.from(salt, 'base64'), iterations: Number(iterations) })
@@ -32,6 +36,30 @@ export function matchesVerifier(stored: string | null, secret: Password, role: s
   }
   const md5 = `md5${createHash('md5').update(`${secret.password}${role}`).digest('hex')}`
   return equal(md5, stored) ? 'outdated' : 'no'
+}
+
+/** Least and most rounds of hashing: what PostgreSQL makes itself, and what still lets logins through in time. */
+const sensibleIterations = [4_096, 1_000_000] as const
+
+/**
+ * What a declared password is. A server takes what looks like a hash for one, and only then does the real password work.
+ * @returns `hash`: of a kind, or with a mistake, that is not to be stored: md5, cut off, too few or too many rounds
+ */
+export function kindOfPassword(text: string): 'password' | 'verifier' | 'hash' {
+  if (/^md5[0-9a-f]{32}$/i.test(text)) return 'hash'
+  if (!/^SCRAM-SHA-\d+\$/i.test(text)) return 'password'
+  const [, iterations = '', salt = '', storedKey = '', serverKey = ''] = shape.exec(text) ?? []
+  const [least, most] = sensibleIterations
+  const rounds = /^[1-9]\d*$/.test(iterations) ? Number(iterations) : 0
+  const isWellFormed =
+    rounds >= least && rounds <= most && bytesIn(salt) > 0 && bytesIn(storedKey) === 32 && bytesIn(serverKey) === 32
+  return isWellFormed ? 'verifier' : 'hash'
+}
+
+/** 0 for what is no canonical base64. */
+function bytesIn(base64: string): number {
+  const bytes = Buffer.from(base64, 'base64')
+  return bytes.toString('base64') === base64 ? bytes.length : 0
 }
 
 function equal(one: string, other: string): boolean {

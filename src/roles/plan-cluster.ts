@@ -105,7 +105,7 @@ function immutableDifferences(
 
 const unusualPasswords = (secrets: Secrets): string[] =>
   [...secrets]
-    .filter(([, { password, prepared }]) => password !== prepared)
+    .filter(([, secret]) => 'prepared' in secret && secret.password !== secret.prepared)
     .map(
       ([role]) =>
         `the password of role ${role} has characters that SASLprep changes: clients that skip it cannot log in`,

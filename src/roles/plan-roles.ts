@@ -103,7 +103,10 @@ export function planPasswords(
     if (match === 'yes') return []
     const reason =
       match === 'outdated' ? 'stored as an md5 hash' : stored === null ? 'has none' : 'differs from the declared one'
-    const verifier = makeVerifier(secret.prepared, { salt: randomBytes(16), iterations: current.scramIterations })
+    const verifier =
+      'verifier' in secret
+        ? secret.verifier
+        : makeVerifier(secret.prepared, { salt: randomBytes(16), iterations: current.scramIterations })
     return [
       planned<ClusterAction>({ do: 'set password', role: name, verifier }, 'set', `password of role ${name}`, reason),
     ]

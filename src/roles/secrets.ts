@@ -1,5 +1,6 @@
 import type { SecretReader } from '../config/secrets.ts'
-import { type Password, preparePassword } from '../db/scram.ts'
+import { kindOfPassword, type Password, preparePassword } from '../db/scram.ts'
+import { usage } from '../errors.ts'
 import type { Secrets } from './plan-roles.ts'
 import type { DesiredRoles } from './types.ts'
 
@@ -8,8 +9,22 @@ export async function readSecrets({ roles }: DesiredRoles, read: SecretReader): 
   const secrets = new Map<string, Password>()
   for (const { name, password: source } of roles) {
     if (source === undefined) continue
-    const password = read(source, `the password of role ${name}`)
-    secrets.set(name, { password, prepared: await preparePassword(password) })
+    secrets.set(name, await asPassword(read(source, `the password of role ${name}`), name))
   }
   return secrets
+}
+
+async function asPassword(text: string, role: string): Promise<Password> {
+  refuseHash(text, role)
+  return kindOfPassword(text) === 'verifier'
+    ? { verifier: text }
+    : { password: text, prepared: await preparePassword(text) }
+}
+
+/** @throws {AppError} `usage` for a hash that is not to be stored */
+export function refuseHash(text: string, role: string): void {
+  if (kindOfPassword(text) === 'hash')
+    throw usage(`the password of role ${role} is a hash that is not stored: md5, or no well-formed SCRAM verifier`, {
+      hint: 'give the password itself, or a whole verifier SCRAM-SHA-256$4096:… with 4,096 to 1,000,000 iterations',
+    })
 }

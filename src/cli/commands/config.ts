@@ -5,6 +5,7 @@ import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
 import { renderDuration } from '../../config/units.ts'
 import { AppError } from '../../errors.ts'
+import { refuseHash } from '../../roles/secrets.ts'
 import type { Command, Context } from '../command.ts'
 
 /** `config show`: the effective configuration, where each value comes from, and no secret. */
@@ -79,7 +80,8 @@ function readSecrets({ config, env, baseDir }: Context['loaded']): void {
     Object.entries(config.users),
     ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {})),
   ].flat()
-  for (const [name, { password }] of users) if (password !== undefined) read(password, `the password of ${name}`)
+  for (const [name, { password }] of users)
+    if (password !== undefined) refuseHash(read(password, `the password of ${name}`), name)
 }
 
 /** `config schema`: for editors and for programs that write the file. */
