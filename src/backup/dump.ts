@@ -1,14 +1,15 @@
 import { type Packed, pack } from '../archive/pack.ts'
 import { inSteps } from '../archive/steps.ts'
 import type { Upload } from '../archive/store.ts'
-import { type Ended, startTool, type Tool, type ToolOptions } from '../db/child.ts'
+import { databaseArgument, type Ended, livenessArgument, startTool, type Tool, type ToolOptions } from '../db/child.ts'
 import type { Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
 
 /** How long pg_dump waits for a table that somebody has locked against reading. */
 const lockWaitMs = 300_000
 
-export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'database' | 'applicationName' | 'settings'>> & {
+export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'applicationName' | 'settings'>> & {
+  database: string
   tools: Tools
   signal: AbortSignal
 }
@@ -25,13 +26,20 @@ export const dumpDatabase = (
   upload: Upload,
   options: DumpOptions & { onBytes: (plainBytes: number) => void },
 ): Promise<Packed> => {
-  const args = ['-Fc', '-Z0', '-w', `--lock-wait-timeout=${lockWaitMs}`, `--snapshot=${snapshot}`]
+  const args = [
+    '-Fc',
+    '-Z0',
+    '-w',
+    `--lock-wait-timeout=${lockWaitMs}`,
+    `--snapshot=${snapshot}`,
+    `--dbname=${databaseArgument(options.database)}`,
+  ]
   return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options)
 }
 
 /** Writes the roles with their settings and memberships, without passwords and tablespaces, into an upload, as SQL. */
 export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packed> => {
-  const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w']
+  const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w', `--dbname=${livenessArgument}`]
   return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options)
 }
 

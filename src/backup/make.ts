@@ -109,7 +109,10 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
     database,
     applicationName: `pgbosun backup ${runId}`,
   }))!
+  const endSession = () => void session.end()
+  signal.addEventListener('abort', endSession)
   try {
+    signal.throwIfAborted()
     await session.sql.unsafe(
       "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'",
     )
@@ -122,6 +125,8 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
   } catch (error) {
     await session.end()
     throw error
+  } finally {
+    signal.removeEventListener('abort', endSession)
   }
 }
 
@@ -130,7 +135,15 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
   role: 'none',
   row_security: 'off',
   default_transaction_read_only: 'on',
-  ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s', idle_session_timeout: '0' }),
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
+  // The store may keep pg_dump from reading for minutes; that must not end it.
+  ...(serverVersion >= 140_000 && {
+    client_connection_check_interval: '2s',
+    idle_session_timeout: '0',
+    tcp_user_timeout: '600000',
+  }),
 })
 
 /** Reads what the manifest says, and refuses what pg_dump would fail on or leave out. */

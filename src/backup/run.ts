@@ -4,6 +4,7 @@ import type { Store } from '../archive/store.ts'
 import type { Connection } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
 import type { Session } from '../db/connect.ts'
+import { startHeartbeat } from '../db/heartbeat.ts'
 import { takeBackupLock } from '../db/lock.ts'
 import { isConnectionLost, isConnectionLostError } from '../db/lost.ts'
 import type { ToolSearch } from '../db/pgtools.ts'
@@ -78,7 +79,7 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
     const whole = existing && (await readBackup(options.store, options.database, existing.id))
     if (whole?.manifest) return resultOf(whole.manifest, true)
     const complete = new Set(stored.map(({ id }) => id))
-    return await withinTime(options, (signal) =>
+    return await withinTime(options, lock, (signal) =>
       attempt({ ...options, signal }, lock, { systemIdentifier, earlier, complete }),
     )
   } finally {
@@ -127,7 +128,7 @@ async function attempt(
     return resultOf(manifest, false)
   } catch (cause) {
     await quietly(log, 'its leftovers could not be removed', () => removeAll(store, database, id))
-    if (signal.aborted && !isTooLong(signal.reason)) throw signal.reason
+    if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
     const error = failureOf(database, signal.aborted ? signal.reason : cause)
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
     await quietly(log, 'the failure could not be recorded in the store', () => recordFailure(store, failure))
@@ -179,10 +180,18 @@ async function openLocked(
       throw noLockDatabase(error, lock.database)
     },
   )
+  const stop = startHeartbeat(session!, { log })
   try {
     await takeBackupLock(session!.sql, database, { timeoutMs: lock.timeoutMs, log, signal })
-    return session!
+    return {
+      ...session!,
+      async end() {
+        stop()
+        await session!.end()
+      },
+    }
   } catch (error) {
+    stop()
     await session!.end()
     throw error
   }
@@ -202,9 +211,12 @@ const longestTimer = 2 ** 31 - 1
 
 async function withinTime<T>(
   { signal, timeoutMs }: BackupOptions,
+  { lost }: Session,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const late = new AbortController()
+  // Without the lock another runner may take what is being written for a leftover.
+  void lost.then(() => late.abort(lockLost()))
   const timer = setTimeout(() => late.abort(tooLong(timeoutMs)), Math.min(timeoutMs, longestTimer))
   try {
     return await work(AbortSignal.any([signal, late.signal]))
@@ -218,4 +230,10 @@ const tooLong = (timeoutMs: number) =>
     hint: 'raise backup.timeout, or look for what it waits for with pg_stat_activity',
   })
 
-const isTooLong = (reason: unknown) => reason instanceof AppError && reason.kind === 'backup'
+const lockLost = () =>
+  new AppError('backup', 'the connection that holds the backup lock was lost', {
+    hint: 'run it again once the server is back',
+  })
+
+/** Whether it was ended from here, and not by whoever asked for it. */
+const isOurs = (reason: unknown) => reason instanceof AppError && reason.kind === 'backup'

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '../config/connection.ts'
 import { openSession, type Session } from '../db/connect.ts'
+import { startHeartbeat } from '../db/heartbeat.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
 import { dropLogin, loginPrefix } from '../db/login.ts'
 import { isPoolerError } from '../db/pooler.ts'
@@ -90,6 +91,7 @@ async function runOnce<T>(
     await session.end()
   }
   let cluster: Session | undefined
+  let stopHeartbeat = () => {}
   const stop = () => void stopSessions(cluster, open, log)
   signal.addEventListener('abort', stop)
   try {
@@ -106,6 +108,8 @@ async function runOnce<T>(
     const locking = mayDoWithout ? first.value : second.status === 'fulfilled' ? second.value : undefined
     if (!locking) throw noLockDatabase((second as PromiseRejectedResult).reason, config.lock.database)
     cluster = locking
+    // It only answers short questions; the others may be busy for hours.
+    if (locking !== first.value) stopHeartbeat = startHeartbeat(locking, { log, onSilent: () => breakOff(open) })
     if (locks !== 'none') void locking.lost.then(() => endWork(context, pidsOf(locking, open)))
     const run: Run = {
       context,
@@ -150,6 +154,7 @@ async function runOnce<T>(
     return await use(run)
   } finally {
     signal.removeEventListener('abort', stop)
+    stopHeartbeat()
     for (const session of open) await session.end()
   }
 }
@@ -190,6 +195,11 @@ function noLockDatabase(error: unknown, database: string): unknown {
     hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',
     cause: error,
   })
+}
+
+/** What swallows the questions swallows the work. */
+function breakOff(sessions: Set<Session>): void {
+  for (const session of sessions) session.breakOff()
 }
 
 const pidsOf = (cluster: Session | undefined, open: Set<Session>) =>

@@ -209,5 +209,11 @@ function tlsFiles({ mode, ca, cert, key }: Connection['tls']): { env: Record<str
   return { env: Object.fromEntries(paths), remove: () => rmSync(dir, { recursive: true, force: true }) }
 }
 
+/**
+ * How soon a client program notices that the network swallows what it sends, or that nobody is there any more. libpq has no variables
+ * for it. A server that is only slow to read has longer than a stopped one needs.
+ */
+export const livenessArgument = 'keepalives_idle=30 keepalives_interval=10 keepalives_count=3 tcp_user_timeout=120000'
+
 /** A database's name as an argument: connection parameters, so that a name with `=` in it stays a name. */
-export const databaseArgument = (name: string) => `dbname='${name.replace(/[\\']/g, '\\$&')}'`
+export const databaseArgument = (name: string) => `dbname='${name.replace(/[\\']/g, '\\$&')}' ${livenessArgument}`

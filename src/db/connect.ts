@@ -23,6 +23,8 @@ export type Session = {
   guard(): void
   /** Resolves when the connection is lost; never when it is ended. */
   lost: Promise<void>
+  /** Gives the connection up: it counts as lost. */
+  breakOff(): void
   /** Ends the connection without waiting for the server. */
   end(): Promise<void>
 }
@@ -49,7 +51,8 @@ const everywhere = {
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '3',
 }
-const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0' }
+// Keepalives are only sent where nothing waits to be acknowledged; else this decides, not the 15 minutes of the system.
+const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0', tcp_user_timeout: '60000' }
 
 /**
  * Opens one session at the first endpoint that accepts it.
@@ -169,6 +172,7 @@ async function start(
         if (lost) throw connectionLost()
       },
       lost: whenLost,
+      breakOff: () => void socket?.destroy(),
       async end() {
         ended = true
         await sql.end({ timeout: 0 })

@@ -1,6 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import type { Session } from '../db/connect.ts'
 import { writeFinished, writeStarted } from '../db/events.ts'
+import { startHeartbeat } from '../db/heartbeat.ts'
 import { createLogin, dropLogin, type Login } from '../db/login.ts'
 import { connectionLost, isConnectionLost, isConnectionLostError } from '../db/lost.ts'
 import { quoteLiteral } from '../db/sql.ts'
@@ -71,10 +72,11 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
     signal.throwIfAborted()
     const login = plan.isolated ? await makeLogin(work, plan, world) : undefined
     await createDatabase(work, plan, world, login)
+    const stopHeartbeat = startHeartbeat(world.lock, { log: world.log })
     const comparison = await inSession(work, world, signal, async (session) => {
       await world.load({ database: work, session, login, signal })
       return inspect(session, plan, world)
-    })
+    }).finally(stopHeartbeat)
     signal.throwIfAborted()
     await publish(work, plan, world, login)
     return comparison
