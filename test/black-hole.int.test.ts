@@ -15,8 +15,12 @@ async function until(what: string, look: () => Promise<boolean> | boolean) {
 }
 
 const running = (sql: Sql, query: string) => async () =>
-  (await sql.unsafe('select from pg_stat_activity where query ilike $1 and pid <> pg_backend_pid() and datname = current_database()', [`%${query}%`]))
-    .length > 0
+  (
+    await sql.unsafe(
+      'select from pg_stat_activity where query ilike $1 and pid <> pg_backend_pid() and datname = current_database()',
+      [`%${query}%`],
+    )
+  ).length > 0
 
 const config = { lock: { timeout: '5s' }, wait: { timeout: '10s' } }
 

@@ -16,7 +16,7 @@ const backup = (startedAt: Date, slot: Date | null = null) => ({ id: 'x', starte
 
 test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   ['no backup without a schedule or a limit is fine', {}, undefined, []],
-  ['no backup with a limit is an error', {}, 3_600_000, ['backup of shop: there is none']],
+  ['no backup with a limit is an error', {}, 3_600_000, ['backup of shop: there is none: is the store mounted here?']],
   [
     'no backup before the first slot has passed is fine',
     { newestSlot: at('02T03:00:00'), since: at('02T08:00:00') },
@@ -27,7 +27,7 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
     'no backup after the first slot is an error',
     { newestSlot: at('02T03:00:00'), since: at('01T08:00:00') },
     undefined,
-    ['backup of shop: there is none'],
+    ['backup of shop: there is none: is the store mounted here?'],
   ],
   [
     'the newest slot is covered',
@@ -50,4 +50,18 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   ['younger than the limit', { newest: backup(at('02T03:00:00')) }, 26 * 3_600_000, []],
 ])('%s', (_, facts, maxAgeMs, errors) => {
   expect(judgeBackups([{ ...none, ...facts }], { maxAgeMs, now }).errors).toEqual(errors)
+})
+
+test('with a schedule and before its first slot, no backup is a warning', () => {
+  const facts = { ...none, nextRunAt: at('03T03:00:00') }
+  expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
+    errors: [],
+    warnings: ['there is no backup of shop yet: the first is due at 2026-03-03T03:00:00.000Z'],
+  })
+})
+
+test('what starts in the future is told', () => {
+  expect(judgeBackups([{ ...none, fromFuture: ['x'] }], { maxAgeMs: undefined, now }).warnings).toEqual([
+    'the backup x of shop starts in the future and does not count: a clock was or is wrong',
+  ])
 })

@@ -59,7 +59,11 @@ export function judgeBackups(
   })
   return {
     entries,
-    warnings: facts.flatMap(({ database, damaged, fromFuture = [] }) => [
+    warnings: facts.flatMap(({ database, damaged, fromFuture = [], newest, nextRunAt }, i) => [
+      // an error of its own once the first slot has passed
+      ...(!newest && nextRunAt && entries[i]!.problem === null
+        ? [`there is no backup of ${database} yet: the first is due at ${nextRunAt.toISOString()}`]
+        : []),
       ...damaged.map((id) => `the backup ${id} of ${database} is damaged`),
       ...fromFuture.map(
         (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
@@ -78,7 +82,7 @@ function problemOf(
   if (unreadable !== undefined) return unreadable
   const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
-  if (!newest) return expected ? 'there is none' : undefined
+  if (!newest) return expected ? 'there is none: is the store mounted here?' : undefined
   const ageMs = ageOf(newest.startedAt, now)
   if (maxAgeMs !== undefined && ageMs > maxAgeMs)
     return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`

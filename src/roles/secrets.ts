@@ -4,12 +4,25 @@ import { usage } from '../errors.ts'
 import type { Secrets } from './plan-roles.ts'
 import type { DesiredRoles } from './types.ts'
 
-/** Reads every declared password. Throws what the reader throws (`usage` naming the role, never a value). */
-export async function readSecrets({ roles }: DesiredRoles, read: SecretReader): Promise<Secrets> {
+/**
+ * Reads every declared password. Throws what the reader throws (`usage` naming the role, never a value).
+ *
+ * @param onUnreadable hears it instead; nothing is known of that password then
+ */
+export async function readSecrets(
+  { roles }: DesiredRoles,
+  read: SecretReader,
+  onUnreadable?: (role: string, error: Error) => void,
+): Promise<Secrets> {
   const secrets = new Map<string, Password>()
   for (const { name, password: source } of roles) {
     if (source === undefined) continue
-    secrets.set(name, await asPassword(read(source, `the password of role ${name}`), name))
+    try {
+      secrets.set(name, await asPassword(read(source, `the password of role ${name}`), name))
+    } catch (error) {
+      if (!onUnreadable) throw error
+      onUnreadable(name, error as Error)
+    }
   }
   return secrets
 }

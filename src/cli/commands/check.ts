@@ -5,7 +5,7 @@ import type { Command, Context, Result } from '../command.ts'
 import { type Run, withRun } from '../run.ts'
 import { type Expected, healthWithout, readHealth, unhealthy } from '../steps/check.ts'
 import { mainTarget, migrateTargets, notTarget } from '../steps/migrate-targets.ts'
-import { type Declared, readDeclared } from '../steps/roles.ts'
+import { type Declared, readDeclaredToLook } from '../steps/roles.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout',
@@ -19,7 +19,7 @@ export const check: Command = {
   flags: {},
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
   async run(context) {
-    const declared = await readDeclared(context)
+    const declared = await readDeclaredToLook(context)
     const { health, failure } = await lookAt(context, declared, async (_, found) => found, {
       shadow: context.loaded.config.check.shadow,
       advice: true,
@@ -36,7 +36,7 @@ export const status: Command = {
   flags: { events: { type: 'boolean', help: 'Also show the audit trail, newest last.' } },
   exits,
   async run(context) {
-    const declared = await declaredOrWarning(context)
+    const declared = await readDeclaredToLook(context)
     let events: Event[] | undefined
     const { health, failure } = await lookAt(context, declared, async (run, found) => {
       if (context.flags.events === true) events = await readEvents(run.target!.sql)
@@ -66,17 +66,6 @@ async function lookAt(
   } catch (error) {
     if (!(error instanceof AppError) || (error.kind !== 'unreachable' && error.kind !== 'refused')) throw error
     return { health: healthWithout(context, error), failure: error }
-  }
-}
-
-/** A status is also read where the passwords of the roles are not known. */
-async function declaredOrWarning(context: Context): Promise<Declared | undefined> {
-  try {
-    return await readDeclared(context)
-  } catch (error) {
-    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
-    context.out.warn(`roles are not compared: ${error.message}`)
-    return undefined
   }
 }
 

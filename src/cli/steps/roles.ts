@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { secretReader } from '../../config/secrets.ts'
 import type { Session } from '../../db/connect.ts'
+import { AppError } from '../../errors.ts'
 import type { Change } from '../../plan.ts'
 import type { ClusterPlan, DatabasePlan } from '../../roles/actions.ts'
 import { applyCluster, applyDatabase } from '../../roles/apply.ts'
@@ -27,6 +28,18 @@ export async function readDeclared({ loaded }: Context): Promise<Declared | unde
   if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
   const desired = desiredRoles(loaded.config)
   return { desired, secrets: await readSecrets(desired, secretReader(loaded.env, loaded.baseDir)) }
+}
+
+/** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
+export async function readDeclaredToLook({ loaded, out }: Context): Promise<Declared | undefined> {
+  const { databases, roles, users } = loaded.config
+  if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
+  const desired = desiredRoles(loaded.config)
+  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), (role, error) => {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    out.warn(`the password of role ${role} is not compared: ${error.message}`)
+  })
+  return { desired, secrets }
 }
 
 /** Shows a plan that is about to be applied. */
