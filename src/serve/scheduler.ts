@@ -1,10 +1,10 @@
-import { schedule as startCron } from 'node-cron'
 import { newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import type { Cron } from '../config/cron.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { dueSlot } from './due.ts'
 import type { BackupState } from './state.ts'
+import { startTicking } from './ticks.ts'
 
 /** What is known of one database from the store: it outlives this process. */
 export type StoredFacts = {
@@ -40,7 +40,7 @@ const lookBackMs = 367 * 86_400_000
 
 /**
  * Turns every minute and backs up the databases whose slot is due, one after the other. A failure is reported and tried again
- * later; it never ends the process. Which slots there are is decided by `slotsBetween`, not by node-cron, which only ticks.
+ * later; it never ends the process. Which slots there are is decided by `slotsBetween`; a turn looks back, so none is lost with a turn.
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const failures = new Map<string, { slot: number; count: number; at: Date }>()
@@ -51,11 +51,11 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       working = undefined
     })
   }
-  const task = startCron('* * * * *', turn, { timezone: 'UTC' })
+  const stopTicking = startTicking(turn)
   turn()
   return {
     async stop() {
-      await task.destroy()
+      stopTicking()
       await working
     },
   }
