@@ -178,7 +178,32 @@ describe('serve', () => {
     expect((await app.get('/livez')).status).toBe(200)
     expect((await app.get('/readyz')).status).toBe(200)
     expect(child.exitCode).toBeNull()
+    expect(await run(['healthcheck', '--ready'], { cwd: dir })).toMatchObject({ code: 0 })
+    expect(await run(['healthcheck', '--backups'], { cwd: dir })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(app.store),
+    })
   })
+
+  test.skipIf(!client)(
+    'makes the backup of a minute in which it was stopped, and only it writes to the log',
+    async ({ app, database }) => {
+      const { child, finished } = await app.serve({ schedule: '* * * * *', keep: '{ last: 50 }' })
+      await backedUp(app)
+      await sleep(60_000 - (Date.now() % 60_000) - 1_000)
+      child.kill('SIGSTOP')
+      await sleep(5_000)
+      const before = (await backupFolders(app.store, database)).length
+      child.kill('SIGCONT')
+      await app.until('the backup', async () =>
+        (await backupFolders(app.store, database)).length > before ? true : undefined,
+      )
+      child.kill('SIGTERM')
+      const { stderr } = await finished
+      for (const line of stderr.trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
+    },
+    180_000,
+  )
 
   test.skipIf(!client)(
     'stops a running dump within 10 s of SIGTERM, leaves nothing behind, and ends with 0',
@@ -258,6 +283,10 @@ describe('serve', () => {
     const { child, finished } = await app.serve()
     await isUp(app)
     expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    await app.until('readyz is 200', async () => ((await app.get('/readyz')).status === 200 ? true : undefined))
+    expect(await run(['healthcheck', '--ready'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    expect(await run(['healthcheck', '--backups'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+    expect(await run(['healthcheck', '--ready', '--backups'], { cwd: dir })).toMatchObject({ code: 2 })
     child.kill('SIGTERM')
     expect(await finished).toMatchObject({ code: 0 })
     expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({
@@ -351,6 +380,79 @@ describe('a request that nobody sends', () => {
     const [get, head] = await Promise.all([ask('/livez'), ask('/livez', 'HEAD')])
     expect(await head.text()).toBe('')
     expect(head.headers.get('content-length')).toBe(String((await get.text()).length))
+  })
+})
+
+describe('readiness', () => {
+  const isReady = (app: App, status = 200) =>
+    app.until(`readyz is ${status}`, async () => ((await app.get('/readyz')).status === status ? true : undefined))
+
+  test('has one session at most and answers at once, while the history is locked', async ({ app, dir, database }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    await app.serve()
+    await isUp(app)
+    await isReady(app)
+    const [blocker, observer] = [open(database), open(database)]
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const holding = blocker.begin(async (tx) => {
+      await tx.unsafe('lock table pgbosun.migrations in access exclusive mode')
+      locked.resolve()
+      await release.promise
+    })
+    await locked.promise
+    let [most, slowest] = [0, 0]
+    for (const until = Date.now() + 12_000; Date.now() < until; await sleep(100)) {
+      const askedAt = performance.now()
+      await Promise.all([app.get('/readyz'), app.get('/status.json'), app.get('/readyz')])
+      slowest = Math.max(slowest, performance.now() - askedAt)
+      const rows = await observer`
+        select pid from pg_stat_activity where datname = ${database} and application_name = 'pgbosun readyz'`
+      most = Math.max(most, rows.length)
+    }
+    expect(most).toBe(1)
+    expect(slowest).toBeLessThan(500)
+    expect(await app.get('/readyz')).toMatchObject({ status: 503 })
+    expect(await statusOf(app)).toMatchObject({ ready: false, ready_age_ms: expect.any(Number) })
+    release.resolve()
+    await holding
+    await isReady(app)
+  })
+
+  test('does not look at files that come later', async ({ app, dir }) => {
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    await app.serve()
+    await isUp(app)
+    await isReady(app)
+    await writeFiles(dir, { 'migrations/002_later.sql': 'create table later (id int)' })
+    await sleep(5_000)
+    expect((await app.get('/readyz')).status).toBe(200)
+    await rm(`${dir}/migrations`, { recursive: true })
+    await sleep(5_000)
+    expect((await app.get('/readyz')).status).toBe(200)
+  })
+
+  test('says in the log when it changes, and how long it was', async ({ app, database, sql }) => {
+    const role = uniqueName('comes_and_goes')
+    await sql.unsafe(`create role ${role} login password 'right'`)
+    const url = urlOf(database, { name: role, password: 'right' })
+    const { child, finished } = await app.serve({}, ['--no-up'], { DATABASE_URL: url })
+    await isUp(app)
+    await isReady(app)
+    await sql.unsafe(`alter role ${role} nologin`)
+    await isReady(app, 503)
+    await sleep(2_500)
+    await sql.unsafe(`alter role ${role} login`)
+    await isReady(app)
+    child.kill('SIGTERM')
+    const lines = (await finished).stderr
+      .split('\n')
+      .filter((line) => line.includes('ready'))
+      .map((line) => JSON.parse(line))
+    expect(lines).toMatchObject([
+      { ready_ms: expect.any(Number), msg: expect.stringMatching(/^not ready: .*not permitted to log in/) },
+      { not_ready_ms: expect.any(Number), msg: 'ready again' },
+    ])
+    expect(lines[1].not_ready_ms).toBeGreaterThan(2_000)
   })
 })
 

@@ -36,6 +36,10 @@ export type SessionOptions = {
   log: Log
   /** Keeps the search_path of role and database, for a session that only asks for it. */
   ownPath?: boolean
+  /** Ends it wherever it is, also while it is being opened, without waiting for the server. */
+  signal?: AbortSignal
+  /** The server ends what takes longer. */
+  statementTimeoutMs?: number
 }
 
 /** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
@@ -101,10 +105,11 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
 async function start(
   endpoint: Endpoint,
   connection: Connection,
-  { database, applicationName, log, ownPath = false }: SessionOptions,
+  { database, applicationName, log, ownPath = false, signal, statementTimeoutMs }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
   const place = { endpoint, source: connection.source }
+  signal?.throwIfAborted()
   // At once: the driver would begin a timer's turn later.
   const opening = openSocket(endpoint, connection.tls)
   opening.catch(() => {})
@@ -119,7 +124,12 @@ async function start(
     database: database ?? connection.database,
     user: connection.user,
     pass: () => connection.password() ?? '',
-    connection: { application_name: applicationName, ...settings, ...(ownPath && { search_path: undefined }) },
+    connection: {
+      application_name: applicationName,
+      ...settings,
+      ...(ownPath && { search_path: undefined }),
+      ...(statementTimeoutMs !== undefined && { statement_timeout: String(statementTimeoutMs) }),
+    },
     socket: async () => {
       if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
       try {
@@ -155,7 +165,15 @@ async function start(
     },
   } as unknown as postgres.Options<Record<string, never>>) as Sql
 
+  const abort = () => {
+    ended = true
+    socket?.destroy()
+    opening.then((opened) => opened.destroy()).catch(() => {})
+    void sql.end({ timeout: 0 })
+  }
+  signal?.addEventListener('abort', abort, { once: true })
   try {
+    signal?.throwIfAborted()
     // Every name is qualified, and no operator used: the path is only known from the answer on.
     const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number; path: string }[]>(
       "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
@@ -175,12 +193,14 @@ async function start(
       breakOff: () => void socket?.destroy(),
       async end() {
         ended = true
+        signal?.removeEventListener('abort', abort)
         await sql.end({ timeout: 0 })
         socket?.unref()
       },
     }
   } catch (error) {
     ended = true
+    signal?.removeEventListener('abort', abort)
     await sql.end({ timeout: 0 })
     opening.then((opened) => opened.destroy()).catch(() => {})
     throw failure ?? poolerRefused(error, place) ?? error

@@ -53,7 +53,8 @@ export function startupz({ up, upWanted, phase }: ServeState): Health {
   return { ok: false, text: up ? 'up failed: the log says why' : 'up is not done yet' }
 }
 
-const publicTexts: Partial<Record<Kind, string>> = {
+const publicTexts: Partial<Record<Kind | 'unknown', string>> = {
+  unknown: 'it is not known how the database is',
   unreachable: 'the database cannot be reached',
   refused: 'the database refuses the connection',
   pending: 'migrations are pending',
@@ -64,19 +65,24 @@ const publicTexts: Partial<Record<Kind, string>> = {
  * 503 of `/readyz`.
  * @param reason the whole of it, which may name servers, users, databases and files
  */
-export const notReady = (kind: Kind, reason: string): Health => ({
+export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
   ok: false,
   text: `not ready: ${publicTexts[kind] ?? 'the log says why'}`,
   reason,
 })
 
 /** The document of `/status.json`. */
-export const statusDocument = ({ version, startedAt, phase, up, backups }: ServeState, ready: Health) => ({
+export const statusDocument = (
+  { version, startedAt, phase, up, backups }: ServeState,
+  ready: Health,
+  readyAgeMs: number | null = null,
+) => ({
   version,
   started_at: startedAt,
   phase,
   ready: ready.ok,
   ready_reason: ready.ok ? null : (ready.reason ?? ready.text),
+  ready_age_ms: readyAgeMs === null ? null : Math.round(readyAgeMs),
   up: up && { ok: up.ok, finished_at: up.finishedAt, error: up.error },
   backups: backups.map((backup) => ({
     database: backup.database,

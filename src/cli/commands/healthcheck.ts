@@ -1,18 +1,30 @@
 import { get } from 'node:http'
-import { AppError } from '../../errors.ts'
+import { resolveServeAccess } from '../../config/serve-access.ts'
+import { AppError, usage } from '../../errors.ts'
 import { loopbackOf, parseListen } from '../../serve/server.ts'
-import type { Command } from '../command.ts'
+import { visible } from '../../text.ts'
+import type { Command, Context } from '../command.ts'
 
 const timeoutMs = 5_000
 
-/** `healthcheck`: asks the `serve` of this container whether it is alive. */
+/** `healthcheck`: asks the `serve` of this container whether it is alive, is ready, or has a backup that failed. */
 export const healthcheck: Command = {
   name: 'healthcheck',
-  summary: 'Ask a running `serve` for /livez over loopback; exit 0 or 1.',
-  flags: {},
+  summary: 'Ask a running `serve` for /livez over loopback, or what a flag says; exit 0 or 1.',
+  flags: {
+    ready: { type: 'boolean', help: 'Ask for /readyz instead: for what depends on the database.' },
+    backups: {
+      type: 'boolean',
+      help: "Ask whether the last attempt at a backup failed. For monitoring, never a container's health check.",
+    },
+  },
   exits: {},
-  async run({ loaded, out }) {
-    const url = `${loopbackOf(parseListen(loaded.config.serve.listen))}/livez`
+  async run(context) {
+    const { loaded, out, flags } = context
+    if (flags.ready && flags.backups) throw usage('--ready and --backups exclude each other', { hint: 'ask twice' })
+    const base = loopbackOf(parseListen(loaded.config.serve.listen))
+    if (flags.backups) return askBackups(context, `${base}/status.json`)
+    const url = `${base}${flags.ready ? '/readyz' : '/livez'}`
     const { status, body } = await ask(url)
     if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
     out.print(body.trim().split('\n'))
@@ -20,12 +32,30 @@ export const healthcheck: Command = {
   },
 }
 
+type Status = { backups: { database: string; last_error: string | null }[] }
+
+async function askBackups({ loaded: { config, env, baseDir }, out }: Context, url: string) {
+  const access = resolveServeAccess(config, env, baseDir)
+  const { status, body } = await ask(
+    url,
+    typeof access === 'string' ? {} : { authorization: `Bearer ${access.token()}` },
+  )
+  if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
+  const failed = (JSON.parse(body) as Status).backups.filter(({ last_error }) => last_error !== null)
+  if (failed.length > 0)
+    throw unhealthy(
+      failed.map(({ database, last_error }) => `${visible(database)}: ${visible(last_error!)}`).join('; '),
+    )
+  out.print(['ok'])
+  return { fields: { url } }
+}
+
 const unhealthy = (message: string, cause?: unknown) =>
   new AppError('failed', message, { hint: 'look at the log of `serve`, and at serve.listen', cause })
 
-function ask(url: string): Promise<{ status: number; body: string }> {
+function ask(url: string, headers: Record<string, string> = {}): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const request = get(url, { timeout: timeoutMs }, (response) => {
+    const request = get(url, { timeout: timeoutMs, headers }, (response) => {
       let body = ''
       response.on('data', (chunk) => {
         body += chunk

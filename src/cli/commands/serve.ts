@@ -5,14 +5,15 @@ import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { resolveServeAccess, type ServeAccess } from '../../config/serve-access.ts'
+import { answerFrom, type Probe } from '../../serve/probe.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from '../../serve/server.ts'
-import { livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
+import { type Health, livez, type ServeState, startupz, statusDocument } from '../../serve/state.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
 import { scheduleOf, storedFacts } from '../steps/backups.ts'
-import { readinessOf } from '../steps/readiness.ts'
+import { watchReadiness } from '../steps/readiness.ts'
 import { runUp, up } from './up.ts'
 
 /** `serve`: `up`, then backups on schedule, health and status over HTTP, until it is asked to stop. */
@@ -32,28 +33,40 @@ async function run(context: Context): Promise<Result> {
   const store = openStore(loaded.config.backup)
   resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
-  const readyz = readinessOf(context, state)
+  const probe = watchReadiness(context, state)
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
     startupz: () => startupz(state),
-    readyz,
-    status: async () => statusDocument(state, await readyz()),
+    readyz: async () => (await readyNow(state, probe)).health,
+    status: async () => {
+      const { health, ageMs } = await readyNow(state, probe)
+      return statusDocument(state, health, ageMs)
+    },
   }
   const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
   const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
   log.info({ address: renderPlace(http) }, 'listening')
   try {
     const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
+    await probe.again()
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
     if (schedule)
       log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
     else log.info('backup.schedule is not set: there will be no backups')
-    await stay(context, state, schedule, store)
+    await stay(context, state, probe, schedule, store)
     return stopped(state)
   } finally {
     await shutDown(http, state)
   }
+}
+
+/** From what is known: nobody who asks waits for the database. */
+async function readyNow(state: ServeState, probe: Probe): Promise<{ health: Health; ageMs: number | null }> {
+  if (state.phase === 'stopping') return { health: { ok: false, text: 'stopping' }, ageMs: null }
+  const known = await probe.known()
+  const now = performance.now()
+  return { health: answerFrom(known, now), ageMs: known ? now - known.atMs : null }
 }
 
 function accessOf({ loaded: { config, env, baseDir }, out }: Context): ServeAccess {
@@ -104,6 +117,7 @@ async function makeReady(context: Context, state: ServeState): Promise<Result | 
 async function stay(
   context: Context,
   state: ServeState,
+  probe: Probe,
   schedule: Awaited<ReturnType<typeof scheduleOf>>,
   store: Store,
 ): Promise<void> {
@@ -124,7 +138,7 @@ async function stay(
     signal,
   })
   try {
-    await upAgain(context, state)
+    await upAgain(context, state, probe)
     await untilAborted(signal)
     log.info('stopping: what is under way is ended first')
   } finally {
@@ -136,7 +150,7 @@ async function stay(
 const firstRetryMs = 10_000
 const longestRetryMs = 300_000
 
-async function upAgain(context: Context, state: ServeState): Promise<void> {
+async function upAgain(context: Context, state: ServeState, probe: Probe): Promise<void> {
   for (
     let pause = firstRetryMs;
     state.up?.ok === false && !context.signal.aborted;
@@ -145,7 +159,9 @@ async function upAgain(context: Context, state: ServeState): Promise<void> {
     await sleep(pause, undefined, { signal: context.signal }).catch(() => {})
     if (context.signal.aborted) return
     await makeReady(context, state)
-    if (state.up?.ok) state.phase = 'serving'
+    if (!state.up?.ok) continue
+    state.phase = 'serving'
+    await probe.again()
   }
 }
 

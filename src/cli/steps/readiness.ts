@@ -2,69 +2,92 @@ import { backupDatabases, type Connection, describe, resolveBackupConnection } f
 import { openSession, type Session } from '../../db/connect.ts'
 import { classify } from '../../db/wait.ts'
 import { AppError } from '../../errors.ts'
-import { type Log, silentLog } from '../../log.ts'
+import { silentLog } from '../../log.ts'
 import type { MigrationPlan } from '../../migrate/types.ts'
+import { type Probe, startProbe } from '../../serve/probe.ts'
 import { type Health, notReady, type ServeState } from '../../serve/state.ts'
 import type { Context } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { planMigrateStep } from './migrate.ts'
-import { mainTarget, migrateTargets } from './migrate-targets.ts'
+import { type MigrateTarget, mainTarget, migrateTargets } from './migrate-targets.ts'
 
-const freshMs = 2_000
+/** Shorter than a look may take: what it left on the server has ended before the next one begins. */
+const statementTimeoutMs = 1_500
 
 /**
- * Readiness: the database is reachable and has the expected schema. Backups have no part in it.
- * @returns a function that looks at most every 2 s, however often it is asked, and logs why it is not ready, once
+ * Readiness: the database is reachable and has at least the migrations that this process saw applied when it became ready.
+ * Files that come later change nothing: they are there before anybody ran `up`. Backups have no part in it.
  */
-export function readinessOf(context: Context, state: ServeState): () => Promise<Health> {
-  let last: { at: number; health: Promise<Health> } | undefined
-  const tell = tellChanges(context.log, state)
-  return () => {
-    if (state.phase === 'stopping') return Promise.resolve({ ok: false, text: 'stopping' })
-    if (!last || performance.now() - last.at > freshMs)
-      last = { at: performance.now(), health: look(context).then(tell) }
-    return last.health
-  }
+export function watchReadiness(context: Context, state: ServeState): Probe {
+  let seen: { target: MigrateTarget | undefined } | undefined
+  return startProbe({
+    log: context.log,
+    signal: context.signal,
+    // While `up` works, nobody expects it to be ready.
+    isTold: () => state.phase === 'serving' || state.phase === 'up-failed',
+    async look(signal) {
+      try {
+        const target = seen ? seen.target : mainTarget(await migrateTargets(context))
+        const plan = await unlessAborted(planWith(context, target, signal), signal)
+        const health = seen ? stillThere(plan) : healthOf(plan)
+        // The files stay as they were read: see `folderOf`.
+        if (health.ok) seen ??= { target }
+        return health
+      } catch (error) {
+        const { kind, message } = asAppError(error)
+        return notReady(kind, message)
+      }
+    },
+  })
 }
 
-/** While `up` works, nobody expects it to be ready. */
-function tellChanges(log: Log, state: ServeState): (health: Health) => Health {
-  let told: string | undefined
-  return (health) => {
-    if (state.phase === 'starting' || health.reason === told) return health
-    if (health.ok) log.info('ready again')
-    else log.warn(`not ready: ${health.reason}`)
-    told = health.reason
-    return health
-  }
+/** A name server that does not answer cannot be told to stop: whatever it says later, the session is not opened. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {})
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
 }
 
-async function look(context: Context): Promise<Health> {
+async function planWith(
+  context: Context,
+  target: MigrateTarget | undefined,
+  signal: AbortSignal,
+): Promise<MigrationPlan | undefined> {
+  const session = await openNow(connectionOf(context), signal)
   try {
-    const target = mainTarget(await migrateTargets(context))
-    const session = await openNow(connectionOf(context))
-    try {
-      if (!target || target.command) return { ok: true, text: 'ok' }
-      const { plan } = await planMigrateStep(context, target, session.sql, { looking: true })
-      return healthOf(plan)
-    } finally {
-      await session.end()
-    }
-  } catch (error) {
-    const { kind, message } = asAppError(error)
-    return notReady(kind, message)
+    if (!target || target.command) return undefined
+    return (await planMigrateStep(context, target, session.sql, { looking: true })).plan
+  } finally {
+    await session.end()
   }
 }
 
-async function openNow(connection: Connection): Promise<Session> {
+async function openNow(connection: Connection, signal: AbortSignal): Promise<Session> {
   try {
-    return await openSession(connection, { applicationName: 'pgbosun readyz', log: silentLog })
+    return await openSession(connection, {
+      applicationName: 'pgbosun readyz',
+      log: silentLog,
+      signal,
+      statementTimeoutMs,
+    })
   } catch (error) {
     throw classify(error, describe(connection), connection).error
   }
 }
 
-function healthOf({ steps, problems: [problem] }: MigrationPlan): Health {
+/** Since it was ready: what others applied or changed since then is not asked. */
+function stillThere(plan: MigrationPlan | undefined): Health {
+  return healthOf(plan && { ...plan, problems: [] })
+}
+
+function healthOf(plan: MigrationPlan | undefined): Health {
+  if (!plan) return { ok: true, text: 'ok' }
+  const {
+    steps,
+    problems: [problem],
+  } = plan
   if (steps.length > 0)
     return notReady('pending', steps.length === 1 ? '1 migration is pending' : `${steps.length} migrations are pending`)
   return problem ? notReady('history', `migration ${problem.name} ${problem.detail}`) : { ok: true, text: 'ok' }
