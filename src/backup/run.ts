@@ -129,10 +129,24 @@ async function attempt(
   } catch (cause) {
     await quietly(log, 'its leftovers could not be removed', () => removeAll(store, database, id))
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
-    const error = failureOf(database, signal.aborted ? signal.reason : cause)
+    // Whoever got the lock then has swept our files away: what we met is not the store's fault.
+    const lost = lossOf(lock)
+    const error = failureOf(database, lost ?? (signal.aborted ? signal.reason : cause))
+    // The slot is another's now, or is tried again.
+    if (lost && options.slot) throw error
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
     await quietly(log, 'the failure could not be recorded in the store', () => recordFailure(store, failure))
     throw error
+  }
+}
+
+/** The error of a lock whose session is gone. */
+function lossOf({ guard }: Session): unknown {
+  try {
+    guard()
+    return undefined
+  } catch (error) {
+    return error
   }
 }
 

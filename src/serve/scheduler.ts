@@ -99,11 +99,8 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, failu
 }
 
 /** @returns when it failed; undefined when it did not, or was asked to stop */
-async function backUp(
-  { backUp: work, log, now, signal }: SchedulerOptions,
-  backup: BackupState,
-  slot: Date,
-): Promise<Date | undefined> {
+async function backUp(options: SchedulerOptions, backup: BackupState, slot: Date): Promise<Date | undefined> {
+  const { backUp: work, log, now, signal } = options
   const { database } = backup
   backup.running = true
   backup.lastAttemptAt = now().toISOString()
@@ -114,11 +111,30 @@ async function backUp(
   } catch (error) {
     if (signal.aborted) return undefined
     const { message, hint } = error as AppError
+    if (await madeByAnother(options, database, slot)) {
+      backup.lastError = null
+      log.info(
+        { database, slot: slot.toISOString(), problem: message },
+        'another process has made this backup meanwhile',
+      )
+      return undefined
+    }
     backup.lastError = message
     log.error({ database, slot: slot.toISOString(), ...(hint && { hint }) }, message)
     return now()
   } finally {
     backup.running = false
+  }
+}
+
+/** A process that was stopped for a while loses its lock, and with it the slot: that is no failure of the slot. */
+async function madeByAnother({ readStore }: SchedulerOptions, database: string, slot: Date): Promise<boolean> {
+  try {
+    const { covered } = await readStore(database)
+    return covered !== undefined && covered >= slot
+  } catch {
+    // The failure of the backup is told then, and the next turn tells of the store.
+    return false
   }
 }
 
