@@ -141,6 +141,42 @@ test('an extension without a declared schema goes to public, whatever the search
   expect(await runJson(['plan', '--exit-code'], { cwd: dir, env })).toMatchObject({ code: 0 })
 })
 
+describe('a search_path in the URL goes before all others', () => {
+  for (const [name, query] of [
+    ['search_path', 'search_path=chosen,public'],
+    ['options', 'options=-csearch_path%3Dchosen%2Cpublic'],
+    ['options of sqlx', 'options[search_path]=chosen,public'],
+  ] as const)
+    test(`for files, seeds and histories: ${name}`, async ({ sql, owner, database, dir }) => {
+      await sql.unsafe(`create schema chosen authorization ${owner}; alter database ${database} set search_path = app`)
+      const url = `${urlOf(database)}?${query}`
+      expect(await runJson(['up'], { cwd: dir, env: { DATABASE_URL: url } })).toMatchObject({ code: 0 })
+      expect(await schemasOf(sql)).toEqual(['chosen'])
+      await writeFiles(dir, {
+        'theirs/1_a.sql': '-- migrate:up\nselect 1;\n-- migrate:down\n',
+        'pgbosun.yaml': JSON.stringify({ migrate: { role: owner, format: 'dbmate', dir: 'theirs' } }),
+      })
+      await sql`create table chosen.schema_migrations (version varchar primary key)`
+      await sql.unsafe(
+        `insert into chosen.schema_migrations values ('1'); alter table chosen.schema_migrations owner to ${owner}`,
+      )
+      const env = { DATABASE_URL: url }
+      expect(await runJson(['migrate', 'status', '--exit-code'], { cwd: dir, env })).toMatchObject({ code: 0 })
+    })
+
+  test('the table of golang-migrate is that of its URL', async ({ sql, owner, database, dir }) => {
+    await writeFiles(dir, {
+      'theirs/1_a.up.sql': 'create table z (id int);',
+      'pgbosun.yaml': JSON.stringify({ migrate: { role: owner, format: 'golang-migrate', dir: 'theirs' } }),
+    })
+    await sql.unsafe(`create table ${owner}.done (version bigint primary key, dirty boolean not null);
+      insert into ${owner}.done values (1, false); alter table ${owner}.done owner to ${owner}`)
+    const env = { DATABASE_URL: `${urlOf(database)}?x-migrations-table=done` }
+    expect(await runJson(['migrate', 'status', '--exit-code'], { cwd: dir, env })).toMatchObject({ code: 0 })
+    expect(await runJson(['migrate'], { cwd: dir, env })).toMatchObject({ code: 0, json: { results: [] } })
+  })
+})
+
 describe('the history of another application, further on in the search_path, is not used', () => {
   const named = ['sqlx', 'dbmate', 'golang-migrate', 'goose', 'flyway']
   for (const format of formats.filter(({ name }) => named.includes(name)))

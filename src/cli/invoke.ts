@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Connection, resolveConnection } from '../config/connection.ts'
+import { type Connection, resolveConnection, variablesBeside } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'
@@ -67,6 +67,9 @@ function connections(loaded: Loaded, out: Output, only: string | undefined): Pic
     resolved ??= resolveConnection(loaded.config, loaded.env, loaded.baseDir)
     for (const ignored of resolved.ignored)
       out.warn(`the parameter ${ignored} of the URL in ${resolved.source} means nothing to pgbosun and is ignored`)
+    const beside = variablesBeside(loaded.env, resolved.source)
+    if (beside.length > 0)
+      out.warn(`${beside.join(', ')} beside ${resolved.source} ${beside.length === 1 ? 'is' : 'are'} ignored`)
     return resolved
   }
   if (only === undefined) return { connection: target, isTarget: () => true }

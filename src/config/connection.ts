@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { type Env, readPort } from './environment.ts'
+import { historyTable, libpqVariables, refuseParameter, searchPathIn } from './parameters.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, secretReader } from './secrets.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
@@ -21,6 +22,13 @@ export type Connection = {
   password(): string | undefined
   tls: { mode: TlsMode; ca?: string; cert?: string; key?: string }
   target: 'any' | 'primary'
+  /**
+   * Where names without a schema lead in files that are run, and where a foreign history is looked for, as SHOW writes it; undefined:
+   * as the role and the database have it. Never for our own queries.
+   */
+  searchPath?: string | undefined
+  /** golang-migrate's table of the history, `name` or `schema.name`. */
+  historyTable?: string | undefined
   /** Query parameters of the URL that have no meaning here. */
   ignored: string[]
   /** What the URL says to other programs alone; undefined where the connection came without a URL. */
@@ -59,6 +67,12 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
     reason: 'no-connection',
     hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
   })
+}
+
+/** libpq's variables that are set beside a source that won, and so say nothing: a password alone may stand beside any. */
+export function variablesBeside(env: Env, source: string): string[] {
+  if (source === 'PGHOST') return []
+  return Object.keys(libpqVariables).filter((name) => env[name] && name !== 'PGPASSWORD')
 }
 
 /**
@@ -111,8 +125,9 @@ function fromParts(
   const ca = tls.ca ?? parameters.sslrootcert
   const cert = tls.cert ?? parameters.sslcert
   const key = tls.key ?? parameters.sslkey
-  const mode =
+  const asked =
     tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
+  const mode = bound(asked, parameters.channel_binding, source)
   const account = user ?? process.getBuiltinModule('node:os').userInfo().username
   return {
     source,
@@ -122,14 +137,56 @@ function fromParts(
     password: () => read().password ?? passwordAlone(env, baseDir),
     tls: {
       mode,
-      ...(ca !== undefined && { ca: readPem(ca, 'database.tls.ca', baseDir) }),
+      ...authorities(ca, mode, source, baseDir),
       ...(cert !== undefined && { cert: readPem(cert, 'database.tls.cert', baseDir) }),
       ...(key !== undefined && { key: readPem(key, 'database.tls.key', baseDir) }),
     },
     target: target(source, parameters.target_session_attrs),
+    searchPath: searchPathOf(parameters, source),
+    historyTable:
+      parameters['x-migrations-table'] === undefined
+        ? undefined
+        : historyTable(parameters['x-migrations-table'], parameters['x-migrations-table-quoted'] === 'true', source),
     ignored,
     foreign,
   }
+}
+
+/** The two of them are one setting: a URL that says both says something twice. */
+function searchPathOf(parameters: UrlParts['parameters'], source: string): string | undefined {
+  const { search_path: plain, options } = parameters
+  return plain ?? parameters['options[search_path]'] ?? (options ? searchPathIn(options, source) : undefined)
+}
+
+/** Binding the login to the channel needs a channel. @throws {AppError} `usage` */
+function bound(mode: TlsMode, binding: string | undefined, source: string): TlsMode {
+  if (binding !== 'require') return mode
+  if (mode === 'disable')
+    throw usage(`${source}: channel_binding=require needs TLS, which is switched off`, {
+      hint: 'take one of the two out',
+    })
+  return mode === 'prefer' ? 'require' : mode
+}
+
+/**
+ * The authorities that a server's certificate is verified with: those of a file; those of the system where it says `system`, or where
+ * a certificate is to be verified and nothing says with what.
+ *
+ * @throws {AppError} `usage` for `system` with less than verify-full, as libpq has it: anybody gets a certificate from those authorities
+ */
+function authorities(ca: string | undefined, mode: TlsMode, source: string, baseDir: string): { ca?: string } {
+  if (ca !== undefined && ca !== 'system') return { ca: readPem(ca, 'database.tls.ca', baseDir) }
+  const verifies = mode === 'verify-full' || mode === 'verify-ca'
+  if (ca === undefined && !verifies) return {}
+  if (ca === 'system' && mode !== 'verify-full')
+    throw usage(`${source}: the authorities of the system need sslmode verify-full, and it is ${mode}`, {
+      hint: 'set `database.tls.mode: verify-full`, or name the file of your own authority',
+    })
+  const found = process.getBuiltinModule('node:tls').getCACertificates('system')
+  if (found.length > 0) return { ca: [...new Set(found)].join('\n') }
+  throw usage(`${source}: the system has no authorities that a certificate could be verified with`, {
+    hint: 'install ca-certificates, mount them to /etc/ssl/certs, or set `database.tls.ca`',
+  })
 }
 
 const tlsModes: TlsMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
@@ -171,20 +228,20 @@ function libpqParts(env: Env): UrlParts {
     throw usage('PGSERVICE is set, and connection service files are not supported', {
       hint: 'set DATABASE_URL or PGHOST instead',
     })
+  const parameters: Record<string, string> = {}
+  for (const [variable, name] of Object.entries(libpqVariables)) {
+    if (!env[variable] || name === undefined) continue
+    // one address without a name is reached like a name
+    if (name !== 'hostaddr' || env.PGHOST) refuseParameter(name, variable, 'the environment')
+    parameters[name] ??= env[variable]
+  }
   refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER'])
-  const { PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGTARGETSESSIONATTRS } = env
   return {
     endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),
     database: env.PGDATABASE || undefined,
     user: env.PGUSER || undefined,
     password: undefined,
-    parameters: {
-      sslmode: PGSSLMODE,
-      sslrootcert: PGSSLROOTCERT,
-      sslcert: PGSSLCERT,
-      sslkey: PGSSLKEY,
-      target_session_attrs: PGTARGETSESSIONATTRS,
-    },
+    parameters,
     ignored: [],
   }
 }

@@ -18,10 +18,10 @@ const database = z
           description:
             'As libpq’s sslmode; without it, the `sslmode` of the URL, else `prefer` (`verify-full` once `ca` is set).',
         }),
-        ca: z
-          .string()
-          .optional()
-          .meta({ description: 'File with the certificates of the authorities to trust (PEM).' }),
+        ca: z.string().optional().meta({
+          description:
+            'File with the certificates of the authorities to trust (PEM), or `system` for those of the system, which also count where a certificate is verified and nothing is set here.',
+        }),
         cert: z.string().optional().meta({ description: 'File with our own certificate (PEM).' }),
         key: z.string().optional().meta({ description: 'File with the key of `cert` (PEM).' }),
       })

@@ -1,13 +1,15 @@
 import { usage } from '../errors.ts'
 import type { Endpoint } from './connection.ts'
 import { readPort } from './environment.ts'
+import { harmless, refuseParameter } from './parameters.ts'
 
 export type UrlParts = {
   endpoints: Endpoint[]
   database: string | undefined
   user: string | undefined
   password: string | undefined
-  parameters: { [Name in (typeof known)[number]]?: string | undefined }
+  /** By the name of the URL's parameter; those of {@link known}. */
+  parameters: Readonly<Record<string, string | undefined>>
   ignored: string[]
   /** What only other programs understand: the driver of SQLAlchemy (`asyncpg`), and the parameters that mean nothing to us. */
   foreign?: ForeignParts
@@ -15,9 +17,11 @@ export type UrlParts = {
 
 export type ForeignParts = { driver: string | undefined; parameters: [string, string][] }
 
-const known = ['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'target_session_attrs'] as const
-const placed = ['host', 'port', 'user', 'password', 'dbname']
-const harmless = ['application_name', 'connect_timeout']
+const known = [
+  ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding', 'target_session_attrs'],
+  ...['search_path', 'options', 'options[search_path]', 'x-migrations-table', 'x-migrations-table-quoted'],
+] as const
+const placed = ['host', 'port', 'user', 'password', 'dbname', 'socket']
 
 /**
  * Takes a database URL apart: `postgres[ql][+driver]://user:password@host:port,host2:port2/database?parameters`.
@@ -37,17 +41,18 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
     throw badPort(readPort('tcp://…', `the port in ${what}`))
   const search = new URLSearchParams(query ?? '')
   const [user, ...rest] = credentials?.split(':') ?? []
-  const parameters: UrlParts['parameters'] = {}
+  const parameters: Record<string, string> = {}
   for (const name of known) if (search.has(name)) parameters[name] = search.get(name)!
   const others = [...search].filter(([name]) => ![...known, ...placed].includes(name))
+  for (const [name] of others) refuseParameter(name, `the parameter ${name} of the URL`, what)
 
   return {
-    endpoints: endpoints(search.get('host') ?? authority, search.get('port') ?? '5432', what),
+    endpoints: placesOf(authority, search, what),
     database: decode(path, what) ?? search.get('dbname') ?? undefined,
     user: decode(user, what) ?? search.get('user') ?? undefined,
     password: decode(rest.length > 0 ? rest.join(':') : undefined, what) ?? search.get('password') ?? undefined,
     parameters,
-    ignored: [...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.includes(name)),
+    ignored: [...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.has(name)),
     foreign: { driver, parameters: others },
   }
 }
@@ -75,6 +80,21 @@ const escapes =
 /** A parameter beside a password in the query may be a piece of it, behind an `&` that was not escaped. */
 const nameable = (name: string, search: URLSearchParams) =>
   search.has('password') || !/^[a-z][\w.[\]-]{0,40}$/i.test(name) ? '(not shown)' : name
+
+/** Hosts and ports of the query stand before those of the authority, as in libpq: each for itself. */
+function placesOf(authority: string, search: URLSearchParams, what: string): Endpoint[] {
+  const hosts = search.get('host') ?? search.get('socket')
+  const inside = endpoints(authority, search.get('port') ?? '5432', what)
+  if (hosts === null) return inside
+  const ports = search.get('port')?.split(',') ?? inside.map(({ port }) => String(port))
+  return hosts.split(',').map((written, i) => {
+    const host = written.replace(/^\[(.*)\]$/, '$1')
+    if (host.includes('@')) throw unescaped(what)
+    const port = readPort(ports[i] ?? ports[0]!, `the port in ${what}`)
+    if (typeof port === 'string') throw badPort(port)
+    return { host: host === '' ? 'localhost' : host, port }
+  })
+}
 
 function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[] {
   const list = hosts === '' ? ['localhost'] : hosts.split(',')

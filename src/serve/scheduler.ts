@@ -45,9 +45,19 @@ const lookBackMs = 367 * 86_400_000
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const failures = new Map<string, { slot: number; count: number; at: Date }>()
   let working: Promise<void> | undefined
+  let stopped = false
+  let again = false
+  const work = async () => {
+    do {
+      again = false
+      await everyDatabase(options, failures)
+    } while (again && !stopped)
+  }
   const turn = () => {
     options.onTick()
-    working ??= everyDatabase(options, failures).finally(() => {
+    // Told while a turn is under way, which may have looked before the slot began.
+    again = working !== undefined
+    working ??= work().finally(() => {
       working = undefined
     })
   }
@@ -55,6 +65,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   turn()
   return {
     async stop() {
+      stopped = true
       stopTicking()
       await working
     },

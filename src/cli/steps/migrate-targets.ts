@@ -96,10 +96,14 @@ const fromKeys = (
   folder: undefined,
 })
 
-const topLevel = (context: Context): MigrateTarget => ({
-  ...fromKeys(context, undefined, context.loaded.config.migrate),
-  command: context.loaded.config.migrate.command,
-})
+function topLevel(context: Context): MigrateTarget {
+  const { migrate } = context.loaded.config
+  return { ...fromKeys(context, undefined, migrate), table: tableOf(context, migrate), command: migrate.command }
+}
+
+/** golang-migrate has its table in the URL. */
+const tableOf = (context: Context, { table, format }: Keys): string | undefined =>
+  table ?? (format === 'golang-migrate' || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
 
 /** @throws {AppError} `usage` when the target's migrations are said in both places */
 function ofTarget(context: Context, keys: Keys): MigrateTarget {

@@ -22,6 +22,8 @@ export async function pathOf(
   database: string | undefined,
   role: string | undefined,
 ): Promise<string[]> {
+  const { searchPath } = context.connection()
+  if (searchPath !== undefined) return parsePath(searchPath)
   const own = role === undefined ? undefined : await readRolePath(db, role)
   return own ?? naturalPath(context, database)
 }

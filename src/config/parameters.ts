@@ -1,0 +1,170 @@
+import { usage } from '../errors.ts'
+
+/** What becomes of a parameter of a database URL, or of a variable of libpq. */
+export type Verdict = 'honoured' | 'refused' | 'ignored'
+
+type Row = { verdict: Verdict; note: string }
+
+const row = (verdict: Verdict, note: string): Row => ({ verdict, note })
+
+/**
+ * Every parameter of libpq 18, and those that the tools whose formats we know take in a URL. One that changes which server, database,
+ * schema or history is reached, or how the connection is protected, is honoured or refused; what only tunes the client is ignored with
+ * a warning. docs/connection.md shows this table; test/connection-docs.test.ts holds it.
+ */
+export const urlParameters: Readonly<Record<string, Row>> = {
+  host: row('honoured', 'a name, an address, or the folder of a socket; the port of the authority stays'),
+  port: row('honoured', ''),
+  dbname: row('honoured', ''),
+  user: row('honoured', ''),
+  password: row('honoured', ''),
+  socket: row('honoured', 'dbmate: the folder of a socket'),
+  sslmode: row('honoured', ''),
+  ssl: row('honoured', '`true`, `false` or a value of `sslmode`'),
+  sslrootcert: row('honoured', 'a path, or `system`: the authorities of the system, with `verify-full`'),
+  sslcert: row('honoured', ''),
+  sslkey: row('honoured', ''),
+  channel_binding: row('honoured', '`require` makes TLS mandatory'),
+  target_session_attrs: row('honoured', ''),
+  search_path: row('honoured', 'for files that are run, and where a foreign history is looked for'),
+  options: row('honoured', '`-c search_path=…`; another setting is refused'),
+  'options[search_path]': row('honoured', 'sqlx'),
+  'x-migrations-table': row('honoured', 'golang-migrate, where `migrate.table` is not set'),
+  'x-migrations-table-quoted': row('honoured', 'golang-migrate'),
+  hostaddr: row('refused', 'put the address into `host`'),
+  passfile: row('refused', 'set `PGPASSWORD_FILE`, or put the password into the URL'),
+  service: row('refused', 'put what it stands for into the URL'),
+  servicefile: row('refused', 'put what it stands for into the URL'),
+  require_auth: row('refused', 'leave it out: the server decides in pg_hba.conf'),
+  requirepeer: row('refused', 'leave it out'),
+  sslcrl: row('refused', 'revocation lists are not read'),
+  sslcrldir: row('refused', 'revocation lists are not read'),
+  sslpassword: row('refused', 'use a key without a passphrase'),
+  ssl_min_protocol_version: row('refused', 'set it on the server'),
+  ssl_max_protocol_version: row('refused', 'set it on the server'),
+  sslnegotiation: row('refused', 'leave it out'),
+  sslcertmode: row('refused', 'leave it out'),
+  sslsni: row('refused', 'leave it out: the name of the host is always sent'),
+  gssencmode: row('ignored', ''),
+  gssdelegation: row('ignored', ''),
+  gsslib: row('ignored', ''),
+  krbsrvname: row('ignored', ''),
+  replication: row('refused', 'leave it out'),
+  load_balance_hosts: row('refused', 'the hosts are tried in their order'),
+  min_protocol_version: row('ignored', ''),
+  max_protocol_version: row('ignored', ''),
+  oauth_issuer: row('refused', 'OAuth is not supported'),
+  oauth_client_id: row('refused', 'OAuth is not supported'),
+  oauth_client_secret: row('refused', 'OAuth is not supported'),
+  oauth_scope: row('refused', 'OAuth is not supported'),
+  scram_client_key: row('refused', 'give the password'),
+  scram_server_key: row('refused', 'give the password'),
+  sslkeylogfile: row('ignored', ''),
+  sslcompression: row('ignored', ''),
+  application_name: row('ignored', 'without a warning: ours says whose session it is'),
+  fallback_application_name: row('ignored', ''),
+  connect_timeout: row('ignored', 'without a warning: `wait.timeout` decides'),
+  client_encoding: row('ignored', 'it is always UTF-8'),
+  keepalives: row('ignored', ''),
+  keepalives_idle: row('ignored', ''),
+  keepalives_interval: row('ignored', ''),
+  keepalives_count: row('ignored', ''),
+  tcp_user_timeout: row('ignored', ''),
+  'x-multi-statement': row('refused', 'files are run as they are; leave it out'),
+  'x-multi-statement-max-size': row('ignored', ''),
+  'x-statement-timeout': row('refused', 'set `migrate.statementTimeout`'),
+  'x-lock-strategy': row('ignored', ''),
+  'x-lock-table': row('ignored', ''),
+  'statement-cache-capacity': row('ignored', ''),
+}
+
+/** Without a warning: every tool writes them. */
+export const harmless: ReadonlySet<string> = new Set(['application_name', 'connect_timeout'])
+
+/** Variables of libpq 18 and the parameter that each stands for; undefined: it is about the client alone, and ignored. */
+export const libpqVariables: Readonly<Record<string, string | undefined>> = {
+  PGHOST: 'host',
+  PGHOSTADDR: 'hostaddr',
+  PGPORT: 'port',
+  PGDATABASE: 'dbname',
+  PGUSER: 'user',
+  PGPASSWORD: 'password',
+  PGPASSFILE: 'passfile',
+  PGREQUIREAUTH: 'require_auth',
+  PGCHANNELBINDING: 'channel_binding',
+  PGSERVICE: 'service',
+  PGSERVICEFILE: 'servicefile',
+  PGOPTIONS: 'options',
+  PGAPPNAME: 'application_name',
+  PGSSLMODE: 'sslmode',
+  PGREQUIRESSL: 'sslmode',
+  PGSSLCOMPRESSION: 'sslcompression',
+  PGSSLCERT: 'sslcert',
+  PGSSLKEY: 'sslkey',
+  PGSSLCERTMODE: 'sslcertmode',
+  PGSSLROOTCERT: 'sslrootcert',
+  PGSSLCRL: 'sslcrl',
+  PGSSLCRLDIR: 'sslcrldir',
+  PGSSLSNI: 'sslsni',
+  PGSSLNEGOTIATION: 'sslnegotiation',
+  PGSSLMINPROTOCOLVERSION: 'ssl_min_protocol_version',
+  PGSSLMAXPROTOCOLVERSION: 'ssl_max_protocol_version',
+  PGREQUIREPEER: 'requirepeer',
+  PGGSSENCMODE: 'gssencmode',
+  PGGSSDELEGATION: 'gssdelegation',
+  PGKRBSRVNAME: 'krbsrvname',
+  PGGSSLIB: 'gsslib',
+  PGCONNECT_TIMEOUT: 'connect_timeout',
+  PGCLIENTENCODING: 'client_encoding',
+  PGTARGETSESSIONATTRS: 'target_session_attrs',
+  PGLOADBALANCEHOSTS: 'load_balance_hosts',
+  PGMINPROTOCOLVERSION: 'min_protocol_version',
+  PGMAXPROTOCOLVERSION: 'max_protocol_version',
+  PGDATESTYLE: undefined,
+  PGTZ: undefined,
+  PGGEQO: undefined,
+}
+
+/**
+ * Refuses a parameter that would change what is reached, and that we do not honour.
+ * @param name of the parameter; `said`: as it stands in the source
+ * @throws {AppError} `usage`
+ */
+export function refuseParameter(name: string, said: string, source: string): void {
+  const { verdict, note } = urlParameters[name] ?? {}
+  if (verdict === 'refused') throw usage(`${said} in ${source} is not supported, and would matter`, { hint: note })
+}
+
+/**
+ * The search_path in libpq's `options`: `-c search_path=app`, `-csearch_path=app`, `--search-path=app`, with `\` before a blank that
+ * belongs to a value.
+ *
+ * @throws {AppError} `usage` for any other setting, which nothing would apply
+ */
+export function searchPathIn(options: string, source: string): string | undefined {
+  const words = [...options.matchAll(/(?:\\.|[^\s\\])+/g)].map(([word]) => word.replace(/\\(.)/g, '$1'))
+  let path: string | undefined
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] === '-c' ? `-c${words[++i] ?? ''}` : (words[i] ?? '')
+    const [, name = '', value] = /^(?:-c|--)\s*([^=]+)=(.*)$/s.exec(word) ?? []
+    if (name.replaceAll('-', '_').toLowerCase() !== 'search_path' || value === undefined)
+      throw usage(`options in ${source} hold more than search_path, which nothing would apply`, {
+        hint: 'set it for the role that connects (`alter role … set …`), or under `users.NAME.config`',
+      })
+    path = value
+  }
+  return path
+}
+
+/**
+ * The table in golang-migrate's `x-migrations-table`, as `migrate.table` has it.
+ * @param quoted it is written `"schema"."table"`
+ * @throws {AppError} `usage`
+ */
+export function historyTable(table: string, quoted: boolean, source: string): string {
+  const [, schema, name = ''] = (quoted ? /^(?:"([^".]+)"\.)?"([^".]+)"$/ : /^()([^".]+)$/).exec(table) ?? []
+  if (name !== '') return schema ? `${schema}.${name}` : name
+  throw usage(`x-migrations-table in ${source} cannot be read`, {
+    hint: 'set `migrate.table` to name or schema.name instead',
+  })
+}
