@@ -36,8 +36,11 @@ export type SessionOptions = {
   log: Log
   /** Keeps the search_path of role and database, for a session that only asks for it. */
   ownPath?: boolean
-  /** Ends it wherever it is, also while it is being opened, without waiting for the server. */
-  signal?: AbortSignal
+  /**
+   * Ends it wherever it is, also while it is being opened, without waiting for the server. Not the signal of a run that is asked to stop,
+   * which cleans up on its sessions.
+   */
+  endWith?: AbortSignal
   /** The server ends what takes longer. */
   statementTimeoutMs?: number
 }
@@ -105,11 +108,11 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
 async function start(
   endpoint: Endpoint,
   connection: Connection,
-  { database, applicationName, log, ownPath = false, signal, statementTimeoutMs }: SessionOptions,
+  { database, applicationName, log, ownPath = false, endWith, statementTimeoutMs }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
   const place = { endpoint, source: connection.source }
-  signal?.throwIfAborted()
+  endWith?.throwIfAborted()
   // At once: the driver would begin a timer's turn later.
   const opening = openSocket(endpoint, connection.tls)
   opening.catch(() => {})
@@ -171,9 +174,9 @@ async function start(
     opening.then((opened) => opened.destroy()).catch(() => {})
     void sql.end({ timeout: 0 })
   }
-  signal?.addEventListener('abort', abort, { once: true })
+  endWith?.addEventListener('abort', abort, { once: true })
   try {
-    signal?.throwIfAborted()
+    endWith?.throwIfAborted()
     // Every name is qualified, and no operator used: the path is only known from the answer on.
     const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number; path: string }[]>(
       "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
@@ -193,14 +196,14 @@ async function start(
       breakOff: () => void socket?.destroy(),
       async end() {
         ended = true
-        signal?.removeEventListener('abort', abort)
+        endWith?.removeEventListener('abort', abort)
         await sql.end({ timeout: 0 })
         socket?.unref()
       },
     }
   } catch (error) {
     ended = true
-    signal?.removeEventListener('abort', abort)
+    endWith?.removeEventListener('abort', abort)
     await sql.end({ timeout: 0 })
     opening.then((opened) => opened.destroy()).catch(() => {})
     throw failure ?? poolerRefused(error, place) ?? error

@@ -69,7 +69,7 @@ async function openNow(connection: Connection, signal: AbortSignal): Promise<Ses
     return await openSession(connection, {
       applicationName: 'pgbosun readyz',
       log: silentLog,
-      signal,
+      endWith: signal,
       statementTimeoutMs,
     })
   } catch (error) {
