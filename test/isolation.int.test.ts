@@ -116,7 +116,7 @@ describe('where the user that connects has more rights than the owner', () => {
     await pgbosun(['migrate'])
     await sql.unsafe(`do $$ declare t regclass; begin
       for t in select oid from pg_class where relnamespace = 'pgbosun'::regnamespace and relkind = 'r' loop
-        execute format('alter table %s enable row level security', t); execute format('alter table %s force row level security', t); end loop; end $$`)
+        execute format('alter table %s enable row level security', t); end loop; end $$`)
     await files({ 'migrations/002_b.sql': 'create table b (id int);', 'migrations/002_b.down.sql': 'drop table b;' })
     expect(await pgbosun(['migrate'])).toMatchObject({ code: 0 })
     expect(await pgbosun(['migrate', 'down', '--steps', '2'])).toMatchObject({ code: 0 })

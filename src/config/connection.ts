@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { type Env, readPort } from './environment.ts'
-import { historyTable, libpqVariables, refuseParameter, searchPathIn } from './parameters.ts'
+import { historyTable, libpqVariables, normalised, refuseParameter, searchPathIn } from './parameters.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, secretReader } from './secrets.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
@@ -155,7 +155,7 @@ function fromParts(
 /** The two of them are one setting: a URL that says both says something twice. */
 function searchPathOf(parameters: UrlParts['parameters'], source: string): string | undefined {
   const { search_path: plain, options } = parameters
-  return plain ?? parameters['options[search_path]'] ?? (options ? searchPathIn(options, source) : undefined)
+  return plain ?? (options ? searchPathIn(options, source) : undefined)
 }
 
 /** Binding the login to the channel needs a channel. @throws {AppError} `usage` */
@@ -228,13 +228,13 @@ function libpqParts(env: Env): UrlParts {
     throw usage('PGSERVICE is set, and connection service files are not supported', {
       hint: 'set DATABASE_URL or PGHOST instead',
     })
-  const parameters: Record<string, string> = {}
-  for (const [variable, name] of Object.entries(libpqVariables)) {
-    if (!env[variable] || name === undefined) continue
-    // one address without a name is reached like a name
-    if (name !== 'hostaddr' || env.PGHOST) refuseParameter(name, variable, 'the environment')
-    parameters[name] ??= env[variable]
-  }
+  const given = Object.entries(libpqVariables).flatMap(([variable, name]): [string, string, string][] =>
+    env[variable] && name !== undefined ? [[name, env[variable], variable]] : [],
+  )
+  // one address without a name is reached like a name
+  for (const [name, value, variable] of given)
+    if (name !== 'hostaddr' || env.PGHOST) refuseParameter(name, value, variable, 'the environment')
+  const parameters = normalised(given.map(([name, value]) => [name, value]))
   refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER'])
   return {
     endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),

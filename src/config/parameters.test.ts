@@ -23,6 +23,9 @@ describe('what a URL says is honoured', () => {
     ['host=::1', { endpoints: [{ host: '::1', port: 5432 }] }],
     ['host=[::1]', { endpoints: [{ host: '::1', port: 5432 }] }],
     ['channel_binding=require', { tls: { mode: 'require' } }],
+    ['ssl-mode=verify-full&ssl-ca=system', { tls: { mode: 'verify-full' } }],
+    ['requiressl=1', { tls: { mode: 'require' } }],
+    ['currentSchema=app', { searchPath: 'app' }],
     ['channel_binding=prefer', { tls: { mode: 'prefer' } }],
     ['channel_binding=require&sslmode=verify-full&sslrootcert=system', { tls: { mode: 'verify-full' } }],
     ['sslrootcert=system', { tls: { mode: 'verify-full' } }],
@@ -59,9 +62,10 @@ describe('what would matter and is not honoured is refused', () => {
 })
 
 test('what only tunes the client is ignored with a warning, or without one', async () => {
-  expect((await fromUrl('keepalives=1&application_name=x&gssencmode=disable')).ignored).toEqual([
+  expect((await fromUrl('keepalives=1&application_name=x&gssencmode=disable&sslsni=1')).ignored).toEqual([
     'keepalives',
     'gssencmode',
+    'sslsni',
   ])
 })
 
@@ -69,6 +73,8 @@ describe('variables of libpq', () => {
   test.each([
     [{ PGOPTIONS: '-c search_path=app' }, { searchPath: 'app' }],
     [{ PGCHANNELBINDING: 'require' }, { tls: { mode: 'require' } }],
+    [{ PGREQUIRESSL: '1' }, { tls: { mode: 'require' } }],
+    [{ PGSSLNEGOTIATION: 'postgres', PGSSLSNI: '1' }, { tls: { mode: 'prefer' } }],
     [{ PGTARGETSESSIONATTRS: 'read-write' }, { target: 'primary' }],
   ])('%j are honoured where they are the source', async (env, expected) => {
     expect(await connect({ PGHOST: 'h', ...env })).toMatchObject(expected)

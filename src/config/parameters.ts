@@ -24,11 +24,18 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   sslrootcert: row('honoured', 'a path, or `system`: the authorities of the system, with `verify-full`'),
   sslcert: row('honoured', ''),
   sslkey: row('honoured', ''),
+  'ssl-mode': row('honoured', 'sqlx, as `sslmode`'),
+  'ssl-root-cert': row('honoured', 'sqlx, as `sslrootcert`'),
+  'ssl-ca': row('honoured', 'sqlx, as `sslrootcert`'),
+  'ssl-cert': row('honoured', 'sqlx, as `sslcert`'),
+  'ssl-key': row('honoured', 'sqlx, as `sslkey`'),
+  requiressl: row('honoured', '`1` is `sslmode=require`'),
   channel_binding: row('honoured', '`require` makes TLS mandatory'),
   target_session_attrs: row('honoured', ''),
   search_path: row('honoured', 'for files that are run, and where a foreign history is looked for'),
   options: row('honoured', '`-c search_path=…`; another setting is refused'),
   'options[search_path]': row('honoured', 'sqlx'),
+  currentSchema: row('honoured', 'Flyway, as `search_path`'),
   'x-migrations-table': row('honoured', 'golang-migrate, where `migrate.table` is not set'),
   'x-migrations-table-quoted': row('honoured', 'golang-migrate'),
   hostaddr: row('refused', 'put the address into `host`'),
@@ -42,15 +49,21 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   sslpassword: row('refused', 'use a key without a passphrase'),
   ssl_min_protocol_version: row('refused', 'set it on the server'),
   ssl_max_protocol_version: row('refused', 'set it on the server'),
-  sslnegotiation: row('refused', 'leave it out'),
-  sslcertmode: row('refused', 'leave it out'),
-  sslsni: row('refused', 'leave it out: the name of the host is always sent'),
-  gssencmode: row('ignored', ''),
+  sslnegotiation: row('refused', 'leave it out; `postgres` is the default'),
+  sslcertmode: row('refused', 'leave it out; `allow` is the default'),
+  sslsni: row('refused', 'leave it out; `1` is the default'),
+  gssencmode: row('refused', 'use TLS (`sslmode`); `disable` and `prefer` are ignored'),
   gssdelegation: row('ignored', ''),
   gsslib: row('ignored', ''),
   krbsrvname: row('ignored', ''),
   replication: row('refused', 'leave it out'),
-  load_balance_hosts: row('refused', 'the hosts are tried in their order'),
+  role: row('refused', 'set `migrate.role`'),
+  session_authorization: row('refused', 'connect as that role'),
+  session_replication_role: row('refused', 'leave it out: it switches triggers and foreign keys off'),
+  row_security: row('refused', 'leave it out'),
+  default_transaction_read_only: row('refused', 'leave it out'),
+  zero_damaged_pages: row('refused', 'leave it out'),
+  load_balance_hosts: row('refused', 'the hosts are tried in their order; `disable` is the default'),
   min_protocol_version: row('ignored', ''),
   max_protocol_version: row('ignored', ''),
   oauth_issuer: row('refused', 'OAuth is not supported'),
@@ -97,7 +110,7 @@ export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGOPTIONS: 'options',
   PGAPPNAME: 'application_name',
   PGSSLMODE: 'sslmode',
-  PGREQUIRESSL: 'sslmode',
+  PGREQUIRESSL: 'requiressl',
   PGSSLCOMPRESSION: 'sslcompression',
   PGSSLCERT: 'sslcert',
   PGSSLKEY: 'sslkey',
@@ -125,14 +138,46 @@ export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGGEQO: undefined,
 }
 
+/** Values of refused parameters that ask for what is done anyway. */
+const harmlessValues: Readonly<Record<string, string[]>> = {
+  gssencmode: ['disable', 'prefer'],
+  sslnegotiation: ['postgres'],
+  sslcertmode: ['allow'],
+  sslsni: ['1'],
+  load_balance_hosts: ['disable'],
+}
+
+/** Other names of parameters. */
+const aliases: Readonly<Record<string, string>> = {
+  'ssl-mode': 'sslmode',
+  'ssl-root-cert': 'sslrootcert',
+  'ssl-ca': 'sslrootcert',
+  'ssl-cert': 'sslcert',
+  'ssl-key': 'sslkey',
+  currentSchema: 'search_path',
+  'options[search_path]': 'search_path',
+}
+
+/** Parameters by the one name of each: `sslmode` for sqlx's `ssl-mode` and for `requiressl=1`. */
+export function normalised(parameters: Iterable<[string, string]>): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, value] of parameters) {
+    if (name === 'requiressl') {
+      if (value === '1') found.sslmode ??= 'require'
+    } else found[aliases[name] ?? name] ??= value
+  }
+  return found
+}
+
 /**
  * Refuses a parameter that would change what is reached, and that we do not honour.
- * @param name of the parameter; `said`: as it stands in the source
+ * @param name of the parameter; `said`: what the source calls it
  * @throws {AppError} `usage`
  */
-export function refuseParameter(name: string, said: string, source: string): void {
+export function refuseParameter(name: string, value: string, said: string, source: string): void {
   const { verdict, note } = urlParameters[name] ?? {}
-  if (verdict === 'refused') throw usage(`${said} in ${source} is not supported, and would matter`, { hint: note })
+  if (verdict === 'refused' && !harmlessValues[name]?.includes(value))
+    throw usage(`${said} in ${source} is not supported, and would matter`, { hint: note })
 }
 
 /**

@@ -1,7 +1,7 @@
 import { usage } from '../errors.ts'
 import type { Endpoint } from './connection.ts'
 import { readPort } from './environment.ts'
-import { harmless, refuseParameter } from './parameters.ts'
+import { harmless, normalised, refuseParameter } from './parameters.ts'
 
 export type UrlParts = {
   endpoints: Endpoint[]
@@ -19,8 +19,9 @@ export type ForeignParts = { driver: string | undefined; parameters: [string, st
 
 const known = [
   ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding', 'target_session_attrs'],
+  ...['ssl-mode', 'ssl-root-cert', 'ssl-ca', 'ssl-cert', 'ssl-key', 'requiressl', 'currentSchema'],
   ...['search_path', 'options', 'options[search_path]', 'x-migrations-table', 'x-migrations-table-quoted'],
-] as const
+]
 const placed = ['host', 'port', 'user', 'password', 'dbname', 'socket']
 
 /**
@@ -41,10 +42,9 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
     throw badPort(readPort('tcp://…', `the port in ${what}`))
   const search = new URLSearchParams(query ?? '')
   const [user, ...rest] = credentials?.split(':') ?? []
-  const parameters: Record<string, string> = {}
-  for (const name of known) if (search.has(name)) parameters[name] = search.get(name)!
+  const parameters = normalised([...search].filter(([name]) => known.includes(name)))
   const others = [...search].filter(([name]) => ![...known, ...placed].includes(name))
-  for (const [name] of others) refuseParameter(name, `the parameter ${name} of the URL`, what)
+  for (const [name, value] of others) refuseParameter(name, value, `the parameter ${name} of the URL`, what)
 
   return {
     endpoints: placesOf(authority, search, what),
