@@ -40,7 +40,7 @@ async function answerTo({ sql }: Session, statement: string): Promise<string> {
   return answer
 }
 
-const reasonOf = (text: string) => needsNoTransaction(scan(text).statements[0]!, text)
+const reasonOf = (text: string) => needsNoTransaction(scan(text).statements.at(0)!, text)
 
 type Case = [statement: string, from?: number]
 const knownHere = ([, from = 13]: Case) => server().major >= from

@@ -9,16 +9,22 @@ const letterE = 101
 /** What PostgreSQL's lexer takes for white space. */
 export const isSpace = (c: number) => c === 32 || (c >= 9 && c <= 13)
 
-const isLetter = (c: number) => (c >= 97 && c <= 122) || (c >= 65 && c <= 90)
-const isDigit = (c: number) => c >= 48 && c <= 57
+/** Of the characters below 128: 2 for those that a word begins with, 1 for others that may be in one. A table is twice as fast as comparisons. */
+const inWords = Uint8Array.from({ length: 128 }, (_, c) => {
+  const character = String.fromCharCode(c)
+  return /[a-z_]/i.test(character) ? 2 : /[0-9$]/.test(character) ? 1 : 0
+})
 
 /** Whether a key word or an unquoted identifier begins with the character. */
-export const isWordStart = (c: number) => isLetter(c) || c === 95 || c >= 128
+export const isWordStart = (c: number) => c >= 128 || inWords[c] === 2
 
 /** End of the word that begins at `start`. */
 export function endOfWord(text: string, start: number): number {
   let i = start + 1
-  for (let c = text.charCodeAt(i); isWordStart(c) || isDigit(c) || c === dollar; c = text.charCodeAt(i)) i++
+  for (; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c < 128 && inWords[c] === 0) break
+  }
   return i
 }
 
@@ -85,18 +91,19 @@ export function endOfEscapeString(text: string, start: number): number {
  * The tokens of one statement: words in lower case, quoted identifiers and strings with their quotes, every other
  * character for itself. Comments and white space are left out.
  */
-export function tokensOf(text: string, start: number, end: number): string[] {
-  const tokens: string[] = []
+export const tokensOf = (text: string, start: number, end: number): string[] => [...tokensIn(text, start, end)]
+
+/** The same one after another, for what may be long: an INSERT of a million rows. */
+export function* tokensIn(text: string, start: number, end: number): Generator<string> {
   for (let i = start; i < end; ) {
     const next = endOfToken(text, i)
     const to = next === -1 || next > end ? end : next
     if (!isBlank(text, i)) {
       const token = text.slice(i, to)
-      tokens.push(isWordStart(text.charCodeAt(i)) ? folded(token) : token)
+      yield isWordStart(text.charCodeAt(i)) ? folded(token) : token
     }
     i = to
   }
-  return tokens
 }
 
 /** As PostgreSQL folds an unquoted name: only the letters of ASCII. */
@@ -105,7 +112,12 @@ export const folded = (word: string) => word.replace(/[A-Z]+/g, (letters) => let
 const isBlank = (text: string, i: number) =>
   isSpace(text.charCodeAt(i)) || text.startsWith('--', i) || text.startsWith('/*', i)
 
-function endOfToken(text: string, i: number): number {
+/** Whether the E of an escape string stands there. */
+export const isEscapeString = (text: string, i: number) =>
+  (text.charCodeAt(i) | 32) === letterE && text.charCodeAt(i + 1) === quote
+
+/** End of what begins at `i`: a word, a string, a comment, or else a single character; -1: the text ends inside. */
+export function endOfToken(text: string, i: number): number {
   const c = text.charCodeAt(i)
   if (text.startsWith('--', i)) return endOfLine(text, i)
   if (text.startsWith('/*', i)) return endOfComment(text, i)
@@ -113,7 +125,5 @@ function endOfToken(text: string, i: number): number {
   if (c === doubleQuote) return endOfQuotes(text, '"', i)
   if (c === dollar) return endOfDollarQuote(text, i)
   if (!isWordStart(c)) return i + 1
-  const end = endOfWord(text, i)
-  const escapes = end === i + 1 && (c | 32) === letterE && text.charCodeAt(end) === quote
-  return escapes ? endOfEscapeString(text, end) : end
+  return isEscapeString(text, i) ? endOfEscapeString(text, i + 1) : endOfWord(text, i)
 }

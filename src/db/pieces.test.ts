@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chunksOf, type Piece, piecesOf } from './pieces.ts'
+import { chunksOf, messageLength, type Piece, piecesOf } from './pieces.ts'
+import { scan } from './scan.ts'
 
 const shownOf = (text: string) =>
   piecesOf(text).map((piece: Piece) =>
@@ -89,4 +90,45 @@ test('no chunk ends within a character', () => {
   const chunks = [...chunksOf(text, { start: 1, end: text.length })]
   expect(chunks.length).toBeGreaterThan(2)
   expect(Buffer.concat(chunks.map((chunk) => Buffer.from(chunk))).toString()).toBe(text.slice(1))
+})
+
+const row = (i: number) => `insert into t values (${i}, '; -- ');\n`
+const long = Array.from({ length: 40_000 }, (_, i) => row(i)).join('')
+
+test('cuts a long text between its statements, and nothing of it is lost', () => {
+  const text = `create table t (a int, b text);\n${long}`
+  const pieces = piecesOf(text)
+  expect(pieces.length).toBeGreaterThan(2)
+  expect(pieces.map((piece) => piece.text).join('')).toBe(text)
+  for (const piece of pieces) {
+    expect(piece.text.length).toBeLessThanOrEqual(messageLength)
+    expect(text.startsWith(piece.text, piece.start)).toBe(true)
+  }
+})
+
+test('a single long statement is one piece', () => {
+  const text = `select 1;\ninsert into t values ${'(1),'.repeat(200_000)}(2);\nselect 2`
+  expect(piecesOf(text).map((piece) => piece.text.slice(0, 12).trim())).toEqual([
+    'select 1;',
+    'insert into',
+    'select 2',
+  ])
+})
+
+test.each([
+  ["set standard_conforming_strings = 'on'; set client_encoding to utf8;", true],
+  ['set standard_conforming_strings = off;', false],
+  ['SET NAMES LATIN1;', false],
+  ["select set_config('client_encoding', 'latin1', false);", false],
+])('a long text with %s is cut: %s', (first, isCut) => {
+  expect(piecesOf(first + long).length > 1).toBe(isCut)
+})
+
+test('statements that are not to be sent are blanks, and no piece has nothing else', () => {
+  const text = `begin;\n${long}commit;\n`
+  const { statements } = scan(text)
+  const around = [statements.at(0)!, statements.last!]
+  const pieces = piecesOf(text, scan(text), around)
+  expect(pieces.map((piece) => piece.text).join('')).toBe(`      \n${long}       \n`)
+  expect(piecesOf('begin;\ncommit;', scan('begin;\ncommit;'), [scan('begin;').statements.at(0)!])).toHaveLength(1)
 })

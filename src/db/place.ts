@@ -3,7 +3,29 @@ import { visible } from '../text.ts'
 /** A place in a text: line and column count from 1, the column in code points. */
 export type TextPlace = { line: number; column: number }
 
-const lineEnd = /\r\n|\r|\n/
+/** How many code points of a text stand before an offset in UTF-16 units. */
+export function codePoints(text: string, end: number): number {
+  let count = 0
+  for (let i = 0; i < end; count++) i += (text.codePointAt(i) ?? 0) > 0xffff ? 2 : 1
+  return count
+}
+
+/** Where line number `line`, from 1, begins and ends; undefined behind the last one. Counted, not split: a text may be long. */
+function lineAt(text: string, line: number): { start: number; end: number } | undefined {
+  const lineEnd = /\r\n|\r|\n/g
+  let start = 0
+  for (let number = 1; number < line; number++) {
+    if (!lineEnd.test(text)) return undefined
+    start = lineEnd.lastIndex
+  }
+  lineEnd.lastIndex = start
+  return { start, end: lineEnd.exec(text)?.index ?? text.length }
+}
+
+const lineOf = (text: string, line: number): string => {
+  const found = lineAt(text, line)
+  return found ? text.slice(found.start, found.end) : ''
+}
 
 /**
  * Line and column of a server's position in a text.
@@ -12,8 +34,15 @@ const lineEnd = /\r\n|\r|\n/
  */
 export function placeOf(text: string, position: number): TextPlace {
   const offset = Math.min(offsetOf(text, position - 1), text.trimEnd().length)
-  const lines = text.slice(0, offset).split(lineEnd)
-  return { line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 }
+  const lineEnd = /\r\n|\r|\n/g
+  let line = 1
+  let start = 0
+  while (lineEnd.test(text) && lineEnd.lastIndex <= offset) {
+    line++
+    start = lineEnd.lastIndex
+  }
+  // Between CR and LF it is at the end of the line.
+  return { line, column: codePoints(text.slice(start, offset), offset - start) + 1 }
 }
 
 /**
@@ -26,8 +55,8 @@ export function shownPlace(
   place: TextPlace,
 ): { text: string; place: TextPlace } {
   if (shown === undefined) return { text, place }
-  const lineOf = (whole: string) => whole.split(lineEnd)[place.line - 1]
-  return { text: shown, place: lineOf(text) === lineOf(shown) ? place : { line: place.line, column: 1 } }
+  const isSame = lineOf(text, place.line) === lineOf(shown, place.line)
+  return { text: shown, place: isSame ? place : { line: place.line, column: 1 } }
 }
 
 /** Offset in UTF-16 units of the code point number `count`, from 0. */
@@ -45,11 +74,13 @@ const shownWidth = 100
  * @param linesBefore of the file before the text, for the number that is shown
  */
 export function excerptOf(text: string, { line, column }: TextPlace, linesBefore = 0): string {
-  const points = [...(text.split(lineEnd)[line - 1] ?? '')].map((point) => (visible(point) === point ? point : '·'))
-  const from = points.length > shownWidth ? Math.max(0, column - 1 - shownWidth / 2) : 0
-  const to = from + shownWidth
-  const before = (from > 0 ? '…' : '') + points.slice(from, column - 1).join('')
-  const after = points.slice(column - 1, to).join('') + (points.length > to ? '…' : '')
+  const whole = lineOf(text, line)
+  const isLong = codePoints(whole, whole.length) > shownWidth
+  const from = isLong ? Math.max(0, column - 1 - shownWidth / 2) : 0
+  const end = offsetOf(whole, from + shownWidth)
+  const points = [...whole.slice(offsetOf(whole, from), end)].map((point) => (visible(point) === point ? point : '·'))
+  const before = (from > 0 ? '…' : '') + points.slice(0, column - 1 - from).join('')
+  const after = points.slice(column - 1 - from).join('') + (end < whole.length ? '…' : '')
   const number = String(line + linesBefore)
   return `  ${number} | ${before}${after}\n  ${' '.repeat(number.length)} | ${padding(before)}^`
 }

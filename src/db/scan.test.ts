@@ -125,9 +125,11 @@ test('comes to an end on any text', () => {
   fc.assert(
     fc.property(noise, (text) => {
       const { statements } = scan(text)
-      for (const [i, { start, end }] of statements.entries()) {
+      let before = 0
+      for (const { start, end } of statements) {
         expect(start).toBeLessThan(end)
-        expect(start).toBeGreaterThanOrEqual(statements[i - 1]?.end ?? 0)
+        expect(start).toBeGreaterThanOrEqual(before)
+        before = end
       }
     }),
   )
@@ -193,4 +195,21 @@ test('takes time in proportion to the text', () => {
   // Quadratic would be 64 times as much, every time; a busy machine only sometimes makes it more than 24.
   const isProportional = () => once(80_000) < 24 * Math.max(once(10_000), 2)
   expect(Array.from({ length: 10 }).some(isProportional)).toBe(true)
+})
+
+test('keeps places of statements, not objects, and no words of those that only read or write rows', () => {
+  const text = `insert into t values (1); Grant select on t to a; select 'x'; (select 1); copy t (a, b) from '/x'`
+  const { statements } = scan(text)
+  expect(statements).toHaveLength(5)
+  expect(statements.map(({ words }) => words.join(' '))).toEqual([
+    'insert',
+    'grant select on t to a',
+    'select',
+    'select',
+    'copy t from',
+  ])
+  expect([...statements.commands()].map(({ words: [first] }) => first)).toEqual(['grant', 'select', 'copy'])
+  expect(statements.findCommand(({ words }) => words[0] === 'copy')?.start).toBe(statements.startOf(4))
+  expect([statements.at(-1), statements.at(5)]).toEqual([undefined, undefined])
+  expect(statements.last).toEqual(statements.at(4))
 })

@@ -5,17 +5,13 @@ import {
   endOfLine,
   endOfQuotes,
   endOfWord,
+  isEscapeString,
   isSpace,
   isWordStart,
 } from './lex.ts'
+import { rowWords, type Statement, StatementList } from './statement-list.ts'
 
-/** One statement of an SQL text. Offsets count UTF-16 units; comments before it are not part of it. */
-export type Statement = {
-  start: number
-  end: number
-  /** Its leading unquoted words in lower case, at least the first six; of a COPY all outside parentheses. */
-  words: string[]
-}
+export type { Statement }
 
 /** The lines behind a `copy … from stdin;`, which are data and not SQL. */
 export type CopyData = {
@@ -31,7 +27,7 @@ export type CopyData = {
 
 /** What {@link scan} saw. With `unterminated`, the text ends inside the thing that opened at `at`. */
 export type Scan = {
-  statements: Statement[]
+  statements: StatementList
   unterminated: { what: 'comment' | 'string' | 'dollar-quoted string' | 'quoted identifier'; at: number } | undefined
   /** The first backslash outside quotes, comments and data: a psql command such as `\connect`, but none of `restricts`. */
   backslash: number | undefined
@@ -48,29 +44,40 @@ export type Scan = {
  * @see https://github.com/postgres/postgres/blob/master/src/fe_utils/psqlscan.l
  */
 export function scan(text: string): Scan {
-  const result: Scan = { statements: [], unterminated: undefined, backslash: undefined, restricts: [], copies: [] }
-  let statement: Statement | undefined
-  let parens = 0
-  let atomic = 0
+  const statements = new StatementList(text)
+  const result: Scan = { statements, unterminated: undefined, backslash: undefined, restricts: [], copies: [] }
+  // Of the statement that we are in; -1 is between statements.
+  let start = -1
+  let opening: Opening = 'other'
+  let head: string[] = []
   let inRoutine = false
   let previous = ''
+  let parens = 0
+  let atomic = 0
   let i = 0
 
-  const close = (end: number) => {
-    if (statement) result.statements.push({ ...statement, end })
-    statement = undefined
-    parens = atomic = 0
+  const open = () => {
+    start = i
+    opening = 'other'
+    head = []
     inRoutine = false
     previous = ''
+    parens = atomic = 0
+  }
+  const close = (end: number) => {
+    if (start !== -1) statements.add(start, end, opening === 'rows')
+    start = -1
+    parens = atomic = 0
   }
   const closeAtSemicolon = () => {
-    const copy = statement && isCopyFrom(statement) ? dataBehind(text, i + 1) : undefined
+    const isCopy = start !== -1 && opening === 'copy'
     close(i)
-    if (copy) result.copies.push({ statement: result.statements.length - 1, ...copy })
+    const copy = isCopy && isCopyFrom(statements.last!) ? dataBehind(text, i + 1) : undefined
+    if (copy) result.copies.push({ statement: statements.length - 1, ...copy })
     i = copy?.next ?? i + 1
   }
   const isRestrict = () => {
-    const end = statement === undefined ? endOfRestrict(text, i) : -1
+    const end = start === -1 ? endOfRestrict(text, i) : -1
     if (end === -1) return false
     result.restricts.push({ start: i, end })
     i = end
@@ -80,35 +87,37 @@ export function scan(text: string): Scan {
     if (end === -1) result.unterminated = { what, at: i }
     i = end === -1 ? text.length : end
   }
+  const skipWord = () => {
+    if (isEscapeString(text, i)) return skipTo(endOfEscapeString(text, i + 1), 'string')
+    const end = endOfWord(text, i)
+    if (i === start) opening = openingOf(text, i, end)
+    if (opening === 'create') lookAt(text.slice(i, end).toLowerCase())
+    i = end
+  }
+  const lookAt = (word: string) => {
+    if (head.length < 4) {
+      head.push(word)
+      inRoutine = isRoutine(head)
+    }
+    if (inRoutine) atomic = atomicDepth(atomic, previous, text.charCodeAt(i - 1) === dot ? '' : word)
+    previous = word
+  }
 
   while (i < text.length) {
     const c = text.charCodeAt(i)
-    if (isSpace(c)) i++
+    if (isWordStart(c)) {
+      if (start === -1) open()
+      skipWord()
+    } else if (isSpace(c)) i++
     else if (c === minus && text.charCodeAt(i + 1) === minus) i = endOfLine(text, i)
     else if (c === slash && text.charCodeAt(i + 1) === star) skipTo(endOfComment(text, i), 'comment')
     else if (c === semicolon && parens === 0 && atomic === 0) closeAtSemicolon()
     else if (c !== backslash || !isRestrict()) {
-      statement ??= { start: i, end: i, words: [] }
+      if (start === -1) open()
       if (c === quote) skipTo(endOfQuotes(text, "'", i), 'string')
       else if (c === doubleQuote) skipTo(endOfQuotes(text, '"', i), 'quoted identifier')
       else if (c === dollar) skipTo(endOfDollarQuote(text, i), 'dollar-quoted string')
-      else if (isWordStart(c)) {
-        const end = endOfWord(text, i)
-        if (end === i + 1 && (c | 32) === letterE && text.charCodeAt(end) === quote) {
-          skipTo(endOfEscapeString(text, end), 'string')
-        } else {
-          const { words } = statement
-          const inCopy = words[0] === 'copy'
-          if (words.length <= 4) inRoutine = isRoutine(words)
-          if (words.length < 6 || inCopy || inRoutine) {
-            const word = text.slice(i, end).toLowerCase()
-            if (inCopy ? parens === 0 : words.length < 6) words.push(word)
-            if (inRoutine) atomic = atomicDepth(atomic, previous, text.charCodeAt(i - 1) === dot ? '' : word)
-            previous = word
-          }
-          i = end
-        }
-      } else {
+      else {
         if (c === openParen) parens++
         else if (c === closeParen) parens = Math.max(0, parens - 1)
         else if (c === backslash) result.backslash ??= i
@@ -119,6 +128,17 @@ export function scan(text: string): Scan {
   close(text.length)
   return result
 }
+
+/** What the statement's first word says of how to read on. */
+function openingOf(text: string, start: number, end: number): Opening {
+  const length = end - start
+  if (length !== 4 && length !== 6) return 'other'
+  const word = text.slice(start, end).toLowerCase()
+  if (rowWords.has(word)) return 'rows'
+  return word === 'copy' || word === 'create' ? word : 'other'
+}
+
+type Opening = 'copy' | 'create' | 'rows' | 'other'
 
 /** Whether the statement begins or ends a transaction or a part of one, which a file that is sent as one message must not. */
 export const isTransactionControl = ({ words: [first = '', second] }: Statement) =>
@@ -131,7 +151,7 @@ export const isClientCopy = (statement: Statement) =>
 
 const isCopyFrom = ({ words }: Statement) => words[0] === 'copy' && hasPair(words, 'from', 'stdin')
 
-const hasPair = (words: string[], first: string, second: string) =>
+const hasPair = (words: readonly string[], first: string, second: string) =>
   words.some((word, i) => word === second && words[i - 1] === first)
 
 const quote = 39
@@ -145,7 +165,6 @@ const dot = 46
 const slash = 47
 const semicolon = 59
 const backslash = 92
-const letterE = 101
 
 /** `create [or replace] function | procedure`, whose body may be `begin atomic … end`. */
 const isRoutine = ([first, second, , fourth]: string[]) =>

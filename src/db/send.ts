@@ -1,6 +1,6 @@
 import { copyIn, copyLineOf } from './copy.ts'
 import { type CopyPiece, chunksOf, type Piece } from './pieces.ts'
-import { excerptOf, placeOf } from './place.ts'
+import { codePoints, excerptOf, placeOf } from './place.ts'
 import { scan } from './scan.ts'
 import type { Db } from './sql.ts'
 import { type RenderedError, type ServerError, serverNotes } from './sqlstate.ts'
@@ -74,14 +74,8 @@ const withoutData = (piece: Piece, error: ServerError): ServerError =>
 function startOf(piece: Piece, { position }: ServerError, statement: number | undefined): number | undefined {
   if (Number(position ?? 0) > 0) return Number(position)
   if (piece.kind === 'copy') return 1
-  const start = statement === undefined ? undefined : scan(piece.text).statements[statement]?.start
+  const start = statement === undefined ? undefined : scan(piece.text).statements.at(statement)?.start
   return start === undefined ? undefined : codePoints(piece.text, start) + 1
-}
-
-function codePoints(text: string, end: number): number {
-  let count = 0
-  for (let i = 0; i < end; count++) i += (text.codePointAt(i) ?? 0) > 0xffff ? 2 : 1
-  return count
 }
 
 /** The line of the text that holds the line of data which the server refused; undefined when it names none. */

@@ -2,7 +2,7 @@ import { type Log, silentLog } from '../log.ts'
 import { indented } from '../text.ts'
 import { askFor } from './ask.ts'
 import { hintByCode } from './hints.ts'
-import { excerptOf, placeOf, shownPlace, type TextPlace } from './place.ts'
+import { codePoints, excerptOf, placeOf, shownPlace, type TextPlace } from './place.ts'
 import { scan } from './scan.ts'
 import type { Db } from './sql.ts'
 
@@ -95,8 +95,8 @@ export function renderServerError(
 
 /** Where a statement begins; a run-time error has no position of its own. */
 function placeIn(text: string, statement: number): TextPlace | undefined {
-  const start = scan(text).statements[statement]?.start
-  return start === undefined ? undefined : placeOf(text, [...text.slice(0, start)].length + 1)
+  const start = scan(text).statements.at(statement)?.start
+  return start === undefined ? undefined : placeOf(text, codePoints(text, start) + 1)
 }
 
 /** DETAIL, HINT and the place within a function, one a line. CONTEXT of a COPY is left out: it quotes the data. */

@@ -1,6 +1,7 @@
 import { statementsBeforeErrors } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Piece } from '../db/pieces.ts'
+import { codePoints } from '../db/place.ts'
 import { scan } from '../db/scan.ts'
 import { failedPiece } from '../db/send.ts'
 import { isRefusal, type Refusal, type Sending } from './sending.ts'
@@ -27,17 +28,18 @@ export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix:
   }
   if (!(error instanceof UnitFailure)) return { statement: -1, prefixLength: Number.POSITIVE_INFINITY }
   const unit = sending.units[error.unit]!
-  const before = scan(text).statements.filter(({ start }) => start < unit.start).length
+  const { statements } = scan(text)
+  const before = statements.findIndex(({ start }) => start >= unit.start)
   return {
-    statement: before + (unit.commitAt === undefined ? 0 : (ended ?? 0)),
-    prefixLength: -[...text.slice(0, unit.start)].length,
+    statement: (before === -1 ? statements.length : before) + (unit.commitAt === undefined ? 0 : (ended ?? 0)),
+    prefixLength: -codePoints(text, unit.start),
     left: error.left,
   }
 }
 
 /** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
 export const placeBehind = (prefix: string, sent: Sent, ended: number | undefined) => ({
-  prefixLength: [...prefix].length,
+  prefixLength: codePoints(prefix, prefix.length),
   statement: ended === undefined ? undefined : statementOf(sent, ended - scan(prefix).statements.length),
 })
 
@@ -47,7 +49,7 @@ type Sent = { sending: Sending | Refusal; text: string }
 /** Which statement of the text it is: one that was sent without its BEGIN has one more. */
 function statementOf({ sending, text }: Sent, index: number): number {
   if (isRefusal(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
-  const start = scan(sending.text).statements[index]?.start
+  const start = scan(sending.text).statements.at(index)?.start
   return scan(text).statements.findIndex((statement) => statement.start === start)
 }
 

@@ -23,13 +23,19 @@ export type Outside = {
  * Functions that a script calls are not looked into.
  */
 export function findOutside(text: string): Outside[] {
-  return scan(text).statements.flatMap(({ start, end }) => {
+  const found: Outside[] = []
+  for (const { start, end, words } of scan(text).statements) {
+    // A long INSERT is not taken apart for nothing.
+    if (onlyRows.has(words[0] ?? '') && !namesServerFunction.test(text.slice(start, end))) continue
     const tokens = tokensOf(text, start, end)
     const isBlock = tokens[0] === 'do'
     const what = isBlock ? insideBlock(tokens) : reach(tokens)
-    return what === undefined ? [] : [{ start, end, what, isAll: !isBlock && onlyServer.test(what) }]
-  })
+    if (what !== undefined) found.push({ start, end, what, isAll: !isBlock && onlyServer.test(what) })
+  }
+  return found
 }
+
+const onlyRows = new Set(['insert', 'select', 'update', 'delete', 'values'])
 
 const onlyServer =
   /^(CREATE|ALTER|DROP) (ROLE|GROUP|USER|DATABASE|TABLESPACE|SYSTEM)$|^(GRANT|REVOKE) |^(COMMENT|SECURITY) … ON (?!SUBSCRIPTION)/
@@ -114,6 +120,8 @@ const serverFunctions = new Set([
   'pg_terminate_backend',
   'pg_cancel_backend',
 ])
+
+const namesServerFunction = new RegExp([...serverFunctions].join('|'), 'i')
 
 /** The strings of a DO are its body, and the name of its language. */
 function insideBlock(tokens: Tokens): string | undefined {

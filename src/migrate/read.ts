@@ -1,3 +1,4 @@
+import { countingTexts } from '../db/memory.ts'
 import type { Dialect, ReadOptions } from './dialects/dialect.ts'
 import { openDialect } from './dialects/open.ts'
 import type { FormatName, Migration } from './types.ts'
@@ -12,7 +13,7 @@ export type Folder = { dialect: Dialect; dir: string; files: Migration[] }
  * The migrations of a folder: versioned ones in order, then repeatable ones.
  *
  * @throws {AppError} `usage` when a name is malformed, two files have one version, a file is not UTF-8 or cannot be read,
- *   or it holds what we cannot honour
+ *   or it holds what we cannot honour; `migration` when they do not fit into memory
  */
 export async function readMigrations(
   dir: string,
@@ -20,5 +21,5 @@ export async function readMigrations(
   options = noReadOptions,
 ): Promise<Folder> {
   const dialect = await openDialect(format)
-  return { dialect, dir, files: dialect.read(dir, options) }
+  return { dialect, dir, files: countingTexts(() => dialect.read(dir, options)) }
 }

@@ -1,6 +1,8 @@
-import { type CopyPiece, type Piece, piecesOf } from '../db/pieces.ts'
-import { excerptOf, placeOf, shownPlace } from '../db/place.ts'
+import { refuseLargeMessage } from '../db/memory.ts'
+import { type CopyPiece, messageLength, type Piece, piecesOf } from '../db/pieces.ts'
+import { codePoints, excerptOf, placeOf, shownPlace } from '../db/place.ts'
 import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../db/scan.ts'
+import type { StatementList } from '../db/statement-list.ts'
 import { mayCommitInside, needsNoTransaction } from '../db/statements.ts'
 import { AppError, type Kind } from '../errors.ts'
 import { refuseAll } from './files.ts'
@@ -47,13 +49,12 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   const refusal = firstRefusal(text, scanned)
   if (refusal) return refusal
   const { statements } = scanned
-  const own = statements.filter(isTransactionControl)
+  const own = transactionControl(statements)
   if (own.length > 0 && script.transactional && !foreign) return ownTransaction(own[0]!)
 
-  const demand = statements.map((statement) => needsNoTransaction(statement, text)).find((why) => why !== undefined)
-  const unwrapped = own.length > 0 && script.transactional ? withoutTransaction(text, statements) : undefined
-  if (!demand && script.transactional && (own.length === 0 || unwrapped !== undefined))
-    return whole(text, unwrapped, scanned)
+  const demand = firstDemand(text, statements)
+  const around = own.length > 0 && script.transactional ? transactionAround(text, statements) : []
+  if (!demand && script.transactional && around) return whole(text, around, scanned)
   if (statements.length === 0) return foreign ? { mode: 'wrapped', text, isolation: undefined } : nothingToRun(text)
   const units = unitsOf(text, scanned)
   if (!Array.isArray(units)) return units
@@ -61,14 +62,29 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   return { mode: 'split', units, why }
 }
 
+function transactionControl(statements: StatementList): Statement[] {
+  const found: Statement[] = []
+  for (const statement of statements.commands()) if (isTransactionControl(statement)) found.push(statement)
+  return found
+}
+
+function firstDemand(text: string, statements: StatementList): string | undefined {
+  for (const statement of statements.commands()) {
+    const why = needsNoTransaction(statement, text)
+    if (why !== undefined) return why
+  }
+  return undefined
+}
+
 /** A text that says the same in a transaction of ours; undefined where no `begin` and `commit` are around all of it. */
 export function withoutOwnTransaction(text: string): string | undefined {
   const { statements } = scan(text)
-  const bare = withoutTransaction(text, statements)
-  const level = bare && levelIn(text, statements[0], opening)
-  return level
-    ? `${bare.slice(0, statements[0]!.start)}set transaction ${level};${bare.slice(statements[0]!.start)}`
-    : bare
+  const around = transactionAround(text, statements)
+  if (!around) return undefined
+  const bare = around.reduce(blanked, text)
+  const [{ start }] = around
+  const level = levelIn(text, around[0], opening)
+  return level ? `${bare.slice(0, start)}set transaction ${level};${bare.slice(start)}` : bare
 }
 
 /** Whether it is one, and not a way to send. */
@@ -82,25 +98,35 @@ export function refusalError(name: string, script: Script, refusal: Refusal): Ap
 
 /** What a refusal says of a file, and of which line. */
 export function describeRefusal({ text, line, shown }: Script, { at, message }: Refusal) {
-  const seen = shownPlace(text, shown, placeOf(text, [...text.slice(0, at)].length + 1))
+  const seen = shownPlace(text, shown, placeOf(text, codePoints(text, at) + 1))
   const { place } = seen
   const excerpt = excerptOf(seen.text, place, line - 1)
   const inFile = { line: place.line + line - 1, column: place.column }
   return { detail: `${message}, line ${inFile.line}`, ...inFile, excerpt }
 }
 
+/** What of it is sent as one message. */
+const partsOf = (sending: Sending): { text: string }[] =>
+  sending.mode === 'wrapped' ? [sending] : sending.mode === 'pieces' ? sending.pieces : sending.units
+
 /** @throws {AppError} for the first step that cannot be sent; of those that cannot be applied at all, all are named */
 export function refuseUnsendable(steps: MigrationStep[]): void {
   refuseAll(steps.filter(({ fake }) => !fake))
-  for (const step of steps) if (isRefusal(step.sending) && !step.fake) throw refusalError(step.name, step, step.sending)
+  for (const step of steps) if (!step.fake) refuseUnsendableScript(step.name, step, step.sending)
 }
 
-function whole(script: string, unwrapped: string | undefined, scanned: Scan): Sending {
-  const { text, isolation } = withoutIsolation(script, unwrapped, scanned)
-  if (scanned.copies.length === 0 && scanned.restricts.length === 0) return { mode: 'wrapped', text, isolation }
-  const pieces = piecesOf(text)
+/** @throws {AppError} when a script cannot be sent */
+export function refuseUnsendableScript(name: string, script: Script, sending: Sending | Refusal): void {
+  if (isRefusal(sending)) throw refusalError(name, script, sending)
+  refuseLargeMessage(script.path, partsOf(sending))
+}
+
+/** @param around the `begin` and `commit` that are not sent */
+function whole(text: string, around: Statement[], scanned: Scan): Sending {
+  const { leftOut, isolation } = withoutIsolation(text, around, scanned)
+  const pieces = piecesOf(text, scanned, leftOut)
   const [first] = pieces
-  return pieces.length === 1 && first?.kind === 'sql'
+  return pieces.length === 1 && first?.kind === 'sql' && first.text.length <= messageLength
     ? { mode: 'wrapped', text: first.text, isolation }
     : { mode: 'pieces', pieces, isolation }
 }
@@ -116,16 +142,17 @@ const levelIn = (text: string, statement: Statement | undefined, before: string)
 
 /** Takes the isolation level out of a script, where that is the first thing that it says. */
 function withoutIsolation(
-  script: string,
-  unwrapped: string | undefined,
-  { statements: [first, second] }: Scan,
-): { text: string } & Isolation {
-  const text = unwrapped ?? script
-  const ofBegin = unwrapped === undefined ? undefined : levelIn(script, first, opening)
-  if (ofBegin !== undefined) return { text, isolation: ofBegin }
-  const setting = unwrapped === undefined ? first : second
-  const isolation = levelIn(script, setting, String.raw`set\s+transaction`)
-  return { text: isolation === undefined ? text : blanked(text, setting!), isolation }
+  text: string,
+  around: Statement[],
+  { statements }: Scan,
+): { leftOut: Statement[] } & Isolation {
+  const [begin, ...commit] = around
+  const ofBegin = levelIn(text, begin, opening)
+  if (ofBegin !== undefined) return { leftOut: around, isolation: ofBegin }
+  const first = statements.at(begin ? 1 : 0)
+  const isolation = levelIn(text, first, String.raw`set\s+transaction`)
+  if (isolation === undefined || !first) return { leftOut: around, isolation: undefined }
+  return { leftOut: begin ? [begin, first, ...commit] : [first], isolation }
 }
 
 function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Refusal | undefined {
@@ -139,8 +166,10 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
     const hint = 'remove the line: only psql knows such commands'
     found.push({ kind: 'migration', at: backslash, message: `holds the psql command ${command}`, hint })
   }
-  const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements[statement]))
-  const cut = statements.find((statement) => isClientCopy(statement) && !isToClient(statement) && !fed.has(statement))
+  const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements.startOf(statement)))
+  const cut = statements.findCommand(
+    (statement) => isClientCopy(statement) && !isToClient(statement) && !fed.has(statement.start),
+  )
   if (cut) {
     const at = cut.start
     const hint =
@@ -152,7 +181,7 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
       hint,
     })
   }
-  const out = statements.find((statement) => isClientCopy(statement) && isToClient(statement))
+  const out = statements.findCommand((statement) => isClientCopy(statement) && isToClient(statement))
   if (out) {
     const hint = 'remove it: a migration has nowhere to write rows to'
     found.push({ kind: 'migration', at: out.start, message: 'copies to the client, which is not there', hint })
@@ -186,37 +215,36 @@ const isClosing = (statement: Statement) => {
 }
 
 /**
- * The text without its `begin;` and `commit;`, where they enclose everything and say nothing else but the isolation level:
- * the transaction is then ours, and holds the record too.
+ * The `begin;` and `commit;` of a text, where they enclose everything and say nothing else but the isolation level: without them
+ * the transaction is ours, and holds the record too.
  */
-function withoutTransaction(text: string, statements: Statement[]): string | undefined {
-  const [first] = statements
-  const last = statements.at(-1)
-  const inside = statements.slice(1, -1)
+function transactionAround(text: string, statements: StatementList): [Statement, Statement] | undefined {
+  const [first, last, ...others] = transactionControl(statements)
   const isOnly = ({ start, end }: Statement, pattern: string) =>
     new RegExp(`^${pattern}\\s*$`, 'i').test(text.slice(start, end))
-  if (!first || !last || inside.some(isTransactionControl)) return undefined
-  if (!isOnly(first, `${opening}(\\s+${isolationLevel})?`) || !isOnly(last, closing)) return undefined
-  return blanked(blanked(text, first), last)
+  if (!first || !last || others.length > 0) return undefined
+  if (first.start !== statements.startOf(0) || last.start !== statements.startOf(statements.length - 1))
+    return undefined
+  return isOnly(first, `${opening}(\\s+${isolationLevel})?`) && isOnly(last, closing) ? [first, last] : undefined
 }
 
 /** Statements one by one; what stands between BEGIN and COMMIT stays together. */
-function unitsOf(text: string, { statements, copies: data }: Scan): Unit[] | Refusal {
-  const copies = data.length > 0 ? piecesOf(text).filter((piece) => piece.kind === 'copy') : []
+function unitsOf(text: string, scanned: Scan): Unit[] | Refusal {
+  const { statements, copies: data } = scanned
+  const copies = data.length > 0 ? piecesOf(text, scanned).filter((piece) => piece.kind === 'copy') : []
   const units: Unit[] = []
   for (let i = 0; i < statements.length; i++) {
-    const statement = statements[i]!
+    const statement = statements.at(i)!
     const { start } = statement
     if (isOpening(statement)) {
-      const length = statements.slice(i).findIndex(isClosing)
-      if (length === -1) return leftOpen(start)
-      const inside = statements.slice(i, i + length)
-      const chain = inside.find(isChained)
-      if (chain) return chained(chain.start)
-      const fed = inside.find(isClientCopy)
-      if (fed) return fedInside(fed.start)
-      i += length
-      units.push(groupOf(text, start, statements[i]!))
+      const last = statements.findIndex(isClosing, i)
+      if (last === -1) return leftOpen(start)
+      const chain = statements.findIndex(isChained, i, last)
+      if (chain !== -1) return chained(statements.startOf(chain))
+      const fed = statements.findIndex(isClientCopy, i, last)
+      if (fed !== -1) return fedInside(statements.startOf(fed))
+      i = last
+      units.push(groupOf(text, start, statements.at(i)!))
     } else {
       const copy = copies.find((piece) => piece.start === start)
       const alone =

@@ -10,7 +10,7 @@ import { migrationFailed } from './failure.ts'
 import { cleanSession, type SplitRecord, undoPrefix } from './message.ts'
 import type { UndoPlan, UndoStep } from './plan-undo.ts'
 import { logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './running.ts'
-import { isRefusal, refusalError } from './sending.ts'
+import { isRefusal, refuseUnsendableScript } from './sending.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import type { Progress, StepResult } from './types.ts'
 
@@ -34,7 +34,7 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
   if (plan.steps.length === 0) return results
   const running: Running = { ...options, ...settingsOf(options) }
   try {
-    for (const { name, down, sending } of plan.steps) if (isRefusal(sending)) throw refusalError(name, down, sending)
+    for (const { name, down, sending } of plan.steps) refuseUnsendableScript(name, down, sending)
     await beforeChange()
     guard()
     let { lastDetail } = await checkBefore(options)

@@ -1,4 +1,4 @@
-import { excerptOf, placeOf } from '../db/place.ts'
+import { codePoints, excerptOf, placeOf } from '../db/place.ts'
 import { isClientCopy, isTransactionControl, type Statement, scan } from '../db/scan.ts'
 import { AppError } from '../errors.ts'
 
@@ -10,7 +10,7 @@ import { AppError } from '../errors.ts'
 export function inspectSeed(file: string, text: string): void {
   const { statements, unterminated, restricts, backslash = restricts[0]?.start } = scan(text)
   const refuse = (at: number, problem: string, hint: string): never => {
-    const place = placeOf(text, Array.from(text.slice(0, at)).length + 1)
+    const place = placeOf(text, codePoints(text, at) + 1)
     const excerpt = excerptOf(text, place)
     throw new AppError('seed', `${file}, line ${place.line}: ${problem}`, { file, ...place, excerpt, hint })
   }
@@ -18,14 +18,14 @@ export function inspectSeed(file: string, text: string): void {
 
   if (backslash !== undefined) refuse(backslash, 'this is a command of psql, not SQL', 'take it out')
   if (unterminated) refuse(unterminated.at, `the ${unterminated.what} that opens here is never closed`, 'close it')
-  const control = statements.find(isTransactionControl)
+  const control = statements.findCommand(isTransactionControl)
   if (control)
     refuse(
       control.start,
       `${words(control)} in a seed`,
       'take it out: a seed always runs in one transaction of its own',
     )
-  const copy = statements.find(isClientCopy)
+  const copy = statements.findCommand(isClientCopy)
   if (copy)
     refuse(
       copy.start,

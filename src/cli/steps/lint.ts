@@ -1,3 +1,4 @@
+import { refuseLargeLint } from '../../db/memory.ts'
 import { visibleSchemas } from '../../db/path.ts'
 import type { Db } from '../../db/sql.ts'
 import { AppError } from '../../errors.ts'
@@ -29,10 +30,14 @@ export type LintScope = {
   target?: MigrateTarget | undefined
 }
 
-/** Lints files of one database, with the levels of the configuration. */
+/**
+ * Lints files of one database, with the levels of the configuration.
+ * @throws {AppError} `migration` when a file does not fit into memory
+ */
 export async function lint(context: Context, scope: LintScope): Promise<Linted> {
   const { dialect, files, isLinted, isPending, db, target } = scope
   const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
+  for (const { path, text } of files) refuseLargeLint(path, text)
   const existing = db && (await readTables(db))
   const findings = lintFiles({
     parser: await loadParser(),

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { partsOf } from '../files.ts'
 
 /**
  * Flyway's checksum of a text: CRC-32 of its lines without their ends, as a signed 32-bit number in decimal.
@@ -7,7 +8,11 @@ import { crc32 } from 'node:zlib'
  * @param text without byte order mark
  * @see ChecksumCalculator of flyway-core
  */
-export const flywayChecksum = (text: string) => signed(crc32(text.replace(/[\r\n]+/g, '')))
+export function flywayChecksum(text: string): string {
+  let crc = 0
+  for (const part of partsOf(text)) crc = crc32(part.replace(/[\r\n]+/g, ''), crc)
+  return signed(crc)
+}
 
 /** Whether a checksum is that of early versions of Flyway, which took the bytes with the line ends, whichever those were. */
 export function isLegacyChecksum(recorded: string, bytes: Buffer, text: string): boolean {

@@ -1,4 +1,4 @@
-import { placeOf } from '../../db/place.ts'
+import { codePoints, placeOf } from '../../db/place.ts'
 import { usage } from '../../errors.ts'
 
 /** Values by name in lower case. */
@@ -49,7 +49,7 @@ export function replacePlaceholders(text: string, values: Placeholders, path: st
 }
 
 function unknown(text: string, at: number, name: string, path: string) {
-  const place = placeOf(text, [...text.slice(0, at)].length + 1)
+  const place = placeOf(text, codePoints(text, at) + 1)
   return usage(`${path} has the placeholder \${${name}} without a value in line ${place.line}`, {
     file: path,
     ...place,

@@ -1,5 +1,5 @@
 import { usage } from '../../errors.ts'
-import { checksum, readBytes, textOf } from '../files.ts'
+import { checksum, hasMark, readBytes, release, textOf } from '../files.ts'
 import type { Applied, Migration } from '../types.ts'
 import type { Dialect, NewFile } from './dialect.ts'
 import { flywayChecksum, isLegacyChecksum } from './flyway-checksum.ts'
@@ -45,6 +45,8 @@ function readFile(file: FlywayFile, values: Placeholders): Migration {
   const { id, kind, baseline, path, version, description, script, hasConf } = file
   const bytes = readBytes(path)
   const raw = textOf(path, bytes)
+  const mark = hasMark(bytes) ? '\uFEFF' : ''
+  release(bytes)
   const named: Placeholders = new Map([...values, ['flyway:filename', script.slice(script.lastIndexOf('/') + 1)]])
   const { transactional, placeholders } = hasConf ? readConf(`${path}.conf`, named) : defaultConf
   const text = placeholders ? replacePlaceholders(raw, named, path) : raw
@@ -59,7 +61,7 @@ function readFile(file: FlywayFile, values: Placeholders): Migration {
     sha256: checksum(raw),
     // A repeatable file is to run again when only the value of a placeholder changed.
     checksum: flywayChecksum(kind === 'repeatable' ? text : raw),
-    accepts: (recorded) => recorded === flywayChecksum(raw) || isLegacyChecksum(recorded, bytes, raw),
+    accepts: (recorded) => recorded === flywayChecksum(raw) || isLegacyChecksum(recorded, Buffer.from(mark + raw), raw),
     native: { version, description, script: abbreviate(script), type: baseline ? 'SQL_BASELINE' : 'SQL' },
   }
 }

@@ -101,7 +101,7 @@ function versionOf(dir: string, file: string): bigint {
 
 function readFile(dir: string, file: string, version: bigint, { environment }: ReadOptions): Migration {
   const path = pathIn(dir, file)
-  const text = readText(path)
+  const text = readText(path, { parsing: linesTake })
   const content = orRefused(path, () => {
     const { hasDown, ...up } = parseGoose(path, text, 'up', environment)
     return { path, ...up, ...(hasDown && { down: () => readDown(path, text, environment) }) }
@@ -116,6 +116,9 @@ function readFile(dir: string, file: string, version: bigint, { environment }: R
     ...content,
   }
 }
+
+/** Its lines are looked at one by one and put together again. */
+const linesTake = 2.5
 
 function readDown(path: string, text: string, environment: ReadOptions['environment']): Script {
   const { hasDown: _, ...down } = parseGoose(path, text, 'down', environment)

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { basename } from 'node:path'
 import { usage } from '../../errors.ts'
-import { checksum, readBytes, textOf } from '../files.ts'
+import { checksum, hasMark, readBytes, release, textOf } from '../files.ts'
 import type { Migration } from '../types.ts'
 import type { Replace } from './graphile-placeholders.ts'
 
@@ -55,7 +55,9 @@ const firstLine = (text: string) => text.trimStart().split('\n', 1)[0] ?? ''
 function readWhole(path: string): string {
   const bytes = readBytes(path)
   const text = textOf(path, bytes)
-  if (bytes.length > Buffer.byteLength(text)) {
+  const isMarked = hasMark(bytes)
+  release(bytes)
+  if (isMarked) {
     throw usage(`${path} begins with a byte order mark, which graphile-migrate refuses`, {
       file: path,
       line: 1,

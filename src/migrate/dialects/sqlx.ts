@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { usage } from '../../errors.ts'
-import { checksum, isFolder, pathIn, readBytes, readNames, textOf } from '../files.ts'
+import { checksum, hasMark, isFolder, pathIn, readBytes, readNames, release, textOf } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
 import type { Dialect } from './dialect.ts'
 import { cleanName, nextVersion } from './name.ts'
@@ -89,6 +89,9 @@ function readUp(dir: string, { file, version, description, suffix }: SqlxFile, d
   const path = pathIn(dir, file)
   const bytes = readBytes(path)
   const script = scriptOf(path, bytes)
+  const sum = hash('sha384', bytes)
+  const mark = hasMark(bytes) ? '\uFEFF' : ''
+  release(bytes)
   const downPath = down && pathIn(dir, down.file)
   return {
     id: String(version),
@@ -96,8 +99,8 @@ function readUp(dir: string, { file, version, description, suffix }: SqlxFile, d
     kind: 'versioned',
     ...script,
     sha256: checksum(script.text),
-    checksum: hash('sha384', bytes),
-    accepts: (recorded) => otherLineEnds(bytes).some((other) => hash('sha384', other) === recorded),
+    checksum: sum,
+    accepts: (recorded) => otherLineEnds(mark + script.text).some((other) => hash('sha384', other) === recorded),
     ...(downPath !== undefined && { down: () => scriptOf(downPath, readBytes(downPath)) }),
     native: { description, reversible: suffix === '.up.sql' },
   }
@@ -114,8 +117,8 @@ const scriptOf = (path: string, bytes: Buffer): Script => ({
 })
 
 /** The content as a checkout with other line ends has it: what is recorded may come from there. */
-function otherLineEnds(bytes: Buffer): string[] {
-  const lines = bytes.toString('utf8').replace(/\r\n?/g, '\n')
+function otherLineEnds(text: string): string[] {
+  const lines = text.replace(/\r\n?/g, '\n')
   return [lines, lines.replaceAll('\n', '\r\n')]
 }
 

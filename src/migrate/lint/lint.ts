@@ -1,5 +1,5 @@
 import type { LintLevel, LintRuleName } from '../../config/lint-rules.ts'
-import { excerptOf, placeOf } from '../../db/place.ts'
+import { codePoints, excerptOf, placeOf } from '../../db/place.ts'
 import { scan } from '../../db/scan.ts'
 import { readAllows } from './allow.ts'
 import { type Catalog, emptyCatalog } from './catalog.ts'
@@ -99,12 +99,11 @@ const createdNames = (statements: Statement[]): Set<string> =>
     }),
   )
 
-/** Names that are too long. They are only looked for where there may be one: the lexer costs as much as the parser. */
+/** Names that are too long, looked for when a rule asks. */
 function lazyNames(parser: Parser, text: string, broken: boolean): () => NameToken[] {
   let names: NameToken[] | undefined
-  const worth = !broken && /[\p{L}\p{N}_$]{16,}|"[^"]{16,}"/u.test(text)
   return () => {
-    names ??= worth ? parser.names(text).filter(({ bytes }) => bytes > 63) : []
+    names ??= broken ? [] : parser.longNames(text)
     return names
   }
 }
@@ -154,7 +153,7 @@ function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] 
 
 function finding(file: LintFile, rule: Rule, level: Finding['level'], hit: Hit): Finding {
   const linesBefore = file.line - 1
-  const place = placeOf(file.text, [...file.text.slice(0, hit.at)].length + 1)
+  const place = placeOf(file.text, codePoints(file.text, hit.at) + 1)
   return {
     rule: rule.name,
     level,

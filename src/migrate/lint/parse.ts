@@ -31,17 +31,51 @@ async function load(): Promise<Parser> {
   await loadModule()
   return {
     parse: (text) => parse(parseSync, text),
-    names: (text) => namesIn(scanSync, text),
+    longNames: (text) =>
+      [...partsOf(text)].flatMap(({ start, end }) => longNamesIn(scanSync, text.slice(start, end), start)),
   }
 }
 
 type ParseSync = Library['parseSync']
 
-/** After a syntax error the statements are parsed one by one: the others still deserve a look. */
+/** What is longer is parsed in parts: a tree takes forty times as much as its text. */
+const partLength = 64 * 1024
+
+/** So many INSERTs of a long file are looked at; the trees of the others are dropped as soon as they were free of syntax errors. */
+const keptInserts = 1_000
+
 function parse(parseSync: ParseSync, text: string): Parsed {
-  const whole = tryParse(parseSync, text, 0)
+  if (text.length <= 4 * partLength) return parsePart(parseSync, text)
+  const parsed: Parsed = { statements: [], errors: [] }
+  let inserts = 0
+  for (const { start, end } of partsOf(text)) {
+    const { statements, errors } = parsePart(parseSync, text.slice(start, end), start)
+    parsed.errors.push(...errors)
+    for (const statement of statements)
+      if (!('InsertStmt' in statement.node) || inserts++ < keptInserts) parsed.statements.push(statement)
+  }
+  return parsed
+}
+
+/** Whole statements. */
+function* partsOf(text: string): Generator<{ start: number; end: number }> {
+  const { statements } = scan(text)
+  let start = 0
+  for (let i = 0; i < statements.length; i++) {
+    if (statements.endOf(i) - start < partLength) continue
+    yield { start, end: statements.endOf(i) + 1 }
+    start = statements.endOf(i) + 1
+  }
+  yield { start, end: text.length }
+}
+
+/** After a syntax error the statements are parsed one by one: the others still deserve a look. @param offset of the text in the file */
+function parsePart(parseSync: ParseSync, text: string, offset = 0): Parsed {
+  const whole = tryParse(parseSync, text, offset)
   if (whole.errors.length === 0) return whole
-  const parts = scan(text).statements.map(({ start, end }) => tryParse(parseSync, text.slice(start, end), start))
+  const parts = scan(text).statements.map(({ start, end }) =>
+    tryParse(parseSync, text.slice(start, end), offset + start),
+  )
   const errors = parts.flatMap(({ errors }) => errors)
   return {
     statements: parts.flatMap(({ statements }) => statements),
@@ -95,8 +129,12 @@ function leadingSpace(text: string): number {
   return first?.start ?? text.length
 }
 
-/** The JSON of the lexer does not escape every control character; a blank in its place leaves the offsets as they are. */
-function namesIn(scanSync: Library['scanSync'], text: string): NameToken[] {
+/**
+ * Names that are too long. They are only looked for where there may be one: the lexer costs as much as the parser. Its JSON does not
+ * escape every control character; a blank in its place leaves the offsets as they are.
+ */
+function longNamesIn(scanSync: Library['scanSync'], text: string, offset: number): NameToken[] {
+  if (!/[\p{L}\p{N}_$]{16,}|"[^"]{16,}"/u.test(text)) return []
   const toUnits = byteOffsets(text)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return scanSync(text.replaceAll(/[\x01-\x08\x0b\x0c\x0e-\x1f]/g, ' '))
@@ -105,6 +143,7 @@ function namesIn(scanSync: Library['scanSync'], text: string): NameToken[] {
       const at = toUnits(start)
       const source = text.slice(at, toUnits(end))
       const name = source.startsWith('"') ? source.slice(1, -1).replaceAll('""', '"') : source
-      return { text: name, at, bytes: new TextEncoder().encode(name).length }
+      return { text: name, at: offset + at, bytes: Buffer.byteLength(name) }
     })
+    .filter(({ bytes }) => bytes > 63)
 }

@@ -22,6 +22,6 @@ export type NameToken = { text: string; at: number; bytes: number }
 /** The parser, as loaded by parse.ts. */
 export type Parser = {
   parse(text: string): Parsed
-  /** Identifiers of a text that must be free of syntax errors. */
-  names(text: string): NameToken[]
+  /** Identifiers with more bytes than PostgreSQL keeps, of a text that must be free of syntax errors. */
+  longNames(text: string): NameToken[]
 }
