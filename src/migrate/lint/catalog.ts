@@ -43,6 +43,8 @@ export type Catalog = {
   domains: Map<string, Domain>
   /** First schema of the search path, where unqualified names are created and looked for. */
   schema: string
+  /** ALTER TYPE … ADD VALUE IF NOT EXISTS that may have added nothing. */
+  idle: WeakSet<object>
 }
 
 export const emptyCatalog = (): Catalog => ({
@@ -51,6 +53,7 @@ export const emptyCatalog = (): Catalog => ({
   enums: new Map(),
   domains: new Map(),
   schema: 'public',
+  idle: new WeakSet(),
 })
 
 /** Where a name is meant to be. */
@@ -71,10 +74,11 @@ export const indexOf = (catalog: Catalog, name: TableName): Index | undefined =>
 export const primaryKey = (table: Table): string[] | undefined =>
   [...table.constraints.values()].find(({ kind }) => kind === 'primary')?.columns
 
-/** An enum type by a column's type. */
-export const enumOf = (catalog: Catalog, { schema, name }: Pick<ColumnType, 'schema' | 'name'>) =>
-  catalog.enums.get(`${schema ?? catalog.schema}.${name}`) ??
-  (schema === undefined ? catalog.enums.get(`public.${name}`) : undefined)
+/** The key of an enum type by a column's type; undefined where no file creates one. */
+export const enumKeyOf = (catalog: Catalog, { schema, name }: Pick<ColumnType, 'schema' | 'name'>) =>
+  [`${schema ?? catalog.schema}.${name}`, ...(schema === undefined ? [`public.${name}`] : [])].find((key) =>
+    catalog.enums.has(key),
+  )
 
 /** A domain by a column's type. */
 export const domainOf = (catalog: Catalog, { schema, name }: Pick<ColumnType, 'schema' | 'name'>) =>

@@ -1,15 +1,33 @@
-import type { AlterTableCmd, AlterTableStmt } from 'libpg-query'
+import type { AlterTableCmd, AlterTableStmt, Node } from 'libpg-query'
 import { type Catalog, type Table, tableOf } from './catalog.ts'
 import { addColumn, addConstraint, addTable } from './declare.ts'
+import { inPasses, type Pass } from './passes.ts'
 import { columnOf, constraintOf, relationName, typeOf } from './tree.ts'
 import type { TableName } from './types.ts'
 
-/** What an ALTER TABLE changes in the catalog. */
-export function alterTable(catalog: Catalog, { relation, cmds = [] }: AlterTableStmt): void {
+/** What an ALTER TABLE changes in the catalog. @param before only what runs before this pass */
+export function alterTable(catalog: Catalog, { relation, cmds = [] }: AlterTableStmt, before?: Pass): void {
   if (!relation) return
   const table = tableOf(catalog, relationName(relation)) ?? unknownTable(catalog, relationName(relation))
-  for (const node of cmds) if ('AlterTableCmd' in node) alter(catalog, table, node.AlterTableCmd)
+  for (const command of inPasses(cmds, before)) alter(catalog, table, command)
 }
+
+/** What the commands of a pass see: the catalog with what the earlier passes of the same statement have changed. */
+export function seenBy(pass: Pass, catalog: Catalog, node: Node): Catalog {
+  const statement = 'AlterTableStmt' in node ? node.AlterTableStmt : undefined
+  if (!statement?.relation || inPasses(statement.cmds ?? [], pass).length === 0) return catalog
+  const table = tableOf(catalog, relationName(statement.relation))
+  const seen = { ...catalog, tables: new Map(catalog.tables) }
+  if (table) seen.tables.set(table.key, copyOf(table))
+  alterTable(seen, statement, pass)
+  return seen
+}
+
+const copyOf = (table: Table): Table => ({
+  ...table,
+  columns: new Map([...table.columns].map(([name, column]) => [name, { ...column }])),
+  constraints: new Map([...table.constraints].map(([name, constraint]) => [name, { ...constraint }])),
+})
 
 /** A table that no file creates: what is altered of it is known all the same. */
 const unknownTable = (catalog: Catalog, name: TableName) => addTable(catalog, name, -1)
@@ -20,6 +38,8 @@ function alter(catalog: Catalog, table: Table, command: AlterTableCmd): void {
   const defined = columnOf(command)
   const constraint = constraintOf(command)
   if (subtype === 'AT_AddColumn' && defined) {
+    // Of a table that no file creates nobody knows whether it has the column already.
+    if (command.missing_ok && table.file === -1) return
     if (!command.missing_ok || !table.columns.has(defined.colname ?? '')) addColumn(catalog, table, defined)
   } else if (subtype === 'AT_DropColumn') dropColumn(table, name)
   else if (subtype === 'AT_SetNotNull' && column) column.notNull = true

@@ -39,9 +39,10 @@ function declareType(catalog: Catalog, node: Node, file: number): void {
     const { typeName, vals } = node.CreateEnumStmt
     catalog.enums.set(keyOf(catalog, nameOf(typeName)), { file, values: textsOf(vals) })
   } else if ('AlterEnumStmt' in node) {
-    const { typeName, newVal, oldVal } = node.AlterEnumStmt
+    const { typeName, newVal, oldVal, skipIfNewValExists } = node.AlterEnumStmt
     const values = catalog.enums.get(keyOf(catalog, nameOf(typeName)))?.values
-    if (values && newVal !== undefined)
+    if (skipIfNewValExists && (!values || values.includes(newVal ?? ''))) catalog.idle.add(node)
+    else if (values && newVal !== undefined)
       values.splice(oldVal === undefined ? values.length : values.indexOf(oldVal), oldVal === undefined ? 0 : 1, newVal)
   } else if ('CreateDomainStmt' in node) {
     const { domainname, typeName, constraints = [] } = node.CreateDomainStmt
@@ -136,7 +137,11 @@ export function addConstraint(catalog: Catalog, table: Table, constraint: Constr
       : catalog.indexes.get(keyOf({ schema: table.key.split('.')[0] ?? '' }, { name: indexname }))
   const own = kind === 'foreign' ? textsOf(fk_attrs) : index ? index.columns : textsOf(keys)
   const columns = column === undefined ? own : [column]
-  if (kind === 'primary') for (const name of columns) setNotNull(table, name)
+  if (kind === 'primary') {
+    for (const name of columns) setNotNull(table, name)
+    // There is only one: another was dropped, under a name that the files do not tell.
+    for (const [name, other] of table.constraints) if (other.kind === 'primary') table.constraints.delete(name)
+  }
   const notNullColumn = kind === 'check' ? notNullCheck(raw_expr) : undefined
   table.constraints.set(conname ?? defaultName(table, kind, columns), {
     kind,
@@ -188,7 +193,9 @@ function createIndex(catalog: Catalog, statement: IndexStmt, file: number): void
   catalog.indexes.set(key, { table: table?.key ?? keyOf(catalog, name), columns, unique, file })
 }
 
-function rename(catalog: Catalog, { renameType, relation, subname = '', newname = '' }: RenameStmt): void {
+function rename(catalog: Catalog, { renameType, relation, object, subname = '', newname = '' }: RenameStmt): void {
+  if (renameType === 'OBJECT_TYPE' || renameType === 'OBJECT_DOMAIN')
+    renameTypeTo(catalog, nameOf(object && 'List' in object ? object.List.items : []), newname)
   if (!relation) return
   const name = relationName(relation)
   const table = tableOf(catalog, name)
@@ -206,6 +213,20 @@ function rename(catalog: Catalog, { renameType, relation, subname = '', newname 
     table.constraints.delete(subname)
     table.constraints.set(newname, constraint)
   }
+}
+
+/** The columns of the type have it under its new name. */
+function renameTypeTo(catalog: Catalog, name: TableName, newname: string): void {
+  for (const kinds of [catalog.enums, catalog.domains] as Map<string, unknown>[]) {
+    const known = kinds.get(keyOf(catalog, name))
+    if (known === undefined) continue
+    kinds.delete(keyOf(catalog, name))
+    kinds.set(keyOf(catalog, { ...name, name: newname }), known)
+  }
+  for (const { columns } of catalog.tables.values())
+    for (const { type } of columns.values())
+      if (type?.name === name.name && (type.schema ?? catalog.schema) === (name.schema ?? catalog.schema))
+        type.name = newname
 }
 
 function renameColumn(table: Table, from: string, to: string): void {

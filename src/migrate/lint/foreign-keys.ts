@@ -11,6 +11,8 @@ export type ForeignKey = {
   columns: string[]
   pktable: RangeVar
   defined: Map<string, ColumnDef>
+  /** It stands in ADD COLUMN IF NOT EXISTS of this column: where that exists, nothing is added. */
+  ifNoColumn?: string
   at: number
 }
 
@@ -19,7 +21,7 @@ export function foreignKeys(statement: Statement): ForeignKey[] {
   const { node } = statement
   const defined = new Map<string, ColumnDef>()
   const found: ForeignKey[] = []
-  const note = (table: TableName, constraint: Constraint | undefined, column?: string) => {
+  const note = (table: TableName, constraint: Constraint | undefined, column?: string, isOptional = false) => {
     if (constraint?.contype !== 'CONSTR_FOREIGN' || !constraint.pktable) return
     const columns = column === undefined ? textsOf(constraint.fk_attrs) : [column]
     found.push({
@@ -28,6 +30,7 @@ export function foreignKeys(statement: Statement): ForeignKey[] {
       columns,
       pktable: constraint.pktable,
       defined,
+      ...(isOptional && column !== undefined && { ifNoColumn: column }),
       at: statement.at(constraint.location),
     })
   }
@@ -43,9 +46,10 @@ export function foreignKeys(statement: Statement): ForeignKey[] {
   for (const { command, table } of clausesOf(statement)) {
     note(table, constraintOf(command))
     const column = command.subtype === 'AT_AddColumn' ? columnOf(command) : undefined
-    if (!column) continue
+    // One that was added a command before is not added again.
+    if (!column || (command.missing_ok && defined.has(column.colname ?? ''))) continue
     defined.set(column.colname ?? '', column)
-    for (const constraint of constraintsOf(column)) note(table, constraint, column.colname)
+    for (const constraint of constraintsOf(column)) note(table, constraint, column.colname, command.missing_ok)
   }
   return found
 }

@@ -65,6 +65,7 @@ application, tables that are written anew, data that is lost, statements that ar
 - With a database connection the messages say how big the table is, and about how long the statement takes. The estimates assume 100 MB/s for writing a
   table or an index and 400 MB/s for reading; busy servers and cloud disks are slower. A database that cannot be reached is a warning, and the files
   are linted without it.
+- The commands of one ALTER TABLE are judged in the order in which PostgreSQL runs them: what drops, new types, new columns, NOT NULL, keys, other constraints.
 - What a DO block or a function does is not looked at, nor, in a file of more than 256 kB, an INSERT behind the first 1,000 (but its syntax is).
 
 ## Levels

@@ -1,5 +1,7 @@
 import type { Node } from 'libpg-query'
+import { tableOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'
+import { seenBy } from '../declare-alter.ts'
 import { updateInBatches } from '../rewrites.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
@@ -15,13 +17,14 @@ export const alterColumnType: Rule = {
     'A new type mostly makes PostgreSQL write the table anew and build its indexes again while it is blocked, and programs that ' +
     'still use the old type may break. A longer varchar, text instead of varchar and the like are free, and not reported when the files tell the old type.',
   example: 'alter table users alter column id type bigint',
-  check(statement, { isNew, table: find }) {
+  check(statement, { isNew, catalog }) {
+    const seen = seenBy('type', catalog, statement.node)
     return clausesOf(statement).flatMap((clause) => {
       const { command, table, at } = clause
       const to = columnOf(command)
       if (command.subtype !== 'AT_AlterColumnType' || !to || isNew(table)) return []
       const name = command.name ?? ''
-      const old = find(table)?.columns.get(name)?.type
+      const old = tableOf(seen, table)?.columns.get(name)?.type
       const type = typeOf(to.typeName)
       if (isPlain(to.raw_default, name) && old && isFree(old, type)) return []
       const sure = old !== undefined

@@ -1,7 +1,8 @@
 import type { Constraint } from 'libpg-query'
-import type { Table } from '../catalog.ts'
+import { type Catalog, type Table, tableOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
+import { seenBy } from '../declare-alter.ts'
 import { setNotNullSafely } from '../rewrites.ts'
 import { joinName, printIdent, printList, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
@@ -136,10 +137,13 @@ const setNotNullScan: Rule = {
   lock: 'AccessExclusiveLock',
   why: 'SET NOT NULL reads the whole table under the strongest lock, unless a validated CHECK says the same already.',
   example: 'alter table users alter column email set not null',
-  check(statement, { isNew, table: find }) {
-    return clausesOf(statement)
-      .filter(({ command, table }) => command.subtype === 'AT_SetNotNull' && !isNew(table))
-      .filter(({ command, table }) => !isNotNullAlready(find(table), command.name ?? ''))
+  check(statement, { isNew, catalog }) {
+    const required = clausesOf(statement).filter(
+      ({ command, table }) => command.subtype === 'AT_SetNotNull' && !isNew(table),
+    )
+    const seen = required.length > 0 ? seenBy('attributes', catalog, statement.node) : catalog
+    return required
+      .filter(({ command, table }) => !isNotNullAlready(tableOf(seen, table), command.name ?? ''))
       .map(({ command, table, at }) => ({
         at,
         message: `every row of ${printName(table)} is read for nulls in ${printIdent(command.name ?? '')}, and the table is blocked meanwhile`,
@@ -201,15 +205,23 @@ const addPrimaryKey: Rule = {
           message: `the index of the primary key is built while ${printName(clause.table)} is blocked`,
           table: clause.table,
           cost: 'build' as const,
-          rewrite: column === undefined ? primaryKeySafely(clause, constraint, columns, context) : undefined,
+          rewrite:
+            column === undefined
+              ? primaryKeySafely(
+                  clause,
+                  constraint,
+                  columns,
+                  seenBy('indexConstraint', context.catalog, statement.node),
+                )
+              : undefined,
         }
       })
   },
 }
 
-function primaryKeySafely(clause: Clause, { conname }: Constraint, columns: string[], { table }: FileContext): Rewrite {
+function primaryKeySafely(clause: Clause, { conname }: Constraint, columns: string[], seen: Catalog): Rewrite {
   const name = printIdent(conname ?? joinName(clause.table.name, 'pkey'))
-  const declared = table(clause.table)
+  const declared = tableOf(seen, clause.table)
   const nullable = columns.filter((column) => !isNotNullAlready(declared, column))
   return [
     ...nullable.flatMap((column) => setNotNullSafely(clause.table, column)),

@@ -1,6 +1,8 @@
-import type { Node } from 'libpg-query'
+import type { Node, RangeVar } from 'libpg-query'
+import { type Catalog, tableOf } from '../catalog.ts'
 import { clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
+import { seenBy } from '../declare-alter.ts'
 import { printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintsOf, nameOf, relationName, typeOf, walk } from '../tree.ts'
@@ -9,10 +11,10 @@ import type { Hit, Rule, TableName } from '../types.ts'
 /** A value that the transaction has added to a type that existed before it. */
 type NewValue = { type: TableName; value: string; added: Statement }
 
-function newValues({ before }: FileContext): NewValue[] {
+function newValues({ before, catalog }: FileContext): NewValue[] {
   return before.flatMap((added) => {
     const { node } = added
-    if (!('AlterEnumStmt' in node) || node.AlterEnumStmt.oldVal !== undefined) return []
+    if (!('AlterEnumStmt' in node) || node.AlterEnumStmt.oldVal !== undefined || catalog.idle.has(node)) return []
     const type = nameOf(node.AlterEnumStmt.typeName)
     return isCreated(type, before) ? [] : [{ type, value: node.AlterEnumStmt.newVal ?? '', added }]
   })
@@ -71,8 +73,10 @@ function casts(statement: Statement): Literal[] {
   })
 }
 
-function defaults(statement: Statement, { table: find }: FileContext): Literal[] {
+function defaults(statement: Statement, { catalog }: FileContext): Literal[] {
   const { node } = statement
+  if ('CreateStmt' in node && node.CreateStmt.if_not_exists && isKnown(catalog, node.CreateStmt.relation)) return []
+  const seen = seenBy('otherConstraint', catalog, node)
   const note = (type: TableName | undefined, expression: Node | undefined): Literal[] => {
     const literal = literalOf(expression)
     return literal && type ? [{ type, value: literal.value, at: statement.at(literal.location) }] : []
@@ -80,7 +84,8 @@ function defaults(statement: Statement, { table: find }: FileContext): Literal[]
   const created = 'CreateStmt' in node ? (node.CreateStmt.tableElts ?? []) : []
   const columns = [
     ...created.flatMap((one) => ('ColumnDef' in one ? [one.ColumnDef] : [])),
-    ...clausesOf(statement).flatMap(({ command }) => columnOf(command) ?? []),
+    // Where a column exists already, its definition is not looked at.
+    ...clausesOf(statement).flatMap(({ command }) => (command.missing_ok ? [] : (columnOf(command) ?? []))),
   ]
   return [
     ...columns.flatMap((column) => {
@@ -91,11 +96,14 @@ function defaults(statement: Statement, { table: find }: FileContext): Literal[]
     }),
     ...clausesOf(statement).flatMap(({ command, table }) => {
       if (command.subtype !== 'AT_ColumnDefault') return []
-      const type = find(table)?.columns.get(command.name ?? '')?.type
+      const type = tableOf(seen, table)?.columns.get(command.name ?? '')?.type
       return type && !type.array ? note(type, command.def) : []
     }),
   ]
 }
+
+const isKnown = (catalog: Catalog, relation: RangeVar | undefined) =>
+  relation !== undefined && tableOf(catalog, relationName(relation)) !== undefined
 
 function written(statement: Statement, { table: find }: FileContext): Literal[] {
   const { node } = statement

@@ -1,6 +1,7 @@
 import type { ColumnDef, Constraint } from 'libpg-query'
-import { type Catalog, domainOf, enumOf, primaryKey, type Table, tableOf } from '../catalog.ts'
+import { type Catalog, domainOf, enumKeyOf, primaryKey, type Table, tableOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
+import { seenBy } from '../declare-alter.ts'
 import { type ForeignKey, foreignKeys } from '../foreign-keys.ts'
 import { isSlow } from '../slow.ts'
 import { endOfItem, joinName, printIdent, printList, printName } from '../sql.ts'
@@ -19,8 +20,11 @@ type Pair = {
   fk: ForeignKey
 }
 
-function pairs(statement: Statement, { catalog }: FileContext): Pair[] {
-  return foreignKeys(statement).flatMap((fk) => {
+function pairs(statement: Statement, { catalog: before }: FileContext): Pair[] {
+  const keys = foreignKeys(statement).filter((fk) => isAdded(statement, fk, before))
+  if (keys.length === 0) return []
+  const catalog = seenBy('otherConstraint', before, statement.node)
+  return keys.flatMap((fk) => {
     const self = keyOfSelf(statement, fk)
     const target = self ?? tableOf(catalog, relationName(fk.pktable))
     if (!target) return []
@@ -29,7 +33,7 @@ function pairs(statement: Statement, { catalog }: FileContext): Pair[] {
     return fk.columns.flatMap((column, i): Pair[] => {
       const key = keys[i]!
       const own = tableOf(catalog, fk.table)?.columns.get(column)
-      const definition = fk.defined.get(column)
+      const definition = 'CreateStmt' in statement.node ? fk.defined.get(column) : undefined
       const type = definition ? typeOf(definition.typeName) : own?.type
       const keyType = target.columns.get(key)?.type
       if (!type || !keyType) return []
@@ -39,6 +43,16 @@ function pairs(statement: Statement, { catalog }: FileContext): Pair[] {
       ]
     })
   })
+}
+
+/** Whether it is certain that IF EXISTS and IF NOT EXISTS do not leave it out. */
+function isAdded({ node }: Statement, { table: name, ifNoColumn }: ForeignKey, catalog: Catalog): boolean {
+  const table = tableOf(catalog, name)
+  if ('CreateStmt' in node) return !node.CreateStmt.if_not_exists || !table
+  if ('AlterTableStmt' in node && node.AlterTableStmt.missing_ok && !table) return false
+  if (ifNoColumn === undefined) return true
+  const seen = tableOf(seenBy('addColumn', catalog, node), name)
+  return seen !== undefined && seen.file !== -1 && !seen.columns.has(ifNoColumn)
 }
 
 /** A table that references itself in the statement that creates it: its columns are not in the catalog yet. */
@@ -97,8 +111,8 @@ const acceptedAcross = new Set(['time interval'])
 /** What the type is compared with: a family, or an enum of its own; undefined for a type that the files do not declare. */
 function familyOf(catalog: Catalog, type: ColumnType): string | undefined {
   if (type.array) return undefined
-  const own = enumOf(catalog, type)
-  if (own) return `enum ${type.schema ?? ''}.${type.name}`
+  const own = enumKeyOf(catalog, type)
+  if (own !== undefined) return `enum ${own}`
   return type.schema === undefined ? families[type.name] : undefined
 }
 
