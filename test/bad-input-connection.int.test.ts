@@ -235,6 +235,8 @@ describe('a URL that is none is 2, and is not shown', () => {
       { DATABASE_URL: 'postgres://u:TopSecret/db' },
       { POSTGRES_HOST: 'postgres://u:TopSecret@127.0.0.1/db' },
       { PGDATABASE: 'postgres://u:TopSecret@127.0.0.1/db' },
+      { DATABASE_URL_FILE: 'postgres://u:TopSecret@127.0.0.1/db' },
+      { PGHOST: '127.0.0.1', PGPASSWORD_FILE: 'postgres://u:TopSecret@127.0.0.1/db' },
       { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: 'TopSecret' },
     ]
     for (const env of variables)
@@ -252,6 +254,21 @@ describe('a URL that is none is 2, and is not shown', () => {
         expect([args, code]).toEqual([args, args[1] === 'show' ? 0 : 2])
         expect(performance.now() - startedAt).toBeLessThan(10_000)
       }
+  })
+
+  test.for([
+    'PGBOSUN_DATABASE_URL_FILE',
+    'PGBOSUN_DATABASE_TLS_CA',
+    'PGBOSUN_BACKUP_URL_FILE',
+  ])('where the path of a file is expected is exit 2, and is not shown by config show: %s', async (variable, {
+    dir,
+  }) => {
+    const env = { [variable]: 'postgres://u:TopSecret@127.0.0.1/db' }
+    for (const args of [['config', 'show'], ['wait']]) {
+      const { code, stdout, stderr } = await runJson(args, { cwd: dir, env })
+      expect(`${stdout}${stderr}`).not.toContain('TopSecret')
+      expect(code).toBe(2)
+    }
   })
 
   test('and none at all says what to set', async ({ dir }) => {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
-import { type Env, readPort } from './environment.ts'
+import { type Env, looksLikeUrl, readPort } from './environment.ts'
 import { historyTable, libpqVariables, normalised, refuseParameter, searchPathIn } from './parameters.ts'
 import type { Config } from './schema.ts'
-import { readSecretFile, secretReader } from './secrets.ts'
+import { readSecretFile, refuseUrlAsPath, secretReader } from './secrets.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
@@ -207,6 +207,7 @@ function target(source: string, text: string | undefined): Connection['target'] 
 }
 
 function readPem(path: string, what: string, baseDir: string): string {
+  refuseUrlAsPath(path, what)
   try {
     return readFileSync(resolve(baseDir, path), 'utf8')
   } catch (cause) {
@@ -220,7 +221,7 @@ function readPem(path: string, what: string, baseDir: string): string {
 /** A password that stands alone beside a URL or PG* without one. */
 function passwordAlone(env: Env, baseDir: string): string | undefined {
   if (env.PGPASSWORD) return env.PGPASSWORD
-  return env.PGPASSWORD_FILE ? readSecretFile(resolve(baseDir, env.PGPASSWORD_FILE), 'PGPASSWORD_FILE') : undefined
+  return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE', baseDir) : undefined
 }
 
 function libpqParts(env: Env): UrlParts {
@@ -253,8 +254,7 @@ function postgresParts(env: Env, baseDir: string): UrlParts {
     endpoints: endpointList(env.POSTGRES_HOST || 'localhost', env.POSTGRES_PORT || '5432', 'POSTGRES_PORT'),
     database: env.POSTGRES_DB || undefined,
     user: env.POSTGRES_USER || 'postgres',
-    password:
-      env.POSTGRES_PASSWORD || (file ? readSecretFile(resolve(baseDir, file), 'POSTGRES_PASSWORD_FILE') : undefined),
+    password: env.POSTGRES_PASSWORD || (file ? readSecretFile(file, 'POSTGRES_PASSWORD_FILE', baseDir) : undefined),
     parameters: {},
     ignored: [],
   }
@@ -266,7 +266,7 @@ function postgresParts(env: Env, baseDir: string): UrlParts {
  */
 function refuseUrl(env: Env, names: string[]): void {
   for (const name of names)
-    if (/:\/\/|@.*[:/]|:.*@/.test(env[name] ?? ''))
+    if (looksLikeUrl(env[name] ?? ''))
       throw usage(`${name} holds a URL, and only a part of one is expected there`, {
         hint: 'put it into DATABASE_URL instead',
       })

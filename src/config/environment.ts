@@ -33,3 +33,6 @@ export function readPort(text: string, name: string): number | string {
   // What is no number may be a piece of a password that was not escaped.
   return /^-?\d{1,9}$/.test(text) ? `${name} is not a port: ${text}` : `${name} is not a number`
 }
+
+/** Whether a text is a URL, or a piece of one that has a password in it. What is more than a path or a name is never shown. */
+export const looksLikeUrl = (text: string) => /:\/\/|:.*@/s.test(text)

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { looksLikeUrl } from './environment.ts'
 import { durationMs, durationPattern } from './units.ts'
 
 const durationHelp = 'write a number and a unit, like 30s or 6h'
@@ -9,9 +10,16 @@ export const durationText = z.string({ error: durationHelp }).regex(durationPatt
 /** A duration with its default; the output is in milliseconds. */
 export const duration = (fallback: string) => durationText.prefault(fallback)
 
+/** A path or a name; a URL there holds a password that `config show` would print. */
+export const noUrl = (what: string) =>
+  z.string().refine((text) => !looksLikeUrl(text), { error: `${what} is expected here, and this is a URL` })
+
 /** Where a secret is found. It never stands in the file itself. */
 export const secret = z.union(
-  [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+  [
+    z.strictObject({ env: noUrl('the name of a variable').min(1) }),
+    z.strictObject({ file: noUrl('the path of a file').min(1) }),
+  ],
   {
     error: 'a secret is given as { env: NAME } or { file: PATH }, never as text',
   },

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
-import { count, duration, durationText, secret, timeZone } from './fields.ts'
+import { count, duration, durationText, noUrl, secret, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
 
 const database = z
@@ -18,12 +18,12 @@ const database = z
           description:
             'As libpq’s sslmode; without it, the `sslmode` of the URL, else `prefer` (`verify-full` once `ca` is set).',
         }),
-        ca: z.string().optional().meta({
+        ca: noUrl('the path of a file').optional().meta({
           description:
             'File with the certificates of the authorities to trust (PEM), or `system` for those of the system, which also count where a certificate is verified and nothing is set here.',
         }),
-        cert: z.string().optional().meta({ description: 'File with our own certificate (PEM).' }),
-        key: z.string().optional().meta({ description: 'File with the key of `cert` (PEM).' }),
+        cert: noUrl('the path of a file').optional().meta({ description: 'File with our own certificate (PEM).' }),
+        key: noUrl('the path of a file').optional().meta({ description: 'File with the key of `cert` (PEM).' }),
       })
       .prefault({}),
   })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
-import type { Env } from './environment.ts'
+import { type Env, looksLikeUrl } from './environment.ts'
 import type { SecretSource } from './fields.ts'
 
 /** Reads secrets where the configuration says they are; files at every call, so that a rotated one is seen. */
@@ -13,16 +13,15 @@ export type SecretReader = (source: SecretSource, what: string) => string
  */
 export function secretReader(env: Env, baseDir: string): SecretReader {
   return (source, what) =>
-    'env' in source
-      ? fromEnvironment(env, source.env, what, baseDir)
-      : readSecretFile(resolve(baseDir, source.file), what)
+    'env' in source ? fromEnvironment(env, source.env, what, baseDir) : readSecretFile(source.file, what, baseDir)
 }
 
 function fromEnvironment(env: Env, name: string, what: string, baseDir: string): string {
+  if (looksLikeUrl(name)) throw notThat(what, 'the name of a variable')
   const value = env[name]
   const file = env[`${name}_FILE`]
   if (value !== undefined && value !== '') return value
-  if (file !== undefined && file !== '') return readSecretFile(resolve(baseDir, file), what)
+  if (file !== undefined && file !== '') return readSecretFile(file, what, baseDir)
   throw usage(`${what}: the environment variable ${name} is not set`, {
     hint: `set ${name}, or ${name}_FILE to the path of a file`,
   })
@@ -39,7 +38,9 @@ const unreadable: Record<string, [string, string]> = {
 }
 
 /** Content of a file without one trailing newline. */
-export function readSecretFile(path: string, what: string): string {
+export function readSecretFile(named: string, what: string, baseDir: string): string {
+  refuseUrlAsPath(named, what)
+  const path = resolve(baseDir, named)
   try {
     const value = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     if (value === '') throw usage(`${what}: the file ${path} is empty`, { hint: 'write the secret into it' })
@@ -51,3 +52,13 @@ export function readSecretFile(path: string, what: string): string {
     throw usage(`${what}: the file ${path} ${problem}`, { hint, cause })
   }
 }
+
+/** Where a path is expected, a URL is a secret in the wrong place. @throws {AppError} `usage` */
+export function refuseUrlAsPath(path: string, what: string): void {
+  if (looksLikeUrl(path)) throw notThat(what, 'the path of a file')
+}
+
+const notThat = (what: string, expected: string) =>
+  usage(`${what}: ${expected} is expected here, and this is a URL`, {
+    hint: 'put the URL into DATABASE_URL, or into a file whose path stands here',
+  })
