@@ -82,7 +82,10 @@ describe('migrate lint without a database', () => {
       message: 'syntax-error in 002_x: syntax error at or near "tabel"',
     })
     expect(rulesOf({ json } as Json)).toEqual(['syntax-error'])
-    const { stdout } = await text()
+    expect((await text()).stdout).toMatch(
+      /^migrations\/002_x\.sql:3:7 {2}error {2}syntax-error: .*\n\n1 {2}syntax-error {2}error\n/,
+    )
+    const { stdout } = await text(['--explain'])
     expect(stdout).toContain('  3 | alter tabel users add a int;\n    |       ^\n')
   })
 
@@ -235,6 +238,45 @@ describe('migrate lint with a database', () => {
     const { json } = await withDatabase(['migrate', 'lint'])
     expect(json.findings).toMatchObject([{ table: '"Odd"."T"', rows: 199 }])
     expect((json.findings as { size_bytes: number }[])[0]!.size_bytes).toBeGreaterThan(199_000)
+  })
+
+  test('what is found in applied files is a count, which `--all` shows, and fails nothing', async ({
+    files,
+    withDatabase,
+    database,
+    dir,
+  }) => {
+    const drop = { 'migrations/003_drop.sql': 'drop table users;\n' }
+    await files({ ...users, ...index, 'pgbosun.yaml': '' })
+    expect(await withDatabase(['migrate'])).toMatchObject({ code: 0 })
+    await files({ ...drop, 'pgbosun.yaml': 'migrate: { lint: { rules: { index-not-concurrent: error } } }' })
+    const text = (...args: string[]) =>
+      run(['migrate', 'lint', ...args], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+
+    const { code, stdout } = await text()
+    expect(code).toBe(0)
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/^migrations\/003_drop\.sql:1:1 {2}warn {2}drop-table: /),
+      '',
+      '1  drop-table  warn',
+      '0 errors, 1 warning in 3 files; 1 finding in 1 applied file: `--all` shows them',
+      '',
+    ])
+    const all = await text('--all')
+    expect(all.code).toBe(22)
+    expect(all.stdout).toMatch(
+      /002_index\.sql:2:1 .*\n.*003_drop.*\n\n1 {2}drop-table {2}warn\n1 {2}index-not-concurrent {2}error\n1 error, 1 warning in 3 files\n$/,
+    )
+    expect((await text('migrations/002_index.sql')).code).toBe(22)
+    expect((await text('--format', 'github')).stdout.split('\n')).toHaveLength(2)
+    expect((await text('--explain')).stdout).toContain('  why ')
+
+    const { json } = await withDatabase(['migrate', 'lint'])
+    expect(json.exit_code).toBe(0)
+    expect(json.findings).toMatchObject([
+      { rule: 'index-not-concurrent', applied: true },
+      { rule: 'drop-table', applied: false },
+    ])
   })
 
   test('tables of files that are not applied yet are new', async ({ files, withDatabase }) => {

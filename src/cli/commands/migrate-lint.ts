@@ -5,7 +5,8 @@ import { wasLost } from '../../db/lost.ts'
 import { hasReason, usage } from '../../errors.ts'
 import { openDialect } from '../../migrate/dialects/open.ts'
 import { readDirectives } from '../../migrate/directives.ts'
-import { jsonFinding, renderFinding, renderGithub, renderSummary } from '../../migrate/lint/render.ts'
+import { jsonFinding, renderFinding, renderGithub, renderLine, renderSummary } from '../../migrate/lint/render.ts'
+import type { Finding } from '../../migrate/lint/types.ts'
 import { findMigration, planMigrations } from '../../migrate/plan.ts'
 import type { Migration } from '../../migrate/types.ts'
 import type { Command, Context, Result } from '../command.ts'
@@ -26,8 +27,17 @@ export const migrateLint: Command = {
       help: 'Only the files behind this version, which count as not applied yet.',
     },
     format: { type: 'string', value: 'text|github', help: 'github: annotations of a workflow. Default: text.' },
+    all: {
+      type: 'boolean',
+      help: 'With a database: also what is found in files that are applied already, which is only counted else.',
+    },
+    explain: { type: 'boolean', help: 'Each finding with its line, lock, reason, and the safe way as SQL.' },
   },
-  exits: { lint: 'a finding has the level error', history: 'the history table is not that of migrate.format' },
+  exits: {
+    lint: 'a finding has the level error; not in a file that is applied already, but with --all',
+    migration: 'a file does not fit into memory',
+    history: 'the history table is not that of migrate.format',
+  },
   run,
 }
 
@@ -36,19 +46,17 @@ async function run(context: Context): Promise<Result> {
   const format = flags.format ?? 'text'
   if (format !== 'text' && format !== 'github')
     throw usage(`there is no format ${format}`, { hint: 'use text or github' })
-  const linted = await lintAll(context)
-  const { findings, sizes, files } = linted
-  const inRepository = (path: string) => relative(process.cwd(), path)
-  for (const finding of findings)
-    out.print(
-      format === 'github'
-        ? renderGithub(finding, sizes, inRepository(finding.path))
-        : [...renderFinding({ ...finding, path: inRepository(finding.path) }, sizes), ''],
-    )
-  if (format === 'text') out.print(renderSummary(findings, files))
+  const { findings: all, sizes, files } = await lintAll(context)
+  const isFolded = ({ applied = false }: Finding) => applied && flags.all !== true
+  const findings = all.filter((finding) => !isFolded(finding))
+  const here = findings.map((finding) => ({ ...finding, path: relative(process.cwd(), finding.path) }))
+  if (format === 'github') for (const finding of here) out.print(renderGithub(finding, sizes, finding.path))
+  else if (flags.explain === true) for (const finding of here) out.print([...renderFinding(finding, sizes), ''])
+  else if (here.length > 0) out.print([...here.map((finding) => renderLine(finding, sizes)), ''])
+  if (format === 'text') out.print(renderSummary(findings, files, all.filter(isFolded)))
   return {
-    fields: { files, findings: findings.map((finding) => jsonFinding(finding, sizes)) },
-    failure: lintFailure(linted),
+    fields: { files, findings: all.map((finding) => jsonFinding(finding, sizes)) },
+    failure: lintFailure({ findings, sizes }),
   }
 }
 
@@ -117,8 +125,15 @@ async function lintOn(
   const isPending = ({ path }: Migration) => pending?.has(path) ?? false
   refuseUnreadable(context, files.filter(isLinted), pending)
   const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
-  return { ...linted, files: files.filter(isLinted).length }
+  // A file that is named is to be seen.
+  const isApplied = (path: string) =>
+    wanted.length > 0 ? undefined : look && !behind ? !pending?.has(path) : undefined
+  const findings = linted.findings.map((finding) => withApplied(finding, isApplied(finding.path)))
+  return { ...linted, findings, files: files.filter(isLinted).length }
 }
+
+const withApplied = (finding: Finding, applied: boolean | undefined): Finding =>
+  applied === undefined ? finding : { ...finding, applied }
 
 /**
  * A file that cannot be applied as it is has nothing that could be linted.

@@ -82,7 +82,7 @@ export function lintFailure({ findings, sizes }: Linted): AppError | undefined {
   if (!first) return undefined
   const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   return new AppError('lint', `${first.rule} in ${first.file}: ${first.message}${others}`, {
-    hint: `${first.why} \`pgbosun migrate lint\` shows everything; docs/lint.md says how to allow it`,
+    hint: `${first.why} \`pgbosun migrate lint --explain\` shows everything; docs/lint.md says how to allow it`,
     file: first.path,
     line: first.line,
     column: first.column,

@@ -55,13 +55,15 @@ const introduction = `# Lint
 
 <!-- Made by \`npm run docs\` from src/migrate/lint: do not edit. -->
 
-\`pgbosun migrate lint [FILES…] [--since VERSION] [--format text|github]\` looks for what is dangerous in migrations: locks that stop the
+\`pgbosun migrate lint [FILES…] [--since VERSION] [--all] [--explain] [--format text|github]\` looks for what is dangerous in migrations: locks that stop the
 application, tables that are written anew, data that is lost, statements that are bound to fail. It reads the files with PostgreSQL's own grammar
 (libpg-query, PostgreSQL 18), so it needs no server, and it shows syntax errors with line and caret. \`plan\` lints what is pending.
 
 - Files of every format are linted, and of a file with sections the part that is applied.
 - A statement on a table that the same file creates is exempt: nobody uses it yet. With \`--since VERSION\`, or with a database that knows what is
   applied, that also goes for tables that another pending file creates.
+- A finding is one line; \`--explain\` adds the line of the file, the lock, the reason and the safe way. A count for each rule ends the output.
+- With a database, what is found in files that are applied already is only counted, and fails nothing; \`--all\` shows it. A file that is named is always shown.
 - With a database connection the messages say how big the table is, and about how long the statement takes. The estimates assume 100 MB/s for writing a
   table or an index and 400 MB/s for reading; busy servers and cloud disks are slower. A database that cannot be reached is a warning, and the files
   are linted without it.
@@ -94,6 +96,6 @@ A comment that allows nothing (any more) is reported as \`unused-allow\`.
 ## In a workflow of GitHub
 
 \`pgbosun migrate lint --since VERSION --format github\` writes workflow commands, which GitHub shows beside the lines of the pull request. With \`--json\` the document has
-\`files\` and \`findings[]\`: \`rule\`, \`level\`, \`file\`, \`path\`, \`line\`, \`column\`, \`message\`, \`why\`, \`lock\`, \`rewrite\`, \`table\`, \`cost\`, and with a database \`size_bytes\`, \`rows\` and
-\`estimated_ms\`.
+\`files\` and \`findings[]\`: \`rule\`, \`level\`, \`file\`, \`path\`, \`line\`, \`column\`, \`message\`, \`why\`, \`lock\`, \`rewrite\`, \`table\`, \`cost\`, and with a database \`size_bytes\`, \`rows\`,
+\`estimated_ms\` and \`applied\`; those of applied files are among them.
 `

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { findingLine, jsonFinding, renderFinding, renderGithub, renderSummary, sizeText } from './render.ts'
+import { findingLine, jsonFinding, renderFinding, renderGithub, renderLine, renderSummary, sizeText } from './render.ts'
 import { type Sizes, sizeKey } from './sizes.ts'
 import type { Finding } from './types.ts'
 
@@ -73,6 +73,8 @@ test('an annotation escapes what would end it', () => {
 })
 
 test('one line has place, rule and size', () => {
+  expect(renderLine(finding, unknown)).toBe('db, mine/002:b.sql:3:7  warn  add-serial-column: 100% of users is written')
+  expect(renderLine(finding, sizes(8000, 5))).toMatch(/ \(8 kB, about 5 rows: less than a second to rewrite\)$/)
   expect(findingLine(finding, sizes(8000, 5))).toBe(
     'db, mine/002:b.sql:3:7 add-serial-column: 100% of users is written (8 kB, about 5 rows: less than a second to rewrite)',
   )
@@ -97,6 +99,18 @@ test('the document has numbers instead of words', () => {
 })
 
 test('the summary counts', () => {
-  expect(renderSummary([], 1)).toBe('0 errors, 0 warnings in 1 file')
-  expect(renderSummary([finding, finding, { ...finding, level: 'error' }], 12)).toBe('1 error, 2 warnings in 12 files')
+  expect(renderSummary([], 1)).toEqual(['0 errors, 0 warnings in 1 file'])
+  const error = { ...finding, rule: 'fk-type-mismatch', level: 'error' } as const
+  const many = Array.from({ length: 10 }, () => finding)
+  expect(renderSummary([error, ...many, { ...finding, rule: 'drop-table' }], 12)).toEqual([
+    '10  add-serial-column  warn',
+    ' 1  drop-table  warn',
+    ' 1  fk-type-mismatch  error',
+    '1 error, 11 warnings in 12 files',
+  ])
+  const old = [finding, { ...finding, path: '1.sql' }, error]
+  expect(renderSummary([], 5, old)).toEqual([
+    '0 errors, 0 warnings in 5 files; 3 findings in 2 applied files: `--all` shows them',
+  ])
+  expect(renderSummary([], 5, [error])[0]).toContain('; 1 finding in 1 applied file: ')
 })

@@ -81,11 +81,34 @@ export function jsonFinding(finding: Finding, sizes: Sizes): Record<string, unkn
   }
 }
 
-/** `1 error, 2 warnings in 3 files`. */
-export function renderSummary(findings: Finding[], files: number): string {
-  const count = (level: Finding['level'], word: string) => {
-    const { length } = findings.filter((one) => one.level === level)
-    return `${length} ${word}${length === 1 ? '' : 's'}`
-  }
-  return `${count('error', 'error')}, ${count('warn', 'warning')} in ${files} ${files === 1 ? 'file' : 'files'}`
+/** One line in the output of `migrate lint`. */
+export function renderLine(finding: Finding, sizes: Sizes): string {
+  const { path, line, column, level, rule, message } = finding
+  const size = sizeText(finding, sizes)
+  return `${path}:${line}:${column}  ${level}  ${rule}: ${message}${size === undefined ? '' : ` (${size})`}`
 }
+
+/**
+ * The end of the output: how often each rule was broken, the most frequent one first, and all together:
+ * `1 error, 2 warnings in 3 files`.
+ *
+ * @param folded findings of files that are applied already, which are not shown
+ */
+export function renderSummary(findings: Finding[], files: number, folded: Finding[] = []): string[] {
+  const count = (level: Finding['level'], word: string) =>
+    counted(findings.filter((one) => one.level === level).length, word)
+  const total = `${count('error', 'error')}, ${count('warn', 'warning')} in ${counted(files, 'file')}`
+  if (folded.length === 0) return [...ruleCounts(findings), total]
+  const applied = counted(new Set(folded.map(({ path }) => path)).size, 'applied file')
+  return [...ruleCounts(findings), `${total}; ${counted(folded.length, 'finding')} in ${applied}: \`--all\` shows them`]
+}
+
+function ruleCounts(findings: Finding[]): string[] {
+  const counts = [...Map.groupBy(findings, ({ rule, level }) => `${rule}  ${level}`)]
+    .map(([rule, { length }]) => ({ rule, length }))
+    .sort((a, b) => b.length - a.length || (a.rule < b.rule ? -1 : 1))
+  const width = String(counts[0]?.length ?? '').length
+  return counts.map(({ rule, length }) => `${String(length).padStart(width)}  ${rule}`)
+}
+
+const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`

@@ -81,4 +81,6 @@ export type Finding = {
   cost: Cost | null
   /** The line with a caret. */
   excerpt: string
+  /** Whether the file is applied already; left out where nobody knows. */
+  applied?: boolean
 }
