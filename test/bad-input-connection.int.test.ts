@@ -228,7 +228,9 @@ describe('a URL that is none is 2, and is not shown', () => {
     expect(await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })).toMatchObject({ code: 2, kind: 'usage' })
   })
 
-  test('with a password that was not escaped is exit 2 at once, and nothing of it is shown', async ({ dir }) => {
+  test('with a password that was not escaped is exit 2 at once, and nothing of it is shown', {
+    timeout: 240_000,
+  }, async ({ dir }) => {
     const variables = [
       { DATABASE_URL: 'postgres://u:TopSecret/rest@127.0.0.1:1/db' },
       { DATABASE_URL: 'postgres://u:pa?TopSecret@127.0.0.1:1/db' },
