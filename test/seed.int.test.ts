@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
@@ -106,6 +106,33 @@ describe('an SQL seed', () => {
     })
     expect(await sql`select id from a`).toEqual([{ id: 1 }])
     expect(await seedHistory(sql)).toMatchObject([{ name: '1.sql' }])
+  })
+
+  test('that is long goes in several messages of one transaction, and a failure has its place', async ({
+    load,
+    dir,
+    sql,
+  }) => {
+    await sql`create table a (id int, note text)`
+    const rows = Array.from({ length: 30_000 }, (_, i) => `insert into a values (${i}, 'a note of some length');\n`)
+    await writeFiles(dir, { '1.sql': `${rows.join('')}select 1;\nselect wrong from a;\n` })
+    await expect(load([{ file: '1.sql' }])).rejects.toMatchObject({
+      message: '1.sql, line 30002: column "wrong" does not exist',
+      place: { file: '1.sql', line: 30_002, column: 8 },
+    })
+    expect(await sql`select from a`).toHaveLength(0)
+    await writeFiles(dir, { '1.sql': rows.join('') })
+    expect(await load([{ file: '1.sql' }])).toEqual(['1.sql 30000'])
+  })
+
+  test('that no text of Node can hold is refused, with the way out', async ({ load, dir }) => {
+    await writeFiles(dir, { '1.sql': '' })
+    await truncate(join(dir, '1.sql'), 600 * 1024 * 1024)
+    await expect(load([{ file: '1.sql' }])).rejects.toMatchObject({
+      kind: 'seed',
+      message: expect.stringMatching(/^1\.sql is too large: reading its 600 MiB /),
+      hint: expect.stringContaining('a CSV file'),
+    })
   })
 
   test('leaves its settings and its role behind it', async ({ load, dir, sql }) => {

@@ -1,3 +1,4 @@
+import type { Kind } from '../errors.ts'
 import type { Piece } from './pieces.ts'
 import {
   type Held,
@@ -48,31 +49,38 @@ export function keepText(text: string, ascii: boolean): void {
 /**
  * @param ascii   whether it is, where that is known; else true
  * @param parsing see {@link needOfFile}
- * @throws {AppError} `migration` when the file does not fit beside those that were read before
+ * @throws {AppError} `migration`, or what `kind` says, when the file does not fit beside those that were read before
  */
 export function refuseLargeFile(
   path: string,
   bytes: number,
-  { ascii, parsing }: { ascii: boolean; parsing: number | undefined },
+  { ascii, parsing, kind }: { ascii: boolean; parsing?: number | undefined; kind?: Kind },
 ): void {
   const lacks = misfit(needOfFile(bytes, ascii, parsing), held, memoryHere(), bytes)
   if (!lacks) return
   const others = held.heap + held.outside > bytes / 4 ? `, behind others of ${size(held.heap + held.outside)},` : ''
-  throw tooLarge(path, `reading its ${size(bytes)}${others}`, lacks)
+  throw tooLarge(path, `reading its ${size(bytes)}${others}`, lacks, kind)
 }
+
+/** Gives back the memory of a large file at once, which a collection might do too late. Its bytes are gone. */
+export function release({ buffer, byteLength }: Buffer): void {
+  if (byteLength > largeBytes && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+const largeBytes = 1024 * 1024
 
 const smallMessage = 1024 * 1024
 
 /**
  * What cannot be cut, such as one INSERT of a million rows, goes as one message.
- * @throws {AppError} `migration` when that does not fit into memory
+ * @throws {AppError} `migration`, or what `kind` says, when that does not fit into memory
  */
-export function refuseLargeMessage(path: string, pieces: Pick<Piece, 'text'>[]): void {
+export function refuseLargeMessage(path: string, pieces: Pick<Piece, 'text'>[], kind?: Kind): void {
   for (const { text } of pieces) {
     if (text.length < smallMessage) continue
     const bytes = Buffer.byteLength(text)
     const lacks = misfit(needOfMessage(bytes), held, memoryHere())
-    if (lacks) throw tooLarge(path, `sending one statement of ${size(bytes)}`, lacks)
+    if (lacks) throw tooLarge(path, `sending one statement of ${size(bytes)}`, lacks, kind)
   }
 }
 

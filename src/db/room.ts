@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError, type Kind } from '../errors.ts'
 import { visible } from '../text.ts'
 
 /** What a process may use, in bytes. */
@@ -21,7 +21,7 @@ export type Misfit = { needed: number; limit: number; of: 'memory' | 'heap' | 's
 const mebi = 1024 * 1024
 
 /** What the program itself uses at most, measured with Node 24. */
-const program = { total: 24 * mebi, heap: 16 * mebi }
+const program = { total: 24 * mebi, heap: 18 * mebi }
 
 /** No text of V8 is longer. */
 const longestText = 2 ** 29 - 24
@@ -59,15 +59,20 @@ export function misfit(need: Need, held: Held, memory: Memory, textBytes = 0): M
   return heap > memory.heap ? { needed: heap, limit: memory.heap, of: 'heap' } : undefined
 }
 
-/** Exit 20, before anything has begun. @param what has the size in it */
-export function tooLarge(path: string, what: string, { needed, limit, of }: Misfit): AppError {
+/** Exit 20, or that of another kind, before anything has begun. @param what has the size in it */
+export function tooLarge(
+  path: string,
+  what: string,
+  { needed, limit, of }: Misfit,
+  kind: Kind = 'migration',
+): AppError {
   const where = {
     memory: `takes ${size(needed)} of memory, and this process has ${size(limit)}`,
     heap: `takes ${size(needed)} of Node's heap, which has ${size(limit)} here`,
     string: `is more than Node can hold in one text, which is ${size(limit)}`,
   }[of]
   const more = of === 'string' ? 'split it into several files' : `give it more memory: ${moreOf(of, needed)}`
-  return new AppError('migration', `${visible(path)} is too large: ${what} ${where}`, {
+  return new AppError(kind, `${visible(path)} is too large: ${what} ${where}`, {
     hint: `${more}; or load the rows as a seed from a CSV file, which takes the same little memory whatever its size`,
     file: path,
   })

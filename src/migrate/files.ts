@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import { createHash, hash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
-import { heldTexts, keepText, refuseLargeFile } from '../db/memory.ts'
+import { heldTexts, keepText, refuseLargeFile, release } from '../db/memory.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Script } from './types.ts'
 
@@ -73,11 +73,6 @@ export function textOf(path: string, bytes: Buffer, { parsing }: Parsing = {}): 
 }
 
 const smallFile = 256 * 1024
-
-/** Gives back the memory of a large file at once, which a collection might do too late. Its bytes are gone. */
-export function release({ buffer, byteLength }: Buffer): void {
-  if (byteLength > largeBytes && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
-}
 
 const largeBytes = 1024 * 1024
 

@@ -1,5 +1,7 @@
 import type { Sql } from '../db/connect.ts'
 import { type Place, pinPath, setPath } from '../db/path.ts'
+import { piecesOf } from '../db/pieces.ts'
+import { sendPieces } from '../db/send.ts'
 import type { Db } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
@@ -79,7 +81,7 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
 async function runStatements(tx: Db, text: string, path: readonly string[]): Promise<number> {
   const before = await rowsWritten(tx)
   await tx.unsafe(setPath(path, 'local '))
-  await tx.unsafe(text)
+  await sendPieces(tx, text, piecesOf(text))
   await tx.unsafe(pinPath)
   return (await rowsWritten(tx)) - before
 }

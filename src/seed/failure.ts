@@ -2,11 +2,13 @@ import { statementsBeforeErrors } from '../db/answers.ts'
 import type { Sql } from '../db/connect.ts'
 import { copyLineOf } from '../db/copy.ts'
 import { isConnectionLost } from '../db/lost.ts'
+import { piecesOf } from '../db/pieces.ts'
+import { failedPiece, renderPieceError } from '../db/send.ts'
 import { hintFor, isServerError, renderServerError, type ServerError, serverNotes } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { indented } from '../text.ts'
-import type { Seed } from './types.ts'
+import type { Seed, SqlSeed } from './types.ts'
 
 /**
  * What to report when a seed failed: an {@link AppError}, or the error itself when the connection was lost.
@@ -24,8 +26,7 @@ export async function seedFailed(
     return new AppError('seed', `${file}: ${cause instanceof Error ? cause.message : cause}`, { file, cause })
 
   const statement = statementsBeforeErrors(db).at(-1)
-  const place =
-    seed.kind === 'sql' ? renderServerError(seed.text, cause, { file, statement }) : renderCopyError(cause, file)
+  const place = seed.kind === 'sql' ? renderSqlError(seed, cause, statement) : renderCopyError(cause, file)
   const at = place.line === undefined ? '' : `, line ${place.line}`
   return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${indented(cause.message)}`, {
     ...place,
@@ -36,6 +37,15 @@ export async function seedFailed(
 
 /** Another session held the table for too long. */
 const waited = new Set(['55P03', '40P01'])
+
+/** A long seed goes in several messages. */
+function renderSqlError({ name: file, text }: SqlSeed, error: ServerError, statement: number | undefined) {
+  const pieces = piecesOf(text)
+  const piece = pieces[failedPiece(error) ?? -1]
+  return piece && pieces.length > 1
+    ? renderPieceError(text, piece, error, { file, statement })
+    : renderServerError(text, error, { file, statement })
+}
 
 function renderCopyError(error: ServerError, file: string) {
   const line = copyLineOf(error)

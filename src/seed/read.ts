@@ -1,8 +1,11 @@
+import { isAscii, isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { posix, resolve } from 'node:path'
 import type { SeedConfig } from '../config/schema.ts'
+import { refuseLargeFile, refuseLargeMessage, release } from '../db/memory.ts'
+import { piecesOf } from '../db/pieces.ts'
 import { splitName } from '../db/sql.ts'
 import { usage } from '../errors.ts'
 import { yamlWord } from '../text.ts'
@@ -17,7 +20,7 @@ type FileEntry = Extract<SeedConfig, { file: string }>
  * @param entries in the order in which they are loaded; `{ dir }` stands for its `.sql` files by name
  * @param baseDir what relative paths are relative to: the folder of the configuration
  * @throws {AppError} `usage` naming the file or folder that is missing, unreadable, listed twice or described wrongly;
- *                    `seed` when an SQL file contains what cannot run in our transaction
+ *                    `seed` when an SQL file contains what cannot run in our transaction, or does not fit into memory
  */
 export async function readSeeds(
   entries: SeedConfig[],
@@ -53,18 +56,22 @@ async function readSql({ table, mode, key }: FileEntry, name: string, path: stri
   const given = Object.entries({ table, mode, key }).find(([, value]) => value !== undefined)
   if (given)
     throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
+  const kind = 'seed'
+  refuseLargeFile(name, (await stat(path)).size, { ascii: true, kind })
   const bytes = await readFile(path)
+  refuseLargeFile(name, bytes.length, { ascii: isAscii(bytes), kind })
   const text = decode(name, bytes)
+  const checksum = createHash('sha256').update(bytes).digest('hex')
+  release(bytes)
   inspectSeed(name, text)
-  return { kind: 'sql', name, text, checksum: createHash('sha256').update(bytes).digest('hex') }
+  refuseLargeMessage(name, piecesOf(text), kind)
+  return { kind: 'sql', name, text, checksum }
 }
 
-function decode(name: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw usage(`${name} is not UTF-8 text`, { file: name, hint: 'save the file as UTF-8', cause })
-  }
+function decode(name: string, bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw usage(`${name} is not UTF-8 text`, { file: name, hint: 'save the file as UTF-8' })
+  const text = bytes.toString('utf8')
+  return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
 async function readCsv({ table, mode, key }: FileEntry, name: string, path: string): Promise<CsvSeed> {

@@ -1,5 +1,6 @@
+import { release } from '../../db/memory.ts'
 import { usage } from '../../errors.ts'
-import { checksum, hasMark, readBytes, release, textOf } from '../files.ts'
+import { checksum, hasMark, readBytes, textOf } from '../files.ts'
 import type { Applied, Migration } from '../types.ts'
 import type { Dialect, NewFile } from './dialect.ts'
 import { flywayChecksum, isLegacyChecksum } from './flyway-checksum.ts'

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import { basename } from 'node:path'
+import { release } from '../../db/memory.ts'
 import { usage } from '../../errors.ts'
-import { checksum, hasMark, readBytes, release, textOf } from '../files.ts'
+import { checksum, hasMark, readBytes, textOf } from '../files.ts'
 import type { Migration } from '../types.ts'
 import type { Replace } from './graphile-placeholders.ts'
 

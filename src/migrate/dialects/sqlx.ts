@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
+import { release } from '../../db/memory.ts'
 import { usage } from '../../errors.ts'
-import { checksum, hasMark, isFolder, pathIn, readBytes, readNames, release, textOf } from '../files.ts'
+import { checksum, hasMark, isFolder, pathIn, readBytes, readNames, textOf } from '../files.ts'
 import type { Migration, Script } from '../types.ts'
 import type { Dialect } from './dialect.ts'
 import { cleanName, nextVersion } from './name.ts'
