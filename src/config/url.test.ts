@@ -42,6 +42,7 @@ test.each([
   ['postgres://u:x?geheim@h/d', escapes],
   ['postgres://u:p@geheim@h/d', escapes],
   ['postgres://u:geheim/d', escapes],
+  ['postgres://h/d?host=u:geheim', escapes],
   ['postgres://u:%geheim@h/d', 'write % as %25 in the URL'],
 ])('refuses %s without showing the password', (url, hint) => {
   expect(() => parse(url)).toThrow(

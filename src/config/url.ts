@@ -89,7 +89,7 @@ function placesOf(authority: string, search: URLSearchParams, what: string): End
   const ports = search.get('port')?.split(',') ?? inside.map(({ port }) => String(port))
   return hosts.split(',').map((written, i) => {
     const host = written.replace(/^\[(.*)\]$/, '$1')
-    if (host.includes('@')) throw unescaped(what)
+    if (host.includes('@') || !/^(\/.*|[^:]*|[\da-f:.%]+)$/is.test(host)) throw unescaped(what)
     const port = readPort(ports[i] ?? ports[0]!, `the port in ${what}`)
     if (typeof port === 'string') throw badPort(port)
     return { host: host === '' ? 'localhost' : host, port }

@@ -22,8 +22,9 @@ export async function pathOf(
   database: string | undefined,
   role: string | undefined,
 ): Promise<string[]> {
-  const { searchPath } = context.connection()
-  if (searchPath !== undefined) return parsePath(searchPath)
+  const { searchPath, database: target } = context.connection()
+  // The URL speaks of its own database.
+  if (searchPath !== undefined && (database ?? target) === target) return parsePath(searchPath)
   const own = role === undefined ? undefined : await readRolePath(db, role)
   return own ?? naturalPath(context, database)
 }
