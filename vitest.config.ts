@@ -6,6 +6,13 @@ import { defineConfig } from 'vitest/config'
  */
 const retry = process.env.CI ? 1 : 0
 
+/** Slow, and about the network, the store or memory: once is enough, whatever other majors of PostgreSQL are tested. */
+const onceOnly = process.env.BOSUN_TEST_AGAIN
+  ? ['black-hole', 'many-backups', 'large-files', 'serve-attack', 'lost-connection', 'pipes'].map(
+      (name) => `test/${name}.int.test.ts`,
+    )
+  : []
+
 export default defineConfig({
   test: {
     projects: [
@@ -14,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.int.test.ts'],
-          exclude: ['test/container*.int.test.ts'],
+          exclude: ['test/container*.int.test.ts', ...onceOnly],
           globalSetup: ['test/support/global.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
