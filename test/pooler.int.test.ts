@@ -25,7 +25,7 @@ const ignoreOurs = `ignore_startup_parameters = ${[
     'lock_timeout',
     'idle_in_transaction_session_timeout',
   ],
-  ...['tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count'],
+  ...['tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout'],
   ...['client_connection_check_interval', 'idle_session_timeout'],
 ].join(', ')}`
 
