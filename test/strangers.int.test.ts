@@ -78,6 +78,22 @@ describe('files that go through everything in the database', () => {
     ])
   })
 
+  test('are not told of a table of ours where a type or a value has the same name', async ({ pgbosun, dir, sql }) => {
+    await pgbosun('up')
+    await sql.unsafe(`create type public.events as enum ('state')`)
+    for (const [statement, hint] of [
+      [`create type events as enum ('a');`, 'the type events exists with the values'],
+      [`select 'migrations'::int;`, 'the value does not have the form'],
+      [`select 'seeds'::public.events;`, ''],
+    ] as const) {
+      await writeFiles(dir, { 'migrations/002_x.sql': statement })
+      const { code, json } = await pgbosun('up')
+      expect([statement, code]).toEqual([statement, 20])
+      expect(String(json.error?.hint)).toContain(hint)
+      expect(String(json.error?.hint)).not.toContain('pgbosun’s own')
+    }
+  })
+
   test('never get a table of ours as what they may have meant', async ({ pgbosun, dir }) => {
     await pgbosun('up')
     await writeFiles(dir, { 'migrations/002_x.sql': 'select * from events;' })

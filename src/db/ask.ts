@@ -38,7 +38,9 @@ const lastPart = (name: string) => name.replace(/^.*\./, '')
  */
 async function askOwnObject(ask: Ask, error: ServerError) {
   const owned = ownedName(error)
-  const names = [...quotedNames(error), owned ?? ''].map(lastPart).filter((name) => name !== '')
+  // Any word may stand in quotation marks, a value too: only what is said to be such an object counts.
+  const named = error.message.matchAll(/\b(?:relation|table|index|constraint|sequence|trigger|policy) "([^"]+)"/g)
+  const names = [...[...named].map(([, name = '']) => name), owned ?? ''].map(lastPart).filter((name) => name !== '')
   const isNamed = error.schema_name === 'pgbosun' || owned === 'pgbosun' || /\bpgbosun\./.test(error.message)
   if (doesNotExist.has(error.code) || (names.length === 0 && !isNamed)) return undefined
   const among = `in (${(names.length > 0 ? names : ['']).map(quoteLiteral).join(', ')})`
