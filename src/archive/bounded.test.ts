@@ -15,14 +15,21 @@ test('keeps the order and never works at more than so many at once', async () =>
   expect(most).toBe(7)
 })
 
-test('nothing is begun after a failure, which is thrown', async () => {
-  const begun: number[] = []
-  const failing = mapBounded([1, 2, 3, 4], 1, async (i) => {
-    begun.push(i)
+test.each([
+  [1, [1, 2]],
+  [3, [1, 2, 3]],
+])('nothing is started after a failure, which is thrown: %i at a time', async (limit, all) => {
+  const started: number[] = []
+  const others = Promise.withResolvers<void>()
+  const failing = mapBounded([1, 2, 3, 4, 5, 6], limit, async (i) => {
+    started.push(i)
     if (i === 2) throw new Error('two')
+    if (limit > 1) await others.promise
   })
   await expect(failing).rejects.toThrow('two')
-  expect(begun).toEqual([1, 2])
+  others.resolve()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(started).toEqual(all)
 })
 
 test('no items are no work', async () => expect(await mapBounded([], 3, async () => 1)).toEqual([]))

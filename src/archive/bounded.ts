@@ -1,4 +1,4 @@
-/** Does the work for each item, at most `limit` at a time; the results in the order of the items. */
+/** Does the work for each item, at most `limit` at a time; the results in the order of the items. Nothing is started after a failure. */
 export async function mapBounded<T, R>(
   items: readonly T[],
   limit: number,
@@ -9,7 +9,12 @@ export async function mapBounded<T, R>(
   const worker = async () => {
     while (next < items.length) {
       const at = next++
-      results[at] = await work(items[at]!)
+      try {
+        results[at] = await work(items[at]!)
+      } catch (error) {
+        next = items.length
+        throw error
+      }
     }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
