@@ -75,9 +75,14 @@ function print(text: string): number {
   return 0
 }
 
+let documentWritten = false
+
 function report(command: string, json: boolean, warnings: string[], { fields, failure, exitCode }: Result): number {
   const code = failure?.exitCode ?? exitCode ?? 0
-  if (json) write('stdout', `${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
+  // There is one document, also when something goes wrong behind it.
+  if (json && !documentWritten)
+    write('stdout', `${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
+  documentWritten ||= json
   if (failure) {
     write('stderr', `${renderError(failure)}\n`)
     writeTerminationLog(`${failure.kind}: ${failure.message}`)
