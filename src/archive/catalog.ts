@@ -65,7 +65,7 @@ export async function readAllBackups(store: Store, databases: string[]): Promise
 /** The backups of a store for a process that looks again and again: manifests never change, so each is read once. */
 export type Catalog = {
   store: Store
-  /** Everything anew, as {@link readBackups} does. */
+  /** Everything again, as {@link readBackups} does. */
   read(database: string): Promise<Backup[]>
   /**
    * Lists the folder, and reads what is new in it; besides that only whether the newest good one was found damaged meanwhile.

@@ -1,7 +1,7 @@
 /** Clocks of machines that work together differ by less. */
 export const clockErrorMs = 300_000
 
-/** When a backup was begun, by the clock of the machine that made it, and by that of the server where it is known. */
+/** When a backup was started, by the clock of the machine that made it, and by that of the server where it is known. */
 export type Clocks = { startedAt: Date; serverTime: Date | undefined }
 
 /**
@@ -11,6 +11,6 @@ export type Clocks = { startedAt: Date; serverTime: Date | undefined }
 export const takenAt = ({ startedAt, serverTime }: Clocks, now: Date): Date =>
   serverTime !== undefined && serverTime.getTime() <= now.getTime() + clockErrorMs ? serverTime : startedAt
 
-/** Whether a backup says that it will be begun: such a one is used only when it is named, and never counts as the newest. */
+/** Whether a backup says that it starts in the future: such a one is used only when it is named, and never counts as the newest. */
 export const isFromFuture = ({ startedAt }: Pick<Clocks, 'startedAt'>, now: Date): boolean =>
   startedAt.getTime() > now.getTime() + clockErrorMs

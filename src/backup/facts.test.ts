@@ -41,7 +41,7 @@ test('the newest is the last good one; a damaged one and one from the future are
   })
 })
 
-test('a backup covers its slot, also one that it was begun before', () => {
+test('a backup covers its slot, also one that it was started before', () => {
   const slot = new Date('2026-03-10T03:00:00Z')
   expect(seriesFacts([backup('a', '2026-03-10T02:59:58Z', { slot })], now).covered).toEqual(slot)
   expect(seriesFacts([backup('a', '2026-03-10T04:00:00Z', { slot })], now).covered).toEqual(

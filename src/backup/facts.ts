@@ -6,12 +6,12 @@ export type SeriesFacts = {
   newest: Backup | undefined
   /** The oldest good one. */
   first: Backup | undefined
-  /** Newest instant that a good one stands for: its slot, or when it was begun. */
+  /** Newest instant that a good one stands for: its slot, or when it was started. */
   covered: Date | undefined
   lastVerifiedAt: Date | undefined
   /** Ids of those that the last verification found damaged. */
   damaged: string[]
-  /** Ids of those that say that they will be begun: the clock of some machine was wrong. */
+  /** Ids of those that say that they start in the future: the clock of some machine was wrong. */
   fromFuture: string[]
 }
 

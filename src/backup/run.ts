@@ -27,7 +27,7 @@ export type BackupOptions = {
   connection: Connection
   database: string
   store: Store
-  /** What this process knows of the store; read anew here, once, under the lock. */
+  /** What this process knows of the store; read again here, once, under the lock. */
   catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string

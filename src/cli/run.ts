@@ -5,7 +5,6 @@ import { startHeartbeat } from '../db/heartbeat.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
 import { dropLogin, loginPrefix } from '../db/login.ts'
 import { isPoolerError } from '../db/pooler.ts'
-
 import { type Attempt, retryWhenLost } from '../db/retry.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'

@@ -191,13 +191,8 @@ function toolEnvironment(connection: Connection, { major }: Tools, options: Omit
 }
 
 /** libpq reads certificates from files only. */
-function tlsFiles({ mode, ca, cert, key }: Connection['tls']): { env: Record<string, string>; remove(): void } {
-  const { rootCertificates } = mode.startsWith('verify') && ca === undefined ? process.getBuiltinModule('node:tls') : {}
-  const contents = {
-    PGSSLROOTCERT: ca ?? rootCertificates?.join('\n'),
-    PGSSLCERT: cert,
-    PGSSLKEY: key,
-  }
+function tlsFiles({ ca, cert, key }: Connection['tls']): { env: Record<string, string>; remove(): void } {
+  const contents = { PGSSLROOTCERT: ca, PGSSLCERT: cert, PGSSLKEY: key }
   const given = Object.entries(contents).filter((entry): entry is [string, string] => entry[1] !== undefined)
   if (given.length === 0) return { env: {}, remove() {} }
   const dir = mkdtempSync(join(tmpdir(), 'pgbosun-libpq-'))

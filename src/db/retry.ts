@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts'
 import { connectionLost, isConnectionLostError, wasLost } from './lost.ts'
 
-/** What an attempt says of itself: whether it has begun to change something. */
+/** What an attempt says of itself: whether it has started to change something. */
 export type Attempt = { changed: boolean }
 
 export type RetryOptions = {

@@ -59,7 +59,7 @@ export function misfit(need: Need, held: Held, memory: Memory, textBytes = 0): M
   return heap > memory.heap ? { needed: heap, limit: memory.heap, of: 'heap' } : undefined
 }
 
-/** Exit 20, or that of another kind, before anything has begun. @param what has the size in it */
+/** Exit 20, or that of another kind, before anything has started. @param what has the size in it */
 export function tooLarge(
   path: string,
   what: string,

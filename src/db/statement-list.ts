@@ -13,7 +13,7 @@ export type Statement = {
 
 /**
  * The statements of a text. What is kept of each is where it begins and ends, in eight bytes outside of the heap: a migration may
- * hold a million. A {@link Statement} is made when it is looked at, anew each time.
+ * hold a million. A {@link Statement} is made when it is looked at, and again each time.
  */
 export class StatementList implements Iterable<Statement> {
   readonly #text: string

@@ -22,25 +22,26 @@ import type { Run } from '../run.ts'
 /** What is declared about roles and databases, with the passwords; undefined when nothing is. */
 export type Declared = { desired: DesiredRoles; secrets: Secrets }
 
-/** Read before anything is touched, so that an unreadable secret is exit 2. */
-export async function readDeclared({ loaded }: Context): Promise<Declared | undefined> {
+/**
+ * Read before anything is touched, so that an unreadable secret is exit 2.
+ * @param onUnreadable hears of one instead
+ */
+export async function readDeclared(
+  { loaded }: Context,
+  onUnreadable?: (role: string, error: Error) => void,
+): Promise<Declared | undefined> {
   const { databases, roles, users } = loaded.config
   if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
   const desired = desiredRoles(loaded.config)
-  return { desired, secrets: await readSecrets(desired, secretReader(loaded.env, loaded.baseDir)) }
+  return { desired, secrets: await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), onUnreadable) }
 }
 
 /** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
-export async function readDeclaredToLook({ loaded, out }: Context): Promise<Declared | undefined> {
-  const { databases, roles, users } = loaded.config
-  if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
-  const desired = desiredRoles(loaded.config)
-  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), (role, error) => {
+export const readDeclaredToLook = (context: Context): Promise<Declared | undefined> =>
+  readDeclared(context, (role, error) => {
     if (!(error instanceof AppError) || error.kind !== 'usage') throw error
-    out.warn(`the password of role ${role} is not compared: ${error.message}`)
+    context.out.warn(`the password of role ${role} is not compared: ${error.message}`)
   })
-  return { desired, secrets }
-}
 
 /** Shows a plan that is about to be applied. */
 type Show = (changes: Change[]) => void
