@@ -52,6 +52,20 @@ describe.skipIf(missing !== undefined)('a server with a certificate', () => {
     }
   })
 
+  test('is trusted by the authorities of the system, where nothing or `system` says so', async ({ dir }) => {
+    const system = { SSL_CERT_FILE: server.ca }
+    const good: [string, Record<string, string>][] = [
+      [server.url('localhost'), { ...system, PGBOSUN_DATABASE_TLS_MODE: 'verify-full' }],
+      [server.url('127.0.0.1'), { ...system, PGBOSUN_DATABASE_TLS_MODE: 'verify-ca' }],
+      [server.url('localhost'), { ...system, ...ca('system') }],
+      [server.url('localhost', '?sslrootcert=system'), system],
+    ]
+    for (const [url, env] of good)
+      expect(await run(...toArgs(wait(url, dir, env))), JSON.stringify(env)).toMatchObject({ code: 0, stderr: '' })
+    const other = { ...system, SSL_CERT_FILE: server.otherCa, ...ca('system') }
+    expect(await fails(...toArgs(wait(server.url('localhost'), dir, other)))).toMatchObject({ code: 12 })
+  })
+
   test.for(['require', 'verify-ca', 'verify-full'])('is refused at once with the wrong CA in %s', async (mode, {
     dir,
   }) => {

@@ -66,7 +66,7 @@ function connections(loaded: Loaded, out: Output, only: string | undefined): Pic
   const target = () => {
     resolved ??= resolveConnection(loaded.config, loaded.env, loaded.baseDir)
     for (const ignored of resolved.ignored)
-      out.warn(`the parameter ${ignored} of the URL in ${resolved.source} means nothing to pgbosun and is ignored`)
+      out.warn(`${ignored} in ${resolved.source === 'PGHOST' ? 'the environment' : resolved.source} is ignored`)
     const beside = variablesBeside(loaded.env, resolved.source)
     if (beside.length > 0)
       out.warn(`${beside.join(', ')} beside ${resolved.source} ${beside.length === 1 ? 'is' : 'are'} ignored`)

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { type Env, looksLikeUrl, readPort } from './environment.ts'
-import { historyTable, libpqVariables, normalised, refuseParameter, searchPathIn } from './parameters.ts'
+import {
+  historyTable,
+  isIgnoredVariable,
+  libpqVariables,
+  normalised,
+  refuseParameter,
+  searchPathIn,
+} from './parameters.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, refuseUrlAsPath, secretReader } from './secrets.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
@@ -146,7 +153,7 @@ function fromParts(
     historyTable:
       parameters['x-migrations-table'] === undefined
         ? undefined
-        : historyTable(parameters['x-migrations-table'], parameters['x-migrations-table-quoted'] === 'true', source),
+        : historyTable(parameters['x-migrations-table'], isTrue(parameters['x-migrations-table-quoted']), source),
     ignored,
     foreign,
   }
@@ -158,8 +165,13 @@ function searchPathOf(parameters: UrlParts['parameters'], source: string): strin
   return plain ?? (options ? searchPathIn(options, source) : undefined)
 }
 
+/** As Go's ParseBool, which golang-migrate reads it with. */
+const isTrue = (text = '') => ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)
+
 /** Binding the login to the channel needs a channel. @throws {AppError} `usage` */
 function bound(mode: TlsMode, binding: string | undefined, source: string): TlsMode {
+  if (binding !== undefined && !['disable', 'prefer', 'require'].includes(binding))
+    throw usage(`${source}: the value of channel_binding is not known`, { hint: 'use disable, prefer or require' })
   if (binding !== 'require') return mode
   if (mode === 'disable')
     throw usage(`${source}: channel_binding=require needs TLS, which is switched off`, {
@@ -243,7 +255,7 @@ function libpqParts(env: Env): UrlParts {
     user: env.PGUSER || undefined,
     password: undefined,
     parameters,
-    ignored: [],
+    ignored: Object.keys(libpqVariables).filter((variable) => env[variable] && isIgnoredVariable(variable)),
   }
 }
 

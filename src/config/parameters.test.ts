@@ -26,6 +26,9 @@ describe('what a URL says is honoured', () => {
     ['ssl-mode=verify-full&ssl-ca=system', { tls: { mode: 'verify-full' } }],
     ['requiressl=1', { tls: { mode: 'require' } }],
     ['currentSchema=app', { searchPath: 'app' }],
+    ['x-migrations-table=%22done%22&x-migrations-table-quoted=1', { historyTable: 'done' }],
+    ['dbname=other', { database: 'other' }],
+    ['user=me', { user: 'me' }],
     ['channel_binding=prefer', { tls: { mode: 'prefer' } }],
     ['channel_binding=require&sslmode=verify-full&sslrootcert=system', { tls: { mode: 'verify-full' } }],
     ['sslrootcert=system', { tls: { mode: 'verify-full' } }],
@@ -54,6 +57,7 @@ describe('what would matter and is not honoured is refused', () => {
     'options=-cstatement_timeout%3D1',
     'options=endpoint%3Dxyz',
     'channel_binding=require&sslmode=disable',
+    'channel_binding=always',
     'sslrootcert=system&sslmode=require',
     'x-migrations-table=a.b',
   ])('%s', async (query) => {
@@ -82,6 +86,17 @@ describe('variables of libpq', () => {
 
   test('an address without a name is the host', async () => {
     expect((await connect({ PGHOSTADDR: '10.0.0.1' })).endpoints).toEqual([{ host: '10.0.0.1', port: 5432 }])
+  })
+
+  test('that only tune the client are told', async () => {
+    const { ignored } = await connect({
+      PGHOST: 'h',
+      PGTZ: 'UTC',
+      PGGSSLIB: 'gssapi',
+      PGAPPNAME: 'x',
+      PGSSLMODE: 'disable',
+    })
+    expect(ignored).toEqual(['PGGSSLIB', 'PGTZ'])
   })
 
   test.each([

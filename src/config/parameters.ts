@@ -169,6 +169,12 @@ export function normalised(parameters: Iterable<[string, string]>): Record<strin
   return found
 }
 
+/** Whether a variable of libpq says nothing to us, which is to be told. */
+export function isIgnoredVariable(variable: string): boolean {
+  const name = libpqVariables[variable]
+  return name === undefined || (urlParameters[name]?.verdict === 'ignored' && !harmless.has(name))
+}
+
 /**
  * Refuses a parameter that would change what is reached, and that we do not honour.
  * @param name of the parameter; `said`: what the source calls it

@@ -48,9 +48,10 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
 
   return {
     endpoints: placesOf(authority, search, what),
-    database: decode(path, what) ?? search.get('dbname') ?? undefined,
-    user: decode(user, what) ?? search.get('user') ?? undefined,
-    password: decode(rest.length > 0 ? rest.join(':') : undefined, what) ?? search.get('password') ?? undefined,
+    // As in libpq, what the query says goes before the rest.
+    database: search.get('dbname') || decode(path, what),
+    user: search.get('user') || decode(user, what),
+    password: search.get('password') || decode(rest.length > 0 ? rest.join(':') : undefined, what),
     parameters,
     ignored: [...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.has(name)),
     foreign: { driver, parameters: others },
