@@ -9,6 +9,7 @@ import { readBackup } from '../src/archive/catalog.ts'
 import { clusterTag, encodeName } from '../src/archive/layout.ts'
 import { localStore } from '../src/archive/local.ts'
 import { verifyBackup } from '../src/backup/verify.ts'
+import { databaseObject } from '../src/db/lock.ts'
 import { silentLog } from '../src/log.ts'
 import { backUp, childrenOf, client, filesBelow, search, test } from './support/backup.ts'
 import { full, neverAgain, randomFrom, until, test as withCluster } from './support/chaos.ts'
@@ -47,6 +48,26 @@ const dumping = (database: string) =>
   `select pid from pg_stat_activity where application_name like 'pgbosun backup%' and datname = '${database}' and query like 'COPY%'`
 
 describe.skipIf(!client)('in the middle of a dump', () => {
+  test('the lock is lost and its files are swept away: that is the reason, and a slot has no failure', {
+    timeout: 60_000,
+  }, async ({ sql, store, database }) => {
+    await fill(sql)
+    const slot = new Date('2026-03-01T12:00:00Z')
+    const failed = backUp(store, urlOf(database), { slot }).catch((error: unknown) => error)
+    await until('it writes', () => written(store, database))
+    const object = databaseObject(database) >>> 0
+    const ended = await sql.unsafe(
+      `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = 1885823586 and objid = ${object}`,
+    )
+    expect(ended).toHaveLength(1)
+    rmSync(join(store, encodeName(database)), { recursive: true, force: true })
+    expect(await failed).toMatchObject({
+      kind: 'backup',
+      message: `the backup of ${database} failed: the connection to the database was lost`,
+    })
+    expect(filesBelow(store)).toEqual([])
+  })
+
   test('the backend is killed: exit 60, and nothing of it is visible', { timeout: 60_000 }, async ({
     pgbosun,
     sql,

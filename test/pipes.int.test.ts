@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
 import { program } from './support/cli.ts'
 import { test, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -99,6 +100,26 @@ describe('output on a pipe', () => {
     await shell('{ "$@"; echo $? >code; } 2>&1 >/dev/null | head -c 10', ['migrate', 'up'], { cwd: dir, env })
     expect(await readFile(join(dir, 'code'), 'utf8')).toBe('0\n')
     expect(await sql`select count(*)::int as count from pgbosun.migrations`).toEqual([{ count: 900 }])
+  })
+
+  test('does not end serve when nobody reads its log any more', async ({ database, dir }) => {
+    const port = await freePort()
+    await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ serve: { listen: `127.0.0.1:${port}` } }) })
+    const env = { DATABASE_URL: urlOf(database), PGBOSUN_LOG_LEVEL: 'debug' }
+    const line = '{ "$@" & echo $! >pid; wait $!; echo $? >code; } 2>&1 | head -c 10'
+    await shell(line, ['serve'], { cwd: dir, env }, async () => {
+      const ready = () =>
+        fetch(`http://127.0.0.1:${port}/readyz`).then(
+          ({ status }) => status,
+          () => 0,
+        )
+      await expect.poll(ready).toBe(200)
+      const pid = Number(await readFile(join(dir, 'pid'), 'utf8'))
+      await fetch(`http://127.0.0.1:${port}/nothing`)
+      expect(await ready()).toBe(200)
+      process.kill(pid, 'SIGTERM')
+    })
+    expect(await readFile(join(dir, 'code'), 'utf8')).toBe('0\n')
   })
 
   test('that leads to a full disk is a failure', async ({ dir }) => {
