@@ -128,21 +128,27 @@ function badKey({ name: file }: CsvSeed, line: number | undefined, problem: stri
  * the number than itself, the largest one in the column may be beyond what is needed; that costs nothing but numbers.
  */
 async function advanceSequences(tx: Db, { table, sequences }: Target): Promise<void> {
-  for (const { sequence, columns } of sequences)
+  for (const { sequence, columns } of sequences) {
+    const furthest = (aggregate: 'max' | 'min') =>
+      columns.map((column) => furthestIn(table, column, aggregate)).join(', ')
     await tx.unsafe(`
       select pg_catalog.setval(${quoteLiteral(sequence)}, newest)
-        from (select (case when q.seqincrement > 0 then pg_catalog.max(n) else pg_catalog.min(n) end)::bigint as newest, q.seqincrement
-                from pg_catalog.pg_sequence q, ${table} r, pg_catalog.unnest(array[${columns.map(numberIn).join(', ')}]) n
-               where q.seqrelid = pg_catalog.to_regclass(${quoteLiteral(sequence)}) and n between q.seqmin and q.seqmax
-               group by q.seqincrement) t, ${sequence} s
+        from (select case when q.seqincrement > 0 then greatest(${furthest('max')}) else least(${furthest('min')}) end as newest, q.seqincrement
+                from pg_catalog.pg_sequence q where q.seqrelid = pg_catalog.to_regclass(${quoteLiteral(sequence)})) t, ${sequence} s
        where case when seqincrement > 0 then (newest, true) > (s.last_value, s.is_called)
                   else newest < s.last_value or newest = s.last_value and not s.is_called end`)
+  }
 }
 
-/** The number of a value; of a text such as `INV-0042` the last one in it. */
-const numberIn = ({ name, text }: { name: string; text: boolean }) => {
+/**
+ * The furthest number in a column that the sequence `q` can reach, as SQL: from its index where it has one, however many rows there
+ * are. Of a text such as `INV-0042` the last number in it counts.
+ */
+function furthestIn(table: string, { name, text }: { name: string; text: boolean }, aggregate: 'max' | 'min'): string {
   const column = `r.${quoteIdent(name)}`
-  return text
-    ? `(pg_catalog.regexp_match(${column}::text, '(\\d{1,18})\\D*$'))[1]::numeric`
-    : `pg_catalog.ceil(${column}::numeric)`
+  const [number, rows] = text
+    ? ['n', `, lateral (select (pg_catalog.regexp_match(${column}::text, '(\\d{1,18})\\D*$'))[1]::numeric) x (n)`]
+    : [column, '']
+  const found = `select pg_catalog.${aggregate}(${number}) from ${table} r${rows} where ${number} between q.seqmin and q.seqmax`
+  return `pg_catalog.ceil((${found})::numeric)::bigint`
 }

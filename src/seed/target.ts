@@ -126,7 +126,7 @@ async function readTable(db: Db, table: string): Promise<Table | undefined> {
   const [found] = await db.unsafe<Omit<Table, 'empty'>[]>(`
     select (select pg_catalog.json_agg(pg_catalog.json_build_object(
                      'name', a.attname, 'generated', a.attgenerated <> '', 'alwaysIdentity', a.attidentity = 'a',
-                     'text', t.typcategory = 'S', 'sequences', case when t.typcategory in ('N', 'S') then (${sequencesQuery}) else '[]'::json end)
+                     'text', t.typcategory = 'S', 'sequences', case when t.typcategory in ('N', 'S') and t.typname <> 'money' then (${sequencesQuery}) else '[]'::json end)
                      order by a.attnum)
               from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
