@@ -90,7 +90,7 @@ describe.each(named)('names %s', (_, part) => {
     await writeFiles(dir, {
       'migrations/2_x.sql': `alter table ${name} alter ${quoteIdent(label)} set not null;\ncreate index ${quoteIdent(`i${label}`)} on ${name} (${quoteIdent(label)})`,
     })
-    const lint = await both(['migrate', 'lint'], options)
+    const lint = await both(['migrate', 'lint', '--explain'], options)
     expect(lint.text.stdout).toContain(`alter table ${visibleSql(name)} add constraint`)
     expectHarmless(await run(['migrate', 'lint', '--format', 'github'], options), dir)
   })

@@ -29,7 +29,7 @@ describe('migrations that are programs', () => {
       const pending = await pgbosun('migrate', 'status')
       expect(pending.json).toMatchObject({ problems: [{ code: 'invalid', name: program(2) }, { name: program(4) }] })
 
-      await sql.unsafe(format.ddl)
+      await sql.unsafe(`create table a (id int); ${format.ddl}`)
       for (const n of [1, 2, 4]) {
         const record = format.record(n, files)
         await sql.unsafe(

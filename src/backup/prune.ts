@@ -57,11 +57,7 @@ export async function planPrune(
       ? await catalog.update(database)
       : await readAllBackups(store, database === undefined ? await storedDatabases(store) : [database])
   const unreadable = stored.filter(({ problem }) => problem !== undefined)
-  const decisions = planRetention(
-    stored.flatMap((backup) => candidate(backup, name, now)),
-    keep,
-    { now, zone: timezone },
-  )
+  const decisions = planRetention(candidates(stored, name, now), keep, { now, zone: timezone })
   return {
     items: [
       ...decisions.map(({ backup, action, reasons }) => ({
@@ -89,19 +85,25 @@ export async function planPrune(
 
 type Candidate = Backup & { database: string }
 
-function candidate(backup: StoredBackup, name: string, now: Date): Candidate[] {
-  const { id, database, startedAt, takenAt, series, verification } = backup
-  if (series?.name !== name) return []
-  return [
-    {
-      id,
-      database,
-      series: JSON.stringify([series.name, series.system_identifier, series.database, series.kind]),
-      startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
-      verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
-      pinned: false,
-    },
-  ]
+/** Thousands have few series between them, whose keys are there once. */
+function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[] {
+  const keys = new Map<string, string>()
+  return stored.flatMap((backup): Candidate[] => {
+    const { id, database, startedAt, takenAt, series, verification } = backup
+    if (series?.name !== name) return []
+    const key = JSON.stringify([series.name, series.system_identifier, series.database, series.kind])
+    keys.set(key, keys.get(key) ?? key)
+    return [
+      {
+        id,
+        database,
+        series: keys.get(key)!,
+        startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
+        verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
+        pinned: false,
+      },
+    ]
+  })
 }
 
 /** Does what the plan says, oldest backups first. Interrupted anywhere, it leaves no manifest without its data. */

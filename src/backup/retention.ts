@@ -68,13 +68,14 @@ const newestFirst = <B extends Backup>(backups: B[]) =>
 
 function planSeries<B extends Backup>(backups: B[], rules: KeepRules | 'all', now: Date, zone: string): Decision<B>[] {
   const latest = now.getTime() + clockErrorMs
-  const eligible = backups.filter(({ verified, startedAt }) => verified !== 'bad' && startedAt.getTime() <= latest)
-  const verdicts = rules === 'all' ? [] : activeRules(rules, zone).map((rule) => rule(eligible))
+  const counts = ({ verified, startedAt }: B) => verified !== 'bad' && startedAt.getTime() <= latest
+  const eligible = backups.filter(counts)
+  const judges = rules === 'all' ? [] : activeRules(rules, zone).map((rule) => rule(eligible[0]))
   const newest = eligible[0]
   const verified = eligible.find((backup) => backup.verified === 'ok')
 
   return backups.map((backup) => {
-    const ofRules = verdicts.flatMap((verdict) => verdict.get(backup) ?? [])
+    const ofRules = counts(backup) ? judges.map((judge) => judge(backup)) : []
     const reasons = [
       ...(backup.pinned ? ['pinned'] : []),
       ...(backup === newest ? ['newest'] : []),
@@ -96,9 +97,9 @@ const protectedByAge = (ageMs: number): string[] =>
 const isBefore = (backup: Backup, other: Backup | undefined) =>
   other !== undefined && backup.startedAt < other.startedAt
 
-/** What a rule says about each backup that counts. */
-type Verdict = Map<Backup, { keep: boolean; reason: string }>
-type Rule = (eligible: Backup[]) => Verdict
+/** What a rule says about a backup that counts; asked once about each of a series, newest first. */
+type Judge = (backup: Backup) => { keep: boolean; reason: string }
+type Rule = (newest: Backup | undefined) => Judge
 
 function activeRules({ within, last, ...periods }: KeepRules, zone: string): Rule[] {
   return [
@@ -108,47 +109,45 @@ function activeRules({ within, last, ...periods }: KeepRules, zone: string): Rul
   ]
 }
 
-const withinRule =
-  (ms: number): Rule =>
-  (eligible) => {
-    const newest = eligible[0]?.startedAt.getTime() ?? 0
-    const name = `within ${renderDuration(ms)}`
-    return new Map(
-      eligible.map((backup) => {
-        const keep = backup.startedAt.getTime() > newest - ms
-        return [backup, { keep, reason: keep ? name : `${name}: older than that` }]
-      }),
-    )
+function withinRule(ms: number): Rule {
+  const name = `within ${renderDuration(ms)}`
+  const reasons = { keep: name, delete: `${name}: older than that` }
+  return (newest) => {
+    const oldest = (newest?.startedAt.getTime() ?? 0) - ms
+    return ({ startedAt }) => {
+      const keep = startedAt.getTime() > oldest
+      return { keep, reason: keep ? reasons.keep : reasons.delete }
+    }
   }
+}
 
 const lastRule =
   (count: number): Rule =>
-  (eligible) =>
-    new Map(
-      eligible.map((backup, i) => [
-        backup,
-        i < count
-          ? { keep: true, reason: `last ${i + 1} of ${count}` }
-          : { keep: false, reason: `last ${count}: it is number ${i + 1}` },
-      ]),
-    )
+  () => {
+    let asked = 0
+    return () => {
+      const number = ++asked
+      return number <= count
+        ? { keep: true, reason: `last ${number} of ${count}` }
+        : { keep: false, reason: `last ${count}: it is number ${number}` }
+    }
+  }
 
 const periodKinds = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
 type PeriodKind = (typeof periodKinds)[number]
 
 const periodRule =
   (kind: PeriodKind, count: number, zone: string): Rule =>
-  (eligible) => {
+  () => {
     const keepers = new Map<string, Backup>()
-    const judge = (backup: Backup, period: string) => {
+    return (backup) => {
+      const period = periods[kind](localTime(zone, backup.startedAt.getTime()))
       const keeper = keepers.get(period)
       if (keeper) return { keep: false, reason: `${kind} ${period}: ${keeper.id} is newer` }
       if (keepers.size >= count) return { keep: false, reason: `${kind} ${period}: not among the newest ${count}` }
       keepers.set(period, backup)
       return { keep: true, reason: `${kind} ${period}` }
     }
-    const periodOf = (backup: Backup) => periods[kind](localTime(zone, backup.startedAt.getTime()))
-    return new Map(eligible.map((backup) => [backup, judge(backup, periodOf(backup))]))
   }
 
 /** The name of the period of each kind that a local time is in. */

@@ -20,12 +20,13 @@ export const backupVerify: Command = {
     nobackup: 'no backup matches',
   },
   async run(context) {
-    tuneForStreams()
     const { loaded, out, signal, log } = context
     const store = openStore(loaded.config.backup)
     const search = { path: loaded.env.PATH }
     const results: Verified[] = []
-    for (const backup of await wanted(context)) {
+    const backups = await wanted(context)
+    tuneForStreams() // and not before: what is read of thousands of backups is collected in small steps
+    for (const backup of backups) {
       signal.throwIfAborted()
       const result = await verifyBackup(store, backup, { search, signal, log, now: () => new Date() })
       results.push(result)
