@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { makeVerifier } from '../src/db/scram.ts'
 import { isConcurrentChange } from '../src/roles/errors.ts'
-import { test as base, open, server, uniqueName } from './support/postgres.ts'
+import { runJson } from './support/cli.ts'
+import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { asUser, declared, openOne } from './support/roles.ts'
 
 /** `shop`: names for a database with an app user and a reader, its declaration, and a superuser's way in. */
@@ -332,6 +333,41 @@ describe('what is not declared', () => {
     expect(row).toEqual({ owner: 'postgres', open: true, noOwner: true })
     await sql`create table later (id int)`
     expect(await asUser(database, reader, 'select * from t, later')).toEqual([])
+  })
+
+  test('an existing database that is open to everyone is told by check, and closed where that is declared', async ({
+    shop,
+    dir,
+  }) => {
+    const admin = openOne('postgres')
+    await admin.unsafe(`create database ${shop.name}`)
+    await admin.end()
+    await shop.admin('grant create on schema public to public')
+    const declare = (more: object) => {
+      Object.assign(shop.configuration.databases[shop.name]!, more)
+      return writeFiles(dir, {
+        'pgbosun.json': JSON.stringify(shop.configuration)
+          .replaceAll('"app secret"', '"PW"')
+          .replaceAll('"reader secret"', '"PW"'),
+      })
+    }
+    const pgbosun = (command: string) =>
+      runJson([command], { cwd: dir, env: { DATABASE_URL: urlOf(shop.name), PW: 'reader secret' } })
+    await declare({})
+    expect((await pgbosun('up')).code).toBe(0)
+    const warned = await pgbosun('check')
+    expect([warned.code, warned.json.warnings]).toEqual([
+      0,
+      expect.arrayContaining([expect.stringContaining('revoke create on schema "public" from public')]),
+    ])
+    const mayCreate = () => asUser(shop.name, shop.reader, 'begin read write; create table x (id int); rollback')
+    expect(await mayCreate()).not.toBe(denied)
+    await declare({ schemaCreate: 'revoke' })
+    expect((await pgbosun('up')).code).toBe(0)
+    expect(await mayCreate()).toBe(denied)
+    expect((await pgbosun('check')).json.warnings).not.toEqual(
+      expect.arrayContaining([expect.stringContaining('revoke create')]),
+    )
   })
 
   test('extensions keep the privileges they came with', async ({ shop }) => {

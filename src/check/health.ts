@@ -21,6 +21,8 @@ export type HealthInput = {
   }
   /** What the roles' plan would change; empty when roles are as declared. */
   drift: Change[]
+  /** Applications that cannot use what is there, in words. */
+  lockedOut?: string[]
   /** Undefined where nothing asks for backups. */
   backups?: BackupHealth | undefined
   /** What could be safer; it makes nothing unhealthy. */
@@ -56,6 +58,7 @@ export function judgeHealth({
   findings,
   migrations,
   drift,
+  lockedOut = [],
   backups,
   advice = [],
   shadow,
@@ -69,6 +72,7 @@ export function judgeHealth({
     ...problems.map(({ name, detail }) => `migration ${name} ${detail}`),
     ...(pending.length > 0 ? [`${count(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
+    ...lockedOut,
   ]
   const missingBackups = backups?.errors ?? []
   errors.push(...missingBackups, ...(shadow?.errors ?? []))
@@ -97,7 +101,7 @@ export function judgeHealth({
       indexes: findings?.indexes ?? { ok: false, missing: [], invalid: [] },
       foreign_keys: findings?.foreignKeys ?? { ok: false, missing: [], invalid: [] },
       migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
-      roles: { ok: connected && drift.length === 0, drift },
+      roles: { ok: connected && drift.length + lockedOut.length === 0, drift, locked_out: lockedOut },
       ...(backups && { backups: { ok: missingBackups.length === 0, databases: backups.entries } }),
       ...(shadow && { drift: shadow.drift }),
       overall_healthy: healthy,
@@ -107,7 +111,7 @@ export function judgeHealth({
           line('connection', 'ok'),
           line('migrations', migrationState(migrations)),
           ...schemaLines(findings),
-          line('roles', roleState(drift)),
+          line('roles', [...lockedOut, roleState(drift)].join('; ')),
           ...(backups?.lines ?? []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
         ]

@@ -115,6 +115,26 @@ const databaseFields = z
     extensions: z.record(identifier, extensionFields).optional(),
     schemas: z.record(identifier, schemaFields).optional(),
     users: z.record(roleName, databaseUser).optional(),
+    reassign: z
+      .union([
+        z.array(identifier),
+        z.strictObject({
+          from: z.array(identifier).min(1),
+          definer: z.boolean().prefault(false).meta({
+            description:
+              'Also what runs with the rights of its owner: SECURITY DEFINER routines, and views of what does not change hands.',
+          }),
+        }),
+      ])
+      .optional()
+      .meta({
+        description:
+          'Roles whose objects in this database are handed to its owner, one by one: an application that had its tables before it got a preset. `{ from: [ROLE], definer: true }` includes what runs with the rights of its owner.',
+      }),
+    schemaCreate: z.enum(['revoke']).optional().meta({
+      description:
+        "`revoke`: takes PUBLIC's CREATE on `public` and on the declared schemas away, also in a database that existed before.",
+    }),
     migrate: databaseMigrate
       .optional()
       .meta({ description: 'Migrations of this database, with a history of its own.' }),

@@ -34,6 +34,8 @@ export type DatabaseAction =
   | { do: 'create schema'; schema: string; owner: string }
   | { do: 'own schema'; schema: string; owner: string }
   | { do: 'close schema'; schema: string }
+  /** `word` as ALTER names the kind, `objects` as SQL. */
+  | { do: 'reassign'; word: string; objects: string[]; owner: string }
   /** `schema` null: its control file names one. */
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }

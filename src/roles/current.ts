@@ -77,7 +77,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
   'mayReadVerifiers', pg_catalog.has_table_privilege('pg_authid', 'select'),
   'scramIterations', coalesce(pg_catalog.current_setting('scram_iterations', true)::int, 4096),
   'roles', ${list(`
-    select rolname as name, rolcanlogin as login, rolinherit as inherits, rolbypassrls as "bypassRls", rolconnlimit as "connectionLimit",
+    select rolname as name, rolcanlogin as login, rolsuper as superuser, rolinherit as inherits, rolbypassrls as "bypassRls", rolconnlimit as "connectionLimit",
            case when rolvaliduntil is null or rolvaliduntil = 'infinity' then pg_catalog.to_json('infinity'::text)
                 else pg_catalog.to_json(pg_catalog.round(extract(epoch from rolvaliduntil) * 1000)) end as "validUntil"
       from pg_catalog.pg_roles where rolname::text in ${oneOf(roles)} order by rolname`)},

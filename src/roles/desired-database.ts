@@ -43,6 +43,9 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
   return {
     name,
     owner,
+    apps: users.filter(([, { preset }]) => preset === 'app').map(([user]) => user),
+    ...(fields.reassign && { reassign: reassignOf(fields.reassign) }),
+    closed: fields.schemaCreate === 'revoke',
     ownerFixed: fields.owner !== undefined || users.some(([, { preset }]) => preset === 'app'),
     create: definedOnly(fields.create ?? {}),
     ...(fields.connectionLimit !== undefined && { connectionLimit: fields.connectionLimit }),
@@ -57,6 +60,9 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
     defaults: rules.flatMap(({ defaults }) => defaults),
   }
 }
+
+const reassignOf = (given: NonNullable<DatabaseConfig['reassign']>) =>
+  Array.isArray(given) ? { from: given, definer: false } : given
 
 function desiredSchemas({ schemas = {} }: DatabaseConfig): DesiredSchema[] {
   const named = Object.entries(schemas).map(([name, fields]) => ({

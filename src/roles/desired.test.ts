@@ -29,6 +29,10 @@ test('a small configuration is spelled out', () => {
               ],
             },
           ],
+          "apps": [
+            "shop",
+          ],
+          "closed": false,
           "covered": [
             "public",
           ],

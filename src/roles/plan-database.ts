@@ -1,3 +1,4 @@
+import { quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { type DatabaseAction, type DatabasePlan, makePlan, type Planned, planned } from './actions.ts'
 import type { CurrentDatabase, DesiredDatabase, DesiredExtension, DesiredRoles } from './types.ts'
@@ -9,7 +10,7 @@ export function planDatabase(desired: DesiredRoles, name: string, current: Curre
   const database = findDatabase(desired, name)
   const actions = [
     ...planSchemas(database, current),
-    ...closePublic(current),
+    ...closePublic(database, current),
     ...database.extensions.flatMap((extension) => planExtension(extension, current)),
   ]
   return makePlan(current.session, actions, [])
@@ -62,21 +63,43 @@ function planSchemas(database: DesiredDatabase, current: CurrentDatabase): Actio
 }
 
 /**
- * Up to PostgreSQL 14 everyone may create objects in `public`. That is taken away where PUBLIC may not even connect:
- * in the databases that we create, never in one that existed before.
+ * Up to PostgreSQL 14 everyone may create objects in `public`. That is taken away where PUBLIC may not even connect: in the
+ * databases that we create; in one that existed before only where that is declared.
  */
-function closePublic({ publicMayConnect, schemas }: CurrentDatabase): Actions {
-  const open = schemas.some(({ name, publicMayCreate }) => name === 'public' && publicMayCreate)
-  if (publicMayConnect || !open) return []
-  return [
+function closePublic(database: DesiredDatabase, current: CurrentDatabase): Actions {
+  const close = database.closed
+    ? openSchemas(database, current)
+    : openSchemas(database, current).filter((name) => name === 'public' && !current.publicMayConnect)
+  return close.map((schema) =>
     planned(
-      { do: 'close schema', schema: 'public' },
+      { do: 'close schema', schema },
       'revoke',
-      'CREATE on schema public from PUBLIC',
+      `CREATE on schema ${schema} from PUBLIC`,
       'everyone may create objects there',
     ),
-  ]
+  )
 }
+
+/** Of `public` and the declared schemas, those in which everyone may create objects. Where PUBLIC is declared, it is granted. */
+export function openSchemas({ covered, grants }: DesiredDatabase, { schemas }: CurrentDatabase): string[] {
+  const ofPublic = grants.filter(({ grantee, kind }) => grantee === 'PUBLIC' && kind === 'schema')
+  const meant = new Set(
+    ofPublic
+      .filter(({ privileges }) => privileges.some((one) => one === 'CREATE' || one === 'ALL'))
+      .map((one) => one.schema),
+  )
+  const looked = new Set(['public', ...covered])
+  return schemas
+    .filter(({ name, publicMayCreate }) => publicMayCreate && looked.has(name) && !meant.has(name))
+    .map(({ name }) => name)
+}
+
+/** What to do about schemas of an existing database in which everyone may create objects: the default up to PostgreSQL 14. */
+export const adviceOnOpenSchemas = (desired: DesiredRoles, name: string, current: CurrentDatabase): string[] =>
+  openSchemas(findDatabase(desired, name), current).map(
+    (schema) =>
+      `everyone may create objects in schema ${schema} of database ${name}, users with the preset readonly too: revoke create on schema ${quoteIdent(schema)} from public, or declare databases.${name}.schemaCreate: revoke`,
+  )
 
 function planExtension(
   { name, schema, version }: DesiredExtension,

@@ -34,6 +34,7 @@ function createRole(role: DesiredRole): Actions {
   const fresh: CurrentRole = {
     name: role.name,
     login,
+    superuser: false,
     inherits: true,
     bypassRls: false,
     connectionLimit: -1,

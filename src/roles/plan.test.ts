@@ -67,6 +67,7 @@ test('what is right already is not touched, and what cannot be changed is said',
     login,
     inherits: true,
     bypassRls: false,
+    superuser: false,
     connectionLimit: -1,
     validUntil: 'infinity' as const,
   })
@@ -309,6 +310,7 @@ const builtIn = (name: string) => ({
   login: false,
   inherits: true,
   bypassRls: false,
+  superuser: false,
   connectionLimit: -1,
   validUntil: 'infinity' as const,
 })

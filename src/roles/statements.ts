@@ -57,6 +57,8 @@ export function databaseSql(action: DatabaseAction): string[] {
       return [`alter schema ${quoteIdent(action.schema)} owner to ${quoteIdent(action.owner)}`]
     case 'close schema':
       return [`revoke create on schema ${quoteIdent(action.schema)} from public`]
+    case 'reassign':
+      return action.objects.map((object) => `alter ${action.word} ${object} owner to ${quoteIdent(action.owner)}`)
     case 'create extension': {
       const schema = action.schema === null ? '' : ` schema ${quoteIdent(action.schema)}`
       const version = action.version === undefined ? '' : ` version ${quoteLiteral(action.version)}`

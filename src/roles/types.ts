@@ -48,6 +48,12 @@ export type DesiredExtension = { name: string; schema?: string; version?: string
 export type DesiredDatabase = {
   name: string
   owner: string
+  /** Users with the preset `app` here. */
+  apps: string[]
+  /** Whose objects here get the owner of the database. `definer`: also what runs with the rights of its owner. */
+  reassign?: { from: string[]; definer: boolean }
+  /** Whether nobody may create objects through PUBLIC, also in a database that existed before. */
+  closed: boolean
   /** Whether an existing database is given to `owner`; false when nobody named an owner and no user is an `app` there. */
   ownerFixed: boolean
   create: { encoding?: string; locale?: string; template?: string }
@@ -84,6 +90,7 @@ export type AclEntry = { grantee: string; grantor: string; privilege: string; gr
 export type CurrentRole = {
   name: string
   login: boolean
+  superuser: boolean
   inherits: boolean
   bypassRls: boolean
   connectionLimit: number

@@ -53,6 +53,11 @@ function validateDatabase(database: DesiredDatabase, check: (name: string, where
     }
   }
   for (const { name, owner } of database.schemas) if (owner !== null) check(owner, `${path}.schemas.${name}.owner`)
+  if (database.reassign?.from.includes(database.owner)) {
+    throw usage(`${path}.reassign names ${database.owner}, which is the owner that gets everything`, {
+      hint: 'name whose objects it shall get',
+    })
+  }
   for (const { schema, grantee } of database.grants) check(grantee, `${path}.schemas.${schema}`)
   for (const { schema, grantee, creators } of database.defaults) {
     for (const role of [grantee, ...(creators ?? [])]) check(role, `${path}.schemas.${schema}.defaultPrivileges`)

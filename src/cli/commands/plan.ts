@@ -5,7 +5,7 @@ import { adviceOnBackupUser } from '../steps/backup-user.ts'
 import { refuseUnhealthy } from '../steps/check.ts'
 import { migrateAll } from '../steps/migrate-all.ts'
 import { mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
-import { readDeclared, roleDrift } from '../steps/roles.ts'
+import { plannedDrift, readDeclared } from '../steps/roles.ts'
 import { planSeedStep, seedFiles, warnOfSeeds } from '../steps/seed.ts'
 import { createStory, jsonSteps, type Story } from '../story.ts'
 
@@ -45,7 +45,7 @@ export async function planUp(context: Context): Promise<Result> {
     story.reset()
     await story.step('wait', async () => undefined, undefined, startedAt)
     for (const line of await adviceOnBackupUser(context, run.cluster.sql)) context.out.warn(line)
-    const drift = declared ? await roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
+    const drift = await plannedDrift(run, declared)
     await story.step('ensure', async (show) => show(drift.ensure))
     await story.step('migrate', (show) =>
       migrateAll(run, { targets, show, journal: undefined, seeds: seeds.length > 0 }),

@@ -2,7 +2,7 @@ import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
 import { withStory } from '../journal.ts'
 import { withRun } from '../run.ts'
-import { type Declared, ensure, grant, readDeclared, refuseDrift, roleDrift } from '../steps/roles.ts'
+import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../steps/roles.ts'
 import { createStory, jsonSteps } from '../story.ts'
 
 const exits: Command['exits'] = {
@@ -37,7 +37,7 @@ async function plan(context: Context): Promise<Result> {
   const story = createStory(['ensure', 'grant'], context.out, { planning: true })
   await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
     story.reset()
-    const { ensure, grant, absent } = await driftOf(run, declared)
+    const { ensure, grant, absent } = await plannedDrift(run, declared)
     await story.step('ensure', async (show) => show(ensure))
     if (absent.length > 0)
       story.defer('grant', `after ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} created`)
@@ -51,9 +51,6 @@ async function plan(context: Context): Promise<Result> {
     exitCode: pending && context.flags['exit-code'] === true ? 3 : 0,
   }
 }
-
-const driftOf = async (run: Parameters<typeof roleDrift>[0], declared: Declared | undefined) =>
-  declared ? roleDrift(run, declared) : { ensure: [], grant: [], absent: [] }
 
 async function apply(context: Context): Promise<Result> {
   const declared = await readDeclared(context)

@@ -71,7 +71,7 @@ export async function readHealth(
   const [step, findings] = await Promise.all([looking, findingsOf(run, async () => looking)])
   const applied = step?.history.applied ?? []
   const revision = target?.command && (await revisionOfCommand(run, target))
-  const { drift, warnings } = await driftOrWarning(run, declared)
+  const { drift, lockedOut, warnings } = await driftOrWarning(run, declared)
   const now = new Date()
   const first = applied.find(({ appliedAt }) => appliedAt !== null)
   const facts = await backupFacts(run.context.loaded, now, first && new Date(first.appliedAt!))
@@ -86,6 +86,7 @@ export async function readHealth(
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
+    lockedOut,
     advice: advice ? await adviceFor(run) : [],
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
@@ -129,10 +130,10 @@ const migrationsOf = (step: MigrateStep | undefined) => ({
 async function driftOrWarning(
   run: Run,
   declared: Declared | undefined,
-): Promise<{ drift: Change[]; warnings: string[] }> {
-  if (!declared) return { drift: [], warnings: [] }
+): Promise<{ drift: Change[]; lockedOut: string[]; warnings: string[] }> {
+  if (!declared) return { drift: [], lockedOut: [], warnings: [] }
   try {
-    const { ensure, grant, absent } = await roleDrift(run, declared)
+    const { ensure, grant, absent, lockedOut, open } = await roleDrift(run, declared)
     const missing = absent.map(
       (name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }),
     )
@@ -142,11 +143,12 @@ async function driftOrWarning(
         ...missing,
         ...grant,
       ],
-      warnings: [],
+      lockedOut,
+      warnings: open,
     }
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'refused') throw error
-    return { drift: [], warnings: [`roles were not compared: ${error.message}`] }
+    return { drift: [], lockedOut: [], warnings: [`roles were not compared: ${error.message}`] }
   }
 }
 

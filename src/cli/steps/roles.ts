@@ -3,24 +3,30 @@ import { secretReader } from '../../config/secrets.ts'
 import type { Session } from '../../db/connect.ts'
 import { AppError } from '../../errors.ts'
 import type { Change } from '../../plan.ts'
-import type { ClusterPlan, DatabasePlan } from '../../roles/actions.ts'
+import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../../roles/actions.ts'
 import { applyCluster, applyDatabase } from '../../roles/apply.ts'
 import { readCluster, readDatabase } from '../../roles/current.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../../roles/errors.ts'
 import { freshDatabase } from '../../roles/fresh.ts'
 import { planCluster } from '../../roles/plan-cluster.ts'
-import { planDatabase } from '../../roles/plan-database.ts'
+import { adviceOnOpenSchemas, planDatabase } from '../../roles/plan-database.ts'
 import { planGrants } from '../../roles/plan-grants.ts'
 import type { Secrets } from '../../roles/plan-roles.ts'
 import { readSecrets } from '../../roles/secrets.ts'
-import type { DesiredRoles } from '../../roles/types.ts'
+import type { CurrentCluster, DesiredRoles } from '../../roles/types.ts'
 import type { Context } from '../command.ts'
 import type { Journal } from '../journal.ts'
 import type { Run } from '../run.ts'
+import { handOver, handoverChanges, readOwners } from './ownership.ts'
 
 /** What is declared about roles and databases, with the passwords; undefined when nothing is. */
-export type Declared = { desired: DesiredRoles; secrets: Secrets }
+export type Declared = {
+  desired: DesiredRoles
+  secrets: Secrets
+  /** Nothing will be changed: what may not be read is told, and the rest compared. */
+  looking: boolean
+}
 
 /**
  * Read before anything is touched, so that an unreadable secret is exit 2.
@@ -33,7 +39,8 @@ export async function readDeclared(
   const { databases, roles, users } = loaded.config
   if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
   const desired = desiredRoles(loaded.config)
-  return { desired, secrets: await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), onUnreadable) }
+  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), onUnreadable)
+  return { desired, secrets, looking: onUnreadable !== undefined }
 }
 
 /** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
@@ -47,16 +54,26 @@ export const readDeclaredToLook = (context: Context): Promise<Declared | undefin
 type Show = (changes: Change[]) => void
 
 /** Databases, roles, memberships, then schemas and extensions in each database. */
-export async function ensure(run: Run, { desired, secrets }: Declared, show: Show, journal: Journal): Promise<void> {
+export async function ensure(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
+  const { desired } = declared
+  const { out, log } = run.context
   await converging(run, async () => {
-    const first = await clusterPlan(run, { desired, secrets })
-    refuseUnprivileged(first.session, first.changes)
-    if (first.changes.length === 0) return
+    const first = await clusterPlan(run, declared)
+    const owners = await readOwners(run, desired, first.current)
+    if (owners.refusal) throw owners.refusal
+    for (const problem of owners.lockedOut) out.warn(problem)
+    const handover = handoverChanges(owners)
+    refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
+    if (first.plan.changes.length + handover.length === 0) return
     await run.changingCluster(async ({ sql }) => {
       // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
-      const plan = await clusterPlan(run, { desired, secrets })
-      show(plan.changes)
-      await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+      const { plan } = await clusterPlan(run, declared)
+      show([...plan.changes, ...handover])
+      // An application whose sessions start as the new owner finds everything handed over.
+      const [before, after] = handover.length > 0 ? splitPlan(plan, startsAsRole) : [plan, undefined]
+      await applyCluster(sql, before, { beforeChange: journal.beforeChange, log })
+      await handOver(run, owners, journal)
+      if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
     })
   })
   if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
@@ -93,10 +110,38 @@ async function eachDatabase(
 const inDatabase = (name: string, changes: Change[]) =>
   changes.map((change) => ({ ...change, object: `${change.object} (database ${name})` }))
 
-async function clusterPlan(run: Run, { desired, secrets }: Declared): Promise<ClusterPlan> {
-  const plan = planCluster(desired, await readCluster(run.cluster.sql, desired), secrets, randomBytes)
-  for (const warning of plan.warnings) run.context.out.warn(warning)
-  return plan
+async function clusterPlan(
+  run: Run,
+  { desired, secrets, looking }: Declared,
+): Promise<{ plan: ClusterPlan; current: CurrentCluster }> {
+  const { out } = run.context
+  const current = await readCluster(run.cluster.sql, desired)
+  const unreadable = looking && current.verifiers === undefined && secrets.size > 0
+  if (unreadable)
+    out.warn(
+      `passwords are not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
+    )
+  const plan = planCluster(desired, current, unreadable ? new Map() : secrets, randomBytes)
+  for (const warning of plan.warnings) out.warn(warning)
+  return { plan, current }
+}
+
+/** That sessions of a user start as another role. */
+const startsAsRole = ({ payload }: Planned<ClusterAction>) =>
+  payload.do === 'set' && payload.setting.role !== null && payload.setting.name.toLowerCase() === 'role'
+
+/** What is not of a kind, and what is, each in its order. */
+function splitPlan(
+  plan: ClusterPlan,
+  isLater: (action: Planned<ClusterAction>) => boolean,
+): [ClusterPlan, ClusterPlan] {
+  const part = (later: boolean) =>
+    makePlan(
+      plan.session,
+      plan.actions.filter((action) => isLater(action) === later),
+      [],
+    )
+  return [part(false), part(true)]
 }
 
 async function databasePlan(
@@ -111,13 +156,44 @@ async function databasePlan(
   return plan
 }
 
-/** What differs now from what is declared. In a database that does not exist yet only the grants are left out. */
-export async function roleDrift(
+/** What differs, and what is wrong with it. */
+export type RoleDrift = {
+  ensure: Change[]
+  grant: Change[]
+  /** Databases that do not exist yet. */
+  absent: string[]
+  /** Applications that cannot work as declared, in words. */
+  lockedOut: string[]
+  /** Why `up` would change nothing. */
+  refusal: AppError | undefined
+  /** Schemas in which everyone may create objects, with what to do. */
+  open: string[]
+}
+
+/** {@link roleDrift} of a plan: what would be refused is no plan. */
+export async function plannedDrift(
   run: Run,
-  declared: Declared,
-): Promise<{ ensure: Change[]; grant: Change[]; absent: string[] }> {
-  const cluster = await clusterPlan(run, declared)
-  const drift = { ensure: [...cluster.changes], grant: [] as Change[], absent: [] as string[] }
+  declared: Declared | undefined,
+): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'absent'>> {
+  if (!declared) return { ensure: [], grant: [], absent: [] }
+  const drift = await roleDrift(run, declared)
+  if (drift.refusal) throw drift.refusal
+  for (const problem of drift.lockedOut) run.context.out.warn(problem)
+  return drift
+}
+
+/** What differs now from what is declared. In a database that does not exist yet only the grants are left out. */
+export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift> {
+  const { plan: cluster, current } = await clusterPlan(run, declared)
+  const owners = await readOwners(run, declared.desired, current)
+  const drift: RoleDrift = {
+    ensure: [...cluster.changes, ...handoverChanges(owners)],
+    grant: [],
+    absent: [],
+    lockedOut: owners.lockedOut,
+    refusal: owners.refusal,
+    open: [],
+  }
   const major = Math.floor(run.cluster.serverVersion / 10_000)
   for (const { name, owner } of declared.desired.databases) {
     await run.inDatabase(name, async (session) => {
@@ -127,6 +203,7 @@ export async function roleDrift(
       drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
       if (!session) return drift.absent.push(name)
       drift.grant.push(...inDatabase(name, planGrants(declared.desired, name, current).changes))
+      drift.open.push(...adviceOnOpenSchemas(declared.desired, name, current))
     })
   }
   return drift
@@ -134,8 +211,9 @@ export async function roleDrift(
 
 /** After everything was applied, the plan must be empty. */
 export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
-  const { ensure, grant } = await roleDrift(run, declared)
+  const { ensure, grant, lockedOut } = await roleDrift(run, declared)
   const changes = [...ensure, ...grant]
+  for (const problem of lockedOut) run.context.out.warn(problem)
   if (changes.length > 0) throw notConverged(changes)
 }
 

@@ -1,0 +1,151 @@
+import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { ObjectKind } from './types.ts'
+
+/** Something that a role cannot use, or not as well as the users that will start as it can today. */
+export type UnusableObject = {
+  kind: ObjectKind
+  schema: string
+  name: string
+  /** The types of a routine's arguments, as SQL; null for anything else. */
+  arguments: string | null
+  owner: string
+  /** Whether it belongs to one of the users, or to a role that they have the rights of. */
+  ofUsers: boolean
+  /** Privileges that one of the users has today, and the role does not. */
+  lost: string[]
+  /** Whether the role has no privilege on it at all, nor on one of its columns. */
+  closed: boolean
+}
+
+/** Something whose owner is to change, as `pg_identify_object` names it: `identity` is SQL. */
+export type OwnedObject = {
+  type: string
+  schema: string | null
+  identity: string
+  owner: string
+  /** Why its owner cannot change: it takes a superuser. */
+  bound: boolean
+  /** Whether it runs with the rights of its owner, and so with others afterwards. */
+  definer: boolean
+}
+
+/** What a database has of what somebody asks about its owners. */
+export type Ownership = { unusable: UnusableObject[]; owned: OwnedObject[] }
+
+export type OwnershipQuestion = {
+  /** The role whose sessions the users will be in, and those it is or will be a member of. Need not exist. */
+  roles: string[]
+  /** Who uses the database today. Need not exist. */
+  users: string[]
+  /** Whose objects are to get another owner. */
+  from: string[]
+  /** Who gets them. */
+  to: string
+}
+
+/** Reads who owns what in the database that `db` is connected to, and who could use it. One round trip. */
+export async function readOwnership(db: Db, question: OwnershipQuestion): Promise<Ownership> {
+  const [row] = await db.unsafe<{ ownership: Ownership }[]>(ownershipQuery(question))
+  return row!.ownership
+}
+
+const oneOf = (names: string[]) =>
+  `(select pg_catalog.json_array_elements_text(${quoteLiteral(JSON.stringify(names))}::json))`
+
+const list = (query: string) => `coalesce((select pg_catalog.json_agg(x) from (${query}) x), '[]')`
+
+/** Roles whose rights somebody has without doing anything, PUBLIC (0) among them. */
+const rightsOf = (names: string[]) => `select 0::oid as oid union
+    select r.oid from pg_catalog.pg_roles r where r.rolname::text in ${oneOf(names)}
+        or exists (select from pg_catalog.pg_roles s where s.rolname::text in ${oneOf(names)} and pg_catalog.pg_has_role(s.oid, r.oid, 'usage'))`
+
+const notOfExtension = (catalog: string, oid: string) =>
+  `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
+
+/**
+ * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that the server was made with, and that is
+ * whose objects they are in Docker. What initdb made has an oid below 16384 (FirstNormalObjectId).
+ */
+const ownershipQuery = ({ roles, users, from, to }: OwnershipQuestion) => `with
+  future as materialized (${rightsOf(roles)}),
+  present as materialized (${rightsOf(users)}),
+  given as materialized (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(from)} and rolname <> ${quoteLiteral(to)}),
+  ns as materialized (select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
+    where nspname !~ '^pg_' and nspname not in ('information_schema', 'pgbosun')),
+  usable as (
+    select 'schema' as kind, nspname as schema, nspname as name, null::text as arguments, nspowner as owner, null::oid as relation,
+           coalesce(nspacl, pg_catalog.acldefault('n', nspowner)) as acl, array['USAGE'] as needs
+      from ns where ${notOfExtension('pg_namespace', 'ns.oid')}
+    union all
+    select case c.relkind when 'S' then 'sequence' else 'table' end, ns.nspname, c.relname, null, c.relowner, c.oid,
+           coalesce(c.relacl, pg_catalog.acldefault((case c.relkind when 'S' then 's' else 'r' end)::"char", c.relowner)),
+           case c.relkind when 'S' then array['USAGE'] when 'v' then array['SELECT'] when 'm' then array['SELECT']
+                else array['SELECT', 'INSERT', 'UPDATE', 'DELETE'] end
+      from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
+     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${notOfExtension('pg_class', 'c.oid')}
+    union all
+    select 'routine', ns.nspname, p.proname,
+           coalesce((select pg_catalog.string_agg(pg_catalog.format_type(t, null), ', ' order by i) from pg_catalog.unnest(p.proargtypes::oid[]) with ordinality as u(t, i)), ''),
+           p.proowner, null, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), array['EXECUTE']
+      from pg_catalog.pg_proc p join ns on ns.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+    union all
+    select 'type', ns.nspname, t.typname, null, t.typowner, null, coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), array['USAGE']
+      from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace left join pg_catalog.pg_class c on c.oid = t.typrelid
+     where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and ${notOfExtension('pg_type', 't.oid')}),
+  judged as (
+    select u.*, u.owner in (select oid from present) as of_users,
+           array(select need from pg_catalog.unnest(u.needs) need where not exists (
+                   select from pg_catalog.aclexplode(u.acl) a where a.privilege_type = need and a.grantee in (select oid from future))) as lacks
+      from usable u where u.owner not in (select oid from future)),
+  unusable as (
+    select kind, schema, name, arguments, pg_catalog.pg_get_userbyid(owner) as owner, of_users as "ofUsers",
+           array(select need from pg_catalog.unnest(lacks) need where of_users or exists (
+                   select from pg_catalog.aclexplode(acl) a where a.privilege_type = need and a.grantee in (select oid from present))) as lost,
+           lacks = needs and not exists (select from pg_catalog.pg_attribute c, pg_catalog.aclexplode(c.attacl) a
+                   where c.attrelid = relation and c.attacl is not null and not c.attisdropped and a.grantee in (select oid from future)) as closed
+      from judged where lacks <> '{}'),
+  owned as (
+    select 'pg_catalog.pg_class'::regclass::oid as classid, oid as objid, relowner as owner, relnamespace as namespace, false as bound, false as definer
+      from pg_catalog.pg_class c where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't' and not (relkind = 'S' and exists (
+             select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
+                and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0))
+    union all select 'pg_catalog.pg_namespace'::regclass, oid, nspowner, oid, false, false from pg_catalog.pg_namespace
+    union all select 'pg_catalog.pg_proc'::regclass, oid, proowner, pronamespace, false, prosecdef from pg_catalog.pg_proc
+    union all select 'pg_catalog.pg_type'::regclass, oid, typowner, typnamespace, false, false from pg_catalog.pg_type t where not exists (
+             select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'i')
+    union all select 'pg_catalog.pg_operator'::regclass, oid, oprowner, oprnamespace, false, false from pg_catalog.pg_operator
+    union all select 'pg_catalog.pg_opclass'::regclass, oid, opcowner, opcnamespace, false, false from pg_catalog.pg_opclass
+    union all select 'pg_catalog.pg_opfamily'::regclass, oid, opfowner, opfnamespace, false, false from pg_catalog.pg_opfamily
+    union all select 'pg_catalog.pg_collation'::regclass, oid, collowner, collnamespace, false, false from pg_catalog.pg_collation
+    union all select 'pg_catalog.pg_conversion'::regclass, oid, conowner, connamespace, false, false from pg_catalog.pg_conversion
+    union all select 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, dictnamespace, false, false from pg_catalog.pg_ts_dict
+    union all select 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, cfgnamespace, false, false from pg_catalog.pg_ts_config
+    union all select 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, stxnamespace, false, false from pg_catalog.pg_statistic_ext
+    union all select 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, null, false, false from pg_catalog.pg_largeobject_metadata
+    union all select 'pg_catalog.pg_publication'::regclass, oid, pubowner, null, puballtables, false from pg_catalog.pg_publication
+    union all select 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, null, false, false from pg_catalog.pg_foreign_server
+    union all select 'pg_catalog.pg_foreign_data_wrapper'::regclass, oid, fdwowner, null, true, false from pg_catalog.pg_foreign_data_wrapper
+    union all select 'pg_catalog.pg_event_trigger'::regclass, oid, evtowner, null, true, false from pg_catalog.pg_event_trigger
+    union all select 'pg_catalog.pg_subscription'::regclass, oid, subowner, null, true, false from pg_catalog.pg_subscription
+      where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())),
+  ours as materialized (
+    select o.* from owned o where o.owner in (select oid from given) and o.objid >= 16384
+       and (o.namespace is null or o.namespace in (select oid from ns))
+       and not exists (select from pg_catalog.pg_depend x where x.classid = o.classid and x.objid = o.objid and x.deptype = 'e')),
+  -- A view reads with the rights of its owner: what it reads and does not change hands with it needs them.
+  reading as (
+    select distinct o.objid from ours o join pg_catalog.pg_class v on v.oid = o.objid and o.classid = 'pg_catalog.pg_class'::regclass
+      join pg_catalog.pg_rewrite r on r.ev_class = v.oid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> v.oid
+      join pg_catalog.pg_class t on t.oid = d.refobjid
+     where v.relkind in ('v', 'm') and not coalesce(v.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false)
+       and t.relowner not in (select oid from given) and t.relowner not in (select oid from future)
+       and t.relnamespace not in (select oid from pg_catalog.pg_namespace where nspname in ('pg_catalog', 'information_schema')))
+select pg_catalog.json_build_object(
+  'unusable', ${list(`select kind, schema, name, arguments, owner, "ofUsers", pg_catalog.to_json(lost) as lost, closed from unusable
+     where lost <> '{}' or closed order by schema collate "C", kind collate "C", name collate "C", arguments collate "C"`)},
+  'owned', ${list(`select i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
+       o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading)) as definer
+      from ours o left join pg_catalog.pg_namespace n on n.oid = o.namespace, pg_catalog.pg_identify_object(o.classid, o.objid, 0) i
+     order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)}
+) as ownership`

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BlockerWatch, describeBlockers } from '../db/blockers.ts'
+import type { Sql } from '../db/connect.ts'
+import { isServerError } from '../db/sqlstate.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { BeforeChange, Change } from '../plan.ts'
+import { failedChange } from './errors.ts'
+import type { ReassignPlan } from './plan-ownership.ts'
+import { databaseSql } from './statements.ts'
+
+type Options = {
+  beforeChange: BeforeChange
+  guard: () => void
+  /** How long one attempt waits for the lock of an object, and how long an object is tried, in ms. */
+  lockTimeoutMs: number
+  timeoutMs: number
+  watch: BlockerWatch
+  log: Log
+  signal: AbortSignal
+}
+
+const pauseMs = 500
+
+/** What is not there any more needs no owner: undefined table, routine, schema, object. */
+const gone = ['42P01', '42883', '3F000', '42704']
+
+/**
+ * Gives objects their new owner, each in a transaction of its own: no lock is held longer than its object needs, and what a killed
+ * run left over is in the next plan.
+ *
+ * @throws {AppError} `locked` naming the object, `refused` or `roles` when the server refuses it
+ */
+export async function applyReassign(sql: Sql, { actions }: ReassignPlan, options: Options): Promise<void> {
+  if (actions.length === 0) return
+  await options.beforeChange()
+  await sql.unsafe(`set lock_timeout = ${Math.round(options.lockTimeoutMs)}`)
+  options.watch.start()
+  try {
+    for (const { change, payload } of actions) {
+      for (const statement of databaseSql(payload)) {
+        options.guard()
+        options.signal.throwIfAborted()
+        await patiently(sql, statement, change, options)
+      }
+      options.log.debug(change, 'changed')
+    }
+  } finally {
+    await options.watch.stop()
+  }
+  await sql.unsafe('reset lock_timeout')
+}
+
+async function patiently(sql: Sql, statement: string, change: Change, options: Options): Promise<void> {
+  const deadline = performance.now() + options.timeoutMs
+  for (;;) {
+    try {
+      return void (await sql.unsafe(statement))
+    } catch (error) {
+      const code = isServerError(error) ? error.code : ''
+      if (gone.includes(code)) return
+      if (code !== '55P03' && code !== '40P01') throw failedChange(change, error)
+      const blockers = describeBlockers(options.watch.last())
+      const what = statement.replace(/ owner to .*$/s, '').replace(/^alter /, '')
+      if (performance.now() > deadline) throw lockedFor(what, blockers, options.timeoutMs)
+      options.log.warn({ object: what }, `the owner of ${what} cannot be changed yet${blockers ? `, ${blockers}` : ''}`)
+      await sleep(pauseMs, undefined, { signal: options.signal })
+    }
+  }
+}
+
+const lockedFor = (what: string, blockers: string | undefined, timeoutMs: number) =>
+  new AppError(
+    'locked',
+    `the owner of ${what} could not be changed within ${Math.round(timeoutMs / 1000)} s${blockers ? `: ${blockers}` : ''}`,
+    {
+      hint: 'what was handed over before stays so; run it again when the table is less busy',
+    },
+  )
