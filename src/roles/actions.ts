@@ -11,7 +11,7 @@ export type ClusterAction =
   | { do: 'set password'; role: string; verifier: string }
   /** `withOptions`: spell ADMIN, INHERIT and SET, which exist from PostgreSQL 16 on. */
   | { do: 'grant role'; role: string; member: string; grantor: string | null; withOptions: boolean }
-  | { do: 'revoke role'; role: string; member: string; grantor: string | null; adminOnly: boolean }
+  | ({ do: 'revoke role'; role: string; member: string; grantor: string | null; adminOnly: boolean } & Dependents)
   | { do: 'set'; setting: Setting }
   | {
       do: 'create database'
@@ -24,7 +24,22 @@ export type ClusterAction =
   | { do: 'own database'; database: string; owner: string }
   | { do: 'limit database'; database: string; connectionLimit: number }
   | { do: 'grant on database'; database: string; grantee: string; privileges: string[] }
-  | { do: 'revoke on database'; database: string; grantee: string; privileges: string[]; grantor: string | null }
+  | ({
+      do: 'revoke on database'
+      database: string
+      grantee: string
+      privileges: string[]
+      grantor: string | null
+      optionOnly: boolean
+    } & Dependents)
+
+/** What hangs on something that is revoked. */
+type Dependents = {
+  /** Managed roles have it from there: it goes with it. */
+  cascade: boolean
+  /** Others have it from there: nothing is done, and the difference stays. */
+  impossible: boolean
+}
 
 /** A thing in a schema, as a GRANT names it. */
 export type Target = { schema: string; name: string; arguments: string | null }
@@ -41,7 +56,7 @@ export type DatabaseAction =
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
   | { do: 'grant'; kind: ObjectKind; targets: Target[]; grantee: string; privileges: string[] }
-  | {
+  | ({
       do: 'revoke'
       kind: ObjectKind
       targets: Target[]
@@ -50,7 +65,7 @@ export type DatabaseAction =
       grantor: string | null
       column: string | null
       optionOnly: boolean
-    }
+    } & Dependents)
   | {
       do: 'grant default' | 'revoke default'
       creator: string

@@ -62,14 +62,14 @@ const session = `(select pg_catalog.json_build_object('name', rolname, 'superuse
 
 const major = `pg_catalog.current_setting('server_version_num')::int / 10000`
 
-/** The entries of an ACL but the owner's own, optionally only of some grantees. A null ACL means the built-in default. */
+/** The entries of an ACL but the owner's own, optionally only of some grantees and of whom they passed it on to. A null ACL means the built-in default. */
 const aclOf = (acl: string, kind: string, owner: string, grantees?: string) => `coalesce((
   select pg_catalog.json_agg(pg_catalog.json_build_object(
       'grantee', case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end,
       'grantor', pg_catalog.pg_get_userbyid(a.grantor), 'privilege', a.privilege_type, 'grantable', a.is_grantable)
     order by case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end collate "C", a.privilege_type, a.grantor)
   from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a
-  where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees})`}), '[]')`
+  where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees})`}), '[]')`
 
 /** pg_auth_members has options of its own from 16 on; before, a member's attribute says whether it inherits. */
 const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalog.json_build_object(
@@ -87,7 +87,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
            coalesce((pg_catalog.to_jsonb(m)->>'inherit_option')::boolean, u.rolinherit) as inherit,
            coalesce((pg_catalog.to_jsonb(m)->>'set_option')::boolean, true) as set
       from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.roleid join pg_catalog.pg_roles u on u.oid = m.member
-     where u.rolname::text in ${oneOf(roles)} order by 1, 2, 3`)},
+     where u.rolname::text in ${oneOf(roles)} or pg_catalog.pg_get_userbyid(m.grantor)::text in ${oneOf(roles)} order by 1, 2, 3`)},
   'settings', ${list(`
     select r.rolname as role, d.datname as database, pg_catalog.split_part(c, '=', 1) as name, pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) as value
       from pg_catalog.pg_db_role_setting s left join pg_catalog.pg_roles r on r.oid = s.setrole left join pg_catalog.pg_database d on d.oid = s.setdatabase,

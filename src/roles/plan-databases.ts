@@ -1,5 +1,6 @@
 import { cutName } from '../db/sql.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
+import { describeOthers, planSurplus } from './passed-on.ts'
 import type { RandomBytes } from './plan-roles.ts'
 import type { CurrentCluster, CurrentDatabaseEntry, DesiredDatabase, DesiredRoles } from './types.ts'
 
@@ -76,11 +77,17 @@ function planAccess(
   owner: string,
   exact: Set<string>,
 ): Actions {
-  // The new owner's own entries merge into its ownership.
-  const rows = entry.acl.filter(({ grantee }) => grantee !== owner)
   const wanted = access.filter(({ grantee }) => grantee !== owner)
+  const allowed = new Set(
+    wanted.flatMap(({ grantee, privileges }) => privileges.map((privilege) => JSON.stringify([grantee, privilege]))),
+  )
+  const { surplus, stays } = planSurplus(
+    // The new owner's own entries merge into its ownership.
+    entry.acl.filter(({ grantee }) => grantee !== owner),
+    { exact, isDeclared: (grantee, privilege) => allowed.has(JSON.stringify([grantee, privilege])) },
+  )
   const grants = wanted.flatMap(({ grantee, privileges }) => {
-    const held = new Set(rows.filter((row) => row.grantee === grantee).map(({ privilege }) => privilege))
+    const held = new Set(stays.filter((row) => row.grantee === grantee).map(({ privilege }) => privilege))
     const missing = privileges.filter((privilege) => !held.has(privilege))
     return missing.map((privilege) => {
       const object = `${privilege} on database ${name} to ${grantee}`
@@ -92,22 +99,20 @@ function planAccess(
       )
     })
   })
-  const allowed = new Set(
-    wanted.flatMap(({ grantee, privileges }) => privileges.map((privilege) => JSON.stringify([grantee, privilege]))),
-  )
-  const revokes = rows
-    .filter(({ grantee, privilege }) => exact.has(grantee) && !allowed.has(JSON.stringify([grantee, privilege])))
-    .map(({ grantee, grantor, privilege }) => {
-      const object = `${privilege} on database ${name} from ${grantee}`
-      const by = grantor === entry.owner ? null : grantor
-      const payload: ClusterAction = {
-        do: 'revoke on database',
-        database: name,
-        grantee,
-        privileges: [privilege],
-        grantor: by,
-      }
-      return planned(payload, 'revoke', object, 'is not declared')
-    })
+  const revokes = surplus.map(({ entry: { grantee, grantor, privilege }, optionOnly, passedOn, keptBy }) => {
+    const object = `${optionOnly ? 'the grant option of ' : ''}${privilege} on database ${name} from ${grantee}`
+    const payload: ClusterAction = {
+      do: 'revoke on database',
+      database: name,
+      grantee,
+      privileges: [privilege],
+      grantor: grantor === entry.owner ? null : grantor,
+      optionOnly,
+      cascade: passedOn.length > 0,
+      impossible: keptBy.length > 0,
+    }
+    const reason = ['is not declared', ...describeOthers({ grantee, passedOn, keptBy })].join('; ')
+    return planned(payload, 'revoke', object, reason)
+  })
   return [...grants, ...revokes]
 }

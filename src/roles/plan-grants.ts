@@ -1,4 +1,5 @@
 import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planned } from './actions.ts'
+import { describeOthers, planSurplus } from './passed-on.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'
 import { planDefaults } from './plan-defaults.ts'
 import { spelledOut } from './privileges.ts'
@@ -24,14 +25,10 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
   exact.delete(current.owner)
   const defaults = planDefaults(desired, database, current, exact)
   const wanted = wantedPrivileges(database, current)
+  const verdicts = judge(wanted, database, current, exact)
   return makePlan(
     current.session,
-    [
-      ...planMissing(wanted, current),
-      ...defaults.grants,
-      ...planSurplus(wanted, inCovered(database, current), exact),
-      ...defaults.revokes,
-    ],
+    [...planMissing(wanted, verdicts), ...defaults.grants, ...planRevokes(verdicts), ...defaults.revokes],
     [...unmatchedNames(database, current), ...unexpectedCreators(database, current)],
   )
 }
@@ -48,12 +45,6 @@ function withReaders({ readAll }: DesiredRoles, database: DesiredDatabase, curre
   )
   return { ...database, grants: [...database.grants, ...grants] }
 }
-
-/** What may be taken back: privileges in schemas that are not declared are nobody's business. */
-const inCovered = ({ covered }: DesiredDatabase, current: CurrentDatabase): CurrentDatabase => ({
-  ...current,
-  objects: current.objects.filter(({ schema }) => covered.includes(schema)),
-})
 
 /** Per object, the declared privileges of each grantee. */
 type Wanted = Map<CurrentObject, Map<string, Set<string>>>
@@ -77,12 +68,13 @@ const matches = ({ kind, schema, names }: DesiredGrant, object: CurrentObject): 
   object.schema === schema &&
   (names === null || names.includes(object.name) || names.includes(`${object.name}(${object.arguments})`))
 
-function planMissing(wanted: Wanted, { objects }: CurrentDatabase): Actions {
+/** What was only passed on to somebody, and goes with the grant option that it came by, is missing: the owner grants it. */
+function planMissing(wanted: Wanted, verdicts: Verdicts): Actions {
   const groups = new Map<string, Group>()
-  for (const object of objects) {
+  for (const [object, { stays }] of verdicts) {
     for (const [grantee, privileges] of wanted.get(object)!) {
       if (grantee === object.owner) continue
-      const held = new Set(object.acl.filter((entry) => entry.grantee === grantee).map(({ privilege }) => privilege))
+      const held = new Set(stays.filter((entry) => entry.grantee === grantee).map(({ privilege }) => privilege))
       const missing = [...privileges].filter((privilege) => !held.has(privilege)).sort()
       if (missing.length > 0) addTo(groups, [object.kind, object.schema, grantee, missing], object)
     }
@@ -97,40 +89,82 @@ function planMissing(wanted: Wanted, { objects }: CurrentDatabase): Actions {
   }))
 }
 
-function planSurplus(wanted: Wanted, { objects }: CurrentDatabase, exact: Set<string>): Actions {
+/** Per object, what has to be revoked of it and what stays. */
+type Verdicts = Map<CurrentObject, ReturnType<typeof planSurplus>>
+
+/** Privileges in schemas that are not declared are nobody's business. */
+const judge = (
+  wanted: Wanted,
+  { covered }: DesiredDatabase,
+  { objects }: CurrentDatabase,
+  exact: Set<string>,
+): Verdicts =>
+  new Map(
+    objects.map((object) => {
+      const isDeclared = (grantee: string, privilege: string) =>
+        wanted.get(object)?.get(grantee)?.has(privilege) ?? false
+      const roles = covered.includes(object.schema) ? exact : new Set<string>()
+      return [object, planSurplus(object.acl, { exact: roles, isDeclared })]
+    }),
+  )
+
+function planRevokes(verdicts: Verdicts): Actions {
   const groups = new Map<string, Group>()
-  for (const object of objects) {
-    for (const entry of object.acl) {
-      if (!exact.has(entry.grantee)) continue
-      const declared = wanted.get(object)?.get(entry.grantee)?.has(entry.privilege) ?? false
-      if (declared && !entry.grantable) continue
-      addTo(
-        groups,
-        [
-          object.kind,
-          object.schema,
-          entry.grantee,
-          [entry.privilege],
-          grantorOf(entry, object),
-          object.column,
-          declared,
-        ],
-        object,
-      )
+  for (const [object, { surplus }] of verdicts)
+    for (const { entry, optionOnly, passedOn, keptBy } of surplus) {
+      const { grantee, privilege } = entry
+      const key: Key = [
+        object.kind,
+        object.schema,
+        grantee,
+        [privilege],
+        grantorOf(entry, object),
+        object.column,
+        optionOnly,
+        passedOn,
+        keptBy,
+      ]
+      addTo(groups, key, object)
     }
-  }
   // What other roles granted goes first: it may hang on what the owner granted.
   const [byOthers, byOwner] = [true, false].map((others) =>
     [...groups.values()].filter(({ key }) => (key[4] !== null) === others),
   )
   return [...byOthers!, ...byOwner!].map(
-    ({ key: [kind, schema, grantee, privileges, grantor = null, column = null, optionOnly = false], objects }) => ({
+    ({
+      key: [
+        kind,
+        schema,
+        grantee,
+        privileges,
+        grantor = null,
+        column = null,
+        optionOnly = false,
+        passedOn = [],
+        keptBy = [],
+      ],
+      objects,
+    }) => ({
       change: {
         action: 'revoke',
         object: `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on ${column === null ? '' : `column ${column} of `}${inWords(kind, schema, objects)} from ${grantee}`,
-        reason: objects.length === 1 ? 'is not declared' : `is not declared on ${shortList(objects)}`,
+        reason: [
+          objects.length === 1 ? 'is not declared' : `is not declared on ${shortList(objects)}`,
+          ...describeOthers({ grantee, passedOn, keptBy }),
+        ].join('; '),
       },
-      payload: { do: 'revoke', kind, targets: objects.map(target), grantee, privileges, grantor, column, optionOnly },
+      payload: {
+        do: 'revoke',
+        kind,
+        targets: objects.map(target),
+        grantee,
+        privileges,
+        grantor,
+        column,
+        optionOnly,
+        cascade: passedOn.length > 0,
+        impossible: keptBy.length > 0,
+      },
     }),
   )
 }
@@ -145,6 +179,8 @@ type Key = [
   grantor?: string | null,
   column?: string | null,
   optionOnly?: boolean,
+  passedOn?: string[],
+  keptBy?: string[],
 ]
 type Group = { key: Key; objects: CurrentObject[] }
 

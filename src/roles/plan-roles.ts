@@ -1,7 +1,9 @@
 import { makeVerifier, matchesVerifier, type Password } from '../db/scram.ts'
 import { AppError } from '../errors.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
+import { describeOthers, planSurplus, type Surplus } from './passed-on.ts'
 import type {
+  AclEntry,
   CurrentCluster,
   CurrentMembership,
   CurrentRole,
@@ -136,13 +138,46 @@ export function planMemberships(desired: DesiredRoles, current: CurrentCluster):
   const exact = exactRoles(desired)
   exact.delete(current.session.name)
   const declared = new Set(desired.memberships.map(({ role, member }) => JSON.stringify([role, member])))
-  const isDeclared = ({ role, member }: DesiredMembership) => declared.has(JSON.stringify([role, member]))
-
-  const surplus = current.memberships.filter((row) => exact.has(row.member) && !isDeclared(row) && !isCreatorsRow(row))
+  const rows = current.memberships.filter((row) => !isCreatorsRow(row))
+  const verdict = judgeMemberships(rows, {
+    major: current.major,
+    exact,
+    isDeclared: (role, member) => declared.has(JSON.stringify([role, member])),
+  })
   return [
-    ...surplus.map((row) => revokeRow(row, current.major, 'is not declared')),
-    ...desired.memberships.flatMap((membership) => planMembership(membership, current, exact)),
+    ...verdict.surplus
+      .filter(({ optionOnly }) => !optionOnly)
+      .map((surplus) => revokeRow(surplus, current.major, 'is not declared')),
+    ...desired.memberships.flatMap((membership) => planMembership(membership, verdict, current.major)),
   ]
+}
+
+type Row = CurrentMembership
+type RowSurplus = Omit<Surplus, 'entry'> & { row: Row }
+
+/** Up to PostgreSQL 15 a membership does not hang on who granted it. */
+function judgeMemberships(
+  rows: Row[],
+  {
+    major,
+    exact,
+    isDeclared,
+  }: { major: number; exact: Set<string>; isDeclared: (role: string, member: string) => boolean },
+): { surplus: RowSurplus[]; stays: Row[] } {
+  const rowOf = new Map(
+    rows.map((row): [AclEntry, Row] => {
+      const grantor = major >= 16 ? row.grantor : ''
+      return [{ grantee: row.member, grantor, privilege: row.role, grantable: row.admin }, row]
+    }),
+  )
+  const { surplus, stays } = planSurplus([...rowOf.keys()], {
+    exact,
+    isDeclared: (member, role) => isDeclared(role, member),
+  })
+  return {
+    surplus: surplus.map(({ entry, ...rest }) => ({ row: rowOf.get(entry)!, ...rest })),
+    stays: stays.map((entry) => rowOf.get(entry)!),
+  }
 }
 
 /** The row that PostgreSQL 16+ makes for the creator of a role. Revoking it would take away the right to manage the role. */
@@ -151,32 +186,44 @@ const isCreatorsRow = ({ admin, inherit, set, grantedByBootstrap }: CurrentMembe
 
 function planMembership(
   { role, member }: DesiredMembership,
-  { memberships, major }: CurrentCluster,
-  exact: Set<string>,
+  { surplus, stays }: { surplus: RowSurplus[]; stays: Row[] },
+  major: number,
 ): Actions {
-  const rows = memberships.filter((row) => row.role === role && row.member === member && !isCreatorsRow(row))
+  const rows = stays.filter((row) => row.role === role && row.member === member)
   const object = `role ${role} to ${member}`
   const grant = (reason: string, grantor: string | null): Planned<ClusterAction> =>
     planned({ do: 'grant role', role, member, grantor, withOptions: major >= 16 }, 'grant', object, reason)
 
-  const admins = exact.has(member) ? rows.filter(({ admin }) => admin) : []
-  const lessened = admins.map((row) =>
-    major >= 16
-      ? grant('the admin option is not declared', row.grantor)
-      : revokeRow(row, major, 'the admin option is not declared', true),
+  const admins = surplus.filter(({ row, optionOnly }) => optionOnly && rows.includes(row))
+  const lessened = admins.map((admin) =>
+    major >= 16 && admin.passedOn.length + admin.keptBy.length === 0
+      ? grant('the admin option is not declared', admin.row.grantor)
+      : revokeRow(admin, major, 'the admin option is not declared'),
   )
   if (rows.length === 0) return [grant('is not a member', null)]
-  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || admins.length > 0
+  const mended = lessened.some(({ payload }) => payload.do === 'grant role')
+  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || mended
   return works ? lessened : [...lessened, grant('the membership lacks INHERIT or SET', null)]
 }
 
-function revokeRow(row: CurrentMembership, major: number, reason: string, adminOnly = false): Planned<ClusterAction> {
+function revokeRow(
+  { row, optionOnly, passedOn, keptBy }: RowSurplus,
+  major: number,
+  why: string,
+): Planned<ClusterAction> {
   const { role, member } = row
-  const grantor = major >= 16 ? row.grantor : null
   return planned(
-    { do: 'revoke role', role, member, grantor, adminOnly },
+    {
+      do: 'revoke role',
+      role,
+      member,
+      grantor: major >= 16 ? row.grantor : null,
+      adminOnly: optionOnly,
+      cascade: passedOn.length > 0,
+      impossible: keptBy.length > 0,
+    },
     'revoke',
     `role ${role} from ${member}`,
-    reason,
+    [why, ...describeOthers({ grantee: member, passedOn, keptBy })].join('; '),
   )
 }

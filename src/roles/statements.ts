@@ -25,8 +25,9 @@ export function clusterSql(action: ClusterAction): string[] {
     case 'grant role':
       return [grantRole(action)]
     case 'revoke role':
+      if (action.impossible) return []
       return [
-        `revoke ${action.adminOnly ? 'admin option for ' : ''}${quoteIdent(action.role)} from ${quoteIdent(action.member)}${grantedBy(action.grantor)}`,
+        `revoke ${action.adminOnly ? 'admin option for ' : ''}${quoteIdent(action.role)} from ${quoteIdent(action.member)}${grantedBy(action.grantor)}${action.cascade ? ' cascade' : ''}`,
       ]
     case 'set':
       return [setSql(action)]
@@ -41,9 +42,10 @@ export function clusterSql(action: ClusterAction): string[] {
         `grant ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} to ${grantee(action.grantee)}`,
       ]
     case 'revoke on database':
+      if (action.impossible) return []
       return asGrantor(
         action.grantor,
-        `revoke ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} from ${grantee(action.grantee)}`,
+        `revoke ${action.optionOnly ? 'grant option for ' : ''}${action.privileges.join(', ')} on database ${quoteIdent(action.database)} from ${grantee(action.grantee)}${action.cascade ? ' cascade' : ''}`,
       )
   }
 }
@@ -71,7 +73,7 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'grant':
       return [`grant ${action.privileges.join(', ')} on ${targets(action)} to ${grantee(action.grantee)}`]
     case 'revoke':
-      return asGrantor(action.grantor, revoke(action))
+      return action.impossible ? [] : asGrantor(action.grantor, revoke(action))
     case 'grant default':
       return [`${forCreator(action)} grant ${onFuture(action)} to ${grantee(action.grantee)}`]
     case 'revoke default':
@@ -123,7 +125,7 @@ function targets({ kind, targets }: { kind: string; targets: Target[] }): string
 function revoke(action: Of<DatabaseAction, 'revoke'>): string {
   const columns = action.column === null ? '' : ` (${quoteIdent(action.column)})`
   const privileges = action.privileges.map((privilege) => `${privilege}${columns}`).join(', ')
-  return `revoke ${action.optionOnly ? 'grant option for ' : ''}${privileges} on ${targets(action)} from ${grantee(action.grantee)}`
+  return `revoke ${action.optionOnly ? 'grant option for ' : ''}${privileges} on ${targets(action)} from ${grantee(action.grantee)}${action.cascade ? ' cascade' : ''}`
 }
 
 type Default = Of<DatabaseAction, 'grant default' | 'revoke default'>
