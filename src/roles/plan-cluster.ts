@@ -1,6 +1,7 @@
 import { sameSetting } from '../db/settings.ts'
 import { usage } from '../errors.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
+import { ownLast } from './own-login.ts'
 import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
 import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets, withReaders } from './plan-roles.ts'
 import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
@@ -26,16 +27,19 @@ export function planCluster(
   })
   return makePlan(
     current.session,
-    [
-      ...planLeftovers(desired, current),
-      ...planRoles(desired, current),
-      ...planMemberships(desired, current),
-      ...planPasswords(desired, current, secrets, randomBytes),
-      ...planNewDatabases(databases, randomBytes),
-      ...planDatabaseEntries(desired, databases),
-      ...planConnects(desired, current),
-      ...planSettings(desired.settings, current),
-    ],
+    ownLast(
+      [
+        ...planLeftovers(desired, current),
+        ...planRoles(desired, current),
+        ...planMemberships(desired, current),
+        ...planPasswords(desired, current, secrets, randomBytes),
+        ...planNewDatabases(databases, randomBytes),
+        ...planDatabaseEntries(desired, databases),
+        ...planConnects(desired, current),
+        ...planSettings(desired.settings, current),
+      ],
+      current.session.name,
+    ),
     [
       ...databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
       ...unusualPasswords(secrets),

@@ -1,0 +1,46 @@
+import { type AppError, usage } from '../errors.ts'
+import type { ClusterAction, Planned } from './actions.ts'
+import type { CurrentCluster, DesiredRoles } from './types.ts'
+
+/** So many sessions of ours may be open at once: two for locks, those that work, and a backup with its pg_dump (test/own-login.int.test.ts). */
+export const sessionsNeeded = 8
+
+/** Whether an action changes the user that we connect as. */
+export function isOwn({ payload }: Planned<ClusterAction>, user: string): boolean {
+  if (payload.do === 'set') return payload.setting.role === user
+  return 'role' in payload && payload.role === user && !('member' in payload)
+}
+
+/** What concerns our own login goes last: whatever fails before it, the next run can still log in. Pure. */
+export const ownLast = (actions: Planned<ClusterAction>[], user: string): Planned<ClusterAction>[] => [
+  ...actions.filter((action) => !isOwn(action, user)),
+  ...actions.filter((action) => isOwn(action, user)),
+]
+
+/**
+ * Why the user that we connect as cannot be as declared: this run or the next one could not log in any more. Pure.
+ * @returns exit 2, or undefined
+ */
+export function refusedLogin(
+  { roles }: DesiredRoles,
+  { session, roles: existing }: CurrentCluster,
+  now: Date,
+): AppError | undefined {
+  const role = roles.find(({ name, kind }) => name === session.name && kind === 'user')
+  if (!role) return undefined
+  const { connectionLimit, validUntil, name } = role
+  const current = existing.find((one) => one.name === name)
+  const hint = `declare another one, or let pgbosun connect as another user`
+  if (connectionLimit !== undefined && connectionLimit >= 0 && connectionLimit < sessionsNeeded)
+    return usage(
+      `the connectionLimit of ${name} is ${connectionLimit}, and pgbosun itself connects as ${name}: a run needs up to ${sessionsNeeded} sessions`,
+      { hint },
+    )
+  const until = validUntil === undefined || validUntil === 'infinity' ? undefined : Date.parse(validUntil)
+  if (until !== undefined && until !== current?.validUntil && until <= now.getTime())
+    return usage(
+      `validUntil of ${name} is ${validUntil}, which is past, and pgbosun itself connects as ${name}: the next connection would be refused`,
+      { hint },
+    )
+  return undefined
+}
