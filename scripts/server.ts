@@ -72,11 +72,11 @@ export async function freePort(): Promise<number> {
 
 /**
  * Makes a new cluster with SCRAM on 127.0.0.1 and starts it. It ends with this process, however that ends.
- * @param settings lines for postgresql.conf, e.g. `['fsync=off']`
+ * @param options `settings`: lines for postgresql.conf, e.g. `['fsync=off']`; `standbyOf`: a server that is stopped now, whose standby it is to be
  */
 export async function startServer(
   binDir: string,
-  { settings = [] as string[], parent = temporary } = {},
+  { settings = [], parent = temporary, standbyOf }: { settings?: string[]; parent?: string; standbyOf?: Server } = {},
 ): Promise<Server> {
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
@@ -89,15 +89,26 @@ export async function startServer(
   writeFileSync(join(dir, 'pw'), `${password}\n`)
   if (account) for (const path of [dir, join(dir, 'pw')]) chownSync(path, account.uid, account.gid)
   chmodSync(dir, 0o700)
-  execFileSync(
-    join(binDir, 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', join(dir, 'pw'), '-E', 'UTF8', '--no-sync'],
-    { ...run, stdio: 'pipe' },
-  )
+  if (standbyOf) {
+    execFileSync('cp', ['-R', join(standbyOf.dir, 'data'), data], { ...run, stdio: 'pipe' })
+    writeFileSync(join(data, 'standby.signal'), '')
+  } else
+    execFileSync(
+      join(binDir, 'initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', join(dir, 'pw'), '-E', 'UTF8', '--no-sync'],
+      { ...run, stdio: 'pipe' },
+    )
   const port = await freePort()
   writeFileSync(
     join(data, 'postgresql.auto.conf'),
-    [`port=${port}`, `listen_addresses='127.0.0.1'`, `unix_socket_directories='${dir}'`, ...settings, ''].join('\n'),
+    [
+      `port=${port}`,
+      `listen_addresses='127.0.0.1'`,
+      `unix_socket_directories='${dir}'`,
+      ...follow(standbyOf),
+      ...settings,
+      '',
+    ].join('\n'),
   )
 
   let child: ChildProcess | undefined
@@ -140,6 +151,13 @@ export async function startServer(
   await server.start()
   return server
 }
+
+const follow = (primary: Server | undefined) =>
+  primary
+    ? [
+        `primary_conninfo='host=127.0.0.1 port=${primary.port} user=${primary.superuser} password=''${primary.password}'''`,
+      ]
+    : []
 
 /** A TMPDIR of root's own may be closed to the account that the server runs as. */
 export const temporary = process.getuid?.() === 0 ? '/tmp' : tmpdir()

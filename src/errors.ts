@@ -38,8 +38,9 @@ export type Place = { file?: string; line?: number; column?: number }
  * - `connection-lost`: a session that worked went away
  * - `no-connection`: no source names a database to connect to
  * - `pooler`: a connection pooler stands where the server was meant to be
+ * - `unclear-primary`: which host of a URL is the primary cannot be told, and waiting does not change that
  */
-export type Reason = 'connection-lost' | 'no-connection' | 'pooler'
+export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary'
 
 /** What an {@link AppError} carries beside its message. */
 export type ErrorOptions = Place & {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { test as base, describe, expect } from 'vitest'
 import { manifestSchema } from '../src/archive/manifest.ts'
 import { readAccess } from '../src/backup/access.ts'
-import { inspectDatabase, readMigration, readSystemIdentifier } from '../src/backup/inspect.ts'
+import { inspectDatabase, readMigration } from '../src/backup/inspect.ts'
 import { countRows } from '../src/backup/rows.ts'
 import { findReader, findTools } from '../src/db/pgtools.ts'
+import { readSystemIdentifier } from '../src/db/system.ts'
 import { backUp, client, filesBelow, test } from './support/backup.ts'
 import { type Sql, server, uniqueName, urlOf } from './support/postgres.ts'
 import { openOne } from './support/roles.ts'
@@ -60,6 +61,23 @@ describe.skipIf(!client)('a role that may not read everything', () => {
     expect(code).toBe(0)
     const all = filesBelow(store).filter((path) => path.endsWith('dump.zst'))
     expect(all).toHaveLength(1)
+  })
+
+  test('backs up and restores although it may not ask whose cluster it is', { timeout: 30_000 }, async ({
+    configured,
+    sql,
+    database,
+  }) => {
+    const role = uniqueName('dumper')
+    await sql.unsafe(`
+      create role ${role} login createdb password '${password}';
+      revoke execute on function pg_control_system() from public`)
+    const more = { lock: { database } }
+    const { run } = await configured({ url: urlOf(database, { name: role, password }), more })
+    for (const args of [['backup'], ['restore', '--into', `${database}_copy`, '--no-owner', '--yes']]) {
+      const { code, stderr } = await run(...args)
+      expect(code, stderr).toBe(0)
+    }
   })
 
   test('is warned of what would be left out without a word', async ({ configured, sql, database }) => {

@@ -10,15 +10,6 @@ export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'ls
   serverVersion: string
 }
 
-/** The number that every cluster is given by initdb; 0 where the server does not tell it. */
-export async function readSystemIdentifier(db: Db): Promise<string> {
-  const [row] = await db.unsafe<{ id: string }[]>(
-    `select case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-                 then (select system_identifier::text from pg_catalog.pg_control_system()) else '0' end as id`,
-  )
-  return row!.id
-}
-
 /**
  * How far the server's clock is ahead of ours, in ms; the error is half of what the question took.
  * @param now our clock

@@ -1,7 +1,7 @@
 import { type Backup, type Catalog, openCatalog, readBackup } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import type { Store } from '../archive/store.ts'
-import type { Connection } from '../config/connection.ts'
+import { at, type Connection } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
 import type { Session } from '../db/connect.ts'
 import { startHeartbeat } from '../db/heartbeat.ts'
@@ -12,12 +12,12 @@ import { isPoolerError } from '../db/pooler.ts'
 import { retryWhenLost } from '../db/retry.ts'
 import { quoteIdent } from '../db/sql.ts'
 import { isServerError } from '../db/sqlstate.ts'
+import { readSystemIdentifier } from '../db/system.ts'
 import { openWhenReady } from '../db/wait.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { visibleSql } from '../text.ts'
 import { recordFailure } from './failed.ts'
-import { readSystemIdentifier } from './inspect.ts'
 import { makeBackup, newId } from './make.ts'
 import { removeAll, sweepLeftovers } from './sweep.ts'
 
@@ -80,18 +80,25 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
     if (whole?.manifest) return resultOf(whole.manifest, true)
     const complete = new Set(stored.map(({ id }) => id))
     return await withinTime(options, lock, (signal) =>
-      attempt({ ...options, signal }, lock, { systemIdentifier, earlier, complete }),
+      attempt({ ...options, connection: at(options.connection, lock), signal }, lock, {
+        systemIdentifier,
+        earlier,
+        complete,
+      }),
     )
   } finally {
     await lock.end()
   }
 }
 
+/** Where the server does not tell whose cluster it is. */
+const unknownSystem = '0'
+
 /** @returns a session that holds the lock of the database's backups, and whose server it is */
 async function openAndLook(options: BackupOptions, deadline: number) {
   const lock = await openLocked(options, deadline)
   try {
-    return { lock, systemIdentifier: await readSystemIdentifier(lock.sql) }
+    return { lock, systemIdentifier: (await readSystemIdentifier(lock.sql)) ?? unknownSystem }
   } catch (error) {
     await lock.end()
     throw error

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection } from '../config/connection.ts'
+import { at, besides, type Connection } from '../config/connection.ts'
 import { openSession, type Session } from '../db/connect.ts'
 import { startHeartbeat } from '../db/heartbeat.ts'
 import { claimWork, clusterObject, databaseObject, releaseRunLock, takeRunLock } from '../db/lock.ts'
@@ -13,6 +13,7 @@ import type { Context } from './command.ts'
 
 /** Sessions of one attempt at the work of a command. */
 export type Run = {
+  /** Its connection leads to the host that was chosen, and to no other. */
   context: Context
   /** In `lock.database`. In a run that writes it holds the locks and is only read on. */
   cluster: Session
@@ -58,6 +59,17 @@ export async function withRun<T>(context: Context, options: RunOptions, use: (ru
   return retryWhenLost({ deadline, signal, log }, (attempt) => runOnce(context, options, deadline, attempt, use))
 }
 
+type Opening = (where: Connection) => Promise<Session | undefined>
+
+/** Both at once; where there are several hosts, the second goes where the first has gone. */
+async function openBoth(connection: Connection, first: Opening, second: Opening) {
+  if (connection.endpoints.length === 1) return Promise.allSettled([first(connection), second(connection)])
+  const [one] = await Promise.allSettled([first(connection)])
+  if (one.status === 'rejected') return [one, one] as const
+  const [other] = await Promise.allSettled([second(one.value ? at(connection, one.value) : connection)])
+  return [one, other] as const
+}
+
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 async function runOnce<T>(
@@ -69,7 +81,8 @@ async function runOnce<T>(
 ): Promise<T> {
   const { loaded, signal, log } = context
   const { config } = loaded
-  const connection = context.connection()
+  const given = context.connection()
+  let connection = given
   const open = new Set<Session>()
   const base = { applicationName: `pgbosun ${context.runId}`, log, signal }
   const waiting = { ...base, patient: config.wait.patient, timeoutMs: config.wait.timeout, deadline }
@@ -94,10 +107,11 @@ async function runOnce<T>(
   const stop = () => void stopSessions(cluster, open, log)
   signal.addEventListener('abort', stop)
   try {
-    const opening = Promise.allSettled([
-      opened(openWhenReady(connection, { ...waiting, mayBeMissing: declared })),
-      opened(openWhenReady(connection, { ...waiting, log: silentLog, database: config.lock.database })),
-    ])
+    const opening = openBoth(
+      given,
+      (host) => opened(openWhenReady(host, { ...waiting, mayBeMissing: declared })),
+      (host) => opened(openWhenReady(host, { ...waiting, log: silentLog, database: config.lock.database })),
+    )
     // A socket begins to connect at the end of the turn that it was made in.
     if (meanwhile) await nextTurn().then(meanwhile)
     const [first, second] = await opening
@@ -107,11 +121,13 @@ async function runOnce<T>(
     const locking = mayDoWithout ? first.value : second.status === 'fulfilled' ? second.value : undefined
     if (!locking) throw noLockDatabase((second as PromiseRejectedResult).reason, config.lock.database)
     cluster = locking
+    connection = at(given, locking)
+    const here = { ...context, connection: () => connection }
     // It only answers short questions; the others may be busy for hours.
     if (locking !== first.value) stopHeartbeat = startHeartbeat(locking, { log, onSilent: () => breakOff(open) })
-    if (locks !== 'none') void locking.lost.then(() => endWork(context, pidsOf(locking, open)))
+    if (locks !== 'none') void locking.lost.then(() => endWork(here, pidsOf(locking, open)))
     const run: Run = {
-      context,
+      context: here,
       cluster: locking,
       target: first.value,
       async openTarget() {
@@ -130,7 +146,7 @@ async function runOnce<T>(
           if (session) await close(session)
         }
       },
-      openAs: (other, database) => opened(openSession(other, { ...base, database })),
+      openAs: (other, database) => opened(openSession(besides(other, connection), { ...base, database })),
       close,
       async changingCluster(inside) {
         const session = await opened(openSession(connection, { ...base, database: config.lock.database }))

@@ -28,7 +28,8 @@ export type Connection = {
   user: string
   password(): string | undefined
   tls: { mode: TlsMode; ca?: string; cert?: string; key?: string }
-  target: 'any' | 'primary'
+  /** What `target_session_attrs` asks for; undefined where it is not said. */
+  target: 'any' | 'primary' | undefined
   /**
    * Where names without a schema lead in files that are run, and where a foreign history is looked for, as SHOW writes it; undefined:
    * as the role and the database have it. Never for our own queries.
@@ -42,9 +43,27 @@ export type Connection = {
   foreign?: ForeignParts | undefined
 }
 
+const isSame = (a: Endpoint, b: Endpoint) => a.host === b.host && a.port === b.port
+
+/** The same connection with one host only, the one that a session of it has reached. */
+export const at = (connection: Connection, { endpoint }: { endpoint: Endpoint }): Connection => ({
+  ...connection,
+  endpoints: [endpoint],
+})
+
+/** Another login's connection, at the host of a connection where it names that one too. */
+export function besides(other: Connection, { endpoints }: Connection): Connection {
+  const [endpoint] = endpoints
+  const named = endpoint && endpoints.length === 1 && other.endpoints.find((one) => isSame(one, endpoint))
+  return named ? at(other, { endpoint: named }) : other
+}
+
+/** `host:port`, or the folder of a socket with the port, for messages. */
+export const describeEndpoint = ({ host, port }: Endpoint) => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
 /** `host:port/database` or `socket folder/database`, for messages. */
 export function describe({ endpoints, database }: Pick<Connection, 'endpoints' | 'database'>): string {
-  return `${endpoints.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')}/${database}`
+  return `${endpoints.map(describeEndpoint).join(',')}/${database}`
 }
 
 /**
@@ -211,7 +230,7 @@ function tlsMode(source: string, text: string | undefined): TlsMode | undefined 
 }
 
 function target(source: string, text: string | undefined): Connection['target'] {
-  if (text === undefined || text === 'any') return 'any'
+  if (text === undefined || text === 'any') return text
   if (text === 'primary' || text === 'read-write') return 'primary'
   throw usage(`${source}: this target_session_attrs does not fit: pgbosun changes the database`, {
     hint: 'use primary, read-write or any',

@@ -31,7 +31,10 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   'ssl-key': row('honoured', 'sqlx, as `sslkey`'),
   requiressl: row('honoured', '`1` is `sslmode=require`'),
   channel_binding: row('honoured', '`require` makes TLS mandatory'),
-  target_session_attrs: row('honoured', ''),
+  target_session_attrs: row(
+    'honoured',
+    '`primary`, `read-write` or `any`; without it see [several hosts](#several-hosts)',
+  ),
   search_path: row('honoured', 'for files that are run, and where a foreign history is looked for'),
   options: row('honoured', '`-c search_path=…`; another setting is refused'),
   'options[search_path]': row('honoured', 'sqlx'),

@@ -1,20 +1,24 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
-import type { Connection, Endpoint } from '../config/connection.ts'
+import { type Connection, describeEndpoint, type Endpoint } from '../config/connection.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { watchAnswers } from './answers.ts'
 import { connectionLost } from './lost.ts'
 import { pinnedPath } from './path.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
+import { choosePrimary, type Seen } from './primary.ts'
 import { kindOfPassword } from './scram.ts'
 import { openSocket } from './socket.ts'
+import { readSystemIdentifier } from './system.ts'
 
 export type Sql = postgres.Sql
 
 /** One connection to one server, never replaced: when it is lost, every further query fails. */
 export type Session = {
   sql: Sql
+  /** The host that it is at. */
+  endpoint: Endpoint
   /** As PostgreSQL numbers it: 150020 is 15.20. */
   serverVersion: number
   inRecovery: boolean
@@ -41,6 +45,8 @@ export type SessionOptions = {
    * which cleans up on its sessions.
    */
   endWith?: AbortSignal
+  /** A standby is good enough: the primary is not looked for. */
+  allowStandby?: boolean
   /** The server ends what takes longer. */
   statementTimeoutMs?: number
 }
@@ -62,30 +68,68 @@ const everywhere = {
 const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0', tcp_user_timeout: '60000' }
 
 /**
- * Opens one session at the first endpoint that accepts it.
+ * Opens one session at the first endpoint that accepts it. Where nothing says which of several is meant and that one is a standby,
+ * at the primary: see `choosePrimary`.
  *
  * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts;
  * {AppError} `refused` for an endpoint that is a connection pooler
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
   refuseHash(connection)
+  const { endpoints, target } = connection
+  const takesFirst = target === 'any' || (target === undefined && (options.allowStandby || endpoints.length === 1))
   let failure: unknown
-  for (const endpoint of connection.endpoints) {
+  for (const [i, endpoint] of endpoints.entries()) {
+    let session: Session
     try {
-      const session = await openAt(endpoint, connection, options)
-      if (!session.inRecovery || connection.target === 'any') return session
-      await session.end()
-      failure ??= new AppError('unreachable', `${endpoint.host}:${endpoint.port} is a standby`, {
-        hint: 'name the primary in the URL',
-      })
+      session = await openAt(endpoint, connection, options)
     } catch (error) {
       // One that is down as well must not hide it.
       if (isPoolerError(error)) throw error
       failure = error
+      continue
     }
+    if (!session.inRecovery || takesFirst) return session
+    if (target === undefined) return openPrimary(session, connection, endpoints.slice(i + 1), options)
+    await session.end()
+    failure ??= new AppError('unreachable', `${describeEndpoint(endpoint)} is a standby`, {
+      hint: 'name the primary in the URL',
+    })
   }
   throw failure
 }
+
+/** Looks at the other hosts all at once, and keeps the session at the primary alone. */
+async function openPrimary(
+  standby: Session,
+  connection: Connection,
+  others: Endpoint[],
+  options: SessionOptions,
+): Promise<Session> {
+  const results = await Promise.allSettled(others.map((endpoint) => openAt(endpoint, connection, options)))
+  const sessions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failures = results.flatMap((result, i) =>
+    result.status === 'rejected' ? [{ endpoint: others[i]!, error: result.reason as Error }] : [],
+  )
+  let chosen: Seen | undefined
+  try {
+    options.endWith?.throwIfAborted()
+    const pooler = failures.find(({ error }) => isPoolerError(error))
+    if (pooler) throw pooler.error
+    const seen = await Promise.all([standby, ...sessions].map(look))
+    const silent = failures.map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
+    chosen = choosePrimary(seen[0]!, seen.slice(1), silent)
+    return sessions.find(({ endpoint }) => endpoint === chosen?.endpoint)!
+  } finally {
+    for (const session of [standby, ...sessions]) if (session.endpoint !== chosen?.endpoint) await session.end()
+  }
+}
+
+const look = async ({ sql, endpoint, inRecovery }: Session): Promise<Seen> => ({
+  endpoint,
+  standby: inRecovery,
+  system: await readSystemIdentifier(sql),
+})
 
 /** Nobody logs in with what the server stores. @throws {AppError} `usage` */
 function refuseHash({ password, user, source }: Connection): void {
@@ -186,6 +230,7 @@ async function start(
     if (!ownPath && row.path !== pinnedPath) throw settingsLost(place)
     return {
       sql,
+      endpoint,
       serverVersion: row.version,
       inRecovery: row.standby,
       pid: row.pid,

@@ -13,7 +13,6 @@ export type WaitOptions = SessionOptions & {
   timeoutMs: number
   /** Also wait on refused credentials and a missing database. */
   patient: boolean
-  allowStandby?: boolean
   /** A missing database is returned as undefined at once: the caller will create it. */
   mayBeMissing?: boolean
   signal: AbortSignal
@@ -30,7 +29,7 @@ export type NotReady = { state: string; retry: boolean; missing?: boolean; error
  * @throws {AppError} `refused` at once for what waiting does not heal (unless patient), `unreachable` after the deadline
  */
 export async function openWhenReady(connection: Connection, options: WaitOptions): Promise<Session | undefined> {
-  const { log, deadline, signal, patient, allowStandby, mayBeMissing } = options
+  const { log, deadline, signal, patient, mayBeMissing } = options
   const where = describe({ ...connection, database: options.database ?? connection.database })
   const startedAt = performance.now()
   const noAnswer = retryLater('no answer', new AppError('unreachable', `${where} does not answer`))
@@ -38,7 +37,7 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   for (;;) {
     signal.throwIfAborted()
     const leftMs = Math.max(deadline, startedAt + leastMs) - performance.now()
-    const result = await unlessLate(attempt(connection, options, where, allowStandby ?? false), signal, leftMs)
+    const result = await unlessLate(attempt(connection, options, where), signal, leftMs)
     if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer)
     if (!('error' in result)) {
       if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
@@ -84,15 +83,10 @@ async function unlessLate(
   }
 }
 
-async function attempt(
-  connection: Connection,
-  options: WaitOptions,
-  where: string,
-  allowStandby: boolean,
-): Promise<Session | NotReady> {
+async function attempt(connection: Connection, options: WaitOptions, where: string): Promise<Session | NotReady> {
   try {
     const session = await openSession(connection, options)
-    if (!session.inRecovery || allowStandby) return session
+    if (!session.inRecovery || options.allowStandby) return session
     await session.end()
     return retryLater('the server is in recovery (a standby)', new AppError('unreachable', `${where} is a standby`))
   } catch (error) {
@@ -122,7 +116,9 @@ export function classify(
   { user, source, password }: Pick<Connection, 'user' | 'source' | 'password'>,
 ): NotReady {
   if (error instanceof AppError)
-    return error.kind === 'unreachable' ? retryLater(error.message, error) : never('refused', error)
+    return error.kind === 'unreachable' && error.reason !== 'unclear-primary'
+      ? retryLater(error.message, error)
+      : never('refused', error)
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
   const refused = (text: string, hint: string) =>
     new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error })

@@ -1,15 +1,6 @@
 import { type Db, quoteLiteral, setRolePrivilege } from '../db/sql.ts'
 import { type Guarded, neededRoles, type Target } from './guard.ts'
 
-/** The identifier of the server, which all its backups carry; undefined when it is not told. */
-export async function readSystemIdentifier(db: Db): Promise<string | undefined> {
-  const [row] = await db.unsafe<{ id: string | null }[]>(
-    `select case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-                 then (select system_identifier::text from pg_catalog.pg_control_system()) end as id`,
-  )
-  return row?.id ?? undefined
-}
-
 /** Reads what {@link findRefusals} needs to know of the server, in one round trip. */
 export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<Target> {
   const [row] = await db.unsafe<{ target: Target }[]>(`

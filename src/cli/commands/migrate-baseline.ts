@@ -38,7 +38,7 @@ async function run(context: Context): Promise<Result> {
       'baseline',
       async (show) => {
         // The only target is always the database that the run is about; without it there is no run.
-        const look = await planMigrateStep(context, target, run.target!.sql, { records: [] })
+        const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
         const files = look.folder?.files ?? []
         const marks = look.dialect.native?.baseline !== undefined
         const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)

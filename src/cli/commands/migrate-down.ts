@@ -39,7 +39,7 @@ export const migrateDown: Command = {
       const wanted = { steps: stepsOf(flags.steps), to: typeof flags.to === 'string' ? flags.to : undefined }
       return story.step('migrate', async (show) => {
         const session = sessionOf(run, target)
-        const plan = await planUndoStep(context, target, await session, wanted)
+        const plan = await planUndoStep(run.context, target, await session, wanted)
         show(plan.changes)
         return journal ? applyUndoStep(run, plan, await session, journal) : []
       })
@@ -56,13 +56,13 @@ export const migrateRedo: Command = {
     undoIn(context, async (run, target, story, journal) =>
       story.step('migrate', async (show) => {
         const session = await sessionOf(run, target)
-        const plan = await planUndoStep(context, target, session, { steps: 1 })
+        const plan = await planUndoStep(run.context, target, session, { steps: 1 })
         const [first] = plan.undo.steps
         const again = plan.changes.map(({ object }) => ({ action: 'apply', object, reason: 'again' }))
         show([...plan.changes, ...again])
         if (!journal || !first) return []
         const undone = await applyUndoStep(run, plan, session, journal)
-        const step = await planMigrateStep(context, target, session.sql, { wanted: { only: first.file.id } })
+        const step = await planMigrateStep(run.context, target, session.sql, { wanted: { only: first.file.id } })
         refusePlan(step.plan)
         return [...undone, ...(await applyMigrateStep(run, step, async () => session, journal))]
       }),

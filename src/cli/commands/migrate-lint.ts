@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
+import { at } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { wasLost } from '../../db/lost.ts'
 import { hasReason, usage } from '../../errors.ts'
@@ -96,7 +97,8 @@ async function lintTarget(
   if (target.command) return undefined
   const session = await openIfThere(context, target)
   try {
-    return await lintOn(context, target, session, { wanted, seen })
+    const here = session ? { ...context, connection: () => at(context.connection(), session) } : context
+    return await lintOn(here, target, session, { wanted, seen })
   } catch (error) {
     if (!session || !wasLost(error)) throw error
     context.out.warn('linted without the database: the connection to it was lost')
@@ -195,6 +197,7 @@ async function openIfThere(context: Context, { database }: MigrateTarget): Promi
     return await openSession(connection, {
       applicationName: `pgbosun ${runId}`,
       log,
+      allowStandby: true,
       ...(database !== undefined && { database }),
     })
   } catch (error) {

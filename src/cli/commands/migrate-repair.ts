@@ -42,7 +42,7 @@ async function run(context: Context): Promise<Result> {
   const { repairs } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
     story.step('repair', async (show) => {
       // The only target is always the database that the run is about; without it there is no run.
-      const look = await planMigrateStep(context, target, run.target!.sql, { records: [] })
+      const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
       const plan = planRepair(
         look.files,
         look.history,

@@ -5,18 +5,19 @@ import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Store } from '../../archive/store.ts'
-import { type Connection, describe, resolveConnection } from '../../config/connection.ts'
+import { at, type Connection, describe, resolveConnection } from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
 import { type Attempt, retryWhenLost } from '../../db/retry.ts'
+import { readSystemIdentifier } from '../../db/system.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
 import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
 import { type Choice, chooseBackup, renderAgo } from '../../restore/choose.ts'
 import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
-import { readSystemIdentifier, readTarget } from '../../restore/inspect.ts'
+import { readTarget } from '../../restore/inspect.ts'
 import { loadIsolated } from '../../restore/isolated.ts'
 import { asSuperuserFlag, loadDump } from '../../restore/load.ts'
 import { type Loading, loadingFor } from '../../restore/loading.ts'
@@ -128,8 +129,8 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   const { loaded, log, signal, out, runId, flags } = context
   const { config } = loaded
   // --database says whose backups; the server is that of the target all the same
-  const connection = resolveConnection(config, loaded.env, loaded.baseDir)
-  const source = typeof flags.database === 'string' ? flags.database : connection.database
+  const given = resolveConnection(config, loaded.env, loaded.baseDir)
+  const source = typeof flags.database === 'string' ? flags.database : given.database
   const store = openStore(config.backup)
   const backups = await readBackups(store, source)
   const choose = (own: string | undefined) =>
@@ -140,7 +141,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   const deadline = performance.now() + config.wait.timeout
   const { timeout: timeoutMs, patient } = config.wait
   const database = config.lock.database
-  const open = async () => (await openWhenReady(connection, { ...base, database, deadline, timeoutMs, patient }))!
+  const open = async () => (await openWhenReady(given, { ...base, database, deadline, timeoutMs, patient }))!
   return retryWhenLost({ deadline, signal, log }, async (attempt) => {
     const session = await open()
     try {
@@ -151,6 +152,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   })
 
   async function restoreOn(session: Session, attempt: Attempt): Promise<Result> {
+    const connection = at(given, session)
     const { backup, notes } = choose(await readSystemIdentifier(session.sql))
     for (const note of notes) out.warn(note)
     report.id = backup.id

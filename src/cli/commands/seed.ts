@@ -29,7 +29,7 @@ export const seed: Command = {
     const story = createStory(['seed'], context.out, { planning: dryRun })
     const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target' }, (run, journal) =>
       story.step('seed', async (show) => {
-        const state = seeds.length > 0 ? await missingState(context, run.target!.sql, { needs: ['seeds'] }) : []
+        const state = seeds.length > 0 ? await missingState(run.context, run.target!.sql, { needs: ['seeds'] }) : []
         const steps = await planSeedStep(run, seeds, { force: context.flags.force === true })
         show([...stateChanges(state), ...steps.map(({ change }) => change)])
         if (dryRun || (steps.length === 0 && state.length === 0)) return []

@@ -1,4 +1,4 @@
-import type { Connection } from '../../config/connection.ts'
+import { besides, type Connection } from '../../config/connection.ts'
 import type { Session } from '../../db/connect.ts'
 import { programName } from '../../db/program.ts'
 import { applyState, type StateChange } from '../../db/state.ts'
@@ -183,7 +183,7 @@ async function withCommandLogin<T>(
   if (role === undefined) return use(undefined)
   if (isolation.mode === 'url') {
     await run.close(await openConfigured(run, { own, role, database, isolation }))
-    return use({ ...isolation.connection, database })
+    return use({ ...besides(isolation.connection, connection), database })
   }
   if (isolation.mode !== 'login') return use(undefined)
   const options = { database, role, isolation, startsAsRole: true, validMs: commandMs }
