@@ -1,11 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { chmodSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, vi } from 'vitest'
 import { startTool } from '../src/db/child.ts'
-import { backUp, client, connectionTo, test } from './support/backup.ts'
+import { backUp, client, connectionTo, filesBelow, test } from './support/backup.ts'
 import { run } from './support/cli.ts'
-import { writeFiles } from './support/postgres.ts'
-import { startTlsServer, tlsMissing } from './support/tls.ts'
+import { fails } from './support/fails.ts'
+import { urlOf, writeFiles } from './support/postgres.ts'
+import { makeCertificate, startTlsServer, tlsMissing } from './support/tls.ts'
 
 describe.skipIf(!client || tlsMissing() !== undefined)('over TLS', () => {
   test('the client programs trust what we trust, and leave no certificate behind', { timeout: 60_000 }, async ({
@@ -28,7 +30,7 @@ describe.skipIf(!client || tlsMissing() !== undefined)('over TLS', () => {
       }
       const connection = connectionTo(server.url('localhost'), { tls: { mode: 'verify-full', ca: otherCa } })
       const tool = startTool(client!, 'pg_dump', ['-w', '-s'], { connection })
-      expect(readdirSync(dir).some((name) => name.startsWith('pgbosun-libpq-'))).toBe(true)
+      expect(readdirSync(dir).some((name) => name.startsWith('pgbosun-'))).toBe(true)
       tool.stdout.resume()
       expect(await tool.ended).toMatchObject({
         code: 1,
@@ -39,6 +41,110 @@ describe.skipIf(!client || tlsMissing() !== undefined)('over TLS', () => {
       vi.unstubAllEnvs()
       await server.remove()
     }
+  })
+
+  describe('without a folder for temporary files', () => {
+    const nowhere = { TMPDIR: '/proc/nowhere' }
+    const missing = 'the folder for temporary files, /proc/nowhere, does not exist'
+
+    test('certificates and a key are read from where they are', { timeout: 60_000 }, async ({ dir, store }) => {
+      const server = await startTlsServer()
+      try {
+        const tls = { mode: 'verify-full', ca: 'ca.crt', cert: 'own.crt', key: 'own.key' }
+        await writeFiles(dir, {
+          'ca.crt': readFileSync(server.ca),
+          'own.crt': readFileSync(server.otherCa),
+          'own.key': readFileSync(server.otherKey),
+          'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href }, database: { tls } }),
+        })
+        const options = { cwd: dir, env: { DATABASE_URL: server.url('localhost'), ...nowhere } }
+        const key = join(dir, 'own.key')
+
+        chmodSync(key, 0o600)
+        for (const args of [
+          ['backup', 'run'],
+          ['backup', 'verify'],
+          ['restore', '--into', 'copy', '--as-superuser', '--yes'],
+        ]) {
+          const { code, stderr } = await run(args, options)
+          expect(code, stderr).toBe(0)
+        }
+        // libpq refuses a key that others may read: it needs a copy.
+        chmodSync(key, 0o644)
+        const before = filesBelow(store)
+        const refused = await fails(['backup', 'run'], options)
+        expect(refused).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
+        expect(refused.hint).toContain('let only its owner read the key (mode 0600)')
+        expect(filesBelow(store)).toEqual(before)
+        expect(await run(['backup', 'run'], { cwd: dir, env: { ...options.env, TMPDIR: dir } })).toMatchObject({
+          code: 0,
+        })
+      } finally {
+        await server.remove()
+      }
+    })
+
+    test('the authorities of the system are read from their file', { timeout: 60_000 }, async ({ dir, store }) => {
+      const server = await startTlsServer()
+      try {
+        await writeFiles(dir, {
+          'none/readme.txt': 'no certificate',
+          'one/other.crt': readFileSync(server.otherCa),
+          'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href } }),
+        })
+        const env = {
+          DATABASE_URL: server.url('localhost', '?sslrootcert=system'),
+          SSL_CERT_FILE: server.ca,
+          ...nowhere,
+        }
+        const backUpWith = (folder: string) =>
+          [['backup', 'run'], { cwd: dir, env: { ...env, SSL_CERT_DIR: join(dir, folder) } }] as const
+        // Those of the folder stand in no file together with the others.
+        const refused = await fails(['backup', 'run'], backUpWith('one')[1])
+        expect(refused).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
+        expect(refused.hint).toContain('set `database.tls.ca` to a file')
+        expect(filesBelow(store)).toEqual([])
+
+        const { code, stderr } = await run(['backup', 'run'], backUpWith('none')[1])
+        expect(code, stderr).toBe(0)
+      } finally {
+        await server.remove()
+      }
+    })
+
+    test('a restore that needs a list is refused before it has made anything', { timeout: 60_000 }, async ({
+      pgbosun,
+      database,
+      dir,
+      store,
+      sql,
+    }) => {
+      await sql.unsafe('create table t as select 1 as x')
+      expect(await pgbosun.run('backup', 'run')).toMatchObject({ code: 0 })
+      await writeFiles(dir, {
+        'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href } }),
+      })
+      const into = `${database}_copy`
+      const failure = await fails(['restore', '--into', into, '--yes'], {
+        cwd: dir,
+        env: { DATABASE_URL: urlOf(database), ...nowhere },
+      })
+      expect(failure).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
+      expect(failure.json).toMatchObject({ touched: false })
+      expect(await sql`select from pg_database where datname = ${into}`).toHaveLength(0)
+    })
+
+    test('a program that migrates is refused before the database is asked for anything', async ({ dir }) => {
+      makeCertificate(dir, 'here')
+      await writeFiles(dir, {
+        'pgbosun.yaml': JSON.stringify({ migrate: { command: ['true'] } }),
+        'one/other.crt': readFileSync(makeCertificate(dir, 'there').certificate),
+      })
+      const env = { SSL_CERT_FILE: join(dir, 'here.crt'), SSL_CERT_DIR: join(dir, 'one'), ...nowhere }
+      const DATABASE_URL = 'postgres://u:geheim@127.0.0.1:1/d?sslrootcert=system'
+      const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL, ...env } })
+      expect(failure).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
+    })
   })
 
   test('the client programs trust the authorities of the system where we do', { timeout: 60_000 }, async ({ dir }) => {

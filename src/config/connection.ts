@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { type Env, looksLikeUrl, readPort } from './environment.ts'
 import {
@@ -10,11 +8,17 @@ import {
   refuseParameter,
   searchPathIn,
 } from './parameters.ts'
+import { authorities, type Pem, readPem } from './pem.ts'
 import type { Config } from './schema.ts'
-import { readSecretFile, refuseUrlAsPath, secretReader } from './secrets.ts'
+import { readSecretFile, secretReader } from './secrets.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+
+/** What is read from files, in PEM; `files`: where it was read from, for programs that read it themselves. */
+export type Tls = { mode: TlsMode; ca?: string; cert?: string; key?: string; files?: TlsFiles }
+
+export type TlsFiles = { ca?: string; cert?: string; key?: string }
 
 /** `host` beginning with `/` is the folder of a Unix socket. */
 export type Endpoint = { host: string; port: number }
@@ -27,7 +31,7 @@ export type Connection = {
   database: string
   user: string
   password(): string | undefined
-  tls: { mode: TlsMode; ca?: string; cert?: string; key?: string }
+  tls: Tls
   /** What `target_session_attrs` asks for; undefined where it is not said. */
   target: 'any' | 'primary' | undefined
   /**
@@ -161,12 +165,11 @@ function fromParts(
     user: account,
     database: database ?? account,
     password: () => read().password ?? passwordAlone(env, baseDir),
-    tls: {
-      mode,
-      ...authorities(ca, mode, source, baseDir),
-      ...(cert !== undefined && { cert: readPem(cert, 'database.tls.cert', baseDir) }),
-      ...(key !== undefined && { key: readPem(key, 'database.tls.key', baseDir) }),
-    },
+    tls: tlsOf(mode, {
+      ca: authorities(ca, mode, source, baseDir),
+      cert: cert === undefined ? undefined : readPem(cert, 'database.tls.cert', baseDir),
+      key: key === undefined ? undefined : readPem(key, 'database.tls.key', baseDir),
+    }),
     target: target(source, parameters.target_session_attrs),
     searchPath: searchPathOf(parameters, source),
     historyTable:
@@ -175,6 +178,16 @@ function fromParts(
         : historyTable(parameters['x-migrations-table'], isTrue(parameters['x-migrations-table-quoted']), source),
     ignored,
     foreign,
+  }
+}
+
+function tlsOf(mode: TlsMode, given: Record<keyof TlsFiles, Pem | undefined>): Tls {
+  const pems = Object.entries(given).filter((entry): entry is [keyof TlsFiles, Pem] => entry[1] !== undefined)
+  const files = pems.flatMap(([name, { file }]) => (file === undefined ? [] : [[name, file]]))
+  return {
+    mode,
+    ...Object.fromEntries(pems.map(([name, { text }]) => [name, text])),
+    ...(files.length > 0 && { files: Object.fromEntries(files) }),
   }
 }
 
@@ -199,27 +212,6 @@ function bound(mode: TlsMode, binding: string | undefined, source: string): TlsM
   return mode === 'prefer' ? 'require' : mode
 }
 
-/**
- * The authorities that a server's certificate is verified with: those of a file; those of the system where it says `system`, or where
- * a certificate is to be verified and nothing says with what.
- *
- * @throws {AppError} `usage` for `system` with less than verify-full, as libpq has it: anybody gets a certificate from those authorities
- */
-function authorities(ca: string | undefined, mode: TlsMode, source: string, baseDir: string): { ca?: string } {
-  if (ca !== undefined && ca !== 'system') return { ca: readPem(ca, 'database.tls.ca', baseDir) }
-  const verifies = mode === 'verify-full' || mode === 'verify-ca'
-  if (ca === undefined && !verifies) return {}
-  if (ca === 'system' && mode !== 'verify-full')
-    throw usage(`${source}: the authorities of the system need sslmode verify-full, and it is ${mode}`, {
-      hint: 'set `database.tls.mode: verify-full`, or name the file of your own authority',
-    })
-  const found = process.getBuiltinModule('node:tls').getCACertificates('system')
-  if (found.length > 0) return { ca: [...new Set(found)].join('\n') }
-  throw usage(`${source}: the system has no authorities that a certificate could be verified with`, {
-    hint: 'install ca-certificates, mount them to /etc/ssl/certs, or set `database.tls.ca`',
-  })
-}
-
 const tlsModes: TlsMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 
 function tlsMode(source: string, text: string | undefined): TlsMode | undefined {
@@ -235,18 +227,6 @@ function target(source: string, text: string | undefined): Connection['target'] 
   throw usage(`${source}: this target_session_attrs does not fit: pgbosun changes the database`, {
     hint: 'use primary, read-write or any',
   })
-}
-
-function readPem(path: string, what: string, baseDir: string): string {
-  refuseUrlAsPath(path, what)
-  try {
-    return readFileSync(resolve(baseDir, path), 'utf8')
-  } catch (cause) {
-    throw usage(`${what}: the file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
-      hint: 'check the path and its mode',
-      cause,
-    })
-  }
 }
 
 /** A password that stands alone beside a URL or PG* without one. */

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +5,7 @@ import { execa } from 'execa'
 import type { Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { ToolName, Tools } from './pgtools.ts'
+import { tlsFiles } from './tls-files.ts'
 
 /** How a client program ended. */
 export type Ended = {
@@ -142,8 +141,8 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * libpq's variables for a connection, with the password, and with certificates in files of their own, which are there until
- * `remove()` is called. Other drivers read most of them too.
+ * libpq's variables for a connection, with the password, and with certificates by their paths; copies of them are there until `remove()`
+ * is called. Other drivers read most of them too.
  */
 export function clientEnvironment(connection: Connection, options: Omit<ToolOptions, 'connection'>) {
   const files = tlsFiles(connection.tls)
@@ -188,20 +187,6 @@ function toolEnvironment(connection: Connection, { major }: Tools, options: Omit
   const { env, remove } = clientEnvironment(connection, { ...options, settings })
   if (connection.target === 'primary' && major >= 14) env.PGTARGETSESSIONATTRS = 'primary'
   return { env, remove }
-}
-
-/** libpq reads certificates from files only. */
-function tlsFiles({ ca, cert, key }: Connection['tls']): { env: Record<string, string>; remove(): void } {
-  const contents = { PGSSLROOTCERT: ca, PGSSLCERT: cert, PGSSLKEY: key }
-  const given = Object.entries(contents).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  if (given.length === 0) return { env: {}, remove() {} }
-  const dir = mkdtempSync(join(tmpdir(), 'pgbosun-libpq-'))
-  const paths = given.map(([name, content]) => {
-    const path = join(dir, name)
-    writeFileSync(path, content, { mode: 0o600 })
-    return [name, path]
-  })
-  return { env: Object.fromEntries(paths), remove: () => rmSync(dir, { recursive: true, force: true }) }
 }
 
 /**

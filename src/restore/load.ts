@@ -1,10 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
 import { databaseArgument, type Ended, feedTool, startTool } from '../db/child.ts'
 import type { Tools } from '../db/pgtools.ts'
+import { type TemporaryOptions, writeTemporary } from '../db/temporary.ts'
 import { AppError } from '../errors.ts'
 
 /** Where and how pg_restore works. */
@@ -42,15 +40,19 @@ export async function loadEntries(
   entries: readonly TocEntry[],
   options: LoadOptions,
 ): Promise<void> {
-  const dir = await mkdtemp(join(tmpdir(), 'pgbosun-restore-'))
+  const list = entries.map(({ id }) => `${id};\n`).join('')
+  const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
   try {
-    const list = join(dir, 'list')
-    await writeFile(list, entries.map(({ id }) => `${id};\n`).join(''))
-    await runRestore(dump, [...withoutOwners, `--use-list=${list}`], { ...options, advise: adviceForLogin })
+    await runRestore(dump, [...withoutOwners, `--use-list=${paths.list}`], { ...options, advise: adviceForLogin })
   } finally {
-    await rm(dir, { recursive: true, force: true })
+    remove()
   }
 }
+
+const listOptions: TemporaryOptions = { what: 'the list that pg_restore works by' }
+
+/** Tells before any work whether {@link loadEntries} has a place for its list. @throws {AppError} `usage` */
+export const checkListPlace = (): void => writeTemporary({ list: '' }, listOptions).remove()
 
 /**
  * With back pressure and in constant memory. When pg_restore stops, the rest of the dump is read all the same: a damaged one is to be

@@ -35,22 +35,25 @@ export async function dockerOk(...args: string[]): Promise<string> {
 }
 
 /** How k8s/job.yaml and compose.yaml run the image. */
-const hardened = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges', '--tmpfs=/tmp', '--memory=128m']
+const hardened = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges', '--memory=128m']
 
 type Options = {
   network?: string
   env?: Record<string, string>
   /** Paths in the container by paths here; read-only. */
   mounts?: Record<string, string>
+  /** Whether there is a /tmp that can be written; by default there is. */
+  tmp?: boolean
   /** More flags of `docker run`. */
   flags?: string[]
 }
 
 /** Arguments of `docker run` for the image under test. */
-export const runArgs = (args: string[], { network, env = {}, mounts = {}, flags = [] }: Options) => [
+export const runArgs = (args: string[], { network, env = {}, mounts = {}, tmp = true, flags = [] }: Options) => [
   'run',
   `--label=${label}`,
   ...hardened,
+  ...(tmp ? ['--tmpfs=/tmp'] : []),
   ...(network === undefined ? [] : [`--network=${network}`]),
   ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
   ...Object.entries(mounts).map(([source, target]) => `--volume=${source}:${target}:ro`),

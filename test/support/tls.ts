@@ -15,6 +15,8 @@ export type TlsServer = {
   ca: string
   /** File with the certificate of somebody else. */
   otherCa: string
+  /** File with the key of that one, which only its owner may read. */
+  otherKey: string
   remove(): Promise<void>
 }
 
@@ -39,6 +41,7 @@ export async function startTlsServer(): Promise<TlsServer> {
     url: (host, parameters = '') => started.url('postgres').replace('127.0.0.1', host) + parameters,
     ca: own.certificate,
     otherCa: other.certificate,
+    otherKey: other.key,
     async remove() {
       await started.remove()
       rmSync(dir, { recursive: true, force: true })
@@ -48,7 +51,8 @@ export async function startTlsServer(): Promise<TlsServer> {
 
 type Pair = { key: string; certificate: string }
 
-function makeCertificate(dir: string, name: string): Pair {
+/** For a name and for itself. */
+export function makeCertificate(dir: string, name: string): Pair {
   const key = join(dir, `${name}.key`)
   const certificate = join(dir, `${name}.crt`)
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']

@@ -8,7 +8,7 @@ import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { withProgress } from '../progress.ts'
 import { backedUpBySuperuser } from '../steps/backup-user.ts'
-import { backupOptions } from '../steps/backups.ts'
+import { backupOptions, checkBackupFiles } from '../steps/backups.ts'
 import { seconds } from '../story.ts'
 import { tuneForStreams } from '../v8.ts'
 
@@ -25,6 +25,7 @@ export const backupRun: Command = {
   },
   async run(context) {
     tuneForStreams()
+    checkBackupFiles(context.loaded)
     const store = openStore(context.loaded.config.backup)
     const databases = chosenDatabases(context)
     const superusers = new Set<string>()

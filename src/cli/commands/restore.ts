@@ -11,6 +11,7 @@ import { databaseObject, takeRunLock } from '../../db/lock.ts'
 import { findTools, type Tools } from '../../db/pgtools.ts'
 import { type Attempt, retryWhenLost } from '../../db/retry.ts'
 import { readSystemIdentifier } from '../../db/system.ts'
+import { checkClientFiles } from '../../db/tls-files.ts'
 import { openWhenReady } from '../../db/wait.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
 import { isClosed, type RestorePlan, restoreInto } from '../../restore/apply.ts'
@@ -19,7 +20,7 @@ import type { Comparison } from '../../restore/compare.ts'
 import { findRefusals, refusal } from '../../restore/guard.ts'
 import { readTarget } from '../../restore/inspect.ts'
 import { loadIsolated } from '../../restore/isolated.ts'
-import { asSuperuserFlag, loadDump } from '../../restore/load.ts'
+import { asSuperuserFlag, checkListPlace, loadDump } from '../../restore/load.ts'
 import { type Loading, loadingFor } from '../../restore/loading.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from '../../restore/source.ts'
 import { sweepLeftovers } from '../../restore/sweep.ts'
@@ -131,6 +132,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
   // --database says whose backups; the server is that of the target all the same
   const given = resolveConnection(config, loaded.env, loaded.baseDir)
   const source = typeof flags.database === 'string' ? flags.database : given.database
+  checkClientFiles(given)
   const store = openStore(config.backup)
   const backups = await readBackups(store, source)
   const choose = (own: string | undefined) =>
@@ -161,6 +163,7 @@ async function runRestore(context: Context, wanted: Wanted, report: Report): Pro
     const tools = await findTools(session.serverVersion, { path: loaded.env.PATH }, 'pg_restore')
     await refuseIncomplete(store, manifest)
     const loading = await loadingFor(session, { store, manifest, wanted })
+    if (loading.load) checkListPlace()
     const { user } = loading.rights
     if (wanted.asSuperuser)
       out.print(`trust    code in this backup runs with the rights of ${user} (${asSuperuserFlag})`)

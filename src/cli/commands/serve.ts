@@ -12,7 +12,7 @@ import { type Health, livez, type ServeState, startupz, statusDocument } from '.
 import type { Command, Context, Result } from '../command.ts'
 import { asAppError } from '../failure.ts'
 import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
-import { scheduleOf, storedFacts } from '../steps/backups.ts'
+import { checkBackupFiles, scheduleOf, storedFacts } from '../steps/backups.ts'
 import { watchReadiness } from '../steps/readiness.ts'
 import { runUp, up } from './up.ts'
 
@@ -31,7 +31,8 @@ async function run(context: Context): Promise<Result> {
   const schedule = await scheduleOf(loaded)
   // What is wrong with the configuration of the backups and of the access is said before anything is touched.
   const store = openStore(loaded.config.backup)
-  resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
+  if (schedule) checkBackupFiles(loaded)
+  else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
   const probe = watchReadiness(context, state)
   const answers: Answers = {

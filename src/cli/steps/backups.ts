@@ -8,6 +8,7 @@ import type { BackupFacts } from '../../check/backups.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import type { Cron } from '../../config/cron.ts'
 import type { Loaded } from '../../config/load.ts'
+import { checkClientFiles } from '../../db/tls-files.ts'
 import { AppError } from '../../errors.ts'
 import type { StoredFacts } from '../../serve/scheduler.ts'
 import type { Context } from '../command.ts'
@@ -32,6 +33,10 @@ export function backupOptions(context: Context, store: Store, database: string):
     now: () => new Date(),
   }
 }
+
+/** Tells before any work whether pg_dump can be given what it needs. @throws {AppError} `usage` */
+export const checkBackupFiles = ({ config, env, baseDir }: Loaded): void =>
+  checkClientFiles(resolveBackupConnection(config, env, baseDir))
 
 /** The schedule of the configuration; node-cron is loaded only where there is one. */
 export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone: string } | undefined> {

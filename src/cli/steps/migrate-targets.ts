@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Config } from '../../config/schema.ts'
 import type { Db } from '../../db/sql.ts'
+import { checkClientFiles } from '../../db/tls-files.ts'
 import { usage } from '../../errors.ts'
 import type { ReadOptions } from '../../migrate/dialects/dialect.ts'
 import { type Folder, readMigrations } from '../../migrate/read.ts'
@@ -36,7 +37,7 @@ export const inDatabase = ({ database }: MigrateTarget) => (database === undefin
  * The databases that have migrations, in the order of the configuration, with the files of those whose format is known.
  *
  * @param options `needed`: the command is about migrations, so a folder that is only a default must be there too;
- *   `running`: it will run `migrate.command`, so that program must be there;
+ *   `running`: it will run `migrate.command`, so that program must be there, and a place for the certificates that it gets;
  *   `format`: of the target database's own folder, whatever is configured
  * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there, for files that cannot be read, and for a
  *   program that is not there
@@ -58,6 +59,7 @@ export async function migrateTargets(
 async function findCommand(context: Context, command: string[]): Promise<void> {
   const { refuseMissingProgram } = await import('./run-command.ts')
   refuseMissingProgram(context, command)
+  checkClientFiles(context.connection())
 }
 
 /** The target database's own; undefined when `--database` names one without migrations. */

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AppError, type Kind } from '../errors.ts'
+
+export type Temporary = { paths: Record<string, string>; remove(): void }
+
+export type TemporaryOptions = {
+  /** What they are for, in words. */
+  what: string
+  /** What can be done beside making a folder writable. */
+  otherwise?: string
+  kind?: Kind
+}
+
+const usual = '/tmp'
+/** Memory that containers have also where everything is read-only. */
+const shared = '/dev/shm'
+
+/**
+ * Writes files that a program can only read by their paths into a folder that nobody else may look into: in TMPDIR where that is set,
+ * else in /tmp or in shared memory. They are there until `remove()` is called.
+ *
+ * @param files their contents by name
+ * @throws {AppError} `usage` or the kind given when they cannot be written, naming the folder
+ */
+export function writeTemporary(files: Record<string, string>, options: TemporaryOptions): Temporary {
+  const folders = tmpdir() === usual ? [usual, shared] : [tmpdir()]
+  let failure: NodeJS.ErrnoException | undefined
+  for (const folder of folders) {
+    try {
+      return writeInto(folder, files)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+      failure ??= error as NodeJS.ErrnoException
+    }
+  }
+  throw problem(folders, failure!, options)
+}
+
+function writeInto(folder: string, files: Record<string, string>): Temporary {
+  const dir = mkdtempSync(join(folder, 'pgbosun-'))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  try {
+    const paths = Object.entries(files).map(([name, content]) => {
+      const path = join(dir, name)
+      writeFileSync(path, content, { mode: 0o600 })
+      return [name, path]
+    })
+    return { paths: Object.fromEntries(paths), remove }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+const problems: Record<string, string> = {
+  EROFS: 'is on a read-only file system',
+  EACCES: 'may not be written',
+  EPERM: 'may not be written',
+  ENOSPC: 'is full',
+  EDQUOT: 'is full',
+  ENOENT: 'does not exist',
+  ENOTDIR: 'is no folder',
+}
+
+function problem([folder = '']: string[], cause: NodeJS.ErrnoException, options: TemporaryOptions): AppError {
+  const { what, otherwise, kind = 'usage' } = options
+  const { code = '' } = cause
+  const why = problems[code] ?? `cannot be written (${code})`
+  return new AppError(kind, `there is no place for ${what}: the folder for temporary files, ${folder}, ${why}`, {
+    hint: `mount a writable ${folder}, or set TMPDIR to a folder that can be written${otherwise === undefined ? '' : `; or ${otherwise}`}`,
+    cause,
+  })
+}

@@ -1,0 +1,76 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, describe, expect } from 'vitest'
+import { dockerOk, run } from './support/docker.ts'
+import { type Postgres, test } from './support/engine.ts'
+import { uniqueName, writeFiles } from './support/postgres.ts'
+import { makeCertificate, tlsMissing } from './support/tls.ts'
+
+const missing = tlsMissing()
+if (missing !== undefined) console.warn(`SKIPPED, the image without a writable /tmp: ${missing}`)
+
+const certificates = missing === undefined ? mkdtempSync(join(tmpdir(), 'pgbosun-tls-')) : undefined
+afterAll(() => {
+  if (certificates !== undefined) rmSync(certificates, { recursive: true, force: true })
+})
+
+/** Switches TLS on in the container. @returns the certificate to trust, which names it `db` */
+async function offerTls({ container, query }: Postgres): Promise<string> {
+  const { key, certificate } = makeCertificate(certificates!, 'db')
+  const data = await query('postgres', 'show data_directory')
+  await container.copyContentToContainer(
+    [
+      [key, 'server.key'],
+      [certificate, 'server.crt'],
+    ].map(([from = '', name = '']) => ({ content: readFileSync(from), target: `/tls/${name}`, mode: 0o600 })),
+  )
+  const install = `cp /tls/server.* ${data}/ && chown postgres ${data}/server.*`
+  const { exitCode, output } = await container.exec(['sh', '-c', install], { user: 'root' })
+  if (exitCode !== 0) throw new Error(output)
+  await query('postgres', 'alter system set ssl = on')
+  await query('postgres', 'select pg_reload_conf()')
+  while ((await query('postgres', 'show ssl')) !== 'on') await sleep(50)
+  return readFileSync(certificate, 'utf8')
+}
+
+describe.skipIf(missing !== undefined)('the image with nothing writable but the store', () => {
+  test('makes ready, backs up, verifies, checks and restores over TLS with a CA', { timeout: 120_000 }, async ({
+    postgres,
+    database,
+    dir,
+  }) => {
+    await writeFiles(dir, {
+      'ca.crt': await offerTls(postgres),
+      'migrations/001_games.sql': 'create table games as select generate_series(1, 1000) id',
+    })
+    const volume = uniqueName('pgbosun-backups')
+    const pgbosun = (args: string[], ...flags: string[]) =>
+      run(args, {
+        network: postgres.network,
+        env: { DATABASE_URL: postgres.url(database), PGBOSUN_DATABASE_TLS_CA: '/etc/pgbosun/ca.crt' },
+        mounts: { [join(dir, 'ca.crt')]: '/etc/pgbosun/ca.crt', [join(dir, 'migrations')]: '/migrations' },
+        tmp: false,
+        flags: [`--volume=${volume}:/backups`, ...flags],
+      })
+    try {
+      // Without its own IPC there is no shared memory either.
+      for (const args of [['up'], ['backup', 'run'], ['backup', 'verify'], ['check']]) {
+        const { code, stderr } = await pgbosun(args, '--ipc=none')
+        expect(code, stderr).toBe(0)
+      }
+      const into = uniqueName('restored')
+      const restore = ['restore', '--into', into, '--yes']
+      const refused = await pgbosun(restore, '--ipc=none')
+      expect(refused.code, refused.stderr).toBe(2)
+      expect(refused.stderr).toContain('mount a writable /tmp')
+
+      const { code, stderr } = await pgbosun(restore)
+      expect(code, stderr).toBe(0)
+      expect(await postgres.query(into, 'select count(*) from games')).toBe('1000')
+    } finally {
+      await dockerOk('volume', 'rm', '--force', volume)
+    }
+  })
+})
