@@ -402,6 +402,16 @@ describe('any other program', () => {
     expect((await readFile(join(dir, 'args.txt'), 'utf8')).trim().split('\n')).toEqual(['a b', '$HOME', '*'])
   })
 
+  test('gets the settings of the URL in PGOPTIONS', async ({ dir, env }) => {
+    await script(dir, witness)
+    const options = encodeURIComponent('-c app.tenant=a\\ b --search-path=app,\\ public')
+    const given = { DATABASE_URL: `${env.DATABASE_URL}?options=${options}&timezone=UTC` }
+    expect(await runJson(['migrate'], { cwd: dir, env: given })).toMatchObject({ code: 0 })
+    const { PGOPTIONS } = await environmentOf(dir)
+    for (const setting of ['-c app.tenant=a\\ b', '-c timezone=UTC', '-c search_path=app,\\ public'])
+      expect(PGOPTIONS).toContain(setting)
+  })
+
   test('is run each time, which is the change', async ({ dir, sql, env }) => {
     await script(dir, witness)
     const planned = await runJson(['plan', '--exit-code'], { cwd: dir, env })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Connection, resolveConnection, variablesBeside } from '../config/connection.ts'
+import { type Connection, remarks, resolveConnection, variablesBeside } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'
@@ -65,9 +65,8 @@ function connections(loaded: Loaded, out: Output, only: string | undefined): Pic
   let resolved: Connection | undefined
   const target = () => {
     resolved ??= resolveConnection(loaded.config, loaded.env, loaded.baseDir)
-    for (const ignored of resolved.ignored)
-      out.warn(`${ignored} in ${resolved.source === 'PGHOST' ? 'the environment' : resolved.source} is ignored`)
-    const beside = variablesBeside(loaded.env, resolved.source)
+    for (const remark of remarks(resolved)) out.warn(remark)
+    const beside = variablesBeside(loaded.env, resolved)
     if (beside.length > 0)
       out.warn(`${beside.join(', ')} beside ${resolved.source} ${beside.length === 1 ? 'is' : 'are'} ignored`)
     return resolved

@@ -1,16 +1,20 @@
 import { usage } from '../errors.ts'
+import { withAddresses } from './addresses.ts'
 import { type Env, looksLikeUrl, readPort } from './environment.ts'
 import {
+  acceptedSettings,
   historyTable,
   isIgnoredVariable,
   libpqVariables,
   normalised,
   refuseParameter,
-  searchPathIn,
+  settingsIn,
 } from './parameters.ts'
+import { readPassfile } from './passfile.ts'
 import { authorities, type Pem, readPem } from './pem.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, secretReader } from './secrets.ts'
+import { serviceReader } from './service.ts'
 import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
@@ -20,8 +24,8 @@ export type Tls = { mode: TlsMode; ca?: string; cert?: string; key?: string; fil
 
 export type TlsFiles = { ca?: string; cert?: string; key?: string }
 
-/** `host` beginning with `/` is the folder of a Unix socket. */
-export type Endpoint = { host: string; port: number }
+/** `host` beginning with `/` is the folder of a Unix socket. `address`: where the host is reached; its name is for its certificate. */
+export type Endpoint = { host: string; port: number; address?: string }
 
 /** Where and how to connect. It carries no password: `password()` reads it anew at every call. */
 export type Connection = {
@@ -39,10 +43,16 @@ export type Connection = {
    * as the role and the database have it. Never for our own queries.
    */
   searchPath?: string | undefined
+  /** Other settings of the server for files that are run, by name. Never for our own queries. */
+  settings?: Readonly<Record<string, string>>
   /** golang-migrate's table of the history, `name` or `schema.name`. */
   historyTable?: string | undefined
   /** Query parameters of the URL that have no meaning here. */
   ignored: string[]
+  /** What else is to be said about where it came from. */
+  warnings?: string[]
+  /** A service of libpq said a part of it. */
+  service?: boolean | undefined
   /** What the URL says to other programs alone; undefined where the connection came without a URL. */
   foreign?: ForeignParts | undefined
 }
@@ -81,7 +91,7 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   const read = secretReader(env, baseDir)
   const configured = directUrl ?? url
   const fromUrl = (what: string, value: () => string) =>
-    fromParts(what, () => parseDatabaseUrl(value(), what), tls, env, baseDir)
+    fromParts(what, () => parseDatabaseUrl(value(), what, services(env, what, baseDir)), tls, env, baseDir)
 
   if (configured !== undefined) {
     const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
@@ -90,7 +100,7 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   if (env.DATABASE_URL || env.DATABASE_URL_FILE)
     return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
   if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
-    return fromParts('PGHOST', () => libpqParts(env), tls, env, baseDir)
+    return fromParts('PGHOST', () => libpqParts(env, baseDir), tls, env, baseDir)
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
     return fromParts('POSTGRES_HOST', () => postgresParts(env, baseDir), tls, env, baseDir)
   throw usage('no database connection is configured', {
@@ -100,10 +110,19 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
 }
 
 /** libpq's variables that are set beside a source that won, and so say nothing: a password alone may stand beside any. */
-export function variablesBeside(env: Env, source: string): string[] {
+export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
   if (source === 'PGHOST') return []
-  return Object.keys(libpqVariables).filter((name) => env[name] && name !== 'PGPASSWORD')
+  const heard = ['PGPASSWORD', ...(service ? ['PGSERVICEFILE'] : [])]
+  return Object.keys(libpqVariables).filter((name) => env[name] && !heard.includes(name))
 }
+
+/** What is to be said about a connection: what nobody listens to, and what may be otherwise than it seems. */
+export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'source' | 'ignored' | 'warnings'>) => [
+  ...ignored.map((name) => `${name} in ${source === 'PGHOST' ? 'the environment' : source} is ignored`),
+  ...warnings,
+]
+
+const services = (env: Env, source: string, baseDir: string) => serviceReader(env.PGSERVICEFILE, source, baseDir)
 
 /**
  * The connection that backups are made with: `backup.url`, else the target's. Which databases are backed up is not said by it.
@@ -114,21 +133,34 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
   const { url } = config.backup
   if (url === undefined) return resolveConnection(config, env, baseDir)
   const read = secretReader(env, baseDir)
-  const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url')
-  return fromParts('backup.url', parts, config.database.tls, env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url', services(env, 'backup.url', baseDir))
+  const connection = fromParts('backup.url', parts, config.database.tls, env, baseDir)
+  return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
 /**
  * The connection of the login that runs migrations and seeds (`migrate.url`); undefined where none is configured.
- * @throws {AppError} `usage` when it cannot be read
+ * @throws {AppError} `usage` when it cannot be read, or says how files are run: that is what the URL of the database is for
  */
 export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
   const { url } = config.migrate
   if (url === undefined) return undefined
   const read = secretReader(env, baseDir)
-  const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url')
-  return fromParts('migrate.url', parts, config.database.tls, env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url', services(env, 'migrate.url', baseDir))
+  const connection = fromParts('migrate.url', parts, config.database.tls, env, baseDir)
+  const idle = forFiles(connection)
+  if (idle.length === 0) return connection
+  throw usage(`${idle.join(', ')} in migrate.url would do nothing`, {
+    hint: 'put it into the URL of the database: migrate.url only says who logs in',
+  })
 }
+
+/** What a connection says of files that are run, and of their history. */
+const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] => [
+  ...(searchPath === undefined ? [] : ['search_path']),
+  ...Object.keys(settings ?? {}),
+  ...(historyTable === undefined ? [] : ['x-migrations-table']),
+]
 
 /**
  * The databases to back up: `backup.databases`, else the target, else the database of `backup.url`.
@@ -151,32 +183,42 @@ function fromParts(
   env: Env,
   baseDir: string,
 ): Connection {
-  const { endpoints, database, user, parameters, ignored, foreign } = read()
+  const { endpoints, database, user, parameters, ignored, foreign, service } = read()
   const ca = tls.ca ?? parameters.sslrootcert
   const cert = tls.cert ?? parameters.sslcert
   const key = tls.key ?? parameters.sslkey
-  const asked =
-    tls.mode ?? tlsMode(source, parameters.sslmode ?? parameters.ssl) ?? (ca === undefined ? 'prefer' : 'verify-full')
+  const asked = tls.mode ?? tlsMode(source, parameters.sslmode) ?? (ca === undefined ? 'prefer' : 'verify-full')
   const mode = bound(asked, parameters.channel_binding, source)
+  if (mode !== 'verify-full' && endpoints.some(({ address }) => address !== undefined))
+    throw usage(`hostaddr in ${source} needs sslmode verify-full, and it is ${mode}`, {
+      hint: 'whoever answers at that address would get the password: set sslmode=verify-full, or put the address into `host`',
+    })
   const account = user ?? process.getBuiltinModule('node:os').userInfo().username
+  const where = { endpoints, user: account, database: database ?? account }
+  /** As in libpq, a password file is only looked at where nothing else gives a password. */
+  const secret = () => {
+    const password = read().password ?? passwordAlone(env, baseDir)
+    if (password !== undefined || !parameters.passfile) return { password, warnings: [] }
+    return readPassfile(parameters.passfile, where, baseDir)
+  }
   return {
     source,
-    endpoints,
-    user: account,
-    database: database ?? account,
-    password: () => read().password ?? passwordAlone(env, baseDir),
+    ...where,
+    password: () => secret().password,
+    warnings: parameters.passfile ? secret().warnings : [],
     tls: tlsOf(mode, {
       ca: authorities(ca, mode, source, baseDir),
       cert: cert === undefined ? undefined : readPem(cert, 'database.tls.cert', baseDir),
       key: key === undefined ? undefined : readPem(key, 'database.tls.key', baseDir),
     }),
     target: target(source, parameters.target_session_attrs),
-    searchPath: searchPathOf(parameters, source),
+    ...settingsOf(parameters, source),
     historyTable:
       parameters['x-migrations-table'] === undefined
         ? undefined
         : historyTable(parameters['x-migrations-table'], isTrue(parameters['x-migrations-table-quoted']), source),
     ignored,
+    service,
     foreign,
   }
 }
@@ -191,10 +233,22 @@ function tlsOf(mode: TlsMode, given: Record<keyof TlsFiles, Pem | undefined>): T
   }
 }
 
-/** The two of them are one setting: a URL that says both says something twice. */
-function searchPathOf(parameters: UrlParts['parameters'], source: string): string | undefined {
-  const { search_path: plain, options } = parameters
-  return plain ?? (options ? searchPathIn(options, source) : undefined)
+/** What is said by itself goes before the same in `options`: that says something twice. */
+function settingsOf(
+  parameters: UrlParts['parameters'],
+  source: string,
+): Required<Pick<Connection, 'searchPath' | 'settings'>> {
+  const bracketed = Object.entries(parameters).flatMap(([key, value = '']): [string, string][] => {
+    const name = /^options\[(.+)\]$/.exec(key)?.[1]
+    return name === undefined ? [] : [[name, value]]
+  })
+  const { timezone, search_path: plain, options = '' } = parameters
+  const { search_path: path, ...settings }: Record<string, string> = {
+    ...settingsIn(options, source),
+    ...acceptedSettings(bracketed, source),
+    ...(timezone && { timezone }),
+  }
+  return { searchPath: plain ?? path, settings }
 }
 
 /** As Go's ParseBool, which golang-migrate reads it with. */
@@ -235,26 +289,29 @@ function passwordAlone(env: Env, baseDir: string): string | undefined {
   return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE', baseDir) : undefined
 }
 
-function libpqParts(env: Env): UrlParts {
-  if (env.PGSERVICE)
-    throw usage('PGSERVICE is set, and connection service files are not supported', {
-      hint: 'set DATABASE_URL or PGHOST instead',
-    })
+/** As in libpq, a service goes before the other variables. */
+function libpqParts(env: Env, baseDir: string): UrlParts {
+  refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER', 'PGSERVICE'])
+  const service = env.PGSERVICE ? services(env, 'PGSERVICE', baseDir)(env.PGSERVICE, undefined) : undefined
   const given = Object.entries(libpqVariables).flatMap(([variable, name]): [string, string, string][] =>
     env[variable] && name !== undefined ? [[name, env[variable], variable]] : [],
   )
+  const parameters = { ...normalised(given.map(([name, value]) => [name, value])), ...service?.parameters }
+  for (const [name, value, variable] of given) refuseParameter(name, value, variable, 'the environment')
+  const { host, hostaddr, port, dbname, user } = parameters
   // one address without a name is reached like a name
-  for (const [name, value, variable] of given)
-    if (name !== 'hostaddr' || env.PGHOST) refuseParameter(name, value, variable, 'the environment')
-  const parameters = normalised(given.map(([name, value]) => [name, value]))
-  refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER'])
+  const endpoints = endpointList(host || hostaddr || 'localhost', port || '5432', 'PGPORT')
   return {
-    endpoints: endpointList(env.PGHOST || env.PGHOSTADDR || 'localhost', env.PGPORT || '5432', 'PGPORT'),
-    database: env.PGDATABASE || undefined,
-    user: env.PGUSER || undefined,
-    password: undefined,
+    endpoints: host && hostaddr ? withAddresses(endpoints, hostaddr, 'the environment') : endpoints,
+    database: dbname || undefined,
+    user: user || undefined,
+    password: service?.parameters.password || undefined,
     parameters,
-    ignored: Object.keys(libpqVariables).filter((variable) => env[variable] && isIgnoredVariable(variable)),
+    ignored: [
+      ...Object.keys(libpqVariables).filter((variable) => env[variable] && isIgnoredVariable(variable)),
+      ...(service?.ignored ?? []),
+    ],
+    service: service !== undefined,
   }
 }
 

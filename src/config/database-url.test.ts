@@ -33,6 +33,7 @@ test.each([
     'postgres://u:p@h/d?sslmode=prefer&schema=app&connect_timeout=3',
     'postgresql://u:p@h:5432/d?schema=app&connect_timeout=3',
   ],
+  ['postgres://u:p@h/d?schema=a+b%2Bc', 'postgresql://u:p@h:5432/d?schema=a%20b%2Bc'],
 ])('makes of %s the URL %s', (url, expected) => {
   const made = databaseUrl(connectionOf(url))
   expect(made).toBe(expected)
@@ -42,6 +43,12 @@ test.each([
       parseDatabaseUrl(url, 'given'),
     ),
   )
+})
+
+test('an address is for libpq alone', () => {
+  const connection = connectionOf('postgres://u@a,b/d?hostaddr=10.0.0.1,')
+  expect(databaseUrl(connection)).toBe('postgresql://u@a:5432,b:5432/d?hostaddr=10.0.0.1%2C')
+  expect(databaseUrl(connection, { driver: 'asyncpg' })).toBe('postgresql+asyncpg://u@a:5432,b:5432/d')
 })
 
 test.each([

@@ -24,12 +24,19 @@ export function databaseUrl(
       ['host', host],
       ['port', String(port)],
     ]),
-    ...(driver === undefined || ofLibpq.test(driver) ? tlsParameters(tls.mode, files) : []),
+    ...(driver === undefined || ofLibpq.test(driver)
+      ? [...addressParameter(endpoints), ...tlsParameters(tls.mode, files)]
+      : []),
     ...(foreign?.parameters ?? []),
   ]
   const query = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
   return `postgresql${driver === undefined ? '' : `+${driver}`}://${account}@${hosts}/${encode(database)}${query === '' ? '' : `?${query}`}`
 }
+
+const addressParameter = (endpoints: Connection['endpoints']): [string, string][] =>
+  endpoints.some(({ address }) => address !== undefined)
+    ? [['hostaddr', endpoints.map(({ address = '' }) => address).join(',')]]
+    : []
 
 /** `prefer` is what every program does by itself. */
 const tlsParameters = (mode: string, files: Record<string, string>): [string, string][] => [

@@ -14,6 +14,7 @@ const row = (verdict: Verdict, note: string): Row => ({ verdict, note })
  */
 export const urlParameters: Readonly<Record<string, Row>> = {
   host: row('honoured', 'a name, an address, or the folder of a socket; the port of the authority stays'),
+  hostaddr: row('honoured', 'with `verify-full` against `host`, else refused; alone it is the host'),
   port: row('honoured', ''),
   dbname: row('honoured', ''),
   user: row('honoured', ''),
@@ -35,16 +36,18 @@ export const urlParameters: Readonly<Record<string, Row>> = {
     'honoured',
     '`primary`, `read-write` or `any`; without it see [several hosts](#several-hosts)',
   ),
+  service: row('honoured', 'with the file that defines it: `servicefile`, or `PGSERVICEFILE`'),
+  servicefile: row('honoured', ''),
+  passfile: row('honoured', 'where nothing else gives the password'),
   search_path: row('honoured', 'for files that are run, and where a foreign history is looked for'),
-  options: row('honoured', '`-c search_path=…`; another setting is refused'),
+  options: row('honoured', '`-c name=value`: for files that are run'),
   'options[search_path]': row('honoured', 'sqlx'),
+  'options[…]': row('honoured', 'sqlx: another setting, as in `options`'),
+  timezone: row('honoured', 'for files that are run'),
+  TimeZone: row('honoured', 'as `timezone`'),
   currentSchema: row('honoured', 'Flyway, as `search_path`'),
   'x-migrations-table': row('honoured', 'golang-migrate, where `migrate.table` is not set'),
   'x-migrations-table-quoted': row('honoured', 'golang-migrate'),
-  hostaddr: row('refused', 'put the address into `host`'),
-  passfile: row('refused', 'set `PGPASSWORD_FILE`, or put the password into the URL'),
-  service: row('refused', 'put what it stands for into the URL'),
-  servicefile: row('refused', 'put what it stands for into the URL'),
   require_auth: row('refused', 'leave it out: the server decides in pg_hba.conf'),
   requirepeer: row('refused', 'leave it out'),
   sslcrl: row('refused', 'revocation lists are not read'),
@@ -157,11 +160,13 @@ const aliases: Readonly<Record<string, string>> = {
   'ssl-ca': 'sslrootcert',
   'ssl-cert': 'sslcert',
   'ssl-key': 'sslkey',
+  socket: 'host',
+  TimeZone: 'timezone',
   currentSchema: 'search_path',
   'options[search_path]': 'search_path',
 }
 
-/** Parameters by the one name of each: `sslmode` for sqlx's `ssl-mode` and for `requiressl=1`. */
+/** Parameters by the one name of each: `sslmode` for sqlx's `ssl-mode`, and for `requiressl=1` and `ssl`. The first of two says it. */
 export function normalised(parameters: Iterable<[string, string]>): Record<string, string> {
   const found: Record<string, string> = {}
   for (const [name, value] of parameters) {
@@ -169,13 +174,17 @@ export function normalised(parameters: Iterable<[string, string]>): Record<strin
       if (value === '1') found.sslmode ??= 'require'
     } else found[aliases[name] ?? name] ??= value
   }
-  return found
+  const { ssl, ...others } = found
+  return ssl === undefined ? others : { sslmode: ssl, ...others }
 }
 
-/** Whether a variable of libpq says nothing to us, which is to be told. */
+/** Whether a parameter says nothing to us, which is to be told. */
+export const isIgnoredParameter = (name: string) => urlParameters[name]?.verdict === 'ignored' && !harmless.has(name)
+
+/** The same for a variable of libpq. */
 export function isIgnoredVariable(variable: string): boolean {
   const name = libpqVariables[variable]
-  return name === undefined || (urlParameters[name]?.verdict === 'ignored' && !harmless.has(name))
+  return name === undefined || isIgnoredParameter(name)
 }
 
 /**
@@ -189,25 +198,61 @@ export function refuseParameter(name: string, value: string, said: string, sourc
     throw usage(`${said} in ${source} is not supported, and would matter`, { hint: note })
 }
 
+/** Settings of the server that would matter, or do nothing where they are applied, and what to do instead. */
+const refusedSettings: Readonly<Record<string, string>> = {
+  event_triggers: 'leave it out',
+  lock_timeout: 'set `migrate.lockTimeout`',
+  client_encoding: 'it is always UTF-8',
+  standard_conforming_strings: 'set it in the files that need it',
+  backslash_quote: 'set it in the files that need it',
+}
+
+function refusalOf(setting: string): string | undefined {
+  if (setting.endsWith('_preload_libraries')) return 'set it for the role that connects (`alter role … set …`)'
+  if (/^(default_)?transaction_(isolation|deferrable|read_only)$/.test(setting))
+    return 'set it in the files that need it'
+  const { verdict, note } = urlParameters[setting] ?? {}
+  return refusedSettings[setting] ?? (verdict === 'refused' ? note : undefined)
+}
+
+/** As in the URL: without a warning, as every tool writes them. */
+const isHarmless = (setting: string, value: string) =>
+  harmless.has(setting) || (setting === 'client_encoding' && /^utf-?8$/i.test(value))
+
 /**
- * The search_path in libpq's `options`: `-c search_path=app`, `-csearch_path=app`, `--search-path=app`, with `\` before a blank that
- * belongs to a value.
+ * The settings in libpq's `options`: `-c name=value`, `-cname=value`, `--name=value`, with `\` before a blank that belongs to a value.
+ * They are taken apart as the server does it, and are by its names; the last of two says it.
  *
- * @throws {AppError} `usage` for any other setting, which nothing would apply
+ * @throws {AppError} `usage` for what is no setting, and for settings that would matter
  */
-export function searchPathIn(options: string, source: string): string | undefined {
-  const words = [...options.matchAll(/(?:\\.|[^\s\\])+/g)].map(([word]) => word.replace(/\\(.)/g, '$1'))
-  let path: string | undefined
+export function settingsIn(options: string, source: string): Record<string, string> {
+  const words = [...options.matchAll(/(?:\\.|[^ \t\n\v\f\r\\]|\\$)+/gs)].map(([word]) => word.replace(/\\(.?)/gs, '$1'))
+  const entries: [string, string][] = []
   for (let i = 0; i < words.length; i++) {
     const word = words[i] === '-c' ? `-c${words[++i] ?? ''}` : (words[i] ?? '')
-    const [, name = '', value] = /^(?:-c|--)\s*([^=]+)=(.*)$/s.exec(word) ?? []
-    if (name.replaceAll('-', '_').toLowerCase() !== 'search_path' || value === undefined)
-      throw usage(`options in ${source} hold more than search_path, which nothing would apply`, {
-        hint: 'set it for the role that connects (`alter role … set …`), or under `users.NAME.config`',
+    const [, name, value] = /^(?:-c|--)([^=]*)=(.*)$/s.exec(word) ?? []
+    if (name === undefined || value === undefined)
+      throw usage(`options in ${source} hold more than settings`, {
+        hint: 'write -c name=value, with %20 for the blank and %3D for the = in a URL',
       })
-    path = value
+    entries.push([name, value])
   }
-  return path
+  return acceptedSettings(entries, source)
+}
+
+/**
+ * Settings by the names of the server.
+ * @throws {AppError} `usage` for a name that cannot be one, and for a setting that would matter
+ */
+export function acceptedSettings(entries: [string, string][], source: string): Record<string, string> {
+  const named = entries.map(([name, value]) => [name.replaceAll('-', '_').toLowerCase(), value] as const)
+  for (const [name, value] of named) {
+    if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/.test(name)) throw usage(`options in ${source} hold a name that is none`)
+    const hint = refusalOf(name)
+    if (hint !== undefined && !isHarmless(name, value))
+      throw usage(`the setting ${name} in ${source} is not supported, and would matter`, { hint })
+  }
+  return Object.fromEntries(named.filter(([name, value]) => !isHarmless(name, value)))
 }
 
 /**

@@ -41,7 +41,16 @@ const authority = fc.tuple(
   password,
   fc.constantFrom('h', 'h:5433', '[::1]:5433', 'a:1,b:2', '%2Ftmp', '', 'h:tcp://10.0.0.1:5432', '::1'),
   fc.constantFrom('', '/', '/db', '/a%2Fb', '/db/x'),
-  fc.constantFrom('', '?sslmode=require', '?sslmode=maybe&x=1', '?host=/tmp', '?options=-c%20role%3Dx', '#x'),
+  fc.constantFrom(
+    '',
+    '?sslmode=require',
+    '?sslmode=maybe&x=1',
+    '?host=/tmp',
+    '?options=-c%20role%3Dx',
+    '?service=x',
+    '?passfile=/p',
+    '#x',
+  ),
 )
 
 const url = fc.oneof(
@@ -107,6 +116,7 @@ test('10,000 random URLs with a password in every source: nothing of it is ever 
         said(shown, base, { [variable]: text }),
         said(shown, base, { PGHOST: 'h', [variable]: text }),
         said(shown, base, { POSTGRES_HOST: 'h', [variable]: text }),
+        said(shown, base, { PGSERVICE: 's', PGSERVICEFILE: file, [variable]: text }),
         said(shown, { ...base, database: { ...base.database, tls: { ca: text } } }, { PGHOST: 'h' }),
       ]
       for (const what of told) expect(what).not.toContain(mark)

@@ -27,14 +27,19 @@ function fromEnvironment(env: Env, name: string, what: string, baseDir: string):
   })
 }
 
-/** Why a secret file cannot be read, and what to do about it. */
-const unreadable: Record<string, [string, string]> = {
+const reasons: Record<string, [string, string]> = {
   ENOENT: ['does not exist', 'check the path, and that the secret is mounted there'],
   EISDIR: ['is a folder', 'name the file in it (Docker makes a folder when the file to be mounted does not exist)'],
   EACCES: [
     'cannot be read (EACCES)',
     'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)',
   ],
+}
+
+/** Why a secret file cannot be read, and what to do about it. */
+export function unreadable({ code = '' }: NodeJS.ErrnoException): { problem: string; hint: string } {
+  const [problem, hint] = reasons[code] ?? [`cannot be read (${code})`, 'check the path']
+  return { problem, hint }
 }
 
 /** Content of a file without one trailing newline. */
@@ -46,9 +51,8 @@ export function readSecretFile(named: string, what: string, baseDir: string): st
     if (value === '') throw usage(`${what}: the file ${path} is empty`, { hint: 'write the secret into it' })
     return value
   } catch (cause) {
-    const { code, syscall } = cause as NodeJS.ErrnoException
-    if (syscall === undefined) throw cause
-    const [problem, hint] = unreadable[code ?? ''] ?? [`cannot be read (${code})`, 'check the path']
+    if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause
+    const { problem, hint } = unreadable(cause as NodeJS.ErrnoException)
     throw usage(`${what}: the file ${path} ${problem}`, { hint, cause })
   }
 }

@@ -1,7 +1,9 @@
 import { usage } from '../errors.ts'
+import { withAddresses } from './addresses.ts'
 import type { Endpoint } from './connection.ts'
 import { readPort } from './environment.ts'
 import { harmless, normalised, refuseParameter } from './parameters.ts'
+import type { Service, ServiceReader } from './service.ts'
 
 export type UrlParts = {
   endpoints: Endpoint[]
@@ -11,27 +13,34 @@ export type UrlParts = {
   /** By the name of the URL's parameter; those of {@link known}. */
   parameters: Readonly<Record<string, string | undefined>>
   ignored: string[]
+  /** Whether a service of libpq said a part of it. */
+  service?: boolean
   /** What only other programs understand: the driver of SQLAlchemy (`asyncpg`), and the parameters that mean nothing to us. */
   foreign?: ForeignParts
 }
 
+/** In `parameters` a `+` was a blank, as drivers other than libpq have it. */
 export type ForeignParts = { driver: string | undefined; parameters: [string, string][] }
 
 const known = [
   ...['sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding', 'target_session_attrs'],
+  ...['passfile', 'service', 'servicefile'],
   ...['ssl-mode', 'ssl-root-cert', 'ssl-ca', 'ssl-cert', 'ssl-key', 'requiressl', 'currentSchema'],
-  ...['search_path', 'options', 'options[search_path]', 'x-migrations-table', 'x-migrations-table-quoted'],
+  ...['search_path', 'options', 'timezone', 'TimeZone', 'x-migrations-table', 'x-migrations-table-quoted'],
 ]
-const placed = ['host', 'port', 'user', 'password', 'dbname', 'socket']
+/** Also sqlx's `options[name]`. */
+const isKnown = (name: string) => known.includes(name) || /^options\[.+\]$/.test(name)
+const placed = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'socket']
 
 /**
  * Takes a database URL apart: `postgres[ql][+driver]://user:password@host:port,host2:port2/database?parameters`.
  * The `+driver` of SQLAlchemy is dropped.
  *
  * @param what the setting it came from, for messages; the URL itself is never shown, it holds a password
+ * @param readService looks up the service that it may name, which says what the URL does not
  * @throws {AppError} `usage`
  */
-export function parseDatabaseUrl(url: string, what: string): UrlParts {
+export function parseDatabaseUrl(url: string, what: string, readService: ServiceReader = noServices): UrlParts {
   refuseUnescaped(url, what)
   const match =
     /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
@@ -40,10 +49,14 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
   // host:$(X_PORT), where Kubernetes has set X_PORT to tcp://10.0.0.1:5432
   if (/(^|[:,])tcp:$/.test(authority) && path?.startsWith('/'))
     throw badPort(readPort('tcp://…', `the port in ${what}`))
-  const search = new URLSearchParams(query ?? '')
+  const search = new URLSearchParams(parametersOf(query ?? '', what))
   const [user, ...rest] = credentials?.split(':') ?? []
-  const parameters = normalised([...search].filter(([name]) => known.includes(name)))
-  const others = [...search].filter(([name]) => ![...known, ...placed].includes(name))
+  const parameters = normalised([...search].filter(([name]) => isKnown(name)))
+  const others = [...new URLSearchParams(query ?? '')].filter(([name]) => !isKnown(name) && !placed.includes(name))
+  const named = search.get('service')
+  const service = named ? readService(named, search.get('servicefile') ?? undefined) : undefined
+  const explicit = { ...said(authority), dbname: Boolean(path), user: Boolean(user), password: rest.length > 0 }
+  if (service) fill(search, service, explicit)
   for (const [name, value] of others) refuseParameter(name, value, `the parameter ${name} of the URL`, what)
 
   return {
@@ -52,9 +65,40 @@ export function parseDatabaseUrl(url: string, what: string): UrlParts {
     database: search.get('dbname') || decode(path, what),
     user: search.get('user') || decode(user, what),
     password: search.get('password') || decode(rest.length > 0 ? rest.join(':') : undefined, what),
-    parameters,
-    ignored: [...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.has(name)),
+    parameters: { ...service?.parameters, ...parameters },
+    ignored: [
+      ...[...new Set(others.map(([name]) => nameable(name, search)))].filter((name) => !harmless.has(name)),
+      ...(service?.ignored ?? []),
+    ],
+    service: service !== undefined,
     foreign: { driver, parameters: others },
+  }
+}
+
+/** As libpq takes it apart, to which `+` is a plus and no blank. */
+const parametersOf = (query: string, what: string) =>
+  query
+    .split('&')
+    .filter((part) => part !== '')
+    .map((part): [string, string] => {
+      const [name = '', ...value] = part.split('=')
+      return [decode(name, what) ?? '', decode(value.join('='), what) ?? '']
+    })
+
+const noServices: ServiceReader = () => ({ parameters: {}, ignored: [] })
+
+/** Which of both an authority says: `:5433` is a port without a host. */
+function said(authority: string): { host: boolean; port: boolean } {
+  const parts = authority.split(',').map((entry) => /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(entry))
+  return { host: parts.some((part) => part?.[1]), port: parts.some((part) => part?.[2]) }
+}
+
+/** Adds the places of a service that the URL leaves open. */
+function fill(search: URLSearchParams, { parameters }: Service, explicit: Record<string, boolean>): void {
+  for (const name of ['host', 'hostaddr', 'port', 'dbname', 'user', 'password']) {
+    const value = parameters[name]
+    const open = !explicit[name] && !search.has(name) && !(name === 'host' && search.has('socket'))
+    if (open && value !== undefined) search.append(name, value)
   }
 }
 
@@ -82,9 +126,17 @@ const escapes =
 const nameable = (name: string, search: URLSearchParams) =>
   search.has('password') || !/^[a-z][\w.[\]-]{0,40}$/i.test(name) ? '(not shown)' : name
 
-/** Hosts and ports of the query stand before those of the authority, as in libpq: each for itself. */
+/** Hosts and ports of the query stand before those of the authority, as in libpq: each for itself. An address alone is the host. */
 function placesOf(authority: string, search: URLSearchParams, what: string): Endpoint[] {
-  const hosts = search.get('host') ?? search.get('socket')
+  const hostaddr = search.get('hostaddr')
+  const named = search.get('host') ?? search.get('socket')
+  const isNamed = named !== null || said(authority).host
+  const places = namedPlaces(authority, search, isNamed ? named : hostaddr, what)
+  return isNamed && hostaddr ? withAddresses(places, hostaddr, what) : places
+}
+
+/** @param hosts of the query; null: those of the authority */
+function namedPlaces(authority: string, search: URLSearchParams, hosts: string | null, what: string): Endpoint[] {
   const inside = endpoints(authority, search.get('port') ?? '5432', what)
   if (hosts === null) return inside
   const ports = search.get('port')?.split(',') ?? inside.map(({ port }) => String(port))

@@ -159,6 +159,9 @@ function connectionEnvironment(connection: Connection, { database, applicationNa
   const { endpoints, user, tls, target } = connection
   return {
     PGHOST: endpoints.map(({ host }) => host).join(','),
+    ...(endpoints.some(({ address }) => address !== undefined) && {
+      PGHOSTADDR: endpoints.map(({ address = '' }) => address).join(','),
+    }),
     PGPORT: endpoints.map(({ port }) => port).join(','),
     PGUSER: user,
     // as a variable a name is a name: as an argument `a=b` would be read as connection parameters
@@ -171,7 +174,7 @@ function connectionEnvironment(connection: Connection, { database, applicationNa
     PGPASSFILE: '/nonexistent',
     PGSERVICEFILE: '/nonexistent',
     PGOPTIONS: Object.entries(settings)
-      .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
+      .map(([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`)
       .join(' '),
   }
 }

@@ -42,6 +42,8 @@ export type Place = {
   /** Undefined is the session user. */
   role: string | undefined
   path: readonly string[]
+  /** What the URL sets for them besides. */
+  urlSettings?: Readonly<Record<string, string>>
 }
 
 /**

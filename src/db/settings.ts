@@ -34,6 +34,23 @@ export function sameSetting(name: string, stored: string, value: string | string
   return items.length === value.length && items.every((item, i) => item === value[i])
 }
 
+/** Statements, with their semicolons, that set what a URL has as text: a list is taken apart first. */
+export const setSettings = (settings: Readonly<Record<string, string>>, local: 'local ' | '') =>
+  Object.entries(settings)
+    .map(([name, text]) => {
+      const items = isListSetting(name) ? splitList(text) : [text]
+      return `set ${local}${identOf(name)} to ${items.length === 0 ? "''" : items.map(quoteLiteral).join(', ')};`
+    })
+    .join('')
+
+/** Makes the rest of the transaction do without them. */
+export const unsetLocally = (settings: Readonly<Record<string, string>>) =>
+  Object.keys(settings)
+    .map((name) => `set local ${identOf(name)} to default;`)
+    .join('')
+
+const identOf = (name: string) => name.split('.').map(quoteIdent).join('.')
+
 /**
  * The message that stores a setting. SET writes an empty list as one empty name, `""`: a session with such a library to load cannot
  * start. Only `from current` writes it as it is.
@@ -41,7 +58,7 @@ export function sameSetting(name: string, stored: string, value: string | string
  * @param whose `role "a"`, `database "d"`, `role "a" in database "d"`
  */
 export function storeSetting(whose: string, name: string, value: string | string[]): string {
-  const ident = name.split('.').map(quoteIdent).join('.')
+  const ident = identOf(name)
   const items = Array.isArray(value) ? value : [value]
   if (items.length === 0 && !toleratesEmptyName(name))
     return `select pg_catalog.set_config(${quoteLiteral(name)}, '', true); alter ${whose} set ${ident} from current`

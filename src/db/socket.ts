@@ -11,9 +11,11 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
  *
  * @throws {AppError} `refused` for anything about TLS; the system's own error when the endpoint cannot be reached
  */
-export async function openSocket({ host, port }: Endpoint, tls: Connection['tls']): Promise<Socket> {
+export async function openSocket({ host, port, address }: Endpoint, tls: Connection['tls']): Promise<Socket> {
   const local = host.startsWith('/')
-  const socket = local ? connect(`${host}/.s.PGSQL.${port}`) : connect({ host, port, noDelay: true, keepAlive: true })
+  const socket = local
+    ? connect(`${host}/.s.PGSQL.${port}`)
+    : connect({ host: address ?? host, port, noDelay: true, keepAlive: true })
   await settled(socket, 'connect', `connecting to ${host}:${port} timed out`)
   if (local || tls.mode === 'disable') return socket
 

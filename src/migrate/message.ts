@@ -1,5 +1,6 @@
 import { markWork } from '../db/lock.ts'
 import { type Place, pinPath, setPath } from '../db/path.ts'
+import { setSettings, unsetLocally } from '../db/settings.ts'
 import { quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { type Book, type Ledger, ledgerOf, type NewRow } from './book.ts'
 import type { NativeHistory } from './dialects/dialect.ts'
@@ -37,6 +38,13 @@ const setTimeouts = ({ lockTimeoutMs, statementTimeoutMs }: FileSettings, local:
     statementTimeoutMs > 0 ? `set ${local}statement_timeout = ${Math.round(statementTimeoutMs)};` : ''
   }`
 
+/** What a file finds set, apart from its role: what the URL says, but for what our own configuration says too. */
+function setPlace({ path, urlSettings = {}, statementTimeoutMs }: FileSettings, local: 'local ' | ''): string {
+  const { statement_timeout: timeout, ...others } = urlSettings
+  const settings = timeout === undefined || statementTimeoutMs > 0 ? others : urlSettings
+  return `${setSettings(settings, local)}${setPath(path, local)}`
+}
+
 /**
  * What is sent before a file's text, in the same message and so in the same transaction. The row's `previous` lets it
  * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
@@ -48,7 +56,7 @@ export function filePrefix(step: MigrationStep, row: NewRow, book: Book, setting
   return `${isolated(step.fake ? undefined : step.sending)}${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
     settings.role,
     'local ',
-  )}${native}${setPath(settings.path, 'local ')}${prepared(book, step)}\n`
+  )}${native}${setPlace(settings, 'local ')}${prepared(book, step)}\n`
 }
 
 /** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
@@ -71,7 +79,7 @@ export const undoPrefix = (
   book: Book,
   settings: FileSettings,
 ) =>
-  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${setPath(settings.path, 'local ')}${prepared(book)}\n`
+  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${setPlace(settings, 'local ')}${prepared(book)}\n`
 
 /** Must be the first statement of a transaction. */
 const isolated = (sending: Sending | Refusal | undefined) =>
@@ -100,7 +108,7 @@ export type SplitRecord = {
 
 /** Prepares the session for a script that runs outside a transaction, and records that it begins. */
 export const openSplit = ({ begin }: SplitRecord, script: Script, book: Book, settings: FileSettings) =>
-  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPath(settings.path, '')}${prepared(book, script)}`
+  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPlace(settings, '')}${prepared(book, script)}`
 
 /** Ends it: the session is ours again, and the record says what became of the script. */
 export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
@@ -108,17 +116,21 @@ export const closeSplit = ({ own, native }: { own: string; native: string | unde
 
 /**
  * Notes how far it has come, without touching what the script made of the session, apart from what would change how
- * its next statement is read, and the mark of a session that works.
+ * its next statement is read, and the mark of a session that works. What the URL sets is not for our own statement.
  */
-export const noteProgress = (record: SplitRecord, progress: Progress, text = '') =>
-  `${asOurselves} ${record.progress(progress)}${leavesTraces(text) ? `; ${keepReadable}` : ''}`
+export const noteProgress = (
+  record: SplitRecord,
+  progress: Progress,
+  { urlSettings = {}, text = '' }: Pick<Place, 'urlSettings'> & { text?: string } = {},
+) =>
+  `${asOurselves} ${unsetLocally(urlSettings)}${record.progress(progress)}${leavesTraces(text) ? `; ${keepReadable}` : ''}`
 
 /** The text was taken apart as the server reads it with these. */
 const keepReadable = `set standard_conforming_strings = on; set client_encoding = 'UTF8'; ${markWork}`
 
 /** Prepares the session again for the rest of a script that has discarded everything. */
 export const resumeSession = (script: Script, book: Book, settings: FileSettings) =>
-  `${setRole(settings.role, '')}${setPath(settings.path, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
+  `${setRole(settings.role, '')}${setPlace(settings, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
 
 /** The record of a file that is applied outside a transaction. */
 export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start: Progress): SplitRecord {

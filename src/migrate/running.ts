@@ -45,6 +45,7 @@ export function settingsOf(options: RunOptions) {
   const {
     role,
     path,
+    urlSettings = {},
     lockTimeoutMs,
     statementTimeoutMs = 0,
     lockRetries = 0,
@@ -55,7 +56,7 @@ export function settingsOf(options: RunOptions) {
   const log = options.log ?? silentLog
   return {
     log,
-    settings: { role, path, lockTimeoutMs, statementTimeoutMs },
+    settings: { role, path, urlSettings, lockTimeoutMs, statementTimeoutMs },
     patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
   }
 }

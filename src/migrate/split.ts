@@ -130,7 +130,7 @@ async function runPatiently(options: Running, i: number, interrupted: boolean): 
 const rollback = (sql: Sql) => sql.unsafe('rollback')
 
 async function runUnit(options: Running, i: number, interrupted: boolean): Promise<void> {
-  const { sql, script, units, record } = options
+  const { sql, script, units, record, settings } = options
   const unit = units[i]!
   const done = options.at(i + 1)
   if (unit.alone !== undefined) return runAlone(options, i, interrupted)
@@ -138,13 +138,15 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
     const { copy } = unit
     await inTransaction(sql, async (tx) => {
       await copyIn(tx, copy.text, chunksOf(script.text, copy.data))
-      await tx.unsafe(noteProgress(record, done, unit.text))
+      await tx.unsafe(noteProgress(record, done, { ...settings, text: unit.text }))
     })
     return
   }
   const at = unit.commitAt ?? unit.text.length
   await sql
-    .unsafe(`${unit.text.slice(0, at)}\n;${noteProgress(record, done, unit.text)};${unit.text.slice(at)}`)
+    .unsafe(
+      `${unit.text.slice(0, at)}\n;${noteProgress(record, done, { ...settings, text: unit.text })};${unit.text.slice(at)}`,
+    )
     .forEach(() => {})
 }
 
@@ -158,14 +160,14 @@ async function runAlone(options: Running, i: number, interrupted: boolean): Prom
   if (patient) await sql.unsafe('set lock_timeout = 0')
   const text = await prepare(options, unit, interrupted)
   guard()
-  await sql.unsafe(noteProgress(record, { ...options.at(i), running: true, ...before(memory) }))
+  await sql.unsafe(noteProgress(record, { ...options.at(i), running: true, ...before(memory) }, settings))
   if (text !== undefined)
     await patience.whileWaiting(
       name,
       sql.unsafe(text).forEach(() => {}),
     )
   const restore = patient ? `set lock_timeout = ${Math.round(settings.lockTimeoutMs)}` : ''
-  await sql.unsafe(`${noteProgress(record, options.at(i + 1), unit.text)};${restore}`)
+  await sql.unsafe(`${noteProgress(record, options.at(i + 1), { ...settings, text: unit.text })};${restore}`)
   if (/^discard\s+all/i.test(unit.text)) await sql.unsafe(resumeSession(script, options.book, settings))
 }
 
@@ -201,7 +203,7 @@ async function stopAt(options: Running, i: number, cause: unknown): Promise<Unit
   const { sql, units, record, settings, memory } = options
   const left = await cleanUp(options, units[i]!)
   if (i === 0 && left === undefined) await sql.unsafe(closeSplit(record.forget(), settings.role))
-  else await sql.unsafe(noteProgress(record, { ...options.at(i), ...(left !== undefined && before(memory)) }))
+  else await sql.unsafe(noteProgress(record, { ...options.at(i), ...(left !== undefined && before(memory)) }, settings))
   return new UnitFailure(i, cause, left)
 }
 

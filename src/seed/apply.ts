@@ -2,6 +2,7 @@ import type { Sql } from '../db/connect.ts'
 import { type Place, pinPath, setPath } from '../db/path.ts'
 import { piecesOf } from '../db/pieces.ts'
 import { sendPieces } from '../db/send.ts'
+import { setSettings, unsetLocally } from '../db/settings.ts'
 import type { Db } from '../db/sql.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { AppError, withReport } from '../errors.ts'
@@ -66,11 +67,11 @@ export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => (
 const asOurselves = 'set session authorization default; reset all; set role none'
 
 async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: SeedOptions): Promise<number> {
-  const { role, path } = place
+  const { role } = place
   return inTransaction(sql, async (tx) => {
     await tx.unsafe(asOurselves)
     if (role !== undefined) await becomeRole(tx, role)
-    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text, path) : await loadRows(tx, seed, place)
+    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text, place) : await loadRows(tx, seed, place)
     await tx.unsafe(asOurselves)
     await recordSeed(tx, seed, rows, { toolVersion, recorder })
     return rows
@@ -78,11 +79,11 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
 }
 
 /** Returns how many rows the statements wrote, with triggers and cascades. The driver keeps only the count of the last one. */
-async function runStatements(tx: Db, text: string, path: readonly string[]): Promise<number> {
+async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: Place): Promise<number> {
   const before = await rowsWritten(tx)
-  await tx.unsafe(setPath(path, 'local '))
+  await tx.unsafe(`${setSettings(urlSettings, 'local ')}${setPath(path, 'local ')}`)
   await sendPieces(tx, text, piecesOf(text))
-  await tx.unsafe(pinPath)
+  await tx.unsafe(`${unsetLocally(urlSettings)}${pinPath}`)
   return (await rowsWritten(tx)) - before
 }
 

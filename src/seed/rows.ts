@@ -1,4 +1,5 @@
 import { type Place, pinPath, setPath } from '../db/path.ts'
+import { setSettings } from '../db/settings.ts'
 import { type Db, quoteIdent, quoteLiteral } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
 import { copyFile, lineOf, readHeader } from './csv.ts'
@@ -17,6 +18,8 @@ const delta = 'pg_temp.pgbosun_delta'
  */
 export async function loadRows(tx: Db, seed: CsvSeed, place: Place): Promise<number> {
   const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
+  // They say how a date is read, too.
+  if (place.urlSettings) await tx.unsafe(setSettings(place.urlSettings, 'local '))
   const direct = (target.empty || target.key.length === 0) && target.written.length === target.header.length
   const rows = direct ? await copyDirectly(tx, seed, target) : await copyAndCompare(tx, seed, target, place)
   if (rows > 0) await advanceSequences(tx, target)

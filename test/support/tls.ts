@@ -7,7 +7,7 @@ import postgres from 'postgres'
 import { type Server, startServer } from '../../scripts/server.ts'
 import { server } from './postgres.ts'
 
-/** A server that offers TLS with a certificate for the name localhost, and not for any address. */
+/** A server that offers TLS with a certificate for a name, localhost unless another is asked for, and not for any address. */
 export type TlsServer = {
   /** URL of its database `postgres`; `host` is the name or address to reach it by. */
   url(host: string, parameters?: string): string
@@ -30,10 +30,10 @@ export function tlsMissing(): string | undefined {
   }
 }
 
-/** Starts a server and switches TLS on in it. */
-export async function startTlsServer(): Promise<TlsServer> {
+/** Starts a server and switches TLS on in it. @param name that its certificate is for */
+export async function startTlsServer(name = 'localhost'): Promise<TlsServer> {
   const dir = mkdtempSync(join(tmpdir(), 'pgbosun-tls-'))
-  const own = makeCertificate(dir, 'localhost')
+  const own = makeCertificate(dir, name)
   const other = makeCertificate(dir, 'elsewhere')
   const started = await startServer(server().binDir, { settings: ['fsync=off'] })
   await switchOn(started, own)

@@ -5,7 +5,7 @@ import { ofName, seriesFacts } from '../../backup/facts.ts'
 import type { BackupOptions } from '../../backup/run.ts'
 import { newestMissedSlot, nextSlot } from '../../backup/schedule.ts'
 import type { BackupFacts } from '../../check/backups.ts'
-import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
+import { backupDatabases, remarks, resolveBackupConnection } from '../../config/connection.ts'
 import type { Cron } from '../../config/cron.ts'
 import type { Loaded } from '../../config/load.ts'
 import { checkClientFiles } from '../../db/tls-files.ts'
@@ -15,10 +15,12 @@ import type { Context } from '../command.ts'
 
 /** What a backup is told, but for its slot. */
 export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
-  const { loaded, runId, version, log, signal } = context
+  const { loaded, runId, version, log, signal, out } = context
   const { config, env, baseDir } = loaded
+  const connection = resolveBackupConnection(config, env, baseDir)
+  for (const remark of remarks(connection)) out.warn(remark)
   return {
-    connection: resolveBackupConnection(config, env, baseDir),
+    connection,
     database,
     store,
     name: config.backup.name,

@@ -21,9 +21,12 @@ export function commandEnvironment(
   }: { role: string | undefined; serverVersion: number; connection?: Connection | undefined },
 ) {
   const { env } = context.loaded
+  const { settings, searchPath } = context.connection()
   const client = clientEnvironment(connection, {
     applicationName: `pgbosun ${context.runId} command`,
     settings: {
+      ...settings,
+      ...(searchPath !== undefined && { search_path: searchPath }),
       ...(role !== undefined && { role }),
       // what a killed program had begun must not go on for long
       ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s' }),

@@ -1,4 +1,4 @@
-import { resolveMigrateConnection } from '../../config/connection.ts'
+import { remarks, resolveMigrateConnection } from '../../config/connection.ts'
 import type { Session } from '../../db/connect.ts'
 import { readRefusal } from '../../db/hba.ts'
 import { type Rights, readRights } from '../../db/login.ts'
@@ -17,6 +17,7 @@ async function readPlan(context: Context, db: Db, role: string | undefined): Pro
   // The secret is only read where it is needed.
   const needed = rights !== undefined && rights.more.length > 0
   const connection = needed ? resolveMigrateConnection(config, env, baseDir) : undefined
+  for (const remark of connection ? remarks(connection) : []) context.out.warn(remark)
   return planIsolation(role, rights, { connection, accepted: config.migrate.isolation === 'role' })
 }
 

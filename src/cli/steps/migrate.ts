@@ -22,7 +22,7 @@ import { type FileSession, withFileSession } from './file-session.ts'
 import { type Isolation, isolationFor } from './isolation.ts'
 import { folderOf, inDatabase, type MigrateTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
-import { pathOf, schemasOf } from './place.ts'
+import { placeAs, refuseUrlSettings, schemasOf } from './place.ts'
 import { missingState, stateChanges, wholeState } from './state.ts'
 
 /** What is known of a target's migrations: the files, and what the database says. */
@@ -105,6 +105,7 @@ export async function planMigrateStep(
   const [look, early] = await Promise.all([lookAt(context, target, db), known ? missingFor(target.folder) : undefined])
   const missing = early ?? (await missingFor(look.folder))
   const plan = planMigrations(look.files, look.history, look.policy, wanted)
+  if (db && !looking && plan.steps.length > 0) await refuseUrlSettings(context, db, target)
   for (const warning of plan.warnings) context.out.warn(`${warning}${inDatabase(target)}`)
   const needsState = mayNeedState && (records !== undefined || look.files.length > 0)
   const state = needsState ? (db ? missing : wholeState(needsOf(look.folder, records))) : []
@@ -168,11 +169,10 @@ export async function applyMigrateStep(
   const { sql } = session
   // Whether it can be run at all is said before anything is written.
   const role = await defaultRole(run.context, sql, target)
-  const [path, isolation] = await Promise.all([
-    pathOf(run.context, sql, target.database, role),
+  const [place, isolation] = await Promise.all([
+    placeAs(run.context, sql, target.database, role),
     plan.steps.length > 0 ? isolationFor(run.context, sql, role) : undefined,
   ])
-  const place = { role, path }
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, state)

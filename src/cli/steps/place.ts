@@ -1,9 +1,11 @@
 import { openSession } from '../../db/connect.ts'
 import { type Place, parsePath, readRolePath, visibleSchemas } from '../../db/path.ts'
 import type { Db } from '../../db/sql.ts'
+import { tryUrlSettings } from '../../db/url-settings.ts'
 import type { Context } from '../command.ts'
-import { defaultRole } from './owner.ts'
+import { defaultRole, mayBecome } from './owner.ts'
 
+type UrlSettings = NonNullable<Place['urlSettings']>
 type Target = { database?: string | undefined; role?: string | undefined }
 
 /**
@@ -12,7 +14,49 @@ type Target = { database?: string | undefined; role?: string | undefined }
  */
 export async function placeOf(context: Context, db: Db, target: Target = {}): Promise<Place> {
   const role = await defaultRole(context, db, target)
-  return { role, path: await pathOf(context, db, target.database, role) }
+  return placeAs(context, db, target.database, role)
+}
+
+/** The same for a role that is known. @throws {AppError} `usage`, `refused` for a setting of the URL that the server does not take */
+export async function placeAs(
+  context: Context,
+  db: Db,
+  database: string | undefined,
+  role: string | undefined,
+): Promise<Place> {
+  const urlSettings = urlSettingsFor(context, database)
+  const [path] = await Promise.all([
+    pathOf(context, db, database, role),
+    urlSettings && tryAs(context, db, role, urlSettings),
+  ])
+  return { role, path, ...(urlSettings && { urlSettings }) }
+}
+
+/**
+ * For a plan: whether the server takes what the URL sets to files.
+ * @throws {AppError} `usage`, `refused`
+ */
+export async function refuseUrlSettings(context: Context, db: Db, target: Target = {}): Promise<void> {
+  const urlSettings = urlSettingsFor(context, target.database)
+  if (urlSettings) await tryAs(context, db, await defaultRole(context, db, target), urlSettings)
+}
+
+/** Where the session user may not act as the role, those who run the files say so. */
+async function tryAs(context: Context, db: Db, role: string | undefined, urlSettings: UrlSettings): Promise<void> {
+  if (role !== undefined && !(await mayBecome(db, role))) return
+  await tryUrlSettings(db, { role, urlSettings }, context.connection().source)
+}
+
+/** Undefined where there are none. */
+function urlSettingsFor(context: Context, database: string | undefined): UrlSettings | undefined {
+  const { settings = {} } = context.connection()
+  return isOwn(context, database) && Object.keys(settings).length > 0 ? settings : undefined
+}
+
+/** The URL speaks of its own database. */
+function isOwn(context: Context, database: string | undefined): boolean {
+  const target = context.connection().database
+  return (database ?? target) === target
 }
 
 /** Where unqualified names lead for a role; undefined is the session user. */
@@ -22,9 +66,8 @@ export async function pathOf(
   database: string | undefined,
   role: string | undefined,
 ): Promise<string[]> {
-  const { searchPath, database: target } = context.connection()
-  // The URL speaks of its own database.
-  if (searchPath !== undefined && (database ?? target) === target) return parsePath(searchPath)
+  const { searchPath } = context.connection()
+  if (searchPath !== undefined && isOwn(context, database)) return parsePath(searchPath)
   const own = role === undefined ? undefined : await readRolePath(db, role)
   return own ?? naturalPath(context, database)
 }

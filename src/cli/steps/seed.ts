@@ -11,15 +11,22 @@ import { withFileSession } from './file-session.ts'
 import { warnOfIsolation } from './isolation.ts'
 import { findTargets, mainTarget } from './migrate-targets.ts'
 import { defaultRole } from './owner.ts'
-import { placeOf } from './place.ts'
+import { placeOf, refuseUrlSettings } from './place.ts'
 
 /** The seeds of this environment; read before anything is touched. */
 export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> =>
   !isTarget() ? [] : readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
 
 /** Seeds that are new or changed; all of them with `force`, or where the database does not exist yet. */
-export const planSeedStep = async ({ target }: Run, seeds: Seed[], { force = false } = {}): Promise<SeedStep[]> =>
-  planSeeds(seeds, target && seeds.length > 0 ? await seedHistory(target.sql) : [], { force })
+export async function planSeedStep(
+  { context, target }: Run,
+  seeds: Seed[],
+  { force = false } = {},
+): Promise<SeedStep[]> {
+  const steps = planSeeds(seeds, target && seeds.length > 0 ? await seedHistory(target.sql) : [], { force })
+  if (target && steps.length > 0) await refuseUrlSettings(context, target.sql, seedTarget(context))
+  return steps
+}
 
 /** Loads exactly what was planned. */
 export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journal): Promise<SeedResult[]> {
