@@ -36,8 +36,11 @@ export type Run = {
   releaseCluster(): Promise<void>
 }
 
-/** Which locks a run takes: none to read; the target's; or also that on roles and databases and those of all declared databases. */
-export type Locks = 'none' | 'target' | 'everything'
+/**
+ * Which locks a run takes: none to read; the target's; that on roles and databases alone; or all of them, also those of all declared
+ * databases.
+ */
+export type Locks = 'none' | 'target' | 'roles' | 'everything'
 
 export type RunOptions = {
   locks: Locks
@@ -95,7 +98,7 @@ async function runOnce<T>(
   }
   const work = async (database: string): Promise<Session> => {
     const session = await opened(openSession(connection, { ...base, database }))
-    if (locks !== 'none') await claim(context, session, database)
+    if (locks === 'target' || locks === 'everything') await claim(context, session, database)
     return session
   }
   const close = async (session: Session) => {
@@ -180,8 +183,10 @@ async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks
   const takeLock = context.flags['take-lock'] === true
   const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock }
   const names = new Set([context.connection().database])
+  if (locks !== 'target') await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
+  // Who has only that one does no work in the target.
+  if (locks === 'roles') return
   if (locks === 'everything') {
-    await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
     for (const name of Object.keys(loaded.config.databases)) names.add(name)
   }
   for (const name of [...names].sort())

@@ -163,6 +163,10 @@ export const accessKeys = {
         .enum(['verifier'])
         .prefault('verifier')
         .meta({ description: 'Passwords are sent as SCRAM verifiers made here.' }),
+      applyOnRotation: z.enum(['own', 'never']).prefault('own').meta({
+        description:
+          '`own`: `serve` sets a rotated password of the role that it makes backups as, and only after the server refused it; all others wait for `up`. `never`: all wait.',
+      }),
     })
     .prefault({}),
 }

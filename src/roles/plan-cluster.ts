@@ -47,6 +47,18 @@ export function planCluster(
   )
 }
 
+/** The password of one declared role alone. Pure; errors as {@link planCluster}. */
+export const planPassword = (
+  role: string,
+  desired: DesiredRoles,
+  current: CurrentCluster,
+  secrets: Secrets,
+  randomBytes: RandomBytes,
+): ClusterPlan => {
+  const roles = desired.roles.filter(({ name }) => name === role)
+  return makePlan(current.session, planPasswords({ ...desired, roles }, current, secrets, randomBytes), [])
+}
+
 function refuseMissing(desired: DesiredRoles, { roles, databases, major }: CurrentCluster): void {
   const existing = new Set(roles.map(({ name }) => name))
   const grantees = desired.databases.flatMap(({ grants, defaults }) =>

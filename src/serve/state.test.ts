@@ -9,6 +9,7 @@ const state: ServeState = {
   upWanted: true,
   tickedAtMs: 0,
   backups: [],
+  conditions: [],
 }
 const failed: ServeState = {
   ...state,

@@ -13,6 +13,17 @@ export type BackupState = {
   nextRunAt: string | null
 }
 
+/** Something that somebody should see to, and that takes nothing out of service. `name` is permanent: programs look for it. */
+export type Condition = {
+  name: 'secret-changed' | 'secret-unreadable'
+  severity: 'warning'
+  roles: string[]
+  message: string
+  hint: string
+  /** Since when. */
+  since: string
+}
+
 /** Everything that the endpoints tell; changed in place by `serve`, read by the pure functions below. */
 export type ServeState = {
   version: string
@@ -24,6 +35,7 @@ export type ServeState = {
   /** Milliseconds of a monotonic clock at the last turn of the scheduler. */
   tickedAtMs: number
   backups: BackupState[]
+  conditions: Condition[]
 }
 
 /** An answer of a health endpoint. */
@@ -73,7 +85,7 @@ export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
 
 /** The document of `/status.json`. */
 export const statusDocument = (
-  { version, startedAt, phase, up, backups }: ServeState,
+  { version, startedAt, phase, up, backups, conditions }: ServeState,
   ready: Health,
   readyAgeMs: number | null = null,
 ) => ({
@@ -93,5 +105,13 @@ export const statusDocument = (
     last_error: backup.lastError,
     last_verified_at: backup.lastVerifiedAt,
     next_run_at: backup.nextRunAt,
+  })),
+  conditions: conditions.map(({ name, severity, roles, message, hint, since }) => ({
+    name,
+    severity,
+    roles,
+    message,
+    hint,
+    since,
   })),
 })

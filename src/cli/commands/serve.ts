@@ -14,6 +14,7 @@ import { asAppError } from '../failure.ts'
 import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
 import { checkBackupFiles, scheduleOf, storedFacts } from '../steps/backups.ts'
 import { watchReadiness } from '../steps/readiness.ts'
+import { createRotation, type Rotation } from '../steps/rotation.ts'
 import { runUp, up } from './up.ts'
 
 /** `serve`: `up`, then backups on schedule, health and status over HTTP, until it is asked to stop. */
@@ -34,6 +35,7 @@ async function run(context: Context): Promise<Result> {
   if (schedule) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
+  const rotation = await createRotation(context, state)
   const probe = watchReadiness(context, state)
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
@@ -48,14 +50,14 @@ async function run(context: Context): Promise<Result> {
   const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
   log.info({ address: renderPlace(http) }, 'listening')
   try {
-    const failure = flags['no-up'] === true ? undefined : await makeReady(context, state)
+    const failure = flags['no-up'] === true ? undefined : await makeReady(context, state, rotation)
     await probe.again()
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
     if (schedule)
       log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
     else log.info('backup.schedule is not set: there will be no backups')
-    await stay(context, state, probe, schedule, store)
+    await stay(context, state, probe, schedule, store, rotation)
     return stopped(state)
   } finally {
     await shutDown(http, state)
@@ -94,14 +96,15 @@ function initialState({ loaded, version, flags }: Context): ServeState {
       lastVerifiedAt: null,
       nextRunAt: null,
     })),
+    conditions: [],
   }
 }
 
 /** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
-async function makeReady(context: Context, state: ServeState): Promise<Result | undefined> {
+async function makeReady(context: Context, state: ServeState, rotation: Rotation): Promise<Result | undefined> {
   const { signal, log, loaded } = context
   try {
-    await runUp(context)
+    await runUp(context, rotation.noteUp)
     state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
     return undefined
   } catch (error) {
@@ -121,6 +124,7 @@ async function stay(
   probe: Probe,
   schedule: Awaited<ReturnType<typeof scheduleOf>>,
   store: Store,
+  rotation: Rotation,
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
@@ -130,7 +134,7 @@ async function stay(
     schedule,
     backups: state.backups,
     readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
-    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot),
+    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, rotation),
     onTick: () => {
       state.tickedAtMs = performance.now()
     },
@@ -139,7 +143,8 @@ async function stay(
     signal,
   })
   try {
-    await upAgain(context, state, probe)
+    rotation.watch()
+    await upAgain(context, state, probe, rotation)
     await untilAborted(signal)
     log.info('stopping: what is under way is ended first')
   } finally {
@@ -151,7 +156,7 @@ async function stay(
 const firstRetryMs = 10_000
 const longestRetryMs = 300_000
 
-async function upAgain(context: Context, state: ServeState, probe: Probe): Promise<void> {
+async function upAgain(context: Context, state: ServeState, probe: Probe, rotation: Rotation): Promise<void> {
   for (
     let pause = firstRetryMs;
     state.up?.ok === false && !context.signal.aborted;
@@ -159,7 +164,7 @@ async function upAgain(context: Context, state: ServeState, probe: Probe): Promi
   ) {
     await sleep(pause, undefined, { signal: context.signal }).catch(() => {})
     if (context.signal.aborted) return
-    await makeReady(context, state)
+    await makeReady(context, state, rotation)
     if (!state.up?.ok) continue
     state.phase = 'serving'
     await probe.again()

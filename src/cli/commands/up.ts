@@ -1,4 +1,5 @@
 import { describe } from '../../config/connection.ts'
+import type { Secrets } from '../../roles/plan-roles.ts'
 import { lockFlags } from '../args.ts'
 import { runBehind } from '../child.ts'
 import type { Command, Context, Result } from '../command.ts'
@@ -40,8 +41,11 @@ export const up: Command = {
   },
 }
 
-/** The whole story; also the first part of `serve`. */
-export async function runUp(context: Context): Promise<Result> {
+/**
+ * The whole story; also the first part of `serve`.
+ * @param onReady hears which passwords the server has now
+ */
+export async function runUp(context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> {
   const startedAt = performance.now()
   const targets = await migrateTargets(context, { running: true })
   const seeds = await seedFiles(context)
@@ -60,6 +64,7 @@ export async function runUp(context: Context): Promise<Result> {
     await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   })
 
+  onReady?.(declared?.secrets ?? new Map())
   const count = story.changes().length
   context.out.print(
     `${count === 0 ? 'ready, nothing to do' : `ready, ${count} ${count === 1 ? 'change' : 'changes'}`} (${seconds(performance.now() - startedAt)})`,

@@ -5,6 +5,7 @@ import { verifyBackup } from '../../backup/verify.ts'
 import { AppError } from '../../errors.ts'
 import type { Context } from '../command.ts'
 import { backupOptions } from './backups.ts'
+import type { Rotation } from './rotation.ts'
 
 const verifyAgainMs = 7 * 86_400_000
 
@@ -14,13 +15,12 @@ export async function backUpOnSchedule(
   catalog: Catalog,
   database: string,
   slot: Date,
+  rotation: Rotation,
 ): Promise<void> {
   const { log } = context
-  const { id, existing, sizeBytes, durationMs } = await runBackup({
-    ...backupOptions(context, catalog.store, database),
-    slot,
-    catalog,
-  })
+  const { id, existing, sizeBytes, durationMs } = await rotation.loggingIn(() =>
+    runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
+  )
   if (existing)
     return log.info({ database, id, slot: slot.toISOString() }, 'another process has made the backup of this slot')
   log.info(
