@@ -13,6 +13,16 @@ test.each([
     'postgresql+psycopg2://h',
     { endpoints: [{ host: 'h', port: 5432 }], user: undefined, password: undefined, database: undefined },
   ],
+  ['postgres://h:1/d?port=2', { endpoints: [{ host: 'h', port: 2 }] }],
+  [
+    'postgres://a:1,b/d?port=2',
+    {
+      endpoints: [
+        { host: 'a', port: 2 },
+        { host: 'b', port: 2 },
+      ],
+    },
+  ],
   ['postgres://u:a:b@[::1]:6000/d', { endpoints: [{ host: '::1', port: 6000 }], password: 'a:b' }],
   [
     'postgres://a,b:5433/d?target_session_attrs=primary',
@@ -42,6 +52,7 @@ test.each([
   ['postgres://u:x?geheim@h/d', escapes],
   ['postgres://u:p@geheim@h/d', escapes],
   ['postgres://u:geheim/d', escapes],
+  ['postgres://u:geheim/d?port=1', escapes],
   ['postgres://h/d?host=u:geheim', escapes],
   ['postgres://u:%geheim@h/d', 'write % as %25 in the URL'],
 ])('refuses %s without showing the password', (url, hint) => {

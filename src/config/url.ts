@@ -137,7 +137,7 @@ function placesOf(authority: string, search: URLSearchParams, what: string): End
 
 /** @param hosts of the query; null: those of the authority */
 function namedPlaces(authority: string, search: URLSearchParams, hosts: string | null, what: string): Endpoint[] {
-  const inside = endpoints(authority, search.get('port') ?? '5432', what)
+  const inside = endpoints(authority, search.get('port')?.split(','), what)
   if (hosts === null) return inside
   const ports = search.get('port')?.split(',') ?? inside.map(({ port }) => String(port))
   return hosts.split(',').map((written, i) => {
@@ -149,13 +149,13 @@ function namedPlaces(authority: string, search: URLSearchParams, hosts: string |
   })
 }
 
-function endpoints(hosts: string, fallbackPort: string, what: string): Endpoint[] {
+/** @param ports of the query, which go before those of the authority */
+function endpoints(hosts: string, ports: string[] | undefined, what: string): Endpoint[] {
   const list = hosts === '' ? ['localhost'] : hosts.split(',')
-  const ports = fallbackPort.split(',')
   return list.map((entry, i) => {
     const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(entry) ?? []
-    const written = port || ports[i] || ports[0]!
-    if (!/^\d*$/.test(written)) throw unescaped(what)
+    const written = (ports ? (ports[i] ?? ports[0]) : port) || '5432'
+    if (!/^\d*$/.test(`${port ?? ''}${written}`)) throw unescaped(what)
     const number = readPort(written, `the port in ${what}`)
     if (typeof number === 'string') throw badPort(number)
     const host = decode(bracketed ?? plain, what) ?? 'localhost'
