@@ -12,6 +12,7 @@ import {
 } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
 import { authorities, type Pem, readPem } from './pem.ts'
+import { currentPassword } from './replaced-passwords.ts'
 import type { Config } from './schema.ts'
 import { readSecretFile, secretReader } from './secrets.ts'
 import { serviceReader } from './service.ts'
@@ -204,7 +205,7 @@ function fromParts(
   return {
     source,
     ...where,
-    password: () => secret().password,
+    password: () => currentPassword(account, secret().password),
     warnings: parameters.passfile ? secret().warnings : [],
     tls: tlsOf(mode, {
       ca: authorities(ca, mode, source, baseDir),

@@ -1,3 +1,4 @@
+import type { Password } from '../db/scram.ts'
 import { type AppError, usage } from '../errors.ts'
 import type { ClusterAction, Planned } from './actions.ts'
 import type { CurrentCluster, DesiredRoles } from './types.ts'
@@ -23,8 +24,8 @@ export const ownLast = (actions: Planned<ClusterAction>[], user: string): Planne
  */
 export function refusedLogin(
   { roles }: DesiredRoles,
-  { session, roles: existing }: CurrentCluster,
-  now: Date,
+  { session, roles: existing, verifiers }: CurrentCluster,
+  { now, secret }: { now: Date; secret: Password | undefined },
 ): AppError | undefined {
   const role = roles.find(({ name, kind }) => name === session.name && kind === 'user')
   if (!role) return undefined
@@ -41,6 +42,11 @@ export function refusedLogin(
     return usage(
       `validUntil of ${name} is ${validUntil}, which is past, and pgbosun itself connects as ${name}: the next connection would be refused`,
       { hint },
+    )
+  if (secret && 'verifier' in secret && verifiers?.get(name) !== secret.verifier)
+    return usage(
+      `the password of ${name} is declared as a verifier, and pgbosun itself connects as ${name}: it could not log in after the change`,
+      { hint: 'declare the password itself, or set the verifier by hand and change the secret of the connection' },
     )
   return undefined
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { noteReplaced } from '../../config/replaced-passwords.ts'
 import { secretReader } from '../../config/secrets.ts'
 import type { Session } from '../../db/connect.ts'
 import { AppError } from '../../errors.ts'
@@ -9,6 +10,7 @@ import { readCluster, readDatabase } from '../../roles/current.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../../roles/errors.ts'
 import { freshDatabase } from '../../roles/fresh.ts'
+import { isOwn, refusedLogin } from '../../roles/own-login.ts'
 import { planCluster } from '../../roles/plan-cluster.ts'
 import { adviceOnOpenSchemas, planDatabase } from '../../roles/plan-database.ts'
 import { planGrants } from '../../roles/plan-grants.ts'
@@ -68,12 +70,15 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     await run.changingCluster(async ({ sql }) => {
       // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
       const { plan } = await clusterPlan(run, declared)
+      const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
       show([...plan.changes, ...handover])
       // An application whose sessions start as the new owner finds everything handed over.
-      const [before, after] = handover.length > 0 ? splitPlan(plan, startsAsRole) : [plan, undefined]
+      const [before, after] =
+        handover.length > 0 ? splitPlan(plan, (action) => startsAsRole(action) || own(action)) : [plan, undefined]
       await applyCluster(sql, before, { beforeChange: journal.beforeChange, log })
       await handOver(run, owners, journal)
       if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
+      noteOwnPassword(run, plan, declared.secrets)
     })
   })
   if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
@@ -121,9 +126,36 @@ async function clusterPlan(
     out.warn(
       `passwords are not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
     )
+  const own = current.session.name
+  const refused = looking ? undefined : refusedLogin(desired, current, { now: new Date(), secret: secrets.get(own) })
+  if (refused) throw refused
   const plan = planCluster(desired, current, unreadable ? new Map() : secrets, randomBytes)
   for (const warning of plan.warnings) out.warn(warning)
   return { plan, current }
+}
+
+const setsOwnPassword = ({ session, actions }: ClusterPlan) =>
+  actions.some(({ payload }) => payload.do === 'set password' && payload.role === session.name)
+
+/** Whoever changes the password that we log in with has to change it in two places. */
+function warnOfOwnPassword({ context }: Run, plan: ClusterPlan): void {
+  if (!setsOwnPassword(plan)) return
+  const { source } = context.connection()
+  context.out.warn(
+    `this changes the password of ${plan.session.name}, which pgbosun itself connects as: write the new one into ${source}, too, right afterwards`,
+  )
+}
+
+/** The rest of this run, and `serve` behind it, log in with the new password. */
+function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets): void {
+  const { source, password } = context.connection()
+  const [old, secret] = [password(), secrets.get(plan.session.name)]
+  if (!setsOwnPassword(plan) || !secret || !('password' in secret) || old === undefined || old === secret.password)
+    return
+  noteReplaced(plan.session.name, old, secret.password)
+  context.out.warn(
+    `the password of ${plan.session.name}, which pgbosun itself connects as, was changed: write the new one into ${source} now, or the next run is refused`,
+  )
 }
 
 /** That sessions of a user start as another role. */
@@ -160,6 +192,7 @@ async function databasePlan(
 export type RoleDrift = {
   ensure: Change[]
   grant: Change[]
+  cluster: ClusterPlan
   /** Databases that do not exist yet. */
   absent: string[]
   /** Applications that cannot work as declared, in words. */
@@ -178,6 +211,7 @@ export async function plannedDrift(
   if (!declared) return { ensure: [], grant: [], absent: [] }
   const drift = await roleDrift(run, declared)
   if (drift.refusal) throw drift.refusal
+  warnOfOwnPassword(run, drift.cluster)
   for (const problem of drift.lockedOut) run.context.out.warn(problem)
   return drift
 }
@@ -189,6 +223,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   const drift: RoleDrift = {
     ensure: [...cluster.changes, ...handoverChanges(owners)],
     grant: [],
+    cluster,
     absent: [],
     lockedOut: owners.lockedOut,
     refusal: owners.refusal,
