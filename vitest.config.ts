@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -13,8 +14,12 @@ const onceOnly = process.env.BOSUN_TEST_AGAIN
     )
   : []
 
+/** Most tests wait for a program that waits for a server: two at a time keep two cores busy. */
+export const workers = Math.min(2, availableParallelism())
+
 export default defineConfig({
   test: {
+    maxWorkers: workers,
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'], exclude: ['test/*.int.test.ts'] } },
       {

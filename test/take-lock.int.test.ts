@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib'
 import postgres from 'postgres'
-import { describe, expect, inject, onTestFinished } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { startServer } from '../scripts/server.ts'
 import { type Cluster, test, until } from './support/chaos.ts'
 import { run, runJson } from './support/cli.ts'
-import { uniqueName, writeFiles } from './support/postgres.ts'
+import { server as shared, uniqueName, writeFiles } from './support/postgres.ts'
 
 const clusterLock = '1885823599, 0'
 const lockOf = (name: string) => `1885823599, ${crc32(name) | 0}`
@@ -181,7 +181,7 @@ describe('a lock that is held by a user that is not ours', () => {
   test('one that is prepared to be committed has no session to end: it is named with the statement', async ({
     dir,
   }) => {
-    const server = await startServer(inject('postgres').binDir, {
+    const server = await startServer(shared().binDir, {
       settings: ['fsync=off', 'max_prepared_transactions=5'],
     })
     try {

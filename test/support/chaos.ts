@@ -2,10 +2,9 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
-import { inject } from 'vitest'
 import { type Server, startServer } from '../../scripts/server.ts'
 import { run, runJson, type Started, start } from './cli.ts'
-import { test as base, uniqueName, writeFiles } from './postgres.ts'
+import { test as base, server as shared, uniqueName, writeFiles } from './postgres.ts'
 
 /** `BOSUN_TEST_FULL=1`: as often as promised, not only as often as a quick run can. */
 export const full = process.env.BOSUN_TEST_FULL === '1'
@@ -54,7 +53,7 @@ const connect = (server: Server, database: string, application = 'observer') =>
   } as unknown as postgres.Options<Record<string, never>>)
 
 async function startCluster(): Promise<Cluster> {
-  const server = await startServer(inject('postgres').binDir, { settings: ['fsync=off'] })
+  const server = await startServer(shared().binDir, { settings: ['fsync=off'] })
   return Object.assign(server, {
     async ask<Row extends object>(query: string, database = 'postgres') {
       const sql = connect(server, database)

@@ -6,8 +6,11 @@ import { test as base, inject } from 'vitest'
 
 export type Sql = postgres.Sql
 
-/** Coordinates of the run's server. */
-export const server = () => inject('postgres')
+/** Coordinates of this worker's server. */
+export function server() {
+  const servers = inject('servers')
+  return servers[(Number(process.env.VITEST_POOL_ID) - 1) % servers.length]!
+}
 
 /** URL of a database of the run's server, as the superuser unless a user is named. */
 export function urlOf(database: string, user?: { name: string; password: string }): string {
