@@ -66,14 +66,21 @@ describe('a password file', () => {
     }
   })
 
-  test('that libpq would ignore for its mode is used, with one warning', async ({ dir, database, user, passfile }) => {
+  test('that libpq would ignore for its mode is used, for pg_dump too, with one warning', async ({
+    dir,
+    database,
+    user,
+    passfile,
+  }) => {
     const path = await passfile(`*:*:*:*:${written}`)
     await chmod(path, 0o440)
     const env = { DATABASE_URL: withoutPassword(database, user, `?passfile=${path}`) }
-    expect(await runJson(['wait'], { cwd: dir, env })).toMatchObject({
-      code: 0,
-      json: { warnings: [`${path} may be read by others than its owner: libpq ignores such a password file`] },
-    })
+    await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ backup: { store: `file://${dir}/store` } }) })
+    for (const args of [['wait'], ...(client ? [['backup', 'run']] : [])])
+      expect(await runJson(args, { cwd: dir, env })).toMatchObject({
+        code: 0,
+        json: { warnings: [`${path} may be read by others than its owner: libpq ignores such a password file`] },
+      })
   })
 
   test('without a line that fits is said, and the server refuses', async ({ dir, database, user, passfile }) => {

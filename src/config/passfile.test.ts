@@ -92,6 +92,7 @@ describe('a password file of a connection', () => {
       connect({ DATABASE_URL: `postgres://u@${host}/d?passfile=${passfile}` })
     expect(of('h', '/nowhere/pass')).toThrow('the password file /nowhere/pass does not exist')
     expect(of('h', '.')).toThrow('is a folder')
+    expect(of('h', '/dev/null')).toThrow('is not a plain file')
     file('a:*:*:*:one\nb:*:*:*:two')
     expect(of('a,b', 'pass')).toThrow('different passwords')
     expect(of('a,c', 'pass')).toThrow('different passwords')

@@ -61,10 +61,12 @@ export function readPassfile(
 
 function contentOf(path: string): { text: string; mode: number } {
   try {
-    const { mode } = statSync(path)
-    return { text: readFileSync(path, 'utf8'), mode }
+    const found = statSync(path)
+    if (found.isFile() || found.isDirectory()) return { text: readFileSync(path, 'utf8'), mode: found.mode }
   } catch (cause) {
     const { problem, hint } = unreadable(cause as NodeJS.ErrnoException)
     throw usage(`the password file ${path} ${problem}`, { hint, cause })
   }
+  // It is read at every login, and a pipe gives what it has only once.
+  throw usage(`the password file ${path} is not a plain file`, { hint: 'write it to one' })
 }
