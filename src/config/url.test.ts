@@ -64,3 +64,14 @@ test.each([
     }),
   )
 })
+
+test.for([
+  ['postgres://h/d?host=a&host=b', 'host'],
+  ['postgres://h/d?search_path=app&search_path=other', 'search_path'],
+  ['postgres://h/d?password=TopSecret&password=Other', '(not shown)'],
+])('a parameter that is there twice, with different values, is refused: %s', ([url, name]) => {
+  expect(() => parseDatabaseUrl(url!, 'DATABASE_URL')).toThrow(`DATABASE_URL says ${name} twice`)
+  expect(parseDatabaseUrl('postgres://h/d?sslmode=require&sslmode=require', 'DATABASE_URL').parameters.sslmode).toBe(
+    'require',
+  )
+})

@@ -50,6 +50,7 @@ export function parseDatabaseUrl(url: string, what: string, readService: Service
   if (/(^|[:,])tcp:$/.test(authority) && path?.startsWith('/'))
     throw badPort(readPort('tcp://…', `the port in ${what}`))
   const search = new URLSearchParams(parametersOf(query ?? '', what))
+  refuseTwice(search, what)
   const [user, ...rest] = credentials?.split(':') ?? []
   const parameters = normalised([...search].filter(([name]) => isKnown(name)))
   const others = [...new URLSearchParams(query ?? '')].filter(([name]) => !isKnown(name) && !placed.includes(name))
@@ -84,6 +85,13 @@ const parametersOf = (query: string, what: string) =>
       const [name = '', ...value] = part.split('=')
       return [decode(name, what) ?? '', decode(value.join('='), what) ?? '']
     })
+
+/** libpq takes the last of them, other drivers the first: nobody can know what was meant. */
+function refuseTwice(search: URLSearchParams, what: string): void {
+  const twice = [...search.keys()].find((name) => new Set(search.getAll(name)).size > 1)
+  if (twice === undefined) return
+  throw usage(`${what} says ${nameable(twice, search)} twice, with different values`, { hint: 'keep one of them' })
+}
 
 const noServices: ServiceReader = () => ({ parameters: {}, ignored: [] })
 
