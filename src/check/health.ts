@@ -1,4 +1,5 @@
 import type { Change } from '../plan.ts'
+import { type AssertionResult, describeAssertion } from './assertions.ts'
 import type { BackupHealth } from './backups.ts'
 import type { Findings } from './types.ts'
 
@@ -23,6 +24,8 @@ export type HealthInput = {
   drift: Change[]
   /** Applications that cannot use what is there, in words. */
   lockedOut?: string[]
+  /** Of `check.assertions`; `unknown`: why they could not be asked. */
+  assertions?: { results: AssertionResult[]; unknown?: string }
   /** Undefined where nothing asks for backups. */
   backups?: BackupHealth | undefined
   /** What could be safer; it makes nothing unhealthy. */
@@ -59,6 +62,7 @@ export function judgeHealth({
   migrations,
   drift,
   lockedOut = [],
+  assertions: { results: assertions, unknown } = { results: [] },
   backups,
   advice = [],
   shadow,
@@ -73,6 +77,7 @@ export function judgeHealth({
     ...(pending.length > 0 ? [`${count(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
     ...lockedOut,
+    ...violated(assertions, 'error'),
   ]
   const missingBackups = backups?.errors ?? []
   errors.push(...missingBackups, ...(shadow?.errors ?? []))
@@ -84,6 +89,8 @@ export function judgeHealth({
     warnings: [
       ...migrations.warnings,
       ...(findings?.warnings ?? []),
+      ...violated(assertions, 'warning'),
+      ...(unknown === undefined ? [] : [unknown]),
       ...(backups?.warnings ?? []),
       ...(shadow?.warnings ?? []),
       ...advice,
@@ -102,6 +109,7 @@ export function judgeHealth({
       foreign_keys: findings?.foreignKeys ?? { ok: false, missing: [], invalid: [] },
       migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
       roles: { ok: connected && drift.length + lockedOut.length === 0, drift, locked_out: lockedOut },
+      ...(assertions.length > 0 && { assertions }),
       ...(backups && { backups: { ok: missingBackups.length === 0, databases: backups.entries } }),
       ...(shadow && { drift: shadow.drift }),
       overall_healthy: healthy,
@@ -112,6 +120,7 @@ export function judgeHealth({
           line('migrations', migrationState(migrations)),
           ...schemaLines(findings),
           line('roles', [...lockedOut, roleState(drift)].join('; ')),
+          ...assertionLines(assertions),
           ...(backups?.lines ?? []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
         ]
@@ -151,6 +160,17 @@ function schemaLines(findings: Findings | undefined): string[] {
       state([...named('missing', foreignKeys.missing), ...named('not validated', foreignKeys.invalid)]),
     ),
   ]
+}
+
+/** Sentences about those of a level that do not hold. */
+export const violated = (assertions: AssertionResult[], level: AssertionResult['level']): string[] =>
+  assertions.filter((assertion) => !assertion.ok && assertion.level === level).map(describeAssertion)
+
+function assertionLines(assertions: AssertionResult[]): string[] {
+  if (assertions.length === 0) return []
+  const bad = assertions.filter(({ ok }) => !ok)
+  const state = bad.length === 0 ? `${assertions.length} hold` : bad.map(describeAssertion).join('; ')
+  return [line('assertions', state)]
 }
 
 const roleState = (drift: Change[]) =>

@@ -93,6 +93,22 @@ const check = z
     backupMaxAge: durationText.optional().meta({
       description: 'How old the newest backup of each database may be.',
     }),
+    assertions: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1),
+          sql: z
+            .string()
+            .min(1)
+            .meta({ description: 'One query that returns no row, or one `true`, where all is well.' }),
+          level: z.enum(['error', 'warning']).prefault('error'),
+        }),
+      )
+      .prefault([])
+      .meta({
+        description:
+          'Queries about the data, asked by `check`, `status` and the check in `up`, each in a read-only transaction as the owner of the database, for at most 10 s.',
+      }),
     shadow: z.boolean().prefault(false).meta({
       description:
         '`check` also applies the migrations to a scratch database and compares its schema with the live one, as `migrate verify --shadow`. Each check then takes as long as all migrations take on an empty database, and needs the right to create databases.',
@@ -226,4 +242,4 @@ export type Config = z.output<typeof configSchema>
 export type SeedConfig = Config['seeds'][number]
 export type BackupConfig = Config['backup']
 /** What a database is to have. */
-export type CheckConfig = Omit<Config['check'], 'shadow'>
+export type CheckConfig = Omit<Config['check'], 'shadow' | 'assertions'>

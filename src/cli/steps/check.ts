@@ -1,7 +1,7 @@
 import { judgeBackups } from '../../check/backups.ts'
 import { compare, wantedFrom } from '../../check/conditions.ts'
 import { emptied } from '../../check/emptied.ts'
-import { type Health, judgeHealth, type ShadowHealth } from '../../check/health.ts'
+import { type Health, judgeHealth, type ShadowHealth, violated } from '../../check/health.ts'
 import { adviceOnLockDatabase } from '../../check/lock-database.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings, Snapshot } from '../../check/types.ts'
@@ -11,6 +11,7 @@ import type { Change } from '../../plan.ts'
 import { visible } from '../../text.ts'
 import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
+import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts } from './backups.ts'
 import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
@@ -58,6 +59,10 @@ const lookAtMigrations = (run: Run, target: MigrateTarget | undefined) =>
 export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefined): Promise<void> {
   if (!run.target || !run.context.isTarget()) return
   const { errors, warnings } = await findingsOf(run, async () => lookAtMigrations(run, target))
+  // Without its tables a query only says that they are missing.
+  const { results, unknown } = errors.length > 0 ? { results: [] } : await assertionResults(run)
+  errors.push(...violated(results, 'error'))
+  warnings.push(...violated(results, 'warning'), ...(unknown === undefined ? [] : [unknown]))
   for (const warning of warnings) run.context.out.warn(warning)
   if (errors.length > 0) throw unhealthy(errors)
 }
@@ -87,6 +92,7 @@ export async function readHealth(
     },
     drift,
     lockedOut,
+    assertions: await assertionResults(run),
     advice: advice ? await adviceFor(run) : [],
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })

@@ -93,6 +93,7 @@ export async function withRunLogin<T>(
     isolation,
     ...options
   }: Pick<Isolated<'login'>, 'database' | 'role' | 'isolation'> & {
+    user?: string
     more?: (user: string) => string[]
     startsAsRole?: boolean
     validMs?: number

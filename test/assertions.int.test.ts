@@ -1,0 +1,125 @@
+import { describe, expect } from 'vitest'
+import { runJson } from './support/cli.ts'
+import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
+
+type Assertion = { name: string; sql: string; level?: 'error' | 'warning' }
+type Health = {
+  code: number | null
+  json: Record<string, unknown> & {
+    error: { message: string; hint: string } | null
+    warnings: string[]
+    assertions?: { name: string; ok: boolean; problem: string }[]
+  }
+}
+
+type Shop = {
+  name: string
+  sql: Sql
+  declare(assertions: Assertion[], more?: object): Promise<void>
+  pgbosun(...args: string[]): Promise<Health>
+}
+
+/** A database whose owner is a role of its own, with one row that is wrong once `break` has run. */
+const test = base.extend<{ shop: Shop }>({
+  shop: async ({ dir, database, sql }, use) => {
+    await writeFiles(dir, {
+      'migrations/1_t.sql': 'create table items (id int, price int); insert into items values (1, 5)',
+    })
+    const declare = (assertions: Assertion[], more: object = {}) =>
+      writeFiles(dir, {
+        'pgbosun.yaml': JSON.stringify({
+          databases: { [database]: { owner: `${database}_owner` } },
+          check: { assertions },
+          ...more,
+        }),
+      })
+    const pgbosun = (...args: string[]) =>
+      runJson(args, { cwd: dir, env: { DATABASE_URL: urlOf(database) } }) as unknown as Promise<Health>
+    await use({ name: database, sql, declare, pgbosun })
+  },
+})
+
+const noNegative = { name: 'no negative prices', sql: 'select id from items where price < 0' }
+
+describe('assertions about the data', () => {
+  test('hold, or are an error of check and of up, a warning where that is said', async ({ shop }) => {
+    await shop.declare([noNegative, { name: 'there are items', sql: 'select count(*) > 0 from items;' }])
+    expect((await shop.pgbosun('up')).code).toBe(0)
+    const fine = await shop.pgbosun('check')
+    expect([fine.code, fine.json.assertions?.map(({ ok }) => ok)]).toEqual([0, [true, true]])
+
+    await shop.sql.unsafe('insert into items select -n, -n from generate_series(1, 200) n')
+    for (const command of ['check', 'up', 'plan']) {
+      const { code, json } = await shop.pgbosun(command)
+      expect([command, code, json.error?.message]).toEqual([
+        command,
+        50,
+        expect.stringContaining('assertion no negative prices does not hold: it returned 100 rows or more (id)'),
+      ])
+    }
+    await shop.declare([{ ...noNegative, level: 'warning' }])
+    for (const command of ['check', 'up']) {
+      const { code, json } = await shop.pgbosun(command)
+      expect([code, json.warnings]).toEqual([
+        0,
+        expect.arrayContaining([expect.stringContaining('no negative prices')]),
+      ])
+    }
+  })
+
+  test('that cannot be asked are no success', async ({ shop }) => {
+    await shop.declare([])
+    await shop.pgbosun('up')
+    await shop.declare([
+      { name: 'typo', sql: 'select * from itemz' },
+      { name: 'false', sql: 'select false' },
+      { name: 'slow', sql: 'select pg_sleep(60)' },
+      { name: 'write', sql: 'insert into items values (2, 2) returning id' },
+      { name: 'hidden write', sql: 'with w as (delete from items returning id) select * from w' },
+      { name: 'two', sql: 'select 1; drop table items' },
+      { name: 'end', sql: 'commit' },
+      { name: 'nothing', sql: '-- nothing' },
+    ])
+    const { code, json } = await shop.pgbosun('check')
+    expect(code).toBe(50)
+    expect(json.assertions?.map(({ name, ok, problem }) => [name, ok, problem])).toEqual([
+      ['typo', false, expect.stringContaining('"itemz" does not exist (42P01)')],
+      ['false', false, 'it is false'],
+      ['slow', false, 'it took longer than 10 s'],
+      ['write', false, expect.stringContaining('(42601)')],
+      ['hidden write', false, expect.stringMatching(/failed: /)],
+      ['two', false, 'it is 2 statements, and must be one query'],
+      ['end', false, expect.stringContaining('(42601)')],
+      ['nothing', false, 'it is 0 statements, and must be one query'],
+    ])
+    expect(await shop.sql`select id from items`).toEqual([{ id: 1 }])
+  })
+
+  test('run with no more rights than the owner, and the login for that is gone afterwards', async ({ shop }) => {
+    const [, planted] = [await shop.declare([]), await shop.pgbosun('up')]
+    expect(planted.code).toBe(0)
+    await shop.sql.unsafe(`set role "${shop.name}_owner"; create table seen (who text, super boolean);
+      create function planted() returns boolean language plpgsql as $$ begin
+        perform set_config('role', 'none', false); 
+        raise exception 'super: %, user: %', current_setting('is_superuser'), session_user; end $$;
+      create view items2 as select planted(); reset role`)
+    await shop.declare([{ name: 'planted', sql: 'select * from items2' }])
+    const { code, json } = await shop.pgbosun('check')
+    expect([code, json.assertions?.[0]?.problem]).toEqual([
+      50,
+      expect.stringMatching(/super: off, user: pgbosun_check_/),
+    ])
+    expect(await shop.sql`select rolname from pg_roles where rolname ~ '^pgbosun_check_'`).toEqual([])
+  })
+
+  test('are not asked by who may not log in as the owner: a warning, never a success', async ({ shop, dir }) => {
+    await shop.declare([noNegative])
+    await shop.pgbosun('up')
+    await shop.sql.unsafe(
+      `create role "${shop.name}_ro" login password 'x' bypassrls; grant pg_read_all_data to "${shop.name}_ro"`,
+    )
+    const url = urlOf(shop.name, { name: `${shop.name}_ro`, password: 'x' })
+    const { json } = await runJson(['check'], { cwd: dir, env: { DATABASE_URL: url } })
+    expect(json.warnings).toEqual(expect.arrayContaining([expect.stringMatching(/assertion/)]))
+  })
+})
