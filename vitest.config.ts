@@ -7,11 +7,22 @@ import { defineConfig } from 'vitest/config'
  */
 const retry = process.env.CI ? 1 : 0
 
-/** Slow, and about the network, the store or memory: once is enough, whatever other majors of PostgreSQL are tested. */
+/** About the network, files, HTTP, the store or memory: once is enough, whatever other majors of PostgreSQL are tested. */
 const onceOnly = process.env.BOSUN_TEST_AGAIN
-  ? ['black-hole', 'many-backups', 'large-files', 'serve-attack', 'lost-connection', 'pipes'].map(
-      (name) => `test/${name}.int.test.ts`,
-    )
+  ? [
+      ...[
+        'backup-faults',
+        'bad-input-files',
+        'black-hole',
+        'compat',
+        'contract',
+        'exit',
+        'hostile-names',
+        'large-files',
+      ],
+      ...['last-resort', 'lost-connection', 'many-backups', 'pipes', 'rotation', 'serve', 'serve-attack', 'take-lock'],
+      ...['unread', 'wait-for'],
+    ].map((name) => `test/${name}.int.test.ts`)
   : []
 
 /** Most tests wait for a program that waits for a server: two at a time keep two cores busy. */
@@ -20,6 +31,7 @@ export const workers = Math.min(2, availableParallelism())
 export default defineConfig({
   test: {
     maxWorkers: workers,
+    maxConcurrency: 12,
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'], exclude: ['test/*.int.test.ts'] } },
       {

@@ -125,7 +125,8 @@ async function servedWith(shop: Shop, dir: string, rotate: () => Promise<void>, 
   await rotate()
 }
 
-describe.skipIf(!client)('a rotated secret of the role of the backups', () => {
+// They wait for minutes and for looks, so they do it together.
+describe.skipIf(!client).concurrent('a rotated secret of the role of the backups', () => {
   test('is set once the server refused it: the next backup succeeds, and one line says so without it', async ({
     shop,
   }) => {
@@ -314,7 +315,7 @@ describe.skipIf(!client)('a rotated secret of the role of the backups', () => {
   }, 150_000)
 })
 
-describe('a rotated secret of another role', () => {
+describe.concurrent('a rotated secret of another role', () => {
   const condition = (shop: Shop, there: boolean) =>
     shop.until(
       there ? 'the condition' : 'no condition',

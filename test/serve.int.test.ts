@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readdir, rm } from 'node:fs/promises'
+import { appendFile, readdir, rm } from 'node:fs/promises'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -96,6 +96,7 @@ type Status = {
     last_error: string | null
     next_run_at: string | null
   }[]
+  conditions: { name: string; message: string }[]
 }
 
 const statusOf = async ({ get }: App) => JSON.parse((await get('/status.json')).body) as Status
@@ -418,17 +419,29 @@ describe('readiness', () => {
     await isReady(app)
   })
 
-  test('does not look at files that come later', async ({ app, dir }) => {
+  test('does not depend on files that come later: they are said in the status and the log', async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
-    await app.serve()
+    const { child, finished } = await app.serve()
     await isUp(app)
     await isReady(app)
     await writeFiles(dir, { 'migrations/002_later.sql': 'create table later (id int)' })
-    await sleep(5_000)
+    await appendFile(`${dir}/pgbosun.yaml`, '# another one\n')
+    const said = () =>
+      app.until('two conditions', async () => {
+        const { conditions } = await statusOf(app)
+        return conditions.length === 2 ? conditions : undefined
+      })
+    expect((await said()).map(({ name, message }) => [name, message])).toEqual([
+      ['configuration-changed', expect.stringContaining('another one than `serve` was started with')],
+      ['migrations-pending', 'the folder of migrations has changed since `up`: new: migrations/002_later.sql'],
+    ])
     expect((await app.get('/readyz')).status).toBe(200)
     await rm(`${dir}/migrations`, { recursive: true })
     await sleep(5_000)
     expect((await app.get('/readyz')).status).toBe(200)
+    child.kill('SIGTERM')
+    const { code, stderr } = await finished
+    expect([code, stderr]).toEqual([0, expect.stringContaining('new: migrations/002_later.sql')])
   })
 
   test('says in the log when it changes, and how long it was', async ({ app, database, sql }) => {

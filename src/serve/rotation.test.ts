@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { answerTo, newsOf, type Refusal, secretConditions } from './rotation.ts'
+import { newsOf } from './conditions.ts'
+import { answerTo, type Refusal, secretConditions } from './rotation.ts'
 
 const refusal: Refusal = {
   mode: 'own',

@@ -74,12 +74,3 @@ export function secretConditions(
     ),
   ]
 }
-
-/** What is worth a line: conditions that are new or about other roles, and those that are over. Pure. */
-export function newsOf(before: readonly Condition[], after: readonly Condition[]) {
-  const isSame = (a: Condition) => (b: Condition) => a.name === b.name && a.roles.join('\0') === b.roles.join('\0')
-  return {
-    opened: after.filter((condition) => !before.some(isSame(condition))),
-    closed: before.filter(({ name }) => !after.some((condition) => condition.name === name)),
-  }
-}

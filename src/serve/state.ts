@@ -15,8 +15,9 @@ export type BackupState = {
 
 /** Something that somebody should see to, and that takes nothing out of service. `name` is permanent: programs look for it. */
 export type Condition = {
-  name: 'secret-changed' | 'secret-unreadable'
+  name: 'secret-changed' | 'secret-unreadable' | 'configuration-changed' | 'migrations-pending'
   severity: 'warning'
+  /** Those that it is about. */
   roles: string[]
   message: string
   hint: string

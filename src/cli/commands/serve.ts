@@ -15,6 +15,7 @@ import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
 import { checkBackupFiles, scheduleOf, storedFacts } from '../steps/backups.ts'
 import { watchReadiness } from '../steps/readiness.ts'
 import { createRotation, type Rotation } from '../steps/rotation.ts'
+import { watchFiles } from '../steps/watch-files.ts'
 import { runUp, up } from './up.ts'
 
 /** `serve`: `up`, then backups on schedule, health and status over HTTP, until it is asked to stop. */
@@ -36,6 +37,8 @@ async function run(context: Context): Promise<Result> {
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
   const rotation = await createRotation(context, state)
+  const files = watchFiles(context, state, { migrations: flags['no-up'] !== true })
+  await files.note()
   const probe = watchReadiness(context, state)
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
@@ -57,6 +60,7 @@ async function run(context: Context): Promise<Result> {
     if (schedule)
       log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
     else log.info('backup.schedule is not set: there will be no backups')
+    files.watch()
     await stay(context, state, probe, schedule, store, rotation)
     return stopped(state)
   } finally {

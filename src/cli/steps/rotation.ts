@@ -13,7 +13,8 @@ import { planPassword } from '../../roles/plan-cluster.ts'
 import type { Secrets } from '../../roles/plan-roles.ts'
 import { readSecrets } from '../../roles/secrets.ts'
 import type { DesiredRoles } from '../../roles/types.ts'
-import { answerTo, newsOf, type OwnSecret, secretConditions } from '../../serve/rotation.ts'
+import { replaceConditions } from '../../serve/conditions.ts'
+import { answerTo, type OwnSecret, secretConditions } from '../../serve/rotation.ts'
 import type { ServeState } from '../../serve/state.ts'
 import type { Context } from '../command.ts'
 import { createJournal } from '../journal.ts'
@@ -228,11 +229,8 @@ async function look(watched: Watched): Promise<void> {
     changed: changed.map(([role]) => role).filter((role) => !fitting.has(role) && !isAppliedLater(watched, role)),
     unreadable: [...problems].map(([role, { message }]) => ({ role, problem: message })),
   }
-  const before = state.conditions
-  state.conditions = secretConditions(found, before, new Date().toISOString())
-  const { opened, closed } = newsOf(before, state.conditions)
-  for (const { name, roles, message, hint } of opened) context.log.warn({ condition: name, roles, hint }, message)
-  for (const { name, roles } of closed) context.log.info({ condition: name, roles }, `${name} is over`)
+  const after = secretConditions(found, state.conditions, new Date().toISOString())
+  replaceConditions(state, ['secret-changed', 'secret-unreadable'], after, context.log)
 }
 
 /** The own password is set with the next backup that is refused. */

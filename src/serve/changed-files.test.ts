@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { type FilesSeen, fileConditions } from './changed-files.ts'
+
+const seen = (configuration: string, migrations: Record<string, string>): FilesSeen => ({
+  configuration,
+  migrations: new Map(Object.entries(migrations)),
+})
+const then = seen('c', { 'm/1.sql': 'a', 'm/2.sql': 'b' })
+const look = (now: FilesSeen, before = [] as ReturnType<typeof fileConditions>, at = '2026-01-01T00:00:00Z') =>
+  fileConditions(then, now, { before, at })
+
+test('nothing changed, nothing said', () => {
+  expect(look(then)).toEqual([])
+})
+
+test('another configuration, and files that are new, changed and gone, are said by name', () => {
+  const conditions = look(seen('d', { 'm/2.sql': 'B', 'm/3.sql': 'c' }))
+  expect(conditions.map(({ name, message }) => [name, message])).toEqual([
+    ['configuration-changed', expect.stringContaining('another one than `serve` was started with')],
+    [
+      'migrations-pending',
+      'the folder of migrations has changed since `up`: new: m/3.sql; changed: m/2.sql; gone: m/1.sql',
+    ],
+  ])
+  const later = look(seen('d', { 'm/1.sql': 'a', 'm/2.sql': 'b' }), conditions, '2026-02-02T00:00:00Z')
+  expect(later.map(({ name, since }) => [name, since])).toEqual([['configuration-changed', '2026-01-01T00:00:00Z']])
+})
+
+test('of many only the first are named', () => {
+  const many = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`m/${i + 3}.sql`, 'x']))
+  const [condition] = look(seen('c', { 'm/1.sql': 'a', 'm/2.sql': 'b', ...many }))
+  expect(condition?.message).toContain('new: m/3.sql, m/4.sql, m/5.sql, m/6.sql, m/7.sql and 2 more')
+})
