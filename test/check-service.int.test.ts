@@ -2,6 +2,34 @@ import { expect } from 'vitest'
 import { runJson } from './support/cli.ts'
 import { test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
+test('before a slot has certainly passed, no backup is a warning; after that it is an error', async ({
+  dir,
+  database,
+  sql,
+}) => {
+  await writeFiles(dir, {
+    'pgbosun.yaml': JSON.stringify({
+      backup: { store: `file://${dir}/absent`, schedule: '0 3 * * *' },
+      seeds: [{ file: 'a.sql' }],
+    }),
+    'a.sql': 'create table a (id int)',
+  })
+  const check = async () => {
+    const { json } = await runJson(['check'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+    return { ...json, text: JSON.stringify(json) }
+  }
+  const none = `there is no backup of ${database} yet`
+  // a database that nobody has touched says nothing of its age
+  expect(await check()).toMatchObject({ exit_code: 0, text: expect.stringContaining(none) })
+
+  const seeded = await runJson(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+  expect(seeded.code, seeded.stderr).toBe(0)
+  expect(await check()).toMatchObject({ exit_code: 0, text: expect.stringContaining(none) })
+
+  await sql`update pgbosun.events set at = at - interval '2 days'`
+  expect(await check()).toMatchObject({ exit_code: 50, text: expect.stringContaining('is the store mounted here?') })
+})
+
 test('a service without the secrets of the roles checks what it can, and names what it cannot', async ({
   dir,
   database,

@@ -31,13 +31,17 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   ],
   [
     'the newest slot is covered',
-    { newest: backup(at('02T03:00:01'), at('02T03:00:00')), newestSlot: at('02T03:00:00') },
+    { newest: backup(at('02T03:00:01'), at('02T03:00:00')), newestSlot: at('02T03:00:00'), since: at('01T03:00:00') },
     undefined,
     [],
   ],
   [
     'the newest slot is missing',
-    { newest: backup(at('01T03:00:01'), at('01T03:00:00')), newestSlot: at('02T03:00:00') },
+    {
+      newest: backup(at('01T03:00:01'), at('01T03:00:00')),
+      newestSlot: at('02T03:00:00'),
+      since: at('01T03:00:01'),
+    },
     undefined,
     ['backup of shop: the one scheduled for 2026-03-02T03:00:00.000Z is missing; the newest is 33 h old'],
   ],
@@ -53,10 +57,18 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
 })
 
 test('with a schedule and before its first slot, no backup is a warning', () => {
-  const facts = { ...none, nextRunAt: at('03T03:00:00') }
+  const facts = { ...none, since: at('02T08:00:00'), nextRunAt: at('03T03:00:00') }
   expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
     errors: [],
     warnings: ['there is no backup of shop yet: the first is due at 2026-03-03T03:00:00.000Z'],
+  })
+})
+
+test('where nothing says since when slots are due, no backup is a warning', () => {
+  const facts = { ...none, newestSlot: at('02T03:00:00'), nextRunAt: at('03T03:00:00') }
+  expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
+    errors: [],
+    warnings: ['there is no backup of shop yet: the next is due at 2026-03-03T03:00:00.000Z'],
   })
 })
 

@@ -12,7 +12,7 @@ export type BackupFacts = {
   damaged: string[]
   /** Ids of backups that say that they start in the future. */
   fromFuture?: string[] | undefined
-  /** From when on there was something to back up; slots before it count for nothing. */
+  /** From when on there was something to back up; slots before it count for nothing. Undefined where nothing says when. */
   since: Date | undefined
 }
 
@@ -59,10 +59,12 @@ export function judgeBackups(
   })
   return {
     entries,
-    warnings: facts.flatMap(({ database, damaged, fromFuture = [], newest, nextRunAt }, i) => [
+    warnings: facts.flatMap(({ database, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
       // an error of its own once the first slot has passed
       ...(!newest && nextRunAt && entries[i]!.problem === null
-        ? [`there is no backup of ${database} yet: the first is due at ${nextRunAt.toISOString()}`]
+        ? [
+            `there is no backup of ${database} yet: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}`,
+          ]
         : []),
       ...damaged.map((id) => `the backup ${id} of ${database} is damaged`),
       ...fromFuture.map(
@@ -80,7 +82,7 @@ function problemOf(
   now: Date,
 ): string | undefined {
   if (unreadable !== undefined) return unreadable
-  const slotPassed = newestSlot !== undefined && (since === undefined || newestSlot > since)
+  const slotPassed = newestSlot !== undefined && since !== undefined && newestSlot > since
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
   if (!newest) return expected ? 'there is none: is the store mounted here?' : undefined
   const ageMs = ageOf(newest.startedAt, now)

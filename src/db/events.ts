@@ -34,6 +34,20 @@ async function writeEvent(
   )
 }
 
+/** When the oldest event happened; undefined where there is none, or none that this session may read. */
+export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
+  const [found] = await db.unsafe(
+    `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'events'
+        and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')`,
+  )
+  if (!found) return undefined
+  const [row] = await db.unsafe<{ ms: string | null }[]>(
+    "select pg_catalog.floor(extract(epoch from pg_catalog.min(at)) * 1000)::text as ms from pgbosun.events where at > '-infinity'",
+  )
+  return row?.ms == null ? undefined : new Date(Number(row.ms))
+}
+
 /** One event as it is shown; `at` is RFC 3339 in UTC. */
 export type Event = {
   id: number

@@ -98,7 +98,7 @@ export async function backupFacts(
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
 }
 
-const earlier = (one: Date | undefined, other: Date | undefined) =>
+export const earlier = (one: Date | undefined, other: Date | undefined) =>
   one && other ? (one < other ? one : other) : (one ?? other)
 
 /** A store that cannot be read is something to tell, not the end of the command. */

@@ -5,6 +5,7 @@ import { type Health, judgeHealth, type ShadowHealth, violated } from '../../che
 import { adviceOnLockDatabase } from '../../check/lock-database.ts'
 import { readSnapshot } from '../../check/snapshot.ts'
 import type { Findings, Snapshot } from '../../check/types.ts'
+import { readFirstEventAt } from '../../db/events.ts'
 import { AppError } from '../../errors.ts'
 import { isDone } from '../../migrate/verify.ts'
 import type { Change } from '../../plan.ts'
@@ -13,7 +14,7 @@ import type { Context } from '../command.ts'
 import type { Run } from '../run.ts'
 import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
-import { backupFacts } from './backups.ts'
+import { backupFacts, earlier } from './backups.ts'
 import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
 import type { MigrateTarget } from './migrate-targets.ts'
 import { type Declared, roleDrift } from './roles.ts'
@@ -78,8 +79,7 @@ export async function readHealth(
   const revision = target?.command && (await revisionOfCommand(run, target))
   const { drift, lockedOut, warnings } = await driftOrWarning(run, declared)
   const now = new Date()
-  const first = applied.find(({ appliedAt }) => appliedAt !== null)
-  const facts = await backupFacts(run.context.loaded, now, first && new Date(first.appliedAt!))
+  const facts = await backupFacts(run.context.loaded, now, await knownSince(run, applied))
   return judgeHealth({
     connectionError: null,
     backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
@@ -96,6 +96,16 @@ export async function readHealth(
     advice: advice ? await adviceFor(run) : [],
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
+}
+
+/** The first instant that is known of the database: its first migration, or the first change of ours. */
+async function knownSince(
+  { context, target }: Run,
+  applied: { appliedAt: string | null }[],
+): Promise<Date | undefined> {
+  if (context.loaded.config.backup.schedule === undefined) return undefined
+  const instants = applied.flatMap(({ appliedAt }) => (appliedAt === null ? [] : [new Date(appliedAt)]))
+  return [...instants, await readFirstEventAt(target!.sql)].reduce<Date | undefined>(earlier, undefined)
 }
 
 async function adviceFor({ context, cluster }: Run): Promise<string[]> {
