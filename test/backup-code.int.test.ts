@@ -271,7 +271,7 @@ describe('who makes backups', () => {
       const options = { cwd: dir, env: { DATABASE_URL: urlOf(database), ...env } }
       const [plan, check] = [await runJson(['plan'], options), await runJson(['check'], options)]
       expect([plan.code, check.code]).toEqual([0, 0])
-      const more = 'schedule' in backup ? [expect.stringContaining(`there is no backup of ${database} yet`)] : []
+      const more = 'schedule' in backup ? [expect.stringContaining(`has no backup of ${database}:`)] : []
       expect(check.json.warnings).toEqual([...more, ...(plan.json.warnings as string[])])
       return plan.json.warnings
     }

@@ -151,6 +151,13 @@ describe('migrate new', () => {
     expect(await readFile(stdout.trim(), 'utf8')).toBe('-- 0008_add_email\n\n')
   })
 
+  test('says why the folder cannot be written', async ({ dir }) => {
+    await writeFiles(dir, { 'no-folder': '' })
+    const env = { PGBOSUN_MIGRATE_DIR: join(dir, 'no-folder', 'migrations') }
+    const failure = await fails(['migrate', 'new', 'add'], { cwd: dir, env })
+    expect(failure).toMatchObject({ code: 2, message: `${env.PGBOSUN_MIGRATE_DIR} is no folder` })
+  })
+
   test.for(['bad/name', 'ü', ''])('refuses the name "%s"', async (name, { dir }) => {
     const failure = await fails(['migrate', 'new', name], { cwd: dir })
     expect(failure).toMatchObject({ code: 2, message: `"${name}" cannot be the name of a migration` })

@@ -4,6 +4,7 @@ import { type BackupFacts, judgeBackups } from './backups.ts'
 const now = new Date('2026-03-02T12:00:00Z')
 const none: BackupFacts = {
   database: 'shop',
+  store: 'file:///backups',
   newest: undefined,
   lastVerifiedAt: undefined,
   damaged: [],
@@ -16,7 +17,12 @@ const backup = (startedAt: Date, slot: Date | null = null) => ({ id: 'x', starte
 
 test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   ['no backup without a schedule or a limit is fine', {}, undefined, []],
-  ['no backup with a limit is an error', {}, 3_600_000, ['backup of shop: there is none: is the store mounted here?']],
+  [
+    'no backup with a limit is an error',
+    {},
+    3_600_000,
+    ['backup of shop: there is none in file:///backups: is the store mounted here?'],
+  ],
   [
     'no backup before the first slot has passed is fine',
     { newestSlot: at('02T03:00:00'), since: at('02T08:00:00') },
@@ -27,7 +33,7 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
     'no backup after the first slot is an error',
     { newestSlot: at('02T03:00:00'), since: at('01T08:00:00') },
     undefined,
-    ['backup of shop: there is none: is the store mounted here?'],
+    ['backup of shop: there is none in file:///backups: is the store mounted here?'],
   ],
   [
     'the newest slot is covered',
@@ -60,7 +66,9 @@ test('with a schedule and before its first slot, no backup is a warning', () => 
   const facts = { ...none, since: at('02T08:00:00'), nextRunAt: at('03T03:00:00') }
   expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
     errors: [],
-    warnings: ['there is no backup of shop yet: the first is due at 2026-03-03T03:00:00.000Z'],
+    warnings: [
+      'file:///backups has no backup of shop: the first is due at 2026-03-03T03:00:00.000Z; is the store mounted here?',
+    ],
   })
 })
 
@@ -68,7 +76,11 @@ test('where nothing says since when slots are due, no backup is a warning', () =
   const facts = { ...none, newestSlot: at('02T03:00:00'), nextRunAt: at('03T03:00:00') }
   expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
     errors: [],
-    warnings: ['there is no backup of shop yet: the next is due at 2026-03-03T03:00:00.000Z'],
+    entries: [{ ok: null, problem: null, last_id: null }],
+    lines: ['backups      shop: none in file:///backups; next 2026-03-03T03:00:00.000Z'],
+    warnings: [
+      'file:///backups has no backup of shop: the next is due at 2026-03-03T03:00:00.000Z; is the store mounted here?',
+    ],
   })
 })
 

@@ -1,6 +1,8 @@
 /** What the store has of one database, and what should be there. */
 export type BackupFacts = {
   database: string
+  /** The store's name: what is said of it holds for here. */
+  store: string
   newest: { id: string; startedAt: Date; slot: Date | null } | undefined
   lastVerifiedAt: Date | undefined
   /** Newest slot of the schedule that has had time to be used; undefined without a schedule. */
@@ -24,7 +26,8 @@ export type BackupHealth = {
   /** Part `backups` of the JSON document. */
   entries: {
     database: string
-    ok: boolean
+    /** Null where there is none, and it is not known that there should be. */
+    ok: boolean | null
     problem: string | null
     last_id: string | null
     last_success_at: string | null
@@ -48,7 +51,7 @@ export function judgeBackups(
     const problem = problemOf(fact, maxAgeMs, now)
     return {
       database: fact.database,
-      ok: problem === undefined,
+      ok: problem !== undefined ? false : fact.newest ? true : null,
       problem: problem ?? null,
       last_id: fact.newest?.id ?? null,
       last_success_at: fact.newest?.startedAt.toISOString() ?? null,
@@ -59,11 +62,11 @@ export function judgeBackups(
   })
   return {
     entries,
-    warnings: facts.flatMap(({ database, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
+    warnings: facts.flatMap(({ database, store, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
       // an error of its own once the first slot has passed
       ...(!newest && nextRunAt && entries[i]!.problem === null
         ? [
-            `there is no backup of ${database} yet: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}`,
+            `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
           ]
         : []),
       ...damaged.map((id) => `the backup ${id} of ${database} is damaged`),
@@ -72,19 +75,19 @@ export function judgeBackups(
       ),
     ]),
     errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
-    lines: entries.map((entry) => `backups      ${describe(entry)}`),
+    lines: entries.map((entry, i) => `backups      ${describe(entry, facts[i]!.store)}`),
   }
 }
 
 function problemOf(
-  { newest, newestSlot, since, unreadable }: BackupFacts,
+  { store, newest, newestSlot, since, unreadable }: BackupFacts,
   maxAgeMs: number | undefined,
   now: Date,
 ): string | undefined {
   if (unreadable !== undefined) return unreadable
   const slotPassed = newestSlot !== undefined && since !== undefined && newestSlot > since
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
-  if (!newest) return expected ? 'there is none: is the store mounted here?' : undefined
+  if (!newest) return expected ? `there is none in ${store}: is the store mounted here?` : undefined
   const ageMs = ageOf(newest.startedAt, now)
   if (maxAgeMs !== undefined && ageMs > maxAgeMs)
     return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
@@ -94,17 +97,13 @@ function problemOf(
   return undefined
 }
 
-function describe({
-  database,
-  problem,
-  last_id,
-  age_ms,
-  last_verified_at,
-  next_run_at,
-}: BackupHealth['entries'][number]): string {
+function describe(
+  { database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number],
+  store: string,
+): string {
   const last =
     last_id === null
-      ? 'none yet'
+      ? `none in ${store}`
       : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
   return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
 }

@@ -52,6 +52,13 @@ test('the permanent fields have their names', () => {
   })
 })
 
+test('what could not be compared is not called as declared', () => {
+  const roles = (uncompared: string[]) =>
+    judgeHealth({ ...fine, uncompared }).lines.find((line) => line.startsWith('roles'))
+  expect(roles(['the password of app'])).toBe('roles        as declared; not compared: the password of app')
+  expect(roles(['everything'])).toBe('roles        not compared')
+})
+
 test('every kind of difference is an error, and a warning is none', () => {
   const health = judgeHealth({
     ...fine,

@@ -22,6 +22,8 @@ export type HealthInput = {
   }
   /** What the roles' plan would change; empty when roles are as declared. */
   drift: Change[]
+  /** What of the roles could not be compared, in words; `everything` for all of it. */
+  uncompared?: string[]
   /** Applications that cannot use what is there, in words. */
   lockedOut?: string[]
   /** Of `check.assertions`; `unknown`: why they could not be asked. */
@@ -61,6 +63,7 @@ export function judgeHealth({
   findings,
   migrations,
   drift,
+  uncompared = [],
   lockedOut = [],
   assertions: { results: assertions, unknown } = { results: [] },
   backups,
@@ -79,8 +82,7 @@ export function judgeHealth({
     ...lockedOut,
     ...violated(assertions, 'error'),
   ]
-  const missingBackups = backups?.errors ?? []
-  errors.push(...missingBackups, ...(shadow?.errors ?? []))
+  errors.push(...(backups?.errors ?? []), ...(shadow?.errors ?? []))
   const healthy = errors.length === 0
   return {
     healthy,
@@ -110,7 +112,7 @@ export function judgeHealth({
       migrations: { ok: connected && pending.length === 0 && problems.length === 0, pending, problems },
       roles: { ok: connected && drift.length + lockedOut.length === 0, drift, locked_out: lockedOut },
       ...(assertions.length > 0 && { assertions }),
-      ...(backups && { backups: { ok: missingBackups.length === 0, databases: backups.entries } }),
+      ...(backups && { backups: { ok: backupsOk(backups), databases: backups.entries } }),
       ...(shadow && { drift: shadow.drift }),
       overall_healthy: healthy,
     },
@@ -119,7 +121,7 @@ export function judgeHealth({
           line('connection', 'ok'),
           line('migrations', migrationState(migrations)),
           ...schemaLines(findings),
-          line('roles', [...lockedOut, roleState(drift)].join('; ')),
+          line('roles', [...lockedOut, roleState(drift, uncompared)].join('; ')),
           ...assertionLines(assertions),
           ...(backups?.lines ?? []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
@@ -127,6 +129,10 @@ export function judgeHealth({
       : [line('connection', `failed: ${connectionError}`)],
   }
 }
+
+/** Null where one is missing, and it is not known that there should be one. */
+const backupsOk = ({ errors, entries }: BackupHealth): boolean | null =>
+  errors.length > 0 ? false : entries.some(({ ok }) => ok === null) ? null : true
 
 const line = (what: string, state: string) => `${what.padEnd(13)}${state}`
 
@@ -173,7 +179,11 @@ function assertionLines(assertions: AssertionResult[]): string[] {
   return [line('assertions', state)]
 }
 
-const roleState = (drift: Change[]) =>
-  drift.length === 0
-    ? 'as declared'
-    : `${count(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`
+function roleState(drift: Change[], uncompared: string[]): string {
+  if (uncompared.includes('everything')) return 'not compared'
+  const found =
+    drift.length === 0
+      ? 'as declared'
+      : `${count(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`
+  return uncompared.length === 0 ? found : `${found}; not compared: ${uncompared.join(', ')}`
+}

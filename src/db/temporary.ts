@@ -64,10 +64,13 @@ const problems: Record<string, string> = {
   ENOTDIR: 'is no folder',
 }
 
+/** What follows the name of what should be written. @param code the system's */
+export const whyNotWritten = (code: string): string => problems[code] ?? `cannot be written (${code})`
+
 function problem([folder = '']: string[], cause: NodeJS.ErrnoException, options: TemporaryOptions): AppError {
   const { what, otherwise, kind = 'usage' } = options
   const { code = '' } = cause
-  const why = problems[code] ?? `cannot be written (${code})`
+  const why = whyNotWritten(code)
   return new AppError(kind, `there is no place for ${what}: the folder for temporary files, ${folder}, ${why}`, {
     hint: `mount a writable ${folder}, or set TMPDIR to a folder that can be written${otherwise === undefined ? '' : `; or ${otherwise}`}`,
     cause,

@@ -78,6 +78,7 @@ export async function backupFacts(
     const { newest, first, lastVerifiedAt, damaged, fromFuture } = seriesFacts(ofName(backups, config.backup.name), now)
     facts.push({
       database,
+      store: store.name,
       unreadable,
       damaged,
       fromFuture,

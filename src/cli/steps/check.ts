@@ -77,7 +77,7 @@ export async function readHealth(
   const [step, findings] = await Promise.all([looking, findingsOf(run, async () => looking)])
   const applied = step?.history.applied ?? []
   const revision = target?.command && (await revisionOfCommand(run, target))
-  const { drift, lockedOut, warnings } = await driftOrWarning(run, declared)
+  const { drift, lockedOut, warnings, uncompared } = await driftOrWarning(run, declared)
   const now = new Date()
   const facts = await backupFacts(run.context.loaded, now, await knownSince(run, applied))
   return judgeHealth({
@@ -91,6 +91,7 @@ export async function readHealth(
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
+    uncompared,
     lockedOut,
     assertions: await assertionResults(run),
     advice: advice ? await adviceFor(run) : [],
@@ -146,8 +147,8 @@ const migrationsOf = (step: MigrateStep | undefined) => ({
 async function driftOrWarning(
   run: Run,
   declared: Declared | undefined,
-): Promise<{ drift: Change[]; lockedOut: string[]; warnings: string[] }> {
-  if (!declared) return { drift: [], lockedOut: [], warnings: [] }
+): Promise<{ drift: Change[]; lockedOut: string[]; warnings: string[]; uncompared: string[] }> {
+  if (!declared) return { drift: [], lockedOut: [], warnings: [], uncompared: [] }
   try {
     const { ensure, grant, absent, lockedOut, open } = await roleDrift(run, declared)
     const missing = absent.map(
@@ -161,10 +162,12 @@ async function driftOrWarning(
       ],
       lockedOut,
       warnings: open,
+      uncompared: declared.unread.map((role) => `the password of ${role}`),
     }
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'refused') throw error
-    return { drift: [], lockedOut: [], warnings: [`roles were not compared: ${error.message}`] }
+    const warnings = [`roles were not compared: ${error.message}`]
+    return { drift: [], lockedOut: [], warnings, uncompared: ['everything'] }
   }
 }
 

@@ -28,6 +28,8 @@ export type Declared = {
   secrets: Secrets
   /** Nothing will be changed: what may not be read is told, and the rest compared. */
   looking: boolean
+  /** Roles whose password may not be read. */
+  unread: string[]
 }
 
 /**
@@ -41,8 +43,15 @@ export async function readDeclared(
   const { databases, roles, users } = loaded.config
   if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
   const desired = desiredRoles(loaded.config)
-  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), onUnreadable)
-  return { desired, secrets, looking: onUnreadable !== undefined }
+  const unread: string[] = []
+  const hear =
+    onUnreadable &&
+    ((role: string, error: Error) => {
+      onUnreadable(role, error)
+      unread.push(role)
+    })
+  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), hear)
+  return { desired, secrets, looking: onUnreadable !== undefined, unread }
 }
 
 /** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
