@@ -1,13 +1,18 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The image under test; test/support/image.ts builds it. */
-export const image = 'pgbosun:test'
+/** The image under test; test/support/image.ts builds it. Other checkouts may be tested on the same engine. */
+export const image = `pgbosun:test-${createHash('sha256')
+  .update(import.meta.dirname)
+  .digest('hex')
+  .slice(0, 8)}`
 
-/** On every container a test starts by itself. */
-export const label = 'pgbosun.test'
+/** On every container a test starts by itself; its value is the process that runs the tests. */
+export const label = 'pgbosun.test.run'
+export const labelValue = () => process.env.BOSUN_TEST_RUN ?? ''
 
 export type Finished = { code: number | null; stdout: string; stderr: string }
 
@@ -51,7 +56,7 @@ type Options = {
 /** Arguments of `docker run` for the image under test. */
 export const runArgs = (args: string[], { network, env = {}, mounts = {}, tmp = true, flags = [] }: Options) => [
   'run',
-  `--label=${label}`,
+  `--label=${label}=${labelValue()}`,
   ...hardened,
   ...(tmp ? ['--tmpfs=/tmp'] : []),
   ...(network === undefined ? [] : [`--network=${network}`]),

@@ -1,6 +1,6 @@
 import { GenericContainer, Network, type StartedNetwork, type StartedTestContainer, Wait } from 'testcontainers'
 import { test as base } from 'vitest'
-import { label, withReadableDir } from './docker.ts'
+import { label, labelValue, withReadableDir } from './docker.ts'
 import { uniqueName } from './postgres.ts'
 
 export type Postgres = {
@@ -18,7 +18,7 @@ async function startPostgres(network: StartedNetwork): Promise<Postgres> {
   const container = await new GenericContainer('docker.io/library/postgres:17-trixie')
     .withNetwork(network)
     .withNetworkAliases('db')
-    .withLabels({ [label]: '1' })
+    .withLabels({ [label]: labelValue() })
     .withEnvironment({ POSTGRES_PASSWORD: password })
     .withTmpFs({ '/var/lib/postgresql/data': 'rw' })
     .withHealthCheck({ test: ['CMD', 'pg_isready', '-h', '127.0.0.1'], interval: 500, retries: 100, timeout: 3000 })
