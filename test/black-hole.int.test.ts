@@ -24,7 +24,36 @@ const running = (sql: Sql, query: string) => async () =>
 
 const config = { lock: { timeout: '5s' }, wait: { timeout: '10s' } }
 
+/** A seed of more than the system keeps for both ends. */
+const seed = {
+  'pgbosun.yaml': JSON.stringify({ ...config, seeds: [{ file: 's.csv', table: 's' }] }),
+  's.csv': `id,t\n${Array.from({ length: 1_000_000 }, (_, i) => `${i},${'some text '.repeat(10)}\n`).join('')}`,
+}
+const copying = async (sql: Sql) => {
+  await until('it copies', running(sql, 'copy'))
+  const [row] = await sql.unsafe<{ pid: number; port: number }[]>(
+    `select pid, client_port as port from pg_stat_activity where query ilike '%copy%' and pid <> pg_backend_pid() and datname = current_database()`,
+  )
+  return row!
+}
+
 describe.concurrent('a way that acknowledges everything and forwards nothing', { timeout: 240_000 }, () => {
+  test('for 20 s is survived', async ({ dir, database, sql }) => {
+    const way = await startSwallower()
+    await writeFiles(dir, {
+      'pgbosun.yaml': JSON.stringify(config),
+      'migrations/001_slow.sql': `create table a (id int); select pg_sleep(5), '${database}';`,
+    })
+    const { finished } = start(['migrate', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
+    await until('it works', running(sql, `pg_sleep(5), '${database}'`))
+    way.swallow()
+    await sleep(20_000)
+    way.release()
+    const { code, stderr } = await finished
+    expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
+    way.close()
+  })
+
   test('ends a migration after a minute: exit 10', async ({ dir, database, sql }) => {
     const way = await startSwallower()
     await writeFiles(dir, {
@@ -44,11 +73,7 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
   test('and a seed that is being sent', async ({ dir, database, sql }) => {
     const way = await startSwallower()
     await sql.unsafe('create table s (id int, t text)')
-    const lines = Array.from({ length: 1_000_000 }, (_, i) => `${i},${'some text '.repeat(10)}`)
-    await writeFiles(dir, {
-      'pgbosun.yaml': JSON.stringify({ ...config, seeds: [{ file: 's.csv', table: 's' }] }),
-      's.csv': `id,t\n${lines.join('\n')}\n`,
-    })
+    await writeFiles(dir, seed)
     const { finished } = start(['seed', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
     await until('it copies', running(sql, 'copy'))
     way.swallow()
@@ -77,20 +102,47 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
     },
   )
 
-  test('for 20 s is survived', async ({ dir, database, sql }) => {
+  test('for one session alone, while the one with the lock is answered, ends what it sends: exit 10', async ({
+    dir,
+    database,
+    sql,
+  }) => {
     const way = await startSwallower()
-    await writeFiles(dir, {
-      'pgbosun.yaml': JSON.stringify(config),
-      'migrations/001_slow.sql': `create table a (id int); select pg_sleep(5), '${database}';`,
-    })
-    const { finished } = start(['migrate', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
-    await until('it works', running(sql, `pg_sleep(5), '${database}'`))
-    way.swallow()
+    await sql.unsafe('create table s (id int, t text)')
+    await writeFiles(dir, seed)
+    const { finished } = start(['seed', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
+    way.stopReading((await copying(sql)).port)
+    const stoppedAt = performance.now()
+    const { code, stdout, stderr } = await finished
+    expect([code, JSON.parse(stdout).error.kind]).toEqual([10, 'unreachable'])
+    expect(stderr).toContain('the server has not read for')
+    expect(performance.now() - stoppedAt).toBeLessThan(110_000)
+    way.close()
+  })
+})
+
+describe.concurrent('a server that does not read', { timeout: 240_000 }, () => {
+  test('for 20 s, because it was stopped, is waited for', async ({ dir, database, sql }) => {
+    await sql.unsafe('create table s (id int, t text)')
+    await writeFiles(dir, seed)
+    const { finished } = start(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+    const { pid } = await copying(sql)
+    process.kill(pid, 'SIGSTOP')
     await sleep(20_000)
-    way.release()
+    process.kill(pid, 'SIGCONT')
     const { code, stderr } = await finished
     expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
-    way.close()
+  })
+
+  test('because it works is waited for, however long that takes', async ({ dir, database, sql }) => {
+    await sql.unsafe(`
+      create table s (id int, t text);
+      create function work() returns trigger language plpgsql as 'begin perform pg_sleep(80); return new; end';
+      create trigger work before insert on s for each row when (new.id = 1000) execute function work()`)
+    await writeFiles(dir, seed)
+    const { finished } = start(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+    const { code, stderr } = await finished
+    expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
   })
 })
 

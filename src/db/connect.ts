@@ -3,12 +3,13 @@ import postgres from 'postgres'
 import { type Connection, describeEndpoint, type Endpoint } from '../config/connection.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { watchAnswers } from './answers.ts'
-import { connectionLost } from './lost.ts'
+import { announcedPid, watchAnswers } from './answers.ts'
+import { connectionLost, wasLost } from './lost.ts'
 import { pinnedPath } from './path.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { choosePrimary, type Seen } from './primary.ts'
 import { kindOfPassword } from './scram.ts'
+import { watchSending } from './sending.ts'
 import { openSocket } from './socket.ts'
 import { readSystemIdentifier } from './system.ts'
 
@@ -149,6 +150,32 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
   }
 }
 
+/**
+ * Whether a server process does something else than to wait for what we send. Asked on a session of its own. What cannot be known counts
+ * as busy, but not a server that does not answer.
+ */
+async function isBusy(
+  pid: number | undefined,
+  endpoint: Endpoint,
+  connection: Connection,
+  options: Pick<SessionOptions, 'database' | 'log'>,
+): Promise<boolean> {
+  const endWith = AbortSignal.timeout(20_000)
+  try {
+    const session = await openAt(endpoint, connection, { ...options, applicationName: 'pgbosun', endWith })
+    try {
+      const [row] = await session.sql.unsafe<{ busy: boolean }[]>(
+        `select wait_event_type is distinct from 'Client' as busy from pg_catalog.pg_stat_activity where pid = ${pid ?? 0}`,
+      )
+      return row?.busy ?? false
+    } finally {
+      await session.end()
+    }
+  } catch (error) {
+    return !endWith.aborted && !wasLost(error)
+  }
+}
+
 async function start(
   endpoint: Endpoint,
   connection: Connection,
@@ -182,6 +209,7 @@ async function start(
       try {
         socket = await opening
         watchAnswers(sql, socket)
+        watchSending(socket, { log, isBusy: () => isBusy(announcedPid(sql), endpoint, connection, { database, log }) })
         return socket
       } catch (error) {
         failure = error

@@ -5,6 +5,16 @@ import { AppError } from '../errors.ts'
 const connectTimeoutMs = 10_000
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
+/** Below TLS. */
+const carrierOf = new WeakMap<Socket, Socket>()
+
+/**
+ * What the system has not taken yet. `writableLength` is the whole of a write until its last byte is gone, and with TLS so is every
+ * number that the upper socket knows; Node has no public name for this one, which its own timeouts go by.
+ */
+export const unsentBytes = (socket: Socket): number =>
+  ((carrierOf.get(socket) ?? socket) as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0
+
 /**
  * Connects to one endpoint and negotiates TLS as the mode says.
  * The driver gets a socket that is ready, so that every refusal is ours to name and `node:tls` is loaded only when it is used.
@@ -43,6 +53,7 @@ async function secure(socket: Socket, host: string, tls: Connection['tls']): Pro
       ...(cert !== undefined && { cert }),
       ...(key !== undefined && { key }),
     })
+    carrierOf.set(secured, socket)
     await settled(secured, 'secureConnect', `the TLS handshake with ${host} timed out`)
     return secured
   } catch (cause) {

@@ -9,15 +9,19 @@ export type Swallower = {
   swallow(): void
   /** What was held back comes through again. */
   release(): void
+  /** From now on nothing is read from the client of one connection, which the server knows by this port. */
+  stopReading(clientPort: number): void
   close(): void
 }
 
 export async function startSwallower(): Promise<Swallower> {
   const sockets = new Set<Socket>()
+  const clients = new Map<Socket, Socket>()
   let held: (() => void)[] | undefined
   const pass = (work: () => void) => (held ? void held.push(work) : work())
   const listening = createServer((client) => {
     const upstream = connect(server().port, '127.0.0.1')
+    clients.set(upstream, client)
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -40,6 +44,9 @@ export async function startSwallower(): Promise<Swallower> {
       const works = held ?? []
       held = undefined
       for (const work of works) work()
+    },
+    stopReading(clientPort) {
+      for (const [upstream, client] of clients) if (upstream.localPort === clientPort) client.pause()
     },
     close() {
       listening.close()
