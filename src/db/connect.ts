@@ -46,6 +46,8 @@ export type SessionOptions = {
    * which cleans up on its sessions.
    */
   endWith?: AbortSignal
+  /** Only `endWith` ends a login that hangs at the one host there is: giving it up does not end the server's process. */
+  loginMayHang?: boolean
   /** A standby is good enough: the primary is not looked for. */
   allowStandby?: boolean
   /** The server ends what takes longer. */
@@ -179,13 +181,22 @@ async function isBusy(
 async function start(
   endpoint: Endpoint,
   connection: Connection,
-  { database, applicationName, log, ownPath = false, endWith, statementTimeoutMs }: SessionOptions,
+  {
+    database,
+    applicationName,
+    log,
+    ownPath = false,
+    endWith,
+    statementTimeoutMs,
+    loginMayHang = false,
+  }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
+  const patient = loginMayHang && connection.endpoints.length === 1
   const place = { endpoint, source: connection.source }
   endWith?.throwIfAborted()
   // At once: the driver would begin a timer's turn later.
-  const opening = openSocket(endpoint, connection.tls)
+  const opening = openSocket(endpoint, connection.tls, { signal: endWith, patient })
   opening.catch(() => {})
   let socket: Socket | undefined
   let failure: unknown
@@ -221,7 +232,7 @@ async function start(
     sslnegotiation: null,
     max: 1,
     idle_timeout: null,
-    connect_timeout: 15,
+    connect_timeout: patient ? null : 15,
     max_lifetime: null,
     max_pipeline: 100,
     backoff: 0,

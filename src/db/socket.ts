@@ -3,6 +3,9 @@ import type { Connection, Endpoint } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 
 const connectTimeoutMs = 10_000
+
+/** What ends waiting: a signal, and a time. */
+type Limit = { signal?: AbortSignal | undefined; ms: number | undefined }
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /** Below TLS. */
@@ -19,19 +22,26 @@ export const unsentBytes = (socket: Socket): number =>
  * Connects to one endpoint and negotiates TLS as the mode says.
  * The driver gets a socket that is ready, so that every refusal is ours to name and `node:tls` is loaded only when it is used.
  *
+ * @param options `signal` ends it wherever it is; `patient`: nothing else does, once the connection is open
  * @throws {AppError} `refused` for anything about TLS; the system's own error when the endpoint cannot be reached
  */
-export async function openSocket({ host, port, address }: Endpoint, tls: Connection['tls']): Promise<Socket> {
+export async function openSocket(
+  { host, port, address }: Endpoint,
+  tls: Connection['tls'],
+  { signal, patient = false }: { signal?: AbortSignal | undefined; patient?: boolean } = {},
+): Promise<Socket> {
+  const limit = { signal, ms: patient ? undefined : connectTimeoutMs }
   const local = host.startsWith('/')
   const socket = local
     ? connect(`${host}/.s.PGSQL.${port}`)
     : connect({ host: address ?? host, port, noDelay: true, keepAlive: true })
-  await settled(socket, 'connect', `connecting to ${host}:${port} timed out`)
+  await settled(socket, 'connect', `connecting to ${host}:${port} timed out`, { signal, ms: connectTimeoutMs })
   if (local || tls.mode === 'disable') return socket
 
   socket.write(sslRequest)
-  const [answer] = (await settled(socket, 'data', `${host}:${port} did not answer the request for TLS`)) as [Buffer]
-  if (answer[0] === 0x53) return secure(socket, host, tls)
+  const late = `${host}:${port} did not answer the request for TLS`
+  const [answer] = (await settled(socket, 'data', late, limit)) as [Buffer]
+  if (answer[0] === 0x53) return secure(socket, host, tls, limit)
   if (tls.mode === 'prefer') return socket
   socket.destroy()
   throw new AppError('refused', `${host}:${port} does not offer TLS, and database.tls.mode is ${tls.mode}`, {
@@ -39,7 +49,7 @@ export async function openSocket({ host, port, address }: Endpoint, tls: Connect
   })
 }
 
-async function secure(socket: Socket, host: string, tls: Connection['tls']): Promise<Socket> {
+async function secure(socket: Socket, host: string, tls: Connection['tls'], limit: Limit): Promise<Socket> {
   const { mode, ca, cert, key } = tls
   const { connect: connectTls, checkServerIdentity } = process.getBuiltinModule('node:tls')
   try {
@@ -54,7 +64,7 @@ async function secure(socket: Socket, host: string, tls: Connection['tls']): Pro
       ...(key !== undefined && { key }),
     })
     carrierOf.set(secured, socket)
-    await settled(secured, 'secureConnect', `the TLS handshake with ${host} timed out`)
+    await settled(secured, 'secureConnect', `the TLS handshake with ${host} timed out`, limit)
     return secured
   } catch (cause) {
     socket.destroy()
@@ -79,20 +89,25 @@ function adviceFor(code: string | undefined, tls: Connection['tls']): string {
     : 'database.tls.ca must hold the certificate of the authority that signed that of the server'
 }
 
-/** Waits for one event; an error, an early end or the time limit destroys the socket and rejects. */
-function settled(socket: Socket, event: string, late: string): Promise<unknown[]> {
+/** Waits for one event; an error, an early end, the signal or the time limit destroys the socket and rejects. */
+function settled(socket: Socket, event: string, late: string, { signal, ms }: Limit): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => finish(Object.assign(new Error(late), { code: 'ETIMEDOUT' })), connectTimeoutMs)
+    const tooLate = () => finish(Object.assign(new Error(late), { code: 'ETIMEDOUT' }))
+    const timer = ms === undefined ? undefined : setTimeout(tooLate, ms)
     const onEvent = (...values: unknown[]) => finish(undefined, values)
     const onError = (error: Error) => finish(error)
     const onClose = () => finish(Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' }))
+    const onAbort = () => finish(signal?.reason)
     function finish(error: Error | undefined, values: unknown[] = []) {
       clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
       socket.off(event, onEvent).off('error', onError).off('close', onClose)
       if (!error) return resolve(values)
       socket.destroy()
       reject(error)
     }
     socket.once(event, onEvent).once('error', onError).once('close', onClose)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted) onAbort()
   })
 }

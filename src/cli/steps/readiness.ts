@@ -14,12 +14,16 @@ import { type MigrateTarget, mainTarget, migrateTargets } from './migrate-target
 /** Shorter than a look may take: what it left on the server has ended before the next one begins. */
 const statementTimeoutMs = 1_500
 
+/** Longer than a server gives a login by itself (`authentication_timeout`, a minute). */
+const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
+
 /**
  * Readiness: the database is reachable and has at least the migrations that this process saw applied when it became ready.
  * Files that come later change nothing: they are there before anybody ran `up`. Backups have no part in it.
  */
 export function watchReadiness(context: Context, state: ServeState): Probe {
   let seen: { target: MigrateTarget | undefined } | undefined
+  const logIn = oneLogin((endWith) => openNow(connectionOf(context), endWith), context.signal, patience)
   return startProbe({
     log: context.log,
     signal: context.signal,
@@ -28,7 +32,7 @@ export function watchReadiness(context: Context, state: ServeState): Probe {
     async look(signal) {
       try {
         const target = seen ? seen.target : mainTarget(await migrateTargets(context))
-        const plan = await unlessAborted(planWith(context, target, signal), signal)
+        const plan = await unlessAborted(planWith(context, target, logIn, signal), signal)
         const health = seen ? stillThere(plan) : healthOf(plan)
         // The files stay as they were read: see `folderOf`.
         if (health.ok) seen ??= { target }
@@ -53,9 +57,11 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 async function planWith(
   context: Context,
   target: MigrateTarget | undefined,
+  logIn: (signal: AbortSignal) => Promise<Session>,
   signal: AbortSignal,
 ): Promise<MigrationPlan | undefined> {
-  const session = await openNow(connectionOf(context), signal)
+  const session = await logIn(signal)
+  signal.addEventListener('abort', session.breakOff, { once: true })
   try {
     if (!target || target.command) return undefined
     return (await planMigrateStep(context, target, session.sql, { looking: true })).plan
@@ -64,12 +70,51 @@ async function planWith(
   }
 }
 
-async function openNow(connection: Connection, signal: AbortSignal): Promise<Session> {
+type Patience = { firstMs: number; longestMs: number }
+
+/**
+ * One login at a time, for longer than a look where it hangs: a server does not see in the middle of a login that its client has gone,
+ * and each one given up could leave a process there, until there is room for nobody. The next look goes on with it.
+ */
+export function oneLogin<Session>(
+  open: (endWith: AbortSignal) => Promise<Session>,
+  stop: AbortSignal,
+  { firstMs, longestMs }: Patience,
+): (signal: AbortSignal) => Promise<Session> {
+  let pending: Promise<Session> | undefined
+  let patienceMs = firstMs
+  const begin = async () => {
+    const tooLong = new AbortController()
+    const late = new Error('the login hangs')
+    const timer = setTimeout(() => tooLong.abort(late), patienceMs).unref()
+    try {
+      return await open(AbortSignal.any([stop, tooLong.signal]))
+    } finally {
+      clearTimeout(timer)
+      // Those that are left behind then must not become many either.
+      patienceMs = tooLong.signal.aborted ? Math.min(patienceMs * 2, longestMs) : firstMs
+    }
+  }
+  return async (signal) => {
+    signal.throwIfAborted()
+    pending ??= begin()
+    const forget = () => {
+      pending = undefined
+    }
+    pending.catch(forget)
+    const session = await unlessAborted(pending, signal)
+    forget()
+    return session
+  }
+}
+
+async function openNow(connection: Connection, endWith: AbortSignal): Promise<Session> {
   try {
     return await openSession(connection, {
       applicationName: 'pgbosun readyz',
       log: silentLog,
-      endWith: signal,
+      endWith,
+      loginMayHang: true,
       statementTimeoutMs,
     })
   } catch (error) {
