@@ -1,0 +1,34 @@
+"""The service starts only on a database that pgbosun calls healthy."""
+
+import json
+import subprocess
+import sys
+
+CHECK = ('pgbosun', 'check', '--json')
+
+
+def refuse_unless_healthy() -> None:
+    """Ends the process where the database is not ready, with pgbosun's exit code."""
+    # its log goes to our stderr; it waits for the server itself, as long as wait.timeout says
+    finished = subprocess.run(CHECK, stdout=subprocess.PIPE, text=True)
+    try:
+        document = json.loads(finished.stdout)
+    except ValueError:
+        document = {}
+    reason = refusal(document)
+    if reason is None:
+        print(f'database is healthy, at {document["current_version"]}', file=sys.stderr)
+        return
+    print(f'not started: {reason}', file=sys.stderr)
+    sys.exit(finished.returncode or 1)
+
+
+def refusal(document: dict) -> str | None:
+    """Why the service must not start; None where it may. What is not said is not healthy."""
+    pending = document.get('pending_migrations')
+    if pending:
+        return f'migrations are pending: {", ".join(pending)}'
+    if document.get('overall_healthy') is True and pending == []:
+        return None
+    error = document.get('error') or {}
+    return error.get('message') or f'{" ".join(CHECK)} did not say that the database is healthy'
