@@ -46,14 +46,27 @@ def read_play(text: bytes) -> tuple[int, Decimal]:
     """Whoever sends 0.1 means one tenth: no number becomes a float."""
     try:
         body = json.loads(text, parse_float=Decimal)
-        telegram_id, bet = body['telegram_id'], Decimal(body['bet'])
-    except (ValueError, TypeError, KeyError, InvalidOperation):
+        telegram_id, bet = body['telegram_id'], Decimal(str(body['bet']))
+    except (ValueError, TypeError, KeyError, InvalidOperation, RecursionError):
         raise Rejected('send {"telegram_id": NUMBER, "bet": "AMOUNT"}') from None
     if type(telegram_id) is not int or not 0 < telegram_id < 2**63:
         raise Rejected('telegram_id is a positive number of at most 63 bits')
     if not bet.is_finite() or not 0 < bet < 10**18 or bet != bet.quantize(CENT):
         raise Rejected('bet is a positive amount with at most two decimals')
     return telegram_id, bet.quantize(CENT)
+
+
+def attempt(action) -> tuple[int, dict]:
+    try:
+        return 200, action()
+    except Rejected as rejected:
+        return 400, {'error': str(rejected)}
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):  # a TimeoutError is an OSError
+        traceback.print_exc()
+        return 503, {'error': 'the database does not answer'}
+    except Exception:
+        traceback.print_exc()
+        return 500, {'error': 'nothing was written'}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -63,12 +76,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != '/healthz':
             return self.answer(404, {'error': 'not found'})
-        self.attempt(lambda: (self.database.run(self.database.pool.execute('select')), {'ok': True})[1])
+        self.answer(*attempt(self.look))
 
     def do_POST(self) -> None:
         if self.path != '/play':
             return self.answer(404, {'error': 'not found'})
-        self.attempt(self.play)
+        self.answer(*attempt(self.play))
+
+    def look(self) -> dict:
+        self.database.run(self.database.pool.execute('select'))
+        return {'ok': True}
 
     def play(self) -> dict:
         length = self.headers.get('Content-Length', '')
@@ -77,18 +94,6 @@ class Handler(BaseHTTPRequestHandler):
         telegram_id, bet = read_play(self.rfile.read(int(length)))
         caller = Caller(self.client_address[0], self.headers.get('User-Agent'))
         return self.database.run(play(self.database.pool, telegram_id, bet, caller))
-
-    def attempt(self, action) -> None:
-        try:
-            self.answer(200, action())
-        except Rejected as rejected:
-            self.answer(400, {'error': str(rejected)})
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
-            traceback.print_exc()
-            self.answer(503, {'error': 'the database does not answer'})
-        except Exception:
-            traceback.print_exc()
-            self.answer(500, {'error': 'nothing was written'})
 
     def answer(self, status: int, body: dict) -> None:
         text = json.dumps(body).encode()

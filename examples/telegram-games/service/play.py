@@ -32,7 +32,7 @@ class Caller:
 def toss(seed: str, bet: Decimal, house_edge: Decimal) -> Toss:
     """The seed alone decides, so that everybody can check it. A fair coin pays double; the house keeps its edge of that."""
     if sha256(seed.encode()).digest()[-1] % 2 == 1:
-        return Toss('lost', Decimal(0), Decimal(0))
+        return Toss('lost', Decimal(0), Decimal('0.00'))
     multiplier = (2 * (1 - house_edge)).quantize(Decimal('0.0001'), ROUND_HALF_UP)
     return Toss('won', multiplier, (bet * multiplier).quantize(CENT, ROUND_HALF_UP))
 
