@@ -253,6 +253,17 @@ describe('tables of others', () => {
     await app.asApp((sql) => sql.unsafe('select * from lookup'))
   })
 
+  test('that a user is declared to be a member of are for it to become', async ({ app }) => {
+    await app.sql.unsafe(
+      `create schema reports authorization "${app.legacy}"; set role "${app.legacy}"; create table reports.r (id int); reset role`,
+    )
+    const users = { [app.user.name]: { preset: 'app', password: { env: 'PW' }, memberOf: [app.legacy] } }
+    await app.declare({ users }, { roles: { [app.legacy]: { external: true } } })
+    expect((await app.pgbosun('up')).json.error).toBeNull()
+    expect((await app.pgbosun('up')).json.error).toBeNull()
+    await app.asApp((sql) => sql.unsafe(`set role "${app.legacy}"; select * from reports.r`))
+  })
+
   test('that appear later are an error of check, and a warning of up: it must not stop an application that works', async ({
     app,
   }) => {

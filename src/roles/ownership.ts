@@ -37,6 +37,8 @@ export type OwnershipQuestion = {
   roles: string[]
   /** Who uses the database today. Need not exist. */
   users: string[]
+  /** What they are declared to be members of: they can still become those. */
+  memberOf: string[]
   /** Whose objects are to get another owner. */
   from: string[]
   /** Who gets them. */
@@ -66,9 +68,10 @@ const notOfExtension = (catalog: string, oid: string) =>
  * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that the server was made with, and that is
  * whose objects they are in Docker. What initdb made has an oid below 16384 (FirstNormalObjectId).
  */
-const ownershipQuery = ({ roles, users, from, to }: OwnershipQuestion) => `with
+const ownershipQuery = ({ roles, users, memberOf, from, to }: OwnershipQuestion) => `with
   future as materialized (${rightsOf(roles)}),
-  present as materialized (${rightsOf(users)}),
+  present as materialized (select oid from (${rightsOf(users)}) p
+    where oid not in (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(memberOf)})),
   given as materialized (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(from)} and rolname <> ${quoteLiteral(to)}),
   ns as materialized (select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
     where nspname !~ '^pg_' and nspname not in ('information_schema', 'pgbosun')),

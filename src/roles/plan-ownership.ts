@@ -50,6 +50,9 @@ export function ownershipQuestion(
   return {
     roles: withMemberships(desired, role, role === owner ? ['pg_database_owner'] : []),
     users: sessions?.users ?? [],
+    memberOf: (sessions?.users ?? []).flatMap((user) =>
+      withMemberships(desired, user, []).filter((one) => one !== user),
+    ),
     from: reassign?.from ?? [],
     to: owner,
   }
@@ -73,7 +76,7 @@ export type LockOut = {
  * What the users of an application cannot use in the role that their sessions are in, once the plan is applied; undefined where
  * they can use all of it. Pure.
  *
- * That is: what they can use today, and what lies in the schemas of the application and is closed to the role.
+ * That is: what they can use today, and what lies in the declared schemas, or in `public`, and is closed to the role.
  */
 export function findLockOut(
   desired: DesiredRoles,
@@ -85,7 +88,7 @@ export function findLockOut(
   const roles = new Set([...withMemberships(desired, sessions.role, []), 'PUBLIC'])
   const moves = new Set(owned.filter(({ bound }) => !bound).map(({ owner }) => owner))
   const becomesOwners = database.owner === sessions.role
-  const schemas = new Set(['public', ...database.covered])
+  const schemas = new Set(database.covered)
   const objects = unusable.flatMap((object) => {
     if (becomesOwners && (moves.has(object.owner) || schemaBecomesOurs(object, database, sessions.role))) return []
     const granted = grantedTo(roles, database.grants, object, major)
@@ -135,8 +138,10 @@ const label = ({ kind, schema, name, arguments: types }: UnusableObject) =>
   kind === 'schema' ? name : `${schema}.${name}${types === null ? '' : `(${types})`}`
 
 /** One sentence for `check` and for warnings. */
-export const describeLockOut = ({ database, sessions: { role, users }, objects }: LockOut): string =>
-  `${users.join(', ')} would be locked out of database ${database}: sessions start as ${role}, which cannot use ${inWords(objects)}`
+export const describeLockOut = ({ database, sessions: { role, users, settled }, objects }: LockOut): string =>
+  settled
+    ? `sessions of ${users.join(', ')} in database ${database} start as ${role}, which cannot use ${inWords(objects)}`
+    : `${users.join(', ')} would be locked out of database ${database}: sessions start as ${role}, which cannot use ${inWords(objects)}`
 
 /** Exit 12, before anything is changed. */
 export function lockedOut(lockOut: LockOut, owner: string): AppError {
