@@ -1,39 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { dockerOk, run } from './support/docker.ts'
-import { type Postgres, test } from './support/engine.ts'
+import { offerTls, test } from './support/engine.ts'
 import { uniqueName, writeFiles } from './support/postgres.ts'
-import { makeCertificate, tlsMissing } from './support/tls.ts'
+import { tlsMissing } from './support/tls.ts'
 
 const missing = tlsMissing()
 if (missing !== undefined) console.warn(`SKIPPED, the image without a writable /tmp: ${missing}`)
-
-const certificates = missing === undefined ? mkdtempSync(join(tmpdir(), 'pgbosun-tls-')) : undefined
-afterAll(() => {
-  if (certificates !== undefined) rmSync(certificates, { recursive: true, force: true })
-})
-
-/** Switches TLS on in the container. @returns the certificate to trust, which names it `db` */
-async function offerTls({ container, query }: Postgres): Promise<string> {
-  const { key, certificate } = makeCertificate(certificates!, 'db')
-  const data = await query('postgres', 'show data_directory')
-  await container.copyContentToContainer(
-    [
-      [key, 'server.key'],
-      [certificate, 'server.crt'],
-    ].map(([from = '', name = '']) => ({ content: readFileSync(from), target: `/tls/${name}`, mode: 0o600 })),
-  )
-  const install = `cp /tls/server.* ${data}/ && chown postgres ${data}/server.*`
-  const { exitCode, output } = await container.exec(['sh', '-c', install], { user: 'root' })
-  if (exitCode !== 0) throw new Error(output)
-  await query('postgres', 'alter system set ssl = on')
-  await query('postgres', 'select pg_reload_conf()')
-  while ((await query('postgres', 'show ssl')) !== 'on') await sleep(50)
-  return readFileSync(certificate, 'utf8')
-}
 
 describe.skipIf(missing !== undefined)('the image with nothing writable but the store', () => {
   test('makes ready, backs up, verifies, checks and restores over TLS with a CA', { timeout: 120_000 }, async ({

@@ -1,7 +1,12 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { GenericContainer, Network, type StartedNetwork, type StartedTestContainer, Wait } from 'testcontainers'
 import { test as base } from 'vitest'
 import { label, labelValue, withReadableDir } from './docker.ts'
 import { uniqueName } from './postgres.ts'
+import { makeCertificate } from './tls.ts'
 
 export type Postgres = {
   container: StartedTestContainer
@@ -33,6 +38,30 @@ async function startPostgres(network: StartedNetwork): Promise<Postgres> {
       if (exitCode !== 0) throw new Error(output)
       return output.trim()
     },
+  }
+}
+
+/** Switches TLS on in the container, with a certificate for `db`. @returns what to trust */
+export async function offerTls({ container, query }: Postgres): Promise<string> {
+  const dir = mkdtempSync(join(tmpdir(), 'pgbosun-tls-'))
+  try {
+    const { key, certificate } = makeCertificate(dir, 'db')
+    const data = await query('postgres', 'show data_directory')
+    await container.copyContentToContainer(
+      [
+        [key, 'server.key'],
+        [certificate, 'server.crt'],
+      ].map(([from = '', name = '']) => ({ content: readFileSync(from), target: `/tls/${name}`, mode: 0o600 })),
+    )
+    const install = `cp /tls/server.* ${data}/ && chown postgres ${data}/server.*`
+    const { exitCode, output } = await container.exec(['sh', '-c', install], { user: 'root' })
+    if (exitCode !== 0) throw new Error(output)
+    await query('postgres', 'alter system set ssl = on')
+    await query('postgres', 'select pg_reload_conf()')
+    while ((await query('postgres', 'show ssl')) !== 'on') await sleep(50)
+    return readFileSync(certificate, 'utf8')
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
   }
 }
 
