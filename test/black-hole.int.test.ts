@@ -91,7 +91,7 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
       )
       await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ ...config, backup: { store: `file://${store}` } }) })
       const { child, finished } = start(['backup', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
-      await until('it dumps', () => childrenOf(child.pid!, 'pg_dump').length > 0)
+      await until('it dumps', running(sql, 'copy'))
       const [pid] = childrenOf(child.pid!, 'pg_dump')
       way.swallow()
       const { code, stdout } = await finished
@@ -122,6 +122,16 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
 })
 
 describe.concurrent('a server that does not read', { timeout: 240_000 }, () => {
+  test('because it works is waited for, however long that takes', async ({ dir, database, sql }) => {
+    await sql.unsafe(`
+      create table s (id int, t text);
+      create function work() returns trigger language plpgsql as 'begin perform pg_sleep(80); return new; end';
+      create trigger work before insert on s for each row when (new.id = 1000) execute function work()`)
+    await writeFiles(dir, seed)
+    const { code, stderr } = await start(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } }).finished
+    expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
+  })
+
   test('for 20 s, because it was stopped, is waited for', async ({ dir, database, sql }) => {
     await sql.unsafe('create table s (id int, t text)')
     await writeFiles(dir, seed)
@@ -130,17 +140,6 @@ describe.concurrent('a server that does not read', { timeout: 240_000 }, () => {
     process.kill(pid, 'SIGSTOP')
     await sleep(20_000)
     process.kill(pid, 'SIGCONT')
-    const { code, stderr } = await finished
-    expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
-  })
-
-  test('because it works is waited for, however long that takes', async ({ dir, database, sql }) => {
-    await sql.unsafe(`
-      create table s (id int, t text);
-      create function work() returns trigger language plpgsql as 'begin perform pg_sleep(80); return new; end';
-      create trigger work before insert on s for each row when (new.id = 1000) execute function work()`)
-    await writeFiles(dir, seed)
-    const { finished } = start(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     const { code, stderr } = await finished
     expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
   })
