@@ -1,92 +1,163 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
-import { configSchema } from '../src/config/schema.ts'
-import { exitCodes } from '../src/errors.ts'
+import { folder, ofKind, parseManifest, readManifest } from './support/k8s/manifest.ts'
+import { check, rules } from './support/k8s/rules.ts'
 
-const file = readFileSync(join(import.meta.dirname, '..', 'k8s', 'job.yaml'), 'utf8')
-// Kubernetes reads YAML 1.1, where 0440 is octal
-const documents = parseAllDocuments(file, { version: '1.1' }).map((document) => document.toJS({ maxAliasCount: 0 }))
-const of = (kind: string) => documents.find((document) => document.kind === kind)
-const job = of('Job').spec
-const pod = job.template.spec
-const [container] = pod.containers
+const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'))
 
-describe('k8s/job.yaml', () => {
-  test('gives up at once on exactly the exit codes that another try cannot heal', () => {
-    const [drained, failed] = job.podFailurePolicy.rules
-    expect(drained).toEqual({ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] })
-    expect(failed).toMatchObject({ action: 'FailJob', onExitCodes: { containerName: container.name, operator: 'In' } })
-    const { usage, refused, migration, history, lint, roles, seed, unhealthy } = exitCodes
-    expect(failed.onExitCodes.values).toEqual([usage, refused, migration, history, lint, roles, seed, unhealthy])
-    expect(pod.restartPolicy).toBe('Never')
+test.each(files)('k8s/%s has only fields that Kubernetes knows, and keeps to every rule', async (file) => {
+  expect(await check(readManifest(file))).toEqual([])
+})
+
+test('there is a manifest of every kind', () => {
+  expect(files).toEqual([
+    'cronjob.yaml',
+    'init-container.yaml',
+    'job.yaml',
+    'restore-job.yaml',
+    'sidecar.yaml',
+    'wait-for.yaml',
+  ])
+})
+
+/** What somebody could do to a manifest, and which rules see it. */
+const spoiled: [rule: string, file: string, from: string | RegExp, to: string][] = [
+  ['restricted', 'job.yaml', 'runAsNonRoot: true', 'runAsNonRoot: false'],
+  ['restricted', 'job.yaml', 'drop: [ALL]', 'drop: [ALL], add: [CHOWN]'],
+  ['restricted', 'init-container.yaml', 'allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true'],
+  ['restricted', 'sidecar.yaml', 'seccompProfile: { type: RuntimeDefault }', 'seccompProfile: { type: Unconfined }'],
+  ['restricted', 'cronjob.yaml', 'readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: false'],
+  ['restricted', 'restore-job.yaml', 'runAsUser: 65532', 'runAsUser: 0'],
+  ['noAccess', 'wait-for.yaml', 'automountServiceAccountToken: false', 'automountServiceAccountToken: true'],
+  ['noAccess', 'sidecar.yaml', /enableServiceLinks: false.*\n/, 'enableServiceLinks: true\n'],
+  ['resources', 'job.yaml', 'limits: { memory: 128Mi }', 'limits: { memory: 1Gi }'],
+  ['resources', 'job.yaml', 'limits: { memory: 128Mi }', 'limits: { memory: 128Mi, cpu: 100m }'],
+  ['image', 'job.yaml', 'image: pgbosun:0.1.0', 'image: pgbosun:latest'],
+  [
+    'unique',
+    'job.yaml',
+    '- { name: tmp, emptyDir',
+    '- { name: app, emptyDir: { sizeLimit: 1Mi } }\n        - { name: tmp, emptyDir',
+  ],
+  ['probes', 'sidecar.yaml', /startupProbe: .*\n/, '\n'],
+  ['probes', 'sidecar.yaml', 'path: /livez', 'path: /readyz'],
+  ['probes', 'sidecar.yaml', 'path: /, port: http', 'path: /, port: web'],
+  ['served', 'sidecar.yaml', 'failureThreshold: 900', 'failureThreshold: 90'],
+  ['served', 'sidecar.yaml', "listen: '[::]:8080'", "listen: '[::]:8081'"],
+  ['served', 'sidecar.yaml', 'access: loopback', 'access: open'],
+  ['served', 'sidecar.yaml', 'args: [serve]', 'args: [up]'],
+  ['mounts', 'job.yaml', '- { name: tmp, emptyDir', '- { name: cache, emptyDir'],
+  ['sources', 'job.yaml', 'secretName: shop-admin', 'secretName: shop-administrator'],
+  ['sources', 'job.yaml', '{ key: url, path: url }', '{ key: uri, path: url }'],
+  ['sources', 'job.yaml', 'configMap: { name: shop-migrations-1 }', 'configMap: { name: shop-migrations }'],
+  ['sources', 'job.yaml', 'defaultMode: 0440', 'defaultMode: 0444'],
+  ['sources', 'wait-for.yaml', 'shop-migrations-1 --namespace databases', 'shop-migrations-1'],
+  ['sources', 'restore-job.yaml', 'of sidecar.yaml or cronjob.yaml', 'of yours'],
+  ['paths', 'job.yaml', 'file: /etc/pgbosun/app/password', 'file: /etc/pgbosun/app/secret'],
+  ['paths', 'job.yaml', 'migrate: { dir: /migrations }', 'migrate: { dir: /sql }'],
+  ['paths', 'cronjob.yaml', 'store: file:///backups', 'store: file:///var/backups'],
+  ['paths', 'restore-job.yaml', 'mountPath: /backups }', 'mountPath: /backups, readOnly: true }'],
+  ['paths', 'wait-for.yaml', 'DATABASE_URL_FILE, value: /etc/shop/url', 'DATABASE_URL_FILE, value: /etc/shop/password'],
+  ['variables', 'wait-for.yaml', 'name: PGBOSUN_WAIT_PATIENT', 'name: BOSUN_WAIT_PATIENT'],
+  ['commandLine', 'wait-for.yaml', 'name: PGBOSUN_WAIT_PATIENT', 'name: PGBOSUN_WAIT_PATIENCE'],
+  ['commandLine', 'job.yaml', 'migrate: { dir:', 'migration: { dir:'],
+  ['commandLine', 'job.yaml', 'value: /etc/pgbosun/config/pgbosun.yaml', 'value: /etc/pgbosun/config/pgbosun.yml'],
+  ['patient', 'job.yaml', 'patient: true', 'patient: false'],
+  ['patient', 'restore-job.yaml', "PGBOSUN_WAIT_PATIENT, value: 'true'", "PGBOSUN_WAIT_PATIENT, value: 'false'"],
+  ['exits', 'job.yaml', '[2, 20,', '[2, 12, 20,'],
+  ['exits', 'job.yaml', '40, 50]', '40]'],
+  ['exits', 'restore-job.yaml', '61, 62, 70]', '61, 62, 63, 70]'],
+  ['commandLine', 'restore-job.yaml', 'args: [restore,', 'args: [restor,'],
+  ['commandLine', 'restore-job.yaml', '--yes]', '--sure]'],
+  ['exits', 'cronjob.yaml', /- action: Ignore.*\n.*\n +/, ''],
+  ['policy', 'cronjob.yaml', 'containerName: prune', 'containerName: pruning'],
+  ['jobs', 'job.yaml', 'restartPolicy: Never', 'restartPolicy: OnFailure'],
+  ['jobs', 'job.yaml', 'activeDeadlineSeconds: 3600', 'activeDeadlineSeconds: 1800'],
+  ['jobs', 'job.yaml', 'backoffLimit: 3', 'backoffLimit: 6'],
+  ['jobs', 'wait-for.yaml', 'ttlSecondsAfterFinished: 604800', 'ttlSecondsAfterFinished: 300'],
+  ['jobs', 'cronjob.yaml', 'activeDeadlineSeconds: 43200', 'activeDeadlineSeconds: 86400'],
+  ['cronJobs', 'cronjob.yaml', "schedule: '0 3 * * *'", "schedule: '0 30 * * *'"],
+  ['cronJobs', 'cronjob.yaml', 'timeZone: Etc/UTC', 'timeZone: Etc/London'],
+  ['cronJobs', 'cronjob.yaml', 'concurrencyPolicy: Forbid', 'concurrencyPolicy: Allow'],
+  ['deployments', 'sidecar.yaml', 'replicas: 1', 'replicas: 2'],
+  ['deployments', 'sidecar.yaml', 'type: Recreate', 'type: RollingUpdate'],
+  ['deployments', 'init-container.yaml', 'matchLabels: { app.kubernetes.io/name: shop }', 'matchLabels: { app: shop }'],
+  ['rollout', 'init-container.yaml', 'progressDeadlineSeconds: 1800', 'progressDeadlineSeconds: 600'],
+  ['kept', 'init-container.yaml', '- { name: app, mountPath: /etc/shop', '- { name: admin, mountPath: /etc/shop'],
+]
+
+describe('the rules', () => {
+  test.each(spoiled)('%s sees it in %s: %s', async (rule, file, from, to) => {
+    const text = readFileSync(join(folder, file), 'utf8')
+    const changed = text.replace(from, to)
+    expect(changed).not.toBe(text)
+    expect(await rules[rule]!(parseManifest(file, changed))).not.toEqual([])
   })
 
-  test('has an end, and is not deleted while something may wait for it', () => {
-    const config = configSchema.parse(parse(of('ConfigMap').data['pgbosun.yaml']))
-    expect(job.activeDeadlineSeconds * 1000).toBeGreaterThan(config.wait.timeout + config.lock.timeout)
-    expect(job.backoffLimit).toBeLessThanOrEqual(3)
-    expect(job).not.toHaveProperty('ttlSecondsAfterFinished')
-    expect(job.podReplacementPolicy).toBe('Failed')
+  test('each of them is among those', () => {
+    expect([...new Set(spoiled.map(([rule]) => rule))].toSorted()).toEqual(Object.keys(rules).toSorted())
   })
 
-  test('keeps to the restricted Pod Security Standard, with a read-only root', () => {
-    expect(pod.securityContext).toMatchObject({
-      runAsNonRoot: true,
-      runAsUser: 65532,
-      seccompProfile: { type: 'RuntimeDefault' },
+  test.each([
+    ['backoffLimit:', 'backofLimit:'],
+    ['restartPolicy: Never', 'restartPolicy: Sometimes'],
+    ['enableServiceLinks: false', 'hostNetwork: true'],
+    ['memory: 128Mi', 'memory: 128MiB'],
+    ['name: shop-up-1', 'name: shop_up_1'],
+    ['emptyDir: { sizeLimit: 64Mi }', 'hostPath: { path: /tmp }'],
+    ['apiVersion: batch/v1', 'apiVersion: batch/v1beta1'],
+  ])('an object with %s as %s has no type', (from, to) => {
+    const { text } = readManifest('job.yaml')
+    expect(text).toContain(from)
+    expect(() => parseManifest('job.yaml', text.replace(from, to))).toThrow()
+  })
+})
+
+test('a Job that something may wait for is not deleted', () => {
+  expect(ofKind(readManifest('job.yaml'), 'Job').spec).not.toHaveProperty('ttlSecondsAfterFinished')
+})
+
+test('the pods of a platform’s application get none of our Secrets, and no file of ours', () => {
+  const { spec } = ofKind(readManifest('wait-for.yaml'), 'Deployment').spec.template
+  expect(spec.volumes?.map(({ secret }) => secret?.secretName)).toEqual(['shop-app'])
+})
+
+describe('secret.yaml.template', () => {
+  const { text } = readManifest('secret.yaml.template')
+  const commands = text.match(/^# {3}(?! ).*$/gm)!.map((line) => line.slice(4))
+  const envsubst = spawnSync('envsubst', ['--version']).status === 0
+  if (!envsubst) console.warn('NOT RUN: the commands of k8s/secret.yaml.template: there is no envsubst (gettext)')
+
+  test.runIf(envsubst)('is filled by the commands at its top, whatever is in the URL', () => {
+    const url = `postgres://postgres:p%27a"s$HOME s@postgres:5432/shop`
+    const script = commands.slice(0, 4).join('\n').replaceAll('kubectl apply -f -', 'cat')
+    const filled = execFileSync('bash', ['-euc', script], {
+      cwd: join(folder, '..'),
+      input: `${url}\n`,
+      encoding: 'utf8',
     })
-    expect(pod).not.toHaveProperty('hostNetwork')
-    expect(pod).not.toHaveProperty('initContainers')
-    for (const { securityContext } of pod.containers)
-      expect(securityContext).toEqual({
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ['ALL'] },
-      })
-    const kinds = pod.volumes.map(({ name: _, ...source }: { name: string }) => Object.keys(source)[0])
-    expect(new Set(kinds)).toEqual(new Set(['configMap', 'secret', 'emptyDir']))
-  })
-
-  test('gives the pod no access to the API and no variables of Services', () => {
-    expect(pod.automountServiceAccountToken).toBe(false)
-    expect(pod.enableServiceLinks).toBe(false)
-  })
-
-  test('mounts secrets as files that the group of the image’s user may read', () => {
-    const secrets = pod.volumes.filter((volume: object) => 'secret' in volume)
-    expect(secrets.map(({ secret }: { secret: { defaultMode: number } }) => secret.defaultMode)).toEqual([0o440])
-    expect(pod.securityContext.fsGroup).toBe(65532)
-    expect(file).not.toMatch(/secretKeyRef|envFrom/)
-  })
-
-  test('mounts what is in the file or made by the commands at its top, each volume once', () => {
-    const sources: string[] = pod.volumes.flatMap(
-      ({ configMap, secret }: { configMap?: { name: string }; secret?: { secretName: string } }) =>
-        configMap?.name ?? secret?.secretName ?? [],
-    )
-    const made = [...file.matchAll(/^# +kubectl create (?:secret generic|configmap) (\S+)/gm)].map(([, name]) => name)
-    expect(sources.toSorted()).toEqual([...made, of('ConfigMap').metadata.name].toSorted())
-    expect(container.volumeMounts.map(({ name }: { name: string }) => name).toSorted()).toEqual(
-      pod.volumes.map(({ name }: { name: string }) => name).toSorted(),
-    )
-  })
-
-  test('configures pgbosun with keys that exist, and secrets with files that are mounted', () => {
-    const text: string = of('ConfigMap').data['pgbosun.yaml']
-    const keys = [...file.matchAll(/--from-literal=([\w-]+)=/g)].map(([, key]) => `/etc/pgbosun/secrets/${key}`)
-    expect(configSchema.safeParse(parse(text)).error).toBeUndefined()
-    expect([...text.matchAll(/file: (\S+) }/g)].map(([, path]) => path)).toEqual(keys)
-    expect(container.env).toEqual([{ name: 'PGBOSUN_CONFIG', value: '/etc/pgbosun/config/pgbosun.yaml' }])
-  })
-
-  test('names a version of the image and says what it needs', () => {
-    expect(container.image).toMatch(/:\d+\.\d+\.\d+$/)
-    expect(container.resources).toEqual({
-      requests: { cpu: '10m', memory: '64Mi' },
-      limits: { memory: '128Mi' },
+    const { objects } = parseManifest('secret.yaml', filled)
+    const [admin, app, backup] = objects.map((object) => (object.kind === 'Secret' ? object.stringData : {}))
+    expect(admin).toEqual({ url })
+    expect(app).toEqual({
+      url: `postgres://shop:${app!.password}@postgres:5432/shop`,
+      password: expect.stringMatching(/^[0-9a-f]{48}$/),
     })
-    expect(container.terminationMessagePolicy).toBe('FallbackToLogsOnError')
+    expect(backup).toEqual({
+      url: `postgres://shop_backup:${backup!.password}@postgres:5432/shop`,
+      password: expect.stringMatching(/^[0-9a-f]{48}$/),
+    })
+    expect(app!.password).not.toBe(backup!.password)
+  })
+
+  test('selects for the application’s namespace what the application may have', () => {
+    const { objects } = readManifest('secret.yaml.template')
+    const selected = /--selector (\S+)=(\S+)/.exec(text)!
+    const names = objects
+      .filter(({ metadata }) => metadata.labels?.[selected[1]!] === selected[2])
+      .map(({ metadata }) => metadata.name)
+    expect(names).toEqual(['shop-app'])
   })
 })

@@ -1,0 +1,175 @@
+import * as z from 'zod'
+
+/**
+ * The objects of Kubernetes that k8s/ uses, with the fields that it uses: anything else is a typing error, or something to look up and
+ * add here. What a pod must not have (hostNetwork, hostPath, secretKeyRef, …) is missing on purpose.
+ */
+const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
+const labels = z.record(
+  z.string().regex(/^([a-z0-9.-]+\/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$/),
+  z.string().regex(/^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/),
+)
+const metadata = z.strictObject({ name, namespace: name.optional(), labels: labels.optional() })
+const podMetadata = z.strictObject({ labels })
+const quantity = z.string().regex(/^[1-9]\d*(m|Ki|Mi|Gi)?$/)
+const count = z.int().min(0)
+const seconds = z.int().min(1)
+const path = z.string().regex(/^\//)
+const key = z.string().regex(/^[\w.-]+$/)
+const portNumber = z.int().min(1).max(65_535)
+const port = z.union([portNumber, name.max(15)])
+
+const probe = z.strictObject({
+  httpGet: z.strictObject({ path, port }),
+  periodSeconds: seconds.optional(),
+  timeoutSeconds: seconds.optional(),
+  failureThreshold: seconds.optional(),
+})
+
+const podSecurityContext = z.strictObject({
+  runAsNonRoot: z.boolean().optional(),
+  fsGroup: count.optional(),
+  fsGroupChangePolicy: z.enum(['Always', 'OnRootMismatch']).optional(),
+  seccompProfile: z.strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined']) }).optional(),
+})
+
+const securityContext = z.strictObject({
+  runAsUser: count.optional(),
+  runAsGroup: count.optional(),
+  runAsNonRoot: z.boolean().optional(),
+  allowPrivilegeEscalation: z.boolean().optional(),
+  readOnlyRootFilesystem: z.boolean().optional(),
+  capabilities: z
+    .strictObject({ add: z.array(z.string()).optional(), drop: z.array(z.string()).optional() })
+    .optional(),
+})
+
+const amounts = z.strictObject({ cpu: quantity.optional(), memory: quantity.optional() })
+
+const container = z.strictObject({
+  name,
+  image: z.string(),
+  args: z.array(z.string()).optional(),
+  env: z.array(z.strictObject({ name: z.string().regex(/^[A-Z][A-Z0-9_]*$/), value: z.string() })).optional(),
+  ports: z.array(z.strictObject({ name: name.max(15), containerPort: portNumber })).optional(),
+  startupProbe: probe.optional(),
+  livenessProbe: probe.optional(),
+  readinessProbe: probe.optional(),
+  resources: z.strictObject({ requests: amounts, limits: amounts }).optional(),
+  securityContext: securityContext.optional(),
+  terminationMessagePolicy: z.enum(['File', 'FallbackToLogsOnError']).optional(),
+  volumeMounts: z.array(z.strictObject({ name, mountPath: path, readOnly: z.boolean().optional() })).optional(),
+})
+
+/** `restartPolicy` makes it a sidecar. */
+const initContainer = container.extend({ restartPolicy: z.literal('Always').optional() })
+
+const mode = z.int().min(0).max(0o777)
+const items = z.array(z.strictObject({ key, path: key })).min(1)
+
+const volume = z.strictObject({
+  name,
+  configMap: z.strictObject({ name }).optional(),
+  secret: z.strictObject({ secretName: name, defaultMode: mode, items }).optional(),
+  emptyDir: z.strictObject({ sizeLimit: quantity }).optional(),
+  persistentVolumeClaim: z.strictObject({ claimName: name }).optional(),
+})
+
+const podAffinity = z.strictObject({
+  preferredDuringSchedulingIgnoredDuringExecution: z.array(
+    z.strictObject({
+      weight: z.int().min(1).max(100),
+      podAffinityTerm: z.strictObject({
+        topologyKey: z.literal('kubernetes.io/hostname'),
+        labelSelector: z.strictObject({ matchLabels: labels }),
+      }),
+    }),
+  ),
+})
+
+const pod = z.strictObject({
+  restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).optional(),
+  automountServiceAccountToken: z.boolean().optional(),
+  enableServiceLinks: z.boolean().optional(),
+  terminationGracePeriodSeconds: count.optional(),
+  securityContext: podSecurityContext.optional(),
+  affinity: z.strictObject({ podAffinity }).optional(),
+  initContainers: z.array(initContainer).optional(),
+  containers: z.array(container).min(1),
+  volumes: z.array(volume).optional(),
+})
+
+const template = z.strictObject({ metadata: podMetadata, spec: pod })
+
+const podFailurePolicy = z.strictObject({
+  rules: z.array(
+    z.discriminatedUnion('action', [
+      z.strictObject({
+        action: z.literal('Ignore'),
+        onPodConditions: z.array(z.strictObject({ type: z.literal('DisruptionTarget'), status: z.literal('True') })),
+      }),
+      z.strictObject({
+        action: z.literal('FailJob'),
+        onExitCodes: z.strictObject({
+          containerName: name,
+          operator: z.literal('In'),
+          values: z.array(z.int().min(1).max(255)).min(1),
+        }),
+      }),
+    ]),
+  ),
+})
+
+const jobSpec = z.strictObject({
+  backoffLimit: count.optional(),
+  activeDeadlineSeconds: seconds.optional(),
+  ttlSecondsAfterFinished: count.optional(),
+  podReplacementPolicy: z.enum(['Failed', 'TerminatingOrFailed']).optional(),
+  podFailurePolicy: podFailurePolicy.optional(),
+  template,
+})
+
+const cronJobSpec = z.strictObject({
+  schedule: z.string(),
+  timeZone: z.string().optional(),
+  concurrencyPolicy: z.enum(['Allow', 'Forbid', 'Replace']).optional(),
+  startingDeadlineSeconds: seconds.optional(),
+  successfulJobsHistoryLimit: count.optional(),
+  failedJobsHistoryLimit: count.optional(),
+  jobTemplate: z.strictObject({ metadata: podMetadata, spec: jobSpec }),
+})
+
+const deploymentSpec = z.strictObject({
+  replicas: count,
+  strategy: z.strictObject({ type: z.enum(['Recreate', 'RollingUpdate']) }).optional(),
+  progressDeadlineSeconds: seconds.optional(),
+  selector: z.strictObject({ matchLabels: labels }),
+  template,
+})
+
+const claimSpec = z.strictObject({
+  accessModes: z.array(z.enum(['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod'])).length(1),
+  resources: z.strictObject({ requests: z.strictObject({ storage: quantity }) }),
+})
+
+const kind = <A extends string, K extends string>(apiVersion: A, kind: K) => ({
+  apiVersion: z.literal(apiVersion),
+  kind: z.literal(kind),
+  metadata,
+})
+
+export const objectSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ ...kind('v1', 'ConfigMap'), data: z.record(key, z.string()) }),
+  z.strictObject({ ...kind('v1', 'Secret'), stringData: z.record(key, z.string()) }),
+  z.strictObject({ ...kind('v1', 'PersistentVolumeClaim'), spec: claimSpec }),
+  z.strictObject({ ...kind('apps/v1', 'Deployment'), spec: deploymentSpec }),
+  z.strictObject({ ...kind('batch/v1', 'Job'), spec: jobSpec }),
+  z.strictObject({ ...kind('batch/v1', 'CronJob'), spec: cronJobSpec }),
+])
+
+export type KubernetesObject = z.output<typeof objectSchema>
+export type OfKind<K extends KubernetesObject['kind']> = Extract<KubernetesObject, { kind: K }>
+export type Pod = z.output<typeof pod>
+export type Volume = z.output<typeof volume>
+export type Container = z.output<typeof initContainer>
+export type JobSpec = z.output<typeof jobSpec>
