@@ -14,12 +14,13 @@ cd "$(dirname "$0")/../.."
 
 node_image=docker.io/library/node:24-trixie-slim
 postgres_image=docker.io/library/postgres:17-trixie
+debian_image=docker.io/library/debian:bookworm-slim
 suite=trixie
 
 main() {
   local missing=() how=${1:-}
   case ${DOCKER_HOST:-} in unix://$engine/*) how=--stand-ins ;; esac
-  for image in "$node_image" "$postgres_image"; do
+  for image in "$node_image" "$postgres_image" "$debian_image"; do
     docker image inspect "$image" > /dev/null 2>&1 || missing+=("$image")
   done
   for image in ${missing[@]+"${missing[@]}"}; do
@@ -90,6 +91,17 @@ trust_what_we_trust() {
   cp "$authorities" "$1/usr/local/etc/authorities.pem"
   echo 'cafile=/usr/local/etc/authorities.pem' > "$1/usr/local/etc/npmrc"
 }
+
+# Older than what we build on: what others copy out of our image has to run there, too.
+make_debian() {
+  local overlay suite=bookworm
+  overlay=$(mktemp -d)
+  chmod 755 "$overlay"
+  bootstrap "$1" base-files "$overlay"
+  rm -rf "$overlay"
+}
+
+import_debian() { docker import -c 'CMD ["bash"]' "$1" "$2"; }
 
 import_node() {
   docker import -c "ENV NODE_VERSION=$(node -p process.versions.node)" -c 'ENTRYPOINT ["docker-entrypoint.sh"]' -c 'CMD ["node"]' "$1" "$2"

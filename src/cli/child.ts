@@ -1,20 +1,31 @@
+import { accessSync, closeSync, constants as files, openSync, readSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Context } from './command.ts'
+import { makeBlocking } from './streams.ts'
 
 /**
- * Runs the command that stands behind `--` with our terminal and the environment we were given; passes signals on.
- * @returns its exit code, 128 + the signal's number when a signal ended it
+ * Becomes the command that stands behind `--`: same process id, our terminal, the environment that we were given. What exec(2) alone cannot
+ * start (a script without `#!`, a name that is not there) is started as a child, which also says what is wrong with it.
+ * @returns the exit code of such a child
  */
 export async function runBehind({
   rest,
   loaded,
   signal,
 }: Pick<Context, 'rest' | 'loaded' | 'signal'>): Promise<number> {
-  const { spawn } = await import('node:child_process')
-  signal.throwIfAborted()
   const [command = '', ...args] = rest
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...loaded.env } })
+  const env = { ...loaded.env }
+  const program = process.execve && findProgram(command, env.PATH)
+  const { spawn } = await import('node:child_process')
+  // a signal that has arrived is heard before
+  await turn()
+  signal.throwIfAborted()
+  if (program !== undefined) become(program, rest, env)
+
+  const child = spawn(command, args, { stdio: 'inherit', env })
   const forward = (name: NodeJS.Signals) => child.kill(name)
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
   for (const name of signals) process.removeAllListeners(name).on(name, forward)
@@ -29,4 +40,51 @@ export async function runBehind({
     )
     child.once('exit', (code, name) => resolve(code ?? 128 + constants.signals[name!]))
   })
+}
+
+/** Node aborts when this fails, so the program has to be one that starts. */
+function become(program: string, argv: string[], env: NodeJS.ProcessEnv): void {
+  // Node ignores these two, and what is ignored stays so in the next program; what has a handler becomes what it was.
+  for (const name of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(name, () => undefined)
+  makeBlocking()
+  process.execve?.(program, argv, env)
+}
+
+/** @returns the path of a program that exec(2) starts; undefined when it would not, or when that is uncertain */
+export function findProgram(command: string, path = '/usr/local/bin:/usr/bin:/bin'): string | undefined {
+  const candidates = command.includes('/') ? [command] : path.split(':').map((dir) => join(dir || '.', command))
+  const program = candidates.find(isExecutable)
+  return program !== undefined && command !== '' && starts(program) ? program : undefined
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, files.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** Whether the file is in the machine's own format, or names an interpreter that is. */
+function starts(program: string): boolean {
+  const head = readHead(program)
+  if (head.startsWith('\x7fELF')) return true
+  const interpreter = /^#![ \t]*(\/[^\s]+)/.exec(head)?.[1]
+  return interpreter !== undefined && isExecutable(interpreter) && readHead(interpreter).startsWith('\x7fELF')
+}
+
+/** The kernel reads as much. */
+function readHead(path: string): string {
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      const bytes = Buffer.alloc(256)
+      return bytes.toString('latin1', 0, readSync(fd, bytes))
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    return ''
+  }
 }

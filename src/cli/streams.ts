@@ -51,6 +51,12 @@ export const arrived = (name: Name): Promise<void> =>
     else resolve()
   })
 
+/** For a program that takes over: Node makes the pipes and terminals that it writes to non-blocking, for all who have them open. */
+export function makeBlocking(): void {
+  for (const { stream } of opened.values())
+    (stream as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(true)
+}
+
 const resultLost = ({ code, message }: NodeJS.ErrnoException) =>
   new AppError('failed', `the result could not be written to stdout: ${code ?? message}`, {
     hint: 'the work itself is done; make room where stdout leads to, then ask for the result again',

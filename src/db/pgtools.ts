@@ -24,8 +24,9 @@ export type ToolSearch = {
   packaged?: string[]
 }
 
-/** Where the packages of Debian, Fedora (PGDG and its own), Alpine and Homebrew put the client's programs. */
+/** Where our image and the packages of Debian, Fedora (PGDG and its own), Alpine and Homebrew put the client's programs. */
 const packagedFolders = [
+  '/opt/pgbosun/postgresql/*/bin',
   '/usr/lib/postgresql/*/bin',
   '/usr/pgsql-*/bin',
   '/usr/libexec/postgresql*',
