@@ -54,7 +54,7 @@ describe('the image', () => {
   test('has a /tmp for everybody, a /backups for its user, and nothing else that this user could write', async () => {
     const { stdout } = await node(`
       const { lstatSync, readdirSync } = require('node:fs')
-      const roots = ['/app', '/backups', '/etc', '/tmp', '/usr', '/var']
+      const roots = ['/app', '/backups', '/etc', '/opt', '/tmp', '/usr', '/var']
       const paths = roots.flatMap((path) => [path, ...readdirSync(path, { recursive: true }).map((name) => path + '/' + name)])
       for (const path of paths) {
         const stats = lstatSync(path)
