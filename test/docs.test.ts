@@ -26,7 +26,12 @@ test('docs/exit-codes.md has every exit code, and no other', () => {
 })
 
 test('links between the documents lead somewhere', () => {
-  const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const documents = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    ...globSync('{docs,examples}/**/*.md', { cwd: root }),
+  ]
   const broken = documents.flatMap((document) =>
     [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
       .map(([, link = '']) => link)

@@ -16,10 +16,10 @@ def refuse_unless_healthy() -> None:
     except ValueError:
         document = {}
     reason = refusal(document)
-    if reason is None:
+    if reason is None and finished.returncode == 0:
         print(f'database is healthy, at {document["current_version"]}', file=sys.stderr)
         return
-    print(f'not started: {reason}', file=sys.stderr)
+    print(f'not started: {reason or "the check failed"}', file=sys.stderr)
     sys.exit(finished.returncode or 1)
 
 
