@@ -225,18 +225,12 @@ describe('examples/telegram-games', () => {
   test('the service refuses to start while an index is missing, a promise is broken or a migration is pending', async ({
     project,
   }) => {
-    await project.query('drop index idx_games_user_id')
-    expect(await project.startAgain()).toMatchObject({
-      code: 50,
-      stderr: expect.stringMatching(/^not started: .*index idx_games_user_id is missing$/m),
-    })
+    await project.query(`drop index idx_games_user_id; update outbox set status = 'sennt' where id = 1`)
+    const refused = await project.startAgain()
+    expect(refused.code).toBe(50)
+    expect(refused.stderr).toMatch(/^not started: .*index idx_games_user_id is missing$/m)
+    expect(refused.stderr).toMatch(/assertion outbox_status_is_known does not hold/)
     await project.query('create index idx_games_user_id on games (user_id)')
-
-    await project.query(`update outbox set status = 'sennt' where id = 1`)
-    expect(await project.startAgain()).toMatchObject({
-      code: 50,
-      stderr: expect.stringMatching(/^not started: .*assertion outbox_status_is_known does not hold/m),
-    })
     const waiting = await project.compose('up', '--wait', 'service') // up checks as well: the service is not even tried
     expect(waiting.code).not.toBe(0)
     await project.query(`update outbox set status = 'pending' where id = 1`)
