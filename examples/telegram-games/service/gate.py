@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-CHECK = ('pgbosun', 'check', '--json')
+CHECK = ('/opt/pgbosun/bin/pgbosun', 'check', '--json')
 
 
 def refuse_unless_healthy() -> None:
@@ -31,4 +31,4 @@ def refusal(document: dict) -> str | None:
     if document.get('overall_healthy') is True and pending == []:
         return None
     error = document.get('error') or {}
-    return error.get('message') or f'{" ".join(CHECK)} did not say that the database is healthy'
+    return error.get('message') or f'pgbosun check did not say that the database is healthy'
