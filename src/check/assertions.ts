@@ -10,8 +10,8 @@ import { isServerError } from '../db/sqlstate.ts'
 /** A query about the data that must return no row, or one that is `true`. */
 export type Assertion = Config['check']['assertions'][number]
 
-/** `problem` null: it holds. */
-export type AssertionResult = { name: string; level: 'error' | 'warning'; ok: boolean; problem: string | null }
+/** `ok` null: it could not be asked, and `problem` says why. */
+export type AssertionResult = { name: string; level: 'error' | 'warning'; ok: boolean | null; problem: string | null }
 
 const timeoutMs = 10_000
 const lockTimeoutMs = 2_000

@@ -170,12 +170,16 @@ function schemaLines(findings: Findings | undefined): string[] {
 
 /** Sentences about those of a level that do not hold. */
 export const violated = (assertions: AssertionResult[], level: AssertionResult['level']): string[] =>
-  assertions.filter((assertion) => !assertion.ok && assertion.level === level).map(describeAssertion)
+  assertions.filter((assertion) => assertion.ok === false && assertion.level === level).map(describeAssertion)
 
 function assertionLines(assertions: AssertionResult[]): string[] {
   if (assertions.length === 0) return []
-  const bad = assertions.filter(({ ok }) => !ok)
-  const state = bad.length === 0 ? `${assertions.length} hold` : bad.map(describeAssertion).join('; ')
+  const bad = assertions.filter(({ ok }) => ok === false)
+  const state = assertions.some(({ ok }) => ok === null)
+    ? 'not asked'
+    : bad.length === 0
+      ? `${assertions.length} hold`
+      : bad.map(describeAssertion).join('; ')
   return [line('assertions', state)]
 }
 

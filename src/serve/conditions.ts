@@ -3,7 +3,8 @@ import type { Condition, ServeState } from './state.ts'
 
 /** What is worth a line: conditions that are new or say something else, and those that are over. Pure. */
 export function newsOf(before: readonly Condition[], after: readonly Condition[]) {
-  const isSame = (a: Condition) => (b: Condition) => a.name === b.name && a.message === b.message
+  const content = ({ since: _, ...condition }: Condition) => JSON.stringify(condition)
+  const isSame = (a: Condition) => (b: Condition) => content(a) === content(b)
   return {
     opened: after.filter((condition) => !before.some(isSame(condition))),
     closed: before.filter(({ name }) => !after.some((condition) => condition.name === name)),

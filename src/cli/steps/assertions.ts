@@ -33,7 +33,9 @@ export async function assertionResults(run: Run): Promise<{ results: AssertionRe
     // a standby makes no logins, and neither does a role without that right
     const impossible = isServerError(error) && ['25006', '42501'].includes(error.code)
     if (!refused && !impossible) throw error
-    return { results: [], unknown: `the assertions of check are not asked: ${(error as Error).message}` }
+    const why = (error as Error).message
+    const results = assertions.map(({ name, level }) => ({ name, level, ok: null, problem: why }))
+    return { results, unknown: `the assertions of check are not asked: ${why}` }
   }
 }
 

@@ -192,6 +192,6 @@ export const healthWithout = (context: Context, error: AppError): Health => {
 /** Exit 50. */
 export const unhealthy = ([first = '', ...others]: string[]) =>
   new AppError('unhealthy', `the database is not what is declared: ${first}`, {
-    hint: 'run `pgbosun plan` to see what `up` would mend, or correct what is declared under `check`',
+    hint: 'run `pgbosun plan` to see what `up` would mend; data, and what is declared under `check`, are for you to correct',
     ...(others.length > 0 && { excerpt: others.map((error) => visible(`also: ${error}`)).join('\n') }),
   })
