@@ -134,16 +134,26 @@ describe.skipIf(!client || tlsMissing() !== undefined)('over TLS', () => {
       expect(await sql`select from pg_database where datname = ${into}`).toHaveLength(0)
     })
 
-    test('a program that migrates is refused before the database is asked for anything', async ({ dir }) => {
+    test.for([
+      ['up', {}],
+      ['backup run', {}],
+      ['restore --into copy --yes', {}],
+      ['serve --no-up', { PGBOSUN_BACKUP_SCHEDULE: '0 3 * * *' }],
+    ] as const)('%s is refused before the database is asked for anything', async ([command, more], { dir, store }) => {
       makeCertificate(dir, 'here')
       await writeFiles(dir, {
-        'pgbosun.yaml': JSON.stringify({ migrate: { command: ['true'] } }),
+        'pgbosun.yaml': JSON.stringify({
+          migrate: { command: ['true'] },
+          backup: { store: pathToFileURL(store).href },
+        }),
         'one/other.crt': readFileSync(makeCertificate(dir, 'there').certificate),
       })
       const env = { SSL_CERT_FILE: join(dir, 'here.crt'), SSL_CERT_DIR: join(dir, 'one'), ...nowhere }
       const DATABASE_URL = 'postgres://u:geheim@127.0.0.1:1/d?sslrootcert=system'
-      const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL, ...env } })
-      expect(failure).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
+      const { code, stderr } = await run(command.split(' '), { cwd: dir, env: { DATABASE_URL, ...env, ...more } })
+      expect(code, stderr).toBe(2)
+      expect(stderr).toContain(missing)
+      expect(filesBelow(store)).toEqual([])
     })
   })
 

@@ -98,6 +98,10 @@ describe('a standby first in the URL', () => {
       `${name(first)} is a standby, and there is no primary: ${name(second)} is one too`,
     )
     expect(failure.message).toContain(`${name(down)}: connect ECONNREFUSED`)
+
+    const alone = await fails(['wait'], { cwd: dir, env: env(url([down, first]), '1s') })
+    expect(alone.code).toBe(10)
+    expect(alone.message).toContain(`there is no primary: ${name(down)}: connect ECONNREFUSED`)
   })
 
   test('beside a server of another cluster is exit 10 at once, naming both', { timeout: 20_000 }, async ({ dir }) => {

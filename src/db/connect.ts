@@ -82,6 +82,7 @@ export async function openSession(connection: Connection, options: SessionOption
   const { endpoints, target } = connection
   const takesFirst = target === 'any' || (target === undefined && (options.allowStandby || endpoints.length === 1))
   let failure: unknown
+  const failed: Failed[] = []
   for (const [i, endpoint] of endpoints.entries()) {
     let session: Session
     try {
@@ -90,10 +91,12 @@ export async function openSession(connection: Connection, options: SessionOption
       // One that is down as well must not hide it.
       if (isPoolerError(error)) throw error
       failure = error
+      failed.push({ endpoint, error: error as Error })
       continue
     }
     if (!session.inRecovery || takesFirst) return session
-    if (target === undefined) return openPrimary(session, connection, endpoints.slice(i + 1), options)
+    if (target === undefined)
+      return openPrimary(session, { failed, others: endpoints.slice(i + 1) }, connection, options)
     await session.end()
     failure ??= new AppError('unreachable', `${describeEndpoint(endpoint)} is a standby`, {
       hint: 'name the primary in the URL',
@@ -102,11 +105,13 @@ export async function openSession(connection: Connection, options: SessionOption
   throw failure
 }
 
+type Failed = { endpoint: Endpoint; error: Error }
+
 /** Looks at the other hosts all at once, and keeps the session at the primary alone. */
 async function openPrimary(
   standby: Session,
+  { failed, others }: { failed: Failed[]; others: Endpoint[] },
   connection: Connection,
-  others: Endpoint[],
   options: SessionOptions,
 ): Promise<Session> {
   const results = await Promise.allSettled(others.map((endpoint) => openAt(endpoint, connection, options)))
@@ -114,13 +119,13 @@ async function openPrimary(
   const failures = results.flatMap((result, i) =>
     result.status === 'rejected' ? [{ endpoint: others[i]!, error: result.reason as Error }] : [],
   )
+  const silent = [...failed, ...failures].map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
   let chosen: Seen | undefined
   try {
     options.endWith?.throwIfAborted()
     const pooler = failures.find(({ error }) => isPoolerError(error))
     if (pooler) throw pooler.error
     const seen = await Promise.all([standby, ...sessions].map(look))
-    const silent = failures.map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
     chosen = choosePrimary(seen[0]!, seen.slice(1), silent)
     return sessions.find(({ endpoint }) => endpoint === chosen?.endpoint)!
   } finally {
