@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { childrenOf, client, filesBelow, test } from './support/backup.ts'
 import { start } from './support/cli.ts'
-import { type Sql, urlOf, writeFiles } from './support/postgres.ts'
+import { type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { startSwallower } from './support/swallow.ts'
 
 /** Until something is so; the machine may be slow. */
@@ -102,16 +102,20 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
     },
   )
 
-  test('for one session alone, while the one with the lock is answered, ends what it sends: exit 10', async ({
+  test('for one session alone, while the one with the lock is answered, ends what it sends, also where no new one is accepted: exit 10', async ({
     dir,
     database,
     sql,
   }) => {
     const way = await startSwallower()
-    await sql.unsafe('create table s (id int, t text)')
+    const user = uniqueName('u')
+    await sql.unsafe(`create role ${user} login password 'own'; alter database ${database} owner to ${user};
+      create table s (id int, t text); alter table s owner to ${user}`)
     await writeFiles(dir, seed)
-    const { finished } = start(['seed', '--json'], { cwd: dir, env: { DATABASE_URL: way.url(database) } })
+    const url = way.url(database).replace(/postgres:[^/]*@/, `${user}:own@`)
+    const { finished } = start(['seed', '--json'], { cwd: dir, env: { DATABASE_URL: url } })
     way.stopReading((await copying(sql)).port)
+    await sql.unsafe(`alter role ${user} nologin`)
     const stoppedAt = performance.now()
     const { code, stdout, stderr } = await finished
     expect([code, JSON.parse(stdout).error.kind]).toEqual([10, 'unreachable'])

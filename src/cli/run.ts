@@ -87,7 +87,8 @@ async function runOnce<T>(
   const given = context.connection()
   let connection = given
   const open = new Set<Session>()
-  const base = { applicationName: `pgbosun ${context.runId}`, log, signal }
+  let cluster: Session | undefined
+  const base = { applicationName: `pgbosun ${context.runId}`, log, signal, witness: () => cluster?.sql }
   const waiting = { ...base, patient: config.wait.patient, timeoutMs: config.wait.timeout, deadline }
   const declared = mayBeMissing && Object.hasOwn(config.databases, connection.database)
 
@@ -105,7 +106,6 @@ async function runOnce<T>(
     open.delete(session)
     await session.end()
   }
-  let cluster: Session | undefined
   let stopHeartbeat = () => {}
   const stop = () => void stopSessions(cluster, open, log)
   signal.addEventListener('abort', stop)

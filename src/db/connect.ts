@@ -52,6 +52,8 @@ export type SessionOptions = {
   allowStandby?: boolean
   /** The server ends what takes longer. */
   statementTimeoutMs?: number
+  /** A session of the same server, free for a short question when this one is stuck; new ones may be refused then. */
+  witness?: () => Sql | undefined
 }
 
 /** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
@@ -158,29 +160,34 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
 }
 
 /**
- * Whether a server process does something else than to wait for what we send. Asked on a session of its own. What cannot be known counts
- * as busy, but not a server that does not answer.
+ * Whether a server process does something else than to wait for what we send: asked on the session that was named as witness, else, and
+ * where that may not see it, on a new one. What cannot be known counts as busy, but not a server that does not answer.
  */
 async function isBusy(
-  pid: number | undefined,
+  pid: number,
+  witness: Sql | undefined,
   endpoint: Endpoint,
   connection: Connection,
   options: Pick<SessionOptions, 'database' | 'log'>,
 ): Promise<boolean> {
   const endWith = AbortSignal.timeout(20_000)
   try {
+    const seen = witness && (await readBusy(witness, pid))
+    if (seen !== undefined) return seen
     const session = await openAt(endpoint, connection, { ...options, applicationName: 'pgbosun', endWith })
-    try {
-      const [row] = await session.sql.unsafe<{ busy: boolean }[]>(
-        `select wait_event_type is distinct from 'Client' as busy from pg_catalog.pg_stat_activity where pid = ${pid ?? 0}`,
-      )
-      return row?.busy ?? false
-    } finally {
-      await session.end()
-    }
+    return (await readBusy(session.sql, pid).finally(() => session.end())) ?? true
   } catch (error) {
     return !endWith.aborted && !wasLost(error)
   }
+}
+
+/** Undefined where the user may not see it. One that is gone is not busy. */
+async function readBusy(sql: Sql, pid: number): Promise<boolean | undefined> {
+  const [row] = await sql.unsafe<{ busy: boolean | null }[]>(
+    `select case when state is not null then wait_event_type is distinct from 'Client' end as busy
+       from pg_catalog.pg_stat_activity where pid = ${pid}`,
+  )
+  return row ? (row.busy ?? undefined) : false
 }
 
 async function start(
@@ -194,6 +201,7 @@ async function start(
     endWith,
     statementTimeoutMs,
     loginMayHang = false,
+    witness,
   }: SessionOptions,
   settings: Record<string, string>,
 ): Promise<Session> {
@@ -225,7 +233,16 @@ async function start(
       try {
         socket = await opening
         watchAnswers(sql, socket)
-        watchSending(socket, { log, isBusy: () => isBusy(announcedPid(sql), endpoint, connection, { database, log }) })
+        watchSending(socket, {
+          log,
+          isBusy() {
+            const other = witness?.()
+            return isBusy(announcedPid(sql) ?? 0, other === sql ? undefined : other, endpoint, connection, {
+              database,
+              log,
+            })
+          },
+        })
         return socket
       } catch (error) {
         failure = error
