@@ -171,7 +171,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     const [condition] = await shop.until(
       'the condition',
       async () => {
-        const { conditions } = await shop.status()
+        const conditions = (await shop.status()).conditions.filter(({ name }) => name.startsWith('secret-'))
         return conditions.length > 0 ? conditions : undefined
       },
       60_000,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { appendFile, readdir, rm } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -83,6 +83,15 @@ const test = base.extend<{ app: App }>({
     }
   },
 })
+
+const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+if (!hasIpv6) console.warn('SKIPPED, both families: this machine has no IPv6')
+
+const elsewhere = Object.values(networkInterfaces())
+  .flatMap((list) => list ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+if (elsewhere === undefined)
+  console.warn('SKIPPED, who may read the status: this machine has no address but loopback, so nobody else can ask')
 
 type Status = {
   phase: string
@@ -297,6 +306,92 @@ describe('serve', () => {
   })
 })
 
+describe('healthcheck --backups', () => {
+  type Condition = { name: string; database: string | null; since: string; message: string }
+  const ask = (dir: string, env: Record<string, string> = {}) => run(['healthcheck', '--backups'], { cwd: dir, env })
+  const conditionsOf = async ({ get }: App) =>
+    (JSON.parse((await get('/status.json')).body) as { conditions: Condition[] }).conditions
+
+  test.skipIf(!client)(
+    'knows of a backup that is damaged, and sends the token, over loopback',
+    async ({ app, dir, database }) => {
+      await writeFiles(dir, { token: 'geheim\n', 'pgbosun.yaml': `backup: { store: "file://${app.store}" }` })
+      expect(await run(['backup', 'run'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
+      const [id = ''] = await backupFolders(app.store, database)
+      const dump = (await readdir(`${app.store}/${database}/${id}`)).find((name) => name.startsWith('dump'))
+      await writeFiles(`${app.store}/${database}/${id}`, { [dump!]: 'no dump at all' })
+      expect(await run(['backup', 'verify'], { cwd: dir, env: app.env })).toMatchObject({ code: 61 })
+
+      const config = { listen: hasIpv6 ? `[::]:${app.port}` : `0.0.0.0:${app.port}` }
+      const { child, finished } = await app.serve({ ...config, serve: 'access: token, token: { file: token }' }, [
+        '--no-up',
+      ])
+      await isUp(app)
+      const damaged = `the backup ${id} of ${database} is damaged`
+      await app.until('the scheduler has looked', async () => {
+        const { code, stderr } = await ask(dir)
+        return code === 1 && stderr.includes(damaged) ? true : undefined
+      })
+      expect((await app.get('/status.json')).status).toBe(401)
+      await writeFiles(dir, { other: 'another-one' })
+      expect(await ask(dir, { PGBOSUN_SERVE_TOKEN_FILE: `${dir}/other` })).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('answered 401: the token is wrong'),
+      })
+      expect(await run(['healthcheck', '--ready'], { cwd: dir })).toMatchObject({ code: 0 })
+      child.kill('SIGTERM')
+      const { stderr } = await finished
+      expect(stderr.split('\n').filter((line) => line.includes(damaged))).toHaveLength(1)
+      expect(stderr).not.toContain('geheim')
+    },
+  )
+
+  test.skipIf(elsewhere === undefined)(
+    'asks the address that is listened on where that is not loopback',
+    async ({ app, dir }) => {
+      await writeFiles(dir, { token: 'geheim' })
+      const serve = 'access: token, token: { file: token }'
+      await app.serve({ listen: `${elsewhere}:${app.port}`, serve }, ['--no-up'])
+      await app.until('it answers', async () => ((await ask(dir)).code === 0 ? true : undefined))
+    },
+  )
+
+  test.skipIf(!client)('knows of one that is older than it may be', async ({ app, dir, database }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': `backup: { store: "file://${app.store}" }` })
+    expect(await run(['backup', 'run'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
+    await sleep(1_100)
+    await app.serve({ extra: 'check: { backupMaxAge: 1s }' }, ['--no-up'])
+    const [condition] = await app.until('the condition', async () => {
+      const conditions = await conditionsOf(app)
+      return conditions.length > 0 ? conditions : undefined
+    })
+    expect(condition).toMatchObject({ name: 'backup-overdue', database, since: expect.any(String) })
+    expect(await ask(dir)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`backup of ${database}: the newest one is 0 min old, allowed are 0 min`),
+    })
+  })
+
+  test.skipIf(!client)(
+    'knows of a store that cannot be read, for as long as it cannot',
+    async ({ app, dir, database }) => {
+      await writeFiles(dir, { store: 'a file where the folder should be' })
+      await app.serve({}, ['--no-up'])
+      const [condition] = await app.until('the condition', async () => {
+        const conditions = await conditionsOf(app)
+        return conditions.length > 0 ? conditions : undefined
+      })
+      expect(condition).toMatchObject({ name: 'store-unreadable', database })
+      expect(await ask(dir)).toMatchObject({ code: 1, stderr: expect.stringContaining(app.store) })
+      await rm(`${dir}/store`)
+      await mkdir(`${dir}/store`)
+      const noMore = async () => ((await ask(dir)).code === 0 ? true : undefined)
+      await app.until('the store is read again, within a minute', noMore, 70_000)
+    },
+    100_000,
+  )
+})
+
 /** What comes back for bytes sent as they are; the connection is closed by the other side. */
 const exchange = (port: number, bytes: string) =>
   new Promise<string>((resolve, reject) => {
@@ -309,9 +404,6 @@ const exchange = (port: number, bytes: string) =>
     socket.once('close', () => resolve(answer))
     socket.once('error', reject)
   })
-
-const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
-if (!hasIpv6) console.warn('SKIPPED, both families: this machine has no IPv6')
 
 const noIpv6 = join(import.meta.dirname, 'support', 'no-ipv6.pl')
 const canForbidIpv6 = spawnSync('perl', [noIpv6, 'true'])
@@ -514,12 +606,6 @@ describe('what everybody is told', () => {
     expect((await statusOf(app)).up?.error).toContain('001_bad failed')
   })
 })
-
-const elsewhere = Object.values(networkInterfaces())
-  .flatMap((list) => list ?? [])
-  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
-if (elsewhere === undefined)
-  console.warn('SKIPPED, who may read the status: this machine has no address but loopback, so nobody else can ask')
 
 type Reply = { status: number; body: string; headers: IncomingHttpHeaders }
 

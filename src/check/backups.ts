@@ -18,6 +18,9 @@ export type BackupFacts = {
   since: Date | undefined
 }
 
+/** A backup has this long after its slot before it is missed. */
+export const graceMs = 3_600_000
+
 export type BackupHealth = {
   errors: string[]
   warnings: string[]

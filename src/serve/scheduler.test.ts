@@ -1,39 +1,195 @@
-import { expect, test } from 'vitest'
+import { setImmediate as breathe } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Cron, parseCron } from '../config/cron.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
-import { type StoredFacts, startScheduler } from './scheduler.ts'
+import { type SchedulerOptions, type StoredFacts, startScheduler } from './scheduler.ts'
 import type { BackupState } from './state.ts'
 
-const noon = new Date('2026-03-01T12:00:30Z')
-const none: StoredFacts = { covered: undefined, lastId: undefined, lastSuccessAt: undefined, lastVerifiedAt: undefined }
-
-/** One turn in which our backup fails; `after`: what the store says then. */
-async function turn(after: () => StoredFacts): Promise<BackupState> {
-  const backup = { database: 'shop', running: false, lastError: null } as unknown as BackupState
-  let failed = false
-  const { stop } = startScheduler({
-    schedule: { cron: parseCron('0 12 * * *') as Cron, zone: 'UTC' },
-    backups: [backup],
-    readStore: async () => (failed ? after() : none),
-    async backUp() {
-      failed = true
-      throw new AppError('backup', 'the backup of shop failed: the connection to the database was lost')
-    },
-    onTick() {},
-    now: () => noon,
-    log: silentLog,
-    signal: new AbortController().signal,
-  })
-  await stop()
-  return backup
+const none: StoredFacts = {
+  covered: undefined,
+  newest: undefined,
+  firstAt: undefined,
+  lastVerifiedAt: undefined,
+  damaged: [],
 }
-
-test('a slot that another process has made meanwhile is no failure', async () => {
-  const made = { ...none, covered: new Date('2026-03-01T12:00:00Z'), lastId: 'other', lastSuccessAt: noon }
-  expect(await turn(() => made)).toMatchObject({ lastError: null, lastSuccessId: 'other' })
+const at = (time: string) => new Date(`2026-03-01T${time}Z`)
+const backupAt = (time: string, slot: string): StoredFacts => ({
+  ...none,
+  covered: at(time) > at(slot) ? at(time) : at(slot),
+  newest: { id: `for ${slot}`, takenAt: at(time), slot: at(slot) },
+  firstAt: at(time),
 })
 
-test('a slot that nobody has made is one', async () => {
-  expect(await turn(() => none)).toMatchObject({ lastError: expect.stringContaining('was lost') })
+/** A scheduler with a clock and a store of the test's own, which ticks when it is told to. */
+function started(
+  schedule: string,
+  time: string,
+  { store = () => none, maxAgeMs }: { store?: () => StoredFacts; maxAgeMs?: number } = {},
+) {
+  const backup = { database: 'shop', running: false, lastError: null, storeProblem: null } as unknown as BackupState
+  const running: { slot: Date; end(): void; fail(): void }[] = []
+  const world = {
+    backup,
+    now: at(time),
+    store,
+    /** Slots that were begun, as times. */
+    begun: [] as string[],
+    lines: [] as string[],
+    /** How the backup that runs ends. */
+    running,
+    async turn(time: string) {
+      world.now = at(time)
+      scheduler.turn()
+      await settled()
+    },
+  }
+  const settled = async () => {
+    for (let i = 0; i < 20; i++) await breathe()
+  }
+  const tell = (fields: object | string, message?: string) => void world.lines.push(message ?? String(fields))
+  const options: SchedulerOptions = {
+    schedule: { cron: parseCron(schedule) as Cron, zone: 'UTC' },
+    backups: [backup],
+    readStore: async () => world.store(),
+    backUp: (_, slot) =>
+      new Promise((resolve, reject) => {
+        world.begun.push(slot.toISOString().slice(11, 19))
+        const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
+        running.push({ slot, end: resolve, fail })
+      }),
+    maxAgeMs,
+    onTick() {},
+    onLook() {},
+    now: () => world.now,
+    log: { ...silentLog, warn: tell, info: tell, error: tell },
+    signal: new AbortController().signal,
+  }
+  const scheduler = startScheduler(options)
+  onTestFinished(async () => {
+    const stopping = scheduler.stop()
+    for (const { end } of running) end()
+    await stopping
+  })
+  return { world, settled }
+}
+
+describe('a slot', () => {
+  test('that another process has made meanwhile is no failure', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30')
+    await settled()
+    world.store = () => backupAt('12:00:00', '12:00:00')
+    world.running[0]!.fail()
+    await settled()
+    expect(world.backup).toMatchObject({ lastError: null, lastSuccessId: 'for 12:00:00' })
+  })
+
+  test('that nobody has made is one, until somebody makes it', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30')
+    await settled()
+    world.running[0]!.fail()
+    await settled()
+    expect(world.backup).toMatchObject({ lastError: expect.stringContaining('was lost') })
+    world.store = () => backupAt('12:01:10', '12:01:10')
+    await world.turn('12:01:20')
+    expect(world.backup).toMatchObject({ lastError: null, lastSuccessId: 'for 12:01:10' })
+    expect(world.begun).toEqual(['12:00:00'])
+  })
+
+  test('that falls into a turn that still works is made up for once behind it', async () => {
+    const { world, settled } = started('*/5 * * * *', '12:00:01')
+    await settled()
+    for (const time of ['12:01:00', '12:05:00', '12:06:00', '12:07:00']) await world.turn(time)
+    expect(world.begun).toEqual(['12:00:00'])
+    world.store = () => backupAt('12:00:01', '12:00:00')
+    world.running[0]!.end()
+    await settled()
+    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+    await world.turn('12:08:00')
+    world.store = () => backupAt('12:07:00', '12:05:00')
+    world.running[1]!.end()
+    await settled()
+    for (const time of ['12:08:00', '12:09:00']) await world.turn(time)
+    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+    expect(world.lines).toEqual([])
+    await world.turn('12:10:00')
+    expect(world.begun).toEqual(['12:00:00', '12:05:00', '12:10:00'])
+  })
+
+  test('that a newer one has overtaken meanwhile is told as missed, once', async () => {
+    const { world, settled } = started('*/5 * * * *', '12:00:01')
+    await settled()
+    for (const time of ['12:05:00', '12:10:00', '12:12:00']) await world.turn(time)
+    world.store = () => backupAt('12:00:01', '12:00:00')
+    world.running[0]!.end()
+    await settled()
+    expect(world.begun).toEqual(['12:00:00', '12:10:00'])
+    expect(world.lines).toEqual(['slots were missed: only the newest is made up for'])
+    world.running[1]!.fail()
+    await settled()
+    await world.turn('12:14:00')
+    expect(world.begun).toEqual(['12:00:00', '12:10:00', '12:10:00'])
+    expect(world.lines.filter((line) => line.includes('missed'))).toHaveLength(1)
+  })
+
+  test('that falls into a turn that fails is not lost with it', async () => {
+    const { world, settled } = started('*/5 * * * *', '12:00:01')
+    await settled()
+    await world.turn('12:05:00')
+    world.running[0]!.fail()
+    await settled()
+    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+  })
+})
+
+describe('what is known of the backups', () => {
+  test('is overdue an hour after the slot, also while another turn works', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30', { store: () => backupAt('08:00:00', '08:00:00') })
+    await settled()
+    expect(world.begun).toEqual(['12:00:00'])
+    await world.turn('12:59:59')
+    expect(world.backup.overdue).toBeNull()
+    await world.turn('13:00:00')
+    expect(world.backup.overdue).toBe(
+      'the one scheduled for 2026-03-01T12:00:00.000Z is missing; the newest is 5 h old',
+    )
+    world.store = () => backupAt('13:01:00', '12:00:00')
+    world.running[0]!.end()
+    await settled()
+    expect(world.backup.overdue).toBeNull()
+  })
+
+  test('is nothing yet in the first hour with an empty store, and overdue then', async () => {
+    const { world, settled } = started('0 0 * * *', '12:00:00')
+    await settled()
+    expect([world.begun, world.backup.overdue]).toEqual([['00:00:00'], null])
+    await world.turn('12:59:00')
+    expect(world.backup.overdue).toBeNull()
+    await world.turn('13:00:00')
+    expect(world.backup.overdue).toBe('there is none: is the store mounted here?')
+  })
+
+  test('is overdue when it is older than it may be', async () => {
+    const { world, settled } = started('0 0 * * *', '12:00:00', {
+      store: () => ({ ...backupAt('10:00:00', '00:00:00'), damaged: ['bad'] }),
+      maxAgeMs: 3_600_000,
+    })
+    await settled()
+    expect(world.backup).toMatchObject({ overdue: 'the newest one is 2 h old, allowed are 60 min', damaged: ['bad'] })
+  })
+
+  test('is a store that cannot be read, told once, for as long as it cannot', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30', {
+      store() {
+        throw new Error('/store: permission denied')
+      },
+    })
+    await settled()
+    for (const time of ['12:01:00', '12:02:00']) await world.turn(time)
+    expect(world.backup.storeProblem).toBe('/store: permission denied')
+    expect(world.lines).toEqual(['the scheduler could not look at the store'])
+    world.store = () => backupAt('12:00:00', '12:00:00')
+    await world.turn('12:03:00')
+    expect(world.backup).toMatchObject({ storeProblem: null, lastError: null })
+  })
 })

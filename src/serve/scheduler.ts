@@ -1,4 +1,5 @@
 import { newestMissedSlot, nextSlot } from '../backup/schedule.ts'
+import { graceMs, judgeBackups } from '../check/backups.ts'
 import type { Cron } from '../config/cron.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -10,9 +11,12 @@ import { startTicking } from './ticks.ts'
 export type StoredFacts = {
   /** Newest instant that a good backup of the series stands for: its slot, or when it was started. */
   covered: Date | undefined
-  lastId: string | undefined
-  lastSuccessAt: Date | undefined
+  /** The newest good one. */
+  newest: { id: string; takenAt: Date; slot: Date | null } | undefined
+  /** When the oldest good one was started. */
+  firstAt: Date | undefined
   lastVerifiedAt: Date | undefined
+  damaged: string[]
 }
 
 export type SchedulerOptions = {
@@ -23,14 +27,20 @@ export type SchedulerOptions = {
   readStore(database: string): Promise<StoredFacts>
   /** Backs up, prunes and verifies. Rejects when the backup failed. */
   backUp(database: string, slot: Date): Promise<void>
+  /** How old the newest backup may be, beside the schedule. */
+  maxAgeMs: number | undefined
   /** Called at every turn: the process is alive. */
   onTick(): void
+  /** Called when what is known of the backups was looked at, or a minute has passed. */
+  onLook(): void
   now(): Date
   log: Log
   signal: AbortSignal
 }
 
 export type Scheduler = {
+  /** A turn that does not wait for the minute. */
+  turn(): void
   /** Ends the ticking and waits for what is under way. */
   stop(): Promise<void>
 }
@@ -43,18 +53,20 @@ const lookBackMs = 367 * 86_400_000
  * later; it never ends the process. Which slots there are is decided by `slotsBetween`; a turn looks back, so none is lost with a turn.
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const failures = new Map<string, { slot: number; count: number; at: Date }>()
+  const known: Known = { failures: new Map(), facts: new Map(), startedAt: options.now() }
   let working: Promise<void> | undefined
   let stopped = false
   let again = false
   const work = async () => {
     do {
       again = false
-      await everyDatabase(options, failures)
+      await everyDatabase(options, known)
     } while (again && !stopped)
   }
   const turn = () => {
     options.onTick()
+    // A backup of another database may take hours.
+    judgeAll(options, known)
     // Told while a turn is under way, which may have looked before the slot began.
     again = working !== undefined
     working ??= work().finally(() => {
@@ -64,6 +76,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const stopTicking = startTicking(turn)
   turn()
   return {
+    turn,
     async stop() {
       stopped = true
       stopTicking()
@@ -72,41 +85,94 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   }
 }
 
-type Failures = Map<string, { slot: number; count: number; at: Date }>
+/** What this process knows of the databases. */
+type Known = {
+  failures: Map<string, { slot: number; count: number; at: Date }>
+  facts: Map<string, StoredFacts>
+  startedAt: Date
+}
 
-async function everyDatabase(options: SchedulerOptions, failures: Failures): Promise<void> {
+async function everyDatabase(options: SchedulerOptions, known: Known): Promise<void> {
   for (const backup of options.backups) {
     if (options.signal.aborted) return
     try {
-      await oneDatabase(options, backup, failures)
+      await oneDatabase(options, backup, known)
     } catch (error) {
-      options.log.error(
-        { database: backup.database, problem: (error as Error).message },
-        'the scheduler could not look at the store',
-      )
-      backup.lastError = (error as Error).message
+      const problem = (error as Error).message
+      if (backup.storeProblem !== problem)
+        options.log.error({ database: backup.database, problem }, 'the scheduler could not look at the store')
+      backup.storeProblem = problem
     }
+    judgeAll(options, known)
   }
 }
 
-async function oneDatabase(options: SchedulerOptions, backup: BackupState, failures: Failures): Promise<void> {
-  const { schedule, now, readStore } = options
-  const facts = await readStore(backup.database)
-  noteFacts(backup, facts)
+async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
+  const { schedule, now } = options
+  const { failures } = known
+  const facts = await look(options, backup, known)
   if (!schedule) return
   const { cron, zone } = schedule
   backup.nextRunAt = nextSlot(cron, zone, now())?.toISOString() ?? null
-  const newestSlot = newestMissedSlot(cron, zone, new Date(now().getTime() - lookBackMs), now())
   const failed = failures.get(backup.database)
+  if (failed && facts.covered && facts.covered.getTime() >= failed.slot) {
+    failures.delete(backup.database)
+    backup.lastError = null
+  }
+  const newestSlot = newestMissedSlot(cron, zone, new Date(now().getTime() - lookBackMs), now())
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
   const slot = dueSlot(
     { newestSlot, covered: facts.covered, failures: before?.count ?? 0, lastFailureAt: before?.at },
     now(),
   )
   if (slot === undefined) return
+  judgeAll(options, known)
+  const missed = facts.covered && nextSlot(cron, zone, facts.covered)
+  if (missed && missed < slot && !before)
+    options.log.warn(
+      { database: backup.database, missed_from: missed.toISOString(), slot: slot.toISOString() },
+      'slots were missed: only the newest is made up for',
+    )
   const failedAt = await backUp(options, backup, slot)
   if (failedAt) failures.set(backup.database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: failedAt })
-  noteFacts(backup, await readStore(backup.database))
+  await look(options, backup, known)
+}
+
+async function look({ readStore }: SchedulerOptions, backup: BackupState, { facts }: Known): Promise<StoredFacts> {
+  const found = await readStore(backup.database)
+  facts.set(backup.database, found)
+  backup.storeProblem = null
+  noteFacts(backup, found)
+  return found
+}
+
+/** As `pgbosun check` does. Where there is no backup yet, this process has as long as one after its slot. */
+function judgeAll({ schedule, backups, maxAgeMs, now, onLook }: SchedulerOptions, { facts, startedAt }: Known): void {
+  const [instant, dueAt] = [now(), new Date(now().getTime() - graceMs)]
+  for (const backup of backups) {
+    const fact = facts.get(backup.database)
+    if (!fact) continue
+    const { newest, firstAt, lastVerifiedAt, damaged } = fact
+    const newestSlot =
+      schedule && newestMissedSlot(schedule.cron, schedule.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
+    const isNew = newest === undefined && startedAt > dueAt
+    const judged = judgeBackups(
+      [
+        {
+          database: backup.database,
+          newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
+          lastVerifiedAt,
+          newestSlot,
+          nextRunAt: undefined,
+          damaged,
+          since: firstAt,
+        },
+      ],
+      { maxAgeMs, now: instant },
+    )
+    backup.overdue = isNew ? null : (judged.entries[0]?.problem ?? null)
+  }
+  onLook()
 }
 
 /** @returns when it failed; undefined when it did not, or was asked to stop */
@@ -149,8 +215,9 @@ async function madeByAnother({ readStore }: SchedulerOptions, database: string, 
   }
 }
 
-function noteFacts(backup: BackupState, { lastId, lastSuccessAt, lastVerifiedAt }: StoredFacts): void {
-  backup.lastSuccessId = lastId ?? null
-  backup.lastSuccessAt = lastSuccessAt?.toISOString() ?? null
+function noteFacts(backup: BackupState, { newest, lastVerifiedAt, damaged }: StoredFacts): void {
+  backup.lastSuccessId = newest?.id ?? null
+  backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null
+  backup.damaged = damaged
 }

@@ -10,6 +10,7 @@ const state: ServeState = {
   tickedAtMs: 0,
   backups: [],
   conditions: [],
+  backupConditions: [],
 }
 const failed: ServeState = {
   ...state,
@@ -58,6 +59,23 @@ describe('/status.json', () => {
       ready_reason: 'db.internal:5432/shop does not answer',
       up: { ok: false, error: '/srv/001_users.sql failed on db.internal' },
     })
+  })
+
+  test('tells of conditions, those of secrets and those of backups alike', () => {
+    const since = '2026-03-01T00:00:00.000Z'
+    const shared = { severity: 'warning', message: 'it is so', hint: 'do that', since } as const
+    const document = statusDocument(
+      {
+        ...state,
+        conditions: [{ ...shared, name: 'secret-changed', roles: ['shop_rw'] }],
+        backupConditions: [{ ...shared, name: 'backup-damaged', roles: [], database: 'shop' }],
+      },
+      { ok: true, text: 'ok' },
+    )
+    expect(document.conditions).toEqual([
+      { ...shared, name: 'secret-changed', roles: ['shop_rw'], database: null },
+      { ...shared, name: 'backup-damaged', roles: [], database: 'shop' },
+    ])
   })
 
   test('has no reason when it is ready, and the short one where there is no other', () => {

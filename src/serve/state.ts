@@ -11,14 +11,30 @@ export type BackupState = {
   lastError: string | null
   lastVerifiedAt: string | null
   nextRunAt: string | null
+  /** Why the store cannot be read, now. */
+  storeProblem: string | null
+  /** What is wrong with the age of the newest one. */
+  overdue: string | null
+  /** Ids of backups that the last verification found damaged. */
+  damaged: string[]
 }
 
 /** Something that somebody should see to, and that takes nothing out of service. `name` is permanent: programs look for it. */
 export type Condition = {
-  name: 'secret-changed' | 'secret-unreadable' | 'configuration-changed' | 'migrations-pending'
-  severity: 'warning'
+  name:
+    | 'secret-changed'
+    | 'secret-unreadable'
+    | 'configuration-changed'
+    | 'migrations-pending'
+    | 'backup-failed'
+    | 'backup-overdue'
+    | 'backup-damaged'
+    | 'store-unreadable'
+  severity: 'error' | 'warning'
   /** Those that it is about. */
   roles: string[]
+  /** Whose backups it is about. */
+  database?: string
   message: string
   hint: string
   /** Since when. */
@@ -37,6 +53,7 @@ export type ServeState = {
   tickedAtMs: number
   backups: BackupState[]
   conditions: Condition[]
+  backupConditions: Condition[]
 }
 
 /** An answer of a health endpoint. */
@@ -86,7 +103,7 @@ export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
 
 /** The document of `/status.json`. */
 export const statusDocument = (
-  { version, startedAt, phase, up, backups, conditions }: ServeState,
+  { version, startedAt, phase, up, backups, conditions, backupConditions }: ServeState,
   ready: Health,
   readyAgeMs: number | null = null,
 ) => ({
@@ -103,14 +120,15 @@ export const statusDocument = (
     last_success_at: backup.lastSuccessAt,
     last_success_id: backup.lastSuccessId,
     last_attempt_at: backup.lastAttemptAt,
-    last_error: backup.lastError,
+    last_error: backup.lastError ?? backup.storeProblem,
     last_verified_at: backup.lastVerifiedAt,
     next_run_at: backup.nextRunAt,
   })),
-  conditions: conditions.map(({ name, severity, roles, message, hint, since }) => ({
+  conditions: [...conditions, ...backupConditions].map(({ name, severity, roles, database, message, hint, since }) => ({
     name,
     severity,
     roles,
+    database: database ?? null,
     message,
     hint,
     since,

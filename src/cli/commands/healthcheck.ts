@@ -7,7 +7,7 @@ import type { Command, Context } from '../command.ts'
 
 const timeoutMs = 5_000
 
-/** `healthcheck`: asks the `serve` of this container whether it is alive, is ready, or has a backup that failed. */
+/** `healthcheck`: asks the `serve` of this container whether it is alive, is ready, or knows of something wrong with the backups. */
 export const healthcheck: Command = {
   name: 'healthcheck',
   summary: 'Ask a running `serve` for /livez over loopback, or what a flag says; exit 0 or 1.',
@@ -15,7 +15,7 @@ export const healthcheck: Command = {
     ready: { type: 'boolean', help: 'Ask for /readyz instead: for what depends on the database.' },
     backups: {
       type: 'boolean',
-      help: "Ask whether the last attempt at a backup failed. For monitoring, never a container's health check.",
+      help: "Ask whether a backup failed, is overdue or damaged, or the store cannot be read. For monitoring, never a container's health check.",
     },
   },
   exits: {},
@@ -32,7 +32,7 @@ export const healthcheck: Command = {
   },
 }
 
-type Status = { backups: { database: string; last_error: string | null }[] }
+type Status = { conditions: { name: string; message: string }[] }
 
 async function askBackups({ loaded: { config, env, baseDir }, out }: Context, url: string) {
   const access = resolveServeAccess(config, env, baseDir)
@@ -41,11 +41,8 @@ async function askBackups({ loaded: { config, env, baseDir }, out }: Context, ur
     typeof access === 'string' ? {} : { authorization: `Bearer ${access.token()}` },
   )
   if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
-  const failed = (JSON.parse(body) as Status).backups.filter(({ last_error }) => last_error !== null)
-  if (failed.length > 0)
-    throw unhealthy(
-      failed.map(({ database, last_error }) => `${visible(database)}: ${visible(last_error!)}`).join('; '),
-    )
+  const open = (JSON.parse(body) as Status).conditions.filter(({ name }) => /^(backup|store)-/.test(name))
+  if (open.length > 0) throw unhealthy(open.map(({ message }) => visible(message)).join('; '))
   out.print(['ok'])
   return { fields: { url } }
 }

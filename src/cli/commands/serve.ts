@@ -5,6 +5,8 @@ import type { Store } from '../../archive/store.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { resolveServeAccess, type ServeAccess } from '../../config/serve-access.ts'
+import type { Log } from '../../log.ts'
+import { backupConditions, backupNews } from '../../serve/backup-conditions.ts'
 import { answerFrom, type Probe } from '../../serve/probe.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from '../../serve/server.ts'
@@ -99,8 +101,12 @@ function initialState({ loaded, version, flags }: Context): ServeState {
       lastError: null,
       lastVerifiedAt: null,
       nextRunAt: null,
+      storeProblem: null,
+      overdue: null,
+      damaged: [],
     })),
     conditions: [],
+    backupConditions: [],
   }
 }
 
@@ -139,9 +145,11 @@ async function stay(
     backups: state.backups,
     readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
     backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, rotation),
+    maxAgeMs: config.check.backupMaxAge,
     onTick: () => {
       state.tickedAtMs = performance.now()
     },
+    onLook: () => noteBackups(state, log),
     now: () => new Date(),
     log,
     signal,
@@ -155,6 +163,15 @@ async function stay(
     state.phase = 'stopping'
     await scheduler.stop()
   }
+}
+
+function noteBackups(state: ServeState, log: Log): void {
+  const before = state.backupConditions
+  state.backupConditions = backupConditions(state.backups, before, new Date().toISOString())
+  const { opened, closed } = backupNews(before, state.backupConditions)
+  for (const { name, database, hint, message } of opened) log.warn({ condition: name, database, hint }, message)
+  for (const { name, database, since } of closed)
+    log.info({ condition: name, database, condition_ms: Date.now() - Date.parse(since) }, `${name} is over`)
 }
 
 const firstRetryMs = 10_000

@@ -4,7 +4,7 @@ import type { Store } from '../../archive/store.ts'
 import { ofName, seriesFacts } from '../../backup/facts.ts'
 import type { BackupOptions } from '../../backup/run.ts'
 import { newestMissedSlot, nextSlot } from '../../backup/schedule.ts'
-import type { BackupFacts } from '../../check/backups.ts'
+import { type BackupFacts, graceMs } from '../../check/backups.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../../config/connection.ts'
 import type { Cron } from '../../config/cron.ts'
 import type { Loaded } from '../../config/load.ts'
@@ -55,12 +55,10 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
  * @param backups all of the database, oldest first
  */
 export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
-  const { newest, covered, lastVerifiedAt } = seriesFacts(ofName(backups, name), now)
-  return { covered, lastId: newest?.id, lastSuccessAt: newest?.takenAt, lastVerifiedAt }
+  const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, damaged }
 }
 
-/** A backup has this long after its slot before `check` misses it. */
-const graceMs = 3_600_000
 const lookBackMs = 367 * 86_400_000
 
 /** What `check` and `status` judge backups by; undefined where there are none, and neither a schedule nor a limit asks for any. */

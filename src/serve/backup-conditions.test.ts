@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest'
+import { backupConditions, backupNews } from './backup-conditions.ts'
+import type { BackupState } from './state.ts'
+
+const good: BackupState = {
+  database: 'shop',
+  running: false,
+  lastSuccessAt: null,
+  lastSuccessId: null,
+  lastAttemptAt: null,
+  lastError: null,
+  lastVerifiedAt: null,
+  nextRunAt: null,
+  storeProblem: null,
+  overdue: null,
+  damaged: [],
+}
+const [first, second] = ['2026-03-01T00:00:00.000Z', '2026-03-02T00:00:00.000Z']
+
+describe('conditions of backups', () => {
+  test('are none where all is well', () => {
+    expect(backupConditions([good], [], first)).toEqual([])
+  })
+
+  test.each<[string, Partial<BackupState>, string]>([
+    ['backup-failed', { lastError: 'the backup of shop failed: why' }, 'the backup of shop failed: why'],
+    ['backup-overdue', { overdue: 'the newest one is 2 h old' }, 'backup of shop: the newest one is 2 h old'],
+    ['backup-damaged', { damaged: ['a'] }, 'the backup a of shop is damaged'],
+    ['backup-damaged', { damaged: ['a', 'b'] }, 'the backups a, b of shop are damaged'],
+    ['store-unreadable', { storeProblem: 'why' }, 'the store of the backups of shop cannot be read: why'],
+  ])('are %s', (name, state, message) => {
+    expect(backupConditions([{ ...good, ...state }], [], first)).toMatchObject([
+      { name, database: 'shop', severity: 'warning', roles: [], message, since: first, hint: expect.any(String) },
+    ])
+  })
+
+  test('keep the instant at which they began, for each database', () => {
+    const failed = { ...good, lastError: 'why' }
+    const before = backupConditions([failed], [], first)
+    const after = backupConditions(
+      [
+        { ...failed, lastError: 'another' },
+        { ...failed, database: 'b' },
+      ],
+      before,
+      second,
+    )
+    expect(after).toMatchObject([
+      { database: 'shop', message: 'another', since: first },
+      { database: 'b', since: second },
+    ])
+  })
+
+  test('are told when they begin, unless an error was told already, and when they are over', () => {
+    const bad = { ...good, lastError: 'why', overdue: 'why', damaged: ['a'], storeProblem: 'why' }
+    const conditions = backupConditions([bad], [], first)
+    expect(backupNews([], conditions).opened.map(({ name }) => name)).toEqual(['backup-overdue', 'backup-damaged'])
+    expect(backupNews(conditions, conditions)).toEqual({ opened: [], closed: [] })
+    expect(backupNews(conditions, []).closed).toHaveLength(4)
+  })
+})

@@ -1,0 +1,57 @@
+import type { BackupState, Condition } from './state.ts'
+
+/**
+ * What is wrong with the backups; what was wrong already keeps its instant. Pure.
+ * @param before those of the look before
+ */
+export function backupConditions(
+  backups: readonly BackupState[],
+  before: readonly Condition[],
+  now: string,
+): Condition[] {
+  const of = (name: Condition['name'], database: string, message: string | undefined, hint: string): Condition[] => {
+    if (message === undefined) return []
+    const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
+    return [{ name, severity: 'error', roles: [], database, message, hint, since }]
+  }
+  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged }) => [
+    ...of(
+      'store-unreadable',
+      database,
+      storeProblem === null ? undefined : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
+      'look whether the store is mounted, and may be read here',
+    ),
+    ...of(
+      'backup-failed',
+      database,
+      lastError ?? undefined,
+      'the log says more; it is tried again, or make one with `pgbosun backup run`',
+    ),
+    ...of(
+      'backup-overdue',
+      database,
+      overdue === null ? undefined : `backup of ${database}: ${overdue}`,
+      'look into the log for why there is none, or make one with `pgbosun backup run`',
+    ),
+    ...of(
+      'backup-damaged',
+      database,
+      damaged.length === 0
+        ? undefined
+        : `the ${damaged.length === 1 ? 'backup' : 'backups'} ${damaged.join(', ')} of ${database} ${damaged.length === 1 ? 'is' : 'are'} damaged`,
+      'look after the disk; it goes once a newer backup was verified, and the schedule or `pgbosun backup run` makes one',
+    ),
+  ])
+}
+
+/** What is worth a line, beside the errors that are told where they happen: what is new, and what is over. Pure. */
+export function backupNews(before: readonly Condition[], after: readonly Condition[]) {
+  const isIn = (list: readonly Condition[], { name, database }: Condition) =>
+    list.some((condition) => condition.name === name && condition.database === database)
+  return {
+    opened: after.filter(
+      (condition) => ['backup-overdue', 'backup-damaged'].includes(condition.name) && !isIn(before, condition),
+    ),
+    closed: before.filter((condition) => !isIn(after, condition)),
+  }
+}
