@@ -5,7 +5,7 @@ import { freePort } from '../scripts/server.ts'
 import { childrenOf } from './support/backup.ts'
 import { test, until } from './support/chaos.ts'
 import { type Started, start } from './support/cli.ts'
-import { uniqueName } from './support/postgres.ts'
+import { uniqueName, urlOf } from './support/postgres.ts'
 import { startSwallower } from './support/swallow.ts'
 
 type Serving = Started & { pid: number; get(path: string): Promise<{ status: number; body: string }> }
@@ -107,6 +107,12 @@ describe.skipIf(process.platform !== 'linux')('readiness, while nobody can log i
     }
     expect(await mostWithin(2_000, () => backendsOf(postmaster, database).length)).toBeLessThanOrEqual(1)
     await isReady(app)
+    app.child.kill('SIGTERM')
+    const lines = (await app.finished).stderr.split('\n').filter((line) => line.includes('ready'))
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { ready_ms: expect.any(Number), msg: 'not ready: the database does not answer within 2s' },
+      { not_ready_ms: expect.any(Number), msg: 'ready again' },
+    ])
   })
 
   test('leaves no processes at a server whose logins hang', async ({ cluster, dir }) => {
@@ -146,4 +152,20 @@ describe.skipIf(process.platform !== 'linux')('readiness, while nobody can log i
       expect(await app.finished).toMatchObject({ code: 0 })
       expect(performance.now() - stoppedAt).toBeLessThan(20_000)
     })
+
+  test('stays at the second of two hosts, where the first does not answer', async ({ dir, database }) => {
+    const way = await startSwallower()
+    onTestFinished(() => way.close())
+    const url = new URL(urlOf(database))
+    const [first, second] = [new URL(way.url(database)).port, url.port]
+    way.swallow()
+    const app = await serving(dir, url.href.replace(url.host, `127.0.0.1:${first},127.0.0.1:${second}`))
+    await isReady(app)
+    const { pid } = app
+    expect(await mostWithin(1_000, () => socketsTo(pid, Number(first)))).toBe(0)
+    for (let i = 0; i < 10; i++) {
+      await sleep(1_000)
+      expect((await app.get('/readyz')).status).toBe(200)
+    }
+  })
 })

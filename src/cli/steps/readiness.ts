@@ -1,4 +1,10 @@
-import { backupDatabases, type Connection, describe, resolveBackupConnection } from '../../config/connection.ts'
+import {
+  backupDatabases,
+  type Connection,
+  describe,
+  type Endpoint,
+  resolveBackupConnection,
+} from '../../config/connection.ts'
 import { openSession, type Session } from '../../db/connect.ts'
 import { classify } from '../../db/wait.ts'
 import { AppError } from '../../errors.ts'
@@ -23,7 +29,16 @@ const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
  */
 export function watchReadiness(context: Context, state: ServeState): Probe {
   let seen: { target: MigrateTarget | undefined } | undefined
-  const logIn = oneLogin((endWith) => openNow(connectionOf(context), endWith), context.signal, patience)
+  let place: Endpoint | undefined
+  const logIn = oneLogin(
+    async (endWith) => {
+      const session = await openNow(connectionOf(context), place, endWith)
+      place = session.endpoint
+      return session
+    },
+    context.signal,
+    patience,
+  )
   return startProbe({
     log: context.log,
     signal: context.signal,
@@ -108,15 +123,23 @@ export function oneLogin<Session>(
   }
 }
 
-async function openNow(connection: Connection, endWith: AbortSignal): Promise<Session> {
+/** @param last where the session before was: it is asked first, or a dead host before it would make every look too long */
+async function openNow(connection: Connection, last: Endpoint | undefined, endWith: AbortSignal): Promise<Session> {
+  const isLast = ({ host, port, address }: Endpoint) =>
+    host === last?.host && port === last.port && address === last.address
+  const { endpoints } = connection
+  const lastFirst = [...endpoints.filter(isLast), ...endpoints.filter((endpoint) => !isLast(endpoint))]
   try {
-    return await openSession(connection, {
-      applicationName: 'pgbosun readyz',
-      log: silentLog,
-      endWith,
-      loginMayHang: true,
-      statementTimeoutMs,
-    })
+    return await openSession(
+      { ...connection, endpoints: lastFirst },
+      {
+        applicationName: 'pgbosun readyz',
+        log: silentLog,
+        endWith,
+        loginMayHang: true,
+        statementTimeoutMs,
+      },
+    )
   } catch (error) {
     throw classify(error, describe(connection), connection).error
   }
