@@ -111,6 +111,13 @@ type Status = {
 const statusOf = async ({ get }: App) => JSON.parse((await get('/status.json')).body) as Status
 const isUp = ({ get, until }: App) =>
   until('startupz is 200', async () => ((await get('/startupz')).status === 200 ? true : undefined))
+/** Asks all the time, over a connection that is kept, as a load balancer does. */
+async function askUntilOver({ get }: App, { child }: Started): Promise<void> {
+  while (child.exitCode === null) {
+    await get('/livez').catch(() => {})
+    await sleep(50)
+  }
+}
 const backedUp = (app: App) =>
   app.until('a backup', async () => {
     const [backup] = (await statusOf(app)).backups
@@ -250,6 +257,25 @@ describe('serve', () => {
     await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
     const { finished } = await app.serve()
     expect(await finished).toMatchObject({ code: 20 })
+  })
+
+  test('ends, after a failed up and when it is asked to, while somebody asks again and again over one connection', async ({
+    app,
+    dir,
+  }) => {
+    await writeFiles(dir, { 'migrations/001_slow.sql': 'select pg_sleep(1), nonsense' })
+    const failing = await app.serve()
+    const asking = askUntilOver(app, failing)
+    expect(await failing.finished).toMatchObject({ code: 20 })
+    await asking
+
+    await writeFiles(dir, { 'migrations/001_slow.sql': 'select 1' })
+    const serving = await app.serve()
+    const again = askUntilOver(app, serving)
+    await isUp(app)
+    serving.child.kill('SIGTERM')
+    expect(await serving.finished).toMatchObject({ code: 0 })
+    await again
   })
 
   test.skipIf(!client)(

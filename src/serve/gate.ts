@@ -87,17 +87,19 @@ class Gate extends Duplex {
 }
 
 /**
- * Puts every connection of a server behind a gate: one request at a time, no more than so many connections, and none that stays
- * for nothing. Memory is bounded whatever clients do, and who only connects keeps nobody else out.
+ * Puts every connection of a server that does not listen yet behind a gate: one request at a time, no more than so many connections,
+ * and none that stays for nothing. Memory is bounded whatever clients do, and who only connects keeps nobody else out.
  */
-export function guardConnections(http: Server, limits: Limits): (socket: Socket) => void {
+export function guardConnections(http: Server, limits: Limits): void {
   const gates = new Set<Gate>()
+  const parse = http.listeners('connection') as ((socket: Duplex) => void)[]
+  http.removeAllListeners('connection')
   http.on('request', (request, response) => {
     const gate = request.socket as unknown as Gate
     gate.asked()
     response.once('close', () => gate.answered())
   })
-  return (socket) => {
+  http.on('connection', (socket) => {
     if (gates.size >= limits.connections) {
       const [first] = gates
       ;([...gates].find(({ isAnswering }) => !isAnswering) ?? first)?.destroy()
@@ -105,6 +107,6 @@ export function guardConnections(http: Server, limits: Limits): (socket: Socket)
     const gate = new Gate(socket, limits)
     gates.add(gate)
     gate.once('close', () => gates.delete(gate))
-    http.emit('connection', gate)
-  }
+    for (const each of parse) each.call(http, gate)
+  })
 }

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createNetServer, isIPv6, type Server } from 'node:net'
+import { type AddressInfo, isIPv6, type Server } from 'node:net'
 import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -48,16 +48,15 @@ export async function listen(place: Place, answers: Answers, guard: Guard, log: 
   })
   http.headersTimeout = 5_000
   http.requestTimeout = 10_000
-  const server = createNetServer(guardConnections(http, limits))
-  const host = await started(server, place, log)
-  server.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
+  guardConnections(http, limits)
+  const host = await started(http, place, log)
+  http.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
   return {
     host,
-    port: (server.address() as AddressInfo).port,
+    port: (http.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
-        http.close()
+        http.close(() => resolve())
         http.closeAllConnections()
       }),
   }
