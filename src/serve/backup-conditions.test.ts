@@ -30,7 +30,7 @@ describe('conditions of backups', () => {
     ['store-unreadable', { storeProblem: 'why' }, 'the store of the backups of shop cannot be read: why'],
   ])('are %s', (name, state, message) => {
     expect(backupConditions([{ ...good, ...state }], [], first)).toMatchObject([
-      { name, database: 'shop', severity: 'warning', roles: [], message, since: first, hint: expect.any(String) },
+      { name, database: 'shop', severity: 'error', roles: [], message, since: first, hint: expect.any(String) },
     ])
   })
 

@@ -58,6 +58,7 @@ function started(
         const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
         running.push({ slot, end: resolve, fail })
       }),
+    storeName: 'the store',
     maxAgeMs,
     onTick() {},
     onLook() {},
@@ -166,7 +167,7 @@ describe('what is known of the backups', () => {
     await world.turn('12:59:00')
     expect(world.backup.overdue).toBeNull()
     await world.turn('13:00:00')
-    expect(world.backup.overdue).toBe('there is none: is the store mounted here?')
+    expect(world.backup.overdue).toBe('there is none in the store: is the store mounted here?')
   })
 
   test('is overdue when it is older than it may be', async () => {

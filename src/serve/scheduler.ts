@@ -27,6 +27,8 @@ export type SchedulerOptions = {
   readStore(database: string): Promise<StoredFacts>
   /** Backs up, prunes and verifies. Rejects when the backup failed. */
   backUp(database: string, slot: Date): Promise<void>
+  /** For messages. */
+  storeName: string
   /** How old the newest backup may be, beside the schedule. */
   maxAgeMs: number | undefined
   /** Called at every turn: the process is alive. */
@@ -147,7 +149,10 @@ async function look({ readStore }: SchedulerOptions, backup: BackupState, { fact
 }
 
 /** As `pgbosun check` does. Where there is no backup yet, this process has as long as one after its slot. */
-function judgeAll({ schedule, backups, maxAgeMs, now, onLook }: SchedulerOptions, { facts, startedAt }: Known): void {
+function judgeAll(
+  { schedule, backups, storeName, maxAgeMs, now, onLook }: SchedulerOptions,
+  { facts, startedAt }: Known,
+): void {
   const [instant, dueAt] = [now(), new Date(now().getTime() - graceMs)]
   for (const backup of backups) {
     const fact = facts.get(backup.database)
@@ -155,22 +160,22 @@ function judgeAll({ schedule, backups, maxAgeMs, now, onLook }: SchedulerOptions
     const { newest, firstAt, lastVerifiedAt, damaged } = fact
     const newestSlot =
       schedule && newestMissedSlot(schedule.cron, schedule.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
-    const isNew = newest === undefined && startedAt > dueAt
     const judged = judgeBackups(
       [
         {
           database: backup.database,
+          store: storeName,
           newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
           lastVerifiedAt,
           newestSlot,
           nextRunAt: undefined,
           damaged,
-          since: firstAt,
+          since: firstAt ?? (startedAt > dueAt ? startedAt : new Date(0)),
         },
       ],
       { maxAgeMs, now: instant },
     )
-    backup.overdue = isNew ? null : (judged.entries[0]?.problem ?? null)
+    backup.overdue = judged.entries[0]?.problem ?? null
   }
   onLook()
 }

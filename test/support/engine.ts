@@ -22,7 +22,8 @@ const password = 'p@ss:w/ord'
 async function startPostgres(network: StartedNetwork): Promise<Postgres> {
   const container = await new GenericContainer('docker.io/library/postgres:17-trixie')
     .withNetwork(network)
-    .withNetworkAliases('db')
+    .withNetworkAliases('db', 'postgres')
+    .withExposedPorts(5432)
     .withLabels({ [label]: labelValue() })
     .withEnvironment({ POSTGRES_PASSWORD: password })
     .withTmpFs({ '/var/lib/postgresql/data': 'rw' })
@@ -66,7 +67,7 @@ export async function offerTls({ container, query }: Postgres): Promise<string> 
 }
 
 type Fixtures = {
-  /** A PostgreSQL container for all tests of the file, called `db` on its network. */
+  /** A PostgreSQL container for all tests of the file, called `db` and `postgres` on its network. */
   postgres: Postgres
   /** Name of a new database in it. */
   database: string

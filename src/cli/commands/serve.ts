@@ -145,6 +145,7 @@ async function stay(
     backups: state.backups,
     readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
     backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, rotation),
+    storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
     onTick: () => {
       state.tickedAtMs = performance.now()

@@ -11,16 +11,7 @@ import type { Env } from '../../../src/config/environment.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import { exitCodes, type Kind } from '../../../src/errors.ts'
-import {
-  containersOf,
-  folder,
-  isOurs,
-  type Manifest,
-  ofKind,
-  readManifest,
-  type Workload,
-  workloads,
-} from './manifest.ts'
+import { containersOf, folder, isOurs, type Manifest, readManifest, type Workload, workloads } from './manifest.ts'
 import type { Container, Pod, Volume } from './types.ts'
 
 /** What a manifest does wrong, in words; nothing when it is right. */
@@ -409,6 +400,3 @@ export async function check(manifest: Manifest): Promise<string[]> {
   )
   return found.flat()
 }
-
-export const secretOf = (name: string) =>
-  ofKind({ ...secrets, objects: secrets.objects.filter(({ metadata }) => metadata.name === name) }, 'Secret')

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# A podman for the container tests that play Kubernetes manifests.
+#
+#   eval "$(scripts/containers/podman.sh)"    prints what to set; installs podman where there is none, on Debian and Ubuntu with root
+#
+# Its images and containers stay in BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), apart from the machine's own. The last line on
+# stderr says why there is none.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/lib.sh
+. scripts/containers/lib.sh
+
+folder=$containers/podman
+
+[ "$(id -u)" = 0 ] || die 'podman plays pods as root alone here'
+command -v podman > /dev/null && command -v runc > /dev/null && command -v catatonit > /dev/null || apt_install podman runc catatonit
+mkdir -p "$folder/root"
+
+# Without systemd, and without the right to raise limits, which is what a container often has.
+cat > "$folder/containers.conf" << CONF
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=16384:16384"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+CONF
+cat > "$folder/storage.conf" << CONF
+[storage]
+driver = "overlay"
+graphroot = "$folder/root"
+runroot = "/run/pgbosun-podman"
+CONF
+export CONTAINERS_CONF=$folder/containers.conf CONTAINERS_STORAGE_CONF=$folder/storage.conf PODMAN_IGNORE_CGROUPSV1_WARNING=1
+podman info > "$folder/info.log" 2>&1 || die "podman does not run here: $(tail -n 1 "$folder/info.log")"
+echo "export CONTAINERS_CONF=$CONTAINERS_CONF CONTAINERS_STORAGE_CONF=$CONTAINERS_STORAGE_CONF PODMAN_IGNORE_CGROUPSV1_WARNING=1"
