@@ -63,7 +63,15 @@ describe.skipIf(missing !== undefined)('a server with a certificate', () => {
     for (const [url, env] of good)
       expect(await run(...toArgs(wait(url, dir, env))), JSON.stringify(env)).toMatchObject({ code: 0, stderr: '' })
     const other = { ...system, SSL_CERT_FILE: server.otherCa, ...ca('system') }
-    expect(await fails(...toArgs(wait(server.url('localhost'), dir, other)))).toMatchObject({ code: 12 })
+    const failure = await fails(...toArgs(wait(server.url('localhost'), dir, other)))
+    expect(failure).toMatchObject({ code: 12, hint: expect.stringContaining('a file in /etc/ssl/certs') })
+    expect(failure.message).not.toContain('Node.js')
+    const backup = await fails(['backup', 'run'], {
+      cwd: dir,
+      env: { DATABASE_URL: server.url('localhost'), PGBOSUN_BACKUP_STORE: `file://${dir}`, ...other },
+    })
+    expect(backup).toMatchObject({ code: 12, hint: failure.hint })
+    expect(backup.message).not.toContain('lock database')
   })
 
   test.for(['require', 'verify-ca', 'verify-full'])('is refused at once with the wrong CA in %s', async (mode, {

@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)('a company’s authority in /etc/ssl/cert
           }
           const { code, stderr } = await run(['up'], options)
           expect([name, code]).toEqual([name, 12])
-          expect(stderr).toContain('certificate')
+          expect(stderr).toContain('a file in /etc/ssl/certs')
         }
       } finally {
         await dockerOk('volume', 'rm', '--force', volume)

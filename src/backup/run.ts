@@ -219,7 +219,9 @@ async function openLocked(
 }
 
 function noLockDatabase(error: unknown, database: string): unknown {
-  if (!(error instanceof AppError) || error.kind !== 'refused' || error.sqlstate === '28P01') return error
+  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  // without a code it is about the way there, like TLS
+  if (error.sqlstate === undefined || error.sqlstate === '28P01') return error
   if (isPoolerError(error)) return error
   return error.with({
     message: `the lock database ${database} cannot be used: ${error.message}`,

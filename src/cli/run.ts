@@ -209,7 +209,8 @@ async function claim({ log, signal }: Context, { sql }: Session, database: strin
 const isRefused = (error: unknown): error is AppError => error instanceof AppError && error.kind === 'refused'
 
 function noLockDatabase(error: unknown, database: string): unknown {
-  if (!isRefused(error) || error.sqlstate === '28P01' || isPoolerError(error)) return error
+  // without a code it is about the way there, like TLS
+  if (!isRefused(error) || [undefined, '28P01'].includes(error.sqlstate) || isPoolerError(error)) return error
   return error.with({
     message: `the lock database ${database} cannot be used: ${error.message}`,
     hint: 'all runners must take their locks in one database: grant connect on it, or set lock.database to one that every runner may connect to',

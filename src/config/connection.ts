@@ -21,7 +21,15 @@ import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
 /** What is read from files, in PEM; `files`: where it was read from, for programs that read it themselves. */
-export type Tls = { mode: TlsMode; ca?: string; cert?: string; key?: string; files?: TlsFiles }
+export type Tls = {
+  mode: TlsMode
+  ca?: string
+  /** `ca` is all authorities of the system. */
+  ofSystem?: true
+  cert?: string
+  key?: string
+  files?: TlsFiles
+}
 
 export type TlsFiles = { ca?: string; cert?: string; key?: string }
 
@@ -230,6 +238,7 @@ function tlsOf(mode: TlsMode, given: Record<keyof TlsFiles, Pem | undefined>): T
   return {
     mode,
     ...Object.fromEntries(pems.map(([name, { text }]) => [name, text])),
+    ...(given.ca?.ofSystem && { ofSystem: true as const }),
     ...(files.length > 0 && { files: Object.fromEntries(files) }),
   }
 }

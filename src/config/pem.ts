@@ -5,7 +5,7 @@ import type { TlsMode } from './connection.ts'
 import { refuseUrlAsPath } from './secrets.ts'
 
 /** Certificates or a key, and the file that holds nothing else; undefined where there is none. */
-export type Pem = { text: string; file?: string | undefined }
+export type Pem = { text: string; file?: string | undefined; ofSystem?: true }
 
 /** @throws {AppError} `usage` when it cannot be read */
 export function readPem(path: string, what: string, baseDir: string): Pem {
@@ -36,7 +36,7 @@ export function authorities(ca: string | undefined, mode: TlsMode, source: strin
       hint: 'set `database.tls.mode: verify-full`, or name the file of your own authority',
     })
   const found = [...new Set(process.getBuiltinModule('node:tls').getCACertificates('system'))]
-  if (found.length > 0) return { text: found.join('\n'), file: bundleOf(found) }
+  if (found.length > 0) return { text: found.join('\n'), file: bundleOf(found), ofSystem: true }
   throw usage(`${source}: the system has no authorities that a certificate could be verified with`, {
     hint: 'install ca-certificates, mount them to /etc/ssl/certs, or set `database.tls.ca`',
   })

@@ -70,12 +70,19 @@ async function secure(socket: Socket, host: string, tls: Connection['tls'], limi
     socket.destroy()
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ECONNRESET' || code === 'ETIMEDOUT') throw cause
-    throw new AppError('refused', `the TLS connection to ${host} was not trusted or failed: ${message}`, {
-      hint: adviceFor(code, tls),
-      cause,
-    })
+    throw new AppError(
+      'refused',
+      `the TLS connection to ${host} was not trusted or failed: ${message.replace(nodeAdvice, '')}`,
+      {
+        hint: adviceFor(code, tls),
+        cause,
+      },
+    )
   }
 }
+
+/** About a flag of Node: the authorities of the system are asked without it. */
+const nodeAdvice = /; if the root CA is installed locally.*$/s
 
 const isVerified = ({ mode, ca }: Connection['tls']) =>
   mode === 'verify-full' || mode === 'verify-ca' || (mode === 'require' && ca !== undefined)
@@ -84,6 +91,8 @@ function adviceFor(code: string | undefined, tls: Connection['tls']): string {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'connect by a name that stands in the certificate, or set database.tls.mode to verify-ca'
   if (!isVerified(tls)) return 'check the TLS settings of the server, and database.tls.cert and key'
+  if (tls.ofSystem)
+    return 'no authority of the system signed the certificate of the server: add yours to them (a file in /etc/ssl/certs), or set database.tls.ca'
   return tls.ca === undefined
     ? 'set database.tls.ca to the file with the certificate of the authority that signed that of the server'
     : 'database.tls.ca must hold the certificate of the authority that signed that of the server'
