@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { childrenOf, client, filesBelow, test } from './support/backup.ts'
+import { openSession } from '../src/db/connect.ts'
+import { copyIn } from '../src/db/copy.ts'
+import { isConnectionLost } from '../src/db/lost.ts'
+import { silentLog } from '../src/log.ts'
+import { childrenOf, client, connectionTo, filesBelow, test } from './support/backup.ts'
+import { full } from './support/chaos.ts'
 import { start } from './support/cli.ts'
 import { type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { startSwallower } from './support/swallow.ts'
@@ -121,6 +126,20 @@ describe.concurrent('a way that acknowledges everything and forwards nothing', {
     expect([code, JSON.parse(stdout).error.kind]).toEqual([10, 'unreachable'])
     expect(stderr).toContain('the server has not read for')
     expect(performance.now() - stoppedAt).toBeLessThan(110_000)
+    way.close()
+  })
+
+  test.skipIf(!full)('for a session that has none beside it ends it, asked on a new one', async ({ database, sql }) => {
+    const way = await startSwallower()
+    await sql.unsafe('create table s (t text)')
+    const options = { applicationName: 'lonely', log: silentLog }
+    const session = await openSession(connectionTo(way.url(database)), options)
+    const endless = function* () {
+      for (;;) yield `${'some text '.repeat(1_000)}\n`
+    }
+    const copied = copyIn(session.sql, 'copy public.s from stdin', endless()).catch((error: unknown) => error)
+    way.stopReading((await copying(sql)).port)
+    expect(await copied).toSatisfy(isConnectionLost)
     way.close()
   })
 })
