@@ -39,8 +39,9 @@ export type Place = { file?: string; line?: number; column?: number }
  * - `no-connection`: no source names a database to connect to
  * - `pooler`: a connection pooler stands where the server was meant to be
  * - `unclear-primary`: which host of a URL is the primary cannot be told, and waiting does not change that
+ * - `store-unreadable`: the store of the backups cannot be read, so nothing is known of what is in it
  */
-export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary'
+export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary' | 'store-unreadable'
 
 /** What an {@link AppError} carries beside its message. */
 export type ErrorOptions = Place & {

@@ -27,7 +27,13 @@ test('before a slot has certainly passed, no backup is a warning; after that it 
   expect(await check()).toMatchObject({ exit_code: 0, text: expect.stringContaining(none) })
 
   await sql`update pgbosun.events set at = at - interval '2 days'`
-  expect(await check()).toMatchObject({ exit_code: 50, text: expect.stringContaining('is the store mounted here?') })
+  expect(await check()).toMatchObject({
+    exit_code: 50,
+    error: {
+      message: `the database is as declared, its backups are not as they should be: backup of ${database}: there is none in file://${dir}/absent: is the store mounted here?`,
+      hint: expect.stringContaining('pgbosun backup list'),
+    },
+  })
 })
 
 test('a service without the secrets of the roles checks what it can, and names what it cannot', async ({

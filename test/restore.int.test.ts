@@ -219,6 +219,14 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     expect([unknown.code, unknown.json.error?.kind]).toEqual([62, 'nobackup'])
   })
 
+  test('a store that cannot be read is exit 60', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    await app.write({ store: 'no folder' })
+    const { code, json } = await app.runJson('restore', '--into', uniqueName('x'), '--yes')
+    expect([code, json.error?.kind, json.touched]).toEqual([60, 'backup', false])
+    expect(json.error?.message).toMatch(/store cannot be read: .*; nothing was touched$/)
+  })
+
   test('an existing name is exit 70', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     await backUp(app)

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { AppError } from '../errors.ts'
+import { AppError, type Reason } from '../errors.ts'
 
 type Place = { name: string; root: string }
 
@@ -11,14 +11,14 @@ export async function writeProblem(place: Place, error: unknown): Promise<unknow
 
 /** The same while reading. */
 export async function readProblem(place: Place, error: unknown): Promise<unknown> {
-  return problem(place, error, 'cannot be read')
+  return problem(place, error, 'cannot be read', 'store-unreadable')
 }
 
-async function problem({ name, root }: Place, error: unknown, what: string): Promise<unknown> {
+async function problem({ name, root }: Place, error: unknown, what: string, reason?: Reason): Promise<unknown> {
   const { code, syscall, path = root } = error as NodeJS.ErrnoException
   if (syscall === undefined || code === undefined) return error
   const { text, hint } = await (explanations[code] ?? unexplained)(path, code)
-  return new AppError('backup', `${name} ${what}: ${text}`, { hint, cause: error })
+  return new AppError('backup', `${name} ${what}: ${text}`, { reason, hint, cause: error })
 }
 
 type Explain = (path: string, code: string) => Promise<{ text: string; hint: string }>

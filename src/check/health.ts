@@ -50,6 +50,8 @@ export type Health = {
   /** Set when something is an error; the exit code of `check`. */
   failure: 'unhealthy' | undefined
   errors: string[]
+  /** Whether nothing is wrong with the database itself, only with its backups. */
+  onlyBackups: boolean
   warnings: string[]
   /** Permanent fields of the documents of `status` and `check`, at their top level. */
   fields: Record<string, unknown>
@@ -82,12 +84,14 @@ export function judgeHealth({
     ...lockedOut,
     ...violated(assertions, 'error'),
   ]
+  const onlyBackups = errors.length === 0 && !shadow?.errors.length
   errors.push(...(backups?.errors ?? []), ...(shadow?.errors ?? []))
   const healthy = errors.length === 0
   return {
     healthy,
     failure: healthy ? undefined : 'unhealthy',
     errors,
+    onlyBackups: onlyBackups && !healthy,
     warnings: [
       ...migrations.warnings,
       ...(findings?.warnings ?? []),

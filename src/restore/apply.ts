@@ -222,7 +222,7 @@ function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { sig
       cause: error,
     })
   if (error instanceof AppError) {
-    const kind = error.kind === 'backup' ? 'restore' : error.kind
+    const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
     return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was touched` })
   }
   if (isServerError(error))

@@ -25,7 +25,10 @@ export const check: Command = {
       advice: true,
     })
     if (!failure) context.out.print(health.healthy ? 'healthy' : 'unhealthy')
-    return { fields: health.fields, failure: failure ?? (health.healthy ? undefined : unhealthy(health.errors)) }
+    return {
+      fields: health.fields,
+      failure: failure ?? (health.healthy ? undefined : unhealthy(health.errors, health)),
+    }
   },
 }
 

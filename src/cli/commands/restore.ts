@@ -54,6 +54,7 @@ export const restore: Command = {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'another runner was in the way for too long',
     refused: 'credentials, or a privilege is missing',
+    backup: 'the store cannot be read',
     corrupt: 'the backup is damaged; nothing was touched',
     nobackup: 'no backup matches',
     restore: 'refused or failed; the message says that nothing was touched',
@@ -324,10 +325,11 @@ async function confirm(into: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What the store or the client programs refuse makes a backup fail with 60; here it is a restore that fails. */
+/** What the client programs refuse makes a backup fail with 60; here it is a restore that fails. A store that cannot be read is 60. */
 function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
   const failure = asAppError(aborted ? reason : error)
   const message = `${failure.message}; nothing was touched`
   if (aborted) return failure.with({ message, hint: 'run it again' })
-  return failure.kind === 'backup' ? failure.with({ kind: 'restore', message }) : failure
+  if (failure.kind !== 'backup') return failure
+  return failure.with({ ...(failure.reason !== 'store-unreadable' && { kind: 'restore' }), message })
 }

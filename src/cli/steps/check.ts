@@ -190,8 +190,18 @@ export const healthWithout = (context: Context, error: AppError): Health => {
 }
 
 /** Exit 50. */
-export const unhealthy = ([first = '', ...others]: string[]) =>
-  new AppError('unhealthy', `the database is not what is declared: ${first}`, {
-    hint: 'run `pgbosun plan` to see what `up` would mend; data, and what is declared under `check`, are for you to correct',
+export function unhealthy([first = '', ...others]: string[], { onlyBackups }: Partial<Health> = {}): AppError {
+  const [what, hint] = onlyBackups
+    ? [
+        'the database is as declared, its backups are not as they should be',
+        'see `pgbosun backup list` and the log of `serve`; where the store is not mounted, nothing is known of them',
+      ]
+    : [
+        'the database is not what is declared',
+        'run `pgbosun plan` to see what `up` would mend; data, and what is declared under `check`, are for you to correct',
+      ]
+  return new AppError('unhealthy', `${what}: ${first}`, {
+    hint,
     ...(others.length > 0 && { excerpt: others.map((error) => visible(`also: ${error}`)).join('\n') }),
   })
+}
