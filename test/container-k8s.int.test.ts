@@ -188,19 +188,41 @@ describe('k8s/sidecar.yaml', () => {
 })
 
 describe('k8s/wait-for.yaml', () => {
-  test('keeps the application waiting for a server where nothing is there yet, until the Job has run', async ({
+  test('keeps the application waiting where nothing is there yet, until the Job has run, which gives it no right', async ({
+    postgres,
     cluster,
     pod,
   }) => {
     const manifest = applied('wait-for.yaml', cluster)
+    const job = ofKind(manifest, 'Job').spec
     const one = await pod(ofKind(manifest, 'Deployment').spec.template.spec)
     const starting = one.start()
     await until('it waits', async () => one.has('wait-for') && (await one.log('wait-for')).includes('waiting for'))
     expect(one.has('shop')).toBe(false)
 
-    expect(await playJob(ofKind(manifest, 'Job').spec, cluster)).toMatchObject({ succeeded: true })
+    expect(await playJob(job, cluster)).toMatchObject({ succeeded: true })
     await starting
     await until('it has read its table', async () => (await one.log('shop')).includes('orders: 1000'))
+
+    const trap = `
+      create table caught (who text);
+      create function trap() returns trigger language plpgsql as $$
+        begin
+          insert into caught values (session_user);
+          alter role shop superuser;
+          return new;
+        exception when insufficient_privilege then
+          insert into caught values ('refused to ' || session_user);
+          return new;
+        end $$;
+      create trigger trap before insert on orders for each row execute function trap()`
+    const login = ['psql', '-X', '-h', '127.0.0.1', '-U', 'shop', '-c', trap, 'shop']
+    const asShop = await postgres.container.exec(login, { env: { PGPASSWORD: 'a1b2c3' } })
+    expect(asShop.exitCode, asShop.output).toBe(0)
+    cluster.sources['shop-migrations-1'] = { ...migrations, '004_order.sql': 'insert into orders values (1001)' }
+    expect(await playJob(job, cluster)).toMatchObject({ succeeded: true })
+    expect(await postgres.query('shop', 'table caught')).toMatch(/^refused to pgbosun_/)
+    expect(await postgres.query('shop', `select rolsuper from pg_roles where rolname = 'shop'`)).toBe('f')
   })
 })
 

@@ -13,7 +13,9 @@ cd "$(dirname "$0")/../.."
 folder=$containers/podman
 
 [ "$(id -u)" = 0 ] || die 'podman plays pods as root alone here'
-command -v podman > /dev/null && command -v runc > /dev/null && command -v catatonit > /dev/null || apt_install podman runc catatonit
+missing=()
+for program in podman runc catatonit; do command -v "$program" > /dev/null || missing+=("$program"); done
+[ ${#missing[@]} = 0 ] || apt_install --no-remove "${missing[@]}" # a Docker that is here stays
 mkdir -p "$folder/root"
 
 # Without systemd, and without the right to raise limits, which is what a container often has.

@@ -23,7 +23,7 @@ export type Ended = { name: string; code: number; log: string; message: string }
 /**
  * A pod, started and stopped as kubelet does: its containers one after another, those with `restartPolicy: Always` among the first ones
  * until their startup probe passes, and stopped in the reverse order. They have the network in common, and no more rights than the
- * manifest gives. What a volume holds belongs to root and the group `fsGroup`.
+ * manifest gives. What a volume holds belongs to root and the group `fsGroup`. An emptyDir is each container's own, in memory.
  */
 export type PlayedPod = {
   /** Until every container runs. What ended before it should is thrown. */
@@ -49,8 +49,8 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
   const group = pod.securityContext?.fsGroup ?? 0
   const dir = join(cluster.dir, name)
   const ports = containersOf(pod).flatMap(({ ports = [] }) => ports.map(({ containerPort }) => containerPort))
+  /** A folder, or a volume of the engine; '' for an emptyDir. */
   const volumes = new Map<string, string>()
-  const own: string[] = []
   for (const volume of pod.volumes ?? []) volumes.set(volume.name, await makeVolume(volume))
   const infra = await dockerOk(
     ...['run', '--detach', `--label=${label}`, `--network=${cluster.network}`],
@@ -72,11 +72,7 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
       return join(dir, volume)
     }
     const claim = persistentVolumeClaim && claims[persistentVolumeClaim.claimName]
-    if (claim !== undefined) return claim
-    const made = `${name}-${volume}`
-    await makeEmpty(made, group)
-    own.push(made)
-    return made
+    return claim ?? ''
   }
 
   async function run(container: Container): Promise<string> {
@@ -96,6 +92,7 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
       `--volume=${message}:/dev/termination-log`,
       ...volumeMounts.map(({ name, mountPath, readOnly }) => {
         const source = volumes.get(name)!
+        if (source === '') return `--mount=type=tmpfs,target=${mountPath},tmpfs-mode=1777`
         const kind = source.startsWith('/') ? 'type=bind' : 'type=volume,volume-nocopy'
         return `--mount=${kind},source=${source},target=${mountPath}${readOnly ? ',readonly' : ''}`
       }),
@@ -197,7 +194,6 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
     async remove() {
       removed = true
       await docker(['rm', '--force', '--volumes', ...ids.values(), infra])
-      if (own.length > 0) await docker(['volume', 'rm', ...own])
     },
   }
 }
