@@ -1,6 +1,8 @@
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
+import { full, neverAgain } from './support/chaos.ts'
 import { start } from './support/cli.ts'
 import { test, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -51,6 +53,26 @@ describe('the command behind --', () => {
     })
     child.kill('SIGTERM')
     expect((await finished).code).toBe(9)
+  })
+
+  test('SIGTERM is never lost, in whatever moment of the handover', { ...neverAgain, timeout: 300_000 }, async ({
+    dir,
+    database,
+  }) => {
+    const script = 'trap "exit 9" TERM; i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 0.1; done; echo unheard'
+    for (let i = 0; i < (full ? 200 : 20); i++) {
+      const { child, finished } = start(['up', '--', 'sh', '-c', script], {
+        cwd: dir,
+        env: { DATABASE_URL: urlOf(database) },
+      })
+      child.stdout?.on('data', async (chunk) => {
+        if (!String(chunk).includes('ready,')) return
+        await sleep(Math.random() * 12)
+        child.kill('SIGTERM')
+      })
+      const { code, signal, stdout } = await finished
+      expect([143, 9, 'SIGTERM'], stdout).toContain(code ?? signal)
+    }
   })
 
   test('may be a script without #!, which runs as a child', async ({ dir, database }) => {

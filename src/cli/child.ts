@@ -19,15 +19,16 @@ export async function runBehind({
   const [command = '', ...args] = rest
   const env = { ...loaded.env }
   const program = process.execve && findProgram(command, env.PATH)
-  const { spawn } = await import('node:child_process')
-  // a signal that has arrived is heard before
+  // A signal that has arrived is heard before: only the second turn is sure to have asked the system for one.
+  await turn()
   await turn()
   signal.throwIfAborted()
   if (program !== undefined) become(program, rest, env)
 
+  const { spawn } = await import('node:child_process')
+  signal.throwIfAborted()
   const child = spawn(command, args, { stdio: 'inherit', env })
   const forward = (name: NodeJS.Signals) => child.kill(name)
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
   for (const name of signals) process.removeAllListeners(name).on(name, forward)
   return new Promise((resolve, reject) => {
     child.once('error', (cause) =>
@@ -42,8 +43,12 @@ export async function runBehind({
   })
 }
 
+const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
+
 /** Node aborts when this fails, so the program has to be one that starts. */
 function become(program: string, argv: string[], env: NodeJS.ProcessEnv): void {
+  // Nobody would hear any more what our handlers take from here on: without them, a signal ends this process or the next.
+  for (const name of signals) process.removeAllListeners(name)
   // Node ignores these two, and what is ignored stays so in the next program; what has a handler becomes what it was.
   for (const name of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(name, () => undefined)
   makeBlocking()
