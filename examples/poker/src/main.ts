@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { makeToken } from './auth.ts'
 import type { Comparison } from './compare.ts'
@@ -29,12 +30,12 @@ async function serve(): Promise<number> {
   log('listening', { port: typeof address === 'object' && address ? address.port : config.port })
 
   await Promise.race(['SIGTERM', 'SIGINT'].map((signal) => once(process, signal)))
-  server.close()
-  server.closeIdleConnections()
+  const answered = new Promise((resolve) => server.close(resolve))
+  await Promise.race([answered, sleep(2_000)])
+  server.closeAllConnections()
   const lost = (await dual?.settle(5_000)) ?? 0
   if (lost > 0) log('stopped with games that the database does not have', { games: lost })
   await database?.end()
-  server.closeAllConnections()
   return lost > 0 ? 1 : 0
 }
 
