@@ -89,7 +89,9 @@ describe('refused credentials are 12 at once', () => {
     const env = { DATABASE_URL: urlOf(database, wrong), PGBOSUN_WAIT_PATIENT: 'true', PGBOSUN_WAIT_TIMEOUT: '1500ms' }
     const { code, stderr } = await run(['wait'], { cwd: dir, env })
     expect(code).toBe(12)
-    expect(stderr).toMatch(/waiting for .*\nerror: .*the password of postgres was refused/)
+    expect(stderr).toMatch(
+      /waiting for .*: the password of postgres was refused.*\nerror: .*the password of postgres was refused/,
+    )
     expectNoSecret({ stdout: '', stderr })
   })
 })

@@ -232,7 +232,10 @@ describe('k8s/job.yaml', () => {
     cluster.sources['shop-admin'] = { url: right.url!.replace(/:[^:@]+@/, ':notyet@') }
     const one = await pod(ofKind(applied('job.yaml', cluster), 'Job').spec.template.spec)
     const finishing = one.finish()
-    await until('it is refused', async () => one.has('up') && (await one.log('up')).includes('refused'))
+    await until(
+      'it is refused',
+      async () => one.has('up') && (await one.log('up')).includes('the password of postgres was refused'),
+    )
     await one.update('shop-admin', right)
     expect(await finishing).toMatchObject([{ name: 'up', code: 0 }])
   })

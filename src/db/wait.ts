@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, describe } from '../config/connection.ts'
 import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
-import { visibleSql } from '../text.ts'
+import { visibleLines, visibleSql } from '../text.ts'
 import { openSession, type Session, type SessionOptions } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
 import { quoteIdent } from './sql.ts'
@@ -118,10 +118,10 @@ export function classify(
   if (error instanceof AppError)
     return error.kind === 'unreachable' && error.reason !== 'unclear-primary'
       ? retryLater(error.message, error)
-      : never('refused', error)
+      : never(error.message, error)
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
   const refused = (text: string, hint: string) =>
-    new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error })
+    never(visibleLines(text), new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error }))
   const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
 
   switch (code) {
@@ -139,40 +139,29 @@ export function classify(
     case '53300':
       return down('the server has no free connection')
     case '28P01':
-      return never(
-        'refused',
-        password() === undefined
-          ? refused(
-              `${user} needs a password, and none is given`,
-              `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
-            )
-          : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`),
-      )
+      return password() === undefined
+        ? refused(
+            `${user} needs a password, and none is given`,
+            `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
+          )
+        : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`)
     case '28000':
-      return never('refused', refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands'))
+      return refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands')
     case '3D000':
       return {
-        ...never(
-          'the database does not exist',
-          refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
-        ),
+        ...refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
+        state: 'the database does not exist',
         missing: true,
       }
     case '42501':
-      return never('refused', refused(message, `grant connect on the database to ${visibleSql(quoteIdent(user))}`))
+      return refused(message, `grant connect on the database to ${visibleSql(quoteIdent(user))}`)
     case '08P01':
-      return never(
-        'refused',
-        refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it'),
-      )
+      return refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it')
     case 'SASL_SIGNATURE_MISMATCH':
-      return never(
-        'refused',
-        refused('the server could not prove that it knows the password', 'check that this is the right server'),
-      )
+      return refused('the server could not prove that it knows the password', 'check that this is the right server')
     default:
       return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
-        ? never('refused', refused(message, 'the server refused the connection; its log says more'))
+        ? refused(message, 'the server refused the connection; its log says more')
         : down(connectionTrouble(code, message))
   }
 }
