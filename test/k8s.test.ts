@@ -45,7 +45,7 @@ const spoiled: [rule: string, file: string, from: string | RegExp, to: string][]
   ['probes', 'sidecar.yaml', 'path: /livez', 'path: /readyz'],
   ['probes', 'sidecar.yaml', 'path: /, port: http', 'path: /, port: web'],
   ['served', 'sidecar.yaml', 'failureThreshold: 900', 'failureThreshold: 90'],
-  ['served', 'sidecar.yaml', "listen: '[::]:8080'", "listen: '[::]:8081'"],
+  ['served', 'sidecar.yaml', 'access: loopback', "listen: '[::]:8081'"],
   ['served', 'sidecar.yaml', 'access: loopback', 'access: open'],
   ['served', 'sidecar.yaml', 'args: [serve]', 'args: [up]'],
   ['mounts', 'job.yaml', '- { name: tmp, emptyDir', '- { name: cache, emptyDir'],
