@@ -48,10 +48,10 @@ const dual = { USE_DB_REPOSITORY: 'true', USE_EVENT_PERSISTENCE: 'true' }
 const databaseOnly = { USE_DB_REPOSITORY: 'only', USE_EVENT_PERSISTENCE: 'true' }
 
 /** `expect.poll` is for one test at a time. */
-async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
+async function until(what: () => string, look: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 40_000
   while (!(await look())) {
-    if (Date.now() > deadline) throw new Error(`not within 40 s: ${what}`)
+    if (Date.now() > deadline) throw new Error(`not within 40 s: ${what()}`)
     await sleep(30)
   }
 }
@@ -85,7 +85,12 @@ class Poker {
     return this
   }
 
-  logged = (words: string | RegExp) => until(`${words} in\n${this.log}`, () => this.log.search(words) >= 0)
+  /** What it logs may arrive after its answer. */
+  logged = (words: string | RegExp) =>
+    until(
+      () => `${words} in\n${this.log}`,
+      () => (typeof words === 'string' ? this.log.includes(words) : words.test(this.log)),
+    )
 
   async ask(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
     const response = await fetch(
@@ -126,7 +131,11 @@ class Poker {
     )
   }
 
-  saved = () => until('everything written', async () => (await this.metric('poker_dual_write_pending')) === 0)
+  saved = () =>
+    until(
+      () => 'everything written',
+      async () => (await this.metric('poker_dual_write_pending')) === 0,
+    )
 
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode
@@ -172,16 +181,16 @@ describe.concurrent('the phases', () => {
   test('flag off: games are in memory, and gone after a restart', async ({ start }) => {
     const first = await start(memory)
     for (const name of ['DB_REPOSITORY', 'INPUT_VALIDATION', 'AUTH_MIDDLEWARE', 'EVENT_PERSISTENCE'])
-      expect(first.log).toContain(`USE_${name}: DISABLED`)
+      await first.logged(`USE_${name}: DISABLED`)
     const id = await first.table()
     expect(await first.hand(id)).toMatchObject({ version: 5, handNumber: 1, status: 'waiting' })
-    expect(first.log).toMatch(`createGame → IN_MEMORY gameId=${id} version=1`)
-    expect(first.log).toMatch(`saveGame → IN_MEMORY gameId=${id} version=5`)
+    await first.logged(`createGame → IN_MEMORY gameId=${id} version=1`)
+    await first.logged(`saveGame → IN_MEMORY gameId=${id} version=5`)
     expect(await first.end()).toBe(0)
 
     const second = await start(memory)
     expect(await second.ask(`/games/${id}`)).toMatchObject({ status: 404 })
-    expect(second.log).toContain(`Game not found gameId=${id}`)
+    await second.logged(`Game not found gameId=${id}`)
     expect(await stored(id)).toBeUndefined()
     expect(await compare(second)).toMatchObject({ code: 2, output: expect.stringContaining('USE_DB_REPOSITORY') })
   })
@@ -198,15 +207,15 @@ describe.concurrent('the phases', () => {
 
   test('flag on: memory answers, the database follows, and both are equal', async ({ start }) => {
     const poker = await start(dual)
-    expect(poker.log).toContain('USE_DB_REPOSITORY: ENABLED')
-    expect(poker.log).toContain('USE_EVENT_PERSISTENCE: ENABLED')
+    await poker.logged('USE_DB_REPOSITORY: ENABLED')
+    await poker.logged('USE_EVENT_PERSISTENCE: ENABLED')
     const id = await poker.table()
     await poker.hand(id)
     await poker.saved()
     await poker.play(`/games/${id}/deal`, { player: 'bob' })
     await poker.saved()
-    expect(poker.log).toMatch(`createGame → DB_SUCCESS gameId=${id}`)
-    expect(poker.log).toMatch(`saveGame → DB_SUCCESS gameId=${id} version=6`)
+    await poker.logged(`createGame → DB_SUCCESS gameId=${id}`)
+    await poker.logged(`saveGame → DB_SUCCESS gameId=${id} version=6`)
     expect(await stored(id)).toEqual({ version: 6, chips: 2000 })
     expect(await poker.metric('poker_dual_write_total{result="success"}')).toBeGreaterThan(1)
     expect(await poker.metric('poker_dual_write_total{result="failure"}')).toBe(0)
@@ -243,9 +252,9 @@ describe.concurrent('the phases', () => {
 
     const second = await start(dual)
     expect(await second.ask(`/games/${id}?player=ann`)).toEqual(before)
-    expect(second.log).toContain(`getGame → DB_HYDRATE gameId=${id} version=3`)
+    await second.logged(`getGame → DB_HYDRATE gameId=${id} version=3`)
     await second.play(`/games/${id}/bet`, { player: 'ann', amount: 30 })
-    expect(second.log).toContain(`getGame → IN_MEMORY gameId=${id} version=3`)
+    await second.logged(`getGame → IN_MEMORY gameId=${id} version=3`)
     // what is on its way is written before the server ends
     expect(await second.end()).toBe(0)
     expect(await stored(id)).toEqual({ version: 4, chips: 2000 })
@@ -289,14 +298,14 @@ describe.concurrent('the phases', () => {
 
   test('database only: what is answered is committed, by every server', async ({ start }) => {
     const [one, other] = await Promise.all([start(databaseOnly), start(databaseOnly)])
-    expect(one.log).toContain('USE_DB_REPOSITORY: ENABLED (database only)')
+    await one.logged('USE_DB_REPOSITORY: ENABLED (database only)')
     const id = await one.table()
-    expect(one.log).toContain(`createGame → DB_SUCCESS gameId=${id}`)
+    await one.logged(`createGame → DB_SUCCESS gameId=${id}`)
     await one.play(`/games/${id}/deal`, { player: 'ann' })
     expect(await stored(id)).toMatchObject({ version: 3 })
     await other.play(`/games/${id}/bet`, { player: 'ann', amount: 0 })
     expect(await stored(id)).toMatchObject({ version: 4 })
-    expect(other.log).toContain(`getGame → DB_SUCCESS gameId=${id} version=3`)
+    await other.logged(`getGame → DB_SUCCESS gameId=${id} version=3`)
   })
 })
 
@@ -314,7 +323,7 @@ describe.concurrent('version conflicts', () => {
     await one.logged(`Version conflict for game ${id}`)
     expect(await one.metric('poker_dual_write_total{result="conflict"}')).toBe(1)
     await one.play(`/games/${id}/bet`, { player: 'bob', amount: 100 })
-    expect(one.log).toContain(`getGame → DB_HYDRATE gameId=${id} version=4`)
+    await one.logged(`getGame → DB_HYDRATE gameId=${id} version=4`)
     await one.saved()
     expect(await stored(id)).toEqual({ version: 5, chips: 2000 })
     expect(await compare(one)).toMatchObject({ code: 0 })
@@ -329,7 +338,10 @@ describe.concurrent('version conflicts', () => {
     const accepted = joined.filter(({ status }) => status === 200)
     const refused = joined.filter(({ status }) => status !== 200)
     expect(refused.every(({ status }) => status === 409)).toBe(true)
-    expect(servers.map(({ log }) => log).join()).toContain(`Version conflict for game ${id}`)
+    await until(
+      () => 'a conflict',
+      () => servers.some(({ log }) => log.includes(`Version conflict for game ${id}`)),
+    )
     const { body } = await servers[0]!.ask(`/games/${id}`)
     expect(body.players.length).toBe(1 + accepted.length)
     expect(body.players.length).toBeLessThanOrEqual(6)
@@ -391,7 +403,7 @@ describe('the database goes away and comes back during play', () => {
     await server.stop('immediate')
     await poker.table()
     expect(await poker.end()).toBe(1)
-    expect(poker.log).toContain('stopped with games that the database does not have games=1')
+    await poker.logged('stopped with games that the database does not have games=1')
     await server.start()
   })
 
@@ -414,9 +426,12 @@ describe('the database goes away and comes back during play', () => {
     await server.stop('immediate')
     expect(await poker.ask(`/games/${id}/deal`, { player: 'ann' })).toMatchObject({ status: 503 })
     expect(await poker.ask('/readyz')).toMatchObject({ status: 503 })
-    expect(poker.log).toContain('Database connection failed')
+    await poker.logged('Database connection failed')
     await server.start()
-    await until('ready again', async () => (await poker.ask('/readyz')).status === 200)
+    await until(
+      () => 'ready again',
+      async () => (await poker.ask('/readyz')).status === 200,
+    )
     expect(await poker.hand(id)).toMatchObject({ version: 5 })
   })
 })
@@ -500,7 +515,7 @@ describe.concurrent('what takes its time', () => {
 describe.concurrent('the other flags', () => {
   test('USE_INPUT_VALIDATION: what is not what it should be is refused with its place', async ({ start }) => {
     const [loose, strict] = await Promise.all([start(memory), start({ USE_INPUT_VALIDATION: 'true' })])
-    expect(strict.log).toContain('USE_INPUT_VALIDATION: ENABLED')
+    await strict.logged('USE_INPUT_VALIDATION: ENABLED')
     const id = await strict.table()
     for (const body of [{ player: 1 }, { player: '' }, { player: 'ann', chips: 5 }, { amount: 1 }, [1], 'x', null])
       expect((await strict.ask(`/games/${id}/deal`, body ?? [])).status, JSON.stringify(body)).toBe(400)
@@ -526,7 +541,7 @@ describe.concurrent('the other flags', () => {
       JWT_SECRET_FILE: 'secrets/jwt',
       RATE_LIMIT: '12',
     })
-    expect(poker.log).toContain('USE_AUTH_MIDDLEWARE: ENABLED')
+    await poker.logged('USE_AUTH_MIDDLEWARE: ENABLED')
     const made = await command(['token', 'ann'], { JWT_SECRET_FILE: 'secrets/jwt' })
     const ann = { authorization: `Bearer ${made.output.trim()}` }
     const bob = { authorization: `Bearer ${makeToken({ sub: 'bob', exp: Date.now() / 1000 + 60 }, jwtSecret)}` }
