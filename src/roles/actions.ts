@@ -1,4 +1,5 @@
 import type { Change } from '../plan.ts'
+import type { OwnedObject } from './ownership.ts'
 import type { DefaultKind, ObjectKind, SessionUser, Setting } from './types.ts'
 
 /** One thing to do to the server as a whole. */
@@ -49,8 +50,8 @@ export type DatabaseAction =
   | { do: 'create schema'; schema: string; owner: string }
   | { do: 'own schema'; schema: string; owner: string }
   | { do: 'close schema'; schema: string }
-  /** `word` as ALTER names the kind, `objects` as SQL. */
-  | { do: 'reassign'; word: string; objects: string[]; owner: string }
+  /** `word` as ALTER names the kind. */
+  | { do: 'reassign'; word: string; objects: OwnedObject[]; owner: string }
   /** `schema` null: its control file names one. */
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }

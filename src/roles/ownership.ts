@@ -19,6 +19,10 @@ export type UnusableObject = {
 
 /** Something whose owner is to change, as `pg_identify_object` names it: `identity` is SQL. */
 export type OwnedObject = {
+  /** Where PostgreSQL has it, and what cannot change without changing what it does. */
+  classid: number
+  oid: number
+  print: string | null
   type: string
   schema: string | null
   identity: string
@@ -43,6 +47,10 @@ export type OwnershipQuestion = {
   from: string[]
   /** Who gets them. */
   to: string
+  /** That role, and what it is or will be a member of. */
+  toRoles: string[]
+  /** Who will have the rights of that role, as is declared. */
+  heirs: string[]
 }
 
 /** Reads who owns what in the database that `db` is connected to, and who could use it. One round trip. */
@@ -64,12 +72,40 @@ const rightsOf = (names: string[]) => `select 0::oid as oid union
 const notOfExtension = (catalog: string, oid: string) =>
   `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
 
+/** What a routine does, and what acts behind a relation: other than their names, that may change while somebody waits for a lock. */
+const print = (classid: string, oid: string) => `case ${classid}
+  when 'pg_catalog.pg_proc'::regclass then (
+    select pg_catalog.md5((pg_catalog.to_jsonb(p) - 'proowner' - 'proacl')::text) from pg_catalog.pg_proc p where p.oid = ${oid})
+  when 'pg_catalog.pg_class'::regclass then (
+    select pg_catalog.concat_ws(' ', c.relkind, c.reloptions,
+        (select pg_catalog.string_agg(r.oid || '.' || r.xmin, ' ' order by r.oid) from pg_catalog.pg_rewrite r where r.ev_class = c.oid),
+        (select pg_catalog.string_agg(i.indexrelid::text, ' ' order by i.indexrelid) from pg_catalog.pg_index i
+          where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null)),
+        (select pg_catalog.string_agg(s.oid::text, ' ' order by s.oid) from pg_catalog.pg_statistic_ext s where s.stxrelid = c.oid))
+      from pg_catalog.pg_class c where c.oid = ${oid}) end`
+
+/** Fails with 22012 (division by zero) unless a name still leads to what was read of it. */
+export const sameAsRead = ({
+  classid,
+  oid,
+  type,
+  identity,
+  print: read,
+}: Omit<OwnedObject, 'schema' | 'owner' | 'bound' | 'definer'>) =>
+  `select 1 / pg_catalog.count(*) from pg_catalog.pg_identify_object(${classid}, ${oid}, 0) i
+    where i.type = ${quoteLiteral(type)} and i.identity = ${quoteLiteral(identity)}
+      and (${print(`${classid}::oid`, `${oid}::oid`)}) is not distinct from ${read === null ? 'null' : quoteLiteral(read)}`
+
 /**
  * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that the server was made with, and that is
  * whose objects they are in Docker. What initdb made has an oid below 16384 (FirstNormalObjectId).
  */
-const ownershipQuery = ({ roles, users, memberOf, from, to }: OwnershipQuestion) => `with
+const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: OwnershipQuestion) => `with
   future as materialized (${rightsOf(roles)}),
+  receiving as materialized (${rightsOf(toRoles)}),
+  -- Who gains nothing by it.
+  trusted as materialized (select oid from pg_catalog.pg_roles r where rolsuper or rolname::text in ${oneOf([to, ...heirs])}
+        or exists (select from pg_catalog.pg_roles o where o.rolname = ${quoteLiteral(to)} and pg_catalog.pg_has_role(r.oid, o.oid, 'usage'))),
   present as materialized (select oid from (${rightsOf(users)}) p
     where oid not in (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(memberOf)})),
   given as materialized (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(from)} and rolname <> ${quoteLiteral(to)}),
@@ -135,20 +171,39 @@ const ownershipQuery = ({ roles, users, memberOf, from, to }: OwnershipQuestion)
     select o.* from owned o where o.owner in (select oid from given) and o.objid >= 16384
        and (o.namespace is null or o.namespace in (select oid from ns))
        and not exists (select from pg_catalog.pg_depend x where x.classid = o.classid and x.objid = o.objid and x.deptype = 'e')),
-  -- A view reads with the rights of its owner: what it reads and does not change hands with it needs them.
+  -- A view, and a rule of a table, acts with the rights of its owner: on what does not change hands with it, and on what its owner had no right to.
   reading as (
     select distinct o.objid from ours o join pg_catalog.pg_class v on v.oid = o.objid and o.classid = 'pg_catalog.pg_class'::regclass
       join pg_catalog.pg_rewrite r on r.ev_class = v.oid
       join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> v.oid
       join pg_catalog.pg_class t on t.oid = d.refobjid
-     where v.relkind in ('v', 'm') and not coalesce(v.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false)
-       and t.relowner not in (select oid from given) and t.relowner not in (select oid from future)
-       and t.relnamespace not in (select oid from pg_catalog.pg_namespace where nspname in ('pg_catalog', 'information_schema')))
+     where not (v.relkind = 'v' and coalesce(v.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false))
+       and t.relnamespace not in (select oid from pg_catalog.pg_namespace where nspname in ('pg_catalog', 'information_schema'))
+       and case when t.relowner in (select oid from given) or t.relowner in (select oid from receiving)
+                then not pg_catalog.pg_has_role(o.owner, t.relowner, 'usage') and exists (
+                       select from pg_catalog.unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) need
+                        where (need = 'SELECT' or r.ev_type <> '1' or exists (
+                                select from pg_catalog.aclexplode(v.relacl) a where a.privilege_type = need and a.grantee <> v.relowner))
+                          and not pg_catalog.has_table_privilege(o.owner, t.oid, need))
+                else true end),
+  -- Autovacuum, ANALYZE and REFRESH call what is in indexes, statistics and materialized views with the rights of the owner of the table.
+  calling as (
+    select distinct u.relation as objid from (
+      select i.indrelid as relation, 'pg_catalog.pg_class'::regclass::oid as classid, i.indexrelid as objid from pg_catalog.pg_index i
+        where i.indexrelid >= 16384 and (i.indexprs is not null or i.indpred is not null)
+      union all select s.stxrelid, 'pg_catalog.pg_statistic_ext'::regclass, s.oid from pg_catalog.pg_statistic_ext s
+      union all select r.ev_class, 'pg_catalog.pg_rewrite'::regclass, r.oid from pg_catalog.pg_rewrite r
+        join pg_catalog.pg_class m on m.oid = r.ev_class and m.relkind = 'm') u
+      join ours o on o.classid = 'pg_catalog.pg_class'::regclass and o.objid = u.relation and not (select rolsuper from pg_catalog.pg_roles where oid = o.owner)
+      join pg_catalog.pg_depend d on d.classid = u.classid and d.objid = u.objid
+      left join pg_catalog.pg_operator p on d.refclassid = 'pg_catalog.pg_operator'::regclass and p.oid = d.refobjid
+      join pg_catalog.pg_proc f on f.oid = case d.refclassid when 'pg_catalog.pg_proc'::regclass then d.refobjid else p.oprcode end
+     where f.proowner not in (select oid from trusted))
 select pg_catalog.json_build_object(
   'unusable', ${list(`select kind, schema, name, arguments, owner, "ofUsers", pg_catalog.to_json(lost) as lost, closed from unusable
      where lost <> '{}' or closed order by schema collate "C", kind collate "C", name collate "C", arguments collate "C"`)},
-  'owned', ${list(`select i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
-       o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading)) as definer
+  'owned', ${list(`select o.classid::bigint as classid, o.objid::bigint as oid, ${print('o.classid', 'o.objid')} as print, i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
+       o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading union all select objid from calling)) as definer
       from ours o left join pg_catalog.pg_namespace n on n.oid = o.namespace, pg_catalog.pg_identify_object(o.classid, o.objid, 0) i
      order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)}
 ) as ownership`

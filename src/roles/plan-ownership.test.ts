@@ -16,6 +16,9 @@ const table = (more: Partial<UnusableObject> = {}): UnusableObject => ({
   ...more,
 })
 const owned = (more: Partial<OwnedObject> = {}): OwnedObject => ({
+  classid: 1259,
+  oid: 16_384,
+  print: 'r',
   type: 'table',
   schema: 'public',
   identity: 'public.t',

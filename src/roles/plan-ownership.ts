@@ -42,7 +42,7 @@ export function appSessions(desired: DesiredRoles, { name, apps, owner }: Desire
 /** What is to be read in a database before anything is changed; undefined when nothing depends on who owns what. Pure. */
 export function ownershipQuestion(
   desired: DesiredRoles,
-  { owner, reassign }: DesiredDatabase,
+  { owner, reassign, apps }: DesiredDatabase,
   sessions: AppSessions | undefined,
 ): OwnershipQuestion | undefined {
   if (!sessions && !reassign) return undefined
@@ -55,6 +55,8 @@ export function ownershipQuestion(
     ),
     from: reassign?.from ?? [],
     to: owner,
+    toRoles: withMemberships(desired, owner, ['pg_database_owner']),
+    heirs: apps,
   }
 }
 
@@ -205,12 +207,7 @@ export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned
       const [{ type, schema, owner: from, definer }] = group as [OwnedObject]
       const word = words[type] ?? type
       const action = (objects: OwnedObject[], what: string, reason: string) =>
-        planned<DatabaseAction>(
-          { do: 'reassign', word, objects: objects.map(({ identity }) => identity), owner },
-          'alter',
-          what,
-          reason,
-        )
+        planned<DatabaseAction>({ do: 'reassign', word, objects, owner }, 'alter', what, reason)
       const reason = `owner is ${from}, reassigned to ${owner}`
       if (definer)
         return group.map((one) =>

@@ -59,15 +59,23 @@ async function patiently(sql: Sql, statement: string, change: Change, options: O
     } catch (error) {
       const code = isServerError(error) ? error.code : ''
       if (gone.includes(code)) return
+      if (code === '22012') throw changedMeanwhile(whatOf(statement))
       if (code !== '55P03' && code !== '40P01') throw failedChange(change, error)
       const blockers = describeBlockers(options.watch.last())
-      const what = statement.replace(/ owner to .*$/s, '').replace(/^alter /, '')
+      const what = whatOf(statement)
       if (performance.now() > deadline) throw lockedFor(what, blockers, options.timeoutMs)
       options.log.warn({ object: what }, `the owner of ${what} cannot be changed yet${blockers ? `, ${blockers}` : ''}`)
       await sleep(pauseMs, undefined, { signal: options.signal })
     }
   }
 }
+
+const whatOf = (statement: string) => statement.replace(/ owner to .*$/s, '').replace(/^alter /, '')
+
+const changedMeanwhile = (what: string) =>
+  new AppError('refused', `${what} is not what it was when the plan was made: its owner was not changed`, {
+    hint: 'what was handed over before stays so; look at it, and run it again',
+  })
 
 const lockedFor = (what: string, blockers: string | undefined, timeoutMs: number) =>
   new AppError(

@@ -1,6 +1,7 @@
 import { storeSetting } from '../db/settings.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
+import { sameAsRead } from './ownership.ts'
 
 type Of<Action, Do> = Extract<Action, { do: Do }>
 
@@ -60,7 +61,11 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'close schema':
       return [`revoke create on schema ${quoteIdent(action.schema)} from public`]
     case 'reassign':
-      return action.objects.map((object) => `alter ${action.word} ${object} owner to ${quoteIdent(action.owner)}`)
+      // in one message, which is one transaction: what is not what was planned keeps its owner
+      return action.objects.map(
+        (object) =>
+          `alter ${action.word} ${object.identity} owner to ${quoteIdent(action.owner)}; ${sameAsRead(object)}`,
+      )
     case 'create extension': {
       const schema = action.schema === null ? '' : ` schema ${quoteIdent(action.schema)}`
       const version = action.version === undefined ? '' : ` version ${quoteLiteral(action.version)}`
