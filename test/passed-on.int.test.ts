@@ -133,3 +133,61 @@ test('a membership that a managed role passed on is granted by us instead, or go
   expect(members.map(({ name }) => name)).toEqual([shop.b])
   expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
 })
+
+describe('privileges on columns that were passed on', () => {
+  test('go before those on the table, which PostgreSQL takes with them', async ({ shop }) => {
+    await shop.sql.unsafe(
+      `grant select on t, u to "${shop.a}"; ${passOn(shop, shop.b, 'select (id) on u')}; grant usage on schema public to "${shop.b}"`,
+    )
+    await shop.declare({ [shop.b]: 'read' })
+    const { code, changes, error } = await shop.up()
+    expect([code, error], changes.join('\n')).toEqual([0, null])
+    expect(await shop.holders('u')).toEqual([shop.b])
+    expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
+  })
+
+  test('to a role that is not declared keep those on the table, and nothing else', async ({ shop }) => {
+    await shop.sql.unsafe(`grant select on t, u to "${shop.a}"; ${passOn(shop, shop.x, 'select (id) on u')}`)
+    await shop.declare({ [shop.b]: 'read' })
+    const { code, error } = await shop.up()
+    expect([code, error?.message]).toEqual([
+      30,
+      expect.stringContaining(`passed it on to ${shop.x}, not declared here`),
+    ])
+    expect([await shop.holders('t'), await shop.holders('u')]).toEqual([[shop.b], [shop.a, shop.b]])
+    await shop.sql.unsafe(`set role "${shop.a}"; revoke select (id) on u from "${shop.x}"; reset role`)
+    expect((await shop.up()).code).toBe(0)
+    expect(await shop.holders('u')).toEqual([shop.b])
+  })
+})
+
+test('future things get no grant option that is not declared', async ({ shop }) => {
+  await shop.declare({ [shop.a]: 'read' })
+  expect((await shop.up()).code).toBe(0)
+  const [row] = await shop.sql`select pg_get_userbyid(nspowner) as owner from pg_namespace where nspname = 'public'`
+  const creators = await shop.sql`select distinct pg_get_userbyid(defaclrole) as name from pg_default_acl`
+  expect(creators.length, row!.owner).toBeGreaterThan(0)
+  for (const { name } of creators)
+    await shop.sql.unsafe(
+      `alter default privileges for role "${name}" in schema public grant select on tables to "${shop.a}" with grant option`,
+    )
+  const { code, changes } = await shop.up()
+  expect(code).toBe(0)
+  expect(changes.join('\n')).toContain('the grant option of SELECT on future tables')
+  expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
+  const options =
+    await shop.sql`select a.is_grantable as option from pg_default_acl d, aclexplode(d.defaclacl) a where a.grantee = ${shop.a}::regrole`
+  expect(options.filter(({ option }) => option)).toEqual([])
+  expect(options.length).toBeGreaterThan(0)
+})
+
+test('who has an option from two roles loses both', async ({ shop }) => {
+  await shop.sql.unsafe(`grant select on t to "${shop.a}" with grant option; grant select on t to "${shop.b}" with grant option;
+    set role "${shop.a}"; grant select on t to "${shop.b}" with grant option; reset role`)
+  await shop.declare({ [shop.b]: 'read' })
+  const { code, changes } = await shop.up()
+  expect(code, changes.join('\n')).toBe(0)
+  const entries =
+    await shop.sql`select pg_get_userbyid(grantee) as name, is_grantable as option from pg_class, aclexplode(relacl) a where relname = 't' and grantee <> relowner`
+  expect(entries).toEqual([{ name: shop.b, option: false }])
+})

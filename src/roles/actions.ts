@@ -74,6 +74,7 @@ export type DatabaseAction =
       kind: DefaultKind
       grantee: string
       privileges: string[]
+      optionOnly: boolean
     }
 
 /** An action with what is shown of it. */

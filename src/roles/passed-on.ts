@@ -15,6 +15,8 @@ type Rules = {
   /** Roles whose privileges are exactly the declared ones. */
   exact: Set<string>
   isDeclared: (grantee: string, privilege: string) => boolean
+  /** For whose sake an entry cannot go, though it was not passed on to them from here. */
+  heldBy?: (entry: AclEntry) => string[]
 }
 
 /**
@@ -23,18 +25,21 @@ type Rules = {
  *
  * @returns `stays`: the entries that are left once that is done
  */
-export function planSurplus(acl: AclEntry[], { exact, isDeclared }: Rules): { surplus: Surplus[]; stays: AclEntry[] } {
+export function planSurplus(
+  acl: AclEntry[],
+  { exact, isDeclared, heldBy = () => [] }: Rules,
+): { surplus: Surplus[]; stays: AclEntry[] } {
   const candidates = acl.filter(
     ({ grantee, privilege, grantable }) => exact.has(grantee) && (grantable || !isDeclared(grantee, privilege)),
   )
   const surplus = candidates.map((entry): Surplus => {
     const given = entry.grantable ? passedOnBy(entry, acl) : []
-    const kept = given.filter(({ grantee }) => !exact.has(grantee))
+    const kept = [...namesOf(given.filter(({ grantee }) => !exact.has(grantee))), ...heldBy(entry)]
     return {
       entry,
       optionOnly: isDeclared(entry.grantee, entry.privilege),
       passedOn: kept.length > 0 ? [] : namesOf(given),
-      keptBy: namesOf(kept),
+      keptBy: [...new Set(kept)].sort(),
     }
   })
   const going = surplus.filter(({ keptBy }) => keptBy.length === 0)

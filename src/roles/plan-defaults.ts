@@ -30,19 +30,21 @@ export function planDefaults(
     return missing.length === 0 ? [] : [describe('grant', where, missing, 'is missing')]
   })
 
-  const surplus = new Map<string, { where: Where; privileges: string[] }>()
+  const surplus = new Map<string, { where: Where; privileges: string[]; optionOnly: boolean }>()
   for (const row of current.defaults) {
     const declared = wanted.get(keyOf(row))?.privileges.has(row.privilege) ?? false
     // An entry for the whole database is its creator's, and a creator nobody named is left alone.
-    if (!exact.has(row.grantee) || declared || (row.schema === null && !managed.has(row.creator))) continue
-    const entry = surplus.get(keyOf(row)) ?? { where: row, privileges: [] }
+    if (!exact.has(row.grantee) || (declared && !row.grantable) || (row.schema === null && !managed.has(row.creator)))
+      continue
+    const key = JSON.stringify([keyOf(row), declared])
+    const entry = surplus.get(key) ?? { where: row, privileges: [], optionOnly: declared }
     entry.privileges.push(row.privilege)
-    surplus.set(keyOf(row), entry)
+    surplus.set(key, entry)
   }
   return {
     grants,
-    revokes: [...surplus.values()].map(({ where, privileges }) =>
-      describe('revoke', where, privileges.sort(), 'is not declared'),
+    revokes: [...surplus.values()].map(({ where, privileges, optionOnly }) =>
+      describe('revoke', where, privileges.sort(), 'is not declared', optionOnly),
     ),
   }
 }
@@ -71,9 +73,15 @@ function describe(
   where: Where,
   privileges: string[],
   reason: string,
+  optionOnly = false,
 ): Planned<DatabaseAction> {
   const { creator, schema, kind, grantee } = where
   const place = schema === null ? '' : ` in ${schema}`
-  const object = `${privileges.join(', ')} on future ${kind}s of ${creator}${place} ${verb === 'grant' ? 'to' : 'from'} ${grantee}`
-  return planned({ do: `${verb} default`, creator, schema, kind, grantee, privileges }, verb, object, reason)
+  const object = `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on future ${kind}s of ${creator}${place} ${verb === 'grant' ? 'to' : 'from'} ${grantee}`
+  return planned(
+    { do: `${verb} default`, creator, schema, kind, grantee, privileges, optionOnly },
+    verb,
+    object,
+    reason,
+  )
 }

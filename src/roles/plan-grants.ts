@@ -92,21 +92,34 @@ function planMissing(wanted: Wanted, verdicts: Verdicts): Actions {
 /** Per object, what has to be revoked of it and what stays. */
 type Verdicts = Map<CurrentObject, ReturnType<typeof planSurplus>>
 
-/** Privileges in schemas that are not declared are nobody's business. */
-const judge = (
+/**
+ * Privileges in schemas that are not declared are nobody's business. What is revoked on a table goes on its columns as well, so what
+ * keeps it there keeps it here.
+ */
+function judge(
   wanted: Wanted,
   { covered }: DesiredDatabase,
   { objects }: CurrentDatabase,
   exact: Set<string>,
-): Verdicts =>
-  new Map(
+): Verdicts {
+  const rolesIn = (schema: string) => (covered.includes(schema) ? exact : new Set<string>())
+  const held = new Map<string, string[]>()
+  const keyOf = ({ schema, name }: CurrentObject, { grantee, privilege, grantor }: AclEntry) =>
+    JSON.stringify([schema, name, grantee, privilege, grantor])
+  for (const object of objects.filter(({ column }) => column !== null))
+    for (const { entry, keptBy } of planSurplus(object.acl, { exact: rolesIn(object.schema), isDeclared: () => false })
+      .surplus)
+      held.set(keyOf(object, entry), [...(held.get(keyOf(object, entry)) ?? []), ...keptBy])
+  return new Map(
     objects.map((object) => {
       const isDeclared = (grantee: string, privilege: string) =>
         wanted.get(object)?.get(grantee)?.has(privilege) ?? false
-      const roles = covered.includes(object.schema) ? exact : new Set<string>()
-      return [object, planSurplus(object.acl, { exact: roles, isDeclared })]
+      const heldBy = (entry: AclEntry) =>
+        object.kind === 'table' && object.column === null ? (held.get(keyOf(object, entry)) ?? []) : []
+      return [object, planSurplus(object.acl, { exact: rolesIn(object.schema), isDeclared, heldBy })]
     }),
   )
+}
 
 function planRevokes(verdicts: Verdicts): Actions {
   const groups = new Map<string, Group>()
@@ -126,47 +139,47 @@ function planRevokes(verdicts: Verdicts): Actions {
       ]
       addTo(groups, key, object)
     }
-  // What other roles granted goes first: it may hang on what the owner granted.
-  const [byOthers, byOwner] = [true, false].map((others) =>
-    [...groups.values()].filter(({ key }) => (key[4] !== null) === others),
-  )
-  return [...byOthers!, ...byOwner!].map(
-    ({
-      key: [
-        kind,
-        schema,
-        grantee,
-        privileges,
-        grantor = null,
-        column = null,
-        optionOnly = false,
-        passedOn = [],
-        keptBy = [],
-      ],
-      objects,
-    }) => ({
-      change: {
-        action: 'revoke',
-        object: `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on ${column === null ? '' : `column ${column} of `}${inWords(kind, schema, objects)} from ${grantee}`,
-        reason: [
-          objects.length === 1 ? 'is not declared' : `is not declared on ${shortList(objects)}`,
-          ...describeOthers({ grantee, passedOn, keptBy }),
-        ].join('; '),
-      },
-      payload: {
-        do: 'revoke',
-        kind,
-        targets: objects.map(target),
-        grantee,
-        privileges,
-        grantor,
-        column,
-        optionOnly,
-        cascade: passedOn.length > 0,
-        impossible: keptBy.length > 0,
-      },
-    }),
-  )
+  // What other roles granted goes first: it may hang on what the owner granted. And columns go before tables, which would take them along.
+  const order = ({ key }: Group) => (key[4] === null ? 2 : 0) + (key[5] === null ? 1 : 0)
+  return [...groups.values()]
+    .toSorted((a, b) => order(a) - order(b))
+    .map(
+      ({
+        key: [
+          kind,
+          schema,
+          grantee,
+          privileges,
+          grantor = null,
+          column = null,
+          optionOnly = false,
+          passedOn = [],
+          keptBy = [],
+        ],
+        objects,
+      }) => ({
+        change: {
+          action: 'revoke',
+          object: `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on ${column === null ? '' : `column ${column} of `}${inWords(kind, schema, objects)} from ${grantee}`,
+          reason: [
+            objects.length === 1 ? 'is not declared' : `is not declared on ${shortList(objects)}`,
+            ...describeOthers({ grantee, passedOn, keptBy }),
+          ].join('; '),
+        },
+        payload: {
+          do: 'revoke',
+          kind,
+          targets: objects.map(target),
+          grantee,
+          privileges,
+          grantor,
+          column,
+          optionOnly,
+          cascade: passedOn.length > 0,
+          impossible: keptBy.length > 0,
+        },
+      }),
+    )
 }
 
 const grantorOf = ({ grantor }: AclEntry, { owner }: CurrentObject) => (grantor === owner ? null : grantor)

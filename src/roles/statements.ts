@@ -82,7 +82,9 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'grant default':
       return [`${forCreator(action)} grant ${onFuture(action)} to ${grantee(action.grantee)}`]
     case 'revoke default':
-      return [`${forCreator(action)} revoke ${onFuture(action)} from ${grantee(action.grantee)}`]
+      return [
+        `${forCreator(action)} revoke ${action.optionOnly ? 'grant option for ' : ''}${onFuture(action)} from ${grantee(action.grantee)}`,
+      ]
   }
 }
 
