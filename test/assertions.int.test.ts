@@ -124,3 +124,37 @@ describe('assertions about the data', () => {
     expect(json.warnings).toEqual(expect.arrayContaining([expect.stringMatching(/assertion/)]))
   })
 })
+
+describe('an assertion that calls what somebody planted', () => {
+  test('ends although that switches the time limit off, or does not hear of it', async ({ shop }) => {
+    await shop.declare([])
+    await shop.pgbosun('up')
+    await shop.sql.unsafe(`set role "${shop.name}_owner";
+      create function unlimited() returns boolean language plpgsql immutable as $$ begin perform set_config('statement_timeout', '0', true); return true; end $$;
+      create function deaf() returns boolean language plpgsql as $$ begin loop
+        begin perform pg_sleep(60); exception when query_canceled then null; end; end loop; end $$; reset role`)
+    await shop.declare([
+      { name: 'unlimited', sql: 'select id from items, pg_sleep(60) where unlimited()' },
+      { name: 'deaf', sql: 'select deaf()' },
+      { name: 'after', sql: 'select true' },
+    ])
+    const startedAt = performance.now()
+    const { code, json } = await shop.pgbosun('check')
+    expect(performance.now() - startedAt).toBeLessThan(50_000)
+    expect(code).toBe(50)
+    expect(json.assertions?.map(({ name, ok, problem }) => [name, ok, problem])).toEqual([
+      ['unlimited', false, 'it took longer than 10 s'],
+      ['deaf', false, 'it took longer than 10 s'],
+      ['after', true, null],
+    ])
+    expect(await shop.sql`select rolname from pg_roles where rolname ~ '^pgbosun_check_'`).toEqual([])
+  })
+
+  test('does not fill the memory with what it returns', async ({ shop }) => {
+    await shop.declare([])
+    await shop.pgbosun('up')
+    await shop.declare([{ name: 'huge', sql: "select n, repeat('x', 40000000) as big from generate_series(1, 100) n" }])
+    const { code, json } = await shop.pgbosun('check')
+    expect([code, json.assertions?.[0]?.problem]).toEqual([50, 'it returned 100 rows or more (n, big)'])
+  })
+})

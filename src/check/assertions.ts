@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import type { Sql } from '../db/connect.ts'
 import { isConnectionLost } from '../db/lost.ts'
@@ -14,18 +15,38 @@ export type Assertion = Config['check']['assertions'][number]
 export type AssertionResult = { name: string; level: 'error' | 'warning'; ok: boolean | null; problem: string | null }
 
 const timeoutMs = 10_000
+/** After which the server has not ended it: plpgsql can catch what ends a statement. */
+const graceMs = 3_000
+const tooLong = `it took longer than ${timeoutMs / 1000} s`
 const lockTimeoutMs = 2_000
 const mostRows = 100
 
 /**
  * Asks each in a read-only transaction of its own, which is rolled back, as whoever runs the files of the database.
  * A query that cannot be run is a problem like one that returns rows: nothing is known then.
+ *
+ * @param sql a session that nothing else depends on
+ * @param breakOff ends that session
+ * @returns fewer than were asked where the session had to be ended, that one being the last
  */
-export async function runAssertions(sql: Sql, assertions: Assertion[], place: Place): Promise<AssertionResult[]> {
+export async function runAssertions(
+  sql: Sql,
+  assertions: Assertion[],
+  place: Place,
+  breakOff: () => Promise<void>,
+): Promise<AssertionResult[]> {
   const results: AssertionResult[] = []
   for (const assertion of assertions) {
     const { name, level } = assertion
-    const problem = await problemOf(sql, assertion, place)
+    const limit = new AbortController()
+    const asked = problemOf(sql, assertion, place)
+    const late = sleep(timeoutMs + graceMs, 'late' as const, { signal: limit.signal }).catch(() => 'late' as const)
+    const problem = await Promise.race([asked, late]).finally(() => limit.abort())
+    if (problem === 'late') {
+      asked.catch(() => {})
+      await breakOff()
+      return [...results, { name, level, ok: false, problem: tooLong }]
+    }
     results.push({ name, level, ok: problem === null, problem })
   }
   return results
@@ -39,7 +60,7 @@ async function problemOf(sql: Sql, assertion: Assertion, place: Place): Promise<
     await sql.unsafe(
       `${place.role === undefined ? '' : `set local role ${quoteIdent(place.role)};`}
       ${setSettings(place.urlSettings ?? {}, 'local ')}${setPath(place.path, 'local ')}
-      set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${lockTimeoutMs}`,
+      ${limits}`,
     )
     return judgeRows(await rowsOf(sql, assertion.sql))
   } catch (error) {
@@ -51,33 +72,39 @@ async function problemOf(sql: Sql, assertion: Assertion, place: Place): Promise<
   }
 }
 
-type Rows = { rows: Record<string, unknown>[]; columns: string[] }
+const limits = `set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${lockTimeoutMs}`
+
+/** `value`: of the one column, where that is a boolean. */
+type Rows = { count: number; columns: string[]; value?: unknown }
+
+const booleanType = 16
 
 /**
- * As a cursor, the server takes a query and nothing else, and as a prepared statement one alone. Only so many rows are read.
+ * As a cursor, the server takes a query and nothing else, and as a prepared statement one alone. Only so many rows are read, and
+ * nothing of them leaves the server but a boolean: they may be of any size.
  */
 async function rowsOf(db: Db, query: string): Promise<Rows> {
   await db.unsafe(`declare assertion no scroll cursor for ${query}`, [], { prepare: true })
+  // a function that calls itself immutable was run already, and may have taken the limits away
+  const described = await db.unsafe(`${limits}; fetch 0 from assertion`)
+  const { columns } = described.at(-1) as unknown as { columns: { name: string; type: number }[] }
+  const names = columns.map(({ name }) => name)
+  if (columns.length !== 1 || columns[0]!.type !== booleanType)
+    return { count: (await db.unsafe(`move ${mostRows} from assertion`)).count, columns: names }
   const rows = await db.unsafe<Record<string, unknown>[]>(`fetch ${mostRows} from assertion`)
-  return { rows: [...rows], columns: rows.columns.map(({ name }) => name) }
+  return { count: rows.length, columns: names, value: rows[0]?.[names[0]!] }
 }
 
 /** @returns why it does not hold, without the values, which may be anybody's; null where it does */
-export function judgeRows({ rows, columns }: Rows): string | null {
-  const [first] = rows
-  if (!first) return null
-  if (rows.length === 1 && columns.length === 1) {
-    const value = first[columns[0]!]
-    if (value === true) return null
-    if (value === false) return 'it is false'
-  }
-  const count =
-    rows.length === mostRows ? `${mostRows} rows or more` : rows.length === 1 ? '1 row' : `${rows.length} rows`
-  return `it returned ${count} (${columns.join(', ')})`
+export function judgeRows({ count, columns, value }: Rows): string | null {
+  if (count === 0 || (count === 1 && value === true)) return null
+  if (count === 1 && value === false) return 'it is false'
+  const rows = count === mostRows ? `${mostRows} rows or more` : count === 1 ? '1 row' : `${count} rows`
+  return `it returned ${rows} (${columns.join(', ')})`
 }
 
 function failed({ code, message }: { code: string; message: string }): string {
-  if (code === '57014') return `it took longer than ${timeoutMs / 1000} s`
+  if (code === '57014') return tooLong
   return `it failed: ${message} (${code})`
 }
 

@@ -47,7 +47,21 @@ async function ask(run: Run, own: NonNullable<Run['target']>): Promise<Assertion
   // Who has fewer rights than the owner asks as itself.
   const acts = isolation.mode !== 'none' || (role !== undefined && (await mayBecome(own.sql, role)))
   const place = await placeAs(context, own.sql, undefined, acts ? role : undefined)
-  return withSession(run, own, { role, isolation }, ({ sql }) => runAssertions(sql, assertions, place))
+  const results: AssertionResult[] = []
+  while (results.length < assertions.length)
+    await withSession(run, own, { role, isolation }, async (session) => {
+      const breakOff = () => endAt(run, own, session)
+      results.push(...(await runAssertions(session.sql, assertions.slice(results.length), place, breakOff)))
+    })
+  return results
+}
+
+/** What it is at ends with it: closing the connection alone would not end that. */
+async function endAt(run: Run, own: Session, session: Session): Promise<void> {
+  session.breakOff()
+  await own.sql
+    .unsafe(`select pg_catalog.pg_terminate_backend(${session.pid})`)
+    .catch((error: Error) => run.context.log.warn({ problem: error.message }, 'an assertion could not be ended'))
 }
 
 /** Who the files run as; where that would be ourselves, the owner of the database, if that is somebody else. */
@@ -70,7 +84,11 @@ async function withSession<T>(
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
   const { database } = run.context.connection()
-  if (role === undefined || isolation.mode === 'none' || isolation.mode === 'role') return use(own)
+  // Never the session of the run: what is called may hold locks with it, or take it along.
+  if (role === undefined || isolation.mode === 'none' || isolation.mode === 'role') {
+    const session = await run.openAs(run.context.connection(), database)
+    return use(session).finally(() => run.close(session))
+  }
   if (isolation.mode === 'url') {
     const session = await openConfigured(run, { own, role, database, isolation })
     return use(session).finally(() => run.close(session))
