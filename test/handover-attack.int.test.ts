@@ -96,3 +96,23 @@ test('what became something else since the plan was made is not handed over', as
     await sql`select pg_get_userbyid(proowner) as owner from pg_proc where proname = 'f' union all select pg_get_userbyid(relowner) from pg_class where relname = 'v'`
   expect(owned).toEqual([{ owner: legacy }, { owner: legacy }])
 })
+
+test('what only superusers can make, and what superusers run without a word, stays with them', async ({ handover }) => {
+  const { sql, owner } = handover
+  await sql.unsafe(`create function on_ddl() returns event_trigger language plpgsql as 'begin end'; create event trigger "${owner}_et" on ddl_command_end execute function on_ddl();
+    create function raw(text) returns int language internal as 'int4abs'; revoke execute on function raw(text) from public;
+    create function plain() returns int language sql as 'select 1'; create type span as range (subtype = int); create aggregate agg(int) (sfunc = int4pl, stype = int)`)
+  await handover.declare(['postgres'])
+  expect(await handover.up()).toMatchObject({ code: 0, message: '' })
+  const rows =
+    await sql`select proname as name, pg_get_userbyid(proowner) as owner from pg_proc where pronamespace = 'public'::regnamespace and proname <> 'span_multirange' order by 1, 2`
+  expect(rows.map(({ name, owner }) => `${name} ${owner}`)).toEqual([
+    `agg ${owner}`,
+    'on_ddl postgres',
+    `plain ${owner}`,
+    'raw postgres',
+    'span postgres',
+    'span postgres',
+  ])
+  expect(await handover.up()).toMatchObject({ code: 0, objects: [] })
+})

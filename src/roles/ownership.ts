@@ -149,7 +149,12 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
              select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
                 and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0))
     union all select 'pg_catalog.pg_namespace'::regclass, oid, nspowner, oid, false, false from pg_catalog.pg_namespace
-    union all select 'pg_catalog.pg_proc'::regclass, oid, proowner, pronamespace, false, prosecdef from pg_catalog.pg_proc
+    -- Whoever owns what an event trigger calls has the rights of superusers who change a schema.
+    union all select 'pg_catalog.pg_proc'::regclass, p.oid, proowner, pronamespace,
+        exists (select from pg_catalog.pg_event_trigger e where e.evtfoid = p.oid)
+          or (p.prokind <> 'a' and not l.lanpltrusted and (select rolsuper from pg_catalog.pg_roles where oid = p.proowner)),
+        prosecdef from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang where p.oid >= 16384 and not exists (
+             select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
     union all select 'pg_catalog.pg_type'::regclass, oid, typowner, typnamespace, false, false from pg_catalog.pg_type t where not exists (
              select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and d.deptype = 'i')
     union all select 'pg_catalog.pg_operator'::regclass, oid, oprowner, oprnamespace, false, false from pg_catalog.pg_operator
@@ -162,7 +167,8 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
     union all select 'pg_catalog.pg_statistic_ext'::regclass, oid, stxowner, stxnamespace, false, false from pg_catalog.pg_statistic_ext
     union all select 'pg_catalog.pg_largeobject'::regclass, oid, lomowner, null, false, false from pg_catalog.pg_largeobject_metadata
     union all select 'pg_catalog.pg_publication'::regclass, oid, pubowner, null, puballtables, false from pg_catalog.pg_publication
-    union all select 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, null, false, false from pg_catalog.pg_foreign_server
+    union all select 'pg_catalog.pg_foreign_server'::regclass, oid, srvowner, null, false,
+        exists (select from pg_catalog.pg_user_mappings m where m.srvid = s.oid) from pg_catalog.pg_foreign_server s
     union all select 'pg_catalog.pg_foreign_data_wrapper'::regclass, oid, fdwowner, null, true, false from pg_catalog.pg_foreign_data_wrapper
     union all select 'pg_catalog.pg_event_trigger'::regclass, oid, evtowner, null, true, false from pg_catalog.pg_event_trigger
     union all select 'pg_catalog.pg_subscription'::regclass, oid, subowner, null, true, false from pg_catalog.pg_subscription
