@@ -191,6 +191,26 @@ describe('an application that owns its tables', () => {
     expect([await ownerOf('b'), await ownerOf('c')]).toEqual([app.owner, app.owner])
   })
 
+  test('stays a member of the owner before until everything is the next one’s', async ({ app }) => {
+    await app.declare({ owner: app.legacy })
+    expect((await app.pgbosun('up')).code).toBe(0)
+    await app.asApp((sql) => sql.unsafe('create table a (id int)'))
+    await app.declare({ owner: app.owner, reassign: [app.legacy] }, { migrate: { lockTimeout: '300ms' } })
+    const blocker = openOne(app.name)
+    await blocker.unsafe('begin; lock table a in row exclusive mode')
+    const { finished } = app.start('up')
+    const waiting = async () =>
+      (await app.sql`select count(*)::int as n from pg_locks where not granted and relation = 'a'::regclass`)[0]!.n
+    await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThan(0)
+    const [row] = await app.asApp((sql) => sql`select current_user as name`)
+    expect(row!.name).toBe(app.legacy)
+    await blocker.unsafe('rollback')
+    await blocker.end()
+    expect((await finished).code).toBe(0)
+    await app.asApp((sql) => sql.unsafe('insert into a values (1)'))
+    expect(await app.sql`select from pg_auth_members where roleid = ${app.legacy}::regrole`).toEqual([])
+  })
+
   test('a table that stays busy is exit 11, and names who is at it', async ({ app }) => {
     await app.sql.unsafe(`grant all on schema public to "${app.user.name}"`)
     await app.asApp((sql) => sql.unsafe('create table a (id int)'))

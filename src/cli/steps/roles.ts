@@ -81,9 +81,13 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
       const { plan } = await clusterPlan(run, declared)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
       show([...plan.changes, ...handover])
-      // An application whose sessions start as the new owner finds everything handed over.
+      // An application whose sessions start as the new owner finds everything handed over, and is until then what it was.
+      const apps = new Set(desired.databases.flatMap((database) => database.apps))
+      const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
       const [before, after] =
-        handover.length > 0 ? splitPlan(plan, (action) => startsAsRole(action) || own(action)) : [plan, undefined]
+        handover.length > 0
+          ? splitPlan(plan, (action) => startsAsRole(action) || isOfApps(action) || own(action))
+          : [plan, undefined]
       await applyCluster(sql, before, { beforeChange: journal.beforeChange, log })
       await handOver(run, owners, journal)
       if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
