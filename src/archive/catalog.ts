@@ -76,15 +76,24 @@ export type Catalog = {
   noteVerification(backup: Pick<Backup, 'database' | 'id'>, verification: Verification): void
 }
 
+/** Where memory is little, what was read is collected after so many manifests: V8 would let it lie until there is no room. */
+const readBeforeCollecting = 100
+
 export function openCatalog(store: Store): Catalog {
   const known = new Map<string, Map<string, Backup>>()
   const brief = briefly()
+  let read = 0
   const look = async (database: string, before: Map<string, Backup>): Promise<Backup[]> => {
     const folders = await store.folders(databasePrefix(database))
     const found = await mapBounded(
       folders.filter((id) => startedAtOf(id) !== undefined),
       atOnce,
-      async (id) => before.get(id) ?? brief(await readBackup(store, database, id)),
+      async (id) => {
+        const already = before.get(id)
+        if (already) return already
+        if (++read % readBeforeCollecting === 0) globalThis.gc?.()
+        return brief(await readBackup(store, database, id))
+      },
     )
     const backups = found.filter((backup) => backup !== undefined).sort(byInstant)
     known.set(database, new Map(backups.map((backup) => [backup.id, backup])))
