@@ -3,8 +3,10 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
+import { caughtSignals } from './caught-signals.ts'
 import type { Context } from './command.ts'
 import { makeBlocking } from './streams.ts'
+import { exit } from './v8.ts'
 
 /**
  * Becomes the command that stands behind `--`: same process id, our terminal, the environment that we were given. What exec(2) alone cannot
@@ -49,6 +51,9 @@ const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SI
 function become(program: string, argv: string[], env: NodeJS.ProcessEnv): void {
   // Nobody would hear any more what our handlers take from here on: without them, a signal ends this process or the next.
   for (const name of signals) process.removeAllListeners(name)
+  // What came just before that ends this process now; by its code, because process 1 of a container ignores what has no handler.
+  const [caught] = caughtSignals()
+  if (caught !== undefined) exit(128 + caught)
   // Node ignores these two, and what is ignored stays so in the next program; what has a handler becomes what it was.
   for (const name of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(name, () => undefined)
   makeBlocking()
