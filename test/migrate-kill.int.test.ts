@@ -77,12 +77,15 @@ describe.each(formats)('kill -9 at random moments of a file outside transactions
   }, async ({ cluster, makeApp }) => {
     const random = randomFrom(7)
     const stops = new Set<string>()
+    const fewest = full ? 4 : 2
     let killed = 0
-    while (killed < kills) {
+    // On a busy machine the first kills may all come early: it goes on until some came later.
+    while (killed < kills || (stops.size < fewest && killed < 5 * kills)) {
       const app = await makeApp({ migrate: { format } })
       await prepare(app, cluster, folder)
       await app.write(folder('2_split', `${alone}${statements(cluster.major).join(';\n')}`))
-      for (let done = false; !done && killed < kills; ) {
+      const enough = killed + kills
+      for (let done = false; !done && killed < enough; ) {
         const { child, finished } = app.start('migrate')
         await until('it begins or ends', async () => child.exitCode !== null || (await begun(cluster)))
         // Mostly soon after, but long enough now and then to get beyond the statement that was interrupted the last time.
@@ -98,7 +101,7 @@ describe.each(formats)('kill -9 at random moments of a file outside transactions
       expect((await cluster.ask<{ name: string }>(history, app.database)).map(({ name }) => name)).toEqual(expected)
     }
     // Otherwise the kills were not where they should be.
-    expect(stops.size).toBeGreaterThan(full ? 3 : 1)
+    expect(stops.size).toBeGreaterThanOrEqual(fewest)
   })
 })
 
