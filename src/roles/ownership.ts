@@ -208,8 +208,12 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
 select pg_catalog.json_build_object(
   'unusable', ${list(`select kind, schema, name, arguments, owner, "ofUsers", pg_catalog.to_json(lost) as lost, closed from unusable
      where lost <> '{}' or closed order by schema collate "C", kind collate "C", name collate "C", arguments collate "C"`)},
-  'owned', ${list(`select o.classid::bigint as classid, o.objid::bigint as oid, ${print('o.classid', 'o.objid')} as print, i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
+  'owned', ${
+    from.length === 0
+      ? `'[]'::json`
+      : list(`select o.classid::bigint as classid, o.objid::bigint as oid, ${print('o.classid', 'o.objid')} as print, i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
        o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading union all select objid from calling)) as definer
       from ours o left join pg_catalog.pg_namespace n on n.oid = o.namespace, pg_catalog.pg_identify_object(o.classid, o.objid, 0) i
-     order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)}
+     order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)
+  }
 ) as ownership`
