@@ -537,7 +537,9 @@ describe('readiness', () => {
     await isReady(app)
   })
 
-  test('does not depend on files that come later: they are said in the status and the log', async ({ app, dir }) => {
+  test('does not depend on files that come later: they are said in the status and the log', {
+    timeout: 150_000,
+  }, async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     const { child, finished } = await app.serve()
     await isUp(app)
@@ -554,6 +556,17 @@ describe('readiness', () => {
       ['migrations-pending', 'the folder of migrations has changed since `up`: new: migrations/002_later.sql'],
     ])
     expect((await app.get('/readyz')).status).toBe(200)
+    // somebody else applies them
+    expect((await run(['up'], { cwd: dir, env: app.env })).code).toBe(0)
+    const left = await app.until(
+      'the condition is over',
+      async () => {
+        const { conditions } = await statusOf(app)
+        return conditions.length === 1 ? conditions : undefined
+      },
+      60_000,
+    )
+    expect(left.map(({ name }) => name)).toEqual(['configuration-changed'])
     await rm(`${dir}/migrations`, { recursive: true })
     await sleep(5_000)
     expect((await app.get('/readyz')).status).toBe(200)

@@ -17,7 +17,7 @@ import { backUpOnSchedule } from '../steps/backup-on-schedule.ts'
 import { checkBackupFiles, scheduleOf, storedFacts } from '../steps/backups.ts'
 import { watchReadiness } from '../steps/readiness.ts'
 import { createRotation, type Rotation } from '../steps/rotation.ts'
-import { watchFiles } from '../steps/watch-files.ts'
+import { type FileWatch, watchFiles } from '../steps/watch-files.ts'
 import { runUp, up } from './up.ts'
 
 /** `serve`: `up`, then backups on schedule, health and status over HTTP, until it is asked to stop. */
@@ -55,15 +55,14 @@ async function run(context: Context): Promise<Result> {
   const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
   log.info({ address: renderPlace(http) }, 'listening')
   try {
-    const failure = flags['no-up'] === true ? undefined : await makeReady(context, state, rotation)
+    const failure = flags['no-up'] === true ? undefined : await makeReady(context, state, { rotation, files })
     await probe.again()
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
     if (schedule)
       log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
     else log.info('backup.schedule is not set: there will be no backups')
-    files.watch()
-    await stay(context, state, probe, schedule, store, rotation)
+    await stay(context, state, probe, schedule, store, { rotation, files })
     return stopped(state)
   } finally {
     await shutDown(http, state)
@@ -110,10 +109,18 @@ function initialState({ loaded, version, flags }: Context): ServeState {
   }
 }
 
+/** They hear what `up` has seen and set. */
+type Watchers = { rotation: Rotation; files: FileWatch }
+
 /** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
-async function makeReady(context: Context, state: ServeState, rotation: Rotation): Promise<Result | undefined> {
+async function makeReady(
+  context: Context,
+  state: ServeState,
+  { rotation, files }: Watchers,
+): Promise<Result | undefined> {
   const { signal, log, loaded } = context
   try {
+    await files.note()
     await runUp(context, rotation.noteUp)
     state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
     return undefined
@@ -134,7 +141,7 @@ async function stay(
   probe: Probe,
   schedule: Awaited<ReturnType<typeof scheduleOf>>,
   store: Store,
-  rotation: Rotation,
+  watchers: Watchers,
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
@@ -144,7 +151,7 @@ async function stay(
     schedule,
     backups: state.backups,
     readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
-    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, rotation),
+    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, watchers.rotation),
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
     onTick: () => {
@@ -156,8 +163,9 @@ async function stay(
     signal,
   })
   try {
-    rotation.watch()
-    await upAgain(context, state, probe, rotation)
+    watchers.rotation.watch()
+    watchers.files.watch()
+    await upAgain(context, state, probe, watchers)
     await untilAborted(signal)
     log.info('stopping: what is under way is ended first')
   } finally {
@@ -178,7 +186,7 @@ function noteBackups(state: ServeState, log: Log): void {
 const firstRetryMs = 10_000
 const longestRetryMs = 300_000
 
-async function upAgain(context: Context, state: ServeState, probe: Probe, rotation: Rotation): Promise<void> {
+async function upAgain(context: Context, state: ServeState, probe: Probe, watchers: Watchers): Promise<void> {
   for (
     let pause = firstRetryMs;
     state.up?.ok === false && !context.signal.aborted;
@@ -186,7 +194,7 @@ async function upAgain(context: Context, state: ServeState, probe: Probe, rotati
   ) {
     await sleep(pause, undefined, { signal: context.signal }).catch(() => {})
     if (context.signal.aborted) return
-    await makeReady(context, state, rotation)
+    await makeReady(context, state, watchers)
     if (!state.up?.ok) continue
     state.phase = 'serving'
     await probe.again()

@@ -2,21 +2,27 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openSession } from '../../db/connect.ts'
+import { silentLog } from '../../log.ts'
 import { type FilesSeen, fileConditions } from '../../serve/changed-files.ts'
 import { replaceConditions } from '../../serve/conditions.ts'
 import type { ServeState } from '../../serve/state.ts'
 import type { Context } from '../command.ts'
-import { findTargets } from './migrate-targets.ts'
+import { planMigrateStep } from './migrate.ts'
+import { findTargets, hasCommand, migrateTargets } from './migrate-targets.ts'
 
 /** Tells of a configuration and of migrations that change while `serve` runs: a refreshed ConfigMap, a mounted folder. */
 export type FileWatch = {
-  /** Takes what lies there now for what `up` has seen. To be called before `up` reads the files. */
+  /** Takes what lies there now for what `up` sees. To be called before it reads the files, each time. */
   note(): Promise<void>
   /** Looks now and then, until the signal. */
   watch(): void
 }
 
 const lookEveryMs = 10_000
+/** While files have changed: has somebody else run `up`? */
+const askEveryMs = 30_000
+const statementTimeoutMs = 5_000
 const names = ['configuration-changed', 'migrations-pending'] as const
 
 /** @param migrations whether those are the business of this process */
@@ -25,7 +31,7 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
   const fingerprint = createFingerprint()
   const dirs = migrations
     ? findTargets(context, false)
-        .filter(({ command }) => !command)
+        .filter((target) => !hasCommand(target))
         .map(({ dir }) => dir)
     : []
   const seeNow = async (): Promise<FilesSeen> => ({
@@ -34,12 +40,21 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
   })
   let first: FilesSeen | undefined
   let noted: FilesSeen | undefined
+  let askedAt = Number.NEGATIVE_INFINITY
   const look = async () => {
     if (!noted || !first) return
     const now = await seeNow()
-    const then = { ...noted, configuration: first.configuration }
-    const after = fileConditions(then, now, { before: state.conditions, at: new Date().toISOString() })
-    replaceConditions(state, names, after, log)
+    const changes = (then: FilesSeen) =>
+      fileConditions({ ...then, configuration: first?.configuration }, now, {
+        before: state.conditions,
+        at: new Date().toISOString(),
+      })
+    const asks = performance.now() - askedAt > askEveryMs
+    if (asks && changes(noted).some(({ name }) => name === 'migrations-pending')) {
+      askedAt = performance.now()
+      if (await isApplied(context)) noted = now
+    }
+    replaceConditions(state, names, changes(noted), log)
   }
   return {
     async note() {
@@ -53,6 +68,30 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
         await look().catch((error: Error) => log.debug({ problem: error.message }, 'the files could not be looked at'))
       }
     },
+  }
+}
+
+/** Whether the history has all that lies there now. What cannot be found out is not applied. */
+async function isApplied(context: Context): Promise<boolean> {
+  const { connection, log, signal, runId } = context
+  try {
+    for (const target of (await migrateTargets(context)).filter((one) => !hasCommand(one))) {
+      const session = await openSession(connection(), {
+        ...(target.database !== undefined && { database: target.database }),
+        applicationName: `pgbosun ${runId}`,
+        log: silentLog,
+        endWith: signal,
+        statementTimeoutMs,
+      })
+      const { plan } = await planMigrateStep(context, target, session.sql, { looking: true }).finally(() =>
+        session.end(),
+      )
+      if (plan.steps.length + plan.problems.length > 0) return false
+    }
+    return true
+  } catch (error) {
+    log.debug({ problem: (error as Error).message }, 'whether the new migrations are applied is not known')
+    return false
   }
 }
 
