@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { backupConditions, backupNews } from './backup-conditions.ts'
+import { backupConditions } from './backup-conditions.ts'
 import type { BackupState } from './state.ts'
 
 const good: BackupState = {
@@ -49,13 +49,5 @@ describe('conditions of backups', () => {
       { database: 'shop', message: 'another', since: first },
       { database: 'b', since: second },
     ])
-  })
-
-  test('are told when they begin, unless an error was told already, and when they are over', () => {
-    const bad = { ...good, lastError: 'why', overdue: 'why', damaged: ['a'], storeProblem: 'why' }
-    const conditions = backupConditions([bad], [], first)
-    expect(backupNews([], conditions).opened.map(({ name }) => name)).toEqual(['backup-overdue', 'backup-damaged'])
-    expect(backupNews(conditions, conditions)).toEqual({ opened: [], closed: [] })
-    expect(backupNews(conditions, []).closed).toHaveLength(4)
   })
 })

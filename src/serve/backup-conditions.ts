@@ -1,5 +1,7 @@
 import type { BackupState, Condition } from './state.ts'
 
+export const backupConditionNames = ['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const
+
 /**
  * What is wrong with the backups; what was wrong already keeps its instant. Pure.
  * @param before those of the look before
@@ -42,16 +44,4 @@ export function backupConditions(
       'look after the disk; it goes once a newer backup was verified, and the schedule or `pgbosun backup run` makes one',
     ),
   ])
-}
-
-/** What is worth a line, beside the errors that are told where they happen: what is new, and what is over. Pure. */
-export function backupNews(before: readonly Condition[], after: readonly Condition[]) {
-  const isIn = (list: readonly Condition[], { name, database }: Condition) =>
-    list.some((condition) => condition.name === name && condition.database === database)
-  return {
-    opened: after.filter(
-      (condition) => ['backup-overdue', 'backup-damaged'].includes(condition.name) && !isIn(before, condition),
-    ),
-    closed: before.filter((condition) => !isIn(after, condition)),
-  }
 }

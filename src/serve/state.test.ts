@@ -10,7 +10,6 @@ const state: ServeState = {
   tickedAtMs: 0,
   backups: [],
   conditions: [],
-  backupConditions: [],
 }
 const failed: ServeState = {
   ...state,
@@ -67,8 +66,10 @@ describe('/status.json', () => {
     const document = statusDocument(
       {
         ...state,
-        conditions: [{ ...shared, name: 'secret-changed', roles: ['shop_rw'] }],
-        backupConditions: [{ ...shared, name: 'backup-damaged', roles: [], database: 'shop' }],
+        conditions: [
+          { ...shared, name: 'secret-changed', roles: ['shop_rw'] },
+          { ...shared, name: 'backup-damaged', roles: [], database: 'shop' },
+        ],
       },
       { ok: true, text: 'ok' },
     )

@@ -53,7 +53,6 @@ export type ServeState = {
   tickedAtMs: number
   backups: BackupState[]
   conditions: Condition[]
-  backupConditions: Condition[]
 }
 
 /** An answer of a health endpoint. */
@@ -103,7 +102,7 @@ export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
 
 /** The document of `/status.json`. */
 export const statusDocument = (
-  { version, startedAt, phase, up, backups, conditions, backupConditions }: ServeState,
+  { version, startedAt, phase, up, backups, conditions }: ServeState,
   ready: Health,
   readyAgeMs: number | null = null,
 ) => ({
@@ -124,7 +123,7 @@ export const statusDocument = (
     last_verified_at: backup.lastVerifiedAt,
     next_run_at: backup.nextRunAt,
   })),
-  conditions: [...conditions, ...backupConditions].map(({ name, severity, roles, database, message, hint, since }) => ({
+  conditions: conditions.map(({ name, severity, roles, database, message, hint, since }) => ({
     name,
     severity,
     roles,

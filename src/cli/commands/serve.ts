@@ -6,7 +6,8 @@ import { nextSlot } from '../../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../../config/connection.ts'
 import { resolveServeAccess, type ServeAccess } from '../../config/serve-access.ts'
 import type { Log } from '../../log.ts'
-import { backupConditions, backupNews } from '../../serve/backup-conditions.ts'
+import { backupConditionNames, backupConditions } from '../../serve/backup-conditions.ts'
+import { replaceConditions } from '../../serve/conditions.ts'
 import { answerFrom, type Probe } from '../../serve/probe.ts'
 import { startScheduler } from '../../serve/scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from '../../serve/server.ts'
@@ -105,7 +106,6 @@ function initialState({ loaded, version, flags }: Context): ServeState {
       damaged: [],
     })),
     conditions: [],
-    backupConditions: [],
   }
 }
 
@@ -175,12 +175,9 @@ async function stay(
 }
 
 function noteBackups(state: ServeState, log: Log): void {
-  const before = state.backupConditions
-  state.backupConditions = backupConditions(state.backups, before, new Date().toISOString())
-  const { opened, closed } = backupNews(before, state.backupConditions)
-  for (const { name, database, hint, message } of opened) log.warn({ condition: name, database, hint }, message)
-  for (const { name, database, since } of closed)
-    log.info({ condition: name, database, condition_ms: Date.now() - Date.parse(since) }, `${name} is over`)
+  const now = new Date()
+  const after = backupConditions(state.backups, state.conditions, now.toISOString())
+  replaceConditions(state, backupConditionNames, after, { log, now, told: ['backup-failed', 'store-unreadable'] })
 }
 
 const firstRetryMs = 10_000

@@ -229,8 +229,9 @@ async function look(watched: Watched): Promise<void> {
     changed: changed.map(([role]) => role).filter((role) => !fitting.has(role) && !isAppliedLater(watched, role)),
     unreadable: [...problems].map(([role, { message }]) => ({ role, problem: message })),
   }
-  const after = secretConditions(found, state.conditions, new Date().toISOString())
-  replaceConditions(state, ['secret-changed', 'secret-unreadable'], after, context.log)
+  const now = new Date()
+  const after = secretConditions(found, state.conditions, now.toISOString())
+  replaceConditions(state, ['secret-changed', 'secret-unreadable'], after, { log: context.log, now })
 }
 
 /** The own password is set with the next backup that is refused. */

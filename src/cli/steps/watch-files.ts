@@ -54,7 +54,7 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
       askedAt = performance.now()
       if (await isApplied(context)) noted = now
     }
-    replaceConditions(state, names, changes(noted), log)
+    replaceConditions(state, names, changes(noted), { log, now: new Date() })
   }
   return {
     async note() {
