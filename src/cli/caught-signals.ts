@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 
 const nonBlocking = 0o4000
-/** libuv's message: a pointer, and the number of the signal behind it. */
+/** libuv's message: a pointer, then the number of the signal. */
 const messageBytes = 16
 
 /**

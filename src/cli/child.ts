@@ -1,7 +1,8 @@
-import { accessSync, closeSync, constants as files, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { isExecutable } from '../db/executable.ts'
 import { AppError } from '../errors.ts'
 import { caughtSignals } from './caught-signals.ts'
 import type { Context } from './command.ts'
@@ -65,15 +66,6 @@ export function findProgram(command: string, path = '/usr/local/bin:/usr/bin:/bi
   const candidates = command.includes('/') ? [command] : path.split(':').map((dir) => join(dir || '.', command))
   const program = candidates.find(isExecutable)
   return program !== undefined && command !== '' && starts(program) ? program : undefined
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, files.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
 }
 
 /** Whether the file is in the machine's own format, or names an interpreter that is. */

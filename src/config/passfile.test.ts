@@ -59,7 +59,7 @@ describe('a password file of a connection', () => {
   }
   const connect = (env: Record<string, string>) => resolveConnection(configSchema.parse({}), env, dir)
 
-  test('is read anew at every call, by its path from the folder of the configuration', () => {
+  test('is read again at every call, by its path from the folder of the configuration', () => {
     const path = file('*:*:*:u:one')
     const connections = [
       connect({ DATABASE_URL: 'postgres://u@h/d?passfile=pass' }),

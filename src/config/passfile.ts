@@ -15,7 +15,7 @@ const unescaped = (text: string) => text.replace(/\\(.)/gs, '$1')
 
 /**
  * The password of the first line that fits, as libpq finds it in a `.pgpass`: `host:port:database:user:password`, with `*` for
- * anything, `\` before `:` and `\`, and comments behind `#`. An empty one is none.
+ * anything, `\` before `:` and `\`, and comments after `#`. An empty one is none.
  */
 export function passwordIn(text: string, { host, port }: Endpoint, database: string, user: string): string | undefined {
   const hosts = usualSockets.includes(host) ? [host, 'localhost'] : [host]

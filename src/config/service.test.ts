@@ -99,7 +99,7 @@ describe('a connection that names a service', () => {
     expect(connection.password()).toBe('p')
   })
 
-  test('a password file that it names gives the password; its own password is read anew', () => {
+  test('a password file that it names gives the password; its own password is read again', () => {
     writeFileSync(join(dir, 'pass'), 'h:*:*:u:filed', { mode: 0o600 })
     write('[shop]\nhost=h\nuser=u\npassfile=pass')
     const { password } = connect({ PGSERVICE: 'shop', PGSERVICEFILE: file })

@@ -36,7 +36,7 @@ function contentOf(path: string): string {
 }
 
 /**
- * One service of pg_service.conf, as libpq reads it: the lines behind the first `[name]` up to the next `[`. What a line holds is never
+ * One service of pg_service.conf, as libpq reads it: the lines after the first `[name]` up to the next `[`. What a line holds is never
  * shown: it may be a password.
  *
  * @throws {AppError} `usage` when there is none, for a line that cannot be read, and for a key that would matter and is not honoured
@@ -48,9 +48,9 @@ export function parseService(text: string, name: string, path: string): Service 
     throw usage(`the service file ${path} does not have the service that is asked for`, {
       hint: 'write it as [name] on a line of its own',
     })
-  const behind = lines.slice(begin + 1)
-  const next = behind.findIndex(({ line }) => line.startsWith('['))
-  const entries = behind
+  const following = lines.slice(begin + 1)
+  const next = following.findIndex(({ line }) => line.startsWith('['))
+  const entries = following
     .slice(0, next < 0 ? undefined : next)
     .filter(({ line }) => line !== '' && !line.startsWith('#'))
     .map(({ line, number }) => entryOf(line, `line ${number} of the service file ${path}`))
@@ -69,6 +69,7 @@ function entryOf(line: string, where: string): [string, string] {
       hint: 'write key=value with a parameter of libpq, without blanks around the =',
     })
   refuseParameter(key, value, key, where)
-  if (key === 'port' && !/^\d+(,\d*)*$/.test(value)) throw usage(`${where}: the port is not a number`)
+  if (key === 'port' && !/^\d+(,\d*)*$/.test(value))
+    throw usage(`${where}: the port is not a number`, { hint: 'write digits, or several numbers with commas' })
   return [key, value]
 }

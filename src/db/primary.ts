@@ -20,7 +20,9 @@ export function choosePrimary(standby: Seen, others: Seen[], silent: Silent[]): 
       ...others.map((other) => `${name(other)} is one too`),
       ...silent.map((other) => `${name(other)}: ${other.problem}`),
     ]
-    throw new AppError('unreachable', `${name(standby)} is a standby, and there is no primary: ${rest.join('; ')}`)
+    throw new AppError('unreachable', `${name(standby)} is a standby, and there is no primary: ${rest.join('; ')}`, {
+      hint: 'start the primary, or name it in the URL',
+    })
   }
   if (more.length > 0)
     throw unclear(

@@ -1,9 +1,9 @@
-import { accessSync, constants, statSync } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import { AppError, usage } from '../errors.ts'
 import { endGroup, signalGroup } from './child.ts'
+import { isExecutable } from './executable.ts'
 
 /** How a program of the user's ended. */
 export type ProgramEnded = { code: number | null; signal: NodeJS.Signals | null }
@@ -86,15 +86,6 @@ export function findProgram(
       ? `check \`migrate.command\`: there is no file ${candidates[0]} that may be run`
       : 'install it, or write its path: `migrate.command` begins with a program of the PATH or a path; a command line for a shell is [sh, -c, "…"]',
   })
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
 }
 
 /** Name of a program as people call it. */

@@ -27,7 +27,7 @@ export type OwnedObject = {
   schema: string | null
   identity: string
   owner: string
-  /** Why its owner cannot change: it takes a superuser. */
+  /** Whether its owner has to be a superuser. */
   bound: boolean
   /** Whether it runs with the rights of its owner, and so with others afterwards. */
   definer: boolean

@@ -201,8 +201,8 @@ function planMembership(
       : revokeRow(admin, major, 'the admin option is not declared'),
   )
   if (rows.length === 0) return [grant('is not a member', null)]
-  const mended = lessened.some(({ payload }) => payload.do === 'grant role')
-  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || mended
+  const fixed = lessened.some(({ payload }) => payload.do === 'grant role')
+  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || fixed
   return works ? lessened : [...lessened, grant('the membership lacks INHERIT or SET', null)]
 }
 

@@ -33,8 +33,8 @@ function started(
     backup,
     now: at(time),
     store,
-    /** Slots that were begun, as times. */
-    begun: [] as string[],
+    /** Slots that were started, as times. */
+    slots: [] as string[],
     lines: [] as string[],
     /** How the backup that runs ends. */
     running,
@@ -54,7 +54,7 @@ function started(
     readStore: async () => world.store(),
     backUp: (_, slot) =>
       new Promise((resolve, reject) => {
-        world.begun.push(slot.toISOString().slice(11, 19))
+        world.slots.push(slot.toISOString().slice(11, 19))
         const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
         running.push({ slot, end: resolve, fail })
       }),
@@ -94,27 +94,27 @@ describe('a slot', () => {
     world.store = () => backupAt('12:01:10', '12:01:10')
     await world.turn('12:01:20')
     expect(world.backup).toMatchObject({ lastError: null, lastSuccessId: 'for 12:01:10' })
-    expect(world.begun).toEqual(['12:00:00'])
+    expect(world.slots).toEqual(['12:00:00'])
   })
 
-  test('that falls into a turn that still works is made up for once behind it', async () => {
+  test('that falls into a turn that still works is made up for once after it', async () => {
     const { world, settled } = started('*/5 * * * *', '12:00:01')
     await settled()
     for (const time of ['12:01:00', '12:05:00', '12:06:00', '12:07:00']) await world.turn(time)
-    expect(world.begun).toEqual(['12:00:00'])
+    expect(world.slots).toEqual(['12:00:00'])
     world.store = () => backupAt('12:00:01', '12:00:00')
     world.running[0]!.end()
     await settled()
-    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:05:00'])
     await world.turn('12:08:00')
     world.store = () => backupAt('12:07:00', '12:05:00')
     world.running[1]!.end()
     await settled()
     for (const time of ['12:08:00', '12:09:00']) await world.turn(time)
-    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:05:00'])
     expect(world.lines).toEqual([])
     await world.turn('12:10:00')
-    expect(world.begun).toEqual(['12:00:00', '12:05:00', '12:10:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:05:00', '12:10:00'])
   })
 
   test('that a newer one has overtaken meanwhile is told as missed, once', async () => {
@@ -124,12 +124,12 @@ describe('a slot', () => {
     world.store = () => backupAt('12:00:01', '12:00:00')
     world.running[0]!.end()
     await settled()
-    expect(world.begun).toEqual(['12:00:00', '12:10:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:10:00'])
     expect(world.lines).toEqual(['slots were missed: only the newest is made up for'])
     world.running[1]!.fail()
     await settled()
     await world.turn('12:14:00')
-    expect(world.begun).toEqual(['12:00:00', '12:10:00', '12:10:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:10:00', '12:10:00'])
     expect(world.lines.filter((line) => line.includes('missed'))).toHaveLength(1)
   })
 
@@ -139,7 +139,7 @@ describe('a slot', () => {
     await world.turn('12:05:00')
     world.running[0]!.fail()
     await settled()
-    expect(world.begun).toEqual(['12:00:00', '12:05:00'])
+    expect(world.slots).toEqual(['12:00:00', '12:05:00'])
   })
 })
 
@@ -147,7 +147,7 @@ describe('what is known of the backups', () => {
   test('is overdue an hour after the slot, also while another turn works', async () => {
     const { world, settled } = started('0 12 * * *', '12:00:30', { store: () => backupAt('08:00:00', '08:00:00') })
     await settled()
-    expect(world.begun).toEqual(['12:00:00'])
+    expect(world.slots).toEqual(['12:00:00'])
     await world.turn('12:59:59')
     expect(world.backup.overdue).toBeNull()
     await world.turn('13:00:00')
@@ -163,7 +163,7 @@ describe('what is known of the backups', () => {
   test('is nothing yet in the first hour with an empty store, and overdue then', async () => {
     const { world, settled } = started('0 0 * * *', '12:00:00')
     await settled()
-    expect([world.begun, world.backup.overdue]).toEqual([['00:00:00'], null])
+    expect([world.slots, world.backup.overdue]).toEqual([['00:00:00'], null])
     await world.turn('12:59:00')
     expect(world.backup.overdue).toBeNull()
     await world.turn('13:00:00')

@@ -51,11 +51,15 @@ async function lookInto(
   const database = existing && !declared.ownerFixed ? { ...declared, owner: existing.owner } : declared
   const groups = appSessions(desired, database, cluster)
   const sessions = groups.length > 0 ? groups : [undefined]
+  let owned: Ownership['owned'] = []
   await run.inDatabase(database.name, async (session) => {
     for (const [i, group] of sessions.entries()) {
       const question = ownershipQuestion(desired, database, group)
       if (!question || !session) return
-      const ownership = await readOwnership(session.sql, question)
+      // What is handed over does not depend on the role: it is read with the first.
+      const read = await readOwnership(session.sql, i === 0 ? question : { ...question, from: [] })
+      const ownership = { ...read, owned: i === 0 ? read.owned : owned }
+      owned = ownership.owned
       if (i === 0) planHandover(owners, database, ownership, run)
       const found = group && findLockOut(desired, database, group, ownership, cluster.major)
       if (!found) continue

@@ -159,7 +159,7 @@ function warnOfOwnPassword({ context }: Run, plan: ClusterPlan): void {
   )
 }
 
-/** The rest of this run, and `serve` behind it, log in with the new password. */
+/** The rest of this run, and `serve` after it, log in with the new password. */
 function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets): void {
   const { source, password } = context.connection()
   const [old, secret] = [password(), secrets.get(plan.session.name)]
