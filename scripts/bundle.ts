@@ -84,7 +84,7 @@ export const plainEntry: Plugin = {
   setup({ onResolve, onLoad }) {
     const isPart = (path: string) => /^\.\/commands\/(migrate|wait)\.ts$/.test(path)
     const importers =
-      /[\\/]src[\\/](cli[\\/](commands|steps[\\/]migrate(-all|-targets)?)|config[\\/]load|migrate[\\/]dialects[\\/]open)\.ts$/
+      /[\\/]src[\\/](cli[\\/]commands|up[\\/](migrate(-all)?|targets)|config[\\/]load|formats[\\/]open)\.ts$/
     onResolve({ filter: /^\.\/[\w/-]+\.ts$/ }, ({ path, importer, kind }) =>
       kind === 'dynamic-import' && !isPart(path) && importers.test(importer)
         ? { path, namespace: 'left-out' }

@@ -1,5 +1,5 @@
 /** Prints docs/lint.md; part of `npm run docs`. */
-import { loadParser } from '../src/migrate/lint/parse.ts'
-import { renderLintReference } from '../src/migrate/lint/reference.ts'
+import { loadParser } from '../src/lint/parse.ts'
+import { renderLintReference } from '../src/lint/reference.ts'
 
 process.stdout.write(renderLintReference(await loadParser()))

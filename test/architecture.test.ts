@@ -5,9 +5,13 @@ import { describe, expect, test } from 'vitest'
 /** The order of the layers (CONTRIBUTING.md): a folder imports itself and what is to its left; features never import each other. */
 const layers = [
   ['errors', 'log', 'plan', 'text'],
-  ['config'],
-  ['db', 'archive'],
+  ['config', 'sql', 'machine'],
+  ['postgres'],
+  ['programs', 'store'],
+  ['state', 'formats', 'lint', 'archive'],
   ['migrate', 'roles', 'seed', 'backup', 'restore', 'check'],
+  ['run'],
+  ['up'],
   ['serve'],
   ['cli'],
 ]
@@ -119,9 +123,9 @@ describe('edges', () => {
       'config/read.ts',
       'config/cron.ts',
       'roles/errors.ts',
-      'db/ask.ts',
-      'db/hints.ts',
-      'db/pooler.ts',
+      'postgres/ask.ts',
+      'postgres/hints.ts',
+      'postgres/pooler.ts',
     ]
     const asks =
       /\bmessage( [!=]== (?!undefined)|\.(includes|startsWith|endsWith|match|search)\((?!sqlstate))|\.(test|exec)\((\w+\.)*message\b/g
@@ -129,6 +133,8 @@ describe('edges', () => {
   })
 
   test('only config/ and cli/ listen to signals or know the working directory', () => {
-    expect(uses(/\bprocess\.(on|once|cwd)\(/g, (file) => ['cli', 'config'].includes(folderOf(file)))).toEqual([])
+    expect(
+      uses(/\bprocess\.((on|once)\((?!'exit')|cwd\()/g, (file) => ['cli', 'config'].includes(folderOf(file))),
+    ).toEqual([])
   })
 })

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { type BlockerWatch, createBlockerWatch, describeBlockers, isOwnDump } from '../src/db/blockers.ts'
-import { openSession, type Session } from '../src/db/connect.ts'
 import { silentLog } from '../src/log.ts'
+import { type BlockerWatch, createBlockerWatch, describeBlockers, isOwnDump } from '../src/postgres/blockers.ts'
+import { openSession, type Session } from '../src/postgres/connect.ts'
 import { backUp, client, connectionTo } from './support/backup.ts'
 import { test, uniqueName, urlOf } from './support/postgres.ts'
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { openSession, type Session } from '../src/db/connect.ts'
-import { copyIn } from '../src/db/copy.ts'
-import { inTransaction } from '../src/db/transaction.ts'
 import { silentLog } from '../src/log.ts'
+import { openSession, type Session } from '../src/postgres/connect.ts'
+import { copyIn } from '../src/postgres/copy.ts'
+import { inTransaction } from '../src/postgres/transaction.ts'
 import { connectionTo } from './support/backup.ts'
 import { test as base, urlOf } from './support/postgres.ts'
 

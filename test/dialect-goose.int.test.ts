@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/migrate/dialects/dialect.ts'
-import { goose } from '../src/migrate/dialects/goose.ts'
-import type { Migration } from '../src/migrate/types.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
+import { goose } from '../src/formats/goose.ts'
+import type { Migration } from '../src/formats/types.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 

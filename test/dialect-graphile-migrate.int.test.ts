@@ -1,8 +1,8 @@
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/migrate/dialects/dialect.ts'
-import { hashOf } from '../src/migrate/dialects/graphile-file.ts'
-import { graphileMigrate } from '../src/migrate/dialects/graphile-migrate.ts'
-import type { Migration } from '../src/migrate/types.ts'
+import type { NativeRow } from '../src/formats/dialect.ts'
+import { hashOf } from '../src/formats/graphile-file.ts'
+import { graphileMigrate } from '../src/formats/graphile-migrate.ts'
+import type { Migration } from '../src/formats/types.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 

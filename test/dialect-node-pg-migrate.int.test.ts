@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/migrate/dialects/dialect.ts'
-import { nodePgMigrate } from '../src/migrate/dialects/node-pg-migrate.ts'
-import type { Migration } from '../src/migrate/types.ts'
+import type { NativeRow } from '../src/formats/dialect.ts'
+import { nodePgMigrate } from '../src/formats/node-pg-migrate.ts'
+import type { Migration } from '../src/formats/types.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/migrate/dialects/dialect.ts'
-import { sqlx } from '../src/migrate/dialects/sqlx.ts'
-import type { Migration } from '../src/migrate/types.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
+import { sqlx } from '../src/formats/sqlx.ts'
+import type { Migration } from '../src/formats/types.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 

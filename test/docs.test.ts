@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { renderReference } from '../src/config/reference.ts'
 import { exitCodes } from '../src/errors.ts'
-import { loadParser } from '../src/migrate/lint/parse.ts'
-import { renderLintReference } from '../src/migrate/lint/reference.ts'
+import { loadParser } from '../src/lint/parse.ts'
+import { renderLintReference } from '../src/lint/reference.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')

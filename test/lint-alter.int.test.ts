@@ -1,8 +1,8 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { lintFiles } from '../src/migrate/lint/lint.ts'
-import { loadParser } from '../src/migrate/lint/parse.ts'
-import type { Finding, LintFile } from '../src/migrate/lint/types.ts'
+import { lintFiles } from '../src/lint/lint.ts'
+import { loadParser } from '../src/lint/parse.ts'
+import type { Finding, LintFile } from '../src/lint/types.ts'
 import { full, randomFrom } from './support/chaos.ts'
 import { open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
 

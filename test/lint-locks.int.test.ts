@@ -1,11 +1,11 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LintRuleName } from '../src/config/lint-rules.ts'
-import { scan } from '../src/db/scan.ts'
-import { loadParser } from '../src/migrate/lint/parse.ts'
-import { findingsOf } from '../src/migrate/lint/reference.ts'
-import { families } from '../src/migrate/lint/rules/foreign-keys.ts'
-import { rules } from '../src/migrate/lint/rules.ts'
+import { loadParser } from '../src/lint/parse.ts'
+import { findingsOf } from '../src/lint/reference.ts'
+import { families } from '../src/lint/rules/foreign-keys.ts'
+import { rules } from '../src/lint/rules.ts'
+import { scan } from '../src/sql/scan.ts'
 import { open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
 
 const parser = await loadParser()

@@ -2,10 +2,10 @@ import { crc32 } from 'node:zlib'
 import { test as base, expect } from 'vitest'
 import type { Connection } from '../src/config/connection.ts'
 import { parseDatabaseUrl } from '../src/config/url.ts'
-import { openSession } from '../src/db/connect.ts'
-import { claimWork, databaseObject, takeRunLock } from '../src/db/lock.ts'
-import { openWhenReady } from '../src/db/wait.ts'
 import { createLog, silentLog } from '../src/log.ts'
+import { openSession } from '../src/postgres/connect.ts'
+import { claimWork, databaseObject, takeRunLock } from '../src/postgres/lock.ts'
+import { openWhenReady } from '../src/postgres/wait.ts'
 import { server, test, urlOf } from './support/postgres.ts'
 
 const connection = (url: string, change: Partial<Connection> = {}): Connection => {

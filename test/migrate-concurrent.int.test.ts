@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
-import { openDialect } from '../src/migrate/dialects/open.ts'
+import { openDialect } from '../src/formats/open.ts'
 import { type App, type Cluster, test, until } from './support/chaos.ts'
 
 const alone = '-- pgbosun: no-transaction\n'

@@ -1,11 +1,11 @@
 import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { pgbosun } from '../src/migrate/dialects/pgbosun.ts'
-import { checksum } from '../src/migrate/files.ts'
-import { createMigration } from '../src/migrate/new.ts'
-import { noReadOptions, readMigrations as readFolder } from '../src/migrate/read.ts'
-import { isRefusal, planSending, refusalError } from '../src/migrate/sending.ts'
+import { checksum } from '../src/formats/files.ts'
+import { createMigration } from '../src/formats/new-file.ts'
+import { pgbosun } from '../src/formats/pgbosun.ts'
+import { noReadOptions, readMigrations as readFolder } from '../src/formats/read.ts'
+import { isRefusal, planSending, refusalError } from '../src/migrate/plan/sending.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
 const readMigrations = async (dir: string) => (await readFolder(dir)).files

@@ -1,6 +1,6 @@
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
-import { makeVerifier } from '../src/db/scram.ts'
+import { makeVerifier } from '../src/postgres/scram.ts'
 import { runJson, start } from './support/cli.ts'
 import { test as base, open, urlOf, writeFiles } from './support/postgres.ts'
 

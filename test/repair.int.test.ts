@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { hashOf } from '../src/migrate/dialects/graphile-file.ts'
+import { hashOf } from '../src/formats/graphile-file.ts'
 import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect } from 'vitest'
-import { makeVerifier } from '../src/db/scram.ts'
+import { makeVerifier } from '../src/postgres/scram.ts'
 import { isConcurrentChange } from '../src/roles/errors.ts'
 import { runJson } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'

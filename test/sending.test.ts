@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { watchSending } from '../src/db/sending.ts'
-import { openSocket } from '../src/db/socket.ts'
 import { silentLog } from '../src/log.ts'
+import { openSocket } from '../src/postgres/socket.ts'
+import { watchSending } from '../src/postgres/unsent.ts'
 import { makeCertificate, tlsMissing } from './support/tls.ts'
 
 vi.setConfig({ testTimeout: 30_000 })

@@ -7,7 +7,7 @@ import { unqualifiedNames } from './support/sql-texts.ts'
 const root = join(import.meta.dirname, '..')
 
 /** Texts for people quote SQL as they would write it. */
-const prose = ['src/migrate/lint/rules/']
+const prose = ['src/lint/rules/']
 
 describe('our SQL', () => {
   test('names the schema of every function and catalog that it uses', async ({ sql }) => {

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
-import { isConnectionLost } from '../src/db/lost.ts'
-import { excerptOf } from '../src/db/place.ts'
-import { hintFor, isServerError, renderServerError, type ServerError } from '../src/db/sqlstate.ts'
+import { isConnectionLost } from '../src/postgres/lost.ts'
+import { hintFor, isServerError, renderServerError, type ServerError } from '../src/postgres/sqlstate.ts'
+import { excerptOf } from '../src/sql/place.ts'
 import { open, type Sql, test } from './support/postgres.ts'
 
 /** What the server says to a text that must fail. */

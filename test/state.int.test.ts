@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
-import { deleteOldEvents, writeFinished, writeStarted } from '../src/db/events.ts'
-import { quoteIdent } from '../src/db/sql.ts'
-import { createState, hasWholeState, planState, readState, type StateNeeds } from '../src/db/state.ts'
+import { quoteIdent } from '../src/sql/quote.ts'
+import { deleteOldEvents, writeFinished, writeStarted } from '../src/state/events.ts'
+import { createState, hasWholeState, planState, readState, type StateNeeds } from '../src/state/state.ts'
 import { test as base, open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
 import { stateOfVersion1 } from './support/state-1.ts'
 

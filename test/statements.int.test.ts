@@ -1,8 +1,8 @@
 import { describe, expect } from 'vitest'
-import { openSession, type Session } from '../src/db/connect.ts'
-import { scan } from '../src/db/scan.ts'
-import { mayCommitInside, needsNoTransaction } from '../src/db/statements.ts'
 import { silentLog } from '../src/log.ts'
+import { openSession, type Session } from '../src/postgres/connect.ts'
+import { scan } from '../src/sql/scan.ts'
+import { mayCommitInside, needsNoTransaction } from '../src/sql/statements.ts'
 import { connectionTo } from './support/backup.ts'
 import { test as base, server, urlOf } from './support/postgres.ts'
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
-import { localStore } from '../src/archive/local.ts'
-import { putText } from '../src/archive/pack.ts'
+import { localStore } from '../src/store/local.ts'
+import { putText } from '../src/store/pack.ts'
 import { collect, storeContract } from './contracts/store.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'pgbosun-store-'))
@@ -65,7 +65,7 @@ describe('a folder as a store', () => {
     const root = folder()
     mkdirSync(root)
     chmodSync(dir, 0o755)
-    const local = join(import.meta.dirname, '../src/archive/local.ts')
+    const local = join(import.meta.dirname, '../src/store/local.ts')
     const script = `import { localStore } from ${JSON.stringify(local)}; process.setgid(65534); process.setuid(65534);
       await localStore(${JSON.stringify(url(root))}).checkWritable().catch(({ kind, message, hint }) => console.log(JSON.stringify({ kind, message, hint })))`
     const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { configSchema } from '../src/config/schema.ts'
-import { loadParser } from '../src/migrate/lint/parse.ts'
-import type { Parsed } from '../src/migrate/lint/statement.ts'
+import { loadParser } from '../src/lint/parse.ts'
+import type { Parsed } from '../src/lint/statement.ts'
 
 const root = join(import.meta.dirname, '..')
 const example = join(root, 'examples', 'telegram-games')

@@ -1,5 +1,7 @@
 import * as z from 'zod'
-import { mapBounded } from './bounded.ts'
+import { mapBounded } from '../store/bounded.ts'
+import { getText, putText } from '../store/pack.ts'
+import type { Store } from '../store/store.ts'
 import { takenAt } from './clock.ts'
 import {
   backupPrefix,
@@ -12,8 +14,6 @@ import {
   verifiedName,
 } from './layout.ts'
 import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
-import { getText, putText } from './pack.ts'
-import type { Store } from './store.ts'
 
 /** What the newest look at all bytes of a backup found. */
 export type Verification = { at: Date; ok: boolean; problem: string | null }

@@ -1,4 +1,4 @@
-import type { Db } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
 import type { Access } from './preflight.ts'
 
 /** Finds what the session's role may not read of the database, and what pg_dump would leave out. Everybody may ask. */

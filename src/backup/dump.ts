@@ -1,9 +1,16 @@
-import { type Packed, pack } from '../archive/pack.ts'
-import { inSteps } from '../archive/steps.ts'
-import type { Upload } from '../archive/store.ts'
-import { databaseArgument, type Ended, livenessArgument, startTool, type Tool, type ToolOptions } from '../db/child.ts'
-import type { Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
+import {
+  databaseArgument,
+  type Ended,
+  livenessArgument,
+  startTool,
+  type Tool,
+  type ToolOptions,
+} from '../programs/child.ts'
+import type { Tools } from '../programs/pgtools.ts'
+import { type Packed, pack } from '../store/pack.ts'
+import { inSteps } from '../store/steps.ts'
+import type { Upload } from '../store/store.ts'
 
 /** How long pg_dump waits for a table that somebody has locked against reading. */
 const lockWaitMs = 300_000

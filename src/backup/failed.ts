@@ -1,7 +1,7 @@
 import { failedKey, failedPrefix } from '../archive/layout.ts'
-import { putText } from '../archive/pack.ts'
-import type { Store } from '../archive/store.ts'
 import type { AppError } from '../errors.ts'
+import { putText } from '../store/pack.ts'
+import type { Store } from '../store/store.ts'
 
 /** What is kept of a backup that failed. */
 export type Failure = {

@@ -1,7 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { localeFields } from '../db/locale.ts'
-import { planningRunsCode } from '../db/planned.ts'
-import type { Db } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { planningRunsCode } from '../postgres/dumped.ts'
+import { localeFields } from '../postgres/locale.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** What the manifest says about the server and the database. */

@@ -1,4 +1,4 @@
-import { quoteIdent } from '../db/sql.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
 
 /** What the role of the backup may not read, as {@link readAccess} finds it. Names are quoted where SQL demands it. */

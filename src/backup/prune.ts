@@ -6,10 +6,10 @@ import {
   storedDatabases,
 } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
-import type { Store } from '../archive/store.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
 import { type Backup, drasticSeries, planRetention } from './retention.ts'
 
 /** Only backups of this name are looked at. */

@@ -1,5 +1,5 @@
-import { copyRows, leastColumn, linesIn, planningRunsCode } from '../db/planned.ts'
-import type { Db } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
 import { copyInSavepoint, inSavepoint } from './savepoint.ts'
 
 /** Rows per table, and the tables that could not be counted with the reason. */

@@ -1,6 +1,6 @@
-import { isConnectionLost } from '../db/lost.ts'
-import type { Db } from '../db/sql.ts'
-import { isServerError, type ServerError } from '../db/sqlstate.ts'
+import type { Db } from '../postgres/db.ts'
+import { isConnectionLost } from '../postgres/lost.ts'
+import { isServerError, type ServerError } from '../postgres/sqlstate.ts'
 
 const enter = 'savepoint looking'
 const leave = 'rollback to savepoint looking; release savepoint looking'

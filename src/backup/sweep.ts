@@ -1,7 +1,7 @@
 import { removeBackup, removeRest, unfinishedBackups } from '../archive/catalog.ts'
 import { databasePrefix, isOfCluster, startedAtOf } from '../archive/layout.ts'
-import type { Store } from '../archive/store.ts'
 import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
 
 /** No backup takes this long: what is older and has no manifest was left behind, whoever made it. */
 const abandonedMs = 7 * 86_400_000

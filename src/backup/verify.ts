@@ -1,13 +1,13 @@
 import { type Backup, readBackup, recordVerification, type Verification, type WholeBackup } from '../archive/catalog.ts'
 import { dumpName, globalsName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
-import { unpack } from '../archive/pack.ts'
 import { isSealed } from '../archive/seal.ts'
-import type { Store } from '../archive/store.ts'
-import { feedTool, startTool } from '../db/child.ts'
-import { findReader, type ToolSearch, type Tools } from '../db/pgtools.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { feedTool, startTool } from '../programs/child.ts'
+import { findReader, type ToolSearch, type Tools } from '../programs/pgtools.ts'
+import { unpack } from '../store/pack.ts'
+import type { Store } from '../store/store.ts'
 
 type Where = { id: string; database: string }
 type Objects = Manifest['objects']

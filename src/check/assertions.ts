@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
-import type { Sql } from '../db/connect.ts'
-import { isConnectionLost } from '../db/lost.ts'
-import { type Place, setPath } from '../db/path.ts'
-import { scan } from '../db/scan.ts'
-import { setSettings } from '../db/settings.ts'
-import { type Db, quoteIdent } from '../db/sql.ts'
-import { isServerError } from '../db/sqlstate.ts'
+import type { Sql } from '../postgres/connect.ts'
+import type { Db } from '../postgres/db.ts'
+import { isConnectionLost } from '../postgres/lost.ts'
+import { type Place, setPath } from '../postgres/search-path.ts'
+import { isServerError } from '../postgres/sqlstate.ts'
+import { quoteIdent } from '../sql/quote.ts'
+import { scan } from '../sql/scan.ts'
+import { setSettings } from '../sql/settings.ts'
 
 /** A query about the data that must return no row, or one that is `true`. */
 export type Assertion = Config['check']['assertions'][number]

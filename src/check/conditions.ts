@@ -1,6 +1,6 @@
 import type { CheckConfig } from '../config/schema.ts'
-import { splitName } from '../db/sql.ts'
 import { usage } from '../errors.ts'
+import { splitName } from '../sql/quote.ts'
 import { typeMeaning } from './typenames.ts'
 import type { ColumnsOf, Findings, Snapshot, Wanted } from './types.ts'
 

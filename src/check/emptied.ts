@@ -1,4 +1,4 @@
-import { scan } from '../db/scan.ts'
+import { scan } from '../sql/scan.ts'
 
 const name = String.raw`((?:"(?:[^"]|"")+"|[^\s()",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s()",;.]+))?)`
 const creates = new RegExp(

@@ -1,4 +1,5 @@
-import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
 
 /** What `check` advises about who may keep runs waiting: nothing where only those it was granted to may connect. */
 export async function adviceOnLockDatabase(db: Db, name: string): Promise<string[]> {

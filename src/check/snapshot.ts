@@ -1,4 +1,5 @@
-import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
 import type { Snapshot, Wanted } from './types.ts'
 
 /**

@@ -2,7 +2,7 @@ import type { Connection } from '../config/connection.ts'
 import type { Loaded } from '../config/load.ts'
 import type { AppError, Kind } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Output } from './output.ts'
+import type { Output } from '../run/output.ts'
 
 /** A flag of a command. `value` names what a string flag takes, for the help. */
 export type Flag = { type: 'boolean'; help: string } | { type: 'string'; value: string; help: string }

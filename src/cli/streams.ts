@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import { renderError } from './output.ts'
+import { renderError } from '../run/output.ts'
 import { exit } from './v8.ts'
 
 type Name = 'stdout' | 'stderr'

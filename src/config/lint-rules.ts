@@ -1,4 +1,4 @@
-/** Names of the lint rules, in the order of docs/lint.md. The rules themselves are in migrate/lint/rules; a test keeps both equal. */
+/** Names of the lint rules, in the order of docs/lint.md. The rules themselves are in lint/rules; a test keeps both equal. */
 export const lintRuleNames = [
   'syntax-error',
   'psql-meta-command',

@@ -1,4 +1,5 @@
-import { type Db, quoteName } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteName } from '../sql/quote.ts'
 
 /**
  * Gathers statistics of the plain tables and materialised views that the session user owns, or may act as the owner of: code of index

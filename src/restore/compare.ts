@@ -1,5 +1,6 @@
-import { copyRows, leastColumn, linesIn, planningRunsCode } from '../db/planned.ts'
-import { type Db, quoteName, splitName } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
+import { quoteName, splitName } from '../sql/quote.ts'
 
 /** A table whose rows are not as many as when it was backed up; `actual` is null when it is not there. */
 export type Difference = { table: string; expected: number; actual: number | null }

@@ -1,7 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { createDatabaseSql } from '../db/locale.ts'
-import { isListSetting, splitList, storeSetting } from '../db/settings.ts'
-import { quoteIdent, quoteLiteral } from '../db/sql.ts'
+import { createDatabaseSql } from '../postgres/locale.ts'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import { isListSetting, splitList, storeSetting } from '../sql/settings.ts'
 import type { Story } from './name.ts'
 
 type Properties = Manifest['database']

@@ -1,6 +1,6 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
 
 /** What the server that is restored to says about itself; see inspect.ts. */

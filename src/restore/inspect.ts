@@ -1,4 +1,6 @@
-import { type Db, quoteLiteral, setRolePrivilege } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { setRolePrivilege } from '../postgres/rights.ts'
+import { quoteLiteral } from '../sql/quote.ts'
 import { type Guarded, neededRoles, type Target } from './guard.ts'
 
 /** Reads what {@link findRefusals} needs to know of the server, in one round trip. */

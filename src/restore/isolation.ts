@@ -1,6 +1,7 @@
-import { attributesOf } from '../db/login.ts'
-import { type Db, quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import type { Db } from '../postgres/db.ts'
+import { attributesOf } from '../postgres/login.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { asSuperuserFlag } from './load.ts'
 
 /** What the session user may do that code in a backup must not gain. */

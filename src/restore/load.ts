@@ -1,9 +1,9 @@
 import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
-import { databaseArgument, type Ended, feedTool, startTool } from '../db/child.ts'
-import type { Tools } from '../db/pgtools.ts'
-import { type TemporaryOptions, writeTemporary } from '../db/temporary.ts'
 import { AppError } from '../errors.ts'
+import { type TemporaryOptions, writeTemporary } from '../machine/temporary.ts'
+import { databaseArgument, type Ended, feedTool, startTool } from '../programs/child.ts'
+import type { Tools } from '../programs/pgtools.ts'
 
 /** Where and how pg_restore works. */
 export type LoadOptions = {

@@ -1,5 +1,5 @@
-import { databaseObject } from '../db/lock.ts'
-import { cutName } from '../db/sql.ts'
+import { databaseObject } from '../postgres/lock.ts'
+import { cutName } from '../sql/quote.ts'
 
 /** What a restore is about, kept as JSON in the comment of the database it works in. */
 export type Story = {

@@ -1,6 +1,6 @@
 import type { TocEntry } from '../archive/toc.ts'
-import { scan } from '../db/scan.ts'
-import { quoteIdent, quoteName } from '../db/sql.ts'
+import { quoteIdent, quoteName } from '../sql/quote.ts'
+import { scan } from '../sql/scan.ts'
 
 /** What has an owner, and is named by what follows DROP: by its arguments, too. */
 const byDrop = new Set(['AGGREGATE', 'FUNCTION', 'PROCEDURE', 'OPERATOR', 'OPERATOR CLASS', 'OPERATOR FAMILY'])

@@ -1,5 +1,5 @@
 import type { Toc, TocEntry } from '../archive/toc.ts'
-import { tokensOf } from '../db/lex.ts'
+import { tokensOf } from '../sql/lex.ts'
 import { ownerStatement } from './owners.ts'
 import type { RelationName } from './tamper.ts'
 

@@ -1,11 +1,11 @@
 import type { WholeBackup } from '../archive/catalog.ts'
 import { backupPrefix, dumpName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
-import { unpack } from '../archive/pack.ts'
 import { isSealed } from '../archive/seal.ts'
-import type { Store } from '../archive/store.ts'
 import { parseToc, type Toc, TocError } from '../archive/toc.ts'
 import { AppError } from '../errors.ts'
+import { unpack } from '../store/pack.ts'
+import type { Store } from '../store/store.ts'
 
 /** Exit 61, before anything was touched. */
 export const damaged = (id: string, how: string) =>

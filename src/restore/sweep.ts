@@ -1,7 +1,8 @@
-import { databaseObject, releaseRunLock, tryRunLock } from '../db/lock.ts'
-import { dropLogin } from '../db/login.ts'
-import { type Db, quoteIdent } from '../db/sql.ts'
 import type { Log } from '../log.ts'
+import type { Db } from '../postgres/db.ts'
+import { databaseObject, releaseRunLock, tryRunLock } from '../postgres/lock.ts'
+import { dropLogin } from '../postgres/login.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { lockOfLogin, loginPattern, readStory, type Story, workPattern } from './name.ts'
 
 /** A database that a restore works in, or left behind. */

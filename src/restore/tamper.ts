@@ -1,5 +1,6 @@
-import { type Db, quoteLiteral } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
 
 /** Not quoted. */
 export type RelationName = { namespace: string; name: string }

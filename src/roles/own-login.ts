@@ -1,5 +1,5 @@
-import type { Password } from '../db/scram.ts'
 import { type AppError, usage } from '../errors.ts'
+import type { Password } from '../postgres/scram.ts'
 import type { ClusterAction, Planned } from './actions.ts'
 import type { CurrentCluster, DesiredRoles } from './types.ts'
 

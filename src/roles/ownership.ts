@@ -1,4 +1,5 @@
-import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
 import type { ObjectKind } from './types.ts'
 
 /** Something that a role cannot use, or not as well as the users that will start as it can today. */

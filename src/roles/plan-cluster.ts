@@ -1,5 +1,5 @@
-import { sameSetting } from '../db/settings.ts'
 import { usage } from '../errors.ts'
+import { sameSetting } from '../sql/settings.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
 import { ownLast } from './own-login.ts'
 import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'

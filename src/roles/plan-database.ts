@@ -1,5 +1,5 @@
-import { quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { type DatabaseAction, type DatabasePlan, makePlan, type Planned, planned } from './actions.ts'
 import type { CurrentDatabase, DesiredDatabase, DesiredExtension, DesiredRoles } from './types.ts'
 

@@ -1,4 +1,4 @@
-import { cutName } from '../db/sql.ts'
+import { cutName } from '../sql/quote.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'
 import type { RandomBytes } from './plan-roles.ts'

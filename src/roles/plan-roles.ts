@@ -1,5 +1,5 @@
-import { makeVerifier, matchesVerifier, type Password } from '../db/scram.ts'
 import { AppError } from '../errors.ts'
+import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import { describeOthers, planSurplus, type Surplus } from './passed-on.ts'
 import type {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { configSchema } from '../config/schema.ts'
-import { makeVerifier } from '../db/scram.ts'
+import { makeVerifier } from '../postgres/scram.ts'
 import { desiredRoles } from './desired.ts'
 import { isConcurrentChange, refuseUnprivileged } from './errors.ts'
 import { planCluster } from './plan-cluster.ts'

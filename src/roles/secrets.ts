@@ -1,6 +1,6 @@
 import type { SecretReader } from '../config/secrets.ts'
-import { kindOfPassword, type Password, preparePassword } from '../db/scram.ts'
 import { usage } from '../errors.ts'
+import { kindOfPassword, type Password, preparePassword } from '../postgres/scram.ts'
 import type { Secrets } from './plan-roles.ts'
 import type { DesiredRoles } from './types.ts'
 

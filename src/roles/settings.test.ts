@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sameSetting, storeSetting } from '../db/settings.ts'
+import { sameSetting, storeSetting } from '../sql/settings.ts'
 import { settingValue } from './settings.ts'
 
 test.each([

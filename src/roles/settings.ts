@@ -1,4 +1,4 @@
-import { isListSetting, splitList } from '../db/settings.ts'
+import { isListSetting, splitList } from '../sql/settings.ts'
 
 /** The value of a setting in the configuration, as it is sent: booleans as `on` and `off`, lists as lists. */
 export function settingValue(name: string, value: string | number | boolean | string[]): string | string[] {

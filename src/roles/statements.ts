@@ -1,5 +1,5 @@
-import { storeSetting } from '../db/settings.ts'
-import { quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
+import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
+import { storeSetting } from '../sql/settings.ts'
 import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
 import { sameAsRead } from './ownership.ts'
 

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import type { Info } from 'csv-parse'
-import { copyIn } from '../db/copy.ts'
-import { type Db, quoteIdent } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import { copyIn } from '../postgres/copy.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteIdent } from '../sql/quote.ts'
 
 /**
  * Sends a CSV file to the server as it is, in reads of 64 KB with back pressure; returns how many rows were copied.

@@ -1,5 +1,6 @@
-import { callRecorder } from '../db/recorder.ts'
-import { type Db, quoteLiteral } from '../db/sql.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
+import { callRecorder } from '../state/recorder.ts'
 import type { LoadedSeed, Seed } from './types.ts'
 
 /** What was loaded so far, by name; nothing where the state does not exist yet. */

@@ -1,6 +1,6 @@
-import { codePoints, excerptOf, placeOf } from '../db/place.ts'
-import { isClientCopy, isTransactionControl, type Statement, scan } from '../db/scan.ts'
 import { AppError } from '../errors.ts'
+import { codePoints, excerptOf, placeOf } from '../sql/place.ts'
+import { isClientCopy, isTransactionControl, type Statement, scan } from '../sql/scan.ts'
 
 /**
  * Refuses what an SQL seed cannot contain, because it runs in our transaction: statements that end it, psql commands,

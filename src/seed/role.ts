@@ -1,6 +1,7 @@
-import { type Db, quoteIdent } from '../db/sql.ts'
-import { isServerError } from '../db/sqlstate.ts'
 import { AppError } from '../errors.ts'
+import type { Db } from '../postgres/db.ts'
+import { isServerError } from '../postgres/sqlstate.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 
 /**

@@ -1,5 +1,6 @@
-import { type Db, quoteIdent, quoteLiteral, quoteName } from '../db/sql.ts'
 import { AppError } from '../errors.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 import type { CsvSeed } from './types.ts'
 

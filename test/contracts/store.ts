@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { getText, pack, putText, unpack } from '../../src/archive/pack.ts'
-import type { Store } from '../../src/archive/store.ts'
+import { getText, pack, putText, unpack } from '../../src/store/pack.ts'
+import type { Store } from '../../src/store/store.ts'
 
 /** Everything that an iterable yields. */
 export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {

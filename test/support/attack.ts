@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { quoteIdent, quoteLiteral } from '../../src/db/sql.ts'
+import { quoteIdent, quoteLiteral } from '../../src/sql/quote.ts'
 import type { Sql } from './postgres.ts'
 import { sourceTexts } from './sql-texts.ts'
 

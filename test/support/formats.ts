@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FormatName } from '../../src/config/formats.ts'
-import { flywayChecksum } from '../../src/migrate/dialects/flyway-checksum.ts'
-import { hashOf } from '../../src/migrate/dialects/graphile-file.ts'
+import { flywayChecksum } from '../../src/formats/flyway-checksum.ts'
+import { hashOf } from '../../src/formats/graphile-file.ts'
 import type { Sql } from './postgres.ts'
 
 /** A migration as every format can say it. `alone`: asks to run outside a transaction, where the format has a word for that. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FormatName } from '../../src/migrate/types.ts'
+import type { FormatName } from '../../src/formats/types.ts'
 import { writeFiles } from './postgres.ts'
 
 /** What a run of a tool printed, both outputs together, and its exit code. */

@@ -1,4 +1,5 @@
-import { type Db, quoteLiteral } from '../../db/sql.ts'
+import type { Db } from '../../postgres/db.ts'
+import { quoteLiteral } from '../../sql/quote.ts'
 import { objectsSql } from './objects.ts'
 import { otherFacts } from './otherfacts.ts'
 import { defaultPrivileges, privilegeFacts } from './privileges.ts'

@@ -1,5 +1,6 @@
-import { type DatabaseLocale, localeFields } from '../../db/locale.ts'
-import { type Db, setRolePrivilege } from '../../db/sql.ts'
+import type { Db } from '../../postgres/db.ts'
+import { type DatabaseLocale, localeFields } from '../../postgres/locale.ts'
+import { setRolePrivilege } from '../../postgres/rights.ts'
 
 /** A privilege on a database or a schema; `grantee` may be PUBLIC. */
 export type Privilege = { grantee: string; privilege: string }

@@ -1,4 +1,4 @@
-import { cutName } from '../../db/sql.ts'
+import { cutName } from '../../sql/quote.ts'
 
 /** What a scratch database is about, kept as JSON in its comment. */
 export type ScratchStory = {

@@ -1,5 +1,5 @@
-import { createDatabaseSql } from '../../db/locale.ts'
-import { quoteIdent, quoteLiteral } from '../../db/sql.ts'
+import { createDatabaseSql } from '../../postgres/locale.ts'
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import type { Model, Privilege, SchemaAccess } from './model.ts'
 import type { ScratchStory } from './name.ts'
 

@@ -1,7 +1,8 @@
-import { databaseObject, releaseRunLock, tryRunLock } from '../../db/lock.ts'
-import { type Db, quoteIdent } from '../../db/sql.ts'
-import { isServerError } from '../../db/sqlstate.ts'
 import type { Log } from '../../log.ts'
+import type { Db } from '../../postgres/db.ts'
+import { databaseObject, releaseRunLock, tryRunLock } from '../../postgres/lock.ts'
+import { isServerError } from '../../postgres/sqlstate.ts'
+import { quoteIdent } from '../../sql/quote.ts'
 import { isScratch, scratchPattern } from './name.ts'
 
 /**

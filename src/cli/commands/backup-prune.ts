@@ -1,8 +1,8 @@
-import { openStore } from '../../archive/open.ts'
 import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
 import { usage } from '../../errors.ts'
+import { asAppError } from '../../run/failure.ts'
+import { openStore } from '../../store/open.ts'
 import type { Command } from '../command.ts'
-import { asAppError } from '../failure.ts'
 
 /** `backup prune`: deletes the backups that no rule of `backup.keep` wants. */
 export const backupPrune: Command = {

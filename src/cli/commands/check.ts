@@ -1,11 +1,11 @@
 import type { Health } from '../../check/health.ts'
-import { type Event, readEvents } from '../../db/events.ts'
 import { AppError } from '../../errors.ts'
+import { type Run, withRun } from '../../run/run.ts'
+import { type Event, readEvents } from '../../state/events.ts'
+import { type Expected, healthWithout, readHealth, unhealthy } from '../../up/check.ts'
+import { type Declared, readDeclaredToLook } from '../../up/roles.ts'
+import { mainTarget, migrateTargets, notTarget } from '../../up/targets.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { type Run, withRun } from '../run.ts'
-import { type Expected, healthWithout, readHealth, unhealthy } from '../steps/check.ts'
-import { mainTarget, migrateTargets, notTarget } from '../steps/migrate-targets.ts'
-import { type Declared, readDeclaredToLook } from '../steps/roles.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout',

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
-import { openDialect } from '../../migrate/dialects/open.ts'
-import { createMigration } from '../../migrate/new.ts'
-import { noReadOptions, readMigrations } from '../../migrate/read.ts'
+import { createMigration } from '../../formats/new-file.ts'
+import { openDialect } from '../../formats/open.ts'
+import { noReadOptions, readMigrations } from '../../formats/read.ts'
+import { findTargets, type MigrateTarget } from '../../up/targets.ts'
 import type { Command, Context } from '../command.ts'
-import { findTargets, type MigrateTarget } from '../steps/migrate-targets.ts'
 
 /** `migrate new`: an empty file with the next version. */
 export const migrateNew: Command = {
@@ -32,6 +32,6 @@ async function folderOf(context: Context, target: MigrateTarget) {
 }
 
 async function detected(context: Context, target: MigrateTarget) {
-  const { detectFormatOf } = await import('../steps/detect.ts')
+  const { detectFormatOf } = await import('../../up/detect.ts')
   return detectFormatOf(context, target, undefined)
 }

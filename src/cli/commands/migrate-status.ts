@@ -1,8 +1,8 @@
+import { type Run, withRun } from '../../run/run.ts'
 import { shellLine } from '../../text.ts'
+import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
+import { type MigrateTarget, mainTarget, migrateTargets } from '../../up/targets.ts'
 import type { Command, Context } from '../command.ts'
-import { type Run, withRun } from '../run.ts'
-import { readStates, type State, statesFields, withoutStates } from '../steps/migrate-state.ts'
-import { type MigrateTarget, mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
 
 /** `migrate status`: what is applied, what is pending, what does not fit. */
 export const migrateStatus: Command = {
@@ -32,7 +32,7 @@ export const migrateStatus: Command = {
 }
 
 async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<string | undefined> {
-  const { revisionOf } = await import('../steps/command-state.ts')
+  const { revisionOf } = await import('../../up/program/state.ts')
   return revisionOf(run, target)
 }
 

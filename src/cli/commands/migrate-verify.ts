@@ -1,11 +1,11 @@
 import { AppError, usage } from '../../errors.ts'
+import { asAppError } from '../../run/failure.ts'
+import { type Run, withRun } from '../../run/run.ts'
+import { refusePlan } from '../../up/migrate.ts'
+import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
+import type { Shadow } from '../../up/shadow/compare.ts'
+import { inDatabase, type MigrateTarget, migrateTargets } from '../../up/targets.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { asAppError } from '../failure.ts'
-import { type Run, withRun } from '../run.ts'
-import { refusePlan } from '../steps/migrate.ts'
-import { readStates, type State, statesFields, withoutStates } from '../steps/migrate-state.ts'
-import { inDatabase, type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
-import type { Shadow } from '../steps/shadow.ts'
 
 /** `migrate verify`: the files against the history, and, with `--shadow`, what they make against the database. */
 export const migrateVerify: Command = {
@@ -59,8 +59,8 @@ function refused({ out }: Context, states: State[]): Result | undefined {
 }
 
 async function compare(run: Run, targets: MigrateTarget[], states: State[], down: boolean): Promise<Result> {
-  const { compareWithShadow } = await import('../steps/shadow.ts')
-  const { shadowFailure, shadowFields, shadowLines } = await import('../steps/shadow-report.ts')
+  const { compareWithShadow } = await import('../../up/shadow/compare.ts')
+  const { shadowFailure, shadowFields, shadowLines } = await import('../../up/shadow/report.ts')
   const found: Shadow[] = []
   const fields = () => statesFields(states, (target) => shadowFields(found.find((shadow) => shadow.target === target)))
   if (states.length === 0)

@@ -1,12 +1,12 @@
 import { describe } from '../../config/connection.ts'
 import { durationMs, durationPattern } from '../../config/units.ts'
 import { usage, withReport } from '../../errors.ts'
+import { asAppError } from '../../run/failure.ts'
+import { refuseNothingToWaitFor } from '../../up/schema-version.ts'
+import { findTargets, mainTarget, notTarget } from '../../up/targets.ts'
+import { waitForVersion } from '../../up/wait-for.ts'
 import { runBehind } from '../child.ts'
 import type { Command, Context } from '../command.ts'
-import { asAppError } from '../failure.ts'
-import { findTargets, mainTarget, notTarget } from '../steps/migrate-targets.ts'
-import { refuseNothingToWaitFor } from '../steps/schema-version.ts'
-import { waitForVersion } from '../steps/wait-for.ts'
 
 /** `migrate wait-for`: until the schema is new enough for an application; then a command, when one is given. */
 export const migrateWaitFor: Command = {

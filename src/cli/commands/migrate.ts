@@ -1,10 +1,10 @@
 import { usage } from '../../errors.ts'
+import { withStory } from '../../run/journal.ts'
+import { createStory, jsonSteps } from '../../run/story.ts'
+import { migrateAll } from '../../up/migrate-all.ts'
+import { type MigrateTarget, migrateTargets } from '../../up/targets.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { withStory } from '../journal.ts'
-import { migrateAll } from '../steps/migrate-all.ts'
-import { type MigrateTarget, migrateTargets } from '../steps/migrate-targets.ts'
-import { createStory, jsonSteps } from '../story.ts'
 
 const shared: Omit<Command, 'name'> = {
   summary: 'Apply pending SQL migrations, in order, each exactly once.',

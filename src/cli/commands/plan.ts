@@ -1,13 +1,13 @@
+import { withSteps } from '../../run/journal.ts'
+import { type Run, withRun } from '../../run/run.ts'
+import { createStory, jsonSteps, type Story } from '../../run/story.ts'
+import { adviceOnBackupUser } from '../../up/backup-user.ts'
+import { refuseUnhealthy } from '../../up/check.ts'
+import { migrateAll } from '../../up/migrate-all.ts'
+import { plannedDrift, readDeclared } from '../../up/roles.ts'
+import { planSeedStep, seedFiles, warnOfSeeds } from '../../up/seed.ts'
+import { mainTarget, migrateTargets } from '../../up/targets.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { withSteps } from '../journal.ts'
-import { type Run, withRun } from '../run.ts'
-import { adviceOnBackupUser } from '../steps/backup-user.ts'
-import { refuseUnhealthy } from '../steps/check.ts'
-import { migrateAll } from '../steps/migrate-all.ts'
-import { mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
-import { plannedDrift, readDeclared } from '../steps/roles.ts'
-import { planSeedStep, seedFiles, warnOfSeeds } from '../steps/seed.ts'
-import { createStory, jsonSteps, type Story } from '../story.ts'
 
 /** The steps of `up`, in order. */
 export const stepNames = ['wait', 'ensure', 'migrate', 'grant', 'seed', 'check']

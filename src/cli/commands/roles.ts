@@ -1,9 +1,9 @@
+import { withStory } from '../../run/journal.ts'
+import { withRun } from '../../run/run.ts'
+import { createStory, jsonSteps } from '../../run/story.ts'
+import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { withStory } from '../journal.ts'
-import { withRun } from '../run.ts'
-import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../steps/roles.ts'
-import { createStory, jsonSteps } from '../story.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',

@@ -1,11 +1,11 @@
-import { applyState } from '../../db/state.ts'
+import { withStory } from '../../run/journal.ts'
+import { createStory, jsonSteps } from '../../run/story.ts'
 import { renderResult } from '../../seed/apply.ts'
+import { applyState } from '../../state/state.ts'
+import { applySeedStep, planSeedStep, seedFiles } from '../../up/seed.ts'
+import { missingState, stateChanges } from '../../up/state.ts'
 import { lockFlags } from '../args.ts'
 import type { Command } from '../command.ts'
-import { withStory } from '../journal.ts'
-import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
-import { missingState, stateChanges } from '../steps/state.ts'
-import { createStory, jsonSteps } from '../story.ts'
 
 /** `seed`: loads the seeds of this environment that are new or changed. */
 export const seed: Command = {

@@ -1,17 +1,17 @@
 import { describe } from '../../config/connection.ts'
 import type { Secrets } from '../../roles/plan-roles.ts'
+import { type Journal, withStory } from '../../run/journal.ts'
+import type { Run } from '../../run/run.ts'
+import { createStory, jsonSteps, type Story, seconds } from '../../run/story.ts'
+import { refuseUnhealthy } from '../../up/check.ts'
+import { nothingToMigrate, refusePlan } from '../../up/migrate.ts'
+import { migrateAll, planAll } from '../../up/migrate-all.ts'
+import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../../up/roles.ts'
+import { applySeedStep, planSeedStep, seedFiles } from '../../up/seed.ts'
+import { hasCommand, type MigrateTarget, mainTarget, migrateTargets } from '../../up/targets.ts'
 import { lockFlags } from '../args.ts'
 import { runBehind } from '../child.ts'
 import type { Command, Context, Result } from '../command.ts'
-import { type Journal, withStory } from '../journal.ts'
-import type { Run } from '../run.ts'
-import { refuseUnhealthy } from '../steps/check.ts'
-import { nothingToMigrate, refusePlan } from '../steps/migrate.ts'
-import { migrateAll, planAll } from '../steps/migrate-all.ts'
-import { hasCommand, type MigrateTarget, mainTarget, migrateTargets } from '../steps/migrate-targets.ts'
-import { type Declared, ensure, grant, readDeclared, refuseDrift } from '../steps/roles.ts'
-import { applySeedStep, planSeedStep, seedFiles } from '../steps/seed.ts'
-import { createStory, jsonSteps, type Story, seconds } from '../story.ts'
 import { planUp, stepNames } from './plan.ts'
 
 /** `up`: from empty to ready. */
@@ -84,7 +84,7 @@ async function refuseFiles(run: Run, story: Story, targets: MigrateTarget[]): Pr
   try {
     for (const { plan } of await planAll(run, targets, { looking: true })) refusePlan(plan)
     for (const target of targets.filter(hasCommand)) {
-      const { refuseCommandFiles } = await import('../steps/migrate-command.ts')
+      const { refuseCommandFiles } = await import('../../up/program/migrate.ts')
       await refuseCommandFiles(run, target)
     }
   } catch (error) {

@@ -1,5 +1,5 @@
 import { describe } from '../../config/connection.ts'
-import { openWhenReady } from '../../db/wait.ts'
+import { openWhenReady } from '../../postgres/wait.ts'
 import { runBehind } from '../child.ts'
 import type { Command } from '../command.ts'
 

@@ -1,0 +1,143 @@
+import { usage } from '../errors.ts'
+import type { Dialect, NativeHistory, NewFile } from './dialect.ts'
+import { checksum, orRefused, pathIn, readNames, readText } from './files.ts'
+import { cleanName, nextVersion } from './name.ts'
+import type { Migration, Script } from './types.ts'
+
+/** Other names are ignored, as dbmate does. */
+const pattern = /^(\d+).*\.sql$/
+
+/**
+ * The server has one history row for each file, and the version is a string: `1` and `0001` are two.
+ * A transaction holds the section and its row; dbmate takes no lock.
+ */
+const native: NativeHistory = {
+  table: 'schema_migrations',
+  columns: ['version'],
+  create: (table) => `create table if not exists ${table} (version varchar primary key)`,
+  select: (table) => `
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+             'id', version, 'name', version, 'kind', 'versioned', 'checksum', null, 'ok', true,
+             'appliedAt', null, 'durationMs', null, 'appliedBy', null)
+             order by (version || '_') collate pg_catalog."C"), '[]') as rows
+      from ${table}`,
+  record: (table, { id }) => `insert into ${table} (version) values ('${id}')`,
+  unrecord: (table, { id }) => `delete from ${table} where version = '${id}'`,
+}
+
+/**
+ * dbmate: `20260101120000_users.sql` with a section `-- migrate:up` and one `-- migrate:down`.
+ * A byte order mark, behind which dbmate would not find its first section, does no harm here.
+ *
+ * @see https://github.com/amacneil/dbmate — checked against dbmate 2.36.0
+ */
+export const dbmate: Dialect = {
+  format: 'dbmate',
+  read: (dir) => {
+    const files = readNames(dir).filter((name) => pattern.test(name))
+    // Go compares bytes. This is the order of dbmate: `10_x.sql` comes before `2_x.sql`.
+    files.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    refuseTwins(dir, files)
+    return files.map((file) => readFile(dir, file))
+  },
+  compare: (a, b) => (a === b ? 0 : `${a}_` < `${b}_` ? -1 : 1),
+  policy: { outOfOrder: 'apply', missing: 'warn', edited: 'warn' },
+  native,
+  create,
+}
+
+/** dbmate would run both and fail at the second, or take the second for applied and never run it. */
+function refuseTwins(dir: string, files: string[]): void {
+  const found = new Map<string, string>()
+  for (const file of files) {
+    const version = versionOf(file)
+    const other = found.get(version)
+    if (other) {
+      throw usage(`${other} and ${file} in ${dir} have the same version ${version}`, {
+        file: pathIn(dir, file),
+        hint: 'give the newer one a version of its own',
+      })
+    }
+    found.set(version, file)
+  }
+}
+
+const versionOf = (file: string) => pattern.exec(file)?.[1] ?? ''
+
+function readFile(dir: string, file: string): Migration {
+  const path = pathIn(dir, file)
+  const text = readText(path)
+  const content = orRefused(path, () => {
+    const { up, down } = sectionsOf(path, text)
+    return { ...script(path, text, up, down), down: () => script(path, text, down, text.length) }
+  })
+  return {
+    id: versionOf(file),
+    name: file.slice(0, -'.sql'.length),
+    kind: 'versioned',
+    sha256: checksum(text),
+    checksum: null,
+    native: {},
+    ...content,
+  }
+}
+
+// Go's `^`, `$` and `\s`: only a line feed ends a line, and there is no other white space than these.
+const directive = /(?<![^\n])--[\t\n\f\r ]*migrate:(up|down)(?![^\t\n\f\r ])/g
+const harmless = /^[\t\f\r ]*(--|$)/
+
+/** Offsets of the two sections. @throws {AppError} `usage` for everything that dbmate refuses */
+function sectionsOf(path: string, text: string): { up: number; down: number } {
+  const found = [...text.matchAll(directive)].map(({ index, 1: name }) => ({ index, name }))
+  const fail = (message: string, index: number, hint: string) =>
+    usage(`${path} ${message}`, { file: path, line: lineAt(text, index), column: 1, hint })
+
+  const up = found.find(({ name }) => name === 'up')?.index
+  if (up === undefined) throw fail('has no `-- migrate:up`', 0, 'write it in a line of its own, without indentation')
+  const before = text.slice(0, up).split('\n')
+  const statement = before.findIndex((line) => !harmless.test(line))
+  if (statement >= 0) {
+    throw usage(`${path} has a statement before \`-- migrate:up\`, in line ${statement + 1}`, {
+      file: path,
+      line: statement + 1,
+      column: 1,
+      hint: 'move it into the section',
+    })
+  }
+  const down = found.find(({ name }) => name === 'down')?.index
+  if (down === undefined) throw fail('has no `-- migrate:down`', up, 'add the section, empty if nothing undoes it')
+  if (down < up) throw fail('has `-- migrate:down` before `-- migrate:up`', down, 'write `-- migrate:up` first')
+  const second = found.find(({ name }, i) => found.findIndex((other) => other.name === name) < i)
+  if (second) {
+    throw fail(
+      `has a second \`-- migrate:${second.name}\` in line ${lineAt(text, second.index)}`,
+      second.index,
+      'make a file of each pair of sections: dbmate records such a file as applied after its first pair and never runs the rest',
+    )
+  }
+  return { up, down }
+}
+
+/** The section with its directive, which dbmate sends too. */
+function script(path: string, file: string, from: number, to: number): Script {
+  const text = file.slice(from, to)
+  return { path, text, line: lineAt(file, from), transactional: optionsOf(text).get('transaction') !== 'false' }
+}
+
+/** The `key:value` pairs of the section's first line; the last of a key counts, and everything else in it is ignored. */
+function optionsOf(section: string): Map<string, string> {
+  const words = (section.split('\n', 1)[0] ?? '').split(/[\t\f\r ]+/)
+  const pairs = words.map((word) => word.split(':')).filter((pair) => pair.length === 2)
+  return new Map(pairs as [string, string][])
+}
+
+const lineAt = (text: string, offset: number) => text.slice(0, offset).split(/\r\n|\r|\n/).length
+
+/** dbmate always writes a time; in a folder that counts this goes on counting, where the number still sorts last. */
+function create(name: string, { now, files }: { now: Date; files: Migration[] }): NewFile[] {
+  const versions = files.map(({ id }) => id)
+  const isLast = (version: string) => versions.every((other) => dbmate.compare(version, other) > 0)
+  const next = nextVersion(versions, now)
+  const version = isLast(next) ? next : nextVersion([], now)
+  return [{ file: `${version}_${cleanName(name)}.sql`, text: '-- migrate:up\n\n\n-- migrate:down\n\n' }]
+}

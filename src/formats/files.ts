@@ -1,0 +1,131 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+import { createHash, hash } from 'node:crypto'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { sep } from 'node:path'
+import { AppError, usage } from '../errors.ts'
+import { heldTexts, keepText, refuseLargeFile, release } from '../machine/memory.ts'
+import type { Script } from './types.ts'
+
+/**
+ * Names in a folder, in no particular order, without dot names; links are not looked at.
+ * Not with `node:fs/promises`: loading that takes longer than this.
+ *
+ * @throws {AppError} `usage` when it cannot be read
+ */
+export function readNames(dir: string): string[] {
+  try {
+    return readdirSync(dir).filter((name) => !name.startsWith('.'))
+  } catch (cause) {
+    throw cannotRead(dir)(cause)
+  }
+}
+
+/** Whether it is a folder, or a link to one. @throws {AppError} `usage` when that cannot be said: links that go round in circles */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  } catch (cause) {
+    throw cannotRead(path)(cause)
+  }
+}
+
+/** Path of a file of the folder. Not `join`: for a hundred files that takes longer than hashing them. */
+export const pathIn = (dir: string, file: string) => `${dir}${sep}${file}`
+
+/** How much the format takes besides to take a file apart, as a multiple of its size. */
+export type Parsing = { parsing?: number }
+
+/**
+ * The bytes of a file, for the formats whose checksum is of them.
+ * @throws {AppError} `usage`; `migration` when it does not fit into memory
+ */
+export function readBytes(path: string, { parsing }: Parsing = {}): Buffer {
+  try {
+    const { size } = statSync(path)
+    if (size > smallFile) refuseLargeFile(path, size, { ascii: true, parsing })
+    return readFileSync(path)
+  } catch (cause) {
+    throw cause instanceof AppError ? cause : cannotRead(path)(cause)
+  }
+}
+
+/**
+ * A file's text without its byte order mark.
+ * @throws {AppError} `usage` when it cannot be read or is not UTF-8; `migration` when it does not fit into memory
+ */
+export function readText(path: string, parsing: Parsing = {}): string {
+  const bytes = readBytes(path, parsing)
+  const text = textOf(path, bytes, parsing)
+  release(bytes)
+  return text
+}
+
+/** The text of bytes that were read already. @throws {AppError} `usage` when they are not UTF-8; `migration` as {@link readText} */
+export function textOf(path: string, bytes: Buffer, { parsing }: Parsing = {}): string {
+  if (!isUtf8(bytes) || bytes.includes(0)) {
+    throw usage(`${path} is not UTF-8 text`, { file: path, hint: 'save it as UTF-8' })
+  }
+  const ascii = isAscii(bytes)
+  if (bytes.length > smallFile || heldTexts().heap > smallFile) refuseLargeFile(path, bytes.length, { ascii, parsing })
+  const text = bytes.toString('utf8')
+  keepText(text, ascii)
+  return text.startsWith('\uFEFF') ? text.slice(1) : text
+}
+
+const smallFile = 256 * 1024
+
+const largeBytes = 1024 * 1024
+
+/** Whether bytes begin with a byte order mark. */
+export const hasMark = (bytes: Buffer) => bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+
+/** Our checksum: sha256 of the UTF-8 text with CRLF and CR turned into LF, as 64 hexadecimal digits. */
+export function checksum(text: string): string {
+  if (text.length <= largeBytes) return hash('sha256', unified(text))
+  const sum = createHash('sha256')
+  for (const part of partsOf(text)) sum.update(unified(part))
+  return sum.digest('hex')
+}
+
+const unified = (text: string) => (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
+
+/** In parts, so that not all of it is in memory once more: none ends within a line end or a character. */
+export function* partsOf(text: string): Generator<string> {
+  for (let from = 0; from < text.length; ) {
+    let to = Math.min(from + largeBytes, text.length)
+    while (to < text.length && /[\r\ud800-\udbff]/.test(text[to - 1]!)) to++
+    yield text.slice(from, to)
+    from = to
+  }
+}
+
+/**
+ * What a file is made of; or, where it cannot be read as its format wants, why: that only matters when it is to be applied.
+ * @param read throws {AppError} `usage`
+ */
+export function orRefused<T extends Script>(path: string, read: () => T): T | (Script & { refused: AppError }) {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    return { path, text: '', line: 1, transactional: true, refused: error }
+  }
+}
+
+/** The error of the first file that cannot be applied, naming the others. @throws {AppError} */
+export function refuseAll(migrations: { name: string; refused?: AppError }[]): void {
+  const [first, ...others] = migrations.filter(({ refused }) => refused !== undefined)
+  if (!first?.refused) return
+  if (others.length === 0) throw first.refused
+  const names = others.map(({ name }) => name).join(', ')
+  throw first.refused.with({ message: `${first.refused.message}; neither can these be applied: ${names}` })
+}
+
+const cannotRead = (path: string) => (cause: unknown) => {
+  const { code } = cause as NodeJS.ErrnoException
+  throw usage(`${path} cannot be read: ${code === 'ENOENT' ? 'it does not exist' : code}`, {
+    file: path,
+    hint: 'check `migrate.dir`, and that the folder is mounted and readable',
+    cause,
+  })
+}

@@ -1,0 +1,150 @@
+import { crc32 } from 'node:zlib'
+import { usage } from '../errors.ts'
+import type { Dialect, NativeHistory, NativeRow, NewFile } from './dialect.ts'
+import { checksum, pathIn, readNames, readText } from './files.ts'
+import { cleanName, nextVersion } from './name.ts'
+import type { Migration, Script } from './types.ts'
+
+/** One file: one direction of a version. */
+type FileName = { file: string; digits: string; version: bigint; title: string; direction: 'up' | 'down' }
+
+/** The ending may be any; other names are ignored, as golang-migrate does. */
+const pattern = /^([0-9]+)_(.*)\.(down|up)\.(.*)$/s
+
+/** The history's column is a bigint. */
+const largestVersion = 2n ** 63n - 1n
+
+/** Its version when there is none; in the history only while the first migration is undone. */
+const nilVersion = '-1'
+
+/**
+ * One row: the newest version, and whether it is `dirty`: begun and not finished. golang-migrate empties the table with TRUNCATE,
+ * whose lock would keep readers of the version out for as long as a migration runs; DELETE leaves the same.
+ */
+const native: NativeHistory = {
+  table: 'schema_migrations',
+  columns: ['version', 'dirty'],
+  create: (table) =>
+    `create table if not exists ${table} (version bigint not null primary key, dirty boolean not null)`,
+  select: (table) => `
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+             'id', version::text, 'name', version::text, 'kind', 'versioned', 'checksum', null, 'ok', not dirty,
+             'appliedAt', null, 'durationMs', null, 'appliedBy', null) order by version), '[]') as rows
+      from ${table}`,
+  expand,
+  record: (table, file) => setVersion(table, file, false),
+  start: (table, file) => setVersion(table, file, true),
+  finish: (table, file) => setVersion(table, file, false),
+  forget: (table, _file, before) => setVersion(table, before, false),
+  unrecord: (table, _file, before) => setVersion(table, before, false),
+  lockKey: ({ database, schema, table }) => golangMigrateLockKey(`/${database}`, schema, table),
+}
+
+/**
+ * golang-migrate: `000001_users.up.sql` and `000001_users.down.sql`. Its option `x-multi-statement` is not needed: what cannot run
+ * in a transaction is found and sent on its own.
+ *
+ * @see https://github.com/golang-migrate/migrate — v4.19
+ */
+export const golangMigrate: Dialect = {
+  format: 'golang-migrate',
+  read: (dir) => [...readVersions(dir).values()].map((sides) => readMigration(dir, sides)),
+  compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
+  // A file below the recorded version counts as applied: golang-migrate skips it silently, and its history cannot tell.
+  policy: { outOfOrder: 'error', missing: 'error', edited: 'warn' },
+  native,
+  create,
+}
+
+/**
+ * Key of golang-migrate's advisory lock.
+ * @param database with a leading slash, as its command line and `migrate.New` have it from the URL. A program that hands over an
+ *   open connection without naming the database uses the bare name, and so another lock: those two do not exclude each other.
+ * @see https://github.com/golang-migrate/migrate/blob/master/database/util.go
+ */
+export function golangMigrateLockKey(database: string, ...additional: string[]): bigint {
+  const sum = BigInt(crc32([...additional, database].join('\0')))
+  return (sum * 1_486_364_155n) % 2n ** 32n
+}
+
+/** What golang-migrate's SetVersion leaves; without a file the empty table. */
+function setVersion(table: string, file: Migration | undefined, dirty: boolean): string {
+  const empty = `delete from ${table}`
+  return file ? `${empty}; insert into ${table} (version, dirty) values (${file.id}, ${dirty})` : empty
+}
+
+/**
+ * Every file up to the recorded version counts as applied. A dirty version is the one whose `up` failed, or the one before that
+ * whose `down` failed: golang-migrate does not tell them apart. At -1 it was the `down` of the first.
+ */
+function expand(rows: NativeRow[], files: Migration[]): NativeRow[] {
+  const [row] = rows
+  if (!row) return []
+  const id = row.id === nilVersion ? (files[0]?.id ?? nilVersion) : (row.id ?? nilVersion)
+  const below = files.filter((file) => golangMigrate.compare(file.id, id) < 0)
+  const name = files.find((file) => file.id === id)?.name ?? row.name
+  return [...below.map((file) => ({ ...row, id: file.id, name: file.name, ok: true })), { ...row, id, name }]
+}
+
+/** The files of a folder by version, lowest first. */
+function readVersions(dir: string): Map<bigint, FileName[]> {
+  const names = readNames(dir).map((file) => parseName(dir, file))
+  const found = new Map<bigint, FileName[]>()
+  for (const name of names.filter((name) => name !== undefined).sort(byVersion)) {
+    const sides = found.get(name.version) ?? []
+    const twin = sides.find(({ direction }) => direction === name.direction)
+    if (twin) {
+      throw usage(`${twin.file} and ${name.file} in ${dir} are both "${name.direction}" of version ${name.version}`, {
+        file: pathIn(dir, name.file),
+        hint: 'give the newer one a version of its own',
+      })
+    }
+    found.set(name.version, [...sides, name])
+  }
+  return found
+}
+
+const byVersion = (a: FileName, b: FileName) =>
+  a.version < b.version ? -1 : a.version > b.version ? 1 : a.file < b.file ? -1 : 1
+
+function parseName(dir: string, file: string): FileName | undefined {
+  const [, digits = '', title = '', direction] = pattern.exec(file) ?? []
+  if (direction === undefined) return undefined
+  const version = BigInt(digits)
+  if (version > largestVersion) {
+    throw usage(`the version of ${file} in ${dir} does not fit the history, whose column is a bigint`, {
+      file: pathIn(dir, file),
+      hint: `the largest version is ${largestVersion}`,
+    })
+  }
+  return { file, digits, version, title, direction: direction === 'up' ? 'up' : 'down' }
+}
+
+/** A side that is missing is an empty migration upwards; downwards, nothing undoes it. */
+function readMigration(dir: string, sides: FileName[]): Migration {
+  const up = sides.find(({ direction }) => direction === 'up')
+  const down = sides.find(({ direction }) => direction === 'down')
+  const { version, digits, title, file } = (up ?? down) as FileName
+  const script = up ? readScript(pathIn(dir, up.file)) : { ...empty, path: pathIn(dir, file) }
+  return {
+    id: String(version),
+    name: `${digits}_${title}`,
+    kind: 'versioned',
+    sha256: checksum(script.text),
+    checksum: null,
+    native: {},
+    ...script,
+    ...(down && { down: () => readScript(pathIn(dir, down.file)) }),
+  }
+}
+
+const empty = { text: '', line: 1, transactional: true }
+
+const readScript = (path: string): Script => ({ ...empty, path, text: readText(path) })
+
+/** Both files empty, always: that is what `migrate create` writes. */
+function create(name: string, { now, files }: { now: Date; files: Migration[] }): NewFile[] {
+  const digits = files.map((file) => /^\d+/.exec(file.name)?.[0] ?? file.id)
+  const stem = `${nextVersion(digits, now)}_${cleanName(name)}`
+  return ['up', 'down'].map((direction) => ({ file: `${stem}.${direction}.sql`, text: '' }))
+}

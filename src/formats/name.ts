@@ -1,0 +1,37 @@
+import { usage } from '../errors.ts'
+
+/** Above this many digits a version is a date or a time, not a count. */
+const longestCount = 6
+
+/**
+ * The version of a new file: the next number where the folder counts (001, 002), else the time in UTC; always the newest.
+ * @param versions of the files that are there, as written
+ * @param digits   of a time: 14 is `YYYYMMDDHHMMSS`, 17 has milliseconds too
+ */
+export function nextVersion(versions: string[], now: Date, digits = 14): string {
+  const newest = versions.reduce<string | undefined>(
+    (a, b) => (a !== undefined && BigInt(a) > BigInt(b) ? a : b),
+    undefined,
+  )
+  if (newest !== undefined && newest.length <= longestCount)
+    return String(BigInt(newest) + 1n).padStart(newest.length, '0')
+  const time = now.toISOString().replace(/\D/g, '').slice(0, digits)
+  return newest !== undefined && BigInt(newest) >= BigInt(time) ? String(BigInt(newest) + 1n) : time
+}
+
+/**
+ * The name that a person gave a new migration, as part of a file name: `add email` becomes `add_email`.
+ * @throws {AppError} `usage` when it cannot be one
+ */
+export function cleanName(name: string): string {
+  const clean = name
+    .trim()
+    .replace(/\.sql$/, '')
+    .replace(/\s+/g, '_')
+  if (!/^[A-Za-z0-9_.-]+$/.test(clean)) {
+    throw usage(`"${name}" cannot be the name of a migration`, {
+      hint: 'use letters, digits, `_`, `.` and `-`: add_email_to_users',
+    })
+  }
+  return clean
+}

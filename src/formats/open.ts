@@ -1,0 +1,18 @@
+import type { Dialect } from './dialect.ts'
+import { pgbosun } from './pgbosun.ts'
+import type { FormatName } from './types.ts'
+
+/** The dialect of a format. Only that of our own is part of every run; the others are loaded when they are used. */
+export async function openDialect(format: FormatName): Promise<Dialect> {
+  return format === 'pgbosun' ? pgbosun : load[format]()
+}
+
+const load: Record<Exclude<FormatName, 'pgbosun'>, () => Promise<Dialect>> = {
+  sqlx: async () => (await import('./sqlx.ts')).sqlx,
+  dbmate: async () => (await import('./dbmate.ts')).dbmate,
+  'golang-migrate': async () => (await import('./golang-migrate.ts')).golangMigrate,
+  goose: async () => (await import('./goose.ts')).goose,
+  flyway: async () => (await import('./flyway.ts')).flyway,
+  'node-pg-migrate': async () => (await import('./node-pg-migrate.ts')).nodePgMigrate,
+  'graphile-migrate': async () => (await import('./graphile-migrate.ts')).graphileMigrate,
+}

@@ -1,0 +1,172 @@
+import type { LintLevel, LintRuleName } from '../config/lint-rules.ts'
+import { codePoints, excerptOf, placeOf } from '../sql/place.ts'
+import { scan } from '../sql/scan.ts'
+import { readAllows } from './allow.ts'
+import { type Catalog, emptyCatalog } from './catalog.ts'
+import { beginsTransaction, type FileContext, fileContext, transactions, type World } from './context.ts'
+import { declare } from './declare.ts'
+import { renderRewrite } from './rewrite-text.ts'
+import { rules } from './rules.ts'
+import { printName } from './sql.ts'
+import type { NameToken, Parser, Statement } from './statement.ts'
+import { relationName } from './tree.ts'
+import type { Finding, Hit, LintFile, Rule } from './types.ts'
+
+export type LintOptions = {
+  parser: Parser
+  /** All files in order: also those that are only read for what they declare. */
+  files: LintFile[]
+  /** Which of them are looked at; default all. */
+  isLinted?: (file: LintFile) => boolean
+  /** Levels other than the default ones: `migrate.lint.rules`. */
+  levels?: Partial<Record<LintRuleName, LintLevel>>
+  /** Tables in the database, as `schema.name`, where there is a connection: what is not there is new and empty. */
+  existing?: ReadonlySet<string>
+}
+
+/**
+ * Looks for what is dangerous in migrations. Statements on tables that the same file creates are exempt.
+ *
+ * @returns findings in the order of the files and of the places in them
+ */
+export function lintFiles({ parser, files, isLinted = () => true, levels = {}, existing }: LintOptions): Finding[] {
+  const catalog = emptyCatalog()
+  const active = rules
+    .map((rule) => ({ ...rule, level: levels[rule.name] ?? rule.level }))
+    .filter(({ level }) => level !== 'off')
+  return files.flatMap((file, number) => {
+    const place = { parser, catalog, world: { files, existing }, number }
+    const hits = hitsOf(place, file, isLinted(file) ? active : [])
+    return isLinted(file) ? findingsOf(file, hits, active) : []
+  })
+}
+
+type Place = { parser: Parser; catalog: Catalog; world: World; number: number }
+
+type RuleHit = { rule: LintRuleName; hit: Hit }
+
+/** What the rules find in a file. Notes in the catalog what it declares. */
+function hitsOf({ parser, catalog, world, number }: Place, file: LintFile, active: Rule[]): RuleHit[] {
+  const { text, commands } = withoutCommands(file.text)
+  const { statements, errors } = parser.parse(text)
+  const hits: RuleHit[] = [
+    ...errors.map((hit) => ({ rule: 'syntax-error' as const, hit })),
+    ...commands.map((hit) => ({ rule: 'psql-meta-command' as const, hit })),
+  ]
+  catalog.schema = 'public'
+  const numbers = transactions(file, statements)
+  const shared = {
+    ...fileContext(world, number, catalog),
+    statements,
+    addsEnumValues: statements.some(({ node }) => 'AlterEnumStmt' in node),
+    longNames: lazyNames(parser, text, errors.length > 0),
+  }
+  const created = createdNames(statements)
+  const isNewBehind: FileContext['isNewBehind'] = (name) => shared.isNew(name) || created.has(printName(name))
+  for (const [i, statement] of statements.entries()) {
+    const context = contextAt({ ...shared, isNewBehind }, numbers, i)
+    for (const { name, check } of active) hits.push(...check(statement, context).map((hit) => ({ rule: name, hit })))
+    declare(catalog, statement.node, number)
+  }
+  return hits
+}
+
+type Shared = Omit<FileContext, 'before' | 'after' | 'inTransaction'>
+
+/** With the statements of the same transaction, put together only when a rule asks: a file may have thousands. */
+function contextAt(shared: Shared, numbers: number[], i: number): FileContext {
+  const { statements, file } = shared
+  return {
+    ...shared,
+    get before() {
+      return statements.slice(numbers.indexOf(numbers[i]!), i)
+    },
+    get after() {
+      return statements.slice(i + 1, numbers.lastIndexOf(numbers[i]!) + 1)
+    },
+    get inTransaction(): boolean {
+      return file.mode === 'wrapped' || [...this.before, statements[i]!].some(beginsTransaction)
+    },
+  }
+}
+
+/** Names of the tables that a file creates. */
+const createdNames = (statements: Statement[]): Set<string> =>
+  new Set(
+    statements.flatMap(({ node }) => {
+      const relation = 'CreateStmt' in node ? node.CreateStmt.relation : undefined
+      return relation ? [printName(relationName(relation))] : []
+    }),
+  )
+
+/** Names that are too long, looked for when a rule asks. */
+function lazyNames(parser: Parser, text: string, broken: boolean): () => NameToken[] {
+  let names: NameToken[] | undefined
+  return () => {
+    names ??= broken ? [] : parser.longNames(text)
+    return names
+  }
+}
+
+/** What only psql understands, and the data of a COPY, becomes blanks. pg_dump's own commands are dropped by the runner. */
+function withoutCommands(text: string): { text: string; commands: Hit[] } {
+  const commands: Hit[] = []
+  const { restricts, copies } = scan(text)
+  const data = copies.map(({ start, next }) => ({ start, end: next }))
+  let rest = blanked(
+    text,
+    [...restricts, ...data].sort((x, y) => x.start - y.start),
+  )
+  for (let { backslash } = scan(rest); backslash !== undefined; { backslash } = scan(rest)) {
+    const line = /^.*/.exec(rest.slice(backslash))?.[0] ?? ''
+    commands.push({ at: backslash, message: `${/^\\\S*/.exec(line)?.[0]} is a command of psql` })
+    rest = blanked(rest, [{ start: backslash, end: backslash + line.length }])
+  }
+  return { text: rest, commands }
+}
+
+/** A text with blanks for some parts, which come in order; lines stay lines. */
+function blanked(text: string, parts: { start: number; end: number }[]): string {
+  const ends = [0, ...parts.map(({ end }) => end)]
+  const pieces = parts.map(
+    ({ start, end }, i) => text.slice(ends[i], start) + text.slice(start, end).replace(/[^\r\n]/g, ' '),
+  )
+  return pieces.join('') + text.slice(ends.at(-1))
+}
+
+/** Takes out what comments allow, adds what is wrong with the comments, and gives each a place. */
+function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] {
+  const { allows, bad } = readAllows(file.text)
+  const allowed = new Set<LintRuleName>(allows.map(({ rule }) => rule))
+  const found = new Set(hits.map(({ rule }) => rule))
+  const unused = allows
+    .filter(({ rule }) => !found.has(rule) && active.some(({ name }) => name === rule))
+    .map(({ rule, at }) => ({ at, message: `nothing in the file breaks ${rule}: remove the comment` }))
+  const comments = [...bad, ...unused].map((hit) => ({ rule: 'unused-allow' as const, hit }))
+  return [...hits.filter(({ rule }) => !allowed.has(rule)), ...comments]
+    .sort((a, b) => a.hit.at - b.hit.at)
+    .flatMap(({ rule: name, hit }) => {
+      const rule = active.find((one) => one.name === name)
+      return rule && rule.level !== 'off' ? [finding(file, rule, rule.level, hit)] : []
+    })
+}
+
+function finding(file: LintFile, rule: Rule, level: Finding['level'], hit: Hit): Finding {
+  const linesBefore = file.line - 1
+  const place = placeOf(file.text, codePoints(file.text, hit.at) + 1)
+  return {
+    rule: rule.name,
+    level,
+    file: file.name,
+    path: file.path,
+    line: linesBefore + place.line,
+    column: place.column,
+    message: hit.message,
+    why: rule.why,
+    lock: hit.lock ?? rule.lock ?? null,
+    rewrite: hit.rewrite ? renderRewrite(hit.rewrite, file.outside) : null,
+    table: hit.table ?? null,
+    cost: hit.cost ?? null,
+    excerpt: excerptOf(file.text, place, linesBefore),
+  }
+}

@@ -1,0 +1,94 @@
+import type { Kind } from '../errors.ts'
+import type { Piece } from '../sql/pieces.ts'
+import {
+  type Held,
+  heldOf,
+  type Memory,
+  misfit,
+  needOfFile,
+  needOfLint,
+  needOfMessage,
+  size,
+  tooLarge,
+} from './room.ts'
+
+/** What this process may use; asked once for a folder, because that takes as long as reading a file. */
+let memory: Memory | undefined
+
+function memoryHere(): Memory {
+  memory ??= readMemory()
+  return memory
+}
+
+function readMemory(): Memory {
+  const machine = process.getBuiltinModule('node:os').totalmem()
+  const container = process.constrainedMemory()
+  const { heap_size_limit: heap } = process.getBuiltinModule('node:v8').getHeapStatistics()
+  return { total: container > 0 ? Math.min(container, machine) : machine, heap }
+}
+
+/** Texts of the folder that is being read, or was read last. */
+let held: Held = { heap: 0, outside: 0 }
+
+/** Reads a folder: what its files take is counted from here on. */
+export function countingTexts<T>(read: () => T): T {
+  held = { heap: 0, outside: 0 }
+  memory = undefined
+  return read()
+}
+
+/** What the texts of the folder that was read last take. */
+export const heldTexts = (): Held => held
+
+/** Counts a text that was read. */
+export function keepText(text: string, ascii: boolean): void {
+  const { heap, outside } = heldOf(text, ascii)
+  held = { heap: held.heap + heap, outside: held.outside + outside }
+}
+
+/**
+ * @param ascii   whether it is, where that is known; else true
+ * @param parsing see {@link needOfFile}
+ * @throws {AppError} `migration`, or what `kind` says, when the file does not fit beside those that were read before
+ */
+export function refuseLargeFile(
+  path: string,
+  bytes: number,
+  { ascii, parsing, kind }: { ascii: boolean; parsing?: number | undefined; kind?: Kind },
+): void {
+  const lacks = misfit(needOfFile(bytes, ascii, parsing), held, memoryHere(), bytes)
+  if (!lacks) return
+  const others = held.heap + held.outside > bytes / 4 ? `, behind others of ${size(held.heap + held.outside)},` : ''
+  throw tooLarge(path, `reading its ${size(bytes)}${others}`, lacks, kind)
+}
+
+/** Gives back the memory of a large file at once, which a collection might do too late. Its bytes are gone. */
+export function release({ buffer, byteLength }: Buffer): void {
+  if (byteLength > largeBytes && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+const largeBytes = 1024 * 1024
+
+const smallMessage = 1024 * 1024
+
+/**
+ * What cannot be cut, such as one INSERT of a million rows, goes as one message.
+ * @throws {AppError} `migration`, or what `kind` says, when that does not fit into memory
+ */
+export function refuseLargeMessage(path: string, pieces: Pick<Piece, 'text'>[], kind?: Kind): void {
+  for (const { text } of pieces) {
+    if (text.length < smallMessage) continue
+    const bytes = Buffer.byteLength(text)
+    const lacks = misfit(needOfMessage(bytes), held, memoryHere())
+    if (lacks) throw tooLarge(path, `sending one statement of ${size(bytes)}`, lacks, kind)
+  }
+}
+
+/** From here on the linter parses a text in parts. */
+const longText = 256 * 1024
+
+/** @throws {AppError} `migration` when the linter has no room for the file */
+export function refuseLargeLint(path: string, text: string): void {
+  const lacks = text.length > longText ? misfit(needOfLint, held, memoryHere()) : undefined
+  if (lacks) throw tooLarge(path, `linting its ${size(text.length)}`, lacks)
+}

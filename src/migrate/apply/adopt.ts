@@ -1,0 +1,132 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { AppError, usage } from '../../errors.ts'
+import type { NewFile } from '../../formats/dialect.ts'
+import { isFolder, readNames } from '../../formats/files.ts'
+import { pgbosun } from '../../formats/pgbosun.ts'
+import type { Migration } from '../../formats/types.ts'
+import type { BeforeChange } from '../../plan.ts'
+import type { Sql } from '../../postgres/connect.ts'
+import type { Db } from '../../postgres/db.ts'
+import { inTransaction } from '../../postgres/transaction.ts'
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
+import { readHistory } from '../history/history.ts'
+import { type Book, ledgerOf, ownBook } from '../history/history-table.ts'
+import type { Adopted, AdoptPlan } from '../plan/adopt.ts'
+import type { History } from '../types.ts'
+import { readEnds } from './run-options.ts'
+
+/**
+ * The files that a folder lacks; a folder that is not there lacks all.
+ * @throws {AppError} `usage` when it holds anything else than these files, as they are to be
+ */
+export function missingFiles(dir: string, files: NewFile[]): NewFile[] {
+  if (!existsSync(dir)) return files
+  if (!statSync(dir).isDirectory()) throw usage(`${dir} is not a folder`, { hint: 'name another one with --into' })
+  const textOf = new Map(files.map(({ file, text }) => [file, text]))
+  const there = namesBelow(dir)
+  const odd = there.find((name) => textOf.get(name) !== readFileSync(join(dir, name), 'utf8'))
+  if (odd !== undefined) {
+    const what = textOf.has(odd) ? 'with another content than would be written' : 'which would not be written'
+    throw usage(`${dir} is not empty: it holds ${odd}, ${what}`, {
+      hint: 'name another folder with --into, or empty that one',
+      file: join(dir, odd),
+    })
+  }
+  return files.filter(({ file }) => !there.includes(file))
+}
+
+const namesBelow = (dir: string): string[] =>
+  readNames(dir).flatMap((name) =>
+    isFolder(join(dir, name)) ? namesBelow(join(dir, name)).map((below) => `${name}/${below}`) : [name],
+  )
+
+/**
+ * Writes files, each completely or not at all.
+ * @throws {AppError} `usage` when the folder cannot be written to
+ */
+export function writeFolder(dir: string, files: NewFile[]): void {
+  for (const { file, text } of files) {
+    const path = join(dir, file)
+    // A name with a dot is no migration to anybody, if this is the last that happens.
+    const unfinished = join(dirname(path), `.${basename(path)}.unfinished`)
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(unfinished, text)
+      renameSync(unfinished, path)
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      throw usage(`${path} cannot be written: ${code}`, {
+        hint: 'name a folder that can be written to with --into',
+        cause,
+      })
+    }
+  }
+}
+
+export type AdoptOptions = {
+  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  sql: Sql
+  /** Of the other tool. */
+  book: Book
+  /** Of the other tool's folder, as the plan was made from. */
+  files: Migration[]
+  history: History
+  plan: AdoptPlan
+  /** Who may read the tool's own history; undefined is the session user. */
+  role: string | undefined
+  lockTimeoutMs: number
+  toolVersion: string
+  beforeChange: BeforeChange
+  guard(): void
+}
+
+/**
+ * Records in our history what the plan says, in one transaction, in which nobody writes the tool's history.
+ * @throws {AppError} `history` when one of the histories changed after the plan was made
+ */
+export async function adoptHistory(options: AdoptOptions): Promise<void> {
+  const { sql, role, plan, beforeChange, guard } = options
+  const wanted = plan.adopted.filter(({ state }) => state === 'adopt')
+  if (wanted.length === 0) return
+  await beforeChange()
+  guard()
+  const ends = await readEnds(sql, role)
+  if (ends.lastSeq !== plan.lastSeq || ends.lastDetail !== plan.lastDetail) throw changed()
+  await inTransaction(sql, async (tx) => {
+    await refuseChanged(tx, options)
+    await tx.unsafe(rowsOf(wanted, options).join(';\n'))
+  })
+}
+
+async function refuseChanged(tx: Db, { book, files, history, role, lockTimeoutMs }: AdoptOptions): Promise<void> {
+  const { table } = book.native!
+  const lock = `set local lock_timeout = ${Math.round(lockTimeoutMs)}; lock table ${table} in share mode`
+  await tx.unsafe(role === undefined ? lock : `set local role ${quoteIdent(role)}; ${lock}; set local role none`)
+  const now = await readHistory(tx, book, files, role)
+  // Reading became the role, for this transaction.
+  await tx.unsafe('set local role none')
+  if (JSON.stringify(now) !== JSON.stringify(history)) throw changed()
+}
+
+const changed = () => new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
+
+/** Statements, without semicolons, that add the rows to the chains, with what the tool knows of them. */
+function rowsOf(wanted: Adopted[], { plan, toolVersion }: AdoptOptions): string[] {
+  const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
+  return wanted.flatMap(({ file, row }) => {
+    const ledger = ledgerOf(ownBook(pgbosun), file)
+    const previous = ends[ledger.table]
+    const seq = previous + 1
+    ends[ledger.table] = seq
+    const known = [
+      ...(row?.appliedAt ? [`applied_at = ${quoteLiteral(row.appliedAt)}`] : []),
+      ...(typeof row?.durationMs === 'number' ? [`duration_ms = ${Math.round(row.durationMs)}`] : []),
+      ...(row?.appliedBy ? [`applied_by = ${quoteLiteral(row.appliedBy)}`] : []),
+    ]
+    return [
+      ledger.insert(file, { seq, previous, status: 'adopted', toolVersion }),
+      ...(known.length > 0 ? [`update ${ledger.table} set ${known.join(', ')} where seq = ${seq}`] : []),
+    ]
+  })
+}

@@ -1,0 +1,289 @@
+import { AppError, withReport } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import { onServerNotice, statementsBeforeErrors } from '../../postgres/answers.ts'
+import { isConnectionLost } from '../../postgres/lost.ts'
+import { sendPieces } from '../../postgres/send.ts'
+import { hintFor as askHint, isServerError } from '../../postgres/sqlstate.ts'
+import { inTransaction } from '../../postgres/transaction.ts'
+import type { Piece } from '../../sql/pieces.ts'
+import { ledgerOf, type NewRow } from '../history/history-table.ts'
+import { isRefusal, refuseUnsendable } from '../plan/sending.ts'
+import type { MigrationPlan, MigrationStep, StepResult } from '../types.ts'
+import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
+import { migrationFailed } from './failure.ts'
+import { type Flight, openFlight } from './pipeline.ts'
+import type { Patience } from './retry.ts'
+import { createNative, logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './run-options.ts'
+import { progressAt, runSplit, UnitFailure } from './split.ts'
+import {
+  cleanSession,
+  type FileSettings,
+  filePrefix,
+  leavesTraces,
+  recordOfStep,
+  writeDurations,
+  writeNativeDurations,
+} from './statements.ts'
+
+export type ApplyOptions = RunOptions & { plan: MigrationPlan }
+
+/** The step that failed, and which part of it. `prefixLength`: code points sent before its text. */
+type Failure = {
+  at: number
+  error: unknown
+  prefixLength: number
+  statement?: number | undefined
+  piece?: Piece | undefined
+  left?: string | undefined
+}
+
+/** A run under way. `ends`: the last number of each chain. */
+type Running = ApplyOptions & {
+  results: StepResult[]
+  /** How long each step took, in ms, as exactly as is known. */
+  elapsed: number[]
+  rows: NewRow[]
+  settings: FileSettings
+  patience: Patience
+  log: Log
+}
+
+/**
+ * Applies the steps in order. Each is one transaction together with the record of it, pipelined; those that must be outside
+ * transactions run alone, statement by statement. What could not get a lock is tried again. The first failure ends it:
+ * what was applied before stays, nothing behind it runs.
+ *
+ * @returns one result for each step
+ * @throws {AppError} `migration`, `locked`, `lint`, `history` with the results so far as `report.results`;
+ *   `refused` when `role` may not be used; the errors of a lost connection as they are
+ */
+export async function applyMigrations(options: ApplyOptions): Promise<StepResult[]> {
+  const { plan, beforeChange, guard } = options
+  const results = plan.steps.map(({ name }): StepResult => ({ name, status: 'not-run', durationMs: 0 }))
+  if (plan.steps.length === 0) return results
+  const running = prepare(options, results)
+  try {
+    refuseUnsendable(plan.steps)
+    await beforeChange()
+    guard()
+    await checkBefore(options)
+    await createNative(options)
+    const failure = await sendPatiently(running)
+    if (failure) throw await explain(running, failure)
+    await finish(running)
+    return results
+  } catch (error) {
+    throw error instanceof AppError ? withReport(error, reportOf(results)) : error
+  } finally {
+    await options.watch?.stop()
+  }
+}
+
+/** The rows of the chains, one for each step that has none yet. */
+function prepare(options: ApplyOptions, results: StepResult[]): Running {
+  const { plan, book, toolVersion } = options
+  const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
+  const rows = plan.steps.map((step): NewRow => {
+    const split = !isRefusal(step.sending) && step.sending.mode === 'split'
+    const status = step.fake ? 'faked' : split ? 'started' : 'applied'
+    if (step.resume) return { seq: step.resume.seq, previous: 0, status, toolVersion }
+    const { table } = ledgerOf(book, step)
+    const previous = ends[table]
+    ends[table] = previous + 1
+    return { seq: previous + 1, previous, status, toolVersion }
+  })
+  return { ...options, results, elapsed: [], rows, ...settingsOf(options) }
+}
+
+/** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
+async function checkBefore({ sql, own, plan, book, role }: ApplyOptions): Promise<void> {
+  const ends = await readEnds(sql, role, own)
+  if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
+  throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
+}
+
+/** Sends until everything is sent, or a step failed that is not worth another try. */
+async function sendPatiently(running: Running): Promise<Failure | undefined> {
+  const { plan, patience } = running
+  for (let from = 0; ; ) {
+    const failure = await sendFrom(running, from)
+    if (!failure) return undefined
+    const step = plan.steps[failure.at]!
+    const split = failure.error instanceof UnitFailure
+    if (split || isConnectionLost(failure.error) || !(await patience.again(step.name, failure.error))) return failure
+    from = failure.at
+  }
+}
+
+/** Sends the steps from one on, until one fails; returns when the server is done with what was sent. */
+async function sendFrom(running: Running, from: number): Promise<Failure | undefined> {
+  const { sql, plan, guard, watch } = running
+  let flight = openFlight(sql)
+  let errorsBefore = statementsBeforeErrors(sql).length
+  let failure: Failure | undefined
+  let broken: { error: unknown } | undefined
+  const fail = (at: number, error: unknown, where: Partial<Failure> = {}) => {
+    failure ??= { at, error, prefixLength: 0, ...where }
+  }
+  const senderOf = new Map<number, string>()
+  let current = ''
+  onServerNotice(sql, (notice) => logNotice(running.log, senderOf.get(notice.after) ?? current, notice))
+  watch?.start()
+  for (let i = from; i < plan.steps.length && !failure; i++) {
+    const step = plan.steps[i]!
+    const pipelined = isPipelined(running, i)
+    await (pipelined ? flight.room() : flight.drain())
+    if (flight.failed()) break
+    await guardOr(guard, flight.drain)
+    current = step.name
+    if (pipelined) {
+      senderOf.set(sendWrapped(running, flight, i, errorsBefore, fail), step.name)
+      if (leavesTraces(step.text)) {
+        flight.send(cleanSession, undefined, (error) => {
+          broken = { error }
+        })
+      }
+    } else {
+      await runAwaited(running, step, i).then(
+        (ms) => done(running, i, ms),
+        (error) => fail(i, error, awaitedPlace(running, i, error)),
+      )
+      // What was sent meanwhile, and failed and was tried again, is not counted by the flight.
+      flight = openFlight(sql)
+      errorsBefore = statementsBeforeErrors(sql).length
+    }
+  }
+  await flight.drain()
+  onServerNotice(sql, undefined)
+  await watch?.stop()
+  if (broken && !failure) throw broken.error
+  return failure
+}
+
+/** One message, which may follow on the one before without waiting: the chain stops it when that one fails. */
+function isPipelined({ plan, book }: Running, i: number): boolean {
+  const step = plan.steps[i]!
+  const before = plan.steps[i - 1]
+  // The row of one that was begun is there already: it would not stop what follows.
+  if (!isWrapped(step) || step.resume) return false
+  return !before || ledgerOf(book, step).table === ledgerOf(book, before).table || !isWrapped(before)
+}
+
+const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isRefusal(sending) && sending.mode === 'wrapped')
+
+/** What a step's message says behind the prefix. */
+const textOf = ({ sending, fake }: MigrationStep) =>
+  fake || isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text
+
+function sendWrapped(
+  running: Running,
+  flight: Flight,
+  i: number,
+  errorsBefore: number,
+  fail: (at: number, error: unknown, where: Partial<Failure>) => void,
+): number {
+  const { sql, plan, rows, book, settings } = running
+  const step = plan.steps[i]!
+  const prefix = filePrefix(step, rows[i]!, book, settings)
+  return flight.send(
+    prefix + textOf(step),
+    (ms) => done(running, i, ms),
+    (error) => fail(i, error, placeBehind(prefix, step, statementsBeforeErrors(sql)[errorsBefore])),
+  )
+}
+
+/** Runs a step that is more than one message; returns how long it took, in ms. */
+async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
+  const { sql, book, rows, settings, patience, guard, log } = running
+  const { sending } = step
+  const row = rows[i]!
+  const startedAt = performance.now()
+  if (step.fake || isRefusal(sending) || sending.mode === 'wrapped') {
+    await sql.unsafe(filePrefix(step, row, book, settings) + textOf(step)).forEach(() => {})
+  } else if (sending.mode === 'pieces') {
+    await inTransaction(sql, async (tx) => {
+      await tx.unsafe(filePrefix(step, row, book, settings))
+      await sendPieces(tx, step.text, sending.pieces, { onPiece: guard })
+      guard()
+    })
+    await sql.unsafe(cleanSession)
+  } else {
+    const { units } = sending
+    const record = recordOfStep(step, book, row, progressAt(step, units, 'up', 0))
+    const { name, resume } = step
+    return runSplit({
+      sql,
+      book,
+      name,
+      script: step,
+      units,
+      record,
+      direction: 'up',
+      resume,
+      settings,
+      patience,
+      guard,
+      log,
+    })
+  }
+  return performance.now() - startedAt
+}
+
+/** Which part of a step failed. */
+function awaitedPlace({ sql, plan, rows, book, settings }: Running, i: number, error: unknown): FailedPart {
+  const step = plan.steps[i]!
+  const prefix = filePrefix(step, rows[i]!, book, settings)
+  return failedPart(sql, { ...step, prefix }, error)
+}
+
+function done({ plan, results, elapsed, log, onProgress }: Running, i: number, ms: number): void {
+  const { name } = plan.steps[i]!
+  elapsed[i] = ms
+  const durationMs = Math.round(ms)
+  results[i] = { name, status: 'applied', durationMs }
+  log.debug({ migration: name, duration_ms: durationMs }, 'applied')
+  onProgress?.(i + 1, plan.steps.length, name, durationMs)
+}
+
+/** When the lock is lost, what is under way is let end first, so that the results are right. */
+async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<void> {
+  try {
+    guard()
+  } catch (error) {
+    await drain()
+    throw error
+  }
+}
+
+/** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
+async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, book, role }: Running): Promise<void> {
+  guard()
+  const written = results.flatMap(({ status }, i) => {
+    const step = plan.steps[i]!
+    const row = rows[i]!
+    if (status !== 'applied' || row.status === 'started') return []
+    return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
+  })
+  if (written.length === 0) return
+  const last = [writeNativeDurations(written, book, role), ...(own === sql ? [writeDurations(written)] : [])].join('; ')
+  const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(last)).flat()
+  if (answer?.idle) {
+    if (own !== sql) await own.unsafe(writeDurations(written))
+    return
+  }
+  await sql.unsafe('rollback')
+  throw new AppError('migration', 'one of the files left a transaction open', { hint: 'remove BEGIN from it' })
+}
+
+/** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
+async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
+  const { sql, plan, results, book, patience, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
+  const error = thrown instanceof UnitFailure ? thrown.cause : thrown
+  if (isConnectionLost(error) || !isServerError(error)) return error
+  const step = plan.steps[at]!
+  results[at] = { name: step.name, status: 'failed', durationMs: 0 }
+  await finish(running)
+  const hints = [left, stoppedWithin(step, thrown), await hintFor(error)]
+  const hint = hints.filter((hint) => hint).join('; ') || undefined
+  return migrationFailed(step.name, step, error, { ...where, book, hint, blockedBy: patience.blockedBy() })
+}

@@ -1,0 +1,61 @@
+import { statementsBeforeErrors } from '../../postgres/answers.ts'
+import type { Sql } from '../../postgres/connect.ts'
+import { failedPiece } from '../../postgres/send.ts'
+import type { Piece } from '../../sql/pieces.ts'
+import { codePoints } from '../../sql/place.ts'
+import { scan } from '../../sql/scan.ts'
+import { isRefusal, type Refusal, type Sending } from '../plan/sending.ts'
+import { UnitFailure } from './split.ts'
+
+/** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
+export type FailedPart = {
+  prefixLength?: number
+  statement?: number | undefined
+  piece?: Piece
+  left?: string | undefined
+}
+
+/**
+ * Which part of a script failed, when each of its messages was awaited.
+ * @param sent `prefix`: what was sent before the text
+ */
+export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
+  const ended = statementsBeforeErrors(sql).at(-1)
+  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
+  if (sending.mode === 'pieces') {
+    const piece = sending.pieces[failedPiece(error) ?? -1]
+    return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : { statement: -1 }
+  }
+  if (!(error instanceof UnitFailure)) return { statement: -1, prefixLength: Number.POSITIVE_INFINITY }
+  const unit = sending.units[error.unit]!
+  const { statements } = scan(text)
+  const before = statements.findIndex(({ start }) => start >= unit.start)
+  return {
+    statement: (before === -1 ? statements.length : before) + (unit.commitAt === undefined ? 0 : (ended ?? 0)),
+    prefixLength: -codePoints(text, unit.start),
+    left: error.left,
+  }
+}
+
+/** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
+export const placeBehind = (prefix: string, sent: Sent, ended: number | undefined) => ({
+  prefixLength: codePoints(prefix, prefix.length),
+  statement: ended === undefined ? undefined : statementOf(sent, ended - scan(prefix).statements.length),
+})
+
+/** A text and how it is sent. */
+type Sent = { sending: Sending | Refusal; text: string }
+
+/** Which statement of the text it is: one that was sent without its BEGIN has one more. */
+function statementOf({ sending, text }: Sent, index: number): number {
+  if (isRefusal(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
+  const start = scan(sending.text).statements.at(index)?.start
+  return scan(text).statements.findIndex((statement) => statement.start === start)
+}
+
+/** A split file that stopped in the middle goes on there. */
+export function stoppedWithin({ sending }: { sending: Sending | Refusal }, error: unknown): string | undefined {
+  if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
+    return undefined
+  return `${error.unit} of its ${sending.units.length} statements took effect and stay; the next run goes on behind them, so correct the file from here on and run it again`
+}

@@ -1,0 +1,82 @@
+import { AppError } from '../../errors.ts'
+import type { Script } from '../../formats/types.ts'
+import { renderPieceError } from '../../postgres/send.ts'
+import { isServerError, renderServerError, type ServerError } from '../../postgres/sqlstate.ts'
+import type { Piece } from '../../sql/pieces.ts'
+import { scan } from '../../sql/scan.ts'
+import { indented } from '../../text.ts'
+import type { Book } from '../history/history-table.ts'
+
+export type FailureOptions = {
+  book: Book
+  /** Code points sent before the text in the same message; negative when the message began within the text. */
+  prefixLength: number
+  /** Which statement of the text failed, from 0 on, where that is known. */
+  statement?: number | undefined
+  /** The part of the text that failed, where it was sent in several. */
+  piece?: Piece | undefined
+  /** Who was in the way, in words. */
+  blockedBy?: string | undefined
+  hint: string | undefined
+  report?: Record<string, unknown> | undefined
+}
+
+/**
+ * The error of a script that the server refused: `locked` for a lock timeout or a deadlock, `history` when it was the
+ * history that could not be written, else `migration`. Errors that are not the server's are returned as they are.
+ */
+export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
+  if (!isServerError(error)) return error
+  const { prefixLength, hint, blockedBy, book, piece, statement } = options
+  const position = Number(error.position ?? 0)
+  const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
+  const inFile = position > prefixLength || isOneOf(script.text, statement)
+  const isLocked = error.code === '55P03' || error.code === '40P01'
+  if (!piece && !isLocked && !inFile && (isAboutHistory(error, book) || inPrefix)) {
+    const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
+    return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
+      hint: hint ?? 'somebody else wrote to it during the run; run this again',
+      sqlstate: error.code,
+      cause: error,
+    })
+  }
+  const rendered = render(script, error, options)
+  if (isLocked) {
+    const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
+    const who = blockedBy === undefined ? '' : `, ${blockedBy}`
+    return new AppError('locked', `${name} ${what}${who}: ${indented(error.message)}`, {
+      ...rendered,
+      hint,
+      cause: error,
+    })
+  }
+  return new AppError('migration', `${name} failed: ${indented(error.message)}`, { ...rendered, hint, cause: error })
+}
+
+function render(
+  { path, text, line, shown }: Script,
+  error: ServerError,
+  { prefixLength, statement, piece }: FailureOptions,
+) {
+  if (piece) {
+    const { excerpt, ...rendered } = renderPieceError(text, piece, error, { file: path, statement })
+    const mayShow = excerpt !== undefined && shown === undefined
+    return {
+      ...rendered,
+      ...(mayShow && { excerpt }),
+      ...(rendered.line !== undefined && { line: rendered.line + line - 1 }),
+    }
+  }
+  const known = statement ?? onlyStatement(text)
+  return renderServerError(text, error, { file: path, prefixLength, statement: known, linesBefore: line - 1, shown })
+}
+
+const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: Book) =>
+  (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
+  (native !== undefined && schema_name === native.schema && table_name === native.name)
+
+/** Whether it is a statement of the text, and not the commit behind all of them. */
+const isOneOf = (text: string, statement = -1) => statement >= 0 && statement < scan(text).statements.length
+
+/** In a text with a single statement it is that one. */
+const onlyStatement = (text: string) => (scan(text).statements.length === 1 ? 0 : undefined)

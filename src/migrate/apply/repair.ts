@@ -1,0 +1,130 @@
+import { AppError } from '../../errors.ts'
+import type { Applied, Migration } from '../../formats/types.ts'
+import type { BeforeChange } from '../../plan.ts'
+import type { Sql } from '../../postgres/connect.ts'
+import type { Db } from '../../postgres/db.ts'
+import { isServerError } from '../../postgres/sqlstate.ts'
+import { inTransaction } from '../../postgres/transaction.ts'
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
+import { readHistory } from '../history/history.ts'
+import { type Book, ledgerOf } from '../history/history-table.ts'
+import { asStrange, guardNative } from '../history/plain.ts'
+import type { Repair, RepairPlan } from '../plan/repair.ts'
+import { compareContent, isDone } from '../plan/verify.ts'
+import { readEnds } from './run-options.ts'
+
+export type RepairOptions = {
+  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  sql: Sql
+  book: Book
+  /** Of the folder. */
+  files: Migration[]
+  plan: RepairPlan
+  /** Who may write the tool's own history; undefined is the session user. */
+  role: string | undefined
+  toolVersion: string
+  beforeChange: BeforeChange
+  guard(): void
+}
+
+/**
+ * Makes the repairs, all or none, and looks in the same transaction whether each of them is what the history says then.
+ *
+ * @throws {AppError} `history` when the history changed meanwhile or cannot be made to say it; `refused` without the privilege
+ */
+export async function repairHistory(options: RepairOptions): Promise<void> {
+  const { sql, book, role, plan, beforeChange, guard } = options
+  if (plan.repairs.length === 0) return
+  await beforeChange()
+  guard()
+  const { lastSeq, lastDetail } = await readEnds(sql, role)
+  if ((!book.native && lastSeq !== plan.lastSeq) || lastDetail !== plan.lastDetail) {
+    throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
+  }
+  await inTransaction(sql, async (tx) => {
+    if (book.native) await tx.unsafe(asRole(role, guardNative(book, 'write')))
+    let next = lastDetail
+    for (const repair of plan.repairs) {
+      const added = repair.action === 'applied' && repair.row.seq === 0 ? ++next : 0
+      await repairNative(tx, options, repair)
+      const statement = ownStatement(options, repair, added)
+      if (statement !== undefined) await tx.unsafe(statement)
+    }
+    for (const repair of plan.repairs) await refuseUndone(tx, options, repair)
+  }).catch((error: unknown) => {
+    throw asFailure(asStrange(error))
+  })
+}
+
+/** The tool's own history. */
+async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {
+  const { native: history } = options.book.dialect
+  if (!options.book.native || !history) return
+  const { table } = options.book.native
+  const { action, file, before, row } = repair
+  const send = (statements: string) => tx.unsafe(asRole(options.role, statements))
+  if (action === 'realign') {
+    const isKept = row.checksum !== null || row.description !== undefined
+    if (history.realign && isKept) await send(history.realign(table, file))
+  } else if (action === 'applied') {
+    // It is recorded anew: a tool's own repair may have removed what was begun, or left an older record of it.
+    if (history.forget) await send(history.forget(table, file, before))
+    const found = await recordOf(tx, options, repair)
+    if (!found || !isDone(found)) await send(history.record(table, file, before))
+  } else await send(history.unrecord(table, file, before))
+}
+
+const asRole = (role: string | undefined, statements: string) =>
+  role === undefined ? statements : `set local role ${quoteIdent(role)}; ${statements}; set local role none`
+
+/** Our record: the row changes, goes, or is added with the number `added`. The chain of rows stays whole. */
+function ownStatement(
+  { book, toolVersion }: RepairOptions,
+  { action, row, file }: Repair,
+  added: number,
+): string | undefined {
+  const ledger = ledgerOf(book, file)
+  const { seq } = row
+  if (added > 0) return ledger.insert(file, { seq: added, previous: added - 1, status: 'faked', toolVersion })
+  if (seq === 0) return undefined
+  if (action === 'pending' || action === 'forget') return ledger.forget(seq)
+  const content = `name = ${quoteLiteral(file.name)}, sha256 = '${file.sha256}'`
+  const status = row.status === 'started' ? `, status = 'applied', applied_at = pg_catalog.clock_timestamp()` : ''
+  const set = action === 'realign' ? content : `${content}${status}, progress = null`
+  return `update ${ledger.table} set ${set} where seq = ${seq}`
+}
+
+/** What the history says of it now. */
+async function recordOf(tx: Db, { book, files, role }: RepairOptions, { row }: Repair): Promise<Applied | undefined> {
+  const { applied, repeated } = await readHistory(tx, book, files, role)
+  // Reading became the role, for this transaction.
+  await tx.unsafe('set local role none')
+  return [...applied, ...repeated].find(({ id }) => id === row.id)
+}
+
+async function refuseUndone(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {
+  const { action, file } = repair
+  const found = await recordOf(tx, options, repair)
+  const isThere =
+    found !== undefined && isDone(found) && found.progress === null && compareContent(found, file) === 'same'
+  if (action === 'pending' || action === 'forget' ? found === undefined : isThere) return
+  throw new AppError('history', `the record of ${repair.name} could not be repaired; nothing was changed`, {
+    hint: `look at the rows about it in ${options.book.native?.table ?? 'pgbosun.migrations'}`,
+  })
+}
+
+function asFailure(error: unknown): unknown {
+  if (!isServerError(error)) return error
+  const [kind, hint] =
+    error.code === '42501'
+      ? (['refused', 'grant it, or connect as the owner of the history'] as const)
+      : ([
+          'history',
+          'repair what the server names by hand, or one migration after the other, the newest first',
+        ] as const)
+  return new AppError(kind, `the history could not be repaired, and nothing was changed: ${error.message}`, {
+    hint,
+    sqlstate: error.code,
+    cause: error,
+  })
+}

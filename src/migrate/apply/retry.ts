@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../../log.ts'
+import { type BlockerWatch, describeBlockers, isOwnDump } from '../../postgres/blockers.ts'
+import { isServerError } from '../../postgres/sqlstate.ts'
+
+export type PatienceOptions = {
+  /** How often a file, or a statement that runs on its own, is tried again after a lock timeout or a deadlock. */
+  lockRetries: number
+  /** How long a backup of ours may be in the way, which ends by itself; in ms. */
+  dumpTimeoutMs: number
+  watch: BlockerWatch | undefined
+  log: Log
+  signal: AbortSignal | undefined
+}
+
+/** Decides whether to try again, and waits before. */
+export type Patience = {
+  /**
+   * Resolves to true, after a pause, when it is worth trying again.
+   * @param what a name that stays the same over the attempts; another one starts to count anew
+   * @param part the statement of it that runs on its own: so does another one of these
+   */
+  again(what: string, error: unknown, part?: number): Promise<boolean>
+  /** Awaits a statement that may wait for others without a limit, and says from time to time who they are. */
+  whileWaiting<T>(what: string, work: Promise<T>): Promise<T>
+  /** Who was in the way when the last attempt failed, in words. */
+  blockedBy(): string | undefined
+}
+
+const firstPauseMs = 200
+const longestPauseMs = 5_000
+const firstWordMs = 2_000
+const longestSilenceMs = 300_000
+
+/** A file could not get a lock: with a pause in between, so that those who queued behind it get their turn, it is tried again. */
+export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }: PatienceOptions): Patience {
+  let current = ''
+  let attempts = 0
+  let since = 0
+  return {
+    async again(what, error, part) {
+      if (!isRetryable(error)) return false
+      const counted = part === undefined ? what : `${what} ${part}`
+      if (counted !== current) {
+        current = counted
+        attempts = 0
+        since = performance.now()
+      }
+      const waitsForDump = watch?.last().some(isOwnDump) === true && performance.now() - since < dumpTimeoutMs
+      if (attempts >= lockRetries && !waitsForDump) return false
+      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** attempts++) * (0.5 + Math.random())
+      const blockers = watch && describeBlockers(watch.last())
+      log.warn(
+        { migration: what, attempt: attempts, of: lockRetries, pause_ms: Math.round(pauseMs) },
+        `${what} ${error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'}${blockers ? `, ${blockers}` : ''}: trying again`,
+      )
+      await sleep(pauseMs, undefined, signal && { signal })
+      return true
+    },
+    async whileWaiting(what, work) {
+      let pauseMs = firstWordMs
+      const say = () => {
+        const blockers = watch && describeBlockers(watch.last())
+        if (blockers) log.info({ migration: what }, `${what} waits, ${blockers}`)
+        pauseMs = Math.min(longestSilenceMs, 2 * pauseMs)
+        timer = setTimeout(say, pauseMs)
+      }
+      let timer = setTimeout(say, pauseMs)
+      try {
+        return await work
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    blockedBy: () => watch && describeBlockers(watch.last()),
+  }
+}
+
+/** Lock timeout and deadlock: nothing of the file took effect, and the next attempt may succeed. */
+const isRetryable = (error: unknown): error is { code: string } =>
+  isServerError(error) && (error.code === '55P03' || error.code === '40P01')

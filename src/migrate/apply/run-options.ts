@@ -1,0 +1,123 @@
+import { AppError } from '../../errors.ts'
+import { type Log, silentLog } from '../../log.ts'
+import type { BeforeChange } from '../../plan.ts'
+import type { ServerNotice } from '../../postgres/answers.ts'
+import type { BlockerWatch } from '../../postgres/blockers.ts'
+import type { Sql } from '../../postgres/connect.ts'
+import { isConnectionLost } from '../../postgres/lost.ts'
+import type { Place } from '../../postgres/search-path.ts'
+import { isServerError } from '../../postgres/sqlstate.ts'
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
+import type { Book } from '../history/history-table.ts'
+import type { StepResult } from '../types.ts'
+import { createPatience } from './retry.ts'
+import { endsOf, preflight, reset } from './statements.ts'
+
+/** What every way of running scripts needs. */
+export type RunOptions = Place & {
+  /** A session (`max: 1`) that is used for nothing else meanwhile. It runs what is not ours. */
+  sql: Sql
+  /** The session that writes our own tables, where `sql` may not; it is idle meanwhile. */
+  own?: Sql | undefined
+  book: Book
+  lockTimeoutMs: number
+  /** 0 is none. */
+  statementTimeoutMs?: number
+  /** How often a file is tried again after a lock timeout or a deadlock. */
+  lockRetries?: number
+  /** How long a backup of ours may be in the way. */
+  dumpTimeoutMs?: number
+  /** Looks who is in the way. */
+  watch?: BlockerWatch | undefined
+  toolVersion: string
+  beforeChange: BeforeChange
+  /** Called before each message; throws when the run lock or the session was lost, and nothing more is sent. */
+  guard(): void
+  /** Advice for a server's error; default: that of postgres/sqlstate. */
+  hintFor?: (error: unknown) => Promise<string | undefined>
+  onProgress?: (done: number, total: number, name: string, durationMs: number) => void
+  log?: Log
+  signal?: AbortSignal
+}
+
+/** What runs need to know of how patient they are to be. */
+export function settingsOf(options: RunOptions) {
+  const {
+    role,
+    path,
+    urlSettings = {},
+    lockTimeoutMs,
+    statementTimeoutMs = 0,
+    lockRetries = 0,
+    dumpTimeoutMs = 0,
+    watch,
+    signal,
+  } = options
+  const log = options.log ?? silentLog
+  return {
+    log,
+    settings: { role, path, urlSettings, lockTimeoutMs, statementTimeoutMs },
+    patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
+  }
+}
+
+/** The results as fields of the command's JSON document. */
+export const reportOf = (results: StepResult[]) => ({
+  results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+})
+
+/**
+ * Where the chains end, on a session that can be worked on.
+ * @throws {AppError} `refused` when the role may not be used, or the chains would not hold
+ */
+export async function readEnds(
+  sql: Sql,
+  role: string | undefined,
+  own: Sql = sql,
+): Promise<{ lastSeq: number; lastDetail: number }> {
+  const answer = await sql
+    .unsafe<{ own: boolean; details: boolean; replication: string }[][]>(preflight(role))
+    .catch((error: unknown) => {
+      throw asRefused(error, role)
+    })
+  const [found] = answer.flat()
+  if (!found) throw new Error('the server did not answer')
+  if (found.replication !== 'replica') {
+    const [ends] = await own.unsafe<{ lastSeq: number; lastDetail: number }[]>(endsOf(found))
+    return ends ?? { lastSeq: 0, lastDetail: 0 }
+  }
+  throw new AppError('refused', 'session_replication_role is replica here, which switches off foreign keys', {
+    hint: 'our history relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
+  })
+}
+
+/** Exit 12: the migrations cannot run as the role. */
+export function asRefused(error: unknown, role: string | undefined): unknown {
+  if (isConnectionLost(error) || !isServerError(error)) return error
+  return new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
+    hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,
+    sqlstate: error.code,
+    cause: error,
+  })
+}
+
+/** Creates the tool's own history where there is none, as the tool does. */
+export async function createNative({ sql, book, role }: Pick<RunOptions, 'sql' | 'book' | 'role'>): Promise<void> {
+  const { native, dialect } = book
+  if (!native || native.exists) return
+  const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
+  const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
+  const [present] = await sql.unsafe<{ there: boolean }[]>(
+    `select pg_catalog.to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
+  )
+  await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${dialect.native!.create(native.table)}`)
+}
+
+/** What the server says of a file, in the log. */
+export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
+  const fields = { migration, sqlstate, ...(hint !== undefined && { hint }) }
+  const said = `${migration}: ${severity.toLowerCase()}: ${message}`
+  if (severity === 'WARNING') log.warn(fields, said)
+  else if (severity === 'NOTICE' || severity === 'INFO') log.info(fields, said)
+  else log.debug(fields, said)
+}

@@ -1,0 +1,50 @@
+import { AppError } from '../../errors.ts'
+import type { Dialect } from '../../formats/dialect.ts'
+import type { Db } from '../../postgres/db.ts'
+import { historyHidden, readNative } from './history.ts'
+import { openBook } from './history-table.ts'
+import type { Seen } from './is-applied.ts'
+
+/**
+ * What the history says, for those who only wait for a version: with nothing but SELECT on the one table that it is in, and without
+ * the files. Empty where there is no history yet.
+ *
+ * @param where as for {@link openBook}
+ * @throws {AppError} `refused` when the history may not be read; `history` when the table is not that of the format
+ */
+export async function glanceAtHistory(
+  db: Db,
+  dialect: Dialect,
+  where: { table: string | undefined; schemas: readonly string[]; role: string | undefined },
+): Promise<Seen[]> {
+  if (!dialect.native) return ownVersions(db)
+  const book = await openBook(db, dialect, where)
+  if (!book.native?.exists) return []
+  const rows = await readNative(db, book, where.role)
+  return rows.flatMap(({ id, name, kind, ok }) =>
+    id === null || kind === 'repeatable' ? [] : [{ id, name, done: ok, baseline: kind === 'baseline' }],
+  )
+}
+
+/** From the catalog, because asking for a table in a schema that may not be used is an error. */
+async function ownVersions(db: Db): Promise<Seen[]> {
+  const [found] = await db.unsafe<{ readable: boolean; hidden: boolean; user: string }[]>(
+    `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable,
+            pg_catalog.row_security_active(c.oid) as hidden, session_user as user
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
+  )
+  if (!found) return []
+  if (!found.readable) {
+    throw new AppError('refused', `${found.user} may not read the history in pgbosun.migrations`, {
+      hint: 'give the user a preset, or name it under `state.readers`, and run `pgbosun up`',
+      sqlstate: '42501',
+    })
+  }
+  if (found.hidden) {
+    throw historyHidden('pgbosun.migrations')
+  }
+  return db.unsafe<Seen[]>(
+    `select version::text as id, name, status <> 'started' as done, false as baseline from pgbosun.migrations order by version`,
+  )
+}

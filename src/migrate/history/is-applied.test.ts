@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { openDialect } from '../../formats/open.ts'
+import type { FormatName } from '../../formats/types.ts'
+import { idOfVersion, isReached, type Seen } from './is-applied.ts'
+
+test.each<[FormatName, string, string | undefined]>([
+  ['pgbosun', '002', '2'],
+  ['pgbosun', '002_orders', '2'],
+  ['pgbosun', '002_orders.sql', '2'],
+  ['pgbosun', 'orders', undefined],
+  ['pgbosun', '27c6a30d7c24', undefined],
+  ['golang-migrate', '000002_orders.up.sql', '2'],
+  ['goose', '00002_orders.sql', '2'],
+  ['sqlx', '20250829024919', '20250829024919'],
+  ['dbmate', '0002_orders.sql', '0002'],
+  ['dbmate', '2', '2'],
+  ['flyway', '1.1', '1.1'],
+  ['flyway', 'V1_1__orders.sql', '1.1'],
+  ['flyway', '01.0', '1'],
+  ['flyway', 'R__views.sql', undefined],
+  ['node-pg-migrate', '1700000000000_orders.sql', '1700000000000_orders'],
+  ['node-pg-migrate', '1700000000000', '1700000000000'],
+  ['graphile-migrate', '000002-orders.sql', '000002.sql'],
+  ['graphile-migrate', '000002', '000002.sql'],
+  ['graphile-migrate', '2', '000002.sql'],
+])('in %s, %s is the version %s', (format, text, id) => {
+  expect(idOfVersion(format, text)).toBe(id)
+})
+
+const rows = (...ids: string[]): Seen[] =>
+  ids.map((text) => {
+    const id = text.replace(/[!^]$/, '')
+    return { id, name: id, done: !text.endsWith('!'), baseline: text.endsWith('^') }
+  })
+
+/** `!` behind an id has not finished, `^` is a baseline. */
+test.each<[FormatName, string, string[], boolean]>([
+  ['pgbosun', '2', ['1', '2'], true],
+  ['pgbosun', '2', ['1'], false],
+  ['pgbosun', '2', [], false],
+  ['pgbosun', '2', ['1', '2!'], false],
+  // its own row says more than a newer one
+  ['pgbosun', '2', ['2!', '3'], false],
+  // the first files were joined into the third
+  ['pgbosun', '2', ['3'], true],
+  ['pgbosun', '9', ['10'], true],
+  ['dbmate', '0002', ['0001', '0003'], false],
+  ['dbmate', '0002', ['0001', '0002'], true],
+  ['sqlx', '2', ['3'], false],
+  ['golang-migrate', '2', ['3'], true],
+  // golang-migrate began the third: the second is done
+  ['golang-migrate', '2', ['3!'], true],
+  ['golang-migrate', '3', ['3!'], false],
+  ['golang-migrate', '1', ['-1!'], false],
+  ['flyway', '1.1', ['1', '1.1'], true],
+  ['flyway', '1.1', ['1.0.1'], false],
+  ['flyway', '1', ['1.1'], true],
+  ['flyway', '1.9', ['1.10'], true],
+  ['flyway', '2', ['5^'], true],
+  ['node-pg-migrate', '001', ['001_init'], true],
+  ['node-pg-migrate', '002', ['001_init'], false],
+  ['node-pg-migrate', '002_orders', ['001_init', '003_more'], true],
+  ['graphile-migrate', '000002.sql', ['000001.sql', '000002.sql'], true],
+  ['graphile-migrate', '000002.sql', ['000001.sql'], false],
+])('%s: %s is reached at %j: %s', async (format, id, ids, expected) => {
+  const { compare, policy } = await openDialect(format)
+  expect(isReached(id, rows(...ids), { compare, ordered: policy.outOfOrder === 'error' })).toBe(expected)
+})
+
+test('a baseline stands for what is below it where files may be applied in any order', async () => {
+  const { compare } = await openDialect('dbmate')
+  expect(isReached('0002', rows('0005^'), { compare, ordered: false })).toBe(true)
+})

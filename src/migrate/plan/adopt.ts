@@ -1,0 +1,128 @@
+import type { NewFile } from '../../formats/dialect.ts'
+import type { Applied, Migration } from '../../formats/types.ts'
+import type { History, Problem } from '../types.ts'
+import { type ConvertOptions, convertFiles } from './convert.ts'
+import { findProblems, type HistoryPolicy, isDone } from './verify.ts'
+
+/** A migration in our format, and the record of it to be written; no row for one that is pending, or recorded already. */
+export type Adopted = {
+  from: Migration
+  file: Migration
+  state: 'adopt' | 'recorded' | 'pending'
+  /** The tool's row about it, or about the baseline that stands for it. */
+  row: Applied | undefined
+}
+
+/** What to write, and where the chains end that the rows are added to. */
+export type AdoptPlan = {
+  /** Those to be recorded in the order in which the tool applied them, then the others. */
+  adopted: Adopted[]
+  files: NewFile[]
+  problems: Problem[]
+  warnings: string[]
+  lastSeq: number
+  lastDetail: number
+}
+
+export type AdoptOptions = ConvertOptions & {
+  policy: HistoryPolicy
+  /** Our own history, as it is. */
+  own: History
+}
+
+/**
+ * Decides how the files and the history of another tool become ours.
+ *
+ * @param files   those that count for this database
+ * @param history the tool's
+ * @throws {AppError} what `convertFiles` throws
+ */
+export function planAdoption(files: Migration[], history: History, options: AdoptOptions): AdoptPlan {
+  const { policy, own } = options
+  const { converted, files: written, warnings } = convertFiles(files, options)
+  const adopted = converted.map(({ from, file }): Adopted => {
+    const row = rowOf(from, history, policy)
+    return { from, file, row, state: !row ? 'pending' : isRecorded(file, own) ? 'recorded' : 'adopt' }
+  })
+  const order = new Map([...history.applied, ...history.repeated].map((row, i) => [row, i]))
+  const placeOf = ({ row }: Adopted) => (row ? order.get(row)! : order.size)
+  return {
+    adopted: adopted.toSorted((a, b) => placeOf(a) - placeOf(b)),
+    files: written,
+    problems: [...problemsOf(files, history, policy), ...ownProblems(adopted, own)],
+    warnings,
+    lastSeq: own.lastSeq,
+    lastDetail: own.lastDetail,
+  }
+}
+
+/** The row that says that a file is applied. A repeatable one that was changed since is pending. */
+function rowOf(file: Migration, { applied, repeated }: History, { compare }: HistoryPolicy): Applied | undefined {
+  if (file.kind === 'versioned') {
+    return (
+      applied.find(({ id }) => id === file.id) ??
+      applied.find((row) => row.status === 'baseline' && compare(file.id, row.id) <= 0)
+    )
+  }
+  return repeated.find(
+    ({ id, checksum }) => id === file.id && (checksum === file.checksum || file.accepts?.(checksum ?? '')),
+  )
+}
+
+const ownRow = (file: Migration, { applied, repeated }: History) =>
+  (file.kind === 'versioned' ? applied : repeated).find(({ id }) => id === file.id)
+
+const isRecorded = (file: Migration, own: History) => ownRow(file, own)?.sha256 === file.sha256
+
+/** Nothing may be lost that the tool knows, and nothing may be pending that could not be applied later. */
+function problemsOf(files: Migration[], history: History, policy: HistoryPolicy): Problem[] {
+  const strict: HistoryPolicy = { ...policy, edited: 'error', missing: 'error', ahead: 'error' }
+  const found = findProblems(
+    files.filter(({ kind }) => kind === 'versioned'),
+    history.applied,
+    strict,
+  ).problems
+  const fileOf = new Map(files.map((file) => [file.id, file]))
+  const more = [...history.applied, ...history.repeated].flatMap((row) => {
+    const file = fileOf.get(row.id)
+    if (!isDone(row) || row.progress) return [stopped(row)]
+    return row.checksum === null && row.sha256 !== null && file && file.sha256 !== row.sha256 ? [edited(row)] : []
+  })
+  const names = new Set(found.map(({ name }) => name))
+  return [...found.map(withHint), ...more.filter(({ name }) => !names.has(name))]
+}
+
+/** What helps here, where something else is usual. */
+const hints: Partial<Record<Problem['code'], string>> = {
+  'out-of-order': 'apply it first: `pgbosun migrate`; or set `migrate.outOfOrder: apply`',
+  ahead: 'bring its file back: what has no file cannot be moved',
+}
+
+const withHint = (problem: Problem): Problem => ({ ...problem, hint: hints[problem.code] ?? problem.hint })
+
+const stopped = ({ name }: Applied): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: 'was begun and did not finish',
+  hint: 'let `pgbosun migrate` finish it first, or see `pgbosun migrate verify`',
+})
+
+const edited = ({ name }: Applied): Problem => ({
+  code: 'edited',
+  name,
+  detail: 'was changed after it was applied',
+  hint: 'restore the file as it was, or, if the change has no effect, accept it: `pgbosun migrate repair`',
+})
+
+/** Our history must be empty, or have come from the tool's. */
+function ownProblems(adopted: Adopted[], own: History): Problem[] {
+  const expected = new Map(adopted.filter(({ row }) => row).map(({ file }) => [file.id, file]))
+  return [...own.applied, ...own.repeated]
+    .filter((row) => expected.get(row.id)?.sha256 !== row.sha256 || !isDone(row))
+    .map(({ name }) => ({
+      code: 'ahead',
+      name,
+      detail: 'is in pgbosun.migrations, and is not what would be recorded there',
+      hint: 'a history is moved once: from then on `migrate.format` is pgbosun',
+    }))
+}

@@ -1,0 +1,152 @@
+import { usage } from '../../errors.ts'
+import type { NewFile } from '../../formats/dialect.ts'
+import { readDirectives } from '../../formats/directives.ts'
+import { checksum } from '../../formats/files.ts'
+import type { FormatName, Migration, Script } from '../../formats/types.ts'
+import { isRefusal, planSending, refusalError, withoutOwnTransaction } from './sending.ts'
+
+/** A migration of another tool, and the same in our format. */
+export type Converted = { from: Migration; file: Migration }
+
+/** A folder in our format. `warnings`: what a person should know of it. */
+export type Conversion = { converted: Converted[]; files: NewFile[]; warnings: string[] }
+
+export type ConvertOptions = {
+  format: FormatName
+  /** The whole text of a file, to tell whether something was put into what is sent. */
+  sourceOf(path: string): string
+}
+
+/**
+ * Makes files in our format of those of another tool: `001_name.sql`, `001_name.down.sql`, `repeatable/name.sql`, with the text
+ * that is sent for them. Versions stay where they are numbers; else the files are numbered in their order.
+ *
+ * @param files in the tool's order
+ * @throws {AppError} `usage`, `migration`, `lint` for a file that our format cannot have
+ */
+export function convertFiles(files: Migration[], options: ConvertOptions): Conversion {
+  const versioned = files.filter(({ kind }) => kind === 'versioned')
+  const repeatable = files.filter(({ kind }) => kind === 'repeatable')
+  const versions = versionsOf(versioned, options.format)
+  const folder: Folder = { ...options, files: [], filled: [] }
+  const names = repeatableNames(repeatable)
+  const converted = [
+    ...versioned.map((from, i) => convertVersioned(folder, from, versions.digits[i]!)),
+    ...repeatable.map((from, i) => convertRepeatable(folder, from, names[i]!)),
+  ]
+  return { converted, files: folder.files, warnings: warningsOf(folder, versions.renumbered, converted) }
+}
+
+/** `filled`: names of migrations that values were put into. */
+type Folder = ConvertOptions & { files: NewFile[]; filled: string[] }
+
+const largestVersion = 2n ** 63n - 1n
+
+/** Formats whose migrations are known by a name, which begins with a number only by habit. */
+const named: FormatName[] = ['node-pg-migrate', 'graphile-migrate']
+
+/** The digits of each version: those of the tool where all are numbers that keep the order. */
+function versionsOf(files: Migration[], format: FormatName): { digits: string[]; renumbered: boolean } {
+  const own = files.map(({ id, name, native }) => {
+    const written = typeof native.version === 'string' ? native.version : (/^\d+/.exec(name)?.[0] ?? '')
+    return /^\d+$/.test(written) && /^\d+$/.test(id) && BigInt(written) === BigInt(id) ? written : undefined
+  })
+  const kept = own.every(
+    (digits, i) =>
+      digits !== undefined && BigInt(digits) <= largestVersion && (i === 0 || BigInt(digits) > BigInt(own[i - 1] ?? 0)),
+  )
+  if (kept && !named.includes(format)) return { digits: own as string[], renumbered: false }
+  const width = Math.max(3, String(files.length).length)
+  return { digits: files.map((_, i) => String(i + 1).padStart(width, '0')), renumbered: files.length > 0 }
+}
+
+/** What the name says beside the version, as our format can have it. */
+function titleOf({ name, native }: Migration): string {
+  const text = typeof native.description === 'string' ? native.description : name.replace(/^\d+/, '')
+  const clean = text
+    .replace(/[^A-Za-z0-9_.-]+/g, '_')
+    .replace(/^[_.-]+|[_.-]+$/g, '')
+    .slice(0, longestTitle)
+  if (clean === '' || clean === 'down') return `${clean === '' ? '' : 'down_'}migration`
+  return clean.replace(/\.down$/, '_down')
+}
+
+/** In characters: the name of a file has at most 255 bytes. */
+const longestTitle = 180
+
+function convertVersioned(folder: Folder, from: Migration, digits: string): Converted {
+  const name = `${digits}_${titleOf(from)}`
+  const file = convertScript(folder, from, from, `${name}.sql`)
+  const down = from.down?.()
+  if (down && down.text.trim() !== '') convertScript(folder, from, down, `${name}.down.sql`)
+  return { from, file: { ...file, id: String(BigInt(digits)), name, kind: 'versioned' } }
+}
+
+/** Named so that the order of the names is that of the tool. */
+function repeatableNames(files: Migration[]): string[] {
+  const titles = files.map(titleOf)
+  const inOrder = titles.every((title, i) => i === 0 || `${titles[i - 1]}.sql` < `${title}.sql`)
+  const width = String(files.length).length
+  return inOrder ? titles : titles.map((title, i) => `${String(i + 1).padStart(width, '0')}_${title}`)
+}
+
+function convertRepeatable(folder: Folder, from: Migration, title: string): Converted {
+  const name = `repeatable/${title}`
+  return { from, file: { ...convertScript(folder, from, from, `${name}.sql`), id: name, name, kind: 'repeatable' } }
+}
+
+function convertScript(
+  folder: Folder,
+  from: Migration,
+  script: Script,
+  path: string,
+): Omit<Migration, 'id' | 'name' | 'kind'> {
+  if (from.refused) throw from.refused
+  const text = ownText(from.name, script)
+  const isFilled =
+    script.shown !== undefined || (replaces(folder.format) && !folder.sourceOf(script.path).includes(script.text))
+  if (isFilled && !folder.filled.includes(from.name)) folder.filled.push(from.name)
+  folder.files.push({ file: path, text })
+  const sha256 = checksum(text)
+  return { path, text, line: 1, sha256, checksum: sha256, native: {}, ...readDirectives(path, text) }
+}
+
+const replaces = (format: FormatName) => format === 'flyway' || format === 'graphile-migrate'
+
+const directive = '-- pgbosun: no-transaction\n'
+
+/**
+ * The text as our format takes it: as it is sent; without a BEGIN and COMMIT around all of it, because ours has one anyway; and below
+ * our directive where it must be outside a transaction.
+ */
+function ownText(name: string, script: Script): string {
+  const { text } = script
+  const bare = withoutOwnTransaction(text)
+  const outside = { text: `${directive}${text}`, transactional: false }
+  const inside = [text, ...(bare === undefined ? [] : [bare])].map((text) => ({ text, transactional: true }))
+  const candidates = script.transactional ? [...inside, outside] : [outside, ...inside]
+  const fits = candidates.find((candidate) => !isRefusal(planSending({ ...script, ...candidate }, { foreign: false })))
+  if (fits) return fits.text
+  const refusal = planSending(script, { foreign: true })
+  if (isRefusal(refusal)) throw refusalError(name, script, refusal)
+  throw usage(`${name} cannot be a file of our format`, {
+    file: script.path,
+    hint: 'split what is in a transaction of its own from the rest',
+  })
+}
+
+function warningsOf({ filled, format }: Folder, renumbered: boolean, converted: Converted[]): string[] {
+  const [first] = converted
+  return [
+    ...(renumbered && first
+      ? [
+          `the versions of ${format} are not ours: the files are numbered, ${first.from.name} becomes ${first.file.name}`,
+        ]
+      : []),
+    ...(filled.length > 0
+      ? [
+          `placeholders or variables were put into ${filled.join(', ')}: the new files hold their values, also secret ones`,
+        ]
+      : []),
+  ]
+}

@@ -1,0 +1,39 @@
+import type { FormatName, Migration } from '../../formats/types.ts'
+import type { LintFile } from '../../lint/types.ts'
+import { isRefusal, planSending } from './sending.ts'
+
+/** How a file of each format asks to run outside a transaction; the others have no way, or do it by themselves. */
+const outside: Partial<Record<FormatName, string>> = {
+  dbmate: '-- migrate:up transaction:false',
+  goose: '-- +goose NO TRANSACTION',
+  sqlx: '-- no-transaction',
+  'graphile-migrate': '--! no-transaction',
+}
+
+/**
+ * Migrations as the linter looks at them: the text that is sent, and how.
+ * @param isPending whether it is known not to be applied yet
+ */
+export const lintFilesOf = (
+  migrations: Migration[],
+  format: FormatName,
+  isPending: (migration: Migration) => boolean,
+): LintFile[] => migrations.map((migration) => lintFileOf(migration, format, isPending(migration)))
+
+function lintFileOf(migration: Migration, format: FormatName, pending: boolean): LintFile {
+  const { name, path, line, text, transactional } = migration
+  const foreign = format !== 'pgbosun'
+  const sending = planSending(migration, { foreign })
+  // What is refused is looked at as what it was meant to be: the rules say the same, with the place.
+  const isWrapped = isRefusal(sending) ? transactional && !foreign : sending.mode === 'wrapped'
+  return {
+    name,
+    path,
+    line,
+    text: !isRefusal(sending) && sending.mode === 'wrapped' ? sending.text : text,
+    mode: isWrapped || (!isRefusal(sending) && sending.mode === 'pieces' && !foreign) ? 'wrapped' : 'split',
+    demanded: transactional,
+    pending,
+    ...(foreign && { outside: outside[format] ?? '-- runs outside a transaction by itself' }),
+  }
+}

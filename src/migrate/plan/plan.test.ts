@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest'
+import { nextVersion } from '../../formats/name.ts'
+import { pgbosun } from '../../formats/pgbosun.ts'
+import type { Applied, Migration } from '../../formats/types.ts'
+import { planMigrations, type Wanted } from './plan.ts'
+import { type HistoryPolicy, refuseProblems } from './verify.ts'
+
+const file = (version: number, extra: Partial<Migration> = {}): Migration => ({
+  id: String(version),
+  name: `${version}_x`,
+  kind: 'versioned',
+  path: `migrations/${version}_x.sql`,
+  sha256: `sha of ${version}`,
+  checksum: `sha of ${version}`,
+  text: 'select 1',
+  line: 1,
+  native: {},
+  transactional: true,
+  ...extra,
+})
+
+const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
+  seq: version,
+  id: String(version),
+  name: `${version}_x`,
+  sha256: `sha of ${version}`,
+  checksum: `sha of ${version}`,
+  progress: null,
+  status: 'applied',
+  appliedAt: '2026-01-01T00:00:00.000Z',
+  durationMs: 1,
+  appliedBy: 'app',
+  toolVersion: '0.1.0',
+  ...extra,
+})
+
+const strict: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
+const planOf = (files: Migration[], applied: Applied[], policy = strict, wanted?: Wanted) =>
+  planMigrations(
+    files,
+    { applied, repeated: [], lastSeq: Math.max(0, ...applied.map(({ seq }) => seq)), lastDetail: 0 },
+    policy,
+    wanted,
+  )
+const codesOf = (files: Migration[], history: Applied[], policy = strict) =>
+  planOf(files, history, policy).problems.map(({ code, name }) => `${code} ${name}`)
+
+test('plans what is not applied yet, and says why', () => {
+  const plan = planOf([file(1), file(2), file(3, { transactional: false })], [row(1)], strict)
+  expect(plan.steps.map(({ name, reason }) => [name, reason])).toEqual([
+    ['2_x', 'not applied yet'],
+    ['3_x', 'not applied yet, outside a transaction (as it asks for)'],
+  ])
+  expect(plan).toMatchObject({ problems: [], warnings: [], currentVersion: '1_x', lastSeq: 1 })
+})
+
+test('plans nothing for an empty folder and an empty history', () => {
+  expect(planOf([], [], strict)).toEqual({
+    steps: [],
+    problems: [],
+    warnings: [],
+    currentVersion: undefined,
+    lastSeq: 0,
+    lastDetail: 0,
+  })
+})
+
+test('compares versions as numbers', () => {
+  expect(codesOf([file(9), file(10)], [row(9, { name: '09_x' })])).toEqual([])
+  expect(planOf([file(9), file(10)], [row(9)], strict).steps.map(({ name }) => name)).toEqual(['10_x'])
+})
+
+test('finds edited, missing, late and interrupted migrations', () => {
+  expect(codesOf([file(1, { checksum: 'other' }), file(2)], [row(1), row(2)])).toEqual(['edited 1_x'])
+  expect(codesOf([file(1), file(3)], [row(1), row(2)])).toEqual(['missing 2_x'])
+  expect(codesOf([file(1), file(2), file(3)], [row(1), row(3)])).toEqual(['out-of-order 2_x'])
+  expect(codesOf([file(1), file(2, { checksum: 'other' })], [row(1), row(2, { status: 'started' })])).toEqual([
+    'interrupted 2_x',
+  ])
+})
+
+test('applies late files when told to, and says so', () => {
+  const plan = planOf([file(1), file(2), file(3)], [row(1), row(3, { seq: 2 })], {
+    ...strict,
+    outOfOrder: 'apply',
+  })
+  expect(plan.problems).toEqual([])
+  expect(plan.steps.map(({ reason }) => reason)).toEqual(['not applied yet, older than 3_x'])
+  expect(plan.lastSeq).toBe(2)
+})
+
+test('treats a database ahead of the files as told', () => {
+  const history = [row(1), row(2), row(3)]
+  expect(planOf([file(1)], history, strict)).toMatchObject({
+    problems: [],
+    warnings: ['the database is ahead of the files: 2_x, 3_x'],
+    currentVersion: '3_x',
+  })
+  expect(planOf([file(1)], history, { ...strict, ahead: 'ok' }).warnings).toEqual([])
+  expect(codesOf([file(1)], history, { ...strict, ahead: 'error' })).toEqual(['ahead 2_x', 'ahead 3_x'])
+})
+
+test('an interrupted migration ends with 21 and the SQL for both ways out', () => {
+  const { problems } = planOf([file(1)], [row(1, { status: 'started' })], strict)
+  expect(() => refuseProblems(problems)).toThrow(
+    expect.objectContaining({
+      kind: 'history',
+      message: '1_x was started outside a transaction and did not finish',
+      hint: expect.stringMatching(/migrate repair --applied 1_x.*migrate repair --pending 1_x/),
+    }),
+  )
+})
+
+test('numbers a new file like those before it', () => {
+  const now = new Date('2026-03-04T05:06:07Z')
+  expect(nextVersion([], now)).toBe('20260304050607')
+  expect(nextVersion(['001', '002'], now)).toBe('003')
+  expect(nextVersion(['9', '10'], now)).toBe('11')
+  expect(nextVersion(['20250101000000'], now)).toBe('20260304050607')
+  expect(nextVersion(['20260304050607'], now)).toBe('20260304050608')
+})

@@ -1,0 +1,296 @@
+import { AppError, type Kind } from '../../errors.ts'
+import { refuseAll } from '../../formats/files.ts'
+import type { Script } from '../../formats/types.ts'
+import { refuseLargeMessage } from '../../machine/memory.ts'
+import type { StatementList } from '../../sql/list.ts'
+import { type CopyPiece, messageLength, type Piece, piecesOf } from '../../sql/pieces.ts'
+import { codePoints, excerptOf, placeOf, shownPlace } from '../../sql/place.ts'
+import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../../sql/scan.ts'
+import { mayCommitInside, needsNoTransaction } from '../../sql/statements.ts'
+import type { MigrationStep } from '../types.ts'
+
+/** A part of a script that is sent on its own, because the script must run outside a transaction. */
+export type Unit = {
+  /** As it is sent; for a COPY with data the statement alone. */
+  text: string
+  /** Offsets in the script's text, in UTF-16 units. */
+  start: number
+  end: number
+  /** Why it cannot be in one transaction with the record of it, in words; undefined when it can. */
+  alone: string | undefined
+  /** Rows for a COPY FROM stdin. */
+  copy: CopyPiece | undefined
+  /** Of a `begin … commit` of the script: where in `text` its COMMIT begins. */
+  commitAt: number | undefined
+}
+
+/** How a script is sent. */
+export type Sending =
+  /** In one message, which is one transaction together with the record of it. */
+  | ({ mode: 'wrapped'; text: string } & Isolation)
+  /** In one transaction of several messages, because rows for COPY stand between the statements. */
+  | ({ mode: 'pieces'; pieces: Piece[] } & Isolation)
+  /** Statement by statement, outside a transaction; `why` in words. */
+  | { mode: 'split'; units: Unit[]; why: string }
+
+/** Asked for by the script, as `isolation level serializable`: to be set before the first query, which the record of it is. */
+type Isolation = { isolation: string | undefined }
+
+/** Why a script cannot be sent. `at`: offset in its text. */
+export type Refusal = { kind: Kind; at: number; message: string; hint: string }
+
+/**
+ * Decides how a script is sent, or why it cannot be.
+ *
+ * @param foreign whether the file is of a tool that does not mind a transaction of its own in it
+ */
+export function planSending(script: Script, { foreign }: { foreign: boolean }): Sending | Refusal {
+  const { text } = script
+  const scanned = scan(text)
+  const refusal = firstRefusal(text, scanned)
+  if (refusal) return refusal
+  const { statements } = scanned
+  const own = transactionControl(statements)
+  if (own.length > 0 && script.transactional && !foreign) return ownTransaction(own[0]!)
+
+  const demand = firstDemand(text, statements)
+  const around = own.length > 0 && script.transactional ? transactionAround(text, statements) : []
+  if (!demand && script.transactional && around) return whole(text, around, scanned)
+  if (statements.length === 0) return foreign ? { mode: 'wrapped', text, isolation: undefined } : nothingToRun(text)
+  const units = unitsOf(text, scanned)
+  if (!Array.isArray(units)) return units
+  const why = demand ?? (own.length > 0 && script.transactional ? 'it has transactions of its own' : 'as it asks for')
+  return { mode: 'split', units, why }
+}
+
+function transactionControl(statements: StatementList): Statement[] {
+  const found: Statement[] = []
+  for (const statement of statements.commands()) if (isTransactionControl(statement)) found.push(statement)
+  return found
+}
+
+function firstDemand(text: string, statements: StatementList): string | undefined {
+  for (const statement of statements.commands()) {
+    const why = needsNoTransaction(statement, text)
+    if (why !== undefined) return why
+  }
+  return undefined
+}
+
+/** A text that says the same in a transaction of ours; undefined where no `begin` and `commit` are around all of it. */
+export function withoutOwnTransaction(text: string): string | undefined {
+  const { statements } = scan(text)
+  const around = transactionAround(text, statements)
+  if (!around) return undefined
+  const bare = around.reduce(blanked, text)
+  const [{ start }] = around
+  const level = levelIn(text, around[0], opening)
+  return level ? `${bare.slice(0, start)}set transaction ${level};${bare.slice(start)}` : bare
+}
+
+/** Whether it is one, and not a way to send. */
+export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
+
+/** A refusal as an error with file, line, column and the line itself. */
+export function refusalError(name: string, script: Script, refusal: Refusal): AppError {
+  const { detail, ...where } = describeRefusal(script, refusal)
+  return new AppError(refusal.kind, `${name} ${detail}`, { ...where, hint: refusal.hint, file: script.path })
+}
+
+/** What a refusal says of a file, and of which line. */
+export function describeRefusal({ text, line, shown }: Script, { at, message }: Refusal) {
+  const seen = shownPlace(text, shown, placeOf(text, codePoints(text, at) + 1))
+  const { place } = seen
+  const excerpt = excerptOf(seen.text, place, line - 1)
+  const inFile = { line: place.line + line - 1, column: place.column }
+  return { detail: `${message}, line ${inFile.line}`, ...inFile, excerpt }
+}
+
+/** What of it is sent as one message. */
+const partsOf = (sending: Sending): { text: string }[] =>
+  sending.mode === 'wrapped' ? [sending] : sending.mode === 'pieces' ? sending.pieces : sending.units
+
+/** @throws {AppError} for the first step that cannot be sent; of those that cannot be applied at all, all are named */
+export function refuseUnsendable(steps: MigrationStep[]): void {
+  refuseAll(steps.filter(({ fake }) => !fake))
+  for (const step of steps) if (!step.fake) refuseUnsendableScript(step.name, step, step.sending)
+}
+
+/** @throws {AppError} when a script cannot be sent */
+export function refuseUnsendableScript(name: string, script: Script, sending: Sending | Refusal): void {
+  if (isRefusal(sending)) throw refusalError(name, script, sending)
+  refuseLargeMessage(script.path, partsOf(sending))
+}
+
+/** @param around the `begin` and `commit` that are not sent */
+function whole(text: string, around: Statement[], scanned: Scan): Sending {
+  const { leftOut, isolation } = withoutIsolation(text, around, scanned)
+  const pieces = piecesOf(text, scanned, leftOut)
+  const [first] = pieces
+  return pieces.length === 1 && first?.kind === 'sql' && first.text.length <= messageLength
+    ? { mode: 'wrapped', text: first.text, isolation }
+    : { mode: 'pieces', pieces, isolation }
+}
+
+const opening = String.raw`(?:begin|start\s+transaction)(?:\s+(?:work|transaction))?`
+const closing = String.raw`(?:commit|end)(?:\s+(?:work|transaction))?`
+const isolationLevel = String.raw`isolation\s+level\s+(?:serializable|repeatable\s+read|read\s+(?:un)?committed)`
+
+/** The isolation level that a statement of only these words asks for. */
+const levelIn = (text: string, statement: Statement | undefined, before: string) =>
+  statement &&
+  new RegExp(`^${before}\\s+(${isolationLevel})\\s*$`, 'i').exec(text.slice(statement.start, statement.end))?.[1]
+
+/** Takes the isolation level out of a script, where that is the first thing that it says. */
+function withoutIsolation(
+  text: string,
+  around: Statement[],
+  { statements }: Scan,
+): { leftOut: Statement[] } & Isolation {
+  const [begin, ...commit] = around
+  const ofBegin = levelIn(text, begin, opening)
+  if (ofBegin !== undefined) return { leftOut: around, isolation: ofBegin }
+  const first = statements.at(begin ? 1 : 0)
+  const isolation = levelIn(text, first, String.raw`set\s+transaction`)
+  if (isolation === undefined || !first) return { leftOut: around, isolation: undefined }
+  return { leftOut: begin ? [begin, first, ...commit] : [first], isolation }
+}
+
+function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Refusal | undefined {
+  const found: Refusal[] = []
+  if (unterminated) {
+    const { what, at } = unterminated
+    found.push({ kind: 'migration', at, message: `ends inside a ${what}`, hint: `close the ${what} that opens here` })
+  }
+  if (backslash !== undefined) {
+    const command = /^\\\S*/.exec(text.slice(backslash))?.[0]
+    const hint = 'remove the line: only psql knows such commands'
+    found.push({ kind: 'migration', at: backslash, message: `holds the psql command ${command}`, hint })
+  }
+  const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements.startOf(statement)))
+  const cut = statements.findCommand(
+    (statement) => isClientCopy(statement) && !isToClient(statement) && !fed.has(statement.start),
+  )
+  if (cut) {
+    const at = cut.start
+    const hint =
+      'put the rows below it, and a line `\\.` behind them, as pg_dump does; or load them as a seed from a CSV file'
+    found.push({
+      kind: 'migration',
+      at,
+      message: 'copies from the client, and its rows do not stand below it up to a line `\\.`',
+      hint,
+    })
+  }
+  const out = statements.findCommand((statement) => isClientCopy(statement) && isToClient(statement))
+  if (out) {
+    const hint = 'remove it: a migration has nowhere to write rows to'
+    found.push({ kind: 'migration', at: out.start, message: 'copies to the client, which is not there', hint })
+  }
+  return found.sort((a, b) => a.at - b.at)[0]
+}
+
+const isToClient = ({ words }: Statement) => words.includes('stdout')
+
+const ownTransaction = ({ start: at, words }: Statement): Refusal => ({
+  kind: 'lint',
+  at,
+  message: `has its own ${words[0]?.toUpperCase()}`,
+  hint: 'remove BEGIN and COMMIT: the file already runs in one transaction of its own',
+})
+
+const isOpening = ({ words: [first, second] }: Statement) =>
+  first === 'begin' || (first === 'start' && second === 'transaction')
+
+/** Ends a transaction and begins the next one. */
+const isChained = ({ words }: Statement) =>
+  ['commit', 'end', 'rollback', 'abort'].includes(words[0] ?? '') && words.includes('chain') && !words.includes('no')
+
+const isClosing = (statement: Statement) => {
+  const [first = '', second] = statement.words
+  if (isChained(statement)) return false
+  if (first === 'prepare' && second === 'transaction') return true
+  return (
+    ['commit', 'end', 'rollback', 'abort'].includes(first) && !statement.words.includes('to') && second !== 'prepared'
+  )
+}
+
+/**
+ * The `begin;` and `commit;` of a text, where they enclose everything and say nothing else but the isolation level: without them
+ * the transaction is ours, and holds the record too.
+ */
+function transactionAround(text: string, statements: StatementList): [Statement, Statement] | undefined {
+  const [first, last, ...others] = transactionControl(statements)
+  const isOnly = ({ start, end }: Statement, pattern: string) =>
+    new RegExp(`^${pattern}\\s*$`, 'i').test(text.slice(start, end))
+  if (!first || !last || others.length > 0) return undefined
+  if (first.start !== statements.startOf(0) || last.start !== statements.startOf(statements.length - 1))
+    return undefined
+  return isOnly(first, `${opening}(\\s+${isolationLevel})?`) && isOnly(last, closing) ? [first, last] : undefined
+}
+
+/** Statements one by one; what stands between BEGIN and COMMIT stays together. */
+function unitsOf(text: string, scanned: Scan): Unit[] | Refusal {
+  const { statements, copies: data } = scanned
+  const copies = data.length > 0 ? piecesOf(text, scanned).filter((piece) => piece.kind === 'copy') : []
+  const units: Unit[] = []
+  for (let i = 0; i < statements.length; i++) {
+    const statement = statements.at(i)!
+    const { start } = statement
+    if (isOpening(statement)) {
+      const last = statements.findIndex(isClosing, i)
+      if (last === -1) return leftOpen(start)
+      const chain = statements.findIndex(isChained, i, last)
+      if (chain !== -1) return chained(statements.startOf(chain))
+      const fed = statements.findIndex(isClientCopy, i, last)
+      if (fed !== -1) return fedInside(statements.startOf(fed))
+      i = last
+      units.push(groupOf(text, start, statements.at(i)!))
+    } else {
+      const copy = copies.find((piece) => piece.start === start)
+      const alone =
+        needsNoTransaction(statement, text) ??
+        (mayCommitInside(statement, text) || isTransactionControl(statement)
+          ? statement.words[0]!.toUpperCase()
+          : undefined)
+      units.push({ ...part(text, start, statement.end), alone, copy, commitAt: undefined })
+    }
+  }
+  return units
+}
+
+const part = (text: string, start: number, end: number) => ({ text: text.slice(start, end), start, end })
+
+function groupOf(text: string, start: number, last: Statement): Unit {
+  const commits = ['commit', 'end'].includes(last.words[0] ?? '')
+  const alone = commits ? undefined : 'its own transaction'
+  return { ...part(text, start, last.end), alone, copy: undefined, commitAt: commits ? last.start - start : undefined }
+}
+
+const nothingToRun = (text: string): Refusal => ({
+  kind: 'lint',
+  at: text.length,
+  message: 'is a no-transaction file without a statement',
+  hint: 'write the statement that cannot run in a transaction, or remove the directive',
+})
+
+const chained = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'ends a transaction with AND CHAIN',
+  hint: 'write COMMIT and BEGIN instead: how far the file came is noted with each transaction',
+})
+
+const fedInside = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'copies rows from the file within a transaction of its own',
+  hint: 'remove BEGIN and COMMIT around it, or write INSERT instead of COPY',
+})
+
+const leftOpen = (at: number): Refusal => ({
+  kind: 'lint',
+  at,
+  message: 'leaves the transaction open that it begins',
+  hint: 'end it with COMMIT, or remove the BEGIN',
+})

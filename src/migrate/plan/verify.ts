@@ -1,0 +1,208 @@
+import { AppError } from '../../errors.ts'
+import { checksum } from '../../formats/files.ts'
+import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
+import { shellWord, visible } from '../../text.ts'
+import type { Problem } from '../types.ts'
+import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
+
+/** How to judge files and history that do not match: `migrate.outOfOrder`, `migrate.ahead`, and what the format's tool does. */
+export type HistoryPolicy = {
+  outOfOrder: 'error' | 'apply'
+  ahead: 'ok' | 'warn' | 'error'
+  missing: 'error' | 'warn'
+  edited: 'error' | 'warn'
+  /** Order of two ids. */
+  compare(a: string, b: string): number
+  /** Name of the tool whose history it is, for the words. */
+  format: string
+}
+
+/** What does not fit together: problems stop a run, warnings are said. */
+export type Findings = { problems: Problem[]; warnings: string[] }
+
+/**
+ * Compares the versioned files with the history.
+ *
+ * @param files   versioned ones, in the format's order
+ * @param applied what is recorded of them
+ * @returns problems in the order of their versions, at most one for each migration
+ */
+export function findProblems(files: Migration[], applied: Applied[], policy: HistoryPolicy): Findings {
+  const fileOf = new Map(files.map((file) => [file.id, file]))
+  const newestFile = files.at(-1)
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  const judge = (how: 'error' | 'warn', problem: Problem) =>
+    how === 'error' ? problems.push(problem) : warnings.push(`${problem.name} ${problem.detail}`)
+
+  for (const row of inOrder(applied, policy)) {
+    const file = fileOf.get(row.id)
+    const stopped = stoppedAt(row, file, policy)
+    if (stopped) problems.push(stopped)
+    else if (row.status === 'baseline' || row.status === 'started') continue
+    else if (file) {
+      const how = compareContent(row, file)
+      if (how === 'edited') judge(row.checksum === null ? 'warn' : policy.edited, edited(row, file, policy))
+      if (how === 'accepted')
+        warnings.push(`${file.name} differs from what was applied only in its line ends or the like`)
+    } else if (newestFile && policy.compare(row.id, newestFile.id) < 0) judge(policy.missing, missing(row))
+    else if (policy.ahead === 'error') problems.push(ahead(row))
+  }
+  if (policy.outOfOrder === 'error') problems.push(...lateFiles(files, applied, policy))
+  return { problems, warnings: [...aheadWarning(files, applied, policy), ...warnings, ...renamed(fileOf, applied)] }
+}
+
+/** Rows newer than every file, in order: another deployment has been here. */
+export const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) => {
+  const newest = files.at(-1)
+  return inOrder(applied, policy).filter(
+    ({ id, status }) => status !== 'baseline' && (!newest || policy.compare(id, newest.id) > 0),
+  )
+}
+
+/** The applied migration with the highest version. One that has not finished does not count. */
+export const newestApplied = (applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) =>
+  inOrder(applied.filter(isDone), policy).at(-1)
+
+/** Whether it took effect, or counts as if it had. */
+export const isDone = ({ status }: Applied) => status !== 'started' && status !== 'failed'
+
+/** Whether a file was begun outside a transaction and its rest can be run. */
+export const isResumable = ({ status, progress }: Applied) => status === 'started' && progress?.direction === 'up'
+
+/** @throws {AppError} `history` with the first problem in the message, the others below it and all of them in the report */
+export function refuseProblems(problems: Problem[]): void {
+  const [first, ...others] = problems
+  if (!first) return
+  throw new AppError('history', `${first.name} ${first.detail}`, {
+    hint: first.hint,
+    excerpt:
+      others.length > 0 ? others.map(({ name, detail }) => visible(`also: ${name} ${detail}`)).join('\n') : undefined,
+    report: { problems: problems.map(({ code, name }) => ({ code, name })) },
+  })
+}
+
+const inOrder = (applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
+  [...applied].sort((a, b) => compare(a.id, b.id))
+
+/** Of a file that was begun and did not finish, whatever keeps its rest from being run. */
+function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPolicy): Problem | undefined {
+  if (row.progress?.direction === 'down') return undoInterrupted(row)
+  if (row.status === 'failed') return failedElsewhere(row, policy)
+  if (row.status !== 'started') return undefined
+  if (!row.progress || !file) return file ? interrupted(row) : missing(row)
+  const sending = planSending(file, { foreign: true })
+  return keepsBeginning(file, sending, row.progress) ? undefined : changedBeginning(row)
+}
+
+/** Whether the statements that ran already still stand there. */
+export function keepsBeginning({ text }: Script, sending: Sending | Refusal, { done, sha256 }: Progress): boolean {
+  if (done === 0) return true
+  const last = !isRefusal(sending) && sending.mode === 'split' ? sending.units[done - 1] : undefined
+  return last !== undefined && doneHash(text, last.end) === sha256
+}
+
+/** The checksum that {@link Applied.progress} keeps: of the text up to an offset. */
+export const doneHash = (text: string, end: number) => checksum(text.slice(0, end))
+
+/** Whether a file is what was applied: `accepted` is the same content written otherwise. */
+export function compareContent(row: Applied, file: Migration): 'same' | 'accepted' | 'edited' {
+  if (row.checksum === null || file.checksum === null) {
+    return row.sha256 === null || row.sha256 === file.sha256 ? 'same' : 'edited'
+  }
+  if (row.checksum === file.checksum) return 'same'
+  return file.accepts?.(row.checksum) ? 'accepted' : 'edited'
+}
+
+function lateFiles(files: Migration[], applied: Applied[], policy: HistoryPolicy): Problem[] {
+  const newest = newestApplied(applied, policy)
+  if (!newest) return []
+  const recorded = new Set(applied.map(({ id }) => id))
+  return files
+    .filter(({ id }) => policy.compare(id, newest.id) < 0 && !recorded.has(id) && !underBaseline(id, applied, policy))
+    .map((file) => late(file, newest))
+}
+
+/** Whether a baseline stands for it. */
+export const underBaseline = (id: string, applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
+  applied.some((row) => row.status === 'baseline' && compare(id, row.id) <= 0)
+
+function aheadWarning(files: Migration[], applied: Applied[], policy: HistoryPolicy): string[] {
+  const names = rowsAhead(files, applied, policy).map(({ name }) => name)
+  if (names.length === 0 || policy.ahead !== 'warn') return []
+  return [
+    `the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
+  ]
+}
+
+const renamed = (fileOf: Map<string, Migration>, applied: Applied[]) =>
+  applied.flatMap((row) => {
+    const file = fileOf.get(row.id)
+    return file && file.name !== row.name ? [`${file.name} was applied under the name ${row.name}`] : []
+  })
+
+const interrupted = ({ name }: Applied): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: 'was started outside a transaction and did not finish',
+  hint:
+    `look whether it took effect. If it did: \`pgbosun migrate repair --applied ${shellWord(name)}\`; ` +
+    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${shellWord(name)}\``,
+})
+
+const undoInterrupted = ({ name }: Applied): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: 'was being undone outside a transaction, which did not finish',
+  hint: 'run `pgbosun migrate down` again: it goes on where it stopped',
+})
+
+/** Exit 21: another tool began it, and waits for a person. */
+export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): Problem => ({
+  code: 'interrupted',
+  name,
+  detail: `failed, or was interrupted, when ${format} applied it`,
+  hint:
+    `look how much of it took effect, and complete or undo that by hand. Then either \`pgbosun migrate repair --applied ${shellWord(name)}\`, ` +
+    `or, to run it again, \`pgbosun migrate repair --pending ${shellWord(name)}\``,
+})
+
+export const changedBeginning = ({ name, progress }: Applied): Problem => ({
+  code: 'edited',
+  name,
+  detail: `was changed above the place where it stopped: its first ${progress?.done} statements ran already`,
+  hint: 'restore them as they were; only what comes behind them may be changed',
+})
+
+const edited = (row: Applied, file: Migration, { format }: HistoryPolicy): Problem => ({
+  code: 'edited',
+  name: file.name,
+  detail: 'was changed after it was applied',
+  hint:
+    'restore the file as it was and put the change into a new migration. If the change has no effect (a comment): ' +
+    (format === 'pgbosun'
+      ? `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.id}; or `
+      : '') +
+    `\`pgbosun migrate repair\``,
+})
+
+const missing = ({ name }: Applied): Problem => ({
+  code: 'missing',
+  name,
+  detail: 'was applied, but its file is gone',
+  hint: `bring the file back from version control; where it is gone for good, \`pgbosun migrate repair --forget ${shellWord(name)}\` takes it out of the history`,
+})
+
+const ahead = ({ name }: Applied): Problem => ({
+  code: 'ahead',
+  name,
+  detail: 'was applied and is newer than every file',
+  hint: 'deploy the files that belong to this database, or set `migrate.ahead: warn`',
+})
+
+const late = ({ name }: Migration, newest: Applied): Problem => ({
+  code: 'out-of-order',
+  name,
+  detail: `is not applied, but older than ${newest.name}, which is`,
+  hint: `give it a version newer than ${newest.id}, or set \`migrate.outOfOrder: apply\``,
+})

@@ -1,0 +1,317 @@
+import type { Socket } from 'node:net'
+import postgres from 'postgres'
+import { type Connection, describeEndpoint, type Endpoint } from '../config/connection.ts'
+import { AppError, usage } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { announcedPid, watchAnswers } from './answers.ts'
+import { connectionLost, wasLost } from './lost.ts'
+import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
+import { choosePrimary, type Seen } from './primary.ts'
+import { kindOfPassword } from './scram.ts'
+import { pinnedPath } from './search-path.ts'
+import { openSocket } from './socket.ts'
+import { readSystemIdentifier } from './system.ts'
+import { watchSending } from './unsent.ts'
+
+export type Sql = postgres.Sql
+
+/** One connection to one server, never replaced: when it is lost, every further query fails. */
+export type Session = {
+  sql: Sql
+  /** The host that it is at. */
+  endpoint: Endpoint
+  /** As PostgreSQL numbers it: 150020 is 15.20. */
+  serverVersion: number
+  inRecovery: boolean
+  pid: number
+  /** Throws `unreachable` once the connection is lost. */
+  guard(): void
+  /** Resolves when the connection is lost; never when it is ended. */
+  lost: Promise<void>
+  /** Gives the connection up: it counts as lost. */
+  breakOff(): void
+  /** Ends the connection without waiting for the server. */
+  end(): Promise<void>
+}
+
+export type SessionOptions = {
+  /** Another database than the connection's own. */
+  database?: string | undefined
+  applicationName: string
+  log: Log
+  /** Keeps the search_path of role and database, for a session that only asks for it. */
+  ownPath?: boolean
+  /**
+   * Ends it wherever it is, also while it is being opened, without waiting for the server. Not the signal of a run that is asked to stop,
+   * which cleans up on its sessions.
+   */
+  endWith?: AbortSignal
+  /** Only `endWith` ends a login that hangs at the one host there is: giving it up does not end the server's process. */
+  loginMayHang?: boolean
+  /** A standby is good enough: the primary is not looked for. */
+  allowStandby?: boolean
+  /** The server ends what takes longer. */
+  statementTimeoutMs?: number
+  /** A session of the same server, free for a short question when this one is stuck; new ones may be refused then. */
+  witness?: () => Sql | undefined
+}
+
+/** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
+const everywhere = {
+  role: 'none',
+  search_path: pinnedPath,
+  standard_conforming_strings: 'on',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  // A machine that vanished without a word gives its locks back after a minute, not after the two hours of the system.
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
+}
+// Keepalives are only sent where nothing waits to be acknowledged; else this decides, not the 15 minutes of the system.
+const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0', tcp_user_timeout: '60000' }
+
+/**
+ * Opens one session at the first endpoint that accepts it. Where nothing says which of several is meant and that one is a standby,
+ * at the primary: see `choosePrimary`.
+ *
+ * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts;
+ * {AppError} `refused` for an endpoint that is a connection pooler
+ */
+export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  refuseHash(connection)
+  const { endpoints, target } = connection
+  const takesFirst = target === 'any' || (target === undefined && (options.allowStandby || endpoints.length === 1))
+  let failure: unknown
+  const failed: Failed[] = []
+  for (const [i, endpoint] of endpoints.entries()) {
+    let session: Session
+    try {
+      session = await openAt(endpoint, connection, options)
+    } catch (error) {
+      // One that is down as well must not hide it.
+      if (isPoolerError(error)) throw error
+      failure = error
+      failed.push({ endpoint, error: error as Error })
+      continue
+    }
+    if (!session.inRecovery || takesFirst) return session
+    if (target === undefined)
+      return openPrimary(session, { failed, others: endpoints.slice(i + 1) }, connection, options)
+    await session.end()
+    failure ??= new AppError('unreachable', `${describeEndpoint(endpoint)} is a standby`, {
+      hint: 'name the primary in the URL',
+    })
+  }
+  throw failure
+}
+
+type Failed = { endpoint: Endpoint; error: Error }
+
+/** Looks at the other hosts all at once, and keeps the session at the primary alone. */
+async function openPrimary(
+  standby: Session,
+  { failed, others }: { failed: Failed[]; others: Endpoint[] },
+  connection: Connection,
+  options: SessionOptions,
+): Promise<Session> {
+  const results = await Promise.allSettled(others.map((endpoint) => openAt(endpoint, connection, options)))
+  const sessions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failures = results.flatMap((result, i) =>
+    result.status === 'rejected' ? [{ endpoint: others[i]!, error: result.reason as Error }] : [],
+  )
+  const silent = [...failed, ...failures].map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
+  let chosen: Seen | undefined
+  try {
+    options.endWith?.throwIfAborted()
+    const pooler = failures.find(({ error }) => isPoolerError(error))
+    if (pooler) throw pooler.error
+    const seen = await Promise.all([standby, ...sessions].map(look))
+    chosen = choosePrimary(seen[0]!, seen.slice(1), silent)
+    return sessions.find(({ endpoint }) => endpoint === chosen?.endpoint)!
+  } finally {
+    for (const session of [standby, ...sessions]) if (session.endpoint !== chosen?.endpoint) await session.end()
+  }
+}
+
+const look = async ({ sql, endpoint, inRecovery }: Session): Promise<Seen> => ({
+  endpoint,
+  standby: inRecovery,
+  system: await readSystemIdentifier(sql),
+})
+
+/** Nobody logs in with what the server stores. @throws {AppError} `usage` */
+function refuseHash({ password, user, source }: Connection): void {
+  if (kindOfPassword(password() ?? '') !== 'password')
+    throw usage(`the password of ${user} in ${source} is a hash, and nobody can log in with one`, {
+      hint: 'give the password itself',
+    })
+}
+
+async function openAt(endpoint: Endpoint, connection: Connection, options: SessionOptions): Promise<Session> {
+  try {
+    return await start(endpoint, connection, options, { ...everywhere, ...from14 })
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string }
+    if (code !== '42704' || !Object.keys(from14).some((name) => message?.includes(name))) throw error
+    return start(endpoint, connection, options, everywhere)
+  }
+}
+
+/**
+ * Whether a server process does something else than to wait for what we send: asked on the session that was named as witness, else, and
+ * where that may not see it, on a new one. What cannot be known counts as busy, but not a server that does not answer.
+ */
+async function isBusy(
+  pid: number,
+  witness: Sql | undefined,
+  endpoint: Endpoint,
+  connection: Connection,
+  options: Pick<SessionOptions, 'database' | 'log'>,
+): Promise<boolean> {
+  const endWith = AbortSignal.timeout(20_000)
+  try {
+    const seen = witness && (await readBusy(witness, pid))
+    if (seen !== undefined) return seen
+    const session = await openAt(endpoint, connection, { ...options, applicationName: 'pgbosun', endWith })
+    return (await readBusy(session.sql, pid).finally(() => session.end())) ?? true
+  } catch (error) {
+    return !endWith.aborted && !wasLost(error)
+  }
+}
+
+/** Undefined where the user may not see it. One that is gone is not busy. */
+async function readBusy(sql: Sql, pid: number): Promise<boolean | undefined> {
+  const [row] = await sql.unsafe<{ busy: boolean | null }[]>(
+    `select case when state is not null then wait_event_type is distinct from 'Client' end as busy
+       from pg_catalog.pg_stat_activity where pid = ${pid}`,
+  )
+  return row ? (row.busy ?? undefined) : false
+}
+
+async function start(
+  endpoint: Endpoint,
+  connection: Connection,
+  {
+    database,
+    applicationName,
+    log,
+    ownPath = false,
+    endWith,
+    statementTimeoutMs,
+    loginMayHang = false,
+    witness,
+  }: SessionOptions,
+  settings: Record<string, string>,
+): Promise<Session> {
+  const patient = loginMayHang && connection.endpoints.length === 1
+  const place = { endpoint, source: connection.source }
+  endWith?.throwIfAborted()
+  // At once: the driver would begin a timer's turn later.
+  const opening = openSocket(endpoint, connection.tls, { signal: endWith, patient })
+  opening.catch(() => {})
+  let socket: Socket | undefined
+  let failure: unknown
+  let ended = false
+  let lost = false
+  const { promise: whenLost, resolve: tellLost } = Promise.withResolvers<void>()
+  const sql: Sql = postgres({
+    host: endpoint.host.startsWith('/') ? 'localhost' : endpoint.host,
+    port: endpoint.port,
+    database: database ?? connection.database,
+    user: connection.user,
+    pass: () => connection.password() ?? '',
+    connection: {
+      application_name: applicationName,
+      ...settings,
+      ...(ownPath && { search_path: undefined }),
+      ...(statementTimeoutMs !== undefined && { statement_timeout: String(statementTimeoutMs) }),
+    },
+    socket: async () => {
+      if (socket) throw Object.assign(new Error('the connection was lost'), { code: 'CONNECTION_CLOSED' })
+      try {
+        socket = await opening
+        watchAnswers(sql, socket)
+        watchSending(socket, {
+          log,
+          isBusy() {
+            const other = witness?.()
+            return isBusy(announcedPid(sql) ?? 0, other === sql ? undefined : other, endpoint, connection, {
+              database,
+              log,
+            })
+          },
+        })
+        return socket
+      } catch (error) {
+        failure = error
+        throw error
+      }
+    },
+    // Every option is named: the driver reads PG* and prints notices to stdout for those that are not.
+    ssl: false,
+    sslnegotiation: null,
+    max: 1,
+    idle_timeout: null,
+    connect_timeout: patient ? null : 15,
+    max_lifetime: null,
+    max_pipeline: 100,
+    backoff: 0,
+    keep_alive: 30,
+    prepare: false,
+    debug: false,
+    fetch_types: false,
+    publications: '',
+    no_subscribe: true,
+    onnotice: ({ severity, message }: postgres.Notice) => log.debug({ severity }, `server: ${message}`),
+    // The driver would connect again, and leave every query behind the first for ever unanswered when that fails.
+    onclose: () => {
+      lost = !ended
+      if (lost) tellLost()
+      void sql.end({ timeout: 0 })
+    },
+  } as unknown as postgres.Options<Record<string, never>>) as Sql
+
+  const abort = () => {
+    ended = true
+    socket?.destroy()
+    opening.then((opened) => opened.destroy()).catch(() => {})
+    void sql.end({ timeout: 0 })
+  }
+  endWith?.addEventListener('abort', abort, { once: true })
+  try {
+    endWith?.throwIfAborted()
+    // Every name is qualified, and no operator used: the path is only known from the answer on.
+    const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number; path: string }[]>(
+      "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
+    )
+    if (row === undefined) throw new Error('the server did not answer')
+    await refusePooler(sql, row.pid, place)
+    if (!ownPath && row.path !== pinnedPath) throw settingsLost(place)
+    return {
+      sql,
+      endpoint,
+      serverVersion: row.version,
+      inRecovery: row.standby,
+      pid: row.pid,
+      guard() {
+        if (lost) throw connectionLost()
+      },
+      lost: whenLost,
+      breakOff: () => void socket?.destroy(),
+      async end() {
+        ended = true
+        endWith?.removeEventListener('abort', abort)
+        await sql.end({ timeout: 0 })
+        socket?.unref()
+      },
+    }
+  } catch (error) {
+    ended = true
+    endWith?.removeEventListener('abort', abort)
+    await sql.end({ timeout: 0 })
+    opening.then((opened) => opened.destroy()).catch(() => {})
+    throw failure ?? poolerRefused(error, place) ?? error
+  }
+}

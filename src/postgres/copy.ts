@@ -1,0 +1,53 @@
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { AppError } from '../errors.ts'
+import type { Db } from './db.ts'
+
+/** Data as it is sent; text goes as UTF-8. */
+export type Chunks = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>
+
+/**
+ * Sends data to a `copy … from stdin`, chunk by chunk, never more of it in memory than the socket takes; returns the number
+ * of rows. Nothing else may be under way on the session.
+ *
+ * @param db        one session (`max: 1`), in a transaction or not
+ * @param statement a single COPY from the client
+ * @throws the server's error with its fields (`where` names the line), also when it comes after the last byte; what
+ *         `chunks` throws, after which the server has dropped the rows
+ */
+export async function copyIn(db: Db, statement: string, chunks: Chunks): Promise<number> {
+  const query = db.unsafe(statement)
+  const stdin: unknown = await query.writable()
+  if (!(stdin instanceof Writable)) throw new AppError('failed', 'a COPY from the client did not ask for data')
+  // The driver has settled the query with the stream, and drops what the server says after the last byte
+  // (postgres.js 3.4.9): without this, a refused last line would look like a stream that never ends.
+  const said = new Promise<{ count: number }>((resolve, reject) => Object.assign(query, { resolve, reject }))
+  said.catch((error: Error) => stdin.destroy(error))
+  const source = watched(chunks)
+  const [answer, sent] = await Promise.allSettled([said, pipeline(source.chunks, stdin)])
+  if (answer.status === 'fulfilled' && sent.status === 'fulfilled') return answer.value.count
+  throw source.failure() ?? (answer.status === 'rejected' ? answer.reason : (sent as PromiseRejectedResult).reason)
+}
+
+/**
+ * The line of data that a COPY was at, from 1, out of its CONTEXT: `COPY users, line 3, column id: "x"`, in any language
+ * and below the functions that triggers ran. The server counts a line of a header, and the line breaks in quoted CSV.
+ */
+export function copyLineOf({ where }: { where?: string | undefined }): number | undefined {
+  const [, line] = /^.*?(?:COPY|복사)[^,、\n]*[,、]\D*(\d+)/m.exec(where ?? '') ?? []
+  return line === undefined ? undefined : Number(line)
+}
+
+/** Tells a source that failed from a server that refused: the server answers both with an error. */
+function watched(chunks: Chunks) {
+  let failure: unknown
+  async function* pass() {
+    try {
+      yield* chunks
+    } catch (cause) {
+      failure = cause
+      throw cause
+    }
+  }
+  return { chunks: pass(), failure: () => failure }
+}

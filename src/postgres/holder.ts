@@ -1,0 +1,137 @@
+import { AppError } from '../errors.ts'
+import { quoteLiteral } from '../sql/quote.ts'
+import type { Db } from './db.ts'
+
+/** Who holds an advisory lock. */
+export type Holder = {
+  /** Null for a prepared transaction, which has no session. */
+  pid: number | null
+  user: string
+  /**
+   * Its role could do all that ours can: it is our session user, a member of it, or a superuser. What a session calls itself
+   * says nothing: anybody may call itself pgbosun.
+   */
+  ours: boolean
+  /** Whether it looks like one of our runs, which is believed of sessions that are ours only. */
+  pgbosun: boolean
+  /** For people, as part of a sentence: who it is, and that it is not ours. */
+  text: string
+  /** What an administrator runs to end it. */
+  statement: string
+}
+
+/** Which rows `l` of pg_locks are the lock, held or waited for. SQL text. */
+export type LockRows = (state: string) => string
+
+type Row = {
+  pid: number | null
+  user: string | null
+  application: string | null
+  gid: string | null
+  age: number | null
+  ours: boolean
+}
+
+const isOurs = (role: string) => `coalesce(pg_catalog.pg_has_role(${role}, me.oid, 'MEMBER'), false)`
+const me = 'me as materialized (select oid from pg_catalog.pg_roles where rolname = session_user)'
+
+/** Who holds a lock, of several one that is not ours; undefined when it was given back in the meantime. Everybody may ask. */
+export async function readHolder(db: Db, lock: LockRows): Promise<Holder | undefined> {
+  const [row] = await db.unsafe<Row[]>(
+    `with ${me}
+     select l.pid, coalesce(a.usename, x.owner) as "user", a.application_name as application, x.gid,
+            extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.backend_start, x.prepared))::int as age,
+            ${isOurs('coalesce(a.usesysid, o.oid)')} as ours
+       from me, pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
+       left join pg_catalog.pg_prepared_xacts x on l.pid is null and x.transaction = (
+              select t.transactionid from pg_catalog.pg_locks t
+               where t.locktype = 'transactionid' and t.pid is null and t.virtualtransaction = l.virtualtransaction limit 1)
+       left join pg_catalog.pg_roles o on o.rolname = x.owner
+      where ${lock('l.granted')} and l.pid is distinct from pg_catalog.pg_backend_pid() order by ours, l.pid nulls last limit 1`,
+  )
+  return row && asHolder(row)
+}
+
+/** Names and texts of the other side: nothing in them may look like a sentence of ours. */
+const quote = (text: string) => JSON.stringify(text)
+const nameOf = (user: string | null) => (user === null ? '?' : /^[\p{L}\d_$.@-]+$/u.test(user) ? user : quote(user))
+const userOf = ({ user, ours }: Pick<Row, 'user' | 'ours'>) => `user ${nameOf(user)}${ours ? '' : ', who is not ours'}`
+
+const asHolder = (row: Row): Holder => ({
+  pid: row.pid,
+  user: row.user ?? '?',
+  ours: row.ours,
+  pgbosun: isRun(row),
+  ...(row.gid === null ? describeSession(row) : describePrepared(row, row.gid)),
+})
+
+const isRun = ({ ours, application }: Row) => ours && (application ?? '').startsWith('pgbosun')
+
+/** When a session began is not told to everybody. */
+function describeSession(row: Row): Pick<Holder, 'text' | 'statement'> {
+  const { pid, application, age, ours } = row
+  const since = age === null ? '' : `, connected for ${age} s`
+  return {
+    text: ours
+      ? `${application || 'a session without a name'} (pid ${pid}, ${userOf(row)}${since})${isRun(row) ? '' : ', which is no pgbosun session'}`
+      : `${userOf(row)} (pid ${pid}, calls itself ${quote(application ?? '')}${since})`,
+    statement: `select pg_catalog.pg_terminate_backend(${pid});`,
+  }
+}
+
+const describePrepared = (row: Row, gid: string): Pick<Holder, 'text' | 'statement'> => ({
+  text: `the prepared transaction ${quote(gid)} of ${userOf(row)} (prepared ${row.age} s ago)`,
+  statement: `rollback prepared ${quoteLiteral(gid)};`,
+})
+
+/** What to do about a holder. @param flag whether it is the lock of `--take-lock`, and that was not given */
+export function adviceOn(holder: Holder | undefined, flag: boolean): string {
+  if (!holder || holder.pgbosun) return 'wait for that runner to finish, or raise lock.timeout'
+  const end = `end it as an administrator: ${holder.statement}`
+  if (holder.ours || holder.pid === null) return `if it should not be there, ${end}`
+  return `if it should not be there, ${flag ? '`up` or `migrate` with --take-lock ends it; or ' : ''}${end}`
+}
+
+/** `who` is for people. */
+type Ended = { pid: number; who: string; ours: boolean }
+
+/**
+ * Ends the sessions that hold a lock or queue for it.
+ *
+ * @param whose `others`: only those that are not ours; `all`: whoever it is but this session
+ * @returns who was ended
+ * @throws {AppError} `refused` when it may not, with what an administrator can run
+ */
+export async function endSessions(db: Db, lock: LockRows, what: string, whose: 'others' | 'all'): Promise<Ended[]> {
+  const rows = `pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
+    where ${lock(whose === 'all' ? 'l.granted' : 'true')} and l.pid <> pg_catalog.pg_backend_pid()
+      ${whose === 'all' ? '' : `and not ${isOurs('a.usesysid')}`}`
+  const found = await db.unsafe<{ pid: number; user: string | null; ours: boolean }[]>(
+    `with ${me} select distinct l.pid, a.usename as "user", ${isOurs('a.usesysid')} as ours from me, ${rows} order by l.pid`,
+  )
+  const ended: Ended[] = []
+  for (const { pid, user, ours } of found) {
+    const who = userOf({ user, ours })
+    try {
+      // Asked again: the number may belong to another session by now.
+      const gone = await db.unsafe(
+        `with ${me} select pg_catalog.pg_terminate_backend(pid) from (
+           select distinct l.pid from me, ${rows} and l.pid = ${pid}) s`,
+      )
+      if (gone.length > 0) ended.push({ pid, who, ours })
+    } catch (error) {
+      throw mayNotEnd(error, `${who} (pid ${pid})`, pid, what)
+    }
+  }
+  return ended
+}
+
+function mayNotEnd(error: unknown, who: string, pid: number, what: string): unknown {
+  const { code, message } = error as { code?: string; message?: string }
+  if (code !== '42501') return error
+  return new AppError('refused', `${what} is held by ${who}, and this user may not end that session: ${message}`, {
+    hint: `it takes a superuser, a member of that role or of pg_signal_backend; as one of them: select pg_catalog.pg_terminate_backend(${pid});`,
+    sqlstate: code,
+    cause: error,
+  })
+}

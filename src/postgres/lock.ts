@@ -1,0 +1,215 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { renderDuration } from '../config/units.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import type { Db } from './db.ts'
+import { adviceOn, endSessions, type Holder, type LockRows, readHolder } from './holder.ts'
+
+/** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
+const runKey = 1885823599
+const backupKey = 1885823586
+const workKey = 1885823607
+
+/** The object of the run lock while databases and roles converge. */
+export const clusterObject = 0
+
+/** Second key of a database's run lock: CRC-32 of its name in UTF-8, as PostgreSQL's int4. */
+export function databaseObject(database: string): number {
+  let crc = -1
+  for (const byte of Buffer.from(database)) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1))
+  }
+  return ~crc
+}
+
+type LockOptions = {
+  timeoutMs: number
+  log: Log
+  signal: AbortSignal
+  /** Whether `--take-lock` was given: a holder that is not ours is ended. Undefined for locks that it is not about. */
+  takeLock?: boolean | undefined
+}
+
+/**
+ * Takes one run lock on a session of its own in `lock.database`, or waits for it, saying who holds it.
+ * It polls: a blocked `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for that for ever.
+ *
+ * @param object {@link clusterObject} or {@link databaseObject}
+ * @throws {AppError} `locked` when it is still held after the timeout, or taken again and again; `refused` when its holder
+ *         is to be ended and may not be
+ */
+export const takeRunLock = (db: Db, object: number, what: string, options: LockOptions) =>
+  takeLock(db, runKey, object, what, options)
+
+/**
+ * Takes the backup lock of a database in the same way. Backups exclude each other; they never wait for a run, nor a run for them.
+ *
+ * @throws {AppError} `locked` when it is still held after the timeout
+ */
+export const takeBackupLock = (db: Db, database: string, options: LockOptions) =>
+  takeLock(db, backupKey, databaseObject(database), `the backup lock of database ${database}`, options)
+
+/**
+ * Takes the lock of another tool, a key of 64 bits, in the same way.
+ *
+ * @throws {AppError} `locked` when it is still held after the timeout
+ */
+export const takeForeignLock = (db: Db, key: bigint, what: string, options: LockOptions) =>
+  takeLock(db, key, undefined, what, options)
+
+/**
+ * Ends the waits for a lock of 64 bits that keep another session of ours waiting. A blocked `pg_advisory_lock` holds a
+ * snapshot, which CREATE INDEX CONCURRENTLY waits for: while we hold the lock on one session and build the index on another,
+ * the server does not see that this is a deadlock. It is resolved as the server would: one of those in it fails.
+ *
+ * @param application name of our sessions
+ * @returns who they were, in words
+ */
+export async function cancelWaits(db: Db, key: bigint, application: string): Promise<string[]> {
+  const rows = await db.unsafe<{ text: string }[]>(
+    `select pg_catalog.format('pid %s (application "%s", user %s)', pid, application_name, usename) as text
+       from (select distinct l.pid, a.application_name, a.usename
+               from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
+              where ${inThisDatabase(key, undefined, 'not l.granted')} and exists (
+                select from pg_catalog.pg_stat_activity o
+                 where o.application_name = ${quoteLiteral(application)} and l.pid = any(pg_catalog.pg_blocking_pids(o.pid)))) w
+      where pg_catalog.pg_cancel_backend(pid) order by pid`,
+  )
+  return rows.map(({ text }) => text)
+}
+
+/** Whoever is in the way of a lock that is to be taken has this long to give it back, and then to be gone. */
+const graceMs = 5_000
+/** So many sessions are ended one after the other, where somebody takes the lock again at once. */
+const tries = 10
+
+/** A key of 64 bits, or two of 32. */
+async function takeLock(
+  db: Db,
+  key: number | bigint,
+  object: number | undefined,
+  what: string,
+  { timeoutMs, log, signal, takeLock }: LockOptions,
+): Promise<void> {
+  const lock = (state: string) => inThisDatabase(key, object, state)
+  const startedAt = performance.now()
+  const end = endingOf(db, lock, what, 'others', log)
+  let holder: Holder | undefined
+  let patienceMs = timeoutMs
+  for (;;) {
+    signal.throwIfAborted()
+    if (await tryLock(db, key, object)) return
+    const waitedMs = performance.now() - startedAt
+    const now = await readHolder(db, lock)
+    const toBeEnded = takeLock === true && now !== undefined && !now.ours
+    if (now !== undefined && now.statement !== holder?.statement)
+      log.info(`waiting for ${what}: held by ${now.text}${toBeEnded ? '; --take-lock will end it' : ''}`)
+    holder = now ?? holder
+    if (toBeEnded && waitedMs >= Math.min(graceMs, timeoutMs) && (await end(now))) patienceMs = waitedMs + graceMs
+    if (waitedMs > Math.max(timeoutMs, patienceMs)) {
+      const who = holder?.text ?? 'another runner'
+      throw new AppError('locked', `${what} was held for more than ${renderDuration(timeoutMs)} by ${who}`, {
+        hint: adviceOn(holder, takeLock === false),
+      })
+    }
+    const pauseMs = toBeEnded && patienceMs !== timeoutMs ? 25 : Math.min(1_000, 25 + waitedMs / 10)
+    await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal })
+  }
+}
+
+/**
+ * Ends who holds a lock, and those that queue for it, who would have it before us: again and again, but not for ever.
+ * @returns a function that says whether it ended one that it had not ended before
+ */
+function endingOf(db: Db, lock: LockRows, what: string, whose: 'others' | 'all', log: Log) {
+  const known = new Set<number>()
+  let rounds = 0
+  return async (holder: Holder | undefined): Promise<boolean> => {
+    if (holder?.pid === null)
+      throw new AppError('refused', `${what} is held by ${holder.text}, which has no session that could be ended`, {
+        hint: `as its user or a superuser, in the database of the lock: ${holder.statement}`,
+      })
+    if (rounds === tries && holder && !known.has(holder.pid)) throw takenAgain(what, holder)
+    const ended = (await endSessions(db, lock, what, whose)).filter(({ pid }) => !known.has(pid))
+    for (const { pid, who, ours } of ended) {
+      known.add(pid)
+      const session = ours
+        ? 'the backend that a killed run left behind'
+        : `a session of ${who}: it was in the way of ${what}`
+      log.warn({ pid }, `ended ${session}`)
+    }
+    if (ended.length > 0) rounds++
+    return ended.length > 0
+  }
+}
+
+const takenAgain = (what: string, { text, user }: Holder) =>
+  new AppError(
+    'locked',
+    `${what} is taken again and again, after its holders were ended ${tries} times: now by ${text}`,
+    {
+      hint: `keep that user out, then run this again: alter role ${quoteIdent(user)} nologin; or revoke connect on the database of the lock from public, and grant it to the runners`,
+    },
+  )
+
+/** Takes one run lock at once, or not at all. A session may hold a lock several times. */
+export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object)
+
+async function tryLock(db: Db, key: number | bigint, object: number | undefined): Promise<boolean> {
+  const keys = object === undefined ? key : `${key}, ${object}`
+  const [row] = await db.unsafe<{ taken: boolean }[]>(`select pg_catalog.pg_try_advisory_lock(${keys}) as taken`)
+  return row?.taken ?? false
+}
+
+/** Gives one run lock back before the session ends. */
+export const releaseRunLock = (db: Db, object: number) =>
+  db.unsafe(`select pg_catalog.pg_advisory_unlock(${runKey}, ${object})`)
+
+const inThisDatabase = (key: number | bigint, object: number | undefined, state = 'l.granted') => `
+  l.locktype = 'advisory' and ${state} and ${lockId(key, object)}
+  and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`
+
+/** How pg_locks shows the key. */
+function lockId(key: number | bigint, object: number | undefined): string {
+  if (object !== undefined) return `l.classid = ${key} and l.objid = ${object >>> 0} and l.objsubid = 2`
+  const bits = BigInt.asUintN(64, BigInt(key))
+  return `l.classid = ${bits >> 32n} and l.objid = ${bits & 0xffffffffn} and l.objsubid = 1`
+}
+
+/** Marks the session once more: what it ran may have given up all its advisory locks. Gives a row. */
+export const markWork = `select pg_catalog.pg_try_advisory_lock_shared(${workKey}, 0)`
+
+/**
+ * Marks a session as the one that works in its database. Called while holding the run lock, so whoever still has the mark
+ * is the backend of a runner that was killed, or a session that only pretends to be: after 5 s it is ended.
+ *
+ * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
+ * @param logins how the names of logins begin that runs in this database make
+ * @returns logins that killed runs left behind
+ * @throws {AppError} `refused` when it may not be ended; `locked` when the mark is taken again and again
+ */
+export async function claimWork(
+  db: Db,
+  { log, signal, object = 0, logins }: { log: Log; signal: AbortSignal; object?: number; logins?: string },
+): Promise<string[]> {
+  const startedAt = performance.now()
+  const claim = `select case when pg_catalog.pg_try_advisory_lock(${workKey}, ${object})
+    then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed, ${leftLogins(logins)} as left`
+  const lock = (state: string) => inThisDatabase(workKey, object, state)
+  const end = endingOf(db, lock, 'the mark of who works in this database', 'all', log)
+  for (;;) {
+    signal.throwIfAborted()
+    const [row] = await db.unsafe<{ claimed: boolean; left: string[] }[]>(claim)
+    if (row?.claimed) return row.left
+    if (performance.now() - startedAt > graceMs) await end(await readHolder(db, lock))
+    await sleep(100 * (0.5 + Math.random()), undefined, { signal })
+  }
+}
+
+const leftLogins = (prefix: string | undefined) =>
+  prefix === undefined
+    ? `'[]'::json`
+    : `(select coalesce(pg_catalog.json_agg(rolname), '[]'::json) from pg_catalog.pg_roles
+         where pg_catalog.starts_with(rolname::text, ${quoteLiteral(prefix)}) and rolname ~ '^pgbosun_[0-9a-f]{8}_[0-9a-f]{8}$')`

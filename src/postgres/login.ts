@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import type { Db } from './db.ts'
+import { databaseObject } from './lock.ts'
+import { makeVerifier } from './scram.ts'
+
+/** What a session user may do that a role may not, and whether it can make a login that may only do what the role may. */
+export type Rights = {
+  sessionUser: string
+  superuser: boolean
+  /**
+   * In words: `is a superuser`, `is a member of crm_owner`. Empty when SET ROLE takes nothing away that matters: to create databases gives
+   * no access to anything, and a scratch database needs it.
+   */
+  more: string[]
+  mayCreateRole: boolean
+  /** Whether it may make others members of the role. */
+  mayGrantRole: boolean
+  /** What a session needs in this database, and the role has not: `connect`, `temporary`. */
+  lacks: string[]
+}
+
+/** Rows `what`: the attributes that make a role dangerous, in words. @param but alias of a role whose attributes do not count */
+export function attributesOf(role: string, but?: string): string {
+  const attribute = (name: string, what: string) =>
+    `case when ${role}.${name}${but === undefined ? '' : ` and not ${but}.${name}`} then ${quoteLiteral(what)} end`
+  return `select u.what from pg_catalog.unnest(array[
+    ${attribute('rolsuper', 'is a superuser')}, ${attribute('rolcreaterole', 'may create roles')},
+    ${attribute('rolreplication', 'may replicate')}, ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what) where u.what is not null`
+}
+
+/** Compares the session user with a role, in the database of the session. Undefined when there is no such role. */
+export async function readRights(db: Db, role: string): Promise<Rights | undefined> {
+  const [row] = await db.unsafe<{ rights: Rights }[]>(`
+    select pg_catalog.json_build_object(
+      'sessionUser', s.rolname, 'superuser', s.rolsuper,
+      'more', case when s.oid = o.oid or o.rolsuper then '[]'::json else (
+        select coalesce(pg_catalog.json_agg(w.what), '[]'::json) from (
+          ${attributesOf('s', 'o')}
+          union all
+          (select 'is a member of ' || m.rolname from pg_catalog.pg_roles m
+            where not s.rolsuper and m.oid not in (s.oid, o.oid)
+              and pg_catalog.pg_has_role(s.oid, m.oid, 'MEMBER') and not pg_catalog.pg_has_role(o.oid, m.oid, 'MEMBER')
+            order by m.rolname limit 4)
+          union all
+          (select 'owns the database ' || d.datname from pg_catalog.pg_database d
+            where not s.rolsuper and d.datdba = s.oid and d.datname <> pg_catalog.current_database() order by d.datname limit 2)) w) end,
+      'mayCreateRole', s.rolsuper or s.rolcreaterole,
+      'mayGrantRole', s.rolsuper or case when pg_catalog.current_setting('server_version_num')::int >= 160000
+        then pg_catalog.pg_has_role(s.oid, o.oid, 'MEMBER WITH ADMIN OPTION') else s.rolcreaterole and not o.rolsuper end,
+      'lacks', (select coalesce(pg_catalog.json_agg(p), '[]'::json) from pg_catalog.unnest(array['connect', 'temporary']) p
+        where not pg_catalog.has_database_privilege(o.oid, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()), p))
+    ) as rights
+      from pg_catalog.pg_roles s, pg_catalog.pg_roles o where s.rolname = session_user and o.rolname = ${quoteLiteral(role)}`)
+  return row?.rights
+}
+
+/** A login that exists for one run, and nobody else knows the password of. */
+export type Login = { user: string; password: string }
+
+/** Begins the names of all that work in a database; what follows is random. CRC-32 of the database's name, as in its lock. */
+export const loginPrefix = (database: string) =>
+  `pgbosun_${(databaseObject(database) >>> 0).toString(16).padStart(8, '0')}_`
+
+/** Few rounds are enough: the password is 256 random bits. */
+const iterations = 4_096
+
+/**
+ * Makes a login that may do what a role may and nothing else, on a session of the database that it is for, in the transaction of that
+ * session. Without a role, it may do nothing.
+ *
+ * @param options `user`: its name; `validMs`: how long it can log in; `grants`: privileges on the database that the role lacks; `more`:
+ *   further statements, which get the name
+ */
+export async function createLogin(
+  db: Db,
+  {
+    database,
+    user = `${loginPrefix(database)}${randomBytes(4).toString('hex')}`,
+    role,
+    rights,
+    validMs,
+    startsAsRole = false,
+    more = () => [],
+  }: {
+    database: string
+    user?: string
+    role?: string
+    rights: Pick<Rights, 'sessionUser' | 'superuser' | 'lacks'>
+    validMs: number
+    /** Its sessions start as the role: for programs that do not know of it. */
+    startsAsRole?: boolean
+    more?: (user: string) => string[]
+  },
+): Promise<Login> {
+  const password = randomBytes(32).toString('base64url')
+  const verifier = makeVerifier(password, { salt: randomBytes(16), iterations })
+  const [clock] = await db.unsafe<{ until: string; major: number }[]>(
+    `select (pg_catalog.clock_timestamp() + ${Math.ceil(validMs)} * interval '1 millisecond')::text as until,
+            pg_catalog.current_setting('server_version_num')::int / 10000 as major`,
+  )
+  if (!clock) throw new Error('the server did not answer')
+  const name = quoteIdent(user)
+  const us = quoteIdent(rights.sessionUser)
+  await db.unsafe(
+    [
+      `create role ${name} login inherit password ${quoteLiteral(verifier)} valid until ${quoteLiteral(clock.until)}${
+        role === undefined ? '' : ` in role ${quoteIdent(role)}`
+      }${rights.superuser || clock.major >= 16 ? '' : ` role ${us}`}`,
+      // To end its sessions and to take over what it may have made; who creates a role has no more than ADMIN on it from 16 on.
+      ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
+      ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
+      ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
+      ...more(user),
+    ].join('; '),
+  )
+  return { user, password }
+}
+
+const graceMs = 3_000
+
+/**
+ * Removes a login with everything of it, on a session of the database that it worked in: its sessions end, what it made goes to the
+ * role, and procedures of its name in schema pgbosun are dropped.
+ */
+export async function dropLogin(db: Db, user: string): Promise<void> {
+  await endSessions(db, user)
+  const [found] = await db.unsafe<{ role: string | null; procedure: boolean }[]>(
+    `select (select pg_catalog.pg_get_userbyid(m.roleid) from pg_catalog.pg_auth_members m where m.member = r.oid order by m.roleid limit 1) as role,
+            exists (select from pg_catalog.pg_proc p where p.proname = r.rolname and p.pronamespace = pg_catalog.to_regnamespace('pgbosun')) as procedure
+       from pg_catalog.pg_roles r where r.rolname = ${quoteLiteral(user)}`,
+  )
+  if (!found) return
+  const name = quoteIdent(user)
+  await db.unsafe(
+    [
+      ...(found.procedure ? [`drop procedure pgbosun.${name}`] : []),
+      ...(found.role === null ? [] : [`reassign owned by ${name} to ${quoteIdent(found.role)}`]),
+      `drop owned by ${name}`,
+      `drop role ${name}`,
+    ].join('; '),
+  )
+}
+
+/** Ends the sessions of a user, and waits for a while until they are gone. */
+export async function endSessions(db: Db, user: string): Promise<void> {
+  const startedAt = performance.now()
+  for (let pauseMs = 2; ; pauseMs = Math.min(100, pauseMs * 2)) {
+    const [row] = await db.unsafe<{ left: number }[]>(
+      `select pg_catalog.count(pg_catalog.pg_terminate_backend(pid))::int as left from pg_catalog.pg_stat_activity where usename = ${quoteLiteral(user)}`,
+    )
+    if (!row?.left || performance.now() - startedAt > graceMs) return
+    await sleep(pauseMs)
+  }
+}

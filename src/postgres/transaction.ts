@@ -1,0 +1,21 @@
+import type { Sql } from './connect.ts'
+import type { Db } from './db.ts'
+import { isConnectionLost } from './lost.ts'
+
+/**
+ * Runs `use` in one transaction of a session (`max: 1`), and commits when it succeeds.
+ * Not the driver's own `begin`: when the connection is lost, that sends its rollback to a socket that is gone,
+ * and the exception ends the process (postgres.js 3.4.9).
+ */
+export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): Promise<T> {
+  await sql.unsafe('begin')
+  try {
+    const result = await use(sql)
+    await sql.unsafe('commit')
+    return result
+  } catch (error) {
+    // What the rollback itself says does not matter: without a connection there is nothing left to roll back.
+    if (!isConnectionLost(error)) await sql.unsafe('rollback').catch(() => {})
+    throw error
+  }
+}

@@ -1,0 +1,36 @@
+import { AppError, usage } from '../errors.ts'
+import { quoteIdent } from '../sql/quote.ts'
+import { setSettings } from '../sql/settings.ts'
+import type { Db } from './db.ts'
+import type { Place } from './search-path.ts'
+import { isServerError } from './sqlstate.ts'
+
+/**
+ * Sets what a URL says to the files of a role, and nothing stays of it: a wrong name or value is known before anything is run.
+ * @throws {AppError} `usage`; `refused` for what the role may not set
+ */
+export async function tryUrlSettings(
+  db: Db,
+  { role, urlSettings = {} }: Omit<Place, 'path'>,
+  source: string,
+): Promise<void> {
+  const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
+  for (const [name, value] of Object.entries(urlSettings))
+    try {
+      await db.unsafe(`${as} ${setSettings({ [name]: value }, 'local ')} select`)
+    } catch (cause) {
+      if (!isServerError(cause)) throw cause
+      throw refusal(cause, name, { role, source })
+    }
+}
+
+function refusal(
+  cause: { code: string; message: string },
+  name: string,
+  { role, source }: { role: string | undefined; source: string },
+): AppError {
+  const { code: sqlstate, message } = cause
+  const said = `the setting ${name} in ${source} cannot be used${role === undefined ? '' : ` by ${role}`}: ${message}`
+  if (sqlstate !== '42501') return usage(said, { hint: 'take it out, or mend it', sqlstate, cause })
+  return new AppError('refused', said, { hint: 'take it out: only superusers may set it', sqlstate, cause })
+}

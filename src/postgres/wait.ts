@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Connection, describe } from '../config/connection.ts'
+import { renderDuration } from '../config/units.ts'
+import { AppError } from '../errors.ts'
+import { quoteIdent } from '../sql/quote.ts'
+import { visibleLines, visibleSql } from '../text.ts'
+import { openSession, type Session, type SessionOptions } from './connect.ts'
+import { isPoolerError } from './pooler.ts'
+
+export type WaitOptions = SessionOptions & {
+  /** Monotonic clock reading (`performance.now()`) at which to give up, but not within the first 5 s of the first attempt. */
+  deadline: number
+  timeoutMs: number
+  /** Also wait on refused credentials and a missing database. */
+  patient: boolean
+  /** A missing database is returned as undefined at once: the caller will create it. */
+  mayBeMissing?: boolean
+  signal: AbortSignal
+}
+
+/** Why the database does not accept work, and whether time may heal it. */
+export type NotReady = { state: string; retry: boolean; missing?: boolean; error: AppError }
+
+/**
+ * Opens a session as soon as the database accepts work: name, TCP, TLS, authentication, not in recovery.
+ * Logs one line per change of state.
+ *
+ * @returns undefined only with `mayBeMissing`, when the database does not exist
+ * @throws {AppError} `refused` at once for what waiting does not heal (unless patient), `unreachable` after the deadline
+ */
+export async function openWhenReady(connection: Connection, options: WaitOptions): Promise<Session | undefined> {
+  const { log, deadline, signal, patient, mayBeMissing } = options
+  const where = describe({ ...connection, database: options.database ?? connection.database })
+  const startedAt = performance.now()
+  const noAnswer = retryLater('no answer', new AppError('unreachable', `${where} does not answer`))
+  let last: NotReady | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    const leftMs = Math.max(deadline, startedAt + leastMs) - performance.now()
+    const result = await unlessLate(attempt(connection, options, where), signal, leftMs)
+    if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer)
+    if (!('error' in result)) {
+      if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
+      return result
+    }
+    if (result.missing && mayBeMissing) return undefined
+    const healable = patient && result.error.kind === 'refused' && !isPoolerError(result.error)
+    if (!result.retry && !healable) throw result.error
+    if (result.state !== last?.state) log.info(`waiting for ${where}: ${result.state}`)
+    last = result
+    const pause = pauseMs(performance.now() - startedAt, result)
+    if (performance.now() + pause > deadline) throw gaveUp(where, options.timeoutMs, result)
+    await sleep(pause, undefined, { signal })
+  }
+}
+
+/** What one attempt gets even where the time is shorter: a timeout of 0 is one look. */
+const leastMs = 5_000
+/** A longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/**
+ * A server that takes connections and never answers, or a name server that does not, must not keep us when we are asked to stop
+ * or the time is over. Undefined when it is over.
+ */
+async function unlessLate(
+  attempt: Promise<Session | NotReady>,
+  signal: AbortSignal,
+  leftMs: number,
+): Promise<Session | NotReady | undefined> {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
+  const abort = () => reject(signal.reason)
+  const timer = setTimeout(() => resolve(undefined), Math.min(leftMs, longestTimerMs))
+  signal.addEventListener('abort', abort)
+  let result: Session | NotReady | undefined
+  try {
+    result = await Promise.race([attempt, ended])
+    return result
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+    if (result === undefined) void attempt.then((late) => ('error' in late ? undefined : late.end()))
+  }
+}
+
+async function attempt(connection: Connection, options: WaitOptions, where: string): Promise<Session | NotReady> {
+  try {
+    const session = await openSession(connection, options)
+    if (!session.inRecovery || options.allowStandby) return session
+    await session.end()
+    return retryLater('the server is in recovery (a standby)', new AppError('unreachable', `${where} is a standby`))
+  } catch (error) {
+    return classify(error, where, connection)
+  }
+}
+
+/**
+ * Often at first, so that a starting database is seen at once; then less and less, with jitter so that many runners spread.
+ * Name servers and the log of failed logins are spared: a name in Kubernetes may take ten questions.
+ */
+function pauseMs(elapsedMs: number, { error, state }: NotReady): number {
+  const soon = error.kind === 'refused' ? 1_000 : state === unknownName ? 250 : 25
+  const later = elapsedMs < 3_000 || error.kind === 'refused' ? 0 : Math.min(2_000, elapsedMs / 20)
+  return Math.max(soon, later) * (0.75 + Math.random() / 2)
+}
+
+const unknownName = 'the host name is not known'
+
+const retryLater = (state: string, error: AppError): NotReady => ({ state, retry: true, error })
+const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
+
+/** Turns an error of connecting into what it means. */
+export function classify(
+  error: unknown,
+  where: string,
+  { user, source, password }: Pick<Connection, 'user' | 'source' | 'password'>,
+): NotReady {
+  if (error instanceof AppError)
+    return error.kind === 'unreachable' && error.reason !== 'unclear-primary'
+      ? retryLater(error.message, error)
+      : never(error.message, error)
+  const { code = '', message = String(error) } = error as { code?: string; message?: string }
+  const refused = (text: string, hint: string) =>
+    never(visibleLines(text), new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error }))
+  const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
+
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return down(unknownName)
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return down('nothing listens there')
+    case '57P03':
+      return down('the server is starting up')
+    case '57P01':
+    case '57P02':
+      return down('the server is shutting down')
+    case '53300':
+      return down('the server has no free connection')
+    case '28P01':
+      return password() === undefined
+        ? refused(
+            `${user} needs a password, and none is given`,
+            `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
+          )
+        : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`)
+    case '28000':
+      return refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands')
+    case '3D000':
+      return {
+        ...refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
+        state: 'the database does not exist',
+        missing: true,
+      }
+    case '42501':
+      return refused(message, `grant connect on the database to ${visibleSql(quoteIdent(user))}`)
+    case '08P01':
+      return refused(message, 'if this is a connection pooler, set database.directUrl to the server behind it')
+    case 'SASL_SIGNATURE_MISMATCH':
+      return refused('the server could not prove that it knows the password', 'check that this is the right server')
+    default:
+      return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
+        ? refused(message, 'the server refused the connection; its log says more')
+        : down(connectionTrouble(code, message))
+  }
+}
+
+function connectionTrouble(code: string, message: string): string {
+  if (code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') return 'connecting timed out'
+  if (code === 'ECONNRESET' || code === 'CONNECTION_CLOSED' || code === 'EPIPE') return 'the connection was closed'
+  if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'there is no route to the host'
+  return message
+}
+
+function gaveUp(where: string, timeoutMs: number, { state, error }: NotReady): AppError {
+  if (error.kind === 'refused') return error
+  return new AppError('unreachable', `${where} did not accept work within ${renderDuration(timeoutMs)}: ${state}`, {
+    hint: 'check the address and that the server runs, or raise wait.timeout',
+    cause: error.cause,
+  })
+}

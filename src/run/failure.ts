@@ -1,0 +1,33 @@
+import { AppError, type Kind } from '../errors.ts'
+import { connectionLost, isConnectionLost } from '../postgres/lost.ts'
+import { indented } from '../text.ts'
+
+/** What a server says to our own statements, outside migrations and seeds: SQLSTATE to kind and advice. */
+const ofServer: [RegExp, Kind, string][] = [
+  [/^42501$/, 'refused', 'connect as the owner of the database or a superuser, or grant this user what is missing'],
+  [
+    /^25006$/,
+    'refused',
+    'connect to the primary, and look for default_transaction_read_only of the user and the database',
+  ],
+  [/^(55P03|40P01)$/, 'locked', 'something else holds it: look in pg_stat_activity, then run this again'],
+]
+
+/** Whatever was thrown, as the one error class: what the server refused by its SQLSTATE, all else as `failed`. */
+export function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  if (isConnectionLost(error)) return connectionLost(error)
+  const {
+    name,
+    message,
+    code = '',
+  } = (error instanceof Error ? error : new Error(String(error))) as Error & { code?: string }
+  const sqlstate = /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  const [, kind, hint] = (name === 'PostgresError' && ofServer.find(([pattern]) => pattern.test(code))) || []
+  if (kind) return new AppError(kind, indented(message), { hint, sqlstate, cause: error })
+  return new AppError('failed', `unexpected: ${indented(message)}`, {
+    hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
+    sqlstate,
+    cause: error,
+  })
+}

@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Context } from '../cli/command.ts'
+import { AppError, withReport } from '../errors.ts'
+import type { Change } from '../plan.ts'
+import { openSession } from '../postgres/connect.ts'
+import { deleteOldEvents, writeFinished, writeStarted } from '../state/events.ts'
+import { refuseStrangeState } from '../state/state.ts'
+import { appliedNames } from '../up/applied.ts'
+import { asAppError } from './failure.ts'
+import { type Run, type RunOptions, withRun } from './run.ts'
+import { jsonSteps, type Story } from './story.ts'
+
+/** The audit trail of one run, in the target database: nothing for a run that changes nothing. */
+export type Journal = {
+  /** Notes `started` before the first change, as soon as there is a place for it. */
+  beforeChange(): Promise<void>
+  /** Notes how it ended. */
+  finish(changes: Change[], failure?: unknown): Promise<void>
+}
+
+/** What was changed is only known to the journal when the state exists; creating that is a change itself. */
+export function createJournal(run: Run): Journal {
+  const { command, runId, log, loaded, signal } = run.context
+  let started = false
+
+  return {
+    async beforeChange() {
+      run.guard()
+      run.noteChange()
+      if (started || !run.target || !(await hasEvents(run))) return
+      await refuseStrangeState(run.target.sql)
+      started = true
+      await writeStarted(run.target.sql, { runId, command })
+    },
+    async finish(changes, failure) {
+      if (!started || !run.target) return
+      const why = failure === undefined ? undefined : asAppError(signal.aborted ? signal.reason : failure)
+      const exitCode = why?.exitCode ?? 0
+      const detail = why ? { changes: happened(changes, failure), error: why.message } : { changes }
+      try {
+        await writeFinished(run.target.sql, { runId, command, exitCode, detail })
+        await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
+      } catch (error) {
+        if (failure === undefined) throw error
+        if (await finishedAnew(run, { runId, command, exitCode, detail }, detail.changes)) return
+        log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
+      }
+    },
+  }
+}
+
+/**
+ * Who is asked to stop has ended its sessions: the end of the run is noted on a new one, while nobody else works.
+ * What the last messages did is not known then, but the history is.
+ */
+async function finishedAnew({ context, guard }: Run, event: Finished, changes: Change[]): Promise<boolean> {
+  const { connection, runId, log } = context
+  const write = async () => {
+    guard()
+    const session = await openSession(connection(), { applicationName: `pgbosun ${runId}`, log })
+    try {
+      const applied = new Set((await appliedNames(context, session.sql)).map((name) => `migration ${name}`))
+      const done = changes.filter(({ object }) => !object.startsWith('migration ') || applied.has(object))
+      await writeFinished(session.sql, { ...event, detail: { ...event.detail, changes: done } })
+      return true
+    } finally {
+      await session.end()
+    }
+  }
+  return Promise.race([write().catch(() => false), sleep(2_000, false)])
+}
+
+type Finished = Parameters<typeof writeFinished>[1] & { detail: object }
+
+/** Of the changes of a failed run, those that were not left undone as far as its results say. */
+function happened(changes: Change[], failure: unknown): Change[] {
+  const { results = [], seeds = [] } = ((failure instanceof AppError && failure.report) || {}) as {
+    results?: { name: string; status: string }[]
+    seeds?: { name: string; state: string }[]
+  }
+  const undone = new Set([
+    ...results.filter(({ status }) => status !== 'applied').map(({ name }) => `migration ${name}`),
+    ...seeds.filter(({ state }) => state !== 'done').map(({ name }) => `seed ${name}`),
+  ])
+  return changes.filter(({ object }) => !undone.has(object))
+}
+
+async function hasEvents({ target }: Run): Promise<boolean> {
+  const [row] = await target!.sql.unsafe<{ found: boolean }[]>(
+    "select pg_catalog.to_regclass('pgbosun.events') is not null as found",
+  )
+  return row?.found ?? false
+}
+
+/** {@link withRun} whose changes are told by the story and noted in the journal; a failure carries the steps so far. */
+export async function withStory<T>(
+  context: Context,
+  story: Story,
+  options: RunOptions,
+  use: (run: Run, journal: Journal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withRun(context, options, (run) => withJournal(run, story, use))
+  } catch (error) {
+    throw withSteps(error, story)
+  }
+}
+
+/** An error with the steps so far; one from before the first step is that of waiting. */
+export function withSteps(error: unknown, story: Story): AppError {
+  const [first] = story.steps
+  if (first?.name === 'wait' && first.state === 'not-run') story.fail('wait')
+  return withReport(asAppError(error), { steps: jsonSteps(story.steps) })
+}
+
+async function withJournal<T>(run: Run, story: Story, use: (run: Run, journal: Journal) => Promise<T>): Promise<T> {
+  story.reset()
+  const journal = createJournal(run)
+  try {
+    const result = await use(run, journal)
+    await journal.finish(story.changes())
+    return result
+  } catch (error) {
+    await journal.finish(story.changes(), error)
+    throw error
+  }
+}

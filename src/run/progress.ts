@@ -1,0 +1,40 @@
+import { write } from '../cli/streams.ts'
+import type { Log } from '../log.ts'
+import { visible } from '../text.ts'
+
+const quietMs = 10_000
+
+/** Back to the beginning of the line, and away with it. */
+const clear = '\r\u001b[K'
+
+/**
+ * Long work says how far it is: a bar on a terminal's stderr, with a line for each thing done where it has a name; otherwise a
+ * log line every 10 s.
+ * @param what is counted, in words: `migrations`
+ */
+export async function withProgress<T>(
+  log: Log,
+  what: string,
+  work: (onProgress: (done: number, total: number, name?: string, durationMs?: number) => void) => Promise<T>,
+): Promise<T> {
+  const terminal = process.stderr.isTTY
+  let lastAt = performance.now()
+  let drawn = false
+  try {
+    return await work((done, total, name, durationMs) => {
+      const now = performance.now()
+      if (terminal && name !== undefined) {
+        write('stderr', `${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
+        drawn = false
+      }
+      if (now - lastAt < (terminal ? 100 : quietMs)) return
+      lastAt = now
+      const percent = Math.floor((100 * done) / total)
+      if (!terminal) return log.info({ done, total, percent }, `${what}: ${percent} %`)
+      drawn = true
+      write('stderr', `\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
+    })
+  } finally {
+    if (drawn) write('stderr', clear)
+  }
+}

@@ -1,0 +1,174 @@
+import type { Context } from '../cli/command.ts'
+import {
+  backupDatabases,
+  type Connection,
+  describe,
+  type Endpoint,
+  resolveBackupConnection,
+} from '../config/connection.ts'
+import { AppError } from '../errors.ts'
+import { silentLog } from '../log.ts'
+import type { MigrationPlan } from '../migrate/types.ts'
+import { openSession, type Session } from '../postgres/connect.ts'
+import { classify } from '../postgres/wait.ts'
+import { asAppError } from '../run/failure.ts'
+import { planMigrateStep } from '../up/migrate.ts'
+import { type MigrateTarget, mainTarget, migrateTargets } from '../up/targets.ts'
+import { type Probe, startProbe } from './probe.ts'
+import { type Health, notReady, type ServeState } from './state.ts'
+
+/** Shorter than a look may take: what it left on the server has ended before the next one begins. */
+const statementTimeoutMs = 1_500
+
+/** Longer than a server gives a login by itself (`authentication_timeout`, a minute). */
+const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
+
+/**
+ * Readiness: the database is reachable and has at least the migrations that this process saw applied when it became ready.
+ * Files that come later change nothing: they are there before anybody ran `up`. Backups have no part in it.
+ */
+export function watchReadiness(context: Context, state: ServeState): Probe {
+  let seen: { target: MigrateTarget | undefined } | undefined
+  let place: Endpoint | undefined
+  const logIn = oneLogin(
+    async (endWith) => {
+      const session = await openNow(connectionOf(context), place, endWith)
+      place = session.endpoint
+      return session
+    },
+    context.signal,
+    patience,
+  )
+  return startProbe({
+    log: context.log,
+    signal: context.signal,
+    // While `up` works, nobody expects it to be ready.
+    isTold: () => state.phase === 'serving' || state.phase === 'up-failed',
+    async look(signal) {
+      try {
+        const target = seen ? seen.target : mainTarget(await migrateTargets(context))
+        const plan = await unlessAborted(planWith(context, target, logIn, signal), signal)
+        const health = seen ? stillThere(plan) : healthOf(plan)
+        // The files stay as they were read: see `folderOf`.
+        if (health.ok) seen ??= { target }
+        return health
+      } catch (error) {
+        const { kind, message } = asAppError(error)
+        return notReady(kind, message)
+      }
+    },
+  })
+}
+
+/** A name server that does not answer cannot be told to stop: whatever it says later, the session is not opened. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {})
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
+}
+
+async function planWith(
+  context: Context,
+  target: MigrateTarget | undefined,
+  logIn: (signal: AbortSignal) => Promise<Session>,
+  signal: AbortSignal,
+): Promise<MigrationPlan | undefined> {
+  const session = await logIn(signal)
+  signal.addEventListener('abort', session.breakOff, { once: true })
+  try {
+    if (!target || target.command) return undefined
+    return (await planMigrateStep(context, target, session.sql, { looking: true })).plan
+  } finally {
+    await session.end()
+  }
+}
+
+type Patience = { firstMs: number; longestMs: number }
+
+/**
+ * One login at a time, for longer than a look where it hangs: a server does not see in the middle of a login that its client has gone,
+ * and each one given up could leave a process there, until there is room for nobody. The next look goes on with it.
+ */
+export function oneLogin<Session>(
+  open: (endWith: AbortSignal) => Promise<Session>,
+  stop: AbortSignal,
+  { firstMs, longestMs }: Patience,
+): (signal: AbortSignal) => Promise<Session> {
+  let pending: Promise<Session> | undefined
+  let patienceMs = firstMs
+  const begin = async () => {
+    const tooLong = new AbortController()
+    const late = new Error('the login hangs')
+    const timer = setTimeout(() => tooLong.abort(late), patienceMs).unref()
+    try {
+      return await open(AbortSignal.any([stop, tooLong.signal]))
+    } finally {
+      clearTimeout(timer)
+      // Those that are left behind then must not become many either.
+      patienceMs = tooLong.signal.aborted ? Math.min(patienceMs * 2, longestMs) : firstMs
+    }
+  }
+  return async (signal) => {
+    signal.throwIfAborted()
+    pending ??= begin()
+    const forget = () => {
+      pending = undefined
+    }
+    pending.catch(forget)
+    const session = await unlessAborted(pending, signal)
+    forget()
+    return session
+  }
+}
+
+/** @param last where the session before was: it is asked first, or a dead host before it would make every look too long */
+async function openNow(connection: Connection, last: Endpoint | undefined, endWith: AbortSignal): Promise<Session> {
+  const isLast = ({ host, port, address }: Endpoint) =>
+    host === last?.host && port === last.port && address === last.address
+  const { endpoints } = connection
+  const lastFirst = [...endpoints.filter(isLast), ...endpoints.filter((endpoint) => !isLast(endpoint))]
+  try {
+    return await openSession(
+      { ...connection, endpoints: lastFirst },
+      {
+        applicationName: 'pgbosun readyz',
+        log: silentLog,
+        endWith,
+        loginMayHang: true,
+        statementTimeoutMs,
+      },
+    )
+  } catch (error) {
+    throw classify(error, describe(connection), connection).error
+  }
+}
+
+/** Since it was ready: what others applied or changed since then is not asked. */
+function stillThere(plan: MigrationPlan | undefined): Health {
+  return healthOf(plan && { ...plan, problems: [] })
+}
+
+function healthOf(plan: MigrationPlan | undefined): Health {
+  if (!plan) return { ok: true, text: 'ok' }
+  const {
+    steps,
+    problems: [problem],
+  } = plan
+  if (steps.length > 0)
+    return notReady('pending', steps.length === 1 ? '1 migration is pending' : `${steps.length} migrations are pending`)
+  return problem ? notReady('history', `migration ${problem.name} ${problem.detail}`) : { ok: true, text: 'ok' }
+}
+
+/** Without a target of its own, `serve --no-up` is as ready as the database that it backs up. */
+function connectionOf({ connection, loaded: { config, env, baseDir } }: Context): Connection {
+  if (config.backup.url === undefined) return connection()
+  try {
+    return connection()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    const [database = ''] = backupDatabases(config, env, baseDir)
+    return { ...resolveBackupConnection(config, env, baseDir), database }
+  }
+}

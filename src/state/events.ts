@@ -1,0 +1,78 @@
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
+
+type Run = { runId: string; command: string; actor?: string | undefined }
+
+/** Notes that a run is about to make its first change. */
+export const writeStarted = (db: Db, run: Run) => writeEvent(db, run, 'started', null, null)
+
+/** Notes how the run ended and what it changed. `detail` is shown to people: nothing secret. */
+export const writeFinished = (db: Db, { exitCode, detail, ...run }: Run & { exitCode: number; detail: unknown }) =>
+  writeEvent(db, run, 'finished', exitCode, detail)
+
+/** Deletes the events that are older than `keepMs`. */
+export async function deleteOldEvents(db: Db, keepMs: number): Promise<void> {
+  await db.unsafe(
+    `delete from pgbosun.events where at < pg_catalog.clock_timestamp() - ${Math.ceil(keepMs)} * interval '1 millisecond'`,
+  )
+}
+
+async function writeEvent(
+  db: Db,
+  { runId, command, actor }: Run,
+  phase: string,
+  exitCode: number | null,
+  detail: unknown,
+): Promise<void> {
+  // jsonb has no NUL character.
+  const json = JSON.stringify(detail ?? null, (_, value) =>
+    typeof value === 'string' ? value.replaceAll('\0', '') : value,
+  )
+  await db.unsafe(
+    `insert into pgbosun.events (run_id, actor, command, phase, exit_code, detail)
+     values (${quoteLiteral(runId)}, ${actor === undefined ? 'session_user' : quoteLiteral(actor)}, ${quoteLiteral(command)},
+             ${quoteLiteral(phase)}, ${exitCode ?? 'null'}, ${detail == null ? 'null' : quoteLiteral(json)})`,
+  )
+}
+
+/** When the oldest event happened; undefined where there is none, or none that this session may read. */
+export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
+  const [found] = await db.unsafe(
+    `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'pgbosun' and c.relname = 'events'
+        and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')`,
+  )
+  if (!found) return undefined
+  const [row] = await db.unsafe<{ ms: string | null }[]>(
+    "select pg_catalog.floor(extract(epoch from pg_catalog.min(at)) * 1000)::text as ms from pgbosun.events where at > '-infinity'",
+  )
+  return row?.ms == null ? undefined : new Date(Number(row.ms))
+}
+
+/** One event as it is shown; `at` is RFC 3339 in UTC. */
+export type Event = {
+  id: number
+  run_id: string
+  at: string
+  actor: string
+  command: string
+  phase: 'started' | 'finished'
+  exit_code: number | null
+  changes: number | null
+  detail: unknown
+}
+
+/** The newest 100 events, oldest first; none where there is no state. */
+export async function readEvents(db: Db): Promise<Event[]> {
+  const [found] = await db.unsafe<{ present: boolean }[]>(
+    `select pg_catalog.to_regclass('pgbosun.events') is not null as present`,
+  )
+  if (!found?.present) return []
+  const [row] = await db.unsafe<{ events: Event[] }[]>(`
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+             'id', id, 'run_id', run_id, 'at', pg_catalog.to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'actor', actor,
+             'command', command, 'phase', phase, 'exit_code', exit_code,
+             'changes', pg_catalog.jsonb_array_length(detail -> 'changes'), 'detail', detail) order by id), '[]') as events
+      from (select * from pgbosun.events order by id desc limit 100) e`)
+  return row?.events ?? []
+}

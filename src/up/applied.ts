@@ -1,0 +1,11 @@
+import type { Context } from '../cli/command.ts'
+import type { Db } from '../postgres/db.ts'
+import { lookAt } from './migrate.ts'
+import { mainTarget, migrateTargets } from './targets.ts'
+
+/** Names of the migrations that the target database has seen. */
+export async function appliedNames(context: Context, db: Db): Promise<string[]> {
+  const target = mainTarget(await migrateTargets(context))
+  if (!target || target.command) return []
+  return (await lookAt(context, target, db)).history.applied.map(({ name }) => name)
+}

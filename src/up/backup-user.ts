@@ -1,0 +1,35 @@
+import type { Context } from '../cli/command.ts'
+import { resolveBackupConnection } from '../config/connection.ts'
+import { defaultStore } from '../config/schema.ts'
+import { AppError } from '../errors.ts'
+import type { Db } from '../postgres/db.ts'
+import { quoteLiteral } from '../sql/quote.ts'
+
+/** What is said once where a superuser makes the backups. */
+export const backedUpBySuperuser = (user: string) =>
+  `backups are made as ${user}, a superuser: set backup.url to a user with \`preset: backup\`, which can read everything and change nothing`
+
+/**
+ * The same, found out without a backup. Nothing where nobody asks for backups, or where `backup.url` is a secret that is not here.
+ * @param db any session of the server
+ */
+export async function adviceOnBackupUser({ loaded, connection }: Context, db: Db): Promise<string[]> {
+  const { backup, check } = loaded.config
+  const asked = backup.url ?? backup.schedule ?? backup.databases ?? check.backupMaxAge
+  if (asked === undefined && backup.store === defaultStore) return []
+  const user = backup.url === undefined ? connection().user : userOfBackups(loaded)
+  if (user === undefined) return []
+  const [row] = await db.unsafe<{ superuser: boolean }[]>(
+    `select rolsuper as superuser from pg_catalog.pg_roles where rolname = ${quoteLiteral(user)}`,
+  )
+  return row?.superuser ? [backedUpBySuperuser(user)] : []
+}
+
+function userOfBackups({ config, env, baseDir }: Context['loaded']): string | undefined {
+  try {
+    return resolveBackupConnection(config, env, baseDir).user
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'usage') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,111 @@
+import { type Backup, readBackups } from '../archive/catalog.ts'
+import { ofName, seriesFacts } from '../backup/facts.ts'
+import type { BackupOptions } from '../backup/run.ts'
+import { newestMissedSlot, nextSlot } from '../backup/schedule.ts'
+import { type BackupFacts, graceMs } from '../check/backups.ts'
+import type { Context } from '../cli/command.ts'
+import { backupDatabases, remarks, resolveBackupConnection } from '../config/connection.ts'
+import type { Cron } from '../config/cron.ts'
+import type { Loaded } from '../config/load.ts'
+import { AppError } from '../errors.ts'
+import { checkClientFiles } from '../programs/tls-files.ts'
+import type { StoredFacts } from '../serve/scheduler.ts'
+import { openStore } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+
+/** What a backup is told, but for its slot. */
+export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
+  const { loaded, runId, version, log, signal, out } = context
+  const { config, env, baseDir } = loaded
+  const connection = resolveBackupConnection(config, env, baseDir)
+  for (const remark of remarks(connection)) out.warn(remark)
+  return {
+    connection,
+    database,
+    store,
+    name: config.backup.name,
+    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    timeoutMs: config.backup.timeout,
+    search: { path: env.PATH },
+    runId,
+    toolVersion: version,
+    log,
+    signal,
+    now: () => new Date(),
+  }
+}
+
+/** Tells before any work whether pg_dump can be given what it needs. @throws {AppError} `usage` */
+export const checkBackupFiles = ({ config, env, baseDir }: Loaded): void =>
+  checkClientFiles(resolveBackupConnection(config, env, baseDir))
+
+/** The schedule of the configuration; node-cron is loaded only where there is one. */
+export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone: string } | undefined> {
+  const { schedule, timezone } = config.backup
+  if (schedule === undefined) return undefined
+  const { parseCron } = await import('../config/cron.ts')
+  const cron = parseCron(schedule)
+  if (typeof cron === 'string') throw new Error(`backup.schedule ${cron}`)
+  return { cron, zone: timezone }
+}
+
+/**
+ * What the scheduler needs of the store.
+ * @param backups all of the database, oldest first
+ */
+export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
+  const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, damaged }
+}
+
+const lookBackMs = 367 * 86_400_000
+
+/** What `check` and `status` judge backups by; undefined where there are none, and neither a schedule nor a limit asks for any. */
+export async function backupFacts(
+  { config, env, baseDir, ...rest }: Loaded,
+  now: Date,
+  since: Date | undefined,
+): Promise<BackupFacts[] | undefined> {
+  const schedule = await scheduleOf({ config, env, baseDir, ...rest })
+  const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
+  const store = openStore(config.backup)
+  const facts: BackupFacts[] = []
+  for (const database of backupDatabases(config, env, baseDir)) {
+    const { backups, unreadable } = await readable(() => readBackups(store, database))
+    const { newest, first, lastVerifiedAt, damaged, fromFuture } = seriesFacts(ofName(backups, config.backup.name), now)
+    facts.push({
+      database,
+      store: store.name,
+      unreadable,
+      damaged,
+      fromFuture,
+      newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
+      lastVerifiedAt,
+      newestSlot:
+        schedule &&
+        newestMissedSlot(
+          schedule.cron,
+          schedule.zone,
+          new Date(now.getTime() - lookBackMs),
+          new Date(now.getTime() - graceMs),
+        ),
+      nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
+      since: earlier(since, first?.takenAt),
+    })
+  }
+  return asked || facts.some(({ newest }) => newest) ? facts : undefined
+}
+
+export const earlier = (one: Date | undefined, other: Date | undefined) =>
+  one && other ? (one < other ? one : other) : (one ?? other)
+
+/** A store that cannot be read is something to tell, not the end of the command. */
+async function readable(read: () => Promise<Backup[]>): Promise<{ backups: Backup[]; unreadable?: string }> {
+  try {
+    return { backups: await read() }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'backup') throw error
+    return { backups: [], unreadable: error.message }
+  }
+}

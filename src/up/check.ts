@@ -1,0 +1,207 @@
+import { judgeBackups } from '../check/backups.ts'
+import { compare, wantedFrom } from '../check/conditions.ts'
+import { emptied } from '../check/emptied.ts'
+import { type Health, judgeHealth, type ShadowHealth, violated } from '../check/health.ts'
+import { adviceOnLockDatabase } from '../check/lock-database.ts'
+import { readSnapshot } from '../check/snapshot.ts'
+import type { Findings, Snapshot } from '../check/types.ts'
+import type { Context } from '../cli/command.ts'
+import { AppError } from '../errors.ts'
+import { isDone } from '../migrate/plan/verify.ts'
+import type { Change } from '../plan.ts'
+import type { Run } from '../run/run.ts'
+import { readFirstEventAt } from '../state/events.ts'
+import { visible } from '../text.ts'
+import { assertionResults } from './assertions.ts'
+import { adviceOnBackupUser } from './backup-user.ts'
+import { backupFacts, earlier } from './backups.ts'
+import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
+import { type Declared, roleDrift } from './roles.ts'
+import type { MigrateTarget } from './targets.ts'
+
+/** What health is judged by: read before connecting. */
+export type Expected = {
+  target: MigrateTarget | undefined
+  declared: Declared | undefined
+  /** Whether the schema is compared with what the migrations make. */
+  shadow?: boolean
+  /** Whether it is also told what makes the server safer. */
+  advice?: boolean
+}
+
+async function findingsOf({ context, target }: Run, look: () => Promise<MigrateStep | undefined>): Promise<Findings> {
+  const wanted = wantedFrom(context.loaded.config.check)
+  const snapshot = await readSnapshot(target!.sql, wanted)
+  const findings = compare(wanted, snapshot)
+  const gone = await whatIsGone(snapshot, look)
+  return gone === undefined ? findings : { ...findings, errors: [gone, ...findings.errors] }
+}
+
+/** Only where hardly a table is there, the files are asked which ones there should be. */
+async function whatIsGone(
+  { someTables }: Snapshot,
+  look: () => Promise<MigrateStep | undefined>,
+): Promise<string | undefined> {
+  if (someTables.length > 1) return undefined
+  const { book, history, folder } = (await look()) ?? {}
+  if (!history || !folder) return undefined
+  const own = someTables.filter(({ schema, name }) => schema !== book?.native?.schema || name !== book.native.name)
+  const done = new Set(history.applied.filter(isDone).map(({ id }) => id))
+  return emptied(own.length, () => folder.files.filter(({ id }) => done.has(id)).map(({ text }) => text))
+}
+
+const lookAtMigrations = (run: Run, target: MigrateTarget | undefined) =>
+  target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined
+
+/**
+ * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were just converged.
+ * @throws {AppError} `unhealthy` naming every error
+ */
+export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefined): Promise<void> {
+  if (!run.target || !run.context.isTarget()) return
+  const { errors, warnings } = await findingsOf(run, async () => lookAtMigrations(run, target))
+  // Without its tables a query only says that they are missing.
+  const { results, unknown } = errors.length > 0 ? { results: [] } : await assertionResults(run)
+  errors.push(...violated(results, 'error'))
+  warnings.push(...violated(results, 'warning'), ...(unknown === undefined ? [] : [unknown]))
+  for (const warning of warnings) run.context.out.warn(warning)
+  if (errors.length > 0) throw unhealthy(errors)
+}
+
+/** Everything that `check` and `status` tell about the target database. */
+export async function readHealth(
+  run: Run,
+  { target, declared, shadow = false, advice = false }: Expected,
+): Promise<Health> {
+  const looking = lookAtMigrations(run, target)
+  const [step, findings] = await Promise.all([looking, findingsOf(run, async () => looking)])
+  const applied = step?.history.applied ?? []
+  const revision = target?.command && (await revisionOfCommand(run, target))
+  const { drift, lockedOut, warnings, uncompared } = await driftOrWarning(run, declared)
+  const now = new Date()
+  const facts = await backupFacts(run.context.loaded, now, await knownSince(run, applied))
+  return judgeHealth({
+    connectionError: null,
+    backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
+    findings,
+    migrations: {
+      initialized: applied.length > 0 || revision !== undefined,
+      ...migrationsOf(step),
+      ...(revision !== undefined && { currentVersion: revision }),
+      warnings: [...(step?.plan.warnings ?? []), ...warnings],
+    },
+    drift,
+    uncompared,
+    lockedOut,
+    assertions: await assertionResults(run),
+    advice: advice ? await adviceFor(run) : [],
+    ...(shadow && step && { shadow: await shadowHealth(run, step) }),
+  })
+}
+
+/** The first instant that is known of the database: its first migration, or the first change of ours. */
+async function knownSince(
+  { context, target }: Run,
+  applied: { appliedAt: string | null }[],
+): Promise<Date | undefined> {
+  if (context.loaded.config.backup.schedule === undefined) return undefined
+  const instants = applied.flatMap(({ appliedAt }) => (appliedAt === null ? [] : [new Date(appliedAt)]))
+  return [...instants, await readFirstEventAt(target!.sql)].reduce<Date | undefined>(earlier, undefined)
+}
+
+async function adviceFor({ context, cluster }: Run): Promise<string[]> {
+  return [
+    ...(await adviceOnLockDatabase(cluster.sql, context.loaded.config.lock.database)),
+    ...(await adviceOnBackupUser(context, cluster.sql)),
+  ]
+}
+
+/** Told as an error is also what keeps it from being compared: somebody asked for it. */
+async function shadowHealth(run: Run, { target, plan }: MigrateStep): Promise<ShadowHealth> {
+  if (plan.problems.length > 0)
+    return { errors: [], warnings: [], lines: ['not compared: files and history do not fit together'], drift: null }
+  const { healthOfShadow } = await import('./shadow/report.ts')
+  return healthOfShadow(run, target)
+}
+
+async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<string | undefined> {
+  const { revisionOf } = await import('./program/state.ts')
+  return revisionOf(run, target)
+}
+
+/** What is told of the migrations; where another program migrates, only how far it has come. */
+const migrationsOf = (step: MigrateStep | undefined) => ({
+  appliedCount: step?.history.applied.filter(isDone).length ?? 0,
+  currentVersion: step?.plan.currentVersion,
+  pending: step?.plan.steps.map(({ name }) => name) ?? [],
+  problems: step
+    ? [...step.plan.problems, ...findUnsendable(step.plan.steps)].map(({ code, name, detail }) => ({
+        code,
+        name,
+        detail,
+      }))
+    : [],
+})
+
+/** Comparing roles may need more privileges than the rest: without them it is a warning. */
+async function driftOrWarning(
+  run: Run,
+  declared: Declared | undefined,
+): Promise<{ drift: Change[]; lockedOut: string[]; warnings: string[]; uncompared: string[] }> {
+  if (!declared) return { drift: [], lockedOut: [], warnings: [], uncompared: [] }
+  try {
+    const { ensure, grant, absent, lockedOut, open } = await roleDrift(run, declared)
+    const missing = absent.map(
+      (name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }),
+    )
+    return {
+      drift: [
+        ...ensure.filter(({ object }) => !missing.some((change) => change.object === object)),
+        ...missing,
+        ...grant,
+      ],
+      lockedOut,
+      warnings: open,
+      uncompared: declared.unread.map((role) => `the password of ${role}`),
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'refused') throw error
+    const warnings = [`roles were not compared: ${error.message}`]
+    return { drift: [], lockedOut: [], warnings, uncompared: ['everything'] }
+  }
+}
+
+/** The same document where there is no connection. */
+export const healthWithout = (context: Context, error: AppError): Health => {
+  context.out.print(`connection   failed: ${error.message}`.split('\n'))
+  return judgeHealth({
+    connectionError: error.message,
+    findings: undefined,
+    migrations: {
+      initialized: false,
+      appliedCount: 0,
+      currentVersion: undefined,
+      pending: [],
+      problems: [],
+      warnings: [],
+    },
+    drift: [],
+  })
+}
+
+/** Exit 50. */
+export function unhealthy([first = '', ...others]: string[], { onlyBackups }: Partial<Health> = {}): AppError {
+  const [what, hint] = onlyBackups
+    ? [
+        'the database is as declared, its backups are not as they should be',
+        'see `pgbosun backup list` and the log of `serve`; where the store is not mounted, nothing is known of them',
+      ]
+    : [
+        'the database is not what is declared',
+        'run `pgbosun plan` to see what `up` would mend; data, and what is declared under `check`, are for you to correct',
+      ]
+  return new AppError('unhealthy', `${what}: ${first}`, {
+    hint,
+    ...(others.length > 0 && { excerpt: others.map((error) => visible(`also: ${error}`)).join('\n') }),
+  })
+}

@@ -1,0 +1,25 @@
+import type { Context } from '../cli/command.ts'
+import { findFormat } from '../formats/find.ts'
+import type { FormatName } from '../formats/types.ts'
+import type { Db } from '../postgres/db.ts'
+import { defaultRole } from './owner.ts'
+import { schemasOf } from './place.ts'
+import type { MigrateTarget } from './targets.ts'
+
+/**
+ * The format behind `migrate.format: auto`. With a database its history tables are looked at, where the role of the migrations would
+ * find them; without one the files have to tell.
+ *
+ * @param db undefined while the database does not exist, or where none is to be asked
+ * @throws {AppError} `usage` when it is not certain, naming the candidates
+ */
+export async function detectFormatOf(
+  context: Context,
+  target: Pick<MigrateTarget, 'dir' | 'table' | 'role' | 'database'>,
+  db: Db | undefined,
+): Promise<FormatName> {
+  const schemas = db ? await schemasOf(context, db, target, await defaultRole(context, db, target)) : []
+  const { format, because } = await findFormat(db, target.dir, { table: target.table, schemas })
+  context.log.info(`migrate.format auto: ${format}, because ${because}`)
+  return format
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest'
+import type { Connection } from '../../config/connection.ts'
+import type { Rights } from '../../postgres/login.ts'
+import { planIsolation } from './plan.ts'
+
+const rights = (change: Partial<Rights> = {}): Rights => ({
+  sessionUser: 'deploy',
+  superuser: false,
+  more: ['is a member of crm_owner'],
+  mayCreateRole: true,
+  mayGrantRole: true,
+  lacks: [],
+  ...change,
+})
+const connection = { source: 'migrate.url' } as Connection
+const nothing = { connection: undefined, accepted: false }
+
+describe('what keeps code of the owner from the rights of the session user', () => {
+  test.each<[what: string, args: Parameters<typeof planIsolation>, planned: object]>([
+    ['nothing, where files run as the session user', [undefined, undefined, nothing], { mode: 'none' }],
+    ['nothing, where the role does not exist', ['shop', undefined, nothing], { mode: 'none' }],
+    [
+      'nothing, where it has no more rights',
+      ['shop', rights({ more: [] }), { connection, accepted: true }],
+      { mode: 'none' },
+    ],
+    ['a login for the run', ['shop', rights(), nothing], { mode: 'login' }],
+    [
+      'the configured login goes first',
+      ['shop', rights({ superuser: true }), { connection, accepted: true }],
+      { mode: 'url', connection },
+    ],
+    [
+      'SET ROLE alone, where somebody accepted it',
+      ['shop', rights(), { connection: undefined, accepted: true }],
+      { mode: 'role' },
+    ],
+    [
+      'nothing can, without CREATEROLE',
+      ['shop', rights({ mayCreateRole: false, mayGrantRole: false }), nothing],
+      { mode: 'impossible', why: 'may not make a login for this run' },
+    ],
+    [
+      'nothing can, without ADMIN on the owner',
+      ['shop', rights({ mayGrantRole: false }), nothing],
+      { mode: 'impossible', why: 'may not let others act as shop' },
+    ],
+  ])('%s', (_, args, planned) => {
+    expect(planIsolation(...args)).toMatchObject(planned)
+  })
+})

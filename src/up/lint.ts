@@ -1,0 +1,92 @@
+import type { Context } from '../cli/command.ts'
+import { AppError } from '../errors.ts'
+import type { Dialect } from '../formats/dialect.ts'
+import type { Migration } from '../formats/types.ts'
+import { lintFiles } from '../lint/lint.ts'
+import { loadParser } from '../lint/parse.ts'
+import { findingLine, jsonFinding } from '../lint/render.ts'
+import { readSizes, readTables, type Sizes } from '../lint/sizes.ts'
+import type { Finding } from '../lint/types.ts'
+import { refuseLargeLint } from '../machine/memory.ts'
+import { lintFilesOf } from '../migrate/plan/lintable.ts'
+import type { Db } from '../postgres/db.ts'
+import { visibleSchemas } from '../postgres/search-path.ts'
+import type { MigrateStep } from './migrate.ts'
+import { placeOf } from './place.ts'
+import type { MigrateTarget } from './targets.ts'
+
+/** What was found, and how big the tables are that it is about. */
+export type Linted = { findings: Finding[]; sizes: Sizes }
+
+export type LintScope = {
+  dialect: Dialect
+  /** All in order: the files that are not linted tell what exists. */
+  files: Migration[]
+  isLinted(file: Migration): boolean
+  /** Whether the file is known not to be applied yet. */
+  isPending(file: Migration): boolean
+  /** Undefined: nothing is known of the database. */
+  db: Db | undefined
+  target?: MigrateTarget | undefined
+}
+
+/**
+ * Lints files of one database, with the levels of the configuration.
+ * @throws {AppError} `migration` when a file does not fit into memory
+ */
+export async function lint(context: Context, scope: LintScope): Promise<Linted> {
+  const { dialect, files, isLinted, isPending, db, target } = scope
+  const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
+  for (const { path, text } of files) refuseLargeLint(path, text)
+  const existing = db && (await readTables(db))
+  const findings = lintFiles({
+    parser: await loadParser(),
+    files: lintFilesOf(files, dialect.format, isPending),
+    isLinted: ({ path }) => chosen.has(path),
+    levels: context.loaded.config.migrate.lint.rules,
+    ...(existing && { existing }),
+  })
+  return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
+}
+
+const seenBy = async (context: Context, db: Db, target: MigrateTarget | undefined) =>
+  visibleSchemas(db, await placeOf(context, db, target))
+
+/**
+ * Lints the files that a plan would apply: the findings become warnings.
+ * @throws {AppError} `lint` when one of them is an error
+ */
+export async function lintPending(
+  context: Context,
+  { dialect, files, plan, target }: MigrateStep,
+  db: Db | undefined,
+): Promise<void> {
+  const pending = new Set(plan.steps.filter(({ fake }) => !fake).map(({ path }) => path))
+  if (pending.size === 0) return
+  const isPending = ({ path }: Migration) => pending.has(path)
+  const linted = await lint(context, { dialect, files, isLinted: isPending, isPending, db, target })
+  refuseErrors(linted)
+  for (const finding of linted.findings) context.out.warn(findingLine(finding, linted.sizes))
+}
+
+/** @throws {AppError} `lint` with all findings in the report, when one of them is an error */
+export function refuseErrors({ findings, sizes }: Linted): void {
+  const failure = lintFailure({ findings, sizes })
+  if (failure) throw failure
+}
+
+/** The first error as the command's failure; undefined when there is none. */
+export function lintFailure({ findings, sizes }: Linted): AppError | undefined {
+  const errors = findings.filter(({ level }) => level === 'error')
+  const [first] = errors
+  if (!first) return undefined
+  const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
+  return new AppError('lint', `${first.rule} in ${first.file}: ${first.message}${others}`, {
+    hint: `${first.why} \`pgbosun migrate lint --explain\` shows everything; docs/lint.md says how to allow it`,
+    file: first.path,
+    line: first.line,
+    column: first.column,
+    excerpt: first.excerpt,
+    report: { findings: findings.map((finding) => jsonFinding(finding, sizes)) },
+  })
+}

@@ -1,0 +1,114 @@
+import { AppError } from '../errors.ts'
+import type { StepResult } from '../migrate/types.ts'
+import type { Change } from '../plan.ts'
+import type { Session } from '../postgres/connect.ts'
+import type { Journal } from '../run/journal.ts'
+import type { Run } from '../run/run.ts'
+import { warnOfIsolation } from './isolation/choose.ts'
+import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
+import { defaultRole } from './owner.ts'
+import { hasCommand, type MigrateTarget } from './targets.ts'
+
+export type MigrateAllOptions = {
+  targets: MigrateTarget[]
+  show(changes: Change[]): void
+  /** Undefined: plan only. */
+  journal: Journal | undefined
+  /** Seeds will be recorded in the target. */
+  seeds?: boolean
+  /** Which migrations of the only target are wanted. */
+  wanted?: PlanOptions['wanted']
+}
+
+/**
+ * Plans, shows and applies the migrations of each database, one after the other.
+ *
+ * @returns one result for each migration
+ * @throws {AppError} what the first failing database throws, with the results of all so far in the report
+ */
+export async function migrateAll(run: Run, options: MigrateAllOptions): Promise<StepResult[]> {
+  const results: StepResult[] = []
+  const done: string[] = []
+  for (const target of options.targets) {
+    const name = target.database ?? run.context.connection().database
+    try {
+      results.push(...(await inTarget(run, target, (session) => migrateOne(run, target, session, options))))
+      done.push(name)
+    } catch (error) {
+      throw error instanceof AppError ? withDone(error, results, done, name) : error
+    }
+  }
+  return results
+}
+
+/** A session in the target's database; undefined while that does not exist. */
+export const inTarget = <T>(
+  run: Run,
+  { database }: MigrateTarget,
+  use: (session: Session | undefined) => Promise<T>,
+) => (database === undefined ? use(run.target) : run.inDatabase(database, use))
+
+async function migrateOne(
+  run: Run,
+  target: MigrateTarget,
+  session: Session | undefined,
+  { show, journal, seeds, wanted, targets }: MigrateAllOptions,
+): Promise<StepResult[]> {
+  const forSeeds = seeds === true && target.database === undefined
+  if (hasCommand(target)) {
+    const { migrateByCommand } = await import('./program/migrate.ts')
+    return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
+  }
+  const step = await planMigrateStep(run.context, target, session?.sql, {
+    ...(forSeeds && { records: ['seeds'] }),
+    ...(wanted && targets.length === 1 && { wanted }),
+  })
+  show(step.changes)
+  refusePlan(step.plan)
+  if (step.plan.steps.length > 0 && (!journal || lintStops(run))) {
+    const { lintPending } = await import('./lint.ts')
+    await lintPending(run.context, step, session?.sql)
+  }
+  if (!journal && session && (step.plan.steps.length > 0 || isAccepted(run)))
+    await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
+  return journal ? applyMigrateStep(run, step, () => openTarget(run, target, session), journal) : []
+}
+
+/** What somebody accepted is said in every plan. */
+const isAccepted = ({ context }: Run) => context.loaded.config.migrate.isolation === 'role'
+
+/** Applying costs no linting, unless the configuration makes an error of something. */
+const lintStops = ({ context }: Run) => Object.values(context.loaded.config.migrate.lint.rules).includes('error')
+
+async function openTarget(run: Run, { database }: MigrateTarget, session: Session | undefined): Promise<Session> {
+  if (session) return session
+  if (database === undefined) return run.openTarget()
+  throw new AppError('refused', `the database ${database} does not exist`, {
+    hint: 'run `pgbosun up`, which creates the declared databases',
+  })
+}
+
+/** Says which databases are done, where there are several. */
+function withDone(error: AppError, before: StepResult[], done: string[], failed: string): AppError {
+  if (done.length === 0) return error
+  const { excerpt, report } = error
+  const results = [
+    ...before.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+    ...((report?.results as unknown[] | undefined) ?? []),
+  ]
+  const said = `the migrations of ${done.join(', ')} are done; those of ${failed} failed`
+  return error.with({
+    excerpt: excerpt === undefined ? said : `${excerpt}\n${said}`,
+    report: { databases_done: done, ...report, results },
+  })
+}
+
+/** What every target would apply, without showing it. */
+export async function planAll(run: Run, targets: MigrateTarget[], options: PlanOptions): Promise<MigrateStep[]> {
+  const steps: MigrateStep[] = []
+  for (const target of targets) {
+    if (target.command) continue
+    steps.push(await inTarget(run, target, (session) => planMigrateStep(run.context, target, session?.sql, options)))
+  }
+  return steps
+}

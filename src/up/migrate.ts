@@ -1,0 +1,307 @@
+import type { Context } from '../cli/command.ts'
+import type { Dialect } from '../formats/dialect.ts'
+import { openDialect } from '../formats/open.ts'
+import type { Folder } from '../formats/read.ts'
+import type { Migration } from '../formats/types.ts'
+import type { RunOptions } from '../migrate/apply/run-options.ts'
+import { readHistory } from '../migrate/history/history.ts'
+import { type Book, openBook, ownBook } from '../migrate/history/history-table.ts'
+import { planMigrations, type Wanted } from '../migrate/plan/plan.ts'
+import { describeRefusal, isRefusal, refuseUnsendable } from '../migrate/plan/sending.ts'
+import { type HistoryPolicy, refuseProblems } from '../migrate/plan/verify.ts'
+import type { History, MigrationPlan, MigrationStep, Problem, StepResult } from '../migrate/types.ts'
+import type { Change } from '../plan.ts'
+import type { Session } from '../postgres/connect.ts'
+import type { Db } from '../postgres/db.ts'
+import type { Place } from '../postgres/search-path.ts'
+import type { Journal } from '../run/journal.ts'
+import { withProgress } from '../run/progress.ts'
+import type { Run } from '../run/run.ts'
+import { applyState, refuseStrangeState, type StateChange, type StateTable } from '../state/state.ts'
+import { visible } from '../text.ts'
+import { type Isolation, isolationFor } from './isolation/choose.ts'
+import { type FileSession, withFileSession } from './isolation/session.ts'
+import { defaultRole } from './owner.ts'
+import { placeAs, refuseUrlSettings, schemasOf } from './place.ts'
+import { missingState, stateChanges, wholeState } from './state.ts'
+import { folderOf, inDatabase, type MigrateTarget } from './targets.ts'
+
+/** What is known of a target's migrations: the files, and what the database says. */
+export type Look = {
+  target: MigrateTarget
+  folder: Folder | undefined
+  dialect: Dialect
+  /** Undefined while the database does not exist. */
+  book: Book | undefined
+  /** Those that count for this database: see `choose` of a dialect. */
+  files: Migration[]
+  history: History
+  policy: HistoryPolicy
+  /** Role that the migrations run as, where it had to be known. */
+  role: string | undefined
+}
+
+/** Plan of the step for one database: the state schema where it is missing, then the files. */
+export type MigrateStep = Look & { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
+
+const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
+
+/** Reads files and history of a target. `db` undefined: the database does not exist yet. */
+export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<Look> {
+  const folder = await folderOf(context, target, db)
+  const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
+  const all = folder?.files ?? []
+  // Our own history is found without asking; where another one is depends on the role.
+  const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
+  const book = dialect.native && db ? await bookAs(context, target, dialect, db, role) : ownBook(dialect)
+  const history = db ? await readHistory(db, book, all, role) : noHistory
+  const files = dialect.choose?.(all, history.applied) ?? all
+  return { target, folder, dialect, book, files, history, policy: policyOf(context, dialect), role }
+}
+
+/** What counts as a problem: the configuration, else what the format's tool does. */
+function policyOf({ loaded: { config } }: Context, dialect: Dialect): HistoryPolicy {
+  const { ahead, outOfOrder } = config.migrate
+  return {
+    ...dialect.policy,
+    ahead,
+    outOfOrder: outOfOrder ?? dialect.policy.outOfOrder,
+    compare: dialect.compare,
+    format: dialect.format,
+  }
+}
+
+/** What is said when no migration is pending: also that there is no folder to look for any. */
+export function nothingToMigrate(targets: MigrateTarget[]): string {
+  const [only] = targets
+  return targets.length === 1 && only && !only.folder && !only.command && only.format !== 'auto'
+    ? `nothing to do: there is no folder ${only.dir}`
+    : 'nothing to do'
+}
+
+export type PlanOptions = {
+  /** What else will be recorded in the state, which is needed in any case then. */
+  records?: StateTable[] | undefined
+  /** Nothing will be written, so the state may be that of a newer program and needs no changes. */
+  looking?: boolean
+  wanted?: Wanted
+}
+
+/**
+ * What the migrate step would do in one database.
+ * @param db undefined: the database does not exist yet, so everything
+ */
+export async function planMigrateStep(
+  context: Context,
+  target: MigrateTarget,
+  db: Db | undefined,
+  { records, looking = false, wanted = {} }: PlanOptions = {},
+): Promise<MigrateStep> {
+  const mayNeedState =
+    !looking && (records !== undefined || target.format === 'auto' || (target.folder?.files.length ?? 0) > 0)
+  const missingFor = (folder: Folder | undefined) =>
+    mayNeedState && db ? missingState(context, db, { needs: needsOf(folder, records), database: target.database }) : []
+  // Where the folder is not known yet, neither is what has to be there for it.
+  const known = target.folder !== undefined || target.format !== 'auto'
+  const [look, early] = await Promise.all([lookAt(context, target, db), known ? missingFor(target.folder) : undefined])
+  const missing = early ?? (await missingFor(look.folder))
+  const plan = planMigrations(look.files, look.history, look.policy, wanted)
+  if (db && !looking && plan.steps.length > 0) await refuseUrlSettings(context, db, target)
+  for (const warning of plan.warnings) context.out.warn(`${warning}${inDatabase(target)}`)
+  const needsState = mayNeedState && (records !== undefined || look.files.length > 0)
+  const state = needsState ? (db ? missing : wholeState(needsOf(look.folder, records))) : []
+  return {
+    ...look,
+    plan,
+    state: db ? state : [],
+    changes: [...labelled(target, stateChanges(state)), ...changesOf(target, plan)],
+  }
+}
+
+/** The tables of the state that a folder's migrations are recorded in, and others. */
+function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
+  const own = folder && !folder.dialect.native
+  const details = folder && (!own || folder.files.some(({ kind }) => kind === 'repeatable'))
+  return [...(own ? (['migrations'] as const) : []), ...(details ? (['migration_details'] as const) : []), ...others]
+}
+
+const labelled = (target: MigrateTarget, changes: Change[]) =>
+  changes.map((change) => ({ ...change, object: `${change.object}${inDatabase(target)}` }))
+
+const changesOf = (target: MigrateTarget, { steps }: MigrationPlan) =>
+  steps.map(
+    ({ name, reason, fake }): Change => ({
+      action: fake ? 'record' : 'apply',
+      object: `migration ${name}${inDatabase(target)}`,
+      reason,
+    }),
+  )
+
+/**
+ * Refuses a plan that must not be applied, before anything is touched.
+ * @throws {AppError} `history`, `migration`, `lint`
+ */
+export function refusePlan({ steps, problems }: MigrationPlan): void {
+  refuseUnsendable(steps)
+  refuseProblems(problems)
+}
+
+/** What keeps steps from being sent, as problems: for those who only look. */
+export function findUnsendable(steps: MigrationStep[]): Problem[] {
+  return steps.flatMap((step) => {
+    const { name, sending, refused } = step
+    if (refused) return [{ code: 'invalid' as const, name, detail: refused.message, hint: refused.hint ?? '' }]
+    if (!isRefusal(sending)) return []
+    const { detail } = describeRefusal(step, sending)
+    return [{ code: 'invalid' as const, name, detail, hint: sending.hint }]
+  })
+}
+
+/** Applies exactly what was planned, on a session in that database. */
+export async function applyMigrateStep(
+  run: Run,
+  step: MigrateStep,
+  openSession: () => Promise<Session>,
+  journal: Journal,
+): Promise<StepResult[]> {
+  const { plan, state, target } = step
+  if (state.length === 0 && plan.steps.length === 0) return []
+  const session = await openSession()
+  const { sql } = session
+  // Whether it can be run at all is said before anything is written.
+  const role = await defaultRole(run.context, sql, target)
+  const [place, isolation] = await Promise.all([
+    placeAs(run.context, sql, target.database, role),
+    plan.steps.length > 0 ? isolationFor(run.context, sql, role) : undefined,
+  ])
+  if (state.length > 0) {
+    await journal.beforeChange()
+    await applyState(sql, state)
+    await journal.beforeChange()
+  } else if (target.database !== undefined) await refuseStrangeState(sql)
+  if (plan.steps.length === 0) return []
+  const book = step.book?.native || !step.dialect.native ? step.book! : await bookOf(run.context, step, sql)
+  const results = await withNativeLock(run, step, book, (guarded) =>
+    runSteps(guarded, { ...step, book, place, isolation }, session, journal),
+  )
+  return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
+}
+
+/** Now that the database exists. */
+const bookOf = async (context: Context, { dialect, target }: MigrateStep, db: Db) =>
+  bookAs(context, target, dialect, db, await defaultRole(context, db, target))
+
+/** A table that is named with its schema is found without knowing where others would be looked for. */
+async function bookAs(
+  context: Context,
+  target: MigrateTarget,
+  dialect: Dialect,
+  db: Db,
+  role: string | undefined,
+): Promise<Book> {
+  const { table } = target
+  const named = (table ?? dialect.native?.table ?? '').includes('.')
+  const book = await openBook(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+  for (const schema of book.native?.elsewhere ?? []) {
+    const { name, schema: own } = book.native!
+    const theirs = `${visible(schema)}.${visible(name)}`
+    context.log.info(
+      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${dialect.format} would not (\`migrate.table: ${theirs}\` uses it)`,
+    )
+  }
+  return book
+}
+
+/**
+ * The other tool's own lock, on a session of its own: what runs may give up every lock of its session.
+ * @param work gets the run, whose guard also knows of that lock
+ */
+export async function withNativeLock<T>(
+  run: Run,
+  { target }: Pick<MigrateStep, 'target'>,
+  book: Book,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  if (!book.native || !book.dialect.native?.lockKey) return work(run)
+  const { holdNativeLock } = await import('./native-lock.ts')
+  const database = target.database ?? run.context.connection().database
+  return holdNativeLock(run.context, book, database, (guardNative) =>
+    work({ ...run, guard: both(run.guard, guardNative) }),
+  )
+}
+
+const both = (first: () => void, second: () => void) => () => {
+  first()
+  second()
+}
+
+async function runSteps(
+  run: Run,
+  {
+    plan,
+    target,
+    book,
+    place,
+    isolation,
+  }: MigrateStep & { book: Book; place: Place; isolation: Isolation | undefined },
+  own: Session,
+  journal: Journal,
+): Promise<StepResult[]> {
+  // What applies them is only loaded when there is something to apply.
+  const { applyMigrations } = await import('../migrate/apply/apply.ts')
+  const database = target.database ?? run.context.connection().database
+  const resumed = plan.steps.flatMap(({ resume }) => (resume ? [resume.seq] : []))
+  const work = {
+    ...{ own, database, role: place.role, isolation },
+    migrations: { after: plan.lastSeq, seqs: resumed },
+    details: { after: plan.lastDetail, seqs: resumed },
+  }
+  return withFileSession(run, work, async (files) => {
+    const options = await runOptions(run, { book, place, own, files, journal })
+    return withProgress(run.context.log, 'migrations', (onProgress) =>
+      applyMigrations({ ...options, plan, onProgress }),
+    )
+  })
+}
+
+/** How migrations of a database are run, as the configuration has it. */
+export async function runOptions(
+  { context, cluster, guard }: Run,
+  {
+    book,
+    place,
+    own,
+    files: {
+      session: { sql, pid },
+      recorder,
+    },
+    journal: { beforeChange },
+  }: { book: Book; place: Place; own: Session; files: FileSession; journal: Journal },
+): Promise<RunOptions> {
+  const { loaded, log, version, signal } = context
+  const { lockTimeout, lockRetries, statementTimeout } = loaded.config.migrate
+  const [{ createBlockerWatch }, { hintFor }] = await Promise.all([
+    import('../postgres/blockers.ts'),
+    import('../postgres/sqlstate.ts'),
+  ])
+  return {
+    sql,
+    own: own.sql,
+    book: recorder === undefined ? book : { ...book, recorder },
+    ...place,
+    lockTimeoutMs: lockTimeout,
+    lockRetries,
+    statementTimeoutMs: statementTimeout,
+    dumpTimeoutMs: loaded.config.lock.timeout,
+    watch: createBlockerWatch({ observer: cluster.sql, pid, everyMs: watchEvery(lockTimeout), log }),
+    toolVersion: version,
+    beforeChange,
+    guard,
+    hintFor: (error) => hintFor(sql, error, { log, path: place.path }),
+    log,
+    signal,
+  }
+}
+
+/** Often enough to see who is in the way before the wait ends; a deadlock ends after a second. */
+const watchEvery = (lockTimeoutMs: number) => Math.min(400, Math.max(50, lockTimeoutMs / 3))

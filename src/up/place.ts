@@ -1,0 +1,98 @@
+import type { Context } from '../cli/command.ts'
+import { openSession } from '../postgres/connect.ts'
+import type { Db } from '../postgres/db.ts'
+import { type Place, parsePath, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
+import { tryUrlSettings } from '../postgres/url-settings.ts'
+import { defaultRole, mayBecome } from './owner.ts'
+
+type UrlSettings = NonNullable<Place['urlSettings']>
+type Target = { database?: string | undefined; role?: string | undefined }
+
+/**
+ * Who runs the files of a database, and the search_path that they get: that of the role, else what a session of ours would have had.
+ * @param db a session in that database
+ */
+export async function placeOf(context: Context, db: Db, target: Target = {}): Promise<Place> {
+  const role = await defaultRole(context, db, target)
+  return placeAs(context, db, target.database, role)
+}
+
+/** The same for a role that is known. @throws {AppError} `usage`, `refused` for a setting of the URL that the server does not take */
+export async function placeAs(
+  context: Context,
+  db: Db,
+  database: string | undefined,
+  role: string | undefined,
+): Promise<Place> {
+  const urlSettings = urlSettingsFor(context, database)
+  const [path] = await Promise.all([
+    pathOf(context, db, database, role),
+    urlSettings && tryAs(context, db, role, urlSettings),
+  ])
+  return { role, path, ...(urlSettings && { urlSettings }) }
+}
+
+/**
+ * For a plan: whether the server takes what the URL sets to files.
+ * @throws {AppError} `usage`, `refused`
+ */
+export async function refuseUrlSettings(context: Context, db: Db, target: Target = {}): Promise<void> {
+  const urlSettings = urlSettingsFor(context, target.database)
+  if (urlSettings) await tryAs(context, db, await defaultRole(context, db, target), urlSettings)
+}
+
+/** Where the session user may not act as the role, those who run the files say so. */
+async function tryAs(context: Context, db: Db, role: string | undefined, urlSettings: UrlSettings): Promise<void> {
+  if (role !== undefined && !(await mayBecome(db, role))) return
+  await tryUrlSettings(db, { role, urlSettings }, context.connection().source)
+}
+
+/** Undefined where there are none. */
+function urlSettingsFor(context: Context, database: string | undefined): UrlSettings | undefined {
+  const { settings = {} } = context.connection()
+  return isOwn(context, database) && Object.keys(settings).length > 0 ? settings : undefined
+}
+
+/** The URL speaks of its own database. */
+function isOwn(context: Context, database: string | undefined): boolean {
+  const target = context.connection().database
+  return (database ?? target) === target
+}
+
+/** Where unqualified names lead for a role; undefined is the session user. */
+export async function pathOf(
+  context: Context,
+  db: Db,
+  database: string | undefined,
+  role: string | undefined,
+): Promise<string[]> {
+  const { searchPath } = context.connection()
+  if (searchPath !== undefined && isOwn(context, database)) return parsePath(searchPath)
+  const own = role === undefined ? undefined : await readRolePath(db, role)
+  return own ?? naturalPath(context, database)
+}
+
+/** The schemas in which the tool that writes a history would look for it, first to last. */
+export async function schemasOf(
+  context: Context,
+  db: Db,
+  { database }: Target,
+  role: string | undefined,
+): Promise<string[]> {
+  return visibleSchemas(db, { role, path: await pathOf(context, db, database, role) })
+}
+
+/**
+ * What the server, the database and the role that we log in as make of search_path. Only a session that does not set it is told, so
+ * one is opened for this question; SHOW calls nothing that somebody could have planted.
+ */
+async function naturalPath({ connection, log, runId }: Context, database: string | undefined): Promise<string[]> {
+  const applicationName = `pgbosun ${runId}`
+  const session = await openSession(connection(), { applicationName, log, database, ownPath: true })
+  try {
+    const [row] = await session.sql.unsafe<{ search_path: string }[]>('show search_path')
+    return parsePath(row?.search_path ?? '')
+  } finally {
+    await session.end()
+  }
+}

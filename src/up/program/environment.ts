@@ -1,0 +1,66 @@
+import type { Context } from '../../cli/command.ts'
+import type { Connection } from '../../config/connection.ts'
+import { databaseUrl } from '../../config/database-url.ts'
+import { clientEnvironment } from '../../programs/child.ts'
+
+/** How the sessions of a program are called that pgbosun runs, where its driver reads PGAPPNAME. */
+export const commandSessions = '^pgbosun [0-9a-f-]{36} command$'
+
+/**
+ * The environment of a program that migrates the target database: ours without `PGBOSUN_*`, with the connection in DATABASE_URL and
+ * libpq's variables. `remove()` takes the files with the certificates away.
+ *
+ * @param options `connection`: who it logs in as, where that is not who we are; `role`: that is to own what is created: in PGOPTIONS, and as DATABASE_ROLE for drivers that do not read those
+ */
+export function commandEnvironment(
+  context: Context,
+  {
+    role,
+    serverVersion,
+    connection = context.connection(),
+  }: { role: string | undefined; serverVersion: number; connection?: Connection | undefined },
+) {
+  const { env } = context.loaded
+  const { settings, searchPath } = context.connection()
+  const client = clientEnvironment(connection, {
+    applicationName: `pgbosun ${context.runId} command`,
+    settings: {
+      ...settings,
+      ...(searchPath !== undefined && { search_path: searchPath }),
+      ...(role !== undefined && { role }),
+      // what a killed program had begun must not go on for long
+      ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s' }),
+    },
+  })
+  const url = databaseUrl(connection, {
+    driver: connection.foreign?.driver ?? driverOf(env.DATABASE_URL),
+    files: filesOf(client.env),
+  })
+  const kept = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && !/^(PGBOSUN_\w*|PG[A-Z]+(_FILE)?|DATABASE_URL_FILE)$/.test(entry[0]),
+  )
+  const password = connection.password()
+  return {
+    env: {
+      ...Object.fromEntries(kept),
+      ...client.env,
+      DATABASE_URL: url,
+      ...(role !== undefined && { DATABASE_ROLE: role }),
+    },
+    remove: client.remove,
+    secrets: password === undefined ? [] : [password, encodeURIComponent(password), url],
+  }
+}
+
+/** The connection may have come from elsewhere, but this is what the program is used to. */
+const driverOf = (url: string | undefined) => /^postgres(?:ql)?\+(\w+):/.exec(url ?? '')?.[1]
+
+const filesOf = (env: Record<string, string>) =>
+  Object.fromEntries(
+    [
+      ['sslrootcert', env.PGSSLROOTCERT],
+      ['sslcert', env.PGSSLCERT],
+      ['sslkey', env.PGSSLKEY],
+    ].filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )

@@ -1,0 +1,283 @@
+import { randomBytes } from 'node:crypto'
+import type { Context } from '../cli/command.ts'
+import { noteReplaced } from '../config/replaced-passwords.ts'
+import { secretReader } from '../config/secrets.ts'
+import { AppError } from '../errors.ts'
+import type { Change } from '../plan.ts'
+import type { Session } from '../postgres/connect.ts'
+import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../roles/actions.ts'
+import { applyCluster, applyDatabase } from '../roles/apply.ts'
+import { readCluster, readDatabase } from '../roles/current.ts'
+import { desiredRoles } from '../roles/desired.ts'
+import { isConcurrentChange, notConverged, refuseUnprivileged } from '../roles/errors.ts'
+import { freshDatabase } from '../roles/fresh.ts'
+import { isOwn, refusedLogin } from '../roles/own-login.ts'
+import { planCluster } from '../roles/plan-cluster.ts'
+import { adviceOnOpenSchemas, planDatabase } from '../roles/plan-database.ts'
+import { planGrants } from '../roles/plan-grants.ts'
+import type { Secrets } from '../roles/plan-roles.ts'
+import { readSecrets } from '../roles/secrets.ts'
+import type { CurrentCluster, DesiredRoles } from '../roles/types.ts'
+import type { Journal } from '../run/journal.ts'
+import type { Run } from '../run/run.ts'
+import { handOver, handoverChanges, readOwners } from './ownership.ts'
+
+/** What is declared about roles and databases, with the passwords; undefined when nothing is. */
+export type Declared = {
+  desired: DesiredRoles
+  secrets: Secrets
+  /** Nothing will be changed: what may not be read is told, and the rest compared. */
+  looking: boolean
+  /** Roles whose password may not be read. */
+  unread: string[]
+}
+
+/**
+ * Read before anything is touched, so that an unreadable secret is exit 2.
+ * @param onUnreadable hears of one instead
+ */
+export async function readDeclared(
+  { loaded }: Context,
+  onUnreadable?: (role: string, error: Error) => void,
+): Promise<Declared | undefined> {
+  const { databases, roles, users } = loaded.config
+  if ([databases, roles, users].every((map) => Object.keys(map).length === 0)) return undefined
+  const desired = desiredRoles(loaded.config)
+  const unread: string[] = []
+  const hear =
+    onUnreadable &&
+    ((role: string, error: Error) => {
+      onUnreadable(role, error)
+      unread.push(role)
+    })
+  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), hear)
+  return { desired, secrets, looking: onUnreadable !== undefined, unread }
+}
+
+/** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
+export const readDeclaredToLook = (context: Context): Promise<Declared | undefined> =>
+  readDeclared(context, (role, error) => {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    context.out.warn(`the password of role ${role} is not compared: ${error.message}`)
+  })
+
+/** Shows a plan that is about to be applied. */
+type Show = (changes: Change[]) => void
+
+/** Databases, roles, memberships, then schemas and extensions in each database. */
+export async function ensure(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
+  const { desired } = declared
+  const { out, log } = run.context
+  await converging(run, async () => {
+    const first = await clusterPlan(run, declared)
+    const owners = await readOwners(run, desired, first.current)
+    if (owners.refusal) throw owners.refusal
+    for (const problem of owners.lockedOut) out.warn(problem)
+    const handover = handoverChanges(owners)
+    refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
+    if (first.plan.changes.length + handover.length === 0) return
+    await run.changingCluster(async ({ sql }) => {
+      // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
+      const { plan } = await clusterPlan(run, declared)
+      const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
+      show([...plan.changes, ...handover])
+      // An application whose sessions start as the new owner finds everything handed over, and is until then what it was.
+      const apps = new Set(desired.databases.flatMap((database) => database.apps))
+      const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
+      const [before, after] =
+        handover.length > 0
+          ? splitPlan(plan, (action) => startsAsRole(action) || isOfApps(action) || own(action))
+          : [plan, undefined]
+      await applyCluster(sql, before, { beforeChange: journal.beforeChange, log })
+      await handOver(run, owners, journal)
+      if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
+      noteOwnPassword(run, plan, declared.secrets)
+    })
+  })
+  if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
+  await eachDatabase(run, desired, planDatabase, show, journal)
+}
+
+/** Privileges on what exists, and default privileges for what will. */
+export async function grant(run: Run, { desired }: Declared, show: Show, journal: Journal): Promise<void> {
+  await eachDatabase(run, desired, planGrants, show, journal)
+}
+
+type Planner = typeof planDatabase | typeof planGrants
+
+async function eachDatabase(
+  run: Run,
+  desired: DesiredRoles,
+  planner: Planner,
+  show: Show,
+  journal: Journal,
+): Promise<void> {
+  for (const { name } of desired.databases) {
+    await run.inDatabase(name, (session) =>
+      converging(run, async () => {
+        const plan = await databasePlan(run, session!, desired, name, planner)
+        show(inDatabase(name, plan.changes))
+        refuseUnprivileged(plan.session, plan.changes)
+        if (plan.changes.length > 0)
+          await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+      }),
+    )
+  }
+}
+
+const inDatabase = (name: string, changes: Change[]) =>
+  changes.map((change) => ({ ...change, object: `${change.object} (database ${name})` }))
+
+async function clusterPlan(
+  run: Run,
+  { desired, secrets, looking }: Declared,
+): Promise<{ plan: ClusterPlan; current: CurrentCluster }> {
+  const { out } = run.context
+  const current = await readCluster(run.cluster.sql, desired)
+  const unreadable = looking && current.verifiers === undefined && secrets.size > 0
+  if (unreadable)
+    out.warn(
+      `passwords are not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
+    )
+  const own = current.session.name
+  const refused = looking ? undefined : refusedLogin(desired, current, { now: new Date(), secret: secrets.get(own) })
+  if (refused) throw refused
+  const plan = planCluster(desired, current, unreadable ? new Map() : secrets, randomBytes)
+  for (const warning of plan.warnings) out.warn(warning)
+  return { plan, current }
+}
+
+const setsOwnPassword = ({ session, actions }: ClusterPlan) =>
+  actions.some(({ payload }) => payload.do === 'set password' && payload.role === session.name)
+
+/** Whoever changes the password that we log in with has to change it in two places. */
+function warnOfOwnPassword({ context }: Run, plan: ClusterPlan): void {
+  if (!setsOwnPassword(plan)) return
+  const { source } = context.connection()
+  context.out.warn(
+    `this changes the password of ${plan.session.name}, which pgbosun itself connects as: write the new one into ${source}, too, right afterwards`,
+  )
+}
+
+/** The rest of this run, and `serve` after it, log in with the new password. */
+function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets): void {
+  const { source, password } = context.connection()
+  const [old, secret] = [password(), secrets.get(plan.session.name)]
+  if (!setsOwnPassword(plan) || !secret || !('password' in secret) || old === undefined || old === secret.password)
+    return
+  noteReplaced(plan.session.name, old, secret.password)
+  context.out.warn(
+    `the password of ${plan.session.name}, which pgbosun itself connects as, was changed: write the new one into ${source} now, or the next run is refused`,
+  )
+}
+
+/** That sessions of a user start as another role. */
+const startsAsRole = ({ payload }: Planned<ClusterAction>) =>
+  payload.do === 'set' && payload.setting.role !== null && payload.setting.name.toLowerCase() === 'role'
+
+/** What is not of a kind, and what is, each in its order. */
+function splitPlan(
+  plan: ClusterPlan,
+  isLater: (action: Planned<ClusterAction>) => boolean,
+): [ClusterPlan, ClusterPlan] {
+  const part = (later: boolean) =>
+    makePlan(
+      plan.session,
+      plan.actions.filter((action) => isLater(action) === later),
+      [],
+    )
+  return [part(false), part(true)]
+}
+
+async function databasePlan(
+  run: Run,
+  session: Session,
+  desired: DesiredRoles,
+  name: string,
+  planner: Planner,
+): Promise<DatabasePlan> {
+  const plan = planner(desired, name, await readDatabase(session.sql, desired, name))
+  for (const warning of plan.warnings) run.context.out.warn(warning)
+  return plan
+}
+
+/** What differs, and what is wrong with it. */
+export type RoleDrift = {
+  ensure: Change[]
+  grant: Change[]
+  cluster: ClusterPlan
+  /** Databases that do not exist yet. */
+  absent: string[]
+  /** Applications that cannot work as declared, in words. */
+  lockedOut: string[]
+  /** Why `up` would change nothing. */
+  refusal: AppError | undefined
+  /** Schemas in which everyone may create objects, with what to do. */
+  open: string[]
+}
+
+/** {@link roleDrift} of a plan: what would be refused is no plan. */
+export async function plannedDrift(
+  run: Run,
+  declared: Declared | undefined,
+): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'absent'>> {
+  if (!declared) return { ensure: [], grant: [], absent: [] }
+  const drift = await roleDrift(run, declared)
+  if (drift.refusal) throw drift.refusal
+  warnOfOwnPassword(run, drift.cluster)
+  for (const problem of drift.lockedOut) run.context.out.warn(problem)
+  return drift
+}
+
+/** What differs now from what is declared. In a database that does not exist yet only the grants are left out. */
+export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift> {
+  const { plan: cluster, current } = await clusterPlan(run, declared)
+  const owners = await readOwners(run, declared.desired, current)
+  const drift: RoleDrift = {
+    ensure: [...cluster.changes, ...handoverChanges(owners)],
+    grant: [],
+    cluster,
+    absent: [],
+    lockedOut: owners.lockedOut,
+    refusal: owners.refusal,
+    open: [],
+  }
+  const major = Math.floor(run.cluster.serverVersion / 10_000)
+  for (const { name, owner } of declared.desired.databases) {
+    await run.inDatabase(name, async (session) => {
+      const current = session
+        ? await readDatabase(session.sql, declared.desired, name)
+        : freshDatabase(cluster.session, { major, owner })
+      drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
+      if (!session) return drift.absent.push(name)
+      drift.grant.push(...inDatabase(name, planGrants(declared.desired, name, current).changes))
+      drift.open.push(...adviceOnOpenSchemas(declared.desired, name, current))
+    })
+  }
+  return drift
+}
+
+/** After everything was applied, the plan must be empty. */
+export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
+  const { ensure, grant, lockedOut } = await roleDrift(run, declared)
+  const changes = [...ensure, ...grant]
+  for (const problem of lockedOut) run.context.out.warn(problem)
+  if (changes.length > 0) throw notConverged(changes)
+}
+
+/** Other tools do not know our lock: when one changed the same at the same time, read and plan again. */
+async function converging(run: Run, attempt: () => Promise<void>): Promise<void> {
+  const limit = 5
+  for (let i = 1; ; i++) {
+    run.guard()
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isConcurrentChange(error) || i === limit) throw error
+      run.context.log.info(
+        { attempt: i, problem: (error as Error).message },
+        'something else changed roles at the same time: planning again',
+      )
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { Drift } from '../../check/drift.ts'
+import { driftJson, renderDrift } from '../../check/drift-render.ts'
+import type { ShadowHealth } from '../../check/health.ts'
+import { AppError } from '../../errors.ts'
+import type { Run } from '../../run/run.ts'
+import { seconds } from '../../run/story.ts'
+import type { MigrateTarget } from '../targets.ts'
+import { compareWithShadow, type Shadow } from './compare.ts'
+
+/** What a comparison found, for people. */
+export function shadowLines({ database, migrations, drift, down, durationMs }: Shadow): string[] {
+  const make = `what its ${count(migrations, 'migration')} make${migrations === 1 ? 's' : ''}`
+  return [
+    ...(down ? told('undoing all of them', ['leads back', 'does not lead back'], down.empty) : []),
+    ...(down?.again ? told('applying them again', ['makes the same', 'does not make the same'], down.again) : []),
+    ...told(database, [`is ${make}`, `is not ${make}`], drift, ` (${seconds(durationMs)})`),
+  ]
+}
+
+function told(what: string, [fine, different]: [string, string], drift: Drift[], end = ''): string[] {
+  return [`shadow    ${what} ${isFine(drift) ? fine : different}${countsOf(drift)}${end}`, ...renderDrift(drift)]
+}
+
+const isFine = (drift: Drift[]) => drift.every(({ severity }) => severity === 'note')
+
+const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
+
+function countsOf(drift: Drift[]): string {
+  const errors = drift.filter(({ severity }) => severity === 'error').length
+  const notes = drift.length - errors
+  const parts = [...(errors > 0 ? [count(errors, 'difference')] : []), ...(notes > 0 ? [count(notes, 'note')] : [])]
+  return parts.length > 0 ? `: ${parts.join(', ')}` : ''
+}
+
+/** The fields of one database in the JSON document; nulls where the comparison did not come to an end. */
+export const shadowFields = (shadow: Shadow | undefined) => ({
+  drift: shadow ? driftJson(shadow.drift) : null,
+  ...(shadow?.down && {
+    down: { empty: driftJson(shadow.down.empty), again: shadow.down.again && driftJson(shadow.down.again) },
+  }),
+})
+
+/** Exit 50 with the first difference in the message; undefined when nothing differs but what is worth a note. */
+export function shadowFailure(shadows: Shadow[]): AppError | undefined {
+  const [first, ...others] = shadows.flatMap(differencesOf)
+  if (first === undefined) return undefined
+  const more = others.length > 0 ? ` (and ${others.length} more)` : ''
+  return new AppError('unhealthy', `${first}${more}`, {
+    hint: 'write a migration that makes what is to stay, and undo the rest by hand',
+  })
+}
+
+/** Everything that is an error, in words. */
+export const differencesOf = ({ database, drift, down }: Shadow): string[] => [
+  ...worded(`${database} is not what its migrations make`, drift, 'error'),
+  ...worded('undoing all migrations does not lead back to where they began', down?.empty ?? [], 'error'),
+  ...worded('applying all migrations again does not make the same', down?.again ?? [], 'error'),
+]
+
+/** Everything that is only worth a note, in words. */
+export const notesOf = ({ database, drift }: Shadow): string[] =>
+  worded(`${database} is not quite what its migrations make`, drift, 'note')
+
+const worded = (what: string, drift: Drift[], severity: Drift['severity']) =>
+  drift
+    .filter((one) => one.severity === severity)
+    .map(({ state, kind, name, differences }) => {
+      const parts = differences.map((difference) => difference.what).join(', ')
+      return `${what}: ${kind} ${name} is ${state}${parts === '' ? '' : ` (${parts})`}`
+    })
+
+/** The comparison as a part of `check`. What keeps it from being made is an error, too: somebody asked for it. */
+export async function healthOfShadow(run: Run, target: MigrateTarget): Promise<ShadowHealth> {
+  try {
+    const shadow = await compareWithShadow(run, target)
+    const [first = '', ...diff] = shadowLines(shadow)
+    return {
+      errors: differencesOf(shadow),
+      warnings: notesOf(shadow),
+      lines: [first.replace(/^shadow +/, ''), ...diff],
+      drift: driftJson(shadow.drift),
+    }
+  } catch (error) {
+    if (run.context.signal.aborted || !(error instanceof AppError) || error.kind === 'unreachable') throw error
+    const problem = `the schema could not be compared with what the migrations make: ${error.message}`
+    return { errors: [problem], warnings: [], lines: [`not compared: ${error.message}`], drift: null }
+  }
+}

@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto'
+import { type Model, readModel, readPublic } from '../../check/scratch/model.ts'
+import { type ScratchStory, scratchName } from '../../check/scratch/name.ts'
+import {
+  accessStatements,
+  createStatements,
+  publicStatements,
+  settingStatements,
+} from '../../check/scratch/statements.ts'
+import { dropScratch, sweepScratch } from '../../check/scratch/sweep.ts'
+import type { Context } from '../../cli/command.ts'
+import { AppError } from '../../errors.ts'
+import type { Session } from '../../postgres/connect.ts'
+import type { Db } from '../../postgres/db.ts'
+import { databaseObject, takeRunLock } from '../../postgres/lock.ts'
+import { isConnectionLost } from '../../postgres/lost.ts'
+import { isServerError } from '../../postgres/sqlstate.ts'
+import { inTransaction } from '../../postgres/transaction.ts'
+import { openWhenReady } from '../../postgres/wait.ts'
+import { readDatabase } from '../../roles/current.ts'
+import { desiredRoles } from '../../roles/desired.ts'
+import { planDatabase } from '../../roles/plan-database.ts'
+import { databaseSql } from '../../roles/statements.ts'
+import { quoteIdent } from '../../sql/quote.ts'
+import { visibleSql } from '../../text.ts'
+
+/** An empty database beside a live one, with what is declared for that one. */
+export type Scratch = {
+  name: string
+  session: Session
+  /** Throws once it may be taken for a leftover, because the session that holds its lock was lost. */
+  guard(): void
+}
+
+/**
+ * Makes a scratch database like a live one, with its encoding, locale, settings, owner and privileges, and with the schemas and
+ * extensions that are declared for it; removes it whatever happens. What a killed run left behind goes first.
+ *
+ * @param live a session in the database that it is to be like
+ * @throws {AppError} `refused` when the user may not create databases
+ */
+export async function withScratch<T>(
+  context: Context,
+  live: Session,
+  use: (scratch: Scratch) => Promise<T>,
+): Promise<T> {
+  const { log, signal, runId } = context
+  const { timeout: timeoutMs, database } = context.loaded.config.lock
+  const model = await readModel(live.sql)
+  refuseWithoutRight(model)
+  const lock = await openOwn(context, database)
+  try {
+    await sweepScratch(lock.sql, log)
+    const id = randomBytes(4).toString('hex')
+    const name = scratchName(model.name, id)
+    const story = { pgbosun: 'shadow', id, of: model.name, run: runId, started_at: new Date().toISOString() } as const
+    await takeRunLock(lock.sql, databaseObject(name), `the lock of database ${name}`, { timeoutMs, log, signal })
+    try {
+      await create(context, lock, name, model, story)
+      return await inScratch(context, name, async (session) => {
+        await prepare(context, session, name, model)
+        return use({ name, session, guard: () => lock.guard() })
+      })
+    } finally {
+      await remove(context, lock, name, model)
+    }
+  } finally {
+    await lock.end()
+  }
+}
+
+function refuseWithoutRight({ user }: Model): void {
+  if (user.mayCreate) return
+  throw new AppError(
+    'refused',
+    `the user ${user.name} may not create databases, and the comparison needs a scratch one`,
+    {
+      hint: `alter role ${visibleSql(quoteIdent(user.name))} createdb; or connect as a role that may`,
+    },
+  )
+}
+
+async function openOwn({ connection, loaded, log, signal, runId }: Context, database: string): Promise<Session> {
+  const { timeout: timeoutMs, patient } = loaded.config.wait
+  const deadline = performance.now() + timeoutMs
+  const options = { applicationName: `pgbosun ${runId}`, log, signal, database, deadline, timeoutMs, patient }
+  return (await openWhenReady(connection(), options))!
+}
+
+/**
+ * On the session that holds the lock: even when we are killed, its backend finishes the first statements before it gives the
+ * lock back, so the next run finds a database with a story, or none.
+ */
+async function create(
+  { log, signal }: Context,
+  { sql, serverVersion }: Session,
+  name: string,
+  model: Model,
+  story: ScratchStory,
+): Promise<void> {
+  const statements = createStatements(name, model, story, serverVersion)
+  const results = await Promise.allSettled(statements.map((statement) => sql.unsafe(statement)))
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure) throw cannotCreate(name, failure.reason)
+  signal.throwIfAborted()
+  for (const setting of settingStatements(name, model)) {
+    await passOver(sql.unsafe(setting.sql), ['42501', '55P02', '42704', '22023'], (problem) =>
+      log.warn(
+        { setting: setting.name, problem },
+        'a setting of the database could not be copied to the scratch database',
+      ),
+    )
+  }
+  await sql.unsafe(accessStatements(name, model))
+}
+
+function cannotCreate(name: string, error: unknown): unknown {
+  if (!isServerError(error) || isConnectionLost(error)) return error
+  return new AppError(
+    error.code === '42501' ? 'refused' : 'failed',
+    `the scratch database ${name} could not be created: ${error.message}`,
+    { hint: error.hint ?? 'the log of the server says more', sqlstate: error.code, cause: error },
+  )
+}
+
+/** Waits for a statement, whose refusal for one of these reasons is only told. */
+async function passOver(work: Promise<unknown>, codes: string[], tell: (problem: string) => void): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (!isServerError(error) || !codes.includes(error.code)) throw error
+    tell(error.message)
+  })
+}
+
+/** Who is asked to stop ends the session at once: removing the database ends what its backend is doing. */
+async function inScratch<T>(context: Context, name: string, use: (session: Session) => Promise<T>): Promise<T> {
+  const { signal } = context
+  const session = await openOwn(context, name).catch((error: unknown) => {
+    throw cannotConnect(name, error)
+  })
+  const stop = () => void session.end()
+  signal.addEventListener('abort', stop)
+  try {
+    signal.throwIfAborted()
+    return await use(session)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await session.end()
+  }
+}
+
+function cannotConnect(name: string, error: unknown): unknown {
+  if (!(error instanceof AppError) || error.kind !== 'refused') return error
+  return error.with({
+    message: `the scratch database ${name} cannot be connected to: ${error.message}`,
+    hint: 'pg_hba.conf must let this user connect to databases that it creates',
+    cause: error,
+  })
+}
+
+/** What the first migration of the live database found: schema `public`, declared schemas and extensions. */
+async function prepare({ loaded, log }: Context, { sql }: Session, name: string, model: Model): Promise<void> {
+  const role = model.user.superuser || !model.user.mayActAsOwner ? undefined : model.owner
+  const access = publicStatements(model.public, await readPublic(sql), role)
+  if (access !== undefined)
+    await passOver(sql.unsafe(access), ['42501'], (problem) =>
+      log.warn({ problem }, 'the privileges of schema public could not be copied to the scratch database'),
+    )
+  const desired = desiredRoles(loaded.config)
+  if (!desired.databases.some((database) => database.name === model.name)) return
+  const databases = desired.databases.map((database) =>
+    database.name === model.name ? { ...database, name } : database,
+  )
+  const current = await readDatabase(sql, { ...desired, databases }, name)
+  const plan = planDatabase({ ...desired, databases }, name, current)
+  // Schema public is what it is in the live database, declared so or not.
+  const actions = plan.actions.filter(({ payload }) => payload.do !== 'own schema' && payload.do !== 'close schema')
+  await inTransaction(sql, async (tx) => {
+    if (role !== undefined) await tx.unsafe(`set local role ${quoteIdent(role)}`)
+    for (const { change, payload } of actions)
+      for (const statement of databaseSql(payload)) await declare(tx, statement, `${change.action} ${change.object}`)
+  })
+}
+
+async function declare(tx: Db, statement: string, what: string): Promise<void> {
+  await tx.unsafe(statement).catch((error: unknown) => {
+    if (!isServerError(error) || isConnectionLost(error)) throw error
+    throw new AppError(
+      error.code === '42501' ? 'refused' : 'roles',
+      `${what} in the scratch database failed: ${error.message}`,
+      {
+        hint:
+          error.hint ??
+          'what is declared for the database must be there before the migrations: connect as a role that may create it',
+        sqlstate: error.code,
+        cause: error,
+      },
+    )
+  })
+}
+
+async function remove({ log }: Context, { sql }: Session, name: string, { owner, user }: Model): Promise<void> {
+  try {
+    await dropScratch(sql, name, user.mayActAsOwner ? owner : user.name)
+  } catch (error) {
+    const problem = (error as Error).message
+    log.warn({ database: name, problem }, 'the scratch database could not be removed: the next comparison does it')
+  }
+}

@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Context } from '../cli/command.ts'
+import type { Config } from '../config/schema.ts'
+import { usage } from '../errors.ts'
+import type { ReadOptions } from '../formats/dialect.ts'
+import { type Folder, readMigrations } from '../formats/read.ts'
+import type { FormatName } from '../formats/types.ts'
+import type { Db } from '../postgres/db.ts'
+import { checkClientFiles } from '../programs/tls-files.ts'
+
+/** A database with migrations, and where they come from. */
+export type MigrateTarget = {
+  /** Undefined is the target database of the run. */
+  database: string | undefined
+  dir: string
+  format: FormatName | 'auto'
+  role: string | undefined
+  table: string | undefined
+  placeholders: Record<string, string>
+  allowEmpty: boolean
+  /** Program that migrates it instead of files. */
+  command: string[] | undefined
+  /** Read before connecting; undefined where there is no folder, or `auto` has to look into the database first. */
+  folder: Folder | undefined
+}
+
+/** One that a program migrates. */
+export type CommandTarget = MigrateTarget & { command: string[] }
+
+export const hasCommand = (target: MigrateTarget): target is CommandTarget => target.command !== undefined
+
+/** ` in DATABASE` behind what is said about another database than the target. */
+export const inDatabase = ({ database }: MigrateTarget) => (database === undefined ? '' : ` in ${database}`)
+
+/**
+ * The databases that have migrations, in the order of the configuration, with the files of those whose format is known.
+ *
+ * @param options `needed`: the command is about migrations, so a folder that is only a default must be there too;
+ *   `running`: it will run `migrate.command`, so that program must be there, and a place for the certificates that it gets;
+ *   `format`: of the target database's own folder, whatever is configured
+ * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there, for files that cannot be read, and for a
+ *   program that is not there
+ */
+export async function migrateTargets(
+  context: Context,
+  { needed = false, running = false, format }: { needed?: boolean; running?: boolean; format?: FormatName } = {},
+): Promise<MigrateTarget[]> {
+  const targets = findTargets(context, needed)
+  const main = mainTarget(targets)
+  if (main && format) main.format = format
+  for (const target of targets) {
+    if (target.command && running) await findCommand(context, target.command)
+    await readFolder(context, target, needed)
+  }
+  return targets
+}
+
+async function findCommand(context: Context, command: string[]): Promise<void> {
+  const { refuseMissingProgram } = await import('./program/run.ts')
+  refuseMissingProgram(context, command)
+  checkClientFiles(context.connection())
+}
+
+/** The target database's own; undefined when `--database` names one without migrations. */
+export const mainTarget = (targets: MigrateTarget[]) => targets.find(({ database }) => database === undefined)
+
+/** The databases that have migrations, without looking at files. @throws {AppError} `usage` */
+export function findTargets(context: Context, needed: boolean): MigrateTarget[] {
+  const { config } = context.loaded
+  const declared = Object.entries(config.databases).filter(([, database]) => database?.migrate)
+  if (declared.length === 0 && !context.isTarget()) return needed ? notTarget(context) : []
+  if (declared.length === 0) return [topLevel(context)]
+
+  const target = context.connection().database
+  const named = declared.map(([name, database]) =>
+    name === target ? ofTarget(context, database!.migrate!) : fromKeys(context, name, database!.migrate!),
+  )
+  const hasMain = named.some(({ database }) => database === undefined)
+  return hasMain || !context.isTarget() ? named : [topLevel(context), ...named]
+}
+
+type Keys = NonNullable<NonNullable<Config['databases'][string]>['migrate']>
+
+const fromKeys = (
+  { loaded }: Context,
+  database: string | undefined,
+  { dir, format, role, table, placeholders, allowEmpty }: Keys,
+): MigrateTarget => ({
+  database,
+  dir: resolve(loaded.baseDir, dir),
+  format,
+  role,
+  table,
+  placeholders,
+  allowEmpty,
+  command: undefined,
+  folder: undefined,
+})
+
+function topLevel(context: Context): MigrateTarget {
+  const { migrate } = context.loaded.config
+  return { ...fromKeys(context, undefined, migrate), table: tableOf(context, migrate), command: migrate.command }
+}
+
+/** golang-migrate has its table in the URL. */
+const tableOf = (context: Context, { table, format }: Keys): string | undefined =>
+  table ?? (format === 'golang-migrate' || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
+
+/** @throws {AppError} `usage` when the target's migrations are said in both places */
+function ofTarget(context: Context, keys: Keys): MigrateTarget {
+  const { origins } = context.loaded
+  const twice = ['dir', 'format', 'role', 'table', 'command'].find((key) => origins.has(`migrate.${key}`))
+  if (twice === undefined || !context.isTarget()) return fromKeys(context, undefined, keys)
+  const name = context.connection().database
+  throw usage(`the migrations of ${name} are declared twice: migrate.${twice} and databases.${name}.migrate`, {
+    hint: `${name} is the target database: keep one of them`,
+  })
+}
+
+async function readFolder(context: Context, target: MigrateTarget, needed: boolean): Promise<void> {
+  const { dir, format, command, database } = target
+  if (command) return
+  if (existsSync(dir)) {
+    if (format !== 'auto') target.folder = await readFilesOf(target, format, readOptions(context, target))
+    return
+  }
+  const named = database !== undefined || context.loaded.origins.has('migrate.dir')
+  if (!needed && !named) return
+  throw usage(`the migrations folder ${dir} does not exist`, {
+    hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`',
+  })
+}
+
+/**
+ * The files of a target: those that were read, or, with `format: auto`, read now that the database can be asked; from then on the
+ * target has the format that was found. Undefined where there is no folder.
+ * @param db undefined while the database does not exist
+ */
+export async function folderOf(
+  context: Context,
+  target: MigrateTarget,
+  db: Db | undefined,
+): Promise<Folder | undefined> {
+  if (target.folder || target.format !== 'auto' || target.command) return target.folder
+  const { detectFormatOf } = await import('./detect.ts')
+  const options = readOptions(context, target)
+  target.format = await detectFormatOf(context, target, db)
+  if (!existsSync(target.dir)) return undefined
+  target.folder = await readFilesOf(target, target.format, options)
+  return target.folder
+}
+
+/** @throws {AppError} `usage`, also for a folder with SQL of which nothing is a migration of the format, unless that is allowed */
+export async function readFilesOf(target: MigrateTarget, format: FormatName, options: ReadOptions): Promise<Folder> {
+  const folder = await readMigrations(target.dir, format, options)
+  if (folder.files.length > 0 || target.allowEmpty) return folder
+  const { refuseUnread } = await import('../formats/unread.ts')
+  refuseUnread(folder)
+  return folder
+}
+
+/** What a format's files may refer to. Without a connection in the configuration, nothing of it. */
+export function readOptions(context: Context, { placeholders, format, database }: MigrateTarget) {
+  const needsConnection = format === 'flyway' || format === 'graphile-migrate' || format === 'auto'
+  const connection = needsConnection ? connectionOrNone(context) : undefined
+  return {
+    placeholders,
+    database: database ?? connection?.database,
+    user: connection?.user,
+    environment: context.loaded.env,
+  }
+}
+
+function connectionOrNone(context: Context) {
+  try {
+    return context.connection()
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The target of a command that is about one database: that of the run, which `--database` chooses.
+ * @throws {AppError} `usage` when that has no migrations of its own, or another program migrates it
+ */
+export function onlyTarget({ command }: Context, targets: MigrateTarget[]): MigrateTarget {
+  const target = mainTarget(targets)
+  if (target && !target.command) return target
+  throw usage(
+    target ? `${command} knows nothing of what migrate.command does` : `${command} needs a database with migrations`,
+    { hint: target ? 'use that program' : 'choose one of those under `databases` with --database NAME' },
+  )
+}
+
+/** Exit 2: the command is only about the target database. */
+export function notTarget({ flags, command }: Context): never {
+  throw usage(`${command} works in the target database, and --database names another: ${flags.database}`, {
+    hint: 'leave --database out, or set the URL to that database',
+  })
+}
