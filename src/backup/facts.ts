@@ -38,3 +38,24 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
 
 const latest = (instants: Date[]): Date | undefined =>
   instants.reduce<Date | undefined>((best, instant) => (best && best >= instant ? best : instant), undefined)
+
+/** What is known of one database from the store: it outlives this process. */
+export type StoredFacts = {
+  /** Newest instant that a good backup of the series stands for: its slot, or when it was started. */
+  covered: Date | undefined
+  /** The newest good one. */
+  newest: { id: string; takenAt: Date; slot: Date | null } | undefined
+  /** When the oldest good one was started. */
+  firstAt: Date | undefined
+  lastVerifiedAt: Date | undefined
+  damaged: string[]
+}
+
+/**
+ * What the scheduler needs of the store.
+ * @param backups all of the database, oldest first
+ */
+export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
+  const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, damaged }
+}

@@ -1,5 +1,5 @@
 import { clockErrorMs } from '../archive/clock.ts'
-import { renderDuration } from '../config/units.ts'
+import { renderDuration } from '../units.ts'
 import { type LocalTime, localTime } from './zone.ts'
 
 /** How many periods of each kind keep a backup, 0 = none, and how long (ms) every backup is kept, counted from the newest. */

@@ -3,6 +3,9 @@ import { instantOf, localTime } from './zone.ts'
 
 const dayMs = 86_400_000
 
+/** A leap year and a day: every schedule of five fields has a slot within it, but for 29 February. */
+export const lookBackMs = 367 * 86_400_000
+
 /** Far enough for a 29 February on a given day of the week, also across 2100. */
 const horizonMs = 41 * 366 * dayMs
 

@@ -1,4 +1,4 @@
-import { renderDuration } from '../config/units.ts'
+import { renderDuration } from '../units.ts'
 
 const toleratedMs = 60_000
 

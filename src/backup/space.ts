@@ -1,6 +1,6 @@
-import { renderBytes } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { renderBytes } from '../units.ts'
 
 /** How much free space to demand, and where the number comes from. Pure. @param lastBytes size of the newest backup */
 export const neededSpace = (lastBytes: number | undefined, databaseBytes: number): { bytes: number; reason: string } =>

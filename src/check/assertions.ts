@@ -8,6 +8,7 @@ import { isServerError } from '../postgres/sqlstate.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'
 import { setSettings } from '../sql/settings.ts'
+import { counted } from '../units.ts'
 
 /** A query about the data that must return no row, or one that is `true`. */
 export type Assertion = Config['check']['assertions'][number]
@@ -100,7 +101,7 @@ async function rowsOf(db: Db, query: string): Promise<Rows> {
 export function judgeRows({ count, columns, value }: Rows): string | null {
   if (count === 0 || (count === 1 && value === true)) return null
   if (count === 1 && value === false) return 'it is false'
-  const rows = count === mostRows ? `${mostRows} rows or more` : count === 1 ? '1 row' : `${count} rows`
+  const rows = count === mostRows ? `${mostRows} rows or more` : counted(count, 'row')
   return `it returned ${rows} (${columns.join(', ')})`
 }
 

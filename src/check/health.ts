@@ -1,4 +1,5 @@
 import type { Change } from '../plan.ts'
+import { counted } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertions.ts'
 import type { BackupHealth } from './backups.ts'
 import type { Findings } from './types.ts'
@@ -79,7 +80,7 @@ export function judgeHealth({
     ...(connected ? [] : [`the database cannot be reached: ${connectionError}`]),
     ...schemaIssues,
     ...problems.map(({ name, detail }) => `migration ${name} ${detail}`),
-    ...(pending.length > 0 ? [`${count(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
+    ...(pending.length > 0 ? [`${counted(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
     ...lockedOut,
     ...violated(assertions, 'error'),
@@ -140,8 +141,6 @@ const backupsOk = ({ errors, entries }: BackupHealth): boolean | null =>
 
 const line = (what: string, state: string) => `${what.padEnd(13)}${state}`
 
-const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
-
 function migrationState({ appliedCount, currentVersion, pending, problems }: HealthInput['migrations']): string {
   return [
     currentVersion === undefined ? `${appliedCount} applied` : `${appliedCount} applied, at ${currentVersion}`,
@@ -192,6 +191,6 @@ function roleState(drift: Change[], uncompared: string[]): string {
   const found =
     drift.length === 0
       ? 'as declared'
-      : `${count(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`
+      : `${counted(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`
   return uncompared.length === 0 ? found : `${found}; not compared: ${uncompared.join(', ')}`
 }

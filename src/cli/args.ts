@@ -22,6 +22,13 @@ export const lockFlags: Flags = {
   },
 }
 
+/** The number in `--steps`. @throws {AppError} `usage` when it is none, or not above 0 */
+export function stepsOf(text: string | boolean | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (typeof text === 'string' && /^[1-9]\d{0,5}$/.test(text)) return Number(text)
+  throw usage(`--steps is a number from 1 on, not ${text}`, { hint: 'write --steps 2' })
+}
+
 /** The words of a command line before its flags are known. */
 export type Words = { name: string | undefined; args: string[]; rest: string[] | undefined }
 

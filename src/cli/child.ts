@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { isExecutable } from '../machine/executable.ts'
 import { caughtSignals } from './caught-signals.ts'
-import type { Context } from './command.ts'
+import type { CommandContext } from './command.ts'
 import { makeBlocking } from './streams.ts'
 import { exit } from './v8.ts'
 
@@ -18,7 +18,7 @@ export async function runBehind({
   rest,
   loaded,
   signal,
-}: Pick<Context, 'rest' | 'loaded' | 'signal'>): Promise<number> {
+}: Pick<CommandContext, 'rest' | 'loaded' | 'signal'>): Promise<number> {
   const [command = '', ...args] = rest
   const env = { ...loaded.env }
   const program = process.execve && findProgram(command, env.PATH)

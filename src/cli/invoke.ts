@@ -5,14 +5,16 @@ import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { AppError, type Kind, usage, withReport } from '../errors.ts'
 import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
+import type { Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { createOutput, type Output } from '../run/output.ts'
-import type { Command, Context, Result } from './command.ts'
+import { plural } from '../units.ts'
+import type { Command, CommandContext } from './command.ts'
 import { write } from './streams.ts'
 import { exit, tuneForLittleMemory } from './v8.ts'
 import { version } from './version.ts'
 
-type Invocation = Pick<Context, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
+type Invocation = Pick<CommandContext, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
 
 /** Runs a command with the log, the configuration and the connection that its flags and the environment ask for. */
 export async function invoke(
@@ -21,11 +23,12 @@ export async function invoke(
 ): Promise<{ result: Result; warnings: string[] }> {
   tuneForLittleMemory()
   const log = makeLog(flags, env)
-  const out = createOutput(
+  const out = createOutput({
     json,
-    (text) => write('stdout', text),
-    (message) => log.warn(message),
-  )
+    write: (text) => write('stdout', text),
+    warn: (message) => log.warn(message),
+    terminal: () => (process.stderr.isTTY ? (text) => write('stderr', text) : undefined),
+  })
   const signal = stopSignal()
   const result = await attempt(async () => {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
@@ -34,6 +37,7 @@ export async function invoke(
     const runId = randomUUID()
     return command.run({
       command: command.name,
+      takeLock: flags['take-lock'] === true,
       flags,
       args,
       rest,
@@ -61,14 +65,18 @@ async function attempt(run: () => Promise<Result>, signal: AbortSignal): Promise
 }
 
 /** The connection is only looked for when a command wants one; `--database` decides at once what is left of the configuration. */
-function connections(loaded: Loaded, out: Output, only: string | undefined): Pick<Context, 'connection' | 'isTarget'> {
+function connections(
+  loaded: Loaded,
+  out: Output,
+  only: string | undefined,
+): Pick<CommandContext, 'connection' | 'isTarget'> {
   let resolved: Connection | undefined
   const target = () => {
     resolved ??= resolveConnection(loaded.config, loaded.env, loaded.baseDir)
     for (const remark of remarks(resolved)) out.warn(remark)
     const beside = variablesBeside(loaded.env, resolved)
     if (beside.length > 0)
-      out.warn(`${beside.join(', ')} beside ${resolved.source} ${beside.length === 1 ? 'is' : 'are'} ignored`)
+      out.warn(`${beside.join(', ')} beside ${resolved.source} ${plural(beside.length, 'is', 'are')} ignored`)
     return resolved
   }
   if (only === undefined) return { connection: target, isTarget: () => true }
@@ -88,7 +96,7 @@ function narrow({ config }: Loaded, { database }: Connection, only: string): voi
   config.databases = declared ? { [only]: config.databases[only] ?? null } : {}
 }
 
-function makeLog(flags: Context['flags'], env: Env): Log {
+function makeLog(flags: CommandContext['flags'], env: Env): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
   const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT
   if (!(logLevels as readonly unknown[]).includes(level))

@@ -1,6 +1,6 @@
 import * as z from 'zod'
+import { durationMs, durationPattern } from '../units.ts'
 import { looksLikeUrl } from './environment.ts'
-import { durationMs, durationPattern } from './units.ts'
 
 const durationHelp = 'write a number and a unit, like 30s or 6h'
 

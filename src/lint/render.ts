@@ -1,3 +1,4 @@
+import { counted } from '../units.ts'
 import { estimateSeconds, type Sizes, sizeKey } from './sizes.ts'
 import { printName } from './sql.ts'
 import type { Cost, Finding } from './types.ts'
@@ -110,5 +111,3 @@ function ruleCounts(findings: Finding[]): string[] {
   const width = String(counts[0]?.length ?? '').length
   return counts.map(({ rule, length }) => `${String(length).padStart(width)}  ${rule}`)
 }
-
-const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`

@@ -1,5 +1,4 @@
 import type { Kind } from '../errors.ts'
-import type { Piece } from '../sql/pieces.ts'
 import {
   type Held,
   heldOf,
@@ -75,7 +74,7 @@ const smallMessage = 1024 * 1024
  * What cannot be cut, such as one INSERT of a million rows, goes as one message.
  * @throws {AppError} `migration`, or what `kind` says, when that does not fit into memory
  */
-export function refuseLargeMessage(path: string, pieces: Pick<Piece, 'text'>[], kind?: Kind): void {
+export function refuseLargeMessage(path: string, pieces: readonly { text: string }[], kind?: Kind): void {
   for (const { text } of pieces) {
     if (text.length < smallMessage) continue
     const bytes = Buffer.byteLength(text)

@@ -1,5 +1,5 @@
-import { renderDuration } from '../config/units.ts'
 import type { Log } from '../log.ts'
+import { renderDuration } from '../units.ts'
 import type { Session } from './connect.ts'
 
 const everyMs = 10_000

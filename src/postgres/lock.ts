@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import { renderDuration } from '../units.ts'
 import type { Db } from './db.ts'
 import { adviceOn, endSessions, type Holder, type LockRows, readHolder } from './holder.ts'
 

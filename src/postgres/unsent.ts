@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { renderDuration } from '../config/units.ts'
 import type { Log } from '../log.ts'
+import { renderDuration } from '../units.ts'
 import { unsentBytes } from './socket.ts'
 
 const everyMs = 10_000

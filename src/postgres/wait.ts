@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, describe } from '../config/connection.ts'
-import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleLines, visibleSql } from '../text.ts'
+import { renderDuration } from '../units.ts'
 import { openSession, type Session, type SessionOptions } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type Candidate, chooseBackup, type Request, renderAge } from './choose.ts'
+import { renderAge } from '../units.ts'
+import { type Candidate, chooseBackup, type Request } from './choose.ts'
 
 const backup = (id: string, day: number, cluster = 'A', { name = 'default', database = 'shop' } = {}): Candidate => ({
   id,

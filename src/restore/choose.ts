@@ -1,6 +1,7 @@
 import { isFromFuture } from '../archive/clock.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
+import { renderAge } from '../units.ts'
 
 /** What choosing looks at of a backup; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
@@ -147,26 +148,4 @@ function severalClusters({ database, own }: Request, backups: Candidate[], clust
     `the backups of database ${database} come from ${clusters.length} servers, and none of them is this one${own === undefined ? '' : ` (${own})`}; nothing was touched`,
     { hint: 'say which server with --cluster ID', excerpt: lines.join('\n') },
   )
-}
-
-/** How long ago an instant is: `3 d 4 h ago`; of one that is yet to come, `2 h in the future`. */
-export const renderAgo = (ms: number): string => (ms < 0 ? `${renderAge(ms)} in the future` : `${renderAge(ms)} ago`)
-
-/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units, whichever direction. */
-export function renderAge(ms: number): string {
-  const units: [string, number][] = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['min', 60_000],
-    ['s', 1_000],
-  ]
-  const parts: string[] = []
-  let rest = Math.abs(ms)
-  for (const [unit, size] of units) {
-    const count = Math.floor(rest / size)
-    rest -= count * size
-    if (count > 0) parts.push(`${count} ${unit}`)
-    else if (parts.length > 0) break
-  }
-  return parts.slice(0, 2).join(' ') || '0 s'
 }

@@ -2,6 +2,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
+import { counted, plural } from '../units.ts'
 
 /** What the server that is restored to says about itself; see inspect.ts. */
 export type Target = {
@@ -60,7 +61,7 @@ export function findRefusals(
   const missingRoles = noOwner ? [] : neededRoles(manifest).filter((name) => !target.roles.includes(name))
   if (missingRoles.length > 0)
     refuse(
-      `${count(missingRoles, 'role')} that own or are granted something do not exist here: ${missingRoles.join(', ')}`,
+      `${counted(missingRoles.length, 'role')} that own or are granted something do not exist here: ${missingRoles.join(', ')}`,
       `create what is missing (${missingRoles.map((name) => `create role ${sqlName(name)}`).join('; ')}), or give --no-owner to leave owners and privileges out`,
     )
   else if (!noOwner && !target.superuser && !target.mayActAsOwner)
@@ -73,7 +74,7 @@ export function findRefusals(
   const missing = manifest.extensions.map(({ name }) => name).filter((name) => !target.extensions.includes(name))
   if (missing.length > 0)
     refuse(
-      `this server does not have the ${missing.length === 1 ? 'extension' : 'extensions'} ${missing.join(', ')}`,
+      `this server does not have the ${plural(missing.length, 'extension')} ${missing.join(', ')}`,
       'install the packages of these extensions on the server',
     )
   return refusals
@@ -101,5 +102,3 @@ export const neededRoles = ({ roles, database }: Pick<Guarded, 'roles' | 'databa
 const sqlName = (name: string) => visibleSql(quoteIdent(name))
 
 const majorOf = (versionNum: number) => Math.floor(versionNum / 10_000)
-
-const count = (list: string[], noun: string) => `${list.length} ${noun}${list.length === 1 ? '' : 's'}`

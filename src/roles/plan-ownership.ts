@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { counted } from '../units.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
 import type { OwnedObject, Ownership, OwnershipQuestion, UnusableObject } from './ownership.ts'
 import { spelledOut } from './privileges.ts'
@@ -131,7 +132,7 @@ function inWords(objects: UnusableObject[]): string {
       const [{ kind, owner }] = group as [UnusableObject]
       const names = group.slice(0, 3).map((object) => label(object))
       const more = group.length > 3 ? ` and ${group.length - 3} more` : ''
-      return `${group.length} ${kind}${group.length === 1 ? '' : 's'} of ${owner} (${names.join(', ')}${more})`
+      return `${counted(group.length, kind)} of ${owner} (${names.join(', ')}${more})`
     })
     .join(', ')
 }

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Context } from '../cli/command.ts'
 import { AppError, withReport } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
+import type { Db } from '../postgres/db.ts'
 import { deleteOldEvents, writeFinished, writeStarted } from '../state/events.ts'
 import { refuseStrangeState } from '../state/state.ts'
-import { appliedNames } from '../up/applied.ts'
+import type { Context } from './context.ts'
 import { asAppError } from './failure.ts'
-import { type Run, type RunOptions, withRun } from './run.ts'
+import type { Run } from './run.ts'
 import { jsonSteps, type Story } from './story.ts'
 
 /** The audit trail of one run, in the target database: nothing for a run that changes nothing. */
@@ -18,8 +18,14 @@ export type Journal = {
   finish(changes: Change[], failure?: unknown): Promise<void>
 }
 
-/** What was changed is only known to the journal when the state exists; creating that is a change itself. */
-export function createJournal(run: Run): Journal {
+/** Names of the migrations that a database has seen. */
+export type AppliedNames = (context: Context, db: Db) => Promise<string[]>
+
+/**
+ * The journal can only record changes once its table exists, and creating the table is itself a change.
+ * @param appliedNames what a run that was stopped asks, whose last answers it did not see; needed by who applies or undoes migrations
+ */
+export function createJournal(run: Run, appliedNames?: AppliedNames): Journal {
   const { command, runId, log, loaded, signal } = run.context
   let started = false
 
@@ -42,7 +48,7 @@ export function createJournal(run: Run): Journal {
         await deleteOldEvents(run.target.sql, loaded.config.state.keepEvents)
       } catch (error) {
         if (failure === undefined) throw error
-        if (await finishedAnew(run, { runId, command, exitCode, detail }, detail.changes)) return
+        if (await finishOnNewSession(run, { runId, command, exitCode, detail }, detail.changes, appliedNames)) return
         log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
       }
     },
@@ -50,10 +56,15 @@ export function createJournal(run: Run): Journal {
 }
 
 /**
- * Who is asked to stop has ended its sessions: the end of the run is noted on a new one, while nobody else works.
- * What the last messages did is not known then, but the history is.
+ * A run that was told to stop has already closed its sessions, so it records its end on a new one, unless another run has started.
+ * It does not know what its last messages did, but the history does.
  */
-async function finishedAnew({ context, guard }: Run, event: Finished, changes: Change[]): Promise<boolean> {
+async function finishOnNewSession(
+  { context, guard }: Run,
+  event: Finished,
+  changes: Change[],
+  appliedNames: AppliedNames = async () => [],
+): Promise<boolean> {
   const { connection, runId, log } = context
   const write = async () => {
     guard()
@@ -92,20 +103,6 @@ async function hasEvents({ target }: Run): Promise<boolean> {
   return row?.found ?? false
 }
 
-/** {@link withRun} whose changes are told by the story and noted in the journal; a failure carries the steps so far. */
-export async function withStory<T>(
-  context: Context,
-  story: Story,
-  options: RunOptions,
-  use: (run: Run, journal: Journal) => Promise<T>,
-): Promise<T> {
-  try {
-    return await withRun(context, options, (run) => withJournal(run, story, use))
-  } catch (error) {
-    throw withSteps(error, story)
-  }
-}
-
 /** An error with the steps so far; one from before the first step is that of waiting. */
 export function withSteps(error: unknown, story: Story): AppError {
   const [first] = story.steps
@@ -113,9 +110,15 @@ export function withSteps(error: unknown, story: Story): AppError {
   return withReport(asAppError(error), { steps: jsonSteps(story.steps) })
 }
 
-async function withJournal<T>(run: Run, story: Story, use: (run: Run, journal: Journal) => Promise<T>): Promise<T> {
+/** The changes of a story, noted in the journal of its run. */
+export async function withJournal<T>(
+  run: Run,
+  story: Story,
+  appliedNames: AppliedNames,
+  use: (run: Run, journal: Journal) => Promise<T>,
+): Promise<T> {
   story.reset()
-  const journal = createJournal(run)
+  const journal = createJournal(run, appliedNames)
   try {
     const result = await use(run, journal)
     await journal.finish(story.changes())

@@ -9,14 +9,27 @@ export type Output = {
   /** Something to know that is no error: in the log, and among `warnings` of the JSON document. */
   warn(message: string): void
   warnings: string[]
+  /** Draws on the terminal that the log goes to; undefined where it goes elsewhere. */
+  terminal(): ((text: string) => void) | undefined
 }
 
 /** @param write where text goes: stdout */
-export function createOutput(json: boolean, write: (text: string) => void, warn: (message: string) => void): Output {
+export function createOutput({
+  json,
+  write,
+  warn,
+  terminal,
+}: {
+  json: boolean
+  write: (text: string) => void
+  warn: (message: string) => void
+  terminal: Output['terminal']
+}): Output {
   const warnings: string[] = []
   return {
     json,
     warnings,
+    terminal,
     print: (lines) => {
       if (!json) write(`${[lines].flat().map(visible).join('\n')}\n`)
     },

@@ -1,6 +1,5 @@
-import { write } from '../cli/streams.ts'
-import type { Log } from '../log.ts'
 import { visible } from '../text.ts'
+import type { Context } from './context.ts'
 
 const quietMs = 10_000
 
@@ -13,18 +12,18 @@ const clear = '\r\u001b[K'
  * @param what is counted, in words: `migrations`
  */
 export async function withProgress<T>(
-  log: Log,
+  { log, out }: Pick<Context, 'log' | 'out'>,
   what: string,
   work: (onProgress: (done: number, total: number, name?: string, durationMs?: number) => void) => Promise<T>,
 ): Promise<T> {
-  const terminal = process.stderr.isTTY
+  const terminal = out.terminal()
   let lastAt = performance.now()
   let drawn = false
   try {
     return await work((done, total, name, durationMs) => {
       const now = performance.now()
       if (terminal && name !== undefined) {
-        write('stderr', `${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
+        terminal(`${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
         drawn = false
       }
       if (now - lastAt < (terminal ? 100 : quietMs)) return
@@ -32,9 +31,9 @@ export async function withProgress<T>(
       const percent = Math.floor((100 * done) / total)
       if (!terminal) return log.info({ done, total, percent }, `${what}: ${percent} %`)
       drawn = true
-      write('stderr', `\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
+      terminal(`\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
     })
   } finally {
-    if (drawn) write('stderr', clear)
+    if (drawn) terminal?.(clear)
   }
 }

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Context } from '../cli/command.ts'
 import { at, besides, type Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
@@ -10,6 +9,7 @@ import { dropLogin, loginPrefix } from '../postgres/login.ts'
 import { isPoolerError } from '../postgres/pooler.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import { openWhenReady } from '../postgres/wait.ts'
+import type { Context } from './context.ts'
 
 /** Sessions of one attempt at the work of a command. */
 export type Run = {
@@ -180,8 +180,7 @@ async function runOnce<T>(
 /** Takes the locks in one order, 0 first and then databases by name, so that runs with different targets cannot wait for each other. */
 async function takeLocks({ context, cluster, target }: Run, locks: Exclude<Locks, 'none'>): Promise<void> {
   const { loaded, signal, log } = context
-  const takeLock = context.flags['take-lock'] === true
-  const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock }
+  const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock: context.takeLock }
   const names = new Set([context.connection().database])
   if (locks !== 'target') await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
   // Who has only that one does no work in the target.

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Change, Step } from '../plan.ts'
+import { counted, seconds } from '../units.ts'
 import type { Output } from './output.ts'
 
 /** The steps of a command as they happen: printed for people, collected for the JSON document. */
@@ -94,8 +95,5 @@ function renderChanges(label: string, changes: Change[]): string[] {
   const lines = changes.map(
     ({ action, object, reason }) => `${' '.repeat(label.length + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`,
   )
-  return [`${label}  ${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`, ...lines]
+  return [`${label}  ${counted(changes.length, 'change')}`, ...lines]
 }
-
-/** Milliseconds as people read them: `0.8 s`, `12 ms`. */
-export const seconds = (ms: number) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)

@@ -1,3 +1,4 @@
+import { plural } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = ['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const
@@ -40,7 +41,7 @@ export function backupConditions(
       database,
       damaged.length === 0
         ? undefined
-        : `the ${damaged.length === 1 ? 'backup' : 'backups'} ${damaged.join(', ')} of ${database} ${damaged.length === 1 ? 'is' : 'are'} damaged`,
+        : `the ${plural(damaged.length, 'backup')} ${damaged.join(', ')} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
       'look after the disk; it goes once a newer backup was verified, and the schedule or `pgbosun backup run` makes one',
     ),
   ])

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { renderDuration } from '../config/units.ts'
 import type { Log } from '../log.ts'
+import { renderDuration } from '../units.ts'
 import { type Health, notReady } from './state.ts'
 
 /** What the last look found, and when, in milliseconds of a monotonic clock. */

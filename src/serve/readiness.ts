@@ -1,4 +1,3 @@
-import type { Context } from '../cli/command.ts'
 import {
   backupDatabases,
   type Connection,
@@ -11,7 +10,9 @@ import { silentLog } from '../log.ts'
 import type { MigrationPlan } from '../migrate/types.ts'
 import { openSession, type Session } from '../postgres/connect.ts'
 import { classify } from '../postgres/wait.ts'
+import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
+import { counted, plural } from '../units.ts'
 import { planMigrateStep } from '../up/migrate.ts'
 import { type MigrateTarget, mainTarget, migrateTargets } from '../up/targets.ts'
 import { type Probe, startProbe } from './probe.ts'
@@ -157,7 +158,7 @@ function healthOf(plan: MigrationPlan | undefined): Health {
     problems: [problem],
   } = plan
   if (steps.length > 0)
-    return notReady('pending', steps.length === 1 ? '1 migration is pending' : `${steps.length} migrations are pending`)
+    return notReady('pending', `${counted(steps.length, 'migration')} ${plural(steps.length, 'is', 'are')} pending`)
   return problem ? notReady('history', `migration ${problem.name} ${problem.detail}`) : { ok: true, text: 'ok' }
 }
 

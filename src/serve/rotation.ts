@@ -1,3 +1,4 @@
+import { plural } from '../units.ts'
 import type { Condition } from './state.ts'
 
 /** What was found of the password that a login was refused with. `changed`: since `up` applied it. */
@@ -58,7 +59,7 @@ export function secretConditions(
     const since = before.find((condition) => condition.name === name)?.since ?? now
     return roles.length === 0 ? [] : [{ name, severity: 'warning', roles, message, hint, since }]
   }
-  const [subject, verb] = changed.length === 1 ? ['password', 'has'] : ['passwords', 'have']
+  const [subject, verb] = [plural(changed.length, 'password'), plural(changed.length, 'has', 'have')]
   return [
     ...of(
       'secret-changed',

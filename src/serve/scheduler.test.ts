@@ -1,9 +1,10 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { StoredFacts } from '../backup/facts.ts'
 import { type Cron, parseCron } from '../config/cron.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
-import { type SchedulerOptions, type StoredFacts, startScheduler } from './scheduler.ts'
+import { type SchedulerOptions, startScheduler } from './scheduler.ts'
 import type { BackupState } from './state.ts'
 
 const none: StoredFacts = {

@@ -1,4 +1,5 @@
-import { newestMissedSlot, nextSlot } from '../backup/schedule.ts'
+import type { StoredFacts } from '../backup/facts.ts'
+import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import { graceMs, judgeBackups } from '../check/backups.ts'
 import type { Cron } from '../config/cron.ts'
 import type { AppError } from '../errors.ts'
@@ -6,18 +7,6 @@ import type { Log } from '../log.ts'
 import { dueSlot } from './due.ts'
 import type { BackupState } from './state.ts'
 import { startTicking } from './ticks.ts'
-
-/** What is known of one database from the store: it outlives this process. */
-export type StoredFacts = {
-  /** Newest instant that a good backup of the series stands for: its slot, or when it was started. */
-  covered: Date | undefined
-  /** The newest good one. */
-  newest: { id: string; takenAt: Date; slot: Date | null } | undefined
-  /** When the oldest good one was started. */
-  firstAt: Date | undefined
-  lastVerifiedAt: Date | undefined
-  damaged: string[]
-}
 
 export type SchedulerOptions = {
   schedule: { cron: Cron; zone: string } | undefined
@@ -46,9 +35,6 @@ export type Scheduler = {
   /** Ends the ticking and waits for what is under way. */
   stop(): Promise<void>
 }
-
-/** A leap year and a day: every schedule of five fields has a slot within it, but for 29 February. */
-const lookBackMs = 367 * 86_400_000
 
 /**
  * Turns every minute and backs up the databases whose slot is due, one after the other. A failure is reported and tried again

@@ -1,5 +1,5 @@
-import type { Context } from '../cli/command.ts'
 import type { Db } from '../postgres/db.ts'
+import type { Context } from '../run/context.ts'
 import { lookAt } from './migrate.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
 

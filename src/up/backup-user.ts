@@ -1,8 +1,8 @@
-import type { Context } from '../cli/command.ts'
 import { resolveBackupConnection } from '../config/connection.ts'
 import { defaultStore } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
+import type { Context } from '../run/context.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
 /** What is said once where a superuser makes the backups. */

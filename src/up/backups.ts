@@ -1,15 +1,14 @@
 import { type Backup, readBackups } from '../archive/catalog.ts'
 import { ofName, seriesFacts } from '../backup/facts.ts'
 import type { BackupOptions } from '../backup/run.ts'
-import { newestMissedSlot, nextSlot } from '../backup/schedule.ts'
+import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import { type BackupFacts, graceMs } from '../check/backups.ts'
-import type { Context } from '../cli/command.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../config/connection.ts'
 import type { Cron } from '../config/cron.ts'
 import type { Loaded } from '../config/load.ts'
 import { AppError } from '../errors.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
-import type { StoredFacts } from '../serve/scheduler.ts'
+import type { Context } from '../run/context.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 
@@ -49,17 +48,6 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
   if (typeof cron === 'string') throw new Error(`backup.schedule ${cron}`)
   return { cron, zone: timezone }
 }
-
-/**
- * What the scheduler needs of the store.
- * @param backups all of the database, oldest first
- */
-export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
-  const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, damaged }
-}
-
-const lookBackMs = 367 * 86_400_000
 
 /** What `check` and `status` judge backups by; undefined where there are none, and neither a schedule nor a limit asks for any. */
 export async function backupFacts(

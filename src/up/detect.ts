@@ -1,7 +1,7 @@
-import type { Context } from '../cli/command.ts'
 import { findFormat } from '../formats/find.ts'
 import type { FormatName } from '../formats/types.ts'
 import type { Db } from '../postgres/db.ts'
+import type { Context } from '../run/context.ts'
 import { defaultRole } from './owner.ts'
 import { schemasOf } from './place.ts'
 import type { MigrateTarget } from './targets.ts'

@@ -1,4 +1,3 @@
-import type { Context } from '../cli/command.ts'
 import type { Dialect } from '../formats/dialect.ts'
 import { openDialect } from '../formats/open.ts'
 import type { Folder } from '../formats/read.ts'
@@ -14,6 +13,7 @@ import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Place } from '../postgres/search-path.ts'
+import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Run } from '../run/run.ts'
@@ -258,9 +258,7 @@ async function runSteps(
   }
   return withFileSession(run, work, async (files) => {
     const options = await runOptions(run, { book, place, own, files, journal })
-    return withProgress(run.context.log, 'migrations', (onProgress) =>
-      applyMigrations({ ...options, plan, onProgress }),
-    )
+    return withProgress(run.context, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
   })
 }
 

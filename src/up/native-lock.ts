@@ -1,8 +1,8 @@
-import type { Context } from '../cli/command.ts'
 import type { Log } from '../log.ts'
 import type { Book } from '../migrate/history/history-table.ts'
 import { openSession, type Session } from '../postgres/connect.ts'
 import { cancelWaits, takeForeignLock } from '../postgres/lock.ts'
+import type { Context } from '../run/context.ts'
 
 const lookEveryMs = 1_000
 

@@ -1,7 +1,7 @@
-import type { Context } from '../cli/command.ts'
 import type { Db } from '../postgres/db.ts'
 import { setRolePrivilege } from '../postgres/rights.ts'
 import { desiredRoles } from '../roles/desired.ts'
+import type { Context } from '../run/context.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
 /**

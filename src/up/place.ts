@@ -1,8 +1,8 @@
-import type { Context } from '../cli/command.ts'
 import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
 import { type Place, parsePath, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
 import { tryUrlSettings } from '../postgres/url-settings.ts'
+import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'
 
 type UrlSettings = NonNullable<Place['urlSettings']>

@@ -1,5 +1,5 @@
-import type { Context } from '../cli/command.ts'
 import type { Session } from '../postgres/connect.ts'
+import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { applySeeds } from '../seed/apply.ts'

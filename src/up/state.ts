@@ -1,6 +1,6 @@
-import type { Context } from '../cli/command.ts'
 import type { Change } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
+import type { Context } from '../run/context.ts'
 import { hasWholeState, planState, readState, type StateChange, type StateTable } from '../state/state.ts'
 
 /** What a database that does not exist yet needs. */

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Context } from '../cli/command.ts'
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import type { ReadOptions } from '../formats/dialect.ts'
@@ -8,6 +7,7 @@ import { type Folder, readMigrations } from '../formats/read.ts'
 import type { FormatName } from '../formats/types.ts'
 import type { Db } from '../postgres/db.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
+import type { Context } from '../run/context.ts'
 
 /** A database with migrations, and where they come from. */
 export type MigrateTarget = {
@@ -194,8 +194,8 @@ export function onlyTarget({ command }: Context, targets: MigrateTarget[]): Migr
 }
 
 /** Exit 2: the command is only about the target database. */
-export function notTarget({ flags, command }: Context): never {
-  throw usage(`${command} works in the target database, and --database names another: ${flags.database}`, {
+export function notTarget({ command, connection }: Context): never {
+  throw usage(`${command} works in the target database, and --database names another: ${connection().database}`, {
     hint: 'leave --database out, or set the URL to that database',
   })
 }

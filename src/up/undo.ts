@@ -1,10 +1,10 @@
-import type { Context } from '../cli/command.ts'
 import { undoMigrations } from '../migrate/apply/undo.ts'
 import { planUndo, type UndoPlan, type UndoWanted } from '../migrate/plan/undo.ts'
 import { refuseProblems } from '../migrate/plan/verify.ts'
 import type { StepResult } from '../migrate/types.ts'
 import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/connect.ts'
+import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Run } from '../run/run.ts'
@@ -61,7 +61,7 @@ export async function applyUndoStep(
   const results = await withNativeLock(run, look, book, (guarded) =>
     withFileSession(guarded, workOf(run, look, undo, { own: session, role: place.role, isolation }), async (files) => {
       const options = await runOptions(guarded, { book, place, own: session, files, journal })
-      return withProgress(run.context.log, 'migrations', (onProgress) =>
+      return withProgress(run.context, 'migrations', (onProgress) =>
         undoMigrations({ ...options, plan: undo, onProgress }),
       )
     }),

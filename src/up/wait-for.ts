@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Context } from '../cli/command.ts'
 import { describe } from '../config/connection.ts'
-import { renderDuration } from '../config/units.ts'
 import { AppError } from '../errors.ts'
 import type { Session } from '../postgres/connect.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
 import { isServerError } from '../postgres/sqlstate.ts'
 import { openWhenReady } from '../postgres/wait.ts'
+import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
+import { plural, renderDuration } from '../units.ts'
 import { type Progress, readProgress } from './schema-version.ts'
 import type { MigrateTarget } from './targets.ts'
 
@@ -92,7 +92,7 @@ function renderProgress({ missing, current, note }: Progress): Look {
   const names = `${missing.slice(0, shown).join(', ')}${missing.length > shown ? ` and ${missing.length - shown} more` : ''}`
   const at = current === undefined ? 'nothing is applied yet' : `it is at ${current}`
   return {
-    why: `${names} ${missing.length === 1 ? 'is' : 'are'} not applied; ${at}${note === undefined ? '' : `, ${note}`}`,
+    why: `${names} ${plural(missing.length, 'is', 'are')} not applied; ${at}${note === undefined ? '' : `, ${note}`}`,
     current,
   }
 }

@@ -1,7 +1,7 @@
 import { type Backup, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
-import { renderBytes } from '../../config/units.ts'
 import { openStore } from '../../store/open.ts'
+import { renderBytes } from '../../units.ts'
 import type { Command } from '../command.ts'
 
 /** `backup list`: everything in the store. */

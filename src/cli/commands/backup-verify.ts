@@ -4,9 +4,9 @@ import { idPattern } from '../../archive/layout.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { AppError, usage } from '../../errors.ts'
 import { openStore } from '../../store/open.ts'
-import type { Command, Context } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
-import { chosenDatabases } from './backup.ts'
 
 /** `backup verify`: reads backups back, byte for byte, and decodes them. */
 export const backupVerify: Command = {
@@ -45,7 +45,7 @@ export const backupVerify: Command = {
 const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
 
 /** `latest`, the default, is the newest of each database that is backed up. An id is looked for in the whole store. */
-async function wanted(context: Context): Promise<Backup[]> {
+async function wanted(context: CommandContext): Promise<Backup[]> {
   const { args, flags, loaded } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))

@@ -1,15 +1,15 @@
 import { type BackupResult, runBackup } from '../../backup/run.ts'
-import { backupDatabases } from '../../config/connection.ts'
-import { renderBytes } from '../../config/units.ts'
 import { AppError } from '../../errors.ts'
+import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
-import { seconds } from '../../run/story.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/store.ts'
+import { megabytes, renderBytes, seconds } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
 import { backupOptions, checkBackupFiles } from '../../up/backups.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
 
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
@@ -50,22 +50,14 @@ export const backupRun: Command = {
 /** `backup`: the same as `backup run`. */
 export const backup: Command = { ...backupRun, name: 'backup', summary: 'Make a backup (the same as `backup run`).' }
 
-/** The databases a command is about; `--database` narrows them to one. */
-export function chosenDatabases({
-  flags,
-  loaded: { config, env, baseDir },
-}: Pick<Context, 'flags' | 'loaded'>): string[] {
-  return typeof flags.database === 'string' ? [flags.database] : backupDatabases(config, env, baseDir)
-}
-
 async function backUp(
-  context: Context,
+  context: CommandContext,
   store: Store,
   database: string,
   onSuperuser: (user: string) => void,
 ): Promise<BackupResult> {
-  const { log, out } = context
-  const result = await withProgress(log, 'MB dumped', (onProgress) =>
+  const { out } = context
+  const result = await withProgress(context, 'MB dumped', (onProgress) =>
     runBackup({
       ...backupOptions(context, store, database),
       slot: null,
@@ -78,8 +70,6 @@ async function backUp(
   out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}`)
   return result
 }
-
-const megabytes = (bytes: number) => Math.max(1, Math.round(bytes / 1_000_000))
 
 const asFields = ({ id, database, sizeBytes, durationMs }: BackupResult) => ({
   id,

@@ -1,11 +1,13 @@
 import type { Health } from '../../check/health.ts'
 import { AppError } from '../../errors.ts'
+import type { Result } from '../../run/context.ts'
 import { type Run, withRun } from '../../run/run.ts'
 import { type Event, readEvents } from '../../state/events.ts'
+import { counted } from '../../units.ts'
 import { type Expected, healthWithout, readHealth, unhealthy } from '../../up/check.ts'
 import { type Declared, readDeclaredToLook } from '../../up/roles.ts'
 import { mainTarget, migrateTargets, notTarget } from '../../up/targets.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout',
@@ -52,7 +54,7 @@ export const status: Command = {
 
 /** Reads and prints the state; without a connection the same document says so. */
 async function lookAt(
-  context: Context,
+  context: CommandContext,
   declared: Declared | undefined,
   use: (run: Run, health: Health) => Promise<Health>,
   more: Pick<Expected, 'shadow' | 'advice'> = {},
@@ -73,6 +75,6 @@ async function lookAt(
 }
 
 function renderEvent({ at, actor, command, phase, exit_code, changes }: Event): string {
-  const result = phase === 'started' ? '' : `  exit ${exit_code}, ${changes} ${changes === 1 ? 'change' : 'changes'}`
+  const result = phase === 'started' ? '' : `  exit ${exit_code}, ${counted(changes ?? 0, 'change')}`
   return `${at}  ${actor}  ${command} ${phase}${result}`
 }

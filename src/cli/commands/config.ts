@@ -3,10 +3,10 @@ import { type Connection, describe, resolveBackupConnection } from '../../config
 import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
-import { renderDuration } from '../../config/units.ts'
 import { AppError } from '../../errors.ts'
 import { refuseHash } from '../../roles/secrets.ts'
-import type { Command, Context } from '../command.ts'
+import { renderDuration } from '../../units.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `config show`: the effective configuration, where each value comes from, and no secret. */
 export const configShow: Command = {
@@ -46,7 +46,7 @@ export const configShow: Command = {
 }
 
 /** Also a configuration without a connection can be looked at. */
-function connectionOrReason({ connection, out }: Context): Connection | { reason: string } {
+function connectionOrReason({ connection, out }: CommandContext): Connection | { reason: string } {
   try {
     return connection()
   } catch (error) {
@@ -74,7 +74,7 @@ export const configValidate: Command = {
   },
 }
 
-function readSecrets({ config, env, baseDir }: Context['loaded']): void {
+function readSecrets({ config, env, baseDir }: CommandContext['loaded']): void {
   const read = secretReader(env, baseDir)
   const users = [
     Object.entries(config.users),

@@ -3,7 +3,7 @@ import { resolveServeAccess } from '../../config/serve-access.ts'
 import { AppError, usage } from '../../errors.ts'
 import { loopbackOf, parseListen } from '../../serve/server.ts'
 import { visible } from '../../text.ts'
-import type { Command, Context } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 const timeoutMs = 5_000
 
@@ -34,7 +34,7 @@ export const healthcheck: Command = {
 
 type Status = { conditions: { name: string; message: string }[] }
 
-async function askBackups({ loaded: { config, env, baseDir }, out }: Context, url: string) {
+async function askBackups({ loaded: { config, env, baseDir }, out }: CommandContext, url: string) {
   const access = resolveServeAccess(config, env, baseDir)
   const { status, body } = await ask(
     url,

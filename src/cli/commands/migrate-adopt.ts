@@ -11,7 +11,8 @@ import { ownBook } from '../../migrate/history/history-table.ts'
 import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan/adopt.ts'
 import { refuseProblems } from '../../migrate/plan/verify.ts'
 import type { Change } from '../../plan.ts'
-import { type Journal, withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
+import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { applyState } from '../../state/state.ts'
@@ -19,8 +20,9 @@ import { yamlWord } from '../../text.ts'
 import { type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
 import { defaultRole } from '../../up/owner.ts'
 import { type MigrateTarget, migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate adopt`: from another tool's files and history to ours. */
 export const migrateAdopt: Command = {
@@ -55,7 +57,7 @@ export const migrateAdopt: Command = {
 /** The plan, with what it was made from. `missing`: files that are not there yet. */
 type Adoption = { look: MigrateStep; plan: AdoptPlan; into: string; missing: NewFile[] }
 
-async function run(context: Context): Promise<Result> {
+async function run(context: CommandContext): Promise<Result> {
   const { flags, out } = context
   const format = formatOf(flags.from)
   const target = onlyTarget(context, await migrateTargets(context, { needed: true, format }))
@@ -146,7 +148,7 @@ function warningsOf({ look: { folder, files, book, dialect } }: Adoption): strin
 }
 
 /** What our format does with a file that is late, unless it is configured: the tool's own rule ends here. */
-const strictly = ({ loaded }: Context, { policy }: MigrateStep) => ({
+const strictly = ({ loaded }: Run['context'], { policy }: MigrateStep) => ({
   ...policy,
   outOfOrder: loaded.config.migrate.outOfOrder ?? pgbosun.policy.outOfOrder,
 })
@@ -190,7 +192,7 @@ async function adoptTarget(run: Run, { look, plan, into, missing }: Adoption, jo
 }
 
 /** What the configuration must say from now on. */
-function nextConfiguration(context: Context, into: string): Record<string, string> {
+function nextConfiguration(context: CommandContext, into: string): Record<string, string> {
   const { config, baseDir } = context.loaded
   const name = context.connection().database
   const path = config.databases[name]?.migrate ? `databases.${name}.migrate` : 'migrate'

@@ -4,15 +4,17 @@ import { planBaseline } from '../../migrate/plan/baseline.ts'
 import { refuseProblems } from '../../migrate/plan/verify.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Change } from '../../plan.ts'
-import { type Journal, withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
+import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { applyState } from '../../state/state.ts'
 import { applyMigrateStep, type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
 import { defaultRole } from '../../up/owner.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate baseline VERSION`: for a database that was made without a history. */
 export const migrateBaseline: Command = {
@@ -29,7 +31,7 @@ export const migrateBaseline: Command = {
   run,
 }
 
-async function run(context: Context): Promise<Result> {
+async function run(context: CommandContext): Promise<Result> {
   const { flags, out, args } = context
   const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
   const planning = flags['dry-run'] === true

@@ -1,15 +1,16 @@
 import { AppError } from '../../errors.ts'
 import type { StepResult } from '../../migrate/types.ts'
-import { type Journal, withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
+import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps, type Story } from '../../run/story.ts'
 import { applyMigrateStep, planMigrateStep, refusePlan } from '../../up/migrate.ts'
 import { inTarget } from '../../up/migrate-all.ts'
 import { type MigrateTarget, migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { withStory } from '../../up/told.ts'
 import { applyUndoStep, planUndoStep } from '../../up/undo.ts'
-import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
-import { stepsOf } from './migrate.ts'
+import { lockFlags, stepsOf } from '../args.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -71,7 +72,7 @@ export const migrateRedo: Command = {
 
 type Undo = (run: Run, target: MigrateTarget, story: Story, journal: Journal | undefined) => Promise<StepResult[]>
 
-async function undoIn(context: Context, undo: Undo): Promise<Result> {
+async function undoIn(context: CommandContext, undo: Undo): Promise<Result> {
   const planning = context.flags['dry-run'] === true
   const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
   const story = createStory(['migrate'], context.out, { planning })

@@ -10,10 +10,11 @@ import type { Finding } from '../../lint/types.ts'
 import { findMigration, planMigrations } from '../../migrate/plan/plan.ts'
 import { openSession, type Session } from '../../postgres/connect.ts'
 import { wasLost } from '../../postgres/lost.ts'
+import type { Result } from '../../run/context.ts'
 import { type Linted, lint, lintFailure } from '../../up/lint.ts'
 import { lookAt } from '../../up/migrate.ts'
 import { folderOf, type MigrateTarget, migrateTargets } from '../../up/targets.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate lint`: what is dangerous in the files, without applying anything. */
 export const migrateLint: Command = {
@@ -42,7 +43,7 @@ export const migrateLint: Command = {
   run,
 }
 
-async function run(context: Context): Promise<Result> {
+async function run(context: CommandContext): Promise<Result> {
   const { flags, out } = context
   const format = flags.format ?? 'text'
   if (format !== 'text' && format !== 'github')
@@ -63,7 +64,7 @@ async function run(context: Context): Promise<Result> {
 
 type LintedFiles = Linted & { files: number }
 
-async function lintAll(context: Context): Promise<LintedFiles> {
+async function lintAll(context: CommandContext): Promise<LintedFiles> {
   const wanted = context.args.map((file) => resolve(file))
   const targets = wanted.length > 0 ? await targetsThere(context) : await migrateTargets(context, { needed: true })
   const results: LintedFiles[] = []
@@ -82,14 +83,14 @@ async function lintAll(context: Context): Promise<LintedFiles> {
 }
 
 /** Files may be named that are in no folder of migrations. */
-async function targetsThere(context: Context): Promise<MigrateTarget[]> {
+async function targetsThere(context: CommandContext): Promise<MigrateTarget[]> {
   const targets = await migrateTargets(context)
   return targets.filter(({ folder, format }) => folder !== undefined || format === 'auto')
 }
 
 /** @param seen gets the paths of the target's files */
 async function lintTarget(
-  context: Context,
+  context: CommandContext,
   target: MigrateTarget,
   wanted: string[],
   seen: Set<string>,
@@ -109,7 +110,7 @@ async function lintTarget(
 }
 
 async function lintOn(
-  context: Context,
+  context: CommandContext,
   target: MigrateTarget,
   session: Session | undefined,
   { wanted, seen }: { wanted: string[]; seen: Set<string> },
@@ -142,7 +143,7 @@ const withApplied = (finding: Finding, applied: boolean | undefined): Finding =>
  * @param pending paths; undefined where it is not known what is applied, so that the file may be an old one that does not matter
  * @throws {AppError} `usage`
  */
-function refuseUnreadable({ out }: Context, files: Migration[], pending: Set<string> | undefined): void {
+function refuseUnreadable({ out }: CommandContext, files: Migration[], pending: Set<string> | undefined): void {
   for (const { path, refused } of files) {
     if (refused && pending?.has(path)) throw refused
     if (refused && !pending) out.warn(`${refused.message}: not linted`)
@@ -150,7 +151,7 @@ function refuseUnreadable({ out }: Context, files: Migration[], pending: Set<str
 }
 
 /** Paths of the files behind `--since`; undefined without it. Repeatable ones are always among them. */
-function filesBehind({ flags }: Context, files: Migration[]): Set<string> | undefined {
+function filesBehind({ flags }: CommandContext, files: Migration[]): Set<string> | undefined {
   if (typeof flags.since !== 'string') return undefined
   const last = findMigration(files, flags.since)
   if (!last)
@@ -161,7 +162,7 @@ function filesBehind({ flags }: Context, files: Migration[]): Set<string> | unde
 }
 
 /** Files outside every folder of migrations are read as our own format. */
-async function lintOthers(context: Context, paths: string[]): Promise<LintedFiles> {
+async function lintOthers(context: CommandContext, paths: string[]): Promise<LintedFiles> {
   const files = await Promise.all(paths.map(readOther))
   const all = () => true
   const linted = await lint(context, {
@@ -186,7 +187,7 @@ async function readOther(path: string): Promise<Migration> {
 }
 
 /** A session where a connection is configured; a database that cannot be reached is no reason not to lint. */
-async function openIfThere(context: Context, { database }: MigrateTarget): Promise<Session | undefined> {
+async function openIfThere(context: CommandContext, { database }: MigrateTarget): Promise<Session | undefined> {
   const { log, out, runId } = context
   const without = (error: unknown) => {
     out.warn(`linted without the database: ${(error as Error).message}`)

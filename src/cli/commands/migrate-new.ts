@@ -3,7 +3,7 @@ import { createMigration } from '../../formats/new-file.ts'
 import { openDialect } from '../../formats/open.ts'
 import { noReadOptions, readMigrations } from '../../formats/read.ts'
 import { findTargets, type MigrateTarget } from '../../up/targets.ts'
-import type { Command, Context } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate new`: an empty file with the next version. */
 export const migrateNew: Command = {
@@ -23,7 +23,7 @@ export const migrateNew: Command = {
 }
 
 /** The folder in its format; `auto` without a database to ask is decided by the files alone. */
-async function folderOf(context: Context, target: MigrateTarget) {
+async function folderOf(context: CommandContext, target: MigrateTarget) {
   const { dir, placeholders } = target
   const format = target.format === 'auto' ? await detected(context, target) : target.format
   const there = existsSync(dir)
@@ -31,7 +31,7 @@ async function folderOf(context: Context, target: MigrateTarget) {
   return { dialect: await openDialect(format), dir, files: [] }
 }
 
-async function detected(context: Context, target: MigrateTarget) {
+async function detected(context: CommandContext, target: MigrateTarget) {
   const { detectFormatOf } = await import('../../up/detect.ts')
   return detectFormatOf(context, target, undefined)
 }

@@ -2,15 +2,17 @@ import { usage } from '../../errors.ts'
 import { repairHistory } from '../../migrate/apply/repair.ts'
 import { planRepair, type Repair, type RepairPlan, type RepairWanted } from '../../migrate/plan/repair.ts'
 import type { Change } from '../../plan.ts'
-import { type Journal, withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
+import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { applyState } from '../../state/state.ts'
 import { type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
 import { defaultRole } from '../../up/owner.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate repair`: makes the history fit what a person has looked at. */
 export const migrateRepair: Command = {
@@ -34,7 +36,7 @@ export const migrateRepair: Command = {
   run,
 }
 
-async function run(context: Context): Promise<Result> {
+async function run(context: CommandContext): Promise<Result> {
   const { flags, out } = context
   const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
   const writes = flags.yes === true && flags['dry-run'] !== true
@@ -67,7 +69,7 @@ const notYet = (count: number) =>
     hint: 'read what will be written, look at what is to be checked, then run the same with --yes',
   })
 
-function wantedOf({ flags }: Context): RepairWanted {
+function wantedOf({ flags }: CommandContext): RepairWanted {
   const named = (flag: string) => (typeof flags[flag] === 'string' ? flags[flag] : undefined)
   return { applied: named('applied'), pending: named('pending'), forget: named('forget') }
 }
@@ -75,7 +77,7 @@ function wantedOf({ flags }: Context): RepairWanted {
 /** The tool's own history, as people write it. */
 const tableOf = ({ book }: MigrateStep) => book?.native && `${book.native.schema}.${book.native.name}`
 
-function explain({ out }: Context, { name, wrong, writes, check }: Repair): void {
+function explain({ out }: CommandContext, { name, wrong, writes, check }: Repair): void {
   out.print(`${name} ${wrong}`)
   out.print(`  writes  ${writes}`)
   out.print(`  check   ${check}`)

@@ -2,7 +2,7 @@ import { type Run, withRun } from '../../run/run.ts'
 import { shellLine } from '../../text.ts'
 import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
 import { type MigrateTarget, mainTarget, migrateTargets } from '../../up/targets.ts'
-import type { Command, Context } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate status`: what is applied, what is pending, what does not fit. */
 export const migrateStatus: Command = {
@@ -39,7 +39,7 @@ async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<strin
 const at = (revision: string | undefined) =>
   revision === undefined ? 'which has left no revision of Alembic' : `at ${revision}`
 
-function print({ out }: Context, { target, applied, plan, problems, dialect }: State, several: boolean): void {
+function print({ out }: CommandContext, { target, applied, plan, problems, dialect }: State, several: boolean): void {
   if (several) out.print(`${target.database ?? 'target database'}:`)
   for (const { name, status, appliedAt } of applied)
     out.print(`${status.padEnd(8)}  ${name}  ${appliedAt ?? ''}`.trimEnd())

@@ -1,11 +1,12 @@
 import { AppError, usage } from '../../errors.ts'
+import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { type Run, withRun } from '../../run/run.ts'
 import { refusePlan } from '../../up/migrate.ts'
 import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
 import type { Shadow } from '../../up/shadow/compare.ts'
 import { inDatabase, type MigrateTarget, migrateTargets } from '../../up/targets.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate verify`: the files against the history, and, with `--shadow`, what they make against the database. */
 export const migrateVerify: Command = {
@@ -45,7 +46,7 @@ export const migrateVerify: Command = {
 }
 
 /** The failure for files and history that do not fit. */
-function refused({ out }: Context, states: State[]): Result | undefined {
+function refused({ out }: CommandContext, states: State[]): Result | undefined {
   try {
     for (const { plan } of states) refusePlan(plan)
   } catch (error) {

@@ -1,12 +1,12 @@
 import { describe } from '../../config/connection.ts'
-import { durationMs, durationPattern } from '../../config/units.ts'
 import { usage, withReport } from '../../errors.ts'
 import { asAppError } from '../../run/failure.ts'
+import { durationMs, durationPattern } from '../../units.ts'
 import { refuseNothingToWaitFor } from '../../up/schema-version.ts'
 import { findTargets, mainTarget, notTarget } from '../../up/targets.ts'
 import { waitForVersion } from '../../up/wait-for.ts'
 import { runBehind } from '../child.ts'
-import type { Command, Context } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate wait-for`: until the schema is new enough for an application; then a command, when one is given. */
 export const migrateWaitFor: Command = {
@@ -53,7 +53,7 @@ export const migrateWaitFor: Command = {
 }
 
 /** @throws {AppError} `usage` */
-function timeoutOf({ flags: { timeout } }: Context): number | undefined {
+function timeoutOf({ flags: { timeout } }: CommandContext): number | undefined {
   if (typeof timeout !== 'string') return undefined
   if (durationPattern.test(timeout)) return durationMs(timeout)
   throw usage(`--timeout is a number and a unit, not ${timeout}`, { hint: 'write --timeout 5m' })

@@ -1,10 +1,11 @@
 import { usage } from '../../errors.ts'
-import { withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { migrateAll } from '../../up/migrate-all.ts'
 import { type MigrateTarget, migrateTargets } from '../../up/targets.ts'
-import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
+import { withStory } from '../../up/told.ts'
+import { lockFlags, stepsOf } from '../args.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 const shared: Omit<Command, 'name'> = {
   summary: 'Apply pending SQL migrations, in order, each exactly once.',
@@ -32,7 +33,7 @@ export const migrateUp: Command = { name: 'migrate up', ...shared }
 /** `migrate` alone. */
 export const migrate: Command = { name: 'migrate', ...shared }
 
-async function run(context: Context): Promise<Result> {
+async function run(context: CommandContext): Promise<Result> {
   const { flags, out } = context
   const wanted = wantedOf(context)
   let targets: MigrateTarget[] = []
@@ -54,7 +55,7 @@ async function run(context: Context): Promise<Result> {
 }
 
 /** `--to`, `--steps`, `--fake`. @throws {AppError} `usage` */
-function wantedOf({ flags }: Context) {
+function wantedOf({ flags }: CommandContext) {
   return {
     to: typeof flags.to === 'string' ? flags.to : undefined,
     steps: stepsOf(flags.steps),
@@ -62,14 +63,7 @@ function wantedOf({ flags }: Context) {
   }
 }
 
-/** The number in `--steps`. @throws {AppError} `usage` when it is none, or not above 0 */
-export function stepsOf(text: string | boolean | undefined): number | undefined {
-  if (text === undefined) return undefined
-  if (typeof text === 'string' && /^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw usage(`--steps is a number from 1 on, not ${text}`, { hint: 'write --steps 2' })
-}
-
-function refuseForSeveral(targets: MigrateTarget[], { to, steps, fake }: Context['flags']): void {
+function refuseForSeveral(targets: MigrateTarget[], { to, steps, fake }: CommandContext['flags']): void {
   if (targets.length < 2 || (to === undefined && steps === undefined && fake === undefined)) return
   const names = targets.map(({ database }) => database ?? 'the target').join(', ')
   throw usage(`--to, --steps and --fake are about one database, and ${targets.length} have migrations: ${names}`, {

@@ -1,9 +1,11 @@
-import { withStory } from '../../run/journal.ts'
+import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
+import { plural } from '../../units.ts'
 import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
+import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
-import type { Command, Context, Result } from '../command.ts'
+import type { Command, CommandContext } from '../command.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -32,7 +34,7 @@ export const rolesApply: Command = {
   run: (context) => (context.flags['dry-run'] === true ? plan(context) : apply(context)),
 }
 
-async function plan(context: Context): Promise<Result> {
+async function plan(context: CommandContext): Promise<Result> {
   const declared = await readDeclared(context)
   const story = createStory(['ensure', 'grant'], context.out, { planning: true })
   await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
@@ -40,7 +42,7 @@ async function plan(context: Context): Promise<Result> {
     const { ensure, grant, absent } = await plannedDrift(run, declared)
     await story.step('ensure', async (show) => show(ensure))
     if (absent.length > 0)
-      story.defer('grant', `after ${absent.join(', ')} ${absent.length === 1 ? 'is' : 'are'} created`)
+      story.defer('grant', `after ${absent.join(', ')} ${plural(absent.length, 'is', 'are')} created`)
     else await story.step('grant', async (show) => show(grant))
   })
   const pending = story.changes().length > 0
@@ -52,7 +54,7 @@ async function plan(context: Context): Promise<Result> {
   }
 }
 
-async function apply(context: Context): Promise<Result> {
+async function apply(context: CommandContext): Promise<Result> {
   const declared = await readDeclared(context)
   const story = createStory(['ensure', 'grant'], context.out)
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {

@@ -1,9 +1,9 @@
-import { withStory } from '../../run/journal.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { renderResult } from '../../seed/apply.ts'
 import { applyState } from '../../state/state.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../../up/seed.ts'
 import { missingState, stateChanges } from '../../up/state.ts'
+import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
 import type { Command } from '../command.ts'
 

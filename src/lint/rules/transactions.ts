@@ -1,3 +1,4 @@
+import { plural } from '../../units.ts'
 import { beginsTransaction, endsTransaction, type FileContext } from '../context.ts'
 import { blockedTables } from '../locks.ts'
 import { isSlow } from '../slow.ts'
@@ -121,7 +122,7 @@ const severalHotTables: Rule = {
     return [
       {
         at: statement.start,
-        message: `${printName(table)} is locked while ${held.join(' and ')} ${held.length === 1 ? 'is' : 'are'} still blocked`,
+        message: `${printName(table)} is locked while ${held.join(' and ')} ${plural(held.length, 'is', 'are')} still blocked`,
         table,
         rewrite: [...earlier.map(({ text }) => ({ sql: `${text};` })), { sql: `${statement.text};` }],
       },

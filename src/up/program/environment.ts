@@ -1,7 +1,7 @@
-import type { Context } from '../../cli/command.ts'
 import type { Connection } from '../../config/connection.ts'
 import { databaseUrl } from '../../config/database-url.ts'
 import { clientEnvironment } from '../../programs/child.ts'
+import type { Context } from '../../run/context.ts'
 
 /** How the sessions of a program are called that pgbosun runs, where its driver reads PGAPPNAME. */
 export const commandSessions = '^pgbosun [0-9a-f-]{36} command$'

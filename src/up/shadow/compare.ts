@@ -209,7 +209,7 @@ async function withReplay<T>(
   const journal = { async beforeChange() {}, async finish() {} }
   const history = (files: Migration[]) => readHistory(session.sql, book, files, place.role)
   const progress = <R>(replay: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<R>) =>
-    withProgress(run.context.log, 'migrations in a scratch database', replay)
+    withProgress(run.context, 'migrations in a scratch database', replay)
   const where = { own: session, database: name, role: place.role, migrations: everything, details: everything }
   return withFileSession(run, where, async (files) => {
     // What the files have to say, they said when they were applied to the live database.

@@ -3,13 +3,13 @@ import { driftJson, renderDrift } from '../../check/drift-render.ts'
 import type { ShadowHealth } from '../../check/health.ts'
 import { AppError } from '../../errors.ts'
 import type { Run } from '../../run/run.ts'
-import { seconds } from '../../run/story.ts'
+import { counted, seconds } from '../../units.ts'
 import type { MigrateTarget } from '../targets.ts'
 import { compareWithShadow, type Shadow } from './compare.ts'
 
 /** What a comparison found, for people. */
 export function shadowLines({ database, migrations, drift, down, durationMs }: Shadow): string[] {
-  const make = `what its ${count(migrations, 'migration')} make${migrations === 1 ? 's' : ''}`
+  const make = `what its ${counted(migrations, 'migration')} make${migrations === 1 ? 's' : ''}`
   return [
     ...(down ? told('undoing all of them', ['leads back', 'does not lead back'], down.empty) : []),
     ...(down?.again ? told('applying them again', ['makes the same', 'does not make the same'], down.again) : []),
@@ -23,12 +23,10 @@ function told(what: string, [fine, different]: [string, string], drift: Drift[],
 
 const isFine = (drift: Drift[]) => drift.every(({ severity }) => severity === 'note')
 
-const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
-
 function countsOf(drift: Drift[]): string {
   const errors = drift.filter(({ severity }) => severity === 'error').length
   const notes = drift.length - errors
-  const parts = [...(errors > 0 ? [count(errors, 'difference')] : []), ...(notes > 0 ? [count(notes, 'note')] : [])]
+  const parts = [...(errors > 0 ? [counted(errors, 'difference')] : []), ...(notes > 0 ? [counted(notes, 'note')] : [])]
   return parts.length > 0 ? `: ${parts.join(', ')}` : ''
 }
 

@@ -8,7 +8,6 @@ import {
   settingStatements,
 } from '../../check/scratch/statements.ts'
 import { dropScratch, sweepScratch } from '../../check/scratch/sweep.ts'
-import type { Context } from '../../cli/command.ts'
 import { AppError } from '../../errors.ts'
 import type { Session } from '../../postgres/connect.ts'
 import type { Db } from '../../postgres/db.ts'
@@ -21,6 +20,7 @@ import { readDatabase } from '../../roles/current.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { planDatabase } from '../../roles/plan-database.ts'
 import { databaseSql } from '../../roles/statements.ts'
+import type { Context } from '../../run/context.ts'
 import { quoteIdent } from '../../sql/quote.ts'
 import { visibleSql } from '../../text.ts'
 

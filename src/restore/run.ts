@@ -1,0 +1,247 @@
+import { randomBytes } from 'node:crypto'
+import { type Backup, readBackup, readBackups, type WholeBackup } from '../archive/catalog.ts'
+import type { Manifest } from '../archive/manifest.ts'
+import { at, type Connection, describe } from '../config/connection.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { openSession, type Session } from '../postgres/connect.ts'
+import { databaseObject, takeRunLock } from '../postgres/lock.ts'
+import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
+import { readSystemIdentifier } from '../postgres/system.ts'
+import { openWhenReady } from '../postgres/wait.ts'
+import { findTools, type Tools } from '../programs/pgtools.ts'
+import type { Store } from '../store/store.ts'
+import { renderAgo } from '../units.ts'
+import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
+import { type Choice, chooseBackup } from './choose.ts'
+import type { Comparison } from './compare.ts'
+import { findRefusals, refusal } from './guard.ts'
+import { readTarget } from './inspect.ts'
+import { loadIsolated } from './isolated.ts'
+import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
+import { type Loading, loadingFor } from './loading.ts'
+import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
+import { sweepLeftovers } from './sweep.ts'
+
+/** Which backup is restored, and into what. */
+export type Wanted = {
+  /** Undefined is the newest that fits. */
+  id: string | undefined
+  /** Name of the new database. */
+  into: string
+  /** The newest backup started at or before this instant. */
+  at: Date | undefined
+  /** System identifier of the server it was made on. */
+  cluster: string | undefined
+  noOwner: boolean
+  asSuperuser: boolean
+}
+
+/** Everything a restore needs to know; nothing of it is taken from the environment or the configuration. */
+export type RestoreOptions = {
+  wanted: Wanted
+  /** Leads to the server that gets the database. */
+  connection: Connection
+  /** Name of the database that was backed up. */
+  source: string
+  store: Store
+  /** `backup.name`: that of the series. */
+  name: string
+  lock: { database: string; timeoutMs: number }
+  wait: { timeoutMs: number; patient: boolean }
+  /** Where pg_restore is looked for. */
+  search: { path: string | undefined }
+  runId: string
+  /** For the audit trail. */
+  command: string
+  out: { print(line: string): void; warn(line: string): void }
+  /** Asks for consent before the first change; rejects without it. */
+  confirm(): Promise<void>
+  onChosen(id: string): void
+  /** Bytes of the dump that were read, of how many. */
+  onProgress(done: number, total: number): void
+  now(): Date
+  log: Log
+  signal: AbortSignal
+}
+
+export type Restored = {
+  manifest: Manifest
+  comparison: Comparison
+  durationMs: number
+  /** The one user who may connect, where everything belongs to it. */
+  onlyFor: string | undefined
+}
+
+/**
+ * Makes a database out of a backup: complete, compared and then published under its name, or not at all. A connection that is lost
+ * before the first change leads back to waiting.
+ *
+ * @throws {AppError} `nobackup`, `corrupt`, `backup` when the store cannot be read, `restore` when it is refused or fails
+ */
+export async function runRestore(options: RestoreOptions): Promise<Restored> {
+  const { connection, source, store, wait, lock, runId, log, signal } = options
+  const backups = await readBackups(store, source)
+  if (backups.length === 0) chooseFrom(backups, undefined, options)
+  const deadline = performance.now() + wait.timeoutMs
+  const where = { applicationName: `pgbosun ${runId}`, log, signal, database: lock.database, deadline, ...wait }
+  return retryWhenLost({ deadline, signal, log }, async (attempt) => {
+    const session = (await openWhenReady(connection, where))!
+    try {
+      return await restoreOn(session, attempt, backups, options)
+    } finally {
+      await session.end()
+    }
+  })
+}
+
+async function restoreOn(
+  session: Session,
+  attempt: Attempt,
+  backups: Backup[],
+  options: RestoreOptions,
+): Promise<Restored> {
+  const { wanted, store, search, out } = options
+  const connection = at(options.connection, session)
+  const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
+  for (const note of notes) out.warn(note)
+  options.onChosen(backup.id)
+  const manifest = trustedManifest(await wholeOf(store, backup))
+  await guard(session, manifest, wanted)
+  const tools = await findTools(session.serverVersion, search, 'pg_restore')
+  await refuseIncomplete(store, manifest)
+  const loading = await loadingFor(session, { store, manifest, wanted })
+  if (loading.load) checkListPlace()
+  if (wanted.asSuperuser)
+    out.print(`trust    code in this backup runs with the rights of ${loading.rights.user} (${asSuperuserFlag})`)
+  const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
+  out.print(
+    `restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, into the new database ${describe({ ...connection, database: wanted.into })}`,
+  )
+  await options.confirm()
+  const noteChange = () => {
+    attempt.changed = true
+  }
+  return underLock({ connection, session, manifest, tools, loading, noteChange }, options)
+}
+
+type Work = {
+  loading: Loading
+  connection: Connection
+  session: Session
+  manifest: Manifest
+  tools: Tools
+  /** To be called before the first write. */
+  noteChange(): void
+}
+
+async function underLock(work: Work, options: RestoreOptions): Promise<Restored> {
+  const { connection, session, manifest, loading } = work
+  const { wanted, lock, runId, command, log, signal } = options
+  const { into } = wanted
+  const startedAt = performance.now()
+  const { timeoutMs } = lock
+  await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
+  work.noteChange()
+  await sweepLeftovers(session.sql, log)
+  // another runner may have made it while we waited
+  await guard(session, manifest, wanted)
+  const plan = planOf(manifest, loading, options)
+  const applicationName = `pgbosun ${runId}`
+  const comparison = await restoreInto(plan, {
+    lock: session,
+    rights: loading.rights,
+    log,
+    signal,
+    run: { runId, command },
+    connect: (database) => openSession(connection, { database, applicationName, log }),
+    load: (into) => load(into, work, options),
+  })
+  const durationMs = Math.round(performance.now() - startedAt)
+  return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined }
+}
+
+type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
+
+function load(
+  { database, session, login, signal }: Into,
+  { connection, manifest, tools, loading }: Work,
+  { store, wanted: { noOwner }, runId, log, out, onProgress }: RestoreOptions,
+): Promise<void> {
+  const open = () => openDump(store, manifest)
+  const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
+  const options = { tools, connection, database, applicationName: `pgbosun ${runId}`, noOwner, signal, onBytes }
+  if (!login || !loading.load) return loadDump(open(), options)
+  const { user, superuser } = loading.rights
+  const owner = noOwner ? user : manifest.database.owner
+  const { warn } = out
+  return loadIsolated({ ...options, ...loading.load, open, login, session, owner, superuser, log, warn })
+}
+
+const planOf = (
+  manifest: Manifest,
+  { load }: Loading,
+  { wanted: { into, noOwner }, runId, now }: RestoreOptions,
+): RestorePlan => ({
+  manifest,
+  into,
+  noOwner,
+  isolated: load !== undefined,
+  story: {
+    pgbosun: 'restore',
+    id: randomBytes(4).toString('hex'),
+    into,
+    backup: manifest.id,
+    database: manifest.database.name,
+    run: runId,
+    started_at: now().toISOString(),
+  },
+})
+
+/** Backups that were found bad are none for `latest`; what cannot be read is told, and only then. */
+function chooseFrom(
+  backups: Backup[],
+  own: string | undefined,
+  { wanted: { id, at, cluster }, source, name, out, now }: RestoreOptions,
+): { backup: Backup; notes: string[] } {
+  const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
+  if (unreadable) throw damaged(unreadable.id, unreadable.problem!)
+  const candidates = backups.flatMap((backup) =>
+    backup.series && (id !== undefined || backup.verification?.ok !== false)
+      ? [
+          {
+            id: backup.id,
+            series: backup.series,
+            started_at: backup.startedAt.toISOString(),
+            taken_at: backup.takenAt.toISOString(),
+            backup,
+          },
+        ]
+      : [],
+  )
+  if (id === undefined)
+    for (const { id: skipped, problem, verification } of backups)
+      if (problem !== undefined || verification?.ok === false)
+        out.warn(`skipping backup ${skipped}: ${problem ?? verification?.problem ?? 'it did not verify'}`)
+  if (candidates.length === 0 && backups.length > 0)
+    throw new AppError('corrupt', `no backup of database ${source} can be read; nothing was changed`, {
+      hint: 'see `pgbosun backup list`',
+    })
+  const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
+    ...{ id, database: source, own, cluster, at, name, now: now() },
+  })
+  return { backup: backup.backup, notes }
+}
+
+/** What choosing did not need. */
+async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBackup> {
+  const whole = await readBackup(store, database, id)
+  if (!whole) throw damaged(id, 'it was deleted meanwhile')
+  return whole
+}
+
+async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wanted): Promise<void> {
+  const target = await readTarget(session.sql, manifest, into)
+  const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
+  if (problem) throw problem
+}

@@ -1,0 +1,33 @@
+import type { Connection } from '../config/connection.ts'
+import type { Loaded } from '../config/load.ts'
+import type { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Output } from './output.ts'
+
+/** What a run needs of the world. */
+export type Context = {
+  /** Full name of the command: `migrate status`. */
+  command: string
+  loaded: Loaded
+  /** The connection to the target database; throws `usage` when none is configured. */
+  connection(): Connection
+  /** Whether the command is about the target database, which migrations, seeds and checks belong to; `--database` may name another. */
+  isTarget(): boolean
+  /** `--take-lock`: ends the session of whoever holds a lock of ours. */
+  takeLock: boolean
+  out: Output
+  log: Log
+  /** Aborted, with an AppError as reason, when the process is asked to stop. */
+  signal: AbortSignal
+  runId: string
+  version: string
+}
+
+/** What a command found or did: the fields of its JSON document; a failure may stand beside a result. */
+export type Result = {
+  fields: Record<string, unknown>
+  failure?: AppError | undefined
+  exitCode?: number | undefined
+  /** Runs after the result was reported as a success; its number is the exit code then. */
+  after?: () => Promise<number>
+}

@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openCatalog } from '../archive/catalog.ts'
+import { storedFacts } from '../backup/facts.ts'
+import { nextSlot } from '../backup/schedule.ts'
+import { backupDatabases, resolveBackupConnection } from '../config/connection.ts'
+import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
+import type { Log } from '../log.ts'
+import type { Context, Result } from '../run/context.ts'
+import { asAppError } from '../run/failure.ts'
+import { openStore } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+import { checkBackupFiles, scheduleOf } from '../up/backups.ts'
+import { runUp } from '../up/up.ts'
+import { backupConditionNames, backupConditions } from './backup-conditions.ts'
+import { replaceConditions } from './conditions.ts'
+import { backUpOnSchedule } from './on-schedule.ts'
+import { answerFrom, type Probe } from './probe.ts'
+import { watchReadiness } from './readiness.ts'
+import { createRotation, type Rotation } from './rotate.ts'
+import { startScheduler } from './scheduler.ts'
+import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
+import { type Health, livez, type ServeState, startupz, statusDocument } from './state.ts'
+import { type FileWatch, watchFiles } from './watch-files.ts'
+
+/**
+ * Makes the database ready unless told not to, then backs up on schedule and answers over HTTP until it is asked to stop.
+ * @param up false with `--no-up`
+ */
+export async function runDaemon(context: Context, { up }: { up: boolean }): Promise<Result> {
+  const { loaded, log, signal } = context
+  const state = initialState(context, up)
+  const schedule = await scheduleOf(loaded)
+  // What is wrong with the configuration of the backups and of the access is said before anything is touched.
+  const store = openStore(loaded.config.backup)
+  if (schedule) checkBackupFiles(loaded)
+  else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
+  const access = accessOf(context)
+  const rotation = await createRotation(context, state)
+  const files = watchFiles(context, state, { migrations: up })
+  await files.note()
+  const probe = watchReadiness(context, state)
+  const answers: Answers = {
+    livez: () => livez(state, performance.now()),
+    startupz: () => startupz(state),
+    readyz: async () => (await readyNow(state, probe)).health,
+    status: async () => {
+      const { health, ageMs } = await readyNow(state, probe)
+      return statusDocument(state, health, ageMs)
+    },
+  }
+  const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
+  const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
+  log.info({ address: renderPlace(http) }, 'listening')
+  try {
+    const failure = up ? await makeReady(context, state, { rotation, files }) : undefined
+    await probe.again()
+    if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
+    if (signal.aborted) return stopped(state)
+    if (schedule)
+      log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
+    else log.info('backup.schedule is not set: there will be no backups')
+    await stay(context, state, probe, schedule, store, { rotation, files })
+    return stopped(state)
+  } finally {
+    await shutDown(http, state)
+  }
+}
+
+/** From what is known: nobody who asks waits for the database. */
+async function readyNow(state: ServeState, probe: Probe): Promise<{ health: Health; ageMs: number | null }> {
+  if (state.phase === 'stopping') return { health: { ok: false, text: 'stopping' }, ageMs: null }
+  const known = await probe.known()
+  const now = performance.now()
+  return { health: answerFrom(known, now), ageMs: known ? now - known.atMs : null }
+}
+
+function accessOf({ loaded: { config, env, baseDir }, out }: Context): ServeAccess {
+  const { access, token } = config.serve
+  if (token && access !== 'token') out.warn(`serve.token is set, and nobody is asked for it: serve.access is ${access}`)
+  return resolveServeAccess(config, env, baseDir)
+}
+
+function initialState({ loaded, version }: Context, upWanted: boolean): ServeState {
+  return {
+    version,
+    startedAt: new Date().toISOString(),
+    phase: 'starting',
+    up: null,
+    upWanted,
+    tickedAtMs: performance.now(),
+    backups: backupDatabases(loaded.config, loaded.env, loaded.baseDir).map((database) => ({
+      database,
+      running: false,
+      lastSuccessAt: null,
+      lastSuccessId: null,
+      lastAttemptAt: null,
+      lastError: null,
+      lastVerifiedAt: null,
+      nextRunAt: null,
+      storeProblem: null,
+      overdue: null,
+      damaged: [],
+    })),
+    conditions: [],
+  }
+}
+
+/** They hear what `up` has seen and set. */
+type Watchers = { rotation: Rotation; files: FileWatch }
+
+/** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
+async function makeReady(
+  context: Context,
+  state: ServeState,
+  { rotation, files }: Watchers,
+): Promise<Result | undefined> {
+  const { signal, log, loaded } = context
+  try {
+    await files.note()
+    await runUp(context, rotation.noteUp)
+    state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
+    return undefined
+  } catch (error) {
+    if (signal.aborted) return undefined
+    const failure = asAppError(error)
+    state.up = { ok: false, finishedAt: new Date().toISOString(), error: failure.message }
+    if (loaded.config.serve.onUpFailure === 'stay')
+      log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
+    return { fields: {}, failure }
+  }
+}
+
+/** Backs up on schedule until it is asked to stop; while `up` has not succeeded, tries that again. */
+async function stay(
+  context: Context,
+  state: ServeState,
+  probe: Probe,
+  schedule: Awaited<ReturnType<typeof scheduleOf>>,
+  store: Store,
+  watchers: Watchers,
+): Promise<void> {
+  const { loaded, log, signal } = context
+  const { config } = loaded
+  state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
+  const catalog = openCatalog(store)
+  const scheduler = startScheduler({
+    schedule,
+    backups: state.backups,
+    readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
+    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, watchers.rotation),
+    storeName: store.name,
+    maxAgeMs: config.check.backupMaxAge,
+    onTick: () => {
+      state.tickedAtMs = performance.now()
+    },
+    onLook: () => noteBackups(state, log),
+    now: () => new Date(),
+    log,
+    signal,
+  })
+  try {
+    watchers.rotation.watch()
+    watchers.files.watch()
+    await upAgain(context, state, probe, watchers)
+    await untilAborted(signal)
+    log.info('stopping: what is under way is ended first')
+  } finally {
+    state.phase = 'stopping'
+    await scheduler.stop()
+  }
+}
+
+function noteBackups(state: ServeState, log: Log): void {
+  const now = new Date()
+  const after = backupConditions(state.backups, state.conditions, now.toISOString())
+  replaceConditions(state, backupConditionNames, after, { log, now, told: ['backup-failed', 'store-unreadable'] })
+}
+
+const firstRetryMs = 10_000
+const longestRetryMs = 300_000
+
+async function upAgain(context: Context, state: ServeState, probe: Probe, watchers: Watchers): Promise<void> {
+  for (
+    let pause = firstRetryMs;
+    state.up?.ok === false && !context.signal.aborted;
+    pause = Math.min(pause * 2, longestRetryMs)
+  ) {
+    await sleep(pause, undefined, { signal: context.signal }).catch(() => {})
+    if (context.signal.aborted) return
+    await makeReady(context, state, watchers)
+    if (!state.up?.ok) continue
+    state.phase = 'serving'
+    await probe.again()
+  }
+}
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** Asked to stop, it drains and ends with 0. */
+function stopped(state: ServeState): Result {
+  state.phase = 'stopping'
+  return { fields: { stopped: true }, exitCode: 0 }
+}
+
+async function shutDown(http: Listening, state: ServeState): Promise<void> {
+  state.phase = 'stopping'
+  await http.close()
+}

@@ -1,0 +1,58 @@
+const msPer = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** A number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. */
+export const durationPattern = /^(\d+)(ms|s|m|h|d)$/
+
+/** Milliseconds of a duration that matches {@link durationPattern}. */
+export function durationMs(text: string): number {
+  const [, count, unit] = durationPattern.exec(text) ?? []
+  return Number(count) * msPer[unit as keyof typeof msPer]
+}
+
+/** The shortest exact spelling: 90000 is `90s`, 300000 is `5m`. */
+export function renderDuration(ms: number): string {
+  const unit = (['d', 'h', 'm', 's'] as const).find((name) => ms >= msPer[name] && ms % msPer[name] === 0) ?? 'ms'
+  return `${ms / msPer[unit]}${unit}`
+}
+
+/** A size for people: `8.2 MB`, in powers of a thousand. */
+export function renderBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : Number(value.toPrecision(3))} ${units[power]}`
+}
+
+/** Milliseconds as people read them: `0.8 s`, `12 ms`. */
+export const seconds = (ms: number) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
+
+/** How long ago an instant is: `3 d 4 h ago`; of one that is yet to come, `2 h in the future`. */
+export const renderAgo = (ms: number): string => (ms < 0 ? `${renderAge(ms)} in the future` : `${renderAge(ms)} ago`)
+
+/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units, whichever direction. */
+export function renderAge(ms: number): string {
+  const units: [string, number][] = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ]
+  const parts: string[] = []
+  let rest = Math.abs(ms)
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) parts.push(`${count} ${unit}`)
+    else if (parts.length > 0) break
+  }
+  return parts.slice(0, 2).join(' ') || '0 s'
+}
+
+/** Megabytes for a progress bar: 1 at least, so that something is always to be seen. */
+export const megabytes = (bytes: number): number => Math.max(1, Math.round(bytes / 1_000_000))
+
+/** A noun in its number: `migration` of one, `migrations` of any other. @param many where it is not the noun with an `s` */
+export const plural = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many)
+
+/** A number with its noun: `1 migration`, `3 migrations`, `2 indexes`. */
+export const counted = (count: number, one: string, many?: string): string => `${count} ${plural(count, one, many)}`
