@@ -103,7 +103,7 @@ type Changes = ErrorOptions & { kind?: Kind; message?: string }
 export const hasReason = (error: unknown, reason: Reason): error is AppError =>
   error instanceof AppError && error.reason === reason
 
-/** Exit 2: a flag, a key or a file is wrong, and nothing was touched. */
+/** Exit 2: a flag, a key or a file is wrong, and nothing was changed. */
 export const usage = (message: string, options: ErrorOptions = {}) => new AppError('usage', message, options)
 
 /** The same error with fields for the command's JSON document; what it already carried wins. */

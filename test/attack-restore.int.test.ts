@@ -373,7 +373,7 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
     expect(code, stderr).toBe(70)
     expect(json.error?.message).toMatch(said)
-    expect(json.error?.message).toContain('nothing was touched')
+    expect(json.error?.message).toContain('nothing was changed')
     expect(await cluster.ask(`select from pg_database where starts_with(datname, '${into}')`)).toEqual([])
     expect(await rolesOf(cluster)).toEqual(before)
   })

@@ -224,7 +224,7 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     await app.write({ store: 'no folder' })
     const { code, json } = await app.runJson('restore', '--into', uniqueName('x'), '--yes')
     expect([code, json.error?.kind, json.touched]).toEqual([60, 'backup', false])
-    expect(json.error?.message).toMatch(/store cannot be read: .*; nothing was touched$/)
+    expect(json.error?.message).toMatch(/store cannot be read: .*; nothing was changed$/)
   })
 
   test('an existing name is exit 70', async ({ cluster, makeApp }) => {
@@ -233,7 +233,7 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     await cluster.ask('truncate things', app.database)
     const { code, json } = await app.runJson('restore', '--into', app.database, '--yes')
     expect([code, json.touched]).toEqual([70, false])
-    expect(json.error?.message).toBe(`the database ${app.database} exists already; nothing was touched`)
+    expect(json.error?.message).toBe(`the database ${app.database} exists already; nothing was changed`)
     expect(await cluster.ask('select from things', app.database)).toEqual([])
     expect(await databases(cluster, app.database)).toEqual([app.database])
   })
@@ -313,7 +313,7 @@ describe.skipIf(!client)('a backup that is not what was written', () => {
       await damage(app, id)
       const { code, json, stderr } = await app.runJson('restore', i % 2 ? id : 'latest', '--into', into, '--yes')
       expect([code, json.touched], `${what}\n${stderr}`).toEqual([61, false])
-      expect(json.error?.message, what).toContain('nothing was touched')
+      expect(json.error?.message, what).toContain('nothing was changed')
       expect(await databases(cluster, into), what).toEqual([])
       await cp(join(app.cwd, 'good'), folderOf(app, id), { recursive: true })
     }
@@ -440,7 +440,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
     const first = app.start('restore', '--into', into, '--yes')
     const pid = await working(cluster, into)
     await cluster.ask(`select pg_terminate_backend(${pid})`)
-    expect(await first.finished).toMatchObject({ code: 70, stderr: expect.stringContaining('nothing was touched') })
+    expect(await first.finished).toMatchObject({ code: 70, stderr: expect.stringContaining('nothing was changed') })
     expect(await databases(cluster, into)).toEqual([])
 
     const second = app.start('restore', '--into', into, '--yes')

@@ -25,7 +25,7 @@ export function renderCommandHelp(command: Command): string {
   const kinds: [Kind, string][] = [
     ['ok', 'done, or nothing to do'],
     ['failed', 'unexpected'],
-    ['usage', 'a flag, a key or a file is wrong; nothing was touched'],
+    ['usage', 'a flag, a key or a file is wrong; nothing was changed'],
     ...(Object.entries(exitsOf(command)) as [Kind, string][]),
   ]
   kinds.sort(([a], [b]) => exitCodes[a] - exitCodes[b])

@@ -63,7 +63,7 @@ const loginValidMs = 7 * 86_400_000
  * Restores into a new database under a name for the work, compares, and gives it its name in the last statement:
  * it is complete or absent. Whatever fails, nothing stays behind.
  *
- * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was touched
+ * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was changed
  */
 export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
   const work = workName(plan.into, plan.story.id)
@@ -223,12 +223,12 @@ function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { sig
     })
   if (error instanceof AppError) {
     const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
-    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was touched` })
+    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was changed` })
   }
   if (isServerError(error))
     return new AppError(
       error.code === '42501' && !isolated ? 'refused' : 'restore',
-      `${into} could not be restored: ${error.message}; nothing was touched`,
+      `${into} could not be restored: ${error.message}; nothing was changed`,
       {
         hint: error.hint ?? adviceFor(error.code, isolated),
         sqlstate: error.code,

@@ -60,7 +60,7 @@ describe('latest', () => {
         --cluster C   newest: c, started 2026-03-03T03:00:00Z",
         "hint": "say which server with --cluster ID",
         "kind": "restore",
-        "message": "the backups of database shop come from 2 servers, and none of them is this one (A); nothing was touched",
+        "message": "the backups of database shop come from 2 servers, and none of them is this one (A); nothing was changed",
       }
     `)
   })

@@ -145,7 +145,7 @@ function severalClusters({ database, own }: Request, backups: Candidate[], clust
   })
   return new AppError(
     'restore',
-    `the backups of database ${database} come from ${clusters.length} servers, and none of them is this one${own === undefined ? '' : ` (${own})`}; nothing was touched`,
+    `the backups of database ${database} come from ${clusters.length} servers, and none of them is this one${own === undefined ? '' : ` (${own})`}; nothing was changed`,
     { hint: 'say which server with --cluster ID', excerpt: lines.join('\n') },
   )
 }

@@ -81,7 +81,7 @@ test('several reasons are said at once', () => {
   )
   expect(refusal(refusals, { id: manifest.id, into: 'copy' })).toMatchObject({
     kind: 'restore',
-    message: 'backup 20260301T030000Z-00000001 cannot be restored into copy for 3 reasons; nothing was touched',
+    message: 'backup 20260301T030000Z-00000001 cannot be restored into copy for 3 reasons; nothing was changed',
     excerpt: expect.stringMatching(/exists already[\s\S]*reader, shop_owner[\s\S]*plpgsql, pg_trgm/),
   })
   expect(refusal([], { id: 'x', into: 'y' })).toBeUndefined()

@@ -84,10 +84,10 @@ export function findRefusals(
 export function refusal(refusals: Refusal[], { id, into }: { id: string; into: string }): AppError | undefined {
   const [first, ...others] = refusals
   if (!first) return undefined
-  if (others.length === 0) return new AppError(first.kind, `${first.reason}; nothing was touched`, { hint: first.hint })
+  if (others.length === 0) return new AppError(first.kind, `${first.reason}; nothing was changed`, { hint: first.hint })
   return new AppError(
     refusals.every(({ kind }) => kind === 'refused') ? 'refused' : 'restore',
-    `backup ${id} cannot be restored into ${into} for ${refusals.length} reasons; nothing was touched`,
+    `backup ${id} cannot be restored into ${into} for ${refusals.length} reasons; nothing was changed`,
     {
       hint: first.hint,
       excerpt: refusals.map(({ reason, hint }) => `  ${reason}\n    ${hint}`).join('\n'),

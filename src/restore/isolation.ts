@@ -43,7 +43,7 @@ export function needsLogin({ user, mayCreateRole, more }: OwnRights, asSuperuser
   if (mayCreateRole) return true
   throw new AppError(
     'refused',
-    `code in this backup would run with the rights of ${user}, which ${more.join(' and ')} and may not make a login for this restore; nothing was touched`,
+    `code in this backup would run with the rights of ${user}, which ${more.join(' and ')} and may not make a login for this restore; nothing was changed`,
     { hint: `alter role ${quoteIdent(user)} createrole, restore as a user with CREATEDB alone, ${orTrust}` },
   )
 }
@@ -58,7 +58,7 @@ export function refuseProblems(problems: string[], user: string): AppError | und
   const more = problems.length > shown.length ? [`and ${problems.length - shown.length} more`] : []
   return new AppError(
     'restore',
-    `this backup cannot be restored without running code in it with the rights of ${user}: ${[...shown, ...more].join('; ')}; nothing was touched`,
+    `this backup cannot be restored without running code in it with the rights of ${user}: ${[...shown, ...more].join('; ')}; nothing was changed`,
     { hint: `give ${asSuperuserFlag} if you trust whoever could write the database that was backed up` },
   )
 }

@@ -41,6 +41,6 @@ async function whole<T>({ id }: Manifest, read: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error
     const { hint, cause } = error
-    throw new AppError('corrupt', `backup ${id}: ${error.message}; nothing was touched`, { hint, cause })
+    throw new AppError('corrupt', `backup ${id}: ${error.message}; nothing was changed`, { hint, cause })
   }
 }

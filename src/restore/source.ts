@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 
 /** Exit 61, before anything was touched. */
 export const damaged = (id: string, how: string) =>
-  new AppError('corrupt', `backup ${id}: ${how}; nothing was touched`, {
+  new AppError('corrupt', `backup ${id}: ${how}; nothing was changed`, {
     hint: 'use another backup; `pgbosun backup list` shows them',
   })
 

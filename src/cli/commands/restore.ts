@@ -39,9 +39,9 @@ export const restore: Command = {
     locked: 'another runner was in the way for too long',
     refused: 'credentials, or a privilege is missing',
     backup: 'the store cannot be read',
-    corrupt: 'the backup is damaged; nothing was touched',
+    corrupt: 'the backup is damaged; nothing was changed',
     nobackup: 'no backup matches',
-    restore: 'refused or failed; the message says that nothing was touched',
+    restore: 'refused or failed; the message says that nothing was changed',
   },
   async run(context) {
     const database = typeof context.flags.into === 'string' ? context.flags.into : null
@@ -69,7 +69,7 @@ function readWanted({ flags, args }: CommandContext): Wanted {
   const { into, at, cluster } = flags as Record<string, string | undefined>
   const [id] = args
   if (into === undefined)
-    throw usage('restore needs --into with the name of a new database; nothing was touched', {
+    throw usage('restore needs --into with the name of a new database; nothing was changed', {
       hint: 'pgbosun restore latest --into NEW',
     })
   const bytes = Buffer.byteLength(into)
@@ -80,7 +80,7 @@ function readWanted({ flags, args }: CommandContext): Wanted {
   if (id !== undefined && id !== 'latest' && at !== undefined)
     throw usage('--at chooses a backup, and an id names one: give only one of them', { hint: 'leave the id out' })
   if (flags.yes !== true && !process.stdin.isTTY)
-    throw usage('restore asks on a terminal, and there is none; nothing was touched', { hint: 'give --yes' })
+    throw usage('restore asks on a terminal, and there is none; nothing was changed', { hint: 'give --yes' })
   return {
     id: id === 'latest' ? undefined : id,
     into,
@@ -146,7 +146,7 @@ async function confirm(into: string, signal: AbortSignal): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const answer = await terminal.question(`Restore it into ${visible(into)}? [y/N] `, { signal })
-    if (!/^y(es)?$/i.test(answer.trim())) throw usage('not confirmed; nothing was touched', { hint: 'answer y' })
+    if (!/^y(es)?$/i.test(answer.trim())) throw usage('not confirmed; nothing was changed', { hint: 'answer y' })
   } finally {
     terminal.close()
   }
@@ -155,7 +155,7 @@ async function confirm(into: string, signal: AbortSignal): Promise<void> {
 /** What the client programs refuse makes a backup fail with 60; here it is a restore that fails. A store that cannot be read is 60. */
 function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
   const failure = asAppError(aborted ? reason : error)
-  const message = `${failure.message}; nothing was touched`
+  const message = `${failure.message}; nothing was changed`
   if (aborted) return failure.with({ message, hint: 'run it again' })
   if (failure.kind !== 'backup') return failure
   return failure.with({ ...(failure.reason !== 'store-unreadable' && { kind: 'restore' }), message })
