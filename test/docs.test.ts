@@ -1,7 +1,12 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { globalFlags } from '../src/cli/args.ts'
+import { commandNames, commands } from '../src/cli/commands.ts'
+import { formatNames } from '../src/config/formats.ts'
 import { renderReference } from '../src/config/reference.ts'
+import { configSchema } from '../src/config/schema.ts'
+import { leaves } from '../src/config/walk.ts'
 import { exitCodes } from '../src/errors.ts'
 import { loadParser } from '../src/lint/parse.ts'
 import { renderLintReference } from '../src/lint/reference.ts'
@@ -25,18 +30,85 @@ test('docs/exit-codes.md has every exit code, and no other', () => {
   expect(Object.fromEntries(rows)).toEqual(exitCodes)
 })
 
-test('links between the documents lead somewhere', () => {
-  const documents = [
-    'README.md',
-    'CONTRIBUTING.md',
-    'SECURITY.md',
-    ...globSync('{docs,examples}/**/*.md', { cwd: root }),
-  ]
-  const broken = documents.flatMap((document) =>
-    [...read(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
-      .map(([, link = '']) => link)
-      .filter((link) => !existsSync(join(root, dirname(document), link)))
-      .map((link) => `${document}: ${link}`),
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...globSync('{docs,examples,bench,changelog}/**/*.md', { cwd: root }),
+]
+
+test('links between the documents lead to a file, and to a heading in it', () => {
+  const links = documents.flatMap((document) =>
+    [...read(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(([, path = '', anchor]) => ({
+      document,
+      target: path === '' ? document : join(dirname(document), path),
+      anchor,
+    })),
+  )
+  expect(links.filter(({ anchor }) => anchor !== undefined).length).toBeGreaterThan(20)
+  const broken = links.filter(
+    ({ target, anchor }) =>
+      !existsSync(join(root, target)) || (anchor !== undefined && !anchors(read(target)).includes(anchor)),
   )
   expect(broken).toEqual([])
 })
+
+/** The anchors of a page, as GitHub makes them from its headings. */
+const anchors = (text: string) =>
+  [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+
+describe('the README', () => {
+  const readme = read('README.md')
+
+  test('says of nothing that exists that pgbosun does not have it', { timeout: 30_000 }, async () => {
+    const list = /pgbosun itself does not have:\n\n((?:- .*\n)+)/.exec(readme)?.[1] ?? ''
+    const missing = [...list.matchAll(/^- ([^:]+):/gm)].map(([, what = '']) => what)
+    expect(missing.length).toBeGreaterThan(2)
+    const names = await namesOfThings()
+    const existing = (what: string) => stems(what).filter((stem) => names.has(stem))
+    expect(existing('down migrations')).toContain('down')
+    expect(existing('a dry run')).toContain('dry')
+    expect(missing.flatMap(existing)).toEqual([])
+  })
+
+  test('shows for each command only flags that it has', { timeout: 30_000 }, async () => {
+    const table = /## Commands\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ''
+    const rows = [...table.matchAll(/^\| (`.*)$/gm)].map(([, row = '']) => row.replaceAll('\\|', '|'))
+    expect(rows.length).toBeGreaterThan(10)
+    for (const row of rows) {
+      const group = /^`([a-z]+)/.exec(row)?.[1] ?? ''
+      const known = await flagsOf(commandNames.filter((name) => name.split(' ')[0] === group))
+      for (const [, flag = ''] of row.matchAll(/--([a-z]+(?:-[a-z]+)*)/g)) expect([group, ...known]).toContain(flag)
+    }
+  })
+
+  test('counts the formats of other tools', () => {
+    expect(readme).toContain('that of seven other tools')
+    expect(formatNames.filter((name) => name !== 'pgbosun')).toHaveLength(7)
+  })
+})
+
+/** The flags of these commands, with those of every command. */
+async function flagsOf(names: string[]) {
+  const loaded = await Promise.all(names.map((name) => commands[name]!.load()))
+  return [...loaded.flatMap(({ flags }) => Object.keys(flags)), ...Object.keys(globalFlags)]
+}
+
+/** The stems of all words that a command, a flag or a key of the configuration is called by. */
+async function namesOfThings() {
+  const keys = leaves(configSchema).map(({ path }) => path.join(' ').replaceAll(/[A-Z]/g, ' $&'))
+  return new Set([...commandNames, ...(await flagsOf(commandNames)), ...keys].flatMap(stems))
+}
+
+/** `encryption of dumps` → `encrypt`, `dump`: words without their endings, and without those that mean nothing alone. */
+const stems = (text: string) =>
+  text
+    .toLowerCase()
+    .split(/[^a-z]+/)
+    .filter((word) => !['', 'a', 'an', 'the', 'of', 'in', 'at', 'to', 'no'].includes(word))
+    .map((word) => word.replace(/(ions?|ing|ed|es|e|s)$/, ''))
