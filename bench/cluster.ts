@@ -6,21 +6,21 @@ import postgres from 'postgres'
 import { findServerBinaries, startServer } from '../scripts/server.ts'
 import { median } from './table.ts'
 
-/** A server of the benchmark's own, and the ways to it. */
+/** The benchmark's own server, and how to connect to it. */
 export type Cluster = {
   version: string
   /** A new, empty database. None is ever dropped: ext4 would create files more slowly for minutes afterwards. */
   createDatabase(): Promise<string>
   /** URL of a database, over TCP with SCRAM. */
   url(database: string, via?: Link): string
-  /** Asks something in a database. */
+  /** Runs a query in a database. */
   ask<T>(database: string, query: string): Promise<T>
 }
 
-/** Where clients connect to: the server itself, or a proxy with latency before it. */
+/** Where clients connect: the server itself, or a proxy in front of it that adds latency. */
 export type Link = { port: number; roundTripMs: number }
 
-/** Runs `use` with a server that ends with it. fsync and everything else is as PostgreSQL ships it. */
+/** Runs `use` with a server that ends with it. It has PostgreSQL's default settings, so fsync is on. */
 export async function withCluster(use: (cluster: Cluster) => Promise<void>): Promise<void> {
   const [binDir] = findServerBinaries()
   if (binDir === undefined) throw new Error('no PostgreSQL server was found')
@@ -56,7 +56,7 @@ export async function withCluster(use: (cluster: Cluster) => Promise<void>): Pro
   }
 }
 
-/** Runs `use` with a proxy before the server that adds latency to every round trip. */
+/** Runs `use` with a proxy in front of the server that adds latency to every round trip. */
 export async function withLatency(cluster: Cluster, delayMs: number, use: (link: Link) => Promise<void>) {
   const { port } = new URL(cluster.url('postgres'))
   const proxy = spawn(process.execPath, [join(import.meta.dirname, 'proxy.ts'), port, String(delayMs)], {
@@ -75,7 +75,7 @@ export async function withLatency(cluster: Cluster, delayMs: number, use: (link:
 
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
-/** How long the server's answer to the smallest possible question takes. */
+/** How long the server takes to answer the smallest possible query. */
 function roundTrip(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true })

@@ -13,7 +13,7 @@ export type Measurement = { wallMs: number; cpuMs: number; quiet: boolean }
 const timer = join(import.meta.dirname, 'time.sh')
 
 /**
- * Runs a process to its end, once the machine is quiet or does not get so.
+ * Runs a process to its end, once the machine is quiet or has had time to become so.
  * @throws when it fails, with the end of what it printed
  */
 export async function measure(command: Command, logFile: string): Promise<Measurement> {
@@ -59,7 +59,7 @@ function run([program = '', ...args]: string[], { cwd, env }: Command, logFile: 
 const sampleMs = 60
 const patienceMs = 3_000
 
-/** Waits until the processors were 75 % idle for 60 ms, at most 3 s. */
+/** Waits until the processors have been 75 % idle for 60 ms, for at most 3 s. */
 async function quietMachine(): Promise<boolean> {
   const until = performance.now() + patienceMs
   do {

@@ -23,16 +23,16 @@ export const command = (argv: string[], env: NodeJS.ProcessEnv = {}, cwd = packa
   env: { ...cleanEnv(), ...env },
 })
 
-/** Node that does nothing: what every program written for it takes. */
+/** Node doing nothing: the time that every program written for it takes. */
 export const bareNode = () => command([process.execPath, '-e', '0'])
 
-/** Connects and asks the smallest question. */
+/** Connects and runs the smallest query. */
 export const psqlSelect = (url: string) => command(['psql', '-X', '-q', '-At', '-c', 'select 1', url])
 
 /** A program that applies migrations, and its table of what was applied. */
 export type Migrator = { name: string; history: string; up(url: string, migrations: Migrations): Command }
 
-/** pgbosun; another build of it where `program` says so. */
+/** pgbosun, or another build of it if `program` is given. */
 export const pgbosunUp = (name: string, program: string): Migrator => ({
   name,
   history: 'pgbosun.migrations',
@@ -92,7 +92,7 @@ export const graphileMigrate: Migrator = {
     ),
 }
 
-/** Not a migration tool: the floor of one transaction and four statements for each file. */
+/** Not a migration tool: the least time for one transaction and four statements for each file. */
 export const psqlScript: Migrator = {
   name: 'psql',
   history: 'public.history',

@@ -1,6 +1,6 @@
 /**
- * A TCP proxy that holds back what clients send: to a client every round trip takes that much longer.
- * A process of its own. Arguments: the port of the server, the delay in ms. It prints the port it listens on.
+ * A TCP proxy that delays what clients send, so that every round trip takes that much longer for them.
+ * It is a separate process. Arguments: the port of the server, the delay in ms. It prints the port it listens on.
  */
 import { type AddressInfo, connect, createServer } from 'node:net'
 

@@ -5,14 +5,14 @@ export type Trial = {
   command: Command
   /** Throws when the run did not do what it should have. */
   check?: () => Promise<void>
-  /** How large what it made is. */
+  /** The size of what it made. */
   resultBytes?: () => Promise<number>
 }
 
 /** A program in a race. */
 export type Contestant = {
   name: string
-  /** Makes everything ready for its next run: where it changes something, a database of its own. */
+  /** Prepares its next run: a database of its own, if it changes something. */
   next(): Promise<Trial>
 }
 
@@ -26,14 +26,14 @@ export type Race = {
   /** Names of the contestants that all are compared with. */
   references: string[]
   targets: Target[]
-  /** One more run of each beforehand, which warms the caches and measures the memory. */
+  /** An extra run of each beforehand, which warms the caches and measures the memory. */
   warmUp: boolean
 }
 
 /** The measurements of one contestant, one for each round. */
 export type Outcome = { name: string; runs: Measurement[]; peakMb: number | undefined; resultMb: number | undefined }
 
-/** Lets all contestants run once in every round; each round starts with another one. */
+/** Lets all contestants run once in every round; each round starts with a different one. */
 export async function runRace(race: Race, rounds: number, logFile: string): Promise<Outcome[]> {
   const { contestants, warmUp } = race
   const outcomes = contestants.map(({ name }): Outcome => ({ name, runs: [], peakMb: undefined, resultMb: undefined }))

@@ -7,15 +7,15 @@ export function median(values: number[]): number {
   return (sorted[Math.floor(half)]! + sorted[Math.ceil(half) - 1]!) / 2
 }
 
-/** Median over the rounds of the ratio within a round, which a machine that becomes slower does not change. */
+/** Median over the rounds of the ratio within a round, which does not change if the machine becomes slower. */
 export const ratio = (outcome: Outcome, reference: Outcome, of: 'wallMs' | 'cpuMs' = 'wallMs') =>
   median(outcome.runs.map((run, round) => run[of] / reference.runs[round]![of]))
 
-/** What a target is about, as a ratio. */
+/** What a target limits, as a ratio. */
 const reachedOf = ({ what }: Target, outcome: Outcome, reference: Outcome) =>
   what === 'size' ? (outcome.resultMb ?? 0) / (reference.resultMb ?? 0) : ratio(outcome, reference, what && 'cpuMs')
 
-/** A race as Markdown: a table, the targets beside what was reached, and how far the runs lie apart. */
+/** A race as Markdown: a table, the targets beside what was reached, and how much the runs differ. */
 export function renderRace({ title, references, targets }: Race, outcomes: Outcome[]): string {
   const find = (name: string) => outcomes.find((outcome) => outcome.name === name)
   const compared = references.map(find).filter((reference) => reference !== undefined)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command and writes to descriptor 3 what it took: seconds of user and of system time, then microseconds by the clock.
+# Runs a command and writes how long it took to descriptor 3: seconds of user and of system time, then microseconds by the clock.
 TIMEFORMAT='%3U %3S'
 from=$EPOCHREALTIME
 {

@@ -31,7 +31,7 @@ for (const file of globSync('*', { cwd: dist }).sort()) {
   console.log(`${relative(root, join(dist, file)).padEnd(24)} ${String(Math.ceil(size / 1024)).padStart(5)} kB`)
 }
 
-/** The licence texts of all packages that are in the bundle, as most of them demand. */
+/** The licence texts of all packages that are in the bundle, because most of them require it. */
 function licences(inputs: string[]): string {
   const folders = inputs
     .map((input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])

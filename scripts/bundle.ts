@@ -7,7 +7,7 @@ import { configSchema } from '../src/config/schema.ts'
 
 const require = createRequire(import.meta.url)
 
-/** Builtins that take 1 to 10 ms to load and that most runs never use: they are loaded when something of them is used. */
+/** Builtins that take 1 to 10 ms to load and that most runs never use: each is loaded when something in it is first used. */
 const lazyBuiltins = [
   'child_process',
   'http',
@@ -20,7 +20,7 @@ const lazyBuiltins = [
   'zlib',
 ]
 
-/** What our dependencies really use of builtins that they load at once. */
+/** What our dependencies actually use of the builtins that they load at start. */
 const forDependencies: Record<string, string> = {
   assert: `module.exports = (...args) => require('node:assert')(...args)`,
   perf_hooks: 'module.exports = { performance }',
@@ -34,9 +34,9 @@ const options = {
   target: 'node24',
   minifyWhitespace: true,
   minifySyntax: true,
-  // not minifyIdentifiers: the driver names its errors by their class, and a stack trace should say something
+  // not minifyIdentifiers: the driver names its errors by their class, and a stack trace should be readable
   legalComments: 'external',
-  // import() of a builtin becomes require(): the namespace of an ES module touches every lazy getter, 20 ms for node:http
+  // import() of a builtin becomes require(): the namespace of an ES module calls every lazy getter, 20 ms for node:http
   supported: { 'dynamic-import': false },
   metafile: true,
   logLevel: 'warning',
@@ -70,7 +70,7 @@ export async function bundle(
   return result
 }
 
-/** The loader reads it as latin1. esbuild escapes what is in strings, and leaves regular expressions as they are. */
+/** The loader reads the bundle as latin1. esbuild escapes strings, but leaves regular expressions as they are. */
 const inAscii = (text: string) =>
   text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
@@ -96,7 +96,7 @@ export const plainEntry: Plugin = {
   },
 }
 
-/** The parser for the linter stays a file of its own, with its WASM beside it: no other command pays for it. */
+/** The parser for the linter stays a separate file, with its WASM beside it, so that no other command pays for it. */
 const parserApart: Plugin = {
   name: 'parser-apart',
   setup({ onResolve }) {
@@ -115,7 +115,7 @@ const lightBuiltins: Plugin = {
         return { path, namespace: 'for-dependencies' }
       return lazyBuiltins.includes(path) ? { path, namespace: 'lazy' } : undefined
     })
-    // pino comes with the first line that is logged
+    // pino is loaded with the first line that is logged
     onResolve({ filter: /^pino$/ }, ({ namespace }) =>
       namespace === 'lazy-package' ? undefined : { path: 'pino', namespace: 'lazy-package' },
     )

@@ -1,5 +1,5 @@
-// Prints `passed failed skipped` of a vitest JSON report, and on stderr each failure with the beginning of its message, also
-// those of tests that then passed at their second try.
+// Prints `passed failed skipped` of a vitest JSON report, and on stderr each failure with the beginning of its message, including
+// those of tests that passed on their second attempt.
 // Arguments: the report, vitest's exit code.
 // A file that fails without a failed test (it does not load) and a run that fails without either count as one failure each.
 const { relative } = require('node:path')

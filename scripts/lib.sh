@@ -1,5 +1,5 @@
 # Set-up shared by scripts/test and scripts/quickstart: Node 24, the packages, a PostgreSQL server, the build.
-# To be sourced from the root of the repository. Log on stderr.
+# Source it in the root of the repository. It logs to stderr.
 
 say() { printf '== %s\n' "$*" >&2; }
 loud() { printf '!! %s\n' "$*" >&2; }
@@ -10,7 +10,7 @@ die() {
   exit 1
 }
 
-# Installs the locked packages when they are not there and puts a Node >= 24 first on the PATH.
+# Installs the locked packages if they are missing, and puts a Node >= 24 first on the PATH.
 ensure_node_and_packages() {
   command -v npm > /dev/null && command -v node > /dev/null || die 'Node and npm are needed' "$(how_to_install node)"
   local major
@@ -22,7 +22,7 @@ ensure_node_and_packages() {
     npm ci --no-audit --no-fund >&2 || die 'npm ci failed (see above)'
   fi
 
-  # the package `node` brings a Node 24; where it cannot run (musl, an unknown processor) the system's has to be new enough
+  # the package `node` contains a Node 24; if that cannot run (musl, an unknown processor), the system's Node has to be new enough
   if [ "$(node_major node_modules/node/bin/node)" -lt 24 ]; then
     npm rebuild node >&2 || true
   fi
@@ -37,16 +37,16 @@ ensure_node_and_packages() {
 # The major version of a node program, 0 when it does not run.
 node_major() { "$1" -p 'process.versions.node.split(".")[0]' 2> /dev/null || echo 0; }
 
-# Runs a command as root: directly, or with a sudo that asks nothing. Fails when neither is possible.
+# Runs a command as root: directly, or with a sudo that does not ask for a password. Fails if neither is possible.
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 can_be_root() { [ "$(id -u)" = 0 ] || { command -v sudo > /dev/null && sudo -n true 2> /dev/null; }; }
 
-# Folder of initdb and postgres, newest major first; nothing when there is none.
+# Prints the folder of initdb and postgres, newest major version first; nothing if there is none.
 find_server() { node scripts/find-server.ts; }
 
-# Installs a PostgreSQL server where there is none and we may.
+# Installs a PostgreSQL server if there is none and we are allowed to.
 ensure_server() {
   [ -z "$(find_server)" ] || return 0
   if command -v apt-get > /dev/null && can_be_root; then
@@ -56,7 +56,7 @@ ensure_server() {
   [ -n "$(find_server)" ] || die 'no PostgreSQL server (initdb, postgres) was found' "$(how_to_install postgres)" 'It is not started as a service: each run makes its own throwaway server.'
 }
 
-# Only the programs are wanted, so Debian is told not to make and start a cluster of its own.
+# We need only the programs, so Debian is told not to create and start a cluster.
 apt_install_server() {
   local no_cluster=/etc/postgresql-common/createcluster.d/pgbosun.conf
   as_root apt-get update -q >&2 || return 1
@@ -68,7 +68,7 @@ apt_install_server() {
   return $result
 }
 
-# Puts a PgBouncer on the PATH where there is none and we may. Fails when there is none then.
+# Puts a PgBouncer on the PATH if there is none and we are allowed to. Fails if there is still none.
 ensure_pooler() {
   ! { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } > /dev/null || return 0
   local dir="${TMPDIR:-/tmp}"
@@ -83,7 +83,7 @@ ensure_pooler() {
   export PATH="$PATH:$dir"
 }
 
-# Installed, the package would start a service of its own: it is only unpacked, with those of its libraries that are missing.
+# If it were installed, the package would start a service. So it is only unpacked, together with the libraries that are missing.
 apt_unpack_pooler() {
   local package libraries
   as_root rm -rf "$1" && mkdir -p "$1/archives/partial" || return 1
@@ -93,12 +93,12 @@ apt_unpack_pooler() {
   as_root rm -rf "$1/archives"
   libraries=$(find "$1/root" -name '*.so.*' -exec dirname {} + | sort -u | tr '\n' ':')
   printf '#!/bin/sh\nexec env "LD_LIBRARY_PATH=%s" "%s/root/usr/sbin/pgbouncer" "$@"\n' "${libraries%:}" "$1" > "$1/pgbouncer"
-  # for the account that it runs as
+  # readable by the account that it runs as
   chmod a+x "$1/pgbouncer" && chmod -R a+rX "$1" || return 1
   "$1/pgbouncer" --version > "$1/complete" || { rm -f "$1/complete" && return 1; }
 }
 
-# One line: what to type on this platform.
+# Prints one line: what to type on this platform.
 how_to_install() {
   local id=''
   if [ "$(uname)" = Darwin ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict'
-// Starts the bundle from a code cache that was taken after a whole run: start-up falls from 85 to 55 ms
-// (docs/decisions/001-bundle-and-code-cache.md). Without a cache, or with one of another Node, it just compiles.
+// Starts the bundle from a code cache that was written after a complete run, which reduces start-up from 85 to 55 ms
+// (docs/decisions/001-bundle-and-code-cache.md). Without a cache, or with one from another Node, it just compiles.
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   process.stderr.write(`error: pgbosun needs Node 24 or newer; this is ${process.version}\nhint:  install Node 24\n`)
@@ -11,12 +11,12 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
 const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
 
-/** The build's warm-up run asks for a new cache with this variable. Nobody else sees it: an unknown PGBOSUN_ variable is an error. */
+/** The build's warm-up run sets this variable to get a new cache. It is removed here, because an unknown PGBOSUN_ variable is an error. */
 const writeCacheTo = process.env.PGBOSUN_WRITE_CODE_CACHE
 delete process.env.PGBOSUN_WRITE_CODE_CACHE
 
 /**
- * Loading takes time by size. `migrate` and `wait` without a configuration are in a bundle of their own, a third of the whole
+ * Loading time depends on size. `migrate` and `wait` without a configuration have a bundle of their own, a third of the size
  * (`plainEntry` in bundle.ts says what is left out).
  */
 function isPlain([command, next = ''] = process.argv.slice(2)) {

@@ -1,6 +1,6 @@
 /**
- * Shows the main job on a throwaway server: an empty PostgreSQL is made ready, a second run finds nothing to do; then it is
- * backed up, the backup is verified and restored into another database, and `serve` stands by.
+ * Shows the main job on a throwaway server: it makes an empty PostgreSQL ready, and a second run finds nothing to do. Then it makes
+ * a backup, verifies it, restores it into another database, and starts `serve`.
  * `--keep` leaves the server and `serve` running and prints how to connect.
  */
 import { spawn } from 'node:child_process'
@@ -25,7 +25,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => st
 const [binDir] = findServerBinaries()
 if (binDir === undefined) throw new Error('no PostgreSQL server found: run ./scripts/quickstart, which installs one')
 const server = await startServer(binDir)
-// a folder of ours: the one of the server may belong to another account
+// our own folder, because that of the server may belong to another account
 const store = mkdtempSync(join(tmpdir(), 'pgbosun-backups-'))
 const serveUrl = `http://127.0.0.1:${await freePort()}`
 const env = { ...sampleEnv(server.url(sampleDatabase), store), PGBOSUN_SERVE_LISTEN: new URL(serveUrl).host }
@@ -67,16 +67,16 @@ async function story(server: Server): Promise<void> {
   title('4. backup, as the user games_backup; it is read back and decoded at once')
   expectSuccess(await run('backup'))
 
-  title('5. verify: every stored byte once more')
+  title('5. verify: every stored byte is read again')
   expectSuccess(await run('backup verify latest'))
 
-  title('6. restore into another database, rows compared')
+  title('6. restore into another database; row counts are compared')
   expectSuccess(await run('restore latest --into games_copy --yes'))
 
   title('7. status')
   expectSuccess(await run('status'))
 
-  title('8. serve: stays, backs up on schedule, tells its health')
+  title('8. serve: keeps running, makes scheduled backups, reports its health')
   await showServe()
 
   say()
@@ -86,7 +86,7 @@ async function story(server: Server): Promise<void> {
   )
 }
 
-/** Starts `serve`, asks it how it is, and stops it, unless it is to be kept. */
+/** Starts `serve`, asks for its health, and stops it, unless it is to be kept. */
 async function showServe(): Promise<void> {
   say(`$ pgbosun serve --config ${configFile}`)
   const log = openSync(`${store}/serve.log`, 'w')
@@ -145,7 +145,7 @@ async function run(command: string): Promise<{ command: string; code: number | n
   const stop = () => child.kill('SIGTERM')
   stopped.signal.addEventListener('abort', stop)
   createInterface({ input: child.stdout }).on('line', (line) => say(`  ${line}`))
-  // the log repeats every change as it is made; the result on stdout has them already
+  // the log repeats every change as it is made, but the result on stdout already shows them all
   createInterface({ input: child.stderr }).on('line', (line) => / INFO {2}(?!waiting)/.test(line) || say(`  ${line}`))
   const [code] = (await once(child, 'close')) as [number | null]
   stopped.signal.removeEventListener('abort', stop)

@@ -1,4 +1,4 @@
-/** The sample application as the quick start, the build and the benchmarks run it. */
+/** The sample application, as the quick start, the build and the benchmarks run it. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -16,7 +16,7 @@ export const samplePasswords = {
   games_backup: 'reads everything',
 }
 
-/** Our environment without anything that pgbosun would take for configuration. */
+/** Our environment without anything that pgbosun would read as configuration. */
 export function cleanEnv(): Record<string, string> {
   const settings = /^(PGBOSUN_|PG[A-Z]+$|POSTGRES_|DATABASE_URL)/
   return Object.fromEntries(

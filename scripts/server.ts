@@ -30,11 +30,11 @@ export type Server = {
   pid(): number | undefined
   /** URL of a database as the superuser, over TCP with SCRAM. */
   url(database: string): string
-  /** Crashes (`immediate`) or shuts down (`fast`) the server and waits until it is gone; the data stay. */
+  /** Crashes (`immediate`) or shuts down (`fast`) the server and waits until it is gone; the data is kept. */
   stop(mode?: 'fast' | 'immediate'): Promise<void>
   /** Starts it again on the same port. */
   start(): Promise<void>
-  /** Lets it outlive this process. */
+  /** Lets the server outlive this process. */
   keep(): void
   /** Stops it and removes its folder. */
   remove(): Promise<void>
@@ -72,7 +72,7 @@ export async function freePort(): Promise<number> {
 
 /**
  * Makes a new cluster with SCRAM on 127.0.0.1 and starts it. It ends with this process, however that ends.
- * @param options `settings`: lines for postgresql.conf, e.g. `['fsync=off']`; `standbyOf`: a server that is stopped now, whose standby it is to be
+ * @param options `settings`: lines for postgresql.conf, e.g. `['fsync=off']`; `standbyOf`: a stopped server whose standby this one becomes
  */
 export async function startServer(
   binDir: string,
@@ -125,7 +125,7 @@ export async function startServer(
       `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
     async start() {
       const log = openSync(logFile, 'a')
-      // a process group of its own: Ctrl-C is ours to handle
+      // in a process group of its own, because we handle Ctrl-C
       child = spawn(join(binDir, 'postgres'), ['-D', data], { ...run, stdio: ['ignore', log, log], detached: true })
       closeSync(log)
       while (running() && !isReady(data, child.pid)) await sleep(20)
@@ -159,7 +159,7 @@ const follow = (primary: Server | undefined) =>
       ]
     : []
 
-/** A TMPDIR of root's own may be closed to the account that the server runs as. */
+/** If TMPDIR belongs to root, the account that the server runs as may not be able to enter it. */
 export const temporary = process.getuid?.() === 0 ? '/tmp' : tmpdir()
 
 const utf8Locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8'
@@ -186,7 +186,7 @@ function isReady(data: string, pid: number | undefined): boolean {
   }
 }
 
-/** Waits for our end, which closes its stdin, then stops the server and removes its folder: also after `kill -9`. */
+/** Waits until our process ends, which closes its stdin, then stops the server and removes its folder, even after `kill -9`. */
 function endWithUs(dir: string): ChildProcess {
   const script = `read _; cd "$1" || exit
     pid=$(head -n 1 data/postmaster.pid 2> /dev/null) && kill -QUIT "$pid"

@@ -1,4 +1,4 @@
-/** The run at build time that the code cache is taken after. */
+/** The run at build time after which the code cache is written. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,9 +6,9 @@ import { cleanEnv, sampleArgs, sampleEnv } from './sample.ts'
 import { findServerBinaries, startServer } from './server.ts'
 
 /**
- * Runs the built program and keeps what V8 compiled: `main.cache` after a whole `up` of the sample, `plain.cache` after `migrate` without a
- * configuration. Without a PostgreSQL server on this machine, after what works without one. A build without a cache
- * works too, it only starts slower.
+ * Runs the built program and saves what V8 has compiled: `main.cache` after a complete `up` of the sample, `plain.cache` after `migrate`
+ * without a configuration. If this machine has no PostgreSQL server, they are saved after whatever works without one. A build without a
+ * cache works too, but starts more slowly.
  */
 export async function writeCodeCaches(program: string): Promise<void> {
   const [main, plain] = ['main.cache', 'plain.cache'].map((name) => join(dirname(program), name)) as [string, string]

@@ -24,7 +24,7 @@ const plainPrograms = `
   pg_dump -Fc -Z0 "$URL" | zstd -q -f -2 -o dump.zst
   zstd -q -dc dump.zst | pg_restore -f /dev/null`
 
-/** A backup of a database of about 1 GB, read back and decoded, against what people have instead. */
+/** A backup of a database of about 1 GB, read back and decoded, compared with what people use instead. */
 export async function backup({ cluster, dir, builds, link }: Setting): Promise<Race> {
   const [binDir = ''] = findServerBinaries()
   const database = await cluster.createDatabase()

@@ -7,7 +7,7 @@ export type Setting = {
   dir: string
   /** Builds of pgbosun; the first is this checkout's. */
   builds: { name: string; program: string }[]
-  /** The proxy to go through; without one, the server itself. */
+  /** The proxy to connect through; without one, the server itself. */
   link: Link | undefined
 }
 

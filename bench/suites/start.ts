@@ -2,7 +2,7 @@ import { bareNode, command, psqlSelect } from '../programs.ts'
 import type { Race } from '../rounds.ts'
 import type { Setting } from './setting.ts'
 
-/** What starting takes, before there is any work. */
+/** How long starting takes, before there is any work. */
 export async function start({ cluster, builds }: Setting): Promise<Race> {
   const ours = (flag: string) =>
     builds.map(({ name, program }) => ({

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the secrets of compose.yaml that are not there yet: secrets.sh [FOLDER], by default secrets/ beside this file.
+# Creates the secrets of compose.yaml that do not exist yet: secrets.sh [FOLDER], by default secrets/ beside this file.
 # Containers read them as another user, so each file is 0444; on the host the folder protects them.
 set -euo pipefail
 folder=${1:-$(dirname "$0")/secrets}

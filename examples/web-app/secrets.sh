@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what compose.yaml mounts and is not there yet: secrets.sh [FOLDER], by default this one. The folder of the backups, and secrets/.
+# Creates what compose.yaml mounts, if it does not exist yet: the folder for backups, and secrets/. secrets.sh [FOLDER], by default this one.
 # Containers read the secrets as another user, so each file is 0444; on the host the folder protects them.
 set -euo pipefail
 cd "${1:-$(dirname "$0")}"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Copies files into an empty root, programs with every library they load: collect.sh ROOT FILE...
-# What a Debian package brought is noted under /var/lib/dpkg/status.d, where vulnerability scanners look in images without dpkg,
-# and its copyright file comes along.
+# Copies files into an empty root, and with each program every library that it loads: collect.sh ROOT FILE...
+# For a file from a Debian package, it records the package under /var/lib/dpkg/status.d, where vulnerability scanners look in images
+# without dpkg, and copies its copyright file.
 set -eu
 root=$1
 shift
@@ -12,7 +12,7 @@ for folder in bin lib lib64; do
   ln -sfn "usr/$folder" "$root/$folder"
 done
 
-# The folder's own links are followed (/lib is /usr/lib), the file keeps its name: libraries are found under their soname.
+# Links in the folder's path are followed (/lib is /usr/lib), but the file keeps its name, because libraries are found by their soname.
 copy() {
   path=$(readlink -f "$(dirname "$1")")/$(basename "$1")
   [ ! -e "$root$path" ] || return 0

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A Docker Engine with Compose for the container tests.
 #
-#   eval "$(scripts/containers/engine.sh start)"    prints what to set; starts an engine of our own where none answers
-#   scripts/containers/engine.sh stop               stops our own; its images stay for the next time
+#   eval "$(scripts/containers/engine.sh start)"    prints what to set; starts an engine of our own if none answers
+#   scripts/containers/engine.sh stop               stops our own engine; its images are kept for the next time
 #
 # An engine that answers `docker info` is used as it is, and nothing is printed. Otherwise, on Debian and Ubuntu with root,
 # docker.io is installed, and its daemon started in the background on a socket and a data folder of its own under
-# BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers). Compose v2 comes out of Debian's package. The last line on stderr
-# says why there is no engine.
+# BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers). Compose v2 comes from Debian's package. If there is no engine, the last
+# line on stderr says why.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/lib.sh
@@ -22,11 +22,11 @@ start() {
     return
   fi
   [ "$(uname -s)" = Linux ] || die 'no container engine answers: start Docker'
-  # newer releases have the command line in a package of its own
+  # newer releases have the command line in a separate package
   { [ -x /usr/bin/docker ] && command -v dockerd > /dev/null; } || apt_install docker.io $(apt-cache pkgnames docker-cli 2> /dev/null | grep -x docker-cli)
   running || launch
   compose_plugin
-  # the command line that belongs to this engine, whatever else is called docker; version 20 has BuildKit but does not use it by itself
+  # the command line of this engine, whatever else is called docker; version 20 has BuildKit but does not use it by default
   mkdir -p "$engine/bin" && ln -sfn /usr/bin/docker "$engine/bin/docker"
   echo "export DOCKER_HOST=unix://$socket DOCKER_CONFIG=$engine/config PATH=$engine/bin:\$PATH"
   case $(/usr/bin/docker --version) in *' 20.'*) echo 'export DOCKER_BUILDKIT=1' ;; esac
@@ -38,7 +38,7 @@ launch() {
   can_be_root || die 'no container engine answers, and starting one needs root'
   say "starting dockerd on $socket"
   rm -f "$pid_file"
-  # a group of its own: Ctrl-C is not for it
+  # in a process group of its own, so that Ctrl-C does not stop it
   as_root setsid --fork sh -c 'echo $$ > "$0" && exec dockerd "$@"' "$pid_file" --host "unix://$socket" --group "$(id -g)" \
     --data-root "$engine/data" --exec-root "$engine/run" --pidfile "$engine/own.pid" > "$engine/dockerd.log" 2>&1 < /dev/null
   for _ in $(seq 100); do
@@ -49,7 +49,7 @@ launch() {
   die "dockerd does not run here: $(sed -n 's/.*level=\(error\|fatal\) msg=//p; /^failed/p' "$engine/dockerd.log" | grep . | tail -n 1 || echo "it says nothing")"
 }
 
-# Compose as Debian trixie has it: a single Go binary that runs on older releases as well.
+# Compose from Debian trixie: a single Go binary that runs on older releases as well.
 compose_plugin() {
   local plugin=$engine/config/cli-plugins/docker-compose
   [ ! -x "$plugin" ] || return 0

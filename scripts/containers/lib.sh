@@ -1,11 +1,11 @@
-# What engine.sh and base-images.sh share. To be sourced after scripts/lib.sh.
+# Shared by engine.sh and base-images.sh. Source it after scripts/lib.sh.
 
 # Everything we make stays here, outside the checkout: images by recipe, the engine with its data.
 containers=${BOSUN_CONTAINERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pgbosun/containers}
 engine=$containers/engine
 mkdir -p "$engine"
 
-# Installs packages without starting what they bring: no service of the machine's own appears because tests ran.
+# Installs packages without starting their services, so that running tests does not leave new services on the machine.
 apt_install() {
   command -v apt-get > /dev/null && can_be_root || die "$* would have to be installed: that needs apt-get and root"
   say "apt-get install $*"

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Moves what collect.sh put into a root to one folder that runs wherever it is copied to, under the same path: one-folder.sh ROOT FOLDER
+# Moves what collect.sh put into a root into one folder, which works in any image that it is copied to, under the same path:
+# one-folder.sh ROOT FOLDER
 #
 #   bin  lib  app      the program, Node, and the libraries that Node loads
 #   postgresql         PostgreSQL's client programs, by major, and the libraries that only these load
 #   share/doc          the licences of all that
 #
-# Its programs name their own loader, and where their libraries are, so no variable has to: what pgbosun starts or becomes
-# gets the environment as it was. The root has links where things were.
+# The programs contain the paths of their loader and their libraries, so no variable is needed: whatever pgbosun starts or becomes
+# gets an unchanged environment. In the root, links replace what was moved.
 set -eu
 root=$1
 folder=$2
@@ -22,7 +23,7 @@ move() {
 loader=$(patchelf --print-interpreter "$root/usr/local/bin/node")
 libraries=/usr/lib/$(basename "$(dirname "$(find "$root/usr/lib" -name libc.so.6)")")
 move "$libraries" lib
-# a path that is shorter than the loader's usual one: with a longer one, patchelf 0.18 makes a Node that crashes
+# this path is shorter than the loader's usual one; with a longer one, patchelf 0.18 makes a Node that crashes
 move "$(readlink -f "$(dirname "$loader")")/$(basename "$loader")" lib/ld.so
 move /usr/local/bin/node bin/node
 move /usr/lib/postgresql postgresql
@@ -43,7 +44,7 @@ for library in "$own"/lib/*; do
   esac
 done
 
-# Not RUNPATH: that is asked after LD_LIBRARY_PATH, and does not hold for what a library loads itself.
+# Not RUNPATH, which is searched after LD_LIBRARY_PATH, and does not apply to what a library itself loads.
 patch() {
   patchelf --set-interpreter "$folder/lib/ld.so" --force-rpath --set-rpath "$2" "$1"
   "$1" --version

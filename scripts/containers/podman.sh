@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A podman for the container tests that play Kubernetes manifests.
+# A podman for the container tests that run Kubernetes manifests.
 #
-#   eval "$(scripts/containers/podman.sh)"    prints what to set; installs podman where there is none, on Debian and Ubuntu with root
+#   eval "$(scripts/containers/podman.sh)"    prints what to set; on Debian and Ubuntu, as root, installs podman if there is none
 #
-# Its images and containers stay in BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), apart from the machine's own. The last line on
-# stderr says why there is none.
+# Its images and containers stay in BOSUN_CONTAINERS (default ~/.cache/pgbosun/containers), apart from the machine's own. If there
+# is no podman, the last line on stderr says why.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/lib.sh
@@ -18,7 +18,7 @@ for program in podman runc catatonit; do command -v "$program" > /dev/null || mi
 [ ${#missing[@]} = 0 ] || apt_install --no-remove "${missing[@]}" # a Docker that is here stays
 mkdir -p "$folder/root"
 
-# Without systemd, and without the right to raise limits, which is what a container often has.
+# Works without systemd and without the right to raise limits, as in many containers.
 cat > "$folder/containers.conf" << CONF
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=16384:16384"]

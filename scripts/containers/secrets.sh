@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the password files of compose.yaml that are not there yet: secrets.sh [FOLDER], by default secrets/ of this checkout.
-# secrets.sh rotate NAME [FOLDER] gives one of them a new password. It is written into the same file: a container sees the file that was
-# mounted, and never one that takes its place. `docker compose run --rm up` then makes the server know it.
+# Creates the password files of compose.yaml that do not exist yet: secrets.sh [FOLDER], by default secrets/ of this checkout.
+# secrets.sh rotate NAME [FOLDER] puts a new password into one of them. It writes into the existing file, because a container sees the
+# file that was mounted, never one that replaces it. `docker compose run --rm up` then sets the password on the server.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -11,7 +11,7 @@ if [ "${1:-}" = rotate ]; then
   name=${2:?secrets.sh rotate NAME [FOLDER]}
   file=${3:-secrets}/$name
   if [ "$name" = postgres_password ]; then
-    echo "postgres_password: the image reads it for an empty volume alone; alter role postgres first, then write it into $file" >&2
+    echo "postgres_password: the image reads it only for an empty volume; run alter role postgres first, then write the password into $file" >&2
     exit 2
   fi
   [ -f "$file" ] || { echo "$file does not exist" >&2; exit 2; }
