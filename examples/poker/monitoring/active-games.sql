@@ -1,4 +1,4 @@
--- Games that are being played, the longest untouched first.
+-- Games that are being played, those without a move for the longest time first.
 select id, hand_number, total_pot, version, age(current_timestamp, updated_at) as untouched_for
 from games
 where status = 'active'

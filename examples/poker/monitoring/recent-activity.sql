@@ -1,4 +1,4 @@
--- Games created and moved in each of the last ten minutes. Empty while people play means: nothing reaches the database.
+-- Games created and moved in each of the last ten minutes. If this is empty while people play, nothing reaches the database.
 select date_trunc('minute', updated_at) as minute,
        count(*) as games, count(*) filter (where version = 1) as only_created, max(version) as highest_version
 from games

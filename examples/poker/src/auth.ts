@@ -14,7 +14,7 @@ export function makeToken(claims: Claims, secret: string): string {
   return `${text}.${sign(text, secret).toString('base64url')}`
 }
 
-/** Whom `Authorization: Bearer …` names, if we signed it and it has not expired. */
+/** The player that `Authorization: Bearer …` names, if we signed it and it has not expired. */
 export function checkToken(authorization: string | undefined, secret: string): Claims | undefined {
   const [, head, body, signature] = /^Bearer ([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(authorization ?? '') ?? []
   if (!head || !body || !signature) return undefined
@@ -30,7 +30,7 @@ export function checkToken(authorization: string | undefined, secret: string): C
   }
 }
 
-/** So many requests of one address in each ten seconds. */
+/** At most this many requests from one address in each ten seconds. */
 export function rateLimiter(most: number): (address: string) => boolean {
   let windowOf = 0
   const seen = new Map<string, number>()

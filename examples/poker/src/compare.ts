@@ -7,12 +7,12 @@ import type { InMemoryRepository } from './repository.ts'
 export type Comparison = {
   equal: boolean
   games: number
-  /** Games that their events were replayed to. */
+  /** Games whose events were replayed. */
   replayed: number
   differences: { gameId: string; problem: string }[]
 }
 
-/** Is every game in memory the same in the database, and the same again when its events are replayed? Play may go on meanwhile. */
+/** Is every game in memory the same in the database, and the same when its events are replayed? Play can go on during the comparison. */
 export async function compare(
   database: DatabaseRepository,
   memory: InMemoryRepository | undefined,

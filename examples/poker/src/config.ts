@@ -20,7 +20,7 @@ const environment = z.object({
   DATABASE_URL: z.string().optional(),
   DATABASE_PASSWORD_FILE: z.string().optional(),
   JWT_SECRET_FILE: z.string().optional(),
-  /** Requests of one address in ten seconds. */
+  /** Requests from one address in ten seconds. */
   RATE_LIMIT: z.coerce.number().int().min(1).default(200),
 })
 

@@ -41,9 +41,9 @@ export class DatabaseRepository implements GameRepository {
   }
 
   /**
-   * Writes a game over version `base`, and the last of its events, in one statement, so all or nothing. Doing it again changes
-   * nothing, so it may be repeated when the answer was lost. Events that do not follow what is stored are replaced by the game
-   * itself: the flag was off, or too many had waited.
+   * Replaces version `base` of a game, and adds its latest events, in one statement, so all or nothing. Doing it again changes
+   * nothing, so it can be repeated if the answer was lost. Events that do not follow on from what is stored are replaced by the
+   * game itself: the flag was off, or too many were waiting.
    */
   async write(game: Game, base: number, events: Event[]): Promise<void> {
     const { id, status, handNumber, totalPot, version, players, turn, lastWinners } = game
@@ -76,7 +76,7 @@ export class DatabaseRepository implements GameRepository {
     })
   }
 
-  /** Without a word in the log. */
+  /** Writes nothing to the log. */
   async read(id: string): Promise<Game | undefined> {
     const [row] = await this.#run((sql) => sql<Row[]>`select * from games where id = ${id}`)
     if (!row) return undefined
@@ -127,7 +127,7 @@ export class DatabaseRepository implements GameRepository {
     }
   }
 
-  /** Connections that broke, or that nobody says anything on, are not used again. */
+  /** Connections that are broken, or silent, are not used again. */
   #renew(broken: postgres.Sql): void {
     if (this.#sql !== broken) return
     this.#sql = connect(this.#target)
@@ -145,7 +145,7 @@ const connect = ({ url, passwordFile }: Target) =>
     connection: { application_name: 'poker', statement_timeout: 5_000, lock_timeout: 3_000 },
   })
 
-/** The server is not there, is going away or has no place for us; not: it has a reason to refuse this statement. */
+/** The server is down, is shutting down or has no free connection. Not: it refuses this particular statement. */
 function isAway(error: unknown): error is Error & { code: string } {
   if (error instanceof postgres.PostgresError) return /^(08|25006|28|3D|53|55P03|57)/.test(error.code)
   return error instanceof Error && 'code' in error

@@ -4,9 +4,9 @@ import type { Event, Game } from './game.ts'
 import { log } from './log.ts'
 import { type GameRepository, type InMemoryRepository, VersionConflict } from './repository.ts'
 
-/** A game to be written over version `base`. */
+/** A game that is to replace version `base`. */
 type Change = { base: number; game: Game; events: Event[] }
-/** `sent` may have arrived already: it is repeated as it is until there is an answer. `next` gathers what came since. */
+/** `sent` may have arrived already: it is repeated unchanged until there is an answer. `next` collects what has come since. */
 type Unsaved = { sent?: Change | undefined; next?: Change | undefined }
 
 const atOnce = 8
@@ -14,8 +14,8 @@ const mostEvents = 1000
 const pauses = { first: 100, longest: 5_000 }
 
 /**
- * Memory answers at once, the database follows. One change per game waits, the latest; while the database is away, it goes on
- * waiting. Where another server has changed a game in the database, that version wins: ours is forgotten, and read again.
+ * Memory answers at once, the database follows. For each game only the latest change waits, for as long as the database cannot be
+ * reached. If another server has changed a game in the database, that version wins: ours is dropped, and the game is read again.
  */
 export class DualRepository implements GameRepository {
   readonly counters = { success: 0, failure: 0, conflict: 0, hydrated: 0 }

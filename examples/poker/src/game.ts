@@ -1,6 +1,6 @@
 /**
  * Five cards each, one round of bets, the best hand wins. Nobody may bet more than the poorest player in the hand can call, so there
- * are no side pots. A command is checked by `decide`, which gives an event; `apply` turns a game and an event into the next game.
+ * are no side pots. `decide` checks a command and returns an event; `apply` turns a game and an event into the next game.
  * Everything random is in the event, so that replaying the events gives the same game.
  */
 import { randomInt } from 'node:crypto'
@@ -31,7 +31,7 @@ export type Event =
   | { type: 'joined' | 'folded'; player: string }
   | { type: 'dealt'; hands: Hand[] }
   | { type: 'bet'; player: string; amount: number }
-  /** Stands for all events before it. */
+  /** Replaces all events before it. */
   | { type: 'snapshot'; game: Game }
 
 /** What the rules of the game forbid. */
@@ -122,7 +122,7 @@ export const view = (game: Game, viewer: string | undefined): Game => ({
   ),
 })
 
-/** Compares as an array of numbers: the kind of the hand, then its ranks, those that come most often first. */
+/** Compared as an array of numbers: the kind of the hand, then its ranks, the most frequent first. */
 export function score(hand: string[]): number[] {
   const values = hand.map((card) => ranks.indexOf(card.charAt(0)))
   const count = (value: number) => values.filter((other) => other === value).length

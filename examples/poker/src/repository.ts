@@ -4,7 +4,7 @@ import { log } from './log.ts'
 /** Where games are kept. The event is what led to this version of the game. */
 export interface GameRepository {
   createGame(game: Game, event: Event): Promise<void>
-  /** Writes over the version before, and over no other: else `VersionConflict`. */
+  /** Replaces the version before this one, and no other; otherwise throws `VersionConflict`. */
   saveGame(game: Game, event: Event): Promise<void>
   getGame(id: string): Promise<Game | undefined>
 }
@@ -16,7 +16,7 @@ export class VersionConflict extends Error {
   }
 }
 
-/** The database did not answer. What was to be written may or may not have been. */
+/** The database did not answer. The write may or may not have happened. */
 export class DatabaseUnavailable extends Error {}
 
 export class InMemoryRepository implements GameRepository {
@@ -39,7 +39,7 @@ export class InMemoryRepository implements GameRepository {
     return game
   }
 
-  /** Two requests may have hydrated it: the first one's may have been played on since. */
+  /** Two requests may have read it from the database: the first one's copy may have been played since. */
   hydrate(game: Game): Game {
     const known = this.peek(game.id)
     if (!known) this.#games.set(game.id, game)

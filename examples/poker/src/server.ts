@@ -100,7 +100,7 @@ export function makeServer(config: Config, { games, database }: Repositories): S
     throw new HttpError(404, 'Game not found')
   }
 
-  /** Where another move came first, the command is checked again against the game as it is then. */
+  /** If another move came first, the command is checked again against the game as it is then. */
   async function play(id: string, command: Command): Promise<Game> {
     for (let attempt = 1; ; attempt++) {
       const game = await existing(id)

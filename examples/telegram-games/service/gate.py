@@ -8,8 +8,8 @@ CHECK = ('/opt/pgbosun/bin/pgbosun', 'check', '--json')
 
 
 def refuse_unless_healthy() -> None:
-    """Ends the process where the database is not ready, with pgbosun's exit code."""
-    # its log goes to our stderr; it waits for the server itself, as long as wait.timeout says
+    """Ends the process with pgbosun's exit code if the database is not ready."""
+    # its log goes to our stderr; it waits for the server by itself, for up to wait.timeout
     finished = subprocess.run(CHECK, stdout=subprocess.PIPE, text=True)
     try:
         document = json.loads(finished.stdout)
@@ -24,7 +24,7 @@ def refuse_unless_healthy() -> None:
 
 
 def refusal(document: dict) -> str | None:
-    """Why the service must not start; None where it may. What is not said is not healthy."""
+    """Why the service must not start; None if it may. A missing field counts as not healthy."""
     pending = document.get('pending_migrations')
     if pending:
         return f'migrations are pending: {", ".join(pending)}'

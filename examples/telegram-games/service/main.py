@@ -19,13 +19,13 @@ from play import CENT, Caller, Rejected, play
 
 
 def database_url() -> str:
-    """SQLAlchemy writes the driver into the scheme; the driver itself does not know that."""
+    """SQLAlchemy writes the driver into the scheme, which the driver itself does not understand."""
     text = Path(environ['DATABASE_URL_FILE']).read_text().strip()
     return re.sub(r'^(postgres(?:ql)?)\+\w+:', r'\1:', text)
 
 
 class Database:
-    """An event loop in a thread of its own, and a pool in it. The threads of the HTTP server wait for what they hand in."""
+    """An event loop in its own thread, with a connection pool. The threads of the HTTP server hand work to it and wait for the result."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -43,7 +43,7 @@ class Database:
 
 
 def read_play(text: bytes) -> tuple[int, Decimal]:
-    """Whoever sends 0.1 means one tenth: no number becomes a float."""
+    """Whoever sends 0.1 means one tenth, so no number becomes a float."""
     try:
         body = json.loads(text, parse_float=Decimal)
         telegram_id, bet = body['telegram_id'], Decimal(str(body['bet']))

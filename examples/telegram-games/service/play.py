@@ -23,7 +23,7 @@ class Toss:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is told in the audit log."""
+    """Who is named in the audit log."""
 
     ip_address: str
     user_agent: str | None
@@ -79,7 +79,7 @@ async def read_settings(db) -> dict:
 
 
 async def lock_player(db, telegram_id: int) -> int:
-    """Makes the player where there is none. The row stays locked: a player's games come one after the other."""
+    """Creates the player if there is none. The row stays locked, so a player's games come one after the other."""
     return await db.fetchval(
         """insert into users (telegram_id) values ($1)
            on conflict (telegram_id) do update set telegram_id = excluded.telegram_id
