@@ -88,7 +88,7 @@ describe('the README', () => {
   })
 
   test('counts the formats of other tools', () => {
-    expect(readme).toContain('that of seven other tools')
+    expect(readme).toContain('those of seven other tools')
     expect(formatNames.filter((name) => name !== 'pgbosun')).toHaveLength(7)
   })
 })

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 
 folder=$containers/podman
 
-[ "$(id -u)" = 0 ] || die 'podman plays pods as root alone here'
+[ "$(id -u)" = 0 ] || die 'podman can run pods only as root here'
 missing=()
 for program in podman runc catatonit; do command -v "$program" > /dev/null || missing+=("$program"); done
 [ ${#missing[@]} = 0 ] || apt_install --no-remove "${missing[@]}" # a Docker that is here stays
