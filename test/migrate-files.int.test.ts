@@ -1,7 +1,7 @@
 import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { checksum } from '../src/formats/files.ts'
+import { checksum } from '../src/formats/checksum.ts'
 import { createMigration } from '../src/formats/new-file.ts'
 import { pgbosun } from '../src/formats/pgbosun.ts'
 import { noReadOptions, readMigrations as readFolder } from '../src/formats/read.ts'

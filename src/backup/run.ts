@@ -1,6 +1,6 @@
-import { type Backup, type Catalog, openCatalog, readBackup } from '../archive/catalog.ts'
+import { type Backup, openCatalog, readBackup } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
-import { at, type Connection } from '../config/connection.ts'
+import { at } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Session } from '../postgres/connect.ts'
@@ -9,46 +9,16 @@ import { takeBackupLock } from '../postgres/lock.ts'
 import { isConnectionLost, isConnectionLostError } from '../postgres/lost.ts'
 import { isPoolerError } from '../postgres/pooler.ts'
 import { retryWhenLost } from '../postgres/retry.ts'
-import { isServerError } from '../postgres/sqlstate.ts'
+import { isServerError } from '../postgres/server-error.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
-import type { ToolSearch } from '../programs/pgtools.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import type { Store } from '../store/store.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { recordFailure } from './failed.ts'
 import { makeBackup, newId } from './make.ts'
+import type { BackupOptions } from './options.ts'
 import { removeAll, sweepLeftovers } from './sweep.ts'
-
-/** Everything a backup needs to know; nothing of it is taken from the environment or the configuration. */
-export type BackupOptions = {
-  /** As whom to back up, and where; which database is said by `database`. */
-  connection: Connection
-  database: string
-  store: Store
-  /** What this process knows of the store; read again here, once, under the lock. */
-  catalog?: Catalog | undefined
-  /** `backup.name`. */
-  name: string
-  /** The scheduled instant it is made for; null when a person asked for it. */
-  slot: Date | null
-  lock: { database: string; timeoutMs: number }
-  wait: { timeoutMs: number; patient: boolean }
-  /** The backup, once it has the lock, is given up after this. */
-  timeoutMs: number
-  /** Where the client programs may be. */
-  search: ToolSearch
-  runId: string
-  toolVersion: string
-  log: Log
-  signal: AbortSignal
-  now(): Date
-  /** Bytes of the dump so far, and about how many there will be. */
-  onProgress?: ((done: number, total: number) => void) | undefined
-  /** Hears that it is made as a superuser, and as which. */
-  onSuperuser?: ((user: string) => void) | undefined
-}
 
 /** A backup that is there, read back and decoded. */
 export type BackupResult = {

@@ -1,6 +1,6 @@
 import type { Db } from '../postgres/db.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
-import { isServerError, type ServerError } from '../postgres/sqlstate.ts'
+import { isServerError, type ServerError } from '../postgres/server-error.ts'
 
 const enter = 'savepoint looking'
 const leave = 'rollback to savepoint looking; release savepoint looking'

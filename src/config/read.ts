@@ -3,7 +3,7 @@ import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { visible } from '../text.ts'
 import { type Env, isIgnored } from './environment.ts'
-import type { Loaded } from './load.ts'
+import type { Config } from './schema.ts'
 import { configSchema } from './schema.ts'
 import { didYouMean } from './suggest.ts'
 import { keysAt, type Leaf, leaves, variableOf } from './walk.ts'
@@ -17,7 +17,10 @@ type Problem = { path: string; message: string }
  * @param path of the file, where there is one
  * @throws {AppError} `usage` with every problem at once, each with its path
  */
-export async function readConfig(env: Env, path: string | undefined): Promise<Pick<Loaded, 'config' | 'origins'>> {
+export async function readConfig(
+  env: Env,
+  path: string | undefined,
+): Promise<{ config: Config; origins: Map<string, string> }> {
   const input = path === undefined ? {} : await readConfigFile(path)
   const origins = new Map<string, string>()
   noteOrigins(input, [], origins)

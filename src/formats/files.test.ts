@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { checksum, partsOf } from './files.ts'
+import { checksum, partsOf } from './checksum.ts'
 
 /** Parts of a mebibyte end where they should not if nothing is done about it. */
 const long = (unit: string) => [unit.repeat(700_001), `z${unit.repeat(700_001)}`]

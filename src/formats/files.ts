@@ -1,5 +1,4 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { createHash, hash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
 import { AppError, usage } from '../errors.ts'
@@ -74,30 +73,8 @@ export function textOf(path: string, bytes: Buffer, { parsing }: Parsing = {}): 
 
 const smallFile = 256 * 1024
 
-const largeBytes = 1024 * 1024
-
 /** Whether bytes begin with a byte order mark. */
 export const hasMark = (bytes: Buffer) => bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
-
-/** Our checksum: sha256 of the UTF-8 text with CRLF and CR turned into LF, as 64 hexadecimal digits. */
-export function checksum(text: string): string {
-  if (text.length <= largeBytes) return hash('sha256', unified(text))
-  const sum = createHash('sha256')
-  for (const part of partsOf(text)) sum.update(unified(part))
-  return sum.digest('hex')
-}
-
-const unified = (text: string) => (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
-
-/** In parts, so that not all of it is in memory once more: none ends within a line end or a character. */
-export function* partsOf(text: string): Generator<string> {
-  for (let from = 0; from < text.length; ) {
-    let to = Math.min(from + largeBytes, text.length)
-    while (to < text.length && /[\r\ud800-\udbff]/.test(text[to - 1]!)) to++
-    yield text.slice(from, to)
-    from = to
-  }
-}
 
 /**
  * What a file is made of; or, where it cannot be read as its format wants, why: that only matters when it is to be applied.
@@ -110,15 +87,6 @@ export function orRefused<T extends Script>(path: string, read: () => T): T | (S
     if (!(error instanceof AppError) || error.kind !== 'usage') throw error
     return { path, text: '', line: 1, transactional: true, refused: error }
   }
-}
-
-/** The error of the first file that cannot be applied, naming the others. @throws {AppError} */
-export function refuseAll(migrations: { name: string; refused?: AppError }[]): void {
-  const [first, ...others] = migrations.filter(({ refused }) => refused !== undefined)
-  if (!first?.refused) return
-  if (others.length === 0) throw first.refused
-  const names = others.map(({ name }) => name).join(', ')
-  throw first.refused.with({ message: `${first.refused.message}; neither can these be applied: ${names}` })
 }
 
 const cannotRead = (path: string) => (cause: unknown) => {

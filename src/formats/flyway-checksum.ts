@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { partsOf } from './files.ts'
+import { partsOf } from './checksum.ts'
 
 /**
  * Flyway's checksum of a text: CRC-32 of its lines without their ends, as a signed 32-bit number in decimal.

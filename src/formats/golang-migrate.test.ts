@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
+import { checksum } from './checksum.ts'
 import type { NativeRow, ReadOptions } from './dialect.ts'
-import { checksum } from './files.ts'
 import { golangMigrate, golangMigrateLockKey } from './golang-migrate.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { usage } from '../errors.ts'
+import { checksum } from './checksum.ts'
 import type { Dialect, NativeHistory, NativeRow, NewFile } from './dialect.ts'
-import { checksum, pathIn, readNames, readText } from './files.ts'
+import { pathIn, readNames, readText } from './files.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Migration, Script } from './types.ts'
 

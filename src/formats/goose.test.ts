@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
+import { checksum } from './checksum.ts'
 import type { ReadOptions } from './dialect.ts'
-import { checksum } from './files.ts'
 import { goose } from './goose.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: { NAME: 'shop' } }

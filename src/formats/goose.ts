@@ -1,6 +1,7 @@
 import { usage } from '../errors.ts'
+import { checksum } from './checksum.ts'
 import type { Dialect, NativeHistory, NewFile, ReadOptions } from './dialect.ts'
-import { checksum, orRefused, pathIn, readNames, readText } from './files.ts'
+import { orRefused, pathIn, readNames, readText } from './files.ts'
 import { parseGoose } from './goose-parse.ts'
 import { cleanName, nextVersion } from './name.ts'
 import { programMigration } from './program.ts'

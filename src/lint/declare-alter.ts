@@ -1,6 +1,6 @@
 import type { AlterTableCmd, AlterTableStmt, Node } from 'libpg-query'
 import { type Catalog, type Table, tableOf } from './catalog.ts'
-import { addColumn, addConstraint, addTable } from './declare.ts'
+import { addColumn, addConstraint, addTable } from './declare-table.ts'
 import { inPasses, type Pass } from './passes.ts'
 import { columnOf, constraintOf, relationName, typeOf } from './tree.ts'
 import type { TableName } from './types.ts'

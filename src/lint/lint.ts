@@ -6,11 +6,12 @@ import { type Catalog, emptyCatalog } from './catalog.ts'
 import { beginsTransaction, type FileContext, fileContext, transactions, type World } from './context.ts'
 import { declare } from './declare.ts'
 import { renderRewrite } from './rewrite-text.ts'
+import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
 import { printName } from './sql.ts'
 import type { NameToken, Parser, Statement } from './statement.ts'
 import { relationName } from './tree.ts'
-import type { Finding, Hit, LintFile, Rule } from './types.ts'
+import type { Finding, Hit, LintFile } from './types.ts'
 
 export type LintOptions = {
   parser: Parser

@@ -1,8 +1,8 @@
 import { hazards } from './coverage.ts'
 import { lintFiles } from './lint.ts'
+import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
 import type { Parser } from './statement.ts'
-import type { Rule } from './types.ts'
 
 /** The reference page, docs/lint.md: what linting is, and every rule with an example and the safe way. */
 export function renderLintReference(parser: Parser): string {

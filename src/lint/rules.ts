@@ -1,4 +1,5 @@
 import { lintRuleNames } from '../config/lint-rules.ts'
+import type { Rule } from './rule.ts'
 import { alterColumnType } from './rules/column-type.ts'
 import { columnRules } from './rules/columns.ts'
 import { constraintRules } from './rules/constraints.ts'
@@ -14,7 +15,6 @@ import { sessionRules } from './rules/session.ts'
 import { transactionRules } from './rules/transactions.ts'
 import { typeRules } from './rules/types.ts'
 import { unbatchedUpdate } from './rules/updates.ts'
-import type { Rule } from './types.ts'
 
 /** Rules whose findings come from elsewhere: the parser, the scanner and the comments. */
 const ofText: Rule[] = [

@@ -1,6 +1,4 @@
 import type { LintLevel, LintRuleName } from '../config/lint-rules.ts'
-import type { FileContext } from './context.ts'
-import type { Statement } from './statement.ts'
 
 /** What is sent for one migration, and how. */
 export type LintFile = {
@@ -50,18 +48,6 @@ export type Hit = {
   cost?: Cost | undefined
   /** Where it differs from that of the rule. */
   lock?: LockMode | undefined
-}
-
-export type Rule = {
-  name: LintRuleName
-  /** Default. */
-  level: LintLevel
-  lock?: LockMode
-  why: string
-  /** For the reference: a statement that it finds, on a table that exists; and the file's mode, if not wrapped. */
-  example: string
-  mode?: LintFile['mode']
-  check(statement: Statement, context: FileContext): Hit[]
 }
 
 /** A broken rule at a place. Line and column count from 1, the column in code points. */

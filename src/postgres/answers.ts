@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Sql } from './connect.ts'
+import type { Sql } from './db.ts'
 
 const commandComplete = 0x43
 const emptyQuery = 0x49

@@ -3,7 +3,7 @@ import { visibleSql } from '../text.ts'
 import type { Db } from './db.ts'
 import { extensionFor, quotedNames } from './hints.ts'
 import { setPath } from './search-path.ts'
-import type { ServerError } from './sqlstate.ts'
+import type { ServerError } from './server-error.ts'
 
 /** A hint made of what the server knows and its message leaves out; undefined when the code has none or nothing was found. */
 export async function askFor(db: Db, error: ServerError, path?: readonly string[]): Promise<string | undefined> {

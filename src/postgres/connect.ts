@@ -4,6 +4,7 @@ import { type Connection, describeEndpoint, type Endpoint } from '../config/conn
 import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { announcedPid, watchAnswers } from './answers.ts'
+import type { Sql } from './db.ts'
 import { connectionLost, wasLost } from './lost.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { choosePrimary, type Seen } from './primary.ts'
@@ -12,8 +13,6 @@ import { pinnedPath } from './search-path.ts'
 import { openSocket } from './socket.ts'
 import { readSystemIdentifier } from './system.ts'
 import { watchSending } from './unsent.ts'
-
-export type Sql = postgres.Sql
 
 /** One connection to one server, never replaced: when it is lost, every further query fails. */
 export type Session = {

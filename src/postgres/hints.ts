@@ -1,5 +1,5 @@
 import { visibleSql } from '../text.ts'
-import type { ServerError } from './sqlstate.ts'
+import type { ServerError } from './server-error.ts'
 
 /** What a hint can be made of without asking the server. */
 export type HintSource = Pick<ServerError, 'code' | 'message' | 'detail'>

@@ -1,7 +1,7 @@
 import type { Connection, Endpoint } from '../config/connection.ts'
 import { AppError, hasReason } from '../errors.ts'
 import { announcedPid } from './answers.ts'
-import type { Sql } from './connect.ts'
+import type { Sql } from './db.ts'
 
 /** Where a session was to be opened, and which setting said so. */
 export type PoolerPlace = { endpoint: Endpoint; source: Connection['source'] }

@@ -3,7 +3,8 @@ import { codePoints, excerptOf, placeOf } from '../sql/place.ts'
 import { scan } from '../sql/scan.ts'
 import { copyIn, copyLineOf } from './copy.ts'
 import type { Db } from './db.ts'
-import { type RenderedError, type ServerError, serverNotes } from './sqlstate.ts'
+import type { ServerError } from './server-error.ts'
+import { type RenderedError, serverNotes } from './sqlstate.ts'
 
 /**
  * Sends pieces one after another, each as one message, the data of a COPY in bounded memory.

@@ -5,26 +5,7 @@ import { indented } from '../text.ts'
 import { askFor } from './ask.ts'
 import type { Db } from './db.ts'
 import { hintByCode } from './hints.ts'
-
-/** What the server says about a failed statement, under the driver's names. */
-export type ServerError = Error & {
-  code: string
-  severity: string
-  detail?: string
-  hint?: string
-  /** In code points from 1, as text. */
-  position?: string
-  /** CONTEXT: functions, COPY lines, innermost first. */
-  where?: string
-  schema_name?: string
-  table_name?: string
-  column_name?: string
-  constraint_name?: string
-}
-
-/** Whether the server itself said it, rather than the driver or the network. */
-export const isServerError = (error: unknown): error is ServerError =>
-  error instanceof Error && 'code' in error && 'severity' in error
+import { isServerError, type ServerError } from './server-error.ts'
 
 /**
  * What to do about a server's error, or undefined when there is nothing useful to say.

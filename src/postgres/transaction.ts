@@ -1,5 +1,4 @@
-import type { Sql } from './connect.ts'
-import type { Db } from './db.ts'
+import type { Db, Sql } from './db.ts'
 import { isConnectionLost } from './lost.ts'
 
 /**

@@ -3,7 +3,7 @@ import { quoteIdent } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import type { Db } from './db.ts'
 import type { Place } from './search-path.ts'
-import { isServerError } from './sqlstate.ts'
+import { isServerError } from './server-error.ts'
 
 /**
  * Sets what a URL says to the files of a role, and nothing stays of it: a wrong name or value is known before anything is run.

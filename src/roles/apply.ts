@@ -1,7 +1,6 @@
 import type { Log } from '../log.ts'
 import type { BeforeChange, Change } from '../plan.ts'
-import type { Sql } from '../postgres/connect.ts'
-import type { Db } from '../postgres/db.ts'
+import type { Db, Sql } from '../postgres/db.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
 import { failedChange, refuseUnprivileged } from './errors.ts'

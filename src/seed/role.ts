@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
-import { isServerError } from '../postgres/sqlstate.ts'
+import { isServerError } from '../postgres/server-error.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 

@@ -1,6 +1,6 @@
 import { type Backup, readBackups } from '../archive/catalog.ts'
 import { ofName, seriesFacts } from '../backup/facts.ts'
-import type { BackupOptions } from '../backup/run.ts'
+import type { BackupOptions } from '../backup/options.ts'
 import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import { type BackupFacts, graceMs } from '../check/backups.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../config/connection.ts'

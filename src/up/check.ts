@@ -17,7 +17,7 @@ import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
 import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
-import type { MigrateTarget } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
 
 /** What health is judged by: read before connecting. */
 export type Expected = {

@@ -4,7 +4,7 @@ import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import { defaultRole } from './owner.ts'
 import { schemasOf } from './place.ts'
-import type { MigrateTarget } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
 
 /**
  * The format behind `migrate.format: auto`. With a database its history tables are looked at, where the role of the migrations would

@@ -13,7 +13,7 @@ import { visibleSchemas } from '../postgres/search-path.ts'
 import type { Context } from '../run/context.ts'
 import type { MigrateStep } from './migrate.ts'
 import { placeOf } from './place.ts'
-import type { MigrateTarget } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
 
 /** What was found, and how big the tables are that it is about. */
 export type Linted = { findings: Finding[]; sizes: Sizes }

@@ -7,7 +7,7 @@ import type { Run } from '../run/run.ts'
 import { warnOfIsolation } from './isolation/choose.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { defaultRole } from './owner.ts'
-import { hasCommand, type MigrateTarget } from './targets.ts'
+import { hasCommand, type MigrateTarget } from './target.ts'
 
 export type MigrateAllOptions = {
   targets: MigrateTarget[]

@@ -6,7 +6,8 @@ import { asAppError } from '../run/failure.ts'
 import type { Run } from '../run/run.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import { planAll } from './migrate-all.ts'
-import { type MigrateTarget, mainTarget } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
+import { mainTarget } from './targets.ts'
 
 /** What is applied and pending in one database, and what does not fit together. */
 export type State = MigrateStep & { applied: Applied[]; problems: Problem[] }

@@ -12,7 +12,8 @@ import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'
 import { schemasOf } from './place.ts'
 import { readAlembic, renderHeads } from './program/alembic.ts'
-import { type MigrateTarget, readFilesOf, readOptions } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
+import { readFilesOf, readOptions } from './targets.ts'
 
 /** How far a schema is. `missing`: what it still lacks; empty when it is new enough. `note`: what may be the reason. */
 export type Progress = { missing: string[]; current: string | undefined; note?: string | undefined }

@@ -13,7 +13,7 @@ import { isolationFor } from './isolation/choose.ts'
 import { type FileWork, withFileSession } from './isolation/session.ts'
 import { type MigrateStep, planMigrateStep, runOptions, withNativeLock } from './migrate.ts'
 import { placeOf } from './place.ts'
-import { inDatabase, type MigrateTarget } from './targets.ts'
+import { inDatabase, type MigrateTarget } from './target.ts'
 
 /** What is known of the database, and what to undo there. */
 export type UndoStepPlan = { look: MigrateStep; undo: UndoPlan; changes: Change[] }

@@ -11,7 +11,8 @@ import { migrateAll, planAll } from './migrate-all.ts'
 import { stepNames } from './plan.ts'
 import { type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
 import { applySeedStep, planSeedStep, seedFiles } from './seed.ts'
-import { hasCommand, type MigrateTarget, mainTarget, migrateTargets } from './targets.ts'
+import { hasCommand, type MigrateTarget } from './target.ts'
+import { mainTarget, migrateTargets } from './targets.ts'
 import { withStory } from './told.ts'
 
 /**

@@ -3,13 +3,13 @@ import { describe } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Session } from '../postgres/connect.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
-import { isServerError } from '../postgres/sqlstate.ts'
+import { isServerError } from '../postgres/server-error.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { plural, renderDuration } from '../units.ts'
 import { type Progress, readProgress } from './schema-version.ts'
-import type { MigrateTarget } from './targets.ts'
+import type { MigrateTarget } from './target.ts'
 
 /** What a look at the database gave. `why`: what it lacks, in words; undefined when it is new enough. */
 type Look = { why: string | undefined; current: string | undefined; refused?: AppError }

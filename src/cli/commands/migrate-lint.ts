@@ -13,7 +13,8 @@ import { wasLost } from '../../postgres/lost.ts'
 import type { Result } from '../../run/context.ts'
 import { type Linted, lint, lintFailure } from '../../up/lint.ts'
 import { lookAt } from '../../up/migrate.ts'
-import { folderOf, type MigrateTarget, migrateTargets } from '../../up/targets.ts'
+import type { MigrateTarget } from '../../up/target.ts'
+import { folderOf, migrateTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate lint`: what is dangerous in the files, without applying anything. */

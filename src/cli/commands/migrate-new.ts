@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { createMigration } from '../../formats/new-file.ts'
 import { openDialect } from '../../formats/open.ts'
 import { noReadOptions, readMigrations } from '../../formats/read.ts'
-import { findTargets, type MigrateTarget } from '../../up/targets.ts'
+import type { MigrateTarget } from '../../up/target.ts'
+import { findTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate new`: an empty file with the next version. */

@@ -1,7 +1,8 @@
 import { type Run, withRun } from '../../run/run.ts'
 import { shellLine } from '../../text.ts'
 import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
-import { type MigrateTarget, mainTarget, migrateTargets } from '../../up/targets.ts'
+import type { MigrateTarget } from '../../up/target.ts'
+import { mainTarget, migrateTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate status`: what is applied, what is pending, what does not fit. */

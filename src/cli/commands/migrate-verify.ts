@@ -5,7 +5,8 @@ import { type Run, withRun } from '../../run/run.ts'
 import { refusePlan } from '../../up/migrate.ts'
 import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
 import type { Shadow } from '../../up/shadow/compare.ts'
-import { inDatabase, type MigrateTarget, migrateTargets } from '../../up/targets.ts'
+import { inDatabase, type MigrateTarget } from '../../up/target.ts'
+import { migrateTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate verify`: the files against the history, and, with `--shadow`, what they make against the database. */

@@ -3,10 +3,11 @@ import { tableOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'
 import { seenBy } from '../declare-alter.ts'
 import { updateInBatches } from '../rewrites.ts'
+import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { type ColumnType, columnOf, printType, textOf, typeOf, walk } from '../tree.ts'
-import type { Rewrite, Rule } from '../types.ts'
+import type { Rewrite } from '../types.ts'
 
 /** ALTER COLUMN … TYPE. */
 export const alterColumnType: Rule = {

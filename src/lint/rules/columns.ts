@@ -2,10 +2,11 @@ import type { ColumnDef, Constraint } from 'libpg-query'
 import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
 import { setNotNullSafely, updateInBatches } from '../rewrites.ts'
+import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintsOf, isSerial, walk } from '../tree.ts'
-import type { Rewrite, Rule } from '../types.ts'
+import type { Rewrite } from '../types.ts'
 import { volatileCall } from '../volatile.ts'
 
 /** A column that an ALTER TABLE adds to a table that exists. */

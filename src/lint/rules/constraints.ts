@@ -4,10 +4,11 @@ import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
 import { seenBy } from '../declare-alter.ts'
 import { setNotNullSafely } from '../rewrites.ts'
+import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printList, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintOf, constraintsOf, textsOf } from '../tree.ts'
-import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
+import type { Hit, Rewrite, TableName } from '../types.ts'
 
 /** A constraint that an ALTER TABLE adds to a table that exists; `column` where it stands in the definition of a new column. */
 type Added = { clause: Clause; constraint: Constraint; column?: string; at: number }

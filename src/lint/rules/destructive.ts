@@ -3,10 +3,11 @@ import { keyOf } from '../catalog.ts'
 import { clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
 import { allowed, deleteInBatches } from '../rewrites.ts'
+import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { droppedNames, relationName } from '../tree.ts'
-import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
+import type { Hit, Rewrite, TableName } from '../types.ts'
 
 const dropColumn: Rule = {
   name: 'drop-column',

@@ -1,9 +1,9 @@
 import { domainOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
+import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { typeOf } from '../tree.ts'
-import type { Rule } from '../types.ts'
 import { newColumns } from './columns.ts'
 
 /** Constraints of domains. */

@@ -3,10 +3,11 @@ import { type Catalog, tableOf } from '../catalog.ts'
 import { clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
 import { seenBy } from '../declare-alter.ts'
+import type { Rule } from '../rule.ts'
 import { printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintsOf, nameOf, relationName, typeOf, walk } from '../tree.ts'
-import type { Hit, Rule, TableName } from '../types.ts'
+import type { Hit, TableName } from '../types.ts'
 
 /** A value that the transaction has added to a type that existed before it. */
 type NewValue = { type: TableName; value: string; added: Statement }

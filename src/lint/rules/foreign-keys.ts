@@ -3,11 +3,12 @@ import { type Catalog, domainOf, enumKeyOf, primaryKey, type Table, tableOf } fr
 import type { FileContext } from '../context.ts'
 import { seenBy } from '../declare-alter.ts'
 import { type ForeignKey, foreignKeys } from '../foreign-keys.ts'
+import type { Rule } from '../rule.ts'
 import { isSlow } from '../slow.ts'
 import { endOfItem, joinName, printIdent, printList, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { type ColumnType, constraintsOf, printType, relationName, textsOf, typeOf } from '../tree.ts'
-import type { Hit, Rewrite, Rule, TableName } from '../types.ts'
+import type { Hit, Rewrite, TableName } from '../types.ts'
 
 /** A column, the key column that it references, and their types, where the files declare both. */
 type Pair = {

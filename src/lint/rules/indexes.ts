@@ -1,10 +1,11 @@
 import type { ReindexStmt } from 'libpg-query'
 import { indexOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
+import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { droppedNames, relationName } from '../tree.ts'
-import type { Hit, Rule, TableName } from '../types.ts'
+import type { Hit, TableName } from '../types.ts'
 
 const indexNotConcurrent: Rule = {
   name: 'index-not-concurrent',

@@ -1,6 +1,6 @@
+import type { Rule } from '../rule.ts'
 import { printName } from '../sql.ts'
 import { relationName } from '../tree.ts'
-import type { Rule } from '../types.ts'
 
 const vacuumFull: Rule = {
   name: 'vacuum-full',

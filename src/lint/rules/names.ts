@@ -1,8 +1,9 @@
 import type { RangeVar } from 'libpg-query'
+import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { droppedNames, walk } from '../tree.ts'
-import type { Hit, Rule } from '../types.ts'
+import type { Hit } from '../types.ts'
 
 /** What each of these does twice, and how it says that it may have happened already. */
 const robust: { pattern: RegExp; insert: string }[] = [

@@ -1,9 +1,10 @@
 import type { PartitionCmd } from 'libpg-query'
 import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'
+import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
 import { relationName } from '../tree.ts'
-import type { Hit, Rewrite, Rule } from '../types.ts'
+import type { Hit, Rewrite } from '../types.ts'
 
 const partitionOf = ({ command: { def } }: Clause): PartitionCmd | undefined =>
   def && 'PartitionCmd' in def ? def.PartitionCmd : undefined

@@ -1,6 +1,7 @@
 import type { VariableSetStmt } from 'libpg-query'
+import type { Rule } from '../rule.ts'
 import { textOf, textsOf } from '../tree.ts'
-import type { Hit, Rule } from '../types.ts'
+import type { Hit } from '../types.ts'
 
 /** The value of a SET with one constant. */
 function constantOf({ args = [] }: VariableSetStmt): string {

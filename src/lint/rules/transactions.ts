@@ -1,10 +1,11 @@
 import { plural } from '../../units.ts'
 import { beginsTransaction, endsTransaction, type FileContext } from '../context.ts'
 import { blockedTables } from '../locks.ts'
+import type { Rule } from '../rule.ts'
 import { isSlow } from '../slow.ts'
 import { printName } from '../sql.ts'
 import type { Statement } from '../statement.ts'
-import type { Hit, Rule } from '../types.ts'
+import type { Hit } from '../types.ts'
 import { inBatches } from './updates.ts'
 
 /** `CREATE INDEX CONCURRENTLY` and the like, in the words of an error message; undefined for other statements. */

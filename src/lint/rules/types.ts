@@ -1,9 +1,10 @@
 import type { ColumnDef, Constraint } from 'libpg-query'
 import { clausesOf } from '../clauses.ts'
+import type { Rule } from '../rule.ts'
 import { printIdent } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { columnOf, constraintsOf, isSerial, printType, textsOf, typeOf } from '../tree.ts'
-import type { Hit, Rule } from '../types.ts'
+import type { Hit } from '../types.ts'
 
 /** Columns that a statement defines, with the columns of its primary key. */
 function definitions({ node, ...statement }: Statement): { column: ColumnDef; isKey: boolean }[] {

@@ -1,10 +1,11 @@
 import type { Node, ResTarget } from 'libpg-query'
 import type { FileContext } from '../context.ts'
 import { deleteInBatches, updateInBatches } from '../rewrites.ts'
+import type { Rule } from '../rule.ts'
 import { printIdent, printName, splitClauses } from '../sql.ts'
 import type { Statement } from '../statement.ts'
 import { relationName } from '../tree.ts'
-import type { Rewrite, Rule } from '../types.ts'
+import type { Rewrite } from '../types.ts'
 
 /** UPDATE and DELETE of much of a table. */
 export const unbatchedUpdate: Rule = {

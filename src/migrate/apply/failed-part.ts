@@ -1,5 +1,5 @@
 import { statementsBeforeErrors } from '../../postgres/answers.ts'
-import type { Sql } from '../../postgres/connect.ts'
+import type { Sql } from '../../postgres/db.ts'
 import { failedPiece } from '../../postgres/send.ts'
 import type { Piece } from '../../sql/pieces.ts'
 import { codePoints } from '../../sql/place.ts'

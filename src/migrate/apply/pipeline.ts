@@ -1,5 +1,5 @@
 import { answered } from '../../postgres/answers.ts'
-import type { Sql } from '../../postgres/connect.ts'
+import type { Sql } from '../../postgres/db.ts'
 import { isConnectionLost } from '../../postgres/lost.ts'
 
 /** The server works while we write; no more messages, or characters, than this are under way at once. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
 import { type BlockerWatch, describeBlockers, isOwnDump } from '../../postgres/blockers.ts'
-import { isServerError } from '../../postgres/sqlstate.ts'
+import { isServerError } from '../../postgres/server-error.ts'
 
 export type PatienceOptions = {
   /** How often a file, or a statement that runs on its own, is tried again after a lock timeout or a deadlock. */

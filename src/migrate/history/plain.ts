@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import { isServerError } from '../../postgres/sqlstate.ts'
+import { isServerError } from '../../postgres/server-error.ts'
 import { quoteLiteral } from '../../sql/quote.ts'
 import type { Book } from './history-table.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checksum } from '../../formats/files.ts'
+import { checksum } from '../../formats/checksum.ts'
 import { flyway } from '../../formats/flyway.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import type { History } from '../types.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checksum } from '../../formats/files.ts'
+import { checksum } from '../../formats/checksum.ts'
 import type { FormatName, Migration } from '../../formats/types.ts'
 import { convertFiles } from './convert.ts'
 

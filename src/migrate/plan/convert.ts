@@ -1,7 +1,7 @@
 import { usage } from '../../errors.ts'
+import { checksum } from '../../formats/checksum.ts'
 import type { NewFile } from '../../formats/dialect.ts'
 import { readDirectives } from '../../formats/directives.ts'
-import { checksum } from '../../formats/files.ts'
 import type { FormatName, Migration, Script } from '../../formats/types.ts'
 import { isRefusal, planSending, refusalError, withoutOwnTransaction } from './sending.ts'
 

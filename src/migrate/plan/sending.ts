@@ -1,13 +1,10 @@
 import { AppError, type Kind } from '../../errors.ts'
-import { refuseAll } from '../../formats/files.ts'
 import type { Script } from '../../formats/types.ts'
-import { refuseLargeMessage } from '../../machine/memory.ts'
 import type { StatementList } from '../../sql/list.ts'
 import { type CopyPiece, messageLength, type Piece, piecesOf } from '../../sql/pieces.ts'
 import { codePoints, excerptOf, placeOf, shownPlace } from '../../sql/place.ts'
 import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../../sql/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../../sql/statements.ts'
-import type { MigrationStep } from '../types.ts'
 
 /** A part of a script that is sent on its own, because the script must run outside a transaction. */
 export type Unit = {
@@ -104,22 +101,6 @@ export function describeRefusal({ text, line, shown }: Script, { at, message }: 
   const excerpt = excerptOf(seen.text, place, line - 1)
   const inFile = { line: place.line + line - 1, column: place.column }
   return { detail: `${message}, line ${inFile.line}`, ...inFile, excerpt }
-}
-
-/** What of it is sent as one message. */
-const partsOf = (sending: Sending): { text: string }[] =>
-  sending.mode === 'wrapped' ? [sending] : sending.mode === 'pieces' ? sending.pieces : sending.units
-
-/** @throws {AppError} for the first step that cannot be sent; of those that cannot be applied at all, all are named */
-export function refuseUnsendable(steps: MigrationStep[]): void {
-  refuseAll(steps.filter(({ fake }) => !fake))
-  for (const step of steps) if (!step.fake) refuseUnsendableScript(step.name, step, step.sending)
-}
-
-/** @throws {AppError} when a script cannot be sent */
-export function refuseUnsendableScript(name: string, script: Script, sending: Sending | Refusal): void {
-  if (isRefusal(sending)) throw refusalError(name, script, sending)
-  refuseLargeMessage(script.path, partsOf(sending))
 }
 
 /** @param around the `begin` and `commit` that are not sent */

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import { checksum } from '../../formats/files.ts'
+import { checksum } from '../../formats/checksum.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import { shellWord, visible } from '../../text.ts'
 import type { Problem } from '../types.ts'

@@ -15,7 +15,7 @@ import type { PlanOptions } from '../migrate.ts'
 import { defaultRole } from '../owner.ts'
 import { schemasOf } from '../place.ts'
 import { missingState, stateChanges, wholeState } from '../state.ts'
-import type { CommandTarget } from '../targets.ts'
+import type { CommandTarget } from '../target.ts'
 import { type AlembicTable, headsCommand, parseHeads, readAlembic, renderHeads, severalHeads } from './alembic.ts'
 import { endLeftovers, runToEnd } from './run.ts'
 

@@ -1,7 +1,7 @@
 import type { Run } from '../../run/run.ts'
 import { defaultRole } from '../owner.ts'
 import { schemasOf } from '../place.ts'
-import type { MigrateTarget } from '../targets.ts'
+import type { MigrateTarget } from '../target.ts'
 import { readAlembic, renderHeads } from './alembic.ts'
 
 /**

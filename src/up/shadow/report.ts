@@ -4,7 +4,7 @@ import type { ShadowHealth } from '../../check/health.ts'
 import { AppError } from '../../errors.ts'
 import type { Run } from '../../run/run.ts'
 import { counted, seconds } from '../../units.ts'
-import type { MigrateTarget } from '../targets.ts'
+import type { MigrateTarget } from '../target.ts'
 import { compareWithShadow, type Shadow } from './compare.ts'
 
 /** What a comparison found, for people. */

@@ -1,0 +1,19 @@
+/** What the server says about a failed statement, under the driver's names. */
+export type ServerError = Error & {
+  code: string
+  severity: string
+  detail?: string
+  hint?: string
+  /** In code points from 1, as text. */
+  position?: string
+  /** CONTEXT: functions, COPY lines, innermost first. */
+  where?: string
+  schema_name?: string
+  table_name?: string
+  column_name?: string
+  constraint_name?: string
+}
+
+/** Whether the server itself said it, rather than the driver or the network. */
+export const isServerError = (error: unknown): error is ServerError =>
+  error instanceof Error && 'code' in error && 'severity' in error
