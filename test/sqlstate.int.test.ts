@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
 import { isConnectionLost } from '../src/postgres/lost.ts'
-import { hintFor, renderServerError } from '../src/postgres/sqlstate.ts'
 import { isServerError, type ServerError } from '../src/postgres/server-error.ts'
+import { hintFor, renderServerError } from '../src/postgres/sqlstate.ts'
 import { excerptOf } from '../src/sql/place.ts'
 import { open, type Sql, test } from './support/postgres.ts'
 

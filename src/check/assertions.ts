@@ -7,20 +7,16 @@ import { isServerError } from '../postgres/server-error.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'
 import { setSettings } from '../sql/settings.ts'
-import { counted } from '../units.ts'
+import { type AssertionResult, judgeRows, mostRows, type Rows } from './assertion.ts'
 
 /** A query about the data that must return no row, or one that is `true`. */
 export type Assertion = Config['check']['assertions'][number]
-
-/** `ok` null: it could not be asked, and `problem` says why. */
-export type AssertionResult = { name: string; level: 'error' | 'warning'; ok: boolean | null; problem: string | null }
 
 const timeoutMs = 10_000
 /** After which the server has not ended it: plpgsql can catch what ends a statement. */
 const graceMs = 3_000
 const tooLong = `it took longer than ${timeoutMs / 1000} s`
 const lockTimeoutMs = 2_000
-const mostRows = 100
 
 /**
  * Asks each in a read-only transaction of its own, which is rolled back, as whoever runs the files of the database.
@@ -75,9 +71,6 @@ async function problemOf(sql: Sql, assertion: Assertion, place: Place): Promise<
 
 const limits = `set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${lockTimeoutMs}`
 
-/** `value`: of the one column, where that is a boolean. */
-type Rows = { count: number; columns: string[]; value?: unknown }
-
 const booleanType = 16
 
 /**
@@ -96,18 +89,7 @@ async function rowsOf(db: Db, query: string): Promise<Rows> {
   return { count: rows.length, columns: names, value: rows[0]?.[names[0]!] }
 }
 
-/** @returns why it does not hold, without the values, which may be anybody's; null where it does */
-export function judgeRows({ count, columns, value }: Rows): string | null {
-  if (count === 0 || (count === 1 && value === true)) return null
-  if (count === 1 && value === false) return 'it is false'
-  const rows = count === mostRows ? `${mostRows} rows or more` : counted(count, 'row')
-  return `it returned ${rows} (${columns.join(', ')})`
-}
-
 function failed({ code, message }: { code: string; message: string }): string {
   if (code === '57014') return tooLong
   return `it failed: ${message} (${code})`
 }
-
-/** For people and for the lists of errors and warnings. */
-export const describeAssertion = ({ name, problem }: AssertionResult) => `assertion ${name} does not hold: ${problem}`

@@ -1,6 +1,6 @@
 import type { Change } from '../plan.ts'
 import { counted } from '../units.ts'
-import { type AssertionResult, describeAssertion } from './assertions.ts'
+import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
 import type { Findings } from './types.ts'
 

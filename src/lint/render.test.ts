@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { type Sizes, sizeKey } from './estimate.ts'
 import { findingLine, jsonFinding, renderFinding, renderGithub, renderLine, renderSummary, sizeText } from './render.ts'
-import { type Sizes, sizeKey } from './sizes.ts'
 import type { Finding } from './types.ts'
 
 const finding: Finding = {

@@ -1,5 +1,5 @@
 import { counted } from '../units.ts'
-import { estimateSeconds, type Sizes, sizeKey } from './sizes.ts'
+import { estimateSeconds, type Sizes, sizeKey } from './estimate.ts'
 import { printName } from './sql.ts'
 import type { Cost, Finding } from './types.ts'
 

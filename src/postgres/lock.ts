@@ -5,24 +5,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { renderDuration } from '../units.ts'
 import type { Db } from './db.ts'
 import { adviceOn, endSessions, type Holder, type LockRows, readHolder } from './holder.ts'
-
-/** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
-const runKey = 1885823599
-const backupKey = 1885823586
-const workKey = 1885823607
-
-/** The object of the run lock while databases and roles converge. */
-export const clusterObject = 0
-
-/** Second key of a database's run lock: CRC-32 of its name in UTF-8, as PostgreSQL's int4. */
-export function databaseObject(database: string): number {
-  let crc = -1
-  for (const byte of Buffer.from(database)) {
-    crc ^= byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1))
-  }
-  return ~crc
-}
+import { backupKey, databaseObject, runKey, workKey } from './lock-keys.ts'
 
 type LockOptions = {
   timeoutMs: number

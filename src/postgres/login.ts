@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import type { Db } from './db.ts'
-import { databaseObject } from './lock.ts'
+import { databaseObject } from './lock-keys.ts'
 import { makeVerifier } from './scram.ts'
 
 /** What a session user may do that a role may not, and whether it can make a login that may only do what the role may. */

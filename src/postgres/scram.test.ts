@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { makeVerifier, matchesVerifier, preparePassword } from './scram.ts'
+import { preparePassword } from './prepare-password.ts'
+import { makeVerifier, matchesVerifier } from './scram.ts'
 
 const pencil =
   'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU='

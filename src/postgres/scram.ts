@@ -66,17 +66,3 @@ function equal(one: string, other: string): boolean {
   const [a, b] = [Buffer.from(one), Buffer.from(other)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
-
-/**
- * The form of a password that the server itself would hash: SASLprep, and the very bytes where that is not possible.
- * Clients that skip SASLprep (postgres.js among them) cannot log in with a password that it changes.
- */
-export async function preparePassword(password: string): Promise<string> {
-  if (Buffer.byteLength(password) === password.length) return password
-  const { default: saslprep } = await import('@mongodb-js/saslprep')
-  try {
-    return saslprep(password) || password
-  } catch {
-    return password
-  }
-}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { databaseObject } from '../postgres/lock.ts'
+import { databaseObject } from '../postgres/lock-keys.ts'
 import { lockOfLogin, loginName, loginPattern, readStory, type Story, workName } from './name.ts'
 
 test('the name of the work ends with the id of the restore and fits into 63 bytes', () => {

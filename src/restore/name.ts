@@ -1,4 +1,4 @@
-import { databaseObject } from '../postgres/lock.ts'
+import { databaseObject } from '../postgres/lock-keys.ts'
 import { cutName } from '../sql/quote.ts'
 
 /** What a restore is about, kept as JSON in the comment of the database it works in. */

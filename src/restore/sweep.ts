@@ -1,6 +1,7 @@
 import type { Log } from '../log.ts'
 import type { Db } from '../postgres/db.ts'
-import { databaseObject, releaseRunLock, tryRunLock } from '../postgres/lock.ts'
+import { releaseRunLock, tryRunLock } from '../postgres/lock.ts'
+import { databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { lockOfLogin, loginPattern, readStory, type Story, workPattern } from './name.ts'

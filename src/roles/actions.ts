@@ -1,6 +1,5 @@
 import type { Change } from '../plan.ts'
-import type { OwnedObject } from './ownership.ts'
-import type { DefaultKind, ObjectKind, SessionUser, Setting } from './types.ts'
+import type { DefaultKind, ObjectKind, OwnedObject, SessionUser, Setting } from './types.ts'
 
 /** One thing to do to the server as a whole. */
 export type ClusterAction =

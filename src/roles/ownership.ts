@@ -1,6 +1,7 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { ObjectKind } from './types.ts'
+import { print } from './same-object.ts'
+import type { ObjectKind, OwnedObject } from './types.ts'
 
 /** Something that a role cannot use, or not as well as the users that will start as it can today. */
 export type UnusableObject = {
@@ -16,22 +17,6 @@ export type UnusableObject = {
   lost: string[]
   /** Whether the role has no privilege on it at all, nor on one of its columns. */
   closed: boolean
-}
-
-/** Something whose owner is to change, as `pg_identify_object` names it: `identity` is SQL. */
-export type OwnedObject = {
-  /** Where PostgreSQL has it, and what cannot change without changing what it does. */
-  classid: number
-  oid: number
-  print: string | null
-  type: string
-  schema: string | null
-  identity: string
-  owner: string
-  /** Whether its owner has to be a superuser. */
-  bound: boolean
-  /** Whether it runs with the rights of its owner, and so with others afterwards. */
-  definer: boolean
 }
 
 /** What a database has of what somebody asks about its owners. */
@@ -72,30 +57,6 @@ const rightsOf = (names: string[]) => `select 0::oid as oid union
 
 const notOfExtension = (catalog: string, oid: string) =>
   `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
-
-/** What a routine does, and what acts behind a relation: other than their names, that may change while somebody waits for a lock. */
-const print = (classid: string, oid: string) => `case ${classid}
-  when 'pg_catalog.pg_proc'::regclass then (
-    select pg_catalog.md5((pg_catalog.to_jsonb(p) - 'proowner' - 'proacl')::text) from pg_catalog.pg_proc p where p.oid = ${oid})
-  when 'pg_catalog.pg_class'::regclass then (
-    select pg_catalog.concat_ws(' ', c.relkind, c.reloptions,
-        (select pg_catalog.string_agg(r.oid || '.' || r.xmin, ' ' order by r.oid) from pg_catalog.pg_rewrite r where r.ev_class = c.oid),
-        (select pg_catalog.string_agg(i.indexrelid::text, ' ' order by i.indexrelid) from pg_catalog.pg_index i
-          where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null)),
-        (select pg_catalog.string_agg(s.oid::text, ' ' order by s.oid) from pg_catalog.pg_statistic_ext s where s.stxrelid = c.oid))
-      from pg_catalog.pg_class c where c.oid = ${oid}) end`
-
-/** Fails with 22012 (division by zero) unless a name still leads to what was read of it. */
-export const sameAsRead = ({
-  classid,
-  oid,
-  type,
-  identity,
-  print: read,
-}: Omit<OwnedObject, 'schema' | 'owner' | 'bound' | 'definer'>) =>
-  `select 1 / pg_catalog.count(*) from pg_catalog.pg_identify_object(${classid}, ${oid}, 0) i
-    where i.type = ${quoteLiteral(type)} and i.identity = ${quoteLiteral(identity)}
-      and (${print(`${classid}::oid`, `${oid}::oid`)}) is not distinct from ${read === null ? 'null' : quoteLiteral(read)}`
 
 /**
  * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that the server was made with, and that is

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { configSchema } from '../config/schema.ts'
 import { desiredRoles } from './desired.ts'
-import type { OwnedObject, UnusableObject } from './ownership.ts'
+import type { UnusableObject } from './ownership.ts'
 import { type AppSessions, describeLockOut, findLockOut, mustRefuse, planReassign } from './plan-ownership.ts'
+import type { OwnedObject } from './types.ts'
 
 const table = (more: Partial<UnusableObject> = {}): UnusableObject => ({
   kind: 'table',

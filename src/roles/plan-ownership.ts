@@ -1,9 +1,9 @@
 import { AppError } from '../errors.ts'
 import { counted } from '../units.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
-import type { OwnedObject, Ownership, OwnershipQuestion, UnusableObject } from './ownership.ts'
+import type { Ownership, OwnershipQuestion, UnusableObject } from './ownership.ts'
 import { spelledOut } from './privileges.ts'
-import type { CurrentCluster, DesiredDatabase, DesiredGrant, DesiredRoles } from './types.ts'
+import type { CurrentCluster, DesiredDatabase, DesiredGrant, DesiredRoles, OwnedObject } from './types.ts'
 
 /** The role that sessions of an application's users are in, in one database. */
 export type AppSessions = {

@@ -1,6 +1,7 @@
 import type { SecretReader } from '../config/secrets.ts'
 import { usage } from '../errors.ts'
-import { kindOfPassword, type Password, preparePassword } from '../postgres/scram.ts'
+import { preparePassword } from '../postgres/prepare-password.ts'
+import { kindOfPassword, type Password } from '../postgres/scram.ts'
 import type { Secrets } from './plan-roles.ts'
 import type { DesiredRoles } from './types.ts'
 

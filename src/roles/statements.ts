@@ -1,7 +1,7 @@
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { storeSetting } from '../sql/settings.ts'
 import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
-import { sameAsRead } from './ownership.ts'
+import { sameAsRead } from './same-object.ts'
 
 type Of<Action, Do> = Extract<Action, { do: Do }>
 

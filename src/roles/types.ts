@@ -174,3 +174,19 @@ export type CurrentDatabase = {
   /** In covered schemas and in the whole database. */
   defaults: CurrentDefault[]
 }
+
+/** Something whose owner is to change, as `pg_identify_object` names it: `identity` is SQL. */
+export type OwnedObject = {
+  /** Where PostgreSQL has it, and what cannot change without changing what it does. */
+  classid: number
+  oid: number
+  print: string | null
+  type: string
+  schema: string | null
+  identity: string
+  owner: string
+  /** Whether its owner has to be a superuser. */
+  bound: boolean
+  /** Whether it runs with the rights of its owner, and so with others afterwards. */
+  definer: boolean
+}

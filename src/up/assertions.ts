@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type AssertionResult, runAssertions } from '../check/assertions.ts'
+import type { AssertionResult } from '../check/assertion.ts'
+import { runAssertions } from '../check/assertions.ts'
 import { AppError } from '../errors.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { isServerError } from '../postgres/server-error.ts'

@@ -1,6 +1,7 @@
 import type { Log } from '../../log.ts'
 import type { Db } from '../../postgres/db.ts'
-import { databaseObject, releaseRunLock, tryRunLock } from '../../postgres/lock.ts'
+import { releaseRunLock, tryRunLock } from '../../postgres/lock.ts'
+import { databaseObject } from '../../postgres/lock-keys.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { quoteIdent } from '../../sql/quote.ts'
 import { isScratch, scratchPattern } from './name.ts'

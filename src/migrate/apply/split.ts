@@ -7,6 +7,8 @@ import { isServerError } from '../../postgres/server-error.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import { chunksOf } from '../../sql/pieces.ts'
 import type { Book } from '../history/history-table.ts'
+import type { Unit } from '../plan/sending.ts'
+import { doneHash } from '../plan/verify.ts'
 import {
   builtBy,
   concurrentIndexOf,
@@ -16,9 +18,7 @@ import {
   leftBy,
   resumeOther,
   transientOf,
-} from '../plan/concurrent.ts'
-import type { Unit } from '../plan/sending.ts'
-import { doneHash } from '../plan/verify.ts'
+} from './concurrent.ts'
 import type { Patience } from './retry.ts'
 import {
   cleanSession,

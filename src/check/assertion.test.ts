@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { judgeRows } from './assertions.ts'
+import { judgeRows } from './assertion.ts'
 
 test.for([
   [{ count: 0, columns: ['id'] }, null],
