@@ -1,3 +1,4 @@
+// pure
 import { visible, visibleLines } from './text.ts'
 
 /**

@@ -1,3 +1,4 @@
+// pure
 /**
  * Text of others in ours. Names of tables, roles, databases and files, what other sessions call themselves and what a server says may
  * hold anything: none of it may move a cursor, turn the direction of writing, begin a line, or be more than one word of a command.

@@ -1,3 +1,4 @@
+// pure
 const msPer = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 /** A number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. */

@@ -1,107 +1,131 @@
 import { globSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-
-/** The order of the layers (CONTRIBUTING.md): a folder imports itself and what is to its left; features never import each other. */
-const layers = [
-  ['errors', 'log', 'plan', 'text', 'units'],
-  ['config', 'sql', 'machine'],
-  ['postgres'],
-  ['programs', 'store'],
-  ['state', 'formats', 'lint', 'archive'],
-  ['migrate', 'roles', 'seed', 'backup', 'restore', 'check'],
-  ['run'],
-  ['up'],
-  ['serve'],
-  ['cli'],
-]
+import {
+  againstTheOrder,
+  circles,
+  codeOf,
+  commandsImported,
+  homeless,
+  impurities,
+  isPure,
+  offences,
+  roomOf,
+  type Sources,
+  undeclared,
+} from './support/architecture.ts'
 
 const root = join(import.meta.dirname, '../src')
-const files = globSync('**/*.ts', { cwd: root })
-  .filter((file) => !file.endsWith('.test.ts'))
-  .sort()
-  .map((file) => ({ file, source: readFileSync(join(root, file), 'utf8') }))
+const sources: Sources = new Map(
+  globSync('**/*.ts', { cwd: root })
+    .filter((file) => !file.endsWith('.test.ts'))
+    .sort()
+    .map((file) => [file, readFileSync(join(root, file), 'utf8')]),
+)
 
-/** Everything a file imports: `import … from`, `export … from`, `import()`, types too. */
-const importsOf = (source: string) =>
-  [
-    ...source.matchAll(/^\s*(?:import|export)\b[^'"`;]*?from\s*'([^']+)'|^import\s*'([^']+)'|\bimport\(\s*'([^']+)'/gm),
-  ].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '')
+/** The sources with some files changed, to see that a rule notices. */
+const having = (files: Record<string, string>): Sources => new Map([...sources, ...Object.entries(files)])
 
-const code = (source: string) => source.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
-
-/** `migrate/plan.ts` is in folder `migrate`, `plan.ts` is a folder of its own. */
-const folderOf = (file: string) => (file.split('/')[0] ?? '').replace(/\.ts$/, '')
-const layerOf = (folder: string) => layers.findIndex((layer) => layer.includes(folder))
-
-/** Lines `file: what` of every file that breaks a rule. */
-const offences = (rule: (file: string, source: string) => string[]) =>
-  files.flatMap(({ file, source }) => rule(file, source).map((what) => `${file}: ${what}`))
-
-describe('layers', () => {
-  test('every folder has its place', () => {
-    expect([...new Set(files.map(({ file }) => folderOf(file)))].filter((folder) => layerOf(folder) < 0)).toEqual([])
+describe('rooms', () => {
+  test('every room has its place in the order', () => {
+    expect(homeless(sources)).toEqual([])
+    expect(homeless(having({ 'misc/help.ts': '' }))).toEqual(['misc/help.ts: misc'])
   })
 
-  test('a folder imports itself and folders to its left, and features never import each other', () => {
-    const bad = offences((file, source) =>
-      importsOf(source)
-        .filter((path) => path.startsWith('.'))
-        .map((path) => folderOf(normalize(join(dirname(file), path))))
-        .filter((to) => to !== folderOf(file) && layerOf(to) >= layerOf(folderOf(file)) && layerOf(folderOf(file)) > 0),
-    )
-    expect(bad).toEqual([])
+  test('a room imports itself and those before it', () => {
+    expect(againstTheOrder(sources)).toEqual([])
+    const climbing = "import type { Command } from '../cli/command.ts'"
+    expect(againstTheOrder(having({ 'up/extra.ts': climbing }))).toEqual(['up/extra.ts: cli/command.ts'])
+    expect(againstTheOrder(having({ 'text.ts': "export * from './sql/lex.ts'" }))).toEqual(['text.ts: sql/lex.ts'])
   })
 
-  test('the leftmost files import no folder', () => {
-    const bad = offences((file, source) =>
-      layerOf(folderOf(file)) > 0
-        ? []
-        : importsOf(source).filter((path) => path.startsWith('./') && layerOf(folderOf(path.slice(2))) > 0),
-    )
-    expect(bad).toEqual([])
+  test('features never import each other', () => {
+    const crossing = "const { plan } = await import('../backup/retention.ts')"
+    expect(againstTheOrder(having({ 'restore/extra.ts': crossing }))).toEqual(['restore/extra.ts: backup/retention.ts'])
+  })
+
+  test('no command imports another', () => {
+    expect(commandsImported(sources)).toEqual([])
+    const crossing = "import { up } from './up.ts'"
+    expect(commandsImported(having({ 'cli/commands/extra.ts': crossing }))).toEqual([
+      'cli/commands/extra.ts: cli/commands/up.ts',
+    ])
+  })
+
+  test('nothing runs in a circle, types neither', () => {
+    expect(circles(sources)).toEqual([])
+    const circle = {
+      'seed/one.ts': "import type { Two } from './two.ts'",
+      'seed/two.ts': "import { three } from './three.ts'",
+      'seed/three.ts': "export const load = () => import('./one.ts')",
+    }
+    expect(circles(having(circle))).toEqual([['seed/one.ts', 'seed/three.ts', 'seed/two.ts']])
   })
 
   test('there are no barrels', () => {
-    expect(files.map(({ file }) => file).filter((file) => /(^|\/)index\.ts$/.test(file))).toEqual([])
+    expect([...sources.keys()].filter((file) => /(^|\/)index\.ts$/.test(file))).toEqual([])
+  })
+
+  test('the biggest room holds less than 15 % of the lines', () => {
+    const lines = Map.groupBy(sources, ([file]) => roomOf(file))
+    const count = (files: readonly (readonly [string, string])[]) =>
+      files.reduce((sum, [, source]) => sum + source.split('\n').length, 0)
+    const all = count([...sources])
+    expect([...lines].filter(([, files]) => count(files) >= all * 0.15).map(([room]) => room)).toEqual([])
   })
 })
 
 describe('pure files', () => {
-  const pure =
-    /\/(plan|diff|lint|conditions|health|scram|desired|scan|place|retention|schedule|choose|guard|drift|metrics|page)\.ts$/
-  const isPure = (file: string) => pure.test(file) && !/^(cli|up)\//.test(file)
-
-  test('import no I/O', () => {
-    const io = (file: string) => (path: string) =>
-      /^(postgres|execa|pino|node-cron)$|^node:/.test(path) && !(path === 'node:crypto' && file.endsWith('/scram.ts'))
-    expect(offences((file, source) => (isPure(file) ? importsOf(code(source)).filter(io(file)) : []))).toEqual([])
+  test('planners say that they are pure, in their first line', () => {
+    expect(undeclared(sources)).toEqual([])
+    expect(undeclared(having({ 'seed/plan-more.ts': 'export const plan = 1' }))).toEqual([
+      'seed/plan-more.ts: is not declared',
+    ])
+    expect(undeclared(having({ 'lint/rules/more.ts': 'export const rules = []' }))).toEqual([
+      'lint/rules/more.ts: is not declared',
+    ])
+    expect([...sources.values()].filter(isPure).length).toBeGreaterThan(150)
   })
 
-  test('read no clock, no randomness and no environment', () => {
-    const impure =
-      /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bMath\.random\b|\brandomBytes\b|\brandomUUID\b|\bprocess\b\.|\bfetch\(/g
-    expect(
-      offences((file, source) => (isPure(file) ? [...code(source).matchAll(impure)].map(([match]) => match) : [])),
-    ).toEqual([])
+  test('do no I/O and read no clock, no randomness and no environment', () => {
+    expect(impurities(sources)).toEqual([])
+    const bad = (line: string) => impurities(having({ 'seed/plan-more.ts': `// pure\n${line}\n` }))
+    const offence = (what: string) => [`seed/plan-more.ts: ${what}`]
+    expect(bad("import { readFileSync } from 'node:fs'")).toEqual(offence('node:fs'))
+    expect(bad("import { randomBytes } from 'node:crypto'")).toEqual(offence('node:crypto'))
+    expect(bad("import postgres from 'postgres'")).toEqual(offence('postgres'))
+    expect(bad('export const now = Date.now()')).toEqual(offence('Date.now'))
+    expect(bad('export const home = process.env.HOME')).toEqual(offence('process.'))
+    expect(bad("export const ask = async (db) => await db.unsafe('select 1')")).toEqual(offence('await'))
+  })
+
+  test('call nothing that is not pure, however far away', () => {
+    const files = {
+      'seed/plan-more.ts': "// pure\nimport { near } from './near.ts'\nimport type { Db } from '../postgres/db.ts'\n",
+      'seed/near.ts': "// pure\nimport { far } from './far.ts'\n",
+      'seed/far.ts': "import { readFileSync } from 'node:fs'\n",
+    }
+    expect(impurities(having(files))).toEqual(['seed/near.ts: seed/far.ts is not pure'])
   })
 })
 
 describe('edges', () => {
   const uses = (what: RegExp, allowed: (file: string) => boolean) =>
-    offences((file, source) => (allowed(file) ? [] : [...code(source).matchAll(what)].map(([match]) => match)))
+    offences(sources, (file, source) =>
+      allowed(file) ? [] : [...codeOf(source).matchAll(what)].map(([match]) => match),
+    )
 
   test('only config/ and cli/main.ts read the environment', () => {
     expect(
       uses(
         /\bprocess\.env\b|\benv\s*[,}].*=\s*process\b/g,
-        (file) => folderOf(file) === 'config' || file === 'cli/main.ts',
+        (file) => roomOf(file) === 'config' || file === 'cli/main.ts',
       ),
     ).toEqual([])
   })
 
   test('only cli/ ends the process and writes to stdout', () => {
-    expect(uses(/\bprocess\.(exit|exitCode|stdout)\b|\bconsole\.\w+/g, (file) => folderOf(file) === 'cli')).toEqual([])
+    expect(uses(/\bprocess\.(exit|exitCode|stdout)\b|\bconsole\.\w+/g, (file) => roomOf(file) === 'cli')).toEqual([])
   })
 
   test('only cli/streams.ts writes, so that all of it arrives', () => {
@@ -113,7 +137,7 @@ describe('edges', () => {
   })
 
   test('only cli/ and log.ts write to stderr', () => {
-    expect(uses(/\bprocess\.stderr\b/g, (file) => folderOf(file) === 'cli' || file === 'log.ts')).toEqual([])
+    expect(uses(/\bprocess\.stderr\b/g, (file) => roomOf(file) === 'cli' || file === 'log.ts')).toEqual([])
   })
 
   test('nothing decides by the words of our own messages', () => {
@@ -134,7 +158,7 @@ describe('edges', () => {
 
   test('only config/ and cli/ listen to signals or know the working directory', () => {
     expect(
-      uses(/\bprocess\.((on|once)\((?!'exit')|cwd\()/g, (file) => ['cli', 'config'].includes(folderOf(file))),
+      uses(/\bprocess\.((on|once)\((?!'exit')|cwd\()/g, (file) => ['cli', 'config'].includes(roomOf(file))),
     ).toEqual([])
   })
 })

@@ -1,3 +1,4 @@
+// pure
 /** Clocks of machines that work together differ by less. */
 export const clockErrorMs = 300_000
 

@@ -1,3 +1,4 @@
+// pure
 /** Ids of backups: the second in which one was begun, and eight hexadecimal digits. They sort by time. */
 export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})$/
 

@@ -1,3 +1,4 @@
+// pure
 import { createHash } from 'node:crypto'
 import type { Manifest } from './manifest.ts'
 

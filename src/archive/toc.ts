@@ -1,3 +1,4 @@
+// pure
 /** One object in the list at the beginning of an archive of pg_dump. Texts are as pg_dump wrote them; empty where there is none. */
 export type TocEntry = {
   /** What `pg_restore --use-list` calls it by. */

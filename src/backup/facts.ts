@@ -1,3 +1,4 @@
+// pure
 import type { Backup } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
 

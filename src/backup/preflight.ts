@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { clockErrorMs } from '../archive/clock.ts'
 import { renderDuration } from '../units.ts'
 import { type LocalTime, localTime } from './zone.ts'

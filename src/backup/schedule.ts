@@ -1,3 +1,4 @@
+// pure
 import type { Cron } from '../config/cron.ts'
 import { instantOf, localTime } from './zone.ts'
 

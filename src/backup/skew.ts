@@ -1,3 +1,4 @@
+// pure
 import { renderDuration } from '../units.ts'
 
 const toleratedMs = 60_000

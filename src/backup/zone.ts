@@ -1,3 +1,4 @@
+// pure
 /** The reading of a clock on the wall. `ms` counts as if the zone were UTC, so that arithmetic on it is simple. */
 export type LocalTime = { ms: number; offsetMs: number }
 

@@ -1,3 +1,4 @@
+// pure
 import { counted } from '../units.ts'
 
 /** `ok` null: it could not be asked, and `problem` says why. */

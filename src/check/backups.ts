@@ -1,3 +1,4 @@
+// pure
 /** What the store has of one database, and what should be there. */
 export type BackupFacts = {
   database: string

@@ -1,3 +1,4 @@
+// pure
 import type { CheckConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { splitName } from '../sql/quote.ts'

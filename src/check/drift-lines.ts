@@ -1,3 +1,4 @@
+// pure
 /** A line of a diff: ` ` in both, `-` only in the first text, `+` only in the second, `…` where equal lines are left out. */
 export type DiffLine = { sign: ' ' | '-' | '+' | '…'; text: string }
 

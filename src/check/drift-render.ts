@@ -1,3 +1,4 @@
+// pure
 import { visible } from '../text.ts'
 import type { Difference, Drift, Severity } from './drift.ts'
 import { diffLines } from './drift-lines.ts'

@@ -1,3 +1,4 @@
+// pure
 /** Whether two texts differ in nothing but CRLF, CR and LF: a file checked out on another system, for example. */
 export const isSameButLineEndings = (a: string | null, b: string | null): boolean =>
   a !== null && b !== null && a !== b && a.replace(/\r\n?/g, '\n') === b.replace(/\r\n?/g, '\n')

@@ -1,3 +1,4 @@
+// pure
 import { isSameButLineEndings, isSameDefinition } from './drift-text.ts'
 import { type DatabaseSchema, objectKinds, type SchemaObject } from './schema/types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { scan } from '../sql/scan.ts'
 
 const name = String.raw`((?:"(?:[^"]|"")+"|[^\s()",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s()",;.]+))?)`

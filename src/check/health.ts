@@ -1,3 +1,4 @@
+// pure
 import type { Change } from '../plan.ts'
 import { counted } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'

@@ -1,3 +1,4 @@
+// pure
 /**
  * A type's name in one spelling, so that `int8` equals `bigint` and `varchar(20)` equals `character varying(20)`.
  * Knows every name that PostgreSQL's grammar translates; all others, quoted ones included, stand for themselves.

@@ -1,3 +1,4 @@
+// pure
 import { isIP } from 'node:net'
 import { usage } from '../errors.ts'
 import type { Endpoint } from './connection.ts'

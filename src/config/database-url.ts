@@ -1,3 +1,4 @@
+// pure
 import type { Connection } from './connection.ts'
 
 /** libpq's drivers understand its parameters in a URL; SQLAlchemy hands those of the others on as arguments that they do not know. */

@@ -1,3 +1,4 @@
+// pure
 /** Formats of migration folders and histories that are known; `pgbosun` is our own. */
 export const formatNames = [
   'pgbosun',

@@ -1,3 +1,4 @@
+// pure
 /** Names of the lint rules, in the order of docs/lint.md. The rules themselves are in lint/rules; a test keeps both equal. */
 export const lintRuleNames = [
   'syntax-error',

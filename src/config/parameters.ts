@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 
 /** What becomes of a parameter of a database URL, or of a variable of libpq. */

@@ -1,3 +1,4 @@
+// pure
 /**
  * Passwords that this process itself has changed on the server, by user: the secret of the connection still says the old one, and
  * logs nobody in any more. As soon as it says anything else, that is what counts.

@@ -1,3 +1,4 @@
+// pure
 /**
  * The candidate that was probably meant, or undefined when none is close: at most a third of the letters differ.
  */

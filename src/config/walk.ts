@@ -1,3 +1,4 @@
+// pure
 import type * as z from 'zod'
 
 type Def = {

@@ -1,3 +1,4 @@
+// pure
 import { createHash, hash } from 'node:crypto'
 
 const largeBytes = 1024 * 1024

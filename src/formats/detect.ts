@@ -1,3 +1,4 @@
+// pure
 import { type AppError, usage } from '../errors.ts'
 import type { FormatName } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import { codePoints, placeOf } from '../sql/place.ts'
 

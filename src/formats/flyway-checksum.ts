@@ -1,3 +1,4 @@
+// pure
 import { crc32 } from 'node:zlib'
 import { partsOf } from './checksum.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent, quoteLiteral, quoteName, splitName } from '../sql/quote.ts'
 import type { NativeHistory } from './dialect.ts'
 import { javaHash } from './flyway-checksum.ts'

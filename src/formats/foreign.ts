@@ -1,3 +1,4 @@
+// pure
 import { type AppError, usage } from '../errors.ts'
 
 /** Lines with which other tools begin the part of a file that undoes it. */

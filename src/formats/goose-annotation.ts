@@ -1,3 +1,4 @@
+// pure
 /** What goose knows, in lower case. */
 const annotations = [
   'up',

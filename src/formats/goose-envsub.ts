@@ -1,3 +1,4 @@
+// pure
 import { isUtf8 } from 'node:buffer'
 
 export type Environment = Readonly<Record<string, string | undefined>>

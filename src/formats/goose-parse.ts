@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import { type Annotation, annotationOf, isAnnotation, isComment } from './goose-annotation.ts'
 import { type Environment, EnvsubError, envsub } from './goose-envsub.ts'

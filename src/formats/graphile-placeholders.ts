@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import type { ReadOptions } from './dialect.ts'
 import type { Gmrc } from './graphile-settings.ts'

@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 
 /** Above this many digits a version is a date or a time, not a count. */

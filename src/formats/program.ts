@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import type { Migration } from './types.ts'
 

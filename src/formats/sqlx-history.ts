@@ -1,3 +1,4 @@
+// pure
 import { crc32 } from 'node:zlib'
 import { quoteLiteral } from '../sql/quote.ts'
 import type { NativeHistory } from './dialect.ts'

@@ -1,3 +1,4 @@
+// pure
 import { type LintRuleName, lintRuleNames } from '../config/lint-rules.ts'
 import { didYouMean } from '../config/suggest.ts'
 

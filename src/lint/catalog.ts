@@ -1,3 +1,4 @@
+// pure
 import type { ColumnType } from './tree.ts'
 import type { TableName } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import type { AlterTableCmd, RangeVar } from 'libpg-query'
 import { printName, splitClauses } from './sql.ts'
 import type { Statement } from './statement.ts'

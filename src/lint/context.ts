@@ -1,3 +1,4 @@
+// pure
 import { type Catalog, type Table, tableOf } from './catalog.ts'
 import type { NameToken, Statement } from './statement.ts'
 import type { LintFile, TableName } from './types.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { LintRuleName } from '../config/lint-rules.ts'
 
 /** A hazard of schema changes, and the rules that see it; or who else takes care of it. */

@@ -1,3 +1,4 @@
+// pure
 import type { AlterTableCmd, AlterTableStmt, Node } from 'libpg-query'
 import { type Catalog, type Table, tableOf } from './catalog.ts'
 import { addColumn, addConstraint, addTable } from './declare-table.ts'

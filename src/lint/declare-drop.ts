@@ -1,3 +1,4 @@
+// pure
 import type { DropStmt } from 'libpg-query'
 import { type Catalog, keyOf, tableOf } from './catalog.ts'
 import { droppedNames } from './tree.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { ColumnDef, Constraint, Node } from 'libpg-query'
 import { type Catalog, keyOf, type Table, type TableConstraint, tableOf } from './catalog.ts'
 import { joinName } from './sql.ts'

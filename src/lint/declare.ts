@@ -1,3 +1,4 @@
+// pure
 import type { AlterTableStmt, CreateStmt, IndexStmt, Node, RenameStmt } from 'libpg-query'
 import { type Catalog, keyOf, type Table, tableOf } from './catalog.ts'
 import { alterTable } from './declare-alter.ts'

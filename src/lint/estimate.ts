@@ -1,3 +1,4 @@
+// pure
 import type { Cost, TableName } from './types.ts'
 
 /** How big a table is. Partitions count with the table that they are part of. */

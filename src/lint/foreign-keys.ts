@@ -1,3 +1,4 @@
+// pure
 import type { ColumnDef, Constraint, RangeVar } from 'libpg-query'
 import { clausesOf } from './clauses.ts'
 import type { Statement } from './statement.ts'

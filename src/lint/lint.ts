@@ -1,3 +1,4 @@
+// pure
 import type { LintLevel, LintRuleName } from '../config/lint-rules.ts'
 import { codePoints, excerptOf, placeOf } from '../sql/place.ts'
 import { scan } from '../sql/scan.ts'

@@ -1,3 +1,4 @@
+// pure
 import { clausesOf } from './clauses.ts'
 import type { FileContext } from './context.ts'
 import type { Statement } from './statement.ts'

@@ -1,3 +1,4 @@
+// pure
 /** From byte offsets of the UTF-8 text, as PostgreSQL's parser counts, to UTF-16 units. */
 export function byteOffsets(text: string): (bytes: number) => number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is how ASCII is spelt

@@ -1,3 +1,4 @@
+// pure
 import type { AlterTableCmd, Node } from 'libpg-query'
 import { constraintOf } from './tree.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { hazards } from './coverage.ts'
 import { lintFiles } from './lint.ts'
 import type { Rule } from './rule.ts'

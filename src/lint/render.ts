@@ -1,3 +1,4 @@
+// pure
 import { counted } from '../units.ts'
 import { estimateSeconds, type Sizes, sizeKey } from './estimate.ts'
 import { printName } from './sql.ts'

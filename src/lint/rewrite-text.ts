@@ -1,3 +1,4 @@
+// pure
 import type { Rewrite } from './types.ts'
 
 /** How a file of our own format asks to run outside a transaction. */

@@ -1,3 +1,4 @@
+// pure
 import { joinName, printIdent, printName } from './sql.ts'
 import type { Rewrite, TableName } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { lintRuleNames } from '../config/lint-rules.ts'
 import type { Rule } from './rule.ts'
 import { alterColumnType } from './rules/column-type.ts'

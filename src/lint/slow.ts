@@ -1,3 +1,4 @@
+// pure
 import type { Node } from 'libpg-query'
 import type { FileContext } from './context.ts'
 import { relationName } from './tree.ts'

@@ -1,3 +1,4 @@
+// pure
 import { scan } from '../sql/scan.ts'
 import { visibleSql } from '../text.ts'
 import type { TableName } from './types.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { AlterTableCmd, ColumnDef, Constraint, Node, RangeVar, TypeName } from 'libpg-query'
 import type { TableName } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import type { Node } from 'libpg-query'
 import { textsOf, walk } from './tree.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { AppError, type Kind } from '../errors.ts'
 import { visible } from '../text.ts'
 

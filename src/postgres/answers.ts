@@ -1,3 +1,4 @@
+// pure
 import type { Socket } from 'node:net'
 import type { Sql } from './db.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent } from '../sql/quote.ts'
 
 /** Rows `u` of pg_depend about what did not come with the server and can be code: functions, operators, and types but enums. */

@@ -1,3 +1,4 @@
+// pure
 import { visibleSql } from '../text.ts'
 import type { ServerError } from './server-error.ts'
 

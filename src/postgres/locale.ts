@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 
 /** How a database sorts and stores text: what can only be said when it is created. */

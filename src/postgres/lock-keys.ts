@@ -1,3 +1,4 @@
+// pure
 /** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
 export const runKey = 1885823599
 export const backupKey = 1885823586

@@ -1,3 +1,4 @@
+// pure
 import { AppError, hasReason } from '../errors.ts'
 
 /** Exit 10: the connection went away during the work. */

@@ -1,3 +1,4 @@
+// pure
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 
 /**

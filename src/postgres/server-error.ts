@@ -1,3 +1,4 @@
+// pure
 /** What the server says about a failed statement, under the driver's names. */
 export type ServerError = Error & {
   code: string

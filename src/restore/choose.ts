@@ -1,3 +1,4 @@
+// pure
 import { isFromFuture } from '../archive/clock.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'

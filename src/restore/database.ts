@@ -1,3 +1,4 @@
+// pure
 import type { Manifest } from '../archive/manifest.ts'
 import { createDatabaseSql } from '../postgres/locale.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'

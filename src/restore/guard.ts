@@ -1,3 +1,4 @@
+// pure
 import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'

@@ -1,3 +1,4 @@
+// pure
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { cutName } from '../sql/quote.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import type { TocEntry } from '../archive/toc.ts'
 import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'

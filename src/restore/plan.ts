@@ -1,3 +1,4 @@
+// pure
 import type { Toc, TocEntry } from '../archive/toc.ts'
 import { tokensOf } from '../sql/lex.ts'
 import { ownerStatement } from './owners.ts'

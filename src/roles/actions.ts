@@ -1,3 +1,4 @@
+// pure
 import type { Change } from '../plan.ts'
 import type { DefaultKind, ObjectKind, OwnedObject, SessionUser, Setting } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { desiredDatabase } from './desired-database.ts'

@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { indented } from '../text.ts'

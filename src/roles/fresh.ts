@@ -1,3 +1,4 @@
+// pure
 import type { CurrentDatabase, SessionUser } from './types.ts'
 
 /** What a database will have right after we create it: what its plan starts from until then. Pure. */

@@ -1,3 +1,4 @@
+// pure
 import { type AppError, usage } from '../errors.ts'
 import type { Password } from '../postgres/scram.ts'
 import type { ClusterAction, Planned } from './actions.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { AclEntry } from './types.ts'
 
 /** An entry that somebody is not to have, or whose grant option. */

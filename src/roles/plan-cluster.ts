@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import { sameSetting } from '../sql/settings.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'

@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { type DatabaseAction, type DatabasePlan, makePlan, type Planned, planned } from './actions.ts'

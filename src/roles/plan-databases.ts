@@ -1,3 +1,4 @@
+// pure
 import { cutName } from '../sql/quote.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'

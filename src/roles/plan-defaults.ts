@@ -1,3 +1,4 @@
+// pure
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
 import { schemaOwner } from './plan-database.ts'
 import { spelledOut } from './privileges.ts'

@@ -1,3 +1,4 @@
+// pure
 import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'

@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../errors.ts'
 import { counted } from '../units.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'

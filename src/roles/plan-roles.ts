@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../errors.ts'
 import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'

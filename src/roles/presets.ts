@@ -1,3 +1,4 @@
+// pure
 import type { Config } from '../config/schema.ts'
 
 /** Presets of users under `users`: they are about the whole server. */

@@ -1,3 +1,4 @@
+// pure
 import type { ObjectKind } from './types.ts'
 
 /** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */

@@ -1,3 +1,4 @@
+// pure
 import { quoteLiteral } from '../sql/quote.ts'
 import type { OwnedObject } from './types.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import { isListSetting, splitList } from '../sql/settings.ts'
 
 /** The value of a setting in the configuration, as it is sent: booleans as `on` and `off`, lists as lists. */

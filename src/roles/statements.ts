@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { storeSetting } from '../sql/settings.ts'
 import type { ClusterAction, DatabaseAction, Target } from './actions.ts'

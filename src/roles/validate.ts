@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../errors.ts'
 import { yamlWord } from '../text.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRoles } from './types.ts'

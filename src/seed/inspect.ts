@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../errors.ts'
 import { codePoints, excerptOf, placeOf } from '../sql/place.ts'
 import { isClientCopy, isTransactionControl, type Statement, scan } from '../sql/scan.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { Change } from '../plan.ts'
 import type { LoadedSeed, Seed } from './types.ts'
 

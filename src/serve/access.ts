@@ -1,3 +1,4 @@
+// pure
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import type { ServeAccess } from '../config/serve-access.ts'

@@ -1,3 +1,4 @@
+// pure
 import { plural } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 

@@ -1,3 +1,4 @@
+// pure
 import type { Condition } from './state.ts'
 
 /** What lay there at one time: by name, something that is equal as long as the content is. */

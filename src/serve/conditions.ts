@@ -1,3 +1,4 @@
+// pure
 import type { Log } from '../log.ts'
 import type { Condition, ServeState } from './state.ts'
 

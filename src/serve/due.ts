@@ -1,3 +1,4 @@
+// pure
 /** What is known about the slots of one database when the scheduler turns. */
 export type SlotHistory = {
   /** Newest slot of the schedule that is not in the future; undefined before the first one. */

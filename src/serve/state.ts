@@ -1,3 +1,4 @@
+// pure
 import type { Kind } from '../errors.ts'
 
 /** What happened to the backups of one database, as far as this process and the store know. Instants are RFC 3339 in UTC. */

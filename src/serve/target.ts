@@ -1,3 +1,4 @@
+// pure
 /** What a request asks for: `host` only where the target names one (`GET http://host/path`). */
 export type Target = { path: string; host?: string }
 

@@ -1,3 +1,4 @@
+// pure
 /** Where the lexical elements of PostgreSQL end. Offsets count UTF-16 units; -1: the text ends inside. */
 
 const quote = 39

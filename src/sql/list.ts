@@ -1,3 +1,4 @@
+// pure
 import { endOfToken, isEscapeString, isWordStart } from './lex.ts'
 
 /** One statement of an SQL text. Offsets count UTF-16 units; comments before it are not part of it. */

@@ -1,3 +1,4 @@
+// pure
 import type { StatementList } from './list.ts'
 import { type CopyData, type Scan, scan } from './scan.ts'
 

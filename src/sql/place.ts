@@ -1,3 +1,4 @@
+// pure
 import { visible } from '../text.ts'
 
 /** A place in a text: line and column count from 1, the column in code points. */

@@ -1,3 +1,4 @@
+// pure
 /** A name as an SQL identifier, always quoted. */
 export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`
 

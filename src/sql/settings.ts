@@ -1,3 +1,4 @@
+// pure
 import { quoteIdent, quoteLiteral } from './quote.ts'
 
 /**

@@ -1,3 +1,4 @@
+// pure
 import { tokensOf } from './lex.ts'
 import type { Statement } from './scan.ts'
 

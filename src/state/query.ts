@@ -1,3 +1,4 @@
+// pure
 import { setRolePrivilege } from '../postgres/rights.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { checksOfVersion1, type StateTableName, stateTables } from './tables.ts'

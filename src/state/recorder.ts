@@ -1,3 +1,4 @@
+// pure
 import { quoteLiteral, quoteName } from '../sql/quote.ts'
 
 /** Which rows of a table a run may write: new ones after `after`, and those of `seqs`, which are there already. */

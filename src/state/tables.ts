@@ -1,3 +1,4 @@
+// pure
 /** The version of the state tables that this program writes. */
 export const stateVersion = 2
 

@@ -1,3 +1,4 @@
+// pure
 import type { Folder } from '../formats/read.ts'
 import type { FormatName } from '../formats/types.ts'
 

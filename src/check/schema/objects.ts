@@ -1,3 +1,4 @@
+// pure
 import { catalog } from './sql.ts'
 
 /**

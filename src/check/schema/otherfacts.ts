@@ -1,3 +1,4 @@
+// pure
 import { catalog, lines, optionNames, routine } from './sql.ts'
 
 /**

@@ -1,3 +1,4 @@
+// pure
 import { catalog, lines } from './sql.ts'
 
 const aclLines = (acl: string) => lines('a::text', `from pg_catalog.unnest(${acl}) a`)

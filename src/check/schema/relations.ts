@@ -1,3 +1,4 @@
+// pure
 import { catalog, firing, options } from './sql.ts'
 
 /** SQL: facts about sequences, tables and views as a whole. */

@@ -1,3 +1,4 @@
+// pure
 import { catalog, lines, routine } from './sql.ts'
 
 /** SQL: definitions of functions, procedures, aggregates, operators, their families and classes, and casts. */

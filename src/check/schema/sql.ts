@@ -1,3 +1,4 @@
+// pure
 /**
  * A system catalog as an OID, the first half of every object's address: (`pg_class`, 16384).
  * @see https://www.postgresql.org/docs/current/catalog-pg-depend.html

@@ -1,3 +1,4 @@
+// pure
 import { catalog, routine } from './sql.ts'
 
 /** SQL: enums, domains, composite types, ranges and base types. Labels and attributes are one text, a line each: their order counts. */

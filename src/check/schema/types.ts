@@ -1,3 +1,4 @@
+// pure
 /**
  * What a database consists of, as plain data that two databases can be compared by.
  * Names and definitions are qualified with their schema and quoted where SQL would need it.

@@ -1,3 +1,4 @@
+// pure
 import { cutName } from '../../sql/quote.ts'
 
 /** What a scratch database is about, kept as JSON in its comment. */

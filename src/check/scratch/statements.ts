@@ -1,3 +1,4 @@
+// pure
 import { createDatabaseSql } from '../../postgres/locale.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import type { Model, Privilege, SchemaAccess } from './model.ts'

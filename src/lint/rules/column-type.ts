@@ -1,3 +1,4 @@
+// pure
 import type { Node } from 'libpg-query'
 import { tableOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'

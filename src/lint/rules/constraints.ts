@@ -1,3 +1,4 @@
+// pure
 import type { Constraint } from 'libpg-query'
 import { type Catalog, type Table, tableOf } from '../catalog.ts'
 import { type Clause, clausesOf } from '../clauses.ts'

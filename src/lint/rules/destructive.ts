@@ -1,3 +1,4 @@
+// pure
 import type { DropStmt, RenameStmt } from 'libpg-query'
 import { keyOf } from '../catalog.ts'
 import { clausesOf } from '../clauses.ts'

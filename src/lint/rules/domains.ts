@@ -1,3 +1,4 @@
+// pure
 import { domainOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
 import type { Rule } from '../rule.ts'

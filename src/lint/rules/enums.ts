@@ -1,3 +1,4 @@
+// pure
 import type { Node, RangeVar } from 'libpg-query'
 import { type Catalog, tableOf } from '../catalog.ts'
 import { clausesOf } from '../clauses.ts'

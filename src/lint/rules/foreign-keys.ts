@@ -1,3 +1,4 @@
+// pure
 import type { ColumnDef, Constraint } from 'libpg-query'
 import { type Catalog, domainOf, enumKeyOf, primaryKey, type Table, tableOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'

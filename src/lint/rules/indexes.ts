@@ -1,3 +1,4 @@
+// pure
 import type { ReindexStmt } from 'libpg-query'
 import { indexOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'

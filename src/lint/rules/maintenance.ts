@@ -1,3 +1,4 @@
+// pure
 import type { Rule } from '../rule.ts'
 import { printName } from '../sql.ts'
 import { relationName } from '../tree.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { RangeVar } from 'libpg-query'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'

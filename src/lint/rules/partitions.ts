@@ -1,3 +1,4 @@
+// pure
 import type { PartitionCmd } from 'libpg-query'
 import { type Clause, clausesOf } from '../clauses.ts'
 import type { FileContext } from '../context.ts'

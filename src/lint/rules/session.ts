@@ -1,3 +1,4 @@
+// pure
 import type { VariableSetStmt } from 'libpg-query'
 import type { Rule } from '../rule.ts'
 import { textOf, textsOf } from '../tree.ts'

@@ -1,3 +1,4 @@
+// pure
 import { plural } from '../../units.ts'
 import { beginsTransaction, endsTransaction, type FileContext } from '../context.ts'
 import { blockedTables } from '../locks.ts'

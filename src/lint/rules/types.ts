@@ -1,3 +1,4 @@
+// pure
 import type { ColumnDef, Constraint } from 'libpg-query'
 import { clausesOf } from '../clauses.ts'
 import type { Rule } from '../rule.ts'

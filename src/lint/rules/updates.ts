@@ -1,3 +1,4 @@
+// pure
 import type { Node, ResTarget } from 'libpg-query'
 import type { FileContext } from '../context.ts'
 import { deleteInBatches, updateInBatches } from '../rewrites.ts'

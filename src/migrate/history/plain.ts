@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../../errors.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { quoteLiteral } from '../../sql/quote.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { NewFile } from '../../formats/dialect.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import type { History, Problem } from '../types.ts'

@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../../errors.ts'
 import { checksum } from '../../formats/checksum.ts'
 import type { NewFile } from '../../formats/dialect.ts'

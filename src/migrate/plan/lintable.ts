@@ -1,3 +1,4 @@
+// pure
 import type { FormatName, Migration } from '../../formats/types.ts'
 import type { LintFile } from '../../lint/types.ts'
 import { isRefusal, planSending } from './sending.ts'

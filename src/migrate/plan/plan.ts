@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../../errors.ts'
 import type { Applied, Migration, Progress } from '../../formats/types.ts'
 import type { History, MigrationPlan, MigrationStep } from '../types.ts'

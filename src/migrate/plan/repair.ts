@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../../errors.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import { shellWord } from '../../text.ts'

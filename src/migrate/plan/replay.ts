@@ -1,3 +1,4 @@
+// pure
 import type { Migration } from '../../formats/types.ts'
 import type { History } from '../types.ts'
 import { type HistoryPolicy, isDone, underBaseline } from './verify.ts'

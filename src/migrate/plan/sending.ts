@@ -1,3 +1,4 @@
+// pure
 import { AppError, type Kind } from '../../errors.ts'
 import type { Script } from '../../formats/types.ts'
 import type { StatementList } from '../../sql/list.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { Migration, Script } from '../../formats/types.ts'
 import { tokensOf } from '../../sql/lex.ts'
 import { blanked, scan } from '../../sql/scan.ts'

@@ -1,3 +1,4 @@
+// pure
 import { usage } from '../../errors.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import type { History } from '../types.ts'

@@ -1,3 +1,4 @@
+// pure
 import { AppError } from '../../errors.ts'
 import { checksum } from '../../formats/checksum.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'

@@ -1,3 +1,4 @@
+// pure
 import type { Connection } from '../../config/connection.ts'
 import type { Rights } from '../../postgres/login.ts'
 

@@ -1,0 +1,47 @@
+import type { Connection } from '../config/connection.ts'
+import type { Session } from '../postgres/connect.ts'
+import { claimWork, takeRunLock } from '../postgres/lock.ts'
+import { clusterObject, databaseObject } from '../postgres/lock-keys.ts'
+import { dropLogin, loginPrefix } from '../postgres/login.ts'
+import type { Context } from './context.ts'
+
+/**
+ * Which locks a run takes: none to read; the target's; that on roles and databases alone; or all of them, also those of all declared
+ * databases.
+ */
+export type Locks = 'none' | 'target' | 'roles' | 'everything'
+
+/**
+ * Takes the locks in one order, 0 first and then databases by name, so that runs with different targets cannot wait for each other.
+ * @throws {AppError} `locked` when one is still held after `lock.timeout`
+ */
+export async function takeLocks(
+  { loaded, signal, log, takeLock }: Context,
+  { cluster, target, connection }: { cluster: Session; target: Session | undefined; connection: Connection },
+  locks: Exclude<Locks, 'none'>,
+): Promise<void> {
+  const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock }
+  if (locks !== 'target') await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
+  // A run with that lock alone does no work in the target.
+  if (locks === 'roles') return
+  const declared = locks === 'everything' ? Object.keys(loaded.config.databases) : []
+  for (const name of [...new Set([connection.database, ...declared])].sort())
+    await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
+  if (target) await claimDatabase({ log, signal }, target, connection.database)
+}
+
+/** Marks a session as the one that works in its database, and removes the logins that killed runs left there. */
+export async function claimDatabase(
+  { log, signal }: Pick<Context, 'log' | 'signal'>,
+  { sql }: Session,
+  database: string,
+): Promise<void> {
+  for (const user of await claimWork(sql, { log, signal, logins: loginPrefix(database) })) {
+    try {
+      await dropLogin(sql, user)
+      log.info({ role: user }, 'removed the login of a run that was killed')
+    } catch (error) {
+      log.warn({ role: user, problem: (error as Error).message }, 'the login of a killed run could not be removed')
+    }
+  }
+}
