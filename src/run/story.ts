@@ -3,6 +3,11 @@ import type { Change, Step } from '../plan.ts'
 import { counted, seconds } from '../units.ts'
 import type { Output } from './output.ts'
 
+/**
+ * Tells what is about to be done. `again`: an earlier attempt has told its plan already; what both plan is told and counted once.
+ */
+export type Show = (changes: Change[], options?: { again?: boolean }) => void
+
 /** The steps of a command as they happen: printed for people, collected for the JSON document. */
 export type Story = {
   steps: Step[]
@@ -10,12 +15,7 @@ export type Story = {
    * Runs one step. It calls `show` with its plan before it applies it; `quiet` is said when there was nothing to do.
    * @param startedAt monotonic clock reading; now unless the step began earlier
    */
-  step<T>(
-    name: string,
-    work: (show: (changes: Change[]) => void) => Promise<T>,
-    quiet?: string,
-    startedAt?: number,
-  ): Promise<T>
+  step<T>(name: string, work: (show: Show) => Promise<T>, quiet?: string, startedAt?: number): Promise<T>
   /** Notes a step that can only be planned after an earlier one ran. */
   defer(name: string, reason: string): void
   /** Notes that a step failed before it could begin. */
@@ -51,7 +51,8 @@ export function createStory(names: string[], out: Output, { planning = false } =
     async step(name, work, quiet = 'nothing to do', startedAt = performance.now()) {
       const step = find(name)
       try {
-        const result = await work((changes) => {
+        const result = await work((planned, { again = false } = {}) => {
+          const changes = again ? planned.filter((change) => !isKnown(step.changes, change)) : planned
           step.changes.push(...changes)
           if (changes.length > 0) out.print(renderChanges(label(name), changes))
         })
@@ -76,6 +77,9 @@ export function createStory(names: string[], out: Output, { planning = false } =
     },
   }
 }
+
+const isKnown = (known: Change[], { action, object }: Change) =>
+  known.some((change) => change.action === action && change.object === object)
 
 /** `: 2 applied, 1 failed, 2 not run` where the error carries results; a failed step may have done some of its work. */
 function countResults(error: unknown): string {

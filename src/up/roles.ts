@@ -20,6 +20,7 @@ import type { CurrentCluster, DesiredRoles } from '../roles/types.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
+import type { Show } from '../run/story.ts'
 import { handOver, handoverChanges, readOwners } from './ownership.ts'
 
 /** What is declared about roles and databases, with the passwords; undefined when nothing is. */
@@ -61,14 +62,11 @@ export const readDeclaredToLook = (context: Context): Promise<Declared | undefin
     context.out.warn(`the password of role ${role} is not compared: ${error.message}`)
   })
 
-/** Shows a plan that is about to be applied. */
-type Show = (changes: Change[]) => void
-
 /** Databases, roles, memberships, then schemas and extensions in each database. */
 export async function ensure(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
   const { desired } = declared
   const { out, log } = run.context
-  await converging(run, async () => {
+  await converging(run, async (again) => {
     const first = await clusterPlan(run, declared)
     const owners = await readOwners(run, desired, first.current)
     if (owners.refusal) throw owners.refusal
@@ -80,7 +78,7 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
       // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
       const { plan } = await clusterPlan(run, declared)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
-      show([...plan.changes, ...handover])
+      show([...plan.changes, ...handover], { again })
       // An application whose sessions start as the new owner finds everything handed over, and is until then what it was.
       const apps = new Set(desired.databases.flatMap((database) => database.apps))
       const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
@@ -114,9 +112,9 @@ async function eachDatabase(
 ): Promise<void> {
   for (const { name } of desired.databases) {
     await run.inDatabase(name, (session) =>
-      converging(run, async () => {
+      converging(run, async (again) => {
         const plan = await databasePlan(run, session!, desired, name, planner)
-        show(inDatabase(name, plan.changes))
+        show(inDatabase(name, plan.changes), { again })
         refuseUnprivileged(plan.session, plan.changes)
         if (plan.changes.length > 0)
           await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
@@ -266,12 +264,12 @@ export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
 }
 
 /** Other tools do not know our lock: when one changed the same at the same time, read and plan again. */
-async function converging(run: Run, attempt: () => Promise<void>): Promise<void> {
+async function converging(run: Run, attempt: (again: boolean) => Promise<void>): Promise<void> {
   const limit = 5
   for (let i = 1; ; i++) {
     run.guard()
     try {
-      return await attempt()
+      return await attempt(i > 1)
     } catch (error) {
       if (!isConcurrentChange(error) || i === limit) throw error
       run.context.log.info(
