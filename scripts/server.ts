@@ -72,11 +72,16 @@ export async function freePort(): Promise<number> {
 
 /**
  * Makes a new cluster with SCRAM on 127.0.0.1 and starts it. It ends with this process, however that ends.
- * @param options `settings`: lines for postgresql.conf, e.g. `['fsync=off']`; `standbyOf`: a stopped server whose standby this one becomes
+ * @param options `settings`: lines for postgresql.conf, e.g. `['fsync=off']`; `parent`: the folder for its data, by default that of
+ *   `BOSUN_TEST_DATA`; `standbyOf`: a stopped server whose standby this one becomes
  */
 export async function startServer(
   binDir: string,
-  { settings = [], parent = temporary, standbyOf }: { settings?: string[]; parent?: string; standbyOf?: Server } = {},
+  {
+    settings = [],
+    parent = process.env.BOSUN_TEST_DATA ?? temporary,
+    standbyOf,
+  }: { settings?: string[]; parent?: string; standbyOf?: Server } = {},
 ): Promise<Server> {
   const account = serverAccount()
   const dir = mkdtempSync(join(parent, 'pgbosun-pg-'))
