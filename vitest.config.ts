@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /**
@@ -7,14 +9,34 @@ import { defineConfig } from 'vitest/config'
  */
 const retry = process.env.CI ? 1 : 0
 
+/** They wait for minutes and deadlines, and seldom need the processor: scripts/test runs them beside the others. */
+const waiting = ['black-hole', 'dropped-packets', 'hung-login', 'rotation', 'serve']
+
 /** About the network, files, HTTP, the store or memory: once is enough, whatever other majors of PostgreSQL are tested. */
-const onceOnly = process.env.BOSUN_TEST_AGAIN
-  ? [
-      ...['backup-faults', 'bad-input-files', 'black-hole', 'compat', 'contract', 'dropped-packets', 'exit'],
-      ...['hostile-names', 'large-files', 'last-resort', 'lost-connection', 'many-backups', 'pipes', 'rotation'],
-      ...['serve', 'serve-attack', 'take-lock', 'unread', 'wait-for'],
-    ].map((name) => `test/${name}.int.test.ts`)
-  : []
+const onceOnly = [
+  ...['backup-faults', 'bad-input-files', 'compat', 'contract', 'exit', 'hostile-names', 'large-files', 'last-resort'],
+  ...['lost-connection', 'many-backups', 'pipes', 'serve-attack', 'take-lock', 'unread', 'wait-for'],
+  ...waiting,
+]
+
+/** Files of tests by name; a name that is none fails here, not by leaving nothing out. */
+const files = (...names: string[]) =>
+  names.map((name) => {
+    const file = `test/${name}.int.test.ts`
+    if (!existsSync(join(import.meta.dirname, file)))
+      throw new Error(`vitest.config.ts names ${file}, which is not there`)
+    return file
+  })
+
+/** What `BOSUN_TEST_PART` says of the integration tests; all of them by default. */
+const parts = {
+  all: { include: ['test/**/*.int.test.ts'], exclude: [] },
+  waiting: { include: files(...waiting), exclude: [] },
+  others: { include: ['test/**/*.int.test.ts'], exclude: files(...waiting) },
+  /** On another major of PostgreSQL. */
+  again: { include: ['test/**/*.int.test.ts'], exclude: files(...onceOnly) },
+}
+const part = parts[(process.env.BOSUN_TEST_PART ?? 'all') as keyof typeof parts]
 
 /** Most tests wait for a program that waits for a server: two at a time keep two cores busy. */
 export const workers = Math.min(2, availableParallelism())
@@ -28,8 +50,8 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/**/*.int.test.ts'],
-          exclude: ['test/container*.int.test.ts', ...onceOnly],
+          include: part.include,
+          exclude: ['test/container*.int.test.ts', ...part.exclude],
           globalSetup: ['test/support/global.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
