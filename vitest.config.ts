@@ -12,10 +12,30 @@ const retry = process.env.CI ? 1 : 0
 /** They wait for minutes and deadlines, and seldom need the processor: scripts/test runs them beside the others. */
 const waiting = ['black-hole', 'dropped-packets', 'hung-login', 'rotation', 'serve']
 
-/** About the network, files, HTTP, the store or memory: once is enough, whatever other majors of PostgreSQL are tested. */
+/** About the network, files, HTTP, the store, memory or examples: once is enough, whatever other majors of PostgreSQL are tested. */
 const onceOnly = [
-  ...['backup-faults', 'bad-input-files', 'compat', 'contract', 'exit', 'hostile-names', 'large-files', 'last-resort'],
-  ...['lost-connection', 'many-backups', 'pipes', 'serve-attack', 'take-lock', 'unread', 'wait-for'],
+  ...[
+    'backup-faults',
+    'bad-input-config',
+    'bad-input-connection',
+    'bad-input-files',
+    'bad-input-tls',
+    'behind',
+    'build',
+  ],
+  ...[
+    'cli',
+    'compat',
+    'contract',
+    'exit',
+    'hostaddr',
+    'hostile-names',
+    'large-files',
+    'last-resort',
+    'lost-connection',
+  ],
+  ...['many-backups', 'passfile', 'pipes', 'poker', 'programs', 'read-only', 'readme', 'serve-attack', 'servers'],
+  ...['service', 'take-lock', 'tools', 'unread', 'wait-for'],
   ...waiting,
 ]
 
