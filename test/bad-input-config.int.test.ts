@@ -46,20 +46,28 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
     [
       'a password as text',
       'users: { app: { password: geheim } }',
-      'users.app.password: a secret is given as { env: NAME }',
+      'users.app.password: write a secret as { env: NAME }',
     ],
     ['a reserved role', 'roles: { pg_app: {} }', 'roles.pg_app: the name pg_app is reserved by PostgreSQL'],
-    ['a role of 64 bytes', `roles: { ${'r'.repeat(64)}: {} }`, 'the name has 64 bytes; PostgreSQL cuts names at 63'],
-    ['a user of 64 bytes', `users: { ${'ü'.repeat(32)}: {} }`, 'the name has 64 bytes; PostgreSQL cuts names at 63'],
+    [
+      'a role of 64 bytes',
+      `roles: { ${'r'.repeat(64)}: {} }`,
+      'the name has 64 bytes; PostgreSQL truncates names to 63',
+    ],
+    [
+      'a user of 64 bytes',
+      `users: { ${'ü'.repeat(32)}: {} }`,
+      'the name has 64 bytes; PostgreSQL truncates names to 63',
+    ],
     [
       'a database of 64 bytes',
       `databases: { ${'d'.repeat(64)}: {} }`,
-      'the name has 64 bytes; PostgreSQL cuts names at 63',
+      'the name has 64 bytes; PostgreSQL truncates names to 63',
     ],
     [
       'a schema of 64 bytes',
       `databases: { d: { schemas: { ${'s'.repeat(64)}: {} } } }`,
-      'the name has 64 bytes; PostgreSQL cuts names at 63',
+      'the name has 64 bytes; PostgreSQL truncates names to 63',
     ],
     [
       'an owner that gets too long',

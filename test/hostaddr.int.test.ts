@@ -47,7 +47,7 @@ describe.skipIf(missing !== undefined)('hostaddr is where a host is reached that
     const failure = await fails(['wait'], { cwd: dir, env: url('db.invalid', '127.0.0.1', mode) })
     expect(failure).toMatchObject({
       code: 2,
-      message: `hostaddr in DATABASE_URL needs sslmode verify-full, and it is ${mode}`,
+      message: `hostaddr in DATABASE_URL needs sslmode verify-full, but it is ${mode}`,
     })
   })
 })

@@ -79,7 +79,7 @@ describe('a password file', () => {
     for (const args of [['wait'], ...(client ? [['backup', 'run']] : [])])
       expect(await runJson(args, { cwd: dir, env })).toMatchObject({
         code: 0,
-        json: { warnings: [`${path} may be read by others than its owner: libpq ignores such a password file`] },
+        json: { warnings: [`${path} can be read by users other than its owner: libpq ignores such a password file`] },
       })
   })
 

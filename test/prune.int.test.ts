@@ -255,7 +255,7 @@ describe('backup prune', () => {
     [{ keep: { daily: 0, within: '0d' } }, 'backup.keep: would keep nothing'],
     [{ keep: 'some' }, 'backup.keep: write rules like { daily: 7, weekly: 4 }, or all'],
     [{ keep: { dayly: 7 } }, 'backup.keep.dayly: unknown key; did you mean daily?'],
-    [{ timezone: 'Europe/Nowhere' }, 'backup.timezone: there is no time zone Europe/Nowhere'],
+    [{ timezone: 'Europe/Nowhere' }, 'backup.timezone: unknown time zone Europe/Nowhere'],
     [{ schedule: '0 0 3 * * *' }, 'backup.schedule: has 6 fields, not five'],
     [{ schedule: '0 25 * * *' }, 'backup.schedule: 25 is not a valid hour'],
   ] as const)('the configuration %j is exit 2', async ([backup, message], { shop }) => {
@@ -278,7 +278,7 @@ test('rules can come from the environment', async ({ shop, dir }) => {
   const both = await prune({ PGBOSUN_BACKUP_KEEP_LAST: '1', PGBOSUN_BACKUP_KEEP: 'all' })
   expect(both.json).toMatchObject({
     exit_code: 2,
-    error: { message: expect.stringContaining('PGBOSUN_BACKUP_KEEP_LAST: cannot be added') },
+    error: { message: expect.stringContaining('PGBOSUN_BACKUP_KEEP_LAST: cannot be set') },
   })
 })
 

@@ -760,7 +760,7 @@ describe.skipIf(elsewhere === undefined)('who may read the status', () => {
 
 describe('access by a token that is not there', () => {
   test.for<[string, Record<string, string>, string, string]>([
-    ['is no token', {}, 'serve.access is token, and serve.token is not set', 'PGBOSUN_SERVE_TOKEN'],
+    ['is no token', {}, 'serve.access is token, but serve.token is not set', 'PGBOSUN_SERVE_TOKEN'],
     [
       'is no file',
       { PGBOSUN_SERVE_TOKEN_FILE: '/no/such/file' },
@@ -771,7 +771,7 @@ describe('access by a token that is not there', () => {
     [
       'is one that no client can send',
       { PGBOSUN_SERVE_TOKEN: 'geheim geheim' },
-      'serve.token holds a blank, or something that is not ASCII',
+      'serve.token contains a space, or a character that is not ASCII',
       'openssl rand -hex 32',
     ],
   ])('%s: 2, before anything is touched', async ([, env, message, hint], { app, dir, sql }) => {

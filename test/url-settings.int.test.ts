@@ -175,7 +175,7 @@ test('migrate.url only says who logs in: with settings for files it is exit 2 be
   for (const command of ['plan', 'migrate'])
     expect(await pgbosun([command], '', env)).toMatchObject({
       code: 2,
-      json: { error: { message: 'search_path in migrate.url would do nothing' } },
+      json: { error: { message: 'search_path in migrate.url would have no effect' } },
     })
   expect(await sql`select from pg_namespace where nspname = 'pgbosun'`).toHaveLength(0)
   expect(owner).toBeTruthy()

@@ -171,7 +171,7 @@ describe('fields', () => {
     ['', 'is empty'],
     ['61 3 * * *', '61 is not a valid minute'],
     ['0 24 * * fun', '24 is not a valid hour; fun is not a valid day of week'],
-    ['0 3 30 2 *', 'the day of month 30 is in none of its months'],
+    ['0 3 30 2 *', 'none of the months has a day 30'],
     ['@reboot', '@reboot is none of @hourly, @daily, @weekly, @monthly, @yearly'],
     ['0 3 L * *', 'L is not supported: write days as numbers, names, lists and ranges'],
   ] as const)('“%s” is refused: %s', ([expression, problem]) => {

@@ -4,13 +4,13 @@ import { databaseMigrate } from './migrate.ts'
 
 const maxBytes = 63
 
-/** A name as PostgreSQL stores it: 1 to 63 bytes; longer ones would be cut silently. */
+/** A name as PostgreSQL stores it: 1 to 63 bytes. PostgreSQL would truncate a longer one. */
 const identifier = z
   .string()
-  .min(1, 'a name is needed')
+  .min(1, 'the name is empty')
   .refine((name) => Buffer.byteLength(name) <= maxBytes, {
     error: ({ input }) =>
-      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL cuts names at ${maxBytes}`,
+      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL truncates names to ${maxBytes}`,
   })
   .refine((name) => !name.includes('\0'), 'a name cannot contain a zero byte')
 
@@ -23,45 +23,54 @@ const list = z.array(identifier)
 
 const settings = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
 
-const connectionLimit = z.int().min(-1).optional().meta({ description: 'Connections at once; -1 is unlimited.' })
+const connectionLimit = z
+  .int()
+  .min(-1)
+  .optional()
+  .meta({ description: 'Maximum number of concurrent connections; -1 is unlimited.' })
 
 const roleFields = {
-  memberOf: list.optional().meta({ description: 'Roles this one is a member of.' }),
+  memberOf: list.optional().meta({ description: 'Roles that this role is a member of.' }),
   connectionLimit,
-  config: settings.optional().meta({ description: 'Settings of the role (ALTER ROLE … SET). A list stays a list.' }),
-  configIn: z.record(identifier, settings).optional().meta({ description: 'Settings of the role in one database.' }),
+  config: settings
+    .optional()
+    .meta({ description: 'Settings of the role (ALTER ROLE … SET). For a setting that takes a list, write a list.' }),
+  configIn: z
+    .record(identifier, settings)
+    .optional()
+    .meta({ description: 'Settings of the role in one database, by database.' }),
 }
 
 const userFields = {
   ...roleFields,
   password: secret
     .optional()
-    .meta({ description: 'The password. Sent as a SCRAM verifier, and only when it differs.' }),
+    .meta({ description: 'The password. It is sent as a SCRAM verifier, and only if the server has another one.' }),
   actsAs: identifier
     .optional()
     .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
-  validUntil: z.string().optional().meta({ description: 'Instant at which the password expires, or `infinity`.' }),
+  validUntil: z.string().optional().meta({ description: 'When the password expires: a timestamp, or `infinity`.' }),
 }
 
 const grant = z.strictObject({
   to: identifier.meta({ description: 'A role, or PUBLIC.' }),
-  on: z.enum(['table', 'sequence', 'routine', 'schema', 'type']),
-  names: list.optional().meta({ description: 'Names in the schema; without them, all of that kind.' }),
+  on: z.enum(['table', 'sequence', 'routine', 'schema', 'type']).meta({ description: 'Kind of the objects.' }),
+  names: list.optional().meta({ description: 'Names of objects in the schema. Default: all of that kind.' }),
   privileges: z.array(z.string()).min(1).meta({ description: 'SELECT, INSERT, …, or ALL.' }),
 })
 
 const defaultPrivilege = z.strictObject({
   creator: identifier
     .optional()
-    .meta({ description: 'Role whose new objects this is about. Default: the owner of the schema.' }),
-  on: z.enum(['table', 'sequence', 'routine', 'type']),
-  to: identifier,
-  privileges: z.array(z.string()).min(1),
+    .meta({ description: 'Role that creates the objects. Default: the owner of the schema.' }),
+  on: z.enum(['table', 'sequence', 'routine', 'type']).meta({ description: 'Kind of the objects.' }),
+  to: identifier.meta({ description: 'A role, or PUBLIC.' }),
+  privileges: z.array(z.string()).min(1).meta({ description: 'SELECT, INSERT, …, or ALL.' }),
 })
 
 const schemaFields = z
   .strictObject({
-    owner: identifier.optional().meta({ description: 'Default: the owner of the database.' }),
+    owner: identifier.optional().meta({ description: 'Owner of the schema. Default: the owner of the database.' }),
     creators: list
       .optional()
       .meta({ description: 'Roles that create objects here. Default: the owner of the schema.' }),
@@ -70,7 +79,7 @@ const schemaFields = z
       .optional()
       .meta({
         description:
-          'Role to level, for existing and for future objects. `read`: see tables and sequences; `write`: also change rows and call routines; `use`: only enter the schema; `create`: make objects in it.',
+          'Access level of each role, for existing and future objects. `read`: read tables and sequences; `write`: also change rows and call routines; `use`: only USAGE on the schema; `create`: USAGE and CREATE on the schema.',
       }),
     grants: z.array(grant).optional(),
     defaultPrivileges: z.array(defaultPrivilege).optional(),
@@ -79,15 +88,18 @@ const schemaFields = z
 
 const extensionFields = z
   .strictObject({
-    schema: identifier.optional(),
-    version: z.string().optional().meta({ description: 'The version to be at; without it, whatever is installed.' }),
+    schema: identifier.optional().meta({ description: 'Schema to install the extension in.' }),
+    version: z
+      .string()
+      .optional()
+      .meta({ description: 'Version that the extension must have. Default: any installed version is accepted.' }),
   })
   .nullable()
 
 const databaseUser = z.strictObject({
   preset: z.enum(['app', 'readonly']).optional().meta({
     description:
-      '`app`: reads, writes and creates in this database as its owner. `readonly`: reads the declared schemas, else `public`; its sessions are read-only, with time limits of 5 minutes that `config` may change.',
+      '`app`: reads, writes and creates objects in this database as its owner. `readonly`: reads the declared schemas, or `public` if none is declared; its sessions are read-only, with time limits of 5 minutes that `config` can change.',
   }),
   ...userFields,
 })
@@ -95,7 +107,7 @@ const databaseUser = z.strictObject({
 const serverUser = z.strictObject({
   preset: z.enum(['backup', 'monitor']).optional().meta({
     description:
-      '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; its password is worth as much as all others. `monitor`: what a metrics exporter needs (pg_monitor), at most 5 connections, statements of at most 10 s. Both connect to all declared databases.',
+      '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; whoever has its password can read all data. `monitor`: what a metrics exporter needs (pg_monitor), with at most 5 connections and 10 s for a statement. Both can connect to all declared databases.',
   }),
   ...userFields,
 })
@@ -104,12 +116,18 @@ const databaseFields = z
   .strictObject({
     owner: roleName.optional().meta({
       description:
-        'Owner of the database and of its schema public. Default: NAME_owner; an existing database without an `app` user keeps its owner.',
+        'Owner of the database and of its schema `public`. Default: NAME_owner; an existing database without an `app` user keeps its owner.',
     }),
     create: z
-      .strictObject({ encoding: z.string().optional(), locale: z.string().optional(), template: identifier.optional() })
+      .strictObject({
+        encoding: z.string().optional().meta({ description: 'Character set encoding, like `UTF8`.' }),
+        locale: z.string().optional().meta({ description: 'Locale, like `C.UTF-8`.' }),
+        template: identifier.optional().meta({ description: 'Database to copy.' }),
+      })
       .optional()
-      .meta({ description: 'Used only when the database is created; a difference later is reported, never mended.' }),
+      .meta({
+        description: 'Used only when the database is created. A later difference is reported, but never fixed.',
+      }),
     connectionLimit,
     config: settings.optional().meta({ description: 'Settings of the database (ALTER DATABASE … SET).' }),
     extensions: z.record(identifier, extensionFields).optional(),
@@ -122,38 +140,36 @@ const databaseFields = z
           from: z.array(identifier).min(1),
           definer: z.boolean().prefault(false).meta({
             description:
-              'Also what runs with the rights of its owner: SECURITY DEFINER routines, and views of what does not change hands.',
+              'Also reassign what runs with the rights of its owner: SECURITY DEFINER routines, and views of objects that are not reassigned.',
           }),
         }),
       ])
       .optional()
       .meta({
         description:
-          'Roles whose objects in this database are handed to its owner, one by one: an application that had its tables before it got a preset. `{ from: [ROLE], definer: true }` includes what runs with the rights of its owner.',
+          'Roles whose objects in this database are reassigned to its owner, one by one, for example those of an application that had its tables before it got a preset. `{ from: [ROLE], definer: true }` includes what runs with the rights of its owner.',
       }),
     schemaCreate: z.enum(['revoke']).optional().meta({
       description:
-        "`revoke`: takes PUBLIC's CREATE on `public` and on the declared schemas away, also in a database that existed before.",
+        '`revoke`: revokes CREATE on `public` and on the declared schemas from PUBLIC, also in a database that already existed.',
     }),
-    migrate: databaseMigrate
-      .optional()
-      .meta({ description: 'Migrations of this database, with a history of its own.' }),
+    migrate: databaseMigrate.optional().meta({ description: 'Migrations of this database, with their own history.' }),
   })
   .nullable()
 
-/** The keys that say who may do what: databases, roles, users, and how they are managed. */
+/** The keys for databases, roles and users, and for how they are managed. */
 export const accessKeys = {
   databases: z.record(identifier, databaseFields).prefault({}).meta({ description: 'Databases, by name.' }),
   roles: z
     .record(roleName, z.strictObject({ ...roleFields, external: z.boolean().optional() }).nullable())
     .prefault({})
-    .meta({ description: 'Roles that do not log in, by name. An `external` one is only referred to, never changed.' }),
-  users: z.record(roleName, serverUser).prefault({}).meta({ description: 'Roles that log in, by name.' }),
+    .meta({ description: 'Roles that cannot log in, by name. An `external` role is only referred to, never changed.' }),
+  users: z.record(roleName, serverUser).prefault({}).meta({ description: 'Roles that can log in, by name.' }),
   manage: z
     .strictObject({
       privileges: z.enum(['additive', 'declared']).prefault('declared').meta({
         description:
-          '`declared`: roles named here have exactly the declared privileges in declared schemas. `additive`: at least those.',
+          '`declared`: roles named in this file have exactly the declared privileges in the declared schemas. `additive`: they have at least those.',
       }),
     })
     .prefault({}),
@@ -162,10 +178,10 @@ export const accessKeys = {
       send: z
         .enum(['verifier'])
         .prefault('verifier')
-        .meta({ description: 'Passwords are sent as SCRAM verifiers made here.' }),
+        .meta({ description: 'Passwords are sent as SCRAM verifiers, which pgbosun computes.' }),
       applyOnRotation: z.enum(['own', 'never']).prefault('own').meta({
         description:
-          '`own`: `serve` sets a rotated password of the role that it makes backups as, and only after the server refused it; all others wait for `up`. `never`: all wait.',
+          '`own`: `serve` sets a rotated password of the role that it makes backups as, and only after the server has rejected it; all other rotated passwords wait for `up`. `never`: all of them wait for `up`.',
       }),
     })
     .prefault({}),

@@ -20,11 +20,11 @@ import { type ForeignParts, parseDatabaseUrl, type UrlParts } from './url.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
-/** What is read from files, in PEM; `files`: where it was read from, for programs that read it themselves. */
+/** Certificates and keys in PEM. `files`: the files they were read from, for programs that read them themselves. */
 export type Tls = {
   mode: TlsMode
   ca?: string
-  /** `ca` is all authorities of the system. */
+  /** `ca` is all authorities that the system trusts. */
   ofSystem?: true
   cert?: string
   key?: string
@@ -33,48 +33,51 @@ export type Tls = {
 
 export type TlsFiles = { ca?: string; cert?: string; key?: string }
 
-/** `host` beginning with `/` is the folder of a Unix socket. `address`: where the host is reached; its name is for its certificate. */
+/**
+ * A `host` that begins with `/` is the folder of a Unix socket. `address`: where to connect, if it is given; `host` is then only
+ * compared with the certificate.
+ */
 export type Endpoint = { host: string; port: number; address?: string }
 
-/** Where and how to connect. It carries no password: `password()` reads it anew at every call. */
+/** Where and how to connect. It holds no password: `password()` reads it again at every call. */
 export type Connection = {
-  /** Which setting it came from, for messages: `DATABASE_URL`. */
+  /** The setting it came from, for messages: `DATABASE_URL`. */
   source: string
   endpoints: Endpoint[]
   database: string
   user: string
   password(): string | undefined
   tls: Tls
-  /** What `target_session_attrs` asks for; undefined where it is not said. */
+  /** What `target_session_attrs` asks for; undefined if it is not set. */
   target: 'any' | 'primary' | undefined
   /**
-   * Where names without a schema lead in files that are run, and where a foreign history is looked for, as SHOW writes it; undefined:
-   * as the role and the database have it. Never for our own queries.
+   * The search_path for the files that are run, and for finding another tool's history, as SHOW writes it. Undefined: the one of the
+   * role or the database. Never applies to our own queries.
    */
   searchPath?: string | undefined
-  /** Other settings of the server for files that are run, by name. Never for our own queries. */
+  /** Other server settings for the files that are run, by name. Never applied to our own queries. */
   settings?: Readonly<Record<string, string>>
-  /** golang-migrate's table of the history, `name` or `schema.name`. */
+  /** golang-migrate's history table, `name` or `schema.name`. */
   historyTable?: string | undefined
-  /** Query parameters of the URL that have no meaning here. */
+  /** Query parameters of the URL that pgbosun ignores. */
   ignored: string[]
-  /** What else is to be said about where it came from. */
+  /** Other warnings about where it came from. */
   warnings?: string[]
-  /** A service of libpq said a part of it. */
+  /** Whether part of it came from a libpq service. */
   service?: boolean | undefined
-  /** What the URL says to other programs alone; undefined where the connection came without a URL. */
+  /** What the URL says only to other programs; undefined if the connection did not come from a URL. */
   foreign?: ForeignParts | undefined
 }
 
 const isSame = (a: Endpoint, b: Endpoint) => a.host === b.host && a.port === b.port
 
-/** The same connection with one host only, the one that a session of it has reached. */
+/** The same connection with only one host: the one that a session has reached. */
 export const at = (connection: Connection, { endpoint }: { endpoint: Endpoint }): Connection => ({
   ...connection,
   endpoints: [endpoint],
 })
 
-/** Another login's connection, at the host of a connection where it names that one too. */
+/** Another login's connection, narrowed to the one host of `connection` if it names that host too. */
 export function besides(other: Connection, { endpoints }: Connection): Connection {
   const [endpoint] = endpoints
   const named = endpoint && endpoints.length === 1 && other.endpoints.find((one) => isSame(one, endpoint))
@@ -90,8 +93,8 @@ export function describe({ endpoints, database }: Pick<Connection, 'endpoints' |
 }
 
 /**
- * The connection to the target database. One source wins whole: the configured URL, DATABASE_URL, libpq's PG*, POSTGRES_*.
- * `directUrl` replaces all of them.
+ * The connection to the target database, from the first source that is set: the configured URL, DATABASE_URL, libpq's PG*,
+ * POSTGRES_*. `directUrl` replaces all of them. Sources are never mixed.
  *
  * @throws {AppError} `usage` when there is none, or it cannot be read
  */
@@ -118,14 +121,14 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   })
 }
 
-/** libpq's variables that are set beside a source that won, and so say nothing: a password alone may stand beside any. */
+/** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
 export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
   if (source === 'PGHOST') return []
   const heard = ['PGPASSWORD', ...(service ? ['PGSERVICEFILE'] : [])]
   return Object.keys(libpqVariables).filter((name) => env[name] && !heard.includes(name))
 }
 
-/** What is to be said about a connection: what nobody listens to, and what may be otherwise than it seems. */
+/** Warnings about a connection: parameters and variables that are ignored, and what may be a mistake. */
 export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'source' | 'ignored' | 'warnings'>) => [
   ...ignored.map((name) => `${name} in ${source === 'PGHOST' ? 'the environment' : source} is ignored`),
   ...warnings,
@@ -134,7 +137,7 @@ export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'so
 const services = (env: Env, source: string, baseDir: string) => serviceReader(env.PGSERVICEFILE, source, baseDir)
 
 /**
- * The connection that backups are made with: `backup.url`, else the target's. Which databases are backed up is not said by it.
+ * The connection that backups are made with: `backup.url`, otherwise the target's. It does not decide which databases are backed up.
  *
  * @throws {AppError} `usage` when there is none, or it cannot be read
  */
@@ -148,8 +151,8 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
 }
 
 /**
- * The connection of the login that runs migrations and seeds (`migrate.url`); undefined where none is configured.
- * @throws {AppError} `usage` when it cannot be read, or says how files are run: that is what the URL of the database is for
+ * The connection of the login that runs migrations and seeds (`migrate.url`); undefined if none is configured.
+ * @throws {AppError} `usage` when it cannot be read, or says how files are run: that belongs into the URL of the database
  */
 export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
   const { url } = config.migrate
@@ -159,12 +162,12 @@ export function resolveMigrateConnection(config: Config, env: Env, baseDir: stri
   const connection = fromParts('migrate.url', parts, config.database.tls, env, baseDir)
   const idle = forFiles(connection)
   if (idle.length === 0) return connection
-  throw usage(`${idle.join(', ')} in migrate.url would do nothing`, {
-    hint: 'put it into the URL of the database: migrate.url only says who logs in',
+  throw usage(`${idle.join(', ')} in migrate.url would have no effect`, {
+    hint: 'move it to the URL of the database: migrate.url only says who logs in',
   })
 }
 
-/** What a connection says of files that are run, and of their history. */
+/** The parts of a connection that are about the files that are run, and about their history. */
 const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] => [
   ...(searchPath === undefined ? [] : ['search_path']),
   ...Object.keys(settings ?? {}),
@@ -172,7 +175,7 @@ const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] 
 ]
 
 /**
- * The databases to back up: `backup.databases`, else the target, else the database of `backup.url`.
+ * The databases to back up: `backup.databases`, otherwise the target, otherwise the database of `backup.url`.
  * @throws {AppError} `usage` when none is named anywhere
  */
 export function backupDatabases(config: Config, env: Env, baseDir: string): string[] {
@@ -199,12 +202,12 @@ function fromParts(
   const asked = tls.mode ?? tlsMode(source, parameters.sslmode) ?? (ca === undefined ? 'prefer' : 'verify-full')
   const mode = bound(asked, parameters.channel_binding, source)
   if (mode !== 'verify-full' && endpoints.some(({ address }) => address !== undefined))
-    throw usage(`hostaddr in ${source} needs sslmode verify-full, and it is ${mode}`, {
-      hint: 'whoever answers at that address would get the password: set sslmode=verify-full, or put the address into `host`',
+    throw usage(`hostaddr in ${source} needs sslmode verify-full, but it is ${mode}`, {
+      hint: 'set sslmode=verify-full, or put the address into `host`: otherwise whoever answers at that address gets the password',
     })
   const account = user ?? process.getBuiltinModule('node:os').userInfo().username
   const where = { endpoints, user: account, database: database ?? account }
-  /** As in libpq, a password file is only looked at where nothing else gives a password. */
+  /** As in libpq, a password file is only read if nothing else gives a password. */
   const secret = () => {
     const password = read().password ?? passwordAlone(env, baseDir)
     if (password !== undefined || !parameters.passfile) return { password, warnings: [] }
@@ -243,7 +246,7 @@ function tlsOf(mode: TlsMode, given: Record<keyof TlsFiles, Pem | undefined>): T
   }
 }
 
-/** What is said by itself goes before the same in `options`: that says something twice. */
+/** A parameter of its own overrides the same setting in `options`. */
 function settingsOf(
   parameters: UrlParts['parameters'],
   source: string,
@@ -261,17 +264,17 @@ function settingsOf(
   return { searchPath: plain ?? path, settings }
 }
 
-/** As Go's ParseBool, which golang-migrate reads it with. */
+/** Like Go's ParseBool, which golang-migrate reads it with. */
 const isTrue = (text = '') => ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)
 
-/** Binding the login to the channel needs a channel. @throws {AppError} `usage` */
+/** The TLS mode with channel binding taken into account, which needs TLS. @throws {AppError} `usage` */
 function bound(mode: TlsMode, binding: string | undefined, source: string): TlsMode {
   if (binding !== undefined && !['disable', 'prefer', 'require'].includes(binding))
-    throw usage(`${source}: the value of channel_binding is not known`, { hint: 'use disable, prefer or require' })
+    throw usage(`${source}: channel_binding has an unknown value`, { hint: 'use disable, prefer or require' })
   if (binding !== 'require') return mode
   if (mode === 'disable')
     throw usage(`${source}: channel_binding=require needs TLS, which is switched off`, {
-      hint: 'take one of the two out',
+      hint: 'remove one of the two',
     })
   return mode === 'prefer' ? 'require' : mode
 }
@@ -282,24 +285,24 @@ function tlsMode(source: string, text: string | undefined): TlsMode | undefined 
   if (text === undefined) return undefined
   const mode = { true: 'require', false: 'disable', allow: 'prefer' }[text] ?? text
   if ((tlsModes as string[]).includes(mode)) return mode as TlsMode
-  throw usage(`${source}: the value of sslmode is not known`, { hint: `use one of ${tlsModes.join(', ')}` })
+  throw usage(`${source}: sslmode has an unknown value`, { hint: `use one of ${tlsModes.join(', ')}` })
 }
 
 function target(source: string, text: string | undefined): Connection['target'] {
   if (text === undefined || text === 'any') return text
   if (text === 'primary' || text === 'read-write') return 'primary'
-  throw usage(`${source}: this target_session_attrs does not fit: pgbosun changes the database`, {
+  throw usage(`${source}: target_session_attrs must allow writing, because pgbosun changes the database`, {
     hint: 'use primary, read-write or any',
   })
 }
 
-/** A password that stands alone beside a URL or PG* without one. */
+/** The password for a URL or PG* variables without one. */
 function passwordAlone(env: Env, baseDir: string): string | undefined {
   if (env.PGPASSWORD) return env.PGPASSWORD
   return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE', baseDir) : undefined
 }
 
-/** As in libpq, a service goes before the other variables. */
+/** As in libpq, a service overrides the other variables. */
 function libpqParts(env: Env, baseDir: string): UrlParts {
   refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER', 'PGSERVICE'])
   const service = env.PGSERVICE ? services(env, 'PGSERVICE', baseDir)(env.PGSERVICE, undefined) : undefined
@@ -309,7 +312,7 @@ function libpqParts(env: Env, baseDir: string): UrlParts {
   const parameters = { ...normalised(given.map(([name, value]) => [name, value])), ...service?.parameters }
   for (const [name, value, variable] of given) refuseParameter(name, value, variable, 'the environment')
   const { host, hostaddr, port, dbname, user } = parameters
-  // one address without a name is reached like a name
+  // an address without a name is used like a name
   const endpoints = endpointList(host || hostaddr || 'localhost', port || '5432', 'PGPORT')
   return {
     endpoints: host && hostaddr ? withAddresses(endpoints, hostaddr, 'the environment') : endpoints,
@@ -339,13 +342,13 @@ function postgresParts(env: Env, baseDir: string): UrlParts {
 }
 
 /**
- * A URL where only a part of one is expected holds a password that every message would show.
+ * A URL where only a part of one is expected holds a password, which every message would show.
  * @throws {AppError} `usage`
  */
 function refuseUrl(env: Env, names: string[]): void {
   for (const name of names)
     if (looksLikeUrl(env[name] ?? ''))
-      throw usage(`${name} holds a URL, and only a part of one is expected there`, {
+      throw usage(`${name} is a URL, but only a part of one is expected there`, {
         hint: 'put it into DATABASE_URL instead',
       })
 }

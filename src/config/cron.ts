@@ -7,11 +7,11 @@ export type Cron = {
   daysOfMonth: number[]
   months: number[]
   daysOfWeek: number[]
-  /** A day of either list will do, as cron has it when both are given; else a day must be in both. */
+  /** True: a day must be in one of the two lists, as in cron when both are given. False: it must be in both. */
   eitherDay: boolean
 }
 
-/** Reads five cron fields, or `@daily` and the like; a text says what is wrong with them. */
+/** Reads five cron fields, or `@daily` and the like. @returns a text if something is wrong with them */
 export function parseCron(text: string): Cron | string {
   const expression = text.trim()
   if (expression === '') return 'is empty'
@@ -41,7 +41,7 @@ const fieldNames: Record<string, string> = { dayOfMonth: 'day of month', dayOfWe
 
 const problem = ({ field, value = '', message }: { field: string; value?: string; message: string }) =>
   /impossible/.test(message)
-    ? `the day of month ${value} is in none of its months`
+    ? `none of the months has a day ${value}`
     : `${value} is not a valid ${fieldNames[field] ?? field}`
 
 const ascending = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b)

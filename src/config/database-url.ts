@@ -1,15 +1,15 @@
 // pure
 import type { Connection } from './connection.ts'
 
-/** libpq's drivers understand its parameters in a URL; SQLAlchemy hands those of the others on as arguments that they do not know. */
+/** Drivers built on libpq understand its parameters in a URL. To the others, SQLAlchemy passes them as unknown arguments. */
 const ofLibpq = /^psycopg/
 
 /**
- * The connection as one URL, for programs that are not ours. It begins with `postgresql`, because SQLAlchemy knows no `postgres`, keeps
- * the driver and the parameters that were written for others, and escapes no more than it must: env.py files often hand it to
- * Python's configparser, which stumbles over `%`. It holds the password: only for an environment.
+ * The connection as one URL, for other programs. It begins with `postgresql`, because SQLAlchemy does not accept `postgres`. It keeps
+ * the driver and the parameters that were meant for others, and escapes as little as possible: env.py files often pass it to Python's
+ * configparser, which fails on `%`. It holds the password: use it only in an environment.
  *
- * @param driver of SQLAlchemy, where another URL than the connection's names it
+ * @param driver of SQLAlchemy, if a URL other than the connection's names it
  * @param files  paths of the certificates, by libpq's name: `sslrootcert`, `sslcert`, `sslkey`
  */
 export function databaseUrl(
@@ -39,13 +39,13 @@ const addressParameter = (endpoints: Connection['endpoints']): [string, string][
     ? [['hostaddr', endpoints.map(({ address = '' }) => address).join(',')]]
     : []
 
-/** `prefer` is what every program does by itself. */
+/** `prefer` is the default of every program. */
 const tlsParameters = (mode: string, files: Record<string, string>): [string, string][] => [
   ...(mode === 'prefer' ? [] : ([['sslmode', mode]] as [string, string][])),
   ...Object.entries(files),
 ]
 
-/** Everything but what may stand in that part of a URL as it is (RFC 3986). `+` is a blank to some, and `%` has to go. */
+/** Escapes what that part of a URL must not contain (RFC 3986), and `+`, which some programs read as a space. */
 const encode = (text: string) => text.replace(/[^A-Za-z0-9._~!$&'()*,;=-]/gu, (point) => encodeURIComponent(point))
 
 const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host)

@@ -2,8 +2,8 @@
 export type Env = Readonly<Record<string, string | undefined>>
 
 /**
- * Takes the environment of the process and removes libpq's variables from it: the driver, and every child we start,
- * would read them by themselves, behind the back of the one decision made in `connection.ts`.
+ * Copies the environment of the process and removes libpq's variables from the original. The driver, and every child we start, would
+ * read them on their own, whatever `connection.ts` has decided.
  */
 export function takeEnvironment(): Env {
   const env = { ...process.env }
@@ -18,21 +18,21 @@ const serviceLink =
 /** Whether a variable was injected by Kubernetes for a Service. */
 const isServiceLink = (name: string) => serviceLink.test(name)
 
-/** What only the project's own scripts once read. */
+/** Variables that only the project's own scripts read. */
 const ofScripts = /^PGBOSUN_(?:IMAGE|CONTAINERS|TEST_[A-Z_]+)$/
 
-/** Whether a variable may be there although it is none of ours. */
+/** Whether a variable may be set although it is not one of ours. */
 export const isIgnored = (name: string) => isServiceLink(name) || ofScripts.test(name)
 
-/** A port, or the reason why it is none. */
+/** A port, or a message that says why the text is not one. */
 export function readPort(text: string, name: string): number | string {
   if (/^tcp:\/\/[\d.a-f:[\]…]*$/i.test(text))
     return `${name} is ${text}: Kubernetes sets it like this for a Service of that name; set enableServiceLinks: false in the pod, or set the port yourself`
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port > 0 && port < 65536) return port
-  // What is no number may be a piece of a password that was not escaped.
+  // A text that is not a number may be a piece of a password that was not escaped.
   return /^-?\d{1,9}$/.test(text) ? `${name} is not a port: ${text}` : `${name} is not a number`
 }
 
-/** Whether a text is a URL, or a piece of one that has a password in it. What is more than a path or a name is never shown. */
+/** Whether a text is a URL, or a piece of one with a password in it. Such texts are never shown. */
 export const looksLikeUrl = (text: string) => /:\/\/|:.*@/s.test(text)

@@ -10,30 +10,30 @@ export const durationText = z.string({ error: durationHelp }).regex(durationPatt
 /** A duration with its default; the output is in milliseconds. */
 export const duration = (fallback: string) => durationText.prefault(fallback)
 
-/** A path or a name; a URL there holds a password that `config show` would print. */
+/** A path or a name. A URL there would hold a password that `config show` would print. */
 export const noUrl = (what: string) =>
-  z.string().refine((text) => !looksLikeUrl(text), { error: `${what} is expected here, and this is a URL` })
+  z.string().refine((text) => !looksLikeUrl(text), { error: `this is a URL, but ${what} is expected` })
 
-/** Where a secret is found. It never stands in the file itself. */
+/** Where to read a secret. The configuration file never holds the secret itself. */
 export const secret = z.union(
   [
     z.strictObject({ env: noUrl('the name of a variable').min(1) }),
     z.strictObject({ file: noUrl('the path of a file').min(1) }),
   ],
   {
-    error: 'a secret is given as { env: NAME } or { file: PATH }, never as text',
+    error: 'write a secret as { env: NAME } or { file: PATH }, never as text',
   },
 )
 
-/** Where a secret is found: `{ env: NAME }` or `{ file: PATH }`. */
+/** Where to read a secret: `{ env: NAME }` or `{ file: PATH }`. */
 export type SecretSource = z.output<typeof secret>
 
-/** A whole number from 0 on. */
+/** A whole number, 0 or more. */
 export const count = z.int().min(0)
 
-/** An IANA time zone, as this Node knows them. */
+/** An IANA time zone that this Node knows. */
 export const timeZone = z.string().refine(isTimeZone, {
-  error: ({ input }) => `there is no time zone ${String(input)}: write an IANA name like Europe/Berlin`,
+  error: ({ input }) => `unknown time zone ${String(input)}: write an IANA name like Europe/Berlin`,
 })
 
 function isTimeZone(name: string): boolean {

@@ -1,5 +1,5 @@
 // pure
-/** Formats of migration folders and histories that are known; `pgbosun` is our own. */
+/** The known formats of migration folders and histories; `pgbosun` is our own. */
 export const formatNames = [
   'pgbosun',
   'sqlx',

@@ -1,5 +1,5 @@
 // pure
-/** Names of the lint rules, in the order of docs/lint.md. The rules themselves are in lint/rules; a test keeps both equal. */
+/** Names of the lint rules, in the order of docs/lint.md. The rules themselves are in lint/rules; a test compares the two. */
 export const lintRuleNames = [
   'syntax-error',
   'psql-meta-command',

@@ -3,27 +3,27 @@ import { dirname, resolve } from 'node:path'
 import type { Env } from './environment.ts'
 import type { Config } from './schema.ts'
 
-/** The configuration with where it came from. */
+/** The configuration, and where it came from. */
 export type Loaded = {
   config: Config
   env: Env
   /** The configuration file that was read. */
   file: string | undefined
-  /** What relative paths are relative to: the folder of the file, else the working directory. */
+  /** What relative paths are relative to: the folder of the file, otherwise the working directory. */
   baseDir: string
-  /** Path of a key to where its value came from: `file` or the name of a variable. Everything else is a default. */
+  /** Where values came from, by the path of the key: `file`, or the name of a variable. A key that is not listed has its default. */
   origins: Map<string, string>
 }
 
 const defaultFiles = ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json']
 
-/** What the schema makes of nothing; the build puts it in. */
+/** The defaults of the schema; the build inserts them. */
 declare const PGBOSUN_DEFAULTS: Config | undefined
 const defaults = typeof PGBOSUN_DEFAULTS === 'object' ? PGBOSUN_DEFAULTS : undefined
 
 /**
- * Finds the configuration. Where neither a file nor a variable says anything, the schema is not loaded: that takes longer
- * than everything else before the first byte goes to the database.
+ * Finds and reads the configuration. If there is neither a file nor a variable, the schema is not loaded: loading it takes longer than
+ * everything else that happens before the first byte is sent to the database.
  *
  * @param file as given by `--config`; without it the first of {@link defaultFiles} in the working directory
  * @throws {AppError} `usage` with every problem at once, each with its path

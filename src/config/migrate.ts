@@ -3,7 +3,7 @@ import { count, duration, secret } from './fields.ts'
 import { formatNames } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
 
-/** What says which files belong to a database, and where they are recorded. */
+/** Which files belong to a database, and where their history is. */
 const place = {
   dir: z.string().min(1).prefault('migrations').meta({ description: 'Folder with the migration files.' }),
   format: z
@@ -11,7 +11,7 @@ const place = {
     .prefault('pgbosun')
     .meta({
       description:
-        'Format of the files and of the history: our own, or that of the tool whose files they are. `auto` finds out, and refuses when it is not certain.',
+        'Format of the files and of the history: our own, or that of the tool that the files were written for. `auto` detects it, and fails if that is not certain.',
     }),
   role: z.string().min(1).optional().meta({
     description:
@@ -22,12 +22,11 @@ const place = {
     .regex(/^[^."]+(\.[^."]+)?$/, 'write name or schema.name')
     .optional()
     .meta({
-      description:
-        'The other tool’s history table, `name` or `schema.name`, where it is not the one that tool uses by default.',
+      description: 'History table of the other tool, `name` or `schema.name`, if it is not the default of that tool.',
     }),
   allowEmpty: z.boolean().prefault(false).meta({
     description:
-      'Take a folder for one without migrations although there is SQL in it, or below, that the format does not read. Otherwise that is exit 2.',
+      'Accept a folder without migrations even if it, or a folder below it, contains SQL that the format does not read. Otherwise that is exit 2.',
   }),
   placeholders: z.record(z.string().min(1), z.string()).prefault({}).meta({
     description: 'Values of the placeholders in files of `flyway` and `graphile-migrate`, by name.',
@@ -43,22 +42,22 @@ export const migrateSchema = z
     ...place,
     command: z.array(z.string()).min(1).optional().meta({
       description:
-        'Program and arguments that migrate the target database instead of our own files, such as `[alembic, upgrade, head]`. Runs under the lock, between roles and grants, with the connection in DATABASE_URL and PG*.',
+        'Program and arguments that migrate the target database instead of migration files, such as `[alembic, upgrade, head]`. It runs under the lock, between roles and grants, with the connection in DATABASE_URL and PG*.',
     }),
     url: secret.optional().meta({
       description:
-        'Login that runs migrations and seeds: a member of the owner and of nothing else. Default: one that is made for the run, where the session user has more rights than the owner.',
+        'Login that runs migrations and seeds. It must be a member of the owner and of nothing else. Default: if the session user has more rights than the owner, a login that is created for the run.',
     }),
     isolation: z.enum(['login', 'role']).prefault('login').meta({
       description:
-        'What keeps code of the owner (triggers, functions, the files) from the rights of the session user, where it has more: a session of a `login` of its own, or SET `role` alone, which such code can leave again.',
+        'How code of the owner (triggers, functions, the files) is kept from using the rights of the session user, if that has more. `login`: it runs in a session with a login of its own. `role`: only with SET ROLE, which such code can undo.',
     }),
     lockTimeout: duration('5s').meta({ description: '`lock_timeout` of every migration.' }),
     lockRetries: count.prefault(7).meta({
-      description: 'How often a migration is tried again after a lock timeout or a deadlock, with growing pauses.',
+      description: 'How often a migration is retried after a lock timeout or a deadlock, with growing pauses.',
     }),
     statementTimeout: duration('0s').meta({
-      description: '`statement_timeout` of every migration; 0s is none.',
+      description: '`statement_timeout` of every migration; `0s` is no limit.',
     }),
     outOfOrder: z.enum(['error', 'apply']).optional().meta({
       description:
@@ -72,7 +71,9 @@ export const migrateSchema = z
         rules: z
           .partialRecord(z.enum(lintRuleNames), z.enum(['error', 'warn', 'off']))
           .prefault({})
-          .meta({ description: 'Levels of lint rules that are to differ from the default, by the name of the rule.' }),
+          .meta({
+            description: 'Levels of lint rules, by name of the rule, where they should differ from the default.',
+          }),
       })
       .prefault({}),
   })

@@ -175,7 +175,7 @@ describe('what is for files that are run', () => {
     const env = { PGBOSUN_MIGRATE_URL: `postgres://u@h/d?${query}` }
     const { config, baseDir } = await loadConfig({ env, cwd: '/nowhere' })
     expect(() => resolveMigrateConnection(config, env, baseDir)).toThrow(
-      expect.objectContaining({ kind: 'usage', message: `${name} in migrate.url would do nothing` }),
+      expect.objectContaining({ kind: 'usage', message: `${name} in migrate.url would have no effect` }),
     )
   })
 

@@ -1,7 +1,7 @@
 // pure
 import { usage } from '../errors.ts'
 
-/** What becomes of a parameter of a database URL, or of a variable of libpq. */
+/** What pgbosun does with a parameter of a database URL, or with a variable of libpq. */
 export type Verdict = 'honoured' | 'refused' | 'ignored'
 
 type Row = { verdict: Verdict; note: string }
@@ -9,13 +9,16 @@ type Row = { verdict: Verdict; note: string }
 const row = (verdict: Verdict, note: string): Row => ({ verdict, note })
 
 /**
- * Every parameter of libpq 18, and those that the tools whose formats we know take in a URL. One that changes which server, database,
- * schema or history is reached, or how the connection is protected, is honoured or refused; what only tunes the client is ignored with
- * a warning. docs/connection.md shows this table; test/connection-docs.test.ts holds it.
+ * Every parameter of libpq 18, and those that the supported migration tools accept in a URL. A parameter that changes which server,
+ * database, schema or history is reached, or how the connection is protected, is honoured or refused. One that only tunes the client
+ * is ignored with a warning. docs/connection.md shows this table; test/connection-docs.test.ts compares the two.
  */
 export const urlParameters: Readonly<Record<string, Row>> = {
-  host: row('honoured', 'a name, an address, or the folder of a socket; the port of the authority stays'),
-  hostaddr: row('honoured', 'with `verify-full` against `host`, else refused; alone it is the host'),
+  host: row('honoured', 'a name, an address, or the folder of a socket; the port before the `/` still applies'),
+  hostaddr: row(
+    'honoured',
+    'with `verify-full`, which checks `host`, otherwise refused; without `host`, it is the host',
+  ),
   port: row('honoured', ''),
   dbname: row('honoured', ''),
   user: row('honoured', ''),
@@ -23,7 +26,7 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   socket: row('honoured', 'dbmate: the folder of a socket'),
   sslmode: row('honoured', ''),
   ssl: row('honoured', '`true`, `false` or a value of `sslmode`'),
-  sslrootcert: row('honoured', 'a path, or `system`: the authorities of the system, with `verify-full`'),
+  sslrootcert: row('honoured', 'a path, or `system` for the authorities that the system trusts, with `verify-full`'),
   sslcert: row('honoured', ''),
   sslkey: row('honoured', ''),
   'ssl-mode': row('honoured', 'sqlx, as `sslmode`'),
@@ -35,21 +38,21 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   channel_binding: row('honoured', '`require` makes TLS mandatory'),
   target_session_attrs: row(
     'honoured',
-    '`primary`, `read-write` or `any`; without it see [several hosts](#several-hosts)',
+    '`primary`, `read-write` or `any`; for the default, see [several hosts](#several-hosts)',
   ),
   service: row('honoured', 'with the file that defines it: `servicefile`, or `PGSERVICEFILE`'),
   servicefile: row('honoured', ''),
-  passfile: row('honoured', 'where nothing else gives the password'),
-  search_path: row('honoured', 'for files that are run, and where a foreign history is looked for'),
-  options: row('honoured', '`-c name=value`: for files that are run'),
+  passfile: row('honoured', 'if nothing else gives the password'),
+  search_path: row('honoured', 'for the files that are run, and for finding another tool’s history'),
+  options: row('honoured', '`-c name=value`, for the files that are run'),
   'options[search_path]': row('honoured', 'sqlx'),
   'options[…]': row('honoured', 'sqlx: another setting, as in `options`'),
-  timezone: row('honoured', 'for files that are run'),
+  timezone: row('honoured', 'for the files that are run'),
   TimeZone: row('honoured', 'as `timezone`'),
   currentSchema: row('honoured', 'Flyway, as `search_path`'),
-  'x-migrations-table': row('honoured', 'golang-migrate, where `migrate.table` is not set'),
+  'x-migrations-table': row('honoured', 'golang-migrate, if `migrate.table` is not set'),
   'x-migrations-table-quoted': row('honoured', 'golang-migrate'),
-  require_auth: row('refused', 'leave it out: the server decides in pg_hba.conf'),
+  require_auth: row('refused', 'leave it out: pg_hba.conf on the server decides'),
   requirepeer: row('refused', 'leave it out'),
   sslcrl: row('refused', 'revocation lists are not read'),
   sslcrldir: row('refused', 'revocation lists are not read'),
@@ -66,11 +69,11 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   replication: row('refused', 'leave it out'),
   role: row('refused', 'set `migrate.role`'),
   session_authorization: row('refused', 'connect as that role'),
-  session_replication_role: row('refused', 'leave it out: it switches triggers and foreign keys off'),
+  session_replication_role: row('refused', 'leave it out: it disables triggers and foreign keys'),
   row_security: row('refused', 'leave it out'),
   default_transaction_read_only: row('refused', 'leave it out'),
   zero_damaged_pages: row('refused', 'leave it out'),
-  load_balance_hosts: row('refused', 'the hosts are tried in their order; `disable` is the default'),
+  load_balance_hosts: row('refused', 'the hosts are tried in order; `disable` is the default'),
   min_protocol_version: row('ignored', ''),
   max_protocol_version: row('ignored', ''),
   oauth_issuer: row('refused', 'OAuth is not supported'),
@@ -81,7 +84,7 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   scram_server_key: row('refused', 'give the password'),
   sslkeylogfile: row('ignored', ''),
   sslcompression: row('ignored', ''),
-  application_name: row('ignored', 'without a warning: ours says whose session it is'),
+  application_name: row('ignored', 'without a warning: pgbosun sets its own'),
   fallback_application_name: row('ignored', ''),
   connect_timeout: row('ignored', 'without a warning: `wait.timeout` decides'),
   client_encoding: row('ignored', 'it is always UTF-8'),
@@ -90,7 +93,7 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   keepalives_interval: row('ignored', ''),
   keepalives_count: row('ignored', ''),
   tcp_user_timeout: row('ignored', ''),
-  'x-multi-statement': row('refused', 'files are run as they are; leave it out'),
+  'x-multi-statement': row('refused', 'leave it out: files are run as they are'),
   'x-multi-statement-max-size': row('ignored', ''),
   'x-statement-timeout': row('refused', 'set `migrate.statementTimeout`'),
   'x-lock-strategy': row('ignored', ''),
@@ -98,10 +101,10 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   'statement-cache-capacity': row('ignored', ''),
 }
 
-/** Without a warning: every tool writes them. */
+/** Ignored without a warning, because many tools write them. */
 export const harmless: ReadonlySet<string> = new Set(['application_name', 'connect_timeout'])
 
-/** Variables of libpq 18 and the parameter that each stands for; undefined: it is about the client alone, and ignored. */
+/** Variables of libpq 18 and the parameter of each. Undefined: it only concerns the client, and is ignored. */
 export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGHOST: 'host',
   PGHOSTADDR: 'hostaddr',
@@ -145,7 +148,7 @@ export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGGEQO: undefined,
 }
 
-/** Values of refused parameters that ask for what is done anyway. */
+/** Values of refused parameters that ask for what pgbosun does anyway. */
 const harmlessValues: Readonly<Record<string, string[]>> = {
   gssencmode: ['disable', 'prefer'],
   sslnegotiation: ['postgres'],
@@ -167,7 +170,7 @@ const aliases: Readonly<Record<string, string>> = {
   'options[search_path]': 'search_path',
 }
 
-/** Parameters by the one name of each: `sslmode` for sqlx's `ssl-mode`, and for `requiressl=1` and `ssl`. The first of two says it. */
+/** Parameters under one name each: `sslmode` for sqlx's `ssl-mode`, and for `requiressl=1` and `ssl`. The first of two wins. */
 export function normalised(parameters: Iterable<[string, string]>): Record<string, string> {
   const found: Record<string, string> = {}
   for (const [name, value] of parameters) {
@@ -179,7 +182,7 @@ export function normalised(parameters: Iterable<[string, string]>): Record<strin
   return ssl === undefined ? others : { sslmode: ssl, ...others }
 }
 
-/** Whether a parameter says nothing to us, which is to be told. */
+/** Whether a parameter is ignored with a warning. */
 export const isIgnoredParameter = (name: string) => urlParameters[name]?.verdict === 'ignored' && !harmless.has(name)
 
 /** The same for a variable of libpq. */
@@ -189,17 +192,17 @@ export function isIgnoredVariable(variable: string): boolean {
 }
 
 /**
- * Refuses a parameter that would change what is reached, and that we do not honour.
- * @param name of the parameter; `said`: what the source calls it
+ * Refuses a parameter that would change what is reached, but that pgbosun does not support.
+ * @param name of the parameter; `said` is what the source calls it
  * @throws {AppError} `usage`
  */
 export function refuseParameter(name: string, value: string, said: string, source: string): void {
   const { verdict, note } = urlParameters[name] ?? {}
   if (verdict === 'refused' && !harmlessValues[name]?.includes(value))
-    throw usage(`${said} in ${source} is not supported, and would matter`, { hint: note })
+    throw usage(`${said} in ${source} is not supported and cannot be ignored`, { hint: note })
 }
 
-/** Settings of the server that would matter, or do nothing where they are applied, and what to do instead. */
+/** Server settings that are refused, because they would do harm or have no effect, and what to do instead. */
 const refusedSettings: Readonly<Record<string, string>> = {
   event_triggers: 'leave it out',
   lock_timeout: 'set `migrate.lockTimeout`',
@@ -216,15 +219,15 @@ function refusalOf(setting: string): string | undefined {
   return refusedSettings[setting] ?? (verdict === 'refused' ? note : undefined)
 }
 
-/** As in the URL: without a warning, as every tool writes them. */
+/** Ignored without a warning, as in the URL. */
 const isHarmless = (setting: string, value: string) =>
   harmless.has(setting) || (setting === 'client_encoding' && /^utf-?8$/i.test(value))
 
 /**
- * The settings in libpq's `options`: `-c name=value`, `-cname=value`, `--name=value`, with `\` before a blank that belongs to a value.
- * They are taken apart as the server does it, and are by its names; the last of two says it.
+ * The settings in libpq's `options`: `-c name=value`, `-cname=value`, `--name=value`, with `\` before a space that belongs to a value.
+ * They are split as the server does it, and have the server's names. The last of two wins.
  *
- * @throws {AppError} `usage` for what is no setting, and for settings that would matter
+ * @throws {AppError} `usage` for anything that is not a setting, and for settings that are refused
  */
 export function settingsIn(options: string, source: string): Record<string, string> {
   const words = [...options.matchAll(/(?:\\.|[^ \t\n\v\f\r\\]|\\$)+/gs)].map(([word]) => word.replace(/\\(.?)/gs, '$1'))
@@ -233,8 +236,8 @@ export function settingsIn(options: string, source: string): Record<string, stri
     const word = words[i] === '-c' ? `-c${words[++i] ?? ''}` : (words[i] ?? '')
     const [, name, value] = /^(?:-c|--)([^=]*)=(.*)$/s.exec(word) ?? []
     if (name === undefined || value === undefined)
-      throw usage(`options in ${source} hold more than settings`, {
-        hint: 'write -c name=value, with %20 for the blank and %3D for the = in a URL',
+      throw usage(`options in ${source} contain something that is not a setting`, {
+        hint: 'write -c name=value; in a URL, write the space as %20 and the = as %3D',
       })
     entries.push([name, value])
   }
@@ -242,23 +245,24 @@ export function settingsIn(options: string, source: string): Record<string, stri
 }
 
 /**
- * Settings by the names of the server.
- * @throws {AppError} `usage` for a name that cannot be one, and for a setting that would matter
+ * Settings under the server's names.
+ * @throws {AppError} `usage` for something that cannot be a name, and for a setting that is refused
  */
 export function acceptedSettings(entries: [string, string][], source: string): Record<string, string> {
   const named = entries.map(([name, value]) => [name.replaceAll('-', '_').toLowerCase(), value] as const)
   for (const [name, value] of named) {
-    if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/.test(name)) throw usage(`options in ${source} hold a name that is none`)
+    if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/.test(name))
+      throw usage(`options in ${source} contain an invalid name of a setting`)
     const hint = refusalOf(name)
     if (hint !== undefined && !isHarmless(name, value))
-      throw usage(`the setting ${name} in ${source} is not supported, and would matter`, { hint })
+      throw usage(`the setting ${name} in ${source} is not supported and cannot be ignored`, { hint })
   }
   return Object.fromEntries(named.filter(([name, value]) => !isHarmless(name, value)))
 }
 
 /**
- * The table in golang-migrate's `x-migrations-table`, as `migrate.table` has it.
- * @param quoted it is written `"schema"."table"`
+ * The table in golang-migrate's `x-migrations-table`, in the form of `migrate.table`.
+ * @param quoted whether it is written `"schema"."table"`
  * @throws {AppError} `usage`
  */
 export function historyTable(table: string, quoted: boolean, source: string): string {

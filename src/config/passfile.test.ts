@@ -82,7 +82,7 @@ describe('a password file of a connection', () => {
     const { password, warnings } = connect({ DATABASE_URL: 'postgres://u@h/d?passfile=pass' })
     expect(password()).toBeUndefined()
     expect(warnings).toEqual([
-      `${dir}/pass may be read by others than its owner: libpq ignores such a password file`,
+      `${dir}/pass can be read by users other than its owner: libpq ignores such a password file`,
       `no line of the password file ${dir}/pass is for u at h:5432, database d`,
     ])
   })
@@ -92,7 +92,7 @@ describe('a password file of a connection', () => {
       connect({ DATABASE_URL: `postgres://u@${host}/d?passfile=${passfile}` })
     expect(of('h', '/nowhere/pass')).toThrow('the password file /nowhere/pass does not exist')
     expect(of('h', '.')).toThrow('is a folder')
-    expect(of('h', '/dev/null')).toThrow('is not a plain file')
+    expect(of('h', '/dev/null')).toThrow('is not a regular file')
     file('a:*:*:*:one\nb:*:*:*:two')
     expect(of('a,b', 'pass')).toThrow('different passwords')
     expect(of('a,c', 'pass')).toThrow('different passwords')

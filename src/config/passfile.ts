@@ -6,7 +6,7 @@ import { refuseUrlAsPath, unreadable } from './secrets.ts'
 
 type Account = Pick<Connection, 'endpoints' | 'database' | 'user'>
 
-/** Where libpq makes its socket when it is told nothing: its sources and Debian. It looks for `localhost` there. */
+/** The default socket folders of libpq: in its sources, and on Debian. For these, it looks for the host `localhost` in the file. */
 const usualSockets = ['/tmp', '/var/run/postgresql']
 
 const field = String.raw`((?:\\.|[^:\\])*)`
@@ -14,8 +14,8 @@ const line = new RegExp(String.raw`^${field}:${field}:${field}:${field}:((?:\\.|
 const unescaped = (text: string) => text.replace(/\\(.)/gs, '$1')
 
 /**
- * The password of the first line that fits, as libpq finds it in a `.pgpass`: `host:port:database:user:password`, with `*` for
- * anything, `\` before `:` and `\`, and comments after `#`. An empty one is none.
+ * The password of the first line that matches, as libpq finds it in a `.pgpass`: `host:port:database:user:password`, with `*` for
+ * anything, `\` before `:` and `\`, and comments after `#`. An empty password counts as none.
  */
 export function passwordIn(text: string, { host, port }: Endpoint, database: string, user: string): string | undefined {
   const hosts = usualSockets.includes(host) ? [host, 'localhost'] : [host]
@@ -29,8 +29,8 @@ export function passwordIn(text: string, { host, port }: Endpoint, database: str
 }
 
 /**
- * What a password file has for a connection, and what is to be said about that file. One connection has one password, so all of its
- * hosts must have the same.
+ * The password for a connection from a password file, and warnings about that file. A connection has one password, so all of its
+ * hosts must have the same one.
  *
  * @throws {AppError} `usage` when the file cannot be read, or the hosts differ
  */
@@ -44,14 +44,16 @@ export function readPassfile(
   const { text, mode } = contentOf(path)
   const [password, ...others] = new Set(endpoints.map((endpoint) => passwordIn(text, endpoint, database, user)))
   if (others.length > 0)
-    throw usage(`the password file ${path} has different passwords for the hosts, or none for some`, {
+    throw usage(`the password file ${path} has different passwords for the hosts, or none for some of them`, {
       hint: 'write one line with * as the host',
     })
   const places = endpoints.map(({ host, port }) => `${host}:${port}`).join(', ')
   return {
     password,
     warnings: [
-      ...(mode & 0o077 ? [`${path} may be read by others than its owner: libpq ignores such a password file`] : []),
+      ...(mode & 0o077
+        ? [`${path} can be read by users other than its owner: libpq ignores such a password file`]
+        : []),
       ...(password === undefined
         ? [`no line of the password file ${path} is for ${user} at ${places}, database ${database}`]
         : []),
@@ -67,6 +69,6 @@ function contentOf(path: string): { text: string; mode: number } {
     const { problem, hint } = unreadable(cause as NodeJS.ErrnoException)
     throw usage(`the password file ${path} ${problem}`, { hint, cause })
   }
-  // It is read at every login, and a pipe gives what it has only once.
-  throw usage(`the password file ${path} is not a plain file`, { hint: 'write it to one' })
+  // It is read at every login, and a pipe can be read only once.
+  throw usage(`the password file ${path} is not a regular file`, { hint: 'use a regular file' })
 }

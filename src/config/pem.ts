@@ -4,7 +4,7 @@ import { usage } from '../errors.ts'
 import type { TlsMode } from './connection.ts'
 import { refuseUrlAsPath } from './secrets.ts'
 
-/** Certificates or a key, and the file that holds nothing else; undefined where there is none. */
+/** Certificates or a key. `file`: a file with exactly these, if there is one. */
 export type Pem = { text: string; file?: string | undefined; ofSystem?: true }
 
 /** @throws {AppError} `usage` when it cannot be read */
@@ -22,30 +22,30 @@ export function readPem(path: string, what: string, baseDir: string): Pem {
 }
 
 /**
- * The authorities that a server's certificate is verified with: those of a file; those of the system where it says `system`, or where
- * a certificate is to be verified and nothing says with what.
+ * The authorities to verify a server's certificate with: those in the file `ca`; or those that the system trusts, if `ca` is `system`,
+ * or if it is not set and the mode verifies certificates.
  *
- * @throws {AppError} `usage` for `system` with less than verify-full, as libpq has it: anybody gets a certificate from those authorities
+ * @throws {AppError} `usage` for `system` with less than verify-full, as in libpq: anybody can get a certificate from those authorities
  */
 export function authorities(ca: string | undefined, mode: TlsMode, source: string, baseDir: string): Pem | undefined {
   if (ca !== undefined && ca !== 'system') return readPem(ca, 'database.tls.ca', baseDir)
   const verifies = mode === 'verify-full' || mode === 'verify-ca'
   if (ca === undefined && !verifies) return undefined
   if (ca === 'system' && mode !== 'verify-full')
-    throw usage(`${source}: the authorities of the system need sslmode verify-full, and it is ${mode}`, {
+    throw usage(`${source}: the authorities that the system trusts need sslmode verify-full, but it is ${mode}`, {
       hint: 'set `database.tls.mode: verify-full`, or name the file of your own authority',
     })
   const found = [...new Set(process.getBuiltinModule('node:tls').getCACertificates('system'))]
   if (found.length > 0) return { text: found.join('\n'), file: bundleOf(found), ofSystem: true }
-  throw usage(`${source}: the system has no authorities that a certificate could be verified with`, {
+  throw usage(`${source}: the system has no authorities to verify a certificate with`, {
     hint: 'install ca-certificates, mount them to /etc/ssl/certs, or set `database.tls.ca`',
   })
 }
 
-/** Where the packages of Debian, Alpine, Fedora and SUSE put all of them into one file. */
+/** The files with all of them, on Debian, Alpine, Fedora and SUSE. */
 const bundles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/ca-bundle.pem']
 
-/** The file with exactly these certificates; libpq, which reads files only, then trusts whom we trust. */
+/** The file with exactly these certificates, for libpq, which only reads files. It then trusts the same authorities. */
 function bundleOf(found: string[]): string | undefined {
   const wanted = certificatesIn(found.join('\n'))
   const { SSL_CERT_FILE } = process.env

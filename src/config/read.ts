@@ -12,9 +12,9 @@ import { keysAt, type Leaf, leaves, variableOf } from './walk.ts'
 type Problem = { path: string; message: string }
 
 /**
- * Reads the file, then the environment over it, fills in the defaults and checks everything.
+ * Reads the file, overrides it with the environment, fills in the defaults and checks everything.
  *
- * @param path of the file, where there is one
+ * @param path of the file, if there is one
  * @throws {AppError} `usage` with every problem at once, each with its path
  */
 export async function readConfig(
@@ -40,7 +40,7 @@ async function readConfigFile(path: string): Promise<Tree> {
   const value = path.endsWith('.json') ? parseJson(text, path) : await parseYaml(text, path)
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value))
-    throw usage(`${path} does not hold keys and values`, { hint: 'see `pgbosun config schema`' })
+    throw usage(`${path} does not contain keys and values`, { hint: 'see `pgbosun config schema`' })
   return value as Tree
 }
 
@@ -61,7 +61,7 @@ function parseJson(text: string, path: string): unknown {
     const { message } = cause as Error
     const [, line, column] = /line (\d+) column (\d+)/.exec(message) ?? []
     throw usage(`${path} is not JSON: ${message.replace(/, (\.\.\.)?".*" is not valid JSON$/s, '')}`, {
-      hint: 'JSON has no comments, no comma behind the last item, and names in double quotes',
+      hint: 'JSON has no comments, no comma after the last item, and names in double quotes',
       file: path,
       ...(line !== undefined && { line: Number(line), column: Number(column) }),
       cause,
@@ -76,7 +76,7 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
   if (error) {
     const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 }
     throw usage(`${path}: line ${line}, column ${col}: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`, {
-      hint: 'correct it at this place or the line above: indentation in blanks, brackets closed, each key once',
+      hint: 'look at this line and the one above: indent with spaces, close all brackets, use each key once',
       file: path,
       line,
       column: col,
@@ -91,7 +91,7 @@ function noteOrigins(value: unknown, path: string[], origins: Map<string, string
   else if (path.length > 0) origins.set(path.join('.'), 'file')
 }
 
-/** Writes what `PGBOSUN_*` says into the tree; returns what is wrong with it. */
+/** Writes the values of `PGBOSUN_*` into the tree. @returns what is wrong with them */
 function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): Problem[] {
   const names = Object.keys(env)
     .filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
@@ -111,18 +111,18 @@ function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): P
     const value = environmentValue(leaf, name, env[name]!)
     if (value instanceof AppError) problems.push({ path: name, message: value.message })
     else if (leaf.kind === 'secret' && name.endsWith('_FILE') && env[name.slice(0, -'_FILE'.length)] !== undefined)
-      problems.push({ path: name, message: `is set together with ${name.slice(0, -'_FILE'.length)}; set one of them` })
+      problems.push({ path: name, message: `is set together with ${name.slice(0, -'_FILE'.length)}; set only one` })
     else if (setAt(tree, leaf.path, value)) origins.set(leaf.path.join('.'), name)
     else
       problems.push({
         path: name,
-        message: `cannot be added: ${leaf.path.slice(0, -1).join('.')} is set to something without keys`,
+        message: `cannot be set: ${leaf.path.slice(0, -1).join('.')} has a value that is not a map`,
       })
   }
   return problems
 }
 
-/** Variables that are not keys: global flags, and what the loader of the program understands. */
+/** Variables that are not keys, but global flags. */
 const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
 
 function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | undefined {
@@ -145,7 +145,7 @@ function environmentValue({ kind }: Leaf, name: string, text: string): unknown {
   }
 }
 
-/** Sets a value deep in the tree. False when a scalar stands where a map should: the schema will say so. */
+/** Sets a value deep in the tree. False if there is a scalar where a map should be: the schema reports that. */
 function setAt(tree: Tree, path: string[], value: unknown): boolean {
   let node = tree
   for (const key of path.slice(0, -1)) {
@@ -158,7 +158,7 @@ function setAt(tree: Tree, path: string[], value: unknown): boolean {
   return true
 }
 
-/** Not part of the schema: node-cron is loaded only when there is something to read. */
+/** Not part of the schema, so that node-cron is loaded only if there is a schedule. */
 async function scheduleProblems({ backup }: { backup?: { schedule?: unknown } | null }): Promise<Problem[]> {
   const text = backup?.schedule
   if (typeof text !== 'string') return []
@@ -186,7 +186,7 @@ function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
   return [{ path: path.join('.'), message: issue.message.replace(/^Invalid (input|option): /, '') }]
 }
 
-/** Whether a value is no map where this part of a union wants one, or another word. */
+/** Whether this option of a union expects another kind of value: a map instead of a scalar, or another word. */
 const isOtherKind = (issues: Issue[]) =>
   issues.some(({ path, code }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_value'))
 
@@ -201,7 +201,7 @@ function invalid(problems: Problem[], path: string | undefined, origins: Map<str
       key === '' ? message : `${key}${variable === undefined || variable === key ? '' : ` (${variable})`}: ${message}`,
     )
   })
-  // A variable is not in the file.
+  // A problem with a variable is not in the file.
   const file = problems.every(({ path: key }) => setBy(key) !== undefined) ? undefined : path
   const where = file === undefined ? 'the configuration' : file
   const message =

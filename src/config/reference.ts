@@ -16,7 +16,7 @@ type Node = {
   required?: string[]
 }
 
-/** JSON Schema (2020-12) of what may stand in the file. */
+/** JSON Schema (2020-12) of the configuration file. */
 export function jsonSchema(): Record<string, unknown> {
   return { ...z.toJSONSchema(configSchema, { io: 'input' }), title: 'Configuration of pgbosun' }
 }
@@ -35,10 +35,11 @@ export function renderReference(): string {
     '',
     '<!-- Made by `npm run docs` from src/config/schema.ts: do not edit. -->',
     '',
-    'YAML or JSON: `pgbosun.yaml` in the working directory, or `--config FILE`. Scalars and lists of scalars can also be given by an',
-    'environment variable, which wins over the file. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
-    'the same name with `_FILE` the path of a file with it. Durations are a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown key or `PGBOSUN_*`',
-    'variable is an error (exit 2). Relative paths are relative to the configuration file, without one to the working directory.',
+    'The configuration is a YAML or JSON file: `pgbosun.yaml` in the working directory, or the one of `--config FILE`. Scalars and lists of scalars can',
+    'also be set by an environment variable, which overrides the file. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
+    'the variable with `_FILE` at the end holds the path of a file with the secret. A duration is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown',
+    'key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder of the configuration file, or to the working directory if there is',
+    'no file.',
     '',
     '| key | type | default | variable | meaning |',
     '|---|---|---|---|---|',

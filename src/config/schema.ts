@@ -10,20 +10,21 @@ const database = z
         'Where the database is: `postgres://user:password@host:port/name`. Several hosts are separated by commas.',
     }),
     directUrl: secret.optional().meta({
-      description: 'Used instead of every other connection setting when `url` points to a connection pooler.',
+      description:
+        'Connection to the server itself, where `url` points to a connection pooler. Replaces every other connection setting.',
     }),
     tls: z
       .strictObject({
         mode: z.enum(['disable', 'prefer', 'require', 'verify-ca', 'verify-full']).optional().meta({
           description:
-            'As libpq’s sslmode; without it, the `sslmode` of the URL, else `prefer` (`verify-full` once `ca` is set).',
+            'As libpq’s `sslmode`. Default: the `sslmode` of the URL; without one `prefer`, or `verify-full` once `ca` is set.',
         }),
         ca: noUrl('the path of a file').optional().meta({
           description:
-            'File with the certificates of the authorities to trust (PEM), or `system` for those of the system, which also count where a certificate is verified and nothing is set here.',
+            'File with the certificates of the authorities to trust (PEM), or `system` for the authorities that the operating system trusts. Default: `system`, if the mode verifies certificates.',
         }),
-        cert: noUrl('the path of a file').optional().meta({ description: 'File with our own certificate (PEM).' }),
-        key: noUrl('the path of a file').optional().meta({ description: 'File with the key of `cert` (PEM).' }),
+        cert: noUrl('the path of a file').optional().meta({ description: 'File with the client certificate (PEM).' }),
+        key: noUrl('the path of a file').optional().meta({ description: 'File with the private key of `cert` (PEM).' }),
       })
       .prefault({}),
   })
@@ -31,25 +32,28 @@ const database = z
 
 const wait = z
   .strictObject({
-    timeout: duration('5m').meta({ description: 'How long to wait for the database to accept work.' }),
+    timeout: duration('5m').meta({ description: 'How long to wait until the database is ready.' }),
     patient: z.boolean().prefault(false).meta({
       description:
-        'Also wait when the server refuses the credentials or does not know the database, instead of failing at once.',
+        'Keep waiting when the server rejects the credentials or does not know the database, instead of failing at once.',
     }),
   })
   .prefault({})
 
 const lock = z
   .strictObject({
-    timeout: duration('10m').meta({ description: 'How long to wait for another runner to finish.' }),
+    timeout: duration('10m').meta({ description: 'How long to wait for another run to finish.' }),
     database: z.string().min(1).prefault('postgres').meta({
       description:
-        'The database that all runners of this server take their locks in; also where missing databases are created from.',
+        'Database that all runs on this server take their advisory locks in: set the same one for all of them. Missing databases are created from it too.',
     }),
   })
   .prefault({})
 
-const environmentNames = z.array(z.string()).optional().meta({ description: 'Only in these values of `environment`.' })
+const environmentNames = z
+  .array(z.string())
+  .optional()
+  .meta({ description: 'Load it only if `environment` is one of these.' })
 
 const seed = z.union([
   z.strictObject({
@@ -64,7 +68,7 @@ const seed = z.union([
     table: z.string().min(1).optional().meta({ description: 'Table of a CSV file: `name` or `schema.name`.' }),
     mode: z.enum(['insert', 'upsert']).optional().meta({
       description:
-        '`insert` adds the rows whose key is absent; `upsert` also updates the rows that differ. Default: `upsert` with a `key`, else `insert`.',
+        '`insert` adds the rows whose key is not in the table yet; `upsert` also updates the rows that differ. Default: `upsert` with a `key`, otherwise `insert`.',
     }),
     key: z
       .array(z.string())
@@ -82,16 +86,16 @@ const check = z
     columns: z
       .record(z.string(), z.record(z.string(), z.string()))
       .prefault({})
-      .meta({ description: 'Columns that must exist, by table, with their type: `users: { telegram_id: bigint }`.' }),
+      .meta({ description: 'Columns that must exist, with their type, by table: `users: { telegram_id: bigint }`.' }),
     foreignKeys: z
       .array(z.string().regex(/^[^\s>-][^>]* -> \S.*$/, 'write it like games.user_id -> users.id'))
       .prefault([])
       .meta({
         description:
-          'Foreign keys that must exist: `games.user_id -> users.id`, several columns as `t.(a, b) -> u.(c, d)`.',
+          'Foreign keys that must exist: `games.user_id -> users.id`, or `t.(a, b) -> u.(c, d)` for several columns.',
       }),
     backupMaxAge: durationText.optional().meta({
-      description: 'How old the newest backup of each database may be.',
+      description: 'Maximum age of the newest backup of each database.',
     }),
     assertions: z
       .array(
@@ -100,18 +104,20 @@ const check = z
           sql: z
             .string()
             .min(1)
-            .meta({ description: 'One query that returns no row, or one `true`, where all is well.' }),
-          level: z.enum(['error', 'warning']).prefault('error'),
+            .meta({ description: 'One query. If all is well, it returns no row, or a single `true`.' }),
+          level: z.enum(['error', 'warning']).prefault('error').meta({
+            description: 'Whether the check fails when the assertion does not hold, or only warns.',
+          }),
         }),
       )
       .prefault([])
       .meta({
         description:
-          'Queries about the data, asked by `check`, `status` and the check in `up`, each in a read-only transaction as the owner of the database, for at most 10 s.',
+          'Queries about the data. `check`, `status` and the check in `up` run each of them in a read-only transaction, as the owner of the database, for at most 10 s.',
       }),
     shadow: z.boolean().prefault(false).meta({
       description:
-        '`check` also applies the migrations to a scratch database and compares its schema with the live one, as `migrate verify --shadow`. Each check then takes as long as all migrations take on an empty database, and needs the right to create databases.',
+        '`check` also applies the migrations to a scratch database and compares its schema with the live one, like `migrate verify --shadow`. Every check then takes as long as all migrations take on an empty database, and needs the right to create databases.',
     }),
   })
   .prefault({})
@@ -121,12 +127,12 @@ const kept = (what: string) => count.prefault(0).meta({ description: `${what} 0 
 const keepRules = z
   .strictObject({
     within: duration('0d').meta({
-      description: 'Keep every backup that is younger than the newest one by less than this.',
+      description: 'Keep every backup that was made less than this before the newest one.',
     }),
-    last: kept('Keep this many of the newest.'),
-    hourly: kept('Keep the newest of each of so many hours that have a backup.'),
+    last: kept('Keep this many of the newest backups.'),
+    hourly: kept('Keep the newest backup of each hour, for this many hours. Hours without a backup do not count.'),
     daily: kept('The same for days.'),
-    weekly: kept('The same for weeks, from Monday on.'),
+    weekly: kept('The same for weeks, which start on Monday.'),
     monthly: kept('The same for months.'),
     yearly: kept('The same for years.'),
   })
@@ -141,38 +147,41 @@ export const defaultStore = 'file:///backups'
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
-      description: 'Name of this series of backups: two pgbosun with one store and different schedules need two names.',
+      description:
+        'Name of this series of backups. If two pgbosun share a store but have different schedules, give each its own name.',
     }),
     url: secret.optional().meta({
       description:
-        'Connection that backups are made with, as the role that may read everything. Default: the target’s.',
+        'Connection for making backups, as a role that may read everything. Default: the connection of the target database.',
     }),
     databases: z.array(z.string().min(1)).min(1).optional().meta({
       description: 'Databases to back up, all on the server of `url`. Default: the target database.',
     }),
     store: z
       .string()
-      .regex(/^file:\/\/\//, 'write an absolute folder like file:///backups')
+      .regex(/^file:\/\/\//, 'write an absolute path like file:///backups')
       .prefault(defaultStore)
-      .meta({ description: 'Where backups live: `file:///folder`.' }),
+      .meta({ description: 'Where backups are stored: `file:///folder`.' }),
     format: z.enum(['custom']).prefault('custom').meta({
-      description: 'Format of the dump: `custom` is one compressed, checksummed archive of pg_dump.',
+      description: 'Format of the dump. `custom`: one compressed archive of pg_dump, with checksums.',
     }),
-    timeout: duration('6h').meta({ description: 'A backup that takes longer is stopped and counts as failed.' }),
+    timeout: duration('6h').meta({
+      description: 'A backup that takes longer than this is stopped and counts as failed.',
+    }),
     schedule: z.string().optional().meta({
       description:
-        'When `serve` backs up: five cron fields (`0 3 * * *`), or @hourly, @daily, @weekly, @monthly, @yearly; read in `backup.timezone`. Without it, never.',
+        'When `serve` makes backups: five cron fields (`0 3 * * *`), or @hourly, @daily, @weekly, @monthly, @yearly, in the time zone `backup.timezone`. Default: never.',
     }),
     timezone: timeZone.prefault('UTC').meta({
       description:
-        'IANA zone, like `Europe/Berlin`, of the schedule and of the days, weeks, months and years of `keep`.',
+        'IANA time zone, like `Europe/Berlin`, of the schedule and of the hours, days, weeks, months and years of `keep`.',
     }),
     keep: z
       .union([z.literal('all', { error: 'write rules like { daily: 7, weekly: 4 }, or all' }), keepRules])
       .prefault({ within: '7d' })
       .meta({
         description:
-          'Which backups `prune` keeps: those that any of these rules wants, or `all`. Always kept: the newest, the newest verified, anything younger than an hour. Default: `{ within: 7d }`.',
+          'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
       }),
   })
   .prefault({})
@@ -182,33 +191,34 @@ const serve = z
     listen: z
       .string()
       .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like [::]:8080')
-      .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
+      .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'the port must not be above 65535')
       .prefault('[::]:8080')
       .meta({
         description:
-          'Address and port of `serve`’s HTTP server. The default, and a port alone (`:9090`), is every address of both families, and IPv4 alone where IPv6 is switched off; `127.0.0.1:8080` is this machine only.',
+          'Address and port of the HTTP server of `serve`. The default, and a port alone (`:9090`), listen on all IPv6 and IPv4 addresses, or on IPv4 only where IPv6 is switched off; `127.0.0.1:8080` is for this machine only.',
       }),
     onUpFailure: z.enum(['exit', 'stay']).prefault('exit').meta({
       description:
-        'What `serve` does when `up` fails: `exit` ends it with the same code; `stay` keeps to the schedule and tries again.',
+        'What `serve` does when `up` fails: `exit` exits with the same code; `stay` makes backups on schedule and tries `up` again.',
     }),
     access: z.enum(['loopback', 'token', 'open']).prefault('loopback').meta({
       description:
-        'Who may read `/status.json`, which names databases and shows errors: `loopback` (this machine, `kubectl port-forward`, `docker exec`), `token` (who has `token`, on loopback too) or `open` (everybody who reaches the port). The health endpoints answer everybody.',
+        'Who may read `/status.json`, which names databases and shows errors: `loopback` (only this machine, which includes `kubectl port-forward` and `docker exec`), `token` (whoever sends the token, also from this machine) or `open` (everybody who can reach the port). The health endpoints answer everybody.',
     }),
     token: secret.optional().meta({
-      description: 'What `access: token` asks for: `Authorization: Bearer …`. Read again at every request.',
+      description:
+        'Token for `access: token`. Clients send it as `Authorization: Bearer …`. It is read again for every request.',
     }),
     hosts: z
       .array(
         z
           .string()
-          .regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i, 'write a name like status.example.org, without scheme and port'),
+          .regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i, 'write a name like status.example.org, without scheme or port'),
       )
       .prefault([])
       .meta({
         description:
-          'Names that `/status.json` may be asked for by (the `Host` header), beside addresses and `localhost`.',
+          'Host names under which `/status.json` may be requested (the `Host` header), besides IP addresses and `localhost`.',
       }),
   })
   .prefault({})
@@ -219,17 +229,20 @@ export const configSchema = z.strictObject({
     .string()
     .min(1)
     .prefault('dev')
-    .meta({ description: 'Name of this environment; selects seeds by their `when`.' }),
+    .meta({ description: 'Name of this environment. A seed with `when` is loaded only if `when` lists it.' }),
   database,
   wait,
   lock,
   migrate: migrateSchema,
   ...accessKeys,
-  seeds: z.array(seed).prefault([]).meta({ description: 'Seed data, in this order, each in one transaction.' }),
+  seeds: z
+    .array(seed)
+    .prefault([])
+    .meta({ description: 'Seed data, loaded in this order, each entry in one transaction.' }),
   state: z
     .strictObject({
       readers: z.array(z.string()).prefault([]).meta({ description: 'Roles that may read the state tables.' }),
-      keepEvents: duration('400d').meta({ description: 'How long the audit trail is kept.' }),
+      keepEvents: duration('400d').meta({ description: 'How long entries of the audit trail are kept.' }),
     })
     .prefault({}),
   backup,
@@ -241,5 +254,5 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema>
 export type SeedConfig = Config['seeds'][number]
 export type BackupConfig = Config['backup']
-/** What a database is to have. */
+/** What a database must have. */
 export type CheckConfig = Omit<Config['check'], 'shadow' | 'assertions'>

@@ -4,11 +4,11 @@ import { usage } from '../errors.ts'
 import { type Env, looksLikeUrl } from './environment.ts'
 import type { SecretSource } from './fields.ts'
 
-/** Reads secrets where the configuration says they are; files at every call, so that a rotated one is seen. */
+/** Reads secrets from where the configuration says. Files are read again at every call, so that a rotated secret is noticed. */
 export type SecretReader = (source: SecretSource, what: string) => string
 
 /**
- * @returns a reader that throws `usage` naming the thing, the variable or the file, and never the value
+ * @returns a reader that throws `usage`, which names the thing, the variable or the file, but never the value
  * @param baseDir what relative paths are relative to
  */
 export function secretReader(env: Env, baseDir: string): SecretReader {
@@ -23,16 +23,16 @@ function fromEnvironment(env: Env, name: string, what: string, baseDir: string):
   if (value !== undefined && value !== '') return value
   if (file !== undefined && file !== '') return readSecretFile(file, what, baseDir)
   throw usage(`${what}: the environment variable ${name} is not set`, {
-    hint: `set ${name}, or ${name}_FILE to the path of a file`,
+    hint: `set ${name}, or set ${name}_FILE to the path of a file`,
   })
 }
 
 const reasons: Record<string, [string, string]> = {
   ENOENT: ['does not exist', 'check the path, and that the secret is mounted there'],
-  EISDIR: ['is a folder', 'name the file in it (Docker makes a folder when the file to be mounted does not exist)'],
+  EISDIR: ['is a folder', 'name the file in it (Docker creates a folder if the file to mount does not exist)'],
   EACCES: [
     'cannot be read (EACCES)',
-    'make it readable for the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)',
+    'make it readable by the user that pgbosun runs as (in Kubernetes: fsGroup and defaultMode 0440)',
   ],
 }
 
@@ -57,12 +57,12 @@ export function readSecretFile(named: string, what: string, baseDir: string): st
   }
 }
 
-/** Where a path is expected, a URL is a secret in the wrong place. @throws {AppError} `usage` */
+/** A URL where a path is expected is a secret in the wrong place. @throws {AppError} `usage` */
 export function refuseUrlAsPath(path: string, what: string): void {
   if (looksLikeUrl(path)) throw notThat(what, 'the path of a file')
 }
 
 const notThat = (what: string, expected: string) =>
-  usage(`${what}: ${expected} is expected here, and this is a URL`, {
-    hint: 'put the URL into DATABASE_URL, or into a file whose path stands here',
+  usage(`${what}: this is a URL, but ${expected} is expected`, {
+    hint: 'put the URL into DATABASE_URL, or into a file, and write the path of that file here',
   })

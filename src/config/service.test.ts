@@ -27,12 +27,12 @@ describe('a service is read as libpq reads it', () => {
   })
 
   test.each([
-    ['[shops]\nhost=h', 'does not have the service'],
+    ['[shops]\nhost=h', 'does not contain that service'],
     ['[shop]\nservice=other', 'line 2 of the service file /f names another service'],
     ['[shop]\nservicefile=/x', 'names another service'],
     ['[shop]\n\nTopSecret', 'line 3 of the service file /f cannot be read'],
-    ['[shop]\nTopSecret=x', 'holds a key that is not known'],
-    ['[shop]\nhost =TopSecret', 'holds a key that is not known'],
+    ['[shop]\nTopSecret=x', 'has an unknown key'],
+    ['[shop]\nhost =TopSecret', 'has an unknown key'],
     ['[shop]\nldap://TopSecret/x?y=z', 'cannot be read'],
     ['[shop]\nport=TopSecret', 'the port is not a number'],
   ])('%j is refused', (text, message) => {
@@ -109,7 +109,7 @@ describe('a connection that names a service', () => {
   })
 
   test('without a file of its own is exit 2: nobody looks at ~/.pg_service.conf', () => {
-    const hint = "set PGSERVICEFILE: ~/.pg_service.conf and the system's are not looked at"
+    const hint = "set PGSERVICEFILE: ~/.pg_service.conf and the system's file are not read"
     for (const env of [{ DATABASE_URL: 'postgres://?service=shop' }, { PGSERVICE: 'shop' }])
       expect(() => connect(env as Record<string, string>)).toThrow(expect.objectContaining({ kind: 'usage', hint }))
     expect(() => connect({ PGSERVICE: 'shop', PGSERVICEFILE: '/nowhere/f' })).toThrow(

@@ -1,6 +1,6 @@
 // pure
 /**
- * The candidate that was probably meant, or undefined when none is close: at most a third of the letters differ.
+ * The candidate that was probably meant: at most a third of its letters differ. Undefined if there is none.
  */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: { name: string; distance: number } | undefined

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseDatabaseUrl } from './url.ts'
 
 const escapes =
-  'write special characters of the user name and the password as escapes: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F'
+  'escape special characters in the user name and the password: write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F'
 
 const parse = (url: string) => parseDatabaseUrl(url, 'DATABASE_URL')
 
@@ -70,7 +70,7 @@ test.for([
   ['postgres://h/d?search_path=app&search_path=other', 'search_path'],
   ['postgres://h/d?password=TopSecret&password=Other', '(not shown)'],
 ])('a parameter that is there twice, with different values, is refused: %s', ([url, name]) => {
-  expect(() => parseDatabaseUrl(url!, 'DATABASE_URL')).toThrow(`DATABASE_URL says ${name} twice`)
+  expect(() => parseDatabaseUrl(url!, 'DATABASE_URL')).toThrow(`DATABASE_URL contains ${name} twice`)
   expect(parseDatabaseUrl('postgres://h/d?sslmode=require&sslmode=require', 'DATABASE_URL').parameters.sslmode).toBe(
     'require',
   )

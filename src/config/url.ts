@@ -10,16 +10,16 @@ export type UrlParts = {
   database: string | undefined
   user: string | undefined
   password: string | undefined
-  /** By the name of the URL's parameter; those of {@link known}. */
+  /** By the name of the URL's parameter; only those in {@link known}. */
   parameters: Readonly<Record<string, string | undefined>>
   ignored: string[]
-  /** Whether a service of libpq said a part of it. */
+  /** Whether part of it came from a libpq service. */
   service?: boolean
-  /** What only other programs understand: the driver of SQLAlchemy (`asyncpg`), and the parameters that mean nothing to us. */
+  /** What only other programs understand: the driver of SQLAlchemy (`asyncpg`), and parameters that pgbosun does not use. */
   foreign?: ForeignParts
 }
 
-/** In `parameters` a `+` was a blank, as drivers other than libpq have it. */
+/** In `parameters`, a `+` was read as a space, as drivers other than libpq do. */
 export type ForeignParts = { driver: string | undefined; parameters: [string, string][] }
 
 const known = [
@@ -36,8 +36,8 @@ const placed = ['host', 'hostaddr', 'port', 'user', 'password', 'dbname', 'socke
  * Takes a database URL apart: `postgres[ql][+driver]://user:password@host:port,host2:port2/database?parameters`.
  * The `+driver` of SQLAlchemy is dropped.
  *
- * @param what the setting it came from, for messages; the URL itself is never shown, it holds a password
- * @param readService looks up the service that it may name, which says what the URL does not
+ * @param what the setting it came from, for messages; the URL itself is never shown, because it holds a password
+ * @param readService looks up the service that it may name, which adds what the URL leaves open
  * @throws {AppError} `usage`
  */
 export function parseDatabaseUrl(url: string, what: string, readService: ServiceReader = noServices): UrlParts {
@@ -46,7 +46,7 @@ export function parseDatabaseUrl(url: string, what: string, readService: Service
     /^(?:postgres|postgresql)(?:\+(\w+))?:\/\/(?:([^@/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url.trim())
   if (!match) throw usage(`${what} is not a PostgreSQL URL`, { hint: explain(url) })
   const [, driver, credentials, authority = '', path, query] = match
-  // host:$(X_PORT), where Kubernetes has set X_PORT to tcp://10.0.0.1:5432
+  // host:$(X_PORT), after Kubernetes has set X_PORT to tcp://10.0.0.1:5432
   if (/(^|[:,])tcp:$/.test(authority) && path?.startsWith('/'))
     throw badPort(readPort('tcp://…', `the port in ${what}`))
   const search = new URLSearchParams(parametersOf(query ?? '', what))
@@ -62,7 +62,7 @@ export function parseDatabaseUrl(url: string, what: string, readService: Service
 
   return {
     endpoints: placesOf(authority, search, what),
-    // As in libpq, what the query says goes before the rest.
+    // As in libpq, the query overrides the rest.
     database: search.get('dbname') || decode(path, what),
     user: search.get('user') || decode(user, what),
     password: search.get('password') || decode(rest.length > 0 ? rest.join(':') : undefined, what),
@@ -76,7 +76,7 @@ export function parseDatabaseUrl(url: string, what: string, readService: Service
   }
 }
 
-/** As libpq takes it apart, to which `+` is a plus and no blank. */
+/** Parsed as libpq does it: a `+` is a plus, not a space. */
 const parametersOf = (query: string, what: string) =>
   query
     .split('&')
@@ -86,22 +86,22 @@ const parametersOf = (query: string, what: string) =>
       return [decode(name, what) ?? '', decode(value.join('='), what) ?? '']
     })
 
-/** libpq takes the last of them, other drivers the first: nobody can know what was meant. */
+/** libpq takes the last of them, other drivers the first, so what was meant is unclear. */
 function refuseTwice(search: URLSearchParams, what: string): void {
   const twice = [...search.keys()].find((name) => new Set(search.getAll(name)).size > 1)
   if (twice === undefined) return
-  throw usage(`${what} says ${nameable(twice, search)} twice, with different values`, { hint: 'keep one of them' })
+  throw usage(`${what} contains ${nameable(twice, search)} twice, with different values`, { hint: 'keep one of them' })
 }
 
 const noServices: ServiceReader = () => ({ parameters: {}, ignored: [] })
 
-/** Which of both an authority says: `:5433` is a port without a host. */
+/** Whether an authority has a host, and a port: `:5433` is a port without a host. */
 function said(authority: string): { host: boolean; port: boolean } {
   const parts = authority.split(',').map((entry) => /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(entry))
   return { host: parts.some((part) => part?.[1]), port: parts.some((part) => part?.[2]) }
 }
 
-/** Adds the places of a service that the URL leaves open. */
+/** Adds the host, port, database, user and password of a service, as far as the URL leaves them open. */
 function fill(search: URLSearchParams, { parameters }: Service, explicit: Record<string, boolean>): void {
   for (const name of ['host', 'hostaddr', 'port', 'dbname', 'user', 'password']) {
     const value = parameters[name]
@@ -111,8 +111,8 @@ function fill(search: URLSearchParams, { parameters }: Service, explicit: Record
 }
 
 /**
- * A password with `/`, `?`, `#` or `@` as it is ends where nobody expects it, and the rest of it looks like a host, a port or a name
- * of a database, which messages quote. An `@` behind the first of these characters is the sign of that.
+ * A password with an unescaped `/`, `?`, `#` or `@` seems to end there. The rest of it then looks like a host, a port or the name of a
+ * database, which messages quote. The sign of that is an `@` after the first of these characters.
  */
 function refuseUnescaped(url: string, what: string): void {
   const rest = /^\s*\w+(?:\+\w+)?:\/\/(.*)$/s.exec(url)?.[1]
@@ -123,18 +123,18 @@ function refuseUnescaped(url: string, what: string): void {
 }
 
 const unescaped = (what: string) =>
-  usage(`${what} cannot be taken apart: the password must be percent-encoded`, { hint: `${escapes}; ${form}` })
+  usage(`${what} cannot be parsed: the password must be percent-encoded`, { hint: `${escapes}; ${form}` })
 
 const form = 'the form is postgres://user:password@host:5432/database'
 
 const escapes =
-  'write special characters of the user name and the password as escapes: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F'
+  'escape special characters in the user name and the password: write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F'
 
-/** A parameter beside a password in the query may be a piece of it, behind an `&` that was not escaped. */
+/** If the query contains a password, another parameter may be a piece of it, after an `&` that was not escaped. */
 const nameable = (name: string, search: URLSearchParams) =>
   search.has('password') || !/^[a-z][\w.[\]-]{0,40}$/i.test(name) ? '(not shown)' : name
 
-/** Hosts and ports of the query stand before those of the authority, as in libpq: each for itself. An address alone is the host. */
+/** As in libpq, hosts in the query override those of the authority, and so do ports. Without a host, `hostaddr` is the host. */
 function placesOf(authority: string, search: URLSearchParams, what: string): Endpoint[] {
   const hostaddr = search.get('hostaddr')
   const named = search.get('host') ?? search.get('socket')
@@ -143,7 +143,7 @@ function placesOf(authority: string, search: URLSearchParams, what: string): End
   return isNamed && hostaddr ? withAddresses(places, hostaddr, what) : places
 }
 
-/** @param hosts of the query; null: those of the authority */
+/** @param hosts of the query; null to use those of the authority */
 function namedPlaces(authority: string, search: URLSearchParams, hosts: string | null, what: string): Endpoint[] {
   const inside = endpoints(authority, search.get('port')?.split(','), what)
   if (hosts === null) return inside
@@ -157,7 +157,7 @@ function namedPlaces(authority: string, search: URLSearchParams, hosts: string |
   })
 }
 
-/** @param ports of the query, which go before those of the authority */
+/** @param ports of the query, which override those of the authority */
 function endpoints(hosts: string, ports: string[] | undefined, what: string): Endpoint[] {
   const list = hosts === '' ? ['localhost'] : hosts.split(',')
   return list.map((entry, i) => {
@@ -180,7 +180,7 @@ function decode(text: string | undefined, what: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw usage(`${what} holds a % that is not part of an escape`, { hint: 'write % as %25 in the URL' })
+    throw usage(`${what} contains a % that is not part of an escape`, { hint: 'write % as %25 in the URL' })
   }
 }
 

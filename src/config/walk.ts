@@ -15,7 +15,7 @@ type Def = {
 
 const defOf = (schema: z.ZodType) => schema._zod.def as unknown as Def
 
-/** The schema without defaults, `optional`, `nullable` and transforms around it. */
+/** The schema inside defaults, `optional`, `nullable` and transforms. */
 export function unwrap(schema: z.ZodType): z.ZodType {
   const { innerType, in: input } = defOf(schema)
   const next = innerType ?? input
@@ -33,7 +33,7 @@ const kinds: Record<string, Leaf['kind']> = {
   boolean: 'boolean',
 }
 
-/** Every {@link Leaf} below a schema, in the order of the schema. Maps and lists of objects are only in the file. */
+/** Every {@link Leaf} below a schema, in the order of the schema. Maps and lists of objects can only be set in the file. */
 export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
   const inner = unwrap(schema)
   const { type, shape, element, options } = defOf(inner)
@@ -49,7 +49,7 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
 
 const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys(defOf(schema).shape ?? {}).join())
 
-/** The keys that may stand at a path, for "did you mean". */
+/** The keys that are allowed at a path, for "did you mean". */
 export function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
   const { shape, element, keyType, valueType, options } = defOf(unwrap(schema))
   if (options) return options.flatMap((option) => keysAt(option, path))
@@ -59,6 +59,6 @@ export function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
   return next === undefined ? [] : keysAt(next, rest)
 }
 
-/** `migrate.lockTimeout` as its variable: `PGBOSUN_MIGRATE_LOCK_TIMEOUT`. */
+/** The variable of a key: `PGBOSUN_MIGRATE_LOCK_TIMEOUT` for `migrate.lockTimeout`. */
 export const variableOf = (path: string[]) =>
   `PGBOSUN_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
