@@ -342,7 +342,7 @@ describe('plan and up', () => {
     const refused = await withDatabase(['up'])
     expect(refused.code).toBe(22)
     expect(refused.json.error).toMatchObject({
-      message: 'drop-table in 003_drop: the table users is deleted with its data',
+      message: 'drop-table in 003_drop: the table users is dropped with its data',
     })
     expect(await sql`select to_regclass('users') is not null as there`).toEqual([{ there: true }])
     await files({ 'pgbosun.yaml': 'migrate: { lint: { rules: { drop-table: warn } } }' })

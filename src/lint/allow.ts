@@ -2,7 +2,7 @@
 import { type LintRuleName, lintRuleNames } from '../config/lint-rules.ts'
 import { didYouMean } from '../config/suggest.ts'
 
-/** A comment `-- pgbosun: allow RULE reason`; it counts for the whole file. */
+/** A comment `-- pgbosun: allow RULE reason`; it applies to the whole file. */
 export type Allow = {
   rule: LintRuleName
   reason: string
@@ -10,7 +10,7 @@ export type Allow = {
   at: number
 }
 
-/** A comment that allows nothing, and why. */
+/** A comment without effect, and why. */
 export type BadAllow = { at: number; message: string }
 
 const line = /^[ \t]*--[ \t]*pgbosun:[ \t]*allow\b[ \t]*(\S*)[ \t]*(.*?)[ \t]*$/gm
@@ -23,7 +23,10 @@ export function readAllows(text: string): { allows: Allow[]; bad: BadAllow[] } {
   for (const { 1: rule = '', 2: reason = '', index: at } of text.replaceAll('\r', ' ').matchAll(line)) {
     if (!isRule(rule)) bad.push({ at, message: `there is no rule ${rule}${didYouMean(rule, lintRuleNames)}` })
     else if (reason === '')
-      bad.push({ at, message: `say why: \`-- pgbosun: allow ${rule} REASON\`; without a reason it counts for nothing` })
+      bad.push({
+        at,
+        message: `give a reason: \`-- pgbosun: allow ${rule} REASON\`; without one the comment has no effect`,
+      })
     else allows.push({ rule, reason, at })
   }
   return { allows, bad }

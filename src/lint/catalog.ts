@@ -2,7 +2,7 @@
 import type { ColumnType } from './tree.ts'
 import type { TableName } from './types.ts'
 
-/** A column as the files declare it. `type` is undefined where they do not say. */
+/** A column as the files declare it. `type` is undefined if they do not say. */
 export type Column = { type: ColumnType | undefined; notNull: boolean }
 
 /** A constraint of a table. */
@@ -20,11 +20,11 @@ export type TableConstraint = {
 export type Table = {
   key: string
   kind: 'table' | 'matview' | 'foreign'
-  /** Number of the file that creates it; -1 when none does. */
+  /** Number of the file that creates it; -1 if none does. */
   file: number
   columns: Map<string, Column>
   constraints: Map<string, TableConstraint>
-  /** Columns that it is partitioned by; an expression is an empty name. Undefined: it is not partitioned. */
+  /** The columns of its partition key, an expression as an empty name. Undefined if it is not partitioned. */
   partitionKey: string[] | undefined
   /** Keys of the tables it is a partition of or inherits from. */
   parents: string[]
@@ -36,15 +36,15 @@ export type EnumType = { file: number; values: string[] }
 
 export type Domain = { file: number; base: ColumnType; constrained: boolean }
 
-/** What the files up to a statement have declared; keys are `schema.name`. */
+/** Everything declared so far, by this file and the files before it; keys are `schema.name`. */
 export type Catalog = {
   tables: Map<string, Table>
   indexes: Map<string, Index>
   enums: Map<string, EnumType>
   domains: Map<string, Domain>
-  /** First schema of the search path, where unqualified names are created and looked for. */
+  /** First schema of the search path: where names without a schema are created and looked up. */
   schema: string
-  /** ALTER TYPE … ADD VALUE IF NOT EXISTS that may have added nothing. */
+  /** Nodes of ALTER TYPE … ADD VALUE IF NOT EXISTS that may have added nothing. */
   idle: WeakSet<object>
 }
 
@@ -57,16 +57,16 @@ export const emptyCatalog = (): Catalog => ({
   idle: new WeakSet(),
 })
 
-/** Where a name is meant to be. */
+/** The key of a name: `schema.name`. */
 export const keyOf = ({ schema }: Pick<Catalog, 'schema'>, name: TableName): string =>
   `${name.schema ?? schema}.${name.name}`
 
-/** A table by its name; without a schema that of the search path, then public's. */
+/** A table by its name. A name without a schema is looked up in the first schema of the search path, then in public. */
 export const tableOf = (catalog: Catalog, name: TableName): Table | undefined =>
   catalog.tables.get(keyOf(catalog, name)) ??
   (name.schema === undefined ? catalog.tables.get(`public.${name.name}`) : undefined)
 
-/** The same for indexes. */
+/** An index by its name, looked up like a table. */
 export const indexOf = (catalog: Catalog, name: TableName): Index | undefined =>
   catalog.indexes.get(keyOf(catalog, name)) ??
   (name.schema === undefined ? catalog.indexes.get(`public.${name.name}`) : undefined)
@@ -75,13 +75,13 @@ export const indexOf = (catalog: Catalog, name: TableName): Index | undefined =>
 export const primaryKey = (table: Table): string[] | undefined =>
   [...table.constraints.values()].find(({ kind }) => kind === 'primary')?.columns
 
-/** The key of an enum type by a column's type; undefined where no file creates one. */
+/** The key of the enum that a column's type is; undefined if no file creates such an enum. */
 export const enumKeyOf = (catalog: Catalog, { schema, name }: Pick<ColumnType, 'schema' | 'name'>) =>
   [`${schema ?? catalog.schema}.${name}`, ...(schema === undefined ? [`public.${name}`] : [])].find((key) =>
     catalog.enums.has(key),
   )
 
-/** A domain by a column's type. */
+/** The domain that a column's type is. */
 export const domainOf = (catalog: Catalog, { schema, name }: Pick<ColumnType, 'schema' | 'name'>) =>
   catalog.domains.get(`${schema ?? catalog.schema}.${name}`) ??
   (schema === undefined ? catalog.domains.get(`public.${name}`) : undefined)

@@ -8,20 +8,20 @@ import type { TableName } from './types.ts'
 /** One command of an ALTER TABLE. */
 export type Clause = {
   command: AlterTableCmd
-  /** As it stands in the statement; what a rewrite begins from. */
+  /** As written in the statement; rewrites start from it. */
   text: string
   at: number
   table: TableName
-  /** `alter table users`, with the name as people write it. */
+  /** `alter table users`. */
   alter: string
 }
 
 const name = /^(?:"(?:[^"]|"")*"|[^\s."(]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[^\s."(]+))*\s*\*?/
 
-/** Most rules ask for them, some again and again. */
+/** A cache: most rules ask for the clauses of the same statement. */
 const known = new WeakMap<Statement, Clause[]>()
 
-/** The commands of an ALTER TABLE; none for another statement, or for an index, a view and the like. */
+/** The commands of an ALTER TABLE on a table or materialized view; none for any other statement. */
 export function clausesOf(statement: Statement): Clause[] {
   const clauses = known.get(statement) ?? readClauses(statement)
   known.set(statement, clauses)

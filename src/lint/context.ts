@@ -3,41 +3,41 @@ import { type Catalog, type Table, tableOf } from './catalog.ts'
 import type { NameToken, Statement } from './statement.ts'
 import type { LintFile, TableName } from './types.ts'
 
-/** What a rule knows beside the statement it looks at. */
+/** What a rule knows in addition to the statement itself. */
 export type FileContext = {
   file: LintFile
-  /** What was declared before this statement, in this file and in the ones before it. */
+  /** What was declared before this statement, in this file and in the files before it. */
   catalog: Catalog
   statements: Statement[]
-  /** Whether other statements could be undone with this one. */
+  /** Whether the statement runs in a transaction that may contain others. */
   inTransaction: boolean
-  /** Of the same transaction, in front of this statement and behind it. */
+  /** The statements of the same transaction before and after this one. */
   before: Statement[]
   after: Statement[]
   /** Whether the file adds a value to an enum at all. */
   addsEnumValues: boolean
-  /** Whether the file is a plain dump by pg_dump: it fills an empty database. */
+  /** Whether the file is a plain dump by pg_dump, which fills an empty database. */
   isDump: boolean
-  /** Whether the table is new and empty: created by this file, or by another one that is not applied yet either. */
+  /** Whether the table is new and empty: created by this file, or by another file that is also still pending. */
   isNew(name: TableName): boolean
-  /** The same for what stands behind this statement. */
+  /** The same, as seen by the statements after this one. */
   isNewBehind(name: TableName): boolean
   /** The table as declared so far. */
   table(name: TableName): Table | undefined
-  /** Whether something that a file declares is new in the same sense: a type, an index. */
+  /** Whether what a file declares, such as a type or an index, is new in the same sense. */
   isNewIn(fileNumber: number | undefined): boolean
-  /** Identifiers of the text that PostgreSQL cuts. */
+  /** Identifiers in the text that PostgreSQL truncates. */
   longNames(): NameToken[]
 }
 
-/** What the caller knows of the world. */
+/** What the caller knows. */
 export type World = {
   files: LintFile[]
   /** Keys of the tables in the database; undefined without a connection. */
   existing: ReadonlySet<string> | undefined
 }
 
-/** The context of the statements of a file, but for the statement's own part. */
+/** The part of the context that is the same for all statements of a file. */
 export function fileContext(
   { files, existing }: World,
   number: number,
@@ -60,7 +60,7 @@ export function fileContext(
   }
 }
 
-/** Numbers the transactions that the statements of a file run in: one, or one for each but those between BEGIN and COMMIT. */
+/** The number of the transaction that each statement runs in. Of a split file each statement has its own, except between BEGIN and COMMIT. */
 export function transactions({ mode }: LintFile, statements: Statement[]): number[] {
   if (mode === 'wrapped') return statements.map(() => 0)
   let current = 0

@@ -6,14 +6,14 @@ import { inPasses, type Pass } from './passes.ts'
 import { columnOf, constraintOf, relationName, typeOf } from './tree.ts'
 import type { TableName } from './types.ts'
 
-/** What an ALTER TABLE changes in the catalog. @param before only what runs before this pass */
+/** Applies an ALTER TABLE to the catalog. @param before only the commands that run before this pass */
 export function alterTable(catalog: Catalog, { relation, cmds = [] }: AlterTableStmt, before?: Pass): void {
   if (!relation) return
   const table = tableOf(catalog, relationName(relation)) ?? unknownTable(catalog, relationName(relation))
   for (const command of inPasses(cmds, before)) alter(catalog, table, command)
 }
 
-/** What the commands of a pass see: the catalog with what the earlier passes of the same statement have changed. */
+/** The catalog as the commands of a pass see it: with the changes of the earlier passes of the same statement. */
 export function seenBy(pass: Pass, catalog: Catalog, node: Node): Catalog {
   const statement = 'AlterTableStmt' in node ? node.AlterTableStmt : undefined
   if (!statement?.relation || inPasses(statement.cmds ?? [], pass).length === 0) return catalog
@@ -30,7 +30,7 @@ const copyOf = (table: Table): Table => ({
   constraints: new Map([...table.constraints].map(([name, constraint]) => [name, { ...constraint }])),
 })
 
-/** A table that no file creates: what is altered of it is known all the same. */
+/** A table that no file creates: only what ALTER TABLE says about it is known. */
 const unknownTable = (catalog: Catalog, name: TableName) => addTable(catalog, name, -1)
 
 function alter(catalog: Catalog, table: Table, command: AlterTableCmd): void {
@@ -39,7 +39,7 @@ function alter(catalog: Catalog, table: Table, command: AlterTableCmd): void {
   const defined = columnOf(command)
   const constraint = constraintOf(command)
   if (subtype === 'AT_AddColumn' && defined) {
-    // Of a table that no file creates nobody knows whether it has the column already.
+    // Nobody knows whether a table that no file creates already has the column.
     if (command.missing_ok && table.file === -1) return
     if (!command.missing_ok || !table.columns.has(defined.colname ?? '')) addColumn(catalog, table, defined)
   } else if (subtype === 'AT_DropColumn') dropColumn(table, name)
@@ -59,7 +59,7 @@ function alter(catalog: Catalog, table: Table, command: AlterTableCmd): void {
   }
 }
 
-/** With it go the constraints that need it. */
+/** Also drops the constraints that need the column. */
 function dropColumn(table: Table, name: string): void {
   table.columns.delete(name)
   for (const [key, { columns }] of table.constraints) if (columns.includes(name)) table.constraints.delete(key)

@@ -3,7 +3,7 @@ import type { DropStmt } from 'libpg-query'
 import { type Catalog, keyOf, tableOf } from './catalog.ts'
 import { droppedNames } from './tree.ts'
 
-/** What a DROP takes out of the catalog. */
+/** Applies a DROP to the catalog. */
 export function drop(catalog: Catalog, { removeType, objects }: DropStmt): void {
   for (const name of droppedNames(objects)) {
     if (removeType === 'OBJECT_TABLE' || removeType === 'OBJECT_MATVIEW' || removeType === 'OBJECT_FOREIGN_TABLE') {

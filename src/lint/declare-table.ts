@@ -21,7 +21,7 @@ export function addTable(catalog: Catalog, name: TableName, file: number, kind: 
   return table
 }
 
-/** Adds a column with what its definition says of it. */
+/** Adds a column and the constraints in its definition. */
 export function addColumn(catalog: Catalog, table: Table, column: ColumnDef): void {
   const { colname = '', typeName } = column
   const constraints = constraintsOf(column)
@@ -40,7 +40,7 @@ const kinds: Partial<Record<string, TableConstraint['kind']>> = {
   CONSTR_EXCLUSION: 'exclusion',
 }
 
-/** Adds a constraint, under the name that PostgreSQL would choose where it has none. */
+/** Adds a constraint; one without a name gets the name that PostgreSQL would choose. */
 export function addConstraint(catalog: Catalog, table: Table, constraint: Constraint, column?: string): void {
   const { contype = '', conname, keys, fk_attrs, pktable, skip_validation, raw_expr, indexname } = constraint
   const kind = kinds[contype]
@@ -53,7 +53,7 @@ export function addConstraint(catalog: Catalog, table: Table, constraint: Constr
   const columns = column === undefined ? own : [column]
   if (kind === 'primary') {
     for (const name of columns) setNotNull(table, name)
-    // There is only one: another was dropped, under a name that the files do not tell.
+    // A table has one primary key: an earlier one was dropped, under a name that the files do not mention.
     for (const [name, other] of table.constraints) if (other.kind === 'primary') table.constraints.delete(name)
   }
   const notNullColumn = kind === 'check' ? notNullCheck(raw_expr) : undefined
@@ -87,7 +87,7 @@ export function defaultName(table: Table, kind: TableConstraint['kind'], columns
   return kind === 'primary' ? joinName(name, 'pkey') : joinName(name, ...columns, suffixes[kind])
 }
 
-/** The column of `c is not null`. */
+/** The column `c` of a check `c is not null`. */
 export function notNullCheck(expression: Node | undefined): string | undefined {
   if (!expression || !('NullTest' in expression)) return undefined
   const { arg, nulltesttype } = expression.NullTest

@@ -8,7 +8,7 @@ import { joinName } from './sql.ts'
 import { nameOf, relationName, textsOf, typeOf } from './tree.ts'
 import type { TableName } from './types.ts'
 
-/** Notes what a statement declares. Changes the catalog; `file` is the number of the file it stands in. */
+/** Applies a statement to the catalog. @param file number of the file that contains it */
 export function declare(catalog: Catalog, node: Node, file: number): void {
   if ('CreateStmt' in node) createTable(catalog, node.CreateStmt, file)
   else if ('CreateForeignTableStmt' in node)
@@ -127,7 +127,7 @@ function rename(catalog: Catalog, { renameType, relation, object, subname = '', 
   }
 }
 
-/** The columns of the type have it under its new name. */
+/** Renames a type, also in the columns that have it. */
 function renameTypeTo(catalog: Catalog, name: TableName, newname: string): void {
   for (const kinds of [catalog.enums, catalog.domains] as Map<string, unknown>[]) {
     const known = kinds.get(keyOf(catalog, name))

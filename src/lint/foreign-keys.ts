@@ -12,7 +12,7 @@ export type ForeignKey = {
   columns: string[]
   pktable: RangeVar
   defined: Map<string, ColumnDef>
-  /** It stands in ADD COLUMN IF NOT EXISTS of this column: where that exists, nothing is added. */
+  /** The column, if this is part of its ADD COLUMN IF NOT EXISTS: if the column exists, the foreign key is not added. */
   ifNoColumn?: string
   at: number
 }
@@ -47,7 +47,7 @@ export function foreignKeys(statement: Statement): ForeignKey[] {
   for (const { command, table } of clausesOf(statement)) {
     note(table, constraintOf(command))
     const column = command.subtype === 'AT_AddColumn' ? columnOf(command) : undefined
-    // One that was added a command before is not added again.
+    // IF NOT EXISTS skips a column that an earlier command has added.
     if (!column || (command.missing_ok && defined.has(column.colname ?? ''))) continue
     defined.set(column.colname ?? '', column)
     for (const constraint of constraintsOf(column)) note(table, constraint, column.colname, command.missing_ok)

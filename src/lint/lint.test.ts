@@ -109,9 +109,9 @@ describe('commands of psql', () => {
         message,
       ]),
     ).toEqual([
-      ['psql-meta-command', 1, '\\i is a command of psql'],
-      ['drop-table', 2, 'the table t is deleted with its data'],
-      ['psql-meta-command', 3, '\\copy is a command of psql'],
+      ['psql-meta-command', 1, '\\i is a psql command'],
+      ['drop-table', 2, 'the table t is dropped with its data'],
+      ['psql-meta-command', 3, '\\copy is a psql command'],
     ])
   })
 

@@ -16,18 +16,18 @@ import type { Finding, Hit, LintFile } from './types.ts'
 
 export type LintOptions = {
   parser: Parser
-  /** All files in order: also those that are only read for what they declare. */
+  /** All files in order, including those that are only read for what they declare. */
   files: LintFile[]
-  /** Which of them are looked at; default all. */
+  /** Which of them are linted; default all. */
   isLinted?: (file: LintFile) => boolean
-  /** Levels other than the default ones: `migrate.lint.rules`. */
+  /** Levels that differ from the defaults: `migrate.lint.rules`. */
   levels?: Partial<Record<LintRuleName, LintLevel>>
-  /** Tables in the database, as `schema.name`, where there is a connection: what is not there is new and empty. */
+  /** Tables in the database, as `schema.name`, if there is a connection: a table that is not among them is new and empty. */
   existing?: ReadonlySet<string>
 }
 
 /**
- * Looks for what is dangerous in migrations. Statements on tables that the same file creates are exempt.
+ * Finds dangerous statements in migrations. Statements on tables that the same file creates are exempt.
  *
  * @returns findings in the order of the files and of the places in them
  */
@@ -47,7 +47,7 @@ type Place = { parser: Parser; catalog: Catalog; world: World; number: number }
 
 type RuleHit = { rule: LintRuleName; hit: Hit }
 
-/** What the rules find in a file. Notes in the catalog what it declares. */
+/** What the rules find in a file. Adds to the catalog what the file declares. */
 function hitsOf({ parser, catalog, world, number }: Place, file: LintFile, active: Rule[]): RuleHit[] {
   const { text, commands } = withoutCommands(file.text)
   const { statements, errors } = parser.parse(text)
@@ -101,7 +101,7 @@ const createdNames = (statements: Statement[]): Set<string> =>
     }),
   )
 
-/** Names that are too long, looked for when a rule asks. */
+/** Names that are too long, searched for once a rule asks. */
 function lazyNames(parser: Parser, text: string, broken: boolean): () => NameToken[] {
   let names: NameToken[] | undefined
   return () => {
@@ -110,7 +110,7 @@ function lazyNames(parser: Parser, text: string, broken: boolean): () => NameTok
   }
 }
 
-/** What only psql understands, and the data of a COPY, becomes blanks. pg_dump's own commands are dropped by the runner. */
+/** Replaces psql commands and the data of COPY by blanks. The commands that pg_dump writes are no findings: the runner drops them. */
 function withoutCommands(text: string): { text: string; commands: Hit[] } {
   const commands: Hit[] = []
   const { restricts, copies } = scan(text)
@@ -121,13 +121,13 @@ function withoutCommands(text: string): { text: string; commands: Hit[] } {
   )
   for (let { backslash } = scan(rest); backslash !== undefined; { backslash } = scan(rest)) {
     const line = /^.*/.exec(rest.slice(backslash))?.[0] ?? ''
-    commands.push({ at: backslash, message: `${/^\\\S*/.exec(line)?.[0]} is a command of psql` })
+    commands.push({ at: backslash, message: `${/^\\\S*/.exec(line)?.[0]} is a psql command` })
     rest = blanked(rest, [{ start: backslash, end: backslash + line.length }])
   }
   return { text: rest, commands }
 }
 
-/** A text with blanks for some parts, which come in order; lines stay lines. */
+/** A text with blanks for some parts, given in order; line breaks are kept. */
 function blanked(text: string, parts: { start: number; end: number }[]): string {
   const ends = [0, ...parts.map(({ end }) => end)]
   const pieces = parts.map(
@@ -136,7 +136,7 @@ function blanked(text: string, parts: { start: number; end: number }[]): string 
   return pieces.join('') + text.slice(ends.at(-1))
 }
 
-/** Takes out what comments allow, adds what is wrong with the comments, and gives each a place. */
+/** Removes what comments allow, adds what is wrong with the comments, and gives each finding its line and column. */
 function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] {
   const { allows, bad } = readAllows(file.text)
   const allowed = new Set<LintRuleName>(allows.map(({ rule }) => rule))

@@ -5,7 +5,7 @@ import type { Statement } from './statement.ts'
 import { droppedNames, relationName } from './tree.ts'
 import type { TableName } from './types.ts'
 
-/** Commands of ALTER TABLE that take less than the strongest lock (AlterTableGetLockLevel). */
+/** Commands of ALTER TABLE that take a weaker lock than ACCESS EXCLUSIVE: see AlterTableGetLockLevel in PostgreSQL. */
 const weaker = new Set([
   'AT_ValidateConstraint',
   'AT_SetStatistics',
@@ -27,7 +27,7 @@ const weaker = new Set([
   'AT_DisableTrigUser',
 ])
 
-/** Tables that exist and that a statement locks against readers until the end of its transaction, as the statement names them. */
+/** Existing tables that a statement blocks, for reads too, until the end of its transaction; named as in the statement. */
 export function blockedTables(statement: Statement, { isNew }: Pick<FileContext, 'isNew'>): TableName[] {
   const { node } = statement
   return named().filter((table) => !isNew(table))

@@ -1,5 +1,5 @@
 // pure
-/** From byte offsets of the UTF-8 text, as PostgreSQL's parser counts, to UTF-16 units. */
+/** Converts byte offsets in the UTF-8 text, which PostgreSQL's parser uses, to offsets in UTF-16 units. */
 export function byteOffsets(text: string): (bytes: number) => number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is how ASCII is spelt
   if (/^[\x00-\x7f]*$/.test(text)) return (bytes) => bytes
@@ -12,7 +12,7 @@ export function byteOffsets(text: string): (bytes: number) => number {
   return (bytes) => units[bytes] ?? text.length
 }
 
-/** Offset in UTF-16 units of the code point number `count`, from 0. */
+/** Offset, in UTF-16 units, of the code point with the number `count`, counted from 0. */
 export function codePointOffset(text: string, count: number): number {
   let offset = 0
   for (let i = 0; i < count && offset < text.length; i++) offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1

@@ -4,7 +4,7 @@ import { scan } from '../sql/scan.ts'
 import { byteOffsets, codePointOffset } from './offsets.ts'
 import type { NameToken, Parsed, Parser, Statement } from './statement.ts'
 
-/** What we use of libpg-query. */
+/** The part of libpg-query that we use. */
 type Library = {
   loadModule(): Promise<void>
   parseSync(text: string): { stmts?: { stmt?: Node; stmt_location?: number; stmt_len?: number }[] }
@@ -16,7 +16,7 @@ let loaded: Promise<Parser> | undefined
 /**
  * Loads PostgreSQL's own grammar (libpg-query, 18), once.
  *
- * The flags come first: otherwise V8 compiles the grammar's one huge function with its optimizing compiler, in 600 MB.
+ * The flags must be set first: otherwise V8 compiles the one huge function of the grammar with its optimizing compiler, which takes 600 MB.
  */
 export function loadParser(): Promise<Parser> {
   loaded ??= load()
@@ -38,10 +38,10 @@ async function load(): Promise<Parser> {
 
 type ParseSync = Library['parseSync']
 
-/** What is longer is parsed in parts: a tree takes forty times as much as its text. */
+/** UTF-16 units; a long text is parsed in parts of about this length, since a tree takes forty times the memory of its text. */
 const partLength = 64 * 1024
 
-/** So many INSERTs of a long file are looked at; the trees of the others are dropped as soon as they were free of syntax errors. */
+/** How many INSERTs of a long file are linted; the trees of the others are dropped once they have parsed without an error. */
 const keptInserts = 1_000
 
 function parse(parseSync: ParseSync, text: string): Parsed {
@@ -57,7 +57,7 @@ function parse(parseSync: ParseSync, text: string): Parsed {
   return parsed
 }
 
-/** Whole statements. */
+/** Parts of a text, each of whole statements. */
 function* partsOf(text: string): Generator<{ start: number; end: number }> {
   const { statements } = scan(text)
   let start = 0
@@ -69,7 +69,7 @@ function* partsOf(text: string): Generator<{ start: number; end: number }> {
   yield { start, end: text.length }
 }
 
-/** After a syntax error the statements are parsed one by one: the others still deserve a look. @param offset of the text in the file */
+/** After a syntax error, parses the statements one by one, so that the others are still linted. @param offset of the text in the file */
 function parsePart(parseSync: ParseSync, text: string, offset = 0): Parsed {
   const whole = tryParse(parseSync, text, offset)
   if (whole.errors.length === 0) return whole
@@ -98,7 +98,7 @@ function tryParse(parseSync: ParseSync, text: string, offset: number): Parsed {
   } catch (error) {
     const { message, sqlDetails } = error as Error & { sqlDetails?: { cursorPosition: number } }
     if (!sqlDetails) throw error
-    // Unlike the places in a tree, this one counts code points.
+    // Unlike the locations in a tree, this position counts code points.
     return { statements: [], errors: [{ message, at: offset + codePointOffset(text, sqlDetails.cursorPosition) }] }
   }
 }
@@ -130,8 +130,8 @@ function leadingSpace(text: string): number {
 }
 
 /**
- * Names that are too long. They are only looked for where there may be one: the lexer costs as much as the parser. Its JSON does not
- * escape every control character; a blank in its place leaves the offsets as they are.
+ * Names that are too long. The lexer costs as much as the parser, so it only runs if there may be such a name. Its JSON does not
+ * escape every control character, so those are replaced by blanks, which keeps the offsets.
  */
 function longNamesIn(scanSync: Library['scanSync'], text: string, offset: number): NameToken[] {
   if (!/[\p{L}\p{N}_$]{16,}|"[^"]{16,}"/u.test(text)) return []

@@ -3,8 +3,8 @@ import type { AlterTableCmd, Node } from 'libpg-query'
 import { constraintOf } from './tree.ts'
 
 /**
- * When PostgreSQL runs a command of an ALTER TABLE: in this order, whatever the order in which they are written. Foreign keys are
- * added to columns as `type` and `addColumn` left them.
+ * The order in which PostgreSQL runs the commands of an ALTER TABLE, however they are written. A foreign key therefore sees
+ * the columns as `type` and `addColumn` left them.
  *
  * @see https://github.com/postgres/postgres/blob/master/src/backend/commands/tablecmds.c (AlterTablePass)
  */
@@ -38,7 +38,7 @@ function passOfConstraint(type = ''): Pass {
   return /PRIMARY|UNIQUE|EXCLUSION/.test(type) ? 'indexConstraint' : 'otherConstraint'
 }
 
-/** The commands in the order in which they run, those before a pass only where one is given. */
+/** The commands in the order in which they run; with `before`, only those that run before that pass. */
 export function inPasses(commands: Node[], before?: Pass): AlterTableCmd[] {
   const all = commands.flatMap((node) => ('AlterTableCmd' in node ? [node.AlterTableCmd] : []))
   const wanted = before === undefined ? passes : passes.slice(0, passes.indexOf(before))

@@ -4,7 +4,7 @@ import { estimateSeconds, type Sizes, sizeKey } from './estimate.ts'
 import { printName } from './sql.ts'
 import type { Cost, Finding } from './types.ts'
 
-/** How a finding's table stands in the database, in words: `12 GB, about 40,000,000 rows: about 2 min to rewrite`. */
+/** The size of a finding's table in words, and how long the statement takes: `12 GB, about 40,000,000 rows: about 2 min to rewrite`. */
 export function sizeText({ table, cost }: Pick<Finding, 'table' | 'cost'>, sizes: Sizes): string | undefined {
   const size = table && sizes.get(sizeKey(table))
   if (!size) return undefined
@@ -25,7 +25,7 @@ function bytes(count: number): string {
   return `${(count / 1000 ** unit).toFixed(unit === 0 ? 0 : 1).replace(/\.0$/, '')} ${units[unit]}`
 }
 
-/** A finding as people read it, in several lines. */
+/** A finding for people, in several lines. */
 export function renderFinding(finding: Finding, sizes: Sizes): string[] {
   const { path, line, column, level, rule, message, lock, table, why, rewrite, excerpt } = finding
   const size = sizeText(finding, sizes)
@@ -42,14 +42,14 @@ export function renderFinding(finding: Finding, sizes: Sizes): string[] {
   return [`${path}:${line}:${column}  ${level}  ${rule}: ${message}`, ...excerpt.split('\n'), ...details]
 }
 
-/** One line, for the log and for `warnings` of a JSON document. */
+/** A finding in one line, for the log and for `warnings` in a JSON document. */
 export function findingLine(finding: Finding, sizes: Sizes): string {
   const size = sizeText(finding, sizes)
   return `${finding.path}:${finding.line}:${finding.column} ${finding.rule}: ${finding.message}${size === undefined ? '' : ` (${size})`}`
 }
 
 /**
- * An annotation of GitHub's workflows.
+ * A finding as an annotation in a GitHub workflow.
  * @param path of the file as GitHub knows it, relative to the repository
  * @see https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
  */
@@ -69,7 +69,7 @@ export function renderGithub(finding: Finding, sizes: Sizes, path: string): stri
 const escapeData = (text: string) => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 const escapeProperty = (text: string) => escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
 
-/** A finding in the JSON document. */
+/** A finding in a JSON document. */
 export function jsonFinding(finding: Finding, sizes: Sizes): Record<string, unknown> {
   const { table, excerpt: _, cost, ...rest } = finding
   const size = table && sizes.get(sizeKey(table))
@@ -83,7 +83,7 @@ export function jsonFinding(finding: Finding, sizes: Sizes): Record<string, unkn
   }
 }
 
-/** One line in the output of `migrate lint`. */
+/** A finding in one line, for the output of `migrate lint`. */
 export function renderLine(finding: Finding, sizes: Sizes): string {
   const { path, line, column, level, rule, message } = finding
   const size = sizeText(finding, sizes)
@@ -91,10 +91,10 @@ export function renderLine(finding: Finding, sizes: Sizes): string {
 }
 
 /**
- * The end of the output: how often each rule was broken, the most frequent one first, and all together:
+ * The end of the output: how often each rule was broken, the most frequent one first, then the total:
  * `1 error, 2 warnings in 3 files`.
  *
- * @param folded findings of files that are applied already, which are not shown
+ * @param folded findings in files that are already applied, which are not shown
  */
 export function renderSummary(findings: Finding[], files: number, folded: Finding[] = []): string[] {
   const count = (level: Finding['level'], word: string) =>

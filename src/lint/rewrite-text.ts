@@ -4,7 +4,7 @@ import type { Rewrite } from './types.ts'
 /** How a file of our own format asks to run outside a transaction. */
 const ownDirective = '-- pgbosun: no-transaction'
 
-/** A safe way as SQL: several files are told apart by comments, and one that runs outside a transaction begins with the directive. */
+/** A safe way as SQL: comments separate several files, and a file that runs outside a transaction starts with the directive. */
 export function renderRewrite(files: Rewrite, outside = ownDirective): string {
   return files
     .map(({ sql, outside: isOutside }, i) => {

@@ -2,10 +2,10 @@
 import { joinName, printIdent, printName } from './sql.ts'
 import type { Rewrite, TableName } from './types.ts'
 
-/** Rows that one step of filling or deleting takes: short transactions, and little for replicas to catch up with. */
+/** Rows in one batch: few enough for short transactions and little replication lag. */
 export const batchRows = 10_000
 
-/** Makes a column NOT NULL without a long lock: SET NOT NULL does not read the table when a validated check says the same. */
+/** Makes a column NOT NULL without a long lock: SET NOT NULL skips the scan if a validated check proves that there are no nulls. */
 export function setNotNullSafely(table: TableName, column: string, others = ''): Rewrite {
   const check = printIdent(joinName(table.name, column, 'not_null'))
   const alter = `alter table ${printName(table)}`
@@ -17,15 +17,15 @@ export function setNotNullSafely(table: TableName, column: string, others = ''):
   ]
 }
 
-/** Changes the rows that a condition finds, a part at a time; what is changed must not meet the condition any more. */
+/** Updates the rows that meet a condition, in batches. A row must no longer meet it once it is updated. */
 export const updateInBatches = (table: TableName, set: string, where: string): Rewrite[number] =>
   repeated(`update ${printName(table)} set ${set}`, table, where)
 
-/** Deletes rows, a part at a time; all without a condition. */
+/** Deletes rows in batches; all rows if there is no condition. */
 export const deleteInBatches = (table: TableName, where: string | undefined): Rewrite[number] =>
   repeated(`delete from ${printName(table)}`, table, where)
 
-/** A DO block may commit when it is sent alone, outside a transaction. */
+/** A DO block may commit if it is sent alone, outside a transaction. */
 const repeated = (statement: string, table: TableName, where: string | undefined): Rewrite[number] => ({
   outside: true,
   sql: [
@@ -40,7 +40,7 @@ const repeated = (statement: string, table: TableName, where: string | undefined
   ].join('\n'),
 })
 
-/** The same statement with the comment that allows it: for what nothing but a decision makes safe. */
+/** The same statement with a comment that allows it: for rules where only a human decision makes it safe. */
 export const allowed = (rule: string, reason: string, sql: string): Rewrite[number] => ({
   sql: `-- pgbosun: allow ${rule} ${reason}\n${sql.replace(/;?$/, ';')}`,
 })

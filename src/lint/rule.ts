@@ -5,11 +5,11 @@ import type { Hit, LintFile, LockMode } from './types.ts'
 
 export type Rule = {
   name: LintRuleName
-  /** Default. */
+  /** The default level. */
   level: LintLevel
   lock?: LockMode
   why: string
-  /** For the reference: a statement that it finds, on a table that exists; and the file's mode, if not wrapped. */
+  /** For docs/lint.md: SQL in which the rule finds something; `mode`: how that file runs, default `wrapped`. */
   example: string
   mode?: LintFile['mode']
   check(statement: Statement, context: FileContext): Hit[]

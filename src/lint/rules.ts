@@ -17,26 +17,26 @@ import { transactionRules } from './rules/transactions.ts'
 import { typeRules } from './rules/types.ts'
 import { unbatchedUpdate } from './rules/updates.ts'
 
-/** Rules whose findings come from elsewhere: the parser, the scanner and the comments. */
+/** Rules with findings from elsewhere: the parser, the scanner and the comments. */
 const ofText: Rule[] = [
   {
     name: 'syntax-error',
     level: 'error',
-    why: 'PostgreSQL’s own grammar (18) does not know this.',
+    why: 'PostgreSQL’s own grammar (version 18) does not accept this.',
     example: 'alter tabel users add column note text',
     check: () => [],
   },
   {
     name: 'psql-meta-command',
     level: 'error',
-    why: 'Only psql knows commands that begin with a backslash; the server refuses them. Put what the command includes or copies into the file.',
+    why: 'Commands that start with a backslash exist only in psql; the server refuses them. Put what the command includes or copies into the file itself.',
     example: '\\i other.sql\nselect 1',
     check: () => [],
   },
   {
     name: 'unused-allow',
     level: 'warn',
-    why: 'A comment that allows what nobody does hides the next one who does it by mistake.',
+    why: 'An allow comment that is not needed would hide the next such statement, which may be a mistake. Remove the comment.',
     example: '-- pgbosun: allow drop-table it is empty\nselect 1',
     check: () => [],
   },

@@ -2,7 +2,7 @@ import type { Db } from '../postgres/db.ts'
 import { sizeKey, type TableSize } from './estimate.ts'
 import type { Finding } from './types.ts'
 
-/** Keys of all tables of a database, `schema.name`: what the linter takes for existing. */
+/** Keys (`schema.name`) of all tables in a database, materialized views and foreign tables included. */
 export async function readTables(db: Db): Promise<Set<string>> {
   const [row] = await db.unsafe<{ names: string[] }[]>(
     `select coalesce(pg_catalog.json_agg(n.nspname || '.' || c.relname order by 1), '[]') as names
@@ -13,8 +13,8 @@ export async function readTables(db: Db): Promise<Set<string>> {
 }
 
 /**
- * Sizes of the tables that findings are about; what does not exist is left out.
- * @param schemasOf where names without a schema are looked for, first to last
+ * Sizes of the tables that findings are about; tables that do not exist are left out.
+ * @param schemasOf the search path for names without a schema
  */
 export async function readSizes(
   db: Db,

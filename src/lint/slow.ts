@@ -3,7 +3,7 @@ import type { Node } from 'libpg-query'
 import type { FileContext } from './context.ts'
 import { relationName } from './tree.ts'
 
-/** Whether a statement may take long: it changes many rows, or reads or builds much of a table that exists. */
+/** Whether a statement may take long: it changes many rows, or reads much of an existing table, or builds an index on it. */
 export function isSlow(node: Node, { isNew }: Pick<FileContext, 'isNew'>): boolean {
   if ('InsertStmt' in node) {
     const { selectStmt } = node.InsertStmt

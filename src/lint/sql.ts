@@ -3,7 +3,7 @@ import { scan } from '../sql/scan.ts'
 import { visibleSql } from '../text.ts'
 import type { TableName } from './types.ts'
 
-/** Words that cannot be a name without quotes (pg_get_keywords(), category R and T). */
+/** Words that need quotes to be used as names (pg_get_keywords(), categories R and T). */
 const reserved = new Set(
   `all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
    concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
@@ -14,7 +14,7 @@ const reserved = new Set(
    window with`.split(/\s+/),
 )
 
-/** A name as an identifier, quoted only where it must be: that is how people write. */
+/** A name as an identifier, quoted only if it has to be. */
 export const printIdent = (name: string): string =>
   /^[a-z_][a-z0-9_$]*$/.test(name) && !reserved.has(name) ? name : visibleSql(`"${name.replaceAll('"', '""')}"`)
 
@@ -22,15 +22,15 @@ export const printIdent = (name: string): string =>
 export const printName = ({ schema, name }: TableName): string =>
   schema === undefined ? printIdent(name) : `${printIdent(schema)}.${printIdent(name)}`
 
-/** Columns between commas. */
+/** Names separated by commas. */
 export const printList = (names: string[]): string => names.map(printIdent).join(', ')
 
-/** A name that PostgreSQL would choose: the parts joined with `_`, at most 63 bytes. */
+/** A name like those that PostgreSQL generates: the parts joined with `_`, cut to 63 characters. */
 export const joinName = (...parts: string[]): string => parts.join('_').slice(0, 63)
 
 /**
- * The clauses of an ALTER TABLE, or of anything else, between its top-level commas, trimmed.
- * @param from where the first one begins
+ * The parts of a statement between its top-level commas, trimmed: the clauses of an ALTER TABLE, the assignments of an UPDATE.
+ * @param from offset of the first part
  */
 export function splitClauses(text: string, from = 0): { text: string; start: number }[] {
   const clauses: { text: string; start: number }[] = []
@@ -52,7 +52,7 @@ export function splitClauses(text: string, from = 0): { text: string; start: num
   return clauses
 }
 
-/** Where an item of a list ends: at the next comma or closing bracket of its own level, or with the text. */
+/** Offset of the end of a list item: the next comma or closing bracket on its own level, or the end of the text. */
 export function endOfItem(text: string, from: number): number {
   let depth = 0
   for (const { mark, at } of marks(text, from)) {
@@ -69,7 +69,7 @@ function* marks(text: string, from: number): Generator<{ mark: string; at: numbe
     if (mark.length === 1) yield { mark, at: from + at }
 }
 
-/** Strings, quoted names, dollar quotes and comments as one match each; else one character. */
+/** A string, quoted name, dollar-quoted string or comment as one match; otherwise a single bracket or comma. */
 const token =
   /\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1|--[^\n]*|\/\*[\s\S]*?\*\/|[()[\],]/g
 

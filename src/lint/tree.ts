@@ -8,11 +8,11 @@ export const textOf = (node: Node | undefined): string => (node && 'String' in n
 /** The texts of a list of string nodes: the columns of a key, the parts of a name. */
 export const textsOf = (nodes: Node[] | undefined): string[] => (nodes ?? []).map(textOf)
 
-/** A relation as it is named in the statement. */
+/** The name of a relation as in the statement. */
 export const relationName = ({ schemaname, relname = '' }: RangeVar): TableName =>
   schemaname === undefined ? { name: relname } : { schema: schemaname, name: relname }
 
-/** A name of one or two parts: `["app", "mood"]`. */
+/** A name with or without a schema, from its parts: `["app", "mood"]`. */
 export function nameOf(nodes: Node[] | undefined): TableName {
   const parts = textsOf(nodes)
   const name = parts.at(-1) ?? ''
@@ -20,7 +20,7 @@ export function nameOf(nodes: Node[] | undefined): TableName {
   return schema === undefined ? { name } : { schema, name }
 }
 
-/** Names of the things in a DROP: each a list of parts, for types a type name. */
+/** Names of the objects in a DROP: each node is a list of name parts, or a type name. */
 export function droppedNames(objects: Node[] | undefined): TableName[] {
   return (objects ?? []).map((object) => {
     if ('List' in object) return nameOf(object.List.items)
@@ -29,7 +29,7 @@ export function droppedNames(objects: Node[] | undefined): TableName[] {
   })
 }
 
-/** Names of types that PostgreSQL's grammar and catalog use for each other. */
+/** Type names by their other spellings: the catalog's name for each. */
 const typeAliases: Record<string, string> = {
   int: 'int4',
   integer: 'int4',
@@ -48,7 +48,7 @@ const typeAliases: Record<string, string> = {
 /** A column's type: `int8`, `varchar` with its numbers, `app.mood`, and whether it is an array. */
 export type ColumnType = { schema?: string; name: string; numbers: number[]; array: boolean }
 
-/** The type that a type name stands for; serial is the integer behind it. */
+/** The type of a type name; a serial is its integer type. */
 export function typeOf(type: TypeName | undefined): ColumnType {
   const { schema, name } = nameOf(type?.names)
   const numbers = (type?.typmods ?? []).map((node) => ('A_Const' in node ? (node.A_Const.ival?.ival ?? 0) : 0))
@@ -60,7 +60,7 @@ export function typeOf(type: TypeName | undefined): ColumnType {
   }
 }
 
-/** Whether a type name is one of serial's. */
+/** Whether a type name is serial, bigserial or smallserial, in any spelling. */
 export const isSerial = (type: TypeName | undefined): boolean =>
   /^(small|big)?serial[248]?$/.test(nameOf(type?.names).name)
 
@@ -91,7 +91,7 @@ export const columnOf = ({ def }: AlterTableCmd): ColumnDef | undefined =>
 export const constraintOf = ({ def }: AlterTableCmd): Constraint | undefined =>
   def && 'Constraint' in def ? def.Constraint : undefined
 
-/** Every node of a tree, itself first: `[kind, content]`. */
+/** Every node of a tree as `[kind, content]`, parents before children. */
 export function* walk(value: unknown): Generator<[string, Record<string, unknown>]> {
   if (Array.isArray(value)) {
     for (const item of value) yield* walk(item)

@@ -1,21 +1,21 @@
 import type { LintLevel, LintRuleName } from '../config/lint-rules.ts'
 
-/** What is sent for one migration, and how. */
+/** The SQL that is sent for one migration, and how it is sent. */
 export type LintFile = {
-  /** As shown to people. */
+  /** Shown to people. */
   name: string
   path: string
-  /** The text that is sent: of formats with sections only that for `up`. */
+  /** The text that is sent: in formats with sections, only the `up` section. */
   text: string
-  /** Line of the file, from 1, that the text begins in. */
+  /** Line of the file, counted from 1, where the text starts. */
   line: number
-  /** `wrapped`: in one transaction; `split`: statement by statement, outside transactions but those the file begins itself. */
+  /** `wrapped`: in one transaction; `split`: statement by statement, in no transaction but those that the file itself begins. */
   mode: 'wrapped' | 'split'
-  /** The file does not ask to be split: one of its statements demands it. */
+  /** Split because one of its statements requires it, not because the file asks for it. */
   demanded?: boolean
-  /** Known to be not applied yet: what one such file creates is new and empty for those behind it. */
+  /** Known not to be applied yet: what one pending file creates is new and empty for the files after it. */
   pending?: boolean
-  /** How a file of this format asks to run outside a transaction; default that of pgbosun. */
+  /** The line with which a file of this format asks to run outside a transaction; default: that of pgbosun. */
   outside?: string
 }
 
@@ -28,13 +28,13 @@ export type LockMode =
   | 'ExclusiveLock'
   | 'AccessExclusiveLock'
 
-/** What the time of a statement grows with: it writes the table anew, reads all of it, or builds an index. */
+/** Why a statement takes longer on a bigger table: it rewrites the table, reads all of it, or builds an index. */
 export type Cost = 'rewrite' | 'scan' | 'build'
 
-/** A table as the statement names it; without a schema the search path decides. */
+/** A table as named in a statement; without a schema, the search path decides. */
 export type TableName = { schema?: string | undefined; name: string }
 
-/** A safe way to get the same: files in this order, of which some run outside a transaction. */
+/** A safe way to reach the same result: files to apply in this order; `outside`: outside a transaction. */
 export type Rewrite = { sql: string; outside?: boolean }[]
 
 /** What a rule found in a statement. */
@@ -46,11 +46,11 @@ export type Hit = {
   rewrite?: Rewrite | undefined
   table?: TableName | undefined
   cost?: Cost | undefined
-  /** Where it differs from that of the rule. */
+  /** Only if it differs from the lock of the rule. */
   lock?: LockMode | undefined
 }
 
-/** A broken rule at a place. Line and column count from 1, the column in code points. */
+/** A broken rule at a place in a file. Line and column count from 1, the column in code points. */
 export type Finding = {
   rule: LintRuleName
   level: Exclude<LintLevel, 'off'>
@@ -61,12 +61,12 @@ export type Finding = {
   message: string
   why: string
   lock: LockMode | null
-  /** SQL with the user's names filled in; null where there is no other way. */
+  /** The safe way, as SQL with the user's names; null if there is none. */
   rewrite: string | null
   table: TableName | null
   cost: Cost | null
-  /** The line with a caret. */
+  /** The line of the file, with a caret below it. */
   excerpt: string
-  /** Whether the file is applied already; left out where nobody knows. */
+  /** Whether the file is already applied; left out if that is not known. */
   applied?: boolean
 }

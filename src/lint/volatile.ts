@@ -3,8 +3,8 @@ import type { Node } from 'libpg-query'
 import { textsOf, walk } from './tree.ts'
 
 /**
- * Functions whose value PostgreSQL computes once for a new column (they are stable or immutable), so that no row is written:
- * the ones that people use in defaults. Everything else in a default counts as volatile when it is a function call.
+ * Stable and immutable functions that are common in defaults: PostgreSQL evaluates them once for a new column, without rewriting
+ * the rows. Any other function call in a default may be volatile.
  */
 const stable = new Set(
   `now statement_timestamp transaction_timestamp current_setting current_database current_schema current_user session_user
@@ -17,13 +17,13 @@ const stable = new Set(
   ),
 )
 
-/** Known to be computed for every row. */
+/** Known to be volatile: evaluated for every row. */
 const volatile = new Set(
   `random clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 nextval
    currval lastval setval gen_random_bytes pg_sleep gen_salt random_normal`.split(/\s+/),
 )
 
-/** The function of a default that makes PostgreSQL write every row; undefined when there is none. `sure`: it is known to. */
+/** The function in a default that makes PostgreSQL rewrite the table; undefined if there is none. `sure`: it is known to be volatile. */
 export function volatileCall(expression: Node | undefined): { name: string; sure: boolean } | undefined {
   const names = [...walk(expression)]
     .filter(([kind]) => kind === 'FuncCall')

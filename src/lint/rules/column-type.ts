@@ -16,8 +16,9 @@ export const alterColumnType: Rule = {
   level: 'warn',
   lock: 'AccessExclusiveLock',
   why:
-    'A new type mostly makes PostgreSQL write the table anew and build its indexes again while it is blocked, and programs that ' +
-    'still use the old type may break. A longer varchar, text instead of varchar and the like are free, and not reported when the files tell the old type.',
+    'Changing a type usually makes PostgreSQL rewrite the table and rebuild its indexes while reads and writes are blocked, and programs ' +
+    'that still expect the old type may break. Some changes are free, such as a longer varchar, or text instead of varchar: they are not ' +
+    'reported if the files say what the old type was.',
   example: 'alter table users alter column id type bigint',
   check(statement, { isNew, catalog }) {
     const seen = seenBy('type', catalog, statement.node)
@@ -29,11 +30,11 @@ export const alterColumnType: Rule = {
       const old = tableOf(seen, table)?.columns.get(name)?.type
       const type = typeOf(to.typeName)
       if (isPlain(to.raw_default, name) && old && isFree(old, type)) return []
-      const sure = old !== undefined
+      const change = old ? `from ${printType(old)} to ${printType(type)} rewrites` : `to ${printType(type)} may rewrite`
       return [
         {
           at,
-          message: `${printName(table)} ${sure ? 'is' : 'may be'} written anew, blocked meanwhile: ${printIdent(name)} becomes ${printType(type)}${sure ? ` instead of ${printType(old)}` : ''}`,
+          message: `changing ${printIdent(name)} ${change} the whole table ${printName(table)} while reads and writes are blocked`,
           table,
           cost: 'rewrite' as const,
           rewrite: bySecondColumn(statement, clause, name, type, to.raw_default),
@@ -50,7 +51,7 @@ function isPlain(using: Node | undefined, column: string): boolean {
   return inner !== undefined && 'ColumnRef' in inner && textOf(inner.ColumnRef.fields?.at(-1)) === column
 }
 
-/** Whether the stored rows are right for the new type as they are: ATColumnChangeRequiresRewrite. */
+/** Whether the stored rows stay valid for the new type: see ATColumnChangeRequiresRewrite in PostgreSQL. */
 function isFree(from: ColumnType, to: ColumnType): boolean {
   if (from.array !== to.array || from.schema !== to.schema) return false
   const [old = Infinity, oldScale = 0] = from.numbers
@@ -65,7 +66,7 @@ function isFree(from: ColumnType, to: ColumnType): boolean {
   return from.numbers.join() === to.numbers.join()
 }
 
-/** Expand and contract: a second column, kept by a trigger, filled in batches, then swapped. */
+/** Expand and contract: a second column, kept in sync by a trigger, filled in batches, then swapped. */
 function bySecondColumn(
   statement: Statement,
   clause: Clause,

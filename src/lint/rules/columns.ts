@@ -68,7 +68,7 @@ const requiredColumn: Rule = {
   name: 'add-required-column',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A NOT NULL column without a default cannot be added to a table with rows: the statement fails (23502).',
+  why: 'A NOT NULL column without a default cannot be added to a table that has rows: the statement fails (23502). Add the column without NOT NULL, fill it, then set NOT NULL.',
   example: 'alter table users add column email text not null',
   check(statement, context) {
     return newColumns(statement, context)
@@ -76,17 +76,17 @@ const requiredColumn: Rule = {
       .filter(({ column }) => !isSerial(column.typeName))
       .map(({ clause, name, type, at }) => ({
         at,
-        message: `${printIdent(name)} is required and has no default: this fails when ${printName(clause.table)} has rows`,
+        message: `${printIdent(name)} must not be null and has no default: this fails if ${printName(clause.table)} has rows`,
         table: clause.table,
         rewrite: requiredSafely(clause, name, type),
       }))
   },
 }
 
-/** Nullable first; the rows that are there are filled; then NOT NULL without a long lock. */
+/** First nullable, then filled for the existing rows, then NOT NULL without a long lock. */
 function requiredSafely({ alter, table }: Clause, name: string, type: string): Rewrite {
   const [first, ...rest] = setNotNullSafely(table, name, `${alter} add column ${printIdent(name)} ${type};\n`)
-  return [{ sql: `-- fill the column for the rows that are there before the next file\n${first?.sql}` }, ...rest]
+  return [{ sql: `-- before the next file, fill the column for the existing rows\n${first?.sql}` }, ...rest]
 }
 
 /** Adds a column, gives new rows a default, fills the others in batches and only then makes it required. */
@@ -107,7 +107,7 @@ const volatileDefault: Rule = {
   name: 'add-column-volatile-default',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A default that differs from row to row makes PostgreSQL write the whole table anew while it is blocked. Constants and now() do not.',
+  why: 'A volatile default has to be evaluated for every row: PostgreSQL rewrites the whole table while reads and writes are blocked. Constants and now() are free. Add the column first, then set its default, then fill the existing rows in batches.',
   example: 'alter table users add column token uuid default gen_random_uuid()',
   check(statement, context) {
     return newColumns(statement, context).flatMap((one) => {
@@ -118,7 +118,7 @@ const volatileDefault: Rule = {
       return [
         {
           at,
-          message: `${call.name}() ${call.sure ? 'is' : 'may be'} computed for every row: ${printName(clause.table)} is written anew, blocked meanwhile`,
+          message: `${call.name}() ${call.sure ? 'is volatile: this' : 'may be volatile, and if it is, this'} rewrites the whole table ${printName(clause.table)} while reads and writes are blocked`,
           table: clause.table,
           cost: 'rewrite' as const,
           rewrite: defaultSafely(one, expressionOf(statement, one, constraint)),
@@ -132,14 +132,14 @@ const serialColumn: Rule = {
   name: 'add-serial-column',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A serial or identity column numbers every row: PostgreSQL writes the whole table anew while it is blocked.',
+  why: 'A serial or identity column numbers every existing row: PostgreSQL rewrites the whole table while reads and writes are blocked.',
   example: 'alter table users add column number bigserial',
   check(statement, context) {
     return newColumns(statement, context)
       .filter((one) => isSerial(one.column.typeName) || has(one, 'IDENTITY'))
       .map((one) => ({
         at: one.at,
-        message: `every row gets its number in ${printIdent(one.name)}: ${printName(one.clause.table)} is written anew, blocked meanwhile`,
+        message: `numbering the existing rows in ${printIdent(one.name)} rewrites the whole table ${printName(one.clause.table)} while reads and writes are blocked`,
         table: one.clause.table,
         cost: 'rewrite' as const,
         rewrite: numbersSafely(one),
@@ -164,7 +164,7 @@ const generatedColumn: Rule = {
   name: 'add-stored-generated-column',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A stored generated column is computed for every row: PostgreSQL writes the whole table anew while it is blocked.',
+  why: 'A stored generated column is computed for every existing row: PostgreSQL rewrites the whole table while reads and writes are blocked.',
   example: 'alter table orders add column gross numeric generated always as (net * 1.2) stored',
   check(statement, context) {
     return newColumns(statement, context).flatMap((one) => {
@@ -175,7 +175,7 @@ const generatedColumn: Rule = {
       return [
         {
           at,
-          message: `${printIdent(name)} is computed for every row: ${printName(clause.table)} is written anew, blocked meanwhile`,
+          message: `computing ${printIdent(name)} for the existing rows rewrites the whole table ${printName(clause.table)} while reads and writes are blocked`,
           table: clause.table,
           cost: 'rewrite' as const,
           rewrite: filledByTrigger(clause, name, type, plainExpression(statement, one, constraint), expression),
@@ -204,7 +204,7 @@ function withNew(statement: Statement, one: NewColumn, constraint: Constraint): 
   return stored.exec(piece)?.[1]?.trim() ?? 'null'
 }
 
-/** A plain column that a trigger keeps; touching the rows fills it. */
+/** A plain column that a trigger keeps up to date; updating the rows fills it. */
 function filledByTrigger(
   { alter, table }: Clause,
   name: string,
@@ -229,7 +229,7 @@ const dropNotNull: Rule = {
   name: 'drop-not-null',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'Programs that read the column may not expect a null. When they do, allow it with a comment that says so.',
+  why: 'Programs that read the column may not expect nulls. If all of them handle nulls, say so in a comment that allows the change.',
   example: 'alter table users alter column email drop not null',
   check(statement, { isNew }) {
     return clausesOf(statement)
@@ -238,7 +238,7 @@ const dropNotNull: Rule = {
         at,
         message: `${printIdent(command.name ?? '')} of ${printName(table)} may be null from now on`,
         table,
-        rewrite: [{ sql: `-- pgbosun: allow drop-not-null every reader copes with null\n${alter} ${text};` }],
+        rewrite: [{ sql: `-- pgbosun: allow drop-not-null every reader handles null\n${alter} ${text};` }],
       }))
   },
 }

@@ -11,10 +11,10 @@ import type { Statement } from '../statement.ts'
 import { columnOf, constraintOf, constraintsOf, textsOf } from '../tree.ts'
 import type { Hit, Rewrite, TableName } from '../types.ts'
 
-/** A constraint that an ALTER TABLE adds to a table that exists; `column` where it stands in the definition of a new column. */
+/** A constraint that an ALTER TABLE adds to an existing table; `column`: the new column that it is part of. */
 type Added = { clause: Clause; constraint: Constraint; column?: string; at: number }
 
-/** Constraints of a kind, with the ones of new columns. */
+/** Added constraints of one kind, those in the definitions of new columns included. */
 function addedConstraints(statement: Statement, { isNew }: FileContext, kind: string): Added[] {
   return clausesOf(statement).flatMap((clause): Added[] => {
     if (isNew(clause.table)) return []
@@ -33,7 +33,7 @@ function addedConstraints(statement: Statement, { isNew }: FileContext, kind: st
   })
 }
 
-/** `add constraint NAME …` of a clause that may have no name, and the name. */
+/** The clause as `add constraint NAME …`, with a name of our choice if it has none, and that name. */
 function named({ clause, constraint }: Added, suffix: string, columns: string[]): { add: string; name: string } {
   const { conname } = constraint
   if (conname !== undefined) return { add: clause.text, name: printIdent(conname) }
@@ -51,7 +51,7 @@ const fkValidates: Rule = {
   name: 'fk-validates',
   level: 'warn',
   lock: 'ShareRowExclusiveLock',
-  why: 'Adding a foreign key blocks writes to both tables while every row is compared.',
+  why: 'Adding a foreign key blocks writes to both tables while every row is checked. Add it with NOT VALID, then validate it in a later file, which does not block writes.',
   example: 'alter table orders add constraint orders_user foreign key (user_id) references users (id)',
   check(statement, context) {
     return addedConstraints(statement, context, 'CONSTR_FOREIGN').flatMap((added): Hit[] => {
@@ -62,7 +62,7 @@ const fkValidates: Rule = {
       return [
         {
           at,
-          message: `the foreign key is compared with every row of ${printName(clause.table)}, which blocks writes to both tables`,
+          message: `the foreign key is checked for every row of ${printName(clause.table)} while writes to both tables are blocked`,
           table: clause.table,
           cost: 'scan',
           rewrite: column === undefined && clause.text !== '' ? notValidFirst(clause, add, name) : undefined,
@@ -72,7 +72,7 @@ const fkValidates: Rule = {
   },
 }
 
-/** A new column without a default is null everywhere: its references are not looked at. */
+/** A new column without a default is null everywhere: PostgreSQL has no references to check. */
 const isEmptyColumn = ({ clause, column }: Added) => {
   const defined = column === undefined ? undefined : columnOf(clause.command)
   return (
@@ -85,7 +85,7 @@ const checkValidates: Rule = {
   name: 'check-validates',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'Adding a CHECK constraint blocks readers and writers while every row is checked.',
+  why: 'Adding a CHECK constraint blocks reads and writes while every row is checked. Add it with NOT VALID, then validate it in a later file, which blocks neither.',
   example: 'alter table orders add constraint orders_total check (total >= 0)',
   check(statement, context) {
     return addedConstraints(statement, context, 'CONSTR_CHECK').flatMap((added): Hit[] => {
@@ -95,7 +95,7 @@ const checkValidates: Rule = {
       return [
         {
           at,
-          message: `the check reads every row of ${printName(clause.table)}, which is blocked meanwhile`,
+          message: `every row of ${printName(clause.table)} is checked while reads and writes are blocked`,
           table: clause.table,
           cost: 'scan',
           rewrite: column === undefined && clause.text !== '' ? notValidFirst(clause, add, name) : undefined,
@@ -108,7 +108,7 @@ const checkValidates: Rule = {
 const notValidAndValidate: Rule = {
   name: 'not-valid-and-validate-same-tx',
   level: 'warn',
-  why: 'The strong lock of ADD … NOT VALID is held until the end of the transaction, and so through the scan that NOT VALID was to spare.',
+  why: 'The lock that ADD … NOT VALID takes is held until the end of the transaction, so the table stays blocked during the scan, which NOT VALID was meant to avoid. Validate the constraint in a later file.',
   example:
     'alter table orders add constraint orders_total check (total >= 0) not valid;\nalter table orders validate constraint orders_total',
   check(statement, context) {
@@ -118,7 +118,7 @@ const notValidAndValidate: Rule = {
       .filter(({ command, table }) => context.before.some((one) => addsNotValid(one, table, command.name)))
       .map(({ at, table, alter, command }) => ({
         at,
-        message: `${printIdent(command.name ?? '')} is added and validated in one transaction: ${printName(table)} stays blocked through the scan`,
+        message: `${printIdent(command.name ?? '')} is added and validated in one transaction: ${printName(table)} stays blocked during the scan`,
         table,
         cost: 'scan',
         lock: 'AccessExclusiveLock',
@@ -137,7 +137,7 @@ const setNotNullScan: Rule = {
   name: 'set-not-null-scan',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'SET NOT NULL reads the whole table under the strongest lock, unless a validated CHECK says the same already.',
+  why: 'SET NOT NULL scans the whole table under an ACCESS EXCLUSIVE lock, unless a validated CHECK constraint already proves that the column has no nulls.',
   example: 'alter table users alter column email set not null',
   check(statement, { isNew, catalog }) {
     const required = clausesOf(statement).filter(
@@ -148,7 +148,7 @@ const setNotNullScan: Rule = {
       .filter(({ command, table }) => !isNotNullAlready(tableOf(seen, table), command.name ?? ''))
       .map(({ command, table, at }) => ({
         at,
-        message: `every row of ${printName(table)} is read for nulls in ${printIdent(command.name ?? '')}, and the table is blocked meanwhile`,
+        message: `every row of ${printName(table)} is checked for a null in ${printIdent(command.name ?? '')} while reads and writes are blocked`,
         table,
         cost: 'scan',
         rewrite: setNotNullSafely(table, command.name ?? ''),
@@ -156,7 +156,7 @@ const setNotNullScan: Rule = {
   },
 }
 
-/** Whether the server need not look: the column is not null, or a validated check says so. */
+/** Whether the server need not scan the table: the column is NOT NULL, or a validated check proves it. */
 const isNotNullAlready = (table: Table | undefined, column: string) =>
   table?.columns.get(column)?.notNull === true ||
   [...(table?.constraints.values() ?? [])].some(({ notNullColumn, validated }) => notNullColumn === column && validated)
@@ -171,7 +171,7 @@ const addUnique: Rule = {
   name: 'add-unique-constraint',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A new unique constraint builds its index under the strongest lock: nobody reads or writes the table until it is done.',
+  why: 'Adding a UNIQUE constraint builds its index under an ACCESS EXCLUSIVE lock: nobody can read or write the table until the index is built. Build the index with CONCURRENTLY first, then add the constraint with USING INDEX.',
   example: 'alter table users add constraint users_email_key unique (email)',
   check(statement, context) {
     return addedConstraints(statement, context, 'CONSTR_UNIQUE')
@@ -182,7 +182,7 @@ const addUnique: Rule = {
         const rewrite = usingIndex(clause, 'unique', name, columns)
         return {
           at,
-          message: `the index of the unique constraint is built while ${printName(clause.table)} is blocked`,
+          message: `the index of the UNIQUE constraint is built while reads and writes of ${printName(clause.table)} are blocked`,
           table: clause.table,
           cost: 'build' as const,
           rewrite: column === undefined ? rewrite : undefined,
@@ -195,7 +195,7 @@ const addPrimaryKey: Rule = {
   name: 'add-primary-key',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'A new primary key builds its index and looks for nulls under the strongest lock.',
+  why: 'Adding a primary key builds its index and checks every row for nulls under an ACCESS EXCLUSIVE lock. Set NOT NULL safely first, build the index with CONCURRENTLY, then add the key with USING INDEX.',
   example: 'alter table events add primary key (id)',
   check(statement, context) {
     return addedConstraints(statement, context, 'CONSTR_PRIMARY')
@@ -204,7 +204,7 @@ const addPrimaryKey: Rule = {
         const columns = column === undefined ? textsOf(constraint.keys) : [column]
         return {
           at,
-          message: `the index of the primary key is built while ${printName(clause.table)} is blocked`,
+          message: `the index of the primary key is built while reads and writes of ${printName(clause.table)} are blocked`,
           table: clause.table,
           cost: 'build' as const,
           rewrite:
@@ -235,12 +235,12 @@ const addExclusion: Rule = {
   name: 'add-exclusion-constraint',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'An exclusion constraint builds its index under the strongest lock, and there is no concurrent way: use a quiet hour, or a new table.',
+  why: 'Adding an exclusion constraint builds its index under an ACCESS EXCLUSIVE lock, and PostgreSQL cannot build it concurrently. Add it in a quiet hour, or to a new table.',
   example: 'alter table bookings add exclude using gist (during with &&)',
   check(statement, context) {
     return addedConstraints(statement, context, 'CONSTR_EXCLUSION').map(({ clause, at }) => ({
       at,
-      message: `the index of the exclusion constraint is built while ${printName(clause.table)} is blocked`,
+      message: `the index of the exclusion constraint is built while reads and writes of ${printName(clause.table)} are blocked`,
       table: clause.table,
       cost: 'build' as const,
     }))

@@ -14,7 +14,7 @@ const dropColumn: Rule = {
   name: 'drop-column',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'The data is gone for good, and the version of the application that still runs may read the column. Stop using it first, drop it one deployment later.',
+  why: 'The data is lost for good, and the version of the application that is still running may read the column. Stop using the column first, and drop it one deployment later.',
   example: 'alter table users drop column email',
   check(statement, { isNew, table: find, statements }) {
     return clausesOf(statement)
@@ -25,7 +25,7 @@ const dropColumn: Rule = {
       )
       .map(({ command, table, at, alter, text }) => ({
         at,
-        message: `${printIdent(command.name ?? '')} of ${printName(table)} is deleted with its data`,
+        message: `the column ${printIdent(command.name ?? '')} of ${printName(table)} is dropped with its data`,
         table,
         rewrite: [allowed('drop-column', 'nothing has used it since the last deployment', `${alter} ${text}`)],
       }))
@@ -57,17 +57,17 @@ const dropTable: Rule = {
   name: 'drop-table',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'The data is gone for good. Dropping a table also locks the tables that its foreign keys reference, until the end of the transaction.',
+  why: 'The data is lost for good. Dropping a table also locks the tables that its foreign keys reference, until the end of the transaction.',
   example: 'drop table users',
   check(statement, context) {
     const { node, start, text } = statement
     if ('DropdbStmt' in node) {
-      const message = `the database ${printIdent(node.DropdbStmt.dbname ?? '')} is deleted with everything in it`
+      const message = `the database ${printIdent(node.DropdbStmt.dbname ?? '')} is dropped with everything in it`
       return [
         {
           at: start,
           message,
-          rewrite: [{ ...allowed('drop-table', 'it was backed up and is not used any more', text), outside: true }],
+          rewrite: [{ ...allowed('drop-table', 'it was backed up and is no longer used', text), outside: true }],
         },
       ]
     }
@@ -83,7 +83,7 @@ function dropped({ removeType, objects, behavior }: DropStmt, { start, text }: S
     .filter(() => removeType !== 'OBJECT_SCHEMA' || behavior === 'DROP_CASCADE')
     .map((name) => ({
       at: start,
-      message: `the ${things[removeType ?? '']} ${printName(name)} is deleted with ${removeType === 'OBJECT_SCHEMA' ? 'everything in it' : 'its data'}`,
+      message: `the ${things[removeType ?? '']} ${printName(name)} is dropped with ${removeType === 'OBJECT_SCHEMA' ? 'everything in it' : 'its data'}`,
       ...(isTable && { table: name }),
       rewrite: [
         ...(isTable ? dropKeysFirst(name, context) : []),
@@ -92,7 +92,7 @@ function dropped({ removeType, objects, behavior }: DropStmt, { start, text }: S
     }))
 }
 
-/** Each foreign key in a file of its own: then never more than two tables are locked at once. */
+/** Each foreign key is dropped in a file of its own, so that never more than two tables are locked at once. */
 function dropKeysFirst(name: TableName, { catalog, table: find }: FileContext): Rewrite {
   const table = find(name)
   const own = [...(table?.constraints ?? [])].filter(([, { kind }]) => kind === 'foreign')
@@ -113,7 +113,7 @@ const truncate: Rule = {
   name: 'truncate',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'All rows are gone for good; with CASCADE also those of every table that references this one, however far away.',
+  why: 'All rows are lost for good; with CASCADE, so are those of every table that references this one, directly or through others.',
   example: 'truncate users cascade',
   check({ node, start }, { isNew }) {
     if (!('TruncateStmt' in node)) return []
@@ -121,7 +121,7 @@ const truncate: Rule = {
     return relations.flatMap((relation): Hit[] => {
       const name = 'RangeVar' in relation ? relationName(relation.RangeVar) : undefined
       if (!name || isNew(name)) return []
-      const further = behavior === 'DROP_CASCADE' ? ', and every table that references it' : ''
+      const further = behavior === 'DROP_CASCADE' ? ', and so is every table that references it' : ''
       return [
         {
           at: start,
@@ -146,11 +146,11 @@ const rename: Rule = {
   name: 'rename',
   level: 'off',
   lock: 'AccessExclusiveLock',
-  why: 'The version of the application that still runs knows only the old name. Switch this on where old and new versions run at the same time.',
+  why: 'The version of the application that is still running only knows the old name. Keep both names for one deployment: a second column, or a view under the old name. Enable this rule if old and new versions run at the same time.',
   example: 'alter table users rename column email to mail',
   check({ node, start }, { isNew }) {
     if ('AlterEnumStmt' in node && node.AlterEnumStmt.oldVal !== undefined)
-      return [{ at: start, message: `the value '${node.AlterEnumStmt.oldVal}' gets another name` }]
+      return [{ at: start, message: `the enum value '${node.AlterEnumStmt.oldVal}' is renamed` }]
     if (!('RenameStmt' in node)) return []
     const { renameType = '', relation } = node.RenameStmt
     const what = renamed[renameType]
@@ -163,7 +163,7 @@ const rename: Rule = {
 function renameMessage({ relation, subname, newname = '' }: RenameStmt, what: string): string {
   const old = subname ?? relation?.relname ?? ''
   const where = subname !== undefined && relation ? ` of ${printName(relationName(relation))}` : ''
-  return `the ${what} ${printIdent(old)}${where} becomes ${printIdent(newname)}`
+  return `the ${what} ${printIdent(old)}${where} is renamed to ${printIdent(newname)}`
 }
 
 /** A renamed table leaves a view under its old name. */
@@ -184,7 +184,7 @@ const dropForeignKey: Rule = {
   name: 'drop-constraint-fk',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'Dropping a foreign key locks both tables, not only the one that is named. In a file of its own it is over at once.',
+  why: 'Dropping a foreign key locks both tables, not only the one that the statement names. In a file of its own it holds the locks only for a moment.',
   example: 'alter table orders drop constraint orders_user_id_fkey;\nalter table orders add column note text',
   check(statement, context) {
     const { isNew, table: find } = context
@@ -194,11 +194,11 @@ const dropForeignKey: Rule = {
       .flatMap(({ command, table, at, alter, text }): Hit[] => {
         const known = find(table)?.constraints.get(command.name ?? '')
         if (known ? known.kind !== 'foreign' : !/(^|_)fk(ey)?(_|$)/.test(command.name ?? '')) return []
-        const other = known?.references?.replace(/^public\./, '') ?? 'the table that it references'
+        const other = known?.references?.replace(/^public\./, '') ?? 'the referenced table'
         return [
           {
             at,
-            message: `dropping ${printIdent(command.name ?? '')} blocks ${other} as well as ${printName(table)}, until the end of the transaction`,
+            message: `dropping ${printIdent(command.name ?? '')} blocks ${other} as well as ${printName(table)} until the end of the transaction`,
             table,
             rewrite: [{ sql: `${alter} ${text};` }],
           },
@@ -207,5 +207,5 @@ const dropForeignKey: Rule = {
   },
 }
 
-/** Rules about what cannot be taken back. */
+/** Rules about what is dropped, emptied or renamed. */
 export const destructiveRules: Rule[] = [dropColumn, dropTable, truncate, rename, dropForeignKey]

@@ -7,14 +7,14 @@ import type { Statement } from '../statement.ts'
 import { typeOf } from '../tree.ts'
 import { newColumns } from './columns.ts'
 
-/** Constraints of domains. */
+/** New constraints on domains, and new columns of domains that have constraints. */
 export const domainWithConstraint: Rule = {
   name: 'domain-with-constraint',
   level: 'warn',
   lock: 'ShareLock',
   why:
-    'A constraint of a domain is checked in every table that uses it, under a lock that the statement does not show; ' +
-    'and adding a column of such a domain writes the whole table anew.',
+    'A new constraint on a domain is checked in every table that uses the domain, and blocks writes to tables that the statement does not name. ' +
+    'Adding a column of a domain with constraints rewrites the whole table.',
   example: 'alter domain positive add constraint positive_small check (value < 1000)',
   check(statement, context) {
     return [...alteredDomain(statement, context), ...domainColumns(statement, context)]
@@ -35,7 +35,7 @@ function alteredDomain({ node, text, start }: Statement, { catalog, isNewIn }: F
   return [
     {
       at: start,
-      message: `every table with a column of ${printName(name)} is read, and writes to it are blocked meanwhile`,
+      message: `every table with a column of ${printName(name)} is scanned while writes to it are blocked`,
       rewrite:
         subtype === 'C' && label !== undefined
           ? [
@@ -52,7 +52,7 @@ const domainColumns = (statement: Statement, context: FileContext) =>
     .filter(({ column }) => domainOf(context.catalog, typeOf(column.typeName))?.constrained)
     .map(({ clause, name, type, at }) => ({
       at,
-      message: `the domain ${type} has constraints: ${printName(clause.table)} is written anew for ${printIdent(name)}, blocked meanwhile`,
+      message: `the domain ${type} has constraints: adding ${printIdent(name)} rewrites the whole table ${printName(clause.table)} while reads and writes are blocked`,
       table: clause.table,
       cost: 'rewrite' as const,
       lock: 'AccessExclusiveLock' as const,

@@ -29,7 +29,7 @@ const isCreated = (type: TableName, before: Statement[]) =>
 const usedInSameTransaction: Rule = {
   name: 'enum-add-value-used-same-tx',
   level: 'error',
-  why: 'PostgreSQL refuses a new value of an enum in the transaction that adds it (55P04). Add it in a file of its own, before this one.',
+  why: 'PostgreSQL does not let a transaction use an enum value that it has just added (55P04). Add the value in a file of its own, before this one.',
   example: "alter type mood add value 'calm';\nalter table people alter column mood set default 'calm'::mood",
   check(statement, context) {
     if (!context.addsEnumValues) return []
@@ -41,7 +41,7 @@ const usedInSameTransaction: Rule = {
       return [
         {
           at,
-          message: `'${value}' was added to ${printName(found.type)} in this very transaction`,
+          message: `'${value}' was added to ${printName(found.type)} in the same transaction`,
           rewrite: [{ sql: `${found.added.text};` }, { sql: `${statement.text};` }],
         },
       ]
@@ -52,7 +52,7 @@ const usedInSameTransaction: Rule = {
 const isSameType = (one: TableName, other: TableName, { catalog }: FileContext) =>
   one.name === other.name && (one.schema ?? catalog.schema) === (other.schema ?? catalog.schema)
 
-/** A literal whose type is certain. */
+/** A literal of a type that is known for certain. */
 type Literal = { type: TableName; value: string; at: number }
 
 /** Literals with a cast, in defaults of columns, and those that INSERT and UPDATE write to columns that the files declare. */
@@ -86,7 +86,7 @@ function defaults(statement: Statement, { catalog }: FileContext): Literal[] {
   const created = 'CreateStmt' in node ? (node.CreateStmt.tableElts ?? []) : []
   const columns = [
     ...created.flatMap((one) => ('ColumnDef' in one ? [one.ColumnDef] : [])),
-    // Where a column exists already, its definition is not looked at.
+    // PostgreSQL ignores the definition of a column that already exists.
     ...clausesOf(statement).flatMap(({ command }) => (command.missing_ok ? [] : (columnOf(command) ?? []))),
   ]
   return [
@@ -134,7 +134,7 @@ function written(statement: Statement, { table: find }: FileContext): Literal[] 
 const addWithoutPosition: Rule = {
   name: 'enum-add-without-position',
   level: 'off',
-  why: 'The order of an enum is the order in which it sorts. BEFORE or AFTER says that somebody thought of it.',
+  why: 'Enum values sort in the order of their list, and a new value goes to its end. Write BEFORE or AFTER to show that the order is intended.',
   example: "alter type mood add value 'calm'",
   check({ node, start }) {
     if (
@@ -146,7 +146,7 @@ const addWithoutPosition: Rule = {
     return [
       {
         at: start,
-        message: `'${node.AlterEnumStmt.newVal ?? ''}' sorts behind all values of ${printName(nameOf(node.AlterEnumStmt.typeName))}`,
+        message: `'${node.AlterEnumStmt.newVal ?? ''}' sorts after all other values of ${printName(nameOf(node.AlterEnumStmt.typeName))}`,
       },
     ]
   },

@@ -11,7 +11,7 @@ import type { Statement } from '../statement.ts'
 import { type ColumnType, constraintsOf, printType, relationName, textsOf, typeOf } from '../tree.ts'
 import type { Hit, Rewrite, TableName } from '../types.ts'
 
-/** A column, the key column that it references, and their types, where the files declare both. */
+/** A column, the key column that it references, and the types of both, if the files declare them. */
 type Pair = {
   column: string
   type: ColumnType
@@ -47,7 +47,7 @@ function pairs(statement: Statement, { catalog: before }: FileContext): Pair[] {
   })
 }
 
-/** Whether it is certain that IF EXISTS and IF NOT EXISTS do not leave it out. */
+/** Whether the foreign key is certain to be added: IF EXISTS and IF NOT EXISTS may skip it. */
 function isAdded({ node }: Statement, { table: name, ifNoColumn }: ForeignKey, catalog: Catalog): boolean {
   const table = tableOf(catalog, name)
   if ('CreateStmt' in node) return !node.CreateStmt.if_not_exists || !table
@@ -77,7 +77,10 @@ function keyOfSelf({ node }: Statement, { pktable, table, defined }: ForeignKey)
 /** A domain is compared as its base type. */
 const resolve = (catalog: Catalog, type: ColumnType): ColumnType => domainOf(catalog, type)?.base ?? type
 
-/** Built-in types by families. Between families there is no comparison, within one there mostly is: test/lint-locks.int.test.ts asks the server. */
+/**
+ * Families of built-in types. Types of different families cannot be compared, those of one family usually can:
+ * test/lint-locks.int.test.ts checks this on a server.
+ */
 export const families: Record<string, string> = {
   int2: 'number',
   int4: 'number',
@@ -103,14 +106,14 @@ export const families: Record<string, string> = {
   cidr: 'network',
 }
 
-/** The exceptions, as `column key`: pairs of one family that are refused, and of two that are not. */
+/** The exceptions, as `column key`: pairs of one family that are refused, and pairs of two families that are not. */
 const refusedWithin = new Set([
   ...['numeric', 'float4', 'float8'].flatMap((own) => ['int2', 'int4', 'int8'].map((key) => `${own} ${key}`)),
   ...['float4 numeric', 'float8 numeric', 'name bpchar', 'timetz time'],
 ])
 const acceptedAcross = new Set(['time interval'])
 
-/** What the type is compared with: a family, or an enum of its own; undefined for a type that the files do not declare. */
+/** The family of a type; an enum is a family of its own. Undefined for a type that the files do not declare. */
 function familyOf(catalog: Catalog, type: ColumnType): string | undefined {
   if (type.array) return undefined
   const own = enumKeyOf(catalog, type)
@@ -128,7 +131,7 @@ const isRefused = (catalog: Catalog, { type, keyType }: Pair) => {
 const fkTypeMismatch: Rule = {
   name: 'fk-type-mismatch',
   level: 'error',
-  why: 'PostgreSQL has no way to compare the two types, and refuses the foreign key (42804).',
+  why: 'PostgreSQL cannot compare the two types and refuses the foreign key (42804). Give the column the type of the key.',
   example: 'create table ships (id uuid primary key);\ncreate table crews (ship_id integer references ships (id))',
   check: (statement, context) =>
     pairs(statement, context)
@@ -136,14 +139,14 @@ const fkTypeMismatch: Rule = {
       .map((pair) => differs(statement, pair, 'cannot reference')),
 }
 
-/** Pairs that are stored and compared the same way, as far as a key is concerned. */
+/** Whether a key of one type is stored and compared like a key of the other. */
 const isSame = ({ name }: ColumnType, { name: other }: ColumnType) =>
   name === other || (['text', 'varchar'].includes(name) && ['text', 'varchar'].includes(other))
 
 const fkTypeDiffers: Rule = {
   name: 'fk-type-differs',
   level: 'warn',
-  why: 'The foreign key works, but the smaller type overflows one day, and comparing different types can keep an index from being used.',
+  why: 'The foreign key works, but the smaller type overflows one day, and comparing different types can prevent the use of an index. Give the column the type of the key.',
   example: 'create table ships (id bigint primary key);\ncreate table crews (ship_id integer references ships (id))',
   check: (statement, context) =>
     pairs(statement, context)
@@ -162,7 +165,7 @@ function differs(statement: Statement, { column, type, key, keyType, keyTable, a
   }
 }
 
-/** The statement with another type for a column that it defines. */
+/** The statement, with the type of one column that it defines replaced. */
 function withType({ text, start, at }: Statement, column: ColumnDef | undefined, type: string): Rewrite | undefined {
   if (!column) return undefined
   const from = at(column.typeName?.location) - start
@@ -177,8 +180,8 @@ const createTableWithFk: Rule = {
   level: 'warn',
   lock: 'ShareRowExclusiveLock',
   why:
-    'A foreign key of a new table blocks writes to the table that it references until the end of the transaction: ' +
-    'for a moment, unless slow work follows in the same file.',
+    'A foreign key of a new table blocks writes to the referenced table until the end of the transaction. ' +
+    'That is only a moment, unless slow work follows in the same file.',
   example: 'create table orders (user_id bigint references users (id));\ninsert into orders select id from users',
   check(statement, context) {
     const { node, text } = statement
@@ -192,7 +195,7 @@ const createTableWithFk: Rule = {
     if (!slow) return []
     return locked.map(({ pktable, at }) => ({
       at,
-      message: `writes to ${printName(relationName(pktable))} are blocked until the rest of the file is done`,
+      message: `writes to ${printName(relationName(pktable))} are blocked until the rest of the file has run`,
       table: relationName(pktable),
       rewrite: [{ sql: `${text};` }, { sql: `${slow.text};` }],
     }))
@@ -202,21 +205,21 @@ const createTableWithFk: Rule = {
 const fkWithoutIndex: Rule = {
   name: 'fk-without-index',
   level: 'off',
-  why: 'Without an index on the referencing columns, deleting a row of the other table reads this table from one end to the other.',
+  why: 'Without an index on the referencing columns, deleting a row of the referenced table scans this whole table.',
   example: 'create table orders (user_id bigint references users (id))',
   check(statement, context) {
     return foreignKeys(statement)
       .filter((fk) => !hasIndex(statement, fk, context))
       .map(({ table, columns, at }) => ({
         at,
-        message: `no index begins with ${printList(columns)} of ${printName(table)}`,
+        message: `no index of ${printName(table)} starts with ${printList(columns)}`,
         table,
         rewrite: withIndex(statement, table, columns),
       }))
   },
 }
 
-/** With a new table in one file, on one that exists without blocking it. */
+/** For a new table in the same file; for an existing one without blocking it. */
 function withIndex({ node, text }: Statement, table: TableName, columns: string[]): Rewrite {
   const index = `${printIdent(joinName(table.name, ...columns, 'idx'))} on ${printName(table)} (${printList(columns)});`
   return 'CreateStmt' in node

@@ -12,7 +12,7 @@ const indexNotConcurrent: Rule = {
   name: 'index-not-concurrent',
   level: 'warn',
   lock: 'ShareLock',
-  why: 'CREATE INDEX blocks every write to the table until the index is built, which takes minutes on a large table.',
+  why: 'CREATE INDEX blocks every write to the table until the index is built, which takes minutes on a large table. CONCURRENTLY does not; it has to run outside a transaction.',
   example: 'create index users_email on users (email)',
   check({ node, text, start }, { isNew }) {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent || !node.IndexStmt.relation) return []
@@ -34,7 +34,7 @@ const dropIndexNotConcurrent: Rule = {
   name: 'drop-index-not-concurrent',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'DROP INDEX takes the strongest lock on the table: it waits behind every running query, and everything behind it waits too.',
+  why: 'DROP INDEX takes an ACCESS EXCLUSIVE lock on the table: it waits for every running query, and all later queries wait for it. CONCURRENTLY does not block them.',
   example: 'drop index users_email',
   check({ node, text, start }, { catalog, isNewIn, table: find }) {
     if (!('DropStmt' in node) || node.DropStmt.removeType !== 'OBJECT_INDEX' || node.DropStmt.concurrent) return []
@@ -46,7 +46,7 @@ const dropIndexNotConcurrent: Rule = {
       return [
         {
           at: start,
-          message: `dropping the index ${printName(name)} blocks its table, for readers too`,
+          message: `dropping the index ${printName(name)} blocks reads and writes of its table`,
           table,
           rewrite: [{ outside: true, sql: `drop index concurrently ${exists}${printName(name)};` }],
         },
@@ -69,7 +69,7 @@ const reindexNotConcurrent: Rule = {
   name: 'reindex-not-concurrent',
   level: 'warn',
   lock: 'ShareLock',
-  why: 'REINDEX blocks writes to the table until it is done, and readers that want to use the index.',
+  why: 'REINDEX blocks writes to the table, and queries that would use the index, until it is done. CONCURRENTLY blocks neither.',
   example: 'reindex table users',
   check({ node, start }, { catalog, isNew }) {
     if (!('ReindexStmt' in node) || isConcurrent(node.ReindexStmt)) return []
@@ -96,8 +96,8 @@ const invalidIndexLeft: Rule = {
   name: 'invalid-index-left',
   level: 'off',
   why:
-    'A failed CREATE INDEX CONCURRENTLY leaves an invalid index, which costs every write and which IF NOT EXISTS takes for the real one. ' +
-    'pgbosun finds and drops it by itself; switch this on for files that another program applies too.',
+    'A failed CREATE INDEX CONCURRENTLY leaves an invalid index behind: it slows down every write, and IF NOT EXISTS mistakes it for the real one. ' +
+    'pgbosun finds and drops such an index by itself; enable this rule for files that another program applies too.',
   example: 'create index concurrently if not exists users_email on users (email)',
   mode: 'split',
   check(statement, context) {
@@ -109,7 +109,7 @@ const invalidIndexLeft: Rule = {
     return [
       {
         at: start,
-        message: `when it fails, the invalid index ${named ?? `without a name of its own on ${printName(relationName(relation))}`} is left`,
+        message: `if this fails, it leaves an invalid index ${named ?? `on ${printName(relationName(relation))}`} behind`,
         table: relationName(relation),
         rewrite:
           named === undefined

@@ -7,7 +7,7 @@ const vacuumFull: Rule = {
   name: 'vacuum-full',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'VACUUM FULL and CLUSTER write the whole table anew while nobody can read or write it. Plain VACUUM does not; pg_repack shrinks a table in use.',
+  why: 'VACUUM FULL and CLUSTER rewrite the whole table while nobody can read or write it. Plain VACUUM does not block anybody; pg_repack shrinks a table that is in use.',
   example: 'vacuum full users',
   mode: 'split',
   check({ node, start }, { isNew }) {
@@ -19,7 +19,7 @@ const vacuumFull: Rule = {
       return [
         {
           at: start,
-          message: `${table ? printName(table) : 'every clustered table'} is written anew, blocked meanwhile`,
+          message: `${table ? `the whole table ${printName(table)}` : 'every clustered table'} is rewritten while reads and writes are blocked`,
           table,
           cost: 'rewrite',
           rewrite,
@@ -36,7 +36,7 @@ const vacuumFull: Rule = {
       return [
         {
           at: start,
-          message: 'every table is written anew, blocked meanwhile',
+          message: 'every table is rewritten while reads and writes are blocked',
           rewrite: [{ outside: true, sql: 'vacuum (analyze);' }],
         },
       ]
@@ -44,7 +44,7 @@ const vacuumFull: Rule = {
       .filter((table) => !isNew(table))
       .map((table) => ({
         at: start,
-        message: `${printName(table)} is written anew, blocked meanwhile`,
+        message: `the whole table ${printName(table)} is rewritten while reads and writes are blocked`,
         table,
         cost: 'rewrite' as const,
         rewrite: [{ outside: true, sql: `vacuum (analyze) ${printName(table)};` }],
@@ -56,7 +56,7 @@ const refreshMatview: Rule = {
   name: 'refresh-matview-not-concurrent',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'Nobody reads the materialized view until it is computed. CONCURRENTLY lets readers go on; it needs a unique index on columns of the view.',
+  why: 'Nobody can read the materialized view until the refresh is done. With CONCURRENTLY it stays readable; that needs a unique index on columns of the view.',
   example: 'refresh materialized view daily_sales',
   check({ node, start }, { isNew }) {
     if (!('RefreshMatViewStmt' in node)) return []
@@ -65,9 +65,9 @@ const refreshMatview: Rule = {
     const table = relationName(relation)
     if (isNew(table)) return []
     const rewrite = [{ sql: `refresh materialized view concurrently ${printName(table)};` }]
-    return [{ at: start, message: `${printName(table)} cannot be read until it is computed`, table, rewrite }]
+    return [{ at: start, message: `${printName(table)} cannot be read until the refresh is done`, table, rewrite }]
   },
 }
 
-/** Rules about upkeep that blocks. */
+/** Rules about maintenance that blocks. */
 export const maintenanceRules: Rule[] = [vacuumFull, refreshMatview]

@@ -6,7 +6,7 @@ import type { Statement } from '../statement.ts'
 import { droppedNames, walk } from '../tree.ts'
 import type { Hit } from '../types.ts'
 
-/** What each of these does twice, and how it says that it may have happened already. */
+/** Statements that fail the second time, and the words that make them safe to repeat. */
 const robust: { pattern: RegExp; insert: string }[] = [
   {
     pattern:
@@ -38,8 +38,8 @@ const notIdempotent: Rule = {
   name: 'not-idempotent',
   level: 'warn',
   why:
-    'The file runs statement by statement. When it is interrupted between a statement and the note that it is done, the statement runs ' +
-    'again, and fails because its work is there.',
+    'The file runs statement by statement. If it is interrupted after a statement has run but before that is recorded, the statement runs ' +
+    'again, and fails because its work is already done.',
   example: 'alter table users add column note text;\ncreate index concurrently users_note on users (note)',
   mode: 'split',
   check({ text, start }, context) {
@@ -47,16 +47,14 @@ const notIdempotent: Rule = {
     const found = robust.find(({ pattern }) => pattern.test(text))
     if (!found) return []
     const sql = `${text.replace(found.pattern, (match) => match + found.insert)};`
-    return [
-      { at: start, message: 'this statement fails when it runs a second time', rewrite: [{ outside: true, sql }] },
-    ]
+    return [{ at: start, message: 'this statement fails if it runs a second time', rewrite: [{ outside: true, sql }] }]
   },
 }
 
 const unqualifiedName: Rule = {
   name: 'unqualified-name',
   level: 'off',
-  why: 'Which table is meant depends on the search path of whoever runs the file. Switch this on where there are several schemas.',
+  why: 'Which table is meant depends on the search path of whoever applies the file. Write the schema in front of the name. Enable this rule if there are several schemas.',
   example: 'create table users (id bigint)',
   check(statement) {
     const withs = new Set(
@@ -95,14 +93,14 @@ const isRange = (value: unknown) => typeof value === 'object' && value !== null 
 const identifierTooLong: Rule = {
   name: 'identifier-too-long',
   level: 'warn',
-  why: 'PostgreSQL cuts names to 63 bytes without an error: the object has another name than the file says, and two long names may become one.',
+  why: 'PostgreSQL truncates names to 63 bytes without an error: the object gets another name than the one in the file, and two long names may become the same. Choose a shorter name.',
   example: `create table ${'a'.repeat(64)} (id bigint)`,
   check({ start, end }, { longNames }) {
     return longNames()
       .filter(({ at }) => at >= start && at < end)
       .map(({ text, at, bytes }) => ({
         at,
-        message: `the name ${text.slice(0, 20)}… has ${bytes} bytes and is cut to 63`,
+        message: `the name ${text.slice(0, 20)}… has ${bytes} bytes and is truncated to 63`,
       }))
   },
 }

@@ -14,7 +14,7 @@ const detachPartition: Rule = {
   name: 'detach-partition-not-concurrent',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'DETACH PARTITION blocks the whole partitioned table behind the longest running query. CONCURRENTLY (PostgreSQL 14) does not; it needs a table without default partition.',
+  why: 'DETACH PARTITION takes an ACCESS EXCLUSIVE lock on the partitioned table: it waits for every running query, and all later queries wait for it. CONCURRENTLY (PostgreSQL 14 and later) does not block them, but is not possible while there is a default partition.',
   example: 'alter table events detach partition events_2024',
   check(statement, { isNew }) {
     return clausesOf(statement).flatMap((clause): Hit[] => {
@@ -24,7 +24,7 @@ const detachPartition: Rule = {
       return [
         {
           at: clause.at,
-          message: `detaching ${name} blocks all of ${printName(clause.table)}`,
+          message: `detaching ${name} blocks reads and writes of ${printName(clause.table)}`,
           table: clause.table,
           rewrite: [{ outside: true, sql: `${clause.alter} detach partition ${name} concurrently;` }],
         },
@@ -38,8 +38,8 @@ const attachPartition: Rule = {
   level: 'warn',
   lock: 'AccessExclusiveLock',
   why:
-    'Without a CHECK that says the same, every row of the new partition, and of the default partition where there is one, ' +
-    'is compared with the bounds while both are blocked.',
+    'Unless a CHECK constraint already proves the partition bounds, PostgreSQL checks every row of the new partition, and of the default ' +
+    'partition if there is one, while reads and writes of them are blocked.',
   example:
     'create table events (id bigint) partition by range (id);\nalter table events attach partition events_old for values from (0) to (1000)',
   check(statement, context) {
@@ -51,7 +51,7 @@ const attachPartition: Rule = {
       return [
         {
           at: clause.at,
-          message: `every row of ${printName(table)} is compared with the bounds, and the table is blocked meanwhile`,
+          message: `every row of ${printName(table)} is checked against the partition bounds while reads and writes are blocked`,
           table,
           cost: 'scan',
           rewrite: checkFirst(clause, part, context),
@@ -61,13 +61,13 @@ const attachPartition: Rule = {
   },
 }
 
-/** A validated check may imply the bounds; whether it does is the server's to tell. */
+/** A validated check may imply the bounds; only the server knows whether it does. */
 const hasCheck = (name: Clause['table'], { table: find }: FileContext) =>
   [...(find(name)?.constraints.values() ?? [])].some(
     ({ kind, validated, notNullColumn }) => kind === 'check' && validated && notNullColumn === undefined,
   )
 
-/** A check with the bounds, validated without blocking; the server then takes its word for it. One range column only. */
+/** First a check with the bounds, validated without blocking: then the server skips the scan. For a single range column only. */
 function checkFirst(
   { text, alter, table }: Clause,
   { name }: PartitionCmd,

@@ -19,8 +19,8 @@ const missingLockTimeout: Rule = {
   name: 'missing-lock-timeout',
   level: 'warn',
   why:
-    'Without lock_timeout a statement that waits for a lock makes everything behind it wait as well, however long. ' +
-    'pgbosun sets one for every file; this file takes it away.',
+    'Without lock_timeout, a statement that waits for a lock makes all later queries on the table wait as well, however long it takes. ' +
+    'pgbosun sets a lock_timeout for every file; this file removes it.',
   example: 'set lock_timeout = 0;\nalter table users add column note text',
   check({ node, start }, context) {
     if (!('VariableSetStmt' in node) || context.isDump || !context.inTransaction || context.after.length === 0)
@@ -31,7 +31,7 @@ const missingLockTimeout: Rule = {
       kind === 'VAR_RESET_ALL' ||
       (name === 'lock_timeout' && isNothing(node.VariableSetStmt))
     if (!takesAway) return []
-    const message = 'the statements behind this wait for locks without a limit'
+    const message = 'the statements after this one wait for locks without a time limit'
     return [{ at: start, message, rewrite: [{ sql: "set local lock_timeout = '5s';" }] }]
   },
 }
@@ -40,15 +40,15 @@ const sessionLeak: Rule = {
   name: 'session-leak',
   level: 'warn',
   why:
-    'What a file sets in the session outlives its transaction, and other programs that apply the same files run the next one with it. ' +
-    'pgbosun resets the session after every file; SET LOCAL ends with the transaction by itself.',
+    'A setting of the session outlives the transaction: other programs that apply the same files run the next file with it. ' +
+    'pgbosun resets the session after every file. SET LOCAL ends with the transaction.',
   example: 'set search_path = app',
   check(statement, context) {
     if (context.isDump) return []
     const { node, text, start } = statement
     if ('DiscardStmt' in node && node.DiscardStmt.target === 'DISCARD_ALL' && !context.inTransaction)
       return [
-        { at: start, message: 'DISCARD ALL drops advisory locks, prepared statements and settings of the session' },
+        { at: start, message: 'DISCARD ALL drops the advisory locks, prepared statements and settings of the session' },
       ]
     if ('VariableSetStmt' in node) return setLeak(node.VariableSetStmt, text, start, context.inTransaction)
     return configLeak(statement)

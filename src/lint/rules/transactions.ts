@@ -42,7 +42,7 @@ function forbiddenWork({ node }: Statement): string | undefined {
 const concurrentlyInTransaction: Rule = {
   name: 'concurrently-in-transaction',
   level: 'error',
-  why: 'PostgreSQL refuses CONCURRENTLY between BEGIN and COMMIT (25001).',
+  why: 'PostgreSQL refuses CONCURRENTLY inside a transaction (25001). Put the statement in a file of its own that runs outside a transaction.',
   example: 'begin;\ncreate index concurrently users_email on users (email);\ncommit',
   mode: 'split',
   check: (statement, context) => refused(statement, context, concurrentWork(statement)),
@@ -51,7 +51,7 @@ const concurrentlyInTransaction: Rule = {
 const forbiddenInTransaction: Rule = {
   name: 'forbidden-in-transaction',
   level: 'error',
-  why: 'PostgreSQL refuses this statement between BEGIN and COMMIT (25001).',
+  why: 'PostgreSQL refuses this statement inside a transaction (25001). Put it in a file of its own that runs outside a transaction.',
   example: 'begin;\nvacuum users;\ncommit',
   mode: 'split',
   check: (statement, context) => refused(statement, context, forbiddenWork(statement)),
@@ -59,15 +59,17 @@ const forbiddenInTransaction: Rule = {
 
 function refused({ start, text }: Statement, { inTransaction }: FileContext, work: string | undefined): Hit[] {
   if (!inTransaction || !work) return []
-  return [{ at: start, message: `${work} cannot run in a transaction`, rewrite: [{ outside: true, sql: `${text};` }] }]
+  return [
+    { at: start, message: `${work} cannot run inside a transaction`, rewrite: [{ outside: true, sql: `${text};` }] },
+  ]
 }
 
 const concurrentlyNotAlone: Rule = {
   name: 'concurrently-not-alone',
   level: 'warn',
   why:
-    'A statement that cannot run in a transaction takes the whole file out of its own: when a statement fails, the ones before it stay. ' +
-    'Tools that send the file as one message fail at once (25001).',
+    'If one statement cannot run inside a transaction, the whole file runs without one: when a statement fails, those before it stay applied. ' +
+    'Tools that send the whole file as one query fail at once (25001).',
   example: 'alter table users add column note text;\ncreate index concurrently users_note on users (note)',
   mode: 'split',
   check(statement, context) {
@@ -80,7 +82,7 @@ const concurrentlyNotAlone: Rule = {
     return [
       {
         at: statement.start,
-        message: `${work} makes the statements of the file run one by one, each in a transaction of its own`,
+        message: `because of ${work}, the statements of this file run one by one, each in its own transaction`,
         rewrite: [{ sql: rest }, { outside: true, sql: `${statement.text};` }],
       },
     ]
@@ -91,19 +93,21 @@ const nestedTransaction: Rule = {
   name: 'nested-or-uncommitted-transaction',
   level: 'error',
   why:
-    'A COMMIT inside a file ends the transaction that records the file with it, so that half of a failed file stays; ' +
-    'a BEGIN without COMMIT loses everything.',
+    'A COMMIT in a file ends the transaction that also records the file as applied, so that a failed file stays half applied. ' +
+    'A BEGIN without COMMIT loses everything. Remove both: pgbosun begins and commits the transaction.',
   example: 'begin;\nalter table users add column email text;\ncommit',
   check(statement, { file, statements }) {
     const word = statement.text.split(/\s/, 1)[0]?.toUpperCase()
     const hit = (message: string): Hit[] => [{ at: statement.start, message: `${word}${message}` }]
     if (!('TransactionStmt' in statement.node)) return []
-    if (file.mode === 'wrapped') return hit(': the file already runs in one transaction of its own')
+    if (file.mode === 'wrapped') return hit(': the file already runs in its own transaction')
     if (!beginsTransaction(statement)) return []
     const number = statements.indexOf(statement)
     const last = statements.slice(0, number).findLast((one) => beginsTransaction(one) || endsTransaction(one))
-    if (last && beginsTransaction(last)) return hit(' inside a transaction that is open already')
-    return statements.slice(number).some(endsTransaction) ? [] : hit(' without COMMIT: nothing of it stays')
+    if (last && beginsTransaction(last)) return hit(' inside a transaction that is already open')
+    return statements.slice(number).some(endsTransaction)
+      ? []
+      : hit(' without COMMIT: everything after it is rolled back')
   },
 }
 
@@ -111,7 +115,7 @@ const severalHotTables: Rule = {
   name: 'several-hot-tables-in-one-tx',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'The first table stays blocked while the file waits for the second, and two programs that take them in another order deadlock.',
+  why: 'The first table stays blocked while the file waits for the second, and a program that locks them in the opposite order causes a deadlock. Change each table in a file of its own.',
   example: 'alter table users add column note text;\nalter table orders add column note text',
   check(statement, context) {
     if (context.isDump) return []
@@ -146,7 +150,7 @@ const ddlAndBackfill: Rule = {
   name: 'ddl-and-backfill-same-tx',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'The table that was changed stays blocked, for readers too, until the rows are written as well.',
+  why: 'The changed table stays blocked, for reads too, until all the rows are written. Fill them in a later file, in batches.',
   example: 'alter table users add column note text;\nupdate users set note = name where note is null',
   check(statement, context) {
     const { node } = statement

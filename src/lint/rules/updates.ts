@@ -13,7 +13,7 @@ export const unbatchedUpdate: Rule = {
   name: 'unbatched-update',
   level: 'warn',
   lock: 'RowExclusiveLock',
-  why: 'One transaction over many rows keeps them all locked until its end, bloats the table, and makes replicas lag. In batches it does none of it.',
+  why: 'One transaction that changes many rows keeps them all locked until it ends, bloats the table and makes replicas lag. Change the rows in small batches.',
   example: 'update users set active = true where active is null',
   check(statement, context) {
     const { node, start } = statement
@@ -25,7 +25,7 @@ export const unbatchedUpdate: Rule = {
     return [
       {
         at: start,
-        message: `one ${'UpdateStmt' in node ? 'update' : 'delete'} over ${change.whereClause ? 'much' : 'all'} of ${printName(table)}`,
+        message: `one ${'UpdateStmt' in node ? 'UPDATE changes' : 'DELETE removes'} ${change.whereClause ? 'many' : 'all'} rows of ${printName(table)}`,
         table,
         cost: 'rewrite',
         rewrite: rewrite && [rewrite],
@@ -34,19 +34,19 @@ export const unbatchedUpdate: Rule = {
   },
 }
 
-/** No condition, or only such as are true of a column that has just been added: `c is null`. */
+/** No condition, or only conditions that hold for a column that has just been added: `c is null`. */
 function isWide(where: Node | undefined): boolean {
   if (!where || 'NullTest' in where) return true
   if ('BoolExpr' in where && where.BoolExpr.boolop !== 'NOT_EXPR') return (where.BoolExpr.args ?? []).every(isWide)
   return 'A_Expr' in where && where.A_Expr.kind === 'AEXPR_DISTINCT'
 }
 
-/** A table that is joined may narrow it down. */
+/** Whether another table is joined, which may limit the rows. */
 const isLimited = (node: Node) =>
   ('UpdateStmt' in node && (node.UpdateStmt.fromClause?.length ?? 0) > 0) ||
   ('DeleteStmt' in node && (node.DeleteStmt.usingClause?.length ?? 0) > 0)
 
-/** The same change a part at a time; undefined for one that is not simple enough to be taken apart. */
+/** The same change in batches; undefined if it is not simple enough to be split. */
 export function inBatches({ node, text, start, at }: Statement, context: FileContext): Rewrite[number] | undefined {
   if (isLimited(node) || /\breturning\b/i.test(text)) return undefined
   if ('DeleteStmt' in node && node.DeleteStmt.relation && !node.DeleteStmt.withClause)
@@ -66,7 +66,7 @@ export function inBatches({ node, text, start, at }: Statement, context: FileCon
   return updateInBatches(relationName(relation), set, where === undefined ? pending : `(${where}) and ${pending}`)
 }
 
-/** What stands behind the last WHERE outside brackets; a WHERE in a string or a subquery is not the last one. */
+/** What follows the last WHERE, if that is outside brackets: a WHERE in a subquery does not count. */
 function whereText(text: string): string | undefined {
   const found = /\bwhere\s+((?:(?!\bwhere\b)[\s\S])*)$/i.exec(text)
   if (!found?.[1]) return undefined
@@ -74,7 +74,7 @@ function whereText(text: string): string | undefined {
   return depth === 0 ? found[1] : undefined
 }
 
-/** True of the rows that the change would still change: otherwise the batches never end. Only for `column = value`. */
+/** A condition that holds for the rows still to be changed, without which the batches never end. Only for `column = value`. */
 function stillToChange(targets: ResTarget[], set: string): string | undefined {
   const clauses = splitClauses(set).map(({ text }) => /^[^=(]*=\s*([\s\S]*)$/.exec(text)?.[1])
   const values = clauses.filter((value) => value !== undefined && !/^default$/i.test(value))
