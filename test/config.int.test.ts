@@ -1,5 +1,5 @@
 import { test as base, describe, expect } from 'vitest'
-import { resolveConnection } from '../src/config/connection.ts'
+import { resolveConnection } from '../src/config/resolve.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { test, writeFiles } from './support/postgres.ts'
 

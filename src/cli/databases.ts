@@ -1,4 +1,4 @@
-import { backupDatabases } from '../config/connection.ts'
+import { backupDatabases } from '../config/resolve.ts'
 import type { CommandContext } from './command.ts'
 
 /** The databases a command is about; `--database` narrows them to one. */

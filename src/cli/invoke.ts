@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type Connection, remarks, resolveConnection, variablesBeside } from '../config/connection.ts'
+import { type Connection } from '../config/connection.ts'
+import { remarks, resolveConnection, variablesBeside } from '../config/resolve.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/suggest.ts'

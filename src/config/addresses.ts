@@ -1,7 +1,7 @@
 // pure
 import { isIP } from 'node:net'
 import { usage } from '../errors.ts'
-import type { Endpoint } from './connection.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /**
  * Hosts with the addresses that libpq's `hostaddr` gives them, in the same order. A host with an empty address is resolved by name.

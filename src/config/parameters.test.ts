@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { remarks, resolveBackupConnection, resolveConnection, resolveMigrateConnection } from './connection.ts'
 import { loadConfig } from './load.ts'
 import { historyTable, settingsIn, urlParameters } from './parameters.ts'
+import { remarks, resolveBackupConnection, resolveConnection, resolveMigrateConnection } from './resolve.ts'
 
 const connect = async (env: Record<string, string>) => {
   const { config, baseDir } = await loadConfig({ env, cwd: '/nowhere' })

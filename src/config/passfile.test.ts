@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { resolveConnection } from './connection.ts'
 import { passwordIn } from './passfile.ts'
+import { resolveConnection } from './resolve.ts'
 import { configSchema } from './schema.ts'
 
 const endpoint = { host: 'h', port: 5432 }

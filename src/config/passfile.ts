@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
-import type { Connection, Endpoint } from './connection.ts'
+import type { Connection } from './connection.ts'
+import type { Endpoint } from './endpoint.ts'
 import { refuseUrlAsPath, unreadable } from './secrets.ts'
 
 type Account = Pick<Connection, 'endpoints' | 'database' | 'user'>

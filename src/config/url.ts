@@ -1,6 +1,6 @@
 import { usage } from '../errors.ts'
 import { withAddresses } from './addresses.ts'
-import type { Endpoint } from './connection.ts'
+import type { Endpoint } from './endpoint.ts'
 import { readPort } from './environment.ts'
 import { harmless, normalised, refuseParameter } from './parameters.ts'
 import type { Service, ServiceReader } from './service.ts'

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
-import { type Connection, describeEndpoint, type Endpoint } from '../config/connection.ts'
+import { type Connection } from '../config/connection.ts'
+import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { announcedPid, watchAnswers } from './answers.ts'

@@ -1,4 +1,5 @@
-import type { Connection, Endpoint } from '../config/connection.ts'
+import type { Connection } from '../config/connection.ts'
+import type { Endpoint } from '../config/endpoint.ts'
 import { AppError, hasReason } from '../errors.ts'
 import { announcedPid } from './answers.ts'
 import type { Sql } from './db.ts'

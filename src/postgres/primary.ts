@@ -1,4 +1,4 @@
-import { describeEndpoint, type Endpoint } from '../config/connection.ts'
+import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 
 /** A host of a URL that was looked at, as the server there says of itself; `system` is undefined where it may not be asked. */

@@ -1,5 +1,6 @@
 import { connect, isIP, type Socket } from 'node:net'
-import type { Connection, Endpoint } from '../config/connection.ts'
+import type { Connection } from '../config/connection.ts'
+import type { Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 
 const connectTimeoutMs = 10_000

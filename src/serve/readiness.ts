@@ -1,10 +1,6 @@
-import {
-  backupDatabases,
-  type Connection,
-  describe,
-  type Endpoint,
-  resolveBackupConnection,
-} from '../config/connection.ts'
+import { type Connection, describe } from '../config/connection.ts'
+import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
+import { type Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import type { MigrationPlan } from '../migrate/types.ts'

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resolveBackupConnection } from '../config/connection.ts'
+import { resolveBackupConnection } from '../config/resolve.ts'
 import { secretReader } from '../config/secrets.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'

@@ -1,4 +1,4 @@
-import { resolveBackupConnection } from '../config/connection.ts'
+import { resolveBackupConnection } from '../config/resolve.ts'
 import { defaultStore } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'

@@ -1,5 +1,6 @@
 import { wantedFrom } from '../../check/conditions.ts'
-import { type Connection, describe, resolveBackupConnection } from '../../config/connection.ts'
+import { type Connection, describe } from '../../config/connection.ts'
+import { resolveBackupConnection } from '../../config/resolve.ts'
 import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
-import { resolveConnection } from '../../config/connection.ts'
+import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, usage, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
 import type { Comparison } from '../../restore/compare.ts'

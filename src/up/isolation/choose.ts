@@ -1,4 +1,4 @@
-import { remarks, resolveMigrateConnection } from '../../config/connection.ts'
+import { remarks, resolveMigrateConnection } from '../../config/resolve.ts'
 import { AppError } from '../../errors.ts'
 import type { Session } from '../../postgres/connect.ts'
 import type { Db } from '../../postgres/db.ts'

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { at, besides, type Connection, resolveConnection } from './connection.ts'
+import { at, besides, type Connection } from './connection.ts'
+import { resolveConnection } from './resolve.ts'
 import type { Config } from './schema.ts'
 
 const connectionTo = (url: string): Connection =>

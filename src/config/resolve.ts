@@ -1,0 +1,182 @@
+import { usage } from '../errors.ts'
+import type { Connection } from './connection.ts'
+import type { Env } from './environment.ts'
+import { acceptedSettings, historyTable, libpqVariables, settingsIn } from './parameters.ts'
+import { readPassfile } from './passfile.ts'
+import { authorities, readPem } from './pem.ts'
+import { currentPassword } from './replaced-passwords.ts'
+import type { Config } from './schema.ts'
+import { secretReader } from './secrets.ts'
+import { libpqParts, passwordAlone, postgresParts, services } from './sources.ts'
+import { bound, tlsMode, tlsOf } from './tls.ts'
+import { parseDatabaseUrl, type UrlParts } from './url.ts'
+
+/**
+ * The connection to the target database, from the first source that is set: the configured URL, DATABASE_URL, libpq's PG*,
+ * POSTGRES_*. `directUrl` replaces all of them. Sources are never mixed.
+ *
+ * @throws {AppError} `usage` when there is none, or it cannot be read
+ */
+export function resolveConnection(config: Config, env: Env, baseDir: string): Connection {
+  const { directUrl, url, tls } = config.database
+  const read = secretReader(env, baseDir)
+  const configured = directUrl ?? url
+  const fromUrl = (what: string, value: () => string) =>
+    fromParts(what, () => parseDatabaseUrl(value(), what, services(env, what, baseDir)), tls, env, baseDir)
+
+  if (configured !== undefined) {
+    const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
+    return fromUrl(what, () => read(configured, what))
+  }
+  if (env.DATABASE_URL || env.DATABASE_URL_FILE)
+    return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
+  if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
+    return fromParts('PGHOST', () => libpqParts(env, baseDir), tls, env, baseDir)
+  if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
+    return fromParts('POSTGRES_HOST', () => postgresParts(env, baseDir), tls, env, baseDir)
+  throw usage('no database connection is configured', {
+    reason: 'no-connection',
+    hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
+  })
+}
+
+/** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
+export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
+  if (source === 'PGHOST') return []
+  const heard = ['PGPASSWORD', ...(service ? ['PGSERVICEFILE'] : [])]
+  return Object.keys(libpqVariables).filter((name) => env[name] && !heard.includes(name))
+}
+
+/** Warnings about a connection: parameters and variables that are ignored, and what may be a mistake. */
+export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'source' | 'ignored' | 'warnings'>) => [
+  ...ignored.map((name) => `${name} in ${source === 'PGHOST' ? 'the environment' : source} is ignored`),
+  ...warnings,
+]
+
+/**
+ * The connection that backups are made with: `backup.url`, otherwise the target's. It does not decide which databases are backed up.
+ *
+ * @throws {AppError} `usage` when there is none, or it cannot be read
+ */
+export function resolveBackupConnection(config: Config, env: Env, baseDir: string): Connection {
+  const { url } = config.backup
+  if (url === undefined) return resolveConnection(config, env, baseDir)
+  const read = secretReader(env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url', services(env, 'backup.url', baseDir))
+  const connection = fromParts('backup.url', parts, config.database.tls, env, baseDir)
+  return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
+}
+
+/**
+ * The connection of the login that runs migrations and seeds (`migrate.url`); undefined if none is configured.
+ * @throws {AppError} `usage` when it cannot be read, or says how files are run: that belongs into the URL of the database
+ */
+export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
+  const { url } = config.migrate
+  if (url === undefined) return undefined
+  const read = secretReader(env, baseDir)
+  const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url', services(env, 'migrate.url', baseDir))
+  const connection = fromParts('migrate.url', parts, config.database.tls, env, baseDir)
+  const idle = forFiles(connection)
+  if (idle.length === 0) return connection
+  throw usage(`${idle.join(', ')} in migrate.url would have no effect`, {
+    hint: 'move it to the URL of the database: migrate.url only says who logs in',
+  })
+}
+
+/** The parts of a connection that are about the files that are run, and about their history. */
+const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] => [
+  ...(searchPath === undefined ? [] : ['search_path']),
+  ...Object.keys(settings ?? {}),
+  ...(historyTable === undefined ? [] : ['x-migrations-table']),
+]
+
+/**
+ * The databases to back up: `backup.databases`, otherwise the target, otherwise the database of `backup.url`.
+ * @throws {AppError} `usage` when none is named anywhere
+ */
+export function backupDatabases(config: Config, env: Env, baseDir: string): string[] {
+  if (config.backup.databases) return [...new Set(config.backup.databases)]
+  try {
+    return [resolveConnection(config, env, baseDir).database]
+  } catch (error) {
+    if (config.backup.url === undefined) throw error
+    return [resolveBackupConnection(config, env, baseDir).database]
+  }
+}
+
+function fromParts(
+  source: string,
+  read: () => UrlParts,
+  tls: Config['database']['tls'],
+  env: Env,
+  baseDir: string,
+): Connection {
+  const { endpoints, database, user, parameters, ignored, foreign, service } = read()
+  const ca = tls.ca ?? parameters.sslrootcert
+  const cert = tls.cert ?? parameters.sslcert
+  const key = tls.key ?? parameters.sslkey
+  const asked = tls.mode ?? tlsMode(source, parameters.sslmode) ?? (ca === undefined ? 'prefer' : 'verify-full')
+  const mode = bound(asked, parameters.channel_binding, source)
+  if (mode !== 'verify-full' && endpoints.some(({ address }) => address !== undefined))
+    throw usage(`hostaddr in ${source} needs sslmode verify-full, but it is ${mode}`, {
+      hint: 'set sslmode=verify-full, or put the address into `host`: otherwise whoever answers at that address gets the password',
+    })
+  const account = user ?? process.getBuiltinModule('node:os').userInfo().username
+  const where = { endpoints, user: account, database: database ?? account }
+  /** As in libpq, a password file is only read if nothing else gives a password. */
+  const secret = () => {
+    const password = read().password ?? passwordAlone(env, baseDir)
+    if (password !== undefined || !parameters.passfile) return { password, warnings: [] }
+    return readPassfile(parameters.passfile, where, baseDir)
+  }
+  return {
+    source,
+    ...where,
+    password: () => currentPassword(account, secret().password),
+    warnings: parameters.passfile ? secret().warnings : [],
+    tls: tlsOf(mode, {
+      ca: authorities(ca, mode, source, baseDir),
+      cert: cert === undefined ? undefined : readPem(cert, 'database.tls.cert', baseDir),
+      key: key === undefined ? undefined : readPem(key, 'database.tls.key', baseDir),
+    }),
+    target: target(source, parameters.target_session_attrs),
+    ...settingsOf(parameters, source),
+    historyTable:
+      parameters['x-migrations-table'] === undefined
+        ? undefined
+        : historyTable(parameters['x-migrations-table'], isTrue(parameters['x-migrations-table-quoted']), source),
+    ignored,
+    service,
+    foreign,
+  }
+}
+
+/** A parameter of its own overrides the same setting in `options`. */
+function settingsOf(
+  parameters: UrlParts['parameters'],
+  source: string,
+): Required<Pick<Connection, 'searchPath' | 'settings'>> {
+  const bracketed = Object.entries(parameters).flatMap(([key, value = '']): [string, string][] => {
+    const name = /^options\[(.+)\]$/.exec(key)?.[1]
+    return name === undefined ? [] : [[name, value]]
+  })
+  const { timezone, search_path: plain, options = '' } = parameters
+  const { search_path: path, ...settings }: Record<string, string> = {
+    ...settingsIn(options, source),
+    ...acceptedSettings(bracketed, source),
+    ...(timezone && { timezone }),
+  }
+  return { searchPath: plain ?? path, settings }
+}
+
+/** Like Go's ParseBool, which golang-migrate reads it with. */
+const isTrue = (text = '') => ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)
+
+function target(source: string, text: string | undefined): Connection['target'] {
+  if (text === undefined || text === 'any') return text
+  if (text === 'primary' || text === 'read-write') return 'primary'
+  throw usage(`${source}: target_session_attrs must allow writing, because pgbosun changes the database`, {
+    hint: 'use primary, read-write or any',
+  })
+}

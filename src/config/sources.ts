@@ -1,0 +1,78 @@
+import { usage } from '../errors.ts'
+import { withAddresses } from './addresses.ts'
+import type { Endpoint } from './endpoint.ts'
+import { type Env, looksLikeUrl, readPort } from './environment.ts'
+import { isIgnoredVariable, libpqVariables, normalised, refuseParameter } from './parameters.ts'
+import { readSecretFile } from './secrets.ts'
+import { serviceReader } from './service.ts'
+import type { UrlParts } from './url.ts'
+
+/** Reads services of libpq, for a source that names one. */
+export const services = (env: Env, source: string, baseDir: string) => serviceReader(env.PGSERVICEFILE, source, baseDir)
+
+/** As in libpq, a service overrides the other variables. */
+export function libpqParts(env: Env, baseDir: string): UrlParts {
+  refuseUrl(env, ['PGHOST', 'PGHOSTADDR', 'PGDATABASE', 'PGUSER', 'PGSERVICE'])
+  const service = env.PGSERVICE ? services(env, 'PGSERVICE', baseDir)(env.PGSERVICE, undefined) : undefined
+  const given = Object.entries(libpqVariables).flatMap(([variable, name]): [string, string, string][] =>
+    env[variable] && name !== undefined ? [[name, env[variable], variable]] : [],
+  )
+  const parameters = { ...normalised(given.map(([name, value]) => [name, value])), ...service?.parameters }
+  for (const [name, value, variable] of given) refuseParameter(name, value, variable, 'the environment')
+  const { host, hostaddr, port, dbname, user } = parameters
+  // an address without a name is used like a name
+  const endpoints = endpointList(host || hostaddr || 'localhost', port || '5432', 'PGPORT')
+  return {
+    endpoints: host && hostaddr ? withAddresses(endpoints, hostaddr, 'the environment') : endpoints,
+    database: dbname || undefined,
+    user: user || undefined,
+    password: service?.parameters.password || undefined,
+    parameters,
+    ignored: [
+      ...Object.keys(libpqVariables).filter((variable) => env[variable] && isIgnoredVariable(variable)),
+      ...(service?.ignored ?? []),
+    ],
+    service: service !== undefined,
+  }
+}
+
+/** What the variables of the official PostgreSQL image say. */
+export function postgresParts(env: Env, baseDir: string): UrlParts {
+  refuseUrl(env, ['POSTGRES_HOST', 'POSTGRES_DB', 'POSTGRES_USER'])
+  const file = env.POSTGRES_PASSWORD_FILE
+  return {
+    endpoints: endpointList(env.POSTGRES_HOST || 'localhost', env.POSTGRES_PORT || '5432', 'POSTGRES_PORT'),
+    database: env.POSTGRES_DB || undefined,
+    user: env.POSTGRES_USER || 'postgres',
+    password: env.POSTGRES_PASSWORD || (file ? readSecretFile(file, 'POSTGRES_PASSWORD_FILE', baseDir) : undefined),
+    parameters: {},
+    ignored: [],
+  }
+}
+
+/**
+ * A URL where only a part of one is expected holds a password, which every message would show.
+ * @throws {AppError} `usage`
+ */
+function refuseUrl(env: Env, names: string[]): void {
+  for (const name of names)
+    if (looksLikeUrl(env[name] ?? ''))
+      throw usage(`${name} is a URL, but only a part of one is expected there`, {
+        hint: 'put it into DATABASE_URL instead',
+      })
+}
+
+function endpointList(hosts: string, ports: string, name: string): Endpoint[] {
+  const portList = ports.split(',')
+  return hosts.split(',').map((host, i) => {
+    const port = readPort(portList[i] ?? portList[0]!, name)
+    if (typeof port === 'string') throw usage(port, { hint: `set ${name} to a number` })
+    return { host, port }
+  })
+}
+
+/** The password for a URL or PG* variables without one. */
+export function passwordAlone(env: Env, baseDir: string): string | undefined {
+  if (env.PGPASSWORD) return env.PGPASSWORD
+  return env.PGPASSWORD_FILE ? readSecretFile(env.PGPASSWORD_FILE, 'PGPASSWORD_FILE', baseDir) : undefined
+}
