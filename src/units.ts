@@ -49,6 +49,9 @@ export function renderAge(ms: number): string {
   return parts.slice(0, 2).join(' ') || '0 s'
 }
 
+/** The first so many of something: `first statement` of one, `first 3 statements`. */
+export const firstOf = (count: number, one: string): string => (count === 1 ? `first ${one}` : `first ${count} ${one}s`)
+
 /** Megabytes for a progress bar: 1 at least, so that something is always to be seen. */
 export const megabytes = (bytes: number): number => Math.max(1, Math.round(bytes / 1_000_000))
 

@@ -287,7 +287,7 @@ describe('what the tool knows', () => {
     })
     expect(code, stderr).toBe(0)
     expect(json.warnings).toEqual([
-      'placeholders or variables were put into 1_a: the new files hold their values, also secret ones',
+      'the values of placeholders or variables were written into 1_a: the new files contain them, secret ones included',
     ])
     expect(written()['1_a.sql']).toContain("select 'me';")
     expect((await pgbosun('goose', 'migrate', 'status')).code).toBe(0)
@@ -380,7 +380,7 @@ describe('is refused', () => {
     await writeFiles(dir, { 'migrations-pgbosun/001_t1.sql': 'something else' })
     expect(await refused('dbmate', ...adopt)).toMatchObject({
       code: 2,
-      message: expect.stringMatching(/is not empty: it holds 001_t1.sql, with another content/),
+      message: expect.stringMatching(/is not empty: it contains 001_t1.sql, with other content/),
     })
     await writeFiles(dir, {
       'migrations-pgbosun/001_t1.sql': `-- migrate:up\n${create(1)}`,
@@ -414,7 +414,7 @@ describe('is refused', () => {
     expect((await ours('migrate')).code).toBe(0)
     expect(await refused('dbmate', ...adopt, '--into', 'again')).toMatchObject({
       code: 21,
-      message: '002_own is in pgbosun.migrations, and is not what would be recorded there',
+      message: '002_own is already in pgbosun.migrations, but differs from what would be recorded there',
     })
   })
 

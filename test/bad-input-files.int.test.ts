@@ -113,7 +113,14 @@ describe('a file that cannot be sent is refused before anything is touched', () 
     ],
     ['its own COMMIT', 'create table b ();\ncommit;', 22, '002_b has its own COMMIT', 'remove BEGIN and COMMIT', 2],
     ['its own ROLLBACK', '-- x\n\nrollback', 22, '002_b has its own ROLLBACK', 'remove BEGIN and COMMIT', 3],
-    ['a command of psql', 'select 1;\n\\connect other', 20, '002_b holds the psql command \\connect', 'only psql', 2],
+    [
+      'a command of psql',
+      'select 1;\n\\connect other',
+      20,
+      '002_b contains the psql command \\connect',
+      'only psql understands',
+      2,
+    ],
   ])('%s', async ([, text, code, message, hint, line], { refused, sql, dir }) => {
     const failure = await refused({ 'migrations/001_a.sql': 'create table a (id int)', 'migrations/002_b.sql': text })
     expect(failure).toMatchObject({ code, file: join(dir, 'migrations/002_b.sql'), line })

@@ -149,7 +149,7 @@ test('a migration that did not finish is finished or repaired first', async ({ d
   expect((await pgbosun('pgbosun', 'migrate')).code).toBe(20)
   expect(await refused('pgbosun', 'migrate', 'baseline', '2')).toMatchObject({
     kind: 'history',
-    message: '001_t1 was begun and did not finish',
+    message: '001_t1 was started and did not finish',
     hint: 'let `pgbosun migrate` finish it first',
   })
 })

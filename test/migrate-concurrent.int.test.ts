@@ -56,7 +56,7 @@ describe('an index that is built concurrently', () => {
     expect((await finished).code).toBe(0)
     expect(logged(log()).find(({ msg }) => msg.startsWith('2_x waits'))).toMatchObject({
       level: 'info',
-      msg: expect.stringMatching(new RegExp(`^2_x waits, blocked by pid ${writer.pid} \\(application "import"`)),
+      msg: expect.stringMatching(new RegExp(`^2_x is waiting, blocked by pid ${writer.pid} \\(application "import"`)),
     })
   })
 
@@ -95,7 +95,7 @@ describe('an index that is built concurrently', () => {
     await writer.release()
     expect([code, json.error]).toMatchObject([
       11,
-      { kind: 'locked', hint: expect.stringContaining('an invalid index is left and could not be dropped') },
+      { kind: 'locked', hint: expect.stringContaining('an invalid index was left behind and could not be dropped') },
     ])
     expect(await indexes(cluster, app)).toHaveLength(1)
     await expectGood(app)

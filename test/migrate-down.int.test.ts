@@ -73,7 +73,7 @@ test('what cannot be undone is exit 2 before anything is touched', async ({ writ
   const { code, json } = await call('down', '--steps', '2')
   expect([code, json.error.message, json.error.hint]).toEqual([
     2,
-    '4_u cannot be undone: nothing says how',
+    '4_u cannot be undone: there is no script that undoes it',
     'write 4_u.down.sql',
   ])
   expect((await call('down', '--steps', '0')).code).toBe(2)

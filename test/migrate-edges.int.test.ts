@@ -126,7 +126,7 @@ describe('what an interrupted statement left', () => {
     await interrupt(sql, 1)
     const run = await up({ '1_a.sql': `${alone}select 1;\ncall p()` })
     good(run)
-    expect(run.stderr).toContain('1_a: runs its interrupted CALL P again')
+    expect(run.stderr).toContain('1_a: running its interrupted CALL P again')
     expect(await sql`select count(*)::int as n from calls`).toEqual([{ n: 1 }])
   })
 })
@@ -239,7 +239,7 @@ describe('the place of a failure', () => {
     good(await up({ '1_a.sql': 'create table a (id int)', '2_b.sql': 'select 1', '2_b.down.sql': undo }))
     const { json } = await up({}, down)
     expect(json.error).toMatchObject({ sqlstate: '22012', file: `${dir}/migrations/2_b.down.sql`, line: 4, column: 1 })
-    expect(json.error!.hint).toContain('2 of its 3 statements took effect and stay')
+    expect(json.error!.hint).toContain('its first 2 statements (of 3) took effect and will not run again')
   })
 })
 

@@ -215,7 +215,7 @@ describe('a server that restarts in the middle of a file outside transactions', 
     await cluster.start()
     const { code, stderr } = await app.run('migrate')
     expect(code, stderr).toBe(0)
-    expect(stderr).toContain('runs its interrupted DO')
+    expect(stderr).toContain('running its interrupted DO')
     expect(await cluster.ask('select what from log', app.database)).toEqual(
       ['first', 'once', 'last'].map((what) => ({ what })),
     )

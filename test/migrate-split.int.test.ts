@@ -51,13 +51,13 @@ test('a failure in the middle keeps what took effect, and the next run goes on b
   await sql`create schema x`
   const failed = await up({ '1_a.sql': text('insert into a values (1/0)'), '2_b.sql': 'create table b ()' })
   expect(failed.json.error).toMatchObject({ kind: 'migration', sqlstate: '22012', line: 4, column: 1 })
-  expect(failed.json.error.hint).toContain('2 of its 4 statements took effect and stay')
+  expect(failed.json.error.hint).toContain('its first 2 statements (of 4) took effect and will not run again')
   expect(await rows(sql)).toEqual([['1_a', 'started', 2]])
 
   const changed = await up({ '1_a.sql': text('select 1').replace('(id int)', '(id bigint)') })
   expect([changed.code, changed.json.error.message]).toEqual([
     21,
-    '1_a was changed above the place where it stopped: its first 2 statements ran already',
+    '1_a was changed above the point where it stopped: its first 2 statements already ran',
   ])
   expect((await up({ '1_a.sql': text('insert into a values (1)') })).code).toBe(0)
   expect(await rows(sql)).toEqual([

@@ -112,7 +112,7 @@ describe('trap 2: files with transactions of their own', () => {
       `begin; create table a (id int); insert into a values (1); commit;\nbegin; insert into a values (2);\n${last}; commit;`
     const failed = await up('golang-migrate', golang(text('select 1/0'), 'create table c ()'))
     expect(failed.json.error).toMatchObject({ sqlstate: '22012', line: 3, column: 1 })
-    expect(failed.json.error!.hint).toContain('1 of its 2 statements took effect and stay')
+    expect(failed.json.error!.hint).toContain('its first statement (of 2) took effect and will not run again')
     expect(await version(sql)).toEqual([{ version: 1, dirty: true }])
     expect(await sql`select id from a`).toEqual([{ id: 1 }])
 

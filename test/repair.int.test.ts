@@ -105,7 +105,7 @@ describe('a changed file', () => {
     const shown = await run(['migrate', 'repair', '--dry-run'], where(dir, database, 'pgbosun'))
     expect(shown.stdout.replaceAll(/[0-9a-f]{12}…/g, 'HASH…')).toBe(`002_t2 was changed after it was applied
   writes  pgbosun.migrations: sha256 HASH… becomes HASH…
-  check   compare it with what was applied: the file is not run again, so the change must have no effect (a comment, blanks); what has one belongs into a new migration
+  check   compare it with what was applied: the file is not run again, so the change must have no effect (a comment, blanks); put any other change into a new migration
 repair  1 change
           accept migration 002_t2  was changed after it was applied
 `)
@@ -198,7 +198,7 @@ repair  1 change
     await write(fileOf.sqlx!(1, create(1).replace('\n', '\r\n')))
     expect((await repair('sqlx', '--dry-run')).json.repairs).toMatchObject([
       {
-        wrong: 'differs from what was applied only in its line ends or the like',
+        wrong: 'differs from what was applied only in line endings or the like',
         check: expect.stringMatching(/^safe: /),
       },
     ])
@@ -429,8 +429,8 @@ describe('is refused', () => {
     [['--pending', '9'], '9 is not in the history'],
     [['--pending', '001'], '001_t1 is applied: it did not stop halfway'],
     [['--forget', '9'], '9 is not in the history'],
-    [['--forget', '1'], /^001_t1 has its file: .*001_t1.sql$/],
-    [['--applied', '2', '--pending', '002_t2'], 'two flags say different things of one migration'],
+    [['--forget', '1'], /^001_t1 still has its file: .*001_t1.sql$/],
+    [['--applied', '2', '--pending', '002_t2'], 'two flags contradict each other about one migration'],
   ] as [string[], string | RegExp][])('%s', async ([args, message], { sql, write, pgbosun, refused }) => {
     await write(three('pgbosun'))
     await pgbosun('pgbosun', 'migrate', '--to', '2')

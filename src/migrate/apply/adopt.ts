@@ -21,14 +21,14 @@ import { readEnds } from './run-options.ts'
  */
 export function missingFiles(dir: string, files: NewFile[]): NewFile[] {
   if (!existsSync(dir)) return files
-  if (!statSync(dir).isDirectory()) throw usage(`${dir} is not a folder`, { hint: 'name another one with --into' })
+  if (!statSync(dir).isDirectory()) throw usage(`${dir} is not a folder`, { hint: 'name a folder with --into' })
   const textOf = new Map(files.map(({ file, text }) => [file, text]))
   const there = namesBelow(dir)
   const odd = there.find((name) => textOf.get(name) !== readFileSync(join(dir, name), 'utf8'))
   if (odd !== undefined) {
-    const what = textOf.has(odd) ? 'with another content than would be written' : 'which would not be written'
-    throw usage(`${dir} is not empty: it holds ${odd}, ${what}`, {
-      hint: 'name another folder with --into, or empty that one',
+    const what = textOf.has(odd) ? 'with other content than would be written' : 'which is none of the new files'
+    throw usage(`${dir} is not empty: it contains ${odd}, ${what}`, {
+      hint: 'name another folder with --into, or empty this one',
       file: join(dir, odd),
     })
   }
@@ -56,7 +56,7 @@ export function writeFolder(dir: string, files: NewFile[]): void {
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException
       throw usage(`${path} cannot be written: ${code}`, {
-        hint: 'name a folder that can be written to with --into',
+        hint: 'name a writable folder with --into',
         cause,
       })
     }

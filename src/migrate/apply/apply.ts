@@ -274,7 +274,9 @@ async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, boo
     return
   }
   await sql.unsafe('rollback')
-  throw new AppError('migration', 'one of the files left a transaction open', { hint: 'remove BEGIN from it' })
+  throw new AppError('migration', 'one of the files left a transaction open', {
+    hint: 'remove the BEGIN from that file',
+  })
 }
 
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */

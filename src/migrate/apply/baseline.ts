@@ -31,7 +31,7 @@ export async function markBaseline({ sql, book, role, file, beforeChange, guard 
       role,
     )
     if (applied.length + repeated.length > 0)
-      throw new AppError('history', 'the history is not empty any more', { hint: 'run this again' })
+      throw new AppError('history', 'the history is no longer empty', { hint: 'run this again' })
     await tx.unsafe(role === undefined ? 'set local role none' : `set local role ${quoteIdent(role)}`)
     const there = { ...book, native: native && { ...native, exists: true } }
     await tx.unsafe(`${guardNative(there, 'write')} ${book.dialect.native!.baseline!(native!.table, file)}`)

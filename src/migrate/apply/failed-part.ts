@@ -4,6 +4,7 @@ import { failedPiece } from '../../postgres/send.ts'
 import type { Piece } from '../../sql/pieces.ts'
 import { codePoints } from '../../sql/place.ts'
 import { scan } from '../../sql/scan.ts'
+import { firstOf } from '../../units.ts'
 import { isRefusal, type Refusal, type Sending } from '../plan/sending.ts'
 import { UnitFailure } from './split.ts'
 
@@ -57,5 +58,6 @@ function statementOf({ sending, text }: Sent, index: number): number {
 export function stoppedWithin({ sending }: { sending: Sending | Refusal }, error: unknown): string | undefined {
   if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
     return undefined
-  return `${error.unit} of its ${sending.units.length} statements took effect and stay; the next run goes on behind them, so correct the file from here on and run it again`
+  const done = `its ${firstOf(error.unit, 'statement')} (of ${sending.units.length})`
+  return `${done} took effect and will not run again; the next run continues from here, so correct the rest of the file and run this again`
 }

@@ -36,7 +36,7 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
   if (!piece && !isLocked && !inFile && (isAboutHistory(error, book) || inPrefix)) {
     const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
-      hint: hint ?? 'somebody else wrote to it during the run; run this again',
+      hint: hint ?? 'another session wrote to that table during the run; run this again',
       sqlstate: error.code,
       cause: error,
     })

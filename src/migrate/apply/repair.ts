@@ -108,7 +108,7 @@ async function refuseUndone(tx: Db, options: RepairOptions, repair: Repair): Pro
     found !== undefined && isDone(found) && found.progress === null && compareContent(found, file) === 'same'
   if (action === 'pending' || action === 'forget' ? found === undefined : isThere) return
   throw new AppError('history', `the record of ${repair.name} could not be repaired; nothing was changed`, {
-    hint: `look at the rows about it in ${options.book.native?.table ?? 'pgbosun.migrations'}`,
+    hint: `look at its rows in ${options.book.native?.table ?? 'pgbosun.migrations'}`,
   })
 }
 
@@ -119,7 +119,7 @@ function asFailure(error: unknown): unknown {
       ? (['refused', 'grant it, or connect as the owner of the history'] as const)
       : ([
           'history',
-          'repair what the server names by hand, or one migration after the other, the newest first',
+          'repair by hand what the server names, or repair one migration at a time, the newest first',
         ] as const)
   return new AppError(kind, `the history could not be repaired, and nothing was changed: ${error.message}`, {
     hint,

@@ -61,7 +61,7 @@ export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal 
       let pauseMs = firstWordMs
       const say = () => {
         const blockers = watch && describeBlockers(watch.last())
-        if (blockers) log.info({ migration: what }, `${what} waits, ${blockers}`)
+        if (blockers) log.info({ migration: what }, `${what} is waiting, ${blockers}`)
         pauseMs = Math.min(longestSilenceMs, 2 * pauseMs)
         timer = setTimeout(say, pauseMs)
       }

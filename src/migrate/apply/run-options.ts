@@ -86,8 +86,8 @@ export async function readEnds(
     const [ends] = await own.unsafe<{ lastSeq: number; lastDetail: number }[]>(endsOf(found))
     return ends ?? { lastSeq: 0, lastDetail: 0 }
   }
-  throw new AppError('refused', 'session_replication_role is replica here, which switches off foreign keys', {
-    hint: 'our history relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
+  throw new AppError('refused', 'session_replication_role is replica here, which disables foreign keys', {
+    hint: 'the history of pgbosun relies on one: reset the setting of this user or this database with ALTER ROLE or ALTER DATABASE',
   })
 }
 

@@ -181,13 +181,14 @@ async function prepare(options: Running, { text }: Unit, interrupted: boolean): 
   if (!index) {
     if (!interrupted) return (await finishOf(sql, text)) ?? text
     const found = await resumeOther(sql, text)
-    if (found === undefined) log.warn({ migration: name }, `${name}: runs its interrupted ${firstWords(text)} again`)
+    if (found === undefined) log.warn({ migration: name }, `${name}: running its interrupted ${firstWords(text)} again`)
     return found === 'done' ? undefined : (found ?? text)
   }
   const found = await indexesOf(sql, index)
   if (interrupted && builtBy(index, found, memory.indexes)) return undefined
   const dropped = await dropLeftovers(sql, leftBy(index, found, memory.indexes))
-  if (dropped.length > 0) log.warn({ migration: name, indexes: dropped }, 'dropped an invalid index, to build it again')
+  if (dropped.length > 0)
+    log.warn({ migration: name, indexes: dropped }, 'dropped an invalid index in order to build it again')
   memory.indexes ??= found.map((one) => one.name).filter((one) => !dropped.includes(one))
   return text
 }
@@ -208,16 +209,16 @@ async function stopAt(options: Running, i: number, cause: unknown): Promise<Unit
 }
 
 async function cleanUp({ sql, name, log, memory }: Running, { text }: Unit): Promise<string | undefined> {
-  if (await finishOf(sql, text)) return 'the partition is left half detached; the next run completes that'
+  if (await finishOf(sql, text)) return 'the partition is half detached; the next run completes this'
   const index = concurrentIndexOf(text)
   const left = index ? leftBy(index, await indexesOf(sql, index), memory.indexes) : await transientOf(sql, text)
   try {
     const dropped = await dropLeftovers(sql, left)
     if (dropped.length > 0)
-      log.warn({ migration: name, indexes: dropped }, 'dropped the invalid index that the failed statement left')
+      log.warn({ migration: name, indexes: dropped }, 'dropped the invalid index that the failed statement left behind')
     return undefined
   } catch (error) {
     if (isConnectionLost(error)) throw error
-    return `an invalid index is left and could not be dropped (${(error as Error).message}); the next run tries again`
+    return `an invalid index was left behind and could not be dropped (${(error as Error).message}); the next run tries again`
   }
 }

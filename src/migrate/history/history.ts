@@ -75,7 +75,7 @@ export async function readHistory(
 /** Exit 12: who does not see the rows would run every file again. */
 export const historyHidden = (table: string) =>
   new AppError('refused', `row security hides the history in ${table} from this user`, {
-    hint: `somebody enabled or forced it on a table of pgbosun: \`alter table ${table} no force row level security, disable row level security\``,
+    hint: `somebody enabled or forced row security on a table of pgbosun; undo that with \`alter table ${table} no force row level security, disable row level security\``,
   })
 
 /** As JSON, with instants as text. `progress` did not exist from the start: read in a way that works without it. */

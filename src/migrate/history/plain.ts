@@ -41,7 +41,7 @@ export function guardTable(native: { schema: string; name: string; table: string
     else lock table ${native.table} in access share mode; end if;`
     }
     select p.what into problem from pg_catalog.pg_class c cross join lateral (
-      select 'is no plain table' as what where c.relkind <> 'r'
+      select 'is not a plain table' as what where c.relkind <> 'r'
         or exists (select from pg_catalog.pg_inherits h where c.oid in (h.inhrelid, h.inhparent))
       union all select 'has row security' from pg_catalog.pg_policy p where p.polrelid = c.oid
       union all select 'has a column of the type ' || pg_catalog.format_type(a.atttypid, null) from pg_catalog.pg_attribute a
@@ -61,8 +61,8 @@ export function guardTable(native: { schema: string; name: string; table: string
 /** Exit 12 for what {@link guardNative} found; any other error as it is. */
 export function asStrange(error: unknown): unknown {
   if (!isServerError(error) || error.code !== strange) return error
-  return new AppError('refused', `the history ${error.message}: what it runs would run with the rights of this user`, {
-    hint: 'take that away, or connect as the owner of the table',
+  return new AppError('refused', `the history ${error.message}: its code would run with the rights of this user`, {
+    hint: 'remove it, or connect as the owner of the table',
     cause: error,
   })
 }

@@ -96,7 +96,7 @@ function problemsOf(files: Migration[], history: History, policy: HistoryPolicy)
 /** What helps here, where something else is usual. */
 const hints: Partial<Record<Problem['code'], string>> = {
   'out-of-order': 'apply it first: `pgbosun migrate`; or set `migrate.outOfOrder: apply`',
-  ahead: 'bring its file back: what has no file cannot be moved',
+  ahead: 'restore its file: a migration without a file cannot be moved',
 }
 
 const withHint = (problem: Problem): Problem => ({ ...problem, hint: hints[problem.code] ?? problem.hint })
@@ -104,7 +104,7 @@ const withHint = (problem: Problem): Problem => ({ ...problem, hint: hints[probl
 const stopped = ({ name }: Applied): Problem => ({
   code: 'interrupted',
   name,
-  detail: 'was begun and did not finish',
+  detail: 'was started and did not finish',
   hint: 'let `pgbosun migrate` finish it first, or see `pgbosun migrate verify`',
 })
 
@@ -112,7 +112,7 @@ const edited = ({ name }: Applied): Problem => ({
   code: 'edited',
   name,
   detail: 'was changed after it was applied',
-  hint: 'restore the file as it was, or, if the change has no effect, accept it: `pgbosun migrate repair`',
+  hint: 'restore the file as it was, or, if the change has no effect, accept it with `pgbosun migrate repair`',
 })
 
 /** Our history must be empty, or have come from the tool's. */
@@ -123,7 +123,7 @@ function ownProblems(adopted: Adopted[], own: History): Problem[] {
     .map(({ name }) => ({
       code: 'ahead',
       name,
-      detail: 'is in pgbosun.migrations, and is not what would be recorded there',
-      hint: 'a history is moved once: from then on `migrate.format` is pgbosun',
+      detail: 'is already in pgbosun.migrations, but differs from what would be recorded there',
+      hint: 'a history can be moved only once: after that, set `migrate.format: pgbosun`',
     }))
 }

@@ -47,9 +47,9 @@ test('keeps other problems', () => {
 })
 
 test.each([
-  [[row('3')], '2', 'history', '3_x, which is newer than 2_x, is applied already'],
-  [[row('1', { status: 'started' })], '2', 'history', '1_x was begun and did not finish'],
-  [[row('1', { status: 'failed' })], '2', 'history', '1_x was begun and did not finish'],
+  [[row('3')], '2', 'history', '3_x, which is newer than 2_x, is already applied'],
+  [[row('1', { status: 'started' })], '2', 'history', '1_x was started and did not finish'],
+  [[row('1', { status: 'failed' })], '2', 'history', '1_x was started and did not finish'],
   [[], '9', 'usage', 'there is no migration 9'],
   [[], 'R:v', 'usage', 'there is no migration R:v'],
 ] as const)('refuses: %#', (applied, version, kind, message) => {

@@ -33,7 +33,7 @@ export function planBaseline(
   const target = findMigration(files.filter(isVersioned), version) ?? (marks ? versionAlone(version) : undefined)
   if (!target)
     throw usage(`there is no migration ${version}`, {
-      hint: 'name the version of the newest file that the database has already',
+      hint: 'name the version of the newest file that the database already contains',
     })
   if (marks) return { plan: noSteps(history), mark: markFor(target, history, policy) }
 
@@ -83,14 +83,14 @@ function markFor(
   if (!first) return target
   if (first.status === 'baseline' && others.length === 0 && compare(first.id, target.id) === 0) return undefined
   throw new AppError('history', `the history of ${format} is not empty: ${first.name} is recorded`, {
-    hint: `a baseline is only for a database that ${format} knows nothing of yet`,
+    hint: `a baseline is only for a database in which ${format} has not recorded anything yet`,
   })
 }
 
 function refuseUnfinished(applied: Applied[]): void {
   const stopped = applied.find((row) => !isDone(row) || row.progress !== null)
   if (!stopped) return
-  throw new AppError('history', `${stopped.name} was begun and did not finish`, {
+  throw new AppError('history', `${stopped.name} was started and did not finish`, {
     hint: isResumable(stopped)
       ? 'let `pgbosun migrate` finish it first'
       : `see \`pgbosun migrate verify\`, and repair it first: \`pgbosun migrate repair --applied ${shellWord(stopped.name)}\` or \`--pending\``,
@@ -100,7 +100,7 @@ function refuseUnfinished(applied: Applied[]): void {
 function refuseNewer(target: Migration, applied: Applied[], { compare }: HistoryPolicy): void {
   const newer = applied.find((row) => compare(row.id, target.id) > 0)
   if (!newer) return
-  throw new AppError('history', `${newer.name}, which is newer than ${target.name}, is applied already`, {
-    hint: 'name the newest version that the database has; what is older and missing in the history is recorded too',
+  throw new AppError('history', `${newer.name}, which is newer than ${target.name}, is already applied`, {
+    hint: 'name the newest version that the database contains; older ones that are missing from the history are recorded too',
   })
 }

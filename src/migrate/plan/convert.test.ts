@@ -150,8 +150,8 @@ describe('texts', () => {
   })
 
   test.each([
-    ['\\i other.sql', 'migration', 'holds the psql command \\i'],
-    ['begin; select 1;', 'lint', 'leaves the transaction open'],
+    ['\\i other.sql', 'migration', 'contains the psql command \\i'],
+    ['begin; select 1;', 'lint', 'begins a transaction and leaves it open'],
   ])('%s is refused', (text, kind, message) => {
     expect(() => textOf(text)).toThrow(expect.objectContaining({ kind, message: expect.stringContaining(message) }))
   })
@@ -163,7 +163,7 @@ describe('texts', () => {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a placeholder of Flyway
       "select '${x}';",
     )
-    expect(warnings).toEqual([expect.stringMatching(/were put into 1_a: .* also secret ones/)])
+    expect(warnings).toEqual([expect.stringMatching(/were written into 1_a: .* secret ones included/)])
     expect(convert([file('1_a', { shown: 'select' })]).warnings).toHaveLength(1)
     expect(convert([file('1_a')], 'flyway').warnings).toEqual([])
   })

@@ -130,9 +130,9 @@ function ownText(name: string, script: Script): string {
   if (fits) return fits.text
   const refusal = planSending(script, { foreign: true })
   if (isRefusal(refusal)) throw refusalError(name, script, refusal)
-  throw usage(`${name} cannot be a file of our format`, {
+  throw usage(`${name} cannot be written in the format of pgbosun`, {
     file: script.path,
-    hint: 'split what is in a transaction of its own from the rest',
+    hint: 'put the statements between its BEGIN and COMMIT into a file of their own',
   })
 }
 
@@ -141,12 +141,12 @@ function warningsOf({ filled, format }: Folder, renumbered: boolean, converted: 
   return [
     ...(renumbered && first
       ? [
-          `the versions of ${format} are not ours: the files are numbered, ${first.from.name} becomes ${first.file.name}`,
+          `pgbosun cannot use the versions of ${format}: the files are numbered instead, ${first.from.name} becomes ${first.file.name}`,
         ]
       : []),
     ...(filled.length > 0
       ? [
-          `placeholders or variables were put into ${filled.join(', ')}: the new files hold their values, also secret ones`,
+          `the values of placeholders or variables were written into ${filled.join(', ')}: the new files contain them, secret ones included`,
         ]
       : []),
   ]

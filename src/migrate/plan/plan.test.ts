@@ -49,7 +49,7 @@ test('plans what is not applied yet, and says why', () => {
   const plan = planOf([file(1), file(2), file(3, { transactional: false })], [row(1)], strict)
   expect(plan.steps.map(({ name, reason }) => [name, reason])).toEqual([
     ['2_x', 'not applied yet'],
-    ['3_x', 'not applied yet, outside a transaction (as it asks for)'],
+    ['3_x', 'not applied yet, outside a transaction (the file asks for it)'],
   ])
   expect(plan).toMatchObject({ problems: [], warnings: [], currentVersion: '1_x', lastSeq: 1 })
 })

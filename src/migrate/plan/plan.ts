@@ -98,7 +98,7 @@ function choose(
   if (only !== undefined) return pending.filter(({ id }) => id === only)
   if (to === undefined) return steps === undefined ? pending : pending.slice(0, steps)
   const target = findMigration(all, to)
-  if (!target) throw usage(`there is no migration ${to}`, { hint: 'name a version of `pgbosun migrate status`' })
+  if (!target) throw usage(`there is no migration ${to}`, { hint: 'use a version that `pgbosun migrate status` shows' })
   return pending.filter(({ id }) => compare(id, target.id) <= 0).slice(0, steps)
 }
 
@@ -132,7 +132,7 @@ function reasonFor(
   newest: Applied | undefined,
   { compare }: HistoryPolicy,
 ): string {
-  if (row?.progress) return `interrupted at its statement ${row.progress.done + 1}`
+  if (row?.progress) return `interrupted at statement ${row.progress.done + 1}`
   return newest && compare(file.id, newest.id) < 0 ? `not applied yet, older than ${newest.name}` : 'not applied yet'
 }
 

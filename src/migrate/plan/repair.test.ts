@@ -120,10 +120,14 @@ test('what is so already needs no repair', () => {
 })
 
 test.each([
-  [null, 'look whether all of it took effect', 'look what it left'],
-  [at(1), 'what comes behind its first statement, which ran', 'undo its first statement by hand'],
-  [at(3), 'what comes behind its first 3 statements, which ran', 'undo its first 3 statements by hand'],
-  [at(2, 'down'), 'look whether all of it is there, and bring back', 'look that all of it is undone'],
+  [null, 'check that all of it took effect', 'check what it left behind'],
+  [at(1), 'everything after its first statement took effect too', 'undo its first statement by hand: it took effect'],
+  [
+    at(3),
+    'everything after its first 3 statements took effect too',
+    'undo its first 3 statements by hand: they took effect',
+  ],
+  [at(2, 'down'), 'check that all of it is in effect, and redo by hand', 'check that all of it is undone'],
 ])('says what to look at: %j', (progress, applied, pending) => {
   const rows = [row(1, { status: progress?.direction === 'down' ? 'applied' : 'started', progress })]
   expect(plan([file(1)], rows, { applied: '1' }).repairs[0]?.check).toContain(applied)
@@ -138,7 +142,7 @@ test('golang-migrate does not say in which direction it stopped', () => {
     { applied: '1' },
     { policy, table: 'public.schema_migrations' },
   ).repairs
-  expect(repair?.check).toContain('the undoing of the migration behind it')
+  expect(repair?.check).toContain('undoing the migration after it failed')
 })
 
 test('forgets one whose file is gone, by what the history knows of it', () => {
@@ -157,10 +161,10 @@ test.each<[RepairWanted, string]>([
   [{ applied: '2' }, '2 is not recorded: it is pending'],
   [{ pending: '1' }, '1_x is applied: it did not stop halfway'],
   [{ pending: '9' }, '9 is not in the history'],
-  [{ forget: '1' }, '1_x has its file'],
+  [{ forget: '1' }, '1_x still has its file'],
   [{ forget: '5' }, 'stands for all migrations up to it'],
   [{ applied: '4' }, '4_x has no file that could be recorded'],
-  [{ applied: '3', forget: '3_x' }, 'two flags say different things'],
+  [{ applied: '3', forget: '3_x' }, 'two flags contradict each other'],
 ])('refuses %j', (wanted, message) => {
   const applied = [row(1), row(3, { status: 'started' }), row(4, { status: 'started' }), row(5, { status: 'baseline' })]
   expect(() => plan([file(1), file(2), file(3)], applied, wanted)).toThrow(

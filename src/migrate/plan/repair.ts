@@ -2,6 +2,7 @@
 import { usage } from '../../errors.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import { shellWord } from '../../text.ts'
+import { firstOf, plural } from '../../units.ts'
 import type { History } from '../types.ts'
 import { findMigration } from './plan.ts'
 import { compareContent, type HistoryPolicy, isDone } from './verify.ts'
@@ -68,7 +69,7 @@ const decide = { applied: decideApplied, pending: decidePending, forget: decideF
 function refuseTwice(known: Known, named: Named[]): void {
   const ids = named.map(({ name }) => findMigration(known.rows, name)?.id ?? name)
   if (new Set(ids).size === ids.length) return
-  throw usage('two flags say different things of one migration', { hint: 'give only one of them' })
+  throw usage('two flags contradict each other about one migration', { hint: 'pass only one of them' })
 }
 
 function realign(known: Known, row: Applied): Repair | undefined {
@@ -97,12 +98,12 @@ function realign(known: Known, row: Applied): Repair | undefined {
 const differences: Record<ReturnType<typeof compareContent>, [wrong: string[], check: string]> = {
   same: [[], 'safe: only the name differs, the content is what was applied'],
   accepted: [
-    ['differs from what was applied only in its line ends or the like'],
-    'safe: the content is what was applied; but who has the file with the other line ends differs then',
+    ['differs from what was applied only in line endings or the like'],
+    'safe: the content is what was applied; but a copy of the file with the other line endings will then differ',
   ],
   edited: [
     ['was changed after it was applied'],
-    'compare it with what was applied: the file is not run again, so the change must have no effect (a comment, blanks); what has one belongs into a new migration',
+    'compare it with what was applied: the file is not run again, so the change must have no effect (a comment, blanks); put any other change into a new migration',
   ],
 }
 
@@ -127,20 +128,20 @@ function decideApplied(known: Known, name: string): Repair | undefined {
     throw refuse(
       row.name,
       'has no file that could be recorded',
-      `bring the file back, or \`pgbosun migrate repair --forget ${shellWord(row.name)}\``,
+      `restore the file, or run \`pgbosun migrate repair --forget ${shellWord(row.name)}\``,
     )
   return {
     ...item('applied', known, row, file),
     wrong: wrongOf(row, known.policy),
-    writes: `${tables(known, row)}: it is applied, with the content that its file has now`,
-    check: `look whether ${extentOf(row)}: nothing of it is run again${caveat(known.policy)}`,
+    writes: `${tables(known, row)}: recorded as applied, with the current content of its file`,
+    check: `check that ${extentOf(row)}: nothing of it will run again${caveat(known.policy)}`,
   }
 }
 
 function extentOf({ progress }: Applied): string {
-  if (progress?.direction === 'down') return 'all of it is there, and bring back what was undone already'
-  if (!progress?.done) return 'all of it took effect (an index may be there and invalid), and complete it by hand'
-  return `what comes behind its first ${statements(progress.done)}, which ran, took effect too, and complete it by hand`
+  if (progress?.direction === 'down') return 'all of it is in effect, and redo by hand what was already undone'
+  if (!progress?.done) return 'all of it took effect (an index may exist but be invalid), and complete it by hand'
+  return `everything after its ${firstOf(progress.done, 'statement')} took effect too, and complete it by hand`
 }
 
 function decidePending(known: Known, name: string): Repair | undefined {
@@ -156,35 +157,34 @@ function decidePending(known: Known, name: string): Repair | undefined {
   return {
     ...item('pending', known, row, file ?? standIn(known, row)),
     wrong: wrongOf(row, known.policy),
-    writes: `${tables(known, row)}: it is not applied, and the next run begins at its first statement`,
+    writes: `${tables(known, row)}: marked as not applied; the next run starts at its first statement`,
     check: `${remainsOf(row)}${caveat(known.policy)}`,
   }
 }
 
 function remainsOf({ progress }: Applied): string {
-  if (progress?.direction === 'down') return 'look that all of it is undone'
-  if (!progress?.done) return 'look what it left (an invalid index, for example), and drop that'
-  return `undo its first ${statements(progress.done)} by hand: they took effect`
+  if (progress?.direction === 'down') return 'check that all of it is undone'
+  if (!progress?.done) return 'check what it left behind (an invalid index, for example), and drop it'
+  return `undo its ${firstOf(progress.done, 'statement')} by hand: ${plural(progress.done, 'it', 'they')} took effect`
 }
-
-const statements = (count: number) => (count === 1 ? 'statement' : `${count} statements`)
 
 function decideForget(known: Known, name: string): Repair {
   const { row, file } = find(known, name)
   if (!row) throw unknown(name)
-  if (row.status === 'baseline') throw refuse(row.name, 'stands for all migrations up to it', 'it cannot be forgotten')
+  if (row.status === 'baseline')
+    throw refuse(row.name, 'stands for all migrations up to it', 'keep it: a baseline cannot be forgotten')
   if (file)
     throw refuse(
       row.name,
-      `has its file: ${file.path}`,
-      'a record is forgotten only where the file is gone for good; `pgbosun migrate down` undoes a migration',
+      `still has its file: ${file.path}`,
+      'only forget a migration when its file is gone for good; `pgbosun migrate down` undoes a migration',
     )
   return {
     ...item('forget', known, row, standIn(known, row)),
-    wrong: isDone(row) ? 'was applied, and its file is gone' : 'was begun, and its file is gone',
-    writes: `${tables(known, row)}: nothing is recorded of it any more`,
+    wrong: isDone(row) ? 'was applied, and its file is gone' : 'was started, and its file is gone',
+    writes: `${tables(known, row)}: its record is removed`,
     check:
-      'look whether version control has the file: bringing it back is better. What the migration made stays in the database, and nothing undoes it any more',
+      'check whether version control still has the file: restoring it is better. What the migration created stays in the database, and nothing can undo it any more',
   }
 }
 
@@ -217,7 +217,7 @@ function wrongOf({ status, progress }: Applied, { format }: HistoryPolicy): stri
 /** golang-migrate marks the version that it goes to, in both directions. */
 const caveat = ({ format }: HistoryPolicy) =>
   format === 'golang-migrate'
-    ? '. It may also be the undoing of the migration behind it that failed: its history does not tell'
+    ? '. It may also be that undoing the migration after it failed: the history of golang-migrate does not say which'
     : ''
 
 /** Where it is recorded. */
@@ -243,4 +243,4 @@ const standIn = ({ history }: Known, row: Applied): Migration => ({
 const refuse = (name: string, what: string, hint: string) => usage(`${name} ${what}`, { hint })
 
 const unknown = (name: string) =>
-  refuse(name, 'is not in the history', 'name a migration as `pgbosun migrate status` does')
+  refuse(name, 'is not in the history', 'use a name that `pgbosun migrate status` shows')

@@ -57,7 +57,8 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   if (statements.length === 0) return foreign ? { mode: 'wrapped', text, isolation: undefined } : nothingToRun(text)
   const units = unitsOf(text, scanned)
   if (!Array.isArray(units)) return units
-  const why = demand ?? (own.length > 0 && script.transactional ? 'it has transactions of its own' : 'as it asks for')
+  const why =
+    demand ?? (own.length > 0 && script.transactional ? 'it has its own transactions' : 'the file asks for it')
   return { mode: 'split', units, why }
 }
 
@@ -146,8 +147,8 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
   }
   if (backslash !== undefined) {
     const command = /^\\\S*/.exec(text.slice(backslash))?.[0]
-    const hint = 'remove the line: only psql knows such commands'
-    found.push({ kind: 'migration', at: backslash, message: `holds the psql command ${command}`, hint })
+    const hint = 'remove the line: only psql understands such commands'
+    found.push({ kind: 'migration', at: backslash, message: `contains the psql command ${command}`, hint })
   }
   const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements.startOf(statement)))
   const cut = statements.findCommand(
@@ -156,18 +157,18 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
   if (cut) {
     const at = cut.start
     const hint =
-      'put the rows below it, and a line `\\.` behind them, as pg_dump does; or load them as a seed from a CSV file'
+      'put the rows below it and a line `\\.` after them, as pg_dump does; or load them as a seed from a CSV file'
     found.push({
       kind: 'migration',
       at,
-      message: 'copies from the client, and its rows do not stand below it up to a line `\\.`',
+      message: 'copies from stdin, but its rows and a line `\\.` do not follow',
       hint,
     })
   }
   const out = statements.findCommand((statement) => isClientCopy(statement) && isToClient(statement))
   if (out) {
     const hint = 'remove it: a migration has nowhere to write rows to'
-    found.push({ kind: 'migration', at: out.start, message: 'copies to the client, which is not there', hint })
+    found.push({ kind: 'migration', at: out.start, message: 'copies to stdout', hint })
   }
   return found.sort((a, b) => a.at - b.at)[0]
 }
@@ -178,7 +179,7 @@ const ownTransaction = ({ start: at, words }: Statement): Refusal => ({
   kind: 'lint',
   at,
   message: `has its own ${words[0]?.toUpperCase()}`,
-  hint: 'remove BEGIN and COMMIT: the file already runs in one transaction of its own',
+  hint: 'remove BEGIN and COMMIT: the file already runs in its own transaction',
 })
 
 const isOpening = ({ words: [first, second] }: Statement) =>
@@ -260,19 +261,19 @@ const chained = (at: number): Refusal => ({
   kind: 'lint',
   at,
   message: 'ends a transaction with AND CHAIN',
-  hint: 'write COMMIT and BEGIN instead: how far the file came is noted with each transaction',
+  hint: 'write COMMIT and BEGIN instead: the progress of the file is recorded with each transaction',
 })
 
 const fedInside = (at: number): Refusal => ({
   kind: 'lint',
   at,
-  message: 'copies rows from the file within a transaction of its own',
+  message: 'copies rows from the file inside its own transaction',
   hint: 'remove BEGIN and COMMIT around it, or write INSERT instead of COPY',
 })
 
 const leftOpen = (at: number): Refusal => ({
   kind: 'lint',
   at,
-  message: 'leaves the transaction open that it begins',
+  message: 'begins a transaction and leaves it open',
   hint: 'end it with COMMIT, or remove the BEGIN',
 })

@@ -66,8 +66,8 @@ const changesServer = (name: string, script: Script, { start: at, what }: Outsid
     at,
     message: `would change the server a second time (${what})`,
     hint:
-      'a scratch database does not contain that, so these migrations cannot be compared in this way. In new ones, leave it to `roles` and `databases` ' +
-      'of the configuration; a DO block that creates a role only where pg_roles has none is fine',
+      'a scratch database does not contain that, so these migrations cannot be compared in this way. In new migrations, leave it to `roles` and ' +
+      '`databases` in the configuration; a DO block that creates a role only if it is not in pg_roles is fine',
   })
 
 type Tokens = string[]

@@ -50,7 +50,7 @@ function choose(newestFirst: Applied[], { compare }: HistoryPolicy, { steps = 1,
   const kept = findMigration(newestFirst, to)
   if (!kept) {
     throw usage(`there is no applied migration ${to}`, {
-      hint: 'name a version of `pgbosun migrate status`, which then is the newest one, or 0 to undo all',
+      hint: 'use a version that `pgbosun migrate status` shows, which will then be the newest, or 0 to undo all',
     })
   }
   return newestFirst.filter(({ id }) => compare(id, kept.id) > 0)
@@ -59,9 +59,9 @@ function choose(newestFirst: Applied[], { compare }: HistoryPolicy, { steps = 1,
 function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): UndoStep {
   const at = files.findIndex(({ id }) => id === row.id)
   const file = files[at]
-  if (!file) throw cannotUndo(row.name, 'its file is gone', 'bring the file back from version control')
+  if (!file) throw cannotUndo(row.name, 'its file is gone', 'restore the file from version control')
   const down = file.down?.()
-  if (!down) throw cannotUndo(row.name, 'nothing says how', howToUndo(file, format))
+  if (!down) throw cannotUndo(row.name, 'there is no script that undoes it', howToUndo(file, format))
   const sending = planSending(down, { foreign: format !== 'pgbosun' })
   const outside = !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row.progress?.direction === 'down' ? row.progress : undefined
@@ -73,4 +73,4 @@ function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): U
 const cannotUndo = (name: string, why: string, hint: string) => usage(`${name} cannot be undone: ${why}`, { hint })
 
 const howToUndo = ({ name }: Migration, format: string) =>
-  format === 'pgbosun' ? `write ${name}.down.sql` : `add what undoes it, as ${format} wants it`
+  format === 'pgbosun' ? `write ${name}.down.sql` : `add one, in the form that ${format} uses`

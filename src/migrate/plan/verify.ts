@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts'
 import { checksum } from '../../formats/checksum.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import { shellWord, visible } from '../../text.ts'
+import { firstOf } from '../../units.ts'
 import type { Problem } from '../types.ts'
 import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
 
@@ -45,7 +46,7 @@ export function findProblems(files: Migration[], applied: Applied[], policy: His
       const how = compareContent(row, file)
       if (how === 'edited') judge(row.checksum === null ? 'warn' : policy.edited, edited(row, file, policy))
       if (how === 'accepted')
-        warnings.push(`${file.name} differs from what was applied only in its line ends or the like`)
+        warnings.push(`${file.name} differs from what was applied only in line endings or the like`)
     } else if (newestFile && policy.compare(row.id, newestFile.id) < 0) judge(policy.missing, missing(row))
     else if (policy.ahead === 'error') problems.push(ahead(row))
   }
@@ -147,15 +148,15 @@ const interrupted = ({ name }: Applied): Problem => ({
   name,
   detail: 'was started outside a transaction and did not finish',
   hint:
-    `look whether it took effect. If it did: \`pgbosun migrate repair --applied ${shellWord(name)}\`; ` +
-    `if not, drop what it left (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${shellWord(name)}\``,
+    `check whether it took effect. If it did, run \`pgbosun migrate repair --applied ${shellWord(name)}\`; ` +
+    `if not, drop what it left behind (an invalid index, for example) and let the next run repeat it: \`pgbosun migrate repair --pending ${shellWord(name)}\``,
 })
 
 const undoInterrupted = ({ name }: Applied): Problem => ({
   code: 'interrupted',
   name,
   detail: 'was being undone outside a transaction, which did not finish',
-  hint: 'run `pgbosun migrate down` again: it goes on where it stopped',
+  hint: 'run `pgbosun migrate down` again: it continues where it stopped',
 })
 
 /** Exit 21: another tool began it, and waits for a person. */
@@ -164,15 +165,15 @@ export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): P
   name,
   detail: `failed, or was interrupted, when ${format} applied it`,
   hint:
-    `look how much of it took effect, and complete or undo that by hand. Then either \`pgbosun migrate repair --applied ${shellWord(name)}\`, ` +
-    `or, to run it again, \`pgbosun migrate repair --pending ${shellWord(name)}\``,
+    `check how much of it took effect, and complete or undo it by hand. Then run \`pgbosun migrate repair --applied ${shellWord(name)}\`, ` +
+    `or, to have it run again, \`pgbosun migrate repair --pending ${shellWord(name)}\``,
 })
 
 export const changedBeginning = ({ name, progress }: Applied): Problem => ({
   code: 'edited',
   name,
-  detail: `was changed above the place where it stopped: its first ${progress?.done} statements ran already`,
-  hint: 'restore them as they were; only what comes behind them may be changed',
+  detail: `was changed above the point where it stopped: its ${firstOf(progress?.done ?? 0, 'statement')} already ran`,
+  hint: 'restore that part as it was; only what follows it may change',
 })
 
 const edited = (row: Applied, file: Migration, { format }: HistoryPolicy): Problem => ({
@@ -180,7 +181,7 @@ const edited = (row: Applied, file: Migration, { format }: HistoryPolicy): Probl
   name: file.name,
   detail: 'was changed after it was applied',
   hint:
-    'restore the file as it was and put the change into a new migration. If the change has no effect (a comment): ' +
+    'restore the file as it was and put the change into a new migration. If the change has no effect (a comment), accept it: ' +
     (format === 'pgbosun'
       ? `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.id}; or `
       : '') +
@@ -191,7 +192,7 @@ const missing = ({ name }: Applied): Problem => ({
   code: 'missing',
   name,
   detail: 'was applied, but its file is gone',
-  hint: `bring the file back from version control; where it is gone for good, \`pgbosun migrate repair --forget ${shellWord(name)}\` takes it out of the history`,
+  hint: `restore the file from version control; if it is gone for good, \`pgbosun migrate repair --forget ${shellWord(name)}\` removes it from the history`,
 })
 
 const ahead = ({ name }: Applied): Problem => ({
@@ -204,6 +205,6 @@ const ahead = ({ name }: Applied): Problem => ({
 const late = ({ name }: Migration, newest: Applied): Problem => ({
   code: 'out-of-order',
   name,
-  detail: `is not applied, but older than ${newest.name}, which is`,
+  detail: `is not applied, but is older than ${newest.name}, which is applied`,
   hint: `give it a version newer than ${newest.id}, or set \`migrate.outOfOrder: apply\``,
 })
