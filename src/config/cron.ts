@@ -13,9 +13,9 @@ export type Cron = {
 
 /** Reads five cron fields, or `@daily` and the like. @returns a text if something is wrong with them */
 export function parseCron(text: string): Cron | string {
-  const expression = text.trim()
+  const words = text.trim().split(/\s+/)
+  const expression = words.join(' ')
   if (expression === '') return 'is empty'
-  const words = expression.split(/\s+/)
   const short = words.length === 1 && expression.startsWith('@')
   if (!short && words.length !== 5)
     return `has ${words.length} fields, not five: minute, hour, day of month, month, day of week`
