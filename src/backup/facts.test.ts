@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Backup } from '../archive/catalog.ts'
-import { goodBackups, ofName, seriesFacts } from './facts.ts'
+import { goodBackups, ofName, seriesFacts, storedFacts } from './facts.ts'
 
 const now = new Date('2026-03-10T12:00:00Z')
 
@@ -64,6 +64,50 @@ test('a start in the future is none of the newest, even where the server’s clo
 test('what cannot be read is of no series', () => {
   const unreadable = backup('a', '2026-03-10T03:00:00Z', { series: undefined, problem: 'damaged' })
   expect(ofName([unreadable, backup('b', '2026-03-10T03:00:00Z')], 'default').map(({ id }) => id)).toEqual(['b'])
+})
+
+test('the newest is the last in order, and what a backup covers is the latest, whatever the order', () => {
+  const backups = [
+    backup('a', '2026-03-09T03:00:00Z', { verification: undefined }),
+    backup('b', '2026-03-08T03:00:00Z', {
+      verification: { at: new Date('2026-03-09T09:00:00Z'), ok: true, problem: null },
+    }),
+  ]
+  const facts = seriesFacts(backups, now)
+  expect([facts.first?.id, facts.newest?.id]).toEqual(['a', 'b'])
+  expect([facts.covered, facts.lastVerifiedAt]).toEqual([
+    new Date('2026-03-09T03:00:00Z'),
+    new Date('2026-03-09T09:00:00Z'),
+  ])
+})
+
+test('one that nobody verified yet is good, and was verified at no time', () => {
+  const fresh = backup('a', '2026-03-10T03:00:00Z', { verification: undefined })
+  expect(goodBackups([fresh], now)).toEqual([fresh])
+  expect(seriesFacts([fresh], now)).toMatchObject({ newest: { id: 'a' }, lastVerifiedAt: undefined, damaged: [] })
+})
+
+test('when a damaged one was verified is not when a backup was last seen to be good', () => {
+  expect(seriesFacts([backup('a', '2026-03-10T03:00:00Z', bad)], now)).toEqual({ damaged: ['a'], fromFuture: [] })
+})
+
+test('the scheduler is told of one series only', () => {
+  const hourly = { name: 'hourly', system_identifier: '1', database: 'shop', kind: 'logical' } as const
+  const newest = backup('c', '2026-03-09T03:00:00Z', { slot: new Date('2026-03-09T03:00:01Z') })
+  const backups = [
+    backup('a', '2026-03-08T03:00:00Z'),
+    backup('b', '2026-03-08T15:00:00Z', bad),
+    newest,
+    backup('d', '2026-03-10T03:00:00Z', { series: hourly }),
+  ]
+  expect(storedFacts(backups, 'default', now)).toEqual({
+    covered: new Date('2026-03-09T03:00:01Z'),
+    newest,
+    firstAt: new Date('2026-03-08T03:00:00Z'),
+    lastVerifiedAt: new Date('2026-03-09T03:00:00Z'),
+    damaged: ['b'],
+  })
+  expect(storedFacts(backups, 'weekly', now)).toEqual({ damaged: [] })
 })
 
 test('tens of thousands are no problem', () => {

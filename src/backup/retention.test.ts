@@ -107,6 +107,16 @@ describe('always kept', () => {
     ])
   })
 
+  test.for([
+    ['2026-01-01T12:59:59.999Z', ['newest', 'younger than an hour']],
+    ['2026-01-01T13:00:00.000Z', ['newest']],
+    // Five minutes is what clocks of machines may differ by.
+    ['2026-01-01T11:55:00.000Z', ['newest', 'younger than an hour']],
+    ['2026-01-01T11:54:59.999Z', ['starts in the future']],
+  ] as const)('at %s, one that was started at 12:00 is kept as %j', ([now, reasons]) => {
+    expect(plan([at('2026-01-01T12:00Z')], {}, 'UTC', now)[0]?.reasons).toEqual(reasons)
+  })
+
   test('after the clock stepped back a year, everything', () => {
     expect(
       lines(

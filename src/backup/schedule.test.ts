@@ -165,6 +165,17 @@ describe('fields', () => {
     }
   })
 
+  test('a 29 February that is a Sunday comes every 28 years, and once after 40, for 2100 has none', () => {
+    const next = (after: string) => nextSlot(cron('0 0 29 2 */7'), 'UTC', new Date(after))
+    expect(next('2060-02-29T00:00Z')).toEqual(new Date('2088-02-29T00:00Z'))
+    expect(next('2088-02-29T00:00Z')).toEqual(new Date('2128-02-29T00:00Z'))
+  })
+
+  test('a day that never comes is not looked for without end', () => {
+    const never: Cron = { ...cron('0 0 29 2 *'), daysOfMonth: [30] }
+    expect(nextSlot(never, 'UTC', new Date('2026-01-01T00:00Z'))).toBeUndefined()
+  })
+
   test.for([
     ['0 0 3 * * *', 'has 6 fields, not five: minute, hour, day of month, month, day of week'],
     ['0 3 * *', 'has 4 fields, not five: minute, hour, day of month, month, day of week'],

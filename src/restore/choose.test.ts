@@ -109,6 +109,13 @@ describe('--at', () => {
   test('counts one started at that very instant', () => {
     expect(outcome(three, { at: new Date('2026-03-02T03:00:00Z') })).toEqual(['b'])
   })
+  test.for([
+    ['2026-03-02T03:00:00.999Z', 0],
+    ['2026-03-02T03:00:01.000Z', 1],
+    ['2026-03-02T03:00:40.000Z', 1],
+  ] as const)('from a second on it says what is not in the backup: %s', ([at, notes]) => {
+    expect(outcome(three, { at: new Date(at) })).toHaveLength(1 + notes)
+  })
   test('finds one of the server before a move, when its own are all later', () => {
     expect(outcome([backup('old', 1, 'B'), backup('new', 9)], { at: new Date('2026-03-01T03:00:00Z') })).toEqual([
       'old',

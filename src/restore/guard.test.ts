@@ -73,6 +73,18 @@ describe('refused is', () => {
   ])('%s', ([, target, expected]) => expect(found(target)).toEqual([expected]))
 })
 
+test.for<[string, Partial<Target>, string | undefined]>([
+  ['nothing', {}, undefined],
+  ['a name that is taken', { exists: true }, 'restore'],
+  ['a missing privilege', { mayCreateDatabases: false }, 'refused'],
+  ['two missing privileges', { mayCreateDatabases: false, mayActAsOwner: false }, 'refused'],
+  ['a missing privilege beside a name that is taken', { mayCreateDatabases: false, exists: true }, 'restore'],
+  ['two that are no privileges', { exists: true, extensions: [] }, 'restore'],
+])('the exit code says whether it is only about privileges: %s', ([, target, kind]) => {
+  const refusals = findRefusals(manifest, { into: 'copy', noOwner: false }, { ...good, ...target })
+  expect(refusal(refusals, { id: manifest.id, into: 'copy' })?.kind).toBe(kind)
+})
+
 test('several reasons are said at once', () => {
   const refusals = findRefusals(
     manifest,

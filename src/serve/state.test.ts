@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { livez, notReady, type ServeState, startupz, statusDocument } from './state.ts'
+import { type BackupState, livez, notReady, type ServeState, startupz, statusDocument } from './state.ts'
 
 const state: ServeState = {
   version: '1.2.3',
@@ -28,9 +28,17 @@ test.each<[string, ServeState, boolean, string]>([
 })
 
 test('/livez counts the seconds in which the scheduler did not turn', () => {
-  expect(livez(state, 180_000)).toEqual({ ok: true, text: 'ok' })
+  expect(livez({ ...state, tickedAtMs: 20_000 }, 200_000)).toEqual({ ok: true, text: 'ok' })
+  expect(livez({ ...state, tickedAtMs: 20_000 }, 200_001).ok).toBe(false)
   expect(livez(state, 181_000)).toEqual({ ok: false, text: 'the scheduler has not turned for 181 s' })
-  expect(livez({ ...state, phase: 'starting' }, 900_000).ok).toBe(true)
+})
+
+test.each([
+  'starting',
+  'up-failed',
+  'stopping',
+] as const)('/livez kills no process whose scheduler need not turn: %s', (phase) => {
+  expect(livez({ ...state, phase }, 900_000)).toEqual({ ok: true, text: 'ok' })
 })
 
 describe('/readyz', () => {
@@ -39,6 +47,7 @@ describe('/readyz', () => {
     ['refused', 'not ready: the database refuses the connection'],
     ['pending', 'not ready: migrations are pending'],
     ['history', 'not ready: the migrations do not fit the history'],
+    ['unknown', 'not ready: it is not known how the database is'],
     ['usage', 'not ready: the log says why'],
     ['failed', 'not ready: the log says why'],
   ] as const)('tells everybody of %s without a name', (kind, text) => {
@@ -57,6 +66,60 @@ describe('/status.json', () => {
       ready: false,
       ready_reason: 'db.internal:5432/shop does not answer',
       up: { ok: false, error: '/srv/001_users.sql failed on db.internal' },
+    })
+  })
+
+  test('has all that is known of each database, with the problem of the store where the last attempt has none', () => {
+    const backup: BackupState = {
+      database: 'shop',
+      running: true,
+      lastSuccessAt: '2026-03-01T03:00:00.000Z',
+      lastSuccessId: '20260301T030000Z-00000001',
+      lastAttemptAt: '2026-03-02T03:00:00.000Z',
+      lastError: null,
+      lastVerifiedAt: '2026-03-01T04:00:00.000Z',
+      nextRunAt: '2026-03-03T03:00:00.000Z',
+      storeProblem: null,
+      overdue: 'it is old',
+      damaged: ['20260201T030000Z-00000001'],
+    }
+    const backups = [
+      backup,
+      { ...backup, database: 'wiki', running: false, storeProblem: 'the disk is gone' },
+      { ...backup, lastError: 'pg_dump failed', storeProblem: 'the disk is gone' },
+    ]
+    const document = statusDocument({ ...state, backups }, { ok: true, text: 'ok' }, 1234.5)
+    const shown = {
+      database: 'shop',
+      running: true,
+      last_success_at: '2026-03-01T03:00:00.000Z',
+      last_success_id: '20260301T030000Z-00000001',
+      last_attempt_at: '2026-03-02T03:00:00.000Z',
+      last_error: null,
+      last_verified_at: '2026-03-01T04:00:00.000Z',
+      next_run_at: '2026-03-03T03:00:00.000Z',
+    }
+    expect(document).toEqual({
+      version: '1.2.3',
+      started_at: '2026-03-01T00:00:00.000Z',
+      phase: 'serving',
+      ready: true,
+      ready_reason: null,
+      ready_age_ms: 1235,
+      up: { ok: true, finished_at: '2026-03-01T00:00:01.000Z', error: null },
+      backups: [
+        shown,
+        { ...shown, database: 'wiki', running: false, last_error: 'the disk is gone' },
+        { ...shown, last_error: 'pg_dump failed' },
+      ],
+      conditions: [],
+    })
+  })
+
+  test('tells of no up, and of no age, where there is none', () => {
+    expect(statusDocument({ ...state, up: null }, { ok: true, text: 'ok' })).toMatchObject({
+      up: null,
+      ready_age_ms: null,
     })
   })
 

@@ -14,6 +14,8 @@ test.each([
   [`select U&'\\0041;' uescape '!'; select nocase'\\'`, [`select U&'\\0041;' uescape '!'`, `select nocase'\\'`]],
   ['select $$;$x$;$$; select $x$;$$;$x$', ['select $$;$x$;$$', 'select $x$;$$;$x$']],
   ['select $1; select a$b$; select c$b$', ['select $1', 'select a$b$', 'select c$b$']],
+  ['select 1); drop table t', ['select 1)', 'drop table t']],
+  ['select 1)); select (2; 3); drop table t', ['select 1))', 'select (2; 3)', 'drop table t']],
   ['select $größe$;$größe$; select 2', ['select $größe$;$größe$', 'select 2']],
   [
     'create rule r as on insert to t do (select 1; select 2); select 3',

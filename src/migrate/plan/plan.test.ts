@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { nextVersion } from '../../formats/name.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
-import type { Applied, Migration } from '../../formats/types.ts'
+import type { Applied, Migration, Progress } from '../../formats/types.ts'
 import { planMigrations, type Wanted } from './plan.ts'
-import { type HistoryPolicy, refuseProblems } from './verify.ts'
+import { doneHash, type HistoryPolicy, refuseProblems } from './verify.ts'
 
 const file = (version: number, extra: Partial<Migration> = {}): Migration => ({
   id: String(version),
@@ -87,6 +87,52 @@ test('applies late files when told to, and says so', () => {
   expect(plan.problems).toEqual([])
   expect(plan.steps.map(({ reason }) => reason)).toEqual(['not applied yet, older than 3_x'])
   expect(plan.lastSeq).toBe(2)
+})
+
+test.each<[Wanted, string[]]>([
+  [{}, ['2_x', '3_x', '4_x']],
+  [{ steps: 2 }, ['2_x', '3_x']],
+  [{ steps: 0 }, []],
+  [{ to: '3' }, ['2_x', '3_x']],
+  [{ to: '3_x' }, ['2_x', '3_x']],
+  [{ to: '1' }, []],
+  [{ to: '4', steps: 2 }, ['2_x', '3_x']],
+  [{ to: '2', steps: 2 }, ['2_x']],
+  [{ only: '3' }, ['3_x']],
+])('of three that are not applied, %j chooses %j', (wanted, names) => {
+  const { steps } = planOf([file(1), file(2), file(3), file(4)], [row(1)], strict, wanted)
+  expect(steps.map(({ name }) => name)).toEqual(names)
+})
+
+test('refuses to go to a version that there is not', () => {
+  expect(() => planOf([file(1)], [], strict, { to: '7' })).toThrow(expect.objectContaining({ kind: 'usage' }))
+})
+
+describe('a file that was interrupted', () => {
+  const text = 'vacuum a; vacuum b; vacuum c'
+  const stopped: Progress = { direction: 'up', done: 1, running: false, sha256: doneHash(text, 8) }
+  const interrupted = { seq: 5, status: 'started', progress: stopped, sha256: 'sha of before' } as const
+
+  test('resumes behind what it has done, also when its rest was changed since', () => {
+    const { problems, steps } = planOf([file(1, { text: `${text}; vacuum d` })], [row(1, interrupted)])
+    expect(problems).toEqual([])
+    expect(steps).toMatchObject([{ name: '1_x', resume: { ...stopped, seq: 5 } }])
+  })
+
+  test('is named with the statement that comes next', () => {
+    const { steps } = planOf([file(1, { text })], [row(1, interrupted)])
+    expect(steps[0]?.reason).toMatch(/ statement 2, outside a transaction \(VACUUM\)$/)
+  })
+
+  test('starts again when it is repeatable and was changed since', () => {
+    const repeatable = (sha256: string) => {
+      const files = [file(1, { kind: 'repeatable', text, sha256 })]
+      const history = { applied: [], repeated: [row(1, interrupted)], lastSeq: 5, lastDetail: 0 }
+      return planMigrations(files, history, strict).steps[0]?.resume
+    }
+    expect(repeatable('sha of before')).toEqual({ ...stopped, seq: 5 })
+    expect(repeatable('sha of now')).toEqual({ ...stopped, done: 0, sha256: doneHash('', 0), seq: 5 })
+  })
 })
 
 test('treats a database ahead of the files as told', () => {
