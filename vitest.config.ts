@@ -3,6 +3,10 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
+// `npm run` puts the Node of the package `node` on the PATH; an editor or a bare `vitest` may bring an older one.
+if (Number.parseInt(process.versions.node, 10) < 24)
+  throw new Error(`Node 24 is needed, and this is ${process.versions.node}: run \`npm run test:unit\``)
+
 /**
  * In CI, what a stalled machine made fail is tried once more; scripts/test names it among what is UNSTABLE all the same.
  * Tests of random moments are not (`neverAgain`), nor those without a server.
@@ -66,7 +70,14 @@ export default defineConfig({
     maxWorkers: workers,
     maxConcurrency: 12,
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'], exclude: ['test/*.int.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/*.test.ts'],
+          exclude: ['test/*.int.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'integration',
