@@ -19,13 +19,14 @@ export function renderDuration(ms: number): string {
 /** A size for people: `8.2 MB`, in powers of a thousand. */
 export function renderBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
-  const value = bytes / 1000 ** power
-  return `${power === 0 ? value : Number(value.toPrecision(3))} ${units[power]}`
+  // Rounded first, so that 999,999 are not 1000 kB.
+  const rounded = bytes < 1000 ? bytes : Number(bytes.toPrecision(3))
+  const power = rounded < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(rounded) / 3))
+  return `${Number((rounded / 1000 ** power).toPrecision(3))} ${units[power]}`
 }
 
-/** Milliseconds as people read them: `0.8 s`, `12 ms`. */
-export const seconds = (ms: number) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
+/** Milliseconds as people read them: `1.8 s`, `12 ms`. */
+export const seconds = (ms: number) => (Math.round(ms) < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
 /** How long ago an instant is: `3 d 4 h ago`; of one that is yet to come, `2 h in the future`. */
 export const renderAgo = (ms: number): string => (ms < 0 ? `${renderAge(ms)} in the future` : `${renderAge(ms)} ago`)

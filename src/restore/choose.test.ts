@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { renderAge } from '../units.ts'
 import { type Candidate, chooseBackup, type Request } from './choose.ts'
 
 const backup = (id: string, day: number, cluster = 'A', { name = 'default', database = 'shop' } = {}): Candidate => ({
@@ -129,16 +128,5 @@ test('an id decides alone, whatever its name and its server', () => {
   expect(outcome([backup('a', 2), other], { id: 'x' })).toEqual([
     'x',
     'backup x was made on another server (system identifier B, this one is A)',
-  ])
-})
-
-test('ages have the two largest units', () => {
-  expect([0, 999, 40_000, 3_600_000, 7_500_000, 86_400_000 * 3 + 60_000].map(renderAge)).toEqual([
-    '0 s',
-    '0 s',
-    '40 s',
-    '1 h',
-    '2 h 5 min',
-    '3 d',
   ])
 })
