@@ -2,16 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { AppError } from '../../errors.ts'
 import type { Script } from '../../formats/types.ts'
 import { messageLength } from '../../sql/pieces.ts'
+import { refuseUnsendable, refuseUnsendableScript } from '../apply/sendable.ts'
 import type { MigrationStep } from '../types.ts'
-import {
-  describeRefusal,
-  isRefusal,
-  planSending,
-  refusalError,
-  refuseUnsendable,
-  refuseUnsendableScript,
-  withoutOwnTransaction,
-} from './sending.ts'
+import { describeRefusal, isRefusal, planSending, refusalError, withoutOwnTransaction } from './sending.ts'
 
 type Case = { transactional?: boolean; foreign?: boolean }
 
