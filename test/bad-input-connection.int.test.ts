@@ -23,7 +23,9 @@ describe('no server', () => {
     const env = { DATABASE_URL: url, PGBOSUN_WAIT_TIMEOUT: '300ms' }
     const failure = await fails(command.split(' '), { cwd: dir, env })
     expect(failure).toMatchObject({ code: 10, kind: 'unreachable', sqlstate: null })
-    expect(failure.message).toMatch(/^127\.0\.0\.1:\d+\/shop did not accept work within 300ms: nothing listens there$/)
+    expect(failure.message).toMatch(
+      /^127\.0\.0\.1:\d+\/shop did not accept work within 300ms: nothing is listening there$/,
+    )
     expect(failure.hint).toContain('wait.timeout')
   })
 
@@ -54,7 +56,7 @@ describe('no server', () => {
   test('is 10 for a name that nobody knows', async ({ dir }) => {
     const env = { DATABASE_URL: 'postgres://app:geheim@nowhere.invalid/shop', PGBOSUN_WAIT_TIMEOUT: '300ms' }
     const failure = await fails(['wait'], { cwd: dir, env })
-    expect(failure).toMatchObject({ code: 10, message: expect.stringContaining('the host name is not known') })
+    expect(failure).toMatchObject({ code: 10, message: expect.stringContaining('the host name is unknown') })
   })
 })
 
@@ -80,7 +82,7 @@ describe('refused credentials are 12 at once', () => {
     const failure = await fails(['up'], { cwd: dir, env })
     expect(failure).toMatchObject({
       code: 12,
-      message: expect.stringContaining('postgres needs a password, and none is given'),
+      message: expect.stringContaining('postgres needs a password, but none is given'),
     })
     expect(failure.hint).toContain('PGPASSWORD')
   })

@@ -242,7 +242,7 @@ describe('a server that restarts', () => {
     const { finished, log } = app.start('up')
     await until('it waits for the lock', () => log().includes('waiting for the lock of database'))
     await cluster.stop('immediate')
-    await until('it waits for the server', () => log().includes('nothing listens there'))
+    await until('it waits for the server', () => log().includes('nothing is listening there'))
     await cluster.start()
 
     const { code, stderr } = await finished

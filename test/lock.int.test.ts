@@ -88,7 +88,7 @@ base('a refused password is said at once, a closed port is waited for', async ()
   const unknown = { ...wrong, endpoints: [{ host: 'no-such-host.invalid', port: 1 }] }
   await expect(openWhenReady(unknown, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({
     kind: 'unreachable',
-    message: expect.stringContaining('the host name is not known'),
+    message: expect.stringContaining('the host name is unknown'),
   })
 })
 

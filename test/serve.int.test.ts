@@ -611,13 +611,13 @@ describe('what everybody is told', () => {
     expect(await app.get('/readyz')).toEqual(told)
     expect(await statusOf(app)).toMatchObject({
       ready: false,
-      ready_reason: `127.0.0.1:${nowhere}/${database}: nothing listens there`,
+      ready_reason: `127.0.0.1:${nowhere}/${database}: nothing is listening there`,
     })
     await sleep(2_100)
     expect(await app.get('/readyz')).toEqual(told)
     child.kill('SIGTERM')
     const { stderr } = await finished
-    expect(stderr.split('\n').filter((line) => line.includes('nothing listens there'))).toHaveLength(1)
+    expect(stderr.split('\n').filter((line) => line.includes('nothing is listening there'))).toHaveLength(1)
     expect(stderr).not.toContain('geheim')
   })
 

@@ -42,7 +42,7 @@ describe('a hint', () => {
 
   test('finds a table in another schema or with capitals', async ({ sql }) => {
     await sql.unsafe(`create schema app; create table app."Users" ()`)
-    expect(await hintOf(sql, 'select * from users')).toBe('there is app."Users": write the name like that')
+    expect(await hintOf(sql, 'select * from users')).toBe('there is app."Users": use that name')
   })
 
   test('lists the columns there are', async ({ sql }) => {

@@ -95,7 +95,7 @@ describe('a standby first in the URL', () => {
     const failure = await fails(['wait'], { cwd: dir, env: env(url([first, second, down]), '1s') })
     expect(failure.code).toBe(10)
     expect(failure.message).toContain(
-      `${name(first)} is a standby, and there is no primary: ${name(second)} is one too`,
+      `${name(first)} is a standby, and there is no primary: ${name(second)} is a standby too`,
     )
     expect(failure.message).toContain(`${name(down)}: connect ECONNREFUSED`)
 

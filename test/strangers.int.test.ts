@@ -74,7 +74,7 @@ describe('files that go through everything in the database', () => {
     expect([code, json.error?.message, json.error?.hint]).toEqual([
       20,
       expect.stringMatching(/^002_rls failed: .*/),
-      expect.stringMatching(/^(pgbosun\.\w+|it) is one of pgbosun’s own: leave the schema out/),
+      expect.stringMatching(/^(pgbosun\.\w+|it) belongs to pgbosun: exclude its schema/),
     ])
   })
 

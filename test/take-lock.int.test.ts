@@ -72,7 +72,7 @@ describe('a lock that is held by a user that is not ours', () => {
     expect([code, json.error?.kind]).toEqual([11, 'locked'])
     expect(json.error?.message).toMatch(
       new RegExp(
-        `^the lock on roles and databases was held for more than 500ms by user ${mallory}, who is not ours \\(pid ${holder.pid}, calls itself "pgbosun 0f1e2d3c", connected for \\d+ s\\)$`,
+        `^the lock on roles and databases was held for more than 500ms by user ${mallory}, who is not a pgbosun user \\(pid ${holder.pid}, calls itself "pgbosun 0f1e2d3c", connected for \\d+ s\\)$`,
       ),
     )
     expect(json.error?.hint).toBe(
@@ -111,7 +111,9 @@ describe('a lock that is held by a user that is not ours', () => {
       const { code, json, stderr } = await app.runJson(...command, '--take-lock')
       expect([command, code, json.error]).toEqual([command, 0, null])
       expect(stderr).toMatch(
-        new RegExp(`ended a session of user ${mallory}, who is not ours: it was in the way of the lock (of|on) `),
+        new RegExp(
+          `ended a session of user ${mallory}, who is not a pgbosun user: it was in the way of the lock (of|on) `,
+        ),
       )
       expect(await isThere(cluster, holder.pid)).toBe(false)
       await holder.end()
@@ -155,8 +157,8 @@ describe('a lock that is held by a user that is not ours', () => {
     // the server does not notice that their client is gone
     await cluster.ask(`select pg_terminate_backend(pid) from pg_stat_activity where usename = '${mallory}'`)
     expect([code, json.error?.kind]).toEqual([11, 'locked'])
-    expect(json.error?.message).toContain('is taken again and again, after its holders were ended 10 times')
-    expect(json.error?.message).toContain(`now by user ${mallory}, who is not ours`)
+    expect(json.error?.message).toContain('was taken again each time its holder was ended (10 times)')
+    expect(json.error?.message).toContain(`now by user ${mallory}, who is not a pgbosun user`)
     expect(json.error?.hint).toContain(`alter role "${mallory}" nologin`)
   })
 
@@ -168,7 +170,7 @@ describe('a lock that is held by a user that is not ours', () => {
     const { code, json } = await runJson('migrate', '--take-lock')
     expect([code, json.error?.kind, json.error?.sqlstate]).toEqual([12, 'refused', '42501'])
     expect(json.error?.message).toContain(
-      `the lock of database ${database} is held by user ${mallory}, who is not ours (pid ${holder.pid}), and this user may not end that session`,
+      `the lock of database ${database} is held by user ${mallory}, who is not a pgbosun user (pid ${holder.pid}), but this user may not end that session`,
     )
     expect(json.error?.hint).toContain(`select pg_catalog.pg_terminate_backend(${holder.pid});`)
 
@@ -200,7 +202,7 @@ describe('a lock that is held by a user that is not ours', () => {
         exit_code: 11,
         error: {
           message: expect.stringMatching(
-            /by the prepared transaction "it's mine" of user mallory, who is not ours \(prepared \d+ s ago\)$/,
+            /by the prepared transaction "it's mine" of user mallory, who is not a pgbosun user \(prepared \d+ s ago\)$/,
           ),
         },
       })
@@ -229,7 +231,7 @@ describe('a lock that is held by a user that is ours', () => {
     expect(code).toBe(11)
     expect(json.error?.message).toMatch(
       new RegExp(
-        `by a nightly job \\(pid ${holder.pid}, user postgres, connected for \\d+ s\\), which is no pgbosun session$`,
+        `by a nightly job \\(pid ${holder.pid}, user postgres, connected for \\d+ s\\), which is not a pgbosun session$`,
       ),
     )
     expect(json.error?.hint).toBe(
@@ -267,7 +269,7 @@ describe('a lock that is held by a user that is ours', () => {
     const waited = await runJson('migrate', '--take-lock')
     expect(waited.code).toBe(11)
     expect(waited.json.error?.message).toContain(`by pgbosun of the platform (pid ${admin.pid}, user postgres)`)
-    expect(waited.json.error?.hint).toBe('wait for that runner to finish, or raise lock.timeout')
+    expect(waited.json.error?.hint).toBe('wait for that run to finish, or raise lock.timeout')
     await admin.release()
 
     const holder = await hold(cluster, member, lockOf(database))
@@ -286,7 +288,7 @@ describe('the mark of who works in a database', () => {
     const holder = await hold(cluster, mallory, '1885823607, 0', 'psql', app.database)
     const { code, stderr } = await app.run('up')
     expect(code).toBe(0)
-    expect(stderr).toContain(`ended a session of user ${mallory}, who is not ours`)
+    expect(stderr).toContain(`ended a session of user ${mallory}, who is not a pgbosun user`)
     expect(await isThere(cluster, holder.pid)).toBe(false)
     await holder.end()
   })

@@ -189,7 +189,7 @@ describe('migrate wait-for', () => {
     })
     expect(failure).toMatchObject({
       kind: 'unreachable',
-      message: '127.0.0.1:1/d did not accept work within 1s: nothing listens there',
+      message: '127.0.0.1:1/d did not accept work within 1s: nothing is listening there',
     })
   })
 

@@ -14,7 +14,7 @@ const pidOf = new WeakMap<Sql, number>()
 const answeredOf = new WeakMap<Sql, number>()
 const listenerOf = new WeakMap<Sql, (notice: ServerNotice) => void>()
 
-/** What the server says beside its answers. `after`: how many messages of the session it had answered before, as {@link answered} counts. */
+/** A notice of the server. `after`: how many messages of the session it had answered before, as counted by {@link answered}. */
 export type ServerNotice = {
   severity: string
   sqlstate: string
@@ -23,25 +23,25 @@ export type ServerNotice = {
   after: number
 }
 
-/** How many messages of this session the server is done with. */
+/** How many messages of this session the server has finished. */
 export const answered = (sql: Sql): number => answeredOf.get(sql) ?? 0
 
-/** Hears what the server says on this session from now on, instead of whoever listened before. The driver cannot tell which message it belongs to. */
+/** Listens to the notices of this session, instead of the previous listener. The driver cannot tell which message a notice belongs to. */
 export function onServerNotice(sql: Sql, listener: ((notice: ServerNotice) => void) | undefined): void {
   if (listener) listenerOf.set(sql, listener)
   else listenerOf.delete(sql)
 }
 
 /**
- * For each error that the server answered on this session, in order: how many statements of the same message had ended before.
- * A run-time error has no position; this is how the statement is known all the same. Empty for a session that is not ours.
+ * For each error that the server answered on this session, in order: how many statements of the same message had ended before it.
+ * A run-time error has no position; this tells which statement failed. Empty for a session that is not ours.
  */
 export const statementsBeforeErrors = (sql: Sql): readonly number[] => errorsOf.get(sql) ?? []
 
-/** The server process that was announced when the session started; undefined when none was. A pooler makes one up. */
+/** The server process that was announced when the session started; undefined if none was. A pooler makes one up. */
 export const announcedPid = (sql: Sql): number | undefined => pidOf.get(sql)
 
-/** Listens to what the server answers on a session's socket, which the driver reads too; looks at little more than the headers. */
+/** Reads the answers of the server on a session's socket, which the driver reads too. It parses little more than the headers. */
 export function watchAnswers(sql: Sql, socket: Socket): void {
   const errors: number[] = []
   errorsOf.set(sql, errors)

@@ -5,7 +5,7 @@ import { extensionFor, quotedNames } from './hints.ts'
 import { setPath } from './search-path.ts'
 import type { ServerError } from './server-error.ts'
 
-/** A hint made of what the server knows and its message leaves out; undefined when the code has none or nothing was found. */
+/** A hint made from what the server knows but its message leaves out; undefined if the code has none, or nothing was found. */
 export async function askFor(db: Db, error: ServerError, path?: readonly string[]): Promise<string | undefined> {
   const extension = extensionFor(error)
   const ask = (query: string) => textOf(db, query, path)
@@ -24,7 +24,7 @@ const asks: Record<string, (ask: Ask, error: ServerError) => Promise<string | un
   '42501': askOwner,
 }
 
-/** Names travel as literals, in the simple protocol. */
+/** Names are sent as literals, in the simple protocol. */
 async function textOf(db: Db, query: string, path: readonly string[] | undefined): Promise<string | undefined> {
   const answer = await db.unsafe<{ text?: string | null }[]>(`${path ? setPath(path, 'local ') : ''} ${query}`)
   return (answer.flat() as { text?: string | null }[])[0]?.text ?? undefined
@@ -34,12 +34,12 @@ async function textOf(db: Db, query: string, path: readonly string[] | undefined
 const lastPart = (name: string) => name.replace(/^.*\./, '')
 
 /**
- * Files that go through all tables or constraints of the database meet ours too, and those belong to somebody else. A name that an
- * object of another schema has as well is taken for that one, unless the server names the schema.
+ * Files that go through all tables or constraints of the database also find ours, which belong to somebody else. If an object of
+ * another schema has the same name, that one is meant, unless the server names the schema.
  */
 async function askOwnObject(ask: Ask, error: ServerError) {
   const owned = ownedName(error)
-  // Any word may stand in quotation marks, a value too: only what is said to be such an object counts.
+  // Quotation marks may contain anything, even a value: only a name after the kind of an object counts.
   const named = error.message.matchAll(/\b(?:relation|table|index|constraint|sequence|trigger|policy) "([^"]+)"/g)
   const names = [...[...named].map(([, name = '']) => name), owned ?? ''].map(lastPart).filter((name) => name !== '')
   const isNamed = error.schema_name === 'pgbosun' || owned === 'pgbosun' || /\bpgbosun\./.test(error.message)
@@ -52,7 +52,7 @@ async function askOwnObject(ask: Ask, error: ServerError) {
       having pg_catalog.bool_and(place = (select oid from pg_catalog.pg_namespace where nspname = 'pgbosun'))`)
   if (found === undefined && !isNamed) return undefined
   const what = found === undefined ? 'it' : `pgbosun.${visibleSql(found)}`
-  return `${what} is one of pgbosun’s own: leave the schema out of what the file goes through, as in \`where schemaname <> 'pgbosun'\``
+  return `${what} belongs to pgbosun: exclude its schema from what the file goes through, as in \`where schemaname <> 'pgbosun'\``
 }
 
 const doesNotExist = new Set(['42P01', '42703', '42704', '42883', '3F000'])
@@ -78,7 +78,7 @@ async function askTable(ask: Ask, error: ServerError) {
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where pg_catalog.lower(c.relname) = pg_catalog.lower(${quoteLiteral(lastPart(name))}) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and n.nspname !~ '^pg_' and n.nspname <> 'pgbosun'`)
-  return found && `there is ${visibleSql(found)}: write the name like that`
+  return found && `there is ${visibleSql(found)}: use that name`
 }
 
 async function askColumns(ask: Ask, error: ServerError) {
@@ -111,7 +111,7 @@ async function askOwner(ask: Ask, error: ServerError) {
   )
   return (
     owner &&
-    `${name} belongs to ${visibleSql(owner)}: let that role do it (\`migrate.role\`), or let it grant the missing privilege`
+    `${name} belongs to ${visibleSql(owner)}: run this as that role (\`migrate.role\`), or have it grant the missing privilege`
   )
 }
 

@@ -5,13 +5,13 @@ import type { Db } from './db.ts'
 import { isConnectionLost } from './lost.ts'
 
 /**
- * Who another session waits for, never what it runs: that may hold secrets.
- * Of other users' sessions, one without the privileges of pg_read_all_stats sees only pid, application and user.
+ * A session that another session waits for. Never what it runs, which may contain secrets.
+ * Without the privileges of pg_read_all_stats, only pid, application and user of other users' sessions are visible.
  */
 export type Blocker = {
   /** 0 for a prepared transaction, which has no session. */
   pid: number
-  /** As it names itself; empty when it does not. */
+  /** Its application_name; empty if it has none. */
   application: string
   user: string | undefined
   /** `active`, `idle in transaction`. */
@@ -23,30 +23,30 @@ export type Blocker = {
 }
 
 export type BlockerWatch = {
-  /** Forgets earlier answers, and asks from now on. */
+  /** Forgets earlier answers, and starts asking. */
   start(): void
-  /** Ends the asking, and resolves when no question is under way any more, after 2 s at the latest. Never throws. */
+  /** Stops asking. Resolves when no query is running any more, after 2 s at the latest. Never throws. */
   stop(): Promise<void>
-  /** The last answer that named somebody, unless two answers since then named nobody. */
+  /** The last answer that named a blocker, unless two answers since then named none. */
   last(): Blocker[]
 }
 
 export type BlockerWatchOptions = {
-  /** Another session of the same server than the one that is watched; its database does not matter. */
+  /** A session on the same server, other than the watched one; its database does not matter. */
   observer: Db
   /** The backend that may have to wait. */
   pid: number
-  /** Before the first question, and between an answer and the next one. A deadlock ends after 1 s (`deadlock_timeout`): ask more often. */
+  /** Pause before each query. A deadlock ends after 1 s (`deadlock_timeout`), so ask more often than that. */
   everyMs: number
   log?: Log
 }
 
-/** A question on a connection that died silently is not answered: nobody may have to wait for that. */
+/** A query on a connection that died silently is never answered, and nobody should wait for that. */
 const longestStopMs = 2_000
 
 /**
  * Remembers who blocks a session, so that a lock timeout (55P03) or a deadlock (40P01) can be explained afterwards.
- * What the observer cannot tell is logged at debug; a watch never fails.
+ * Failures of the observer are logged at debug; a watch never fails.
  */
 export function createBlockerWatch({ observer, pid, everyMs, log = silentLog }: BlockerWatchOptions): BlockerWatch {
   let blockers: Blocker[] = []
@@ -54,12 +54,12 @@ export function createBlockerWatch({ observer, pid, everyMs, log = silentLog }: 
   let timer: NodeJS.Timeout | undefined
   let question: Promise<void> | undefined
   let running = false
-  // What an earlier start asked must not be taken for an answer to this one.
+  // The answer to a query from before a restart must be ignored.
   let starts = 0
 
   const remember = (found: Blocker[]) => {
     unblockedAnswers = found.length > 0 ? 0 : unblockedAnswers + 1
-    // One answer may come from between the failure and the stop.
+    // One answer may be from the time between the failure and the stop.
     if (found.length > 0 || unblockedAnswers > 1) blockers = found
   }
   const ask = async (asked: number) => {
@@ -67,7 +67,7 @@ export function createBlockerWatch({ observer, pid, everyMs, log = silentLog }: 
       const found = await readBlockers(observer, pid)
       if (asked === starts) remember(found)
     } catch (error) {
-      log.debug({ problem: error instanceof Error ? error.message : String(error) }, 'who blocks is not known')
+      log.debug({ problem: error instanceof Error ? error.message : String(error) }, 'cannot tell who blocks')
       // A query on a connection that is gone may never be answered.
       if (isConnectionLost(error)) return
     }
@@ -100,7 +100,7 @@ type Row = Pick<Blocker, 'pid' | 'application'> &
   Record<'user' | 'state' | 'backendType', string | null> &
   Record<'stateAgeMs' | 'transactionAgeMs', number | null>
 
-/** Only views and functions that show the whole cluster: the observer may be in another database. */
+/** Uses only views and functions that show the whole cluster: the observer may be in another database. */
 async function readBlockers(observer: Db, pid: number): Promise<Blocker[]> {
   const age = (since: string) =>
     `pg_catalog.round(extract(epoch from pg_catalog.clock_timestamp() - ${since}) * 1000)::float8`
@@ -124,7 +124,7 @@ async function readBlockers(observer: Db, pid: number): Promise<Blocker[]> {
 
 const mostNamed = 3
 
-/** `blocked by pid 4711 (application "report", user ana, active for 312 s)`; undefined when there is nobody. */
+/** `blocked by pid 4711 (application "report", user ana, active for 312 s)`; undefined if there is nobody. */
 export function describeBlockers(blockers: readonly Blocker[]): string | undefined {
   if (blockers.length === 0) return undefined
   const named = blockers.slice(0, mostNamed).map(describeBlocker)
@@ -138,11 +138,11 @@ function describeBlocker({ pid, application, user, state, ...rest }: Blocker): s
   const details = [
     isOwnDump({ application }) && 'a backup of pgbosun',
     backendType !== undefined && backendType !== 'client backend' && backendType,
-    // anybody may name an application as he likes; servers before 16 replace what is not ASCII
+    // an application_name may be anything; servers before 16 replace what is not ASCII
     application !== '' && `application "${visible(application).replaceAll('"', '?')}"`,
     user !== undefined && `user ${visible(user)}`,
     state !== undefined && since(state, stateAgeMs),
-    // what holds the lock is the transaction
+    // it is the transaction that holds the lock
     (transactionAgeMs ?? 0) > (stateAgeMs ?? 0) + 1_000 && since('in its transaction', transactionAgeMs),
   ].filter((detail) => typeof detail === 'string')
   return details.length > 0 ? `pid ${pid} (${details.join(', ')})` : `pid ${pid}`
@@ -152,8 +152,8 @@ const since = (what: string, ageMs: number | undefined) =>
   ageMs === undefined ? what : `${what} for ${Math.max(0, Math.round(ageMs / 1000))} s`
 
 /**
- * Whether it is a backup of pgbosun: pg_dump or the session with its snapshot. It ends by itself, so waiting helps.
- * All of them are called `pgbosun backup RUN` (see src/backup/make.ts).
+ * Whether it is a backup of pgbosun: pg_dump, or the session with its snapshot. It ends by itself, so waiting helps.
+ * Their application_name is `pgbosun backup RUN` (see src/backup/make.ts).
  */
 export const isOwnDump = ({ application }: Pick<Blocker, 'application'>): boolean =>
   application.startsWith('pgbosun backup ')

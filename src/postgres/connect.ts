@@ -15,48 +15,48 @@ import { openSocket } from './socket.ts'
 import { readSystemIdentifier } from './system.ts'
 import { watchSending } from './unsent.ts'
 
-/** One connection to one server, never replaced: when it is lost, every further query fails. */
+/** One connection to one server. It is never reopened: once it is lost, every further query fails. */
 export type Session = {
   sql: Sql
-  /** The host that it is at. */
+  /** The host that it is connected to. */
   endpoint: Endpoint
-  /** As PostgreSQL numbers it: 150020 is 15.20. */
+  /** `server_version_num`: 150020 is 15.20. */
   serverVersion: number
   inRecovery: boolean
   pid: number
   /** Throws `unreachable` once the connection is lost. */
   guard(): void
-  /** Resolves when the connection is lost; never when it is ended. */
+  /** Resolves when the connection is lost, but not when we end it. */
   lost: Promise<void>
-  /** Gives the connection up: it counts as lost. */
+  /** Closes the socket: the connection then counts as lost. */
   breakOff(): void
   /** Ends the connection without waiting for the server. */
   end(): Promise<void>
 }
 
 export type SessionOptions = {
-  /** Another database than the connection's own. */
+  /** The database, if it is not the connection's own. */
   database?: string | undefined
   applicationName: string
   log: Log
-  /** Keeps the search_path of role and database, for a session that only asks for it. */
+  /** Keeps the search_path of role and database, for a session that only reads it. */
   ownPath?: boolean
   /**
-   * Ends it wherever it is, also while it is being opened, without waiting for the server. Not the signal of a run that is asked to stop,
-   * which cleans up on its sessions.
+   * Ends the session at once, even while it is being opened, without waiting for the server. This is not the signal that asks a run to
+   * stop: such a run still cleans up on its sessions.
    */
   endWith?: AbortSignal
-  /** Only `endWith` ends a login that hangs at the one host there is: giving it up does not end the server's process. */
+  /** With a single host, only `endWith` ends a login that hangs: giving up would not end the server's process. */
   loginMayHang?: boolean
-  /** A standby is good enough: the primary is not looked for. */
+  /** Accept a standby, without looking for the primary. */
   allowStandby?: boolean
-  /** The server ends what takes longer. */
+  /** `statement_timeout` of the session. */
   statementTimeoutMs?: number
-  /** A session of the same server, free for a short question when this one is stuck; new ones may be refused then. */
+  /** Another session of the same server that can run a short query when this one hangs, because new sessions may be refused then. */
   witness?: () => Sql | undefined
 }
 
-/** Settings of a session that must not come from the role or the database. Servers before 14 do not know the second group. */
+/** Settings of a session that must not come from the role or the database. Servers before 14 do not know those in `from14`. */
 const everywhere = {
   role: 'none',
   search_path: pinnedPath,
@@ -64,19 +64,19 @@ const everywhere = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
-  // A machine that vanished without a word gives its locks back after a minute, not after the two hours of the system.
+  // The locks of a machine that vanished silently are released after a minute, not after the two hours of the system's default.
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '3',
 }
-// Keepalives are only sent where nothing waits to be acknowledged; else this decides, not the 15 minutes of the system.
+// Keepalives are only sent while nothing waits to be acknowledged. Otherwise tcp_user_timeout decides, instead of the system's 15 minutes.
 const from14 = { client_connection_check_interval: '2s', idle_session_timeout: '0', tcp_user_timeout: '60000' }
 
 /**
- * Opens one session at the first endpoint that accepts it. Where nothing says which of several is meant and that one is a standby,
- * at the primary: see `choosePrimary`.
+ * Opens one session at the first endpoint that accepts it. If that is a standby and nothing says which of several endpoints is meant,
+ * it is opened at the primary: see `choosePrimary`.
  *
- * @throws the error of the last endpoint, as the system, the server or the driver put it; see `classify` in wait.ts;
+ * @throws the error of the last endpoint, unchanged from the system, the server or the driver (see `classify` in wait.ts);
  * {AppError} `refused` for an endpoint that is a connection pooler
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
@@ -90,7 +90,7 @@ export async function openSession(connection: Connection, options: SessionOption
     try {
       session = await openAt(endpoint, connection, options)
     } catch (error) {
-      // One that is down as well must not hide it.
+      // An endpoint that is down must not hide a pooler.
       if (isPoolerError(error)) throw error
       failure = error
       failed.push({ endpoint, error: error as Error })
@@ -109,7 +109,7 @@ export async function openSession(connection: Connection, options: SessionOption
 
 type Failed = { endpoint: Endpoint; error: Error }
 
-/** Looks at the other hosts all at once, and keeps the session at the primary alone. */
+/** Looks at all the other hosts at once, and keeps only the session at the primary. */
 async function openPrimary(
   standby: Session,
   { failed, others }: { failed: Failed[]; others: Endpoint[] },
@@ -141,10 +141,10 @@ const look = async ({ sql, endpoint, inRecovery }: Session): Promise<Seen> => ({
   system: await readSystemIdentifier(sql),
 })
 
-/** Nobody logs in with what the server stores. @throws {AppError} `usage` */
+/** Nobody can log in with what the server stores. @throws {AppError} `usage` */
 function refuseHash({ password, user, source }: Connection): void {
   if (kindOfPassword(password() ?? '') !== 'password')
-    throw usage(`the password of ${user} in ${source} is a hash, and nobody can log in with one`, {
+    throw usage(`the password of ${user} in ${source} is a hash, but nobody can log in with a hash`, {
       hint: 'give the password itself',
     })
 }
@@ -160,8 +160,8 @@ async function openAt(endpoint: Endpoint, connection: Connection, options: Sessi
 }
 
 /**
- * Whether a server process does something else than to wait for what we send: asked on the session that was named as witness, else, and
- * where that may not see it, on a new one. What cannot be known counts as busy, but not a server that does not answer.
+ * Whether a server process does something other than wait for us to send. Asks on the witness session; without one, or if that may not
+ * see it, on a new session. If it cannot be found out, the process counts as busy, unless the server does not answer at all.
  */
 async function isBusy(
   pid: number,
@@ -181,7 +181,7 @@ async function isBusy(
   }
 }
 
-/** Undefined where the user may not see it. One that is gone is not busy. */
+/** Undefined if the user may not see it. A process that is gone is not busy. */
 async function readBusy(sql: Sql, pid: number): Promise<boolean | undefined> {
   const [row] = await sql.unsafe<{ busy: boolean | null }[]>(
     `select case when state is not null then wait_event_type is distinct from 'Client' end as busy
@@ -208,7 +208,7 @@ async function start(
   const patient = loginMayHang && connection.endpoints.length === 1
   const place = { endpoint, source: connection.source }
   endWith?.throwIfAborted()
-  // At once: the driver would begin a timer's turn later.
+  // Opened right away: the driver would start one turn of the event loop later.
   const opening = openSocket(endpoint, connection.tls, { signal: endWith, patient })
   opening.catch(() => {})
   let socket: Socket | undefined
@@ -249,7 +249,7 @@ async function start(
         throw error
       }
     },
-    // Every option is named: the driver reads PG* and prints notices to stdout for those that are not.
+    // Every option is set: for the others, the driver would read PG* and print notices to stdout.
     ssl: false,
     sslnegotiation: null,
     max: 1,
@@ -265,7 +265,7 @@ async function start(
     publications: '',
     no_subscribe: true,
     onnotice: ({ severity, message }: postgres.Notice) => log.debug({ severity }, `server: ${message}`),
-    // The driver would connect again, and leave every query behind the first for ever unanswered when that fails.
+    // The driver would reconnect and, if that fails, never answer any query after the first.
     onclose: () => {
       lost = !ended
       if (lost) tellLost()
@@ -282,7 +282,7 @@ async function start(
   endWith?.addEventListener('abort', abort, { once: true })
   try {
     endWith?.throwIfAborted()
-    // Every name is qualified, and no operator used: the path is only known from the answer on.
+    // All names are qualified and no operators are used: the search_path is only known once this is answered.
     const [row] = await sql.unsafe<{ version: number; standby: boolean; pid: number; path: string }[]>(
       "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
     )

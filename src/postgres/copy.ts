@@ -3,24 +3,24 @@ import { pipeline } from 'node:stream/promises'
 import { AppError } from '../errors.ts'
 import type { Db } from './db.ts'
 
-/** Data as it is sent; text goes as UTF-8. */
+/** Data to send; text is sent as UTF-8. */
 export type Chunks = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>
 
 /**
- * Sends data to a `copy … from stdin`, chunk by chunk, never more of it in memory than the socket takes; returns the number
- * of rows. Nothing else may be under way on the session.
+ * Sends data to a `copy … from stdin`, chunk by chunk, with never more in memory than the socket takes. Returns the number of rows.
+ * Nothing else may be running on the session.
  *
  * @param db        one session (`max: 1`), in a transaction or not
  * @param statement a single COPY from the client
- * @throws the server's error with its fields (`where` names the line), also when it comes after the last byte; what
- *         `chunks` throws, after which the server has dropped the rows
+ * @throws the server's error with its fields (`where` names the line), even if it comes after the last byte; or what `chunks` throws,
+ *         after the server has discarded the rows
  */
 export async function copyIn(db: Db, statement: string, chunks: Chunks): Promise<number> {
   const query = db.unsafe(statement)
   const stdin: unknown = await query.writable()
   if (!(stdin instanceof Writable)) throw new AppError('failed', 'a COPY from the client did not ask for data')
-  // The driver has settled the query with the stream, and drops what the server says after the last byte
-  // (postgres.js 3.4.9): without this, a refused last line would look like a stream that never ends.
+  // The driver has settled the query with the stream, and ignores what the server answers after the last byte (postgres.js 3.4.9).
+  // Without this, the stream would never end if the server refused the last line.
   const said = new Promise<{ count: number }>((resolve, reject) => Object.assign(query, { resolve, reject }))
   said.catch((error: Error) => stdin.destroy(error))
   const source = watched(chunks)
@@ -30,15 +30,15 @@ export async function copyIn(db: Db, statement: string, chunks: Chunks): Promise
 }
 
 /**
- * The line of data that a COPY was at, from 1, out of its CONTEXT: `COPY users, line 3, column id: "x"`, in any language
- * and below the functions that triggers ran. The server counts a line of a header, and the line breaks in quoted CSV.
+ * The line of data that a COPY was at, from 1, according to its CONTEXT: `COPY users, line 3, column id: "x"`, in any language, and
+ * after the functions that triggers ran. The server also counts a header line, and line breaks in quoted CSV values.
  */
 export function copyLineOf({ where }: { where?: string | undefined }): number | undefined {
   const [, line] = /^.*?(?:COPY|복사)[^,、\n]*[,、]\D*(\d+)/m.exec(where ?? '') ?? []
   return line === undefined ? undefined : Number(line)
 }
 
-/** Tells a source that failed from a server that refused: the server answers both with an error. */
+/** Remembers whether the source failed: the server answers with an error in that case too. */
 function watched(chunks: Chunks) {
   let failure: unknown
   async function* pass() {

@@ -13,15 +13,15 @@ export type HbaRule = {
   method: string
 }
 
-/** Who would log in. `address` null: through a socket. `groups`: every role that the login would be a member of. */
+/** A login to check. `address` null: through a socket. `groups`: every role that the login would be a member of. */
 export type HbaLogin = { user: string; groups: string[]; database: string; address: string | null; ssl: boolean }
 
-/** Methods with which a login that has a password, and nothing else, gets in. */
+/** Methods that let in a login that only has a password. */
 const withPassword = new Set(['trust', 'scram-sha-256', 'md5', 'password'])
 
 /**
- * The method that the first matching line asks for, where a password is not what it wants; `none` when no line matches. Undefined when a
- * password will do, or a line could not be judged (host names, regular expressions, the server's own networks).
+ * The method of the first matching line if it does not accept a password; `none` if no line matches. Undefined if a password is
+ * accepted, or if a line cannot be evaluated (host names, regular expressions, the server's own networks).
  */
 export function refusingMethod(rules: readonly HbaRule[], login: HbaLogin): string | undefined {
   for (const rule of rules) {
@@ -46,7 +46,7 @@ function matchesType({ type }: HbaRule, { address, ssl }: HbaLogin): boolean {
   )
 }
 
-/** The first name that decides; a regular expression is not judged. */
+/** True if a name matches; undefined if none does but there is a regular expression, which is not evaluated. */
 const anyOf = (names: string[], matches: (name: string) => boolean) =>
   names.some(matches) ? true : names.some((name) => name.startsWith('/')) ? undefined : false
 
@@ -84,8 +84,9 @@ function prefixOf(netmask: string): number {
 }
 
 /**
- * Why pg_hba.conf would not let in a login that is a member of a role and has a password, connecting as this session does; undefined
- * when it would, or cannot be known. Asked as a superuser: nobody else sees the file, which may differ from what the server has loaded.
+ * The method with which pg_hba.conf would refuse a login that is a member of a role and has a password, and connects like this session.
+ * Undefined if it would let the login in, or if that cannot be told. Needs a superuser: nobody else can see the file, which may differ
+ * from what the server has loaded.
  */
 export async function readRefusal(db: Db, role: string, user: string): Promise<string | undefined> {
   const [row] = await db.unsafe<{ seen: { rules: HbaRule[]; login: Omit<HbaLogin, 'user'> } }[]>(`

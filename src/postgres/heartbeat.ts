@@ -3,18 +3,18 @@ import { renderDuration } from '../units.ts'
 import type { Session } from './connect.ts'
 
 const everyMs = 10_000
-/** A server that was stopped for 20 s, or is failing over, is waited for. */
+/** Enough to wait for a server that was stopped for 20 s, or that is failing over. */
 const missedAtMost = 6
 
 /**
- * Asks a session every 10 s whether it is still there, and breaks it off when it has not answered for a minute: what goes into a black
- * hole, or to something that acknowledges and forwards nothing, is not told by the network for 15 minutes, or never. The session must
- * have nothing else to do that takes so long.
+ * Runs a query on a session every 10 s, and closes the connection if the session has not answered for a minute. If packets are dropped,
+ * or acknowledged by something that does not forward them, the network reports that after 15 minutes, or never. The session must not
+ * run anything else that takes so long.
  *
- * Turns are counted, not time: a process that was stopped itself gets its answer first.
+ * It counts turns, not time: after this process itself was stopped, the answer is read first.
  *
- * @param onSilent called before the session is broken off
- * @returns ends the asking
+ * @param onSilent called before the connection is closed
+ * @returns a function that stops it
  */
 export function startHeartbeat(
   session: Pick<Session, 'sql' | 'breakOff'>,
@@ -30,12 +30,12 @@ export function startHeartbeat(
         () => {
           asked = false
         },
-        // the session is lost, which everybody who uses it is told
+        // the session is lost, and everybody who uses it gets that error
         () => clearInterval(timer),
       )
     } else if (++missed >= missedAtMost) {
       clearInterval(timer)
-      log.warn(`the server has not answered for ${renderDuration(missedAtMost * turnMs)}: the connection is given up`)
+      log.warn(`the server has not answered for ${renderDuration(missedAtMost * turnMs)}: giving up the connection`)
       onSilent()
       session.breakOff()
     }

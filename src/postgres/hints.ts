@@ -2,10 +2,10 @@
 import { visibleSql } from '../text.ts'
 import type { ServerError } from './server-error.ts'
 
-/** What a hint can be made of without asking the server. */
+/** What a hint can be derived from without asking the server. */
 export type HintSource = Pick<ServerError, 'code' | 'message' | 'detail'>
 
-/** The general advice for a SQLSTATE, with what the message itself tells. Pure. */
+/** The general advice for a SQLSTATE, with details from the message itself. Pure. */
 export function hintByCode(error: HintSource): string | undefined {
   const extension = extensionFor(error)
   return extension === undefined ? byCode[error.code]?.(error) : extensionHint(extension)
@@ -61,7 +61,7 @@ const extensionOfType: Record<string, string> = {
 }
 
 const exists = (what: string, instead: string) => () =>
-  `the database already has this ${what}, and no file recorded here made it: ${instead}`
+  `the database already has this ${what}, but no recorded file created it: ${instead}`
 
 const text = (hint: string) => () => hint
 
@@ -115,9 +115,9 @@ const byCode: Record<string, (error: HintSource) => string | undefined> = {
 
   // transactions
   '25001': text('put the statement alone in a migration that begins with the line `-- pgbosun: no-transaction`'),
-  '2D000': text('each file already runs in one transaction: take commit and rollback out of the block'),
+  '2D000': text('each file already runs in one transaction: remove commit and rollback from the block'),
   '25006': text(
-    'the server or the session is read-only: connect to the primary, and look for default_transaction_read_only',
+    'the server or the session is read-only: connect to the primary, and check default_transaction_read_only',
   ),
 
   // privileges
@@ -125,7 +125,7 @@ const byCode: Record<string, (error: HintSource) => string | undefined> = {
     const [name = 'it'] = quotedNames({ message })
     if (/create extension/.test(message))
       return `declare ${name} under \`databases.NAME.extensions\`; it is then created with the rights of the session user`
-    return 'let the owner do it (`migrate.role`), or grant the missing privilege to the role that runs the file'
+    return 'run it as the owner (`migrate.role`), or grant the missing privilege to the role that runs the file'
   },
 
   // data
@@ -136,21 +136,21 @@ const byCode: Record<string, (error: HintSource) => string | undefined> = {
   '23502': text('give the column a value or a default; an existing table needs the default before `not null`'),
   '23514': text('correct the row, or the check constraint; existing rows can be checked later with `not valid`'),
   '23P01': text('two rows overlap: correct the row, or the exclusion constraint'),
-  '22P02': text('the value does not have the form that its type wants'),
+  '22P02': text('the value does not have the format of its type'),
   '22P04': text(
     'every line needs as many values as the first one; put values with commas or line breaks in double quotes',
   ),
   '22001': text('the value is longer than the column allows: use `text`, or a longer varchar'),
   '22003': text('the number does not fit: use a larger type such as bigint or numeric'),
   '22021': text('the file must be UTF-8'),
-  '21000': text('the statement touches a row twice: remove the duplicates first'),
+  '21000': text('the statement would change a row twice: remove the duplicates first'),
 
   // resources and waiting
   '53100': text('the disk of the server is full: free space on its data volume, then run this again'),
   '53200': text('the server is out of memory: lower work_mem or give it more'),
   '53300': text('all connections are taken: raise max_connections or lower the pools of the applications'),
   '57014': text('it was cancelled, or took longer than statement_timeout (in migrations `migrate.statementTimeout`)'),
-  '55P03': text('another session holds the table: look in pg_stat_activity, or raise `migrate.lockTimeout`'),
+  '55P03': text('another session has locked the table: look at pg_stat_activity, or raise `migrate.lockTimeout`'),
   '40P01': text('two sessions waited for each other: run this again, at a quieter moment'),
   '40001': text('another session changed the same rows: run this again'),
 }

@@ -8,13 +8,13 @@ export type Holder = {
   pid: number | null
   user: string
   /**
-   * Its role could do all that ours can: it is our session user, a member of it, or a superuser. What a session calls itself
-   * says nothing: anybody may call itself pgbosun.
+   * Its role can do everything ours can: it is our session user, a member of it, or a superuser. Its application_name proves nothing,
+   * because any session can call itself pgbosun.
    */
   ours: boolean
-  /** Whether it looks like one of our runs, which is believed of sessions that are ours only. */
+  /** Whether it looks like a run of pgbosun. Only believed if it is also `ours`. */
   pgbosun: boolean
-  /** For people, as part of a sentence: who it is, and that it is not ours. */
+  /** For people, as part of a sentence: who it is, and whether it is ours. */
   text: string
   /** What an administrator runs to end it. */
   statement: string
@@ -35,7 +35,7 @@ type Row = {
 const isOurs = (role: string) => `coalesce(pg_catalog.pg_has_role(${role}, me.oid, 'MEMBER'), false)`
 const me = 'me as materialized (select oid from pg_catalog.pg_roles where rolname = session_user)'
 
-/** Who holds a lock, of several one that is not ours; undefined when it was given back in the meantime. Everybody may ask. */
+/** Who holds a lock: of several, one that is not ours. Undefined if it was released in the meantime. Every user may run this. */
 export async function readHolder(db: Db, lock: LockRows): Promise<Holder | undefined> {
   const [row] = await db.unsafe<Row[]>(
     `with ${me}
@@ -52,10 +52,11 @@ export async function readHolder(db: Db, lock: LockRows): Promise<Holder | undef
   return row && asHolder(row)
 }
 
-/** Names and texts of the other side: nothing in them may look like a sentence of ours. */
+/** Quotes names and texts of other sessions, so that they cannot look like a sentence of ours. */
 const quote = (text: string) => JSON.stringify(text)
 const nameOf = (user: string | null) => (user === null ? '?' : /^[\p{L}\d_$.@-]+$/u.test(user) ? user : quote(user))
-const userOf = ({ user, ours }: Pick<Row, 'user' | 'ours'>) => `user ${nameOf(user)}${ours ? '' : ', who is not ours'}`
+const userOf = ({ user, ours }: Pick<Row, 'user' | 'ours'>) =>
+  `user ${nameOf(user)}${ours ? '' : ', who is not a pgbosun user'}`
 
 const asHolder = (row: Row): Holder => ({
   pid: row.pid,
@@ -67,13 +68,13 @@ const asHolder = (row: Row): Holder => ({
 
 const isRun = ({ ours, application }: Row) => ours && (application ?? '').startsWith('pgbosun')
 
-/** When a session began is not told to everybody. */
+/** The start of a session is not visible to every user. */
 function describeSession(row: Row): Pick<Holder, 'text' | 'statement'> {
   const { pid, application, age, ours } = row
   const since = age === null ? '' : `, connected for ${age} s`
   return {
     text: ours
-      ? `${application || 'a session without a name'} (pid ${pid}, ${userOf(row)}${since})${isRun(row) ? '' : ', which is no pgbosun session'}`
+      ? `${application || 'a session without a name'} (pid ${pid}, ${userOf(row)}${since})${isRun(row) ? '' : ', which is not a pgbosun session'}`
       : `${userOf(row)} (pid ${pid}, calls itself ${quote(application ?? '')}${since})`,
     statement: `select pg_catalog.pg_terminate_backend(${pid});`,
   }
@@ -86,7 +87,7 @@ const describePrepared = (row: Row, gid: string): Pick<Holder, 'text' | 'stateme
 
 /** What to do about a holder. @param flag whether it is the lock of `--take-lock`, and that was not given */
 export function adviceOn(holder: Holder | undefined, flag: boolean): string {
-  if (!holder || holder.pgbosun) return 'wait for that runner to finish, or raise lock.timeout'
+  if (!holder || holder.pgbosun) return 'wait for that run to finish, or raise lock.timeout'
   const end = `end it as an administrator: ${holder.statement}`
   if (holder.ours || holder.pid === null) return `if it should not be there, ${end}`
   return `if it should not be there, ${flag ? '`up` or `migrate` with --take-lock ends it; or ' : ''}${end}`
@@ -98,9 +99,9 @@ type Ended = { pid: number; who: string; ours: boolean }
 /**
  * Ends the sessions that hold a lock or queue for it.
  *
- * @param whose `others`: only those that are not ours; `all`: whoever it is but this session
- * @returns who was ended
- * @throws {AppError} `refused` when it may not, with what an administrator can run
+ * @param whose `others`: only those that are not ours; `all`: every session except this one
+ * @returns whose sessions were ended
+ * @throws {AppError} `refused` if this user may not end one, with the statement that an administrator can run
  */
 export async function endSessions(db: Db, lock: LockRows, what: string, whose: 'others' | 'all'): Promise<Ended[]> {
   const rows = `pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
@@ -113,7 +114,7 @@ export async function endSessions(db: Db, lock: LockRows, what: string, whose: '
   for (const { pid, user, ours } of found) {
     const who = userOf({ user, ours })
     try {
-      // Asked again: the number may belong to another session by now.
+      // Checked again, because the pid may belong to another session by now.
       const gone = await db.unsafe(
         `with ${me} select pg_catalog.pg_terminate_backend(pid) from (
            select distinct l.pid from me, ${rows} and l.pid = ${pid}) s`,
@@ -129,8 +130,8 @@ export async function endSessions(db: Db, lock: LockRows, what: string, whose: '
 function mayNotEnd(error: unknown, who: string, pid: number, what: string): unknown {
   const { code, message } = error as { code?: string; message?: string }
   if (code !== '42501') return error
-  return new AppError('refused', `${what} is held by ${who}, and this user may not end that session: ${message}`, {
-    hint: `it takes a superuser, a member of that role or of pg_signal_backend; as one of them: select pg_catalog.pg_terminate_backend(${pid});`,
+  return new AppError('refused', `${what} is held by ${who}, but this user may not end that session: ${message}`, {
+    hint: `as a superuser, or a member of that role or of pg_signal_backend, run: select pg_catalog.pg_terminate_backend(${pid});`,
     sqlstate: code,
     cause: error,
   })

@@ -1,14 +1,14 @@
 // pure
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 
-/** How a database sorts and stores text: what can only be said when it is created. */
+/** How a database sorts and stores text, which can only be set when it is created. */
 export type DatabaseLocale = {
   encoding: string
   /** `libc`, `icu` or `builtin`. */
   locale_provider: string
   collate: string | null
   ctype: string | null
-  /** Of the provider, where that is not libc. */
+  /** Locale of the provider, if that is not libc. */
   locale: string | null
   icu_rules: string | null
 }
@@ -21,8 +21,8 @@ export const localeFields = `
   'locale', coalesce(pg_catalog.to_jsonb(d)->>'datlocale', pg_catalog.to_jsonb(d)->>'daticulocale'), 'icu_rules', pg_catalog.to_jsonb(d)->>'daticurules'`
 
 /**
- * The statement that makes an empty database.
- * @param serverVersion of the server it is made on; older ones know fewer properties
+ * The statement that creates an empty database.
+ * @param serverVersion of the server it is created on; older servers know fewer properties
  */
 export function createDatabaseSql(name: string, locale: DatabaseLocale, serverVersion: number): string {
   const options = [

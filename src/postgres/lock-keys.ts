@@ -1,10 +1,10 @@
 // pure
-/** First keys of the advisory locks. Permanent: programs of different versions must exclude each other. */
+/** First keys of the advisory locks. Permanent: different versions of pgbosun must exclude each other. */
 export const runKey = 1885823599
 export const backupKey = 1885823586
 export const workKey = 1885823607
 
-/** The object of the run lock while databases and roles converge. */
+/** The object of the run lock for changes of databases and roles. */
 export const clusterObject = 0
 
 /**

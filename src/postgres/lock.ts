@@ -11,23 +11,23 @@ type LockOptions = {
   timeoutMs: number
   log: Log
   signal: AbortSignal
-  /** Whether `--take-lock` was given: a holder that is not ours is ended. Undefined for locks that it is not about. */
+  /** Whether `--take-lock` was given: the session of a holder that is not ours is ended. Undefined for locks that the flag does not affect. */
   takeLock?: boolean | undefined
 }
 
 /**
- * Takes one run lock on a session of its own in `lock.database`, or waits for it, saying who holds it.
- * It polls: a blocked `pg_advisory_lock` holds a snapshot, and CREATE INDEX CONCURRENTLY waits for that for ever.
+ * Takes one run lock on its own session in `lock.database`. If somebody holds it, logs who and waits.
+ * It polls, because a blocked `pg_advisory_lock` holds a snapshot, which CREATE INDEX CONCURRENTLY would wait for forever.
  *
  * @param object {@link clusterObject} or {@link databaseObject}
- * @throws {AppError} `locked` when it is still held after the timeout, or taken again and again; `refused` when its holder
- *         is to be ended and may not be
+ * @throws {AppError} `locked` if it is still held after the timeout, or taken by others again and again; `refused` if the session of
+ *         its holder should be ended but may not be
  */
 export const takeRunLock = (db: Db, object: number, what: string, options: LockOptions) =>
   takeLock(db, runKey, object, what, options)
 
 /**
- * Takes the backup lock of a database in the same way. Backups exclude each other; they never wait for a run, nor a run for them.
+ * Takes the backup lock of a database in the same way. Backups exclude each other, but a backup and a run never wait for each other.
  *
  * @throws {AppError} `locked` when it is still held after the timeout
  */
@@ -43,12 +43,12 @@ export const takeForeignLock = (db: Db, key: bigint, what: string, options: Lock
   takeLock(db, key, undefined, what, options)
 
 /**
- * Ends the waits for a lock of 64 bits that keep another session of ours waiting. A blocked `pg_advisory_lock` holds a
- * snapshot, which CREATE INDEX CONCURRENTLY waits for: while we hold the lock on one session and build the index on another,
- * the server does not see that this is a deadlock. It is resolved as the server would: one of those in it fails.
+ * Cancels queries that wait for a lock of 64 bits while another session of ours waits for them. A blocked `pg_advisory_lock` holds a
+ * snapshot, which CREATE INDEX CONCURRENTLY waits for. If we hold the lock on one session and build the index on another, the server
+ * cannot see that this is a deadlock. It is resolved as the server would do it: one of the participants fails.
  *
  * @param application name of our sessions
- * @returns who they were, in words
+ * @returns descriptions of the sessions, for messages
  */
 export async function cancelWaits(db: Db, key: bigint, application: string): Promise<string[]> {
   const rows = await db.unsafe<{ text: string }[]>(
@@ -63,9 +63,9 @@ export async function cancelWaits(db: Db, key: bigint, application: string): Pro
   return rows.map(({ text }) => text)
 }
 
-/** Whoever is in the way of a lock that is to be taken has this long to give it back, and then to be gone. */
+/** How long the holder of a lock gets to release it, and after that its session to end. */
 const graceMs = 5_000
-/** So many sessions are ended one after the other, where somebody takes the lock again at once. */
+/** How many rounds of ending sessions, if somebody takes the lock again each time. */
 const tries = 10
 
 /** A key of 64 bits, or two of 32. */
@@ -92,7 +92,7 @@ async function takeLock(
     holder = now ?? holder
     if (toBeEnded && waitedMs >= Math.min(graceMs, timeoutMs) && (await end(now))) patienceMs = waitedMs + graceMs
     if (waitedMs > Math.max(timeoutMs, patienceMs)) {
-      const who = holder?.text ?? 'another runner'
+      const who = holder?.text ?? 'another run'
       throw new AppError('locked', `${what} was held for more than ${renderDuration(timeoutMs)} by ${who}`, {
         hint: adviceOn(holder, takeLock === false),
       })
@@ -103,15 +103,15 @@ async function takeLock(
 }
 
 /**
- * Ends who holds a lock, and those that queue for it, who would have it before us: again and again, but not for ever.
- * @returns a function that says whether it ended one that it had not ended before
+ * Ends the sessions that hold a lock, and those that queue for it, which would get it before us: repeatedly, but not forever.
+ * @returns a function that tells whether it ended a session that it had not ended before
  */
 function endingOf(db: Db, lock: LockRows, what: string, whose: 'others' | 'all', log: Log) {
   const known = new Set<number>()
   let rounds = 0
   return async (holder: Holder | undefined): Promise<boolean> => {
     if (holder?.pid === null)
-      throw new AppError('refused', `${what} is held by ${holder.text}, which has no session that could be ended`, {
+      throw new AppError('refused', `${what} is held by ${holder.text}, which has no session to end`, {
         hint: `as its user or a superuser, in the database of the lock: ${holder.statement}`,
       })
     if (rounds === tries && holder && !known.has(holder.pid)) throw takenAgain(what, holder)
@@ -129,15 +129,11 @@ function endingOf(db: Db, lock: LockRows, what: string, whose: 'others' | 'all',
 }
 
 const takenAgain = (what: string, { text, user }: Holder) =>
-  new AppError(
-    'locked',
-    `${what} is taken again and again, after its holders were ended ${tries} times: now by ${text}`,
-    {
-      hint: `keep that user out, then run this again: alter role ${quoteIdent(user)} nologin; or revoke connect on the database of the lock from public, and grant it to the runners`,
-    },
-  )
+  new AppError('locked', `${what} was taken again each time its holder was ended (${tries} times), now by ${text}`, {
+    hint: `keep that user out, then run this again: alter role ${quoteIdent(user)} nologin; or revoke connect on the database of the lock from public, and grant it only to the users that pgbosun connects as`,
+  })
 
-/** Takes one run lock at once, or not at all. A session may hold a lock several times. */
+/** Tries to take one run lock, without waiting. A session may hold a lock several times. */
 export const tryRunLock = (db: Db, object: number) => tryLock(db, runKey, object)
 
 async function tryLock(db: Db, key: number | bigint, object: number | undefined): Promise<boolean> {
@@ -146,7 +142,7 @@ async function tryLock(db: Db, key: number | bigint, object: number | undefined)
   return row?.taken ?? false
 }
 
-/** Gives one run lock back before the session ends. */
+/** Releases one run lock before the session ends. */
 export const releaseRunLock = (db: Db, object: number) =>
   db.unsafe(`select pg_catalog.pg_advisory_unlock(${runKey}, ${object})`)
 
@@ -161,17 +157,17 @@ function lockId(key: number | bigint, object: number | undefined): string {
   return `l.classid = ${bits >> 32n} and l.objid = ${bits & 0xffffffffn} and l.objsubid = 1`
 }
 
-/** Marks the session once more: what it ran may have given up all its advisory locks. Gives a row. */
+/** Marks the session again, because what it ran may have released all its advisory locks. Returns a row. */
 export const markWork = `select pg_catalog.pg_try_advisory_lock_shared(${workKey}, 0)`
 
 /**
- * Marks a session as the one that works in its database. Called while holding the run lock, so whoever still has the mark
- * is the backend of a runner that was killed, or a session that only pretends to be: after 5 s it is ended.
+ * Marks a session as the one that works in its database, with an advisory lock. It is called while holding the run lock. So if another
+ * session still has the mark, it is the backend of a run that was killed, or only pretends to be one: after 5 s it is ended.
  *
  * @param object 0 in the database that is changed; 1 for changes of roles and databases, made from `lock.database`
- * @param logins how the names of logins begin that runs in this database make
+ * @param logins start of the names of the logins that runs in this database create
  * @returns logins that killed runs left behind
- * @throws {AppError} `refused` when it may not be ended; `locked` when the mark is taken again and again
+ * @throws {AppError} `refused` if that session may not be ended; `locked` if the mark is taken by others again and again
  */
 export async function claimWork(
   db: Db,
@@ -181,7 +177,7 @@ export async function claimWork(
   const claim = `select case when pg_catalog.pg_try_advisory_lock(${workKey}, ${object})
     then pg_catalog.pg_try_advisory_lock_shared(${workKey}, ${object}) and pg_catalog.pg_advisory_unlock(${workKey}, ${object}) else false end as claimed, ${leftLogins(logins)} as left`
   const lock = (state: string) => inThisDatabase(workKey, object, state)
-  const end = endingOf(db, lock, 'the mark of who works in this database', 'all', log)
+  const end = endingOf(db, lock, 'the lock of the session that works in this database', 'all', log)
   for (;;) {
     signal.throwIfAborted()
     const [row] = await db.unsafe<{ claimed: boolean; left: string[] }[]>(claim)

@@ -5,19 +5,19 @@ import type { Db } from './db.ts'
 import { databaseObject } from './lock-keys.ts'
 import { makeVerifier } from './scram.ts'
 
-/** What a session user may do that a role may not, and whether it can make a login that may only do what the role may. */
+/** What a session user may do that a role may not, and whether it can create a login that may do only what the role may. */
 export type Rights = {
   sessionUser: string
   superuser: boolean
   /**
-   * In words: `is a superuser`, `is a member of crm_owner`. Empty when SET ROLE takes nothing away that matters: to create databases gives
-   * no access to anything, and a scratch database needs it.
+   * In words: `is a superuser`, `is a member of crm_owner`. Empty if SET ROLE takes away nothing that matters. The right to create
+   * databases does not count: it gives no access to anything, and a scratch database needs it.
    */
   more: string[]
   mayCreateRole: boolean
-  /** Whether it may make others members of the role. */
+  /** Whether it may grant membership in the role. */
   mayGrantRole: boolean
-  /** What a session needs in this database, and the role has not: `connect`, `temporary`. */
+  /** Privileges that a session needs in this database and the role lacks: `connect`, `temporary`. */
   lacks: string[]
 }
 
@@ -30,7 +30,7 @@ export function attributesOf(role: string, but?: string): string {
     ${attribute('rolreplication', 'may replicate')}, ${attribute('rolbypassrls', 'bypasses row security')}]::text[]) u (what) where u.what is not null`
 }
 
-/** Compares the session user with a role, in the database of the session. Undefined when there is no such role. */
+/** Compares the session user with a role, in the database of the session. Undefined if there is no such role. */
 export async function readRights(db: Db, role: string): Promise<Rights | undefined> {
   const [row] = await db.unsafe<{ rights: Rights }[]>(`
     select pg_catalog.json_build_object(
@@ -56,22 +56,21 @@ export async function readRights(db: Db, role: string): Promise<Rights | undefin
   return row?.rights
 }
 
-/** A login that exists for one run, and nobody else knows the password of. */
+/** A login that exists for one run. Nobody else knows its password. */
 export type Login = { user: string; password: string }
 
-/** Begins the names of all that work in a database; what follows is random. CRC-32 of the database's name, as in its lock. */
+/** Start of the names of all logins for a database: the CRC-32 of the database's name, as in its lock. The rest is random. */
 export const loginPrefix = (database: string) =>
   `pgbosun_${(databaseObject(database) >>> 0).toString(16).padStart(8, '0')}_`
 
-/** Few rounds are enough: the password is 256 random bits. */
+/** Few iterations are enough: the password is 256 random bits. */
 const iterations = 4_096
 
 /**
- * Makes a login that may do what a role may and nothing else, on a session of the database that it is for, in the transaction of that
- * session. Without a role, it may do nothing.
+ * Creates a login that may do exactly what a role may, on a session of the database it is for, in the transaction of that session.
+ * Without a role, it may do nothing.
  *
- * @param options `user`: its name; `validMs`: how long it can log in; `grants`: privileges on the database that the role lacks; `more`:
- *   further statements, which get the name
+ * @param options `user`: its name; `validMs`: how long it can log in; `more`: further statements, given the name
  */
 export async function createLogin(
   db: Db,
@@ -89,7 +88,7 @@ export async function createLogin(
     role?: string
     rights: Pick<Rights, 'sessionUser' | 'superuser' | 'lacks'>
     validMs: number
-    /** Its sessions start as the role: for programs that do not know of it. */
+    /** Its sessions start with the role set, for programs that do not know about the role. */
     startsAsRole?: boolean
     more?: (user: string) => string[]
   },
@@ -108,7 +107,7 @@ export async function createLogin(
       `create role ${name} login inherit password ${quoteLiteral(verifier)} valid until ${quoteLiteral(clock.until)}${
         role === undefined ? '' : ` in role ${quoteIdent(role)}`
       }${rights.superuser || clock.major >= 16 ? '' : ` role ${us}`}`,
-      // To end its sessions and to take over what it may have made; who creates a role has no more than ADMIN on it from 16 on.
+      // Needed to end its sessions and to take over what it may have created. From 16 on, the creator of a role only has ADMIN on it.
       ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
       ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
       ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
@@ -121,8 +120,8 @@ export async function createLogin(
 const graceMs = 3_000
 
 /**
- * Removes a login with everything of it, on a session of the database that it worked in: its sessions end, what it made goes to the
- * role, and procedures of its name in schema pgbosun are dropped.
+ * Removes a login completely, on a session of the database that it worked in: ends its sessions, gives what it created to the role,
+ * and drops the procedure with its name in schema pgbosun.
  */
 export async function dropLogin(db: Db, user: string): Promise<void> {
   await endSessions(db, user)
@@ -143,7 +142,7 @@ export async function dropLogin(db: Db, user: string): Promise<void> {
   )
 }
 
-/** Ends the sessions of a user, and waits for a while until they are gone. */
+/** Ends the sessions of a user, and waits up to 3 s until they are gone. */
 export async function endSessions(db: Db, user: string): Promise<void> {
   const startedAt = performance.now()
   for (let pauseMs = 2; ; pauseMs = Math.min(100, pauseMs * 2)) {

@@ -1,18 +1,18 @@
 // pure
 import { AppError, hasReason } from '../errors.ts'
 
-/** Exit 10: the connection went away during the work. */
+/** Exit 10: the connection was lost during the work. */
 export const connectionLost = (cause?: unknown) =>
   new AppError('unreachable', 'the connection to the database was lost during the run', {
     reason: 'connection-lost',
-    hint: 'run it again once the database is back: what was done is recorded, and the rest is done then',
+    hint: 'run it again once the database is back: what was done is recorded, and the new run does the rest',
     cause,
   })
 
-/** Whether it is what {@link connectionLost} made. */
+/** Whether it is an error made by {@link connectionLost}. */
 export const isConnectionLostError = (error: unknown): error is AppError => hasReason(error, 'connection-lost')
 
-/** Whether the connection is gone, so that neither success nor failure of what was sent is known. */
+/** Whether the connection is gone, so that it is unknown whether what was sent succeeded or failed. */
 export function isConnectionLost(error: unknown): boolean {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
   return typeof code === 'string' && (/^08...$/.test(code) || lostCodes.has(code))
@@ -27,5 +27,5 @@ const lostCodes = new Set([
   ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
 ])
 
-/** Whether the connection is gone, in the words of the driver, of the server or our own. */
+/** Whether the connection is gone, according to the driver, the server or ourselves. */
 export const wasLost = (error: unknown) => isConnectionLostError(error) || isConnectionLost(error)

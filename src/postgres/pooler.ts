@@ -4,19 +4,19 @@ import { AppError, hasReason } from '../errors.ts'
 import { announcedPid } from './answers.ts'
 import type { Sql } from './db.ts'
 
-/** Where a session was to be opened, and which setting said so. */
+/** Where a session was being opened, and which setting said so. */
 export type PoolerPlace = { endpoint: Endpoint; source: Connection['source'] }
 
 /**
- * What PgBouncer says by itself, in no language but English. Start-up parameters are the first thing it looks at, before the
- * name of the database and the password, so most often it is that one.
+ * PgBouncer's own messages, which are always in English. It checks start-up parameters first, before the name of the database and the
+ * password, so that message is the most frequent one.
  */
 const saidByPgBouncer =
   /^(unsupported startup parameter|no such database: |server login has been failing|client_login_timeout|query_wait_timeout|no more connections allowed)/
 
 /**
- * The error of opening a session as exit 12, when it is PgBouncer that made it; else undefined. PostgreSQL's own errors always
- * carry a severity that is not translated (`V`), PgBouncer's never do (send_pooler_error in its src/proto.c).
+ * Exit 12 if an error of opening a session came from PgBouncer; otherwise undefined. PostgreSQL's own errors always carry a severity
+ * that is not translated (`V`), PgBouncer's never do (send_pooler_error in its src/proto.c).
  */
 export function poolerRefused(error: unknown, place: PoolerPlace): AppError | undefined {
   const { message = '', code, severity } = error as { message?: string; code?: string; severity?: string }
@@ -24,14 +24,14 @@ export function poolerRefused(error: unknown, place: PoolerPlace): AppError | un
   return poolerError(place, 'PgBouncer', `it said “${message}”`, { sqlstate: code, cause: error })
 }
 
-/** Some of the settings that every session of ours starts with (see connect.ts), of those that PgBouncer does not pass on. */
+/** Some of the settings that all our sessions start with (see connect.ts) and that PgBouncer does not pass on. */
 const startupSettings = ['standard_conforming_strings', 'statement_timeout', 'lock_timeout', 'tcp_keepalives_idle']
 
 /**
- * Throws when a new session goes through a pooler. The server announces its process when a session starts; only a pooler or a
- * proxy announces another one, so a direct session costs nothing here. A proxy that gives each client a session of its own
- * hands the start-up parameters on: then their source is `client`. PgBouncer drops them or sends a SET of its own, and an idle
- * one gives us the same process twice: neither sign alone is enough.
+ * Throws if a new session goes through a pooler. The server announces its process when a session starts. Only a pooler or a proxy
+ * announces another one, so this costs nothing for a direct session. A proxy that gives each client its own session passes on the
+ * start-up parameters: then their source is `client`. PgBouncer drops them or sends its own SET. An idle PgBouncer gives us the same
+ * process twice, so neither sign alone is enough.
  *
  * @param pid the server process that worked on the session's first query
  * @throws {AppError} `refused`
@@ -47,7 +47,7 @@ export async function refusePooler(sql: Sql, pid: number, place: PoolerPlace): P
   if (!row.arrived) throw settingsLost(place)
 }
 
-/** Exit 12: what a session is started with is not what it has. */
+/** Exit 12: a session does not have the settings that it was started with. */
 export const settingsLost = (place: PoolerPlace) =>
   poolerError(place, 'such as PgBouncer', 'the settings of our session did not arrive at the server')
 
@@ -66,5 +66,5 @@ function poolerError(
   })
 }
 
-/** Whether it says that we were to connect to a pooler: waiting does not heal that, nor does another database of it. */
+/** Whether the error says that the target is a pooler. Neither waiting nor connecting to another database helps then. */
 export const isPoolerError = (error: unknown): boolean => hasReason(error, 'pooler')

@@ -1,5 +1,5 @@
 /**
- * The form of a password that the server itself would hash: SASLprep, and the very bytes where that is not possible.
+ * The form of a password that the server itself would hash: after SASLprep, or unchanged if that is not possible.
  * Clients that skip SASLprep (postgres.js among them) cannot log in with a password that it changes.
  */
 export async function preparePassword(password: string): Promise<string> {

@@ -28,7 +28,7 @@ describe('the primary beside a standby', () => {
   test('is not there yet', () => {
     const { kind, reason, message } = failureOf([at('b', true)])
     expect({ kind, reason }).toEqual({ kind: 'unreachable', reason: undefined })
-    expect(message).toBe('a:5432 is a standby, and there is no primary: b:5432 is one too; z:1: no answer')
+    expect(message).toBe('a:5432 is a standby, and there is no primary: b:5432 is a standby too; z:1: no answer')
   })
 
   test.for<[string, Seen[], RegExp]>([

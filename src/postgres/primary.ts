@@ -1,23 +1,24 @@
 import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 
-/** A host of a URL that was looked at, as the server there says of itself; `system` is undefined where it may not be asked. */
+/** A host of a URL, as the server there describes itself. `system` is undefined if the user may not read it. */
 export type Seen = { endpoint: Endpoint; standby: boolean; system: string | undefined }
 
-/** A host that gave no session, and why. */
+/** A host that no session could be opened at, and why. */
 export type Silent = { endpoint: Endpoint; problem: string }
 
 /**
- * The primary beside a standby, where nothing says which host is meant: the only one that can be written to, if it is of the same cluster.
+ * The primary of a standby, if nothing says which host is meant: the only host that accepts writes, if it belongs to the same cluster.
  *
- * @throws {AppError} `unreachable`: worth waiting for while there is none; with the reason `unclear-primary` otherwise
+ * @throws {AppError} `unreachable`, without a reason if there is no primary yet and waiting may help; otherwise with the reason
+ *   `unclear-primary`
  */
 export function choosePrimary(standby: Seen, others: Seen[], silent: Silent[]): Seen {
   const name = ({ endpoint }: { endpoint: Endpoint }) => describeEndpoint(endpoint)
   const [primary, ...more] = others.filter((other) => !other.standby)
   if (!primary) {
     const rest = [
-      ...others.map((other) => `${name(other)} is one too`),
+      ...others.map((other) => `${name(other)} is a standby too`),
       ...silent.map((other) => `${name(other)}: ${other.problem}`),
     ]
     throw new AppError('unreachable', `${name(standby)} is a standby, and there is no primary: ${rest.join('; ')}`, {
@@ -26,21 +27,21 @@ export function choosePrimary(standby: Seen, others: Seen[], silent: Silent[]): 
   }
   if (more.length > 0)
     throw unclear(
-      `${name(standby)} is a standby, and more than one other host can be written to: ${[primary, ...more].map(name).join(', ')}`,
-      'only one of them can be the primary: stop what is none, or name the right one alone in the URL',
+      `${name(standby)} is a standby, and more than one other host accepts writes: ${[primary, ...more].map(name).join(', ')}`,
+      'only one of them can be the primary: stop the others, or name only the right one in the URL',
     )
-  const both = `${name(standby)} is a standby, and ${name(primary)}, which can be written to,`
+  const both = `${name(standby)} is a standby, and ${name(primary)}, which accepts writes,`
   if (standby.system === undefined || primary.system === undefined) {
     const mute = standby.system === undefined ? standby : primary
     throw unclear(
-      `${both} may be of another cluster: pg_catalog.pg_control_system() may not be executed at ${name(mute)}`,
-      'grant execute on function pg_catalog.pg_control_system() to the user, or name the primary alone in the URL',
+      `${both} may belong to another cluster: the user may not call pg_catalog.pg_control_system() at ${name(mute)}`,
+      'grant execute on function pg_catalog.pg_control_system() to the user, or name only the primary in the URL',
     )
   }
   if (standby.system !== primary.system)
     throw unclear(
-      `${both} is of another cluster: the system identifiers are ${standby.system} and ${primary.system}`,
-      'the hosts of one URL must be of one cluster: take the wrong one out',
+      `${both} belongs to another cluster: the system identifiers are ${standby.system} and ${primary.system}`,
+      'the hosts of one URL must belong to one cluster: remove the wrong one',
     )
   return primary
 }

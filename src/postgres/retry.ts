@@ -1,19 +1,19 @@
 import type { Log } from '../log.ts'
 import { connectionLost, isConnectionLostError, wasLost } from './lost.ts'
 
-/** What an attempt says of itself: whether it has started to change something. */
+/** What an attempt reports about itself: whether it has started to change something. */
 export type Attempt = { changed: boolean }
 
 export type RetryOptions = {
-  /** On the clock of `performance.now()`. */
+  /** A reading of `performance.now()`. */
   deadline: number
   signal: AbortSignal
   log: Log
 }
 
 /**
- * Does what needs a connection. One that is lost before the first change leads back to the beginning, which waits for the database,
- * until the deadline has passed.
+ * Does work that needs a connection. If the connection is lost before the first change, starts over, which waits for the database
+ * again, until the deadline has passed.
  *
  * @throws {AppError} `unreachable` when a connection is lost after the first change, or after the deadline; the signal's reason
  */

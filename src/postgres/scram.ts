@@ -2,8 +2,8 @@
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 
 /**
- * A password, and the form of it that verifiers are derived from (RFC 4013); or what the server is to store for one that nobody
- * tells us. Never logged, never part of a plan.
+ * A password, and its prepared form that verifiers are derived from (RFC 4013); or a verifier for the server to store, of a password
+ * that we do not know. Never logged, never part of a plan.
  */
 export type Password = { password: string; prepared: string } | { verifier: string }
 
@@ -24,8 +24,8 @@ export function makeVerifier(prepared: string, { salt, iterations }: { salt: Buf
 }
 
 /**
- * Whether the stored form of a role's password is that of this password.
- * `outdated`: it is, but as an md5 hash, which is to be replaced.
+ * Whether what the server stores for a role belongs to this password.
+ * `outdated`: it does, but it is an md5 hash, which should be replaced.
  */
 export function matchesVerifier(stored: string | null, secret: Password, role: string): 'yes' | 'no' | 'outdated' {
   if (stored === null) return 'no'
@@ -39,12 +39,12 @@ export function matchesVerifier(stored: string | null, secret: Password, role: s
   return equal(md5, stored) ? 'outdated' : 'no'
 }
 
-/** Least and most rounds of hashing: what PostgreSQL makes itself, and what still lets logins through in time. */
+/** Fewest and most iterations: PostgreSQL's own default, and what still allows logins in reasonable time. */
 const sensibleIterations = [4_096, 1_000_000] as const
 
 /**
- * What a declared password is. A server takes what looks like a hash for one, and only then does the real password work.
- * @returns `hash`: of a kind, or with a mistake, that is not to be stored: md5, cut off, too few or too many rounds
+ * What a declared password is. The server stores anything that looks like a hash as it is, and the password behind it is the one that works.
+ * @returns `hash`: a hash that must not be stored: md5, truncated, or with too few or too many iterations
  */
 export function kindOfPassword(text: string): 'password' | 'verifier' | 'hash' {
   if (/^md5[0-9a-f]{32}$/i.test(text)) return 'hash'

@@ -2,21 +2,21 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import type { Db } from './db.ts'
 
 /**
- * The search_path of every session of ours, as a start-up parameter: it beats those of the role and of the database. With any other,
- * a function or an operator that an application made could take the place of one that our own SQL calls, and run with our rights.
+ * The search_path of all our sessions, as a start-up parameter, which overrides those of the role and the database. With any other, a
+ * function or an operator of an application could replace one that our own SQL calls, and run with our rights.
  */
 export const pinnedPath = 'pg_catalog, pg_temp'
 
-/** Makes the session look where ours do, to the end of the transaction. */
+/** Sets our search_path until the end of the transaction. */
 export const pinPath = `set local search_path = ${pinnedPath};`
 
-/** A statement, with its semicolon, that makes unqualified names lead where they would without us. */
+/** A statement, with its semicolon, that sets the search_path that would apply without us. */
 export const setPath = (path: readonly string[], local: 'local ' | '') =>
   `set ${local}search_path to ${path.length > 0 ? path.map(quoteIdent).join(', ') : "''"};`
 
 /**
  * The names in a search_path as SHOW gives it: `"$user", public`.
- * Like the server, folds what is not quoted to small letters; `$user` stays a name of its own.
+ * Like the server, folds unquoted names to lower case. `$user` stays as it is.
  */
 export function parsePath(text: string): string[] {
   return [...text.matchAll(/"((?:[^"]|"")*)"|([^\s,"]+)/g)]
@@ -25,8 +25,8 @@ export function parsePath(text: string): string[] {
 }
 
 /**
- * The search_path that ALTER ROLE … SET gives a role, in this database or everywhere; undefined without one. A session only gets it
- * at its start, so one that becomes the role later does not have it.
+ * The search_path that ALTER ROLE … SET gives a role, in this database or everywhere; undefined if there is none. A session only gets
+ * it at its start, so one that switches to the role later does not have it.
  */
 export async function readRolePath(db: Db, role: string): Promise<string[] | undefined> {
   const [row] = await db.unsafe<{ path: string }[]>(
@@ -38,18 +38,18 @@ export async function readRolePath(db: Db, role: string): Promise<string[] | und
   return row && parsePath(row.path)
 }
 
-/** Who runs files that are not ours, and where their unqualified names lead. */
+/** Who runs the user's files, and with which search_path. */
 export type Place = {
-  /** Undefined is the session user. */
+  /** Undefined: the session user. */
   role: string | undefined
   path: readonly string[]
-  /** What the URL sets for them besides. */
+  /** Other settings from the URL. */
   urlSettings?: Readonly<Record<string, string>>
 }
 
 /**
- * The schemas in which unqualified names are looked for, in order: those of the path that exist and may be used. Nothing but one
- * qualified function is called while the path is not ours.
+ * The schemas in which unqualified names are looked up, in order: those of the path that exist and may be used. While the path is not
+ * ours, only one qualified function is called.
  */
 export async function visibleSchemas(db: Db, { role, path }: Place): Promise<string[]> {
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`

@@ -7,12 +7,12 @@ import type { ServerError } from './server-error.ts'
 import { type RenderedError, serverNotes } from './sqlstate.ts'
 
 /**
- * Sends pieces one after another, each as one message, the data of a COPY in bounded memory.
+ * Sends pieces one after another, each as one message, and the data of a COPY in bounded memory.
  *
- * @param db     one session (`max: 1`), in a transaction, with nothing else under way
+ * @param db     one session (`max: 1`), in a transaction, with nothing else running
  * @param text   what the pieces were cut from
- * @param onPiece called before each; what it throws ends the sending
- * @throws the error of the server or of the connection as it is; {@link failedPiece} tells which piece it is about
+ * @param onPiece called before each piece; stops the sending if it throws
+ * @throws the error of the server or of the connection, unchanged; {@link failedPiece} tells which piece it is about
  */
 export async function sendPieces(
   db: Db,
@@ -39,8 +39,8 @@ export const failedPiece = (error: unknown): number | undefined =>
   typeof error === 'object' && error !== null ? failures.get(error) : undefined
 
 /**
- * Where in the whole text a piece failed, and what to show below the message, as `renderServerError` tells it of a text
- * that is one message. Of a line of data only the number is told: nothing is quoted from it.
+ * Where in the whole text a piece failed, and what to show below the message, like `renderServerError` for a text that is one message.
+ * Of a line of data, only the number is given: its content is never quoted.
  *
  * @param text      what the piece was cut from
  * @param file      the name to report it under
@@ -67,11 +67,11 @@ export function renderPieceError(
   }
 }
 
-/** CONTEXT of a COPY quotes the data, and not every language says "COPY" in it. */
+/** The CONTEXT of a COPY quotes the data, and does not contain "COPY" in every language. */
 const withoutData = (piece: Piece, error: ServerError): ServerError =>
   piece.kind === 'copy' ? Object.create(error, { where: { value: undefined } }) : error
 
-/** Where in the piece, in code points from 1: the server's position, else where the statement begins. */
+/** Where in the piece, in code points from 1: the server's position, otherwise the start of the statement. */
 function startOf(piece: Piece, { position }: ServerError, statement: number | undefined): number | undefined {
   if (Number(position ?? 0) > 0) return Number(position)
   if (piece.kind === 'copy') return 1
@@ -79,7 +79,7 @@ function startOf(piece: Piece, { position }: ServerError, statement: number | un
   return start === undefined ? undefined : codePoints(piece.text, start) + 1
 }
 
-/** The line of the text that holds the line of data which the server refused; undefined when it names none. */
+/** The line of the text with the line of data that the server refused; undefined if the server names none. */
 function dataLineOf(text: string, { data }: CopyPiece, error: ServerError): number | undefined {
   const line = copyLineOf(error)
   return line === undefined ? undefined : linesBefore(text, data.start) + line

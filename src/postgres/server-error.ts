@@ -1,5 +1,5 @@
 // pure
-/** What the server says about a failed statement, under the driver's names. */
+/** An error of the server about a failed statement, with the driver's field names. */
 export type ServerError = Error & {
   code: string
   severity: string
@@ -15,6 +15,6 @@ export type ServerError = Error & {
   constraint_name?: string
 }
 
-/** Whether the server itself said it, rather than the driver or the network. */
+/** Whether the error comes from the server itself, rather than from the driver or the network. */
 export const isServerError = (error: unknown): error is ServerError =>
   error instanceof Error && 'code' in error && 'severity' in error

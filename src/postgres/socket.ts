@@ -5,26 +5,26 @@ import { AppError } from '../errors.ts'
 
 const connectTimeoutMs = 10_000
 
-/** What ends waiting: a signal, and a time. */
+/** What ends the waiting: a signal, or a time limit. */
 type Limit = { signal?: AbortSignal | undefined; ms: number | undefined }
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
-/** Below TLS. */
+/** The TCP socket below a TLS socket. */
 const carrierOf = new WeakMap<Socket, Socket>()
 
 /**
- * What the system has not taken yet. `writableLength` is the whole of a write until its last byte is gone, and with TLS so is every
- * number that the upper socket knows; Node has no public name for this one, which its own timeouts go by.
+ * Bytes that the system has not taken yet. `writableLength` counts a whole write until its last byte is gone, and so does every number
+ * of a TLS socket. Node has no public name for this number, which its own timeouts use.
  */
 export const unsentBytes = (socket: Socket): number =>
   ((carrierOf.get(socket) ?? socket) as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0
 
 /**
- * Connects to one endpoint and negotiates TLS as the mode says.
- * The driver gets a socket that is ready, so that every refusal is ours to name and `node:tls` is loaded only when it is used.
+ * Connects to one endpoint and negotiates TLS as the mode says. The driver gets a socket that is ready: so every failure gets our own
+ * message, and `node:tls` is loaded only when it is used.
  *
- * @param options `signal` ends it wherever it is; `patient`: nothing else does, once the connection is open
- * @throws {AppError} `refused` for anything about TLS; the system's own error when the endpoint cannot be reached
+ * @param options `signal` ends it at any point; `patient`: once the connection is open, there is no other time limit
+ * @throws {AppError} `refused` for TLS problems; the system's own error if the endpoint cannot be reached
  */
 export async function openSocket(
   { host, port, address }: Endpoint,
@@ -45,8 +45,8 @@ export async function openSocket(
   if (answer[0] === 0x53) return secure(socket, host, tls, limit)
   if (tls.mode === 'prefer') return socket
   socket.destroy()
-  throw new AppError('refused', `${host}:${port} does not offer TLS, and database.tls.mode is ${tls.mode}`, {
-    hint: 'switch ssl on in the server, or set database.tls.mode to prefer or disable',
+  throw new AppError('refused', `${host}:${port} does not offer TLS, but database.tls.mode is ${tls.mode}`, {
+    hint: 'enable ssl on the server, or set database.tls.mode to prefer or disable',
   })
 }
 
@@ -71,18 +71,14 @@ async function secure(socket: Socket, host: string, tls: Connection['tls'], limi
     socket.destroy()
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ECONNRESET' || code === 'ETIMEDOUT') throw cause
-    throw new AppError(
-      'refused',
-      `the TLS connection to ${host} was not trusted or failed: ${message.replace(nodeAdvice, '')}`,
-      {
-        hint: adviceFor(code, tls),
-        cause,
-      },
-    )
+    throw new AppError('refused', `the TLS connection to ${host} failed: ${message.replace(nodeAdvice, '')}`, {
+      hint: adviceFor(code, tls),
+      cause,
+    })
   }
 }
 
-/** About a flag of Node: the authorities of the system are asked without it. */
+/** Node's advice about one of its flags. It does not apply: we trust the authorities of the system without that flag. */
 const nodeAdvice = /; if the root CA is installed locally.*$/s
 
 const isVerified = ({ mode, ca }: Connection['tls']) =>
@@ -90,16 +86,16 @@ const isVerified = ({ mode, ca }: Connection['tls']) =>
 
 function adviceFor(code: string | undefined, tls: Connection['tls']): string {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return 'connect by a name that stands in the certificate, or set database.tls.mode to verify-ca'
+    return 'connect by a name that is in the certificate, or set database.tls.mode to verify-ca'
   if (!isVerified(tls)) return 'check the TLS settings of the server, and database.tls.cert and key'
   if (tls.ofSystem)
-    return 'no authority of the system signed the certificate of the server: add yours to them (a file in /etc/ssl/certs), or set database.tls.ca'
+    return 'no authority that the system trusts has signed the certificate of the server: add yours (a file in /etc/ssl/certs), or set database.tls.ca'
   return tls.ca === undefined
-    ? 'set database.tls.ca to the file with the certificate of the authority that signed that of the server'
-    : 'database.tls.ca must hold the certificate of the authority that signed that of the server'
+    ? 'set database.tls.ca to the file with the certificate of the authority that signed the one of the server'
+    : 'database.tls.ca must contain the certificate of the authority that signed the one of the server'
 }
 
-/** Waits for one event; an error, an early end, the signal or the time limit destroys the socket and rejects. */
+/** Waits for one event. An error, a closed connection, the signal or the time limit destroys the socket and rejects. */
 function settled(socket: Socket, event: string, late: string, { signal, ms }: Limit): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
     const tooLate = () => finish(Object.assign(new Error(late), { code: 'ETIMEDOUT' }))

@@ -8,10 +8,10 @@ import { hintByCode } from './hints.ts'
 import { isServerError, type ServerError } from './server-error.ts'
 
 /**
- * What to do about a server's error, or undefined when there is nothing useful to say.
- * First asks the server for what the message leaves out (types of columns, values of an enum, who owns a table).
- * @param db must not be the transaction that failed; when asking fails, the general hint for the code is given
- * @param options `path`: where the names in the message are looked for; default: that of the session
+ * What to do about a server's error, or undefined if there is nothing useful to say.
+ * First asks the server for what the message leaves out (types of columns, values of an enum, the owner of a table).
+ * @param db must not be in the failed transaction. If asking fails, the general hint for the code is returned
+ * @param options `path`: the search_path for names in the message; default: the session's
  */
 export async function hintFor(
   db: Db,
@@ -35,13 +35,13 @@ export async function hintFor(
 export type RenderedError = { sqlstate: string; file?: string; line?: number; column?: number; excerpt?: string }
 
 /**
- * Where in a text the server found the error, and what to show below the message: the line with a caret, DETAIL, HINT and CONTEXT.
+ * Where in a text the error is, and what to show below the message: the line with a caret, DETAIL, HINT and CONTEXT.
  * @param text         the user's text as it was sent
  * @param file         the name to report it under
  * @param prefixLength code points sent before the text in the same message
  * @param statement    which statement of the text failed, from 0 on, for errors without a position
- * @param linesBefore  of the file before the text
- * @param shown        is shown instead of the text: see `shownPlace`
+ * @param linesBefore  number of lines in the file before the text
+ * @param shown        text to show instead: see `shownPlace`
  */
 export function renderServerError(
   text: string,
@@ -74,13 +74,13 @@ export function renderServerError(
   }
 }
 
-/** Where a statement begins; a run-time error has no position of its own. */
+/** Where a statement begins, because a run-time error has no position. */
 function placeIn(text: string, statement: number): TextPlace | undefined {
   const start = scan(text).statements.at(statement)?.start
   return start === undefined ? undefined : placeOf(text, codePoints(text, start) + 1)
 }
 
-/** DETAIL, HINT and the place within a function, one a line. CONTEXT of a COPY is left out: it quotes the data. */
+/** DETAIL, HINT and CONTEXT, each on its own line. The CONTEXT of a COPY is left out, because it quotes the data. */
 export function serverNotes({ detail, hint, where }: ServerError): string[] {
   const context = where === undefined || where.includes('COPY') ? undefined : where
   return [detail && `DETAIL: ${detail}`, hint && `HINT: ${hint}`, context && `CONTEXT: ${context}`]

@@ -1,8 +1,8 @@
 import type { Db } from './db.ts'
 
 /**
- * The number that every cluster is given by initdb; undefined where the user may not ask for it. Two questions: a function that may
- * not be executed is refused before anything of a query is looked at.
+ * The system identifier, which initdb gives every cluster; undefined if the user may not read it. It takes two queries: the server
+ * refuses a query with a function that may not be executed before it evaluates anything.
  */
 export async function readSystemIdentifier(db: Db): Promise<string | undefined> {
   const [may] = await db.unsafe<{ ask: boolean }[]>(

@@ -2,9 +2,9 @@ import type { Db, Sql } from './db.ts'
 import { isConnectionLost } from './lost.ts'
 
 /**
- * Runs `use` in one transaction of a session (`max: 1`), and commits when it succeeds.
- * Not the driver's own `begin`: when the connection is lost, that sends its rollback to a socket that is gone,
- * and the exception ends the process (postgres.js 3.4.9).
+ * Runs `use` in one transaction of a session (`max: 1`), and commits if it succeeds.
+ * The driver's own `begin` is not used: if the connection is lost, it sends its rollback to a socket that is gone, and the exception
+ * ends the process (postgres.js 3.4.9).
  */
 export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): Promise<T> {
   await sql.unsafe('begin')
@@ -13,7 +13,7 @@ export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): P
     await sql.unsafe('commit')
     return result
   } catch (error) {
-    // What the rollback itself says does not matter: without a connection there is nothing left to roll back.
+    // An error of the rollback does not matter: without a connection there is nothing left to roll back.
     if (!isConnectionLost(error)) await sql.unsafe('rollback').catch(() => {})
     throw error
   }

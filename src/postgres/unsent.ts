@@ -4,17 +4,17 @@ import { renderDuration } from '../units.ts'
 import { unsentBytes } from './socket.ts'
 
 const everyMs = 10_000
-/** As long as a heartbeat: a server that was stopped for 20 s is waited for. */
+/** As long as the heartbeat: enough to wait for a server that was stopped for 20 s. */
 const stuckAtMost = 6
 
 /**
- * Breaks a connection off when nothing of what waits to be sent was taken for a minute: the network does not tell for 15 minutes, or
- * never. A server that is busy does not read either, for hours when it makes an index and the next message is a big one: so it is asked,
- * and given up only when it has nothing else to do, and takes nothing for another turn.
+ * Closes a connection if none of the data waiting to be sent was taken for a minute. The network reports that after 15 minutes, or
+ * never. A busy server does not read either, for hours if it builds an index and the next message is a large one. So the server is
+ * asked, and the connection is closed only if the server is not busy and takes nothing for another turn.
  *
- * Turns are counted, not time: a process that was stopped itself sends first.
+ * It counts turns, not time: after this process itself was stopped, it sends first.
  *
- * @param isBusy whether the server has something else to do than to read
+ * @param isBusy whether the server is doing something other than waiting to read
  */
 export function watchSending(
   socket: Socket,
@@ -39,7 +39,7 @@ export function watchSending(
       waitsForUs = false
     } else if (++stuck >= stuckAtMost && waitsForUs) {
       clearInterval(timer)
-      log.warn(`the server has not read for ${renderDuration(stuck * turnMs)}: the connection is given up`)
+      log.warn(`the server has not read anything for ${renderDuration(stuck * turnMs)}: giving up the connection`)
       socket.destroy()
     } else if (stuck === stuckAtMost - 1) void ask()
   }

@@ -6,8 +6,9 @@ import type { Place } from './search-path.ts'
 import { isServerError } from './server-error.ts'
 
 /**
- * Sets what a URL says to the files of a role, and nothing stays of it: a wrong name or value is known before anything is run.
- * @throws {AppError} `usage`; `refused` for what the role may not set
+ * Tries the settings of a URL as the role that runs the files, without keeping them, so that a wrong name or value is found before
+ * anything is run.
+ * @throws {AppError} `usage`; `refused` for a setting that the role may not set
  */
 export async function tryUrlSettings(
   db: Db,
@@ -31,6 +32,6 @@ function refusal(
 ): AppError {
   const { code: sqlstate, message } = cause
   const said = `the setting ${name} in ${source} cannot be used${role === undefined ? '' : ` by ${role}`}: ${message}`
-  if (sqlstate !== '42501') return usage(said, { hint: 'take it out, or mend it', sqlstate, cause })
-  return new AppError('refused', said, { hint: 'take it out: only superusers may set it', sqlstate, cause })
+  if (sqlstate !== '42501') return usage(said, { hint: 'correct it, or remove it', sqlstate, cause })
+  return new AppError('refused', said, { hint: 'remove it: only superusers may set it', sqlstate, cause })
 }

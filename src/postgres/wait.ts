@@ -8,25 +8,25 @@ import { openSession, type Session, type SessionOptions } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
 
 export type WaitOptions = SessionOptions & {
-  /** Monotonic clock reading (`performance.now()`) at which to give up, but not within the first 5 s of the first attempt. */
+  /** Reading of `performance.now()` at which to give up, but never within the first 5 s. */
   deadline: number
   timeoutMs: number
-  /** Also wait on refused credentials and a missing database. */
+  /** Also wait if the credentials are refused or the database is missing. */
   patient: boolean
-  /** A missing database is returned as undefined at once: the caller will create it. */
+  /** Return undefined at once if the database is missing, because the caller will create it. */
   mayBeMissing?: boolean
   signal: AbortSignal
 }
 
-/** Why the database does not accept work, and whether time may heal it. */
+/** Why the database is not ready, and whether waiting may help. */
 export type NotReady = { state: string; retry: boolean; missing?: boolean; error: AppError }
 
 /**
- * Opens a session as soon as the database accepts work: name, TCP, TLS, authentication, not in recovery.
+ * Opens a session as soon as the database is ready: name, TCP, TLS, authentication, not in recovery.
  * Logs one line per change of state.
  *
  * @returns undefined only with `mayBeMissing`, when the database does not exist
- * @throws {AppError} `refused` at once for what waiting does not heal (unless patient), `unreachable` after the deadline
+ * @throws {AppError} `refused` at once if waiting does not help (unless patient), `unreachable` after the deadline
  */
 export async function openWhenReady(connection: Connection, options: WaitOptions): Promise<Session | undefined> {
   const { log, deadline, signal, patient, mayBeMissing } = options
@@ -54,14 +54,14 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   }
 }
 
-/** What one attempt gets even where the time is shorter: a timeout of 0 is one look. */
+/** The least time for one attempt, even if the timeout is shorter: a timeout of 0 means one attempt. */
 const leastMs = 5_000
-/** A longer one would fire at once. */
+/** A longer timer would fire at once. */
 const longestTimerMs = 2 ** 31 - 1
 
 /**
- * A server that takes connections and never answers, or a name server that does not, must not keep us when we are asked to stop
- * or the time is over. Undefined when it is over.
+ * The attempt, unless it takes too long: a server that accepts connections but never answers, or a name server that does not answer,
+ * must not keep us when we are asked to stop or the time is over. Undefined if the time is over.
  */
 async function unlessLate(
   attempt: Promise<Session | NotReady>,
@@ -95,8 +95,8 @@ async function attempt(connection: Connection, options: WaitOptions, where: stri
 }
 
 /**
- * Often at first, so that a starting database is seen at once; then less and less, with jitter so that many runners spread.
- * Name servers and the log of failed logins are spared: a name in Kubernetes may take ten questions.
+ * Short at first, so that a starting database is noticed at once; then longer, with jitter so that many runs spread out. Longer for
+ * unknown names and refused logins, to spare name servers (a name in Kubernetes may take ten queries) and the log of failed logins.
  */
 function pauseMs(elapsedMs: number, { error, state }: NotReady): number {
   const soon = error.kind === 'refused' ? 1_000 : state === unknownName ? 250 : 25
@@ -104,7 +104,7 @@ function pauseMs(elapsedMs: number, { error, state }: NotReady): number {
   return Math.max(soon, later) * (0.75 + Math.random() / 2)
 }
 
-const unknownName = 'the host name is not known'
+const unknownName = 'the host name is unknown'
 
 const retryLater = (state: string, error: AppError): NotReady => ({ state, retry: true, error })
 const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
@@ -130,7 +130,7 @@ export function classify(
       return down(unknownName)
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return down('nothing listens there')
+      return down('nothing is listening there')
     case '57P03':
       return down('the server is starting up')
     case '57P01':
@@ -141,12 +141,12 @@ export function classify(
     case '28P01':
       return password() === undefined
         ? refused(
-            `${user} needs a password, and none is given`,
+            `${user} needs a password, but none is given`,
             `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
           )
         : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`)
     case '28000':
-      return refused(message, 'check pg_hba.conf of the server, and the TLS mode it demands')
+      return refused(message, 'check pg_hba.conf of the server, and the TLS mode that it requires')
     case '3D000':
       return {
         ...refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
@@ -161,7 +161,7 @@ export function classify(
       return refused('the server could not prove that it knows the password', 'check that this is the right server')
     default:
       return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
-        ? refused(message, 'the server refused the connection; its log says more')
+        ? refused(message, 'see the log of the server for the reason')
         : down(connectionTrouble(code, message))
   }
 }
@@ -176,7 +176,7 @@ function connectionTrouble(code: string, message: string): string {
 function gaveUp(where: string, timeoutMs: number, { state, error }: NotReady): AppError {
   if (error.kind === 'refused') return error
   return new AppError('unreachable', `${where} did not accept work within ${renderDuration(timeoutMs)}: ${state}`, {
-    hint: 'check the address and that the server runs, or raise wait.timeout',
+    hint: 'check the address and whether the server is running, or raise wait.timeout',
     cause: error.cause,
   })
 }
