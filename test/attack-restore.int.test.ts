@@ -254,7 +254,7 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
     expect(code, stderr).toBe(0)
     expect(json.warnings).toEqual([
-      'the materialised view "public"."known" reads foreign tables and was left empty: refresh it',
+      'the materialised view "public"."known" reads foreign tables, so it was left empty: refresh it',
     ])
     expect(await cluster.ask('select count::int from public.own', into)).toEqual([{ count: 1 }])
     await cluster.ask('refresh materialized view public.known', into)
@@ -350,7 +350,7 @@ describe.skipIf(!client)('a restore by a superuser', () => {
       'lets its owner act as the login',
       `execute pg_catalog.format('grant %I to %I', session_user, (select rolname from pg_catalog.pg_roles where rolname like 'attack_app%' limit 1));`,
       // where the server lets it
-      /was let act as the login|must have admin option/,
+      /was made a member of the login|must have admin option/,
     ],
   ] as const)('is ended with 70 when code in it %s', async ([, does, said, more = 'select 1'], {
     cluster,

@@ -36,7 +36,7 @@ describe.skipIf(!client)('a clock that is wrong', { timeout: 120_000 }, () => {
 
     const latest = await pgbosun.runJson('restore', 'latest', '--into', `${database}_r`, '--yes')
     expect(latest.json).toMatchObject({ ok: true, id: right.id })
-    expect(latest.json.warnings).toContainEqual(expect.stringContaining(`backup ${wrong.id} says that it starts at`))
+    expect(latest.json.warnings).toContainEqual(expect.stringContaining(`backup ${wrong.id} is dated`))
     const named = await pgbosun.run('restore', wrong.id, '--into', `${database}_f`, '--yes')
     expect([named.code, named.stdout]).toEqual([0, expect.stringMatching(/taken \d+ s ago/)])
   })
@@ -69,7 +69,7 @@ describe.skipIf(!client)('a clock that is wrong', { timeout: 120_000 }, () => {
     const { json } = await pgbosun.runJson('restore', 'latest', '--into', `${database}_n`, '--yes')
     expect(json).toMatchObject({
       exit_code: 62,
-      error: { message: expect.stringContaining('does not start in the future'), hint: expect.stringContaining(id) },
+      error: { message: expect.stringContaining('is not dated in the future'), hint: expect.stringContaining(id) },
       touched: false,
     })
     expect((await pgbosun.runJson('backup', 'verify')).json.exit_code).toBe(62)

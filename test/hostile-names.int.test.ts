@@ -276,7 +276,7 @@ describe.skipIf(!client).each(named)('a database with a name %s', (_, part) => {
     expectHarmless(restored, dir)
     expect(restored.code, restored.stderr).toBe(0)
     expect((await both(['restore', 'latest', '--into', into, '--yes'], options)).json.error?.message).toContain(
-      `the database ${visible(into)} exists already`,
+      `the database ${visible(into)} already exists`,
     )
     await admin.end()
   })

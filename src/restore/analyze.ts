@@ -2,8 +2,8 @@ import type { Db } from '../postgres/db.ts'
 import { quoteName } from '../sql/quote.ts'
 
 /**
- * Gathers statistics of the plain tables and materialised views that the session user owns, or may act as the owner of: code of index
- * expressions runs as the owner. What has foreign tables below it would ask another server.
+ * Gathers statistics of the plain tables and materialised views that the session user owns, or whose owner it may act as: code in index
+ * expressions runs as the owner. Skips tables with foreign tables below them, which would query another server.
  */
 export async function analyze(sql: Db): Promise<void> {
   const rows = await sql.unsafe<{ namespace: string; name: string }[]>(`

@@ -18,50 +18,50 @@ import { asSuperuserFlag } from './load.ts'
 import { loginName, type Story, workName } from './name.ts'
 import { dropDatabase } from './sweep.ts'
 
-/** What is to be restored, and under which name. */
+/** What to restore, and under which name. */
 export type RestorePlan = {
   manifest: Manifest
   into: string
   noOwner: boolean
   story: Story
-  /** Whether it is loaded by a login made for it, which may do nothing but own the new database. */
+  /** Whether it is loaded by a login created for it, which only owns the new database and may do nothing else. */
   isolated: boolean
 }
 
-/** The world that a restore works in. */
+/** Sessions and functions that a restore works with. */
 export type RestoreWorld = {
   /** In `lock.database`; it holds the run lock of the new name. */
   lock: Session
   rights: OwnRights
-  /** Opens a session in the database that is being restored. */
+  /** Opens a session in the new database. */
   connect(database: string): Promise<Session>
   /** Fills the new database from the backup. */
   load(work: LoadWork): Promise<void>
   log: Log
   signal: AbortSignal
-  /** Notes in the log of the restored database, where it has one. */
+  /** Recorded in pgbosun.events of the restored database, if it has that table. */
   run: { runId: string; command: string }
 }
 
-/** Whether nobody is let into the new database: what ran with the rights of another owner runs with ours. */
+/** Whether nobody else may connect to the new database, because code that ran with the rights of another owner now runs with ours. */
 export const isClosed = ({ isolated, noOwner }: Pick<RestorePlan, 'isolated' | 'noOwner'>) => isolated && noOwner
 
 /** Where to load to. */
 export type LoadWork = {
   database: string
-  /** Ours, in that database. */
+  /** Our own session, in that database. */
   session: Session
-  /** Whom it belongs to, and who loads; undefined for the session user. */
+  /** Owns the database and loads it; undefined: the session user does. */
   login: Login | undefined
   signal: AbortSignal
 }
 
-/** Longer than any restore: its connections are opened one after the other. */
+/** Longer than any restore, because it opens connections until its end. */
 const loginValidMs = 7 * 86_400_000
 
 /**
- * Restores into a new database under a name for the work, compares, and gives it its name in the last statement:
- * it is complete or absent. Whatever fails, nothing stays behind.
+ * Restores into a new database under a working name, compares the rows, and gives it its name in the last transaction: so it is
+ * complete or absent. If anything fails, nothing is left behind.
  *
  * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was changed
  */
@@ -95,8 +95,8 @@ const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: Resto
   })
 
 /**
- * On the session that holds the lock: even when we are killed, its backend finishes these statements before it gives the
- * lock back, so the next restore finds a database with a story, or none.
+ * On the session that holds the lock. Even if we are killed, its backend finishes these statements before it releases the lock, so the
+ * next restore finds a database with a {@link Story}, or none.
  */
 async function createDatabase(
   work: string,
@@ -111,7 +111,7 @@ async function createDatabase(
   if (failure) throw failure.reason
 }
 
-/** Without the lock, another runner may take the database for a leftover. */
+/** Without the lock, another run may take the database for a leftover. */
 function whenLost({ lost }: Session): AbortSignal {
   const controller = new AbortController()
   void lost.then(() => controller.abort(connectionLost()))
@@ -138,7 +138,7 @@ async function inSession<T>(
 async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
   const { manifest, into } = plan
   const comparison = await compareRows(sql, manifest.rows)
-  if (comparison.differences.length > 0) throw differs(comparison, plan)
+  if (comparison.differences.length > 0) throw differs(comparison)
   if (!plan.isolated) await analyze(sql)
   await noteEvents(sql, world, {
     changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
@@ -149,7 +149,7 @@ async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld)
   return comparison
 }
 
-/** The pair of events, where the backup has a state. */
+/** Writes both events, if the backup contains the state tables. */
 async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detail: unknown): Promise<void> {
   const [row] = await sql.unsafe<{ found: boolean }[]>(
     "select pg_catalog.to_regclass('pgbosun.events') is not null as found",
@@ -163,11 +163,11 @@ async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detai
     })
   } catch (error) {
     if (isConnectionLost(error)) throw error
-    log.warn({ problem: (error as Error).message }, 'this restore could not be noted in pgbosun.events')
+    log.warn({ problem: (error as Error).message }, 'could not record this restore in pgbosun.events')
   }
 }
 
-/** Ends whoever else is connected (autovacuum, monitoring), for a database in use cannot be renamed; then the last step. */
+/** Ends other sessions (autovacuum, monitoring), because a database in use cannot be renamed. Then does the last step. */
 async function publish(
   work: string,
   plan: RestorePlan,
@@ -178,7 +178,7 @@ async function publish(
     noOwner: plan.noOwner,
     sessionUser: rights.user,
     login: login?.user,
-    // Functions of the application that run as their owner belong to us now.
+    // Functions of the application that run as their owner now belong to us.
     closed: isClosed(plan),
   })
   await lock.sql.unsafe(
@@ -198,29 +198,33 @@ async function cleanUp(work: string, { isolated, story }: RestorePlan, { lock, l
   } catch (error) {
     log.warn(
       { database: work, problem: (error as Error).message },
-      'the half restored database could not be removed: the next restore does it',
+      'could not remove the partly restored database: the next restore will do it',
     )
   }
 }
 
-function differs({ differences, rows }: Comparison, { manifest }: RestorePlan): AppError {
+function differs({ differences, rows }: Comparison): AppError {
   const shown = differences.slice(0, 20).map((difference) => `  ${renderDifference(difference)}`)
   const more = differences.length > shown.length ? [`  and ${differences.length - shown.length} more`] : []
-  return new AppError('restore', `what was restored from backup ${manifest.id} is not what was backed up`, {
+  return new AppError('restore', 'the restored rows differ from what was backed up', {
     hint: 'use another backup; `pgbosun backup list` shows them',
     excerpt: [...shown, ...more].join('\n'),
     report: { rows_compared: rows, differences },
   })
 }
 
-/** Any failure as one that says what it means for the target: nothing. */
+/** Any failure, with a message that says what it means for the target. */
 function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { signal, lock }: RestoreWorld): unknown {
   if (signal.aborted) return signal.reason
   if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
-    return new AppError('unreachable', `the connection was lost while ${into} was restored: it is complete or absent`, {
-      hint: 'run it again once the server is back; it says whether the name is taken',
-      cause: error,
-    })
+    return new AppError(
+      'unreachable',
+      `the connection was lost while ${into} was being restored: it is complete or absent`,
+      {
+        hint: 'run it again once the server is back; it then tells you whether the database exists',
+        cause: error,
+      },
+    )
   if (error instanceof AppError) {
     const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
     return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was changed` })
@@ -249,14 +253,14 @@ function isLost(session: Session): boolean {
 
 function adviceFor(code: string, isolated: boolean): string {
   const advice: Record<string, string> = {
-    '42501': isolated ? trustHint : 'connect as a superuser, or give --no-owner',
+    '42501': isolated ? trustHint : 'connect as a superuser, or pass --no-owner',
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',
-    '53100': 'make room on the disk of the server',
-    '55006': 'end the sessions that are connected to it, then run it again',
+    '53100': 'free space on the disk of the server',
+    '55006': 'end the sessions that are connected to the database, then run it again',
   }
-  return advice[code] ?? `the log of the server says more${isolated ? `; ${trustHint}` : ''}`
+  return advice[code] ?? `see the log of the server${isolated ? `; ${trustHint}` : ''}`
 }
 
-const trustHint = `if you trust whoever could write the database that was backed up, ${asSuperuserFlag} loads with your own rights`
+const trustHint = `if you trust everybody who could write to the database that was backed up, ${asSuperuserFlag} loads it with your own rights`

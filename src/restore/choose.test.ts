@@ -57,9 +57,9 @@ describe('latest', () => {
       {
         "excerpt": "  --cluster B   newest: b, started 2026-03-02T03:00:00Z
         --cluster C   newest: c, started 2026-03-03T03:00:00Z",
-        "hint": "say which server with --cluster ID",
+        "hint": "choose the server with --cluster ID",
         "kind": "restore",
-        "message": "the backups of database shop come from 2 servers, and none of them is this one (A); nothing was changed",
+        "message": "the backups of database shop come from 2 servers, but none from this one (A); nothing was changed",
       }
     `)
   })
@@ -73,14 +73,14 @@ describe('nothing matches', () => {
       [backup('a', 1, 'A', { name: 'hourly' })],
       {},
       'there is no backup of database shop under the name default',
-      'there are some under: hourly',
+      'there are backups under the names hourly',
     ],
     [
       'only other servers than the one asked for',
       [backup('a', 1), backup('b', 2, 'B')],
       { cluster: 'C' },
       'there is no backup of database shop made on the server C',
-      'there are some of: A, B',
+      'there are backups made on: A, B',
     ],
     [
       'only later ones',
@@ -102,7 +102,7 @@ describe('--at', () => {
   test('is the newest started before, and says how much is not in it', () => {
     expect(outcome(three, { at: new Date('2026-03-02T05:30:00Z') })).toEqual([
       'b',
-      'backup b began 2 h 30 min before 2026-03-02T05:30:00.000Z: what was written since is not in it',
+      'backup b started 2 h 30 min before 2026-03-02T05:30:00.000Z: it does not contain what was written since',
     ])
   })
   test('counts one started at that very instant', () => {

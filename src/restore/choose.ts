@@ -4,42 +4,42 @@ import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
 import { renderAge } from '../units.ts'
 
-/** What choosing looks at of a backup; `started_at` is RFC 3339 in UTC. */
+/** The parts of a backup that the choice depends on; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
   id: string
   series: { name: string; system_identifier: string; database: string }
   started_at: string
-  /** The instant that it is ordered by, where that is another one: see `takenAt`. */
+  /** The instant to order by, if it is not `started_at`: see `takenAt`. */
   taken_at?: string | undefined
 }
 
-/** Which backup is wanted. */
+/** Which backup to look for. */
 export type Request = {
-  /** A backup's id; undefined is the newest that matches the rest. */
+  /** Id of the backup; undefined: the newest that matches the rest. */
   id: string | undefined
   /** `backup.name`. */
   name: string
   database: string
-  /** System identifier of the server that is restored to; undefined when it does not tell. */
+  /** System identifier of the server to restore to; undefined if it cannot be read. */
   own: string | undefined
-  /** System identifier that was asked for. */
+  /** System identifier given with `--cluster`. */
   cluster: string | undefined
-  /** The newest one started at or before this instant. */
+  /** Take the newest one started at or before this instant. */
   at: Date | undefined
-  /** What starts later is only taken by its id; undefined: nothing does. */
+  /** A backup that starts later than this is only taken by its id. Undefined: no limit. */
   now?: Date | undefined
 }
 
-/** The chosen backup, and what there is to know about the choice. */
+/** The chosen backup, and warnings about the choice. */
 export type Choice<C> = { backup: C; notes: string[] }
 
 /**
- * Chooses the backup to restore. Name and database must match; backups of the server's own identifier come first; else,
- * if exactly one other identifier has any, that one, and a note says so. An id alone decides, whatever its name and cluster;
- * nothing else leads to a backup that says that it starts in the future.
+ * Chooses the backup to restore. Name and database must match. Backups of the server itself come first. Without any, backups of another
+ * server are used if they are all of the same one, and a note says so. An id decides alone, whatever its name and cluster. A backup
+ * that seems to start in the future is only chosen by its id.
  *
  * @param backups of the database, in any order; each is complete and readable
- * @throws {AppError} `nobackup` when none matches, `restore` when several clusters do
+ * @throws {AppError} `nobackup` if none matches, `restore` if backups of several other clusters match
  */
 export function chooseBackup<C extends Candidate>(backups: C[], request: Request): Choice<C> {
   const { id, name, database, own, cluster, at } = request
@@ -77,7 +77,7 @@ function chooseById<C extends Candidate>(backups: C[], id: string, request: Requ
   return { backup, notes: clusterNotes(backup, request.own) }
 }
 
-/** By instant; of two in one second, by id, so that the answer is always the same. */
+/** By instant; of two in the same second, by id, so that the choice is always the same. */
 const newest = <C extends Candidate>(backups: C[]): C =>
   backups.reduce((best, candidate) => (compare(candidate, best) > 0 ? candidate : best))
 
@@ -96,14 +96,16 @@ const clusterNotes = ({ id, series }: Candidate, own: string | undefined): strin
 const futureNotes = (future: Candidate[]): string[] =>
   future.map(
     ({ id, started_at }) =>
-      `backup ${id} says that it starts at ${started_at}, which is in the future: a clock was wrong; only its id restores it`,
+      `backup ${id} is dated ${started_at}, which is in the future, so a clock was wrong: it is only restored if you give its id`,
   )
 
 function lateNotes(backup: Candidate, at: Date): string[] {
   const lateMs = at.getTime() - instantOf(backup)
   return lateMs < 1_000
     ? []
-    : [`backup ${backup.id} began ${renderAge(lateMs)} before ${at.toISOString()}: what was written since is not in it`]
+    : [
+        `backup ${backup.id} started ${renderAge(lateMs)} before ${at.toISOString()}: it does not contain what was written since`,
+      ]
 }
 
 const ofCluster = ({ cluster }: Request) => (cluster === undefined ? '' : ` made on the server ${cluster}`)
@@ -115,8 +117,8 @@ function nothing(
   const { name, database, at } = request
   const what = `there is no backup of database ${database}`
   if (future.length > 0 && future.length === inCluster.length)
-    return new AppError('nobackup', `${what}${ofCluster(request)} that does not start in the future`, {
-      hint: `compare the clocks of this machine and of the one that made it; \`pgbosun restore ${newest(future).id}\` takes it all the same`,
+    return new AppError('nobackup', `${what}${ofCluster(request)} that is not dated in the future`, {
+      hint: `compare the clocks of this machine and of the one that made it; \`pgbosun restore ${newest(future).id}\` restores it anyway`,
     })
   if (inCluster.length > 0 && at !== undefined) {
     const oldest = inCluster.map(({ started_at }) => started_at).sort()[0]
@@ -126,13 +128,13 @@ function nothing(
   }
   if (named.length > 0)
     return new AppError('nobackup', `${what}${ofCluster(request)}`, {
-      hint: `there are some of: ${identifiers(named).join(', ')}`,
+      hint: `there are backups made on: ${identifiers(named).join(', ')}`,
     })
   const names = [...new Set(all.map(({ series }) => series.name))].sort()
   return new AppError('nobackup', `${what} under the name ${name}`, {
     hint:
       names.length > 0
-        ? `there are some under: ${names.join(', ')}; set backup.name, or name one by its id`
+        ? `there are backups under the names ${names.join(', ')}: set backup.name, or give the id of a backup`
         : 'see `pgbosun backup list`, and check backup.store',
   })
 }
@@ -146,7 +148,7 @@ function severalClusters({ database, own }: Request, backups: Candidate[], clust
   })
   return new AppError(
     'restore',
-    `the backups of database ${database} come from ${clusters.length} servers, and none of them is this one${own === undefined ? '' : ` (${own})`}; nothing was changed`,
-    { hint: 'say which server with --cluster ID', excerpt: lines.join('\n') },
+    `the backups of database ${database} come from ${clusters.length} servers, but none from this one${own === undefined ? '' : ` (${own})`}; nothing was changed`,
+    { hint: 'choose the server with --cluster ID', excerpt: lines.join('\n') },
   )
 }

@@ -1,8 +1,9 @@
 import type { Db } from '../postgres/db.ts'
 import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
 import { quoteName, splitName } from '../sql/quote.ts'
+import { counted } from '../units.ts'
 
-/** A table whose rows are not as many as when it was backed up; `actual` is null when it is not there. */
+/** A table with another number of rows than when it was backed up; `actual` is null if the table is missing. */
 export type Difference = { table: string; expected: number; actual: number | null }
 
 /** How many rows were compared, and where they differ. */
@@ -11,15 +12,15 @@ export type Comparison = { tables: number; rows: number; differences: Difference
 /**
  * Counts the rows of a restored database and compares them with those of the backup.
  *
- * @param expected rows by `schema.table`, quoted where SQL demands it, as counted in the snapshot of the dump
+ * @param expected number of rows by `schema.table`, quoted where SQL requires it, as counted in the snapshot of the dump
  */
 export async function compareRows(db: Db, expected: Record<string, number>): Promise<Comparison> {
   const present = await readTables(db)
   const comparison: Comparison = { tables: 0, rows: 0, differences: [] }
-  // a policy must not hide rows: better an error than a wrong count
+  // a policy must not hide rows: an error is better than a wrong count
   await db.unsafe('set row_security to off')
   for (const [table, count] of Object.entries(expected)) {
-    // parts, not texts: which words must be quoted depends on the version of the server
+    // compare the parts, not the text: which words must be quoted depends on the version of the server
     const { schema, name } = splitName(table)
     const found = present.get(quoteName(schema, name))
     const actual = found ? await countRows(db, found) : null
@@ -30,7 +31,7 @@ export async function compareRows(db: Db, expected: Record<string, number>): Pro
   return comparison
 }
 
-/** `unplanned`: it must be counted without a query on it, which would run code of the application. `name` is quoted. */
+/** `unplanned`: count it without a query, because planning one would run code of the application. `name` is quoted. */
 type Table = { name: string; unplanned: boolean; column: string | null }
 
 async function readTables(db: Db): Promise<Map<string, Table>> {
@@ -43,7 +44,7 @@ async function readTables(db: Db): Promise<Map<string, Table>> {
   )
 }
 
-/** Of a parent, only its own rows: its children are counted themselves. */
+/** Counts only the table's own rows: child tables are counted separately. */
 async function countRows(db: Db, { name, unplanned, column }: Table): Promise<number> {
   if (unplanned) {
     let count = 0
@@ -57,5 +58,5 @@ async function countRows(db: Db, { name, unplanned, column }: Table): Promise<nu
 /** A difference in words. */
 export const renderDifference = ({ table, expected, actual }: Difference) =>
   actual === null
-    ? `${table} is missing, ${expected} rows were backed up`
-    : `${table} has ${actual} rows, ${expected} were backed up`
+    ? `${table} is missing; it had ${counted(expected, 'row')}`
+    : `${table} has ${counted(actual, 'row')} instead of ${expected}`

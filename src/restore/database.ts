@@ -8,10 +8,10 @@ import type { Story } from './name.ts'
 type Properties = Manifest['database']
 
 /**
- * Statements that make the empty database to restore into, in this order. They are sent together, without waiting:
- * so the database has its story and is closed to others even when we are killed while it is created.
+ * Statements that create the empty database to restore into, in this order. They are sent together, without waiting: so the database
+ * has its {@link Story} and is closed to others even if we are killed while it is being created.
  *
- * @param options `serverVersion`: of the server it is made on, for older ones know fewer properties; `login`: whom it belongs to meanwhile
+ * @param options `serverVersion` of the server, because older ones know fewer properties; `login`: its owner during the restore
  */
 export function createStatements(
   name: string,
@@ -29,11 +29,11 @@ export function createStatements(
 }
 
 /**
- * Statements that turn the restored database into what the backup says and give it its name, for one transaction: they
- * hand over what {@link createStatements} keeps closed. As the session user until the owner changes, then as the owner.
+ * Statements, for one transaction, that give the restored database its properties from the backup and its name, and open what
+ * {@link createStatements} keeps closed. They run as the session user until the owner changes, then as the owner.
  *
- * @param options `noOwner` leaves owner, privileges and settings of single roles out; `login`: whom it belongs to so far, who goes;
- *   `closed`: nobody else may connect
+ * @param options `noOwner` leaves out the owner, the privileges and the settings of single roles; `login`: its owner so far, which is
+ *   dropped; `closed`: nobody else may connect
  */
 export function finishStatements(
   work: string,
@@ -66,7 +66,7 @@ export function finishStatements(
   ]
 }
 
-/** Without a list of privileges, PUBLIC has what PostgreSQL gives it. */
+/** Without a list of privileges, PUBLIC gets PostgreSQL's defaults. */
 function privilegeStatements(database: string, { acl, owner }: Properties): string[] {
   if (acl === null) return [`grant connect, temporary on database ${database} to public`]
   return [

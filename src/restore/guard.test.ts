@@ -43,7 +43,7 @@ describe('refused is', () => {
     [
       'a name that is taken',
       { exists: true },
-      'restore: the database copy exists already -> choose another name for --into',
+      'restore: the database copy already exists -> choose another name for --into',
     ],
     [
       'a user without CREATEDB',
@@ -53,17 +53,17 @@ describe('refused is', () => {
     [
       'an older server',
       { serverVersion: 140012 },
-      'restore: the backup was made by PostgreSQL 15, and this server is 14: an older server cannot read it -> restore to a server of version 15 or newer',
+      'restore: the backup was made by PostgreSQL 15, but this server is 14: an older server cannot read it -> restore it to a server of version 15 or newer',
     ],
     [
       'a missing role',
       { roles: ['shop_owner'] },
-      'restore: 1 role that own or are granted something do not exist here: reader -> create what is missing (create role "reader"), or give --no-owner to leave owners and privileges out',
+      'restore: 1 role in this backup does not exist here: reader -> create it (create role "reader"), or pass --no-owner to leave out owners and privileges',
     ],
     [
       'an owner that we cannot act as',
       { mayActAsOwner: false },
-      'refused: the user me may not act as shop_owner, which owned the database -> grant "shop_owner" to "me", connect as a superuser, or give --no-owner',
+      'refused: the user me may not act as shop_owner, which owned the database -> grant "shop_owner" to "me", connect as a superuser, or pass --no-owner',
     ],
     [
       'a missing extension',
@@ -94,7 +94,7 @@ test('several reasons are said at once', () => {
   expect(refusal(refusals, { id: manifest.id, into: 'copy' })).toMatchObject({
     kind: 'restore',
     message: 'backup 20260301T030000Z-00000001 cannot be restored into copy for 3 reasons; nothing was changed',
-    excerpt: expect.stringMatching(/exists already[\s\S]*reader, shop_owner[\s\S]*plpgsql, pg_trgm/),
+    excerpt: expect.stringMatching(/already exists[\s\S]*reader, shop_owner[\s\S]*plpgsql, pg_trgm/),
   })
   expect(refusal([], { id: 'x', into: 'y' })).toBeUndefined()
 })

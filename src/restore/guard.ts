@@ -5,9 +5,9 @@ import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
 import { counted, plural } from '../units.ts'
 
-/** What the server that is restored to says about itself; see inspect.ts. */
+/** What the server to restore to says about itself; see inspect.ts. */
 export type Target = {
-  /** As PostgreSQL numbers it: 150020 is 15.20. */
+  /** `server_version_num`: 150020 is 15.20. */
   serverVersion: number
   user: string
   superuser: boolean
@@ -22,18 +22,18 @@ export type Target = {
   mayActAsOwner: boolean
 }
 
-/** The parts of a manifest that the guard looks at. */
+/** The parts of a manifest that the guard needs. */
 export type Guarded = Pick<Manifest, 'id' | 'server_version' | 'server_version_num' | 'roles' | 'extensions'> & {
   database: Pick<Manifest['database'], 'owner'>
 }
 
-/** Why a backup cannot be restored here, and what helps. */
+/** Why a backup cannot be restored here, and what to do about it. */
 export type Refusal = { kind: 'restore' | 'refused'; reason: string; hint: string }
 
 /**
- * Everything that is known to go wrong before anything is touched.
+ * Everything that is known to fail, found before anything is changed.
  *
- * @param noOwner objects belong to the session user and nobody is granted anything, so no role is needed
+ * @param noOwner objects will belong to the session user and nobody is granted anything, so no role is needed
  */
 export function findRefusals(
   manifest: Guarded,
@@ -44,7 +44,7 @@ export function findRefusals(
   const refuse = (reason: string, hint: string, kind: Refusal['kind'] = 'restore') =>
     refusals.push({ kind, reason: visible(reason), hint: visible(hint) })
 
-  if (target.exists) refuse(`the database ${into} exists already`, 'choose another name for --into')
+  if (target.exists) refuse(`the database ${into} already exists`, 'choose another name for --into')
   if (!target.superuser && !target.mayCreateDatabases)
     refuse(
       `the user ${target.user} may not create databases`,
@@ -55,20 +55,20 @@ export function findRefusals(
   const major = majorOf(manifest.server_version_num)
   if (majorOf(target.serverVersion) < major)
     refuse(
-      `the backup was made by PostgreSQL ${major}, and this server is ${majorOf(target.serverVersion)}: an older server cannot read it`,
-      `restore to a server of version ${major} or newer`,
+      `the backup was made by PostgreSQL ${major}, but this server is ${majorOf(target.serverVersion)}: an older server cannot read it`,
+      `restore it to a server of version ${major} or newer`,
     )
 
   const missingRoles = noOwner ? [] : neededRoles(manifest).filter((name) => !target.roles.includes(name))
   if (missingRoles.length > 0)
     refuse(
-      `${counted(missingRoles.length, 'role')} that own or are granted something do not exist here: ${missingRoles.join(', ')}`,
-      `create what is missing (${missingRoles.map((name) => `create role ${sqlName(name)}`).join('; ')}), or give --no-owner to leave owners and privileges out`,
+      `${counted(missingRoles.length, 'role')} in this backup ${plural(missingRoles.length, 'does', 'do')} not exist here: ${missingRoles.join(', ')}`,
+      `create ${plural(missingRoles.length, 'it', 'them')} (${missingRoles.map((name) => `create role ${sqlName(name)}`).join('; ')}), or pass --no-owner to leave out owners and privileges`,
     )
   else if (!noOwner && !target.superuser && !target.mayActAsOwner)
     refuse(
       `the user ${target.user} may not act as ${manifest.database.owner}, which owned the database`,
-      `grant ${sqlName(manifest.database.owner)} to ${sqlName(target.user)}, connect as a superuser, or give --no-owner`,
+      `grant ${sqlName(manifest.database.owner)} to ${sqlName(target.user)}, connect as a superuser, or pass --no-owner`,
       'refused',
     )
 
@@ -81,7 +81,7 @@ export function findRefusals(
   return refusals
 }
 
-/** The refusals as one error; undefined when there are none. */
+/** The refusals as one error; undefined if there are none. */
 export function refusal(refusals: Refusal[], { id, into }: { id: string; into: string }): AppError | undefined {
   const [first, ...others] = refusals
   if (!first) return undefined
@@ -96,7 +96,7 @@ export function refusal(refusals: Refusal[], { id, into }: { id: string; into: s
   )
 }
 
-/** Owner of the database included. */
+/** Roles in the backup, including the owner of the database. */
 export const neededRoles = ({ roles, database }: Pick<Guarded, 'roles' | 'database'>) =>
   [...new Set([database.owner, ...roles])].sort()
 

@@ -3,7 +3,7 @@ import { setRolePrivilege } from '../postgres/rights.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { type Guarded, neededRoles, type Target } from './guard.ts'
 
-/** Reads what {@link findRefusals} needs to know of the server, in one round trip. */
+/** Reads what {@link findRefusals} needs to know about the server, in one round trip. */
 export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<Target> {
   const [row] = await db.unsafe<{ target: Target }[]>(`
     select pg_catalog.json_build_object(

@@ -10,6 +10,7 @@ import { isServerError } from '../postgres/server-error.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { classify } from '../postgres/wait.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
+import { counted, plural } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { loginRefused } from './isolation.ts'
 import { type LoadOptions, loadEntries } from './load.ts'
@@ -18,7 +19,7 @@ import type { LoadPlan, Step } from './plan.ts'
 import { drain, type Head, sameBeginning } from './source.ts'
 import { type Watch, watchObjects } from './tamper.ts'
 
-/** Where and how a dump is loaded by a login of its own. */
+/** Where and how a dump is loaded by a login created for it. */
 export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   plan: LoadPlan
   head: Head
@@ -26,21 +27,21 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   open(): AsyncIterable<Buffer>
   login: Login
   connection: Connection
-  /** Ours, in the new database, which belongs to the login. */
+  /** Our own session, in the new database, which belongs to the login. */
   session: Session
-  /** Owner of the database, who also gets what nobody is said to own. */
+  /** Owner of the database, who also gets objects without an owner in the backup. */
   owner: string
-  /** Whether we are one. */
+  /** Whether the session user is one. */
   superuser: boolean
   noOwner: boolean
   log: Log
-  /** Tells a person what is not as it was. */
+  /** Warns a person about a difference from what was backed up. */
   warn(text: string): void
 }
 
 /**
- * Loads a dump so that no code in it has more rights than a login that owns the new database: everything that the login may make is made
- * by it, in a session of pg_restore. In the end, nothing belongs to it but the database.
+ * Loads a dump so that no code in it has more rights than a login that owns the new database: the login creates everything that it may
+ * create, in a session of pg_restore. In the end, only the database belongs to it.
  *
  * @throws {AppError} `corrupt`, `restore`, `refused`
  */
@@ -67,13 +68,13 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
     await finish(load)
   } catch (error) {
     load.signal.throwIfAborted()
-    // What does not fit here may be damaged instead: the dump is only known to be whole when it was read to its end.
+    // The cause may be a damaged dump. That is only known once the dump has been read to its end.
     if (!whole && !isConnectionLost(error)) await drain(load.open(), load.signal)
     throw error
   }
 }
 
-/** As pg_restore does in its own sessions. */
+/** The settings that pg_restore uses in its own sessions. */
 const settings = ['set check_function_bodies to off', 'set xmloption to content', 'set row_security to off']
 
 async function prepare({ session, plan, login }: IsolatedLoad): Promise<void> {
@@ -93,7 +94,7 @@ const connectionOf = ({ connection, login }: IsolatedLoad): Connection => ({
   password: () => login.password,
 })
 
-/** Also shows that the server lets it in, before anything is loaded. */
+/** Also proves that the server accepts the login, before anything is loaded. */
 async function openAsLogin(load: IsolatedLoad): Promise<Session> {
   const { database, applicationName, log } = load
   const connection = connectionOf(load)
@@ -137,7 +138,7 @@ const loadData = (load: IsolatedLoad, watch: Watch): Promise<void> =>
     }),
   )
 
-/** What only the session user may make. At the same moment it belongs to the login, for its code must not run with our rights. */
+/** Creates what only the session user may create, and gives it to the login in the same transaction, so that its code never runs with our rights. */
 async function makeOurs(entries: TocEntry[], { session, login }: IsolatedLoad): Promise<void> {
   for (const entry of entries)
     await named(entry, () =>
@@ -151,7 +152,7 @@ async function makeOurs(entries: TocEntry[], { session, login }: IsolatedLoad): 
 /** Their owner has to be a superuser. */
 const keptOurs = new Set(['FOREIGN DATA WRAPPER', 'PROCEDURAL LANGUAGE'])
 
-/** Says which entry the server did not like. */
+/** Adds the name of the entry to an error of the server. */
 async function named<T>({ desc, tag }: TocEntry, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
@@ -161,7 +162,7 @@ async function named<T>({ desc, tag }: TocEntry, run: () => Promise<T>): Promise
   }
 }
 
-/** Tables of extensions belong to us, and some of them have rows of the application. */
+/** Tables of extensions belong to us, but some of them contain rows of the application. */
 async function grantExtensionData({ session, login }: IsolatedLoad): Promise<void> {
   const to = quoteLiteral(login.user)
   await session.sql.unsafe(`do $$ declare r record; begin
@@ -173,19 +174,19 @@ async function grantExtensionData({ session, login }: IsolatedLoad): Promise<voi
     end loop; end $$`)
 }
 
-/** Those that would ask another server stay empty: nobody has a user mapping yet, and a restore needs no other server. */
+/** Views that would query another server stay empty: nobody has a user mapping yet, and a restore must not need another server. */
 async function fillViews(asLogin: Session, { plan, session, warn, signal }: IsolatedLoad): Promise<void> {
   if (plan.views.length === 0) return
   const far = await viewsOfOthers(session.sql)
   for (const { namespace, tag } of plan.views) {
     signal.throwIfAborted()
     const view = quoteName(namespace, tag)
-    if (far.has(view)) warn(`the materialised view ${view} reads foreign tables and was left empty: refresh it`)
+    if (far.has(view)) warn(`the materialised view ${view} reads foreign tables, so it was left empty: refresh it`)
     else await asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`)
   }
 }
 
-/** Materialised views that read a foreign table, through whatever views. */
+/** Materialised views that read a foreign table, directly or through other views. */
 async function viewsOfOthers(db: Db): Promise<Set<string>> {
   const rows = await db.unsafe<{ namespace: string; name: string }[]>(`
     with recursive reads as (
@@ -201,7 +202,7 @@ async function viewsOfOthers(db: Db): Promise<Set<string>> {
   return new Set(rows.map(({ namespace, name }) => quoteName(namespace, name)))
 }
 
-/** Nothing of this runs code of the application: owners, privileges, what only the session user may make, and last the event triggers. */
+/** Sets owners and privileges, and creates what only the session user may create, with event triggers last. None of it runs code of the application. */
 async function finish(load: IsolatedLoad): Promise<void> {
   const { plan, session, head, login, owner, superuser, noOwner, database } = load
   const { finish } = plan
@@ -211,7 +212,7 @@ async function finish(load: IsolatedLoad): Promise<void> {
     sql,
     finish.remarks.map(({ defn }) => defn),
   )
-  // Who is no superuser may only give objects to whoever may create in their schema: in public, that is the owner of the database.
+  // A user that is not a superuser may only give objects to a role that may create in their schema: in public, the owner of the database.
   if (!superuser && !noOwner) await sql.unsafe(`alter database ${quoteIdent(database)} owner to ${quoteIdent(owner)}`)
   await inBatches(sql, finish.owners)
   await inBatches(
@@ -230,8 +231,8 @@ async function inBatches(db: Db, statements: string[]): Promise<void> {
 }
 
 /**
- * What the archive names no owner for.
- * @throws {AppError} `restore` for what code in it made beside: it must not belong to somebody who may do more
+ * Gives objects without an owner in the archive to the owner of the database.
+ * @throws {AppError} `restore` for objects that code in the archive created: they must not belong to somebody with more rights
  */
 async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLoad): Promise<void> {
   const { sql } = session
@@ -248,12 +249,14 @@ async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLo
   if (!noOwner && rows[0]?.runs)
     throw new AppError(
       'restore',
-      `while the backup was loaded, something was made that is not in it: ${shown.join('; ')}`,
+      `while the backup was loaded, its code created objects that are not in it: ${shown.join('; ')}`,
       {
-        hint: 'find out what code in it is for: it ran while tables were filled',
+        hint: 'find out what that code is for: it ran while tables were filled',
       },
     )
   if (!noOwner)
-    warn(`${rows.length} objects have no owner in the backup and belong to ${owner} now: ${shown.join('; ')}`)
+    warn(
+      `${counted(rows.length, 'object')} without an owner in the backup now ${plural(rows.length, 'belongs', 'belong')} to ${owner}: ${shown.join('; ')}`,
+    )
   await sql.unsafe(`reassign owned by ${quoteIdent(login.user)} to ${quoteIdent(owner)}`)
 }

@@ -22,7 +22,7 @@ describe('a login of its own', () => {
   test('that cannot be made is a refusal with the ways out', () => {
     const refused = () => needsLogin(rights(['bypasses row security', 'is a member of pg_write_server_files']), false)
     expect(refused).toThrow(
-      'code in this backup would run with the rights of me "x", which bypasses row security and is a member of pg_write_server_files and may not make a login for this restore; nothing was changed',
+      'code in this backup would run with the rights of me "x", which bypasses row security and is a member of pg_write_server_files and may not create a login for this restore; nothing was changed',
     )
     expect(refused).toThrow(
       expect.objectContaining({ kind: 'refused', hint: expect.stringContaining('alter role "me ""x""" createrole') }),

@@ -9,7 +9,7 @@ export type OwnRights = {
   user: string
   superuser: boolean
   mayCreateRole: boolean
-  /** In words: `is a superuser`. Empty when there is nothing to gain beyond databases of its own. */
+  /** In words: `is a superuser`. Empty if there is nothing to gain except databases of its own. */
   more: string[]
 }
 
@@ -29,28 +29,28 @@ export async function readOwnRights(db: Db): Promise<OwnRights> {
   return row.rights
 }
 
-/** Reading statistics and settings takes nothing from anybody. */
+/** Roles that only read statistics and settings. */
 const harmless = `m.rolname in ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_database_owner')`
 
 /**
- * Decides whether a backup is loaded by a login made for it, so that code in it gains nothing of what the session user may do. Pure.
+ * Decides whether a backup is loaded by a login created for it, so that code in it does not get the rights of the session user. Pure.
  *
- * @param asSuperuser what a person chose
- * @throws {AppError} `refused` when nothing would keep the code from those rights
+ * @param asSuperuser whether a person chose to load it with those rights
+ * @throws {AppError} `refused` if nothing would keep the code from those rights
  */
 export function needsLogin({ user, mayCreateRole, more }: OwnRights, asSuperuser: boolean): boolean {
   if (asSuperuser || more.length === 0) return false
   if (mayCreateRole) return true
   throw new AppError(
     'refused',
-    `code in this backup would run with the rights of ${user}, which ${more.join(' and ')} and may not make a login for this restore; nothing was changed`,
-    { hint: `alter role ${quoteIdent(user)} createrole, restore as a user with CREATEDB alone, ${orTrust}` },
+    `code in this backup would run with the rights of ${user}, which ${more.join(' and ')} and may not create a login for this restore; nothing was changed`,
+    { hint: `alter role ${quoteIdent(user)} createrole, restore as a user with only CREATEDB, ${orTrust}` },
   )
 }
 
-const orTrust = `or give ${asSuperuserFlag} if you trust whoever could write the database that was backed up`
+const orTrust = `or pass ${asSuperuserFlag} if you trust everybody who could write to the database that was backed up`
 
-/** Exit 70, before anything is touched. @param problems what can only be made by running code of the application */
+/** Exit 70, before anything is changed. @param problems what can only be created by running code of the application */
 export function refuseProblems(problems: string[], user: string): AppError | undefined {
   const [first] = problems
   if (first === undefined) return undefined
@@ -59,13 +59,13 @@ export function refuseProblems(problems: string[], user: string): AppError | und
   return new AppError(
     'restore',
     `this backup cannot be restored without running code in it with the rights of ${user}: ${[...shown, ...more].join('; ')}; nothing was changed`,
-    { hint: `give ${asSuperuserFlag} if you trust whoever could write the database that was backed up` },
+    { hint: `pass ${asSuperuserFlag} if you trust everybody who could write to the database that was backed up` },
   )
 }
 
-/** Exit 12: the login was made, and the server does not let it in. */
+/** Exit 12: the login was created, but the server does not accept it. */
 export const loginRefused = (message: string, cause: unknown) =>
-  new AppError('refused', `the server refused the login that was made for this restore (${message})`, {
-    hint: `pg_hba.conf must let logins in with a password, such as \`host all all samenet scram-sha-256\`; ${orTrust}`,
+  new AppError('refused', `the server refused the login that was created for this restore (${message})`, {
+    hint: `pg_hba.conf must allow logins with a password, for example with \`host all all samenet scram-sha-256\`; ${orTrust}`,
     cause,
   })

@@ -12,18 +12,18 @@ export type LoadOptions = {
   database: string
   applicationName: string
   signal: AbortSignal
-  /** Size of the dump that was read so far, uncompressed. */
+  /** Called with the uncompressed bytes of the dump read so far. */
   onBytes?: (bytes: number) => void
 }
 
-/** Settings of pg_restore's session that must not come from the role. The last statement of a restore flushes what these commits leave open. */
+/** Settings of pg_restore's session that must not come from the role. The commit of the last step flushes what asynchronous commits have not. */
 const settings = { role: 'none', default_transaction_read_only: 'off', synchronous_commit: 'off' }
 
 /**
  * Streams a whole dump into a database, as the user of the connection.
  *
- * @param dump ends with an error unless it is whole; see `unpack`
- * @throws {AppError} `corrupt` as the dump says, `restore` when pg_restore failed
+ * @param dump ends with an error if it is not complete; see `unpack`
+ * @throws {AppError} `corrupt` from the dump, `restore` if pg_restore failed
  */
 export const loadDump = (dump: AsyncIterable<Buffer>, { noOwner, ...options }: LoadOptions & { noOwner: boolean }) =>
   runRestore(dump, noOwner ? withoutOwners : [], { ...options, advise: adviceFor })
@@ -31,9 +31,9 @@ export const loadDump = (dump: AsyncIterable<Buffer>, { noOwner, ...options }: L
 const withoutOwners = ['--no-owner', '--no-privileges']
 
 /**
- * Makes some entries of a dump, in the order given, as the user of the connection, who owns them afterwards.
+ * Loads some entries of a dump, in the given order, as the user of the connection, who owns them afterwards.
  *
- * @param dump as far as it is needed for them
+ * @param dump at least the part that these entries need
  */
 export async function loadEntries(
   dump: AsyncIterable<Buffer>,
@@ -49,14 +49,14 @@ export async function loadEntries(
   }
 }
 
-const listOptions: TemporaryOptions = { what: 'the list that pg_restore works by' }
+const listOptions: TemporaryOptions = { what: 'the list of entries for pg_restore' }
 
-/** Tells before any work whether {@link loadEntries} has a place for its list. @throws {AppError} `usage` */
+/** Checks before any work that {@link loadEntries} can write its list. @throws {AppError} `usage` */
 export const checkListPlace = (): void => writeTemporary({ list: '' }, listOptions).remove()
 
 /**
- * With back pressure and in constant memory. When pg_restore stops, the rest of the dump is read all the same: a damaged one is to be
- * told from one that does not fit here.
+ * With back pressure and in constant memory. If pg_restore stops, the rest of the dump is still read, to tell a damaged dump from one
+ * that does not fit this server.
  */
 async function runRestore(
   dump: AsyncIterable<Buffer>,
@@ -96,7 +96,7 @@ function restoreFailed(
 
 const prefix = /^pg_restore: (?:error: )?/
 
-/** The server's own words. What pg_restore says around them, and the data that a COPY quotes, is left out. */
+/** The server's own message, without what pg_restore adds, and without data that a COPY quotes. */
 function firstError(stderr: string): string | undefined {
   const lines = stderr.split('\n')
   const found =
@@ -114,20 +114,20 @@ function commandOf(stderr: string): string | undefined {
 }
 
 function adviceFor(said: string): string {
-  if (/^role .* does not exist/.test(said)) return 'create that role, or give --no-owner'
+  if (/^role .* does not exist/.test(said)) return 'create that role, or pass --no-owner'
   if (/permission denied|must be (owner|member|superuser|able to)/.test(said))
-    return 'connect as a superuser, or give --no-owner'
-  if (/no space left|could not extend file/i.test(said)) return 'make room on the disk of the server'
+    return 'connect as a superuser, or pass --no-owner'
+  if (/no space left|could not extend file/i.test(said)) return 'free space on the disk of the server'
   if (/terminat|closed the connection|starting up|shutting down/.test(said))
     return 'run it again once the server is back'
-  return 'the log of the server says more; another backup may fit: `pgbosun backup list`'
+  return 'see the log of the server, or try another backup: `pgbosun backup list`'
 }
 
-/** What a login without rights may not do, a person can still allow. */
+/** A person can still allow what a login without rights may not do. */
 const adviceForLogin = (said: string): string =>
   /permission denied|must be (owner|member|superuser|able to)|superuser/.test(said)
-    ? `it was made by a login without further rights, so that code in the backup gains none; if you trust whoever could write the database that was backed up, give ${asSuperuserFlag}`
+    ? `a login without further rights does this, so that code in the backup gets none; if you trust everybody who could write to the database that was backed up, pass ${asSuperuserFlag}`
     : adviceFor(said)
 
-/** A person's own choice: code in the backup runs with the rights of the session user. */
+/** Flag with which code in the backup runs with the rights of the session user. */
 export const asSuperuserFlag = '--as-superuser'

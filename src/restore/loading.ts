@@ -7,10 +7,10 @@ import { needsLogin, type OwnRights, readOwnRights, refuseProblems } from './iso
 import { type LoadPlan, planLoad } from './plan.ts'
 import { drain, type Head, openDump, readHead } from './source.ts'
 
-/** How it is loaded: by a login, as planned from the list at its beginning; or by the session user. */
+/** How a backup is loaded: by a login, as planned from the dump's list of contents; or by the session user. */
 export type Loading = { rights: OwnRights; load: { plan: LoadPlan; head: Head } | undefined }
 
-/** @throws {AppError} `refused`, `restore`, `corrupt` when it cannot be loaded without giving code in it rights */
+/** @throws {AppError} `refused`, `restore` or `corrupt` if it cannot be loaded without giving rights to code in it */
 export async function loadingFor(
   session: Session,
   { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: { noOwner: boolean; asSuperuser: boolean } },
@@ -34,7 +34,7 @@ async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; 
   }
 }
 
-/** What is damaged is said of the backup. */
+/** Adds the id of the backup to an error about damage. */
 async function whole<T>({ id }: Manifest, read: () => Promise<T>): Promise<T> {
   try {
     return await read()

@@ -2,12 +2,12 @@
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { cutName } from '../sql/quote.ts'
 
-/** What a restore is about, kept as JSON in the comment of the database it works in. */
+/** What a restore is doing, stored as JSON in the comment of the database it works in. */
 export type Story = {
   pgbosun: 'restore'
-  /** Eight hexadecimal digits: the restore's own. */
+  /** Eight random hexadecimal digits, different for each restore. */
   id: string
-  /** The name that the database gets in the end. */
+  /** The final name of the database. */
   into: string
   backup: string
   /** The database that was backed up. */
@@ -33,7 +33,7 @@ export const loginPattern = '^pgbosun_restore_[0-9a-f]{8}_[0-9a-f]{8}$'
 export const lockOfLogin = (name: string) => Number.parseInt(name.slice('pgbosun_restore_'.length).slice(0, 8), 16) | 0
 
 /**
- * The story of a database that a restore left behind; undefined for any other database, whatever its name.
+ * The {@link Story} of a database that a restore left behind; undefined for any other database, whatever its name.
  * @param comment of the database
  */
 export function readStory(name: string, comment: string | null): Story | undefined {

@@ -3,7 +3,7 @@ import type { TocEntry } from '../archive/toc.ts'
 import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'
 
-/** What has an owner, and is named by what follows DROP: by its arguments, too. */
+/** Kinds of objects with an owner whose full name, with arguments, is taken from the DROP statement. */
 const byDrop = new Set(['AGGREGATE', 'FUNCTION', 'PROCEDURE', 'OPERATOR', 'OPERATOR CLASS', 'OPERATOR FAMILY'])
 
 const inSchema = new Set([
@@ -24,8 +24,8 @@ const alone = new Set([
 ])
 
 /**
- * The statements that give an object of an archive to a role; none for what has no owner. Built from names, as pg_restore does:
- * nothing that stands in a definition is taken for a statement. Pure.
+ * The statements that give an object of an archive to a role; none for objects without an owner. They are built from names, as
+ * pg_restore does, so nothing in a definition can become a statement. Pure.
  *
  * @see https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_backup_archiver.c (_getObjectDescription)
  */
@@ -45,10 +45,10 @@ function objectsOf({ desc, tag, namespace, defn, dropStmt }: TocEntry): string[]
 const numbersIn = (text: string) => (text.match(/\d+/g) ?? []).map((number) => `LARGE OBJECT ${number}`)
 
 /**
- * The statements that grant what the archive says of an object. From version 17 on, those of many large objects are written once, for
- * one of them. Pure.
+ * The statements that grant the privileges on an object. From version 17 on, those of many large objects are written only once, for one
+ * of them. Pure.
  *
- * @param entries all, to find those large objects among
+ * @param entries all entries, to find those large objects
  */
 export function privilegeStatements(entry: TocEntry, entries: readonly TocEntry[]): string[] {
   if (!entry.tag.startsWith('LARGE OBJECTS ')) return [entry.defn]

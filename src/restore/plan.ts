@@ -4,14 +4,14 @@ import { tokensOf } from '../sql/lex.ts'
 import { ownerStatement } from './owners.ts'
 import type { RelationName } from './tamper.ts'
 
-/** Entries of an archive that are made one after the other, by the login of the restore or by the session user. */
+/** Entries of an archive that are created one after another, by the login of the restore or by the session user. */
 export type Step = {
   by: 'login' | 'us'
   entries: TocEntry[]
-  /** Whether code of the application may run meanwhile: it must not change what is there already, but for `relations`. */
+  /** Whether code of the application may run during the step. It must not change existing objects, except `relations`. */
   runsCode: boolean
   relations: RelationName[]
-  /** Whether it makes objects that did not exist, other than what hangs on relations. */
+  /** Whether the step creates new objects, other than those that belong to a relation. */
   creates: boolean
 }
 
@@ -20,34 +20,34 @@ export type LoadPlan = {
   /** Everything up to the data. */
   before: Step[]
   data: Step
-  /** Indexes, constraints, rules, triggers; then what materialised views hold, while no policy hides a row; then policies. */
+  /** Indexes, constraints, rules, triggers. Then materialised views are filled, while no policy hides rows; then policies are created. */
   after: Step[]
   views: TocEntry[]
   policies: Step[]
-  /** At the end, by the session user; none of it runs code. */
+  /** Done at the end, by the session user. None of it runs code. */
   finish: {
     objects: TocEntry[]
     /** Comments and security labels. */
     remarks: TocEntry[]
     owners: string[]
     privileges: TocEntry[]
-    /** Last of all: from then on, what we do would run their functions. */
+    /** Last of all, because once they exist, our own statements would run their functions. */
     eventTriggers: TocEntry[]
     eventTriggerRemarks: TocEntry[]
     eventTriggerOwners: string[]
   }
-  /** Those that tables and indexes lie in. */
+  /** Tablespaces of tables and indexes. */
   tablespaces: string[]
-  /** What can only be made by running code of the application with the rights of the session user, in words. */
+  /** What can only be created by running code of the application with the rights of the session user, in words. */
   problems: string[]
 }
 
 /**
- * Plans how to load an archive, so that no code in it runs with more rights than those of a login that owns the new database.
- * The login makes all that it may; the session user makes the rest, in the order of the archive, and only what is made without running
+ * Plans how to load an archive so that no code in it runs with more rights than a login that owns the new database. The login creates
+ * everything that it may. The session user creates the rest, in the order of the archive, but only what is created without running
  * code. Pure.
  *
- * @param noOwner leaves owners and privileges out
+ * @param noOwner leaves out owners and privileges
  */
 export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): LoadPlan {
   const wanted = entries.filter((entry) => !isLeftOut(entry))
@@ -86,12 +86,12 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
   }
 }
 
-/** Settings, which pg_restore always makes, and what belongs to the database itself, which the manifest has. */
+/** Settings, which pg_restore always applies, and properties of the database itself, which are in the manifest. */
 const isLeftOut = ({ desc, tag }: TocEntry) =>
   ['ENCODING', 'STDSTRINGS', 'SEARCHPATH', 'DATABASE', 'DATABASE PROPERTIES'].includes(desc) ||
   ((remarks.has(desc) || privileges.has(desc)) && tag.startsWith('DATABASE '))
 
-/** Nothing that is made before depends on them. */
+/** Nothing that is created earlier depends on them. */
 const finishing = new Set([
   ...['USER MAPPING', 'PUBLICATION', 'PUBLICATION TABLE', 'PUBLICATION TABLES IN SCHEMA'],
   ...['SUBSCRIPTION', 'SUBSCRIPTION TABLE', 'EVENT TRIGGER'],
@@ -99,7 +99,7 @@ const finishing = new Set([
 const remarks = new Set(['COMMENT', 'SECURITY LABEL'])
 const privileges = new Set(['ACL', 'DEFAULT ACL'])
 
-/** Runs of entries that are made alike. */
+/** Groups consecutive entries that are created in the same way. */
 function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry: TocEntry) => RelationName[]): Step[] {
   const steps: Step[] = []
   for (const entry of entries) {
@@ -119,7 +119,7 @@ function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry:
 
 const relationKinds = new Set(['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE'])
 
-/** What an entry makes or changes: itself, or a relation that it cannot be without. */
+/** Finds the relations that an entry creates or changes: itself, or those it depends on. */
 function relationFinder(entries: TocEntry[]): (entry: TocEntry) => RelationName[] {
   const byId = new Map(entries.filter(({ desc }) => relationKinds.has(desc)).map((entry) => [entry.id, entry]))
   return ({ id, dependencies }) =>
@@ -129,7 +129,7 @@ function relationFinder(entries: TocEntry[]): (entry: TocEntry) => RelationName[
     })
 }
 
-/** Schemas first, for an owner must be able to create in them; tables before sequences, which must belong to whoever owns their table. */
+/** Schemas first, because an owner must be able to create in them. Tables before sequences, which must belong to the owner of their table. */
 function ownersOf(entries: TocEntry[]): string[] {
   const rank = ({ desc }: TocEntry) => (desc === 'SCHEMA' ? 0 : desc === 'SEQUENCE' ? 2 : 1)
   return [0, 1, 2]
@@ -137,18 +137,18 @@ function ownersOf(entries: TocEntry[]): string[] {
     .flatMap((entry) => (entry.owner === '' ? [] : ownerStatement(entry, entry.owner)))
 }
 
-/** Of these a plain owner may make none, or only some of them, or they need an owner that he is not. */
+/** Kinds that a plain owner may not create, or only some of them, or that need another owner. */
 const alwaysOurs = new Set([
   ...['EXTENSION', 'PROCEDURAL LANGUAGE', 'TRANSFORM', 'CAST', 'ACCESS METHOD', 'OPERATOR CLASS', 'OPERATOR FAMILY'],
   ...['SHELL TYPE', 'FOREIGN DATA WRAPPER', 'SERVER', 'TEXT SEARCH PARSER', 'TEXT SEARCH TEMPLATE'],
 ])
 
-/** Whether a plain owner may not make it, and it is made without running code. */
+/** Whether a plain owner may not create it, and creating it runs no code. */
 function isOurs(entry: TocEntry, hasOwnValue: Test): boolean {
   const { desc } = entry
   if (alwaysOurs.has(desc)) return true
   if (desc === 'FUNCTION' || desc === 'PROCEDURE') return !isPlainFunction(entry) && !hasOwnValue(entry)
-  // Some wrappers demand more of who makes one. Expressions, though, may be computed in advance.
+  // Some wrappers demand more rights. But expressions may be evaluated when the table is created.
   if (desc === 'FOREIGN TABLE') return !/\b(default|check|constraint|generated)\b/.test(words(entry))
   if (desc === 'TYPE') return isBaseType(entry)
   if (desc === 'AGGREGATE') return /\b(m?stype) = internal\b/.test(words(entry))
@@ -157,7 +157,7 @@ function isOurs(entry: TocEntry, hasOwnValue: Test): boolean {
   return false
 }
 
-/** What is computed for an index, a constraint or a partition, also in advance, of what does not change. */
+/** Whether creating it may evaluate an expression: of an index, a constraint or a partition, even a constant one. */
 const mayRunCode = (entry: TocEntry) =>
   ['CONSTRAINT', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'INDEX', 'TABLE ATTACH'].includes(entry.desc) ||
   (/TABLE$/.test(entry.desc) && /\bgenerated always as \(|\bpartition by \w+ \(.*\(/.test(words(entry))) ||
@@ -166,8 +166,8 @@ const mayRunCode = (entry: TocEntry) =>
 type Test = (entry: TocEntry) => boolean
 
 /**
- * Whether a definition has a literal such as `'{1}'::app.positives`, of a type that may have a domain in it: the CHECK of the domain runs
- * when the definition is read. Enums have none, and nothing has where there is no domain.
+ * Whether a definition contains a literal such as `'{1}'::app.positives`, of a type that may contain a domain: the CHECK of the domain
+ * runs when the definition is read. Enums contain none, and neither does anything if the archive has no domain.
  */
 function ownValues(entries: TocEntry[]): Test {
   const types = new Set(
@@ -189,7 +189,7 @@ const plain = (token = '') => token.replace(/^"(.*)"$/s, '$1').replaceAll('""', 
 
 const isString = (token: string) => /^(e?'|\$)/i.test(token)
 
-/** Unquoted words and marks of a definition with blanks between them; strings are left out. */
+/** The tokens of a definition, separated by spaces, with empty strings in place of all strings. */
 const words = ({ defn }: TocEntry) =>
   tokensOf(defn, 0, defn.length)
     .map((token) => (isString(token) ? "''" : token))
@@ -208,7 +208,7 @@ const languageOf = (entry: TocEntry): string => {
   return plain(top[top.indexOf('language') + 1])
 }
 
-/** Tokens outside parentheses, up to a body; what stands behind a dot is a name. */
+/** Tokens outside parentheses, up to a body. Tokens next to a dot are names, and left out. */
 function topWords({ defn }: TocEntry): string[] {
   const top: string[] = []
   let depth = 0
@@ -230,7 +230,7 @@ function problemsIn(entries: TocEntry[], hasOwnValue: Test): string[] {
   const impossible = functions
     .filter((entry) => !isPlainFunction(entry) && hasOwnValue(entry))
     .filter((entry) => ['c', 'internal', 'sql', 'plpgsql'].includes(languageOf(entry)))
-    .map((entry) => `${named(entry)} has a value of the application's own type in its definition`)
+    .map((entry) => `${named(entry)} has a value of one of the application's types in its definition`)
   const own = new Set(
     functions
       .filter((entry) => !notTheirs.has(languageOf(entry)))
@@ -243,7 +243,7 @@ function problemsIn(entries: TocEntry[], hasOwnValue: Test): string[] {
   return [...validated, ...impossible]
 }
 
-/** `schema.name` of the functions that are called when something of it is made. */
+/** `schema.name` of the validator functions that are called when an object of this kind is created. */
 function validatorsOf({ defn }: TocEntry): string[] {
   const tokens = tokensOf(defn, 0, defn.length)
   return tokens.flatMap((token, i) =>
@@ -251,6 +251,6 @@ function validatorsOf({ defn }: TocEntry): string[] {
   )
 }
 
-/** An entry in words. */
+/** Describes an entry, for messages. */
 export const named = ({ desc, namespace, tag }: TocEntry) =>
   `${desc.toLowerCase()} ${namespace === '' ? '' : `${namespace}.`}${tag}`

@@ -24,13 +24,13 @@ import { type Loading, loadingFor } from './loading.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { sweepLeftovers } from './sweep.ts'
 
-/** Which backup is restored, and into what. */
+/** Which backup to restore, and into what. */
 export type Wanted = {
-  /** Undefined is the newest that fits. */
+  /** Undefined: the newest that matches. */
   id: string | undefined
   /** Name of the new database. */
   into: string
-  /** The newest backup started at or before this instant. */
+  /** Take the newest backup started at or before this instant. */
   at: Date | undefined
   /** System identifier of the server it was made on. */
   cluster: string | undefined
@@ -38,15 +38,15 @@ export type Wanted = {
   asSuperuser: boolean
 }
 
-/** Everything a restore needs to know; nothing of it is taken from the environment or the configuration. */
+/** Everything a restore needs to know. It reads neither the environment nor the configuration. */
 export type RestoreOptions = {
   wanted: Wanted
-  /** Leads to the server that gets the database. */
+  /** The server to restore to. */
   connection: Connection
   /** Name of the database that was backed up. */
   source: string
   store: Store
-  /** `backup.name`: that of the series. */
+  /** `backup.name`, the name of the series. */
   name: string
   lock: { database: string; timeoutMs: number }
   wait: { timeoutMs: number; patient: boolean }
@@ -56,10 +56,10 @@ export type RestoreOptions = {
   /** For the audit trail. */
   command: string
   out: { print(line: string): void; warn(line: string): void }
-  /** Asks for consent before the first change; rejects without it. */
+  /** Asks for confirmation before the first change; rejects if it is not given. */
   confirm(): Promise<void>
   onChosen(id: string): void
-  /** Bytes of the dump that were read, of how many. */
+  /** Called with the bytes of the dump read so far, and their total. */
   onProgress(done: number, total: number): void
   now(): Date
   log: Log
@@ -70,15 +70,15 @@ export type Restored = {
   manifest: Manifest
   comparison: Comparison
   durationMs: number
-  /** The one user who may connect, where everything belongs to it. */
+  /** The only user that may connect, if everything belongs to it. */
   onlyFor: string | undefined
 }
 
 /**
- * Makes a database out of a backup: complete, compared and then published under its name, or not at all. A connection that is lost
- * before the first change leads back to waiting.
+ * Restores a backup into a new database: complete, compared and then published under its name, or not at all. If the connection is lost
+ * before the first change, waits and starts over.
  *
- * @throws {AppError} `nobackup`, `corrupt`, `backup` when the store cannot be read, `restore` when it is refused or fails
+ * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
  */
 export async function runRestore(options: RestoreOptions): Promise<Restored> {
   const { connection, source, store, wait, lock, runId, log, signal } = options
@@ -132,7 +132,7 @@ type Work = {
   session: Session
   manifest: Manifest
   tools: Tools
-  /** To be called before the first write. */
+  /** Call this before the first write. */
   noteChange(): void
 }
 
@@ -145,7 +145,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
   work.noteChange()
   await sweepLeftovers(session.sql, log)
-  // another runner may have made it while we waited
+  // another run may have created the database while we waited
   await guard(session, manifest, wanted)
   const plan = planOf(manifest, loading, options)
   const applicationName = `pgbosun ${runId}`
@@ -199,7 +199,7 @@ const planOf = (
   },
 })
 
-/** Backups that were found bad are none for `latest`; what cannot be read is told, and only then. */
+/** For `latest`, skips backups that cannot be read or did not verify, with a warning. */
 function chooseFrom(
   backups: Backup[],
   own: string | undefined,
@@ -234,10 +234,10 @@ function chooseFrom(
   return { backup: backup.backup, notes }
 }
 
-/** What choosing did not need. */
+/** Reads the rest of a backup, which the choice did not need. */
 async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBackup> {
   const whole = await readBackup(store, database, id)
-  if (!whole) throw damaged(id, 'it was deleted meanwhile')
+  if (!whole) throw damaged(id, 'it has been deleted in the meantime')
   return whole
 }
 

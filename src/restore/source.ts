@@ -7,15 +7,15 @@ import { AppError } from '../errors.ts'
 import { unpack } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 
-/** Exit 61, before anything was touched. */
+/** Exit 61, before anything is changed. */
 export const damaged = (id: string, how: string) =>
   new AppError('corrupt', `backup ${id}: ${how}; nothing was changed`, {
     hint: 'use another backup; `pgbosun backup list` shows them',
   })
 
 /**
- * The manifest of a backup that is to be restored.
- * @throws {AppError} `corrupt` when it is not, bit for bit, what was written
+ * The manifest of the backup to restore.
+ * @throws {AppError} `corrupt` if it is not exactly what was written
  */
 export function trustedManifest({ id, manifest, problem, text }: WholeBackup): Manifest {
   if (!manifest) throw damaged(id, problem ?? 'manifest.json cannot be read')
@@ -23,23 +23,23 @@ export function trustedManifest({ id, manifest, problem, text }: WholeBackup): M
   return manifest
 }
 
-/** The dump, uncompressed; ends with `corrupt` unless every byte is what was written. */
+/** The dump, uncompressed; ends with `corrupt` if any byte is not what was written. */
 export const openDump = (store: Store, manifest: Manifest): AsyncIterable<Buffer> =>
   unpack(store, dumpKey(manifest), dumpEntry(manifest))
 
-/** The beginning of a dump with the list of what is in it; what comes after it is not read. */
+/** The beginning of a dump, with its list of contents; the rest is not read. */
 export type Head = { toc: Toc; bytes: Buffer }
 
 /**
- * Reads the list of a dump. The bytes are not verified yet: see {@link sameBeginning}.
+ * Reads the list of contents of a dump. The bytes are not verified yet: see {@link sameBeginning}.
  *
- * @throws {AppError} `corrupt` when the dump is not what was written; {TocError} when it is, and cannot be read
+ * @throws {AppError} `corrupt` if the dump is not what was written; {TocError} if it is, but its list cannot be read
  */
 export async function readHead(dump: AsyncIterable<Buffer>): Promise<Head> {
   let bytes = Buffer.alloc(0)
   let problem: TocError | undefined
   for await (const chunk of dump) {
-    // A list that cannot be read is more often damaged than strange: the end of the dump tells.
+    // A list that cannot be read is more often damaged than unknown: reading the dump to its end will tell.
     if (problem) continue
     bytes = Buffer.concat([bytes, chunk])
     try {
@@ -53,12 +53,12 @@ export async function readHead(dump: AsyncIterable<Buffer>): Promise<Head> {
   throw problem ?? new TocError('its list of contents has no end')
 }
 
-/** Reads a dump to its end. @throws {AppError} `corrupt` unless it is what was written */
+/** Reads a dump to its end. @throws {AppError} `corrupt` if it is not what was written */
 export async function drain(dump: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<void> {
   for await (const _ of dump) signal?.throwIfAborted()
 }
 
-/** The dump, as long as it begins with what was read of it before. */
+/** The dump. Fails if it does not begin with the bytes that were read before. */
 export async function* sameBeginning(
   dump: AsyncIterable<Buffer>,
   { bytes }: Pick<Head, 'bytes'>,
@@ -67,7 +67,7 @@ export async function* sameBeginning(
   for await (const chunk of dump) {
     const length = Math.min(chunk.length, bytes.length - at)
     if (length > 0 && !bytes.subarray(at, at + length).equals(chunk.subarray(0, length)))
-      throw new AppError('corrupt', `${dumpName} was not the same when it was read again`, {
+      throw new AppError('corrupt', `${dumpName} had changed when it was read again`, {
         hint: 'check the store, then run it again',
       })
     at += length
@@ -76,7 +76,7 @@ export async function* sameBeginning(
 }
 
 /**
- * What is missing or has another length is known without reading it.
+ * Finds out, without reading it, whether the dump is missing or has the wrong length.
  * @throws {AppError} `corrupt`
  */
 export async function refuseIncomplete(store: Store, manifest: Manifest): Promise<void> {
@@ -92,6 +92,6 @@ const dumpKey = ({ series, id }: Manifest) => objectKey(series.database, id, dum
 
 function dumpEntry({ id, objects }: Manifest) {
   const entry = objects.find(({ name }) => name === dumpName)
-  if (!entry) throw damaged(id, `manifest.json names no ${dumpName}`)
+  if (!entry) throw damaged(id, `manifest.json does not list ${dumpName}`)
   return entry
 }

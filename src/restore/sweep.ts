@@ -9,7 +9,7 @@ import { lockOfLogin, loginPattern, readStory, type Story, workPattern } from '.
 /** A database that a restore works in, or left behind. */
 export type Leftover = { name: string; story: Story }
 
-/** Databases that carry the story of a restore. */
+/** Databases whose comment is the {@link Story} of a restore. */
 export async function readLeftovers(db: Db): Promise<Leftover[]> {
   const rows = await db.unsafe<{ name: string; comment: string | null }[]>(
     `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment
@@ -22,8 +22,8 @@ export async function readLeftovers(db: Db): Promise<Leftover[]> {
 }
 
 /**
- * Removes what killed restores left behind. One that still runs holds the run lock of the name it restores into:
- * without that lock, its database is left alone.
+ * Removes what killed restores left behind. A restore that is still running holds the run lock of the name it restores into: if that
+ * lock cannot be taken, its database is left alone.
  *
  * @param db the session in `lock.database` that holds our own run lock
  * @returns the databases removed
@@ -36,11 +36,11 @@ export async function sweepLeftovers(db: Db, log: Log): Promise<string[]> {
       removed.push(name)
       log.info({ database: name, into: story.into }, 'removed what a killed restore left behind')
     })
-  // After the databases that belong to them.
+  // After the databases, which belong to them.
   for (const user of await readLogins(db))
     await underItsLock(db, lockOfLogin(user), { role: user }, log, async () => {
       await dropLogin(db, user)
-      log.info({ role: user }, 'removed the login of a restore that was killed')
+      log.info({ role: user }, 'removed the login that a killed restore left behind')
     })
   return removed
 }
@@ -56,7 +56,7 @@ async function underItsLock(
   try {
     await remove()
   } catch (error) {
-    log.warn({ ...what, problem: (error as Error).message }, 'what a killed restore left behind could not be removed')
+    log.warn({ ...what, problem: (error as Error).message }, 'could not remove what a killed restore left behind')
   } finally {
     await releaseRunLock(db, object)
   }
@@ -69,6 +69,6 @@ async function readLogins(db: Db): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Removes a database of ours with whoever is connected to it. */
+/** Drops a database, ending the sessions that are connected to it. */
 export const dropDatabase = (db: Db, name: string) =>
   db.unsafe(`drop database if exists ${quoteIdent(name)} with (force)`)

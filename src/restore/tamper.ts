@@ -2,25 +2,25 @@ import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
-/** Not quoted. */
+/** Both parts are unquoted. */
 export type RelationName = { namespace: string; name: string }
 
 /**
- * Watches what code in a backup does while it is loaded. The login that it runs as owns everything in the new database, for as long as it
- * is loaded: without this, code of one owner could change what is given to another afterwards, a function of a superuser for example.
+ * Watches what code in a backup does while it is loaded. The login that it runs as owns everything in the new database during the
+ * load. Without this check, code of one owner could change what later belongs to another, for example a function of a superuser.
  */
 export type Watch = {
-  /** Remembers how everything is that could hold or run code. */
+  /** Remembers the state of everything that could contain or run code. */
   look(): Promise<void>
   /**
-   * Ends the restore when something is not as it was.
-   * @param expected `relations` are changed on purpose meanwhile; `creates`: objects are made on purpose
+   * Ends the restore if something has changed.
+   * @param expected `relations` may have changed; `creates`: new objects may have been created
    * @throws {AppError} `restore`
    */
   compare(expected: { relations: readonly RelationName[]; creates: boolean }): Promise<void>
 }
 
-/** @param db a session of ours in the new database, which keeps what it saw in a temporary table */
+/** @param db our own session in the new database; it stores what it saw in a temporary table */
 export async function watchObjects(db: Db, login: string): Promise<Watch> {
   await db.unsafe(`create temporary table pgbosun_seen (class oid, id oid, part int, relation oid, hash bytea)`)
   return {
@@ -42,11 +42,11 @@ const changed = (what: string[]) =>
     'restore',
     `code in this backup changed something else while it was loaded: ${what.slice(0, 3).join('; ')}${what.length > 3 ? `; and ${what.length - 3} more` : ''}`,
     {
-      hint: 'find out what that code is for in the database that was backed up: it tried to get at what is not its own',
+      hint: 'in the database that was backed up, find out what that code is for: it tried to change objects that are not its own',
     },
   )
 
-/** A catalog, the relation that a row belongs to (0 where to none), what may not change, and which rows. */
+/** A catalog, the relation that a row belongs to (0 if none), what must not change, and which rows. */
 const looked: { catalog: string; relation?: string; part?: string; what: string; where?: string }[] = [
   { catalog: 'pg_proc', what: 'o::text' },
   { catalog: 'pg_type', what: 'o::text' },
@@ -92,10 +92,10 @@ const looked: { catalog: string; relation?: string; part?: string; what: string;
 
 const idOf = (catalog: string) => ({ pg_attribute: 'o.attrelid', pg_index: 'o.indexrelid' })[catalog] ?? 'o.oid'
 
-/** Schema public is one that the owner of a database may change. */
+/** The owner of a database may also change the schema public. */
 const firstOf = (catalog: string) => (catalog === 'pg_namespace' ? 2200 : 16384)
 
-/** Everything that was made here, as rows of the temporary table. */
+/** All objects created in this database, as rows of the temporary table. */
 const objects = looked
   .map(
     ({ catalog, relation = '0', part = '0', what, where = 'true' }) =>
@@ -105,7 +105,7 @@ const objects = looked
   )
   .join(' union all ')
 
-/** What on a relation would run when somebody uses it. */
+/** Objects on a relation that run when somebody uses it. */
 const attached = `('pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_trigger'::regclass,
   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_index'::regclass)`
 
@@ -120,10 +120,10 @@ const query = (allowed: string, creates: boolean, login: string) => `
        and n.relation in (select relation from pg_temp.pgbosun_seen where class = 'pg_catalog.pg_class'::regclass)))
   select coalesce((select pg_catalog.json_agg(d.what order by d.what) from (
            select coalesce(pg_catalog.pg_describe_object(case class when 'pg_catalog.pg_attribute'::regclass then 'pg_catalog.pg_class'::regclass
-                    when 'pg_catalog.pg_index'::regclass then 'pg_catalog.pg_class'::regclass else class end, id, part), 'something is gone') as what
+                    when 'pg_catalog.pg_index'::regclass then 'pg_catalog.pg_class'::regclass else class end, id, part), 'an object was dropped') as what
              from changed limit 50) d), '[]'::json) as changed,
          coalesce((select pg_catalog.json_agg(o.what order by o.what) from (
-           select m.rolname || ' was let act as the login of this restore' as what
+           select m.rolname || ' was made a member of the login of this restore' as what
              from pg_catalog.pg_auth_members a join pg_catalog.pg_roles m on m.oid = a.member join pg_catalog.pg_roles l on l.oid = a.roleid
             where l.rolname = ${login} and m.rolname <> session_user
            union all
