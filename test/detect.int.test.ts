@@ -103,7 +103,7 @@ describe('the format of a folder and a database', () => {
       hint: 'set `migrate.format` to golang-migrate, sqlx or node-pg-migrate',
     })
     await sql.unsafe('create table schema_migrations (version bigint not null primary key, dirty boolean not null)')
-    expect(await find()).toEqual({ format: 'golang-migrate', because: '1_a.up.sql is one of a pair' })
+    expect(await find()).toEqual({ format: 'golang-migrate', because: '1_a.up.sql is one of a pair of files' })
   })
 
   test('needs no folder and no database', async ({ sql, dir }) => {

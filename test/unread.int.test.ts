@@ -100,7 +100,7 @@ describe('a file of another tool that holds what undoes it', () => {
     ])
     expect(await sql`select from pg_class where relname = 'a'`).toEqual([])
     const { json: lint } = await withFiles({ dir, database }, {}, {}, ['migrate', 'lint'])
-    expect(lint.error?.message).toContain('run whole, it would undo itself')
+    expect(lint.error?.message).toContain('run as a whole, it would undo itself')
   })
 
   test('does not matter any more once it was applied', async ({ dir, database, sql }) => {

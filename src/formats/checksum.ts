@@ -13,7 +13,7 @@ export function checksum(text: string): string {
 
 const unified = (text: string) => (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
 
-/** In parts, so that not all of it is in memory once more: none ends within a line end or a character. */
+/** The text in parts, so that a second copy is never in memory as a whole. No part ends inside a line ending or a character. */
 export function* partsOf(text: string): Generator<string> {
   for (let from = 0; from < text.length; ) {
     let to = Math.min(from + largeBytes, text.length)

@@ -191,7 +191,7 @@ describe('sections', () => {
     expect(refusal()).toMatchObject({
       kind: 'usage',
       message: `${join(dir, '1_a.sql')} has a second \`-- migrate:up\` in line 5`,
-      hint: expect.stringContaining('a file of each pair'),
+      hint: expect.stringContaining('put each pair of sections into its own file'),
       place: { line: 5 },
     })
   })

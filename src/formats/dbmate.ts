@@ -9,8 +9,8 @@ import type { Migration, Script } from './types.ts'
 const pattern = /^(\d+).*\.sql$/
 
 /**
- * The server has one history row for each file, and the version is a string: `1` and `0001` are two.
- * A transaction holds the section and its row; dbmate takes no lock.
+ * The history has one row for each file. The version is a string: `1` and `0001` are different versions.
+ * A section and its row share a transaction; dbmate takes no lock.
  */
 const native: NativeHistory = {
   table: 'schema_migrations',
@@ -28,7 +28,7 @@ const native: NativeHistory = {
 
 /**
  * dbmate: `20260101120000_users.sql` with a section `-- migrate:up` and one `-- migrate:down`.
- * A byte order mark, behind which dbmate would not find its first section, does no harm here.
+ * A byte order mark does no harm here; dbmate would not find the first section after it.
  *
  * @see https://github.com/amacneil/dbmate — checked against dbmate 2.36.0
  */
@@ -47,7 +47,7 @@ export const dbmate: Dialect = {
   create,
 }
 
-/** dbmate would run both and fail at the second, or take the second for applied and never run it. */
+/** dbmate would run both files and fail at the second, or consider the second applied and never run it. */
 function refuseTwins(dir: string, files: string[]): void {
   const found = new Map<string, string>()
   for (const file of files) {
@@ -83,18 +83,18 @@ function readFile(dir: string, file: string): Migration {
   }
 }
 
-// Go's `^`, `$` and `\s`: only a line feed ends a line, and there is no other white space than these.
+// As Go reads `^`, `$` and `\s`: only a line feed ends a line, and only these characters are white space.
 const directive = /(?<![^\n])--[\t\n\f\r ]*migrate:(up|down)(?![^\t\n\f\r ])/g
 const harmless = /^[\t\f\r ]*(--|$)/
 
-/** Offsets of the two sections. @throws {AppError} `usage` for everything that dbmate refuses */
+/** Offsets of the two sections in the text. @throws {AppError} `usage` for everything that dbmate refuses */
 function sectionsOf(path: string, text: string): { up: number; down: number } {
   const found = [...text.matchAll(directive)].map(({ index, 1: name }) => ({ index, name }))
   const fail = (message: string, index: number, hint: string) =>
     usage(`${path} ${message}`, { file: path, line: lineAt(text, index), column: 1, hint })
 
   const up = found.find(({ name }) => name === 'up')?.index
-  if (up === undefined) throw fail('has no `-- migrate:up`', 0, 'write it in a line of its own, without indentation')
+  if (up === undefined) throw fail('has no `-- migrate:up`', 0, 'write it on a line of its own, without indentation')
   const before = text.slice(0, up).split('\n')
   const statement = before.findIndex((line) => !harmless.test(line))
   if (statement >= 0) {
@@ -113,19 +113,19 @@ function sectionsOf(path: string, text: string): { up: number; down: number } {
     throw fail(
       `has a second \`-- migrate:${second.name}\` in line ${lineAt(text, second.index)}`,
       second.index,
-      'make a file of each pair of sections: dbmate records such a file as applied after its first pair and never runs the rest',
+      'put each pair of sections into its own file: dbmate records such a file as applied after its first pair and never runs the rest',
     )
   }
   return { up, down }
 }
 
-/** The section with its directive, which dbmate sends too. */
+/** The section including its directive line, as dbmate sends it. */
 function script(path: string, file: string, from: number, to: number): Script {
   const text = file.slice(from, to)
   return { path, text, line: lineAt(file, from), transactional: optionsOf(text).get('transaction') !== 'false' }
 }
 
-/** The `key:value` pairs of the section's first line; the last of a key counts, and everything else in it is ignored. */
+/** The `key:value` pairs in the section's first line; the last value of a key counts, and other words are ignored. */
 function optionsOf(section: string): Map<string, string> {
   const words = (section.split('\n', 1)[0] ?? '').split(/[\t\f\r ]+/)
   const pairs = words.map((word) => word.split(':')).filter((pair) => pair.length === 2)
@@ -134,7 +134,7 @@ function optionsOf(section: string): Map<string, string> {
 
 const lineAt = (text: string, offset: number) => text.slice(0, offset).split(/\r\n|\r|\n/).length
 
-/** dbmate always writes a time; in a folder that counts this goes on counting, where the number still sorts last. */
+/** dbmate always uses the time. In a folder numbered 001, 002, … we use the next number instead, provided that it sorts last. */
 function create(name: string, { now, files }: { now: Date; files: Migration[] }): NewFile[] {
   const versions = files.map(({ id }) => id)
   const isLast = (version: string) => versions.every((other) => dbmate.compare(version, other) > 0)

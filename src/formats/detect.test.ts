@@ -102,7 +102,7 @@ describe('then names', () => {
     expect(refused({ '1_a.up.sql': '', '1_a.down.sql': '' })).toMatchObject({
       kind: 'usage',
       message:
-        'the files of migrations may be those of golang-migrate, sqlx or node-pg-migrate: 1_a.up.sql is one of a pair',
+        'the files of migrations may be those of golang-migrate, sqlx or node-pg-migrate: 1_a.up.sql is one of a pair of files',
       hint: 'set `migrate.format` to golang-migrate, sqlx or node-pg-migrate',
     })
   })
@@ -117,7 +117,7 @@ describe('then names', () => {
   test('names of two tools are refused', () => {
     expect(refused({ 'V1__a.sql': '', '001_a.sql': '' })).toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('V1__a.sql is a name of Flyway, 001_a.sql has a number'),
+      message: expect.stringContaining('V1__a.sql is named like a migration of Flyway, 001_a.sql has a number'),
       hint: expect.stringContaining('flyway, pgbosun, sqlx or node-pg-migrate'),
     })
   })
@@ -130,7 +130,7 @@ describe('then names', () => {
   ])('%s is nobody’s, and refused', (name, files) => {
     expect(refused(files)).toMatchObject({
       kind: 'usage',
-      message: `no format has names like ${name} in migrations`,
+      message: `no format has files named like ${name} in migrations`,
       hint: expect.stringMatching(/migrate\.(format|dir)/),
     })
   })

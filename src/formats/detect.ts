@@ -5,26 +5,26 @@ import type { FormatName } from './types.ts'
 /** Tools whose files or tables are recognised, but not run as a format. */
 export type OtherTool = 'liquibase' | 'atlas' | 'sqitch' | 'alembic' | 'rails'
 
-/** What is known of a folder. Paths are relative to it, with `/`; a folder ends in `/`; of folders within, only one level. */
+/** What is known about a folder. Paths are relative to it, with `/`; a subfolder ends in `/`; only one level of subfolders is listed. */
 export type FolderFacts = { names: string[]; heads: { name: string; text: string }[] }
 
 /** A tool's history table in the database. `pgbosun`: our own, with rows in it. */
 export type HistoryFact = { format: FormatName | OtherTool; schema: string; table: string }
 
-/** A format, and what told so, as half a sentence. */
+/** A format, and the reason for choosing it, as half a sentence. */
 export type Detected = { format: FormatName; because: string }
 
-/** Candidates, and what told so. */
+/** Candidates, and the reason for them. */
 type Guess = { formats: FormatName[]; because: string }
 
 /**
- * Decides about `migrate.format: auto`: by what stands in the files, then by their names; the history tables of the database
- * decide between several candidates, and must not contradict.
+ * Resolves `migrate.format: auto`: by the content of the files, then by their names. History tables in the database decide between
+ * several candidates, and must not contradict the files.
  *
- * @param dir    as it is called in messages
- * @param folder undefined where there is none
- * @throws {AppError} `usage` where the signs contradict each other or are not enough, naming the candidates; and for the files of
- *   tools that pgbosun does not know how to run
+ * @param dir    the folder's name in messages
+ * @param folder undefined if there is no folder
+ * @throws {AppError} `usage` if the evidence is contradictory or not enough, naming the candidates; and for the files of tools
+ *   that pgbosun cannot read
  */
 export function detectFormat(dir: string, folder: FolderFacts | undefined, histories: HistoryFact[]): Detected {
   const facts = folder ?? { names: [], heads: [] }
@@ -35,12 +35,12 @@ export function detectFormat(dir: string, folder: FolderFacts | undefined, histo
   const left = kept.length > 0 ? kept : guess.formats
   const [only] = left
   if (only !== undefined && left.length === 1) return { format: only, because: guess.because }
-  // without a history, plain names are our own
+  // without a history, plain names mean our own format
   if (kept.length === 0 && left.includes('pgbosun')) return { format: 'pgbosun', because: guess.because }
   throw unsure(`the files of ${dir} may be those of ${listed(left)}: ${guess.because}`, left)
 }
 
-/** What only one tool understands. `-- Up Migration` may be prose in one of a pair of files; our comments for lint may be anywhere. */
+/** Text that only one tool understands. `-- Up Migration` may be prose in one of a pair of files; our lint comments may be in files of any tool. */
 const markers: { format: FormatName | OtherTool; what: string; in: (text: string, name: string) => boolean }[] = [
   { format: 'dbmate', what: '-- migrate:up', in: (text) => /^--\s*migrate:(up|down)(\s|$)/m.test(text) },
   {
@@ -93,39 +93,39 @@ function byContent(dir: string, { heads }: FolderFacts): Guess | undefined {
 const sqlName = /^[^/]+\.sql$/i
 const isPaired = (name: string) => /\.(up|down)\.sql$/i.test(name)
 
-/** Names of other tools, that stand for them on their own. */
+/** File names that identify other tools by themselves. */
 const otherNames: { tool: OtherTool; name: RegExp }[] = [
   { tool: 'sqitch', name: /^sqitch\.(plan|conf)$/ },
   { tool: 'alembic', name: /^(alembic\.ini|script\.py\.mako|env\.py)$/ },
   { tool: 'liquibase', name: /^(liquibase\.properties|(db\.)?changelog.*\.(xml|ya?ml|json|sql))$/i },
 ]
 
-/** Kinds of names, each with those who understand it. */
+/** Kinds of names, each with the formats that use it. */
 const kinds: { formats: FormatName[]; what: string; of: (name: string, names: string[]) => boolean }[] = [
   {
     formats: ['flyway'],
-    what: 'is a name of Flyway',
+    what: 'is named like a migration of Flyway',
     of: (name) => /^([^/]+\/)?([VUB]\d[\d._]*|R)__.*\.sql$/.test(name),
   },
   {
     formats: ['graphile-migrate'],
-    what: 'is of graphile-migrate',
+    what: 'belongs to graphile-migrate',
     of: (name) => /^(committed\/|current\.sql|current\/)$/.test(name),
   },
-  { formats: ['pgbosun'], what: 'is a folder of pgbosun', of: (name) => name === 'repeatable/' },
+  { formats: ['pgbosun'], what: 'is a folder that only pgbosun has', of: (name) => name === 'repeatable/' },
   {
     formats: ['golang-migrate', 'sqlx', 'node-pg-migrate'],
-    what: 'is one of a pair',
+    what: 'is one of a pair of files',
     of: (name) => /^\d+_[^/]*\.up\.sql$/.test(name),
   },
   {
     formats: ['pgbosun'],
-    what: 'undoes a file without `.up`',
+    what: 'undoes a file that has no `.up` in its name',
     of: (name, names) => /^\d+_[^/]*\.down\.sql$/.test(name) && names.includes(name.replace(/\.down\.sql$/, '.sql')),
   },
   {
     formats: ['pgbosun', 'sqlx', 'node-pg-migrate'],
-    what: 'has a number and no marks of a tool',
+    what: 'has a number and nothing that points to a tool',
     of: (name) => /^\d+_[^/]+\.sql$/.test(name) && !isPaired(name),
   },
 ]
@@ -150,20 +150,20 @@ function byNames(dir: string, { names }: FolderFacts): Guess | undefined {
   return { formats, because }
 }
 
-/** Files that nobody claims must not look like nothing to do. */
+/** Files that no format recognises must not look like an empty folder. */
 function refuseStrange(dir: string, names: string[]): undefined {
   const strange = names.find(
     (name) => /\.sql$/i.test(name) || /^\d[^/]*\.(js|ts|[cm]js|[cm]ts|go|py|rb|java)$/.test(name),
   )
   if (strange === undefined) return undefined
-  throw usage(`no format has names like ${strange} in ${dir}`, {
+  throw usage(`no format has files named like ${strange} in ${dir}`, {
     hint: sqlName.test(strange)
-      ? 'set `migrate.format` to the tool whose files they are, or name them like 001_create_users.sql'
-      : 'set `migrate.dir` to the folder with the SQL files; programs are run by their own tool: set `migrate.command`',
+      ? 'set `migrate.format` to the tool that they belong to, or name them like 001_create_users.sql'
+      : 'set `migrate.dir` to the folder with the SQL files; migrations that are programs have to be run by their own tool: set `migrate.command`',
   })
 }
 
-/** Nothing is in the folder: the database may know. */
+/** The folder has no migrations: the history in the database may tell the format. */
 function byHistory(dir: string, { names }: FolderFacts, histories: HistoryFact[]): Detected {
   const formats = [...new Set(histories.map(({ format }) => format))]
   const [only, more] = formats
@@ -171,7 +171,7 @@ function byHistory(dir: string, { names }: FolderFacts, histories: HistoryFact[]
   const because = `the database has ${tables(histories)}`
   if (more !== undefined) throw unsure(`there are no migrations in ${dir}, and ${because}`, formats.filter(isFormat))
   if (!isFormat(only)) throw notRun(dir, only, because)
-  return { format: only, because: names.length === 0 ? because : `no file tells, but ${because}` }
+  return { format: only, because: names.length === 0 ? because : `no file shows the format, but ${because}` }
 }
 
 const isFormat = (format: FormatName | OtherTool): format is FormatName => !(format in others)

@@ -12,8 +12,8 @@ test.each([
 })
 
 test.each([
-  ['\n\nselect 1;\r\n -- pgbosun: no-transaction', 'stands below the first statement of x.sql, line 4'],
-  ['/* a */\n-- pgbosun: no-transaction', 'stands below the first statement of x.sql, line 2'],
+  ['\n\nselect 1;\r\n -- pgbosun: no-transaction', 'is below the first statement of x.sql, line 4'],
+  ['/* a */\n-- pgbosun: no-transaction', 'is below the first statement of x.sql, line 2'],
   ['-- a\n-- pgbosun: no-transactions', 'x.sql has the unknown directive "no-transactions" in line 2'],
 ])('%j is refused', (text, message) => {
   expect(() => readDirectives('x.sql', text)).toThrow(message)

@@ -8,9 +8,9 @@ const directive = /(?<=^|[\r\n])[ \t]*--[ \t]*pgbosun:[ \t]*([^\r\n]*?)[ \t]*(?=
 const leadingLines = /(?:[^\S\r\n]*(?:--[^\r\n]*)?(?:\r\n|\r|\n))*/y
 
 /**
- * What the leading comment lines of a migration file ask for: `-- pgbosun: no-transaction`. Comments for the linter are left to it.
+ * Reads the directives in the leading comment lines of a migration file: `-- pgbosun: no-transaction`. Skips comments for the linter.
  *
- * @throws {AppError} `usage` for another directive, or one below the first statement, where it would be overlooked
+ * @throws {AppError} `usage` for an unknown directive, or one below the first statement, where it has no effect
  */
 export function readDirectives(path: string, text: string): { transactional: boolean } {
   if (!text.includes('pgbosun:')) return { transactional: true }
@@ -19,12 +19,12 @@ export function readDirectives(path: string, text: string): { transactional: boo
   leadingLines.test(text)
   const top = leadingLines.lastIndex
   for (const { 1: value = '', index } of text.matchAll(directive)) {
-    // What the linter is to overlook may stand anywhere.
+    // Comments that allow something for the linter may be anywhere.
     if (/^allow\b/.test(value)) continue
     const { line } = placeOf(text, codePoints(text, index) + 1)
     const place = { file: path, line, column: 1 }
     if (index > top) {
-      throw usage(`the directive "${value}" stands below the first statement of ${path}, line ${line}`, {
+      throw usage(`the directive "${value}" is below the first statement of ${path}, line ${line}`, {
         ...place,
         hint: 'move the line to the top of the file',
       })

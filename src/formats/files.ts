@@ -6,8 +6,8 @@ import { heldTexts, keepText, refuseLargeFile, release } from '../machine/memory
 import type { Script } from './types.ts'
 
 /**
- * Names in a folder, in no particular order, without dot names; links are not looked at.
- * Not with `node:fs/promises`: loading that takes longer than this.
+ * Names in a folder, in no particular order, without those that start with a dot; links are not resolved.
+ * Does not use `node:fs/promises`: loading that takes longer than the work itself.
  *
  * @throws {AppError} `usage` when it cannot be read
  */
@@ -19,7 +19,7 @@ export function readNames(dir: string): string[] {
   }
 }
 
-/** Whether it is a folder, or a link to one. @throws {AppError} `usage` when that cannot be said: links that go round in circles */
+/** Whether it is a folder, or a link to one. @throws {AppError} `usage` if that cannot be determined: links that form a loop */
 export function isFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
@@ -31,11 +31,11 @@ export function isFolder(path: string): boolean {
 /** Path of a file of the folder. Not `join`: for a hundred files that takes longer than hashing them. */
 export const pathIn = (dir: string, file: string) => `${dir}${sep}${file}`
 
-/** How much the format takes besides to take a file apart, as a multiple of its size. */
+/** How much extra memory the format needs to parse a file, as a multiple of the file's size. */
 export type Parsing = { parsing?: number }
 
 /**
- * The bytes of a file, for the formats whose checksum is of them.
+ * The bytes of a file, for formats that compute their checksum from them.
  * @throws {AppError} `usage`; `migration` when it does not fit into memory
  */
 export function readBytes(path: string, { parsing }: Parsing = {}): Buffer {
@@ -59,7 +59,7 @@ export function readText(path: string, parsing: Parsing = {}): string {
   return text
 }
 
-/** The text of bytes that were read already. @throws {AppError} `usage` when they are not UTF-8; `migration` as {@link readText} */
+/** The text of bytes that were already read. @throws {AppError} `usage` when they are not UTF-8; `migration` as {@link readText} */
 export function textOf(path: string, bytes: Buffer, { parsing }: Parsing = {}): string {
   if (!isUtf8(bytes) || bytes.includes(0)) {
     throw usage(`${path} is not UTF-8 text`, { file: path, hint: 'save it as UTF-8' })
@@ -77,7 +77,8 @@ const smallFile = 256 * 1024
 export const hasMark = (bytes: Buffer) => bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
 
 /**
- * What a file is made of; or, where it cannot be read as its format wants, why: that only matters when it is to be applied.
+ * The result of `read`; or, if the file does not follow its format, an empty script with the error as `refused`, which only matters
+ * if the file has to be applied.
  * @param read throws {AppError} `usage`
  */
 export function orRefused<T extends Script>(path: string, read: () => T): T | (Script & { refused: AppError }) {

@@ -6,8 +6,8 @@ import { inspectFolder } from './peek.ts'
 /**
  * Finds the format of a folder and a database, for `migrate.format: auto`.
  *
- * @param db undefined while the database does not exist
- * @param where `table` is `migrate.table`; `schemas`: where the search_path of the migrations leads, first to last
+ * @param db undefined if the database does not exist yet
+ * @param where `table`: `migrate.table`; `schemas`: the search_path of the migrations
  * @throws {AppError} `usage` when it is not certain
  */
 export async function findFormat(db: Db | undefined, dir: string, where: Where): Promise<Detected> {
@@ -16,7 +16,7 @@ export async function findFormat(db: Db | undefined, dir: string, where: Where):
 
 type Where = { table: string | undefined; schemas: readonly string[] }
 
-/** The history tables of known tools. Of our own only one with rows counts: the empty table is there in any case. */
+/** The history tables of known tools. Our own only counts if it has rows: the empty table always exists. */
 export async function findHistories(db: Db, where: Where): Promise<HistoryFact[]> {
   const [row] = await db.unsafe<{ histories: HistoryFact[] }[]>(historiesQuery(where))
   const found = row?.histories ?? []
@@ -24,7 +24,7 @@ export async function findHistories(db: Db, where: Where): Promise<HistoryFact[]
   return (await usesOwnHistory(db, found.length)) ? found : found.filter(({ format }) => format !== 'pgbosun')
 }
 
-/** A role that may not look into our own history is told so where it is the only one; beside another it is of no use to it. */
+/** If the role may not read our history, it counts only if it is the only one: the role is then told that it may not read it. */
 async function usesOwnHistory(db: Db, histories: number): Promise<boolean> {
   const [may] = await db.unsafe<{ read: boolean }[]>(
     `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as read
@@ -36,7 +36,7 @@ async function usesOwnHistory(db: Db, histories: number): Promise<boolean> {
   return own?.used ?? false
 }
 
-/** A history table: its usual name, its schema where that is fixed, and columns that tell it from others of that name. */
+/** A history table: its usual name, its schema if that is fixed, and columns that distinguish it from other tables of that name. */
 type Signature = { format: HistoryFact['format']; table: string; schema?: string; columns: string[]; exact?: true }
 
 const signatures: Signature[] = [
@@ -83,10 +83,10 @@ const signatures: Signature[] = [
 ]
 
 /**
- * A query with one row `histories`: a JSON array of {@link HistoryFact}, sorted. The table of Rails is that of dbmate to the letter;
- * it has another beside it, or, in old databases, no primary key.
+ * A query with one row `histories`: a sorted JSON array of {@link HistoryFact}. Rails and dbmate use identical tables; Rails has a
+ * second table in the same schema, or, in old databases, no primary key.
  *
- * @param table `migrate.table`: only that table counts, whichever tool's it is, beside our own history
+ * @param table `migrate.table`: only that table counts, of whichever tool, in addition to our own history
  */
 export const historiesQuery = ({ table, schemas }: Where) =>
   `select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('format', case when s.format = 'dbmate' and (
@@ -101,7 +101,7 @@ export const historiesQuery = ({ table, schemas }: Where) =>
     where (${table === undefined ? usual(schemas) : `${chosen(table, schemas)} or s.format = 'pgbosun' and ${usual(schemas)}`})
       and s.columns <@ t.columns and (t.total = 1 or not s.exact)`
 
-/** Alone Alembic finds its table anywhere in the search_path; the others have theirs in the first schema: see book.ts. */
+/** Only Alembic finds its table anywhere in the search_path; the others use the first schema: see openBook. */
 const among = (schemas: readonly string[]) =>
   schemas.length === 0
     ? 'false'

@@ -3,8 +3,8 @@ import { crc32 } from 'node:zlib'
 import { partsOf } from './checksum.ts'
 
 /**
- * Flyway's checksum of a text: CRC-32 of its lines without their ends, as a signed 32-bit number in decimal.
- * Neither the kind of line ends nor the last of them matters.
+ * Flyway's checksum of a text: CRC-32 of its lines without line endings, as a signed 32-bit number in decimal.
+ * The kind of line endings does not matter, nor does one at the end of the file.
  *
  * @param text without byte order mark
  * @see ChecksumCalculator of flyway-core
@@ -15,7 +15,7 @@ export function flywayChecksum(text: string): string {
   return signed(crc)
 }
 
-/** Whether a checksum is that of early versions of Flyway, which took the bytes with the line ends, whichever those were. */
+/** Whether a checksum is that of early versions of Flyway, which included the line endings, of whichever kind. */
 export function isLegacyChecksum(recorded: string, bytes: Buffer, text: string): boolean {
   const lines = text.replace(/\r\n?/g, '\n')
   return [bytes, lines, lines.replaceAll('\n', '\r\n')].some((content) => signed(crc32(content)) === recorded)

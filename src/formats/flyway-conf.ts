@@ -2,15 +2,15 @@ import { usage } from '../errors.ts'
 import { readText } from './files.ts'
 import { type Placeholders, replacePlaceholders } from './flyway-placeholders.ts'
 
-/** What the file beside a migration says: `V1__a.sql.conf`. */
+/** The configuration file of one migration: `V1__a.sql.conf`. */
 export type FlywayConf = { transactional: boolean; placeholders: boolean }
 
-/** Where there is none. */
+/** For a migration without such a file. */
 export const defaultConf: FlywayConf = { transactional: true, placeholders: true }
 
 /**
  * Reads the configuration file of one migration.
- * @throws {AppError} `usage` for a key that Flyway or we do not know, naming file and line
+ * @throws {AppError} `usage` for a key that Flyway does not know or we do not support, naming file and line
  * @see SqlScriptMetadata of flyway-core
  */
 export function readConf(path: string, values: Placeholders): FlywayConf {
@@ -30,9 +30,9 @@ function apply(conf: FlywayConf, key: string, value: string, at: At): void {
   else if (key === 'placeholderReplacement') conf.placeholders = truth(key, value, at)
   else if (key === 'encoding') requireUtf8(value, at)
   else if (key === 'shouldExecute')
-    throw refused(key, 'which only a paid edition of Flyway honours', at, 'remove the key')
+    throw refused(key, 'which only a paid edition of Flyway supports', at, 'remove the key')
   else
-    throw refused(key, 'which is unknown', at, 'it may hold executeInTransaction, placeholderReplacement and encoding')
+    throw refused(key, 'which is unknown', at, 'the keys are executeInTransaction, placeholderReplacement and encoding')
 }
 
 function truth(key: string, value: string, at: At): boolean {
@@ -44,7 +44,7 @@ function requireUtf8(value: string, at: At): void {
   if (/^utf-?_?8$/i.test(value)) return
   throw refused(
     `encoding=${value}`,
-    'and only UTF-8 can be read',
+    'but only UTF-8 is supported',
     at,
     'save the migration as UTF-8, and remove the key',
   )

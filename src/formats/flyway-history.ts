@@ -5,7 +5,7 @@ import { javaHash } from './flyway-checksum.ts'
 import type { Migration } from './types.ts'
 
 /**
- * Flyway's history: a row for everything that was ever done, also for what was undone or taken back.
+ * Flyway's history: a row for everything that was ever done, including what was undone or deleted.
  * @see JdbcTableSchemaHistory, PostgreSQLDatabase and DbRepair of Flyway
  */
 export const flywayHistory: NativeHistory = {
@@ -25,7 +25,7 @@ export const flywayHistory: NativeHistory = {
   create,
   select,
   record: (table, file) => insert(table, file, true),
-  // As after a failure: a Flyway that comes by refuses to go on, instead of running the whole file again.
+  // The same row as after a failure: Flyway then refuses to continue, instead of running the whole file again.
   start: (table, file) => insert(table, file, false),
   finish: (table, file) => `update ${table} set success = true where ${about(file)} and not success`,
   forget: (table, file) => `delete from ${table} where ${about(file)} and not success`,
@@ -63,18 +63,18 @@ function create(table: string): string {
   create index ${quoteIdent(`${name}_s_idx`)} on ${table} ("success")`
 }
 
-/** {@link normalVersion} in SQL; most versions are normal already, and regular expressions are slow. */
+/** {@link normalVersion} in SQL. Most versions are already normal, and regular expressions are slow. */
 const normal =
   `case when version like '0%' or version like '%.0%' then ` +
   `pg_catalog.regexp_replace(pg_catalog.regexp_replace(version, '(^|[.])0+(?=[0-9])', ${quoteLiteral('\\1')}, 'g'), '([.]0)+$', '') else version end`
 
-/** Rows that Flyway writes of its own accord, and those that stand for all versions up to theirs, with names of old releases. */
+/** Rows that Flyway writes by itself, and baseline rows, which stand for all versions up to theirs; includes the names of old releases. */
 const isMark = `(type in ('SCHEMA', 'INIT') or type like '%BASELINE' or type like '%STATE_SCRIPT')`
 const isTakenBack = `(type = 'DELETE' or pg_catalog.starts_with(type, 'UNDO'))`
 
 /**
- * Of all rows about one file the newest counts; if that deletes or undoes it, the file is not applied. A failed row counts
- * whatever came after it: Flyway goes no further before it was repaired. `installed_on` has no time zone: that of the session.
+ * Of all rows about one file, the newest counts; if that row deletes or undoes it, the file is not applied. A failed row counts
+ * whatever came after it: Flyway does not continue until it is repaired. `installed_on` has no time zone: it is in that of the session.
  */
 function select(table: string): string {
   return `
@@ -121,7 +121,7 @@ function row(table: string, [version, description, type, script, checksum, time,
 const textOr = (value: string | number | boolean | null | undefined) =>
   typeof value === 'string' ? quoteLiteral(value) : 'null'
 
-/** Condition for the rows about a file, markers left out. What is known of a file that is gone is its id. */
+/** Condition for the rows about a file, without markers. Of a file that is gone only the id is known. */
 const about = ({ id, native }: Migration) =>
   native.type === baseline
     ? `type = ${quoteLiteral(baseline)} and ${normal} = ${quoteLiteral(id)}`
@@ -130,10 +130,10 @@ const about = ({ id, native }: Migration) =>
         ? `version is null and description = ${quoteLiteral(id.slice('R:'.length))}`
         : `${normal} = ${quoteLiteral(id)}`)
 
-/** What a baseline migration is recorded as: a mark that came from a file. */
+/** The type that Flyway records for a baseline migration. */
 const baseline = 'SQL_BASELINE'
 
-/** Of every file the newest row, found in one pass: a thousand files may have been applied. */
+/** Updates the newest row of every file in one statement: a thousand files may have been applied. */
 function durations(table: string, files: { file: Migration; durationMs: number }[]): string {
   const values = files.map(
     ({ file: { native }, durationMs }) => `(${quoteLiteral(keyOf(native))}, ${Math.round(durationMs)})`,
@@ -153,7 +153,7 @@ const rankOf = (table: string, file: Migration) =>
   `select pg_catalog.max(installed_rank) from ${table} where ${about(file)} and not ${isTakenBack}`
 
 /**
- * As `flyway repair` takes a migration back: what failed is removed, and what was applied gets a row that says it is deleted.
+ * Like `flyway repair`: removes a failed row, and for an applied migration adds a row that marks it as deleted.
  */
 function unrecord(table: string, file: Migration): string {
   return (

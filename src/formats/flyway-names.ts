@@ -7,17 +7,17 @@ export type FlywayFile = {
   script: string
   path: string
   kind: 'versioned' | 'repeatable'
-  /** Whether it is one for new databases, which stands for all versions up to its own. */
+  /** Whether it is a baseline migration: for new databases, in place of all versions up to its own. */
   baseline: boolean
   /**
-   * What identifies it: the version without leading zeros and zero parts at the end, or `R:` and the description.
-   * A baseline migration has `B:` before its version: a versioned one may have the same.
+   * What identifies it: the version without leading zeros and trailing zero parts, or `R:` and the description.
+   * A baseline migration has `B:` before its version, because a versioned migration may have the same version.
    */
   id: string
-  /** As the history has it, `_` turned into `.`; null for a repeatable one. */
+  /** As in the history, with `.` for `_`; null for a repeatable migration. */
   version: string | null
   description: string
-  /** Whether a file with its configuration stands beside it. */
+  /** Whether it has a configuration file beside it. */
   hasConf: boolean
 }
 
@@ -30,7 +30,7 @@ const longestDescription = 200
 
 /**
  * The migrations below a folder: versioned ones by version, then the repeatable ones by description.
- * Like Flyway it looks into folders and links, passes over hidden ones, and ignores other names, such as `V1_one_underscore.sql`.
+ * Like Flyway it follows folders and links, skips hidden ones, and ignores other names, such as `V1_one_underscore.sql`.
  *
  * @throws {AppError} `usage` for two files of one version or description, undo migrations, callbacks, and migrations in
  *   another language
@@ -54,8 +54,8 @@ export function listFiles(dir: string): FlywayFile[] {
 }
 
 /**
- * Order of two ids: versions part by part as numbers of any size, a baseline migration before the versioned one, then repeatable
- * ones by description.
+ * Order of two ids: versions part by part, as numbers of any size, a baseline migration before a versioned one of the same version;
+ * then repeatable migrations by description.
  */
 export function compareIds(a: string, b: string): number {
   const [repeatableA, repeatableB] = [a.startsWith('R:'), b.startsWith('R:')]
@@ -74,7 +74,7 @@ const baselineMark = 'B:'
 /** The version in an id, whether of a versioned or of a baseline migration. */
 export const versionIn = (id: string) => (id.startsWith(baselineMark) ? id.slice(baselineMark.length) : id)
 
-/** A version as it is compared: `1`, `1.0` and `01` are one. */
+/** A version in the form in which it is compared: `1`, `1.0` and `01` are the same. */
 export const normalVersion = (version: string): string =>
   version
     .split('.')
@@ -136,15 +136,15 @@ function mustBeSql(
   if (kind === 'callback') {
     throw refused(
       path,
-      'is a callback, and pgbosun runs none',
-      'move what it does into a migration, and the file out of the folder',
+      'is a callback, which pgbosun does not run',
+      'put its SQL into a migration, and move the file out of the folder',
     )
   }
   if (version !== null && version.length > longestVersion) {
     throw refused(
       path,
       `has a version of more than ${longestVersion} characters`,
-      'the history cannot hold it: shorten it',
+      'shorten it: it does not fit into the history',
     )
   }
   return { kind: kind === 'repeatable' ? kind : 'versioned', baseline: kind === 'baseline', version, description }
@@ -153,8 +153,8 @@ function mustBeSql(
 const refused = (path: string, what: string, hint: string) => usage(`${path} ${what}`, { file: path, hint })
 
 /**
- * Callbacks by their event: everything that Flyway may run in a `migrate`, or pgbosun in its place. Those of commands that
- * pgbosun does not have (clean, undo, info) stay where they are: nothing that is done here would have run them.
+ * Events of callbacks that Flyway may run during the commands that pgbosun replaces. Callbacks of other commands
+ * (clean, undo, info) may stay in the folder: nothing that pgbosun does would have run them.
  */
 const events = [
   ...['Migrate', 'Validate', 'Baseline', 'Repair'].flatMap((verb) => [
@@ -179,7 +179,7 @@ const events = [
   'afterCreateSchema',
 ]
 
-/** The event that a name begins with, the longest first, followed by nothing or a description. */
+/** The event of a name: all of the name, or the part before `__` and a description. */
 function eventOf(stem: string): string | undefined {
   const event = /^(.*?)(__.*)?$/s.exec(stem)?.[1]
   return event !== undefined && events.includes(event) ? event : undefined

@@ -13,8 +13,8 @@ type Known = {
 }
 
 /**
- * What placeholders stand for. Those of the configuration win over Flyway's own, of which some can only be told:
- * the default schema and the working directory are Flyway's, not ours.
+ * The values of placeholders. Those in the configuration take precedence over Flyway's own, some of which can only be configured:
+ * the default schema and the working directory are Flyway's, so we do not know them.
  */
 export function placeholdersOf({ placeholders, database, user, now }: Known): Placeholders {
   const own = {
@@ -29,8 +29,8 @@ export function placeholdersOf({ placeholders, database, user, now }: Known): Pl
 }
 
 /**
- * Replaces `${name}` everywhere, also in comments and literals. Like Flyway's reader it looks at the character behind a `$`
- * only once, so that `$${name}` stays as it is.
+ * Replaces `${name}` everywhere, also in comments and literals. Like Flyway's reader it looks at the character after a `$`
+ * only once, so `$${name}` stays as it is.
  *
  * @param path for the message
  * @throws {AppError} `usage` with file, line and column for a name without a value
@@ -58,7 +58,7 @@ function unknown(text: string, at: number, name: string, path: string) {
   })
 }
 
-/** As Java's `yyyy-MM-dd HH:mm:ss` in the time zone of the process. */
+/** Like Java's `yyyy-MM-dd HH:mm:ss`, in the time zone of the process. */
 function localTime(now: Date): string {
   const two = (number: number) => String(number).padStart(2, '0')
   const date = [now.getFullYear(), two(now.getMonth() + 1), two(now.getDate())].join('-')

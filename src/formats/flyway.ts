@@ -29,8 +29,8 @@ export const flyway: Dialect = {
 }
 
 /**
- * A database without history begins with the newest baseline migration, where there is one. It stays among the files of a database
- * that began with it; any other knows of none.
+ * A database without a history starts with the newest baseline migration, if there is one. A database that started with a baseline
+ * migration keeps it among its files; for any other database there is none.
  */
 function chooseFiles(files: Migration[], applied: Applied[]): Migration[] {
   const isBaseline = ({ native }: Migration) => native.type === 'SQL_BASELINE'
@@ -61,27 +61,27 @@ function readFile(file: FlywayFile, values: Placeholders): Migration {
     line: 1,
     transactional,
     sha256: checksum(raw),
-    // A repeatable file is to run again when only the value of a placeholder changed.
+    // A repeatable file runs again even if only the value of a placeholder changed.
     checksum: flywayChecksum(kind === 'repeatable' ? text : raw),
     accepts: (recorded) => recorded === flywayChecksum(raw) || isLegacyChecksum(recorded, Buffer.from(mark + raw), raw),
     native: { version, description, script: abbreviate(script), type: baseline ? 'SQL_BASELINE' : 'SQL' },
   }
 }
 
-/** To the `VARCHAR(1000)` of the history table, as Flyway does it. */
+/** Shortens it to the `VARCHAR(1000)` of the history table, as Flyway does. */
 const abbreviate = (script: string) => (script.length > 1000 ? `...${script.slice(3, 1000)}` : script)
 
 function newFile(name: string, { now, files, reversible }: Parameters<Dialect['create']>[1]): NewFile {
   if (reversible) {
     throw usage('a migration of Flyway cannot be reversible', {
-      hint: 'undo migrations belong to a paid edition: leave `--reversible` out',
+      hint: 'leave out `--reversible`: undo migrations need a paid edition of Flyway',
     })
   }
   const versions = files.flatMap(({ native }) => (typeof native.version === 'string' ? [native.version] : []))
   return { file: `V${newVersion(versions, now)}__${cleanName(name)}.sql`, text: '' }
 }
 
-/** Counts the newest version on: 007 to 008, 1.9 to 1.10. @param versions in their order */
+/** The version after the newest: 007 to 008, 1.9 to 1.10. @param versions in order */
 function newVersion(versions: string[], now: Date): string {
   const newest = versions.at(-1)
   if (newest === undefined || !newest.includes('.')) {

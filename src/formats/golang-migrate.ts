@@ -6,21 +6,21 @@ import { pathIn, readNames, readText } from './files.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
-/** One file: one direction of a version. */
+/** A file: one direction of a version. */
 type FileName = { file: string; digits: string; version: bigint; title: string; direction: 'up' | 'down' }
 
-/** The ending may be any; other names are ignored, as golang-migrate does. */
+/** Any file extension is allowed; other names are ignored, as by golang-migrate. */
 const pattern = /^([0-9]+)_(.*)\.(down|up)\.(.*)$/s
 
 /** The history's column is a bigint. */
 const largestVersion = 2n ** 63n - 1n
 
-/** Its version when there is none; in the history only while the first migration is undone. */
+/** golang-migrate's version for "none"; it is in the history only while the first migration is being undone. */
 const nilVersion = '-1'
 
 /**
- * One row: the newest version, and whether it is `dirty`: begun and not finished. golang-migrate empties the table with TRUNCATE,
- * whose lock would keep readers of the version out for as long as a migration runs; DELETE leaves the same.
+ * One row: the newest version, and whether it is `dirty`, that is started and not finished. golang-migrate empties the table with
+ * TRUNCATE, which would block readers of the version for as long as a migration runs; DELETE has the same result.
  */
 const native: NativeHistory = {
   table: 'schema_migrations',
@@ -51,7 +51,7 @@ export const golangMigrate: Dialect = {
   format: 'golang-migrate',
   read: (dir) => [...readVersions(dir).values()].map((sides) => readMigration(dir, sides)),
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
-  // A file below the recorded version counts as applied: golang-migrate skips it silently, and its history cannot tell.
+  // A file below the recorded version counts as applied: golang-migrate skips it silently, and its history does not show it.
   policy: { outOfOrder: 'error', missing: 'error', edited: 'warn' },
   native,
   create,
@@ -59,8 +59,8 @@ export const golangMigrate: Dialect = {
 
 /**
  * Key of golang-migrate's advisory lock.
- * @param database with a leading slash, as its command line and `migrate.New` have it from the URL. A program that hands over an
- *   open connection without naming the database uses the bare name, and so another lock: those two do not exclude each other.
+ * @param database with a leading slash, as its command line and `migrate.New` take it from the URL. A program that passes an open
+ *   connection without naming the database uses the bare name, and so a different lock: those two do not exclude each other.
  * @see https://github.com/golang-migrate/migrate/blob/master/database/util.go
  */
 export function golangMigrateLockKey(database: string, ...additional: string[]): bigint {
@@ -68,15 +68,15 @@ export function golangMigrateLockKey(database: string, ...additional: string[]):
   return (sum * 1_486_364_155n) % 2n ** 32n
 }
 
-/** What golang-migrate's SetVersion leaves; without a file the empty table. */
+/** Leaves the table as golang-migrate's SetVersion does; without a file, empty. */
 function setVersion(table: string, file: Migration | undefined, dirty: boolean): string {
   const empty = `delete from ${table}`
   return file ? `${empty}; insert into ${table} (version, dirty) values (${file.id}, ${dirty})` : empty
 }
 
 /**
- * Every file up to the recorded version counts as applied. A dirty version is the one whose `up` failed, or the one before that
- * whose `down` failed: golang-migrate does not tell them apart. At -1 it was the `down` of the first.
+ * Every file up to the recorded version counts as applied. A dirty version means that its `up` failed, or that the `down` of the
+ * next version failed: golang-migrate does not distinguish these. At -1, the `down` of the first version failed.
  */
 function expand(rows: NativeRow[], files: Migration[]): NativeRow[] {
   const [row] = rows
@@ -121,7 +121,7 @@ function parseName(dir: string, file: string): FileName | undefined {
   return { file, digits, version, title, direction: direction === 'up' ? 'up' : 'down' }
 }
 
-/** A side that is missing is an empty migration upwards; downwards, nothing undoes it. */
+/** Without an `up` file the migration is empty; without a `down` file nothing undoes it. */
 function readMigration(dir: string, sides: FileName[]): Migration {
   const up = sides.find(({ direction }) => direction === 'up')
   const down = sides.find(({ direction }) => direction === 'down')
@@ -143,7 +143,7 @@ const empty = { text: '', line: 1, transactional: true }
 
 const readScript = (path: string): Script => ({ ...empty, path, text: readText(path) })
 
-/** Both files empty, always: that is what `migrate create` writes. */
+/** Always two empty files, like `migrate create`. */
 function create(name: string, { now, files }: { now: Date; files: Migration[] }): NewFile[] {
   const digits = files.map((file) => /^\d+/.exec(file.name)?.[0] ?? file.id)
   const stem = `${nextVersion(digits, now)}_${cleanName(name)}`

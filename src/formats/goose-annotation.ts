@@ -1,5 +1,5 @@
 // pure
-/** What goose knows, in lower case. */
+/** All annotations of goose, in lower case. */
 const annotations = [
   'up',
   'down',
@@ -13,15 +13,15 @@ const annotations = [
 /** An annotation of goose, in lower case. */
 export type Annotation = (typeof annotations)[number]
 
-/** Whether the line holds a comment and nothing else. */
+/** Whether the line is only a comment. */
 export const isComment = (line: string) => line.trimStart().startsWith('--')
 
-/** Whether goose takes the line for an annotation: prose that mentions `+goose` is one too. */
+/** Whether goose treats the line as an annotation: any comment that mentions `+goose` is one. */
 export const isAnnotation = (line: string) => isComment(line) && line.includes('+goose')
 
 /**
- * The annotation of a line for which {@link isAnnotation} is true; undefined for one that goose refuses.
- * It is what is left without any `--` and the first `+goose`, in any case; the line is not indented.
+ * The annotation of a line for which {@link isAnnotation} is true; undefined for one that goose refuses, such as an indented line.
+ * It is what remains of the line without every `--` and the first `+goose`, in upper or lower case.
  */
 export function annotationOf(line: string): Annotation | undefined {
   if (/^[ \t]/.test(line)) return undefined

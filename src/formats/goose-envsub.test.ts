@@ -74,12 +74,12 @@ describe('escapes', () => {
 
 describe('is refused', () => {
   test.each([
-    ['costs $1', '`$` is followed by "1", and not by the name of a variable'],
-    ['$_NAME', '`$` is followed by "_", and not by the name of a variable'],
-    ['a $ b', '`$` is followed by " ", and not by the name of a variable'],
-    ['${NAME', '`${NAME` is followed by "", which is no operator'],
+    ['costs $1', '`$` is followed by "1", which is not the name of a variable'],
+    ['$_NAME', '`$` is followed by "_", which is not the name of a variable'],
+    ['a $ b', '`$` is followed by " ", which is not the name of a variable'],
+    ['${NAME', '`${NAME` is followed by "", which is not an operator'],
     ['${NAME:-x', 'a `${` is not closed'],
-    ['${NAME!}', '`${NAME` is followed by "!", which is no operator'],
+    ['${NAME!}', '`${NAME` is followed by "!", which is not an operator'],
     ['${NAME:x}', '"x" is not a number'],
     ['${NAME:+x}', '"+x" is not a number'],
     ['${OTHER?}', '$OTHER: not set'],

@@ -3,16 +3,16 @@ import { isUtf8 } from 'node:buffer'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** `used` is false within a default that is not needed: it is read, but misses no variable. */
+/** `used` is false inside a default that is not needed: it is parsed, but a variable that is not set is no error. */
 type Cursor = { text: string; at: number; environment: Environment; used: boolean }
 
-/** Message of what is wrong with a `$…`; made into an error where file and line are known. */
+/** What is wrong with a `$…`; the caller, who knows file and line, turns it into an AppError. */
 export class EnvsubError extends Error {}
 
 /**
- * Puts environment variables into a line, as goose does between `ENVSUB ON` and `ENVSUB OFF`: `$VAR`, `${VAR}`, `${VAR:-default}` (also
- * when empty), `${VAR-default}`, `${VAR:offset}`, `${VAR:offset:length}` (in bytes), `${VAR?message}`. One that is not set is empty.
- * `$$` and `\$` are one `$`, and `$(` stays: so a function's body between `$$` comes out broken, there as well as here.
+ * Substitutes environment variables in a line, as goose does between `ENVSUB ON` and `ENVSUB OFF`: `$VAR`, `${VAR}`, `${VAR:-default}`
+ * (also if empty), `${VAR-default}`, `${VAR:offset}`, `${VAR:offset:length}` (in bytes), `${VAR?message}`. A variable that is not set
+ * is empty. `$$` and `\$` become one `$`, and `$(` stays: a function body between `$$` is broken by this, with goose as well as here.
  *
  * @throws {EnvsubError}
  * @see https://github.com/mfridman/interpolate
@@ -21,7 +21,7 @@ export function envsub(line: string, environment: Environment): string {
   return line.includes('$') ? expression({ text: line, at: 0, environment, used: true }, '') : line
 }
 
-/** Text and variables up to one of the characters of `stop`, or to the end. */
+/** Text and variables up to the character `stop`, or to the end. */
 function expression(cursor: Cursor, stop: string): string {
   const { text } = cursor
   let out = ''
@@ -57,7 +57,7 @@ function identifier(cursor: Cursor): string {
   const found = identifierPattern.exec(cursor.text)?.[0]
   if (found === undefined) {
     const next = String.fromCodePoint(cursor.text.codePointAt(cursor.at) ?? 32)
-    throw new EnvsubError(`\`$\` is followed by "${next}", and not by the name of a variable`)
+    throw new EnvsubError(`\`$\` is followed by "${next}", which is not the name of a variable`)
   }
   return take(cursor, found)
 }
@@ -65,7 +65,7 @@ function identifier(cursor: Cursor): string {
 const lookUp = ({ environment }: Cursor, name: string) =>
   Object.hasOwn(environment, name) ? environment[name] : undefined
 
-/** What stands between the name and the closing brace decides what becomes of the value. */
+/** What is between the name and the closing brace decides what happens to the value. */
 function braced(cursor: Cursor, name: string): string {
   const value = lookUp(cursor, name)
   const { text, at } = cursor
@@ -73,7 +73,8 @@ function braced(cursor: Cursor, name: string): string {
   if (text.startsWith(':-', at)) return orElse(cursor, ':-', value === '' ? undefined : value)
   if (text[at] === '-') return orElse(cursor, '-', value)
   if (text[at] === ':') return part(cursor, value ?? '')
-  if (text[at] !== '?') throw new EnvsubError(`\`\${${name}\` is followed by "${text[at] ?? ''}", which is no operator`)
+  if (text[at] !== '?')
+    throw new EnvsubError(`\`\${${name}\` is followed by "${text[at] ?? ''}", which is not an operator`)
   take(cursor, '?')
   const message = passed(cursor, { environment: {}, used: false })
   if (value === undefined && cursor.used) throw new EnvsubError(`$${name}: ${message || 'not set'}`)
@@ -86,7 +87,7 @@ function orElse(cursor: Cursor, operator: string, value: string | undefined): st
   return value ?? other
 }
 
-/** What stands before the closing brace, read in another way. The message of an error is not filled: a value may be a secret. */
+/** The text before the closing brace, with changed settings. Variables in an error message are not substituted: a value may be a secret. */
 function passed(cursor: Cursor, how: Partial<Cursor>): string {
   const inner = { ...cursor, ...how }
   const value = expression(inner, '}')

@@ -7,22 +7,22 @@ type Direction = 'up' | 'down'
 
 /** One section of a goose file, ready to be sent. */
 export type Section = {
-  /** Line feeds end its lines, whatever they are in the file: goose sends them so, and the body of a function remembers. */
+  /** Its lines end in line feeds, whatever they are in the file: goose sends them like that, and it shows in the body of a function. */
   text: string
-  /** The same before variables were put into it, where there were any. */
+  /** The text before variables were substituted, if there were any. */
   shown?: string
-  /** Line of the file, from 1, that it begins in. */
+  /** Line of the file, counted from 1, where it starts. */
   line: number
-  /** Both sections or none. */
+  /** The same for both sections. */
   transactional: boolean
   /** Whether the file has a section that undoes it. */
   hasDown: boolean
 }
 
-/** A line with its line end; the size of goose's buffer. */
+/** The size of goose's buffer for one line, including its line ending. */
 const longestLineBytes = 4 * 1024 * 1024
 
-/** How far the parser has come. `block` is `ended` until the line behind a `StatementEnd` that closed nothing. */
+/** The state of the parser. `block` stays `ended` until the line after a `StatementEnd` that closed an empty block. */
 type State = {
   path: string
   direction: Direction
@@ -32,19 +32,19 @@ type State = {
   envsub: boolean
   transactional: boolean
   hasDown: boolean
-  /** Whether something of the current statement was read; `statement` is its first line that is not blank. */
+  /** Whether part of the current statement was read; `statement`: its first line that is not blank. */
   begun: boolean
   statement: number | undefined
-  /** Last line of the current statement, and whether it ends it for certain. */
+  /** Whether the last line of the current statement certainly ends it. */
   terminated: boolean
-  /** Lines of the section: as they are sent, and as they are in the file. */
+  /** Lines of the section, as sent and as in the file. */
   out: { sent: string; shown: string }[]
   firstLine: number
 }
 
 /**
- * One direction of a goose file, with goose's own rules. Its lines are those of the file, comments and annotations included, except
- * an annotation within a statement, which goose takes out. A block without a semicolon at its end gets one.
+ * Parses one direction of a goose file by goose's own rules. The lines are those of the file, comments and annotations included,
+ * except an annotation inside a statement, which goose removes. A block without a semicolon at its end gets one.
  *
  * @throws {AppError} `usage` for everything that goose refuses, naming the line
  * @see https://github.com/pressly/goose/blob/main/internal/sqlparser/parser.go
@@ -83,12 +83,12 @@ function put(state: State, sent: string, shown = sent): void {
 
 function readLine(state: State, line: string, number: number): void {
   if (line.length * 3 >= longestLineBytes && Buffer.byteLength(line) >= longestLineBytes) {
-    throw refused(state, number, `is longer than goose can read: a line has less than 4 MiB`, 'break it')
+    throw refused(state, number, `is longer than goose can read: a line must be shorter than 4 MiB`, 'split it')
   }
   const skipped = !state.begun && (isComment(line) || line === '')
   const own = state.section === state.direction
   if (state.section === undefined && line.trim() !== '' && !skipped) {
-    throw refused(state, number, 'stands before `-- +goose Up`', 'move it below')
+    throw refused(state, number, 'is before `-- +goose Up`', 'move it below')
   }
   if (skipped || state.section === undefined) {
     if (own) put(state, line)
@@ -96,14 +96,14 @@ function readLine(state: State, line: string, number: number): void {
   else readStatement(state, line, number)
 }
 
-/** goose leaves out the first line behind a block without a statement, which nobody would notice. */
+/** goose silently skips the first line after a block without a statement. */
 function readBehindEmptyBlock(state: State, line: string, number: number): void {
   if (state.section !== state.direction) return
   if (line.trim() !== '') {
     throw refused(
       state,
       number,
-      'stands behind a `StatementBegin` and `StatementEnd` with nothing between them: goose would leave it out',
+      'follows a `StatementBegin` and `StatementEnd` with nothing between them: goose would skip it',
       'remove the empty pair of annotations',
     )
   }
@@ -111,7 +111,7 @@ function readBehindEmptyBlock(state: State, line: string, number: number): void 
   put(state, line)
 }
 
-/** A statement ends where a line does whose last word, comments left aside, ends in a semicolon. Quotes do not matter to goose. */
+/** A statement ends with a line that ends in a semicolon, comments aside. goose ignores quotes. */
 function readStatement(state: State, shown: string, number: number): void {
   const line = state.envsub ? substituted(state, shown, number) : shown
   if (state.section !== state.direction) return
@@ -142,7 +142,7 @@ function substituted(state: State, line: string, number: number): string {
     throw refused(
       state,
       number,
-      `cannot be filled from the environment: ${error.message}`,
+      `has a variable that cannot be substituted: ${error.message}`,
       'set the variable, or write `$$` for a dollar',
     )
   }
@@ -155,8 +155,8 @@ function readAnnotation(state: State, line: string, number: number): void {
     throw refused(
       state,
       number,
-      'is no annotation that goose knows: "+goose" in a comment makes the line one',
-      'begin the line with `-- +goose` and one of Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON, ENVSUB OFF',
+      'is not an annotation that goose knows: any comment with "+goose" counts as one',
+      'write `-- +goose` and one of Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON, ENVSUB OFF',
     )
   }
   apply[annotation](state, number)
@@ -167,7 +167,7 @@ function readAnnotation(state: State, line: string, number: number): void {
   else if (own && state.statement === undefined) put(state, line)
 }
 
-/** Two blocks without semicolons would be one statement. */
+/** Adds a missing semicolon: two blocks without one would be a single statement. */
 function endBlock(state: State, line: string): void {
   put(state, state.terminated ? line : `; ${line}`)
   if (state.begun) state.block = 'none'
@@ -176,7 +176,7 @@ function endBlock(state: State, line: string): void {
 
 const apply: Record<Annotation, (state: State, number: number) => void> = {
   up(state, number) {
-    if (state.section) throw refused(state, number, 'is a second `-- +goose Up`', 'a file has one of them')
+    if (state.section) throw refused(state, number, 'is a second `-- +goose Up`', 'remove it: a file has only one')
     state.section = 'up'
   },
   down(state, number) {
@@ -185,7 +185,7 @@ const apply: Record<Annotation, (state: State, number: number) => void> = {
         state,
         number,
         'is a `-- +goose Down` in the wrong place',
-        'write it once, behind everything that `-- +goose Up` has',
+        'write it once, after everything that belongs to `-- +goose Up`',
       )
     }
     refuseStatement(state)
@@ -199,8 +199,8 @@ const apply: Record<Annotation, (state: State, number: number) => void> = {
       throw refused(
         state,
         number,
-        'is a `StatementBegin` before `-- +goose Up` or within another',
-        'end the other first',
+        'is a `StatementBegin` before `-- +goose Up` or inside another one',
+        'move it below `-- +goose Up`, and end the other one first',
       )
     }
     state.block = 'open'
@@ -226,7 +226,7 @@ function refuseUnfinished(state: State, lines: number): void {
   if (section === undefined)
     throw refused(state, 1, 'is not followed by a `-- +goose Up`', 'write it above the first statement')
   if (block === 'open')
-    throw refused(state, lines, 'is the last, and a `StatementBegin` has no `StatementEnd`', 'add it')
+    throw refused(state, lines, 'is the last, but a `StatementBegin` has no `StatementEnd`', 'add the `StatementEnd`')
   refuseStatement(state)
 }
 
@@ -235,8 +235,8 @@ function refuseStatement(state: State): void {
   throw refused(
     state,
     state.statement,
-    'begins a statement that goose finds no end of',
-    'is a semicolon missing at the end of a line? A comment behind it needs a blank before it',
+    'starts a statement that has no end for goose',
+    'add a semicolon at the end of a line; a comment after it needs a blank before it',
   )
 }
 

@@ -180,7 +180,7 @@ describe('statements', () => {
     write({ '1_a.sql': lines.join('\n') })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `line ${line} of ${join(dir, '1_a.sql')} begins a statement that goose finds no end of`,
+      message: `line ${line} of ${join(dir, '1_a.sql')} starts a statement that has no end for goose`,
       place: { file: join(dir, '1_a.sql'), line, column: 1 },
     })
   })
@@ -293,7 +293,7 @@ describe('ENVSUB', () => {
     write({ '1_a.sql': '-- +goose ENVSUB ON\n-- +goose Up\nselect 1,\n  ${OTHER?not $NAME};' })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `line 4 of ${join(dir, '1_a.sql')} cannot be filled from the environment: $OTHER: not `,
+      message: `line 4 of ${join(dir, '1_a.sql')} has a variable that cannot be substituted: $OTHER: not `,
       place: { line: 4 },
     })
   })

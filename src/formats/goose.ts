@@ -11,8 +11,8 @@ import type { Migration, Script } from './types.ts'
 const lockKey = 4_097_083_626n
 
 /**
- * Several rows of one version: older releases of goose added a row with `is_applied` false to undo one, so the newest counts.
- * Version 0 was there before everything; goose needs it. `tstamp` is the time of the session that wrote it.
+ * There may be several rows for one version: older releases of goose added a row with `is_applied` false to undo it, so the newest
+ * counts. goose needs the row with version 0. `tstamp` is in the time zone of the session that wrote it.
  */
 const native: NativeHistory = {
   table: 'goose_db_version',
@@ -40,7 +40,7 @@ const native: NativeHistory = {
 
 /**
  * goose: `00001_users.sql` with a section `-- +goose Up` and usually one `-- +goose Down`.
- * A byte order mark, behind which goose would not find its first annotation, does no harm here.
+ * A byte order mark does no harm here; goose would not find the first annotation after it.
  *
  * @see https://github.com/pressly/goose — v3.27
  */
@@ -70,7 +70,7 @@ export const goose: Dialect = {
   create,
 }
 
-/** Go files without a version, and tests, are helpers that goose ignores. */
+/** Go files without a version, and Go tests, are helpers: goose ignores them. */
 const isMigration = (file: string) =>
   file.endsWith('.sql') || (/^\d+_.*\.go$/s.test(file) && !file.endsWith('_test.go'))
 
@@ -118,7 +118,7 @@ function readFile(dir: string, file: string, version: bigint, { environment }: R
   }
 }
 
-/** Its lines are looked at one by one and put together again. */
+/** Parsing needs extra memory, because the lines are processed one by one and joined again. */
 const linesTake = 2.5
 
 function readDown(path: string, text: string, environment: ReadOptions['environment']): Script {
@@ -142,7 +142,7 @@ function create(name: string, { now, files }: { now: Date; files: Migration[] })
   return [{ file: `${nextVersion(digits, now)}_${snakeCase(cleanName(name))}.sql`, text: skeleton }]
 }
 
-/** Letters and digits in lower case, everything between them one underscore, as goose names its files. */
+/** Lower-case letters and digits, with one underscore for everything between them, as goose names its files. */
 const snakeCase = (name: string) =>
   name
     .toLowerCase()

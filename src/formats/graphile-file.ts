@@ -10,12 +10,12 @@ import type { Migration } from './types.ts'
 const headerLine = /^--! ([A-Z][a-zA-Z0-9_]*)(?::(.*))?$/
 
 /**
- * Reads a committed migration. What is sent is its body, with the placeholders replaced.
+ * Reads a committed migration. Its body is what is sent, with the placeholders replaced.
  *
- * @param id       the digits of its name with `.sql`, as its history has them
- * @param replace  of the placeholders
- * @param settings of the session
- * @throws {AppError} `usage` for what graphile-migrate refuses: a byte order mark, CRLF, odd headers, a hash that is not that of the body
+ * @param id       the digits of its name with `.sql`, as in the history
+ * @param replace  replaces the placeholders
+ * @param settings for the session
+ * @throws {AppError} `usage` for what graphile-migrate refuses: a byte order mark, CRLF, bad headers, a hash that does not match the body
  */
 export function readCommitted(
   path: string,
@@ -45,22 +45,22 @@ export function readCommitted(
   }
 }
 
-/** What it trims off the beginning, as far as the first line that has anything in it. */
+/** The blank lines at the start of the body, which graphile-migrate trims off. */
 const blankLines = (body: string) => body.slice(0, body.lastIndexOf('\n', body.search(/\S|$/)) + 1)
 
 const linesIn = (text: string) => text.split('\n').length - 1
 
-/** The directive counts only there. */
+/** The only line in which the directive counts. */
 const firstLine = (text: string) => text.trimStart().split('\n', 1)[0] ?? ''
 
-/** @throws {AppError} `usage` with a byte order mark: it would not find its headers */
+/** @throws {AppError} `usage` if there is a byte order mark: graphile-migrate would not find its headers */
 function readWhole(path: string): string {
   const bytes = readBytes(path)
   const text = textOf(path, bytes)
   const isMarked = hasMark(bytes)
   release(bytes)
   if (isMarked) {
-    throw usage(`${path} begins with a byte order mark, which graphile-migrate refuses`, {
+    throw usage(`${path} starts with a byte order mark, which graphile-migrate refuses`, {
       file: path,
       line: 1,
       hint: 'remove it',
@@ -69,7 +69,7 @@ function readWhole(path: string): string {
   return text
 }
 
-/** `end` is where the body begins, `lines` how many are before it. */
+/** `end`: offset of the body; `lines`: how many lines are before it. */
 type Headers = { headers: Map<string, string>; end: number; lines: number }
 
 /** The lines `--! Name: value` at the top, which an empty line must end. */
@@ -94,12 +94,12 @@ function readHeaders(path: string, whole: string): Headers {
       path,
       lines + 1,
       'has no empty line after its headers',
-      'end the lines that begin with `--! ` with an empty line',
+      'put an empty line after the lines that start with `--! `',
     )
   return { headers, end, lines }
 }
 
-/** Something is wrong in a committed file. */
+/** The error for a problem in a committed file. */
 export const invalid = (path: string, line: number, what: string, hint: string) =>
   usage(`${path} ${what}`, { file: path, line, column: 1, hint })
 
@@ -107,7 +107,7 @@ const windowsLines = (path: string, line: number) =>
   invalid(
     path,
     line,
-    'has CRLF line ends, which graphile-migrate refuses: its hash would not be that of the content',
+    'has CRLF line endings, which graphile-migrate refuses: its hash would not match the content',
     'check it out with LF: `committed/*.sql -text` in .gitattributes',
   )
 
@@ -125,13 +125,13 @@ function hashesOf(path: string, headers: Map<string, string>): { hash: string; p
   return { hash: hash ?? '', previous: previous === '-' ? null : (previous ?? null) }
 }
 
-/** As it computes it, from the text before placeholders were replaced. */
+/** The hash as graphile-migrate computes it, from the text before placeholders are replaced. */
 export const hashOf = (body: string, previous: string | null) =>
   `sha1:${hash('sha1', `${`${previous ?? ''}\n${body.trim()}`.trim()}\n`)}`
 
 type Expected = { hash: string; previous: string | null; allowed: boolean }
 
-/** @throws {AppError} `usage` when the content is not what was committed, and also when that is allowed although it is */
+/** @throws {AppError} `usage` if the content is not what was committed; or if it is, although an invalid hash is allowed */
 function refuseHash(path: string, body: string, { hash, previous, allowed }: Expected): void {
   const found = hashOf(body, previous)
   if (found === hash && allowed) {
@@ -143,6 +143,6 @@ function refuseHash(path: string, body: string, { hash, previous, allowed }: Exp
     path,
     1,
     `was changed after it was committed: its hash is ${found}, its header says ${hash}`,
-    'bring the committed content back and make another migration; `--! AllowInvalidHash` below its headers runs it as it is',
+    'restore the committed content and make another migration; `--! AllowInvalidHash` below its headers runs the file as it is',
   )
 }

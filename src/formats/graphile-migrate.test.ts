@@ -215,7 +215,7 @@ describe('placeholders', () => {
   })
 
   test.each([
-    [{ DATABASE_NAME: 'x' }, "graphile-migrate's own"],
+    [{ DATABASE_NAME: 'x' }, 'is built into graphile-migrate'],
     [{ lower: 'x' }, 'cannot be a placeholder'],
     [{ A: 'x' }, 'cannot be a placeholder'],
     [{ NOWHERE: '!ENV' }, 'NOWHERE is not set'],
@@ -229,10 +229,10 @@ describe('.gmrc', () => {
     ['{"afterAllMigrations": ["grants.sql"]}', 'afterAllMigrations'],
     ['{"beforeAllMigrations": "roles.sql"}', 'beforeAllMigrations'],
     ["{afterAllMigrations: [{_: 'command', command: \"it's\",},],}", 'afterAllMigrations'],
-    ['{"pgSettings": {"search_path": ["app_public"]}}', 'is not a text'],
+    ['{"pgSettings": {"search_path": ["app_public"]}}', 'is not a string'],
     ['not json', 'cannot be read'],
     ['3', 'cannot be read'],
-    ['{"placeholders": {":NUMBER": 3}}', 'is not a text'],
+    ['{"placeholders": {":NUMBER": 3}}', 'is not a string'],
   ])('%s is refused', (gmrc, message) => {
     expect(refusal({ ...two, '.gmrc': gmrc })).toMatchObject({
       kind: 'usage',

@@ -9,11 +9,11 @@ import { placeholderReplacement } from './graphile-placeholders.ts'
 import { readGmrc } from './graphile-settings.ts'
 import type { Migration } from './types.ts'
 
-/** The history has only the digits, with `.sql`; the message is for people. */
+/** The history only has the digits, with `.sql`; the rest of the name is for people. */
 const pattern = /^([0-9]+)(-[-_a-zA-Z0-9]*)?\.sql$/
 
 /**
- * graphile-migrate: the committed migrations, as `graphile-migrate migrate` runs them; what is current is not read.
+ * graphile-migrate: the committed migrations, as `graphile-migrate migrate` runs them; the current migration is not read.
  * https://github.com/graphile/migrate, `migration.ts`, `header.ts` and `hash.ts` of 1.4.1 and 2.0.0-rc.3.
  */
 export const graphileMigrate: Dialect = {
@@ -28,12 +28,15 @@ export const graphileMigrate: Dialect = {
     return files
   },
   compare,
-  // It passes over lower files without a word, reads no folder with a gap, and cannot record what follows an edited file.
+  // graphile-migrate silently skips older files, refuses a folder with a gap, and cannot record what follows an edited file.
   policy: { outOfOrder: 'error', missing: 'error', edited: 'error' },
   create() {
-    throw usage('a committed migration of graphile-migrate is made from current.sql, with a hash of its content', {
-      hint: 'write it into current.sql, then `graphile-migrate commit --message …`',
-    })
+    throw usage(
+      'a committed migration of graphile-migrate can only be made from current.sql, with a hash of its content',
+      {
+        hint: 'write it into current.sql, then run `graphile-migrate commit --message …`',
+      },
+    )
   },
   native: history(),
 }
@@ -61,7 +64,7 @@ function history(): NativeHistory {
   }
 }
 
-/** The row after it refers to its hash, and can only change in the same statement. */
+/** The next row references this row's hash, so both have to change in one statement. */
 function realign(table: string, { id, native }: Migration): string {
   const [file, hash, previous] = [quoteLiteral(id), literal(native.hash), literal(native.previous)]
   return `update ${table} r set hash = case when r.filename = ${file} then ${hash} else r.hash end,
@@ -72,20 +75,20 @@ function realign(table: string, { id, native }: Migration): string {
 const literal = (value: Migration['native'][string] | undefined) =>
   typeof value === 'string' ? quoteLiteral(value) : 'null'
 
-/** Text order of the digits with `.sql`, as it compares them: `10` comes before `9`. */
+/** Text order of the digits with `.sql`, as graphile-migrate compares them: `10` comes before `9`. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a === b ? 0 : 1
 }
 
-/** The folder `committed`: in the one that is given, or that itself. */
+/** The folder `committed` inside the given folder, or the given folder itself. */
 function committedIn(dir: string): string {
   const inside = join(dir, 'committed')
   return existsSync(inside) ? inside : dir
 }
 
 /**
- * The files whose names it takes; it passes over all others.
- * @throws {AppError} `usage` when two have the same number, or when there is no sign that the folder is one of graphile-migrate
+ * The files with names that graphile-migrate accepts; it skips all others.
+ * @throws {AppError} `usage` if two have the same number, or if nothing shows that the folder belongs to graphile-migrate
  */
 function listFiles(committed: string): { file: string; id: string }[] {
   const names = readNames(committed)
@@ -109,21 +112,21 @@ const sameNumber = (committed: string, files: string[]) =>
     hint: 'uncommit the newer one and commit it again: `graphile-migrate uncommit`',
   })
 
-/** A folder with SQL files, none of them committed, is another tool's: passing over all of them would look like being done. */
+/** A folder with SQL files, none of them committed, belongs to another tool: skipping all of them would look like success. */
 function refuseOther(dir: string, names: string[]): void {
   const other = names.filter((name) => name.endsWith('.sql') && name !== 'current.sql').sort()
   if (other[0] !== undefined) {
     throw usage(
-      `${dir} holds no folder \`committed\`, and no file of it is named like 000001-init.sql: ${other.join(', ')}`,
+      `${dir} has no folder \`committed\`, and none of its files is named like 000001-init.sql: ${other.join(', ')}`,
       {
         file: join(dir, other[0]),
-        hint: 'set `migrate.dir` to the folder that holds `committed`',
+        hint: 'set `migrate.dir` to the folder that contains `committed`',
       },
     )
   }
 }
 
-/** Each file names the hash of the one before: its header, not what the database has. */
+/** Each file must name the hash in the header of the file before it; the database does not matter here. */
 function refuseBrokenChain(file: Migration, before: Migration | undefined): void {
   const expected = before?.native.hash ?? null
   if (file.native.previous === expected) return
@@ -131,6 +134,6 @@ function refuseBrokenChain(file: Migration, before: Migration | undefined): void
     file.path,
     1,
     `was committed after ${file.native.previous ?? 'nothing'}, but ${before ? `${before.name}.sql, the file before it, has the hash ${expected}` : 'is the first file'}`,
-    'two branches may have committed at the same time: uncommit the newer migration and commit it again, or bring the missing file back',
+    'two branches may have committed at the same time: uncommit the newer migration and commit it again, or restore the missing file',
   )
 }

@@ -4,16 +4,16 @@ import type { ReadOptions } from './dialect.ts'
 import type { Gmrc } from './graphile-settings.ts'
 import type { Script } from './types.ts'
 
-/** What is sent of a body, and what is shown where that is not the same. */
+/** The text to send for a body, and the text to show if that is different. */
 export type Replace = (body: string) => Pick<Script, 'text' | 'shown'>
 
 /**
- * What graphile-migrate does to a body before it sends it: placeholders are replaced as they are, everywhere, also in strings.
- * `:DATABASE_NAME` and `:DATABASE_OWNER` are its own; the others are those of `.gmrc` and of `migrate.placeholders`, which wins,
- * there with or without their colon. What it does not know stays as it is.
+ * Replaces placeholders as graphile-migrate does: without quoting, everywhere, also in strings. `:DATABASE_NAME` and
+ * `:DATABASE_OWNER` are built in; the others come from `.gmrc` and from `migrate.placeholders`, which takes precedence and may leave
+ * out the colon. An unknown placeholder stays as it is.
  *
- * @returns a function that gives the text to send, and what people may see of it, without what came from the environment
- * @throws {AppError} `usage` for a name that it would refuse, and for `!ENV` where the environment has no such variable
+ * @returns a function that returns the text to send, and the text to show, without values from the environment
+ * @throws {AppError} `usage` for a name that graphile-migrate would refuse, and for `!ENV` if the environment variable is not set
  */
 export function placeholderReplacement(gmrc: Gmrc | undefined, options: ReadOptions): Replace {
   const own = Object.entries(options.placeholders).map(([key, value]) => [key.startsWith(':') ? key : `:${key}`, value])
@@ -37,8 +37,8 @@ export function placeholderReplacement(gmrc: Gmrc | undefined, options: ReadOpti
 
 function checked(key: string, reserved: object): string {
   if (key in reserved) {
-    throw usage(`the placeholder ${key} is graphile-migrate's own`, {
-      hint: 'remove it: it is taken from the connection',
+    throw usage(`the placeholder ${key} is built into graphile-migrate`, {
+      hint: 'remove it: its value comes from the connection',
     })
   }
   if (!/^:[A-Z][0-9A-Z_]+$/.test(key)) {
@@ -49,14 +49,17 @@ function checked(key: string, reserved: object): string {
   return key
 }
 
-/** `!ENV` stands for the environment variable of the placeholder's name. */
+/** `!ENV` means the environment variable with the placeholder's name. */
 function fromEnvironment(key: string, value: string, { environment }: ReadOptions): string {
   if (value !== '!ENV') return value
   const found = environment[key.slice(1)]
   if (!found) {
-    throw usage(`the placeholder ${key} is to come from the environment, where ${key.slice(1)} is not set`, {
-      hint: `set ${key.slice(1)}, or give the value under \`migrate.placeholders\``,
-    })
+    throw usage(
+      `the value of the placeholder ${key} should come from the environment, but ${key.slice(1)} is not set`,
+      {
+        hint: `set ${key.slice(1)}, or put the value under \`migrate.placeholders\``,
+      },
+    )
   }
   return found
 }

@@ -3,11 +3,11 @@ import { dirname, join, resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { readText } from './files.ts'
 
-/** What of graphile-migrate's own configuration concerns a run. */
+/** The part of graphile-migrate's own configuration that matters for a run. */
 export type Gmrc = {
   placeholders: Record<string, string>
   databaseOwner: string | undefined
-  /** `pgSettings`: made in the session. */
+  /** `pgSettings`: set in the session. */
   settings: Record<string, string>
 }
 
@@ -16,11 +16,12 @@ type Raw = Record<string, unknown>
 const names = ['.gmrc', '.gmrc.js', '.gmrc.cjs']
 
 /**
- * Reads the configuration that graphile-migrate would use for a folder of migrations: the nearest `.gmrc` in it, beside it or
- * above it; further up only one whose `migrationsFolder` is this folder.
+ * Reads the configuration that graphile-migrate would use for a folder of migrations: the nearest `.gmrc` in it or in a folder
+ * above it. More than one level up, its `migrationsFolder` has to be this folder.
  *
- * @param migrations absolute path of the folder that holds `committed`
- * @throws {AppError} `usage` when it asks for what we do not do: actions before or after all migrations; for settings that only its program knows
+ * @param migrations absolute path of the folder that contains `committed`
+ * @throws {AppError} `usage` if it asks for what we do not do: actions before or after all migrations, or settings that only running
+ *   its JavaScript would tell
  */
 export function readGmrc(migrations: string): Gmrc | undefined {
   for (const dir of upwards(migrations)) {
@@ -45,7 +46,7 @@ function upwards(dir: string): string[] {
 const token =
   /\/\/[^\r\n]*|\/\*[\s\S]*?\*\/|"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*'|`(?:\\[\s\S]|[^`\\])*`|[A-Za-z_$][\w$]*|,(?=(?:\s|\/\/[^\r\n]*|\/\*[\s\S]*?\*\/)*[}\]])/g
 
-/** JSON5, as far as it occurs: comments, names without quotes, single quotes, a comma at the end. */
+/** The common parts of JSON5: comments, names without quotes, single quotes, trailing commas. */
 function parse(path: string): Raw {
   const json = readText(path).replace(token, (text) => {
     if (text.startsWith('/')) return ' '
@@ -65,11 +66,11 @@ function parse(path: string): Raw {
 const unreadable = (path: string, cause?: unknown) =>
   usage(`${path} cannot be read as JSON5`, {
     file: path,
-    hint: 'write it as JSON: names and texts in double quotes',
+    hint: 'write it as JSON, with names and strings in double quotes',
     cause,
   })
 
-/** A program is not run. Whether it mentions what we must refuse, and where the folder is, can be seen from its text. */
+/** Does not run the JavaScript: its text shows whether it mentions what we must refuse, and where the folder is. */
 function guess(path: string): Raw {
   const code = readText(path).replace(token, (text) => (/^\/[/*]/.test(text) ? ' ' : text))
   const mentioned = (key: string, nothing: string) => new RegExp(`\\b${key}\\b(?!["']?\\s*:\\s*${nothing})`).test(code)
@@ -82,19 +83,19 @@ function guess(path: string): Raw {
   }
 }
 
-/** @throws {AppError} `usage`; actions of the shadow database are no matter of a run */
+/** @throws {AppError} `usage` for actions, except those of the shadow database, which a run does not use */
 function refuseActions(path: string, raw: Raw): void {
   for (const key of ['beforeAllMigrations', 'afterAllMigrations']) {
     const actions = [raw[key] ?? []].flat().filter((action) => (action as { shadow?: unknown } | null)?.shadow !== true)
     if (actions.length > 0) {
       throw usage(`${path} has actions under ${key}, which pgbosun does not run`, {
         file: path,
-        hint: 'make them migrations, roles or seeds; or let `migrate.command` run graphile-migrate itself',
+        hint: 'turn them into migrations, roles or seeds; or let `migrate.command` run graphile-migrate itself',
       })
     }
   }
   if (raw.unknownSettings) {
-    throw usage(`${path} has pgSettings: pgbosun does not run programs, and cannot know them`, {
+    throw usage(`${path} has pgSettings, which pgbosun cannot read, because it does not run JavaScript`, {
       file: path,
       hint: 'write them into a `.gmrc`, which is read before `.gmrc.js`',
     })
@@ -113,6 +114,6 @@ function texts(path: string, key: string, found: unknown, kinds: string[]): Reco
   const entries = Object.entries(found ?? {})
   const odd = entries.find(([, value]) => !kinds.includes(typeof value))
   if (odd)
-    throw usage(`${odd[0]} under ${key} in ${path} is not a text`, { file: path, hint: 'put its value in quotes' })
+    throw usage(`${odd[0]} under ${key} in ${path} is not a string`, { file: path, hint: 'put its value in quotes' })
   return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]))
 }

@@ -1,13 +1,13 @@
 // pure
 import { usage } from '../errors.ts'
 
-/** Above this many digits a version is a date or a time, not a count. */
+/** A version with more digits than this is a date or a time, not a running number. */
 const longestCount = 6
 
 /**
- * The version of a new file: the next number where the folder counts (001, 002), else the time in UTC; always the newest.
- * @param versions of the files that are there, as written
- * @param digits   of a time: 14 is `YYYYMMDDHHMMSS`, 17 has milliseconds too
+ * The version of a new file: the next number if the folder uses running numbers (001, 002), else the time in UTC. Always the newest.
+ * @param versions of the existing files, as written
+ * @param digits   of a time: 14 is `YYYYMMDDHHMMSS`, 17 includes milliseconds
  */
 export function nextVersion(versions: string[], now: Date, digits = 14): string {
   const newest = versions.reduce<string | undefined>(
@@ -21,8 +21,8 @@ export function nextVersion(versions: string[], now: Date, digits = 14): string 
 }
 
 /**
- * The name that a person gave a new migration, as part of a file name: `add email` becomes `add_email`.
- * @throws {AppError} `usage` when it cannot be one
+ * The name of a new migration as part of a file name: `add email` becomes `add_email`.
+ * @throws {AppError} `usage` if it cannot be part of a file name
  */
 export function cleanName(name: string): string {
   const clean = name

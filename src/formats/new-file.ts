@@ -5,10 +5,10 @@ import { whyNotWritten } from '../machine/temporary.ts'
 import type { Folder } from './read.ts'
 
 /**
- * Writes the file, or files, of a new, empty migration, and the folder where it is missing.
+ * Writes the file or files of a new, empty migration, and creates the folder if it is missing.
  *
  * @returns their paths
- * @throws {AppError} `usage` when the name cannot be one, or the folder cannot be written
+ * @throws {AppError} `usage` if the name is not possible, or the folder cannot be written
  */
 export async function createMigration(
   { dialect, dir, files }: Folder,
@@ -27,7 +27,7 @@ export async function createMigration(
     const { code, syscall, path = dir } = error as NodeJS.ErrnoException
     if (syscall === undefined || code === undefined) throw error
     throw usage(`${path} ${whyNotWritten(code)}`, {
-      hint: 'write migrations where their sources are, or set `migrate.dir` to a folder that can be written',
+      hint: 'create migrations in your working copy, or set `migrate.dir` to a writable folder',
       cause: error,
     })
   }

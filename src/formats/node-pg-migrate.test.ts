@@ -55,9 +55,9 @@ describe('names', () => {
   test.each([
     ['README.md', 'is not a migration'],
     ['2_b.sql.bak', 'is not a migration'],
-    ['views.sql', 'does not begin with a number'],
-    ['2_b.up.sql', 'is one of a pair'],
-    ['2_b.down.sql', 'is one of a pair'],
+    ['views.sql', 'does not start with a number'],
+    ['2_b.up.sql', 'is one of a pair of files'],
+    ['2_b.down.sql', 'is one of a pair of files'],
   ])('%s is refused: it %s', (name, what) => {
     write({ '1_a.sql': 'select 1', [name]: 'select 2' })
     expect(refusal()).toMatchObject({
@@ -79,7 +79,10 @@ describe('names', () => {
     write({ '1_a.sql': 'select 1', [`2_b.${extension}`]: 'exports.up = () => {}' })
     expect(read()).toMatchObject([
       { id: '1_a' },
-      { id: '2_b', refused: { kind: 'usage', message: expect.stringContaining('is a program: pgbosun runs SQL') } },
+      {
+        id: '2_b',
+        refused: { kind: 'usage', message: expect.stringContaining('is a program, but pgbosun only runs SQL') },
+      },
     ])
   })
 

@@ -9,10 +9,10 @@ import { cleanName } from './name.ts'
 import { programMigration } from './program.ts'
 import type { Migration, Script } from './types.ts'
 
-/** What its other loader takes: files that export functions. */
+/** The file extensions of migrations that are programs. */
 const programs = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts']
 
-/** What its `create` writes: no line end at the end. */
+/** What its `create` writes: without a final line ending. */
 const template = '-- Up Migration\n\n-- Down Migration'
 
 /**
@@ -29,12 +29,14 @@ export const nodePgMigrate: Dialect = {
       .sort((a, b) => compare(a.id, b.id))
   },
   compare,
-  // `checkOrder`: the history must be the list of files, position by position; a change of a file is never noticed
+  // `checkOrder`: the history must equal the list of files, position by position; a change to a file is never noticed
   policy: { outOfOrder: 'error', missing: 'error', edited: 'warn' },
   create(name, { now, files }) {
     const stem = cleanName(name).replace(/[ _]+/g, '-')
     if (/\.(up|down)$/.test(stem)) {
-      throw usage(`"${name}" cannot be the name of a migration`, { hint: '`.up.sql` and `.down.sql` mean two files' })
+      throw usage(`"${name}" cannot be the name of a migration`, {
+        hint: 'leave out the `.up` or `.down`: those endings belong to pairs of files',
+      })
     }
     return [
       {
@@ -55,23 +57,23 @@ function history(): NativeHistory {
     columns: ['id', 'name', 'run_on'],
     create: (table) =>
       `create table ${table} (id serial primary key, name varchar(255) not null, run_on timestamp not null)`,
-    // run_on is the wall clock of the tool's session, which has the server's time zone, as ours has
+    // run_on is in the time zone of the tool's session, which is the server's, as in our sessions
     select: (table) => `
       select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('id', r.name, 'name', r.name, 'kind', 'versioned', 'checksum', null, 'ok', true,
         'appliedAt', pg_catalog.to_char(r.run_on::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'durationMs', null, 'appliedBy', null) order by r.run_on, r.id), '[]') as rows
       from ${table} r`,
-    // Its check of the order reads the rows by run_on, which repeats an hour when daylight saving ends: never before another row.
+    // Its order check reads the rows by run_on, which repeats an hour when daylight saving ends: so never earlier than another row.
     record: (table, { id }) =>
       `insert into ${table} (name, run_on) select ${quoteLiteral(id)}, greatest(pg_catalog.now()::timestamp, pg_catalog.max(r.run_on)) from ${table} r`,
     unrecord: (table, { id }) => `delete from ${table} where name = ${quoteLiteral(id)}`,
-    // Its runner does so whatever the login has: with `--schema app` tables come to be where the history is.
+    // Its runner always does this: with `--schema app`, tables are created in the schema of the history.
     prepare: (table) => `set search_path to ${quoteIdent(splitName(table).schema)}`,
     lockKey: () => 7241865325823964n,
   }
 }
 
-/** Folders are passed over, and nothing else. Only names without `.sql` are looked at on the disk. */
+/** node-pg-migrate skips folders, and nothing else. Only names without `.sql` have to be checked on disk. */
 const isFolder = (dir: string, name: string) =>
   !isSql(name) && (statSync(pathIn(dir, name), { throwIfNoEntry: false })?.isDirectory() ?? false)
 
@@ -84,7 +86,7 @@ const program = (dir: string, name: string) =>
     pathIn(dir, name),
     { id: idOf(name), name },
     {
-      what: 'is a program: pgbosun runs SQL',
+      what: 'is a program, but pgbosun only runs SQL',
       hint: 'apply it with node-pg-migrate, write it as SQL (`node-pg-migrate create --migration-file-language sql`), or let `migrate.command` run node-pg-migrate itself',
     },
   )
@@ -97,17 +99,17 @@ const refusals: { of: (name: string) => boolean; what: string; hint: string }[] 
   },
   {
     of: (name) => !/^\d/.test(name),
-    what: 'does not begin with a number, and node-pg-migrate would refuse the folder because of it',
+    what: 'does not start with a number, and node-pg-migrate would refuse the folder because of it',
     hint: 'name it like 1700000000000_create-users.sql, or move it out of the folder',
   },
   {
     of: (name) => /\.(up|down)\.sql$/i.test(name),
-    what: 'is one of a pair for the loader `sql`, but a migration of its own for node-pg-migrate as its command line runs it',
-    hint: 'put both into one file, 001_init.sql for 001_init.up.sql, below `-- Up Migration` and `-- Down Migration`, and see that pgmigrations has the name 001_init',
+    what: 'is one of a pair of files, but the command line of node-pg-migrate treats each as a migration of its own',
+    hint: 'put both into one file, 001_init.sql for 001_init.up.sql, below `-- Up Migration` and `-- Down Migration`, and make sure that pgmigrations has the name 001_init',
   },
 ]
 
-/** @throws {AppError} `usage` for the first kind of name that cannot be honoured, with all that have it */
+/** @throws {AppError} `usage` for the first kind of name that is not supported, with all files of that kind */
 function refuseNames(dir: string, names: string[]): void {
   for (const { of, what, hint } of refusals) {
     const found = names.filter(of).sort()
@@ -127,7 +129,7 @@ function refuseNames(dir: string, names: string[]): void {
   }
 }
 
-/** The history has the name of a file without its last extension. */
+/** In the history a file has its name without the last extension. */
 const idOf = (name: string) => name.slice(0, -extname(name).length)
 
 function readFile(dir: string, file: string): Migration {
@@ -147,14 +149,14 @@ function readFile(dir: string, file: string): Migration {
   }
 }
 
-/** From where to where in the file. */
+/** Offsets in the file. */
 type Section = { from: number; to: number }
 
 const marker = (direction: string) => new RegExp(`^\\s*--[\\s-]*${direction}\\s+migration`, 'im')
 const upMarker = marker('up')
 const downMarker = marker('down')
 
-/** A section goes from the first marker of its direction to that of the other, whichever comes first. */
+/** A section runs from the first marker of its direction to the first marker of the other one, or to the end. */
 function sections(path: string, whole: string): { up: Section; down: Section | undefined } {
   const up = whole.search(upMarker)
   const down = whole.search(downMarker)
@@ -166,12 +168,12 @@ function sections(path: string, whole: string): { up: Section; down: Section | u
   }
 }
 
-/** Whether there is more than blank lines and comments of a line. */
+/** Whether there is anything but blank lines and `--` comments. */
 const hasStatements = (text: string) => text.split(/\r\n?|\n/).some((line) => !/^\s*(--.*)?$/.test(line))
 
 const undoesItself = (path: string, line: number) =>
   usage(
-    `${path} has a line for the Down Migration but none for the Up Migration: it would be run whole, and undo itself`,
+    `${path} has a line \`-- Down Migration\` but no \`-- Up Migration\`: it would run as a whole, and undo itself`,
     {
       file: path,
       line,
@@ -196,8 +198,8 @@ function lineAt(text: string, index: number): number {
 const locale = { usage: 'sort', numeric: true, sensitivity: 'variant', ignorePunctuation: true } as const
 
 /**
- * By the number that the names begin with, then by the whole names. It compares names with `.sql`, without punctuation: `1_a_b.sql`
- * comes before `1_a.sql`. Numbers as it has them, not as bigint: where they lose digits the second step decides.
+ * Compares the numbers at the start of the names, then the whole names with `.sql`, ignoring punctuation: `1_a_b.sql` comes before
+ * `1_a.sql`. Uses JavaScript numbers as node-pg-migrate does, not bigint: if they lose digits, the second step decides.
  */
 function compare(a: string, b: string): number {
   return (
@@ -207,14 +209,14 @@ function compare(a: string, b: string): number {
   )
 }
 
-/** 17 digits are a time in UTC, `YYYYMMDDHHMMSSmmm`, and count as milliseconds like the 13 digits of an epoch time. */
+/** 17 digits are a time in UTC, `YYYYMMDDHHMMSSmmm`, converted to milliseconds like the 13 digits of an epoch time. */
 function prefixValue(id: string): number {
   const [digits = ''] = /^\d+/.exec(id) ?? []
   if (digits.length !== 17) return Number(digits)
   return Date.parse(digits.replace(/^(.{4})(..)(..)(..)(..)(..)(...)$/, '$1-$2-$3T$4:$5:$6.$7Z'))
 }
 
-/** Continues as the folder does: its three ways to number files are an epoch time in ms (the default), a time in UTC, and a count. */
+/** Numbers a file as the folder does: with an epoch time in ms (the default), a time in UTC, or a running number. */
 function nextPrefix(ids: string[], now: Date): string {
   const newest = ids.toSorted(compare).at(-1)
   const digits = /^\d*/.exec(newest ?? '')?.[0] ?? ''

@@ -2,7 +2,7 @@ import type { Dialect } from './dialect.ts'
 import { pgbosun } from './pgbosun.ts'
 import type { FormatName } from './types.ts'
 
-/** The dialect of a format. Only that of our own is part of every run; the others are loaded when they are used. */
+/** The dialect of a format. That of our own format is always loaded, the others on demand. */
 export async function openDialect(format: FormatName): Promise<Dialect> {
   return format === 'pgbosun' ? pgbosun : load[format]()
 }

@@ -2,18 +2,18 @@ import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FolderFacts } from './detect.ts'
 
-/** So many files are opened from the beginning of the list, and as many from its end: a folder may have changed its tool. */
+/** How many files are opened from the start of the list, and from its end: a project may have switched to another tool. */
 const files = 12
 
-/** Every tool wants its marks before the first statement. */
+/** Enough to read: every tool wants its directives before the first statement. */
 const headBytes = 8192
 
-/** Of a folder within, names are only looked at to see whose it is. */
+/** How many names of a subfolder are read: enough to recognise its tool. */
 const namesWithin = 100
 
 /**
- * Looks at a folder of migrations: its names, those in the folders within, and the beginning of some files.
- * @returns undefined where there is no such folder
+ * Inspects a folder of migrations: the names in it and in its subfolders, and the start of some files.
+ * @returns undefined if there is no such folder
  */
 export function inspectFolder(dir: string): FolderFacts | undefined {
   const top = list(dir)
@@ -31,7 +31,7 @@ export function inspectFolder(dir: string): FolderFacts | undefined {
   return { names, heads: chosen.map((name) => ({ name, text: headOf(join(dir, name)) })) }
 }
 
-/** Names without dot names, sorted; undefined where it is not a folder that can be read. */
+/** Names that do not start with a dot, sorted; undefined if there is no such folder. */
 function list(dir: string): string[] | undefined {
   try {
     return readdirSync(dir)
@@ -43,7 +43,7 @@ function list(dir: string): string[] | undefined {
   }
 }
 
-/** The text may end within a character. What cannot be read says nothing: whoever reads it all will complain. */
+/** The text may end in the middle of a character. Empty for anything but a file: whoever reads the folder will report it. */
 function headOf(path: string): string {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return ''
   const file = openSync(path, 'r')

@@ -9,13 +9,13 @@ import { holdsDownPart } from './foreign.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
-/** A migration file's name, taken apart. `digits` is the version as written. */
+/** A parsed name of a migration file. `digits`: the version as written. */
 export type FileName = { file: string; digits: string; version: bigint; down: boolean }
 
 const pattern = /^(\d+)_([A-Za-z0-9_.-]+?)(\.down)?\.sql$/
 const largestVersion = 2n ** 63n - 1n
 
-/** Folder within the migrations whose files run again whenever they changed. */
+/** Subfolder for files that run again whenever they change. */
 const repeatableFolder = 'repeatable'
 
 /** Our own format: `001_create_users.sql`, `001_create_users.down.sql`, `repeatable/views.sql`. */
@@ -34,9 +34,9 @@ export const pgbosun: Dialect = {
 }
 
 /**
- * Takes apart the names of the migration files of a folder, in no particular order. Names without `.sql` are left out.
+ * Parses the names of the migration files in a folder, in no particular order. Names without `.sql` are left out.
  *
- * @throws {AppError} `usage` when the folder cannot be read or an `.sql` file has another name
+ * @throws {AppError} `usage` if the folder cannot be read, or an `.sql` file has any other name
  */
 function listFiles(dir: string): FileName[] {
   const names = readNames(dir).filter((name) => /\.sql$/i.test(name))
@@ -44,7 +44,7 @@ function listFiles(dir: string): FileName[] {
   const odd = names.filter((_, i) => parsed[i] === undefined).sort()
   if (odd.length > 0) {
     throw usage(
-      `${dir} holds ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${odd.join(', ')}`,
+      `${dir} contains ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${odd.join(', ')}`,
       {
         file: join(dir, odd[0] ?? ''),
         hint: 'name it with a number, an underscore and letters, digits, `_`, `.` or `-`, or move it out of the folder; files of another tool need `migrate.format`',
@@ -132,7 +132,7 @@ function clean(name: string): string {
   const stem = cleanName(name)
   if (stem === 'down' || stem.endsWith('.down')) {
     throw usage(`"${name}" cannot be the name of a migration`, {
-      hint: 'a name that ends in `down` is one that undoes',
+      hint: 'choose another name: `down` at the end is for files that undo a migration',
     })
   }
   return stem

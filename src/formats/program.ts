@@ -3,9 +3,9 @@ import { usage } from '../errors.ts'
 import type { Migration } from './types.ts'
 
 /**
- * A migration that is a program: it stands in the history like any other once its own tool has run it, and cannot be applied by us.
- * @param identity as the format knows it
- * @param says     what is wrong with it, and what to do
+ * A migration that is a program: once its own tool has run it, it is in the history like any other, but we cannot apply it.
+ * @param identity how the format identifies it
+ * @param says     why it cannot be applied, and what to do
  */
 export function programMigration(
   path: string,

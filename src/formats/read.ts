@@ -3,17 +3,17 @@ import type { Dialect, ReadOptions } from './dialect.ts'
 import { openDialect } from './open.ts'
 import type { FormatName, Migration } from './types.ts'
 
-/** What {@link readMigrations} needs where nothing is configured. */
+/** The options of {@link readMigrations} if nothing is configured. */
 export const noReadOptions: ReadOptions = { placeholders: {}, database: undefined, user: undefined, environment: {} }
 
-/** A folder of migrations, read as its format wants it. */
+/** A folder of migrations, read by the rules of its format. */
 export type Folder = { dialect: Dialect; dir: string; files: Migration[] }
 
 /**
  * The migrations of a folder: versioned ones in order, then repeatable ones.
  *
- * @throws {AppError} `usage` when a name is malformed, two files have one version, a file is not UTF-8 or cannot be read,
- *   or it holds what we cannot honour; `migration` when they do not fit into memory
+ * @throws {AppError} `usage` if a name is malformed, two files have the same version, a file is not UTF-8 or cannot be read,
+ *   or it contains something we do not support; `migration` if the files do not fit into memory
  */
 export async function readMigrations(
   dir: string,

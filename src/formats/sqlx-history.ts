@@ -31,7 +31,7 @@ export const sqlxHistory: NativeHistory = {
              'appliedBy', null) order by installed_on, version), '[]') as rows
       from ${table}`,
   record: (table, file) => insert(table, file, true),
-  // A version without success is one that sqlx calls partially applied: it goes no further either.
+  // sqlx calls a version without success partially applied, and does not continue either.
   start: (table, file) => insert(table, file, false),
   finish: (table, { id }) => `update ${table} set success = true where version = ${id}`,
   forget: (table, { id }) => `delete from ${table} where version = ${id} and not success`,
@@ -50,7 +50,7 @@ const lockFactor = 0x3d32ad9en
 const duration = ({ file, durationMs }: { file: Migration; durationMs: number }) =>
   `(${file.id}::bigint, ${Math.round(durationMs * 1_000_000)}::bigint)`
 
-/** The time is not known yet: -1, as sqlx writes it first. */
+/** The time is not known yet: -1, as sqlx writes it at first. */
 const insert = (table: string, file: Migration, success: boolean) =>
   `insert into ${table} (version, description, success, checksum, execution_time) ` +
   `values (${file.id}, ${quoteLiteral(String(file.native.description))}, ${success}, ${bytea(file)}, -1)`

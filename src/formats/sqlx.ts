@@ -8,7 +8,7 @@ import { cleanName, nextVersion } from './name.ts'
 import { sqlxHistory } from './sqlx-history.ts'
 import type { Migration, Script } from './types.ts'
 
-/** A migration file by its name. `suffix` is `.sql` for one that cannot be undone. */
+/** A migration file by its name. `suffix` is `.sql` if it cannot be undone. */
 type SqlxFile = { file: string; version: bigint; description: string; suffix: '.sql' | '.up.sql' | '.down.sql' }
 
 /** sqlx-cli and `sqlx::migrate!`: `20250829024919_create_users.sql`, or a pair `.up.sql` and `.down.sql`. */
@@ -20,7 +20,7 @@ export const sqlx: Dialect = {
   native: sqlxHistory,
   create(name, { now, files, reversible }) {
     const stem = `${newVersion(files, now)}_${plainName(name)}`
-    // A folder whose newest migration is reversible goes on like that.
+    // If the newest migration of the folder is reversible, so is the new one.
     if (!reversible && files.at(-1)?.native.reversible !== true) {
       return [{ file: `${stem}.sql`, text: '-- Add migration script here\n' }]
     }
@@ -50,14 +50,14 @@ function readFolder(dir: string): Migration[] {
 const smallest = -(2n ** 63n)
 const largest = 2n ** 63n - 1n
 
-/** Nothing for names that sqlx passes over: without `_`, without `.sql` at the end, and folders. */
+/** Empty for names that sqlx skips: without `_`, without `.sql` at the end, and folders. */
 function parseName(dir: string, file: string): SqlxFile[] {
   const [, digits, rest] = /^([^_]*)_(.*\.sql)$/s.exec(file) ?? []
   const path = pathIn(dir, file)
   if (digits === undefined || rest === undefined || isFolder(path)) return []
   const version = /^[+-]?\d+$/.test(digits) ? BigInt(digits) : undefined
   if (version === undefined || version < smallest || version > largest) {
-    throw usage(`the name of ${path} does not begin with a version: "${digits}" is not a 64-bit number`, {
+    throw usage(`the name of ${path} does not start with a version: "${digits}" is not a 64-bit number`, {
       file: path,
       hint: 'name it like 20250829024919_create_users.sql, or move it out of the folder: sqlx refuses it too',
     })
@@ -66,12 +66,12 @@ function parseName(dir: string, file: string): SqlxFile[] {
   return [{ file, version, description: withoutEnd(rest, suffix).replaceAll('_', ' '), suffix }]
 }
 
-/** Like Rust's `trim_end_matches`, which takes the end away as often as it is there. */
+/** Like Rust's `trim_end_matches`, which removes the ending as often as it occurs. */
 function withoutEnd(text: string, end: string): string {
   return text.endsWith(end) ? withoutEnd(text.slice(0, -end.length), end) : text
 }
 
-/** Two files that do the same to one version are refused: sqlx would run both and fail when it records the second. */
+/** Refuses two files for the same direction of one version: sqlx would run both and fail when it records the second. */
 function byVersion(dir: string, files: SqlxFile[]): Map<bigint, SqlxFile> {
   const found = new Map<bigint, SqlxFile>()
   for (const file of files.sort((a, b) => (a.file < b.file ? -1 : 1))) {
@@ -110,7 +110,7 @@ function readUp(dir: string, { file, version, description, suffix }: SqlxFile, d
 
 const noTransaction = Buffer.from('-- no-transaction')
 
-/** The directive counts only as the first bytes of the file: not behind a byte order mark, a blank or a comment. */
+/** The directive only counts as the first bytes of the file: not after a byte order mark, a blank or a comment. */
 const scriptOf = (path: string, bytes: Buffer): Script => ({
   path,
   text: textOf(path, bytes),
@@ -118,14 +118,14 @@ const scriptOf = (path: string, bytes: Buffer): Script => ({
   transactional: !bytes.subarray(0, noTransaction.length).equals(noTransaction),
 })
 
-/** The content as a checkout with other line ends has it: what is recorded may come from there. */
+/** The content as in a checkout with other line endings: the recorded checksum may come from there. */
 function otherLineEnds(text: string): string[] {
   const lines = text.replace(/\r\n?/g, '\n')
   return [lines, lines.replaceAll('\n', '\r\n')]
 }
 
 /**
- * Like sqlx-cli: counts on in four digits where the newest two versions follow each other, else takes the time in UTC.
+ * Like sqlx-cli: the next number, in four digits, if the newest two versions are consecutive, else the time in UTC.
  * @see sqlx-cli/src/opt.rs
  */
 function newVersion(files: Migration[], now: Date): string {
@@ -141,6 +141,6 @@ function plainName(name: string): string {
   const clean = cleanName(name)
   if (!/\.(up|down)$/.test(clean)) return clean
   throw usage(`"${name}" cannot be the name of a migration`, {
-    hint: 'leave the `.up` or `.down` out, and use `--reversible`',
+    hint: 'leave out the `.up` or `.down`, and use `--reversible`',
   })
 }

@@ -8,77 +8,77 @@ export type Script = {
   /** The text as it is sent: without a byte order mark, otherwise unchanged unless the format says so (placeholders). */
   text: string
   /**
-   * What people may see of the text, where environment variables were put into it, which may be secrets: the same lines without
-   * their values. Columns differ.
+   * The text that may be shown, if values of environment variables, which may be secret, were substituted in it: the same lines
+   * without the values. Columns differ.
    */
   shown?: string
-  /** Line of the file, from 1, that the text begins in. */
+  /** Line of the file, counted from 1, where the text starts. */
   line: number
-  /** False where the file asks to run outside a transaction. Other files may have to as well: see inspect.ts. */
+  /** False if the file asks to run outside a transaction. Other files may have to, too: see planSending. */
   transactional: boolean
-  /** Settings that the tool makes in its session before the text, by name, with values as set_config takes them. */
+  /** Settings that the tool sets in its session before the text, by name, with values for set_config. */
   settings?: Readonly<Record<string, string>>
 }
 
-/** A migration: what is sent to apply it, and what the history knows it by. */
+/** A migration: the SQL that applies it, and what identifies it in the history. */
 export type Migration = Script & {
-  /** What the format identifies it by; unique among the migrations of a folder. `1` for `001_create_users.sql` of pgbosun. */
+  /** What identifies it in its format; unique among the migrations of a folder. `1` for `001_create_users.sql` of pgbosun. */
   id: string
   /** File name without its ending, as shown to people: `001_create_users`. */
   name: string
-  /** `versioned` ones run once, in order; `repeatable` ones after them, again whenever they changed. */
+  /** `versioned` migrations run once, in order; `repeatable` ones run after them, and again whenever they change. */
   kind: 'versioned' | 'repeatable'
   /** Ours: sha256 of the file's text without byte order mark, with CRLF and CR turned into LF. */
   sha256: string
-  /** What the tool's history compares, as it stores it; null where the tool keeps none. For pgbosun the sha256. */
+  /** The checksum in the tool's history, in its own form; null if the tool stores none. For pgbosun the sha256. */
   checksum: string | null
-  /** Whether another checksum stands for the same content: other line ends, an older algorithm of the tool. */
+  /** Whether another checksum means the same content: other line endings, an older algorithm of the tool. */
   accepts?: (recorded: string) => boolean
-  /** Why it cannot be applied, where the tool does not mind as long as it need not: an old file that is applied already. */
+  /** Why it cannot be applied. This only matters if it has to be: an old file may already be applied. */
   refused?: AppError
-  /** What undoes it, read when it is needed; undefined when there is nothing. */
+  /** Reads the script that undoes it; undefined if there is none. */
   down?: () => Script
-  /** What else the format's history records of the file: a description, the hash before. */
+  /** What else the format's history records about the file: a description, the hash of the previous file. */
   native: Readonly<Record<string, string | number | boolean | null>>
 }
 
 /**
- * `started` has not finished: it runs outside a transaction. `failed` was recorded by another tool, which waits for a person.
- * `faked` and `adopted` were recorded without being run; `baseline` stands for everything up to it.
+ * `started`: runs outside a transaction and has not finished. `failed`: recorded by another tool, and a person has to decide.
+ * `faked` and `adopted`: recorded without being run. `baseline`: stands for everything up to it.
  */
 export type AppliedStatus = 'applied' | 'started' | 'failed' | 'faked' | 'adopted' | 'baseline'
 
-/** How far a script that runs outside a transaction has come. */
+/** The progress of a script that runs outside a transaction. */
 export type Progress = {
   direction: 'up' | 'down'
-  /** Statements that have finished. */
+  /** How many statements have finished. */
   done: number
-  /** Whether the next one, which cannot be in a transaction with this record, was begun. */
+  /** Whether the next statement, which cannot share a transaction with this record, was started. */
   running: boolean
-  /** sha256 of the text up to the end of the last finished statement: it must not change before the rest is run. */
+  /** sha256 of the text up to the end of the last finished statement: that part must not change before the rest has run. */
   sha256: string
-  /** Names of the table's indexes before an index without a name was begun. */
+  /** Names of the table's indexes before the creation of an index without a name started. */
   indexes?: string[]
 }
 
-/** A migration that the database knows of. */
+/** A migration in the history of a database. */
 export type Applied = {
   id: string
   name: string
-  /** As the format's history has it. */
+  /** As in the format's history. */
   checksum: string | null
-  /** Null where another tool applied it. */
+  /** Null if another tool applied it. */
   sha256: string | null
   status: AppliedStatus
-  /** An instant, RFC 3339 in UTC; null where the history does not say. */
+  /** An instant, RFC 3339 in UTC; null if the history does not record it. */
   appliedAt: string | null
   durationMs: number | null
   appliedBy: string | null
   toolVersion: string | null
   progress: Progress | null
-  /** Number of our own row about it; 0 where there is none. */
+  /** Number of our own row about it; 0 if there is none. */
   seq: number
-  /** As the tool's history has it, where the tool compares it with that of the file. */
+  /** As in the tool's history, if the tool compares it with that of the file. */
   description?: string
 }
 

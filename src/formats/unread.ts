@@ -3,14 +3,14 @@ import { type AppError, usage } from '../errors.ts'
 import { isFolder, pathIn, readText } from './files.ts'
 import type { Folder } from './read.ts'
 
-/** So many are named. */
+/** How many files a message names. */
 const namedFiles = 3
 
-/** What graphile-migrate itself keeps beside its migrations. */
+/** What graphile-migrate keeps beside its committed migrations. */
 const workInProgress = /^current(\.sql|\/)/
 
 /**
- * A folder without one migration, but with SQL in it or below, is not one with nothing to do: its files lie deeper than the format looks,
+ * A folder without migrations, but with SQL files in it or below it, must not look empty: the files are deeper than the format looks,
  * or have other names.
  * @throws {AppError} `usage`
  */
@@ -24,22 +24,22 @@ function nothingRead(dir: string, format: string, found: string[]): AppError {
   const named = found.slice(0, namedFiles).join(', ')
   const more = found.length > namedFiles ? ` and ${found.length - namedFiles} more` : ''
   return usage(`no file in ${dir} is a migration in the format ${format}, but there is SQL: ${named}${more}`, {
-    hint: `${advice(dir, found)}; \`migrate.allowEmpty: true\` where there are meant to be none`,
+    hint: `${advice(dir, found)}; if there should be none, set \`migrate.allowEmpty: true\``,
   })
 }
 
 function advice(dir: string, found: string[]): string {
   if (found.some((path) => /(^|\/)(up|down)\.sql$/.test(path)))
-    return 'NAME/up.sql looks like diesel: let that run them (`migrate.command: [diesel, migration, run]`), or move them up as 001_NAME.sql'
+    return 'NAME/up.sql looks like diesel: let diesel run them (`migrate.command: [diesel, migration, run]`), or move them up as 001_NAME.sql'
   if (found.slice(0, namedFiles).some((path) => /^--\s*\+migrate\s/m.test(readText(pathIn(dir, path)))))
-    return '`-- +migrate Up` looks like sql-migrate: let that run them (`migrate.command: [sql-migrate, up]`), or rewrite them'
+    return '`-- +migrate Up` looks like sql-migrate: let sql-migrate run them (`migrate.command: [sql-migrate, up]`), or rewrite them'
   const deeper = found.find((path) => path.includes('/'))
   return deeper !== undefined && !found.some((path) => !path.includes('/'))
-    ? 'set `migrate.dir` to the folder that they are in, or `migrate.format` to the tool whose files they are'
-    : 'set `migrate.format` to the tool whose files they are, or name them as the format wants them'
+    ? 'set `migrate.dir` to the folder with the files, or `migrate.format` to the tool that they belong to'
+    : 'set `migrate.format` to the tool that the files belong to, or name them as the format requires'
 }
 
-/** Paths of the `.sql` files in a folder and below, relative to it, sorted; without dot names, and each folder once. */
+/** Paths of the `.sql` files in a folder and below it, relative to it, sorted; without names that start with a dot, each folder once. */
 export function sqlBelow(dir: string): string[] {
   const seen = new Set<string>()
   const visit = (path: string, prefix: string): string[] => {

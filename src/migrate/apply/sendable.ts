@@ -26,5 +26,5 @@ function refuseAll(migrations: { name: string; refused?: AppError }[]): void {
   if (!first?.refused) return
   if (others.length === 0) throw first.refused
   const names = others.map(({ name }) => name).join(', ')
-  throw first.refused.with({ message: `${first.refused.message}; neither can these be applied: ${names}` })
+  throw first.refused.with({ message: `${first.refused.message}; these cannot be applied either: ${names}` })
 }
