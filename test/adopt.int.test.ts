@@ -7,7 +7,7 @@ import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Document = { code: number | null; json: Record<string, any> }
 type Fixtures = {
   /** Runs a command with a format. */

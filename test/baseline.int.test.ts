@@ -3,7 +3,7 @@ import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Run = (format: string, ...args: string[]) => Promise<{ code: number | null; json: Record<string, any> }>
 
 /** `pgbosun` runs a command with a format, `refused` one that must fail. */
@@ -204,7 +204,7 @@ test('flyway: a new database begins with the newest baseline migration', async (
   expect((await pgbosun('flyway', 'migrate')).json.steps[0].state).toBe('nothing')
 })
 
-test('flyway: a baseline migration that stopped halfway goes on where it stopped', async ({ dir, sql, pgbosun }) => {
+test('flyway: a baseline migration that stopped halfway continues where it stopped', async ({ dir, sql, pgbosun }) => {
   const text = (last: string) => `create table t1 (id int); create index concurrently t1_id on t1 (id); ${last}`
   await writeFiles(dir, {
     'migrations/B2__base.sql': text('insert into t1 values (1/0)'),

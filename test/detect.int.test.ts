@@ -131,7 +131,7 @@ describe('migrate.format: auto', () => {
   }
   const golang = 'create table schema_migrations (version bigint not null primary key, dirty boolean not null)'
 
-  test('goes by what stands in the files', async ({ dir, database, sql }) => {
+  test('goes by the content of the files', async ({ dir, database, sql }) => {
     await writeFiles(dir, dbmateFiles)
     const options = { cwd: dir, env: auto(database) }
     const planned = await runJson(['plan', '--exit-code'], options)
@@ -155,7 +155,7 @@ describe('migrate.format: auto', () => {
     expect((await runJson(['migrate', 'status'], options)).json.pending).toHaveLength(1)
   })
 
-  test('names the candidates where files and database do not tell, before anything is touched', async ({
+  test('names the candidates where files and database do not tell, before anything is changed', async ({
     dir,
     database,
     sql,

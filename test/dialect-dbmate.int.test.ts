@@ -120,7 +120,7 @@ describe.skipIf(program === undefined)('together with dbmate itself', () => {
     expect(await run(database, dir, 'migrate')).toBe('')
   })
 
-  test('each goes on where the other stopped, up and down', async ({ sql, database, dir }) => {
+  test('each continues where the other stopped, up and down', async ({ sql, database, dir }) => {
     await writeFiles(dir, { '001_a.sql': files['1_a.sql'] })
     await sql.unsafe(native.create(table))
     await apply(sql, read(dir))

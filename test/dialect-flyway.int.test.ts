@@ -95,7 +95,7 @@ describe('the history of Flyway', () => {
     expect(await rowsOf(sql)).toEqual([])
   })
 
-  test('gets the rows that Flyway writes, the times behind', async ({ sql, read }) => {
+  test('gets the rows that Flyway writes, and then the times', async ({ sql, read }) => {
     const files = await read('V1__create_users.sql', "x/V1_01__it's.sql", 'V2.sql', 'R__all_views.sql')
     await record(sql, files)
     const row = { type: 'SQL', checksum, me: true, now: true, time: 0, success: true }
@@ -123,7 +123,7 @@ describe('the history of Flyway', () => {
     ])
   })
 
-  test('counts from the highest rank, behind the marker of a created schema', async ({ sql, read }) => {
+  test('counts from the highest rank, after the marker of a created schema', async ({ sql, read }) => {
     await itsRows(sql, [[0, null, '<< Flyway Schema Creation >>', 'SCHEMA', '"app"', null]])
     await record(sql, await read('V1__a.sql'))
     expect((await raw(sql)).map(({ rank, version }) => [rank, version])).toEqual([
@@ -132,7 +132,7 @@ describe('the history of Flyway', () => {
     ])
   })
 
-  test('a file outside a transaction stands there as failed until it is done', async ({ sql, read }) => {
+  test('a file outside a transaction is recorded as failed until it is done', async ({ sql, read }) => {
     const files = await read('V1__a.sql', 'V2__b.sql', 'R__c.sql')
     await record(sql, files.slice(0, 1))
     for (const file of files.slice(1)) {

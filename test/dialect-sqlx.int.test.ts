@@ -66,7 +66,7 @@ describe('the history of sqlx', () => {
     expect(await rowsOf(sql)).toEqual([])
   })
 
-  test('gets the rows that sqlx writes, the time behind', async ({ sql, read }) => {
+  test('gets the rows that sqlx writes, and then the times', async ({ sql, read }) => {
     const files = await read()
     for (const file of files) await sql.unsafe(native.record(table, file, undefined))
     const row = { success: true, checksum: vector, now: true }
@@ -85,7 +85,7 @@ describe('the history of sqlx', () => {
     ])
   })
 
-  test('a file outside a transaction stands there as partially applied until it is done', async ({ sql, read }) => {
+  test('a file outside a transaction is recorded as partially applied until it is done', async ({ sql, read }) => {
     const file = one(await read({ '1_a.sql': '-- no-transaction\nvacuum' }))
     await sql.unsafe(native.start(table, file, undefined))
     expect(await rowsOf(sql)).toMatchObject([{ id: '1', ok: false, durationMs: null }])

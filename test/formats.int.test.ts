@@ -219,7 +219,7 @@ for (const format of formats) {
         expect([verified.code, verified.json.problems]).toEqual([0, []])
       })
 
-      test('goes on where its tool stopped', async ({ app, sql }) => {
+      test('continues where its tool stopped', async ({ app, sql }) => {
         await byTool(sql, app, [1, 2])
         const { code, json, stderr } = await app.pgbosun('migrate')
         expect([code, results(json)], stderr).toEqual([0, applied(format, [3, 4, 5])])
@@ -227,7 +227,7 @@ for (const format of formats) {
         expect(await details(sql, format)).toHaveLength(3)
       })
 
-      test('its tool goes on where we stopped, and we find what it did', async ({ app, sql }) => {
+      test('its tool continues where we stopped, and we find what it did', async ({ app, sql }) => {
         await app.pgbosun('migrate', '--steps', '2')
         for (const n of [3, 4]) await sql.begin((tx) => tx.unsafe(`${parts[n - 1]!.up} ${format.record(n, app.files)}`))
         expect(results((await app.pgbosun('migrate')).json)).toEqual(applied(format, [5]))

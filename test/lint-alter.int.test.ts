@@ -41,7 +41,7 @@ afterAll(() => sql.end({ timeout: 1 }))
 
 const fileOf = (name: string, text: string): LintFile => ({ name, path: name, text, line: 1, mode: 'wrapped' })
 
-/** What lint calls certain to fail in a file behind the set-up. */
+/** What lint says is certain to fail in a file after the set-up. */
 const errorsIn = (text: string): Finding[] =>
   lintFiles({
     parser,

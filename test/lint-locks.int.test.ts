@@ -120,7 +120,7 @@ describe('the lock that a rule names is the one that the server takes', () => {
   })
 })
 
-describe('the locks that the messages tell of', () => {
+describe('the locks that the messages name', () => {
   const held = async (name: LintRuleName, statements: string, table: string) => {
     await prepare(name)
     await sql.unsafe(`begin; ${statements}`)
@@ -153,7 +153,7 @@ describe('the locks that the messages tell of', () => {
   })
 })
 
-describe('what is said to write a table anew does, and what is said to be free does not', () => {
+describe('what is said to rewrite a table does, and what is said to be free does not', () => {
   const fileOf = async () =>
     (await sql<{ node: string }[]>`select pg_relation_filenode('users'::regclass)::text as node`)[0]?.node
 

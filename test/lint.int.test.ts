@@ -168,7 +168,7 @@ describe('migrate lint without a database', () => {
     expect(json.error?.message).toMatch(message)
   })
 
-  test('lints only the part of a file that is applied, at the place where it stands', async ({ files, lint }) => {
+  test('lints only the part of a file that is applied, at its place in the file', async ({ files, lint }) => {
     await files({
       'pgbosun.yaml': 'migrate: { format: dbmate }',
       'migrations/001_a.sql': '-- migrate:up\ncreate table t (a int);\n\n-- migrate:down\ndrop table t;\n',

@@ -205,7 +205,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect((await run(['up'], { cwd: dir, env })).stdout).toContain('ready, nothing to do')
   })
 
-  test('with asyncpg works too; whose tables they become has to be said in env.py', async ({ dir, project }) => {
+  test('with asyncpg works too, if env.py sets the owner of the tables', async ({ dir, project }) => {
     const name = uniqueName('app')
     const databases = { [name]: { users: { [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } } } } }
     await project({ a: users }, { databases })
@@ -254,7 +254,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(await heads(sql)).toEqual(['bbb1'])
   })
 
-  test('several heads in the files are exit 21, before anything is touched', async ({ dir, sql, env, project }) => {
+  test('several heads in the files are exit 21, before anything is changed', async ({ dir, sql, env, project }) => {
     const branches = { a: users, b: email, c: revision('ccc1', 'aaa1', 'alter table users add column phone text') }
     await project(branches)
     for (const command of [['up'], ['plan'], ['migrate', '--dry-run']]) {
@@ -316,12 +316,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(failure.stderr).toContain("No module named 'this_is_missing'")
   })
 
-  test('where the table stands in another schema or has another name, it is found', async ({
-    dir,
-    sql,
-    env,
-    project,
-  }) => {
+  test('where the table is in another schema or has another name, it is found', async ({ dir, sql, env, project }) => {
     const placed = envPy.replace('connection=connection', 'connection=connection, version_table_schema="meta"')
     await sql`create schema meta`
     await project({ a: users })
@@ -450,7 +445,7 @@ describe('any other program', () => {
     expect(stepOf(second.json)).toMatchObject({ state: 'nothing', changes: [] })
   })
 
-  test('that is not there is exit 2 before anything is touched', async ({ dir, sql, env }) => {
+  test('that is not there is exit 2 before anything is changed', async ({ dir, sql, env }) => {
     for (const [command, message] of [
       ['no-such-program', 'the program no-such-program was not found'],
       ['./no-such-file', 'the program ./no-such-file was not found'],
@@ -485,7 +480,7 @@ describe('any other program', () => {
     expectNoSecret(loud)
   })
 
-  test('is asked to end when we are, and the server ends what it had begun', async ({ dir, sql, env }) => {
+  test('is asked to end when we are, and the server ends what it had started', async ({ dir, sql, env }) => {
     await script(dir, `#!/bin/sh\ntrap 'echo bye > bye.txt; exit 1' TERM\npsql -qc "select pg_sleep(600)" &\nwait\n`)
     const started = start(['migrate'], { cwd: dir, env: { ...env, PATH: `${server().binDir}:/usr/bin:/bin` } })
     const sessions = () =>

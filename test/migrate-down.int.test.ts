@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { run, runJson } from './support/cli.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Json = Record<string, any>
 type Fixtures = {
   write: (files: Record<string, string>) => Promise<void>
@@ -67,7 +67,7 @@ test('an isolation level holds for the transaction that undoes', async ({ write,
   expect(levels).toEqual(['repeatable read', 'read committed', 'repeatable read', 'repeatable read', 'copied'])
 })
 
-test('what cannot be undone is exit 2 before anything is touched', async ({ write, call, sql }) => {
+test('what cannot be undone is exit 2 before anything is changed', async ({ write, call, sql }) => {
   await write({ ...three, '2_t.down.sql': '', '4_u.sql': 'create table u ()' })
   await call()
   const { code, json } = await call('down', '--steps', '2')

@@ -33,7 +33,7 @@ const down = { args: ['migrate', 'down'] }
 const alone = '-- pgbosun: no-transaction\n'
 const invalid = (sql: Sql) => sql`select indexrelid::regclass::text as name from pg_index where not indisvalid`
 
-/** The row as a run leaves it that was killed while the statement behind the first `done` was running. */
+/** The row that a run leaves if it is killed while the statement after the first `done` is running. */
 const interrupt = (sql: Sql, done: number) =>
   sql.unsafe(`update pgbosun.migrations set progress = progress || '{"done": ${done}, "running": true}'`)
 
@@ -173,7 +173,7 @@ describe('the rest of an interrupted file', () => {
 })
 
 describe('the place of a failure', () => {
-  test('in the first repeatable file, behind versioned ones', async ({ up, dir }) => {
+  test('in the first repeatable file, after versioned ones', async ({ up, dir }) => {
     const { json } = await up({ '1_a.sql': 'create table a ()', 'repeatable/v.sql': 'select 1;\n\n  selekt 2;' })
     expect(json.error).toMatchObject({
       sqlstate: '42601',
@@ -183,7 +183,7 @@ describe('the place of a failure', () => {
     })
   })
 
-  test('behind a file that was tried again', async ({ up, sql, database }) => {
+  test('after a file that was tried again', async ({ up, sql, database }) => {
     await sql`create table t (id int)`
     const holder = openOne(database)
     await holder.unsafe('begin; lock table t')
@@ -264,7 +264,7 @@ describe('undoing outside transactions', () => {
     expect(results(await up({}, options))).toEqual(['1_m applied', '2_m applied', '3_m applied'])
   })
 
-  test('goes on where it stopped, unless what ran already was changed', async ({ up, sql }) => {
+  test('continues where it stopped, unless what already ran was changed', async ({ up, sql }) => {
     const undo = (first: string, second: string) => ({ '1_a.down.sql': `${alone}${first};\n${second};\ndrop table a` })
     const insert = 'insert into a values (1)'
     good(await up({ '1_a.sql': 'create table a (id int)', ...undo(insert, 'select 1/0') }))

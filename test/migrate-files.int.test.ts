@@ -73,13 +73,13 @@ test.for<[string, string, string, number, number]>([
   ['its own COMMIT', 'select 1;\n  commit;', 'lint', 2, 3],
   ['its own BEGIN', '-- x\nBEGIN;\ncreate table a ();\nCOMMIT;', 'lint', 2, 1],
   ['an open comment', 'select 1;\n/* never\nclosed', 'migration', 2, 1],
-  ['an open string behind an emoji', "select '😀', 'x", 'migration', 1, 13],
+  ['an open string after an emoji', "select '😀', 'x", 'migration', 1, 13],
   ['an open dollar quote', 'do $$ begin', 'migration', 1, 4],
   ['a psql command', 'select 1;\n\\connect other', 'migration', 2, 1],
   ['COPY FROM STDIN whose rows do not end', "copy t from stdin;\nit's\n", 'migration', 1, 1],
   ['a BEGIN without COMMIT outside a transaction', '-- pgbosun: no-transaction\nselect 1;\nbegin;', 'lint', 3, 1],
   ['no statement outside a transaction', '-- pgbosun: no-transaction\n', 'lint', 1, 27],
-])('refuses %s before anything is touched, with its place', async ([, text, kind, line, column], { dir }) => {
+])('refuses %s before anything is changed, with its place', async ([, text, kind, line, column], { dir }) => {
   await writeFiles(dir, { '1_a.sql': text })
   const [file] = await readMigrations(dir)
   const sending = planSending(file!, { foreign: false })

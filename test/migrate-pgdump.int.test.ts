@@ -45,7 +45,7 @@ const test = base.extend<Fixtures>({
 const withClient = test.skipIf(!client)
 
 withClient(
-  'is a first migration, with its rows; files behind it do not feel its settings',
+  'is a first migration, with its rows; files after it are not affected by its settings',
   async ({ dump, empty, migrate }) => {
     const { code, json } = await migrate({
       '001_dump.sql': dump,
@@ -93,7 +93,7 @@ withClient(
   },
 )
 
-withClient('one that was cut off in the rows is refused before anything is touched', async ({ dump, migrate }) => {
+withClient('one that was cut off in the rows is refused before anything is changed', async ({ dump, migrate }) => {
   const { code, json } = await migrate({ '001_dump.sql': dump.slice(0, dump.indexOf('\n2\t')) })
   expect([code, json.error?.message]).toEqual([20, expect.stringContaining('its rows do not stand below it')])
 })

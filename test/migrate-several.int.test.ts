@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { runJson } from './support/cli.ts'
 import { test as base, open, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Json = Record<string, any>
 type Fixtures = { second: string; call: (...args: string[]) => Promise<{ code: number | null; json: Json }> }
 

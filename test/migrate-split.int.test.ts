@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { run, runJson } from './support/cli.ts'
 import { test as base, open, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Up = (files?: Record<string, string>) => Promise<{ code: number | null; json: Record<string, any> }>
 
 /** `up` writes migrations and runs `migrate`. */
@@ -45,7 +45,7 @@ test('a statement that cannot be in a transaction takes its file out of one, and
   expect(await sql`select indisvalid from pg_index where indexrelid = 'a_id'::regclass`).toEqual([{ indisvalid: true }])
 })
 
-test('a failure in the middle keeps what took effect, and the next run goes on behind it', async ({ up, sql }) => {
+test('a failure in the middle keeps what took effect, and the next run continues after it', async ({ up, sql }) => {
   const text = (third: string) =>
     `${alone}set search_path = x, public;\ncreate table a (id int);\n${third};\ncreate table c ()`
   await sql`create schema x`
@@ -102,7 +102,7 @@ test('what an earlier attempt left of an index is dropped, and the index is buil
   expect(await sql`select indisvalid from pg_index where indexrelid = 'a_id'::regclass`).toEqual([{ indisvalid: true }])
 })
 
-test('an index of that name that is valid is not touched', async ({ up, sql }) => {
+test('an index of that name that is valid is kept', async ({ up, sql }) => {
   await sql.unsafe('create table a (id int); create index a_id on a (id)')
   const { json } = await up({ '1_a.sql': `${alone}create index concurrently a_id on a (id)` })
   expect(json.error).toMatchObject({ kind: 'migration', sqlstate: '42P07' })

@@ -131,7 +131,7 @@ describe('trap 2: files with transactions of their own', () => {
       'begin isolation level serializable;\ncopy a from stdin;\n1\n\\.\ncommit;\nselect 1',
       2,
     ],
-  ] as const)('%s is refused before anything is touched', async ([, text, line], { up, sql }) => {
+  ] as const)('%s is refused before anything is changed', async ([, text, line], { up, sql }) => {
     const { code, json } = await up('golang-migrate', golang('create table a (id int)', text))
     expect([code, json.error]).toEqual([22, expect.objectContaining({ kind: 'lint', line, hint: expect.any(String) })])
     expect(await tables(sql)).toEqual([])
@@ -181,7 +181,7 @@ describe('trap 2: files with transactions of their own', () => {
     expect(await sql`select count(*)::int as n from a`).toEqual([{ n: 3 }])
   })
 
-  test('an interrupted file that was made one transaction begins anew', async ({ up, sql }) => {
+  test('an interrupted file that was made one transaction starts again from the beginning', async ({ up, sql }) => {
     good(await up('golang-migrate', golang('create table a (id int)')))
     // As a run leaves it that was killed in the first statement.
     await sql.unsafe(`truncate schema_migrations; insert into schema_migrations values (2, true);
@@ -333,7 +333,7 @@ describe('trap 3: what a file leaves in the session', () => {
     expect(await sql`select t from x.texts`).toEqual([{ t: 'ü\\' }])
   })
 
-  test('DISCARD ALL does not make the login own what comes behind it', async ({ up, sql, database }) => {
+  test('DISCARD ALL does not make the login own what comes after it', async ({ up, sql, database }) => {
     const role = uniqueName('owner')
     await sql.unsafe(
       `create role ${role}; grant all on schema public to ${role}; grant all on database ${database} to ${role}`,
@@ -355,7 +355,7 @@ describe('trap 3: what a file leaves in the session', () => {
     'pgbosun',
     'dbmate',
     'sqlx',
-  ] as const)('a file that switches foreign keys off does not let run what stands behind a failure: %s', async (format, {
+  ] as const)('a file that disables foreign keys does not let what follows a failure run: %s', async (format, {
     up,
     sql,
   }) => {
@@ -415,7 +415,7 @@ describe('trap 5: the identity of a version is that of the tool', () => {
     expect(await sql`select version from schema_migrations order by 1`).toHaveLength(4)
   })
 
-  test('of Flyway it is a list of numbers: 1.10 comes behind 1.9, and 1.0 is 1', async ({ up, sql }) => {
+  test('of Flyway it is a list of numbers: 1.10 comes after 1.9, and 1.0 is 1', async ({ up, sql }) => {
     const run = await up('flyway', { 'V1.10__c.sql': 'select 3', 'V1.9__b.sql': 'select 2', 'V1.0__a.sql': 'select 1' })
     expect(results(run)).toEqual(['V1.0__a applied', 'V1.9__b applied', 'V1.10__c applied'])
     expect(await sql`select version from flyway_schema_history order by installed_rank`).toEqual([

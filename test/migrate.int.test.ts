@@ -196,7 +196,7 @@ test.for([
   ])
 })
 
-test('leaves its own session clean behind the last file', async ({ files, migrate, work }) => {
+test('leaves its own session clean after the last file', async ({ files, migrate, work }) => {
   await files({ '1_a.sql': `set search_path = ''; set lock_timeout = '7s'; set role pg_monitor` })
   await migrate()
   const [row] =
@@ -252,7 +252,7 @@ test('creates an index concurrently in the middle of other files', async ({ file
   expect(await recorded(sql)).toEqual(['1_a applied', '2_index applied', '3_b applied'])
 })
 
-test('an index that fails leaves nothing behind, and is repeated once that is mended', async ({
+test('an index that fails leaves nothing behind, and is repeated once the cause is fixed', async ({
   files,
   migrate,
   sql,
@@ -271,7 +271,7 @@ test('an index that fails leaves nothing behind, and is repeated once that is me
   expect(await migrate()).toEqual(['2_index', '3_b'])
 })
 
-test('a file that was begun, nobody knows how far, is refused until somebody decides', async ({
+test('a file that was started, nobody knows how far, is refused until somebody decides', async ({
   files,
   migrate,
   sql,

@@ -6,7 +6,7 @@ import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: the document is looked at field by field
+// biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
 type Document = { code: number | null; json: Record<string, any> }
 type Fixtures = {
   pgbosun: (format: string, ...args: string[]) => Promise<Document>
@@ -70,7 +70,7 @@ const historyOf = async (sql: Sql, format: string) => [...(await sql.unsafe(hist
 /** The chain of our rows: each refers to the one before it. */
 const chainOf = async (sql: Sql) =>
   (await sql`select seq, previous, version::int from pgbosun.migrations order by seq`).map(
-    ({ seq, previous, version }) => `${version}: ${seq} behind ${previous}`,
+    ({ seq, previous, version }) => `${version}: ${seq} after ${previous}`,
   )
 
 const isSound = async (pgbosun: Fixtures['pgbosun'], format: string) => {
@@ -336,7 +336,7 @@ describe('a migration that stopped', () => {
     await pgbosun('pgbosun', 'migrate')
     await sql.unsafe(`${stopped.pgbosun}; drop table t2`)
     await repair('pgbosun', '--pending', '002_t2', '--yes')
-    expect(await chainOf(sql)).toEqual(['1: 1 behind null', '3: 3 behind 1'])
+    expect(await chainOf(sql)).toEqual(['1: 1 after null', '3: 3 after 1'])
   })
 
   test('while it was undone: it is there, or it is gone', async ({ sql, write, pgbosun, repair }) => {
@@ -350,10 +350,10 @@ describe('a migration that stopped', () => {
       const { json } = await pgbosun('pgbosun', 'migrate', 'status')
       expect([json.problems, json.pending]).toEqual([[], flag === '--applied' ? [] : ['003_t3']])
     }
-    expect(await chainOf(sql)).toEqual(['1: 1 behind null', '2: 2 behind 1'])
+    expect(await chainOf(sql)).toEqual(['1: 1 after null', '2: 2 after 1'])
   })
 
-  test('is the only one that is touched', async ({ sql, write, pgbosun, repair }) => {
+  test('is the only one that is changed', async ({ sql, write, pgbosun, repair }) => {
     await write(three('pgbosun'))
     await pgbosun('pgbosun', 'migrate')
     await sql`update pgbosun.migrations set status = 'started' where version = 3`
@@ -406,7 +406,7 @@ describe('a migration whose file is gone', () => {
       ...{ applied: [1, 2, 3].filter((n) => n !== gone).map((n) => nameOf(format, n)), pending: [], problems: [] },
     })
     expect(await sql.unsafe(`select to_regclass('t${gone}') is not null as there`)).toEqual([{ there: true }])
-    if (format === 'pgbosun') expect(await chainOf(sql)).toEqual(['1: 1 behind null', '3: 3 behind 1'])
+    if (format === 'pgbosun') expect(await chainOf(sql)).toEqual(['1: 1 after null', '3: 3 after 1'])
     if (format === 'flyway') {
       expect((await historyOf(sql, format)).map(({ version, type }) => `${version} ${type}`)).toEqual([
         '1 SQL',

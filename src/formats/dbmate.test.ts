@@ -77,7 +77,7 @@ describe('names', () => {
     expect(names()).toEqual(['1_a'])
   })
 
-  test('dot names of a mounted ConfigMap are passed over, links are followed', () => {
+  test('skips names that start with a dot, as in a mounted ConfigMap, and follows links', () => {
     mkdirSync(join(dir, '..2026_01_01'))
     writeFileSync(join(dir, '..2026_01_01', '1_a.sql'), pair())
     symlinkSync('..2026_01_01', join(dir, '..data'))

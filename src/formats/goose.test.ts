@@ -145,11 +145,11 @@ describe('sections', () => {
     expect([file.text, file.down?.().text]).toEqual(['select 1;\n', 'select 2;\n'])
   })
 
-  test('a byte order mark is left out', () => {
+  test('a byte order mark is removed', () => {
     expect(only('\ufeff-- +goose Up', 'select 1;').text).toBe('select 1;')
   })
 
-  test('NO TRANSACTION counts wherever it stands, for both directions', () => {
+  test('NO TRANSACTION counts wherever it is, for both directions', () => {
     for (const lines of [
       ['-- +goose NO TRANSACTION', '-- +goose Up', 'select 1;', '-- +goose Down'],
       ['-- +goose Up', 'select 1;', '-- +goose Down', 'select 2;', '-- +goose no transaction'],
@@ -161,7 +161,7 @@ describe('sections', () => {
 })
 
 describe('statements', () => {
-  test('end at the end of a line, where a comment may follow behind a blank', () => {
+  test('end at the end of a line, where a comment may follow a blank', () => {
     const lines = ['select 1; select 2; -- two', 'select', '-- inner;', '3 ;', ';']
     expect(only('-- +goose Up', ...lines).text).toBe(lines.join('\n'))
   })
@@ -169,8 +169,8 @@ describe('statements', () => {
   test.each([
     ['at the end', ['-- +goose Up', 'select 1;', '', 'select 2', ''], 4],
     ['before Down', ['-- +goose Up', 'select 1', '-- +goose Down'], 2],
-    ['with a comment right behind the semicolon', ['-- +goose Up', 'select 1;--x'], 2],
-    ['with a comment behind a line of blanks', ['-- +goose Up', 'select 1;', '  ', '-- end'], 4],
+    ['with a comment right after the semicolon', ['-- +goose Up', 'select 1;--x'], 2],
+    ['with a comment after a line of blanks', ['-- +goose Up', 'select 1;', '  ', '-- end'], 4],
     [
       'in a function without a block',
       ['-- +goose Up', 'create function f() as $$', 'begin', 'end $$', 'language plpgsql'],
@@ -219,7 +219,7 @@ describe('statements', () => {
     expect(file.transactional).toBe(false)
   })
 
-  test('an empty block is fine, but goose would leave out the line behind it', () => {
+  test('an empty block is fine, but goose would skip the line after it', () => {
     const empty = ['-- +goose Up', '-- +goose StatementBegin', '-- +goose StatementEnd', '']
     expect(only(...empty, '-- +goose Down').text).toBe('-- +goose StatementBegin\n-- +goose StatementEnd\n\n')
     write({ '1_a.sql': [...empty, 'select 1;'].join('\n') })
@@ -235,7 +235,7 @@ describe('annotations that goose refuses', () => {
     ['two at once', ['-- +goose Up', '-- +goose NO TRANSACTION +goose'], 2],
     ['two blanks in NO TRANSACTION', ['-- +goose Up', '-- +goose NO  TRANSACTION'], 2],
     ['one that is indented', [' -- +goose Up'], 1],
-    ['one behind a tab', ['-- +goose Up', '\t-- +goose Down'], 2],
+    ['one after a tab', ['-- +goose Up', '\t-- +goose Down'], 2],
     ['a second Up', ['-- +goose Up', '-- +goose Up'], 2],
     ['Down first', ['-- +goose Down', '-- +goose Up'], 1],
     ['a second Down', ['-- +goose Up', '-- +goose Down', '-- +goose Down'], 3],

@@ -86,7 +86,7 @@ describe('the folder', () => {
     })
   })
 
-  test('names that it passes over are passed over', () => {
+  test('skips the names that graphile-migrate skips', () => {
     write({ ...two, 'migrations/committed/000003_x.sql': 'x', 'migrations/committed/README.md': 'x' })
     expect(read().map(({ id }) => id)).toEqual(['000001.sql', '000002.sql'])
   })

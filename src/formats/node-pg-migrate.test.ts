@@ -43,7 +43,7 @@ describe('names', () => {
     ])
   })
 
-  test('dot names and folders are passed over, links are followed', () => {
+  test('skips folders and names that start with a dot, and follows links', () => {
     mkdirSync(join(dir, '..2026_01_01'))
     writeFileSync(join(dir, '..2026_01_01', '1_a.sql'), 'select 1')
     symlinkSync('..2026_01_01', join(dir, '..data'))
@@ -188,7 +188,7 @@ describe('sections', () => {
     })
   })
 
-  test('… unless nothing stands below it', () => {
+  test('… unless nothing is below it', () => {
     expect(only('create table a ();\n-- Down Migration\n\n-- nothing\n').text).toContain('create table a')
   })
 

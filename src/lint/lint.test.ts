@@ -37,7 +37,7 @@ describe('good files', () => {
 })
 
 describe('places', () => {
-  test('count code points behind letters of several bytes', () => {
+  test('count code points after letters of several bytes', () => {
     const text = 'select \'ä🐘\';\n/* ñ */ select \'ü\' as "🐘"; create index on "tä🐘b" (a)'
     expect(short(lint(fileOf(text)))).toEqual(['2:28 index-not-concurrent'])
     expect(lint(fileOf(text))[0]).toMatchObject({ table: { name: 'tä🐘b' } })
@@ -74,7 +74,7 @@ describe('syntax errors', () => {
     expect(found?.excerpt).toBe('  2 | alter tabel t add a int;\n    |       ^')
   })
 
-  test('do not keep the other statements from being looked at', () => {
+  test('do not keep the other statements from being linted', () => {
     const text = 'selct 1; create index on t (a); update; drop table t'
     expect(short(lint(fileOf(text)))).toEqual([
       '1:1 syntax-error',
@@ -84,7 +84,7 @@ describe('syntax errors', () => {
     ])
   })
 
-  test('at the end of the input are shown behind the last thing that can be seen', () => {
+  test('at the end of the input are shown after the last visible character', () => {
     expect(short(lint(fileOf('select (1\n\n')))).toEqual(['1:10 syntax-error'])
   })
 
@@ -101,7 +101,7 @@ describe('syntax errors', () => {
 })
 
 describe('commands of psql', () => {
-  test('are errors, and the rest is looked at', () => {
+  test('are errors, and the rest is linted', () => {
     expect(
       lint(fileOf('\\i other.sql\ndrop table t;\n\\copy t from x.csv\n')).map(({ rule, line, message }) => [
         rule,
@@ -181,7 +181,7 @@ describe('levels', () => {
 describe('comments that allow', () => {
   const allow = (comment: string, sql = 'drop table t') => short(lint(fileOf(`${comment}\n${sql}`)))
 
-  test('a rule, with a reason, wherever they stand', () => {
+  test('a rule, with a reason, wherever they are', () => {
     expect(allow('-- pgbosun: allow drop-table it is empty')).toEqual([])
     expect(short(lint(fileOf('drop table t;\n  --pgbosun: allow drop-table it is empty')))).toEqual([])
     expect(allow('-- pgbosun: allow drop-table it is empty\r')).toEqual([])

@@ -11,7 +11,7 @@ const parser = await loadParser()
 
 type Options = { mode?: LintFile['mode']; before?: string; demanded?: boolean; levels?: 'default' | 'all' }
 
-/** Findings in a text; with `before`, behind a file that declares things. Rules that are off by default are on, except where `default` is asked for. */
+/** Findings in a text; `before`: the text of an earlier file. Rules that are off by default are on, unless `default` is set. */
 function lint(text: string, { mode = 'wrapped', before, demanded = false, levels = 'all' }: Options = {}): Finding[] {
   const file = (name: string, content: string): LintFile => ({
     name,

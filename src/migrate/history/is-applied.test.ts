@@ -33,13 +33,13 @@ const rows = (...ids: string[]): Seen[] =>
     return { id, name: id, done: !text.endsWith('!'), baseline: text.endsWith('^') }
   })
 
-/** `!` behind an id has not finished, `^` is a baseline. */
+/** `!` after an id: it has not finished; `^`: it is a baseline. */
 test.each<[FormatName, string, string[], boolean]>([
   ['pgbosun', '2', ['1', '2'], true],
   ['pgbosun', '2', ['1'], false],
   ['pgbosun', '2', [], false],
   ['pgbosun', '2', ['1', '2!'], false],
-  // its own row says more than a newer one
+  // its own row counts more than a newer one
   ['pgbosun', '2', ['2!', '3'], false],
   // the first files were joined into the third
   ['pgbosun', '2', ['3'], true],
@@ -48,7 +48,7 @@ test.each<[FormatName, string, string[], boolean]>([
   ['dbmate', '0002', ['0001', '0002'], true],
   ['sqlx', '2', ['3'], false],
   ['golang-migrate', '2', ['3'], true],
-  // golang-migrate began the third: the second is done
+  // golang-migrate started the third: the second is done
   ['golang-migrate', '2', ['3!'], true],
   ['golang-migrate', '3', ['3!'], false],
   ['golang-migrate', '1', ['-1!'], false],

@@ -104,7 +104,7 @@ test('leaves a baseline alone', () => {
   )
 })
 
-test('what stopped becomes applied or pending, as a person says, and nothing else is touched', () => {
+test('what stopped becomes applied or pending, as a person says, and nothing else is changed', () => {
   const files = [file(1, { checksum: 'edited' }), file(2), file(3)]
   const applied = [row(1), row(2, { status: 'started' }), row(3, { status: 'failed' })]
   expect(repairs(files, applied, { applied: '2_x', pending: '003' }, { policy: flyways })).toEqual([
