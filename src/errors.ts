@@ -31,7 +31,7 @@ export const exitCodes = {
 export type Kind = keyof typeof exitCodes
 
 /** Where in a file an error lies. Line and column count from 1; the column counts code points. */
-export type Place = { file?: string; line?: number; column?: number }
+export type FilePlace = { file?: string; line?: number; column?: number }
 
 /**
  * Why, for the program itself, which never decides by the words of a message. Never shown.
@@ -45,7 +45,7 @@ export type Place = { file?: string; line?: number; column?: number }
 export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary' | 'store-unreadable'
 
 /** What an {@link AppError} carries beside its message. */
-export type ErrorOptions = Place & {
+export type ErrorOptions = FilePlace & {
   reason?: Reason | undefined
   /** What to do next: a command, a key to set. */
   hint?: string | undefined
@@ -68,7 +68,7 @@ export class AppError extends Error {
   readonly hint: string | undefined
   readonly sqlstate: string | undefined
   readonly excerpt: string | undefined
-  readonly place: Place
+  readonly place: FilePlace
   readonly report: Record<string, unknown> | undefined
 
   constructor(kind: Kind, message: string, options: ErrorOptions = {}) {

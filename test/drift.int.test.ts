@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { compareSchemas } from '../src/check/drift.ts'
 import { driftJson, renderDrift } from '../src/check/drift-render.ts'
-import { type ReadOptions, readSchema } from '../src/check/schema/read.ts'
+import { type SchemaOptions, readSchema } from '../src/check/schema/read.ts'
 import type { DatabaseSchema, SchemaObject } from '../src/check/schema/types.ts'
 import { silentLog } from '../src/log.ts'
 import { openSession } from '../src/postgres/connect.ts'
@@ -71,7 +71,7 @@ async function filled(): Promise<{ name: string; sql: Sql }> {
   return { name, sql }
 }
 
-const read = (sql: Pick<Sql, 'unsafe'>, options?: ReadOptions) =>
+const read = (sql: Pick<Sql, 'unsafe'>, options?: SchemaOptions) =>
   readSchema({ sql: sql as Sql, serverVersion: major * 10_000 }, options)
 
 const lines = (declared: DatabaseSchema, live: DatabaseSchema) =>
@@ -85,7 +85,7 @@ const find = ({ objects }: DatabaseSchema, kind: SchemaObject['kind'], name: str
 class Undo extends Error {}
 
 /** What is found after a change by hand, which is taken back afterwards. */
-async function changed(sql: Sql, change: string, options?: ReadOptions): Promise<DatabaseSchema> {
+async function changed(sql: Sql, change: string, options?: SchemaOptions): Promise<DatabaseSchema> {
   let schema: DatabaseSchema | undefined
   await sql
     .begin(async (tx) => {

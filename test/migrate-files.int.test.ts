@@ -5,7 +5,7 @@ import { checksum } from '../src/formats/checksum.ts'
 import { createMigration } from '../src/formats/new-file.ts'
 import { pgbosun } from '../src/formats/pgbosun.ts'
 import { noReadOptions, readMigrations as readFolder } from '../src/formats/read.ts'
-import { isRefusal, planSending, refusalError } from '../src/migrate/plan/sending.ts'
+import { isUnsendable, planSending, unsendableError } from '../src/migrate/plan/sending.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
 const readMigrations = async (dir: string) => (await readFolder(dir)).files
@@ -83,8 +83,8 @@ test.for<[string, string, string, number, number]>([
   await writeFiles(dir, { '1_a.sql': text })
   const [file] = await readMigrations(dir)
   const sending = planSending(file!, { foreign: false })
-  if (!isRefusal(sending)) throw new Error('it was not refused')
-  expect(refusalError(file!.name, file!, sending)).toMatchObject({
+  if (!isUnsendable(sending)) throw new Error('it was not refused')
+  expect(unsendableError(file!.name, file!, sending)).toMatchObject({
     kind,
     place: { file: join(dir, '1_a.sql'), line, column },
     hint: expect.any(String),

@@ -5,7 +5,7 @@ import { pgbosun } from '../src/formats/pgbosun.ts'
 import { readMigrations } from '../src/formats/read.ts'
 import { type ApplyOptions, applyMigrations } from '../src/migrate/apply/apply.ts'
 import { readHistory } from '../src/migrate/history/history.ts'
-import { ownBook } from '../src/migrate/history/history-table.ts'
+import { ownHistoryTable } from '../src/migrate/history/history-table.ts'
 import { planMigrations } from '../src/migrate/plan/plan.ts'
 import { refuseProblems } from '../src/migrate/plan/verify.ts'
 import { quoteIdent } from '../src/sql/quote.ts'
@@ -14,7 +14,7 @@ import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support
 
 type Files = Record<string, string>
 
-const book = ownBook(pgbosun)
+const historyTable = ownHistoryTable(pgbosun)
 const policy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' } as const
 type Migrate = (options?: Partial<ApplyOptions> & { dryRun?: boolean }) => Promise<string[]>
 type Fixtures = { files: (files: Files) => Promise<void>; work: Sql; migrate: Migrate }
@@ -31,13 +31,13 @@ const test = base.extend<Fixtures>({
   migrate: async ({ dir, work }, use) =>
     use(async ({ dryRun, ...options } = {}) => {
       const { files } = await readMigrations(dir)
-      const plan = planMigrations(files, await readHistory(work, book), policy)
+      const plan = planMigrations(files, await readHistory(work, historyTable), policy)
       refuseProblems(plan.problems)
       if (dryRun) return plan.steps.map(({ name }) => name)
       const results = await applyMigrations({
         sql: work,
         plan,
-        book,
+        historyTable,
         role: undefined,
         path: ['$user', 'public'],
         lockTimeoutMs: 5_000,
@@ -61,7 +61,7 @@ const failureOf = async (run: Promise<unknown>): Promise<AppError> => {
   return error
 }
 const recorded = async (sql: Sql) =>
-  (await readHistory(sql, book)).applied.map(({ name, status }) => `${name} ${status}`)
+  (await readHistory(sql, historyTable)).applied.map(({ name, status }) => `${name} ${status}`)
 const tablesOf = async (sql: Sql) =>
   (
     await sql<
@@ -313,7 +313,7 @@ test('300 files go through, and a failure at 150 leaves exactly 149', async ({ f
     message: expect.stringContaining('150_t failed'),
   })
   expect(await tablesOf(sql)).toEqual(Array.from({ length: 149 }, (_, i) => `t${i + 1}`))
-  expect((await readHistory(sql, book)).applied.map(({ seq, name }) => [seq, name])).toEqual(
+  expect((await readHistory(sql, historyTable)).applied.map(({ seq, name }) => [seq, name])).toEqual(
     Array.from({ length: 149 }, (_, i) => [i + 1, `${i + 1}_t`]),
   )
 

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { configSchema } from '../src/config/schema.ts'
 import { loadParser } from '../src/lint/parse.ts'
-import type { Parsed } from '../src/lint/statement.ts'
+import type { ParsedFile } from '../src/lint/statement.ts'
 
 const root = join(import.meta.dirname, '..')
 const example = join(root, 'examples', 'telegram-games')
@@ -53,7 +53,7 @@ describe('the sample schema', () => {
 
   beforeAll(async () => {
     const { parse } = await loadParser()
-    const nodesOf = ({ statements, errors }: Parsed): Tree[] => {
+    const nodesOf = ({ statements, errors }: ParsedFile): Tree[] => {
       expect(errors).toEqual([])
       return statements.map(({ node }) => node)
     }

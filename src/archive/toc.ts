@@ -7,7 +7,7 @@ export type TocEntry = {
   desc: string
   /** Its name, not quoted; of functions with their arguments; of ACL and COMMENT with the kind before it: `TABLE things`. */
   tag: string
-  section: Section
+  section: TocSection
   /** The statements that make it. */
   defn: string
   dropStmt: string
@@ -19,7 +19,7 @@ export type TocEntry = {
   dependencies: number[]
 }
 
-export type Section = 'none' | 'pre-data' | 'data' | 'post-data'
+export type TocSection = 'none' | 'pre-data' | 'data' | 'post-data'
 
 /** The list of everything in an archive, in the order in which it is restored. */
 export type Toc = { entries: TocEntry[] }
@@ -32,7 +32,7 @@ export class TocError extends Error {
 /** The archive goes on, and the list is not at its end yet. */
 class Incomplete extends Error {}
 
-const sections: Section[] = ['none', 'none', 'pre-data', 'data', 'post-data']
+const sections: TocSection[] = ['none', 'none', 'pre-data', 'data', 'post-data']
 
 /**
  * Reads the list at the beginning of an archive in the format `custom`, of pg_dump 13 to 19.

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import type { Db, Sql } from '../postgres/db.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
-import { type Place, setPath } from '../postgres/search-path.ts'
+import { type RunsAs, setPath } from '../postgres/search-path.ts'
 import { isServerError } from '../postgres/server-error.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'
@@ -29,7 +29,7 @@ const lockTimeoutMs = 2_000
 export async function runAssertions(
   sql: Sql,
   assertions: Assertion[],
-  place: Place,
+  place: RunsAs,
   breakOff: () => Promise<void>,
 ): Promise<AssertionResult[]> {
   const results: AssertionResult[] = []
@@ -49,7 +49,7 @@ export async function runAssertions(
   return results
 }
 
-async function problemOf(sql: Sql, assertion: Assertion, place: Place): Promise<string | null> {
+async function problemOf(sql: Sql, assertion: Assertion, place: RunsAs): Promise<string | null> {
   const { length } = scan(assertion.sql).statements
   if (length !== 1) return `it is ${length} statements, and must be one query`
   await sql.unsafe('begin read only')

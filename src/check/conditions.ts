@@ -3,13 +3,13 @@ import type { CheckConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { splitName } from '../sql/quote.ts'
 import { typeMeaning } from './typenames.ts'
-import type { ColumnsOf, Findings, Snapshot, Wanted } from './types.ts'
+import type { ColumnsOf, HealthFindings, Snapshot, DeclaredObjects } from './types.ts'
 
 /**
  * What the configuration asks for, with schemas filled in.
  * @throws {AppError} `usage` for a foreign key that cannot be read
  */
-export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfig): Wanted {
+export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfig): DeclaredObjects {
   return {
     tables: tables.map((label) => ({ label, ...splitName(label) })),
     indexes: indexes.map((label) => ({ label, ...splitName(label) })),
@@ -46,7 +46,7 @@ function columnsOf(text: string): ColumnsOf | undefined {
 }
 
 /** Compares what is asked for with what is there. Types are compared by meaning. */
-export function compare(wanted: Wanted, actual: Snapshot): Findings {
+export function compare(wanted: DeclaredObjects, actual: Snapshot): HealthFindings {
   const tables = new Set(actual.tables.map(({ schema, name }) => keyOf(schema, name)))
   const missingTables = wanted.tables
     .filter(({ schema, name }) => !tables.has(keyOf(schema, name)))
@@ -86,7 +86,7 @@ export function compare(wanted: Wanted, actual: Snapshot): Findings {
 }
 
 /** What is broken without having been asked for. */
-function warningsOf(wanted: Wanted, actual: Snapshot): string[] {
+function warningsOf(wanted: DeclaredObjects, actual: Snapshot): string[] {
   const indexes = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
   const wantedKeys = new Set(wanted.foreignKeys.map(({ from, to }) => pairs(from, to)))
   const keys = new Set(

@@ -3,14 +3,14 @@ import type { Change } from '../plan.ts'
 import { counted } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
-import type { Findings } from './types.ts'
+import type { HealthFindings } from './types.ts'
 
 /** Everything that was found out about one database. */
 export type HealthInput = {
   /** Null: it could be reached. */
   connectionError: string | null
   /** Undefined without a connection. */
-  findings: Findings | undefined
+  findings: HealthFindings | undefined
   migrations: {
     /** Whether the state exists. */
     initialized: boolean
@@ -150,7 +150,7 @@ function migrationState({ appliedCount, currentVersion, pending, problems }: Hea
   ].join('; ')
 }
 
-function schemaLines(findings: Findings | undefined): string[] {
+function schemaLines(findings: HealthFindings | undefined): string[] {
   if (!findings) return []
   const { tables, columns, indexes, foreignKeys } = findings
   const state = (problems: string[]) => (problems.length === 0 ? 'ok' : problems.join('; '))

@@ -1,12 +1,12 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { Snapshot, Wanted } from './types.ts'
+import type { Snapshot, DeclaredObjects } from './types.ts'
 
 /**
  * Reads from the catalog what a comparison needs, in one query: the tables, columns, indexes and foreign keys that are asked for,
  * and every invalid index and not validated constraint outside the system's schemas and ours.
  */
-export async function readSnapshot(db: Db, wanted: Wanted): Promise<Snapshot> {
+export async function readSnapshot(db: Db, wanted: DeclaredObjects): Promise<Snapshot> {
   const names = (items: { schema: string; name: string }[]) =>
     quoteLiteral(JSON.stringify(items.map(({ schema, name }) => [schema, name])))
   const columnTables = wanted.columns.map(({ schema, table }) => ({ schema, name: table }))

@@ -1,5 +1,5 @@
 /** A thing in a schema, and how the configuration writes it. */
-export type Wanted = {
+export type DeclaredObjects = {
   tables: { label: string; schema: string; name: string }[]
   indexes: { label: string; schema: string; name: string }[]
   columns: { label: string; schema: string; table: string; name: string; type: string }[]
@@ -22,7 +22,7 @@ export type Snapshot = {
 }
 
 /** What is wrong. Each part is a field of the JSON document. */
-export type Findings = {
+export type HealthFindings = {
   tables: { ok: boolean; missing: string[] }
   columns: { ok: boolean; missing: string[]; different: { column: string; declared: string; actual: string }[] }
   indexes: { ok: boolean; missing: string[]; invalid: string[] }

@@ -81,13 +81,13 @@ function unknownCommand(first: string, second: string | undefined, names: string
   return usage(what, { hint: `use one of: ${subcommands.join(', ')}` })
 }
 
-export type Parsed = { flags: Record<string, string | boolean | undefined>; args: string[] }
+export type ParsedArgs = { flags: Record<string, string | boolean | undefined>; args: string[] }
 
 /**
  * Parses the arguments of a command, strictly.
  * @throws {AppError} `usage` for an unknown flag, a missing value, too many or too few arguments
  */
-export function parseFlags(command: Command, args: string[], rest: string[] | undefined): Parsed {
+export function parseFlags(command: Command, args: string[], rest: string[] | undefined): ParsedArgs {
   const declared = { ...globalFlags, ...command.flags }
   const hint = `run \`${['pgbosun', command.name, '--help'].filter(Boolean).join(' ')}\``
   const { values, positionals } = parse(declared, args, hint)

@@ -6,7 +6,7 @@ import { type Environment, EnvsubError, envsub } from './goose-envsub.ts'
 type Direction = 'up' | 'down'
 
 /** One section of a goose file, ready to be sent. */
-export type Section = {
+export type GooseSection = {
   /** Its lines end in line feeds, whatever they are in the file: goose sends them like that, and it shows in the body of a function. */
   text: string
   /** The text before variables were substituted, if there were any. */
@@ -49,7 +49,7 @@ type State = {
  * @throws {AppError} `usage` for everything that goose refuses, naming the line
  * @see https://github.com/pressly/goose/blob/main/internal/sqlparser/parser.go
  */
-export function parseGoose(path: string, text: string, direction: Direction, environment: Environment): Section {
+export function parseGoose(path: string, text: string, direction: Direction, environment: Environment): GooseSection {
   const state: State = {
     path,
     direction,

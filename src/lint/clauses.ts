@@ -1,7 +1,7 @@
 // pure
 import type { AlterTableCmd, RangeVar } from 'libpg-query'
 import { printName, splitClauses } from './sql.ts'
-import type { Statement } from './statement.ts'
+import type { LintStatement } from './statement.ts'
 import { relationName } from './tree.ts'
 import type { TableName } from './types.ts'
 
@@ -19,16 +19,16 @@ export type Clause = {
 const name = /^(?:"(?:[^"]|"")*"|[^\s."(]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[^\s."(]+))*\s*\*?/
 
 /** A cache: most rules ask for the clauses of the same statement. */
-const known = new WeakMap<Statement, Clause[]>()
+const known = new WeakMap<LintStatement, Clause[]>()
 
 /** The commands of an ALTER TABLE on a table or materialized view; none for any other statement. */
-export function clausesOf(statement: Statement): Clause[] {
+export function clausesOf(statement: LintStatement): Clause[] {
   const clauses = known.get(statement) ?? readClauses(statement)
   known.set(statement, clauses)
   return clauses
 }
 
-function readClauses(statement: Statement): Clause[] {
+function readClauses(statement: LintStatement): Clause[] {
   const { node, text, start } = statement
   if (!('AlterTableStmt' in node)) return []
   const { relation, cmds = [], objtype } = node.AlterTableStmt

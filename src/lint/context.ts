@@ -1,6 +1,6 @@
 // pure
 import { type Catalog, type Table, tableOf } from './catalog.ts'
-import type { NameToken, Statement } from './statement.ts'
+import type { NameToken, LintStatement } from './statement.ts'
 import type { LintFile, TableName } from './types.ts'
 
 /** What a rule knows in addition to the statement itself. */
@@ -8,12 +8,12 @@ export type FileContext = {
   file: LintFile
   /** What was declared before this statement, in this file and in the files before it. */
   catalog: Catalog
-  statements: Statement[]
+  statements: LintStatement[]
   /** Whether the statement runs in a transaction that may contain others. */
   inTransaction: boolean
   /** The statements of the same transaction before and after this one. */
-  before: Statement[]
-  after: Statement[]
+  before: LintStatement[]
+  after: LintStatement[]
   /** Whether the file adds a value to an enum at all. */
   addsEnumValues: boolean
   /** Whether the file is a plain dump by pg_dump, which fills an empty database. */
@@ -61,7 +61,7 @@ export function fileContext(
 }
 
 /** The number of the transaction that each statement runs in. Of a split file each statement has its own, except between BEGIN and COMMIT. */
-export function transactions({ mode }: LintFile, statements: Statement[]): number[] {
+export function transactions({ mode }: LintFile, statements: LintStatement[]): number[] {
   if (mode === 'wrapped') return statements.map(() => 0)
   let current = 0
   let open = false
@@ -73,10 +73,10 @@ export function transactions({ mode }: LintFile, statements: Statement[]): numbe
   })
 }
 
-const kindOf = ({ node }: Statement) => ('TransactionStmt' in node ? (node.TransactionStmt.kind ?? '') : '')
+const kindOf = ({ node }: LintStatement) => ('TransactionStmt' in node ? (node.TransactionStmt.kind ?? '') : '')
 
 /** BEGIN and START TRANSACTION. */
-export const beginsTransaction = (statement: Statement): boolean => /_(BEGIN|START)$/.test(kindOf(statement))
+export const beginsTransaction = (statement: LintStatement): boolean => /_(BEGIN|START)$/.test(kindOf(statement))
 
 /** COMMIT, ROLLBACK and PREPARE TRANSACTION. */
-export const endsTransaction = (statement: Statement): boolean => /_(COMMIT|ROLLBACK|PREPARE)$/.test(kindOf(statement))
+export const endsTransaction = (statement: LintStatement): boolean => /_(COMMIT|ROLLBACK|PREPARE)$/.test(kindOf(statement))

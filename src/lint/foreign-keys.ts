@@ -1,7 +1,7 @@
 // pure
 import type { ColumnDef, Constraint, RangeVar } from 'libpg-query'
 import { clausesOf } from './clauses.ts'
-import type { Statement } from './statement.ts'
+import type { LintStatement } from './statement.ts'
 import { columnOf, constraintOf, constraintsOf, relationName, textsOf } from './tree.ts'
 import type { TableName } from './types.ts'
 
@@ -18,7 +18,7 @@ export type ForeignKey = {
 }
 
 /** Every foreign key of a CREATE TABLE or an ALTER TABLE. */
-export function foreignKeys(statement: Statement): ForeignKey[] {
+export function foreignKeys(statement: LintStatement): ForeignKey[] {
   const { node } = statement
   const defined = new Map<string, ColumnDef>()
   const found: ForeignKey[] = []

@@ -10,7 +10,7 @@ import { renderRewrite } from './rewrite-text.ts'
 import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
 import { printName } from './sql.ts'
-import type { NameToken, Parser, Statement } from './statement.ts'
+import type { NameToken, Parser, LintStatement } from './statement.ts'
 import { relationName } from './tree.ts'
 import type { Finding, Hit, LintFile } from './types.ts'
 
@@ -93,7 +93,7 @@ function contextAt(shared: Shared, numbers: number[], i: number): FileContext {
 }
 
 /** Names of the tables that a file creates. */
-const createdNames = (statements: Statement[]): Set<string> =>
+const createdNames = (statements: LintStatement[]): Set<string> =>
   new Set(
     statements.flatMap(({ node }) => {
       const relation = 'CreateStmt' in node ? node.CreateStmt.relation : undefined

@@ -1,7 +1,7 @@
 // pure
 import { clausesOf } from './clauses.ts'
 import type { FileContext } from './context.ts'
-import type { Statement } from './statement.ts'
+import type { LintStatement } from './statement.ts'
 import { droppedNames, relationName } from './tree.ts'
 import type { TableName } from './types.ts'
 
@@ -28,7 +28,7 @@ const weaker = new Set([
 ])
 
 /** Existing tables that a statement blocks, for reads too, until the end of its transaction; named as in the statement. */
-export function blockedTables(statement: Statement, { isNew }: Pick<FileContext, 'isNew'>): TableName[] {
+export function blockedTables(statement: LintStatement, { isNew }: Pick<FileContext, 'isNew'>): TableName[] {
   const { node } = statement
   return named().filter((table) => !isNew(table))
 

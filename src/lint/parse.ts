@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import type { Node } from 'libpg-query'
 import { scan } from '../sql/scan.ts'
 import { byteOffsets, codePointOffset } from './offsets.ts'
-import type { NameToken, Parsed, Parser, Statement } from './statement.ts'
+import type { NameToken, ParsedFile, Parser, LintStatement } from './statement.ts'
 
 /** The part of libpg-query that we use. */
 type Library = {
@@ -44,9 +44,9 @@ const partLength = 64 * 1024
 /** How many INSERTs of a long file are linted; the trees of the others are dropped once they have parsed without an error. */
 const keptInserts = 1_000
 
-function parse(parseSync: ParseSync, text: string): Parsed {
+function parse(parseSync: ParseSync, text: string): ParsedFile {
   if (text.length <= 4 * partLength) return parsePart(parseSync, text)
-  const parsed: Parsed = { statements: [], errors: [] }
+  const parsed: ParsedFile = { statements: [], errors: [] }
   let inserts = 0
   for (const { start, end } of partsOf(text)) {
     const { statements, errors } = parsePart(parseSync, text.slice(start, end), start)
@@ -70,7 +70,7 @@ function* partsOf(text: string): Generator<{ start: number; end: number }> {
 }
 
 /** After a syntax error, parses the statements one by one, so that the others are still linted. @param offset of the text in the file */
-function parsePart(parseSync: ParseSync, text: string, offset = 0): Parsed {
+function parsePart(parseSync: ParseSync, text: string, offset = 0): ParsedFile {
   const whole = tryParse(parseSync, text, offset)
   if (whole.errors.length === 0) return whole
   const parts = scan(text).statements.map(({ start, end }) =>
@@ -84,7 +84,7 @@ function parsePart(parseSync: ParseSync, text: string, offset = 0): Parsed {
 }
 
 /** @param offset of the text in the file */
-function tryParse(parseSync: ParseSync, text: string, offset: number): Parsed {
+function tryParse(parseSync: ParseSync, text: string, offset: number): ParsedFile {
   if (text.trim() === '') return { statements: [], errors: [] }
   try {
     const { stmts = [] } = parseSync(text)
@@ -110,7 +110,7 @@ function statementOf(
   to: number,
   offset: number,
   toUnits: (bytes: number) => number,
-): Statement {
+): LintStatement {
   const body = text.slice(from, to)
   const start = from + leadingSpace(body)
   const end = to - (body.length - body.trimEnd().length)

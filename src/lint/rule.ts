@@ -1,6 +1,6 @@
 import type { LintLevel, LintRuleName } from '../config/lint-rules.ts'
 import type { FileContext } from './context.ts'
-import type { Statement } from './statement.ts'
+import type { LintStatement } from './statement.ts'
 import type { Hit, LintFile, LockMode } from './types.ts'
 
 export type Rule = {
@@ -12,5 +12,5 @@ export type Rule = {
   /** For docs/lint.md: SQL in which the rule finds something; `mode`: how that file runs, default `wrapped`. */
   example: string
   mode?: LintFile['mode']
-  check(statement: Statement, context: FileContext): Hit[]
+  check(statement: LintStatement, context: FileContext): Hit[]
 }

@@ -1,7 +1,7 @@
 import type { Node } from 'libpg-query'
 
 /** One statement with its parse tree. Offsets count UTF-16 units of the file's text. */
-export type Statement = {
+export type LintStatement = {
   node: Node
   /** Without the semicolon and without leading comments. */
   text: string
@@ -12,7 +12,7 @@ export type Statement = {
 }
 
 /** The result of PostgreSQL's parser. */
-export type Parsed = { statements: Statement[]; errors: SyntaxProblem[] }
+export type ParsedFile = { statements: LintStatement[]; errors: SyntaxProblem[] }
 
 export type SyntaxProblem = { message: string; at: number }
 
@@ -21,7 +21,7 @@ export type NameToken = { text: string; at: number; bytes: number }
 
 /** The parser that parse.ts loads. */
 export type Parser = {
-  parse(text: string): Parsed
+  parse(text: string): ParsedFile
   /** Identifiers longer than 63 bytes, which PostgreSQL truncates. The text must be free of syntax errors. */
   longNames(text: string): NameToken[]
 }

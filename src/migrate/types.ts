@@ -1,5 +1,5 @@
 import type { Applied, Migration, Progress } from '../formats/types.ts'
-import type { Refusal, Sending } from './plan/sending.ts'
+import type { Unsendable, Sending } from './plan/sending.ts'
 
 /** What the database knows, in the order in which it was applied. */
 export type History = {
@@ -26,7 +26,7 @@ export type Problem = {
 export type MigrationStep = Migration & {
   reason: string
   /** How it is sent; a refusal when it cannot be. */
-  sending: Sending | Refusal
+  sending: Sending | Unsendable
   /** Only recorded, not run. */
   fake: boolean
   /** The migration before it in the format's order. */

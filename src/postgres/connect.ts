@@ -8,7 +8,7 @@ import { announcedPid, watchAnswers } from './answers.ts'
 import type { Sql } from './db.ts'
 import { connectionLost, wasLost } from './lost.ts'
 import { isPoolerError, poolerRefused, refusePooler, settingsLost } from './pooler.ts'
-import { choosePrimary, type Seen } from './primary.ts'
+import { choosePrimary, type SeenHost } from './primary.ts'
 import { kindOfPassword } from './scram.ts'
 import { pinnedPath } from './search-path.ts'
 import { openSocket } from './socket.ts'
@@ -122,7 +122,7 @@ async function openPrimary(
     result.status === 'rejected' ? [{ endpoint: others[i]!, error: result.reason as Error }] : [],
   )
   const silent = [...failed, ...failures].map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
-  let chosen: Seen | undefined
+  let chosen: SeenHost | undefined
   try {
     options.endWith?.throwIfAborted()
     const pooler = failures.find(({ error }) => isPoolerError(error))
@@ -135,7 +135,7 @@ async function openPrimary(
   }
 }
 
-const look = async ({ sql, endpoint, inRecovery }: Session): Promise<Seen> => ({
+const look = async ({ sql, endpoint, inRecovery }: Session): Promise<SeenHost> => ({
   endpoint,
   standby: inRecovery,
   system: await readSystemIdentifier(sql),

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../errors.ts'
-import { choosePrimary, type Seen } from './primary.ts'
+import { choosePrimary, type SeenHost } from './primary.ts'
 
-const at = (host: string, standby: boolean, system: string | undefined = '1'): Seen => ({
+const at = (host: string, standby: boolean, system: string | undefined = '1'): SeenHost => ({
   endpoint: { host, port: 5432 },
   standby,
   system,
 })
 const standby = at('a', true)
 
-function failureOf(others: Seen[], from = standby): AppError {
+function failureOf(others: SeenHost[], from = standby): AppError {
   try {
     choosePrimary(from, others, [{ endpoint: { host: 'z', port: 1 }, problem: 'no answer' }])
   } catch (error) {
@@ -31,7 +31,7 @@ describe('the primary beside a standby', () => {
     expect(message).toBe('a:5432 is a standby, and there is no primary: b:5432 is a standby too; z:1: no answer')
   })
 
-  test.for<[string, Seen[], RegExp]>([
+  test.for<[string, SeenHost[], RegExp]>([
     ['there are two', [at('b', false), at('c', false, '2')], /b:5432, c:5432/],
     ['it is of another cluster', [at('b', false, '2')], /a:5432 .*b:5432.* 1 and 2/],
     ['its cluster is not known', [{ ...at('b', false), system: undefined }], /a:5432 .*b:5432.*pg_control_system\(\) at b:5432/],

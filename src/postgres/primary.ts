@@ -2,7 +2,7 @@ import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 
 /** A host of a URL, as the server there describes itself. `system` is undefined if the user may not read it. */
-export type Seen = { endpoint: Endpoint; standby: boolean; system: string | undefined }
+export type SeenHost = { endpoint: Endpoint; standby: boolean; system: string | undefined }
 
 /** A host that no session could be opened at, and why. */
 export type Silent = { endpoint: Endpoint; problem: string }
@@ -13,7 +13,7 @@ export type Silent = { endpoint: Endpoint; problem: string }
  * @throws {AppError} `unreachable`, without a reason if there is no primary yet and waiting may help; otherwise with the reason
  *   `unclear-primary`
  */
-export function choosePrimary(standby: Seen, others: Seen[], silent: Silent[]): Seen {
+export function choosePrimary(standby: SeenHost, others: SeenHost[], silent: Silent[]): SeenHost {
   const name = ({ endpoint }: { endpoint: Endpoint }) => describeEndpoint(endpoint)
   const [primary, ...more] = others.filter((other) => !other.standby)
   if (!primary) {

@@ -39,7 +39,7 @@ export async function readRolePath(db: Db, role: string): Promise<string[] | und
 }
 
 /** Who runs the user's files, and with which search_path. */
-export type Place = {
+export type RunsAs = {
   /** Undefined: the session user. */
   role: string | undefined
   path: readonly string[]
@@ -51,7 +51,7 @@ export type Place = {
  * The schemas in which unqualified names are looked up, in order: those of the path that exist and may be used. While the path is not
  * ours, only one qualified function is called.
  */
-export async function visibleSchemas(db: Db, { role, path }: Place): Promise<string[]> {
+export async function visibleSchemas(db: Db, { role, path }: RunsAs): Promise<string[]> {
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
   const answer = await db.unsafe<{ schemas?: string[] | string }[]>(
     `${as} ${setPath(path, 'local ')} select pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas`,

@@ -2,7 +2,7 @@ import { AppError, usage } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import type { Db } from './db.ts'
-import type { Place } from './search-path.ts'
+import type { RunsAs } from './search-path.ts'
 import { isServerError } from './server-error.ts'
 
 /**
@@ -12,7 +12,7 @@ import { isServerError } from './server-error.ts'
  */
 export async function tryUrlSettings(
   db: Db,
-  { role, urlSettings = {} }: Omit<Place, 'path'>,
+  { role, urlSettings = {} }: Omit<RunsAs, 'path'>,
   source: string,
 ): Promise<void> {
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`

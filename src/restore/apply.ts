@@ -15,7 +15,7 @@ import { type Comparison, compareRows, renderDifference } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
 import type { OwnRights } from './isolation.ts'
 import { asSuperuserFlag } from './load.ts'
-import { loginName, type Story, workName } from './name.ts'
+import { loginName, type Label, workName } from './name.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What to restore, and under which name. */
@@ -23,7 +23,7 @@ export type RestorePlan = {
   manifest: Manifest
   into: string
   noOwner: boolean
-  story: Story
+  story: Label
   /** Whether it is loaded by a login created for it, which only owns the new database and may do nothing else. */
   isolated: boolean
 }
@@ -96,7 +96,7 @@ const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: Resto
 
 /**
  * On the session that holds the lock. Even if we are killed, its backend finishes these statements before it releases the lock, so the
- * next restore finds a database with a {@link Story}, or none.
+ * next restore finds a database with a {@link Label}, or none.
  */
 async function createDatabase(
   work: string,

@@ -4,10 +4,10 @@ import { quoteName, splitName } from '../sql/quote.ts'
 import { counted } from '../units.ts'
 
 /** A table with another number of rows than when it was backed up; `actual` is null if the table is missing. */
-export type Difference = { table: string; expected: number; actual: number | null }
+export type RowDifference = { table: string; expected: number; actual: number | null }
 
 /** How many rows were compared, and where they differ. */
-export type Comparison = { tables: number; rows: number; differences: Difference[] }
+export type Comparison = { tables: number; rows: number; differences: RowDifference[] }
 
 /**
  * Counts the rows of a restored database and compares them with those of the backup.
@@ -56,7 +56,7 @@ async function countRows(db: Db, { name, unplanned, column }: Table): Promise<nu
 }
 
 /** A difference in words. */
-export const renderDifference = ({ table, expected, actual }: Difference) =>
+export const renderDifference = ({ table, expected, actual }: RowDifference) =>
   actual === null
     ? `${table} is missing; it had ${counted(expected, 'row')}`
     : `${table} has ${counted(actual, 'row')} instead of ${expected}`

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Manifest } from '../archive/manifest.ts'
 import { createStatements, finishStatements } from './database.ts'
-import type { Story } from './name.ts'
+import type { Label } from './name.ts'
 
 const plain: Manifest['database'] = {
   name: 'shop',
@@ -18,7 +18,7 @@ const plain: Manifest['database'] = {
   comment: null,
   size_bytes: 1,
 }
-const story: Story = {
+const story: Label = {
   pgbosun: 'restore',
   id: '0123abcd',
   into: 'it"s',

@@ -3,20 +3,20 @@ import type { Manifest } from '../archive/manifest.ts'
 import { createDatabaseSql } from '../postgres/locale.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { isListSetting, splitList, storeSetting } from '../sql/settings.ts'
-import type { Story } from './name.ts'
+import type { Label } from './name.ts'
 
 type Properties = Manifest['database']
 
 /**
  * Statements that create the empty database to restore into, in this order. They are sent together, without waiting: so the database
- * has its {@link Story} and is closed to others even if we are killed while it is being created.
+ * has its {@link Label} and is closed to others even if we are killed while it is being created.
  *
  * @param options `serverVersion` of the server, because older ones know fewer properties; `login`: its owner during the restore
  */
 export function createStatements(
   name: string,
   properties: Properties,
-  story: Story,
+  story: Label,
   { serverVersion, login }: { serverVersion: number; login?: string | undefined },
 ): string[] {
   const database = quoteIdent(name)

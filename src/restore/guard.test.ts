@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { findRefusals, type Guarded, refusal, type Target } from './guard.ts'
+import { findRefusals, type Guarded, refusal, type TargetServer } from './guard.ts'
 
 const manifest: Guarded = {
   id: '20260301T030000Z-00000001',
@@ -12,7 +12,7 @@ const manifest: Guarded = {
   ],
   database: { owner: 'shop_owner' },
 }
-const good: Target = {
+const good: TargetServer = {
   serverVersion: 150018,
   user: 'me',
   superuser: false,
@@ -22,13 +22,13 @@ const good: Target = {
   extensions: ['pg_trgm', 'plpgsql'],
   mayActAsOwner: true,
 }
-const found = (target: Partial<Target>, noOwner = false) =>
+const found = (target: Partial<TargetServer>, noOwner = false) =>
   findRefusals(manifest, { into: 'copy', noOwner }, { ...good, ...target }).map(
     ({ kind, reason, hint }) => `${kind}: ${reason} -> ${hint}`,
   )
 
 describe('nothing is refused', () => {
-  test.for<[string, Partial<Target>]>([
+  test.for<[string, Partial<TargetServer>]>([
     ['when everything is there', {}],
     ['on a newer server', { serverVersion: 180001 }],
     ['on an older minor version', { serverVersion: 150001 }],
@@ -39,7 +39,7 @@ describe('nothing is refused', () => {
 })
 
 describe('refused is', () => {
-  test.for<[string, Partial<Target>, string]>([
+  test.for<[string, Partial<TargetServer>, string]>([
     [
       'a name that is taken',
       { exists: true },
@@ -73,7 +73,7 @@ describe('refused is', () => {
   ])('%s', ([, target, expected]) => expect(found(target)).toEqual([expected]))
 })
 
-test.for<[string, Partial<Target>, string | undefined]>([
+test.for<[string, Partial<TargetServer>, string | undefined]>([
   ['nothing', {}, undefined],
   ['a name that is taken', { exists: true }, 'restore'],
   ['a missing privilege', { mayCreateDatabases: false }, 'refused'],

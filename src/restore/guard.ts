@@ -6,7 +6,7 @@ import { visible, visibleSql } from '../text.ts'
 import { counted, plural } from '../units.ts'
 
 /** What the server to restore to says about itself; see inspect.ts. */
-export type Target = {
+export type TargetServer = {
   /** `server_version_num`: 150020 is 15.20. */
   serverVersion: number
   user: string
@@ -28,7 +28,7 @@ export type Guarded = Pick<Manifest, 'id' | 'server_version' | 'server_version_n
 }
 
 /** Why a backup cannot be restored here, and what to do about it. */
-export type Refusal = { kind: 'restore' | 'refused'; reason: string; hint: string }
+export type RestoreRefusal = { kind: 'restore' | 'refused'; reason: string; hint: string }
 
 /**
  * Everything that is known to fail, found before anything is changed.
@@ -38,10 +38,10 @@ export type Refusal = { kind: 'restore' | 'refused'; reason: string; hint: strin
 export function findRefusals(
   manifest: Guarded,
   { into, noOwner }: { into: string; noOwner: boolean },
-  target: Target,
-): Refusal[] {
-  const refusals: Refusal[] = []
-  const refuse = (reason: string, hint: string, kind: Refusal['kind'] = 'restore') =>
+  target: TargetServer,
+): RestoreRefusal[] {
+  const refusals: RestoreRefusal[] = []
+  const refuse = (reason: string, hint: string, kind: RestoreRefusal['kind'] = 'restore') =>
     refusals.push({ kind, reason: visible(reason), hint: visible(hint) })
 
   if (target.exists) refuse(`the database ${into} already exists`, 'choose another name for --into')
@@ -82,7 +82,7 @@ export function findRefusals(
 }
 
 /** The refusals as one error; undefined if there are none. */
-export function refusal(refusals: Refusal[], { id, into }: { id: string; into: string }): AppError | undefined {
+export function refusal(refusals: RestoreRefusal[], { id, into }: { id: string; into: string }): AppError | undefined {
   const [first, ...others] = refusals
   if (!first) return undefined
   if (others.length === 0) return new AppError(first.kind, `${first.reason}; nothing was changed`, { hint: first.hint })

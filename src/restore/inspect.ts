@@ -1,11 +1,11 @@
 import type { Db } from '../postgres/db.ts'
 import { setRolePrivilege } from '../postgres/rights.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import { type Guarded, neededRoles, type Target } from './guard.ts'
+import { type Guarded, neededRoles, type TargetServer } from './guard.ts'
 
 /** Reads what {@link findRefusals} needs to know about the server, in one round trip. */
-export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<Target> {
-  const [row] = await db.unsafe<{ target: Target }[]>(`
+export async function readTarget(db: Db, manifest: Guarded, into: string): Promise<TargetServer> {
+  const [row] = await db.unsafe<{ target: TargetServer }[]>(`
     select pg_catalog.json_build_object(
       'serverVersion', pg_catalog.current_setting('server_version_num')::int,
       'user', session_user,

@@ -15,7 +15,7 @@ import { analyze } from './analyze.ts'
 import { loginRefused } from './isolation.ts'
 import { type LoadOptions, loadEntries } from './load.ts'
 import { ownerStatement, privilegeStatements } from './owners.ts'
-import type { LoadPlan, Step } from './plan.ts'
+import type { LoadPlan, LoadStep } from './plan.ts'
 import { drain, type Head, sameBeginning } from './source.ts'
 import { type Watch, watchObjects } from './tamper.ts'
 
@@ -106,7 +106,7 @@ async function openAsLogin(load: IsolatedLoad): Promise<Session> {
   }
 }
 
-async function makeStep(step: Step, load: IsolatedLoad, watch: Watch): Promise<void> {
+async function makeStep(step: LoadStep, load: IsolatedLoad, watch: Watch): Promise<void> {
   load.signal.throwIfAborted()
   if (step.by === 'us') return makeOurs(step.entries, load)
   const { onBytes: _, ...options } = load
@@ -120,7 +120,7 @@ async function* beginning({ bytes }: Head): AsyncGenerator<Buffer> {
 
 async function watched(
   watch: Watch,
-  expected: Pick<Step, 'relations' | 'creates'>,
+  expected: Pick<LoadStep, 'relations' | 'creates'>,
   run: () => Promise<void>,
 ): Promise<void> {
   await watch.look()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { databaseObject } from '../postgres/lock-keys.ts'
-import { lockOfLogin, loginName, loginPattern, readStory, type Story, workName } from './name.ts'
+import { lockOfLogin, loginName, loginPattern, readLabel, type Label, workName } from './name.ts'
 
 test('the name of the work ends with the id of the restore and fits into 63 bytes', () => {
   expect(workName('shop', '0123abcd')).toBe('shop__restore_0123abcd')
@@ -12,7 +12,7 @@ test('a name is never cut within a character', () => {
   expect(workName('🐘'.repeat(15), '0123abcd')).toBe(`${'🐘'.repeat(10)}__restore_0123abcd`)
 })
 
-const story: Story = {
+const story: Label = {
   pgbosun: 'restore',
   id: '0123abcd',
   into: 'copy',
@@ -24,12 +24,12 @@ const story: Story = {
 
 test('a leftover is recognised by its comment and its name together', () => {
   const comment = JSON.stringify(story)
-  expect(readStory('copy__restore_0123abcd', comment)).toEqual(story)
-  expect(readStory('copy', comment)).toBeUndefined()
-  expect(readStory('other__restore_0123abcd', comment)).toBeUndefined()
-  expect(readStory('copy__restore_0123abcd', null)).toBeUndefined()
-  expect(readStory('copy__restore_0123abcd', 'kept by hand')).toBeUndefined()
-  expect(readStory('copy__restore_0123abcd', '{"id":"0123abcd","into":"copy"}')).toBeUndefined()
+  expect(readLabel('copy__restore_0123abcd', comment)).toEqual(story)
+  expect(readLabel('copy', comment)).toBeUndefined()
+  expect(readLabel('other__restore_0123abcd', comment)).toBeUndefined()
+  expect(readLabel('copy__restore_0123abcd', null)).toBeUndefined()
+  expect(readLabel('copy__restore_0123abcd', 'kept by hand')).toBeUndefined()
+  expect(readLabel('copy__restore_0123abcd', '{"id":"0123abcd","into":"copy"}')).toBeUndefined()
 })
 
 test('a login tells whose lock guards it', () => {

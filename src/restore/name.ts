@@ -3,7 +3,7 @@ import { databaseObject } from '../postgres/lock-keys.ts'
 import { cutName } from '../sql/quote.ts'
 
 /** What a restore is doing, stored as JSON in the comment of the database it works in. */
-export type Story = {
+export type Label = {
   pgbosun: 'restore'
   /** Eight random hexadecimal digits, different for each restore. */
   id: string
@@ -23,7 +23,7 @@ export const workName = (into: string, id: string) => `${cutName(into)}__restore
 export const workPattern = '__restore_[0-9a-f]{8}$'
 
 /** The login that a restore loads as: `pgbosun_restore_<CRC-32 of the new name, as in its lock>_<id>`. */
-export const loginName = ({ into, id }: Pick<Story, 'into' | 'id'>) =>
+export const loginName = ({ into, id }: Pick<Label, 'into' | 'id'>) =>
   `pgbosun_restore_${(databaseObject(into) >>> 0).toString(16).padStart(8, '0')}_${id}`
 
 /** POSIX pattern of every {@link loginName}. */
@@ -33,15 +33,15 @@ export const loginPattern = '^pgbosun_restore_[0-9a-f]{8}_[0-9a-f]{8}$'
 export const lockOfLogin = (name: string) => Number.parseInt(name.slice('pgbosun_restore_'.length).slice(0, 8), 16) | 0
 
 /**
- * The {@link Story} of a database that a restore left behind; undefined for any other database, whatever its name.
+ * The {@link Label} of a database that a restore left behind; undefined for any other database, whatever its name.
  * @param comment of the database
  */
-export function readStory(name: string, comment: string | null): Story | undefined {
+export function readLabel(name: string, comment: string | null): Label | undefined {
   const story = parse(comment)
   if (typeof story !== 'object' || story === null) return undefined
-  const { pgbosun, id, into } = story as Partial<Story>
+  const { pgbosun, id, into } = story as Partial<Label>
   const ours = pgbosun === 'restore' && typeof id === 'string' && typeof into === 'string'
-  return ours && workName(into, id) === name ? (story as Story) : undefined
+  return ours && workName(into, id) === name ? (story as Label) : undefined
 }
 
 function parse(text: string | null): unknown {

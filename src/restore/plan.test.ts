@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { TocEntry } from '../archive/toc.ts'
-import { named, planLoad, type Step } from './plan.ts'
+import { named, planLoad, type LoadStep } from './plan.ts'
 
 let id = 0
 const entry = (desc: string, tag: string, defn = '', more: Partial<TocEntry> = {}): TocEntry => ({
@@ -20,7 +20,7 @@ const sectionOf = (desc: string): TocEntry['section'] =>
         : 'pre-data'
 
 const plan = (...entries: TocEntry[]) => planLoad({ entries }, { noOwner: false })
-const shown = (steps: Step[]) =>
+const shown = (steps: LoadStep[]) =>
   steps.map(({ by, runsCode, entries }) => `${by}${runsCode ? ', runs code' : ''}: ${entries.map(named).join(', ')}`)
 const madeBy = (made: TocEntry, ...others: TocEntry[]) => shown(plan(...others, made).before).at(-1)
 const fn = (tag: string, defn: string) => entry('FUNCTION', tag, defn)

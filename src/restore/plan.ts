@@ -5,7 +5,7 @@ import { ownerStatement } from './owners.ts'
 import type { RelationName } from './tamper.ts'
 
 /** Entries of an archive that are created one after another, by the login of the restore or by the session user. */
-export type Step = {
+export type LoadStep = {
   by: 'login' | 'us'
   entries: TocEntry[]
   /** Whether code of the application may run during the step. It must not change existing objects, except `relations`. */
@@ -18,12 +18,12 @@ export type Step = {
 /** How an archive is loaded by a login that owns the new database and may do nothing else. */
 export type LoadPlan = {
   /** Everything up to the data. */
-  before: Step[]
-  data: Step
+  before: LoadStep[]
+  data: LoadStep
   /** Indexes, constraints, rules, triggers. Then materialised views are filled, while no policy hides rows; then policies are created. */
-  after: Step[]
+  after: LoadStep[]
   views: TocEntry[]
-  policies: Step[]
+  policies: LoadStep[]
   /** Done at the end, by the session user. None of it runs code. */
   finish: {
     objects: TocEntry[]
@@ -100,14 +100,14 @@ const remarks = new Set(['COMMENT', 'SECURITY LABEL'])
 const privileges = new Set(['ACL', 'DEFAULT ACL'])
 
 /** Groups consecutive entries that are created in the same way. */
-function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry: TocEntry) => RelationName[]): Step[] {
-  const steps: Step[] = []
+function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry: TocEntry) => RelationName[]): LoadStep[] {
+  const steps: LoadStep[] = []
   for (const entry of entries) {
     const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'
     const runsCode = by === 'login' && (mayRunCode(entry) || hasOwnValue(entry))
     const last = steps.at(-1)
     const relations = runsCode ? relationsOf(entry) : []
-    const step: Step = { by, entries: [entry], runsCode, relations, creates: entry.section !== 'post-data' }
+    const step: LoadStep = { by, entries: [entry], runsCode, relations, creates: entry.section !== 'post-data' }
     if (last?.by !== by || last.runsCode !== runsCode) steps.push(step)
     else {
       last.entries.push(entry)

@@ -25,7 +25,7 @@ import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.t
 import { sweepLeftovers } from './sweep.ts'
 
 /** Which backup to restore, and into what. */
-export type Wanted = {
+export type WantedRestore = {
   /** Undefined: the newest that matches. */
   id: string | undefined
   /** Name of the new database. */
@@ -40,7 +40,7 @@ export type Wanted = {
 
 /** Everything a restore needs to know. It reads neither the environment nor the configuration. */
 export type RestoreOptions = {
-  wanted: Wanted
+  wanted: WantedRestore
   /** The server to restore to. */
   connection: Connection
   /** Name of the database that was backed up. */
@@ -241,7 +241,7 @@ async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBac
   return whole
 }
 
-async function guard(session: Session, manifest: Manifest, { into, noOwner }: Wanted): Promise<void> {
+async function guard(session: Session, manifest: Manifest, { into, noOwner }: WantedRestore): Promise<void> {
   const target = await readTarget(session.sql, manifest, into)
   const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
   if (problem) throw problem

@@ -4,19 +4,19 @@ import { releaseRunLock, tryRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import { lockOfLogin, loginPattern, readStory, type Story, workPattern } from './name.ts'
+import { lockOfLogin, loginPattern, readLabel, type Label, workPattern } from './name.ts'
 
 /** A database that a restore works in, or left behind. */
-export type Leftover = { name: string; story: Story }
+export type Leftover = { name: string; story: Label }
 
-/** Databases whose comment is the {@link Story} of a restore. */
+/** Databases whose comment is the {@link Label} of a restore. */
 export async function readLeftovers(db: Db): Promise<Leftover[]> {
   const rows = await db.unsafe<{ name: string; comment: string | null }[]>(
     `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment
        from pg_catalog.pg_database where datname ~ '${workPattern}' order by datname`,
   )
   return rows.flatMap(({ name, comment }) => {
-    const story = readStory(name, comment)
+    const story = readLabel(name, comment)
     return story ? [{ name, story }] : []
   })
 }

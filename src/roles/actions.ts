@@ -1,6 +1,6 @@
 // pure
 import type { Change } from '../plan.ts'
-import type { DefaultKind, ObjectKind, OwnedObject, SessionUser, Setting } from './types.ts'
+import type { DefaultKind, GrantableKind, OwnedObject, SessionUser, Setting } from './types.ts'
 
 /** One thing to do to the server as a whole. */
 export type ClusterAction =
@@ -43,7 +43,7 @@ type Dependents = {
 }
 
 /** A thing in a schema, as a GRANT names it. */
-export type Target = { schema: string; name: string; arguments: string | null }
+export type GrantTarget = { schema: string; name: string; arguments: string | null }
 
 /** One thing to do in a database. `grantor` null: the owner of the thing. `columns`: only these columns. */
 export type DatabaseAction =
@@ -56,11 +56,11 @@ export type DatabaseAction =
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
-  | { do: 'grant'; kind: ObjectKind; targets: Target[]; grantee: string; privileges: string[] }
+  | { do: 'grant'; kind: GrantableKind; targets: GrantTarget[]; grantee: string; privileges: string[] }
   | ({
       do: 'revoke'
-      kind: ObjectKind
-      targets: Target[]
+      kind: GrantableKind
+      targets: GrantTarget[]
       grantee: string
       privileges: string[]
       grantor: string | null

@@ -2,13 +2,13 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { privilegesOf } from './privileges.ts'
-import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, ObjectKind } from './types.ts'
+import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, GrantableKind } from './types.ts'
 
 type DatabaseConfig = NonNullable<Config['databases'][string]>
 type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
 
 /** What each level of `access` allows, on existing and on future things. */
-const levels: Record<string, Partial<Record<ObjectKind, string[]>>> = {
+const levels: Record<string, Partial<Record<GrantableKind, string[]>>> = {
   read: { schema: ['USAGE'], table: ['SELECT'], sequence: ['SELECT'] },
   write: {
     schema: ['USAGE'],
@@ -107,7 +107,7 @@ function schemaRules(database: string, schema: string, fields: SchemaConfig, rea
 }
 
 function levelRules(schema: string, grantee: string, level: string, creators: string[] | null): Rules {
-  const entries = Object.entries(levels[level] ?? {}) as [ObjectKind, string[]][]
+  const entries = Object.entries(levels[level] ?? {}) as [GrantableKind, string[]][]
   return {
     grants: entries.map(([kind, privileges]) => ({ schema, kind, names: null, grantee, privileges })),
     defaults: entries
@@ -118,7 +118,7 @@ function levelRules(schema: string, grantee: string, level: string, creators: st
 
 const granteeName = (name: string) => (name.toLowerCase() === 'public' ? 'PUBLIC' : name)
 
-function checkedPrivileges(path: string, kind: ObjectKind, privileges: string[]): string[] {
+function checkedPrivileges(path: string, kind: GrantableKind, privileges: string[]): string[] {
   const upper = privileges.map((privilege) => privilege.toUpperCase().replace(/^ALL PRIVILEGES$/, 'ALL'))
   const unknown = upper.find((privilege) => privilege !== 'ALL' && !privilegesOf[kind].includes(privilege))
   if (unknown !== undefined) {

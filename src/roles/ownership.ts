@@ -1,11 +1,11 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { print } from './same-object.ts'
-import type { ObjectKind, OwnedObject } from './types.ts'
+import type { GrantableKind, OwnedObject } from './types.ts'
 
 /** Something that a role cannot use, or not as well as the users that will start as it can today. */
 export type UnusableObject = {
-  kind: ObjectKind
+  kind: GrantableKind
   schema: string
   name: string
   /** The types of a routine's arguments, as SQL; null for anything else. */

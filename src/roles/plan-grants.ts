@@ -11,7 +11,7 @@ import type {
   DesiredDatabase,
   DesiredGrant,
   DesiredRoles,
-  ObjectKind,
+  GrantableKind,
 } from './types.ts'
 
 type Actions = Planned<DatabaseAction>[]
@@ -186,7 +186,7 @@ function planRevokes(verdicts: Verdicts): Actions {
 const grantorOf = ({ grantor }: AclEntry, { owner }: CurrentObject) => (grantor === owner ? null : grantor)
 
 type Key = [
-  kind: ObjectKind,
+  kind: GrantableKind,
   schema: string,
   grantee: string,
   privileges: string[],
@@ -210,7 +210,7 @@ const target = ({ schema, name, arguments: types }: CurrentObject) => ({ schema,
 
 const label = ({ name, arguments: types }: CurrentObject) => (types === null ? name : `${name}(${types})`)
 
-function inWords(kind: ObjectKind, schema: string, objects: CurrentObject[]): string {
+function inWords(kind: GrantableKind, schema: string, objects: CurrentObject[]): string {
   if (kind === 'schema') return `schema ${schema}`
   return objects.length === 1 ? `${kind} ${schema}.${label(objects[0]!)}` : `${objects.length} ${kind}s in ${schema}`
 }

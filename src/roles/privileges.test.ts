@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { privilegesOf, spelledOut } from './privileges.ts'
-import type { ObjectKind } from './types.ts'
+import type { GrantableKind } from './types.ts'
 
 const ofTables = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']
 
-test.each<[ObjectKind, number, string[]]>([
+test.each<[GrantableKind, number, string[]]>([
   ['schema', 17, ['USAGE', 'CREATE']],
   ['table', 13, ofTables],
   ['table', 16, ofTables],

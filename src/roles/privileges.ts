@@ -1,8 +1,8 @@
 // pure
-import type { ObjectKind } from './types.ts'
+import type { GrantableKind } from './types.ts'
 
 /** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */
-export const privilegesOf: Record<ObjectKind, readonly string[]> = {
+export const privilegesOf: Record<GrantableKind, readonly string[]> = {
   schema: ['USAGE', 'CREATE'],
   table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'],
   sequence: ['USAGE', 'SELECT', 'UPDATE'],
@@ -11,7 +11,7 @@ export const privilegesOf: Record<ObjectKind, readonly string[]> = {
 }
 
 /** `ALL` spelled out for a server of this major version. */
-export const spelledOut = (kind: ObjectKind, privileges: string[], major: number): readonly string[] =>
+export const spelledOut = (kind: GrantableKind, privileges: string[], major: number): readonly string[] =>
   privileges.includes('ALL')
     ? privilegesOf[kind].filter((privilege) => privilege !== 'MAINTAIN' || major >= 17)
     : privileges

@@ -1,7 +1,7 @@
 // pure
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { storeSetting } from '../sql/settings.ts'
-import type { ClusterAction, DatabaseAction, Target } from './actions.ts'
+import type { ClusterAction, DatabaseAction, GrantTarget } from './actions.ts'
 import { sameAsRead } from './same-object.ts'
 
 type Of<Action, Do> = Extract<Action, { do: Do }>
@@ -122,7 +122,7 @@ function createDatabase({ database, temporary, owner, create }: Of<ClusterAction
 
 const grantee = (name: string) => (name === 'PUBLIC' ? 'public' : quoteIdent(name))
 
-function targets({ kind, targets }: { kind: string; targets: Target[] }): string {
+function targets({ kind, targets }: { kind: string; targets: GrantTarget[] }): string {
   if (kind === 'schema') return `schema ${targets.map(({ name }) => quoteIdent(name)).join(', ')}`
   const names = targets.map(
     ({ schema, name, arguments: types }) => quoteName(schema, name) + (types === null ? '' : `(${types})`),

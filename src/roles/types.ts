@@ -25,12 +25,12 @@ export type DesiredMembership = { role: string; member: string }
 export type Setting = { role: string | null; database: string | null; name: string; value: string | string[] }
 
 /** Kinds of things in a schema that have privileges; `schema` is the schema itself. */
-export type ObjectKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
+export type GrantableKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
 
 /** Privileges on existing things. `names` null: all of that kind. `ALL` depends on the server and is spelled out when planning. */
 export type DesiredGrant = {
   schema: string
-  kind: ObjectKind
+  kind: GrantableKind
   names: string[] | null
   grantee: string
   privileges: string[]
@@ -137,7 +137,7 @@ export type CurrentCluster = {
 
 /** A thing with privileges. `arguments`: the types of a routine's, as SQL. `column`: set for a column; `name` is its table's then. */
 export type CurrentObject = {
-  kind: ObjectKind
+  kind: GrantableKind
   schema: string
   name: string
   arguments: string | null
@@ -146,7 +146,7 @@ export type CurrentObject = {
   acl: AclEntry[]
 }
 
-export type DefaultKind = ObjectKind | 'large object'
+export type DefaultKind = GrantableKind | 'large object'
 
 /** One default privilege. `schema` null: in the whole database. */
 export type CurrentDefault = {

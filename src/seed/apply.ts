@@ -2,7 +2,7 @@ import { AppError, withReport } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { BeforeChange } from '../plan.ts'
 import type { Db, Sql } from '../postgres/db.ts'
-import { type Place, pinPath, setPath } from '../postgres/search-path.ts'
+import { type RunsAs, pinPath, setPath } from '../postgres/search-path.ts'
 import { sendPieces } from '../postgres/send.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { piecesOf } from '../sql/pieces.ts'
@@ -16,7 +16,7 @@ import type { Seed, SeedResult } from './types.ts'
 
 export type SeedOptions = {
   /** Who writes the rows, the owner of the schema, and where the names in the files lead. */
-  place: Place
+  place: RunsAs
   toolVersion: string
   /** Procedure that records the seeds, for a session that may not. */
   recorder?: string | undefined
@@ -78,7 +78,7 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
 }
 
 /** Returns how many rows the statements wrote, with triggers and cascades. The driver keeps only the count of the last one. */
-async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: Place): Promise<number> {
+async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: RunsAs): Promise<number> {
   const before = await rowsWritten(tx)
   await tx.unsafe(`${setSettings(urlSettings, 'local ')}${setPath(path, 'local ')}`)
   await sendPieces(tx, text, piecesOf(text))

@@ -1,11 +1,11 @@
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
-import { type Place, pinPath, setPath } from '../postgres/search-path.ts'
+import { type RunsAs, pinPath, setPath } from '../postgres/search-path.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import { copyFile, lineOf, readHeader } from './csv.ts'
 import { becomeRole } from './role.ts'
-import { findTarget, type Target } from './target.ts'
+import { findTarget, type SeedTable } from './target.ts'
 import type { CsvSeed } from './types.ts'
 
 /** The temporary tables that a file is read into, and what of it has to be written. */
@@ -17,7 +17,7 @@ const delta = 'pg_temp.pgbosun_delta'
  * An empty table is copied into directly. Otherwise the rows are staged, and only those that are new or differ are
  * written: what is there already causes neither a write nor a lock, and no value of a sequence is used up.
  */
-export async function loadRows(tx: Db, seed: CsvSeed, place: Place): Promise<number> {
+export async function loadRows(tx: Db, seed: CsvSeed, place: RunsAs): Promise<number> {
   const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
   // They say how a date is read, too.
   if (place.urlSettings) await tx.unsafe(setSettings(place.urlSettings, 'local '))
@@ -27,13 +27,13 @@ export async function loadRows(tx: Db, seed: CsvSeed, place: Place): Promise<num
   return rows
 }
 
-async function copyDirectly(tx: Db, seed: CsvSeed, target: Target): Promise<number> {
+async function copyDirectly(tx: Db, seed: CsvSeed, target: SeedTable): Promise<number> {
   const rows = await copyFile(tx, seed.path, target.table, target.header)
   await refuseNullKey(tx, seed, target, target.table)
   return rows
 }
 
-async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, place: Place): Promise<number> {
+async function copyAndCompare(tx: Db, seed: CsvSeed, target: SeedTable, place: RunsAs): Promise<number> {
   await createStage(tx, target, place.role)
   // Enough for the hash table of a million rows; the default of 4 MB would go through the disk.
   await tx.unsafe("set local work_mem = '64MB'")
@@ -51,7 +51,7 @@ async function copyAndCompare(tx: Db, seed: CsvSeed, target: Target, place: Plac
 }
 
 /** Made by the role that writes the rows; if it lacks TEMPORARY on this database, by the session user, and lent to the role. */
-async function createStage(tx: Db, { table, header, temporary }: Target, role: string | undefined): Promise<void> {
+async function createStage(tx: Db, { table, header, temporary }: SeedTable, role: string | undefined): Promise<void> {
   const create = `
     create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data;
     create temporary table pgbosun_delta on commit drop as select true as pgbosun_new, ${list(header)} from ${table} with no data;`
@@ -63,7 +63,7 @@ async function createStage(tx: Db, { table, header, temporary }: Target, role: s
 }
 
 /** Rows compare as they are stored (`*<>`): NULL equals NULL, and types without `=` such as json can be compared, too. */
-function differencesOf({ table, header, key, updated }: Target, mode: CsvSeed['mode']): string {
+function differencesOf({ table, header, key, updated }: SeedTable, mode: CsvSeed['mode']): string {
   if (key.length === 0) return `select true, ${list(header)} from ${stage}`
   const isNew = `r.${quoteIdent(key[0] ?? '')} is null`
   const differs = `row(${list(updated, 'r')})::record operator(pg_catalog.*<>) row(${list(updated, 's')})::record`
@@ -72,11 +72,11 @@ function differencesOf({ table, header, key, updated }: Target, mode: CsvSeed['m
      where ${isNew} ${mode === 'upsert' && updated.length > 0 ? `or ${differs}` : ''}`
 }
 
-const updateOf = ({ table, key, updated }: Target) => `
+const updateOf = ({ table, key, updated }: SeedTable) => `
   update ${table} as r set ${updated.map((column) => `${quoteIdent(column)} = s.${quoteIdent(column)}`).join(', ')}
     from ${delta} s where ${sameKey(key)} and not s.pgbosun_new`
 
-const insertOf = ({ table, written }: Target) => `
+const insertOf = ({ table, written }: SeedTable) => `
   insert into ${table} (${list(written)}) overriding system value
   select ${list(written)} from ${delta} where pgbosun_new`
 
@@ -86,7 +86,7 @@ const list = (columns: string[], alias?: string) =>
 const sameKey = (key: string[]) =>
   key.map((column) => `r.${quoteIdent(column)} = s.${quoteIdent(column)}`).join(' and ')
 
-async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: Target, table: string): Promise<void> {
+async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: SeedTable, table: string): Promise<void> {
   if (key.length === 0) return
   const isNull = key.map((column) => `${quoteIdent(column)} is null`).join(' or ')
   const [found] = await tx.unsafe(`select from ${table} where ${isNull} limit 1`)
@@ -96,7 +96,7 @@ async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: Target, tab
   throw badKey(seed, line, `the key (${key.join(', ')}) is empty`, 'give every row a key; write "" for an empty text')
 }
 
-async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: Target): Promise<void> {
+async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: SeedTable): Promise<void> {
   if (key.length === 0) return
   // Sorting finds out several times faster than grouping.
   const [sum] = await tx.unsafe<{ repeated: boolean }[]>(
@@ -131,7 +131,7 @@ function badKey({ name: file }: CsvSeed, line: number | undefined, problem: stri
  * Explicit values do not move a sequence: the next row of the application would get one that exists. Where a default makes more of
  * the number than itself, the largest one in the column may be beyond what is needed; that costs nothing but numbers.
  */
-async function advanceSequences(tx: Db, { table, sequences }: Target): Promise<void> {
+async function advanceSequences(tx: Db, { table, sequences }: SeedTable): Promise<void> {
   for (const { sequence, columns } of sequences) {
     const furthest = (aggregate: 'max' | 'min') =>
       columns.map((column) => furthestIn(table, column, aggregate)).join(', ')

@@ -28,7 +28,7 @@ type Table = {
 export type SequenceUse = { sequence: string; columns: { name: string; text: boolean }[] }
 
 /** How the rows of one file go into one table. */
-export type Target = {
+export type SeedTable = {
   /** As SQL. */
   table: string
   /** Columns of the file, in its order. */
@@ -46,7 +46,7 @@ export type Target = {
  * Matches the file's columns with the table, before anything is loaded.
  * @throws {AppError} `seed` when the table or a column does not exist, or the key has no unique index
  */
-export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promise<Target> {
+export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promise<SeedTable> {
   const { schema, name } = seed.table
   const table = await readTable(db, quoteName(schema, name))
   const fail = (problem: string, hint: string, line?: number): never => {

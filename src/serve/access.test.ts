@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ServeAccess } from '../config/serve-access.ts'
-import { type Asking, isLoopback, isOurHost, type Refusal, refuse } from './access.ts'
+import { type Asking, isLoopback, isOurHost, type AccessRefusal, refuse } from './access.ts'
 
 test.each<[string | undefined, boolean]>([
   ['127.0.0.1', true],
@@ -89,9 +89,9 @@ describe('refuse', () => {
   })
 
   const realm = 'Bearer realm="pgbosun"'
-  const wrong: Refusal = { status: 401, text: 'the token is wrong', challenge: `${realm}, error="invalid_token"` }
-  const missing: Refusal = { status: 401, text: 'a token is needed (Authorization: Bearer)', challenge: realm }
-  const foreign: Refusal = { status: 421, text: 'this Host is none of ours: see serve.hosts' }
+  const wrong: AccessRefusal = { status: 401, text: 'the token is wrong', challenge: `${realm}, error="invalid_token"` }
+  const missing: AccessRefusal = { status: 401, text: 'a token is needed (Authorization: Bearer)', challenge: realm }
+  const foreign: AccessRefusal = { status: 421, text: 'this Host is none of ours: see serve.hosts' }
   test.each<[string, ServeAccess, Asking, ReturnType<typeof refuse>]>([
     [
       'others when only loopback may',

@@ -13,7 +13,7 @@ export type Asking = {
 }
 
 /** `challenge` is the WWW-Authenticate that a 401 has to have (RFC 9110). */
-export type Refusal = { status: 401 | 421; text: string; challenge?: string }
+export type AccessRefusal = { status: 401 | 421; text: string; challenge?: string }
 
 const realm = 'Bearer realm="pgbosun"'
 
@@ -32,7 +32,7 @@ export function refuse(
   { peer, hosts, authorization }: Asking,
   access: ServeAccess,
   names: string[],
-): Refusal | undefined {
+): AccessRefusal | undefined {
   if (!hosts.every((host) => isOurHost(host, names)))
     return { status: 421, text: 'this Host is none of ours: see serve.hosts' }
   if (access === 'open') return undefined

@@ -19,7 +19,7 @@ import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import { type Health, livez, type ServeState, startupz, statusDocument } from './state.ts'
+import { type ProbeAnswer, livez, type ServeState, startupz, statusDocument } from './state.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
 /**
@@ -67,7 +67,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
 }
 
 /** From what is known: nobody who asks waits for the database. */
-async function readyNow(state: ServeState, probe: Probe): Promise<{ health: Health; ageMs: number | null }> {
+async function readyNow(state: ServeState, probe: Probe): Promise<{ health: ProbeAnswer; ageMs: number | null }> {
   if (state.phase === 'stopping') return { health: { ok: false, text: 'stopping' }, ageMs: null }
   const known = await probe.known()
   const now = performance.now()

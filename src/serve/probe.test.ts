@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { silentLog } from '../log.ts'
 import { answerFrom, startProbe } from './probe.ts'
-import type { Health } from './state.ts'
+import type { ProbeAnswer } from './state.ts'
 
-const ok: Health = { ok: true, text: 'ok' }
+const ok: ProbeAnswer = { ok: true, text: 'ok' }
 
 test('an answer is what was found, until it is older than 10 s', () => {
   expect(answerFrom({ health: ok, atMs: 1_000 }, 11_000)).toEqual(ok)

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import { renderDuration } from '../units.ts'
-import { type Health, notReady } from './state.ts'
+import { type ProbeAnswer, notReady } from './state.ts'
 
 /** What the last look found, and when, in milliseconds of a monotonic clock. */
-export type Known = { health: Health; atMs: number }
+export type Known = { health: ProbeAnswer; atMs: number }
 
 export type ProbeOptions = {
   /** One look. It ends soon after the signal does, and leaves no session behind. */
-  look(signal: AbortSignal): Promise<Health>
+  look(signal: AbortSignal): Promise<ProbeAnswer>
   /** Whether a change is worth a line now. */
   isTold(): boolean
   log: Log
@@ -28,7 +28,7 @@ const firstMs = 150
 const oldMs = 10_000
 
 /** What is told now of what was found then: an answer that is too old is none. */
-export function answerFrom(known: Known | undefined, nowMs: number): Health {
+export function answerFrom(known: Known | undefined, nowMs: number): ProbeAnswer {
   if (!known) return notReady('unknown', 'the first look at the database is not done yet')
   const ageMs = nowMs - known.atMs
   if (ageMs <= oldMs) return known.health
@@ -74,7 +74,7 @@ export function startProbe(options: ProbeOptions): Probe {
   }
 }
 
-async function lookOnce({ look, signal }: ProbeOptions): Promise<Health> {
+async function lookOnce({ look, signal }: ProbeOptions): Promise<ProbeAnswer> {
   const limit = AbortSignal.timeout(limitMs)
   const late = notReady('unreachable', `the database does not answer within ${renderDuration(limitMs)}`)
   const health = await look(AbortSignal.any([limit, signal]))
@@ -82,7 +82,7 @@ async function lookOnce({ look, signal }: ProbeOptions): Promise<Health> {
 }
 
 /** One line for each change, with how long it was as it was before. */
-function tellChanges({ log, isTold }: ProbeOptions): (health: Health) => void {
+function tellChanges({ log, isTold }: ProbeOptions): (health: ProbeAnswer) => void {
   let told: { reason: string | undefined; sinceMs: number } | undefined
   let downSinceMs: number | undefined
   return ({ ok, text, reason = text }) => {

@@ -13,7 +13,7 @@ import { planMigrateStep } from '../up/migrate.ts'
 import type { MigrateTarget } from '../up/target.ts'
 import { mainTarget, migrateTargets } from '../up/targets.ts'
 import { type Probe, startProbe } from './probe.ts'
-import { type Health, notReady, type ServeState } from './state.ts'
+import { type ProbeAnswer, notReady, type ServeState } from './state.ts'
 
 /** Shorter than a look may take: what it left on the server has ended before the next one begins. */
 const statementTimeoutMs = 1_500
@@ -144,11 +144,11 @@ async function openNow(connection: Connection, last: Endpoint | undefined, endWi
 }
 
 /** Since it was ready: what others applied or changed since then is not asked. */
-function stillThere(plan: MigrationPlan | undefined): Health {
+function stillThere(plan: MigrationPlan | undefined): ProbeAnswer {
   return healthOf(plan && { ...plan, problems: [] })
 }
 
-function healthOf(plan: MigrationPlan | undefined): Health {
+function healthOf(plan: MigrationPlan | undefined): ProbeAnswer {
   if (!plan) return { ok: true, text: 'ok' }
   const {
     steps,

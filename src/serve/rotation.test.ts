@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { answerTo, type Refusal, secretConditions } from './rotation.ts'
+import { answerTo, type LoginRefusal, secretConditions } from './rotation.ts'
 
-const refusal: Refusal = {
+const refusal: LoginRefusal = {
   mode: 'own',
   declared: true,
   admin: false,
@@ -14,7 +14,7 @@ describe('a refused login', () => {
     expect(answerTo(refusal)).toEqual({ set: true })
   })
 
-  test.each<[string, Partial<Refusal>, string | undefined]>([
+  test.each<[string, Partial<LoginRefusal>, string | undefined]>([
     ['of a role without a declared password', { declared: false }, undefined],
     ['of the target’s own user', { admin: true }, undefined],
     ['where it is not to be set', { mode: 'never' }, 'the file changed since `up`: run `pgbosun up`'],

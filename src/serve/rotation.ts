@@ -12,7 +12,7 @@ export type OwnSecret =
   | { state: 'elsewhere'; source: string }
 
 /** A login of the backups that the server refused. */
-export type Refusal = {
+export type LoginRefusal = {
   mode: 'own' | 'never'
   /** Whether its role has a declared password. */
   declared: boolean
@@ -28,7 +28,7 @@ export type Answer = { set: true } | { set: false; hint: string | undefined }
 
 const changedHint = 'the file changed since `up`: run `pgbosun up`'
 
-export function answerTo({ mode, declared, admin, upDone, secret }: Refusal): Answer {
+export function answerTo({ mode, declared, admin, upDone, secret }: LoginRefusal): Answer {
   const hint = (text: string | undefined): Answer => ({ set: false, hint: text })
   if (!declared || (admin && upDone)) return hint(undefined)
   if (secret.state === 'unreadable') return hint(`${secret.problem}: mend that, then run \`pgbosun up\``)
@@ -41,7 +41,7 @@ export function answerTo({ mode, declared, admin, upDone, secret }: Refusal): An
 }
 
 /** What one look at the declared passwords found. */
-export type Look = {
+export type PasswordLook = {
   /** Roles whose declared password is neither what `up` applied nor what the server has. */
   changed: string[]
   unreadable: { role: string; problem: string }[]
@@ -52,7 +52,7 @@ export type Look = {
  * @param before those after the look before
  */
 export function secretConditions(
-  { changed, unreadable }: Look,
+  { changed, unreadable }: PasswordLook,
   before: readonly Condition[],
   now: string,
 ): Condition[] {

@@ -4,16 +4,16 @@ import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { indented, visibleJson, visibleLines } from '../text.ts'
-import { type Asking, type Refusal, refuse } from './access.ts'
+import { type Asking, type AccessRefusal, refuse } from './access.ts'
 import { guardConnections, limits } from './gate.ts'
-import type { Health } from './state.ts'
-import { readTarget, type Target } from './target.ts'
+import type { ProbeAnswer } from './state.ts'
+import { readTarget, type RequestTarget } from './target.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
 export type Answers = {
-  livez(): Health
-  startupz(): Health
-  readyz(): Promise<Health>
+  livez(): ProbeAnswer
+  startupz(): ProbeAnswer
+  readyz(): Promise<ProbeAnswer>
   /** Document of `/status.json`. */
   status(): Promise<unknown>
 }
@@ -24,13 +24,13 @@ export type Guard = { access: ServeAccess; hosts: string[] }
 export type Listening = { host: string; port: number; close(): Promise<void> }
 
 /** Where to listen, and where instead when this machine has no IPv6. */
-export type Place = { host: string; port: number; fallback?: string }
+export type ListenAddress = { host: string; port: number; fallback?: string }
 
 /**
  * `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. Where nobody chose an address it is
  * both families, and IPv4 alone will do.
  */
-export function parseListen(listen: string, isDefault = false): Place {
+export function parseListen(listen: string, isDefault = false): ListenAddress {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen) ?? []
   if (port === undefined || Number(port) > 65535)
     throw usage(`serve.listen is not an address and a port: ${listen}`, { hint: 'write it like [::]:8080' })
@@ -42,7 +42,7 @@ export function parseListen(listen: string, isDefault = false): Place {
  * Serves the health endpoints and the status document, read-only.
  * @throws {AppError} `usage` when the address is taken or not ours
  */
-export async function listen(place: Place, answers: Answers, guard: Guard, log: Log): Promise<Listening> {
+export async function listen(place: ListenAddress, answers: Answers, guard: Guard, log: Log): Promise<Listening> {
   const http = createServer({ connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 }, (request, response) => {
     void reply(answers, guard, request, response, log)
   })
@@ -95,7 +95,7 @@ const text = (status: number, body: string, headers: Record<string, string> = {}
   type: 'text/plain; charset=utf-8',
   headers,
 })
-const healthResponse = ({ ok, text: body }: Health) => text(ok ? 200 : 503, body)
+const healthResponse = ({ ok, text: body }: ProbeAnswer) => text(ok ? 200 : 503, body)
 
 /** Paths that tell names and errors; everything else everybody may read. */
 const guarded = ['/status.json']
@@ -119,13 +119,13 @@ async function answer(answers: Answers, guard: Guard, request: IncomingMessage, 
 const hasBody = ({ headers }: IncomingMessage) =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
-const askingOf = ({ headers, headersDistinct, socket }: IncomingMessage, { host }: Target): Asking => ({
+const askingOf = ({ headers, headersDistinct, socket }: IncomingMessage, { host }: RequestTarget): Asking => ({
   peer: socket.remoteAddress,
   hosts: [...(headersDistinct.host ?? []), ...(host === undefined ? [] : [host])],
   authorization: headers.authorization,
 })
 
-const refused = ({ status, text: line, challenge }: Refusal) =>
+const refused = ({ status, text: line, challenge }: AccessRefusal) =>
   text(status, line, challenge === undefined ? {} : { 'www-authenticate': challenge })
 
 async function answerPath(answers: Answers, path: string): Promise<Response> {
@@ -147,7 +147,7 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
 const withoutIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL']
 
 /** @returns the address that is listened on */
-async function started(server: Server, { host, port, fallback }: Place, log: Log): Promise<string> {
+async function started(server: Server, { host, port, fallback }: ListenAddress, log: Log): Promise<string> {
   try {
     await bound(server, host, port)
     return host
@@ -176,8 +176,8 @@ function bound(server: Server, host: string, port: number): Promise<void> {
 }
 
 /** `127.0.0.1:8080`, `[::]:8080`. */
-export const renderPlace = ({ host, port }: Place) => `${isIPv6(host) ? `[${host}]` : host}:${port}`
+export const renderPlace = ({ host, port }: ListenAddress) => `${isIPv6(host) ? `[${host}]` : host}:${port}`
 
 /** Where a process on the same host reaches what listens on a place: IPv4 also for `::`, which may have fallen back to it. */
-export const loopbackOf = ({ host, port }: Place) =>
+export const loopbackOf = ({ host, port }: ListenAddress) =>
   `http://${renderPlace({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })}`

@@ -57,7 +57,7 @@ export type ServeState = {
 }
 
 /** An answer of a health endpoint. */
-export type Health = {
+export type ProbeAnswer = {
   ok: boolean
   /** What everybody is told: short, and without the name of a server, a user, a database or a file. */
   text: string
@@ -68,7 +68,7 @@ export type Health = {
 const stuckMs = 180_000
 
 /** Knows only our own process: an answer at all, and a scheduler that turns. */
-export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): Health => {
+export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): ProbeAnswer => {
   const stuck = phase === 'serving' && nowMs - tickedAtMs > stuckMs
   return {
     ok: !stuck,
@@ -77,7 +77,7 @@ export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): Health 
 }
 
 /** 200 once `up` is done: a native sidecar gates the application with it. */
-export function startupz({ up, upWanted, phase }: ServeState): Health {
+export function startupz({ up, upWanted, phase }: ServeState): ProbeAnswer {
   if (phase === 'stopping') return { ok: false, text: 'stopping' }
   if (!upWanted || up?.ok) return { ok: true, text: 'ok' }
   return { ok: false, text: up ? 'up failed: the log says why' : 'up is not done yet' }
@@ -95,7 +95,7 @@ const publicTexts: Partial<Record<Kind | 'unknown', string>> = {
  * 503 of `/readyz`.
  * @param reason the whole of it, which may name servers, users, databases and files
  */
-export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
+export const notReady = (kind: Kind | 'unknown', reason: string): ProbeAnswer => ({
   ok: false,
   text: `not ready: ${publicTexts[kind] ?? 'the log says why'}`,
   reason,
@@ -104,7 +104,7 @@ export const notReady = (kind: Kind | 'unknown', reason: string): Health => ({
 /** The document of `/status.json`. */
 export const statusDocument = (
   { version, startedAt, phase, up, backups, conditions }: ServeState,
-  ready: Health,
+  ready: ProbeAnswer,
   readyAgeMs: number | null = null,
 ) => ({
   version,

@@ -54,7 +54,7 @@ export function localStore(url: string): Store {
 }
 
 /** Where a store is: its name for messages, its folder for the system. */
-export type Place = { name: string; root: string }
+export type StoreFolder = { name: string; root: string }
 
 /** The parts of a key or a prefix. A name that no key can have would be passed over by `list`. */
 function partsOf(key: string): string[] {
@@ -67,7 +67,7 @@ function partsOf(key: string): string[] {
 /** Other files may lie in a volume: `lost+found`, snapshots, what a person put there. */
 const isName = (name: string) => /^[A-Za-z0-9_%-][A-Za-z0-9_.%-]*$/.test(name)
 
-async function translated<T>(place: Place, work: () => Promise<T>): Promise<T> {
+async function translated<T>(place: StoreFolder, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -75,7 +75,7 @@ async function translated<T>(place: Place, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openUpload({ name, root }: Place, path: string): Promise<Upload> {
+async function openUpload({ name, root }: StoreFolder, path: string): Promise<Upload> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.partial`
   let handle: FileHandle | undefined = await openNew(temporary)
   const close = async () => {
@@ -130,7 +130,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-async function readObject(place: Place, path: string): Promise<Readable> {
+async function readObject(place: StoreFolder, path: string): Promise<Readable> {
   try {
     const handle = await open(path, 'r')
     const { size } = await handle.stat()
@@ -143,7 +143,7 @@ async function readObject(place: Place, path: string): Promise<Readable> {
 }
 
 /** What lies in a folder and has the name of a key, in the order of the names. */
-async function entriesOf(place: Place, folder: string): Promise<Dirent[]> {
+async function entriesOf(place: StoreFolder, folder: string): Promise<Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true })
     return entries.filter(({ name }) => isName(name)).sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -153,7 +153,7 @@ async function entriesOf(place: Place, folder: string): Promise<Dirent[]> {
   }
 }
 
-async function* files(place: Place, prefix: string): AsyncGenerator<Stored & { path: string }> {
+async function* files(place: StoreFolder, prefix: string): AsyncGenerator<Stored & { path: string }> {
   for (const entry of await entriesOf(place, join(place.root, prefix))) {
     const key = `${prefix}${entry.name}`
     if (entry.isDirectory()) yield* files(place, `${key}/`)
@@ -165,12 +165,12 @@ async function* files(place: Place, prefix: string): AsyncGenerator<Stored & { p
   }
 }
 
-async function* listObjects(place: Place, prefix: string): AsyncGenerator<Stored> {
+async function* listObjects(place: StoreFolder, prefix: string): AsyncGenerator<Stored> {
   for await (const { key, sizeBytes, modifiedAt } of files(place, `${partsOf(prefix).join('/')}${prefix && '/'}`))
     if (!partial.test(key)) yield { key, sizeBytes, modifiedAt }
 }
 
-async function sweepPartials(place: Place, prefix: string, olderThanMs: number): Promise<string[]> {
+async function sweepPartials(place: StoreFolder, prefix: string, olderThanMs: number): Promise<string[]> {
   const swept: string[] = []
   for await (const { key, path, modifiedAt } of files(place, `${partsOf(prefix).join('/')}${prefix && '/'}`)) {
     if (!partial.test(key) || Date.now() - modifiedAt.getTime() < olderThanMs) continue

@@ -10,7 +10,7 @@ import type { Store, Upload } from './store.ts'
 export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
 
 /** An object as the manifest describes it. */
-export type Expected = { name: string; size_bytes: number; sha256: string }
+export type ExpectedBytes = { name: string; size_bytes: number; sha256: string }
 
 /** What zlib makes at once, at most: compressed, and plain, of which there is much more. */
 const chunkBytes = 256 * 1024
@@ -72,7 +72,7 @@ export async function pack(
  * @param key where the object lies in the store
  * @throws {AppError} `corrupt` when it is absent, damaged, shorter or longer
  */
-export async function* unpack(store: Store, key: string, expected: Expected): AsyncGenerator<Buffer> {
+export async function* unpack(store: Store, key: string, expected: ExpectedBytes): AsyncGenerator<Buffer> {
   const body = await openExisting(store, key, expected.name)
   const hash = createHash('sha256')
   let bytes = 0

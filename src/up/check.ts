@@ -4,7 +4,7 @@ import { emptied } from '../check/emptied.ts'
 import { type Health, judgeHealth, type ShadowHealth, violated } from '../check/health.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
 import { readSnapshot } from '../check/snapshot.ts'
-import type { Findings, Snapshot } from '../check/types.ts'
+import type { HealthFindings, Snapshot } from '../check/types.ts'
 import { AppError } from '../errors.ts'
 import { isDone } from '../migrate/plan/verify.ts'
 import type { Change } from '../plan.ts'
@@ -29,7 +29,7 @@ export type Expected = {
   advice?: boolean
 }
 
-async function findingsOf({ context, target }: Run, look: () => Promise<MigrateStep | undefined>): Promise<Findings> {
+async function findingsOf({ context, target }: Run, look: () => Promise<MigrateStep | undefined>): Promise<HealthFindings> {
   const wanted = wantedFrom(context.loaded.config.check)
   const snapshot = await readSnapshot(target!.sql, wanted)
   const findings = compare(wanted, snapshot)
@@ -43,9 +43,9 @@ async function whatIsGone(
   look: () => Promise<MigrateStep | undefined>,
 ): Promise<string | undefined> {
   if (someTables.length > 1) return undefined
-  const { book, history, folder } = (await look()) ?? {}
+  const { historyTable, history, folder } = (await look()) ?? {}
   if (!history || !folder) return undefined
-  const own = someTables.filter(({ schema, name }) => schema !== book?.native?.schema || name !== book.native.name)
+  const own = someTables.filter(({ schema, name }) => schema !== historyTable?.native?.schema || name !== historyTable.native.name)
   const done = new Set(history.applied.filter(isDone).map(({ id }) => id))
   return emptied(own.length, () => folder.files.filter(({ id }) => done.has(id)).map(({ text }) => text))
 }

@@ -2,18 +2,18 @@ import type { Dialect } from '../formats/dialect.ts'
 import { openDialect } from '../formats/open.ts'
 import type { Folder } from '../formats/read.ts'
 import type { Migration } from '../formats/types.ts'
-import type { RunOptions } from '../migrate/apply/run-options.ts'
+import type { ScriptOptions } from '../migrate/apply/options.ts'
 import { refuseUnsendable } from '../migrate/apply/sendable.ts'
 import { readHistory } from '../migrate/history/history.ts'
-import { type Book, openBook, ownBook } from '../migrate/history/history-table.ts'
-import { planMigrations, type Wanted } from '../migrate/plan/plan.ts'
-import { describeRefusal, isRefusal } from '../migrate/plan/sending.ts'
+import { type HistoryTable, openHistoryTable, ownHistoryTable } from '../migrate/history/history-table.ts'
+import { planMigrations, type WantedMigrations } from '../migrate/plan/plan.ts'
+import { describeUnsendable, isUnsendable } from '../migrate/plan/sending.ts'
 import { type HistoryPolicy, refuseProblems } from '../migrate/plan/verify.ts'
 import type { History, MigrationPlan, MigrationStep, Problem, StepResult } from '../migrate/types.ts'
 import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
-import type { Place } from '../postgres/search-path.ts'
+import type { RunsAs } from '../postgres/search-path.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'
@@ -29,12 +29,12 @@ import { inDatabase, type MigrateTarget } from './target.ts'
 import { folderOf } from './targets.ts'
 
 /** What is known of a target's migrations: the files, and what the database says. */
-export type Look = {
+export type KnownMigrations = {
   target: MigrateTarget
   folder: Folder | undefined
   dialect: Dialect
   /** Undefined while the database does not exist. */
-  book: Book | undefined
+  historyTable: HistoryTable | undefined
   /** Those that count for this database: see `choose` of a dialect. */
   files: Migration[]
   history: History
@@ -44,21 +44,21 @@ export type Look = {
 }
 
 /** Plan of the step for one database: the state schema where it is missing, then the files. */
-export type MigrateStep = Look & { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
+export type MigrateStep = KnownMigrations & { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
 
 const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
 
 /** Reads files and history of a target. `db` undefined: the database does not exist yet. */
-export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<Look> {
+export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<KnownMigrations> {
   const folder = await folderOf(context, target, db)
   const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
   const all = folder?.files ?? []
   // Our own history is found without asking; where another one is depends on the role.
   const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
-  const book = dialect.native && db ? await bookAs(context, target, dialect, db, role) : ownBook(dialect)
-  const history = db ? await readHistory(db, book, all, role) : noHistory
+  const historyTable = dialect.native && db ? await bookAs(context, target, dialect, db, role) : ownHistoryTable(dialect)
+  const history = db ? await readHistory(db, historyTable, all, role) : noHistory
   const files = dialect.choose?.(all, history.applied) ?? all
-  return { target, folder, dialect, book, files, history, policy: policyOf(context, dialect), role }
+  return { target, folder, dialect, historyTable, files, history, policy: policyOf(context, dialect), role }
 }
 
 /** What counts as a problem: the configuration, else what the format's tool does. */
@@ -86,7 +86,7 @@ export type PlanOptions = {
   records?: StateTable[] | undefined
   /** Nothing will be written, so the state may be that of a newer program and needs no changes. */
   looking?: boolean
-  wanted?: Wanted
+  wanted?: WantedMigrations
 }
 
 /**
@@ -153,8 +153,8 @@ export function findUnsendable(steps: MigrationStep[]): Problem[] {
   return steps.flatMap((step) => {
     const { name, sending, refused } = step
     if (refused) return [{ code: 'invalid' as const, name, detail: refused.message, hint: refused.hint ?? '' }]
-    if (!isRefusal(sending)) return []
-    const { detail } = describeRefusal(step, sending)
+    if (!isUnsendable(sending)) return []
+    const { detail } = describeUnsendable(step, sending)
     return [{ code: 'invalid' as const, name, detail, hint: sending.hint }]
   })
 }
@@ -182,9 +182,9 @@ export async function applyMigrateStep(
     await journal.beforeChange()
   } else if (target.database !== undefined) await refuseStrangeState(sql)
   if (plan.steps.length === 0) return []
-  const book = step.book?.native || !step.dialect.native ? step.book! : await bookOf(run.context, step, sql)
-  const results = await withNativeLock(run, step, book, (guarded) =>
-    runSteps(guarded, { ...step, book, place, isolation }, session, journal),
+  const historyTable = step.historyTable?.native || !step.dialect.native ? step.historyTable! : await bookOf(run.context, step, sql)
+  const results = await withNativeLock(run, step, historyTable, (guarded) =>
+    runSteps(guarded, { ...step, historyTable, place, isolation }, session, journal),
   )
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
@@ -200,18 +200,18 @@ async function bookAs(
   dialect: Dialect,
   db: Db,
   role: string | undefined,
-): Promise<Book> {
+): Promise<HistoryTable> {
   const { table } = target
   const named = (table ?? dialect.native?.table ?? '').includes('.')
-  const book = await openBook(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
-  for (const schema of book.native?.elsewhere ?? []) {
-    const { name, schema: own } = book.native!
+  const historyTable = await openHistoryTable(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+  for (const schema of historyTable.native?.elsewhere ?? []) {
+    const { name, schema: own } = historyTable.native!
     const theirs = `${visible(schema)}.${visible(name)}`
     context.log.info(
       `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${dialect.format} would not (\`migrate.table: ${theirs}\` uses it)`,
     )
   }
-  return book
+  return historyTable
 }
 
 /**
@@ -221,13 +221,13 @@ async function bookAs(
 export async function withNativeLock<T>(
   run: Run,
   { target }: Pick<MigrateStep, 'target'>,
-  book: Book,
+  historyTable: HistoryTable,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
-  if (!book.native || !book.dialect.native?.lockKey) return work(run)
+  if (!historyTable.native || !historyTable.dialect.native?.lockKey) return work(run)
   const { holdNativeLock } = await import('./native-lock.ts')
   const database = target.database ?? run.context.connection().database
-  return holdNativeLock(run.context, book, database, (guardNative) =>
+  return holdNativeLock(run.context, historyTable, database, (guardNative) =>
     work({ ...run, guard: both(run.guard, guardNative) }),
   )
 }
@@ -242,10 +242,10 @@ async function runSteps(
   {
     plan,
     target,
-    book,
+    historyTable,
     place,
     isolation,
-  }: MigrateStep & { book: Book; place: Place; isolation: Isolation | undefined },
+  }: MigrateStep & { historyTable: HistoryTable; place: RunsAs; isolation: Isolation | undefined },
   own: Session,
   journal: Journal,
 ): Promise<StepResult[]> {
@@ -259,7 +259,7 @@ async function runSteps(
     details: { after: plan.lastDetail, seqs: resumed },
   }
   return withFileSession(run, work, async (files) => {
-    const options = await runOptions(run, { book, place, own, files, journal })
+    const options = await runOptions(run, { historyTable, place, own, files, journal })
     return withProgress(run.context, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
   })
 }
@@ -268,7 +268,7 @@ async function runSteps(
 export async function runOptions(
   { context, cluster, guard }: Run,
   {
-    book,
+    historyTable,
     place,
     own,
     files: {
@@ -276,8 +276,8 @@ export async function runOptions(
       recorder,
     },
     journal: { beforeChange },
-  }: { book: Book; place: Place; own: Session; files: FileSession; journal: Journal },
-): Promise<RunOptions> {
+  }: { historyTable: HistoryTable; place: RunsAs; own: Session; files: FileSession; journal: Journal },
+): Promise<ScriptOptions> {
   const { loaded, log, version, signal } = context
   const { lockTimeout, lockRetries, statementTimeout } = loaded.config.migrate
   const [{ createBlockerWatch }, { hintFor }] = await Promise.all([
@@ -287,7 +287,7 @@ export async function runOptions(
   return {
     sql,
     own: own.sql,
-    book: recorder === undefined ? book : { ...book, recorder },
+    historyTable: recorder === undefined ? historyTable : { ...historyTable, recorder },
     ...place,
     lockTimeoutMs: lockTimeout,
     lockRetries,

@@ -1,5 +1,5 @@
 import type { Log } from '../log.ts'
-import type { Book } from '../migrate/history/history-table.ts'
+import type { HistoryTable } from '../migrate/history/history-table.ts'
 import { openSession, type Session } from '../postgres/connect.ts'
 import { cancelWaits, takeForeignLock } from '../postgres/lock.ts'
 import type { Context } from '../run/context.ts'
@@ -15,7 +15,7 @@ const lookEveryMs = 1_000
  */
 export async function holdNativeLock<T>(
   { connection, loaded, log, signal, runId }: Context,
-  { dialect, native }: Book,
+  { dialect, native }: HistoryTable,
   database: string,
   work: (guard: () => void) => Promise<T>,
 ): Promise<T> {

@@ -1,18 +1,18 @@
 import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
-import { type Place, parsePath, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
+import { type RunsAs, parsePath, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
 import { tryUrlSettings } from '../postgres/url-settings.ts'
 import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'
 
-type UrlSettings = NonNullable<Place['urlSettings']>
+type UrlSettings = NonNullable<RunsAs['urlSettings']>
 type Target = { database?: string | undefined; role?: string | undefined }
 
 /**
  * Who runs the files of a database, and the search_path that they get: that of the role, else what a session of ours would have had.
  * @param db a session in that database
  */
-export async function placeOf(context: Context, db: Db, target: Target = {}): Promise<Place> {
+export async function placeOf(context: Context, db: Db, target: Target = {}): Promise<RunsAs> {
   const role = await defaultRole(context, db, target)
   return placeAs(context, db, target.database, role)
 }
@@ -23,7 +23,7 @@ export async function placeAs(
   db: Db,
   database: string | undefined,
   role: string | undefined,
-): Promise<Place> {
+): Promise<RunsAs> {
   const urlSettings = urlSettingsFor(context, database)
   const [path] = await Promise.all([
     pathOf(context, db, database, role),

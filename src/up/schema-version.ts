@@ -5,8 +5,8 @@ import type { Dialect } from '../formats/dialect.ts'
 import { findHistories } from '../formats/find.ts'
 import { openDialect } from '../formats/open.ts'
 import { inspectFolder } from '../formats/peek.ts'
-import { glanceAtHistory } from '../migrate/history/history-brief.ts'
-import { idOfVersion, isReached, newestSeen, type Reading, type Seen } from '../migrate/history/is-applied.ts'
+import { readHistoryBrief } from '../migrate/history/history-brief.ts'
+import { idOfVersion, isApplied, newestSeen, type Reading, type SeenMigration } from '../migrate/history/is-applied.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'
@@ -16,7 +16,7 @@ import type { MigrateTarget } from './target.ts'
 import { readFilesOf, readOptions } from './targets.ts'
 
 /** How far a schema is. `missing`: what it still lacks; empty when it is new enough. `note`: what may be the reason. */
-export type Progress = { missing: string[]; current: string | undefined; note?: string | undefined }
+export type SchemaProgress = { missing: string[]; current: string | undefined; note?: string | undefined }
 
 /**
  * Compares the history in a database with the versions that are waited for. Reads only, and needs no files, unless none is named:
@@ -31,12 +31,12 @@ export async function readProgress(
   target: MigrateTarget,
   db: Db,
   wanted: string[],
-): Promise<Progress> {
+): Promise<SchemaProgress> {
   const role = await readingRole(context, target, db)
   const where = { table: target.table, role, schemas: await schemasOf(context, db, target, role) }
   if (target.command) return atRevision(db, where, wanted)
   const dialect = await dialectOf(target, db, where)
-  const rows = dialect ? await glanceAtHistory(db, dialect, where) : []
+  const rows = dialect ? await readHistoryBrief(db, dialect, where) : []
   if (rows.length === 0 && wanted.length > 0) {
     const alembic = await atRevision(db, { ...where, table: undefined }, wanted)
     if (alembic.current !== undefined) return alembic
@@ -79,10 +79,10 @@ function readingOf({ loaded }: Context, { format, compare, policy }: Dialect): R
   return { compare, ordered: format === 'golang-migrate' || outOfOrder === 'error' }
 }
 
-function missingVersions({ format }: Dialect, rows: Seen[], reading: Reading, wanted: string[]): string[] {
+function missingVersions({ format }: Dialect, rows: SeenMigration[], reading: Reading, wanted: string[]): string[] {
   return wanted.filter((text) => {
     const id = idOfVersion(format, text)
-    if (id !== undefined) return !isReached(id, rows, reading)
+    if (id !== undefined) return !isApplied(id, rows, reading)
     // it may be a revision of Alembic, whose table is still to come
     if (rows.length === 0) return true
     throw usage(`${text} is not a version of ${format}`, {
@@ -96,17 +96,17 @@ async function missingFiles(
   context: Context,
   target: MigrateTarget,
   dialect: Dialect,
-  rows: Seen[],
+  rows: SeenMigration[],
 ): Promise<string[]> {
   target.folder ??= await readFilesOf(target, dialect.format, readOptions(context, target))
   const reading = { compare: dialect.compare, ordered: dialect.format === 'golang-migrate' }
   return target.folder.files
-    .filter(({ kind, id }) => kind === 'versioned' && !isReached(id, rows, reading))
+    .filter(({ kind, id }) => kind === 'versioned' && !isApplied(id, rows, reading))
     .map(({ name }) => name)
 }
 
 /** Alembic's table has no history: whether an older revision is behind the head, only the files could tell. */
-async function atRevision(db: Db, where: Where, wanted: string[]): Promise<Progress> {
+async function atRevision(db: Db, where: Where, wanted: string[]): Promise<SchemaProgress> {
   const tables = await readAlembic(db, where)
   const heads = tables.flatMap((table) => table.heads)
   const current = tables.length === 0 ? undefined : renderHeads(heads)

@@ -50,17 +50,17 @@ export async function applyUndoStep(
   session: Session,
   journal: Journal,
 ): Promise<StepResult[]> {
-  const { target, book, state } = look
-  if (undo.steps.length === 0 || !book) return []
+  const { target, historyTable, state } = look
+  if (undo.steps.length === 0 || !historyTable) return []
   const place = await placeOf(run.context, session.sql, target)
   const isolation = await isolationFor(run.context, session.sql, place.role)
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(session.sql, state)
   }
-  const results = await withNativeLock(run, look, book, (guarded) =>
+  const results = await withNativeLock(run, look, historyTable, (guarded) =>
     withFileSession(guarded, workOf(run, look, undo, { own: session, role: place.role, isolation }), async (files) => {
-      const options = await runOptions(guarded, { book, place, own: session, files, journal })
+      const options = await runOptions(guarded, { historyTable, place, own: session, files, journal })
       return withProgress(run.context, 'migrations', (onProgress) =>
         undoMigrations({ ...options, plan: undo, onProgress }),
       )

@@ -8,7 +8,7 @@ import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { plural, renderDuration } from '../units.ts'
-import { type Progress, readProgress } from './schema-version.ts'
+import { type SchemaProgress, readProgress } from './schema-version.ts'
 import type { MigrateTarget } from './target.ts'
 
 /** What a look at the database gave. `why`: what it lacks, in words; undefined when it is new enough. */
@@ -79,14 +79,14 @@ async function readInTime(
   target: MigrateTarget,
   { sql }: Session,
   wanted: string[],
-): Promise<Progress> {
+): Promise<SchemaProgress> {
   await sql.unsafe(`set lock_timeout = '2s'; set statement_timeout = '10s'`)
   return readProgress(context, target, sql, wanted)
 }
 
 const shown = 3
 
-function renderProgress({ missing, current, note }: Progress): Look {
+function renderProgress({ missing, current, note }: SchemaProgress): Look {
   const [first] = missing
   if (first === undefined) return { why: undefined, current }
   const names = `${missing.slice(0, shown).join(', ')}${missing.length > shown ? ` and ${missing.length - shown} more` : ''}`

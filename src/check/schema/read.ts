@@ -9,7 +9,7 @@ import { catalog } from './sql.ts'
 import { typeFacts } from './typefacts.ts'
 import type { DatabaseSchema, LeftOut, ObjectKind, SchemaObject } from './types.ts'
 
-export type ReadOptions = {
+export type SchemaOptions = {
   /** Beside what is always left out: schema `pgbosun`, the system's schemas, and everything that belongs to an extension. */
   leaveOut?: LeftOut[]
   /** Also owners and privileges. Off: a scratch database has other owners. */
@@ -24,7 +24,7 @@ export type ReadOptions = {
  */
 export async function readSchema(
   { sql, serverVersion }: { sql: Db; serverVersion: number },
-  { leaveOut = [], privileges = false }: ReadOptions = {},
+  { leaveOut = [], privileges = false }: SchemaOptions = {},
 ): Promise<DatabaseSchema> {
   const results: unknown = await sql.unsafe(`${settings};\n${query(serverVersion, leaveOut, privileges)}`)
   const rows = (results as Row[][]).at(-1)

@@ -7,7 +7,7 @@ import { readText } from '../../formats/files.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
 import { adoptHistory, missingFiles, writeFolder } from '../../migrate/apply/adopt.ts'
 import { readHistory } from '../../migrate/history/history.ts'
-import { ownBook } from '../../migrate/history/history-table.ts'
+import { ownHistoryTable } from '../../migrate/history/history-table.ts'
 import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan/adopt.ts'
 import { refuseProblems } from '../../migrate/plan/verify.ts'
 import type { Change } from '../../plan.ts'
@@ -115,12 +115,12 @@ async function planTarget(run: Run, target: MigrateTarget, format: FormatName, i
   // The only target is always the database that the run is about; without it there is no run.
   const { sql } = run.target!
   const look = await planMigrateStep(run.context, target, sql, { records: ['migrations'] })
-  if (!look.book?.native?.exists) {
+  if (!look.historyTable?.native?.exists) {
     throw new AppError('history', `there is no history of ${format} in this database`, {
       hint: 'set `migrate.table` if it has another name; a database where nothing was applied yet has nothing to move',
     })
   }
-  const own = await readHistory(sql, ownBook(pgbosun))
+  const own = await readHistory(sql, ownHistoryTable(pgbosun))
   const plan = planAdoption(look.files, look.history, {
     format,
     policy: strictly(run.context, look),
@@ -132,10 +132,10 @@ async function planTarget(run: Run, target: MigrateTarget, format: FormatName, i
 }
 
 /** What becomes different with our format. */
-function warningsOf({ look: { folder, files, book, dialect } }: Adoption): string[] {
+function warningsOf({ look: { folder, files, historyTable, dialect } }: Adoption): string[] {
   const paths = new Set(files.map(({ path }) => path))
   const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
-  const schema = dialect.native?.prepare && book?.native?.schema
+  const schema = dialect.native?.prepare && historyTable?.native?.schema
   return [
     ...(left.length > 0
       ? [`left out, because a baseline migration stands for others or is for new databases: ${left.join(', ')}`]
@@ -173,7 +173,7 @@ const jsonAdopted = ({ file, from, state, row }: Adopted) => ({
 
 async function adoptTarget(run: Run, { look, plan, into, missing }: Adoption, journal: Journal): Promise<void> {
   const { sql } = run.target!
-  const { state, folder, book, history, target } = look
+  const { state, folder, historyTable, history, target } = look
   writeFolder(into, missing)
   if (plan.adopted.every((one) => one.state !== 'adopt')) return
   if (state.length > 0) {
@@ -181,9 +181,9 @@ async function adoptTarget(run: Run, { look, plan, into, missing }: Adoption, jo
     await applyState(sql, state)
   }
   const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, book!, () =>
+  await withNativeLock(run, look, historyTable!, () =>
     adoptHistory({
-      ...{ sql, book: book!, files: folder?.files ?? [], history, plan, role },
+      ...{ sql, historyTable: historyTable!, files: folder?.files ?? [], history, plan, role },
       lockTimeoutMs: run.context.loaded.config.migrate.lockTimeout,
       toolVersion: run.context.version,
       beforeChange: journal.beforeChange,

@@ -76,15 +76,15 @@ function changesOf({ changes }: MigrateStep, recorded: Migration[], asMark: bool
 
 async function writeMark(run: Run, step: MigrateStep, file: Migration, journal: Journal): Promise<StepResult[]> {
   const { sql } = run.target!
-  const { state, book, target } = step
+  const { state, historyTable, target } = step
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, state)
   }
   const role = await defaultRole(run.context, sql, target)
   const startedAt = performance.now()
-  await withNativeLock(run, step, book!, () =>
-    markBaseline({ sql, book: book!, role, file, beforeChange: journal.beforeChange, guard: run.guard }),
+  await withNativeLock(run, step, historyTable!, () =>
+    markBaseline({ sql, historyTable: historyTable!, role, file, beforeChange: journal.beforeChange, guard: run.guard }),
   )
   return [{ name: file.name, status: 'applied', durationMs: Math.round(performance.now() - startedAt) }]
 }

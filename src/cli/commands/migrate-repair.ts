@@ -75,7 +75,7 @@ function wantedOf({ flags }: CommandContext): RepairWanted {
 }
 
 /** The tool's own history, as people write it. */
-const tableOf = ({ book }: MigrateStep) => book?.native && `${book.native.schema}.${book.native.name}`
+const tableOf = ({ historyTable }: MigrateStep) => historyTable?.native && `${historyTable.native.schema}.${historyTable.native.name}`
 
 function explain({ out }: CommandContext, { name, wrong, writes, check }: Repair): void {
   out.print(`${name} ${wrong}`)
@@ -106,17 +106,17 @@ const changesOf = ({ changes }: MigrateStep, { repairs }: RepairPlan): Change[] 
 const jsonRepair = ({ action, name, wrong, writes, check }: Repair) => ({ action, name, wrong, writes, check })
 
 async function repairTarget(run: Run, look: MigrateStep, plan: RepairPlan, journal: Journal): Promise<void> {
-  const { target, book, files, state } = look
-  if (plan.repairs.length === 0 || !book) return
+  const { target, historyTable, files, state } = look
+  if (plan.repairs.length === 0 || !historyTable) return
   const { sql } = run.target!
   if (state.length > 0) {
     await journal.beforeChange()
     await applyState(sql, state)
   }
   const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, book, () =>
+  await withNativeLock(run, look, historyTable, () =>
     repairHistory({
-      ...{ sql, book, files, plan, role },
+      ...{ sql, historyTable, files, plan, role },
       toolVersion: run.context.version,
       beforeChange: journal.beforeChange,
       guard: run.guard,

@@ -5,7 +5,7 @@ import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, usage, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
 import type { Comparison } from '../../restore/compare.ts'
-import { runRestore, type Wanted } from '../../restore/run.ts'
+import { runRestore, type WantedRestore } from '../../restore/run.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
@@ -65,7 +65,7 @@ type Report = {
 }
 
 /** What the command line asks for; everything that is wrong with it is said before anything else. */
-function readWanted({ flags, args }: CommandContext): Wanted {
+function readWanted({ flags, args }: CommandContext): WantedRestore {
   const { into, at, cluster } = flags as Record<string, string | undefined>
   const [id] = args
   if (into === undefined)
@@ -100,7 +100,7 @@ function readInstant(text: string): Date {
   return instant
 }
 
-async function restoreAs(context: CommandContext, wanted: Wanted, report: Report): Promise<Result> {
+async function restoreAs(context: CommandContext, wanted: WantedRestore, report: Report): Promise<Result> {
   const { loaded, log, signal, out, runId, command, flags } = context
   const { config, env, baseDir } = loaded
   // --database says whose backups; the server is that of the target all the same

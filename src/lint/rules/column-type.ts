@@ -6,7 +6,7 @@ import { seenBy } from '../declare-alter.ts'
 import { updateInBatches } from '../rewrites.ts'
 import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { type ColumnType, columnOf, printType, textOf, typeOf, walk } from '../tree.ts'
 import type { Rewrite } from '../types.ts'
 
@@ -68,7 +68,7 @@ function isFree(from: ColumnType, to: ColumnType): boolean {
 
 /** Expand and contract: a second column, kept in sync by a trigger, filled in batches, then swapped. */
 function bySecondColumn(
-  statement: Statement,
+  statement: LintStatement,
   clause: Clause,
   name: string,
   type: ColumnType,
@@ -101,7 +101,7 @@ function bySecondColumn(
 const usingText = ({ text }: Clause): string | undefined => /\busing\s+([\s\S]*)$/i.exec(text)?.[1]
 
 /** The USING expression of the clause, with `new.` in front of its columns. */
-function castText(statement: Statement, clause: Clause, using: Node, column: string): string {
+function castText(statement: LintStatement, clause: Clause, using: Node, column: string): string {
   const plain = usingText(clause)
   if (plain === undefined) return `new.${printIdent(column)}`
   const begin = clause.text.length - plain.length

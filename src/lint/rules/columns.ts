@@ -5,7 +5,7 @@ import type { FileContext } from '../context.ts'
 import { setNotNullSafely, updateInBatches } from '../rewrites.ts'
 import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { columnOf, constraintsOf, isSerial, walk } from '../tree.ts'
 import type { Rewrite } from '../types.ts'
 import { volatileCall } from '../volatile.ts'
@@ -22,7 +22,7 @@ export type NewColumn = {
 }
 
 /** Columns that a statement adds to tables that exist. */
-export function newColumns(statement: Statement, { isNew }: Pick<FileContext, 'isNew'>): NewColumn[] {
+export function newColumns(statement: LintStatement, { isNew }: Pick<FileContext, 'isNew'>): NewColumn[] {
   return clausesOf(statement).flatMap((clause): NewColumn[] => {
     const column = clause.command.subtype === 'AT_AddColumn' ? columnOf(clause.command) : undefined
     if (!column || isNew(clause.table)) return []
@@ -41,7 +41,7 @@ export function newColumns(statement: Statement, { isNew }: Pick<FileContext, 'i
 }
 
 /** From the type to the first constraint, or the end of the clause. */
-function typeText({ text, start, at }: Statement, clause: Clause, column: ColumnDef): string {
+function typeText({ text, start, at }: LintStatement, clause: Clause, column: ColumnDef): string {
   const end = Math.min(
     clause.at - start + clause.text.length,
     ...constraintsOf(column).map(({ location }) => at(location) - start),
@@ -54,7 +54,7 @@ const has = ({ constraints }: NewColumn, ...kinds: string[]) =>
 
 /** The text of a constraint of a new column, without the keyword in front of its expression. */
 function expressionOf(
-  { text, start, at }: Statement,
+  { text, start, at }: LintStatement,
   { clause, constraints }: NewColumn,
   constraint: Constraint,
 ): string {
@@ -186,13 +186,13 @@ const generatedColumn: Rule = {
 }
 
 /** The generation expression as it stands. */
-const plainExpression = ({ text, start, at }: Statement, { clause }: NewColumn, { location }: Constraint): string =>
+const plainExpression = ({ text, start, at }: LintStatement, { clause }: NewColumn, { location }: Constraint): string =>
   stored.exec(text.slice(at(location) - start, clause.at - start + clause.text.length))?.[1]?.trim() ?? 'null'
 
 const stored = /\(([\s\S]*)\)\s*stored/i
 
 /** The generation expression, with `new.` in front of its columns. */
-function withNew(statement: Statement, one: NewColumn, constraint: Constraint): string {
+function withNew(statement: LintStatement, one: NewColumn, constraint: Constraint): string {
   const { text, start, at } = statement
   const from = at(constraint.location) - start
   let piece = text.slice(from, one.clause.at - start + one.clause.text.length)

@@ -7,7 +7,7 @@ import { seenBy } from '../declare-alter.ts'
 import { setNotNullSafely } from '../rewrites.ts'
 import type { Rule } from '../rule.ts'
 import { joinName, printIdent, printList, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { columnOf, constraintOf, constraintsOf, textsOf } from '../tree.ts'
 import type { Hit, Rewrite, TableName } from '../types.ts'
 
@@ -15,7 +15,7 @@ import type { Hit, Rewrite, TableName } from '../types.ts'
 type Added = { clause: Clause; constraint: Constraint; column?: string; at: number }
 
 /** Added constraints of one kind, those in the definitions of new columns included. */
-function addedConstraints(statement: Statement, { isNew }: FileContext, kind: string): Added[] {
+function addedConstraints(statement: LintStatement, { isNew }: FileContext, kind: string): Added[] {
   return clausesOf(statement).flatMap((clause): Added[] => {
     if (isNew(clause.table)) return []
     const constraint = clause.command.subtype === 'AT_AddConstraint' ? constraintOf(clause.command) : undefined
@@ -127,7 +127,7 @@ const notValidAndValidate: Rule = {
   },
 }
 
-const addsNotValid = (statement: Statement, table: TableName, name: string | undefined): boolean =>
+const addsNotValid = (statement: LintStatement, table: TableName, name: string | undefined): boolean =>
   clausesOf(statement).some((clause) => {
     const constraint = constraintOf(clause.command)
     return constraint?.skip_validation && constraint.conname === name && printName(clause.table) === printName(table)

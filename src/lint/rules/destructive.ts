@@ -6,7 +6,7 @@ import type { FileContext } from '../context.ts'
 import { allowed, deleteInBatches } from '../rewrites.ts'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { droppedNames, relationName } from '../tree.ts'
 import type { Hit, Rewrite, TableName } from '../types.ts'
 
@@ -33,7 +33,7 @@ const dropColumn: Rule = {
 }
 
 /** A column that the same file adds has no data to lose. */
-const isAddedHere = (statements: Statement[], table: TableName, column: string, known: boolean | undefined) =>
+const isAddedHere = (statements: LintStatement[], table: TableName, column: string, known: boolean | undefined) =>
   known !== false &&
   statements
     .flatMap(clausesOf)
@@ -76,7 +76,7 @@ const dropTable: Rule = {
   },
 }
 
-function dropped({ removeType, objects, behavior }: DropStmt, { start, text }: Statement, context: FileContext): Hit[] {
+function dropped({ removeType, objects, behavior }: DropStmt, { start, text }: LintStatement, context: FileContext): Hit[] {
   const isTable = removeType === 'OBJECT_TABLE'
   return droppedNames(objects)
     .filter((name) => removeType === 'OBJECT_SCHEMA' || !context.isNew(name))

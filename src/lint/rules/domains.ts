@@ -3,7 +3,7 @@ import { domainOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { typeOf } from '../tree.ts'
 import { newColumns } from './columns.ts'
 
@@ -21,7 +21,7 @@ export const domainWithConstraint: Rule = {
   },
 }
 
-function alteredDomain({ node, text, start }: Statement, { catalog, isNewIn }: FileContext): ReturnType<Rule['check']> {
+function alteredDomain({ node, text, start }: LintStatement, { catalog, isNewIn }: FileContext): ReturnType<Rule['check']> {
   if (!('AlterDomainStmt' in node)) return []
   const { subtype, typeName, def } = node.AlterDomainStmt
   const constraint = def && 'Constraint' in def ? def.Constraint : undefined
@@ -47,7 +47,7 @@ function alteredDomain({ node, text, start }: Statement, { catalog, isNewIn }: F
   ]
 }
 
-const domainColumns = (statement: Statement, context: FileContext) =>
+const domainColumns = (statement: LintStatement, context: FileContext) =>
   newColumns(statement, context)
     .filter(({ column }) => domainOf(context.catalog, typeOf(column.typeName))?.constrained)
     .map(({ clause, name, type, at }) => ({

@@ -6,12 +6,12 @@ import type { FileContext } from '../context.ts'
 import { seenBy } from '../declare-alter.ts'
 import type { Rule } from '../rule.ts'
 import { printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { columnOf, constraintsOf, nameOf, relationName, typeOf, walk } from '../tree.ts'
 import type { Hit, TableName } from '../types.ts'
 
 /** A value that the transaction has added to a type that existed before it. */
-type NewValue = { type: TableName; value: string; added: Statement }
+type NewValue = { type: TableName; value: string; added: LintStatement }
 
 function newValues({ before, catalog }: FileContext): NewValue[] {
   return before.flatMap((added) => {
@@ -23,7 +23,7 @@ function newValues({ before, catalog }: FileContext): NewValue[] {
 }
 
 /** The values of a type that the same transaction creates may be used at once. */
-const isCreated = (type: TableName, before: Statement[]) =>
+const isCreated = (type: TableName, before: LintStatement[]) =>
   before.some(({ node }) => 'CreateEnumStmt' in node && nameOf(node.CreateEnumStmt.typeName).name === type.name)
 
 const usedInSameTransaction: Rule = {
@@ -56,7 +56,7 @@ const isSameType = (one: TableName, other: TableName, { catalog }: FileContext) 
 type Literal = { type: TableName; value: string; at: number }
 
 /** Literals with a cast, in defaults of columns, and those that INSERT and UPDATE write to columns that the files declare. */
-function usedLiterals(statement: Statement, context: FileContext): Literal[] {
+function usedLiterals(statement: LintStatement, context: FileContext): Literal[] {
   return [...casts(statement), ...defaults(statement, context), ...written(statement, context)]
 }
 
@@ -65,7 +65,7 @@ function literalOf(node: Node | undefined): { value: string; location: number | 
   return { value: node.A_Const.sval.sval ?? '', location: node.A_Const.location }
 }
 
-function casts(statement: Statement): Literal[] {
+function casts(statement: LintStatement): Literal[] {
   return [...walk(statement.node)].flatMap(([kind, content]): Literal[] => {
     if (kind !== 'TypeCast') return []
     const literal = literalOf(content.arg as Node)
@@ -75,7 +75,7 @@ function casts(statement: Statement): Literal[] {
   })
 }
 
-function defaults(statement: Statement, { catalog }: FileContext): Literal[] {
+function defaults(statement: LintStatement, { catalog }: FileContext): Literal[] {
   const { node } = statement
   if ('CreateStmt' in node && node.CreateStmt.if_not_exists && isKnown(catalog, node.CreateStmt.relation)) return []
   const seen = seenBy('otherConstraint', catalog, node)
@@ -107,7 +107,7 @@ function defaults(statement: Statement, { catalog }: FileContext): Literal[] {
 const isKnown = (catalog: Catalog, relation: RangeVar | undefined) =>
   relation !== undefined && tableOf(catalog, relationName(relation)) !== undefined
 
-function written(statement: Statement, { table: find }: FileContext): Literal[] {
+function written(statement: LintStatement, { table: find }: FileContext): Literal[] {
   const { node } = statement
   const of = (
     relation: Parameters<typeof relationName>[0] | undefined,

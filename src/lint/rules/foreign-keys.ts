@@ -7,7 +7,7 @@ import { type ForeignKey, foreignKeys } from '../foreign-keys.ts'
 import type { Rule } from '../rule.ts'
 import { isSlow } from '../slow.ts'
 import { endOfItem, joinName, printIdent, printList, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { type ColumnType, constraintsOf, printType, relationName, textsOf, typeOf } from '../tree.ts'
 import type { Hit, Rewrite, TableName } from '../types.ts'
 
@@ -22,7 +22,7 @@ type Pair = {
   fk: ForeignKey
 }
 
-function pairs(statement: Statement, { catalog: before }: FileContext): Pair[] {
+function pairs(statement: LintStatement, { catalog: before }: FileContext): Pair[] {
   const keys = foreignKeys(statement).filter((fk) => isAdded(statement, fk, before))
   if (keys.length === 0) return []
   const catalog = seenBy('otherConstraint', before, statement.node)
@@ -48,7 +48,7 @@ function pairs(statement: Statement, { catalog: before }: FileContext): Pair[] {
 }
 
 /** Whether the foreign key is certain to be added: IF EXISTS and IF NOT EXISTS may skip it. */
-function isAdded({ node }: Statement, { table: name, ifNoColumn }: ForeignKey, catalog: Catalog): boolean {
+function isAdded({ node }: LintStatement, { table: name, ifNoColumn }: ForeignKey, catalog: Catalog): boolean {
   const table = tableOf(catalog, name)
   if ('CreateStmt' in node) return !node.CreateStmt.if_not_exists || !table
   if ('AlterTableStmt' in node && node.AlterTableStmt.missing_ok && !table) return false
@@ -58,7 +58,7 @@ function isAdded({ node }: Statement, { table: name, ifNoColumn }: ForeignKey, c
 }
 
 /** A table that references itself in the statement that creates it: its columns are not in the catalog yet. */
-function keyOfSelf({ node }: Statement, { pktable, table, defined }: ForeignKey): Table | undefined {
+function keyOfSelf({ node }: LintStatement, { pktable, table, defined }: ForeignKey): Table | undefined {
   if (!('CreateStmt' in node) || printName(relationName(pktable)) !== printName(table)) return undefined
   const columns = new Map(
     [...defined].map(([name, { typeName }]) => [name, { type: typeOf(typeName), notNull: false }]),
@@ -156,7 +156,7 @@ const fkTypeDiffers: Rule = {
       .map((pair) => differs(statement, pair, 'references')),
 }
 
-function differs(statement: Statement, { column, type, key, keyType, keyTable, at, fk }: Pair, verb: string): Hit {
+function differs(statement: LintStatement, { column, type, key, keyType, keyTable, at, fk }: Pair, verb: string): Hit {
   return {
     at,
     message: `${printIdent(column)} is ${printType(type)} and ${verb} ${keyTable} (${printIdent(key)}), which is ${printType(keyType)}`,
@@ -166,7 +166,7 @@ function differs(statement: Statement, { column, type, key, keyType, keyTable, a
 }
 
 /** The statement, with the type of one column that it defines replaced. */
-function withType({ text, start, at }: Statement, column: ColumnDef | undefined, type: string): Rewrite | undefined {
+function withType({ text, start, at }: LintStatement, column: ColumnDef | undefined, type: string): Rewrite | undefined {
   if (!column) return undefined
   const from = at(column.typeName?.location) - start
   const [first] = constraintsOf(column)
@@ -190,7 +190,7 @@ const createTableWithFk: Rule = {
       ({ pktable, table }) =>
         printName(relationName(pktable)) !== printName(table) && !context.isNew(relationName(pktable)),
     )
-    const isSlowBehind = ({ node: other }: Statement) => isSlow(other, { isNew: context.isNewBehind })
+    const isSlowBehind = ({ node: other }: LintStatement) => isSlow(other, { isNew: context.isNewBehind })
     const slow = locked.length > 0 ? context.after.find(isSlowBehind) : undefined
     if (!slow) return []
     return locked.map(({ pktable, at }) => ({
@@ -220,7 +220,7 @@ const fkWithoutIndex: Rule = {
 }
 
 /** For a new table in the same file; for an existing one without blocking it. */
-function withIndex({ node, text }: Statement, table: TableName, columns: string[]): Rewrite {
+function withIndex({ node, text }: LintStatement, table: TableName, columns: string[]): Rewrite {
   const index = `${printIdent(joinName(table.name, ...columns, 'idx'))} on ${printName(table)} (${printList(columns)});`
   return 'CreateStmt' in node
     ? [{ sql: `${text};\ncreate index ${index}` }]
@@ -228,7 +228,7 @@ function withIndex({ node, text }: Statement, table: TableName, columns: string[
 }
 
 /** An index of this file, an earlier one, or a key of the table. */
-function hasIndex(statement: Statement, { table, columns }: ForeignKey, { catalog, statements }: FileContext): boolean {
+function hasIndex(statement: LintStatement, { table, columns }: ForeignKey, { catalog, statements }: FileContext): boolean {
   const begins = (keys: string[]) => columns.every((column) => keys.slice(0, columns.length).includes(column))
   const own = tableOf(catalog, table)
   const created = statements.flatMap(({ node }) =>
@@ -244,7 +244,7 @@ function hasIndex(statement: Statement, { table, columns }: ForeignKey, { catalo
 }
 
 /** Primary and unique keys of the statement itself. */
-function keysOfStatement({ node }: Statement): string[][] {
+function keysOfStatement({ node }: LintStatement): string[][] {
   const elements = 'CreateStmt' in node ? (node.CreateStmt.tableElts ?? []) : []
   const isKey = ({ contype }: Constraint) => contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_UNIQUE'
   return elements.flatMap((element) => {

@@ -4,7 +4,7 @@ import { indexOf } from '../catalog.ts'
 import type { FileContext } from '../context.ts'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { droppedNames, relationName } from '../tree.ts'
 import type { Hit, TableName } from '../types.ts'
 
@@ -125,7 +125,7 @@ const invalidIndexLeft: Rule = {
   },
 }
 
-function dropsItBefore({ node, start }: Statement, { statements }: FileContext): boolean {
+function dropsItBefore({ node, start }: LintStatement, { statements }: FileContext): boolean {
   const wanted = 'IndexStmt' in node ? node.IndexStmt.idxname : undefined
   return statements.some(
     (other) =>

@@ -2,7 +2,7 @@
 import type { RangeVar } from 'libpg-query'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { droppedNames, walk } from '../tree.ts'
 import type { Hit } from '../types.ts'
 
@@ -80,7 +80,7 @@ const unqualifiedName: Rule = {
 }
 
 /** Every relation that a statement names: as a node, or as the `relation` of another one. */
-function* relations({ node }: Statement): Generator<RangeVar> {
+function* relations({ node }: LintStatement): Generator<RangeVar> {
   for (const [kind, content] of walk(node)) {
     if (kind === 'RangeVar') yield content as RangeVar
     for (const key of ['relation', 'pktable', 'view', 'rel', 'sequence'])

@@ -5,12 +5,12 @@ import { blockedTables } from '../locks.ts'
 import type { Rule } from '../rule.ts'
 import { isSlow } from '../slow.ts'
 import { printName } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import type { Hit } from '../types.ts'
 import { inBatches } from './updates.ts'
 
 /** `CREATE INDEX CONCURRENTLY` and the like, in the words of an error message; undefined for other statements. */
-function concurrentWork({ node }: Statement): string | undefined {
+function concurrentWork({ node }: LintStatement): string | undefined {
   if ('IndexStmt' in node && node.IndexStmt.concurrent) return 'CREATE INDEX CONCURRENTLY'
   if ('DropStmt' in node && node.DropStmt.concurrent) return 'DROP INDEX CONCURRENTLY'
   if ('ReindexStmt' in node)
@@ -26,7 +26,7 @@ function concurrentWork({ node }: Statement): string | undefined {
 }
 
 /** Other statements that PostgreSQL refuses inside a transaction (PreventInTransactionBlock). */
-function forbiddenWork({ node }: Statement): string | undefined {
+function forbiddenWork({ node }: LintStatement): string | undefined {
   if ('VacuumStmt' in node) return node.VacuumStmt.is_vacuumcmd ? 'VACUUM' : undefined
   if ('CreatedbStmt' in node) return 'CREATE DATABASE'
   if ('DropdbStmt' in node) return 'DROP DATABASE'
@@ -57,7 +57,7 @@ const forbiddenInTransaction: Rule = {
   check: (statement, context) => refused(statement, context, forbiddenWork(statement)),
 }
 
-function refused({ start, text }: Statement, { inTransaction }: FileContext, work: string | undefined): Hit[] {
+function refused({ start, text }: LintStatement, { inTransaction }: FileContext, work: string | undefined): Hit[] {
   if (!inTransaction || !work) return []
   return [
     { at: start, message: `${work} cannot run inside a transaction`, rewrite: [{ outside: true, sql: `${text};` }] },
@@ -137,8 +137,8 @@ const severalHotTables: Rule = {
 }
 
 /** The first statements of the transaction that block a table: a few are enough to tell. */
-function heldBefore(context: FileContext): Statement[] {
-  const found: Statement[] = []
+function heldBefore(context: FileContext): LintStatement[] {
+  const found: LintStatement[] = []
   for (const one of context.before) {
     if (blockedTables(one, context).length > 0) found.push(one)
     if (found.length === 3) break
@@ -170,7 +170,7 @@ const ddlAndBackfill: Rule = {
   },
 }
 
-const fill = (statement: Statement, context: FileContext) =>
+const fill = (statement: LintStatement, context: FileContext) =>
   inBatches(statement, context) ?? { sql: `${statement.text};` }
 
 /** Rules about transactions. */

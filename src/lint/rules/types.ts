@@ -3,12 +3,12 @@ import type { ColumnDef, Constraint } from 'libpg-query'
 import { clausesOf } from '../clauses.ts'
 import type { Rule } from '../rule.ts'
 import { printIdent } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { columnOf, constraintsOf, isSerial, printType, textsOf, typeOf } from '../tree.ts'
 import type { Hit } from '../types.ts'
 
 /** Columns that a statement defines, with the columns of its primary key. */
-function definitions({ node, ...statement }: Statement): { column: ColumnDef; isKey: boolean }[] {
+function definitions({ node, ...statement }: LintStatement): { column: ColumnDef; isKey: boolean }[] {
   const own = 'CreateStmt' in node ? (node.CreateStmt.tableElts ?? []) : []
   const keys = own.flatMap((one) =>
     'Constraint' in one && isPrimary(one.Constraint) ? textsOf(one.Constraint.keys) : [],
@@ -71,7 +71,7 @@ const typeWithLaterCost: Rule = {
     }),
 }
 
-const typeHit = (statement: Statement, column: ColumnDef, what: string, instead: string): Hit => ({
+const typeHit = (statement: LintStatement, column: ColumnDef, what: string, instead: string): Hit => ({
   at: statement.at(column.typeName?.location),
   message: `${printIdent(column.colname ?? '')} ${what}; use ${instead} instead`,
 })

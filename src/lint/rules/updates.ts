@@ -4,7 +4,7 @@ import type { FileContext } from '../context.ts'
 import { deleteInBatches, updateInBatches } from '../rewrites.ts'
 import type { Rule } from '../rule.ts'
 import { printIdent, printName, splitClauses } from '../sql.ts'
-import type { Statement } from '../statement.ts'
+import type { LintStatement } from '../statement.ts'
 import { relationName } from '../tree.ts'
 import type { Rewrite } from '../types.ts'
 
@@ -47,7 +47,7 @@ const isLimited = (node: Node) =>
   ('DeleteStmt' in node && (node.DeleteStmt.usingClause?.length ?? 0) > 0)
 
 /** The same change in batches; undefined if it is not simple enough to be split. */
-export function inBatches({ node, text, start, at }: Statement, context: FileContext): Rewrite[number] | undefined {
+export function inBatches({ node, text, start, at }: LintStatement, context: FileContext): Rewrite[number] | undefined {
   if (isLimited(node) || /\breturning\b/i.test(text)) return undefined
   if ('DeleteStmt' in node && node.DeleteStmt.relation && !node.DeleteStmt.withClause)
     return deleteInBatches(relationName(node.DeleteStmt.relation), whereText(text))

@@ -10,10 +10,10 @@ import type { Db, Sql } from '../../postgres/db.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { readHistory } from '../history/history.ts'
-import { type Book, ledgerOf, ownBook } from '../history/history-table.ts'
+import { type HistoryTable, ownTableOf, ownHistoryTable } from '../history/history-table.ts'
 import type { Adopted, AdoptPlan } from '../plan/adopt.ts'
 import type { History } from '../types.ts'
-import { readEnds } from './run-options.ts'
+import { readEnds } from './options.ts'
 
 /**
  * The files that a folder lacks; a folder that is not there lacks all.
@@ -67,7 +67,7 @@ export type AdoptOptions = {
   /** A session (`max: 1`) that is used for nothing else meanwhile. */
   sql: Sql
   /** Of the other tool. */
-  book: Book
+  historyTable: HistoryTable
   /** Of the other tool's folder, as the plan was made from. */
   files: Migration[]
   history: History
@@ -98,11 +98,11 @@ export async function adoptHistory(options: AdoptOptions): Promise<void> {
   })
 }
 
-async function refuseChanged(tx: Db, { book, files, history, role, lockTimeoutMs }: AdoptOptions): Promise<void> {
-  const { table } = book.native!
+async function refuseChanged(tx: Db, { historyTable, files, history, role, lockTimeoutMs }: AdoptOptions): Promise<void> {
+  const { table } = historyTable.native!
   const lock = `set local lock_timeout = ${Math.round(lockTimeoutMs)}; lock table ${table} in share mode`
   await tx.unsafe(role === undefined ? lock : `set local role ${quoteIdent(role)}; ${lock}; set local role none`)
-  const now = await readHistory(tx, book, files, role)
+  const now = await readHistory(tx, historyTable, files, role)
   // Reading became the role, for this transaction.
   await tx.unsafe('set local role none')
   if (JSON.stringify(now) !== JSON.stringify(history)) throw changed()
@@ -114,7 +114,7 @@ const changed = () => new AppError('history', 'the history changed after this wa
 function rowsOf(wanted: Adopted[], { plan, toolVersion }: AdoptOptions): string[] {
   const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
   return wanted.flatMap(({ file, row }) => {
-    const ledger = ledgerOf(ownBook(pgbosun), file)
+    const ledger = ownTableOf(ownHistoryTable(pgbosun), file)
     const previous = ends[ledger.table]
     const seq = previous + 1
     ends[ledger.table] = seq

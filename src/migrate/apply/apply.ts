@@ -7,14 +7,14 @@ import { isServerError } from '../../postgres/server-error.ts'
 import { hintFor as askHint } from '../../postgres/sqlstate.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import type { Piece } from '../../sql/pieces.ts'
-import { ledgerOf, type NewRow } from '../history/history-table.ts'
-import { isRefusal } from '../plan/sending.ts'
+import { ownTableOf, type NewRow } from '../history/history-table.ts'
+import { isUnsendable } from '../plan/sending.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from '../types.ts'
 import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
-import { type Flight, openFlight } from './pipeline.ts'
-import type { Patience } from './retry.ts'
-import { createNative, logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './run-options.ts'
+import { type Pipeline, openPipeline } from './pipeline.ts'
+import type { RetryPolicy } from './retry.ts'
+import { createNative, logNotice, type ScriptOptions, readEnds, reportOf, settingsOf } from './options.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import {
@@ -27,7 +27,7 @@ import {
   writeNativeDurations,
 } from './statements.ts'
 
-export type ApplyOptions = RunOptions & { plan: MigrationPlan }
+export type ApplyOptions = ScriptOptions & { plan: MigrationPlan }
 
 /** The step that failed, and which part of it. `prefixLength`: code points sent before its text. */
 type Failure = {
@@ -46,7 +46,7 @@ type Running = ApplyOptions & {
   elapsed: number[]
   rows: NewRow[]
   settings: FileSettings
-  patience: Patience
+  retryPolicy: RetryPolicy
   log: Log
 }
 
@@ -83,13 +83,13 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
 
 /** The rows of the chains, one for each step that has none yet. */
 function prepare(options: ApplyOptions, results: StepResult[]): Running {
-  const { plan, book, toolVersion } = options
+  const { plan, historyTable, toolVersion } = options
   const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
   const rows = plan.steps.map((step): NewRow => {
-    const split = !isRefusal(step.sending) && step.sending.mode === 'split'
+    const split = !isUnsendable(step.sending) && step.sending.mode === 'split'
     const status = step.fake ? 'faked' : split ? 'started' : 'applied'
     if (step.resume) return { seq: step.resume.seq, previous: 0, status, toolVersion }
-    const { table } = ledgerOf(book, step)
+    const { table } = ownTableOf(historyTable, step)
     const previous = ends[table]
     ends[table] = previous + 1
     return { seq: previous + 1, previous, status, toolVersion }
@@ -98,21 +98,21 @@ function prepare(options: ApplyOptions, results: StepResult[]): Running {
 }
 
 /** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
-async function checkBefore({ sql, own, plan, book, role }: ApplyOptions): Promise<void> {
+async function checkBefore({ sql, own, plan, historyTable, role }: ApplyOptions): Promise<void> {
   const ends = await readEnds(sql, role, own)
-  if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
+  if ((historyTable.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
   throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
 }
 
 /** Sends until everything is sent, or a step failed that is not worth another try. */
 async function sendPatiently(running: Running): Promise<Failure | undefined> {
-  const { plan, patience } = running
+  const { plan, retryPolicy } = running
   for (let from = 0; ; ) {
     const failure = await sendFrom(running, from)
     if (!failure) return undefined
     const step = plan.steps[failure.at]!
     const split = failure.error instanceof UnitFailure
-    if (split || isConnectionLost(failure.error) || !(await patience.again(step.name, failure.error))) return failure
+    if (split || isConnectionLost(failure.error) || !(await retryPolicy.again(step.name, failure.error))) return failure
     from = failure.at
   }
 }
@@ -120,7 +120,7 @@ async function sendPatiently(running: Running): Promise<Failure | undefined> {
 /** Sends the steps from one on, until one fails; returns when the server is done with what was sent. */
 async function sendFrom(running: Running, from: number): Promise<Failure | undefined> {
   const { sql, plan, guard, watch } = running
-  let flight = openFlight(sql)
+  let pipeline = openPipeline(sql)
   let errorsBefore = statementsBeforeErrors(sql).length
   let failure: Failure | undefined
   let broken: { error: unknown } | undefined
@@ -134,14 +134,14 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
   for (let i = from; i < plan.steps.length && !failure; i++) {
     const step = plan.steps[i]!
     const pipelined = isPipelined(running, i)
-    await (pipelined ? flight.room() : flight.drain())
-    if (flight.failed()) break
-    await guardOr(guard, flight.drain)
+    await (pipelined ? pipeline.room() : pipeline.drain())
+    if (pipeline.failed()) break
+    await guardOr(guard, pipeline.drain)
     current = step.name
     if (pipelined) {
-      senderOf.set(sendWrapped(running, flight, i, errorsBefore, fail), step.name)
+      senderOf.set(sendWrapped(running, pipeline, i, errorsBefore, fail), step.name)
       if (leavesTraces(step.text)) {
-        flight.send(cleanSession, undefined, (error) => {
+        pipeline.send(cleanSession, undefined, (error) => {
           broken = { error }
         })
       }
@@ -151,11 +151,11 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
         (error) => fail(i, error, awaitedPlace(running, i, error)),
       )
       // What was sent meanwhile, and failed and was tried again, is not counted by the flight.
-      flight = openFlight(sql)
+      pipeline = openPipeline(sql)
       errorsBefore = statementsBeforeErrors(sql).length
     }
   }
-  await flight.drain()
+  await pipeline.drain()
   onServerNotice(sql, undefined)
   await watch?.stop()
   if (broken && !failure) throw broken.error
@@ -163,31 +163,31 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
 }
 
 /** One message, which may follow on the one before without waiting: the chain stops it when that one fails. */
-function isPipelined({ plan, book }: Running, i: number): boolean {
+function isPipelined({ plan, historyTable }: Running, i: number): boolean {
   const step = plan.steps[i]!
   const before = plan.steps[i - 1]
   // The row of one that was begun is there already: it would not stop what follows.
   if (!isWrapped(step) || step.resume) return false
-  return !before || ledgerOf(book, step).table === ledgerOf(book, before).table || !isWrapped(before)
+  return !before || ownTableOf(historyTable, step).table === ownTableOf(historyTable, before).table || !isWrapped(before)
 }
 
-const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isRefusal(sending) && sending.mode === 'wrapped')
+const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isUnsendable(sending) && sending.mode === 'wrapped')
 
 /** What a step's message says behind the prefix. */
 const textOf = ({ sending, fake }: MigrationStep) =>
-  fake || isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text
+  fake || isUnsendable(sending) || sending.mode !== 'wrapped' ? '' : sending.text
 
 function sendWrapped(
   running: Running,
-  flight: Flight,
+  pipeline: Pipeline,
   i: number,
   errorsBefore: number,
   fail: (at: number, error: unknown, where: Partial<Failure>) => void,
 ): number {
-  const { sql, plan, rows, book, settings } = running
+  const { sql, plan, rows, historyTable, settings } = running
   const step = plan.steps[i]!
-  const prefix = filePrefix(step, rows[i]!, book, settings)
-  return flight.send(
+  const prefix = filePrefix(step, rows[i]!, historyTable, settings)
+  return pipeline.send(
     prefix + textOf(step),
     (ms) => done(running, i, ms),
     (error) => fail(i, error, placeBehind(prefix, step, statementsBeforeErrors(sql)[errorsBefore])),
@@ -196,26 +196,26 @@ function sendWrapped(
 
 /** Runs a step that is more than one message; returns how long it took, in ms. */
 async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
-  const { sql, book, rows, settings, patience, guard, log } = running
+  const { sql, historyTable, rows, settings, retryPolicy, guard, log } = running
   const { sending } = step
   const row = rows[i]!
   const startedAt = performance.now()
-  if (step.fake || isRefusal(sending) || sending.mode === 'wrapped') {
-    await sql.unsafe(filePrefix(step, row, book, settings) + textOf(step)).forEach(() => {})
+  if (step.fake || isUnsendable(sending) || sending.mode === 'wrapped') {
+    await sql.unsafe(filePrefix(step, row, historyTable, settings) + textOf(step)).forEach(() => {})
   } else if (sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
-      await tx.unsafe(filePrefix(step, row, book, settings))
+      await tx.unsafe(filePrefix(step, row, historyTable, settings))
       await sendPieces(tx, step.text, sending.pieces, { onPiece: guard })
       guard()
     })
     await sql.unsafe(cleanSession)
   } else {
     const { units } = sending
-    const record = recordOfStep(step, book, row, progressAt(step, units, 'up', 0))
+    const record = recordOfStep(step, historyTable, row, progressAt(step, units, 'up', 0))
     const { name, resume } = step
     return runSplit({
       sql,
-      book,
+      historyTable,
       name,
       script: step,
       units,
@@ -223,7 +223,7 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
       direction: 'up',
       resume,
       settings,
-      patience,
+      retryPolicy,
       guard,
       log,
     })
@@ -232,9 +232,9 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
 }
 
 /** Which part of a step failed. */
-function awaitedPlace({ sql, plan, rows, book, settings }: Running, i: number, error: unknown): FailedPart {
+function awaitedPlace({ sql, plan, rows, historyTable, settings }: Running, i: number, error: unknown): FailedPart {
   const step = plan.steps[i]!
-  const prefix = filePrefix(step, rows[i]!, book, settings)
+  const prefix = filePrefix(step, rows[i]!, historyTable, settings)
   return failedPart(sql, { ...step, prefix }, error)
 }
 
@@ -258,16 +258,16 @@ async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<v
 }
 
 /** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
-async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, book, role }: Running): Promise<void> {
+async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, historyTable, role }: Running): Promise<void> {
   guard()
   const written = results.flatMap(({ status }, i) => {
     const step = plan.steps[i]!
     const row = rows[i]!
     if (status !== 'applied' || row.status === 'started') return []
-    return [{ table: ledgerOf(book, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
+    return [{ table: ownTableOf(historyTable, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
   })
   if (written.length === 0) return
-  const last = [writeNativeDurations(written, book, role), ...(own === sql ? [writeDurations(written)] : [])].join('; ')
+  const last = [writeNativeDurations(written, historyTable, role), ...(own === sql ? [writeDurations(written)] : [])].join('; ')
   const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(last)).flat()
   if (answer?.idle) {
     if (own !== sql) await own.unsafe(writeDurations(written))
@@ -281,7 +281,7 @@ async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, boo
 
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
 async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
-  const { sql, plan, results, book, patience, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
+  const { sql, plan, results, historyTable, retryPolicy, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   if (isConnectionLost(error) || !isServerError(error)) return error
   const step = plan.steps[at]!
@@ -289,5 +289,5 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
   await finish(running)
   const hints = [left, stoppedWithin(step, thrown), await hintFor(error)]
   const hint = hints.filter((hint) => hint).join('; ') || undefined
-  return migrationFailed(step.name, step, error, { ...where, book, hint, blockedBy: patience.blockedBy() })
+  return migrationFailed(step.name, step, error, { ...where, historyTable, hint, blockedBy: retryPolicy.blockedBy() })
 }

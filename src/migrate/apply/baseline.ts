@@ -4,10 +4,10 @@ import { inTransaction } from '../../postgres/transaction.ts'
 import { quoteIdent } from '../../sql/quote.ts'
 import { readHistory } from '../history/history.ts'
 import { asStrange, guardNative } from '../history/plain.ts'
-import { createNative, type RunOptions, readEnds } from './run-options.ts'
+import { createNative, type ScriptOptions, readEnds } from './options.ts'
 
 /** What writing a mark needs. `file`: the version that is marked. */
-export type MarkOptions = Pick<RunOptions, 'sql' | 'book' | 'role' | 'beforeChange' | 'guard'> & { file: Migration }
+export type MarkOptions = Pick<ScriptOptions, 'sql' | 'historyTable' | 'role' | 'beforeChange' | 'guard'> & { file: Migration }
 
 /**
  * Writes the tool's own mark that everything up to a version is applied, into its history, which is created where it is missing.
@@ -15,26 +15,26 @@ export type MarkOptions = Pick<RunOptions, 'sql' | 'book' | 'role' | 'beforeChan
  *
  * @throws {AppError} `history` when the history is not empty any more; `refused` when the role may not be used
  */
-export async function markBaseline({ sql, book, role, file, beforeChange, guard }: MarkOptions): Promise<void> {
+export async function markBaseline({ sql, historyTable, role, file, beforeChange, guard }: MarkOptions): Promise<void> {
   await beforeChange()
   guard()
   await readEnds(sql, role)
   await inTransaction(sql, async (tx) => {
-    await createNative({ sql, book, role })
+    await createNative({ sql, historyTable, role })
     // Creating and reading it became the role, for this transaction.
     await tx.unsafe('set local role none')
-    const { native } = book
+    const { native } = historyTable
     const { applied, repeated } = await readHistory(
       tx,
-      { ...book, native: native && { ...native, exists: true } },
+      { ...historyTable, native: native && { ...native, exists: true } },
       [],
       role,
     )
     if (applied.length + repeated.length > 0)
       throw new AppError('history', 'the history is no longer empty', { hint: 'run this again' })
     await tx.unsafe(role === undefined ? 'set local role none' : `set local role ${quoteIdent(role)}`)
-    const there = { ...book, native: native && { ...native, exists: true } }
-    await tx.unsafe(`${guardNative(there, 'write')} ${book.dialect.native!.baseline!(native!.table, file)}`)
+    const there = { ...historyTable, native: native && { ...native, exists: true } }
+    await tx.unsafe(`${guardNative(there, 'write')} ${historyTable.dialect.native!.baseline!(native!.table, file)}`)
   }).catch((error: unknown) => {
     throw asStrange(error)
   })

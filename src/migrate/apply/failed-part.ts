@@ -5,7 +5,7 @@ import type { Piece } from '../../sql/pieces.ts'
 import { codePoints } from '../../sql/place.ts'
 import { scan } from '../../sql/scan.ts'
 import { firstOf } from '../../units.ts'
-import { isRefusal, type Refusal, type Sending } from '../plan/sending.ts'
+import { isUnsendable, type Unsendable, type Sending } from '../plan/sending.ts'
 import { UnitFailure } from './split.ts'
 
 /** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
@@ -22,7 +22,7 @@ export type FailedPart = {
  */
 export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
   const ended = statementsBeforeErrors(sql).at(-1)
-  if (isRefusal(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
+  if (isUnsendable(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
   if (sending.mode === 'pieces') {
     const piece = sending.pieces[failedPiece(error) ?? -1]
     return piece ? { piece, statement: piece.kind === 'sql' ? ended : undefined } : { statement: -1 }
@@ -45,18 +45,18 @@ export const placeBehind = (prefix: string, sent: Sent, ended: number | undefine
 })
 
 /** A text and how it is sent. */
-type Sent = { sending: Sending | Refusal; text: string }
+type Sent = { sending: Sending | Unsendable; text: string }
 
 /** Which statement of the text it is: one that was sent without its BEGIN has one more. */
 function statementOf({ sending, text }: Sent, index: number): number {
-  if (isRefusal(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
+  if (isUnsendable(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
   const start = scan(sending.text).statements.at(index)?.start
   return scan(text).statements.findIndex((statement) => statement.start === start)
 }
 
 /** A split file that stopped in the middle goes on there. */
-export function stoppedWithin({ sending }: { sending: Sending | Refusal }, error: unknown): string | undefined {
-  if (!(error instanceof UnitFailure) || error.unit === 0 || isRefusal(sending) || sending.mode !== 'split')
+export function stoppedWithin({ sending }: { sending: Sending | Unsendable }, error: unknown): string | undefined {
+  if (!(error instanceof UnitFailure) || error.unit === 0 || isUnsendable(sending) || sending.mode !== 'split')
     return undefined
   const done = `its ${firstOf(error.unit, 'statement')} (of ${sending.units.length})`
   return `${done} took effect and will not run again; the next run continues from here, so correct the rest of the file and run this again`

@@ -6,10 +6,10 @@ import { renderServerError } from '../../postgres/sqlstate.ts'
 import type { Piece } from '../../sql/pieces.ts'
 import { scan } from '../../sql/scan.ts'
 import { indented } from '../../text.ts'
-import type { Book } from '../history/history-table.ts'
+import type { HistoryTable } from '../history/history-table.ts'
 
 export type FailureOptions = {
-  book: Book
+  historyTable: HistoryTable
   /** Code points sent before the text in the same message; negative when the message began within the text. */
   prefixLength: number
   /** Which statement of the text failed, from 0 on, where that is known. */
@@ -28,13 +28,13 @@ export type FailureOptions = {
  */
 export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
-  const { prefixLength, hint, blockedBy, book, piece, statement } = options
+  const { prefixLength, hint, blockedBy, historyTable, piece, statement } = options
   const position = Number(error.position ?? 0)
   const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
   const inFile = position > prefixLength || isOneOf(script.text, statement)
   const isLocked = error.code === '55P03' || error.code === '40P01'
-  if (!piece && !isLocked && !inFile && (isAboutHistory(error, book) || inPrefix)) {
-    const table = book.native ? `${book.native.schema}.${book.native.name}` : 'pgbosun.migrations'
+  if (!piece && !isLocked && !inFile && (isAboutHistory(error, historyTable) || inPrefix)) {
+    const table = historyTable.native ? `${historyTable.native.schema}.${historyTable.native.name}` : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
       hint: hint ?? 'another session wrote to that table during the run; run this again',
       sqlstate: error.code,
@@ -72,7 +72,7 @@ function render(
   return renderServerError(text, error, { file: path, prefixLength, statement: known, linesBefore: line - 1, shown })
 }
 
-const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: Book) =>
+const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: HistoryTable) =>
   (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
   (native !== undefined && schema_name === native.schema && table_name === native.name)
 

@@ -7,7 +7,7 @@ const maxMessages = 100
 const maxChars = 8_000_000
 
 /** Messages under way, which the server answers in the order in which they were sent. */
-export type Flight = {
+export type Pipeline = {
   /** Sends a message, and returns its number as `answered` of postgres/answers counts. `done` gets the time it took from the answer before; `fail` is called for the first failure only. */
   send(text: string, done?: (durationMs: number) => void, fail?: (error: unknown) => void): number
   /** Whether a message failed. */
@@ -19,7 +19,7 @@ export type Flight = {
 }
 
 /** Pipelines messages on a session without awaiting each. What a message's SELECTs return is thrown away. */
-export function openFlight(sql: Sql): Flight {
+export function openPipeline(sql: Sql): Pipeline {
   const underWay: { chars: number; answered: Promise<void> }[] = []
   let chars = 0
   let lastAnswerAt = 0

@@ -6,16 +6,16 @@ import { isServerError } from '../../postgres/server-error.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { readHistory } from '../history/history.ts'
-import { type Book, ledgerOf } from '../history/history-table.ts'
+import { type HistoryTable, ownTableOf } from '../history/history-table.ts'
 import { asStrange, guardNative } from '../history/plain.ts'
 import type { Repair, RepairPlan } from '../plan/repair.ts'
 import { compareContent, isDone } from '../plan/verify.ts'
-import { readEnds } from './run-options.ts'
+import { readEnds } from './options.ts'
 
 export type RepairOptions = {
   /** A session (`max: 1`) that is used for nothing else meanwhile. */
   sql: Sql
-  book: Book
+  historyTable: HistoryTable
   /** Of the folder. */
   files: Migration[]
   plan: RepairPlan
@@ -32,16 +32,16 @@ export type RepairOptions = {
  * @throws {AppError} `history` when the history changed meanwhile or cannot be made to say it; `refused` without the privilege
  */
 export async function repairHistory(options: RepairOptions): Promise<void> {
-  const { sql, book, role, plan, beforeChange, guard } = options
+  const { sql, historyTable, role, plan, beforeChange, guard } = options
   if (plan.repairs.length === 0) return
   await beforeChange()
   guard()
   const { lastSeq, lastDetail } = await readEnds(sql, role)
-  if ((!book.native && lastSeq !== plan.lastSeq) || lastDetail !== plan.lastDetail) {
+  if ((!historyTable.native && lastSeq !== plan.lastSeq) || lastDetail !== plan.lastDetail) {
     throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
   }
   await inTransaction(sql, async (tx) => {
-    if (book.native) await tx.unsafe(asRole(role, guardNative(book, 'write')))
+    if (historyTable.native) await tx.unsafe(asRole(role, guardNative(historyTable, 'write')))
     let next = lastDetail
     for (const repair of plan.repairs) {
       const added = repair.action === 'applied' && repair.row.seq === 0 ? ++next : 0
@@ -57,9 +57,9 @@ export async function repairHistory(options: RepairOptions): Promise<void> {
 
 /** The tool's own history. */
 async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {
-  const { native: history } = options.book.dialect
-  if (!options.book.native || !history) return
-  const { table } = options.book.native
+  const { native: history } = options.historyTable.dialect
+  if (!options.historyTable.native || !history) return
+  const { table } = options.historyTable.native
   const { action, file, before, row } = repair
   const send = (statements: string) => tx.unsafe(asRole(options.role, statements))
   if (action === 'realign') {
@@ -78,11 +78,11 @@ const asRole = (role: string | undefined, statements: string) =>
 
 /** Our record: the row changes, goes, or is added with the number `added`. The chain of rows stays whole. */
 function ownStatement(
-  { book, toolVersion }: RepairOptions,
+  { historyTable, toolVersion }: RepairOptions,
   { action, row, file }: Repair,
   added: number,
 ): string | undefined {
-  const ledger = ledgerOf(book, file)
+  const ledger = ownTableOf(historyTable, file)
   const { seq } = row
   if (added > 0) return ledger.insert(file, { seq: added, previous: added - 1, status: 'faked', toolVersion })
   if (seq === 0) return undefined
@@ -94,8 +94,8 @@ function ownStatement(
 }
 
 /** What the history says of it now. */
-async function recordOf(tx: Db, { book, files, role }: RepairOptions, { row }: Repair): Promise<Applied | undefined> {
-  const { applied, repeated } = await readHistory(tx, book, files, role)
+async function recordOf(tx: Db, { historyTable, files, role }: RepairOptions, { row }: Repair): Promise<Applied | undefined> {
+  const { applied, repeated } = await readHistory(tx, historyTable, files, role)
   // Reading became the role, for this transaction.
   await tx.unsafe('set local role none')
   return [...applied, ...repeated].find(({ id }) => id === row.id)
@@ -108,7 +108,7 @@ async function refuseUndone(tx: Db, options: RepairOptions, repair: Repair): Pro
     found !== undefined && isDone(found) && found.progress === null && compareContent(found, file) === 'same'
   if (action === 'pending' || action === 'forget' ? found === undefined : isThere) return
   throw new AppError('history', `the record of ${repair.name} could not be repaired; nothing was changed`, {
-    hint: `look at its rows in ${options.book.native?.table ?? 'pgbosun.migrations'}`,
+    hint: `look at its rows in ${options.historyTable.native?.table ?? 'pgbosun.migrations'}`,
   })
 }
 

@@ -3,7 +3,7 @@ import type { Log } from '../../log.ts'
 import { type BlockerWatch, describeBlockers, isOwnDump } from '../../postgres/blockers.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 
-export type PatienceOptions = {
+export type RetryPolicyOptions = {
   /** How often a file, or a statement that runs on its own, is tried again after a lock timeout or a deadlock. */
   lockRetries: number
   /** How long a backup of ours may be in the way, which ends by itself; in ms. */
@@ -14,7 +14,7 @@ export type PatienceOptions = {
 }
 
 /** Decides whether to try again, and waits before. */
-export type Patience = {
+export type RetryPolicy = {
   /**
    * Resolves to true, after a pause, when it is worth trying again.
    * @param what a name that stays the same over the attempts; another one starts to count anew
@@ -33,7 +33,7 @@ const firstWordMs = 2_000
 const longestSilenceMs = 300_000
 
 /** A file could not get a lock: with a pause in between, so that those who queued behind it get their turn, it is tried again. */
-export function createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }: PatienceOptions): Patience {
+export function createRetryPolicy({ lockRetries, dumpTimeoutMs, watch, log, signal }: RetryPolicyOptions): RetryPolicy {
   let current = ''
   let attempts = 0
   let since = 0

@@ -1,7 +1,7 @@
 import type { AppError } from '../../errors.ts'
 import type { Script } from '../../formats/types.ts'
 import { refuseLargeMessage } from '../../machine/memory.ts'
-import { isRefusal, type Refusal, refusalError, type Sending } from '../plan/sending.ts'
+import { isUnsendable, type Unsendable, unsendableError, type Sending } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
 /** What of it is sent as one message. */
@@ -15,8 +15,8 @@ export function refuseUnsendable(steps: MigrationStep[]): void {
 }
 
 /** @throws {AppError} when a script cannot be sent */
-export function refuseUnsendableScript(name: string, script: Script, sending: Sending | Refusal): void {
-  if (isRefusal(sending)) throw refusalError(name, script, sending)
+export function refuseUnsendableScript(name: string, script: Script, sending: Sending | Unsendable): void {
+  if (isUnsendable(sending)) throw unsendableError(name, script, sending)
   refuseLargeMessage(script.path, partsOf(sending))
 }
 

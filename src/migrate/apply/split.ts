@@ -6,7 +6,7 @@ import { isConnectionLost } from '../../postgres/lost.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import { chunksOf } from '../../sql/pieces.ts'
-import type { Book } from '../history/history-table.ts'
+import type { HistoryTable } from '../history/history-table.ts'
 import type { Unit } from '../plan/sending.ts'
 import { doneHash } from '../plan/verify.ts'
 import {
@@ -19,7 +19,7 @@ import {
   resumeOther,
   transientOf,
 } from './concurrent.ts'
-import type { Patience } from './retry.ts'
+import type { RetryPolicy } from './retry.ts'
 import {
   cleanSession,
   closeSplit,
@@ -36,13 +36,13 @@ export type SplitOptions = {
   name: string
   script: Script
   units: Unit[]
-  book: Book
+  historyTable: HistoryTable
   record: SplitRecord
   direction: Progress['direction']
   /** Where an earlier run stopped. */
   resume: Progress | undefined
   settings: FileSettings
-  patience: Patience
+  retryPolicy: RetryPolicy
   guard(): void
   log: Log
 }
@@ -76,7 +76,7 @@ export async function runSplit(options: SplitOptions): Promise<number> {
     memory: { indexes: resume?.indexes },
   }
   const startedAt = performance.now()
-  await sql.unsafe(openSplit(record, script, options.book, settings))
+  await sql.unsafe(openSplit(record, script, options.historyTable, settings))
   const from = resume?.done ?? 0
   // What the finished statements set for the session is gone with it.
   for (const unit of units.slice(0, from).filter(setsSession)) await sql.unsafe(unit.text)
@@ -112,7 +112,7 @@ const setsSession = ({ text, alone }: Unit) =>
 type Running = SplitOptions & { at(done: number): Progress; memory: { indexes: string[] | undefined } }
 
 async function runPatiently(options: Running, i: number, interrupted: boolean): Promise<void> {
-  const { sql, patience, name, guard } = options
+  const { sql, retryPolicy, name, guard } = options
   for (let again = interrupted; ; again = true) {
     guard()
     try {
@@ -121,7 +121,7 @@ async function runPatiently(options: Running, i: number, interrupted: boolean): 
     } catch (error) {
       if (isConnectionLost(error)) throw error
       await rollback(sql)
-      if (!(await patience.again(name, error, i))) throw error
+      if (!(await retryPolicy.again(name, error, i))) throw error
     }
   }
 }
@@ -152,7 +152,7 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
 
 /** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
 async function runAlone(options: Running, i: number, interrupted: boolean): Promise<void> {
-  const { sql, name, script, units, record, settings, memory, patience, guard } = options
+  const { sql, name, script, units, record, settings, memory, retryPolicy, guard } = options
   const unit = units[i]!
   // It waits for other transactions without standing in anybody's way, and so does what cleans up before: no reason to give up.
   const patient =
@@ -162,13 +162,13 @@ async function runAlone(options: Running, i: number, interrupted: boolean): Prom
   guard()
   await sql.unsafe(noteProgress(record, { ...options.at(i), running: true, ...before(memory) }, settings))
   if (text !== undefined)
-    await patience.whileWaiting(
+    await retryPolicy.whileWaiting(
       name,
       sql.unsafe(text).forEach(() => {}),
     )
   const restore = patient ? `set lock_timeout = ${Math.round(settings.lockTimeoutMs)}` : ''
   await sql.unsafe(`${noteProgress(record, options.at(i + 1), { ...settings, text: unit.text })};${restore}`)
-  if (/^discard\s+all/i.test(unit.text)) await sql.unsafe(resumeSession(script, options.book, settings))
+  if (/^discard\s+all/i.test(unit.text)) await sql.unsafe(resumeSession(script, options.historyTable, settings))
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { NativeHistory } from '../../formats/dialect.ts'
 import type { Migration, Progress, Script } from '../../formats/types.ts'
 import { markWork } from '../../postgres/lock.ts'
-import { type Place, pinPath, setPath } from '../../postgres/search-path.ts'
+import { type RunsAs, pinPath, setPath } from '../../postgres/search-path.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { setSettings, unsetLocally } from '../../sql/settings.ts'
-import { type Book, type Ledger, ledgerOf, type NewRow } from '../history/history-table.ts'
-import type { Refusal, Sending } from '../plan/sending.ts'
+import { type HistoryTable, type OwnTable, ownTableOf, type NewRow } from '../history/history-table.ts'
+import type { Unsendable, Sending } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
@@ -29,7 +29,7 @@ export const endsOf = ({ own, details }: { own: boolean; details: boolean }) => 
 }
 
 /** A time limit of 0 is none. */
-export type FileSettings = Place & { lockTimeoutMs: number; statementTimeoutMs: number }
+export type FileSettings = RunsAs & { lockTimeoutMs: number; statementTimeoutMs: number }
 
 const setRole = (role: string | undefined, local: 'local ' | '') =>
   role === undefined ? '' : `set ${local}role ${quoteIdent(role)};`
@@ -50,18 +50,18 @@ function setPlace({ path, urlSettings = {}, statementTimeoutMs }: FileSettings, 
  * What is sent before a file's text, in the same message and so in the same transaction. The row's `previous` lets it
  * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
  */
-export function filePrefix(step: MigrationStep, row: NewRow, book: Book, settings: FileSettings): string {
-  const ledger = ledgerOf(book, step)
+export function filePrefix(step: MigrationStep, row: NewRow, historyTable: HistoryTable, settings: FileSettings): string {
+  const ledger = ownTableOf(historyTable, step)
   const own = step.resume ? ledger.finish(step, row, null) : ledger.insert(step, row)
-  const native = book.native ? `${recordNative(book, step)};` : ''
+  const native = historyTable.native ? `${recordNative(historyTable, step)};` : ''
   return `${isolated(step.fake ? undefined : step.sending)}${reset} ${own}; set local synchronous_commit = off; ${setTimeouts(settings, 'local ')}${setRole(
     settings.role,
     'local ',
-  )}${native}${setPlace(settings, 'local ')}${prepared(book, step)}\n`
+  )}${native}${setPlace(settings, 'local ')}${prepared(historyTable, step)}\n`
 }
 
 /** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
-function recordNative({ dialect, native }: Book, step: MigrationStep): string {
+function recordNative({ dialect, native }: HistoryTable, step: MigrationStep): string {
   const history = dialect.native!
   const table = native!.table
   if (!step.resume || !history.finish) return history.record(table, step, step.before)
@@ -74,20 +74,20 @@ const realigned = (history: NativeHistory, table: string, step: MigrationStep) =
 
 /** The same for a script that undoes, with `statements` instead of a new row; its commit waits for the disk. */
 export const undoPrefix = (
-  sending: Sending | Refusal,
+  sending: Sending | Unsendable,
   statements: string,
   native: string | undefined,
-  book: Book,
+  historyTable: HistoryTable,
   settings: FileSettings,
 ) =>
-  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${setPlace(settings, 'local ')}${prepared(book)}\n`
+  `${isolated(sending)}${reset} ${statements}; ${setTimeouts(settings, 'local ')}${setRole(settings.role, 'local ')}${native === undefined ? '' : `${native};`}${setPlace(settings, 'local ')}${prepared(historyTable)}\n`
 
 /** Must be the first statement of a transaction. */
-const isolated = (sending: Sending | Refusal | undefined) =>
+const isolated = (sending: Sending | Unsendable | undefined) =>
   sending && 'isolation' in sending && sending.isolation !== undefined ? `set transaction ${sending.isolation}; ` : ''
 
 /** What the format's tool sets for the session before each file. */
-function prepared({ dialect, native }: Book, script?: Script): string {
+function prepared({ dialect, native }: HistoryTable, script?: Script): string {
   const statement = native && dialect.native?.prepare?.(native.table)
   const settings = Object.entries(script?.settings ?? {}).map(([name, value]) => setting(name, value))
   return [...(statement === undefined ? [] : [statement]), ...settings].map((text) => `${text};`).join('')
@@ -108,8 +108,8 @@ export type SplitRecord = {
 }
 
 /** Prepares the session for a script that runs outside a transaction, and records that it begins. */
-export const openSplit = ({ begin }: SplitRecord, script: Script, book: Book, settings: FileSettings) =>
-  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPlace(settings, '')}${prepared(book, script)}`
+export const openSplit = ({ begin }: SplitRecord, script: Script, historyTable: HistoryTable, settings: FileSettings) =>
+  `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPlace(settings, '')}${prepared(historyTable, script)}`
 
 /** Ends it: the session is ours again, and the record says what became of the script. */
 export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
@@ -122,7 +122,7 @@ export const closeSplit = ({ own, native }: { own: string; native: string | unde
 export const noteProgress = (
   record: SplitRecord,
   progress: Progress,
-  { urlSettings = {}, text = '' }: Pick<Place, 'urlSettings'> & { text?: string } = {},
+  { urlSettings = {}, text = '' }: Pick<RunsAs, 'urlSettings'> & { text?: string } = {},
 ) =>
   `${asOurselves} ${unsetLocally(urlSettings)}${record.progress(progress)}${leavesTraces(text) ? `; ${keepReadable}` : ''}`
 
@@ -130,15 +130,15 @@ export const noteProgress = (
 const keepReadable = `set standard_conforming_strings = on; set client_encoding = 'UTF8'; ${markWork}`
 
 /** Prepares the session again for the rest of a script that has discarded everything. */
-export const resumeSession = (script: Script, book: Book, settings: FileSettings) =>
-  `${setRole(settings.role, '')}${setPlace(settings, '')}${prepared(book, script)}${setTimeouts(settings, '')}${keepReadable}`
+export const resumeSession = (script: Script, historyTable: HistoryTable, settings: FileSettings) =>
+  `${setRole(settings.role, '')}${setPlace(settings, '')}${prepared(historyTable, script)}${setTimeouts(settings, '')}${keepReadable}`
 
 /** The record of a file that is applied outside a transaction. */
-export function recordOfStep(step: MigrationStep, book: Book, row: NewRow, start: Progress): SplitRecord {
-  const ledger = ledgerOf(book, step)
+export function recordOfStep(step: MigrationStep, historyTable: HistoryTable, row: NewRow, start: Progress): SplitRecord {
+  const ledger = ownTableOf(historyTable, step)
   const seq = step.resume?.seq ?? row.seq
-  const { native: history } = book.dialect
-  const table = book.native?.table ?? ''
+  const { native: history } = historyTable.dialect
+  const table = historyTable.native?.table ?? ''
   return {
     begin: step.resume
       ? undefined
@@ -163,11 +163,11 @@ function finishNative(history: NativeHistory, table: string, step: MigrationStep
 }
 
 /** What became of applied files: for the durations. */
-export type WrittenRow = { table: Ledger['table']; seq: number; durationMs: number; file: Migration }
+export type WrittenRow = { table: OwnTable['table']; seq: number; durationMs: number; file: Migration }
 
 /** Tells whether no file left a transaction open (`idle`), and writes the durations into the tool's own history. */
-export function writeNativeDurations(rows: WrittenRow[], book: Book, role: string | undefined): string {
-  const native = book.native && book.dialect.native!.durations?.(book.native.table, rows)
+export function writeNativeDurations(rows: WrittenRow[], historyTable: HistoryTable, role: string | undefined): string {
+  const native = historyTable.native && historyTable.dialect.native!.durations?.(historyTable.native.table, rows)
   return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle${
     native ? `; ${setRole(role, 'local ')}${native}` : ''
   }`

@@ -6,18 +6,18 @@ import { sendPieces } from '../../postgres/send.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { hintFor as askHint } from '../../postgres/sqlstate.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
-import { ledgerOf } from '../history/history-table.ts'
-import { isRefusal } from '../plan/sending.ts'
+import { ownTableOf } from '../history/history-table.ts'
+import { isUnsendable } from '../plan/sending.ts'
 import type { UndoPlan, UndoStep } from '../plan/undo.ts'
 import type { StepResult } from '../types.ts'
 import { failedPart, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
-import { logNotice, type RunOptions, readEnds, reportOf, settingsOf } from './run-options.ts'
+import { logNotice, type ScriptOptions, readEnds, reportOf, settingsOf } from './options.ts'
 import { refuseUnsendableScript } from './sendable.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import { cleanSession, type SplitRecord, undoPrefix } from './statements.ts'
 
-export type UndoOptions = RunOptions & { plan: UndoPlan }
+export type UndoOptions = ScriptOptions & { plan: UndoPlan }
 
 type Running = UndoOptions & ReturnType<typeof settingsOf>
 
@@ -63,22 +63,22 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
   }
 }
 
-async function checkBefore({ sql, own, plan, book, role }: UndoOptions): Promise<{ lastDetail: number }> {
+async function checkBefore({ sql, own, plan, historyTable, role }: UndoOptions): Promise<{ lastDetail: number }> {
   const ends = await readEnds(sql, role, own)
-  if ((book.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return ends
+  if ((historyTable.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return ends
   throw new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
 }
 
 /** Returns how long it took, in ms. */
 async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Promise<number> {
-  const { sql, book, settings, patience, guard, log, watch } = running
+  const { sql, historyTable, settings, retryPolicy, guard, log, watch } = running
   const { sending, down, name, resume } = step
-  if (!isRefusal(sending) && sending.mode === 'split') {
+  if (!isUnsendable(sending) && sending.mode === 'split') {
     const record = recordOfUndo(running, step, numbers, progressAt(down, sending.units, 'down', 0))
     const { units } = sending
     return runSplit({
       sql,
-      book,
+      historyTable,
       name,
       script: down,
       units,
@@ -86,7 +86,7 @@ async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Prom
       direction: 'down',
       resume,
       settings,
-      patience,
+      retryPolicy,
       guard,
       log,
     })
@@ -100,7 +100,7 @@ async function undoOne(running: Running, step: UndoStep, numbers: Numbers): Prom
       return performance.now() - startedAt
     } catch (error) {
       await watch?.stop()
-      if (isConnectionLost(error) || !(await patience.again(name, error))) throw error
+      if (isConnectionLost(error) || !(await retryPolicy.again(name, error))) throw error
     }
   }
 }
@@ -109,40 +109,40 @@ async function sendWhole(running: Running, step: UndoStep, numbers: Numbers): Pr
   const { sql, guard } = running
   const { sending, down } = step
   const prefix = prefixOf(running, step, numbers)
-  if (!isRefusal(sending) && sending.mode === 'pieces') {
+  if (!isUnsendable(sending) && sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(prefix)
       await sendPieces(tx, down.text, sending.pieces, { onPiece: guard })
       guard()
     })
   } else {
-    const text = isRefusal(sending) || sending.mode !== 'wrapped' ? '' : sending.text
+    const text = isUnsendable(sending) || sending.mode !== 'wrapped' ? '' : sending.text
     await sql.unsafe(prefix + text).forEach(() => {})
   }
   await sql.unsafe(cleanSession)
 }
 
 function prefixOf(
-  { book, settings, toolVersion }: Running,
+  { historyTable, settings, toolVersion }: Running,
   { file, before, sending }: UndoStep,
   numbers: Numbers,
 ): string {
-  const statements = ledgerOf(book, file).undo({ ...numbers, toolVersion, file })
-  const native = book.native && book.dialect.native!.unrecord(book.native.table, file, before)
-  return undoPrefix(sending, statements, native, book, settings)
+  const statements = ownTableOf(historyTable, file).undo({ ...numbers, toolVersion, file })
+  const native = historyTable.native && historyTable.dialect.native!.unrecord(historyTable.native.table, file, before)
+  return undoPrefix(sending, statements, native, historyTable, settings)
 }
 
 /** What another tool applied gets a row of ours first, for the progress to be noted in. */
-const hasRowFirst = ({ row, sending }: UndoStep) => row.seq === 0 && !isRefusal(sending) && sending.mode === 'split'
+const hasRowFirst = ({ row, sending }: UndoStep) => row.seq === 0 && !isUnsendable(sending) && sending.mode === 'split'
 
 function recordOfUndo(
-  { book, toolVersion }: Running,
+  { historyTable, toolVersion }: Running,
   step: UndoStep,
   { seq, next }: Numbers,
   start: Progress,
 ): SplitRecord {
   const { file, before, resume } = step
-  const ledger = ledgerOf(book, file)
+  const ledger = ownTableOf(historyTable, file)
   const added = hasRowFirst(step)
     ? { seq: next, previous: next - 1, status: 'applied' as const, toolVersion }
     : undefined
@@ -153,7 +153,7 @@ function recordOfUndo(
     progress: (progress) => ledger.progress(own, progress),
     finish: () => ({
       own: ledger.undo({ seq: own, next: added ? next + 1 : next, toolVersion, file }),
-      native: book.native && book.dialect.native!.unrecord(book.native.table, file, before),
+      native: historyTable.native && historyTable.dialect.native!.unrecord(historyTable.native.table, file, before),
     }),
     forget: () => ({
       own: added ? ledger.forget(own) : ledger.progress(own, null),
@@ -167,7 +167,7 @@ async function failed(
   { at, numbers, results }: { at: number; numbers: Numbers; results: StepResult[] },
   thrown: unknown,
 ): Promise<never> {
-  const { sql, book, plan, patience, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
+  const { sql, historyTable, plan, retryPolicy, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   const step = plan.steps[at]!
   if (isConnectionLost(error) || !isServerError(error)) throw error
@@ -182,8 +182,8 @@ async function failed(
   throw migrationFailed(`undoing ${step.name}`, down, error, {
     prefixLength: 0,
     ...where,
-    book,
+    historyTable,
     hint: hints.join('; ') || undefined,
-    blockedBy: patience.blockedBy(),
+    blockedBy: retryPolicy.blockedBy(),
   })
 }

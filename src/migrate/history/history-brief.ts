@@ -2,32 +2,32 @@ import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../formats/dialect.ts'
 import type { Db } from '../../postgres/db.ts'
 import { historyHidden, readNative } from './history.ts'
-import { openBook } from './history-table.ts'
-import type { Seen } from './is-applied.ts'
+import { openHistoryTable } from './history-table.ts'
+import type { SeenMigration } from './is-applied.ts'
 
 /**
  * What the history says, for those who only wait for a version: with nothing but SELECT on the one table that it is in, and without
  * the files. Empty where there is no history yet.
  *
- * @param where as for {@link openBook}
+ * @param where as for {@link openHistoryTable}
  * @throws {AppError} `refused` when the history may not be read; `history` when the table is not that of the format
  */
-export async function glanceAtHistory(
+export async function readHistoryBrief(
   db: Db,
   dialect: Dialect,
   where: { table: string | undefined; schemas: readonly string[]; role: string | undefined },
-): Promise<Seen[]> {
+): Promise<SeenMigration[]> {
   if (!dialect.native) return ownVersions(db)
-  const book = await openBook(db, dialect, where)
-  if (!book.native?.exists) return []
-  const rows = await readNative(db, book, where.role)
+  const historyTable = await openHistoryTable(db, dialect, where)
+  if (!historyTable.native?.exists) return []
+  const rows = await readNative(db, historyTable, where.role)
   return rows.flatMap(({ id, name, kind, ok }) =>
     id === null || kind === 'repeatable' ? [] : [{ id, name, done: ok, baseline: kind === 'baseline' }],
   )
 }
 
 /** From the catalog, because asking for a table in a schema that may not be used is an error. */
-async function ownVersions(db: Db): Promise<Seen[]> {
+async function ownVersions(db: Db): Promise<SeenMigration[]> {
   const [found] = await db.unsafe<{ readable: boolean; hidden: boolean; user: string }[]>(
     `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable,
             pg_catalog.row_security_active(c.oid) as hidden, session_user as user
@@ -44,7 +44,7 @@ async function ownVersions(db: Db): Promise<Seen[]> {
   if (found.hidden) {
     throw historyHidden('pgbosun.migrations')
   }
-  return db.unsafe<Seen[]>(
+  return db.unsafe<SeenMigration[]>(
     `select version::text as id, name, status <> 'started' as done, false as baseline from pgbosun.migrations order by version`,
   )
 }

@@ -6,7 +6,7 @@ import { quoteLiteral, quoteName } from '../../sql/quote.ts'
 import { callRecorder } from '../../state/recorder.ts'
 
 /** Where the migrations of one format are recorded in one database. */
-export type Book = {
+export type HistoryTable = {
   dialect: Dialect
   /** The tool's own table; undefined for pgbosun. */
   native: NativeTable | undefined
@@ -25,7 +25,7 @@ type NativeTable = {
 }
 
 /** Where our own format is recorded. Needs no look at the database. */
-export const ownBook = (dialect: Dialect): Book => ({ dialect, native: undefined })
+export const ownHistoryTable = (dialect: Dialect): HistoryTable => ({ dialect, native: undefined })
 
 /**
  * Finds the tool's history, or where the tool would create it: that is one schema, current_schema(). dbmate, golang-migrate, goose
@@ -36,13 +36,13 @@ export const ownBook = (dialect: Dialect): Book => ({ dialect, native: undefined
  * @param schemas where the search_path leads, first to last
  * @throws {AppError} `history` when the table is not that tool's
  */
-export async function openBook(
+export async function openHistoryTable(
   db: Db,
   dialect: Dialect,
   { table, schemas }: { table: string | undefined; schemas: readonly string[] },
-): Promise<Book> {
+): Promise<HistoryTable> {
   const { native } = dialect
-  if (!native) return ownBook(dialect)
+  if (!native) return ownHistoryTable(dialect)
   const [first = '', second] = (table ?? native.table).split('.')
   const [schema = 'public', name] = second === undefined ? [schemas[0], first] : [first, second]
   const others = second === undefined ? schemas.slice(1) : []
@@ -76,7 +76,7 @@ export async function openBook(
 }
 
 /** Our own record of one migration: where it is kept, and the statements about it. */
-export type Ledger = {
+export type OwnTable = {
   table: 'pgbosun.migrations' | 'pgbosun.migration_details'
   /** Adds a row that refers to the row before it, which must be there: the chain. */
   insert(file: Migration, row: NewRow): string
@@ -99,21 +99,21 @@ export type NewRow = {
 }
 
 /** What our details call the history of a book, or of the repeatable files of our own format. */
-export const historyName = ({ dialect, native }: Book) =>
+export const historyName = ({ dialect, native }: HistoryTable) =>
   native ? `${dialect.format} ${native.schema}.${native.name}` : repeatables
 
 const repeatables = 'pgbosun repeatable'
 
 /** pgbosun.migrations for versioned files of our own format, pgbosun.migration_details for everything else. */
-export function ledgerOf(book: Book, { kind }: Pick<Migration, 'kind'>): Ledger {
-  const own = book.native === undefined && kind === 'versioned'
-  if (book.recorder !== undefined) return calledLedger(book.recorder, own ? undefined : historyName(book))
-  return own ? ownLedger : detailsLedger(historyName(book))
+export function ownTableOf(historyTable: HistoryTable, { kind }: Pick<Migration, 'kind'>): OwnTable {
+  const own = historyTable.native === undefined && kind === 'versioned'
+  if (historyTable.recorder !== undefined) return calledLedger(historyTable.recorder, own ? undefined : historyName(historyTable))
+  return own ? ownLedger : detailsLedger(historyName(historyTable))
 }
 
 const previousOf = (previous: number) => (previous === 0 ? 'null' : String(previous))
 
-const ownLedger: Ledger = {
+const ownLedger: OwnTable = {
   table: 'pgbosun.migrations',
   insert: ({ id, name, sha256 }, { seq, previous, status, toolVersion }) =>
     'insert into pgbosun.migrations (seq, previous, version, name, sha256, status, tool_version) values (' +
@@ -126,7 +126,7 @@ const ownLedger: Ledger = {
 
 /** With the content that it has now: what had not run when it was interrupted may have been changed since. */
 const finishRow = (
-  table: Ledger['table'],
+  table: OwnTable['table'],
   { name, sha256 }: Migration,
   { seq, status, toolVersion }: NewRow,
   durationMs: number | null,
@@ -141,7 +141,7 @@ const removeOwn = (seq: number) =>
    delete from pgbosun.migrations where seq = ${seq}`
 
 /** Only ever added to: what another tool undid and applied again has several rows here, of which the newest counts. */
-const detailsLedger = (history: string): Ledger => {
+const detailsLedger = (history: string): OwnTable => {
   const values = ({ id, name, sha256 }: Migration) =>
     `${quoteLiteral(history)}, ${quoteLiteral(id)}, ${quoteLiteral(name)}, '${sha256}'`
   const into =
@@ -158,11 +158,11 @@ const detailsLedger = (history: string): Ledger => {
   }
 }
 
-const writeProgress = (table: Ledger['table'], seq: number, progress: Progress | null) =>
+const writeProgress = (table: OwnTable['table'], seq: number, progress: Progress | null) =>
   `update ${table} set progress = ${progress ? `${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb` : 'null'} where seq operator(pg_catalog.=) ${seq}`
 
 /** The same through a procedure. @param history of the details; undefined for pgbosun.migrations */
-function calledLedger(recorder: string, history: string | undefined): Ledger {
+function calledLedger(recorder: string, history: string | undefined): OwnTable {
   const name = history === undefined ? 'migrations' : 'migration_details'
   const call = (op: string, row: Record<string, unknown>) => callRecorder(recorder, op, name, row)
   const about = ({ id, name, sha256 }: Migration) =>

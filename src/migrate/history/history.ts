@@ -4,7 +4,7 @@ import type { Applied, AppliedStatus, Migration, Progress } from '../../formats/
 import type { Db } from '../../postgres/db.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import type { History } from '../types.ts'
-import { type Book, historyName } from './history-table.ts'
+import { type HistoryTable, historyName } from './history-table.ts'
 import { asStrange, guardNative } from './plain.ts'
 
 /** A row of one of our own tables. */
@@ -31,7 +31,7 @@ const empty: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
  */
 export async function readHistory(
   db: Db,
-  book: Book,
+  historyTable: HistoryTable,
   files: Migration[] = [],
   role: string | undefined = undefined,
 ): Promise<History> {
@@ -41,12 +41,12 @@ export async function readHistory(
               where pg_catalog.row_security_active(pg_catalog.to_regclass(name)::oid)) as hidden`,
   )
   if (found?.hidden) throw historyHidden(found.hidden)
-  const own = found?.present && !book.native
-  if (!own && !found?.details && !book.native?.exists) return empty
+  const own = found?.present && !historyTable.native
+  if (!own && !found?.details && !historyTable.native?.exists) return empty
   const parts = [
     own ? ownRows('pgbosun.migrations', 'version::text', 'true') : "'[]'::json",
     found?.details
-      ? ownRows('pgbosun.migration_details', 'id', `history = ${quoteLiteral(historyName(book))}`)
+      ? ownRows('pgbosun.migration_details', 'id', `history = ${quoteLiteral(historyName(historyTable))}`)
       : "'[]'::json",
     found?.details ? '(select coalesce(pg_catalog.max(seq), 0) from pgbosun.migration_details)' : '0',
   ]
@@ -54,7 +54,7 @@ export async function readHistory(
     `select ${parts[0]} as own, ${parts[1]} as details, ${parts[2]} as last`,
   )
   const { own: migrations = [], details = [], last: lastDetail = 0 } = row ?? {}
-  if (!book.native) {
+  if (!historyTable.native) {
     return {
       applied: migrations.map(appliedFrom),
       repeated: newest(details)
@@ -64,9 +64,9 @@ export async function readHistory(
       lastDetail,
     }
   }
-  const native = book.native.exists ? await readNative(db, book, role) : []
+  const native = historyTable.native.exists ? await readNative(db, historyTable, role) : []
   return {
-    ...merge(book.dialect.native!.expand?.(native, files) ?? native, newest(details), files),
+    ...merge(historyTable.dialect.native!.expand?.(native, files) ?? native, newest(details), files),
     lastSeq: lastDetail,
     lastDetail,
   }
@@ -88,11 +88,11 @@ const ownRows = (table: string, id: string, where: string) => `(
       from ${table} t where ${where})`
 
 /** The tool's own rows. @throws {AppError} `refused` when reading them would run somebody's code */
-export async function readNative(db: Db, book: Book, role: string | undefined): Promise<NativeRow[]> {
-  const { dialect, native } = book
+export async function readNative(db: Db, historyTable: HistoryTable, role: string | undefined): Promise<NativeRow[]> {
+  const { dialect, native } = historyTable
   const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
   const answer = await db
-    .unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${guardNative(book, 'read')} ${dialect.native!.select(native!.table)}`)
+    .unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${guardNative(historyTable, 'read')} ${dialect.native!.select(native!.table)}`)
     .catch((error: unknown) => {
       throw asStrange(error)
     })

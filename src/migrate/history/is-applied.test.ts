@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openDialect } from '../../formats/open.ts'
 import type { FormatName } from '../../formats/types.ts'
-import { idOfVersion, isReached, type Seen } from './is-applied.ts'
+import { idOfVersion, isApplied, type SeenMigration } from './is-applied.ts'
 
 test.each<[FormatName, string, string | undefined]>([
   ['pgbosun', '002', '2'],
@@ -27,7 +27,7 @@ test.each<[FormatName, string, string | undefined]>([
   expect(idOfVersion(format, text)).toBe(id)
 })
 
-const rows = (...ids: string[]): Seen[] =>
+const rows = (...ids: string[]): SeenMigration[] =>
   ids.map((text) => {
     const id = text.replace(/[!^]$/, '')
     return { id, name: id, done: !text.endsWith('!'), baseline: text.endsWith('^') }
@@ -64,10 +64,10 @@ test.each<[FormatName, string, string[], boolean]>([
   ['graphile-migrate', '000002.sql', ['000001.sql'], false],
 ])('%s: %s is reached at %j: %s', async (format, id, ids, expected) => {
   const { compare, policy } = await openDialect(format)
-  expect(isReached(id, rows(...ids), { compare, ordered: policy.outOfOrder === 'error' })).toBe(expected)
+  expect(isApplied(id, rows(...ids), { compare, ordered: policy.outOfOrder === 'error' })).toBe(expected)
 })
 
 test('a baseline stands for what is below it where files may be applied in any order', async () => {
   const { compare } = await openDialect('dbmate')
-  expect(isReached('0002', rows('0005^'), { compare, ordered: false })).toBe(true)
+  expect(isApplied('0002', rows('0005^'), { compare, ordered: false })).toBe(true)
 })

@@ -2,7 +2,7 @@
 import { AppError } from '../../errors.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { quoteLiteral } from '../../sql/quote.ts'
-import type { Book } from './history-table.ts'
+import type { HistoryTable } from './history-table.ts'
 
 /** Raised by {@link guardNative}; no SQLSTATE of the server. */
 const strange = 'PBS01'
@@ -13,7 +13,7 @@ const harmlessDefault =
   `''([^'']|'''')*''::[a-z ]+(\\([0-9]+\\))?|nextval\\(''([^'']|'''')*''::regclass\\))$`
 
 /** A statement that guards a tool's history; see {@link guardTable}. Empty where there is none yet. */
-export const guardNative = ({ native }: Book, mode: 'read' | 'write') =>
+export const guardNative = ({ native }: HistoryTable, mode: 'read' | 'write') =>
   native?.exists ? guardTable(native, mode) : ''
 
 /**

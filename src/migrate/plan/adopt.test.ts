@@ -3,7 +3,7 @@ import { checksum } from '../../formats/checksum.ts'
 import { flyway } from '../../formats/flyway.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import type { History } from '../types.ts'
-import { type AdoptOptions, planAdoption } from './adopt.ts'
+import { type AdoptionOptions, planAdoption } from './adopt.ts'
 
 const file = (id: string, extra: Partial<Migration> = {}): Migration => ({
   ...{ id, name: `V${id}__x`, kind: 'versioned', path: '', text: 'select 1', line: 1, transactional: true },
@@ -25,7 +25,7 @@ const historyOf = (applied: Applied[], repeated: Applied[] = []): History => ({
 })
 
 const policy = { ...flyway.policy, ahead: 'warn', compare: flyway.compare, format: 'flyway' } as const
-const plan = (files: Migration[], history: History, extra: Partial<AdoptOptions> = {}) =>
+const plan = (files: Migration[], history: History, extra: Partial<AdoptionOptions> = {}) =>
   planAdoption(files, history, { policy, own: historyOf([]), format: 'flyway', sourceOf: () => 'select 1', ...extra })
 const brief = (...args: Parameters<typeof plan>) =>
   plan(...args).adopted.map(({ state, file }) => `${state} ${file.name}`)

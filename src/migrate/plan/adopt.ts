@@ -25,7 +25,7 @@ export type AdoptPlan = {
   lastDetail: number
 }
 
-export type AdoptOptions = ConvertOptions & {
+export type AdoptionOptions = ConvertOptions & {
   policy: HistoryPolicy
   /** Our own history, as it is. */
   own: History
@@ -38,7 +38,7 @@ export type AdoptOptions = ConvertOptions & {
  * @param history the tool's
  * @throws {AppError} what `convertFiles` throws
  */
-export function planAdoption(files: Migration[], history: History, options: AdoptOptions): AdoptPlan {
+export function planAdoption(files: Migration[], history: History, options: AdoptionOptions): AdoptPlan {
   const { policy, own } = options
   const { converted, files: written, warnings } = convertFiles(files, options)
   const adopted = converted.map(({ from, file }): Adopted => {

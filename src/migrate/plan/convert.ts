@@ -4,7 +4,7 @@ import { checksum } from '../../formats/checksum.ts'
 import type { NewFile } from '../../formats/dialect.ts'
 import { readDirectives } from '../../formats/directives.ts'
 import type { FormatName, Migration, Script } from '../../formats/types.ts'
-import { isRefusal, planSending, refusalError, withoutOwnTransaction } from './sending.ts'
+import { isUnsendable, planSending, unsendableError, withoutOwnTransaction } from './sending.ts'
 
 /** A migration of another tool, and the same in our format. */
 export type Converted = { from: Migration; file: Migration }
@@ -126,10 +126,10 @@ function ownText(name: string, script: Script): string {
   const outside = { text: `${directive}${text}`, transactional: false }
   const inside = [text, ...(bare === undefined ? [] : [bare])].map((text) => ({ text, transactional: true }))
   const candidates = script.transactional ? [...inside, outside] : [outside, ...inside]
-  const fits = candidates.find((candidate) => !isRefusal(planSending({ ...script, ...candidate }, { foreign: false })))
+  const fits = candidates.find((candidate) => !isUnsendable(planSending({ ...script, ...candidate }, { foreign: false })))
   if (fits) return fits.text
   const refusal = planSending(script, { foreign: true })
-  if (isRefusal(refusal)) throw refusalError(name, script, refusal)
+  if (isUnsendable(refusal)) throw unsendableError(name, script, refusal)
   throw usage(`${name} cannot be written in the format of pgbosun`, {
     file: script.path,
     hint: 'put the statements between its BEGIN and COMMIT into a file of their own',

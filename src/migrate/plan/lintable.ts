@@ -1,7 +1,7 @@
 // pure
 import type { FormatName, Migration } from '../../formats/types.ts'
 import type { LintFile } from '../../lint/types.ts'
-import { isRefusal, planSending } from './sending.ts'
+import { isUnsendable, planSending } from './sending.ts'
 
 /** How a file of each format asks to run outside a transaction; the others have no way, or do it by themselves. */
 const outside: Partial<Record<FormatName, string>> = {
@@ -26,13 +26,13 @@ function lintFileOf(migration: Migration, format: FormatName, pending: boolean):
   const foreign = format !== 'pgbosun'
   const sending = planSending(migration, { foreign })
   // What is refused is looked at as what it was meant to be: the rules say the same, with the place.
-  const isWrapped = isRefusal(sending) ? transactional && !foreign : sending.mode === 'wrapped'
+  const isWrapped = isUnsendable(sending) ? transactional && !foreign : sending.mode === 'wrapped'
   return {
     name,
     path,
     line,
-    text: !isRefusal(sending) && sending.mode === 'wrapped' ? sending.text : text,
-    mode: isWrapped || (!isRefusal(sending) && sending.mode === 'pieces' && !foreign) ? 'wrapped' : 'split',
+    text: !isUnsendable(sending) && sending.mode === 'wrapped' ? sending.text : text,
+    mode: isWrapped || (!isUnsendable(sending) && sending.mode === 'pieces' && !foreign) ? 'wrapped' : 'split',
     demanded: transactional,
     pending,
     ...(foreign && { outside: outside[format] ?? '-- runs outside a transaction by itself' }),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { nextVersion } from '../../formats/name.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
 import type { Applied, Migration, Progress } from '../../formats/types.ts'
-import { planMigrations, type Wanted } from './plan.ts'
+import { planMigrations, type WantedMigrations } from './plan.ts'
 import { doneHash, type HistoryPolicy, refuseProblems } from './verify.ts'
 
 const file = (version: number, extra: Partial<Migration> = {}): Migration => ({
@@ -35,7 +35,7 @@ const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
 })
 
 const strict: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
-const planOf = (files: Migration[], applied: Applied[], policy = strict, wanted?: Wanted) =>
+const planOf = (files: Migration[], applied: Applied[], policy = strict, wanted?: WantedMigrations) =>
   planMigrations(
     files,
     { applied, repeated: [], lastSeq: Math.max(0, ...applied.map(({ seq }) => seq)), lastDetail: 0 },
@@ -89,7 +89,7 @@ test('applies late files when told to, and says so', () => {
   expect(plan.lastSeq).toBe(2)
 })
 
-test.each<[Wanted, string[]]>([
+test.each<[WantedMigrations, string[]]>([
   [{}, ['2_x', '3_x', '4_x']],
   [{ steps: 2 }, ['2_x', '3_x']],
   [{ steps: 0 }, []],

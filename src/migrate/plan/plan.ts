@@ -2,7 +2,7 @@
 import { usage } from '../../errors.ts'
 import type { Applied, Migration, Progress } from '../../formats/types.ts'
 import type { History, MigrationPlan, MigrationStep } from '../types.ts'
-import { isRefusal, planSending } from './sending.ts'
+import { isUnsendable, planSending } from './sending.ts'
 import {
   doneHash,
   failedElsewhere,
@@ -14,7 +14,7 @@ import {
 } from './verify.ts'
 
 /** Which of the pending migrations are wanted. */
-export type Wanted = {
+export type WantedMigrations = {
   /** Up to this version, name or id, inclusive. */
   to?: string | undefined
   /** At most so many. */
@@ -36,7 +36,7 @@ export function planMigrations(
   files: Migration[],
   { applied, repeated, lastSeq, lastDetail }: History,
   policy: HistoryPolicy,
-  wanted: Wanted = {},
+  wanted: WantedMigrations = {},
 ): MigrationPlan {
   const versioned = files.filter(({ kind }) => kind === 'versioned')
   const rowOf = new Map(applied.map((row) => [row.id, row]))
@@ -93,7 +93,7 @@ function choose(
   all: Migration[],
   pending: Migration[],
   { compare }: HistoryPolicy,
-  { to, steps, only }: Wanted,
+  { to, steps, only }: WantedMigrations,
 ): Migration[] {
   if (only !== undefined) return pending.filter(({ id }) => id === only)
   if (to === undefined) return steps === undefined ? pending : pending.slice(0, steps)
@@ -106,13 +106,13 @@ function stepFor(
   file: Migration,
   reason: string,
   { format }: HistoryPolicy,
-  { fake = false }: Wanted,
+  { fake = false }: WantedMigrations,
   before: Migration | undefined,
   row: Applied | undefined,
 ): MigrationStep {
   const sending = planSending(file, { foreign: format !== 'pgbosun' })
   const outside =
-    !fake && !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
+    !fake && !isUnsendable(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row && resumeOf(file, row)
   return { ...file, reason: `${reason}${fake ? ', only recorded' : ''}${outside}`, sending, fake, before, resume }
 }
@@ -140,7 +140,7 @@ function repeatableSteps(
   files: Migration[],
   repeated: Applied[],
   policy: HistoryPolicy,
-  wanted: Wanted,
+  wanted: WantedMigrations,
 ): MigrationStep[] {
   const rowOf = new Map(repeated.map((row) => [row.id, row]))
   return files.flatMap((file) => {

@@ -34,7 +34,7 @@ export type Repair = {
 export type RepairPlan = { repairs: Repair[]; lastSeq: number; lastDetail: number }
 
 /** `table`: name of the tool's own history; undefined for pgbosun. */
-export type RepairOptions = { policy: HistoryPolicy; table: string | undefined }
+export type RepairPolicy = { policy: HistoryPolicy; table: string | undefined }
 
 /**
  * Decides how to repair a history: what a person named, else every record of an applied file that was changed or renamed.
@@ -45,7 +45,7 @@ export type RepairOptions = { policy: HistoryPolicy; table: string | undefined }
 export function planRepair(
   files: Migration[],
   history: History,
-  options: RepairOptions,
+  options: RepairPolicy,
   wanted: RepairWanted,
 ): RepairPlan {
   const known: Known = { files, rows: [...history.applied, ...history.repeated], history, ...options }
@@ -61,7 +61,7 @@ export function planRepair(
   return { repairs, lastSeq: history.lastSeq, lastDetail: history.lastDetail }
 }
 
-type Known = RepairOptions & { files: Migration[]; rows: Applied[]; history: History }
+type Known = RepairPolicy & { files: Migration[]; rows: Applied[]; history: History }
 type Named = { how: keyof typeof decide; name: string }
 
 const decide = { applied: decideApplied, pending: decidePending, forget: decideForget }

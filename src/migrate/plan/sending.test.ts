@@ -4,7 +4,7 @@ import type { Script } from '../../formats/types.ts'
 import { messageLength } from '../../sql/pieces.ts'
 import { refuseUnsendable, refuseUnsendableScript } from '../apply/sendable.ts'
 import type { MigrationStep } from '../types.ts'
-import { describeRefusal, isRefusal, planSending, refusalError, withoutOwnTransaction } from './sending.ts'
+import { describeUnsendable, isUnsendable, planSending, unsendableError, withoutOwnTransaction } from './sending.ts'
 
 type Case = { transactional?: boolean; foreign?: boolean }
 
@@ -25,7 +25,7 @@ const sendingOf = (text: string, { transactional = true, foreign = false }: Case
 /** What is refused, and the text from there on. */
 function refused(text: string, how?: Case) {
   const sending = sendingOf(text, how)
-  return isRefusal(sending) ? [sending.kind, text.slice(sending.at)] : sending
+  return isUnsendable(sending) ? [sending.kind, text.slice(sending.at)] : sending
 }
 
 /** What is sent on its own, each with why it cannot be in a transaction with the record of it. */
@@ -267,7 +267,7 @@ describe('refused', () => {
     ['a COPY to the client before one from it', 'copy t to stdout; copy t from stdin; /*', 'copy t to stdout'],
   ])('of several things that are wrong, refused is %s', (_, text, at) => {
     const sending = sendingOf(text)
-    expect(isRefusal(sending) && text.slice(sending.at).startsWith(at)).toBe(true)
+    expect(isUnsendable(sending) && text.slice(sending.at).startsWith(at)).toBe(true)
   })
 
   test('a refusal names the command of psql, and nothing more of its line', () => {
@@ -284,14 +284,14 @@ describe('a refusal as an error', () => {
 
   test('an error has the line of the file, the column, and the line itself', () => {
     const sending = planSending(commit, { foreign: false })
-    if (!isRefusal(sending)) throw new Error('it is not refused')
-    expect(describeRefusal(commit, sending)).toEqual({
+    if (!isUnsendable(sending)) throw new Error('it is not refused')
+    expect(describeUnsendable(commit, sending)).toEqual({
       detail: `${sending.message}, line 8`,
       line: 8,
       column: 2,
       excerpt: '  8 |  commit;\n    |  ^',
     })
-    const error = refusalError('001_x', commit, sending)
+    const error = unsendableError('001_x', commit, sending)
     expect(error).toMatchObject({
       kind: 'lint',
       hint: sending.hint,
@@ -304,7 +304,7 @@ describe('a refusal as an error', () => {
   test('an error shows the text without the values that were put into it', () => {
     const secret = script(`select 'hush'; commit;`, { shown: `select '…'; commit;` })
     const sending = planSending(secret, { foreign: false })
-    expect(isRefusal(sending) && describeRefusal(secret, sending)).toMatchObject({
+    expect(isUnsendable(sending) && describeUnsendable(secret, sending)).toMatchObject({
       line: 1,
       column: 1,
       excerpt: expect.stringContaining(`select '…'; commit;`),
@@ -314,7 +314,7 @@ describe('a refusal as an error', () => {
   test('an error counts columns in code points', () => {
     const emoji = script(`select '🐘'; commit`)
     const sending = planSending(emoji, { foreign: false })
-    expect(isRefusal(sending) && describeRefusal(emoji, sending).column).toBe(13)
+    expect(isUnsendable(sending) && describeUnsendable(emoji, sending).column).toBe(13)
   })
 
   const step = (name: string, text: string, extra: Partial<MigrationStep> = {}): MigrationStep => ({

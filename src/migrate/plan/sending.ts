@@ -35,14 +35,14 @@ export type Sending =
 type Isolation = { isolation: string | undefined }
 
 /** Why a script cannot be sent. `at`: offset in its text. */
-export type Refusal = { kind: Kind; at: number; message: string; hint: string }
+export type Unsendable = { kind: Kind; at: number; message: string; hint: string }
 
 /**
  * Decides how a script is sent, or why it cannot be.
  *
  * @param foreign whether the file is of a tool that does not mind a transaction of its own in it
  */
-export function planSending(script: Script, { foreign }: { foreign: boolean }): Sending | Refusal {
+export function planSending(script: Script, { foreign }: { foreign: boolean }): Sending | Unsendable {
   const { text } = script
   const scanned = scan(text)
   const refusal = firstRefusal(text, scanned)
@@ -88,16 +88,16 @@ export function withoutOwnTransaction(text: string): string | undefined {
 }
 
 /** Whether it is one, and not a way to send. */
-export const isRefusal = (result: Sending | Refusal): result is Refusal => 'kind' in result
+export const isUnsendable = (result: Sending | Unsendable): result is Unsendable => 'kind' in result
 
 /** A refusal as an error with file, line, column and the line itself. */
-export function refusalError(name: string, script: Script, refusal: Refusal): AppError {
-  const { detail, ...where } = describeRefusal(script, refusal)
+export function unsendableError(name: string, script: Script, refusal: Unsendable): AppError {
+  const { detail, ...where } = describeUnsendable(script, refusal)
   return new AppError(refusal.kind, `${name} ${detail}`, { ...where, hint: refusal.hint, file: script.path })
 }
 
 /** What a refusal says of a file, and of which line. */
-export function describeRefusal({ text, line, shown }: Script, { at, message }: Refusal) {
+export function describeUnsendable({ text, line, shown }: Script, { at, message }: Unsendable) {
   const seen = shownPlace(text, shown, placeOf(text, codePoints(text, at) + 1))
   const { place } = seen
   const excerpt = excerptOf(seen.text, place, line - 1)
@@ -139,8 +139,8 @@ function withoutIsolation(
   return { leftOut: begin ? [begin, first, ...commit] : [first], isolation }
 }
 
-function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Refusal | undefined {
-  const found: Refusal[] = []
+function firstRefusal(text: string, { statements, unterminated, backslash, copies }: Scan): Unsendable | undefined {
+  const found: Unsendable[] = []
   if (unterminated) {
     const { what, at } = unterminated
     found.push({ kind: 'migration', at, message: `ends inside a ${what}`, hint: `close the ${what} that opens here` })
@@ -175,7 +175,7 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
 
 const isToClient = ({ words }: Statement) => words.includes('stdout')
 
-const ownTransaction = ({ start: at, words }: Statement): Refusal => ({
+const ownTransaction = ({ start: at, words }: Statement): Unsendable => ({
   kind: 'lint',
   at,
   message: `has its own ${words[0]?.toUpperCase()}`,
@@ -213,7 +213,7 @@ function transactionAround(text: string, statements: StatementList): [Statement,
 }
 
 /** Statements one by one; what stands between BEGIN and COMMIT stays together. */
-function unitsOf(text: string, scanned: Scan): Unit[] | Refusal {
+function unitsOf(text: string, scanned: Scan): Unit[] | Unsendable {
   const { statements, copies: data } = scanned
   const copies = data.length > 0 ? piecesOf(text, scanned).filter((piece) => piece.kind === 'copy') : []
   const units: Unit[] = []
@@ -250,28 +250,28 @@ function groupOf(text: string, start: number, last: Statement): Unit {
   return { ...part(text, start, last.end), alone, copy: undefined, commitAt: commits ? last.start - start : undefined }
 }
 
-const nothingToRun = (text: string): Refusal => ({
+const nothingToRun = (text: string): Unsendable => ({
   kind: 'lint',
   at: text.length,
   message: 'is a no-transaction file without a statement',
   hint: 'write the statement that cannot run in a transaction, or remove the directive',
 })
 
-const chained = (at: number): Refusal => ({
+const chained = (at: number): Unsendable => ({
   kind: 'lint',
   at,
   message: 'ends a transaction with AND CHAIN',
   hint: 'write COMMIT and BEGIN instead: the progress of the file is recorded with each transaction',
 })
 
-const fedInside = (at: number): Refusal => ({
+const fedInside = (at: number): Unsendable => ({
   kind: 'lint',
   at,
   message: 'copies rows from the file inside its own transaction',
   hint: 'remove BEGIN and COMMIT around it, or write INSERT instead of COPY',
 })
 
-const leftOpen = (at: number): Refusal => ({
+const leftOpen = (at: number): Unsendable => ({
   kind: 'lint',
   at,
   message: 'begins a transaction and leaves it open',

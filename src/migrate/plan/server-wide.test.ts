@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { findOutside } from './server-wide.ts'
+import { findServerWide } from './server-wide.ts'
 
-const what = (text: string) => findOutside(text)[0]?.what
+const what = (text: string) => findServerWide(text)[0]?.what
 
 test.each([
   ['create role app', 'CREATE ROLE'],
@@ -54,7 +54,7 @@ test.each([
 
 test('tells where the statements are', () => {
   const text = 'select 1;\n-- a role\ncreate role app;grant select on a to app; drop role app'
-  expect(findOutside(text).map(({ start, end }) => text.slice(start, end))).toEqual([
+  expect(findServerWide(text).map(({ start, end }) => text.slice(start, end))).toEqual([
     'create role app',
     'drop role app',
   ])
@@ -72,4 +72,4 @@ test.each([
   ["copy t to program 'curl x'", false],
   ["insert into slots select pg_create_logical_replication_slot('a', 'b')", false],
   ['do $$ begin drop role app; end $$', false],
-])('does nothing else: %s, %s', (text, isAll) => expect(findOutside(text)).toMatchObject([{ isAll }]))
+])('does nothing else: %s, %s', (text, isAll) => expect(findServerWide(text)).toMatchObject([{ isAll }]))

@@ -2,10 +2,10 @@
 import type { Migration, Script } from '../../formats/types.ts'
 import { tokensOf } from '../../sql/lex.ts'
 import { blanked, scan } from '../../sql/scan.ts'
-import { refusalError } from './sending.ts'
+import { unsendableError } from './sending.ts'
 
 /** A statement that changes more than the database it runs in. */
-export type Outside = {
+export type ServerWide = {
   /** Offsets in the text. */
   start: number
   end: number
@@ -23,8 +23,8 @@ export type Outside = {
  * looks whether the role exists, and statements about a database where it asks for the current one.
  * Functions that a script calls are not looked into.
  */
-export function findOutside(text: string): Outside[] {
-  const found: Outside[] = []
+export function findServerWide(text: string): ServerWide[] {
+  const found: ServerWide[] = []
   for (const { start, end, words } of scan(text).statements) {
     // A long INSERT is not taken apart for nothing.
     if (onlyRows.has(words[0] ?? '') && !namesServerFunction.test(text.slice(start, end))) continue
@@ -50,7 +50,7 @@ const onlyServer =
 export function withinDatabase(file: Migration, leaveOut: (what: string) => void): Migration {
   const { name, down } = file
   const without = (script: Script): Script => {
-    const outside = findOutside(script.text)
+    const outside = findServerWide(script.text)
     const more = outside.find(({ isAll }) => !isAll)
     if (more) throw changesServer(name, script, more)
     for (const { what } of outside) leaveOut(`${what} in ${name}`)
@@ -60,8 +60,8 @@ export function withinDatabase(file: Migration, leaveOut: (what: string) => void
   return { ...file, ...without(file), ...(down && { down: () => without(down()) }) }
 }
 
-const changesServer = (name: string, script: Script, { start: at, what }: Outside) =>
-  refusalError(name, script, {
+const changesServer = (name: string, script: Script, { start: at, what }: ServerWide) =>
+  unsendableError(name, script, {
     kind: 'usage',
     at,
     message: `would change the server a second time (${what})`,

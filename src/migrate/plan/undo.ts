@@ -3,7 +3,7 @@ import { usage } from '../../errors.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import type { History } from '../types.ts'
 import { findMigration } from './plan.ts'
-import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
+import { isUnsendable, planSending, type Unsendable, type Sending } from './sending.ts'
 import { changedBeginning, type HistoryPolicy, isDone, keepsBeginning, refuseProblems } from './verify.ts'
 
 /** Which of the applied migrations are to be undone: the newest `steps`, or all newer than `to`. */
@@ -14,7 +14,7 @@ export type UndoStep = {
   file: Migration
   name: string
   down: Script
-  sending: Sending | Refusal
+  sending: Sending | Unsendable
   row: Applied
   /** The migration before it in the format's order. */
   before: Migration | undefined
@@ -63,7 +63,7 @@ function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): U
   const down = file.down?.()
   if (!down) throw cannotUndo(row.name, 'there is no script that undoes it', howToUndo(file, format))
   const sending = planSending(down, { foreign: format !== 'pgbosun' })
-  const outside = !isRefusal(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
+  const outside = !isUnsendable(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row.progress?.direction === 'down' ? row.progress : undefined
   if (resume && !keepsBeginning(down, sending, resume)) refuseProblems([changedBeginning(row)])
   const why = resume ? `undoing it was interrupted at statement ${resume.done + 1}` : 'is applied'

@@ -5,7 +5,7 @@ import type { Applied, Migration, Progress, Script } from '../../formats/types.t
 import { shellWord, visible } from '../../text.ts'
 import { firstOf } from '../../units.ts'
 import type { Problem } from '../types.ts'
-import { isRefusal, planSending, type Refusal, type Sending } from './sending.ts'
+import { isUnsendable, planSending, type Unsendable, type Sending } from './sending.ts'
 
 /** How to judge files and history that do not match: `migrate.outOfOrder`, `migrate.ahead`, and what the format's tool does. */
 export type HistoryPolicy = {
@@ -20,7 +20,7 @@ export type HistoryPolicy = {
 }
 
 /** What does not fit together: problems stop a run, warnings are said. */
-export type Findings = { problems: Problem[]; warnings: string[] }
+export type HistoryFindings = { problems: Problem[]; warnings: string[] }
 
 /**
  * Compares the versioned files with the history.
@@ -29,7 +29,7 @@ export type Findings = { problems: Problem[]; warnings: string[] }
  * @param applied what is recorded of them
  * @returns problems in the order of their versions, at most one for each migration
  */
-export function findProblems(files: Migration[], applied: Applied[], policy: HistoryPolicy): Findings {
+export function findProblems(files: Migration[], applied: Applied[], policy: HistoryPolicy): HistoryFindings {
   const fileOf = new Map(files.map((file) => [file.id, file]))
   const newestFile = files.at(-1)
   const problems: Problem[] = []
@@ -98,9 +98,9 @@ function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPol
 }
 
 /** Whether the statements that ran already still stand there. */
-export function keepsBeginning({ text }: Script, sending: Sending | Refusal, { done, sha256 }: Progress): boolean {
+export function keepsBeginning({ text }: Script, sending: Sending | Unsendable, { done, sha256 }: Progress): boolean {
   if (done === 0) return true
-  const last = !isRefusal(sending) && sending.mode === 'split' ? sending.units[done - 1] : undefined
+  const last = !isUnsendable(sending) && sending.mode === 'split' ? sending.units[done - 1] : undefined
   return last !== undefined && doneHash(text, last.end) === sha256
 }
 

@@ -6,20 +6,20 @@ import { findHistories } from '../../formats/find.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import { silentLog } from '../../log.ts'
 import { applyMigrations } from '../../migrate/apply/apply.ts'
-import { createNative, type RunOptions } from '../../migrate/apply/run-options.ts'
+import { createNative, type ScriptOptions } from '../../migrate/apply/options.ts'
 import { refuseUnsendable } from '../../migrate/apply/sendable.ts'
 import { undoMigrations } from '../../migrate/apply/undo.ts'
 import { readHistory } from '../../migrate/history/history.ts'
-import { type Book, ownBook } from '../../migrate/history/history-table.ts'
+import { type HistoryTable, ownHistoryTable } from '../../migrate/history/history-table.ts'
 import { planMigrations } from '../../migrate/plan/plan.ts'
 import { noHistory, planReplay, type Replay } from '../../migrate/plan/replay.ts'
-import { isRefusal, refusalError } from '../../migrate/plan/sending.ts'
+import { isUnsendable, unsendableError } from '../../migrate/plan/sending.ts'
 import { withinDatabase } from '../../migrate/plan/server-wide.ts'
 import { planUndo } from '../../migrate/plan/undo.ts'
 import { type HistoryPolicy, isResumable } from '../../migrate/plan/verify.ts'
 import type { History } from '../../migrate/types.ts'
 import type { Session } from '../../postgres/connect.ts'
-import { type Place, visibleSchemas } from '../../postgres/search-path.ts'
+import { type RunsAs, visibleSchemas } from '../../postgres/search-path.ts'
 import { withProgress } from '../../run/progress.ts'
 import type { Run } from '../../run/run.ts'
 import { createState } from '../../state/state.ts'
@@ -114,7 +114,7 @@ const listOf = (names: string[]) =>
 function refuseWithoutDown({ files }: Replay, policy: HistoryPolicy): void {
   const applied = files.filter(({ kind }) => kind === 'versioned').map(asApplied)
   for (const { name, down, sending } of planUndo(files, { ...noHistory, applied }, policy, { to: '0' }).steps) {
-    if (isRefusal(sending)) throw refusalError(name, down, sending)
+    if (isUnsendable(sending)) throw unsendableError(name, down, sending)
   }
 }
 
@@ -147,20 +147,20 @@ const schemasOfTools = new Set(['graphile_migrate'])
 
 /** The history of the tool whose files they are, or were before they were adopted. Our own always is left out. */
 async function findLeftOut(
-  { book, history }: MigrateStep,
+  { historyTable, history }: MigrateStep,
   live: Session,
   schemas: () => Promise<string[]>,
 ): Promise<LeftOut[]> {
   const adopted = history.applied.some(({ status }) => status === 'adopted')
   const found = adopted ? await findHistories(live.sql, { table: undefined, schemas: await schemas() }) : []
   const histories = [
-    ...(book?.native ? [book.native] : []),
+    ...(historyTable?.native ? [historyTable.native] : []),
     ...found.filter(({ format }) => format !== 'pgbosun').map(({ schema, table }) => ({ schema, name: table })),
   ]
   return histories.map(({ schema, name }) => (schemasOfTools.has(schema) ? { schema } : { schema, name }))
 }
 
-type Work = { look: MigrateStep; replay: Replay; place: Place; leaveOut: LeftOut[] }
+type Work = { look: MigrateStep; replay: Replay; place: RunsAs; leaveOut: LeftOut[] }
 
 /** The schema that the migrations make. */
 const makeIn = (run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema> =>
@@ -206,16 +206,16 @@ async function withReplay<T>(
 ): Promise<T> {
   const { look, place } = work
   await createState(session.sql, { needs: ['migrations', 'migration_details'], readers: [] })
-  const book = await bookIn(session, work)
+  const historyTable = await bookIn(session, work)
   const journal = { async beforeChange() {}, async finish() {} }
-  const history = (files: Migration[]) => readHistory(session.sql, book, files, place.role)
-  const progress = <R>(replay: (onProgress: NonNullable<RunOptions['onProgress']>) => Promise<R>) =>
+  const history = (files: Migration[]) => readHistory(session.sql, historyTable, files, place.role)
+  const progress = <R>(replay: (onProgress: NonNullable<ScriptOptions['onProgress']>) => Promise<R>) =>
     withProgress(run.context, 'migrations in a scratch database', replay)
   const where = { own: session, database: name, role: place.role, migrations: everything, details: everything }
   return withFileSession(run, where, async (files) => {
     // What the files have to say, they said when they were applied to the live database.
-    const options: RunOptions = {
-      ...(await runOptions(run, { book, place, own: session, files, journal })),
+    const options: ScriptOptions = {
+      ...(await runOptions(run, { historyTable, place, own: session, files, journal })),
       ...{ guard, watch: undefined, log: silentLog },
     }
     return use({
@@ -233,11 +233,11 @@ async function withReplay<T>(
 }
 
 /** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */
-async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promise<Book> {
-  const book: Book = look.book ?? ownBook(look.dialect)
-  if (!book.native?.exists) return book
-  await createNative({ sql, book: { ...book, native: { ...book.native, exists: false } }, role })
-  return book
+async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promise<HistoryTable> {
+  const historyTable: HistoryTable = look.historyTable ?? ownHistoryTable(look.dialect)
+  if (!historyTable.native?.exists) return historyTable
+  await createNative({ sql, historyTable: { ...historyTable, native: { ...historyTable.native, exists: false } }, role })
+  return historyTable
 }
 
 /** What works in the live database and not in an empty one tells that the files are not all there is. */

@@ -5,21 +5,21 @@ import type { ServerNotice } from '../../postgres/answers.ts'
 import type { BlockerWatch } from '../../postgres/blockers.ts'
 import type { Sql } from '../../postgres/db.ts'
 import { isConnectionLost } from '../../postgres/lost.ts'
-import type { Place } from '../../postgres/search-path.ts'
+import type { RunsAs } from '../../postgres/search-path.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
-import type { Book } from '../history/history-table.ts'
+import type { HistoryTable } from '../history/history-table.ts'
 import type { StepResult } from '../types.ts'
-import { createPatience } from './retry.ts'
+import { createRetryPolicy } from './retry.ts'
 import { endsOf, preflight, reset } from './statements.ts'
 
 /** What every way of running scripts needs. */
-export type RunOptions = Place & {
+export type ScriptOptions = RunsAs & {
   /** A session (`max: 1`) that is used for nothing else meanwhile. It runs what is not ours. */
   sql: Sql
   /** The session that writes our own tables, where `sql` may not; it is idle meanwhile. */
   own?: Sql | undefined
-  book: Book
+  historyTable: HistoryTable
   lockTimeoutMs: number
   /** 0 is none. */
   statementTimeoutMs?: number
@@ -41,7 +41,7 @@ export type RunOptions = Place & {
 }
 
 /** What runs need to know of how patient they are to be. */
-export function settingsOf(options: RunOptions) {
+export function settingsOf(options: ScriptOptions) {
   const {
     role,
     path,
@@ -57,7 +57,7 @@ export function settingsOf(options: RunOptions) {
   return {
     log,
     settings: { role, path, urlSettings, lockTimeoutMs, statementTimeoutMs },
-    patience: createPatience({ lockRetries, dumpTimeoutMs, watch, log, signal }),
+    retryPolicy: createRetryPolicy({ lockRetries, dumpTimeoutMs, watch, log, signal }),
   }
 }
 
@@ -102,8 +102,8 @@ export function asRefused(error: unknown, role: string | undefined): unknown {
 }
 
 /** Creates the tool's own history where there is none, as the tool does. */
-export async function createNative({ sql, book, role }: Pick<RunOptions, 'sql' | 'book' | 'role'>): Promise<void> {
-  const { native, dialect } = book
+export async function createNative({ sql, historyTable, role }: Pick<ScriptOptions, 'sql' | 'historyTable' | 'role'>): Promise<void> {
+  const { native, dialect } = historyTable
   if (!native || native.exists) return
   const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
