@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { formatNames } from '../src/config/formats.ts'
 import {
   againstTheOrder,
   circles,
@@ -154,6 +155,11 @@ describe('edges', () => {
     const asks =
       /\bmessage( [!=]== (?!undefined)|\.(includes|startsWith|endsWith|match|search)\((?!sqlstate))|\.(test|exec)\((\w+\.)*message\b/g
     expect(uses(asks, (file) => foreign.includes(file))).toEqual([])
+  })
+
+  test('only formats/ and config/ know the formats of other tools by name', () => {
+    const named = new RegExp(`'(${formatNames.filter((name) => name !== 'pgbosun').join('|')})'`, 'g')
+    expect(uses(named, (file) => ['formats', 'config'].includes(roomOf(file)))).toEqual([])
   })
 
   test('only config/ and cli/ listen to signals or know the working directory', () => {

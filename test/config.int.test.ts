@@ -1,6 +1,6 @@
 import { test as base, describe, expect } from 'vitest'
-import { resolveConnection } from '../src/config/resolve.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { resolveConnection } from '../src/config/resolve.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
 const load = (cwd: string, env: Record<string, string> = {}, file?: string) => loadConfig({ env, cwd, file })

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { formatNames } from '../src/config/formats.ts'
 import { findFormat, findHistories } from '../src/formats/find.ts'
-import { openDialect } from '../src/formats/open.ts'
+import { openFormat } from '../src/formats/open.ts'
 import { quoteName } from '../src/sql/quote.ts'
 import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
@@ -22,10 +22,10 @@ const rails =
   'create table schema_migrations (version character varying not null primary key); create table ar_internal_metadata (key varchar primary key)'
 
 describe('the histories of a database', () => {
-  test('are those that our dialects create', async ({ sql }) => {
+  test('are those that our formats create', async ({ sql }) => {
     const expected: string[] = []
     for (const format of formatNames) {
-      const { native } = await openDialect(format)
+      const { native } = await openFormat(format)
       if (!native) continue
       const [first = '', second] = native.table.split('.')
       const [schema, table] = second === undefined ? [`of_${format.replace('-', '_')}`, first] : [first, second]

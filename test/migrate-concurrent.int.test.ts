@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
-import { openDialect } from '../src/formats/open.ts'
+import { openFormat } from '../src/formats/open.ts'
 import { type App, type Cluster, test, until } from './support/chaos.ts'
 
 const alone = '-- pgbosun: no-transaction\n'
@@ -167,7 +167,7 @@ describe.each([
       ...file('3_index', 'create index concurrently t_x on t (x)', true),
       ...file('4_last', 'create table last ()'),
     })
-    const { native } = await openDialect(format)
+    const { native } = await openFormat(format)
     const [schema, table] = ['public', native!.table]
     return { app, key: native!.lockKey!({ database: app.database, schema, table }) }
   }

@@ -95,7 +95,7 @@ test('new files continue the numbers of the folder, and never replace one', asyn
   const folder = join(dir, 'new')
   const now = new Date('2026-03-04T05:06:07Z')
   const create = async (name: string, reversible = false) =>
-    createMigration({ dialect: pgbosun, dir: folder, files: pgbosun.read(folder, noReadOptions) }, name, {
+    createMigration({ format: pgbosun, dir: folder, files: pgbosun.read(folder, noReadOptions) }, name, {
       now,
       reversible,
     })

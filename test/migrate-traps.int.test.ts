@@ -2,7 +2,7 @@ import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import type { FormatName } from '../src/config/formats.ts'
-import { openDialect } from '../src/formats/open.ts'
+import { openFormat } from '../src/formats/open.ts'
 import { runJson } from './support/cli.ts'
 import { formats, type Part } from './support/formats.ts'
 import { test as base, open, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
@@ -549,7 +549,7 @@ describe('trap 11: a database that is ahead of the files', () => {
 describe('trap 12: the lock of the tool itself', () => {
   for (const format of formats) {
     test(`is waited for, and held while we work: ${format.name}`, async ({ up, sql, database }) => {
-      const { native } = await openDialect(format.name)
+      const { native } = await openFormat(format.name)
       if (!native?.lockKey) return expect(['pgbosun', 'dbmate']).toContain(format.name)
       const [schema, table] = native.table.includes('.')
         ? (native.table.split('.') as [string, string])

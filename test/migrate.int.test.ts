@@ -15,7 +15,7 @@ import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support
 type Files = Record<string, string>
 
 const historyTable = ownHistoryTable(pgbosun)
-const policy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' } as const
+const policy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true } as const
 type Migrate = (options?: Partial<ApplyOptions> & { dryRun?: boolean }) => Promise<string[]>
 type Fixtures = { files: (files: Files) => Promise<void>; work: Sql; migrate: Migrate }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
-import { openDialect } from '../src/formats/open.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
+import { openFormat } from '../src/formats/open.ts'
 import type { Migration } from '../src/formats/types.ts'
 import { quoteName } from '../src/sql/quote.ts'
 import { open, type Sql, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
@@ -12,17 +12,17 @@ const tools = await installTools()
 
 const part = (n: number) => ({ up: `create table t${n} (id int);`, down: `drop table t${n};` })
 
-/** The dialect of a tool, with its table where the tool has it in an ordinary database. */
-async function dialectOf({ format }: Tool) {
-  const dialect = await openDialect(format)
-  if (!dialect.native) throw new Error(`${format} has a history of its own`)
-  const [first = '', second] = dialect.native.table.split('.')
-  const [schema, name] = second === undefined ? ['public', first] : [first, second]
-  return { dialect, native: dialect.native, schema, table: quoteName(schema, name) }
+/** The format of a tool, with its table where the tool has it in an ordinary database. */
+async function formatOf({ format: name }: Tool) {
+  const format = await openFormat(name)
+  if (!format.native) throw new Error(`${name} has a history of its own`)
+  const [first = '', second] = format.native.table.split('.')
+  const [schema, table] = second === undefined ? ['public', first] : [first, second]
+  return { format, native: format.native, schema, table: quoteName(schema, table) }
 }
 
 const filesOf = async (tool: Tool, cwd: string): Promise<Migration[]> =>
-  (await openDialect(tool.format)).read(join(cwd, 'migrations'), {
+  (await openFormat(tool.format)).read(join(cwd, 'migrations'), {
     placeholders: {},
     database: 'x',
     user: 'y',
@@ -57,7 +57,7 @@ for (const tool of tools ?? []) {
     test('writes a history that we read as it was meant', async ({ sql, database, dir }) => {
       await tool.write(dir, [part(1), part(2), part(3)])
       await run(tool, tool.up, dir, database)
-      const { native, schema, table } = await dialectOf(tool)
+      const { native, schema, table } = await formatOf(tool)
       const files = await filesOf(tool, dir)
       const rows = await rowsOf(sql, native, table)
       expect(rows.map(({ id, kind, checksum, ok }) => [id, kind, checksum, ok])).toEqual(
@@ -74,7 +74,7 @@ for (const tool of tools ?? []) {
 
     test('finds nothing to do after us, and goes on where we stopped', async ({ sql, database, dir }) => {
       await tool.write(dir, [part(1), part(2)])
-      const { native, table } = await dialectOf(tool)
+      const { native, table } = await formatOf(tool)
       await sql.unsafe(native.create(table))
       await apply(sql, native, table, await filesOf(tool, dir))
       const before = await rowsOf(sql, native, table)
@@ -91,7 +91,7 @@ for (const tool of tools ?? []) {
       await tool.write(dir, [part(1)])
       await run(tool, tool.up, dir, database)
       await tool.write(dir, [part(1), part(2), part(3)])
-      const { native, table } = await dialectOf(tool)
+      const { native, table } = await formatOf(tool)
       await apply(sql, native, table, await filesOf(tool, dir), 1)
       expect(await run(tool, tool.up, dir, database)).toMatch(tool.nothing)
       expect(await tables(sql)).toEqual(['t1', 't2', 't3'])
@@ -105,7 +105,7 @@ test.skipIf(!tools)('dbmate status agrees with us about what is pending', async 
   const tool = named('dbmate')
   if (!tool) throw new Error('dbmate is not there')
   await tool.write(dir, [part(1), part(2)])
-  const { native, table } = await dialectOf(tool)
+  const { native, table } = await formatOf(tool)
   await sql.unsafe(native.create(table))
   const [first] = await filesOf(tool, dir)
   if (first) await apply(sql, native, table, [first])
@@ -120,7 +120,7 @@ test.skipIf(!tools)('graphile-migrate status agrees with us about what is pendin
   const tool = named('graphile-migrate')
   if (!tool) throw new Error('graphile-migrate is not there')
   await tool.write(dir, [part(1), part(2)])
-  const { native, table } = await dialectOf(tool)
+  const { native, table } = await formatOf(tool)
   await sql.unsafe(native.create(table))
   const files = await filesOf(tool, dir)
   await apply(sql, native, table, files.slice(0, 1))
@@ -136,7 +136,7 @@ test.skipIf(!tools)(
     const tool = named('node-pg-migrate')
     if (!tool) throw new Error('node-pg-migrate is not there')
     await tool.write(dir, [part(1), part(2)])
-    const { native, table } = await dialectOf(tool)
+    const { native, table } = await formatOf(tool)
     await sql.unsafe(native.create(table))
     await apply(sql, native, table, await filesOf(tool, dir))
     await run(tool, ['down'], dir, database)
@@ -173,7 +173,7 @@ test.skipIf(!tools)('node-pg-migrate orders files and cuts them as we do', async
   const other = uniqueName('t')
   await sql.unsafe(`create database ${other}`)
   const connection = open(other)
-  const { native, table } = await dialectOf(tool)
+  const { native, table } = await formatOf(tool)
   await connection.unsafe(native.create(table))
   await apply(connection, native, table, ours)
   expect(ours.map(({ id }) => id)).toEqual(row?.names)

@@ -3,7 +3,7 @@ import type { CheckConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { splitName } from '../sql/quote.ts'
 import { typeMeaning } from './typenames.ts'
-import type { ColumnsOf, HealthFindings, Snapshot, DeclaredObjects } from './types.ts'
+import type { ColumnsOf, DeclaredObjects, HealthFindings, Snapshot } from './types.ts'
 
 /**
  * What the configuration asks for, with schemas filled in.

@@ -1,6 +1,6 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { Snapshot, DeclaredObjects } from './types.ts'
+import type { DeclaredObjects, Snapshot } from './types.ts'
 
 /**
  * Reads from the catalog what a comparison needs, in one query: the tables, columns, indexes and foreign keys that are asked for,

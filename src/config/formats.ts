@@ -11,4 +11,7 @@ export const formatNames = [
   'graphile-migrate',
 ] as const
 
+/** The format whose tool takes the name of its history table from the URL (`x-migrations-table`). */
+export const tableInUrl: FormatName = 'golang-migrate'
+
 export type FormatName = (typeof formatNames)[number]

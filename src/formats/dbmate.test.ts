@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
 import { checksum } from './checksum.ts'
 import { dbmate } from './dbmate.ts'
-import type { ReadOptions } from './dialect.ts'
+import type { ReadOptions } from './format.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }
 let dir = ''

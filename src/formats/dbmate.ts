@@ -1,7 +1,7 @@
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect, NativeHistory, NewFile } from './dialect.ts'
 import { orRefused, pathIn, readNames, readText } from './files.ts'
+import type { Format, NativeHistory, NewFile } from './format.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
@@ -32,8 +32,10 @@ const native: NativeHistory = {
  *
  * @see https://github.com/amacneil/dbmate — checked against dbmate 2.36.0
  */
-export const dbmate: Dialect = {
-  format: 'dbmate',
+export const dbmate: Format = {
+  name: 'dbmate',
+  idOf: (name) => /^(\d+)([_-].*)?$/s.exec(name)?.[1],
+  outside: '-- migrate:up transaction:false',
   read: (dir) => {
     const files = readNames(dir).filter((name) => pattern.test(name))
     // Go compares bytes. This is the order of dbmate: `10_x.sql` comes before `2_x.sql`.

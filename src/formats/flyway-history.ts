@@ -1,7 +1,7 @@
 // pure
 import { quoteIdent, quoteLiteral, quoteName, splitName } from '../sql/quote.ts'
-import type { NativeHistory } from './dialect.ts'
 import { javaHash } from './flyway-checksum.ts'
+import type { NativeHistory } from './format.ts'
 import type { Migration } from './types.ts'
 
 /**

@@ -6,11 +6,11 @@ import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../errors.ts'
-import type { ReadOptions } from './dialect.ts'
 import { flyway } from './flyway.ts'
 import { flywayChecksum, javaHash } from './flyway-checksum.ts'
 import { flywayHistory } from './flyway-history.ts'
 import { normalVersion } from './flyway-names.ts'
+import type { ReadOptions } from './format.ts'
 import type { Applied } from './types.ts'
 
 const none: ReadOptions = { placeholders: {}, database: undefined, user: undefined, environment: {} }

@@ -1,13 +1,13 @@
 import { usage } from '../errors.ts'
 import { release } from '../machine/memory.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect, NewFile } from './dialect.ts'
 import { hasMark, readBytes, textOf } from './files.ts'
 import { flywayChecksum, isLegacyChecksum } from './flyway-checksum.ts'
 import { defaultConf, readConf } from './flyway-conf.ts'
 import { flywayHistory } from './flyway-history.ts'
-import { compareIds, type FlywayFile, listFiles, versionIn } from './flyway-names.ts'
+import { compareIds, type FlywayFile, listFiles, normalVersion, versionIn } from './flyway-names.ts'
 import { type Placeholders, placeholdersOf, replacePlaceholders } from './flyway-placeholders.ts'
+import type { Format, NewFile } from './format.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Applied, Migration } from './types.ts'
 
@@ -15,8 +15,13 @@ import type { Applied, Migration } from './types.ts'
  * Flyway's open-source edition with its defaults: `V1.1__add_email.sql`, `B3__all.sql` and `R__views.sql` in folders of any depth.
  * What it leaves to flyway.conf or flyway.toml (other prefixes, several locations) is not read.
  */
-export const flyway: Dialect = {
-  format: 'flyway',
+export const flyway: Format = {
+  name: 'flyway',
+  idOf(name) {
+    const version = /^V?(\d+(?:[._]\d+)*)(__.*)?$/s.exec(name)?.[1]
+    return version && normalVersion(version.replaceAll('_', '.'))
+  },
+  fillsIn: true,
   read(dir, options) {
     const values = placeholdersOf({ ...options, now: new Date() })
     return listFiles(dir).map((file) => readFile(file, values))
@@ -71,7 +76,7 @@ function readFile(file: FlywayFile, values: Placeholders): Migration {
 /** Shortens it to the `VARCHAR(1000)` of the history table, as Flyway does. */
 const abbreviate = (script: string) => (script.length > 1000 ? `...${script.slice(3, 1000)}` : script)
 
-function newFile(name: string, { now, files, reversible }: Parameters<Dialect['create']>[1]): NewFile {
+function newFile(name: string, { now, files, reversible }: Parameters<Format['create']>[1]): NewFile {
   if (reversible) {
     throw usage('a migration of Flyway cannot be reversible', {
       hint: 'leave out `--reversible`: undo migrations need a paid edition of Flyway',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { NativeRow, ReadOptions } from './dialect.ts'
+import type { NativeRow, ReadOptions } from './format.ts'
 import { golangMigrate, golangMigrateLockKey } from './golang-migrate.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }

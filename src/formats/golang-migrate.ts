@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib'
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect, NativeHistory, NativeRow, NewFile } from './dialect.ts'
 import { pathIn, readNames, readText } from './files.ts'
-import { cleanName, nextVersion } from './name.ts'
+import type { Format, NativeHistory, NativeRow, NewFile } from './format.ts'
+import { cleanName, nextVersion, numberOf } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
 /** A file: one direction of a version. */
@@ -47,8 +47,10 @@ const native: NativeHistory = {
  *
  * @see https://github.com/golang-migrate/migrate — v4.19
  */
-export const golangMigrate: Dialect = {
-  format: 'golang-migrate',
+export const golangMigrate: Format = {
+  name: 'golang-migrate',
+  idOf: numberOf,
+  keepsOnlyNewest: true,
   read: (dir) => [...readVersions(dir).values()].map((sides) => readMigration(dir, sides)),
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
   // A file below the recorded version counts as applied: golang-migrate skips it silently, and its history does not show it.

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { ReadOptions } from './dialect.ts'
+import type { ReadOptions } from './format.ts'
 import { goose } from './goose.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: { NAME: 'shop' } }

@@ -1,9 +1,9 @@
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect, NativeHistory, NewFile, ReadOptions } from './dialect.ts'
 import { orRefused, pathIn, readNames, readText } from './files.ts'
+import type { Format, NativeHistory, NewFile, ReadOptions } from './format.ts'
 import { parseGoose } from './goose-parse.ts'
-import { cleanName, nextVersion } from './name.ts'
+import { cleanName, nextVersion, numberOf } from './name.ts'
 import { programMigration } from './program.ts'
 import type { Migration, Script } from './types.ts'
 
@@ -44,8 +44,10 @@ const native: NativeHistory = {
  *
  * @see https://github.com/pressly/goose — v3.27
  */
-export const goose: Dialect = {
-  format: 'goose',
+export const goose: Format = {
+  name: 'goose',
+  idOf: numberOf,
+  outside: '-- +goose NO TRANSACTION',
   read(dir, options) {
     const found = new Map<bigint, string>()
     for (const file of readNames(dir).filter(isMigration).sort()) {

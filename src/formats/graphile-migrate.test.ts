@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { ReadOptions } from './dialect.ts'
+import type { ReadOptions } from './format.ts'
 import { hashOf } from './graphile-file.ts'
 import { graphileMigrate } from './graphile-migrate.ts'
 

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { Dialect, NativeHistory } from './dialect.ts'
 import { pathIn, readNames } from './files.ts'
+import type { Format, NativeHistory } from './format.ts'
 import { invalid, readCommitted } from './graphile-file.ts'
 import { placeholderReplacement } from './graphile-placeholders.ts'
 import { readGmrc } from './graphile-settings.ts'
@@ -16,8 +16,15 @@ const pattern = /^([0-9]+)(-[-_a-zA-Z0-9]*)?\.sql$/
  * graphile-migrate: the committed migrations, as `graphile-migrate migrate` runs them; the current migration is not read.
  * https://github.com/graphile/migrate, `migration.ts`, `header.ts` and `hash.ts` of 1.4.1 and 2.0.0-rc.3.
  */
-export const graphileMigrate: Dialect = {
-  format: 'graphile-migrate',
+export const graphileMigrate: Format = {
+  name: 'graphile-migrate',
+  idOf(name) {
+    const digits = /^(\d+)(-.*)?$/s.exec(name)?.[1]
+    return digits && `${digits.padStart(6, '0')}.sql`
+  },
+  outside: '--! no-transaction',
+  idsAreNames: true,
+  fillsIn: true,
   read(dir, options) {
     const committed = committedIn(dir)
     const gmrc = readGmrc(dirname(resolve(committed)))

@@ -1,6 +1,6 @@
 // pure
 import { usage } from '../errors.ts'
-import type { ReadOptions } from './dialect.ts'
+import type { ReadOptions } from './format.ts'
 import type { Gmrc } from './graphile-settings.ts'
 import type { Script } from './types.ts'
 

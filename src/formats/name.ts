@@ -36,3 +36,9 @@ export function cleanName(name: string): string {
   }
   return clean
 }
+
+/** The version in the name of a file that begins with a number, without leading zeros: `2` of `002_orders`. */
+export function numberOf(name: string): string | undefined {
+  const digits = /^(\d+)(_.*)?$/s.exec(name)?.[1]
+  return digits === undefined ? undefined : String(BigInt(digits))
+}

@@ -11,11 +11,11 @@ import type { Folder } from './read.ts'
  * @throws {AppError} `usage` if the name is not possible, or the folder cannot be written
  */
 export async function createMigration(
-  { dialect, dir, files }: Folder,
+  { format, dir, files }: Folder,
   name: string,
   { now, reversible }: { now: Date; reversible: boolean },
 ): Promise<string[]> {
-  const created = dialect.create(name, { now, files, reversible })
+  const created = format.create(name, { now, files, reversible })
   const paths: string[] = []
   try {
     await mkdir(dir, { recursive: true })

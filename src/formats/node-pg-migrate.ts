@@ -3,8 +3,8 @@ import { extname, join } from 'node:path'
 import { usage } from '../errors.ts'
 import { quoteIdent, quoteLiteral, splitName } from '../sql/quote.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect, NativeHistory } from './dialect.ts'
 import { pathIn, readNames, readText } from './files.ts'
+import type { Format, NativeHistory } from './format.ts'
 import { cleanName } from './name.ts'
 import { programMigration } from './program.ts'
 import type { Migration, Script } from './types.ts'
@@ -19,8 +19,10 @@ const template = '-- Up Migration\n\n-- Down Migration'
  * node-pg-migrate with SQL files, as its command line runs them with default options:
  * https://github.com/salsita/node-pg-migrate, `migration.ts`, `sqlMigration.ts` and `runner.ts` of 9.0.0.
  */
-export const nodePgMigrate: Dialect = {
-  format: 'node-pg-migrate',
+export const nodePgMigrate: Format = {
+  name: 'node-pg-migrate',
+  idOf: (name) => (/^\d+([_-].*)?$/s.test(name) ? name : undefined),
+  idsAreNames: true,
   read(dir) {
     const names = readNames(dir).filter((name) => !isFolder(dir, name))
     refuseNames(dir, names)

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect } from './dialect.ts'
 import { readDirectives } from './directives.ts'
 import { pathIn, readNames, readText } from './files.ts'
 import { holdsDownPart } from './foreign.ts'
-import { cleanName, nextVersion } from './name.ts'
+import type { Format } from './format.ts'
+import { cleanName, nextVersion, numberOf } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
 /** A parsed name of a migration file. `digits`: the version as written. */
@@ -19,8 +19,9 @@ const largestVersion = 2n ** 63n - 1n
 const repeatableFolder = 'repeatable'
 
 /** Our own format: `001_create_users.sql`, `001_create_users.down.sql`, `repeatable/views.sql`. */
-export const pgbosun: Dialect = {
-  format: 'pgbosun',
+export const pgbosun: Format = {
+  name: 'pgbosun',
+  idOf: numberOf,
   read: (dir) => [...readVersioned(dir), ...readRepeatable(join(dir, repeatableFolder))],
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
   policy: { outOfOrder: 'error', missing: 'error', edited: 'error' },

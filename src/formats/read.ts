@@ -1,13 +1,13 @@
 import { countingTexts } from '../machine/memory.ts'
-import type { Dialect, ReadOptions } from './dialect.ts'
-import { openDialect } from './open.ts'
+import type { Format, ReadOptions } from './format.ts'
+import { openFormat } from './open.ts'
 import type { FormatName, Migration } from './types.ts'
 
 /** The options of {@link readMigrations} if nothing is configured. */
 export const noReadOptions: ReadOptions = { placeholders: {}, database: undefined, user: undefined, environment: {} }
 
 /** A folder of migrations, read by the rules of its format. */
-export type Folder = { dialect: Dialect; dir: string; files: Migration[] }
+export type Folder = { format: Format; dir: string; files: Migration[] }
 
 /**
  * The migrations of a folder: versioned ones in order, then repeatable ones.
@@ -17,9 +17,9 @@ export type Folder = { dialect: Dialect; dir: string; files: Migration[] }
  */
 export async function readMigrations(
   dir: string,
-  format: FormatName = 'pgbosun',
+  name: FormatName = 'pgbosun',
   options = noReadOptions,
 ): Promise<Folder> {
-  const dialect = await openDialect(format)
-  return { dialect, dir, files: countingTexts(() => dialect.read(dir, options)) }
+  const format = await openFormat(name)
+  return { format, dir, files: countingTexts(() => format.read(dir, options)) }
 }

@@ -1,7 +1,7 @@
 // pure
 import { crc32 } from 'node:zlib'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { NativeHistory } from './dialect.ts'
+import type { NativeHistory } from './format.ts'
 import type { Migration } from './types.ts'
 
 /**

@@ -2,9 +2,9 @@ import { hash } from 'node:crypto'
 import { usage } from '../errors.ts'
 import { release } from '../machine/memory.ts'
 import { checksum } from './checksum.ts'
-import type { Dialect } from './dialect.ts'
 import { hasMark, isFolder, pathIn, readBytes, readNames, textOf } from './files.ts'
-import { cleanName, nextVersion } from './name.ts'
+import type { Format } from './format.ts'
+import { cleanName, nextVersion, numberOf } from './name.ts'
 import { sqlxHistory } from './sqlx-history.ts'
 import type { Migration, Script } from './types.ts'
 
@@ -12,8 +12,10 @@ import type { Migration, Script } from './types.ts'
 type SqlxFile = { file: string; version: bigint; description: string; suffix: '.sql' | '.up.sql' | '.down.sql' }
 
 /** sqlx-cli and `sqlx::migrate!`: `20250829024919_create_users.sql`, or a pair `.up.sql` and `.down.sql`. */
-export const sqlx: Dialect = {
-  format: 'sqlx',
+export const sqlx: Format = {
+  name: 'sqlx',
+  idOf: numberOf,
+  outside: '-- no-transaction',
   read: readFolder,
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : BigInt(a) === BigInt(b) ? 0 : 1),
   policy: { outOfOrder: 'apply', missing: 'error', edited: 'error' },

@@ -14,7 +14,7 @@ const workInProgress = /^current(\.sql|\/)/
  * or have other names.
  * @throws {AppError} `usage`
  */
-export function refuseUnread({ dir, dialect: { format }, files }: Folder): void {
+export function refuseUnread({ dir, format: { name: format }, files }: Folder): void {
   if (files.length > 0) return
   const found = sqlBelow(dir).filter((path) => format !== 'graphile-migrate' || !workInProgress.test(path))
   if (found.length > 0) throw nothingRead(dir, format, found)

@@ -1,6 +1,6 @@
 // pure
 import { type Catalog, type Table, tableOf } from './catalog.ts'
-import type { NameToken, LintStatement } from './statement.ts'
+import type { LintStatement, NameToken } from './statement.ts'
 import type { LintFile, TableName } from './types.ts'
 
 /** What a rule knows in addition to the statement itself. */
@@ -79,4 +79,5 @@ const kindOf = ({ node }: LintStatement) => ('TransactionStmt' in node ? (node.T
 export const beginsTransaction = (statement: LintStatement): boolean => /_(BEGIN|START)$/.test(kindOf(statement))
 
 /** COMMIT, ROLLBACK and PREPARE TRANSACTION. */
-export const endsTransaction = (statement: LintStatement): boolean => /_(COMMIT|ROLLBACK|PREPARE)$/.test(kindOf(statement))
+export const endsTransaction = (statement: LintStatement): boolean =>
+  /_(COMMIT|ROLLBACK|PREPARE)$/.test(kindOf(statement))

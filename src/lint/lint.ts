@@ -10,7 +10,7 @@ import { renderRewrite } from './rewrite-text.ts'
 import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
 import { printName } from './sql.ts'
-import type { NameToken, Parser, LintStatement } from './statement.ts'
+import type { LintStatement, NameToken, Parser } from './statement.ts'
 import { relationName } from './tree.ts'
 import type { Finding, Hit, LintFile } from './types.ts'
 

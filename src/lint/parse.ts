@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import type { Node } from 'libpg-query'
 import { scan } from '../sql/scan.ts'
 import { byteOffsets, codePointOffset } from './offsets.ts'
-import type { NameToken, ParsedFile, Parser, LintStatement } from './statement.ts'
+import type { LintStatement, NameToken, ParsedFile, Parser } from './statement.ts'
 
 /** The part of libpg-query that we use. */
 type Library = {

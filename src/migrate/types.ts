@@ -1,5 +1,5 @@
 import type { Applied, Migration, Progress } from '../formats/types.ts'
-import type { Unsendable, Sending } from './plan/sending.ts'
+import type { Sending, Unsendable } from './plan/sending.ts'
 
 /** What the database knows, in the order in which it was applied. */
 export type History = {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import postgres from 'postgres'
-import { type Connection } from '../config/connection.ts'
+import type { Connection } from '../config/connection.ts'
 import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Log } from '../log.ts'

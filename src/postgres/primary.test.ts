@@ -34,7 +34,11 @@ describe('the primary beside a standby', () => {
   test.for<[string, SeenHost[], RegExp]>([
     ['there are two', [at('b', false), at('c', false, '2')], /b:5432, c:5432/],
     ['it is of another cluster', [at('b', false, '2')], /a:5432 .*b:5432.* 1 and 2/],
-    ['its cluster is not known', [{ ...at('b', false), system: undefined }], /a:5432 .*b:5432.*pg_control_system\(\) at b:5432/],
+    [
+      'its cluster is not known',
+      [{ ...at('b', false), system: undefined }],
+      /a:5432 .*b:5432.*pg_control_system\(\) at b:5432/,
+    ],
   ])('cannot be told where %s', ([, others, message]) => {
     expect(failureOf(others)).toMatchObject({ reason: 'unclear-primary', message: expect.stringMatching(message) })
   })

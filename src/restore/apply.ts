@@ -15,7 +15,7 @@ import { type Comparison, compareRows, renderDifference } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
 import type { OwnRights } from './isolation.ts'
 import { asSuperuserFlag } from './load.ts'
-import { loginName, type Label, workName } from './name.ts'
+import { type Label, loginName, workName } from './name.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What to restore, and under which name. */

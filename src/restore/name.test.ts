@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { databaseObject } from '../postgres/lock-keys.ts'
-import { lockOfLogin, loginName, loginPattern, readLabel, type Label, workName } from './name.ts'
+import { type Label, lockOfLogin, loginName, loginPattern, readLabel, workName } from './name.ts'
 
 test('the name of the work ends with the id of the restore and fits into 63 bytes', () => {
   expect(workName('shop', '0123abcd')).toBe('shop__restore_0123abcd')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { TocEntry } from '../archive/toc.ts'
-import { named, planLoad, type LoadStep } from './plan.ts'
+import { type LoadStep, named, planLoad } from './plan.ts'
 
 let id = 0
 const entry = (desc: string, tag: string, defn = '', more: Partial<TocEntry> = {}): TocEntry => ({

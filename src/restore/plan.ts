@@ -100,7 +100,11 @@ const remarks = new Set(['COMMENT', 'SECURITY LABEL'])
 const privileges = new Set(['ACL', 'DEFAULT ACL'])
 
 /** Groups consecutive entries that are created in the same way. */
-function groupSteps(entries: TocEntry[], hasOwnValue: Test, relationsOf: (entry: TocEntry) => RelationName[]): LoadStep[] {
+function groupSteps(
+  entries: TocEntry[],
+  hasOwnValue: Test,
+  relationsOf: (entry: TocEntry) => RelationName[],
+): LoadStep[] {
   const steps: LoadStep[] = []
   for (const entry of entries) {
     const by = isOurs(entry, hasOwnValue) ? 'us' : 'login'

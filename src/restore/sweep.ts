@@ -4,7 +4,7 @@ import { releaseRunLock, tryRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import { lockOfLogin, loginPattern, readLabel, type Label, workPattern } from './name.ts'
+import { type Label, lockOfLogin, loginPattern, readLabel, workPattern } from './name.ts'
 
 /** A database that a restore works in, or left behind. */
 export type Leftover = { name: string; story: Label }

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
-import { type RunsAs, pinPath, setPath } from '../postgres/search-path.ts'
+import { pinPath, type RunsAs, setPath } from '../postgres/search-path.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import { copyFile, lineOf, readHeader } from './csv.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ServeAccess } from '../config/serve-access.ts'
-import { type Asking, isLoopback, isOurHost, type AccessRefusal, refuse } from './access.ts'
+import { type AccessRefusal, type Asking, isLoopback, isOurHost, refuse } from './access.ts'
 
 test.each<[string | undefined, boolean]>([
   ['127.0.0.1', true],

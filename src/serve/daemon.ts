@@ -19,7 +19,7 @@ import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import { type ProbeAnswer, livez, type ServeState, startupz, statusDocument } from './state.ts'
+import { livez, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import { renderDuration } from '../units.ts'
-import { type ProbeAnswer, notReady } from './state.ts'
+import { notReady, type ProbeAnswer } from './state.ts'
 
 /** What the last look found, and when, in milliseconds of a monotonic clock. */
 export type Known = { health: ProbeAnswer; atMs: number }

@@ -1,6 +1,6 @@
 import { type Connection, describe } from '../config/connection.ts'
+import type { Endpoint } from '../config/endpoint.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
-import { type Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import type { MigrationPlan } from '../migrate/types.ts'
@@ -13,7 +13,7 @@ import { planMigrateStep } from '../up/migrate.ts'
 import type { MigrateTarget } from '../up/target.ts'
 import { mainTarget, migrateTargets } from '../up/targets.ts'
 import { type Probe, startProbe } from './probe.ts'
-import { type ProbeAnswer, notReady, type ServeState } from './state.ts'
+import { notReady, type ProbeAnswer, type ServeState } from './state.ts'
 
 /** Shorter than a look may take: what it left on the server has ended before the next one begins. */
 const statementTimeoutMs = 1_500

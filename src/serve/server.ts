@@ -4,10 +4,10 @@ import type { ServeAccess } from '../config/serve-access.ts'
 import { usage } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { indented, visibleJson, visibleLines } from '../text.ts'
-import { type Asking, type AccessRefusal, refuse } from './access.ts'
+import { type AccessRefusal, type Asking, refuse } from './access.ts'
 import { guardConnections, limits } from './gate.ts'
 import type { ProbeAnswer } from './state.ts'
-import { readTarget, type RequestTarget } from './target.ts'
+import { type RequestTarget, readTarget } from './target.ts'
 
 /** What the endpoints answer; each is asked anew for every request. */
 export type Answers = {

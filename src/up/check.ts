@@ -29,7 +29,10 @@ export type Expected = {
   advice?: boolean
 }
 
-async function findingsOf({ context, target }: Run, look: () => Promise<MigrateStep | undefined>): Promise<HealthFindings> {
+async function findingsOf(
+  { context, target }: Run,
+  look: () => Promise<MigrateStep | undefined>,
+): Promise<HealthFindings> {
   const wanted = wantedFrom(context.loaded.config.check)
   const snapshot = await readSnapshot(target!.sql, wanted)
   const findings = compare(wanted, snapshot)
@@ -45,7 +48,9 @@ async function whatIsGone(
   if (someTables.length > 1) return undefined
   const { historyTable, history, folder } = (await look()) ?? {}
   if (!history || !folder) return undefined
-  const own = someTables.filter(({ schema, name }) => schema !== historyTable?.native?.schema || name !== historyTable.native.name)
+  const own = someTables.filter(
+    ({ schema, name }) => schema !== historyTable?.native?.schema || name !== historyTable.native.name,
+  )
   const done = new Set(history.applied.filter(isDone).map(({ id }) => id))
   return emptied(own.length, () => folder.files.filter(({ id }) => done.has(id)).map(({ text }) => text))
 }

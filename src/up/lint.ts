@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import type { Dialect } from '../formats/dialect.ts'
+import type { Format } from '../formats/format.ts'
 import type { Migration } from '../formats/types.ts'
 import type { Sizes } from '../lint/estimate.ts'
 import { lintFiles } from '../lint/lint.ts'
@@ -20,7 +20,7 @@ import type { MigrateTarget } from './target.ts'
 export type Linted = { findings: Finding[]; sizes: Sizes }
 
 export type LintScope = {
-  dialect: Dialect
+  format: Format
   /** All in order: the files that are not linted tell what exists. */
   files: Migration[]
   isLinted(file: Migration): boolean
@@ -36,13 +36,13 @@ export type LintScope = {
  * @throws {AppError} `migration` when a file does not fit into memory
  */
 export async function lint(context: Context, scope: LintScope): Promise<Linted> {
-  const { dialect, files, isLinted, isPending, db, target } = scope
+  const { format, files, isLinted, isPending, db, target } = scope
   const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
   for (const { path, text } of files) refuseLargeLint(path, text)
   const existing = db && (await readTables(db))
   const findings = lintFiles({
     parser: await loadParser(),
-    files: lintFilesOf(files, dialect.format, isPending),
+    files: lintFilesOf(files, format, isPending),
     isLinted: ({ path }) => chosen.has(path),
     levels: context.loaded.config.migrate.lint.rules,
     ...(existing && { existing }),
@@ -59,13 +59,13 @@ const seenBy = async (context: Context, db: Db, target: MigrateTarget | undefine
  */
 export async function lintPending(
   context: Context,
-  { dialect, files, plan, target }: MigrateStep,
+  { format, files, plan, target }: MigrateStep,
   db: Db | undefined,
 ): Promise<void> {
   const pending = new Set(plan.steps.filter(({ fake }) => !fake).map(({ path }) => path))
   if (pending.size === 0) return
   const isPending = ({ path }: Migration) => pending.has(path)
-  const linted = await lint(context, { dialect, files, isLinted: isPending, isPending, db, target })
+  const linted = await lint(context, { format, files, isLinted: isPending, isPending, db, target })
   refuseErrors(linted)
   for (const finding of linted.findings) context.out.warn(findingLine(finding, linted.sizes))
 }

@@ -48,7 +48,7 @@ export function statesFields(states: State[], more: (target: MigrateTarget) => R
 }
 
 const statusFields = (state: State | undefined) => ({
-  format: state?.dialect.format ?? null,
+  format: state?.format.name ?? null,
   current_version: state?.plan.currentVersion ?? null,
   applied: state?.applied.map(({ name }) => name) ?? [],
   pending: state?.plan.steps.map(({ name }) => name) ?? [],

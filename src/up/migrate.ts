@@ -1,5 +1,5 @@
-import type { Dialect } from '../formats/dialect.ts'
-import { openDialect } from '../formats/open.ts'
+import type { Format } from '../formats/format.ts'
+import { openFormat } from '../formats/open.ts'
 import type { Folder } from '../formats/read.ts'
 import type { Migration } from '../formats/types.ts'
 import type { ScriptOptions } from '../migrate/apply/options.ts'
@@ -32,10 +32,10 @@ import { folderOf } from './targets.ts'
 export type KnownMigrations = {
   target: MigrateTarget
   folder: Folder | undefined
-  dialect: Dialect
+  format: Format
   /** Undefined while the database does not exist. */
   historyTable: HistoryTable | undefined
-  /** Those that count for this database: see `choose` of a dialect. */
+  /** Those that count for this database: see `choose` of a format. */
   files: Migration[]
   history: History
   policy: HistoryPolicy
@@ -51,25 +51,27 @@ const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 
 /** Reads files and history of a target. `db` undefined: the database does not exist yet. */
 export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<KnownMigrations> {
   const folder = await folderOf(context, target, db)
-  const dialect = folder?.dialect ?? (await openDialect(target.format === 'auto' ? 'pgbosun' : target.format))
+  const format = folder?.format ?? (await openFormat(target.format === 'auto' ? 'pgbosun' : target.format))
   const all = folder?.files ?? []
   // Our own history is found without asking; where another one is depends on the role.
-  const role = db && dialect.native ? await defaultRole(context, db, target) : undefined
-  const historyTable = dialect.native && db ? await bookAs(context, target, dialect, db, role) : ownHistoryTable(dialect)
+  const role = db && format.native ? await defaultRole(context, db, target) : undefined
+  const historyTable = format.native && db ? await bookAs(context, target, format, db, role) : ownHistoryTable(format)
   const history = db ? await readHistory(db, historyTable, all, role) : noHistory
-  const files = dialect.choose?.(all, history.applied) ?? all
-  return { target, folder, dialect, historyTable, files, history, policy: policyOf(context, dialect), role }
+  const files = format.choose?.(all, history.applied) ?? all
+  return { target, folder, format, historyTable, files, history, policy: policyOf(context, format), role }
 }
 
 /** What counts as a problem: the configuration, else what the format's tool does. */
-function policyOf({ loaded: { config } }: Context, dialect: Dialect): HistoryPolicy {
+function policyOf({ loaded: { config } }: Context, format: Format): HistoryPolicy {
   const { ahead, outOfOrder } = config.migrate
   return {
-    ...dialect.policy,
+    ...format.policy,
     ahead,
-    outOfOrder: outOfOrder ?? dialect.policy.outOfOrder,
-    compare: dialect.compare,
-    format: dialect.format,
+    outOfOrder: outOfOrder ?? format.policy.outOfOrder,
+    compare: format.compare,
+    format: format.name,
+    own: format.native === undefined,
+    keepsOnlyNewest: format.keepsOnlyNewest ?? false,
   }
 }
 
@@ -122,7 +124,7 @@ export async function planMigrateStep(
 
 /** The tables of the state that a folder's migrations are recorded in, and others. */
 function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
-  const own = folder && !folder.dialect.native
+  const own = folder && !folder.format.native
   const details = folder && (!own || folder.files.some(({ kind }) => kind === 'repeatable'))
   return [...(own ? (['migrations'] as const) : []), ...(details ? (['migration_details'] as const) : []), ...others]
 }
@@ -182,7 +184,8 @@ export async function applyMigrateStep(
     await journal.beforeChange()
   } else if (target.database !== undefined) await refuseStrangeState(sql)
   if (plan.steps.length === 0) return []
-  const historyTable = step.historyTable?.native || !step.dialect.native ? step.historyTable! : await bookOf(run.context, step, sql)
+  const historyTable =
+    step.historyTable?.native || !step.format.native ? step.historyTable! : await bookOf(run.context, step, sql)
   const results = await withNativeLock(run, step, historyTable, (guarded) =>
     runSteps(guarded, { ...step, historyTable, place, isolation }, session, journal),
   )
@@ -190,25 +193,28 @@ export async function applyMigrateStep(
 }
 
 /** Now that the database exists. */
-const bookOf = async (context: Context, { dialect, target }: MigrateStep, db: Db) =>
-  bookAs(context, target, dialect, db, await defaultRole(context, db, target))
+const bookOf = async (context: Context, { format, target }: MigrateStep, db: Db) =>
+  bookAs(context, target, format, db, await defaultRole(context, db, target))
 
 /** A table that is named with its schema is found without knowing where others would be looked for. */
 async function bookAs(
   context: Context,
   target: MigrateTarget,
-  dialect: Dialect,
+  format: Format,
   db: Db,
   role: string | undefined,
 ): Promise<HistoryTable> {
   const { table } = target
-  const named = (table ?? dialect.native?.table ?? '').includes('.')
-  const historyTable = await openHistoryTable(db, dialect, { table, schemas: named ? [] : await schemasOf(context, db, target, role) })
+  const named = (table ?? format.native?.table ?? '').includes('.')
+  const historyTable = await openHistoryTable(db, format, {
+    table,
+    schemas: named ? [] : await schemasOf(context, db, target, role),
+  })
   for (const schema of historyTable.native?.elsewhere ?? []) {
     const { name, schema: own } = historyTable.native!
     const theirs = `${visible(schema)}.${visible(name)}`
     context.log.info(
-      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${dialect.format} would not (\`migrate.table: ${theirs}\` uses it)`,
+      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${format.name} would not (\`migrate.table: ${theirs}\` uses it)`,
     )
   }
   return historyTable
@@ -224,7 +230,7 @@ export async function withNativeLock<T>(
   historyTable: HistoryTable,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
-  if (!historyTable.native || !historyTable.dialect.native?.lockKey) return work(run)
+  if (!historyTable.native || !historyTable.format.native?.lockKey) return work(run)
   const { holdNativeLock } = await import('./native-lock.ts')
   const database = target.database ?? run.context.connection().database
   return holdNativeLock(run.context, historyTable, database, (guardNative) =>

@@ -15,18 +15,18 @@ const lookEveryMs = 1_000
  */
 export async function holdNativeLock<T>(
   { connection, loaded, log, signal, runId }: Context,
-  { dialect, native }: HistoryTable,
+  { format, native }: HistoryTable,
   database: string,
   work: (guard: () => void) => Promise<T>,
 ): Promise<T> {
   const { schema, name: table } = native!
-  const key = dialect.native!.lockKey!({ database, schema, table })
+  const key = format.native!.lockKey!({ database, schema, table })
   const applicationName = `pgbosun ${runId}`
   const session = await openSession(connection(), { database, applicationName, log })
   try {
     const timeoutMs = loaded.config.lock.timeout
-    await takeForeignLock(session.sql, key, `the lock of ${dialect.format}`, { timeoutMs, log, signal })
-    const watch = watchWaits(session, key, applicationName, dialect.format, log)
+    await takeForeignLock(session.sql, key, `the lock of ${format.name}`, { timeoutMs, log, signal })
+    const watch = watchWaits(session, key, applicationName, format.name, log)
     try {
       return await work(session.guard)
     } finally {

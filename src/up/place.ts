@@ -1,6 +1,6 @@
 import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
-import { type RunsAs, parsePath, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
+import { parsePath, type RunsAs, readRolePath, visibleSchemas } from '../postgres/search-path.ts'
 import { tryUrlSettings } from '../postgres/url-settings.ts'
 import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'

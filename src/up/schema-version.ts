@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { usage } from '../errors.ts'
 import { detectFormat } from '../formats/detect.ts'
-import type { Dialect } from '../formats/dialect.ts'
 import { findHistories } from '../formats/find.ts'
-import { openDialect } from '../formats/open.ts'
+import type { Format } from '../formats/format.ts'
+import { openFormat } from '../formats/open.ts'
 import { inspectFolder } from '../formats/peek.ts'
 import { readHistoryBrief } from '../migrate/history/history-brief.ts'
-import { idOfVersion, isApplied, newestSeen, type Reading, type SeenMigration } from '../migrate/history/is-applied.ts'
+import { isApplied, newestSeen, type Reading, type SeenMigration } from '../migrate/history/is-applied.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import { defaultRole, mayBecome } from './owner.ts'
@@ -35,18 +35,18 @@ export async function readProgress(
   const role = await readingRole(context, target, db)
   const where = { table: target.table, role, schemas: await schemasOf(context, db, target, role) }
   if (target.command) return atRevision(db, where, wanted)
-  const dialect = await dialectOf(target, db, where)
-  const rows = dialect ? await readHistoryBrief(db, dialect, where) : []
+  const format = await formatOf(target, db, where)
+  const rows = format ? await readHistoryBrief(db, format, where) : []
   if (rows.length === 0 && wanted.length > 0) {
     const alembic = await atRevision(db, { ...where, table: undefined }, wanted)
     if (alembic.current !== undefined) return alembic
   }
-  if (!dialect) return { missing: wanted.length > 0 ? wanted : ['a history'], current: undefined }
-  const reading = readingOf(context, dialect)
+  if (!format) return { missing: wanted.length > 0 ? wanted : ['a history'], current: undefined }
+  const reading = readingOf(context, format)
   const missing =
     wanted.length > 0
-      ? missingVersions(dialect, rows, reading, wanted)
-      : await missingFiles(context, target, dialect, rows)
+      ? missingVersions(format, rows, reading, wanted)
+      : await missingFiles(context, target, format, rows)
   const note = rows.length === 0 ? await otherHistory(target, db, where) : undefined
   return { missing, current: newestSeen(rows, reading)?.name, note }
 }
@@ -67,25 +67,25 @@ async function readingRole(context: Context, target: MigrateTarget, db: Db): Pro
 }
 
 /** Undefined while `auto` has nothing to go by: the history may still come. */
-async function dialectOf({ format, dir }: MigrateTarget, db: Db, where: Where): Promise<Dialect | undefined> {
-  if (format !== 'auto') return openDialect(format)
+async function formatOf({ format, dir }: MigrateTarget, db: Db, where: Where): Promise<Format | undefined> {
+  if (format !== 'auto') return openFormat(format)
   const histories = (await findHistories(db, where)).filter((history) => history.format !== 'alembic')
-  return histories.length > 0 ? openDialect(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
+  return histories.length > 0 ? openFormat(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
 }
 
 /** golang-migrate keeps the newest version only, so it has to stand for all. */
-function readingOf({ loaded }: Context, { format, compare, policy }: Dialect): Reading {
+function readingOf({ loaded }: Context, { keepsOnlyNewest, compare, policy }: Format): Reading {
   const outOfOrder = loaded.config.migrate.outOfOrder ?? policy.outOfOrder
-  return { compare, ordered: format === 'golang-migrate' || outOfOrder === 'error' }
+  return { compare, ordered: keepsOnlyNewest || outOfOrder === 'error' }
 }
 
-function missingVersions({ format }: Dialect, rows: SeenMigration[], reading: Reading, wanted: string[]): string[] {
+function missingVersions(format: Format, rows: SeenMigration[], reading: Reading, wanted: string[]): string[] {
   return wanted.filter((text) => {
-    const id = idOfVersion(format, text)
+    const id = format.idOf(text.replace(/\.sql$/i, ''))
     if (id !== undefined) return !isApplied(id, rows, reading)
     // it may be a revision of Alembic, whose table is still to come
     if (rows.length === 0) return true
-    throw usage(`${text} is not a version of ${format}`, {
+    throw usage(`${text} is not a version of ${format.name}`, {
       hint: 'name it as `pgbosun migrate status` does, or set migrate.format to the tool whose history it is',
     })
   })
@@ -95,11 +95,11 @@ function missingVersions({ format }: Dialect, rows: SeenMigration[], reading: Re
 async function missingFiles(
   context: Context,
   target: MigrateTarget,
-  dialect: Dialect,
+  format: Format,
   rows: SeenMigration[],
 ): Promise<string[]> {
-  target.folder ??= await readFilesOf(target, dialect.format, readOptions(context, target))
-  const reading = { compare: dialect.compare, ordered: dialect.format === 'golang-migrate' }
+  target.folder ??= await readFilesOf(target, format.name, readOptions(context, target))
+  const reading = { compare: format.compare, ordered: format.keepsOnlyNewest ?? false }
   return target.folder.files
     .filter(({ kind, id }) => kind === 'versioned' && !isApplied(id, rows, reading))
     .map(({ name }) => name)

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { tableInUrl } from '../config/formats.ts'
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
-import type { ReadOptions } from '../formats/dialect.ts'
+import type { ReadOptions } from '../formats/format.ts'
 import { type Folder, readMigrations } from '../formats/read.ts'
 import type { FormatName } from '../formats/types.ts'
 import type { Db } from '../postgres/db.ts'
@@ -80,9 +81,9 @@ function topLevel(context: Context): MigrateTarget {
   return { ...fromKeys(context, undefined, migrate), table: tableOf(context, migrate), command: migrate.command }
 }
 
-/** golang-migrate has its table in the URL. */
+/** One tool has its table in the URL. */
 const tableOf = (context: Context, { table, format }: Keys): string | undefined =>
-  table ?? (format === 'golang-migrate' || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
+  table ?? (format === tableInUrl || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
 
 /** @throws {AppError} `usage` when the target's migrations are said in both places */
 function ofTarget(context: Context, keys: Keys): MigrateTarget {
@@ -137,14 +138,16 @@ export async function readFilesOf(target: MigrateTarget, format: FormatName, opt
   return folder
 }
 
-/** What a format's files may refer to. Without a connection in the configuration, nothing of it. */
-export function readOptions(context: Context, { placeholders, format, database }: MigrateTarget) {
-  const needsConnection = format === 'flyway' || format === 'graphile-migrate' || format === 'auto'
-  const connection = needsConnection ? connectionOrNone(context) : undefined
+/** What a format's files may refer to. Without a connection in the configuration, nothing of it; few formats ask. */
+export function readOptions(context: Context, { placeholders, database }: MigrateTarget): ReadOptions {
   return {
     placeholders,
-    database: database ?? connection?.database,
-    user: connection?.user,
+    get database() {
+      return database ?? connectionOrNone(context)?.database
+    },
+    get user() {
+      return connectionOrNone(context)?.user
+    },
     environment: context.loaded.env,
   }
 }

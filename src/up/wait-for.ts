@@ -8,7 +8,7 @@ import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { plural, renderDuration } from '../units.ts'
-import { type SchemaProgress, readProgress } from './schema-version.ts'
+import { readProgress, type SchemaProgress } from './schema-version.ts'
 import type { MigrateTarget } from './target.ts'
 
 /** What a look at the database gave. `why`: what it lacks, in words; undefined when it is new enough. */

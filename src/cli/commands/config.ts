@@ -1,7 +1,7 @@
 import { wantedFrom } from '../../check/conditions.ts'
 import { type Connection, describe } from '../../config/connection.ts'
-import { resolveBackupConnection } from '../../config/resolve.ts'
 import { jsonSchema, renderReference } from '../../config/reference.ts'
+import { resolveBackupConnection } from '../../config/resolve.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
 import { AppError } from '../../errors.ts'

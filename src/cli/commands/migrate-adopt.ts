@@ -2,8 +2,8 @@ import { isAbsolute, relative, resolve } from 'node:path'
 import { type FormatName, formatNames } from '../../config/formats.ts'
 import { didYouMean } from '../../config/suggest.ts'
 import { AppError, usage } from '../../errors.ts'
-import type { NewFile } from '../../formats/dialect.ts'
 import { readText } from '../../formats/files.ts'
+import type { NewFile } from '../../formats/format.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
 import { adoptHistory, missingFiles, writeFolder } from '../../migrate/apply/adopt.ts'
 import { readHistory } from '../../migrate/history/history.ts'
@@ -122,7 +122,7 @@ async function planTarget(run: Run, target: MigrateTarget, format: FormatName, i
   }
   const own = await readHistory(sql, ownHistoryTable(pgbosun))
   const plan = planAdoption(look.files, look.history, {
-    format,
+    format: look.format,
     policy: strictly(run.context, look),
     own,
     sourceOf: readText,
@@ -132,17 +132,17 @@ async function planTarget(run: Run, target: MigrateTarget, format: FormatName, i
 }
 
 /** What becomes different with our format. */
-function warningsOf({ look: { folder, files, historyTable, dialect } }: Adoption): string[] {
+function warningsOf({ look: { folder, files, historyTable, format } }: Adoption): string[] {
   const paths = new Set(files.map(({ path }) => path))
   const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
-  const schema = dialect.native?.prepare && historyTable?.native?.schema
+  const schema = format.native?.prepare && historyTable?.native?.schema
   return [
     ...(left.length > 0
       ? [`left out, because a baseline migration stands for others or is for new databases: ${left.join(', ')}`]
       : []),
     ...(schema && schema !== 'public'
       ? [
-          `${dialect.format} puts the schema ${schema} first in the search_path of each file, and pgbosun does not: set it for the role or the database`,
+          `${format.name} puts the schema ${schema} first in the search_path of each file, and pgbosun does not: set it for the role or the database`,
         ]
       : []),
   ]

@@ -43,7 +43,7 @@ async function run(context: CommandContext): Promise<Result> {
         // The only target is always the database that the run is about; without it there is no run.
         const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
         const files = look.folder?.files ?? []
-        const marks = look.dialect.native?.baseline !== undefined
+        const marks = look.format.native?.baseline !== undefined
         const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)
         refuseProblems(plan.problems)
         const recorded = mark ? [mark] : plan.steps
@@ -84,7 +84,14 @@ async function writeMark(run: Run, step: MigrateStep, file: Migration, journal: 
   const role = await defaultRole(run.context, sql, target)
   const startedAt = performance.now()
   await withNativeLock(run, step, historyTable!, () =>
-    markBaseline({ sql, historyTable: historyTable!, role, file, beforeChange: journal.beforeChange, guard: run.guard }),
+    markBaseline({
+      sql,
+      historyTable: historyTable!,
+      role,
+      file,
+      beforeChange: journal.beforeChange,
+      guard: run.guard,
+    }),
   )
   return [{ name: file.name, status: 'applied', durationMs: Math.round(performance.now() - startedAt) }]
 }

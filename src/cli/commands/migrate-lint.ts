@@ -3,7 +3,7 @@ import { basename, relative, resolve } from 'node:path'
 import { at } from '../../config/connection.ts'
 import { hasReason, usage } from '../../errors.ts'
 import { readDirectives } from '../../formats/directives.ts'
-import { openDialect } from '../../formats/open.ts'
+import { openFormat } from '../../formats/open.ts'
 import type { Migration } from '../../formats/types.ts'
 import { jsonFinding, renderFinding, renderGithub, renderLine, renderSummary } from '../../lint/render.ts'
 import type { Finding } from '../../lint/types.ts'
@@ -119,7 +119,7 @@ async function lintOn(
   const look = session ? await lookAt(context, target, session.sql) : undefined
   const folder = look?.folder ?? (await folderOf(context, target, undefined))
   if (!folder) return undefined
-  const { dialect, files } = folder
+  const { format, files } = folder
   for (const { path } of files) seen.add(resolve(path))
   const behind = filesBehind(context, files)
   const pending =
@@ -128,7 +128,7 @@ async function lintOn(
     (wanted.length === 0 || wanted.includes(resolve(path))) && (behind?.has(path) ?? true)
   const isPending = ({ path }: Migration) => pending?.has(path) ?? false
   refuseUnreadable(context, files.filter(isLinted), pending)
-  const linted = await lint(context, { dialect, files, isLinted, isPending, db: session?.sql, target })
+  const linted = await lint(context, { format, files, isLinted, isPending, db: session?.sql, target })
   // A file that is named is to be seen.
   const isApplied = (path: string) =>
     wanted.length > 0 ? undefined : look && !behind ? !pending?.has(path) : undefined
@@ -167,7 +167,7 @@ async function lintOthers(context: CommandContext, paths: string[]): Promise<Lin
   const files = await Promise.all(paths.map(readOther))
   const all = () => true
   const linted = await lint(context, {
-    dialect: await openDialect('pgbosun'),
+    format: await openFormat('pgbosun'),
     files,
     isLinted: all,
     isPending: () => false,

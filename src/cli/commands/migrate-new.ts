@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { createMigration } from '../../formats/new-file.ts'
-import { openDialect } from '../../formats/open.ts'
+import { openFormat } from '../../formats/open.ts'
 import { noReadOptions, readMigrations } from '../../formats/read.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { findTargets } from '../../up/targets.ts'
@@ -29,7 +29,7 @@ async function folderOf(context: CommandContext, target: MigrateTarget) {
   const format = target.format === 'auto' ? await detected(context, target) : target.format
   const there = existsSync(dir)
   if (there) return readMigrations(dir, format, { ...noReadOptions, placeholders })
-  return { dialect: await openDialect(format), dir, files: [] }
+  return { format: await openFormat(format), dir, files: [] }
 }
 
 async function detected(context: CommandContext, target: MigrateTarget) {

@@ -75,7 +75,8 @@ function wantedOf({ flags }: CommandContext): RepairWanted {
 }
 
 /** The tool's own history, as people write it. */
-const tableOf = ({ historyTable }: MigrateStep) => historyTable?.native && `${historyTable.native.schema}.${historyTable.native.name}`
+const tableOf = ({ historyTable }: MigrateStep) =>
+  historyTable?.native && `${historyTable.native.schema}.${historyTable.native.name}`
 
 function explain({ out }: CommandContext, { name, wrong, writes, check }: Repair): void {
   out.print(`${name} ${wrong}`)

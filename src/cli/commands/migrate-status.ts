@@ -40,12 +40,12 @@ async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<strin
 const at = (revision: string | undefined) =>
   revision === undefined ? 'which has left no revision of Alembic' : `at ${revision}`
 
-function print({ out }: CommandContext, { target, applied, plan, problems, dialect }: State, several: boolean): void {
+function print({ out }: CommandContext, { target, applied, plan, problems, format }: State, several: boolean): void {
   if (several) out.print(`${target.database ?? 'target database'}:`)
   for (const { name, status, appliedAt } of applied)
     out.print(`${status.padEnd(8)}  ${name}  ${appliedAt ?? ''}`.trimEnd())
   for (const { name } of plan.steps) out.print(`pending   ${name}`)
   for (const { name, detail } of problems) out.print(`problem   ${name} ${detail}`)
-  const format = dialect.format === 'pgbosun' ? '' : ` (${dialect.format})`
-  out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems${format}`)
+  const tool = format.native === undefined ? '' : ` (${format.name})`
+  out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems${tool}`)
 }

@@ -76,7 +76,11 @@ const dropTable: Rule = {
   },
 }
 
-function dropped({ removeType, objects, behavior }: DropStmt, { start, text }: LintStatement, context: FileContext): Hit[] {
+function dropped(
+  { removeType, objects, behavior }: DropStmt,
+  { start, text }: LintStatement,
+  context: FileContext,
+): Hit[] {
   const isTable = removeType === 'OBJECT_TABLE'
   return droppedNames(objects)
     .filter((name) => removeType === 'OBJECT_SCHEMA' || !context.isNew(name))

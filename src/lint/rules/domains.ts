@@ -21,7 +21,10 @@ export const domainWithConstraint: Rule = {
   },
 }
 
-function alteredDomain({ node, text, start }: LintStatement, { catalog, isNewIn }: FileContext): ReturnType<Rule['check']> {
+function alteredDomain(
+  { node, text, start }: LintStatement,
+  { catalog, isNewIn }: FileContext,
+): ReturnType<Rule['check']> {
   if (!('AlterDomainStmt' in node)) return []
   const { subtype, typeName, def } = node.AlterDomainStmt
   const constraint = def && 'Constraint' in def ? def.Constraint : undefined

@@ -166,7 +166,11 @@ function differs(statement: LintStatement, { column, type, key, keyType, keyTabl
 }
 
 /** The statement, with the type of one column that it defines replaced. */
-function withType({ text, start, at }: LintStatement, column: ColumnDef | undefined, type: string): Rewrite | undefined {
+function withType(
+  { text, start, at }: LintStatement,
+  column: ColumnDef | undefined,
+  type: string,
+): Rewrite | undefined {
   if (!column) return undefined
   const from = at(column.typeName?.location) - start
   const [first] = constraintsOf(column)
@@ -228,7 +232,11 @@ function withIndex({ node, text }: LintStatement, table: TableName, columns: str
 }
 
 /** An index of this file, an earlier one, or a key of the table. */
-function hasIndex(statement: LintStatement, { table, columns }: ForeignKey, { catalog, statements }: FileContext): boolean {
+function hasIndex(
+  statement: LintStatement,
+  { table, columns }: ForeignKey,
+  { catalog, statements }: FileContext,
+): boolean {
   const begins = (keys: string[]) => columns.every((column) => keys.slice(0, columns.length).includes(column))
   const own = tableOf(catalog, table)
   const created = statements.flatMap(({ node }) =>

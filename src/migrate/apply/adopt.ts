@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError, usage } from '../../errors.ts'
-import type { NewFile } from '../../formats/dialect.ts'
 import { isFolder, readNames } from '../../formats/files.ts'
+import type { NewFile } from '../../formats/format.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
 import type { Migration } from '../../formats/types.ts'
 import type { BeforeChange } from '../../plan.ts'
@@ -10,7 +10,7 @@ import type { Db, Sql } from '../../postgres/db.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { readHistory } from '../history/history.ts'
-import { type HistoryTable, ownTableOf, ownHistoryTable } from '../history/history-table.ts'
+import { type HistoryTable, ownHistoryTable, ownTableOf } from '../history/history-table.ts'
 import type { Adopted, AdoptPlan } from '../plan/adopt.ts'
 import type { History } from '../types.ts'
 import { readEnds } from './options.ts'
@@ -98,7 +98,10 @@ export async function adoptHistory(options: AdoptOptions): Promise<void> {
   })
 }
 
-async function refuseChanged(tx: Db, { historyTable, files, history, role, lockTimeoutMs }: AdoptOptions): Promise<void> {
+async function refuseChanged(
+  tx: Db,
+  { historyTable, files, history, role, lockTimeoutMs }: AdoptOptions,
+): Promise<void> {
   const { table } = historyTable.native!
   const lock = `set local lock_timeout = ${Math.round(lockTimeoutMs)}; lock table ${table} in share mode`
   await tx.unsafe(role === undefined ? lock : `set local role ${quoteIdent(role)}; ${lock}; set local role none`)

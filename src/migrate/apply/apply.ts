@@ -7,14 +7,14 @@ import { isServerError } from '../../postgres/server-error.ts'
 import { hintFor as askHint } from '../../postgres/sqlstate.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import type { Piece } from '../../sql/pieces.ts'
-import { ownTableOf, type NewRow } from '../history/history-table.ts'
+import { type NewRow, ownTableOf } from '../history/history-table.ts'
 import { isUnsendable } from '../plan/sending.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from '../types.ts'
 import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
-import { type Pipeline, openPipeline } from './pipeline.ts'
+import { createNative, logNotice, readEnds, reportOf, type ScriptOptions, settingsOf } from './options.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { RetryPolicy } from './retry.ts'
-import { createNative, logNotice, type ScriptOptions, readEnds, reportOf, settingsOf } from './options.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import {
@@ -168,7 +168,9 @@ function isPipelined({ plan, historyTable }: Running, i: number): boolean {
   const before = plan.steps[i - 1]
   // The row of one that was begun is there already: it would not stop what follows.
   if (!isWrapped(step) || step.resume) return false
-  return !before || ownTableOf(historyTable, step).table === ownTableOf(historyTable, before).table || !isWrapped(before)
+  return (
+    !before || ownTableOf(historyTable, step).table === ownTableOf(historyTable, before).table || !isWrapped(before)
+  )
 }
 
 const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isUnsendable(sending) && sending.mode === 'wrapped')
@@ -258,7 +260,17 @@ async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<v
 }
 
 /** Writes the durations and waits for the disk. Steps outside transactions have written theirs. */
-async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, historyTable, role }: Running): Promise<void> {
+async function finish({
+  sql,
+  own = sql,
+  plan,
+  guard,
+  results,
+  elapsed,
+  rows,
+  historyTable,
+  role,
+}: Running): Promise<void> {
   guard()
   const written = results.flatMap(({ status }, i) => {
     const step = plan.steps[i]!
@@ -267,7 +279,10 @@ async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, his
     return [{ table: ownTableOf(historyTable, step).table, seq: row.seq, durationMs: elapsed[i] ?? 0, file: step }]
   })
   if (written.length === 0) return
-  const last = [writeNativeDurations(written, historyTable, role), ...(own === sql ? [writeDurations(written)] : [])].join('; ')
+  const last = [
+    writeNativeDurations(written, historyTable, role),
+    ...(own === sql ? [writeDurations(written)] : []),
+  ].join('; ')
   const [answer] = (await sql.unsafe<{ idle: boolean }[][]>(last)).flat()
   if (answer?.idle) {
     if (own !== sql) await own.unsafe(writeDurations(written))
@@ -281,7 +296,15 @@ async function finish({ sql, own = sql, plan, guard, results, elapsed, rows, his
 
 /** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
 async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
-  const { sql, plan, results, historyTable, retryPolicy, path, hintFor = (cause) => askHint(sql, cause, { path }) } = running
+  const {
+    sql,
+    plan,
+    results,
+    historyTable,
+    retryPolicy,
+    path,
+    hintFor = (cause) => askHint(sql, cause, { path }),
+  } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
   if (isConnectionLost(error) || !isServerError(error)) return error
   const step = plan.steps[at]!

@@ -4,10 +4,12 @@ import { inTransaction } from '../../postgres/transaction.ts'
 import { quoteIdent } from '../../sql/quote.ts'
 import { readHistory } from '../history/history.ts'
 import { asStrange, guardNative } from '../history/plain.ts'
-import { createNative, type ScriptOptions, readEnds } from './options.ts'
+import { createNative, readEnds, type ScriptOptions } from './options.ts'
 
 /** What writing a mark needs. `file`: the version that is marked. */
-export type MarkOptions = Pick<ScriptOptions, 'sql' | 'historyTable' | 'role' | 'beforeChange' | 'guard'> & { file: Migration }
+export type MarkOptions = Pick<ScriptOptions, 'sql' | 'historyTable' | 'role' | 'beforeChange' | 'guard'> & {
+  file: Migration
+}
 
 /**
  * Writes the tool's own mark that everything up to a version is applied, into its history, which is created where it is missing.
@@ -34,7 +36,7 @@ export async function markBaseline({ sql, historyTable, role, file, beforeChange
       throw new AppError('history', 'the history is no longer empty', { hint: 'run this again' })
     await tx.unsafe(role === undefined ? 'set local role none' : `set local role ${quoteIdent(role)}`)
     const there = { ...historyTable, native: native && { ...native, exists: true } }
-    await tx.unsafe(`${guardNative(there, 'write')} ${historyTable.dialect.native!.baseline!(native!.table, file)}`)
+    await tx.unsafe(`${guardNative(there, 'write')} ${historyTable.format.native!.baseline!(native!.table, file)}`)
   }).catch((error: unknown) => {
     throw asStrange(error)
   })

@@ -5,7 +5,7 @@ import type { Piece } from '../../sql/pieces.ts'
 import { codePoints } from '../../sql/place.ts'
 import { scan } from '../../sql/scan.ts'
 import { firstOf } from '../../units.ts'
-import { isUnsendable, type Unsendable, type Sending } from '../plan/sending.ts'
+import { isUnsendable, type Sending, type Unsendable } from '../plan/sending.ts'
 import { UnitFailure } from './split.ts'
 
 /** What a failed message says of the place. `left`: what the statement left although it failed, in words. */

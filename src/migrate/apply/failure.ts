@@ -34,7 +34,9 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
   const inFile = position > prefixLength || isOneOf(script.text, statement)
   const isLocked = error.code === '55P03' || error.code === '40P01'
   if (!piece && !isLocked && !inFile && (isAboutHistory(error, historyTable) || inPrefix)) {
-    const table = historyTable.native ? `${historyTable.native.schema}.${historyTable.native.name}` : 'pgbosun.migrations'
+    const table = historyTable.native
+      ? `${historyTable.native.schema}.${historyTable.native.name}`
+      : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
       hint: hint ?? 'another session wrote to that table during the run; run this again',
       sqlstate: error.code,
@@ -72,7 +74,10 @@ function render(
   return renderServerError(text, error, { file: path, prefixLength, statement: known, linesBefore: line - 1, shown })
 }
 
-const isAboutHistory = ({ schema_name, table_name }: { schema_name?: string; table_name?: string }, { native }: HistoryTable) =>
+const isAboutHistory = (
+  { schema_name, table_name }: { schema_name?: string; table_name?: string },
+  { native }: HistoryTable,
+) =>
   (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
   (native !== undefined && schema_name === native.schema && table_name === native.name)
 

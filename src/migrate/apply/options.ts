@@ -102,15 +102,19 @@ export function asRefused(error: unknown, role: string | undefined): unknown {
 }
 
 /** Creates the tool's own history where there is none, as the tool does. */
-export async function createNative({ sql, historyTable, role }: Pick<ScriptOptions, 'sql' | 'historyTable' | 'role'>): Promise<void> {
-  const { native, dialect } = historyTable
+export async function createNative({
+  sql,
+  historyTable,
+  role,
+}: Pick<ScriptOptions, 'sql' | 'historyTable' | 'role'>): Promise<void> {
+  const { native, format } = historyTable
   if (!native || native.exists) return
-  const schema = dialect.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
+  const schema = format.native!.table.includes('.') ? '' : `create schema if not exists ${quoteIdent(native.schema)};`
   const as = role === undefined ? '' : `set local role ${quoteIdent(role)};`
   const [present] = await sql.unsafe<{ there: boolean }[]>(
     `select pg_catalog.to_regnamespace(${quoteLiteral(quoteIdent(native.schema))}) is not null as there`,
   )
-  await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${dialect.native!.create(native.table)}`)
+  await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${format.native!.create(native.table)}`)
 }
 
 /** What the server says of a file, in the log. */

@@ -57,7 +57,7 @@ export async function repairHistory(options: RepairOptions): Promise<void> {
 
 /** The tool's own history. */
 async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {
-  const { native: history } = options.historyTable.dialect
+  const { native: history } = options.historyTable.format
   if (!options.historyTable.native || !history) return
   const { table } = options.historyTable.native
   const { action, file, before, row } = repair
@@ -94,7 +94,11 @@ function ownStatement(
 }
 
 /** What the history says of it now. */
-async function recordOf(tx: Db, { historyTable, files, role }: RepairOptions, { row }: Repair): Promise<Applied | undefined> {
+async function recordOf(
+  tx: Db,
+  { historyTable, files, role }: RepairOptions,
+  { row }: Repair,
+): Promise<Applied | undefined> {
   const { applied, repeated } = await readHistory(tx, historyTable, files, role)
   // Reading became the role, for this transaction.
   await tx.unsafe('set local role none')

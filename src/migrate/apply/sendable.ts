@@ -1,7 +1,7 @@
 import type { AppError } from '../../errors.ts'
 import type { Script } from '../../formats/types.ts'
 import { refuseLargeMessage } from '../../machine/memory.ts'
-import { isUnsendable, type Unsendable, unsendableError, type Sending } from '../plan/sending.ts'
+import { isUnsendable, type Sending, type Unsendable, unsendableError } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
 /** What of it is sent as one message. */

@@ -1,11 +1,11 @@
-import type { NativeHistory } from '../../formats/dialect.ts'
+import type { NativeHistory } from '../../formats/format.ts'
 import type { Migration, Progress, Script } from '../../formats/types.ts'
 import { markWork } from '../../postgres/lock.ts'
-import { type RunsAs, pinPath, setPath } from '../../postgres/search-path.ts'
+import { pinPath, type RunsAs, setPath } from '../../postgres/search-path.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { setSettings, unsetLocally } from '../../sql/settings.ts'
-import { type HistoryTable, type OwnTable, ownTableOf, type NewRow } from '../history/history-table.ts'
-import type { Unsendable, Sending } from '../plan/sending.ts'
+import { type HistoryTable, type NewRow, type OwnTable, ownTableOf } from '../history/history-table.ts'
+import type { Sending, Unsendable } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
@@ -50,7 +50,12 @@ function setPlace({ path, urlSettings = {}, statementTimeoutMs }: FileSettings, 
  * What is sent before a file's text, in the same message and so in the same transaction. The row's `previous` lets it
  * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
  */
-export function filePrefix(step: MigrationStep, row: NewRow, historyTable: HistoryTable, settings: FileSettings): string {
+export function filePrefix(
+  step: MigrationStep,
+  row: NewRow,
+  historyTable: HistoryTable,
+  settings: FileSettings,
+): string {
   const ledger = ownTableOf(historyTable, step)
   const own = step.resume ? ledger.finish(step, row, null) : ledger.insert(step, row)
   const native = historyTable.native ? `${recordNative(historyTable, step)};` : ''
@@ -61,8 +66,8 @@ export function filePrefix(step: MigrationStep, row: NewRow, historyTable: Histo
 }
 
 /** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
-function recordNative({ dialect, native }: HistoryTable, step: MigrationStep): string {
-  const history = dialect.native!
+function recordNative({ format, native }: HistoryTable, step: MigrationStep): string {
+  const history = format.native!
   const table = native!.table
   if (!step.resume || !history.finish) return history.record(table, step, step.before)
   return [history.finish(table, step, step.before), ...realigned(history, table, step)].join('; ')
@@ -87,8 +92,8 @@ const isolated = (sending: Sending | Unsendable | undefined) =>
   sending && 'isolation' in sending && sending.isolation !== undefined ? `set transaction ${sending.isolation}; ` : ''
 
 /** What the format's tool sets for the session before each file. */
-function prepared({ dialect, native }: HistoryTable, script?: Script): string {
-  const statement = native && dialect.native?.prepare?.(native.table)
+function prepared({ format, native }: HistoryTable, script?: Script): string {
+  const statement = native && format.native?.prepare?.(native.table)
   const settings = Object.entries(script?.settings ?? {}).map(([name, value]) => setting(name, value))
   return [...(statement === undefined ? [] : [statement]), ...settings].map((text) => `${text};`).join('')
 }
@@ -134,10 +139,15 @@ export const resumeSession = (script: Script, historyTable: HistoryTable, settin
   `${setRole(settings.role, '')}${setPlace(settings, '')}${prepared(historyTable, script)}${setTimeouts(settings, '')}${keepReadable}`
 
 /** The record of a file that is applied outside a transaction. */
-export function recordOfStep(step: MigrationStep, historyTable: HistoryTable, row: NewRow, start: Progress): SplitRecord {
+export function recordOfStep(
+  step: MigrationStep,
+  historyTable: HistoryTable,
+  row: NewRow,
+  start: Progress,
+): SplitRecord {
   const ledger = ownTableOf(historyTable, step)
   const seq = step.resume?.seq ?? row.seq
-  const { native: history } = historyTable.dialect
+  const { native: history } = historyTable.format
   const table = historyTable.native?.table ?? ''
   return {
     begin: step.resume
@@ -167,7 +177,7 @@ export type WrittenRow = { table: OwnTable['table']; seq: number; durationMs: nu
 
 /** Tells whether no file left a transaction open (`idle`), and writes the durations into the tool's own history. */
 export function writeNativeDurations(rows: WrittenRow[], historyTable: HistoryTable, role: string | undefined): string {
-  const native = historyTable.native && historyTable.dialect.native!.durations?.(historyTable.native.table, rows)
+  const native = historyTable.native && historyTable.format.native!.durations?.(historyTable.native.table, rows)
   return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle${
     native ? `; ${setRole(role, 'local ')}${native}` : ''
   }`

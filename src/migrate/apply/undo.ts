@@ -12,7 +12,7 @@ import type { UndoPlan, UndoStep } from '../plan/undo.ts'
 import type { StepResult } from '../types.ts'
 import { failedPart, stoppedWithin } from './failed-part.ts'
 import { migrationFailed } from './failure.ts'
-import { logNotice, type ScriptOptions, readEnds, reportOf, settingsOf } from './options.ts'
+import { logNotice, readEnds, reportOf, type ScriptOptions, settingsOf } from './options.ts'
 import { refuseUnsendableScript } from './sendable.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
 import { cleanSession, type SplitRecord, undoPrefix } from './statements.ts'
@@ -128,7 +128,7 @@ function prefixOf(
   numbers: Numbers,
 ): string {
   const statements = ownTableOf(historyTable, file).undo({ ...numbers, toolVersion, file })
-  const native = historyTable.native && historyTable.dialect.native!.unrecord(historyTable.native.table, file, before)
+  const native = historyTable.native && historyTable.format.native!.unrecord(historyTable.native.table, file, before)
   return undoPrefix(sending, statements, native, historyTable, settings)
 }
 
@@ -153,7 +153,7 @@ function recordOfUndo(
     progress: (progress) => ledger.progress(own, progress),
     finish: () => ({
       own: ledger.undo({ seq: own, next: added ? next + 1 : next, toolVersion, file }),
-      native: historyTable.native && historyTable.dialect.native!.unrecord(historyTable.native.table, file, before),
+      native: historyTable.native && historyTable.format.native!.unrecord(historyTable.native.table, file, before),
     }),
     forget: () => ({
       own: added ? ledger.forget(own) : ledger.progress(own, null),

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { Dialect } from '../../formats/dialect.ts'
+import type { Format } from '../../formats/format.ts'
 import type { Db } from '../../postgres/db.ts'
 import { historyHidden, readNative } from './history.ts'
 import { openHistoryTable } from './history-table.ts'
@@ -14,11 +14,11 @@ import type { SeenMigration } from './is-applied.ts'
  */
 export async function readHistoryBrief(
   db: Db,
-  dialect: Dialect,
+  format: Format,
   where: { table: string | undefined; schemas: readonly string[]; role: string | undefined },
 ): Promise<SeenMigration[]> {
-  if (!dialect.native) return ownVersions(db)
-  const historyTable = await openHistoryTable(db, dialect, where)
+  if (!format.native) return ownVersions(db)
+  const historyTable = await openHistoryTable(db, format, where)
   if (!historyTable.native?.exists) return []
   const rows = await readNative(db, historyTable, where.role)
   return rows.flatMap(({ id, name, kind, ok }) =>

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { Dialect } from '../../formats/dialect.ts'
+import type { Format } from '../../formats/format.ts'
 import type { Migration, Progress } from '../../formats/types.ts'
 import type { Db } from '../../postgres/db.ts'
 import { quoteLiteral, quoteName } from '../../sql/quote.ts'
@@ -7,7 +7,7 @@ import { callRecorder } from '../../state/recorder.ts'
 
 /** Where the migrations of one format are recorded in one database. */
 export type HistoryTable = {
-  dialect: Dialect
+  format: Format
   /** The tool's own table; undefined for pgbosun. */
   native: NativeTable | undefined
   /** Procedure, as SQL, that records for a session which may not write our tables itself. */
@@ -25,7 +25,7 @@ type NativeTable = {
 }
 
 /** Where our own format is recorded. Needs no look at the database. */
-export const ownHistoryTable = (dialect: Dialect): HistoryTable => ({ dialect, native: undefined })
+export const ownHistoryTable = (format: Format): HistoryTable => ({ format, native: undefined })
 
 /**
  * Finds the tool's history, or where the tool would create it: that is one schema, current_schema(). dbmate, golang-migrate, goose
@@ -38,11 +38,11 @@ export const ownHistoryTable = (dialect: Dialect): HistoryTable => ({ dialect, n
  */
 export async function openHistoryTable(
   db: Db,
-  dialect: Dialect,
+  format: Format,
   { table, schemas }: { table: string | undefined; schemas: readonly string[] },
 ): Promise<HistoryTable> {
-  const { native } = dialect
-  if (!native) return ownHistoryTable(dialect)
+  const { native } = format
+  if (!native) return ownHistoryTable(format)
   const [first = '', second] = (table ?? native.table).split('.')
   const [schema = 'public', name] = second === undefined ? [schemas[0], first] : [first, second]
   const others = second === undefined ? schemas.slice(1) : []
@@ -60,12 +60,12 @@ export async function openHistoryTable(
   if (lacking.length > 0) {
     throw new AppError(
       'history',
-      `the table ${schema}.${name} is not the history of ${dialect.format}: it has no column ${lacking.join(', ')}`,
+      `the table ${schema}.${name} is not the history of ${format.name}: it has no column ${lacking.join(', ')}`,
       { hint: 'set `migrate.format` to the tool that wrote it, or `migrate.table` to the right table' },
     )
   }
   return {
-    dialect,
+    format,
     native: {
       ...{ schema, name, table: quoteName(schema, name), exists: found !== undefined },
       elsewhere: found
@@ -99,15 +99,16 @@ export type NewRow = {
 }
 
 /** What our details call the history of a book, or of the repeatable files of our own format. */
-export const historyName = ({ dialect, native }: HistoryTable) =>
-  native ? `${dialect.format} ${native.schema}.${native.name}` : repeatables
+export const historyName = ({ format, native }: HistoryTable) =>
+  native ? `${format.name} ${native.schema}.${native.name}` : repeatables
 
 const repeatables = 'pgbosun repeatable'
 
 /** pgbosun.migrations for versioned files of our own format, pgbosun.migration_details for everything else. */
 export function ownTableOf(historyTable: HistoryTable, { kind }: Pick<Migration, 'kind'>): OwnTable {
   const own = historyTable.native === undefined && kind === 'versioned'
-  if (historyTable.recorder !== undefined) return calledLedger(historyTable.recorder, own ? undefined : historyName(historyTable))
+  if (historyTable.recorder !== undefined)
+    return calledLedger(historyTable.recorder, own ? undefined : historyName(historyTable))
   return own ? ownLedger : detailsLedger(historyName(historyTable))
 }
 

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { NativeRow } from '../../formats/dialect.ts'
+import type { NativeRow } from '../../formats/format.ts'
 import type { Applied, AppliedStatus, Migration, Progress } from '../../formats/types.ts'
 import type { Db } from '../../postgres/db.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
@@ -66,7 +66,7 @@ export async function readHistory(
   }
   const native = historyTable.native.exists ? await readNative(db, historyTable, role) : []
   return {
-    ...merge(historyTable.dialect.native!.expand?.(native, files) ?? native, newest(details), files),
+    ...merge(historyTable.format.native!.expand?.(native, files) ?? native, newest(details), files),
     lastSeq: lastDetail,
     lastDetail,
   }
@@ -89,10 +89,12 @@ const ownRows = (table: string, id: string, where: string) => `(
 
 /** The tool's own rows. @throws {AppError} `refused` when reading them would run somebody's code */
 export async function readNative(db: Db, historyTable: HistoryTable, role: string | undefined): Promise<NativeRow[]> {
-  const { dialect, native } = historyTable
+  const { format, native } = historyTable
   const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
   const answer = await db
-    .unsafe<{ rows?: NativeRow[] }[]>(`${asRole}${guardNative(historyTable, 'read')} ${dialect.native!.select(native!.table)}`)
+    .unsafe<{ rows?: NativeRow[] }[]>(
+      `${asRole}${guardNative(historyTable, 'read')} ${format.native!.select(native!.table)}`,
+    )
     .catch((error: unknown) => {
       throw asStrange(error)
     })

@@ -1,6 +1,4 @@
-import { normalVersion } from '../../formats/flyway-names.ts'
-import type { FormatName } from '../../formats/types.ts'
-
+// pure
 /** What a history says about one version, as far as it matters to those who wait. */
 export type SeenMigration = { id: string; name: string; done: boolean; baseline: boolean }
 
@@ -30,32 +28,3 @@ export const newestSeen = (rows: SeenMigration[], { compare }: Pick<Reading, 'co
     .filter(({ done }) => done)
     .sort((a, b) => compare(a.id, b.id))
     .at(-1)
-
-/**
- * The id of the version that a person means: a version, or the name of its file, with or without `.sql`. Undefined when a file of that
- * format cannot be called like that.
- */
-export function idOfVersion(format: FormatName, text: string): string | undefined {
-  const name = text.replace(/\.sql$/i, '')
-  switch (format) {
-    case 'pgbosun':
-    case 'golang-migrate':
-    case 'goose':
-    case 'sqlx':
-      return number(/^(\d+)(_.*)?$/s.exec(name)?.[1])
-    case 'dbmate':
-      return /^(\d+)([_-].*)?$/s.exec(name)?.[1]
-    case 'flyway': {
-      const version = /^V?(\d+(?:[._]\d+)*)(__.*)?$/s.exec(name)?.[1]
-      return version && normalVersion(version.replaceAll('_', '.'))
-    }
-    case 'node-pg-migrate':
-      return /^\d+([_-].*)?$/s.test(name) ? name : undefined
-    case 'graphile-migrate': {
-      const digits = /^(\d+)(-.*)?$/s.exec(name)?.[1]
-      return digits && `${digits.padStart(6, '0')}.sql`
-    }
-  }
-}
-
-const number = (digits: string | undefined) => (digits === undefined ? undefined : String(BigInt(digits)))

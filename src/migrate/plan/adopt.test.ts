@@ -24,9 +24,9 @@ const historyOf = (applied: Applied[], repeated: Applied[] = []): History => ({
   lastDetail: 0,
 })
 
-const policy = { ...flyway.policy, ahead: 'warn', compare: flyway.compare, format: 'flyway' } as const
+const policy = { ...flyway.policy, ahead: 'warn', compare: flyway.compare, format: 'flyway', own: false } as const
 const plan = (files: Migration[], history: History, extra: Partial<AdoptionOptions> = {}) =>
-  planAdoption(files, history, { policy, own: historyOf([]), format: 'flyway', sourceOf: () => 'select 1', ...extra })
+  planAdoption(files, history, { policy, own: historyOf([]), format: flyway, sourceOf: () => 'select 1', ...extra })
 const brief = (...args: Parameters<typeof plan>) =>
   plan(...args).adopted.map(({ state, file }) => `${state} ${file.name}`)
 const problems = (...args: Parameters<typeof plan>) => plan(...args).problems.map(({ code, name }) => `${code} ${name}`)

@@ -1,5 +1,5 @@
 // pure
-import type { NewFile } from '../../formats/dialect.ts'
+import type { NewFile } from '../../formats/format.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import type { History, Problem } from '../types.ts'
 import { type ConvertOptions, convertFiles } from './convert.ts'

@@ -19,8 +19,14 @@ const row = (id: string, extra: Partial<Applied> = {}): Applied => ({
 const files = [file('1'), file('2'), file('3'), file('R:v', 'repeatable')]
 const historyOf = (applied: Applied[]) => ({ applied, repeated: [], lastSeq: applied.length, lastDetail: 0 })
 
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
-const flyways: HistoryPolicy = { ...flyway.policy, ahead: 'warn', compare: flyway.compare, format: 'flyway' }
+const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
+const flyways: HistoryPolicy = {
+  ...flyway.policy,
+  ahead: 'warn',
+  compare: flyway.compare,
+  format: 'flyway',
+  own: false,
+}
 
 const steps = (applied: Applied[], version: string) =>
   planBaseline(files, historyOf(applied), { policy: ours, marks: false }, version).plan.steps.map(

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { checksum } from '../../formats/checksum.ts'
-import type { FormatName, Migration } from '../../formats/types.ts'
+import { dbmate } from '../../formats/dbmate.ts'
+import { flyway } from '../../formats/flyway.ts'
+import { goose } from '../../formats/goose.ts'
+import { graphileMigrate } from '../../formats/graphile-migrate.ts'
+import { nodePgMigrate } from '../../formats/node-pg-migrate.ts'
+import type { Migration } from '../../formats/types.ts'
 import { convertFiles } from './convert.ts'
 
 const file = (name: string, extra: Partial<Migration> = {}): Migration => ({
@@ -16,8 +21,11 @@ const file = (name: string, extra: Partial<Migration> = {}): Migration => ({
   ...extra,
 })
 
+const formats = { goose, dbmate, flyway, 'node-pg-migrate': nodePgMigrate, 'graphile-migrate': graphileMigrate }
+type FormatName = keyof typeof formats
+
 const convert = (files: Migration[], format: FormatName = 'goose', source = 'select 1;\n') =>
-  convertFiles(files, { format, sourceOf: () => source })
+  convertFiles(files, { format: formats[format], sourceOf: () => source })
 const names = (files: Migration[], format?: FormatName) => convert(files, format).files.map(({ file }) => file)
 const textOf = (text: string, extra: Partial<Migration> = {}) =>
   convert([file('1_a', { text, ...extra })]).files[0]?.text

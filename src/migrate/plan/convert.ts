@@ -1,9 +1,9 @@
 // pure
 import { usage } from '../../errors.ts'
 import { checksum } from '../../formats/checksum.ts'
-import type { NewFile } from '../../formats/dialect.ts'
 import { readDirectives } from '../../formats/directives.ts'
-import type { FormatName, Migration, Script } from '../../formats/types.ts'
+import type { Format, NewFile } from '../../formats/format.ts'
+import type { Migration, Script } from '../../formats/types.ts'
 import { isUnsendable, planSending, unsendableError, withoutOwnTransaction } from './sending.ts'
 
 /** A migration of another tool, and the same in our format. */
@@ -13,7 +13,7 @@ export type Converted = { from: Migration; file: Migration }
 export type Conversion = { converted: Converted[]; files: NewFile[]; warnings: string[] }
 
 export type ConvertOptions = {
-  format: FormatName
+  format: Pick<Format, 'name' | 'idsAreNames' | 'fillsIn'>
   /** The whole text of a file, to tell whether something was put into what is sent. */
   sourceOf(path: string): string
 }
@@ -43,11 +43,11 @@ type Folder = ConvertOptions & { files: NewFile[]; filled: string[] }
 
 const largestVersion = 2n ** 63n - 1n
 
-/** Formats whose migrations are known by a name, which begins with a number only by habit. */
-const named: FormatName[] = ['node-pg-migrate', 'graphile-migrate']
-
 /** The digits of each version: those of the tool where all are numbers that keep the order. */
-function versionsOf(files: Migration[], format: FormatName): { digits: string[]; renumbered: boolean } {
+function versionsOf(
+  files: Migration[],
+  { idsAreNames }: ConvertOptions['format'],
+): { digits: string[]; renumbered: boolean } {
   const own = files.map(({ id, name, native }) => {
     const written = typeof native.version === 'string' ? native.version : (/^\d+/.exec(name)?.[0] ?? '')
     return /^\d+$/.test(written) && /^\d+$/.test(id) && BigInt(written) === BigInt(id) ? written : undefined
@@ -56,7 +56,7 @@ function versionsOf(files: Migration[], format: FormatName): { digits: string[];
     (digits, i) =>
       digits !== undefined && BigInt(digits) <= largestVersion && (i === 0 || BigInt(digits) > BigInt(own[i - 1] ?? 0)),
   )
-  if (kept && !named.includes(format)) return { digits: own as string[], renumbered: false }
+  if (kept && !idsAreNames) return { digits: own as string[], renumbered: false }
   const width = Math.max(3, String(files.length).length)
   return { digits: files.map((_, i) => String(i + 1).padStart(width, '0')), renumbered: files.length > 0 }
 }
@@ -105,14 +105,12 @@ function convertScript(
   if (from.refused) throw from.refused
   const text = ownText(from.name, script)
   const isFilled =
-    script.shown !== undefined || (replaces(folder.format) && !folder.sourceOf(script.path).includes(script.text))
+    script.shown !== undefined || (folder.format.fillsIn && !folder.sourceOf(script.path).includes(script.text))
   if (isFilled && !folder.filled.includes(from.name)) folder.filled.push(from.name)
   folder.files.push({ file: path, text })
   const sha256 = checksum(text)
   return { path, text, line: 1, sha256, checksum: sha256, native: {}, ...readDirectives(path, text) }
 }
-
-const replaces = (format: FormatName) => format === 'flyway' || format === 'graphile-migrate'
 
 const directive = '-- pgbosun: no-transaction\n'
 
@@ -126,7 +124,9 @@ function ownText(name: string, script: Script): string {
   const outside = { text: `${directive}${text}`, transactional: false }
   const inside = [text, ...(bare === undefined ? [] : [bare])].map((text) => ({ text, transactional: true }))
   const candidates = script.transactional ? [...inside, outside] : [outside, ...inside]
-  const fits = candidates.find((candidate) => !isUnsendable(planSending({ ...script, ...candidate }, { foreign: false })))
+  const fits = candidates.find(
+    (candidate) => !isUnsendable(planSending({ ...script, ...candidate }, { foreign: false })),
+  )
   if (fits) return fits.text
   const refusal = planSending(script, { foreign: true })
   if (isUnsendable(refusal)) throw unsendableError(name, script, refusal)
@@ -141,7 +141,7 @@ function warningsOf({ filled, format }: Folder, renumbered: boolean, converted: 
   return [
     ...(renumbered && first
       ? [
-          `pgbosun cannot use the versions of ${format}: the files are numbered instead, ${first.from.name} becomes ${first.file.name}`,
+          `pgbosun cannot use the versions of ${format.name}: the files are numbered instead, ${first.from.name} becomes ${first.file.name}`,
         ]
       : []),
     ...(filled.length > 0

@@ -1,15 +1,10 @@
 // pure
-import type { FormatName, Migration } from '../../formats/types.ts'
+import type { Format } from '../../formats/format.ts'
+import type { Migration } from '../../formats/types.ts'
 import type { LintFile } from '../../lint/types.ts'
 import { isUnsendable, planSending } from './sending.ts'
 
-/** How a file of each format asks to run outside a transaction; the others have no way, or do it by themselves. */
-const outside: Partial<Record<FormatName, string>> = {
-  dbmate: '-- migrate:up transaction:false',
-  goose: '-- +goose NO TRANSACTION',
-  sqlx: '-- no-transaction',
-  'graphile-migrate': '--! no-transaction',
-}
+type LintedFormat = Pick<Format, 'native' | 'outside'>
 
 /**
  * Migrations as the linter looks at them: the text that is sent, and how.
@@ -17,13 +12,13 @@ const outside: Partial<Record<FormatName, string>> = {
  */
 export const lintFilesOf = (
   migrations: Migration[],
-  format: FormatName,
+  format: LintedFormat,
   isPending: (migration: Migration) => boolean,
 ): LintFile[] => migrations.map((migration) => lintFileOf(migration, format, isPending(migration)))
 
-function lintFileOf(migration: Migration, format: FormatName, pending: boolean): LintFile {
+function lintFileOf(migration: Migration, format: LintedFormat, pending: boolean): LintFile {
   const { name, path, line, text, transactional } = migration
-  const foreign = format !== 'pgbosun'
+  const foreign = format.native !== undefined
   const sending = planSending(migration, { foreign })
   // What is refused is looked at as what it was meant to be: the rules say the same, with the place.
   const isWrapped = isUnsendable(sending) ? transactional && !foreign : sending.mode === 'wrapped'
@@ -35,6 +30,6 @@ function lintFileOf(migration: Migration, format: FormatName, pending: boolean):
     mode: isWrapped || (!isUnsendable(sending) && sending.mode === 'pieces' && !foreign) ? 'wrapped' : 'split',
     demanded: transactional,
     pending,
-    ...(foreign && { outside: outside[format] ?? '-- runs outside a transaction by itself' }),
+    ...(foreign && { outside: format.outside ?? '-- runs outside a transaction by itself' }),
   }
 }

@@ -34,7 +34,13 @@ const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
   ...extra,
 })
 
-const strict: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
+const strict: HistoryPolicy = {
+  ...pgbosun.policy,
+  ahead: 'warn',
+  compare: pgbosun.compare,
+  format: 'pgbosun',
+  own: true,
+}
 const planOf = (files: Migration[], applied: Applied[], policy = strict, wanted?: WantedMigrations) =>
   planMigrations(
     files,

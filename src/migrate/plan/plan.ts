@@ -105,12 +105,12 @@ function choose(
 function stepFor(
   file: Migration,
   reason: string,
-  { format }: HistoryPolicy,
+  { own }: HistoryPolicy,
   { fake = false }: WantedMigrations,
   before: Migration | undefined,
   row: Applied | undefined,
 ): MigrationStep {
-  const sending = planSending(file, { foreign: format !== 'pgbosun' })
+  const sending = planSending(file, { foreign: !own })
   const outside =
     !fake && !isUnsendable(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row && resumeOf(file, row)

@@ -30,8 +30,14 @@ const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
   ...extra,
 })
 
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
-const flyways: HistoryPolicy = { ...flyway.policy, ahead: 'warn', compare: flyway.compare, format: 'flyway' }
+const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
+const flyways: HistoryPolicy = {
+  ...flyway.policy,
+  ahead: 'warn',
+  compare: flyway.compare,
+  format: 'flyway',
+  own: false,
+}
 
 type Case = { repeated?: Applied[]; table?: string; policy?: HistoryPolicy }
 
@@ -135,7 +141,7 @@ test.each([
 })
 
 test('golang-migrate does not say in which direction it stopped', () => {
-  const policy = { ...ours, format: 'golang-migrate' }
+  const policy = { ...ours, format: 'golang-migrate', own: false, keepsOnlyNewest: true }
   const [repair] = plan(
     [file(1)],
     [row(1, { status: 'failed' })],

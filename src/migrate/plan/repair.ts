@@ -215,9 +215,9 @@ function wrongOf({ status, progress }: Applied, { format }: HistoryPolicy): stri
 }
 
 /** golang-migrate marks the version that it goes to, in both directions. */
-const caveat = ({ format }: HistoryPolicy) =>
-  format === 'golang-migrate'
-    ? '. It may also be that undoing the migration after it failed: the history of golang-migrate does not say which'
+const caveat = ({ format, keepsOnlyNewest }: HistoryPolicy) =>
+  keepsOnlyNewest
+    ? `. It may also be that undoing the migration after it failed: the history of ${format} does not say which`
     : ''
 
 /** Where it is recorded. */

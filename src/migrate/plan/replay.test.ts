@@ -4,7 +4,7 @@ import { planReplay } from './replay.ts'
 import type { HistoryPolicy } from './verify.ts'
 
 const policy: HistoryPolicy = {
-  ...{ outOfOrder: 'error', ahead: 'warn', missing: 'error', edited: 'error', format: 'pgbosun' },
+  ...{ outOfOrder: 'error', ahead: 'warn', missing: 'error', edited: 'error', format: 'pgbosun', own: true },
   compare: (a, b) => Number(a) - Number(b),
 }
 const file = (id: string, kind: Migration['kind'] = 'versioned', checksum = 'x'): Migration => ({

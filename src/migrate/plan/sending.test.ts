@@ -125,9 +125,9 @@ describe('as several messages in one transaction', () => {
 describe('statement by statement', () => {
   test.each([
     ['what cannot be in a transaction', 'vacuum; select 1', ours, 'VACUUM'],
-    ['a file that asks for it', 'select 1', outside, 'as it asks for'],
-    ['a file that asks for it and has transactions', 'begin; select 1; commit', outside, 'as it asks for'],
-    ['a file of another tool with transactions', 'select 1; commit', foreign, 'it has transactions of its own'],
+    ['a file that asks for it', 'select 1', outside, 'the file asks for it'],
+    ['a file that asks for it and has transactions', 'begin; select 1; commit', outside, 'the file asks for it'],
+    ['a file of another tool with transactions', 'select 1; commit', foreign, 'it has its own transactions'],
     [
       'both, where the statement is the reason',
       'begin; select 1; commit; create index concurrently on t (a)',
@@ -155,7 +155,7 @@ describe('statement by statement', () => {
     const text = 'select 1;\nbegin;\n select 2;\ncommit;\nselect 3'
     expect(sendingOf(text, outside)).toEqual({
       mode: 'split',
-      why: 'as it asks for',
+      why: 'the file asks for it',
       units: [
         { text: 'select 1', start: 0, end: 8, alone: undefined, copy: undefined, commitAt: undefined },
         {
@@ -220,7 +220,7 @@ describe('a transaction around the whole file', () => {
     ['ends AND NO CHAIN', 'begin; select 1; commit and no chain;'],
     ['is an end alone', 'commit'],
   ])('a transaction around a file stays where it %s', (_, text) => {
-    expect(sendingOf(text, foreign)).toMatchObject({ mode: 'split', why: 'it has transactions of its own' })
+    expect(sendingOf(text, foreign)).toMatchObject({ mode: 'split', why: 'it has its own transactions' })
     expect(withoutOwnTransaction(text)).toBeUndefined()
   })
 

@@ -4,8 +4,8 @@ import type { Applied, Migration, Progress, Script } from '../../formats/types.t
 import { planUndo, type UndoWanted } from './undo.ts'
 import { doneHash, type HistoryPolicy } from './verify.ts'
 
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun' }
-const flyways: HistoryPolicy = { ...ours, format: 'flyway' }
+const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
+const flyways: HistoryPolicy = { ...ours, format: 'flyway', own: false }
 
 const script = (text: string, extra: Partial<Script> = {}): Script => ({
   path: 'migrations/x.down.sql',

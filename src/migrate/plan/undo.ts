@@ -3,7 +3,7 @@ import { usage } from '../../errors.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import type { History } from '../types.ts'
 import { findMigration } from './plan.ts'
-import { isUnsendable, planSending, type Unsendable, type Sending } from './sending.ts'
+import { isUnsendable, planSending, type Sending, type Unsendable } from './sending.ts'
 import { changedBeginning, type HistoryPolicy, isDone, keepsBeginning, refuseProblems } from './verify.ts'
 
 /** Which of the applied migrations are to be undone: the newest `steps`, or all newer than `to`. */
@@ -56,13 +56,14 @@ function choose(newestFirst: Applied[], { compare }: HistoryPolicy, { steps = 1,
   return newestFirst.filter(({ id }) => compare(id, kept.id) > 0)
 }
 
-function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): UndoStep {
+function stepFor(row: Applied, files: Migration[], { format, own }: HistoryPolicy): UndoStep {
   const at = files.findIndex(({ id }) => id === row.id)
   const file = files[at]
   if (!file) throw cannotUndo(row.name, 'its file is gone', 'restore the file from version control')
   const down = file.down?.()
-  if (!down) throw cannotUndo(row.name, 'there is no script that undoes it', howToUndo(file, format))
-  const sending = planSending(down, { foreign: format !== 'pgbosun' })
+  const howToUndo = own ? `write ${file.name}.down.sql` : `add one, in the form that ${format} uses`
+  if (!down) throw cannotUndo(row.name, 'there is no script that undoes it', howToUndo)
+  const sending = planSending(down, { foreign: !own })
   const outside = !isUnsendable(sending) && sending.mode === 'split' ? `, outside a transaction (${sending.why})` : ''
   const resume = row.progress?.direction === 'down' ? row.progress : undefined
   if (resume && !keepsBeginning(down, sending, resume)) refuseProblems([changedBeginning(row)])
@@ -71,6 +72,3 @@ function stepFor(row: Applied, files: Migration[], { format }: HistoryPolicy): U
 }
 
 const cannotUndo = (name: string, why: string, hint: string) => usage(`${name} cannot be undone: ${why}`, { hint })
-
-const howToUndo = ({ name }: Migration, format: string) =>
-  format === 'pgbosun' ? `write ${name}.down.sql` : `add one, in the form that ${format} uses`

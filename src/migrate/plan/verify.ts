@@ -5,7 +5,7 @@ import type { Applied, Migration, Progress, Script } from '../../formats/types.t
 import { shellWord, visible } from '../../text.ts'
 import { firstOf } from '../../units.ts'
 import type { Problem } from '../types.ts'
-import { isUnsendable, planSending, type Unsendable, type Sending } from './sending.ts'
+import { isUnsendable, planSending, type Sending, type Unsendable } from './sending.ts'
 
 /** How to judge files and history that do not match: `migrate.outOfOrder`, `migrate.ahead`, and what the format's tool does. */
 export type HistoryPolicy = {
@@ -17,6 +17,10 @@ export type HistoryPolicy = {
   compare(a: string, b: string): number
   /** Name of the tool whose history it is, for the words. */
   format: string
+  /** It is pgbosun.migrations, and not the table of a tool. */
+  own: boolean
+  /** See {@link Format}. */
+  keepsOnlyNewest?: boolean
 }
 
 /** What does not fit together: problems stop a run, warnings are said. */
@@ -176,15 +180,13 @@ export const changedBeginning = ({ name, progress }: Applied): Problem => ({
   hint: 'restore that part as it was; only what follows it may change',
 })
 
-const edited = (row: Applied, file: Migration, { format }: HistoryPolicy): Problem => ({
+const edited = (row: Applied, file: Migration, { own }: HistoryPolicy): Problem => ({
   code: 'edited',
   name: file.name,
   detail: 'was changed after it was applied',
   hint:
     'restore the file as it was and put the change into a new migration. If the change has no effect (a comment), accept it: ' +
-    (format === 'pgbosun'
-      ? `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.id}; or `
-      : '') +
+    (own ? `update pgbosun.migrations set sha256 = '${file.sha256}' where version = ${row.id}; or ` : '') +
     `\`pgbosun migrate repair\``,
 })
 

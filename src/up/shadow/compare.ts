@@ -234,9 +234,13 @@ async function withReplay<T>(
 
 /** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */
 async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promise<HistoryTable> {
-  const historyTable: HistoryTable = look.historyTable ?? ownHistoryTable(look.dialect)
+  const historyTable: HistoryTable = look.historyTable ?? ownHistoryTable(look.format)
   if (!historyTable.native?.exists) return historyTable
-  await createNative({ sql, historyTable: { ...historyTable, native: { ...historyTable.native, exists: false } }, role })
+  await createNative({
+    sql,
+    historyTable: { ...historyTable, native: { ...historyTable.native, exists: false } },
+    role,
+  })
   return historyTable
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import { sqlx } from '../src/formats/sqlx.ts'
 import type { Migration } from '../src/formats/types.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'

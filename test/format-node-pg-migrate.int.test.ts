@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/formats/dialect.ts'
+import type { NativeRow } from '../src/formats/format.ts'
 import { nodePgMigrate } from '../src/formats/node-pg-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'

@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
 import { flyway } from '../src/formats/flyway.ts'
 import { normalVersion } from '../src/formats/flyway-names.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import type { Migration } from '../src/formats/types.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'

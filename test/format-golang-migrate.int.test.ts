@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/dialect.ts'
+import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import { golangMigrate } from '../src/formats/golang-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
 import { open, type Sql, test, writeFiles } from './support/postgres.ts'

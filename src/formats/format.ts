@@ -15,8 +15,8 @@ export type ReadOptions = {
  * One format: how its files are read, and how its own history is read and written, exactly as its tool does it.
  * Everything here is pure except `read`, which reads files synchronously: for a thousand small files that is several times cheaper.
  */
-export type Dialect = {
-  format: FormatName
+export type Format = {
+  name: FormatName
   /**
    * The migrations of a folder: versioned ones in the tool's own order, then the repeatable ones.
    * @throws {AppError} `usage` for what the tool would refuse, and for what we do not support (migrations in another language,
@@ -31,6 +31,11 @@ export type Dialect = {
    * @param applied the versioned migrations in the history
    */
   choose?(files: Migration[], applied: Applied[]): Migration[]
+  /**
+   * The id of the version that a person means: a version, or the name of its file without `.sql`. Undefined when no file of this format
+   * can be called that.
+   */
+  idOf(name: string): string | undefined
   /** Order of two ids: negative when the first comes first. */
   compare(a: string, b: string): number
   /**
@@ -38,6 +43,14 @@ export type Dialect = {
    * exist, and a file that was changed after it was applied. The configuration may be stricter.
    */
   policy: { outOfOrder: 'error' | 'apply'; missing: 'error' | 'warn'; edited: 'error' | 'warn' }
+  /** The line that makes a file run outside a transaction; undefined where the tool has none, or its files do so by themselves. */
+  outside?: string
+  /** Its ids are names, which begin with a number only by habit. */
+  idsAreNames?: true
+  /** What is sent may differ from the file, because values are put into it. */
+  fillsIn?: true
+  /** Its history keeps the newest version only, which stands for all before it, and is marked in both directions. */
+  keepsOnlyNewest?: true
   /** The tool's own history; undefined for pgbosun, whose history is pgbosun.migrations. */
   native?: NativeHistory
   /** The files that `migrate new` writes. @param options `files`: those that already exist */
@@ -108,4 +121,4 @@ export type NativeHistory = {
 }
 
 /** Looks for a format's history in a database. */
-export type Locate = (db: Db, dialect: Dialect, table: string | undefined) => Promise<{ schema: string; table: string }>
+export type Locate = (db: Db, format: Format, table: string | undefined) => Promise<{ schema: string; table: string }>

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/formats/dialect.ts'
+import type { NativeRow } from '../src/formats/format.ts'
 import { hashOf } from '../src/formats/graphile-file.ts'
 import { graphileMigrate } from '../src/formats/graphile-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
