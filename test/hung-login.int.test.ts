@@ -1,20 +1,16 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, type TestContext } from 'vitest'
-import { freePort, startServer } from '../scripts/server.ts'
+import { describe, expect, onTestFinished } from 'vitest'
+import { freePort } from '../scripts/server.ts'
 import { childrenOf } from './support/backup.ts'
 import { test, until } from './support/chaos.ts'
 import { type Started, start } from './support/cli.ts'
-import { server, uniqueName, urlOf } from './support/postgres.ts'
+import { uniqueName, urlOf } from './support/postgres.ts'
 import { startSwallower } from './support/swallow.ts'
-
-/** Of the test itself: they run at once. */
-type OnEnd = TestContext['onTestFinished']
 
 type Serving = Started & { pid: number; get(path: string): Promise<{ status: number; body: string }> }
 
-/** Ends with the test. */
-async function serving(cwd: string, url: string, onTestFinished: OnEnd): Promise<Serving> {
+async function serving(cwd: string, url: string): Promise<Serving> {
   const port = await freePort()
   const env = { DATABASE_URL: url, PGBOSUN_SERVE_LISTEN: `127.0.0.1:${port}` }
   const started = start(['serve', '--no-up'], { cwd, env })
@@ -83,13 +79,13 @@ async function mostWithin(ms: number, count: () => number): Promise<number> {
 const isLinux = process.platform === 'linux'
 if (!isLinux) console.warn('NOT RUN: readiness while nobody can log in: it is looked at through the /proc of Linux')
 
-describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { timeout: 120_000 }, () => {
-  test('answers at once, and holds one connection, when the server is frozen', async ({ dir, onTestFinished }) => {
-    const own = await startServer(server().binDir, { settings: ['fsync=off'] })
-    onTestFinished(() => own.remove())
-    const app = await serving(dir, own.url('postgres'), onTestFinished)
+describe.skipIf(!isLinux)('readiness, while nobody can log in', { timeout: 120_000 }, () => {
+  test('answers at once, and holds one connection, when the server is frozen', async ({ cluster, dir }) => {
+    const database = uniqueName('frozen')
+    await cluster.ask(`create database ${database}`)
+    const app = await serving(dir, cluster.url(database))
     await isReady(app)
-    const postmaster = own.pid()!
+    const postmaster = cluster.pid()!
     const frozen = [postmaster, ...childrenOf(postmaster, 'postgres')]
     const signal = (name: NodeJS.Signals) => {
       for (const pid of frozen)
@@ -103,7 +99,7 @@ describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { tim
     signal('SIGSTOP')
     try {
       await isNotReady(app)
-      const watching = mostWithin(9_000, () => socketsTo(app.pid, own.port))
+      const watching = mostWithin(9_000, () => socketsTo(app.pid, cluster.port))
       for (let i = 0; i < 3; i++) {
         expect(await medianMs(app)).toBeLessThan(200)
         await sleep(2_000)
@@ -118,7 +114,7 @@ describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { tim
     } finally {
       signal('SIGCONT')
     }
-    expect(await mostWithin(2_000, () => backendsOf(postmaster, 'postgres').length)).toBeLessThanOrEqual(1)
+    expect(await mostWithin(2_000, () => backendsOf(postmaster, database).length)).toBeLessThanOrEqual(1)
     await isReady(app)
     app.child.kill('SIGTERM')
     const lines = (await app.finished).stderr.split('\n').filter((line) => line.includes('ready'))
@@ -128,13 +124,14 @@ describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { tim
     ])
   })
 
-  test('leaves no processes at a server whose logins hang', async ({ cluster, dir, onTestFinished }) => {
+  test('leaves no processes at a server whose logins hang', async ({ cluster, dir }) => {
     const database = uniqueName('stuck')
     await cluster.ask(`create database ${database}`)
-    const app = await serving(dir, cluster.url(database), onTestFinished)
+    const app = await serving(dir, cluster.url(database))
     await isReady(app)
     for (const catalog of ['pg_database', 'pg_authid']) {
       const { release } = await cluster.hold(`lock table pg_catalog.${catalog} in access exclusive mode`)
+      onTestFinished(release) // a second try has to get in
       await isNotReady(app)
       const backends = mostWithin(9_000, () => backendsOf(cluster.pid()!, database).length)
       expect(await mostWithin(9_000, () => socketsTo(app.pid, cluster.port))).toBe(1)
@@ -146,17 +143,13 @@ describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { tim
   })
 
   for (const tls of ['disable', 'prefer'])
-    test(`holds one connection through a way that forwards nothing, with sslmode=${tls}`, async ({
-      dir,
-      database,
-      onTestFinished,
-    }) => {
+    test(`holds one connection through a way that forwards nothing, with sslmode=${tls}`, async ({ dir, database }) => {
       const way = await startSwallower()
       onTestFinished(() => way.close())
       way.swallow()
       const url = new URL(way.url(database))
       url.searchParams.set('sslmode', tls)
-      const app = await serving(dir, url.href, onTestFinished)
+      const app = await serving(dir, url.href)
       await isNotReady(app)
       expect(await mostWithin(9_000, () => socketsTo(app.pid, Number(url.port)))).toBe(1)
       expect(await medianMs(app)).toBeLessThan(200)
@@ -170,17 +163,13 @@ describe.skipIf(!isLinux).concurrent('readiness, while nobody can log in', { tim
       expect(performance.now() - stoppedAt).toBeLessThan(20_000)
     })
 
-  test('stays at the second of two hosts, where the first does not answer', async ({
-    dir,
-    database,
-    onTestFinished,
-  }) => {
+  test('stays at the second of two hosts, where the first does not answer', async ({ dir, database }) => {
     const way = await startSwallower()
     onTestFinished(() => way.close())
     const url = new URL(urlOf(database))
     const [first, second] = [new URL(way.url(database)).port, url.port]
     way.swallow()
-    const app = await serving(dir, url.href.replace(url.host, `127.0.0.1:${first},127.0.0.1:${second}`), onTestFinished)
+    const app = await serving(dir, url.href.replace(url.host, `127.0.0.1:${first},127.0.0.1:${second}`))
     await isReady(app)
     const { pid } = app
     expect(await mostWithin(1_000, () => socketsTo(pid, Number(first)))).toBe(0)
