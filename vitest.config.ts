@@ -75,7 +75,7 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts'],
           exclude: ['test/*.int.test.ts'],
-          testTimeout: 30_000,
+          testTimeout: 30_000, // the machine may be busy
         },
       },
       {

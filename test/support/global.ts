@@ -62,7 +62,7 @@ const isMemory = (folder: string) => existsSync(folder) && statfsSync(folder).ty
 function hasRoom(folder: string): boolean {
   if (!isMemory(folder)) return false
   const { bavail, bsize } = statfsSync(folder)
-  return Math.min(bavail * bsize, process.availableMemory()) > 8 * 1024 ** 3
+  return Math.min(bavail * bsize, process.availableMemory()) > 6 * 1024 ** 3
 }
 
 /** Whether a source is newer than the bundle. */
