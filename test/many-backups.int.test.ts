@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -9,10 +10,20 @@ import { localStore } from '../src/store/local.ts'
 import type { Store } from '../src/store/store.ts'
 import { program, start } from './support/cli.ts'
 import { manifestOf, putBackup, putMany } from './support/many.ts'
-import { test, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, urlOf, writeFiles } from './support/postgres.ts'
 
 const count = 10_000
 const memory = '/sys/fs/cgroup/memory/pgbosun-test'
+
+/** A folder of its own where those of the servers are: in memory, 20,000 small files cost a fraction. */
+const test = base.extend<{ dir: string }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
+  dir: async ({}, use) => {
+    const dir = mkdtempSync(join(process.env.BOSUN_TEST_DATA ?? tmpdir(), 'pgbosun-test-'))
+    await use(dir)
+    rmSync(dir, { recursive: true, force: true })
+  },
+})
 
 /** A group of processes that may have 64 MiB together. Only root can make one, and the sources need more than the program. */
 const group = (() => {
