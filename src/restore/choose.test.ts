@@ -31,6 +31,13 @@ describe('latest', () => {
   const cases: [string, Candidate[], Partial<Request>, unknown][] = [
     ['is the newest by its start, whatever the order', [backup('b', 2), backup('c', 3), backup('a', 1)], {}, ['c']],
     ['of two in one second is the same one every time', [backup('y', 1), backup('x', 1)], {}, ['y']],
+    ['of two in one second is the same one in any order', [backup('x', 1), backup('y', 1)], {}, ['y']],
+    [
+      'goes by the clock of the server where that is known',
+      [{ ...backup('a', 1), taken_at: '2026-03-05T03:00:00Z' }, backup('b', 4)],
+      {},
+      ['a'],
+    ],
     ['is of the same name', [backup('a', 1), backup('b', 2, 'A', { name: 'hourly' })], {}, ['a']],
     ['is of the same database', [backup('a', 1), backup('b', 2, 'A', { database: 'shop-test' })], {}, ['a']],
     ['prefers the server itself to a newer one of another', [backup('a', 1), backup('b', 2, 'B')], {}, ['a']],
@@ -53,7 +60,7 @@ describe('latest', () => {
     test(name, () => expect(outcome(backups, request)).toEqual(expected))
 
   test('of several other servers is refused with the list', () => {
-    expect(outcome([backup('b', 2, 'B'), backup('c', 3, 'C'), backup('b0', 1, 'B')])).toMatchInlineSnapshot(`
+    expect(outcome([backup('c', 3, 'C'), backup('b', 2, 'B'), backup('b0', 1, 'B')])).toMatchInlineSnapshot(`
       {
         "excerpt": "  --cluster B   newest: b, started 2026-03-02T03:00:00Z
         --cluster C   newest: c, started 2026-03-03T03:00:00Z",
@@ -62,6 +69,49 @@ describe('latest', () => {
         "message": "the backups of database shop come from 2 servers, but none from this one (A); nothing was changed",
       }
     `)
+  })
+})
+
+describe('a backup that says that it starts in the future', () => {
+  const now = new Date('2026-03-02T12:00:00Z')
+  const past = backup('a', 1)
+  const future = backup('f', 3)
+  const near = { ...backup('n', 2), started_at: '2026-03-02T12:05:00Z' }
+  const note = expect.stringMatching(/\bf\b.*2026-03-03T03:00:00Z/)
+
+  test.for<[string, Candidate[], Partial<Request>, unknown]>([
+    ['is not the newest, and a note names it', [past, future], {}, ['a', note]],
+    ['counts where clocks may differ by as much', [past, near], {}, ['n']],
+    ['is the newest where the present is not known', [past, future], { now: undefined }, ['f']],
+    ['is taken by its id', [past, future], { id: 'f' }, ['f']],
+    ['of another server says nothing', [past, backup('f', 3, 'B')], { cluster: 'A' }, ['a']],
+    ['is left out before servers are told apart', [past, backup('f', 3, 'B')], {}, ['a', note]],
+    [
+      'is none before an instant, even one that is later still',
+      [past, future],
+      { at: new Date('2027-01-01') },
+      ['a', note, expect.stringContaining('a')],
+    ],
+  ])('%s', ([, backups, request, expected]) => {
+    expect(outcome(backups, { now, ...request })).toEqual(expected)
+  })
+
+  test('is not restored by itself where there is no other, and the hint says how it is', () => {
+    const later = backup('g', 4)
+    for (const at of [undefined, new Date('2026-03-01T00:00:00Z')])
+      expect(outcome([future, later], { now, at })).toEqual({
+        kind: 'nobackup',
+        message: expect.stringContaining('in the future'),
+        hint: expect.stringContaining('pgbosun restore g'),
+      })
+  })
+
+  test('is no reason to say so where another one is too late', () => {
+    expect(outcome([future, past], { now, at: new Date('2026-02-01T00:00:00Z') })).toEqual({
+      kind: 'nobackup',
+      message: expect.stringContaining('2026-02-01T00:00:00.000Z'),
+      hint: expect.stringContaining('2026-03-01T03:00:00Z'),
+    })
   })
 })
 
@@ -76,20 +126,41 @@ describe('nothing matches', () => {
       'there are backups under the names hourly',
     ],
     [
+      'several other names',
+      ['nightly', 'hourly', 'nightly'].map((name, i) => backup(`${i}`, 1, 'A', { name })),
+      {},
+      'there is no backup of database shop under the name default',
+      'there are some under: hourly, nightly;',
+    ],
+    [
+      'only other names, and an instant',
+      [backup('a', 1, 'A', { name: 'hourly' })],
+      { at: new Date('2026-03-01T00:00:00Z') },
+      'there is no backup of database shop under the name default',
+      'there are some under: hourly',
+    ],
+    [
       'only other servers than the one asked for',
-      [backup('a', 1), backup('b', 2, 'B')],
+      [backup('b', 2, 'B'), backup('a', 1)],
       { cluster: 'C' },
       'there is no backup of database shop made on the server C',
       'there are backups made on: A, B',
     ],
     [
       'only later ones',
-      [backup('a', 2), backup('b', 3)],
+      [backup('b', 3), backup('a', 2)],
       { at: new Date('2026-03-01T00:00:00Z') },
       'there is no backup of database shop that was started at or before 2026-03-01T00:00:00.000Z',
       'the oldest one was started at 2026-03-02T03:00:00Z',
     ],
     ['an unknown id', [backup('a', 1)], { id: 'x' }, 'there is no backup x of database shop', 'backup list'],
+    [
+      'an id of another server than the one asked for',
+      [backup('a', 1)],
+      { id: 'a', cluster: 'B' },
+      'there is no backup a of database shop made on the server B',
+      'backup list',
+    ],
   ]
   for (const [name, backups, request, message, hint] of cases)
     test(name, () =>

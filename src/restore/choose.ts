@@ -77,16 +77,17 @@ function chooseById<C extends Candidate>(backups: C[], id: string, request: Requ
   return { backup, notes: clusterNotes(backup, request.own) }
 }
 
-/** By instant; of two in the same second, by id, so that the choice is always the same. */
 const newest = <C extends Candidate>(backups: C[]): C =>
-  backups.reduce((best, candidate) => (compare(candidate, best) > 0 ? candidate : best))
+  backups.reduce((best, candidate) => (isNewer(candidate, best) ? candidate : best))
 
 const instantOf = ({ started_at, taken_at }: Candidate) => Date.parse(taken_at ?? started_at)
 
 const startsLater = ({ started_at }: Candidate, { now }: Request) =>
   now !== undefined && isFromFuture({ startedAt: new Date(started_at) }, now)
 
-const compare = (a: Candidate, b: Candidate) => instantOf(a) - instantOf(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+/** By instant; of two in one second, by id, so that the answer is always the same. */
+const isNewer = (a: Candidate, b: Candidate) =>
+  instantOf(a) === instantOf(b) ? a.id > b.id : instantOf(a) > instantOf(b)
 
 const clusterNotes = ({ id, series }: Candidate, own: string | undefined): string[] =>
   own === undefined || series.system_identifier === own

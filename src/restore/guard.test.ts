@@ -91,10 +91,22 @@ test('several reasons are said at once', () => {
     { into: 'copy', noOwner: false },
     { ...good, exists: true, extensions: [], roles: [] },
   )
+  expect(refusals.map(({ reason }) => reason)).toEqual(
+    ['copy already exists', 'reader, shop_owner', 'plpgsql, pg_trgm'].map((words) => expect.stringContaining(words)),
+  )
   expect(refusal(refusals, { id: manifest.id, into: 'copy' })).toMatchObject({
     kind: 'restore',
+    hint: refusals[0]?.hint,
     message: 'backup 20260301T030000Z-00000001 cannot be restored into copy for 3 reasons; nothing was changed',
-    excerpt: expect.stringMatching(/already exists[\s\S]*reader, shop_owner[\s\S]*plpgsql, pg_trgm/),
+    excerpt: refusals.map(({ reason, hint }) => `  ${reason}\n    ${hint}`).join('\n'),
   })
-  expect(refusal([], { id: 'x', into: 'y' })).toBeUndefined()
+})
+
+test('one reason is the whole message, with its own hint', () => {
+  const one = { kind: 'refused', reason: 'it may not', hint: 'let it' } as const
+  expect(refusal([one], { id: 'x', into: 'y' })).toMatchObject({
+    message: expect.stringMatching(/^it may not;/),
+    hint: 'let it',
+    excerpt: undefined,
+  })
 })
