@@ -73,7 +73,7 @@ export function scan(text: string): Scan {
   const closeAtSemicolon = () => {
     const isCopy = start !== -1 && opening === 'copy'
     close(i)
-    const copy = isCopy && isCopyFrom(statements.last!) ? dataBehind(text, i + 1) : undefined
+    const copy = isCopy && isCopyFromClient(statements.last!) ? dataBehind(text, i + 1) : undefined
     if (copy) result.copies.push({ statement: statements.length - 1, ...copy })
     i = copy?.next ?? i + 1
   }
@@ -148,9 +148,10 @@ export const isTransactionControl = ({ words: [first = '', second] }: Statement)
 
 /** Whether the statement is a COPY between the table and the client, for which there is nobody at the other end. */
 export const isClientCopy = (statement: Statement) =>
-  isCopyFrom(statement) || (statement.words[0] === 'copy' && hasPair(statement.words, 'to', 'stdout'))
+  isCopyFromClient(statement) || (statement.words[0] === 'copy' && hasPair(statement.words, 'to', 'stdout'))
 
-const isCopyFrom = ({ words }: Statement) => words[0] === 'copy' && hasPair(words, 'from', 'stdin')
+/** Whether the statement is a COPY from the client, whose rows stand below it. */
+export const isCopyFromClient = ({ words }: Statement) => words[0] === 'copy' && hasPair(words, 'from', 'stdin')
 
 const hasPair = (words: readonly string[], first: string, second: string) =>
   words.some((word, i) => word === second && words[i - 1] === first)

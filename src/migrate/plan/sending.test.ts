@@ -104,6 +104,10 @@ describe('as several messages in one transaction', () => {
     })
   })
 
+  test('a table named stdout gets the rows that stand below its COPY', () => {
+    expect(sendingOf('copy stdout from stdin;\n1\n\\.\n')).toMatchObject({ mode: 'pieces' })
+  })
+
   test('a COPY alone keeps the isolation level', () => {
     const text = 'set transaction isolation level serializable;\ncopy t from stdin;\n\\.\n'
     expect(sendingOf(text)).toMatchObject({

@@ -4,7 +4,15 @@ import type { Script } from '../../formats/types.ts'
 import type { StatementList } from '../../sql/list.ts'
 import { type CopyPiece, messageLength, type Piece, piecesOf } from '../../sql/pieces.ts'
 import { codePoints, excerptOf, placeOf, shownPlace } from '../../sql/place.ts'
-import { blanked, isClientCopy, isTransactionControl, type Scan, type Statement, scan } from '../../sql/scan.ts'
+import {
+  blanked,
+  isClientCopy,
+  isCopyFromClient,
+  isTransactionControl,
+  type Scan,
+  type Statement,
+  scan,
+} from '../../sql/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../../sql/statements.ts'
 
 /** A part of a script that is sent on its own, because the script must run outside a transaction. */
@@ -151,9 +159,7 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
     found.push({ kind: 'migration', at: backslash, message: `contains the psql command ${command}`, hint })
   }
   const fed = new Set(copies.filter(({ closed }) => closed).map(({ statement }) => statements.startOf(statement)))
-  const cut = statements.findCommand(
-    (statement) => isClientCopy(statement) && !isToClient(statement) && !fed.has(statement.start),
-  )
+  const cut = statements.findCommand((statement) => isCopyFromClient(statement) && !fed.has(statement.start))
   if (cut) {
     const at = cut.start
     const hint =
@@ -165,15 +171,13 @@ function firstRefusal(text: string, { statements, unterminated, backslash, copie
       hint,
     })
   }
-  const out = statements.findCommand((statement) => isClientCopy(statement) && isToClient(statement))
+  const out = statements.findCommand((statement) => isClientCopy(statement) && !isCopyFromClient(statement))
   if (out) {
     const hint = 'remove it: a migration has nowhere to write rows to'
     found.push({ kind: 'migration', at: out.start, message: 'copies to stdout', hint })
   }
   return found.sort((a, b) => a.at - b.at)[0]
 }
-
-const isToClient = ({ words }: Statement) => words.includes('stdout')
 
 const ownTransaction = ({ start: at, words }: Statement): Unsendable => ({
   kind: 'lint',
