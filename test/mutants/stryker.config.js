@@ -17,6 +17,7 @@ export default {
   disableTypeChecks: false,
   tempDirName: '.cache/mutants',
   cleanTempDir: 'always',
+  warnings: { slow: false },
   reporters: ['clear-text'],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
 }
