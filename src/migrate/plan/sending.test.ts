@@ -184,10 +184,23 @@ describe('statement by statement', () => {
     [`begin; select 1; prepare transaction 'x'`, 'its own transaction'],
     ['begin; savepoint a; rollback to a; rollback to savepoint a; commit', undefined],
     [`begin; select 1; prepare p as select 1; commit`, undefined],
+    [`begin; commit prepared 'x'; commit`, undefined],
   ])('one transaction is sent together: %s', (text, alone) => {
     expect(units(`${text}; select 2`)).toEqual([
       [text, alone],
       ['select 2', undefined],
+    ])
+  })
+
+  test.each<[string, string | undefined]>([
+    ['set transaction read only', undefined],
+    ['reset transaction_isolation', undefined],
+    [`prepare transaction 'x'`, 'PREPARE'],
+  ])('no transaction begins with %s', (text, alone) => {
+    expect(units(`${text}; select 1; commit`)).toEqual([
+      [text, alone],
+      ['select 1', undefined],
+      ['commit', 'COMMIT'],
     ])
   })
 
@@ -204,10 +217,10 @@ describe('statement by statement', () => {
 
   test('each COPY gets the rows that stand below it', () => {
     const sending = sendingOf('copy a from stdin;\n1\n\\.\nselect 1;\ncopy b from stdin;\n2\n\\.\n', outside)
-    expect('units' in sending && sending.units.map(({ text, copy }) => [text, copy?.data])).toEqual([
-      ['copy a from stdin', { start: 19, end: 21 }],
-      ['select 1', undefined],
-      ['copy b from stdin', { start: 53, end: 55 }],
+    expect('units' in sending && sending.units.map(({ text, copy }) => [text, copy?.kind, copy?.data])).toEqual([
+      ['copy a from stdin', 'copy', { start: 19, end: 21 }],
+      ['select 1', undefined, undefined],
+      ['copy b from stdin', 'copy', { start: 53, end: 55 }],
     ])
   })
 })
@@ -252,8 +265,16 @@ describe('refused', () => {
     ['a transaction of its own', 'select 1; commit; select 2', ours, 'lint', 'commit; select 2'],
     ['nothing to run outside a transaction', '-- x\n', outside, 'lint', ''],
     ['a transaction that is not ended', 'select 1; begin; select 2', outside, 'lint', 'begin; select 2'],
-    ['an end with the next beginning', 'begin; commit and chain; commit', outside, 'lint', 'commit and chain; commit'],
-    ['the same in other words', 'begin; abort and chain; end', outside, 'lint', 'abort and chain; end'],
+    [
+      'a COMMIT with the next beginning',
+      'begin; commit and chain; commit',
+      outside,
+      'lint',
+      'commit and chain; commit',
+    ],
+    ['an ABORT with the next beginning', 'begin; abort and chain; end', outside, 'lint', 'abort and chain; end'],
+    ['an END with the next beginning', 'begin; end and chain; end', outside, 'lint', 'end and chain; end'],
+    ['a ROLLBACK with the next', 'begin; rollback and chain; end', outside, 'lint', 'rollback and chain; end'],
     [
       'rows within a transaction of its own',
       'begin; copy t from stdin;\n1\n\\.\ncommit',
@@ -275,7 +296,7 @@ describe('refused', () => {
   })
 
   test('a refusal names the command of psql, and nothing more of its line', () => {
-    expect(sendingOf('\\connect shop')).toMatchObject({ message: expect.stringMatching(/ \\connect$/) })
+    expect(sendingOf('select 1;\n\\connect shop')).toMatchObject({ message: expect.stringMatching(/ \\connect$/) })
   })
 
   test('a refusal names the word that began or ended a transaction', () => {

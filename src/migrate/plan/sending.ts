@@ -65,8 +65,7 @@ export function planSending(script: Script, { foreign }: { foreign: boolean }): 
   if (statements.length === 0) return foreign ? { mode: 'wrapped', text, isolation: undefined } : nothingToRun(text)
   const units = unitsOf(text, scanned)
   if (!Array.isArray(units)) return units
-  const why =
-    demand ?? (own.length > 0 && script.transactional ? 'it has its own transactions' : 'the file asks for it')
+  const why = demand ?? (script.transactional ? 'it has its own transactions' : 'the file asks for it')
   return { mode: 'split', units, why }
 }
 
@@ -207,10 +206,10 @@ const isClosing = (statement: Statement) => {
  * the transaction is ours, and holds the record too.
  */
 function transactionAround(text: string, statements: StatementList): [Statement, Statement] | undefined {
-  const [first, last, ...others] = transactionControl(statements)
+  const [first, last] = transactionControl(statements)
   const isOnly = ({ start, end }: Statement, pattern: string) =>
     new RegExp(`^${pattern}\\s*$`, 'i').test(text.slice(start, end))
-  if (!first || !last || others.length > 0) return undefined
+  if (!first || !last) return undefined
   if (first.start !== statements.startOf(0) || last.start !== statements.startOf(statements.length - 1))
     return undefined
   return isOnly(first, `${opening}(\\s+${isolationLevel})?`) && isOnly(last, closing) ? [first, last] : undefined
