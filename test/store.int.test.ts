@@ -27,6 +27,28 @@ describe('a folder as a store', () => {
     expect((await collect(localStore(url(root)).list(''))).map(({ key }) => key)).toEqual(['shop/1/a'])
   })
 
+  test('lists more than is looked at at once, everything with its size', async () => {
+    const root = folder()
+    const names = Array.from({ length: 150 }, (_, i) => String(i).padStart(3, '0'))
+    const keys = [
+      'shop/000',
+      ...names.map((name) => `shop/0a/${name}`),
+      ...names.map((name) => `shop/${name}-/x`),
+    ].sort()
+    for (const [i, key] of keys.entries()) await putText(localStore(url(root)), key, 'x'.repeat(i % 7))
+    const listed = (await collect(localStore(url(root)).list('shop/'))).map(({ key, sizeBytes }) => [key, sizeBytes])
+    expect(listed.sort()).toEqual(keys.map((key, i) => [key, i % 7]))
+  })
+
+  test('loses empty folders when it is swept, and no others', async () => {
+    const root = folder()
+    mkdirSync(join(root, 'shop/1/below'), { recursive: true })
+    mkdirSync(join(root, 'shop/2'))
+    writeFileSync(join(root, 'shop/2/READ ME'), 'x')
+    expect(await localStore(url(root)).sweep('shop/', 0)).toEqual([])
+    expect(await localStore(url(root)).folders('shop/')).toEqual(['2'])
+  })
+
   test('is closed to others', async () => {
     const root = folder()
     await putText(localStore(url(root)), 'shop/1/a', 'x')

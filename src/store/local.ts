@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Dirent } from 'node:fs'
+import { type Dirent, type Stats, stat as statFile } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -153,31 +153,84 @@ async function entriesOf(place: StoreFolder, folder: string): Promise<Dirent[]> 
   }
 }
 
-async function* files(place: StoreFolder, prefix: string): AsyncGenerator<Stored & { path: string }> {
-  for (const entry of await entriesOf(place, join(place.root, prefix))) {
-    const key = `${prefix}${entry.name}`
-    if (entry.isDirectory()) yield* files(place, `${key}/`)
-    else if (entry.isFile()) {
-      const path = join(place.root, key)
-      const { size, mtime } = await stat(path).catch(() => ({ size: undefined, mtime: undefined }))
-      if (size !== undefined) yield { key, sizeBytes: size, modifiedAt: mtime, path }
+/**
+ * So many folders, and so many files of each, are looked at at once. Measured with 10,000 backups: a quarter of the processor time
+ * of one after the other, as the threads that do it need not be woken for each.
+ */
+const atOnce = 64
+
+type Found = { name: string; isFolder: boolean; stats: Stats | undefined }
+
+/** What lies in a folder, with the size and the age of each file that is wanted. A file that is gone meanwhile has none. */
+async function look(place: StoreFolder, folder: string, isWanted: (name: string) => boolean): Promise<Found[]> {
+  const found: Found[] = []
+  const wanted: Found[] = []
+  for (const entry of await entriesOf(place, folder)) {
+    const one: Found = { name: entry.name, isFolder: entry.isDirectory(), stats: undefined }
+    found.push(one)
+    if (entry.isFile() && isWanted(entry.name)) wanted.push(one)
+  }
+  for (let at = 0; at < wanted.length; at += atOnce) await readStats(folder, wanted.slice(at, at + atOnce))
+  return found
+}
+
+/** With callbacks, which cost half of what promises do. */
+const readStats = (folder: string, files: Found[]) =>
+  new Promise<void>((resolve) => {
+    let left = files.length
+    for (const file of files)
+      statFile(join(folder, file.name), (error, stats) => {
+        if (!error) file.stats = stats
+        if (--left === 0) resolve()
+      })
+  })
+
+type Walk = { isWanted: (name: string) => boolean; onEmpty?: ((folder: string) => void) | undefined }
+
+/** All wanted files below a folder in the order of their names. Memory is needed for the names of one folder, and little more. */
+async function* files(
+  place: StoreFolder,
+  prefix: string,
+  { isWanted, onEmpty }: Walk,
+  found?: Found[],
+): AsyncGenerator<Stored> {
+  const all = found ?? (await look(place, join(place.root, prefix), isWanted))
+  if (all.length === 0) onEmpty?.(join(place.root, prefix))
+  for (let at = 0; at < all.length; at += atOnce) {
+    const some = all.slice(at, at + atOnce)
+    const below = await Promise.all(
+      some.map(({ name, isFolder }) => (isFolder ? look(place, join(place.root, prefix, name), isWanted) : undefined)),
+    )
+    for (const [i, { name, stats }] of some.entries()) {
+      if (below[i]) yield* files(place, `${prefix}${name}/`, { isWanted, onEmpty }, below[i])
+      else if (stats) yield { key: `${prefix}${name}`, sizeBytes: stats.size, modifiedAt: stats.mtime }
     }
   }
 }
 
-async function* listObjects(place: StoreFolder, prefix: string): AsyncGenerator<Stored> {
-  for await (const { key, sizeBytes, modifiedAt } of files(place, `${partsOf(prefix).join('/')}${prefix && '/'}`))
-    if (!partial.test(key)) yield { key, sizeBytes, modifiedAt }
-}
+const folderPrefix = (prefix: string) => `${partsOf(prefix).join('/')}${prefix && '/'}`
 
-async function sweepPartials(place: StoreFolder, prefix: string, olderThanMs: number): Promise<string[]> {
+const listObjects = (place: StoreFolder, prefix: string): AsyncGenerator<Stored> =>
+  files(place, folderPrefix(prefix), { isWanted: (name) => !partial.test(name) })
+
+async function sweepPartials(
+  place: StoreFolder,
+  prefix: string,
+  olderThanMs: number | ((key: string) => number),
+): Promise<string[]> {
+  const ageOf = typeof olderThanMs === 'number' ? () => olderThanMs : olderThanMs
   const swept: string[] = []
-  for await (const { key, path, modifiedAt } of files(place, `${partsOf(prefix).join('/')}${prefix && '/'}`)) {
-    if (!partial.test(key) || Date.now() - modifiedAt.getTime() < olderThanMs) continue
+  // of whoever was killed before the first file
+  const empty: string[] = []
+  const walk: Walk = { isWanted: (name) => partial.test(name), onEmpty: (folder) => void empty.push(folder) }
+  for await (const { key, modifiedAt } of files(place, folderPrefix(prefix), walk)) {
+    if (Date.now() - modifiedAt.getTime() < ageOf(key)) continue
+    const path = join(place.root, key)
     await rm(path, { force: true })
     await removeEmpty(place.root, dirname(path))
     swept.push(key)
   }
+  for (const folder of empty) await removeEmpty(place.root, folder)
   return swept
 }
 

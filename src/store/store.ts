@@ -31,6 +31,9 @@ export interface Store {
   checkWritable(): Promise<void>
   /** Free bytes, undefined where a store does not know. */
   freeBytes(): Promise<number | undefined>
-  /** Removes what unfinished uploads of processes that are gone left behind, older than `olderThanMs`; returns their keys. */
-  sweep(prefix: string, olderThanMs: number): Promise<string[]>
+  /**
+   * Removes what unfinished uploads of processes that are gone left behind, older than `olderThanMs`, which may depend on the key;
+   * returns their keys. Empty folders disappear.
+   */
+  sweep(prefix: string, olderThanMs: number | ((key: string) => number)): Promise<string[]>
 }

@@ -114,6 +114,17 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await keysOf(store)).toEqual(['shop/1/manifest.json'])
     })
 
+    test('sweeps unfinished uploads by an age that depends on the key', async () => {
+      const store = await make()
+      const uploads = await Promise.all(['shop/1/dump.zst', 'shop/2/dump.zst'].map((key) => store.open(key)))
+      for (const upload of uploads) await upload.write(Buffer.from('x'))
+      const swept = await store.sweep('shop/', (key) => (key.startsWith('shop/2/') ? 0 : 60_000))
+      expect(swept).toEqual([expect.stringMatching(/^shop\/2\//)])
+      await uploads[0]!.commit()
+      await uploads[1]!.abort()
+      expect(await keysOf(store)).toEqual(['shop/1/dump.zst'])
+    })
+
     test('deletes a key, and the folders that become empty', async () => {
       const store = await make()
       await putText(store, 'shop/1/a', 'x')
