@@ -5,9 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
-import { openCatalog, recordVerification } from '../src/archive/catalog.ts'
-import { localStore } from '../src/store/local.ts'
-import type { Store } from '../src/store/store.ts'
 import { program, start } from './support/cli.ts'
 import { manifestOf, putBackup, putMany } from './support/many.ts'
 import { test as base, urlOf, writeFiles } from './support/postgres.ts'
@@ -44,16 +41,6 @@ afterAll(() => (group ? rmdirSync(group) : undefined))
 const within = [
   ...['sh', '-c', `${group ? `echo $$ > ${group}/cgroup.procs; ` : ''}exec prlimit --nofile=64 "$@"`, 'sh'],
 ]
-
-/** A store that says what was read in it. */
-function counting(store: Store): { store: Store; reads: string[] } {
-  const reads: string[] = []
-  const read = (key: string) => {
-    reads.push(key)
-    return store.read(key)
-  }
-  return { reads, store: { ...store, read } }
-}
 
 describe('ten thousand backups', { timeout: 300_000 }, () => {
   test('every command that reads them all gets by with 64 open files and 64 MiB', async ({ dir, database }) => {
@@ -100,7 +87,7 @@ describe('ten thousand backups', { timeout: 300_000 }, () => {
     expect(await lastId()).toBe(ids.at(-1))
     const newer = putBackup(root, manifestOf(database, new Date(), 'ffff0000'))
     const before = cpuMs(child.pid!)
-    for (let i = 0; i < 700 && (await lastId()) !== newer; i++) await sleep(100)
+    for (let i = 0; i < 140 && (await lastId()) !== newer; i++) await sleep(500)
     const turned = cpuMs(child.pid!) - before
     expect(await lastId()).toBe(newer)
     child.kill('SIGTERM')
@@ -115,34 +102,3 @@ function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
-
-describe('a catalog', () => {
-  test('reads what is new, and of the rest only what was found out about the newest', async ({ dir }) => {
-    const root = join(dir, 'store')
-    const ids = putMany(root, 'shop', 30)
-    const { store, reads } = counting(localStore(pathToFileURL(root).href))
-    const catalog = openCatalog(store)
-    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual(ids)
-
-    reads.length = 0
-    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual(ids)
-    expect(reads).toEqual([`shop/${ids.at(-1)}/verified.json`])
-
-    rmSync(join(root, 'shop', ids[3]!), { recursive: true })
-    const newer = putBackup(root, manifestOf('shop', new Date(), 'ffff0000'))
-    reads.length = 0
-    expect((await catalog.update('shop')).map(({ id }) => id)).toEqual([...ids.filter((id) => id !== ids[3]), newer])
-    expect([...new Set(reads)].sort()).toEqual([`shop/${newer}/manifest.json`, `shop/${newer}/verified.json`])
-  })
-
-  test('sees that another process found the newest one damaged', async ({ dir }) => {
-    const root = join(dir, 'store')
-    const ids = putMany(root, 'shop', 3)
-    const store = localStore(pathToFileURL(root).href)
-    const catalog = openCatalog(store)
-    await catalog.update('shop')
-    await recordVerification(store, { database: 'shop', id: ids[2]! }, { at: new Date(), ok: false, problem: 'bad' })
-    const found = await catalog.update('shop')
-    expect(found.map(({ verification }) => verification?.ok)).toEqual([true, true, false])
-  })
-})

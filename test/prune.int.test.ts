@@ -3,6 +3,7 @@ import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
+import { openCatalog } from '../src/archive/catalog.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { pruneStore } from '../src/backup/prune.ts'
 import { configSchema } from '../src/config/schema.ts'
@@ -28,7 +29,7 @@ const test = base.extend<{ shop: Shop }>({
         const id = idOf(startedAt)
         const files = {
           'dump.zst': 'data',
-          'globals.sql.zst': 'roles',
+          'globals.sql.zst': 'role',
           'manifest.json': JSON.stringify(manifest(startedAt, database, fields)),
         }
         await writeFiles(join(root, database, id), files)
@@ -304,7 +305,7 @@ describe('interrupted anywhere', () => {
           await shop.store.delete(key)
         },
       }
-      const finished = await pruneStore(failing, policy, options).then(
+      const finished = await pruneStore(openCatalog(failing), policy, options).then(
         () => true,
         () => false,
       )
@@ -316,7 +317,8 @@ describe('interrupted anywhere', () => {
 
   test('two at once do what one does', async ({ shop }) => {
     for (const number of [1, 2, 3, 4]) await shop.add(day(number))
-    await Promise.all([pruneStore(shop.store, policy, options), pruneStore(shop.store, policy, options)])
+    const prune = () => pruneStore(openCatalog(shop.store), policy, options)
+    await Promise.all([prune(), prune()])
     expect(shop.ids()).toEqual([idOf(day(4))])
   })
 })

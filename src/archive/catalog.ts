@@ -7,7 +7,6 @@ import {
   backupPrefix,
   databasePrefix,
   decodeName,
-  idPattern,
   manifestName,
   objectKey,
   startedAtOf,
@@ -37,8 +36,12 @@ export type Backup = {
   dumpSizeBytes: number | undefined
 }
 
-/** A backup with all that its manifest says, and the text of that. */
-export type WholeBackup = Backup & { manifest: Manifest | undefined; text: string }
+/** A manifest as it is stored. */
+export type WholeBackup = Pick<Backup, 'id' | 'database' | 'problem'> & {
+  /** Undefined when it cannot be read; then `problem` says why. */
+  manifest: Manifest | undefined
+  text: string
+}
 
 /** So many manifests are open at once: enough for a slow store, few for a process with few files and little memory. */
 const atOnce = 8
@@ -53,7 +56,7 @@ export async function storedDatabases(store: Store): Promise<string[]> {
  * The complete backups of a database, oldest first. What has no manifest is not among them; one whose manifest cannot be
  * read is, with a problem.
  */
-export const readBackups = (store: Store, database: string): Promise<Backup[]> => openCatalog(store).read(database)
+export const readBackups = (store: Store, database: string): Promise<Backup[]> => openCatalog(store).update(database)
 
 /** The backups of several databases, one database after the other. */
 export async function readAllBackups(store: Store, databases: string[]): Promise<Backup[]> {
@@ -62,107 +65,228 @@ export async function readAllBackups(store: Store, databases: string[]): Promise
   return found.flat()
 }
 
-/** The backups of a store for a process that looks again and again: manifests never change, so each is read once. */
+/** The complete backups of a database in the order of their ids: what one listing tells, without reading a manifest. */
+export async function listBackups(store: Store, database: string): Promise<Pick<Backup, 'id' | 'database'>[]> {
+  const listed = await listFolders(store, database)
+  return [...listed.keys()]
+    .filter((id) => isComplete(listed.get(id)!))
+    .sort()
+    .map((id) => ({ id, database }))
+}
+
+/**
+ * What is known of the backups of a store, for whoever looks more than once. Everything is known from listings: what they show
+ * as new or changed is read, once; a manifest never changes, so it is read once.
+ */
 export type Catalog = {
   store: Store
-  /** Everything again, as {@link readBackups} does. */
-  read(database: string): Promise<Backup[]>
-  /**
-   * Lists the folder, and reads what is new in it; besides that only whether the newest good one was found damaged meanwhile.
-   * What others found out about older ones is known after the next `read`.
-   */
+  /** Lists everything of the database, once, and reads what is new or changed. Sees what other processes have done until then. */
   update(database: string): Promise<Backup[]>
+  /** The same, but lists only what was listed more than a minute ago. */
+  recent(database: string): Promise<Backup[]>
+  /** As it was listed last, with what this process has done since then. Oldest first; asks nobody. */
+  known(database: string): Backup[]
+  /** Folders that looked like backups and had no manifest when they were listed last: being written just then, or left behind. */
+  unfinished(database: string): string[]
+  /** A backup was made by this process. */
+  noteMade(manifest: Manifest): void
   /** A backup was verified by this process. */
   noteVerification(backup: Pick<Backup, 'database' | 'id'>, verification: Verification): void
+  /** Removes a backup, and what was listed of it, without listing it again. */
+  remove(backup: Pick<Backup, 'database' | 'id'>): Promise<void>
 }
+
+/** A turn of the scheduler: what is younger need not be listed again. */
+const recentMs = 60_000
 
 /** Where memory is little, what was read is collected after so many manifests: V8 would let it lie until there is no room. */
 const readBeforeCollecting = 100
 
-export function openCatalog(store: Store): Catalog {
-  const known = new Map<string, Map<string, Backup>>()
-  const brief = briefly()
-  let read = 0
-  const look = async (database: string, before: Map<string, Backup>): Promise<Backup[]> => {
-    const folders = await store.folders(databasePrefix(database))
-    const found = await mapBounded(
-      folders.filter((id) => startedAtOf(id) !== undefined),
-      atOnce,
-      async (id) => {
-        const already = before.get(id)
-        if (already) return already
-        if (++read % readBeforeCollecting === 0) globalThis.gc?.()
-        return brief(await readBackup(store, database, id))
-      },
-    )
-    const backups = found.filter((backup) => backup !== undefined).sort(byInstant)
-    known.set(database, new Map(backups.map((backup) => [backup.id, backup])))
-    return backups
-  }
-  return {
-    store,
-    read: (database) => look(database, new Map()),
-    async update(database) {
-      const backups = await look(database, known.get(database) ?? new Map())
-      await recheckNewest(store, backups)
-      return backups
-    },
-    noteVerification({ database, id }, verification) {
-      const backup = known.get(database)?.get(id)
-      if (backup) backup.verification = verification
-    },
-  }
+/** What is known of one database. */
+type Known = { backups: Map<string, Entry>; unfinished: string[]; listedAtMs: number }
+
+/** A backup, what the store had noted about it, and the listing that it was read after. */
+type Entry = {
+  backup: Backup
+  /** By the backup's own run, as its manifest says. */
+  own: Verification | undefined
+  /** By the newest run after it. */
+  later: Verification | undefined
+  /** Whether every object that the manifest names is listed with its size; true where the manifest names none. */
+  fits: boolean
+  contents: string
+  verified: string
 }
 
-/** Somebody else may have found the newest one damaged; then the one before it is the newest that counts. */
-async function recheckNewest(store: Store, backups: Backup[]): Promise<void> {
-  for (const backup of backups.toReversed()) {
-    if (backup.verification?.ok === false) continue
-    backup.verification = later(backup.verification, await readLaterVerification(store, backup))
-    if (backup.verification?.ok !== false) return
+/** @param nowMs a monotonic clock */
+export function openCatalog(store: Store, nowMs: () => number = () => performance.now()): Catalog {
+  const databases = new Map<string, Known>()
+  const share = shared()
+  let read = 0
+
+  const look = async (database: string, id: string, lines: string[], before: Entry | undefined) => {
+    const listed = { contents: linesOf(lines, false), verified: linesOf(lines, true) }
+    const isNew = before?.contents !== listed.contents
+    if (!isNew && before.verified === listed.verified) return before
+    let entry = before
+    if (isNew) {
+      if (++read % readBeforeCollecting === 0) globalThis.gc?.()
+      const whole = await readBackup(store, database, id)
+      entry = whole && entryOf(whole, listed.contents, share)
+    }
+    if (!entry) return undefined
+    const unread = listed.verified !== '' && listed.verified !== before?.verified
+    const later = unread ? await readLaterVerification(store, { database, id }) : before?.later
+    return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
+  }
+
+  const update = async (database: string): Promise<Backup[]> => {
+    const listedAtMs = nowMs()
+    const listed = await listFolders(store, database)
+    const before = databases.get(database)?.backups
+    const complete = [...listed.keys()].filter((id) => isComplete(listed.get(id)!))
+    const found = await mapBounded(complete, atOnce, (id) => look(database, id, listed.get(id)!, before?.get(id)))
+    const entries = found.filter((entry) => entry !== undefined).sort((a, b) => byInstant(a.backup, b.backup))
+    databases.set(database, {
+      backups: new Map(entries.map((entry) => [entry.backup.id, entry])),
+      unfinished: [...listed.keys()].filter((id) => !isComplete(listed.get(id)!)),
+      listedAtMs,
+    })
+    return known(database)
+  }
+
+  const known = (database: string) => [...(databases.get(database)?.backups.values() ?? [])].map(({ backup }) => backup)
+
+  return {
+    store,
+    update,
+    async recent(database) {
+      const { listedAtMs = -Infinity } = databases.get(database) ?? {}
+      return nowMs() - listedAtMs < recentMs ? known(database) : update(database)
+    },
+    known,
+    unfinished: (database) => databases.get(database)?.unfinished ?? [],
+    noteMade(manifest) {
+      const { id, series } = manifest
+      const whole = { id, database: series.database, problem: undefined, manifest, text: '' }
+      // what is listed of it differs from nothing, so it is read once, as it is stored
+      const entry = judged({ ...entryOf(whole, '', share), fits: true })
+      databases.get(series.database)?.backups.set(id, entry)
+    },
+    noteVerification({ database, id }, verification) {
+      const backups = databases.get(database)?.backups
+      const entry = backups?.get(id)
+      if (entry) backups!.set(id, judged({ ...entry, later: verification }))
+    },
+    async remove({ database, id }) {
+      const backups = databases.get(database)?.backups
+      const entry = backups?.get(id)
+      backups?.delete(id)
+      if (!entry?.contents) return removeBackup(store, { database, id })
+      await store.delete(objectKey(database, id, manifestName))
+      for (const name of namesIn(entry)) await store.delete(objectKey(database, id, name))
+    },
   }
 }
 
 const byInstant = (a: Backup, b: Backup) => a.takenAt.getTime() - b.takenAt.getTime() || (a.id < b.id ? -1 : 1)
 
-/** Without the manifest, which may be long; and what says the same of thousands is there once. */
-function briefly() {
-  const seen = new Map<string, Series>()
-  return (whole: WholeBackup | undefined): Backup | undefined => {
-    if (!whole) return undefined
-    const { manifest: _, text: __, ...backup } = whole
-    const key = JSON.stringify(backup.series)
-    if (backup.series) backup.series = seen.get(key) ?? backup.series
-    if (backup.series) seen.set(key, backup.series)
-    return backup
+/**
+ * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
+ * where that matters. Texts are small, and easily compared with those of the listing before.
+ */
+async function listFolders(store: Store, database: string): Promise<Map<string, string[]>> {
+  const prefix = databasePrefix(database)
+  const folders = new Map<string, string[]>()
+  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
+    const [id = '', ...parts] = key.slice(prefix.length).split('/')
+    if (parts.length === 0 || startedAtOf(id) === undefined) continue
+    const name = parts.join('/')
+    const isRead = name === manifestName || name === verifiedName
+    const line = isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
+    const lines = folders.get(id)
+    if (lines) lines.push(line)
+    else folders.set(id, [line])
   }
+  return folders
 }
 
-/** One backup; undefined when there is none of that id. */
-export async function readBackup(store: Store, database: string, id: string): Promise<WholeBackup | undefined> {
-  const text = await getText(store, objectKey(database, id, manifestName))
-  if (text === undefined) return undefined
-  const parsed = parseManifest(text)
-  const manifest = typeof parsed === 'string' ? undefined : parsed
-  const own = manifest?.verified_at ? { at: new Date(manifest.verified_at), ok: true, problem: null } : undefined
+const lineOf = (name: string, sizeBytes: number) => `${name} ${sizeBytes}`
+
+const isAbout = (line: string, name: string) => line.startsWith(`${name} `)
+
+/** The one object makes it a backup. */
+const isComplete = (lines: string[]) => lines.some((line) => isAbout(line, manifestName))
+
+/** The lines about verifications, or about all the rest, as one text. */
+const linesOf = (lines: string[], verified: boolean) =>
+  lines
+    .filter((line) => isAbout(line, verifiedName) === verified)
+    .sort()
+    .join('\n')
+
+/** The names in the lines, but for that of the manifest. */
+const namesIn = ({ contents, verified }: Pick<Entry, 'contents' | 'verified'>) =>
+  `${contents}\n${verified}`
+    .split('\n')
+    .map((line) => line.replace(/ .*/, ''))
+    .filter((name) => name !== '' && name !== manifestName)
+
+/** Without the manifest, which may be long. */
+function entryOf({ id, database, problem, manifest }: WholeBackup, contents: string, share: Share): Entry {
   const clocks = {
     startedAt: manifest ? new Date(manifest.started_at) : startedAtOf(id)!,
     serverTime: manifest?.server_time == null ? undefined : new Date(manifest.server_time),
   }
+  const lines = new Set(contents.split('\n'))
   return {
-    id,
-    database,
-    startedAt: clocks.startedAt,
-    takenAt: takenAt(clocks, new Date()),
-    series: manifest?.series,
-    problem: typeof parsed === 'string' ? parsed : undefined,
-    slot: manifest?.slot == null ? null : new Date(manifest.slot),
-    verification: later(own, await readLaterVerification(store, { database, id })),
-    sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
-    dumpSizeBytes: manifest?.dump_size_bytes,
-    manifest,
-    text,
+    backup: {
+      id,
+      database,
+      startedAt: clocks.startedAt,
+      takenAt: takenAt(clocks, new Date()),
+      series: manifest && share(manifest.series),
+      problem,
+      slot: manifest?.slot == null ? null : new Date(manifest.slot),
+      verification: undefined,
+      sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+      dumpSizeBytes: manifest?.dump_size_bytes,
+    },
+    own: manifest?.verified_at ? { at: new Date(manifest.verified_at), ok: true, problem: null } : undefined,
+    later: undefined,
+    fits: manifest?.objects.every(({ name, size_bytes }) => lines.has(lineOf(name, size_bytes))) ?? true,
+    contents,
+    verified: '',
   }
+}
+
+/** What was verified must still be there: where a listing shows that it is not, nothing is known until it is read back again. */
+function judged(entry: Entry): Entry {
+  const newest = later(entry.own, entry.later)
+  return { ...entry, backup: { ...entry.backup, verification: newest?.ok && !entry.fits ? undefined : newest } }
+}
+
+/** What says the same of thousands is there once. */
+type Share = (series: Series) => Series
+
+function shared(): Share {
+  const seen = new Map<string, Series>()
+  return (series) => {
+    const key = JSON.stringify(series)
+    const same = seen.get(key) ?? series
+    seen.set(key, same)
+    return same
+  }
+}
+
+/** The manifest of one backup; undefined when there is none of that id. */
+export async function readBackup(store: Store, database: string, id: string): Promise<WholeBackup | undefined> {
+  const text = await getText(store, objectKey(database, id, manifestName))
+  if (text === undefined) return undefined
+  const parsed = parseManifest(text)
+  return typeof parsed === 'string'
+    ? { id, database, problem: parsed, manifest: undefined, text }
+    : { id, database, problem: undefined, manifest: parsed, text }
 }
 
 /** The manifest in a text, or why there is none. */
@@ -221,16 +345,9 @@ export async function removeBackup(store: Store, { database, id }: Pick<Backup, 
   await removeRest(store, database, id)
 }
 
-/**
- * Folders that look like backups and have no manifest: being written just now, or left behind.
- * @param complete ids of which it is known that they have one
- */
-export async function unfinishedBackups(store: Store, database: string, complete: Set<string>): Promise<string[]> {
-  const folders = await store.folders(databasePrefix(database))
-  const doubtful = folders.filter((id) => idPattern.test(id) && !complete.has(id))
-  const manifests = await mapBounded(doubtful, atOnce, (id) => getText(store, objectKey(database, id, manifestName)))
-  return doubtful.filter((_, i) => manifests[i] === undefined)
-}
+/** Whether a folder has no manifest, however it was listed: who is about to delete its contents looks once more. */
+export const isUnfinished = async (store: Store, { database, id }: Pick<Backup, 'database' | 'id'>): Promise<boolean> =>
+  (await getText(store, objectKey(database, id, manifestName))) === undefined
 
 /** Removes everything in the folder of a backup that has no manifest, and the folder itself. */
 export async function removeRest(store: Store, database: string, id: string): Promise<void> {

@@ -10,7 +10,7 @@ export type BackupOptions = {
   connection: Connection
   database: string
   store: Store
-  /** What this process knows of the store; read again here, once, under the lock. */
+  /** What this process knows of the store; listed again here, once, under the lock. */
   catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string

@@ -1,15 +1,8 @@
-import {
-  type Catalog,
-  readAllBackups,
-  removeBackup,
-  type Backup as StoredBackup,
-  storedDatabases,
-} from '../archive/catalog.ts'
+import { type Catalog, type Backup as StoredBackup, storedDatabases } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Store } from '../store/store.ts'
 import { type Backup, drasticSeries, planRetention } from './retention.ts'
 
 /** Only backups of this name are looked at. */
@@ -26,8 +19,6 @@ export type PruneOptions = {
   log: Log
   /** Only this database. */
   database?: string | undefined
-  /** What is known of that database already. */
-  catalog?: Catalog
   /** Delete even most of a series. */
   force?: boolean
   dryRun?: boolean
@@ -40,22 +31,22 @@ export type PruneOptions = {
  * @throws {AppError} `backup` before anything is deleted when it would be more than three and more than half of a series;
  *   `backup` when the store refuses
  */
-export async function pruneStore(store: Store, policy: PrunePolicy, options: PruneOptions): Promise<PrunePlan> {
-  const plan = await planPrune(store, policy, options)
-  if (!options.dryRun) await applyPrune(store, plan, options)
+export async function pruneStore(catalog: Catalog, policy: PrunePolicy, options: PruneOptions): Promise<PrunePlan> {
+  const plan = await planPrune(catalog, policy, options)
+  if (!options.dryRun) await applyPrune(catalog, plan, options)
   return plan
 }
 
-/** Reads the store and decides; changes nothing. */
+/** Decides by what is known of the store, and was listed just now; changes nothing. */
 export async function planPrune(
-  store: Store,
+  catalog: Catalog,
   { name, keep, timezone }: PrunePolicy,
-  { now, database, catalog }: Pick<PruneOptions, 'now' | 'database' | 'catalog'>,
+  { now, database }: Pick<PruneOptions, 'now' | 'database'>,
 ): Promise<PrunePlan> {
-  const stored =
-    catalog && database !== undefined
-      ? await catalog.update(database)
-      : await readAllBackups(store, database === undefined ? await storedDatabases(store) : [database])
+  const found: StoredBackup[][] = []
+  for (const one of database === undefined ? await storedDatabases(catalog.store) : [database])
+    found.push(await catalog.recent(one))
+  const stored = found.flat()
   const unreadable = stored.filter(({ problem }) => problem !== undefined)
   const decisions = planRetention(candidates(stored, name, now), keep, { now, zone: timezone })
   return {
@@ -108,7 +99,7 @@ function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[
 
 /** Does what the plan says, oldest backups first. Interrupted anywhere, it leaves no manifest without its data. */
 export async function applyPrune(
-  store: Store,
+  catalog: Catalog,
   { items, drastic }: PrunePlan,
   { log, force = false, signal }: Pick<PruneOptions, 'log' | 'force' | 'signal'>,
 ): Promise<void> {
@@ -120,7 +111,7 @@ export async function applyPrune(
   for (const { id, database, action, reasons } of items.toReversed()) {
     if (action === 'keep') continue
     signal?.throwIfAborted()
-    await removeBackup(store, { id, database })
+    await catalog.remove({ id, database })
     log.info({ id, database, reasons }, 'backup deleted')
   }
 }

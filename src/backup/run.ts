@@ -43,19 +43,23 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
   try {
     const series = { name: options.name, system_identifier: systemIdentifier, database: options.database }
-    const stored = await (options.catalog ?? openCatalog(options.store)).read(options.database)
+    const catalog = options.catalog ?? openCatalog(options.store)
+    const stored = await catalog.update(options.database)
     const earlier = stored.filter(isOf(series))
     const existing = options.slot && earlier.find(({ slot }) => slot?.getTime() === options.slot?.getTime())
     const whole = existing && (await readBackup(options.store, options.database, existing.id))
     if (whole?.manifest) return resultOf(whole.manifest, true)
-    const complete = new Set(stored.map(({ id }) => id))
-    return await withinTime(options, lock, (signal) =>
-      attempt({ ...options, connection: at(options.connection, lock), signal }, lock, {
-        systemIdentifier,
-        earlier,
-        complete,
-      }),
+    const found: Found = {
+      systemIdentifier,
+      earlier,
+      complete: new Set(stored.map(({ id }) => id)),
+      unfinished: catalog.unfinished(options.database),
+    }
+    const manifest = await withinTime(options, lock, (signal) =>
+      attempt({ ...options, connection: at(options.connection, lock), signal }, lock, found),
     )
+    catalog.noteMade(manifest)
+    return resultOf(manifest, false)
   } finally {
     await lock.end()
   }
@@ -90,19 +94,21 @@ const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
   existing,
 })
 
+/** What there is of the database, by one listing. */
+type Found = { systemIdentifier: string; earlier: Backup[]; complete: Set<string>; unfinished: string[] }
+
 async function attempt(
   options: BackupOptions,
   lock: Session,
-  { systemIdentifier, earlier, complete }: { systemIdentifier: string; earlier: Backup[]; complete: Set<string> },
-): Promise<BackupResult> {
+  { systemIdentifier, earlier, ...listed }: Found,
+): Promise<Manifest> {
   const { store, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
   try {
     await store.checkWritable()
-    await sweepLeftovers(store, database, { systemIdentifier, complete, now: startedAt, log })
-    const manifest = await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
-    return resultOf(manifest, false)
+    await sweepLeftovers(store, database, { systemIdentifier, ...listed, now: startedAt, log })
+    return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
   } catch (cause) {
     await quietly(log, 'its leftovers could not be removed', () => removeAll(store, database, id))
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCatalog } from '../archive/catalog.ts'
-import { storedFacts } from '../backup/facts.ts'
 import { nextSlot } from '../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
@@ -13,7 +12,7 @@ import { checkBackupFiles, scheduleOf } from '../up/backups.ts'
 import { runUp } from '../up/up.ts'
 import { backupConditionNames, backupConditions } from './backup-conditions.ts'
 import { replaceConditions } from './conditions.ts'
-import { backUpOnSchedule } from './on-schedule.ts'
+import { scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
@@ -142,12 +141,10 @@ async function stay(
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
-  const catalog = openCatalog(store)
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
-    readStore: async (database) => storedFacts(await catalog.update(database), config.backup.name, new Date()),
-    backUp: (database, slot) => backUpOnSchedule(context, catalog, database, slot, watchers.rotation),
+    ...scheduledWork(context, openCatalog(store), watchers.rotation),
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
     onTick: () => {

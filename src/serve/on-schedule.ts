@@ -1,4 +1,5 @@
-import type { Catalog } from '../archive/catalog.ts'
+import type { Backup, Catalog } from '../archive/catalog.ts'
+import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
@@ -6,16 +7,32 @@ import { AppError } from '../errors.ts'
 import type { Context } from '../run/context.ts'
 import { backupOptions } from '../up/backups.ts'
 import type { Rotation } from './rotate.ts'
+import type { SchedulerOptions } from './scheduler.ts'
 
 const verifyAgainMs = 7 * 86_400_000
 
-/** One scheduled backup with all that belongs to it: retention after a success, and an old backup read back again. */
-export async function backUpOnSchedule(
+/** What the scheduler does with a store. A turn lists it once; one with a backup does so again under the lock. */
+export function scheduledWork(
   context: Context,
   catalog: Catalog,
-  database: string,
-  slot: Date,
-  rotation: Rotation,
+  rotation: Pick<Rotation, 'loggingIn'>,
+): Pick<SchedulerOptions, 'readStore' | 'backUp'> {
+  const factsOf = (backups: Backup[]) => storedFacts(backups, context.loaded.config.backup.name, new Date())
+  return {
+    readStore: async (database) => factsOf(await catalog.update(database)),
+    async backUp(database, slot) {
+      await backUpAndTidy(context, catalog, { database, slot }, rotation)
+      return factsOf(catalog.known(database))
+    },
+  }
+}
+
+/** One scheduled backup with all that belongs to it: retention after a success, and an old backup read back again. */
+async function backUpAndTidy(
+  context: Context,
+  catalog: Catalog,
+  { database, slot }: { database: string; slot: Date },
+  rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
   const { id, existing, sizeBytes, durationMs } = await rotation.loggingIn(() =>
@@ -34,7 +51,7 @@ export async function backUpOnSchedule(
 /** A refused or failed prune is told; the backup itself is good. */
 async function prune({ loaded, log, signal }: Context, catalog: Catalog, database: string): Promise<void> {
   try {
-    await pruneStore(catalog.store, loaded.config.backup, { now: new Date(), database, catalog, log, signal })
+    await pruneStore(catalog, loaded.config.backup, { now: new Date(), database, log, signal })
   } catch (error) {
     if (!(error instanceof AppError)) throw error
     log.error({ database, ...(error.hint && { hint: error.hint }) }, `after the backup: ${error.message}`)
@@ -43,7 +60,7 @@ async function prune({ loaded, log, signal }: Context, catalog: Catalog, databas
 
 /** Media decay: the backup whose last verification is the oldest is read back, once it is a week old. */
 async function verifyOldest({ loaded, log, signal }: Context, catalog: Catalog, database: string): Promise<void> {
-  const backups = (await catalog.update(database)).filter(({ problem }) => problem === undefined)
+  const backups = catalog.known(database).filter(({ problem }) => problem === undefined)
   const verifiedAt = (backup: (typeof backups)[number]) => backup.verification?.at.getTime() ?? 0
   const [oldest] = backups.sort((a, b) => verifiedAt(a) - verifiedAt(b))
   if (!oldest || Date.now() - verifiedAt(oldest) < verifyAgainMs) return

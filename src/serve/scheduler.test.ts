@@ -34,6 +34,8 @@ function started(
     backup,
     now: at(time),
     store,
+    /** How often the store was read. */
+    readings: 0,
     /** Slots that were started, as times. */
     slots: [] as string[],
     lines: [] as string[],
@@ -52,12 +54,15 @@ function started(
   const options: SchedulerOptions = {
     schedule: { cron: parseCron(schedule) as Cron, zone: 'UTC' },
     backups: [backup],
-    readStore: async () => world.store(),
+    readStore: async () => {
+      world.readings++
+      return world.store()
+    },
     backUp: (_, slot) =>
       new Promise((resolve, reject) => {
         world.slots.push(slot.toISOString().slice(11, 19))
         const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
-        running.push({ slot, end: resolve, fail })
+        running.push({ slot, end: () => resolve(world.store()), fail })
       }),
     storeName: 'the store',
     maxAgeMs,
@@ -141,6 +146,33 @@ describe('a slot', () => {
     world.running[0]!.fail()
     await settled()
     expect(world.slots).toEqual(['12:00:00', '12:05:00'])
+  })
+})
+
+describe('the store', () => {
+  test('is read once a turn, whether a backup is due or not; what is known after a backup comes with it', async () => {
+    const { world, settled } = started('0 12 * * *', '11:58:00', { store: () => backupAt('08:00:00', '12:00:00') })
+    await settled()
+    expect(world.readings).toBe(1)
+    await world.turn('11:59:00')
+    expect(world.readings).toBe(2)
+
+    world.store = () => backupAt('08:00:00', '08:00:00')
+    await world.turn('12:00:00')
+    expect([world.slots, world.readings]).toEqual([['12:00:00'], 3])
+    world.store = () => backupAt('12:00:01', '12:00:00')
+    world.running[0]!.end()
+    await settled()
+    expect(world.backup.lastSuccessId).toBe('for 12:00:00')
+    expect(world.readings).toBe(3)
+  })
+
+  test('is read once more after a failure: another process may have made the backup', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30')
+    await settled()
+    world.running[0]!.fail()
+    await settled()
+    expect(world.readings).toBe(2)
   })
 })
 

@@ -12,10 +12,10 @@ export type SchedulerOptions = {
   schedule: { cron: Cron; zone: string } | undefined
   /** One entry for each database, kept up to date here. */
   backups: BackupState[]
-  /** Cheap where nothing has changed: it is asked at every turn. */
+  /** One reading of the store: it is asked once a turn, and cheap where nothing has changed. */
   readStore(database: string): Promise<StoredFacts>
-  /** Backs up, prunes and verifies. Rejects when the backup failed. */
-  backUp(database: string, slot: Date): Promise<void>
+  /** Backs up, prunes and verifies; then says what is known of the store. Rejects when the backup failed. */
+  backUp(database: string, slot: Date): Promise<StoredFacts>
   /** For messages. */
   storeName: string
   /** How old the newest backup may be, beside the schedule. */
@@ -73,9 +73,12 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   }
 }
 
+/** A slot that this process has failed at, how often, and when last. */
+type Failed = { slot: number; count: number; at: Date }
+
 /** What this process knows of the databases. */
 type Known = {
-  failures: Map<string, { slot: number; count: number; at: Date }>
+  failures: Map<string, Failed>
   facts: Map<string, StoredFacts>
   startedAt: Date
 }
@@ -96,42 +99,43 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
 }
 
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
-  const { schedule, now } = options
-  const { failures } = known
-  const facts = await look(options, backup, known)
-  if (!schedule) return
+  const facts = await options.readStore(backup.database)
+  backup.storeProblem = null
+  noteFacts(backup, known, facts)
+  const due = dueNow(options, backup, known, facts)
+  if (!due) return
+  judgeAll(options, known)
+  noteFacts(backup, known, await backUp(options, backup, known, due))
+}
+
+/** A slot to back up for, and what this process has failed at it. */
+type Due = { slot: Date; before: Failed | undefined }
+
+function dueNow(
+  { schedule, now, log }: SchedulerOptions,
+  backup: BackupState,
+  { failures }: Known,
+  { covered }: StoredFacts,
+): Due | undefined {
+  if (!schedule) return undefined
   const { cron, zone } = schedule
   backup.nextRunAt = nextSlot(cron, zone, now())?.toISOString() ?? null
   const failed = failures.get(backup.database)
-  if (failed && facts.covered && facts.covered.getTime() >= failed.slot) {
+  if (failed && covered && covered.getTime() >= failed.slot) {
     failures.delete(backup.database)
     backup.lastError = null
   }
   const newestSlot = newestMissedSlot(cron, zone, new Date(now().getTime() - lookBackMs), now())
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
-  const slot = dueSlot(
-    { newestSlot, covered: facts.covered, failures: before?.count ?? 0, lastFailureAt: before?.at },
-    now(),
-  )
-  if (slot === undefined) return
-  judgeAll(options, known)
-  const missed = facts.covered && nextSlot(cron, zone, facts.covered)
+  const slot = dueSlot({ newestSlot, covered, failures: before?.count ?? 0, lastFailureAt: before?.at }, now())
+  if (slot === undefined) return undefined
+  const missed = covered && nextSlot(cron, zone, covered)
   if (missed && missed < slot && !before)
-    options.log.warn(
+    log.warn(
       { database: backup.database, missed_from: missed.toISOString(), slot: slot.toISOString() },
       'slots were missed: only the newest is made up for',
     )
-  const failedAt = await backUp(options, backup, slot)
-  if (failedAt) failures.set(backup.database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: failedAt })
-  await look(options, backup, known)
-}
-
-async function look({ readStore }: SchedulerOptions, backup: BackupState, { facts }: Known): Promise<StoredFacts> {
-  const found = await readStore(backup.database)
-  facts.set(backup.database, found)
-  backup.storeProblem = null
-  noteFacts(backup, found)
-  return found
+  return { slot, before }
 }
 
 /** As `pgbosun check` does. Where there is no backup yet, this process has as long as one after its slot. */
@@ -166,47 +170,56 @@ function judgeAll(
   onLook()
 }
 
-/** @returns when it failed; undefined when it did not, or was asked to stop */
-async function backUp(options: SchedulerOptions, backup: BackupState, slot: Date): Promise<Date | undefined> {
-  const { backUp: work, log, now, signal } = options
+/** @returns what is known of the store after it; undefined where it failed, or was asked to stop, and nothing is */
+async function backUp(
+  options: SchedulerOptions,
+  backup: BackupState,
+  { failures }: Known,
+  { slot, before }: Due,
+): Promise<StoredFacts | undefined> {
+  const { log, now, signal } = options
   const { database } = backup
   backup.running = true
   backup.lastAttemptAt = now().toISOString()
   try {
-    await work(database, slot)
+    const facts = await options.backUp(database, slot)
     backup.lastError = null
-    return undefined
+    return facts
   } catch (error) {
     if (signal.aborted) return undefined
     const { message, hint } = error as AppError
-    if (await madeByAnother(options, database, slot)) {
+    const facts = await lookAgain(options, database)
+    // A process that was stopped for a while loses its lock, and with it the slot: that is no failure of the slot.
+    if (facts?.covered && facts.covered >= slot) {
       backup.lastError = null
       log.info(
         { database, slot: slot.toISOString(), problem: message },
         'another process has made this backup meanwhile',
       )
-      return undefined
+      return facts
     }
     backup.lastError = message
+    failures.set(database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now() })
     log.error({ database, slot: slot.toISOString(), ...(hint && { hint }) }, message)
-    return now()
+    return facts
   } finally {
     backup.running = false
   }
 }
 
-/** A process that was stopped for a while loses its lock, and with it the slot: that is no failure of the slot. */
-async function madeByAnother({ readStore }: SchedulerOptions, database: string, slot: Date): Promise<boolean> {
+/** After a failure, which is told when the store cannot be read: the next turn tells of the store. */
+async function lookAgain({ readStore }: SchedulerOptions, database: string): Promise<StoredFacts | undefined> {
   try {
-    const { covered } = await readStore(database)
-    return covered !== undefined && covered >= slot
+    return await readStore(database)
   } catch {
-    // The failure of the backup is told then, and the next turn tells of the store.
-    return false
+    return undefined
   }
 }
 
-function noteFacts(backup: BackupState, { newest, lastVerifiedAt, damaged }: StoredFacts): void {
+function noteFacts(backup: BackupState, { facts }: Known, found: StoredFacts | undefined): void {
+  if (!found) return
+  facts.set(backup.database, found)
+  const { newest, lastVerifiedAt, damaged } = found
   backup.lastSuccessId = newest?.id ?? null
   backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null

@@ -43,10 +43,11 @@ export const manifestOf = (
   ...change,
 })
 
-/** Puts a backup of which there is only the manifest into the folder of a store. Returns its id. */
+/** Puts a backup into the folder of a store, whose objects have the sizes that the manifest says, and no content. Returns its id. */
 export function putBackup(root: string, manifest: Manifest): string {
   const folder = join(root, encodeName(manifest.series.database), manifest.id)
   mkdirSync(folder, { recursive: true })
+  for (const { name, size_bytes } of manifest.objects) writeFileSync(join(folder, name), Buffer.alloc(size_bytes))
   writeFileSync(join(folder, 'manifest.json'), sealManifest(manifest))
   return manifest.id
 }

@@ -1,3 +1,4 @@
+import { openCatalog } from '../../archive/catalog.ts'
 import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
 import { usage } from '../../errors.ts'
 import { asAppError } from '../../run/failure.ts'
@@ -24,9 +25,9 @@ export const backupPrune: Command = {
     const dryRun = flags['dry-run'] === true
     const now = pretendedNow(flags.now, dryRun) ?? new Date()
     const { backup } = loaded.config
-    const store = openStore(backup)
+    const catalog = openCatalog(openStore(backup))
     const database = typeof flags.database === 'string' ? flags.database : undefined
-    const plan = await planPrune(store, backup, { now, database })
+    const plan = await planPrune(catalog, backup, { now, database })
 
     for (const problem of plan.unreadable) out.warn(`${problem}; it is kept and does not count`)
     for (const item of plan.items) out.print(line(item))
@@ -39,7 +40,7 @@ export const backupPrune: Command = {
       return { fields }
     }
     try {
-      await applyPrune(store, plan, { log, signal, force: flags.force === true })
+      await applyPrune(catalog, plan, { log, signal, force: flags.force === true })
     } catch (error) {
       return { fields, failure: asAppError(error) }
     }

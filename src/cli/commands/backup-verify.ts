@@ -1,9 +1,10 @@
-import { type Backup, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
+import { type Backup, listBackups, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { AppError, usage } from '../../errors.ts'
 import { openStore } from '../../store/open.ts'
+import type { Store } from '../../store/store.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -45,7 +46,7 @@ export const backupVerify: Command = {
 const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
 
 /** `latest`, the default, is the newest of each database that is backed up. An id is looked for in the whole store. */
-async function wanted(context: CommandContext): Promise<Backup[]> {
+async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'database'>[]> {
   const { args, flags, loaded } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
@@ -57,13 +58,10 @@ async function wanted(context: CommandContext): Promise<Backup[]> {
       ? await storedDatabases(store)
       : [only]
     : chosenDatabases(context)
-  const stored = await readAllBackups(store, databases)
   const found =
-    which === 'all'
-      ? stored
-      : which === 'latest'
-        ? newestOfEach(stored, loaded.config.backup.name)
-        : stored.filter(({ id }) => id === which)
+    which === 'latest'
+      ? newestOfEach(await readAllBackups(store, databases), loaded.config.backup.name)
+      : (await listAll(store, databases)).filter(({ id }) => which === 'all' || id === which)
   if (found.length > 0) return found
   throw new AppError(
     'nobackup',
@@ -73,6 +71,12 @@ async function wanted(context: CommandContext): Promise<Backup[]> {
       report: { results: [] },
     },
   )
+}
+
+async function listAll(store: Store, databases: string[]): Promise<Pick<Backup, 'id' | 'database'>[]> {
+  const found = []
+  for (const database of databases) found.push(await listBackups(store, database))
+  return found.flat()
 }
 
 /** The one that would be restored as `latest`; also where it is known to be damaged, which is to be said again. */

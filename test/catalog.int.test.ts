@@ -1,0 +1,158 @@
+import { appendFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect } from 'vitest'
+import { listBackups, openCatalog, readBackups, recordVerification, removeBackup } from '../src/archive/catalog.ts'
+import { localStore } from '../src/store/local.ts'
+import { counting } from './support/counting.ts'
+import { manifestOf, putBackup, putMany } from './support/many.ts'
+import { test as base } from './support/postgres.ts'
+
+const verdicts = (backups: { verification: { ok: boolean } | undefined }[]) =>
+  backups.map(({ verification }) => verification?.ok)
+
+/** `shop`: a store of 60 backups of a database of that name, and a catalogue of it that was just read. */
+const test = base.extend<{ shop: Awaited<ReturnType<typeof makeShop>> }>({
+  shop: async ({ dir }, use) => use(await makeShop(join(dir, 'store'))),
+})
+
+async function makeShop(root: string) {
+  const ids = putMany(root, 'shop', 60)
+  const { store, asked } = counting(localStore(pathToFileURL(root).href))
+  const clock = { ms: 0 }
+  const catalog = openCatalog(store, () => clock.ms)
+  const first = await catalog.update('shop')
+  expect(first.map(({ id }) => id)).toEqual(ids)
+  return {
+    ids,
+    store,
+    asked,
+    catalog,
+    clock,
+    path: (id: string, name: string) => join(root, 'shop', id, name),
+    add: () => putBackup(root, manifestOf('shop', new Date(), 'ffff0000')),
+    /** As another process does it. */
+    verify: (id: string, ok: boolean) =>
+      recordVerification(
+        localStore(pathToFileURL(root).href),
+        { database: 'shop', id },
+        { at: new Date(), ok, problem: ok ? null : 'bad' },
+      ),
+  }
+}
+
+describe('a catalogue', () => {
+  test('lists once and reads each manifest once; a second look is one listing', async ({ shop }) => {
+    expect(shop.asked().sort()).toEqual(['list shop/', ...shop.ids.map((id) => `read shop/${id}/manifest.json`)])
+    expect((await shop.catalog.update('shop')).map(({ id }) => id)).toEqual(shop.ids)
+    expect(shop.asked()).toEqual(['list shop/'])
+  })
+
+  test('sees what another process has added and removed, and reads only what is new', async ({ shop }) => {
+    shop.asked()
+    await removeBackup(localStore(shop.store.name), { database: 'shop', id: shop.ids[3]! })
+    const newer = shop.add()
+    const found = await shop.catalog.update('shop')
+    expect(found.map(({ id }) => id)).toEqual([...shop.ids.filter((id) => id !== shop.ids[3]), newer])
+    expect(shop.asked()).toEqual(['list shop/', `read shop/${newer}/manifest.json`])
+  })
+
+  test('sees what another process has found out about any backup, and reads it once', async ({ shop }) => {
+    const id = shop.ids[7]!
+    const verdict = async () => verdicts(await shop.catalog.update('shop'))[7]
+    expect(await verdict()).toBe(true)
+    for (const ok of [false, true]) {
+      await shop.verify(id, ok)
+      shop.asked()
+      expect([await verdict(), await verdict()]).toEqual([ok, ok])
+      expect(shop.asked()).toEqual(['list shop/', `read shop/${id}/verified.json`, 'list shop/'])
+    }
+    await shop.verify(id, false)
+    expect(await verdict()).toBe(false)
+    rmSync(shop.path(id, 'verified.json'))
+    expect(await verdict()).toBe(true)
+  })
+
+  test('takes nothing for verified of which an object is gone or has another size, until it is there again', async ({
+    shop,
+  }) => {
+    const [cut, gone, grown, damaged] = shop.ids as [string, string, string, string]
+    await shop.verify(damaged, false)
+    truncateSync(shop.path(cut, 'dump.zst'), 9)
+    renameSync(shop.path(gone, 'dump.zst'), shop.path(gone, 'dump.away'))
+    appendFileSync(shop.path(grown, 'globals.sql.zst'), 'x')
+    rmSync(shop.path(damaged, 'dump.zst'))
+    for (const found of [await shop.catalog.update('shop'), await readBackups(shop.store, 'shop')]) {
+      expect(found.map(({ id }) => id)).toEqual(shop.ids)
+      expect(verdicts(found).slice(0, 5)).toEqual([undefined, undefined, undefined, false, true])
+    }
+    shop.asked()
+    expect(verdicts(await shop.catalog.update('shop')).slice(0, 5)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      false,
+      true,
+    ])
+    expect(shop.asked()).toEqual(['list shop/'])
+
+    renameSync(shop.path(gone, 'dump.away'), shop.path(gone, 'dump.zst'))
+    expect(verdicts(await shop.catalog.update('shop')).slice(0, 2)).toEqual([undefined, true])
+  })
+
+  test('a manifest that was replaced is read again', async ({ shop }) => {
+    appendFileSync(shop.path(shop.ids[0]!, 'manifest.json'), 'x')
+    const [first] = await shop.catalog.update('shop')
+    expect(first).toMatchObject({ id: shop.ids[0], problem: expect.stringContaining('manifest.json is not JSON') })
+  })
+
+  test('lists again only what it listed more than a minute ago, where that is enough', async ({ shop }) => {
+    shop.asked()
+    expect(await shop.catalog.recent('shop')).toHaveLength(60)
+    const newer = shop.add()
+    shop.clock.ms += 59_000
+    expect(await shop.catalog.recent('shop')).toHaveLength(60)
+    expect(shop.asked()).toEqual([])
+    shop.clock.ms += 1_000
+    expect((await shop.catalog.recent('shop')).at(-1)).toMatchObject({ id: newer })
+    expect(shop.asked()).toEqual(['list shop/', `read shop/${newer}/manifest.json`])
+  })
+
+  test('knows what this process has done without asking, and reads it once as it is stored', async ({ shop }) => {
+    const manifest = manifestOf('shop', new Date(), 'ffff0000')
+    putBackup(new URL(shop.store.name).pathname, manifest)
+    shop.asked()
+    shop.catalog.noteMade(manifest)
+    shop.catalog.noteVerification({ database: 'shop', id: shop.ids[5]! }, { at: new Date(), ok: false, problem: 'bad' })
+    const known = shop.catalog.known('shop')
+    expect(known.at(-1)).toMatchObject({ id: manifest.id, series: manifest.series, verification: { ok: true } })
+    expect(verdicts(known)[5]).toBe(false)
+    expect(shop.asked()).toEqual([])
+    expect((await shop.catalog.update('shop')).at(-1)).toMatchObject({ id: manifest.id })
+    expect(shop.asked()).toEqual(['list shop/', `read shop/${manifest.id}/manifest.json`])
+  })
+
+  test('removes a backup without listing it again: the manifest first', async ({ shop }) => {
+    const [id] = shop.ids as [string]
+    await shop.verify(id, true)
+    await shop.catalog.update('shop')
+    shop.asked()
+    await shop.catalog.remove({ database: 'shop', id })
+    expect(shop.asked()).toEqual(
+      ['manifest.json', 'dump.zst', 'globals.sql.zst', 'verified.json'].map((name) => `delete shop/${id}/${name}`),
+    )
+    expect(shop.catalog.known('shop').map((backup) => backup.id)).toEqual(shop.ids.slice(1))
+    expect(await shop.store.folders('shop/')).toEqual(shop.ids.slice(1))
+  })
+
+  test('tells ids by one listing, without reading a manifest; what has none is unfinished', async ({ shop }) => {
+    rmSync(shop.path(shop.ids[1]!, 'manifest.json'))
+    shop.asked()
+    expect(await listBackups(shop.store, 'shop')).toEqual(
+      shop.ids.filter((id) => id !== shop.ids[1]).map((id) => ({ id, database: 'shop' })),
+    )
+    expect(shop.asked()).toEqual(['list shop/'])
+    await shop.catalog.update('shop')
+    expect(shop.catalog.unfinished('shop')).toEqual([shop.ids[1]])
+  })
+})

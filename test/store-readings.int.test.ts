@@ -1,0 +1,97 @@
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect } from 'vitest'
+import { openCatalog } from '../src/archive/catalog.ts'
+import { backupId } from '../src/archive/layout.ts'
+import type { Manifest } from '../src/archive/manifest.ts'
+import { sealManifest } from '../src/archive/seal.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { silentLog } from '../src/log.ts'
+import type { Context } from '../src/run/context.ts'
+import { createOutput } from '../src/run/output.ts'
+import { scheduledWork } from '../src/serve/on-schedule.ts'
+import { localStore } from '../src/store/local.ts'
+import { backUp, client, test } from './support/backup.ts'
+import { counting } from './support/counting.ts'
+import { urlOf, writeFiles } from './support/postgres.ts'
+
+/** A backup of the database for each of the last 60 days, all of them good. Returns their ids, oldest first. */
+async function sixtyDays(store: string, database: string): Promise<string[]> {
+  const { id: first, manifest } = await backUp(store, urlOf(database))
+  const ids = Array.from({ length: 60 }, (_, i) => {
+    const at = new Date(Date.now() - (60 - i) * 86_400_000)
+    const id = backupId(at, `${first.slice(17, 21)}${i.toString(16).padStart(4, '0')}`)
+    cpSync(join(store, database, first), join(store, database, id), { recursive: true })
+    const instants = { started_at: at.toISOString(), server_time: null, verified_at: at.toISOString() }
+    const older: Manifest = { ...manifest, id, ...instants }
+    writeFileSync(join(store, database, id, 'manifest.json'), sealManifest(older))
+    return id
+  })
+  rmSync(join(store, database, first), { recursive: true })
+  return ids
+}
+
+/** What a command is given, with a configuration that keeps the newest 60. */
+async function contextOf(dir: string, store: string, database: string): Promise<Context> {
+  await writeFiles(dir, {
+    'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href, keep: { last: 60 } } }),
+  })
+  return {
+    command: 'serve',
+    loaded: await loadConfig({ env: { DATABASE_URL: urlOf(database), PATH: process.env.PATH }, cwd: dir }),
+    connection: () => {
+      throw new Error('nobody asks for it')
+    },
+    isTarget: () => true,
+    takeLock: false,
+    out: createOutput({ json: true, write() {}, warn() {}, terminal: () => undefined }),
+    log: silentLog,
+    signal: new AbortController().signal,
+    runId: 'test',
+    version: 'test',
+  }
+}
+
+describe.skipIf(!client)('serve', () => {
+  test('lists a store once a turn, and twice in one with a backup; reads each small object once', {
+    timeout: 60_000,
+  }, async ({ dir, store, database }) => {
+    const ids = await sixtyDays(store, database)
+    const context = await contextOf(dir, store, database)
+    const { store: counted, asked } = counting(localStore(pathToFileURL(store).href))
+    const { readStore, backUp } = scheduledWork(context, openCatalog(counted), { loggingIn: (work) => work() })
+    const prefix = `${database}/`
+    const manifest = (id: string) => `read ${prefix}${id}/manifest.json`
+
+    await readStore(database)
+    expect(asked().sort()).toEqual([`list ${prefix}`, ...ids.map(manifest)])
+    await readStore(database)
+    expect(asked()).toEqual([`list ${prefix}`])
+
+    // a turn with a backup: the oldest is pruned, and the one that is the oldest then is read back
+    await readStore(database)
+    const { newest } = await backUp(database, new Date())
+    const all = asked()
+    expect(all.filter((what) => /^(list|folders) /.test(what))).toEqual([`list ${prefix}`, `list ${prefix}`])
+    expect(all.filter((what) => what.startsWith('sweep'))).toEqual([`sweep ${prefix}`])
+    expect(all.filter((what) => /^read .*json$/.test(what))).toEqual([manifest(ids[1]!)])
+    expect(all.filter((what) => /^read .*zst$/.test(what))).toEqual(
+      [newest!.id, ids[1]!].flatMap((id) =>
+        ['dump.zst', 'globals.sql.zst'].map((name) => `read ${prefix}${id}/${name}`),
+      ),
+    )
+    expect(all.filter((what) => what.startsWith('delete'))).toEqual(
+      ['manifest.json', 'dump.zst', 'globals.sql.zst'].map((name) => `delete ${prefix}${ids[0]}/${name}`),
+    )
+
+    // what it wrote is new to the next one
+    const after = await readStore(database)
+    expect(after.newest?.id).toBe(newest!.id)
+    expect(asked().sort()).toEqual(
+      [`list ${prefix}`, manifest(newest!.id), `read ${prefix}${ids[1]}/verified.json`].sort(),
+    )
+    await readStore(database)
+    expect(asked()).toEqual([`list ${prefix}`])
+  })
+})
