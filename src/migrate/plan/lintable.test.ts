@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest'
-import type { FormatName, Migration } from '../../formats/types.ts'
+import { dbmate } from '../../formats/dbmate.ts'
+import { flyway } from '../../formats/flyway.ts'
+import { goose } from '../../formats/goose.ts'
+import { graphileMigrate } from '../../formats/graphile-migrate.ts'
+import { pgbosun } from '../../formats/pgbosun.ts'
+import { sqlx } from '../../formats/sqlx.ts'
+import type { Migration } from '../../formats/types.ts'
 import { lintFilesOf } from './lintable.ts'
+
+const formats = { pgbosun, dbmate, flyway, goose, 'graphile-migrate': graphileMigrate, sqlx }
+type FormatName = keyof typeof formats
 
 const migration = (text: string, extra: Partial<Migration> = {}): Migration => ({
   ...{ id: '1', name: '1_x', kind: 'versioned', path: 'migrations/1_x.sql', text, line: 3 },
@@ -9,7 +18,7 @@ const migration = (text: string, extra: Partial<Migration> = {}): Migration => (
 })
 
 const lintFile = (text: string, format: FormatName = 'pgbosun', extra: Partial<Migration> = {}) =>
-  lintFilesOf([migration(text, extra)], format, () => true)[0]
+  lintFilesOf([migration(text, extra)], formats[format], () => true)[0]
 
 test('a migration is looked at with its place, and how it is sent', () => {
   expect(lintFile('select 1')).toEqual({
@@ -57,10 +66,7 @@ test.each<[FormatName, string | undefined]>([
 
 test('each migration is asked whether it is applied', () => {
   const files = [migration('select 1', { name: '1_x' }), migration('select 2', { name: '2_x' })]
-  const pending = lintFilesOf(files, 'pgbosun', ({ name }) => name === '2_x').map(({ name, pending }) => [
-    name,
-    pending,
-  ])
+  const pending = lintFilesOf(files, pgbosun, ({ name }) => name === '2_x').map(({ name, pending }) => [name, pending])
   expect(pending).toEqual([
     ['1_x', false],
     ['2_x', true],
