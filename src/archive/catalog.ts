@@ -67,11 +67,9 @@ export async function readAllBackups(store: Store, databases: string[]): Promise
 
 /** The complete backups of a database in the order of their ids: what one listing tells, without reading a manifest. */
 export async function listBackups(store: Store, database: string): Promise<Pick<Backup, 'id' | 'database'>[]> {
-  const listed = await listFolders(store, database)
-  return [...listed.keys()]
-    .filter((id) => isComplete(listed.get(id)!))
-    .sort()
-    .map((id) => ({ id, database }))
+  const ids: string[] = []
+  for await (const { id, lines } of listFolders(store, database)) if (isComplete(lines)) ids.push(id)
+  return ids.sort().map((id) => ({ id, database }))
 }
 
 /**
@@ -99,8 +97,9 @@ export type Catalog = {
 /** A turn of the scheduler: what is younger need not be listed again. */
 const recentMs = 60_000
 
-/** Where memory is little, what was read is collected after so many manifests: V8 would let it lie until there is no room. */
+/** Where memory is little, what was read is collected after so many manifests, what was listed after so many folders: V8 would let it lie until there is no room. */
 const readBeforeCollecting = 100
+const listedBeforeCollecting = 2_500
 
 /** What is known of one database. */
 type Known = { backups: Map<string, Entry>; unfinished: string[]; listedAtMs: number }
@@ -124,12 +123,10 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
   const share = shared()
   let read = 0
 
-  const look = async (database: string, id: string, lines: string[], before: Entry | undefined) => {
+  const look = async (database: string, { id, lines }: Folder, before: Entry | undefined) => {
     const listed = { contents: linesOf(lines, false), verified: linesOf(lines, true) }
-    const isNew = before?.contents !== listed.contents
-    if (!isNew && before.verified === listed.verified) return before
     let entry = before
-    if (isNew) {
+    if (before?.contents !== listed.contents) {
       if (++read % readBeforeCollecting === 0) globalThis.gc?.()
       const whole = await readBackup(store, database, id)
       entry = whole && entryOf(whole, listed.contents, share)
@@ -142,16 +139,28 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
 
   const update = async (database: string): Promise<Backup[]> => {
     const listedAtMs = nowMs()
-    const listed = await listFolders(store, database)
     const before = databases.get(database)?.backups
-    const complete = [...listed.keys()].filter((id) => isComplete(listed.get(id)!))
-    const found = await mapBounded(complete, atOnce, (id) => look(database, id, listed.get(id)!, before?.get(id)))
-    const entries = found.filter((entry) => entry !== undefined).sort((a, b) => byInstant(a.backup, b.backup))
-    databases.set(database, {
-      backups: new Map(entries.map((entry) => [entry.backup.id, entry])),
-      unfinished: [...listed.keys()].filter((id) => !isComplete(listed.get(id)!)),
-      listedAtMs,
-    })
+    const entries: Entry[] = []
+    const unfinished: string[] = []
+    let fresh: Folder[] = []
+    const readFresh = async () => {
+      const found = await mapBounded(fresh, atOnce, (folder) => look(database, folder, before?.get(folder.id)))
+      fresh = []
+      entries.push(...found.filter((entry) => entry !== undefined))
+    }
+    // nothing of the listing is kept but what is new in it: it may be long
+    let listed = 0
+    for await (const folder of listFolders(store, database)) {
+      if (++listed % listedBeforeCollecting === 0) globalThis.gc?.()
+      const entry = before?.get(folder.id)
+      if (!isComplete(folder.lines)) unfinished.push(folder.id)
+      else if (entry && isUnchanged(entry, folder.lines)) entries.push(entry)
+      else if (fresh.push(folder) === atOnce) await readFresh()
+    }
+    await readFresh()
+    entries.sort((a, b) => byInstant(a.backup, b.backup))
+    const backups = new Map(entries.map((entry) => [entry.backup.id, entry]))
+    databases.set(database, { backups, unfinished, listedAtMs })
     return known(database)
   }
 
@@ -195,21 +204,28 @@ const byInstant = (a: Backup, b: Backup) => a.takenAt.getTime() - b.takenAt.getT
  * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
  * where that matters. Texts are small, and easily compared with those of the listing before.
  */
-async function listFolders(store: Store, database: string): Promise<Map<string, string[]>> {
+async function* listFolders(store: Store, database: string): AsyncGenerator<Folder> {
   const prefix = databasePrefix(database)
-  const folders = new Map<string, string[]>()
+  let folder: Folder = { id: '', lines: [] }
   for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
     const [id = '', ...parts] = key.slice(prefix.length).split('/')
     if (parts.length === 0 || startedAtOf(id) === undefined) continue
     const name = parts.join('/')
     const isRead = name === manifestName || name === verifiedName
     const line = isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
-    const lines = folders.get(id)
-    if (lines) lines.push(line)
-    else folders.set(id, [line])
+    if (id !== folder.id) {
+      if (folder.lines.length > 0) yield folder
+      folder = { id, lines: [] }
+    }
+    folder.lines.push(line)
   }
-  return folders
+  if (folder.lines.length > 0) yield folder
 }
+
+type Folder = { id: string; lines: string[] }
+
+const isUnchanged = ({ contents, verified }: Entry, lines: string[]) =>
+  contents === linesOf(lines, false) && verified === linesOf(lines, true)
 
 const lineOf = (name: string, sizeBytes: number) => `${name} ${sizeBytes}`
 

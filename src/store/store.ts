@@ -21,7 +21,10 @@ export interface Store {
   open(key: string): Promise<Upload>
   /** Rejects with code ENOENT when `key` is absent. */
   read(key: string): Promise<Readable>
-  /** All keys below a prefix that ends in `/` or is empty; unfinished uploads are not among them. An absent store is empty. */
+  /**
+   * All keys below a prefix that ends in `/` or is empty; unfinished uploads are not among them.
+   * Those of one folder follow each other. An absent store is empty.
+   */
   list(prefix: string): AsyncIterable<Stored>
   /** Names of the folders right below a prefix. */
   folders(prefix: string): Promise<string[]>
