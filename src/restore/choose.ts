@@ -2,7 +2,7 @@
 import { isFromFuture } from '../archive/clock.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
-import { renderAge } from '../units.ts'
+import { plural, renderAge } from '../units.ts'
 
 /** The parts of a backup that the choice depends on; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
@@ -135,7 +135,7 @@ function nothing(
   return new AppError('nobackup', `${what} under the name ${name}`, {
     hint:
       names.length > 0
-        ? `there are backups under the names ${names.join(', ')}: set backup.name, or give the id of a backup`
+        ? `there are backups under the ${plural(names.length, 'name')} ${names.join(', ')}: set backup.name, or give the id of a backup`
         : 'see `pgbosun backup list`, and check backup.store',
   })
 }
