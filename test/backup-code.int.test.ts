@@ -190,7 +190,7 @@ describe.skipIf(!client)('the code of an application', () => {
       expect(logged(word)).toEqual([])
       return manifestOf(store, database, json.id)
     }
-    const unknown = 'the newest migration is not known: pgbosun.migrations is not the table that pgbosun made'
+    const unknown = 'the newest migration is unknown: pgbosun.migrations is not the table that pgbosun created'
     expect(await backup()).toMatchObject({ migration: null, warnings: [unknown] })
     await own.unsafe(`drop view pgbosun.migrations; create table pgbosun.migrations (name text, status text, version bigint);
       create index on pgbosun.migrations (version) where shop.harm(1) > 0`)
@@ -209,7 +209,7 @@ describe.skipIf(!client)('a role that sees only some rows', () => {
     const { json } = await (await configured({ url: urlOf(database, { name: app, password }) })).runJson('backup')
     expect(json).toMatchObject({ exit_code: 60, error: { kind: 'backup' } })
     expect(json.error!.message).toContain(
-      `table shop.forced has row-level security, and ${app} would not see every row: alter role "${app}" bypassrls;`,
+      `table shop.forced has row-level security, so ${app} would not see every row: alter role "${app}" bypassrls;`,
     )
     expect(logged(word)).toEqual([])
   })

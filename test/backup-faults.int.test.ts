@@ -288,7 +288,9 @@ describe.skipIf(!client)('a store', () => {
     const mounted = await onVolume('10m', async (path) => {
       await expect(backUp(join(path, 'store'), urlOf(database))).rejects.toMatchObject({
         kind: 'backup',
-        message: expect.stringMatching(/has only 10\.5 MB free; [\d.]+ MB are needed, a quarter of the database/),
+        message: expect.stringMatching(
+          /has only 10\.5 MB of free space, but the backup needs [\d.]+ MB: a quarter of the database/,
+        ),
       })
       expect(withoutFailures(path)).toEqual([])
     })

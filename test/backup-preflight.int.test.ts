@@ -273,7 +273,7 @@ describe('what is read of a database', () => {
     })
     expect(counted).toEqual({
       rows: { 'public.u': 0 },
-      notCounted: [{ table: 'public.t', reason: 'it was truncated or rewritten meanwhile' }],
+      notCounted: [{ table: 'public.t', reason: 'it was truncated or rewritten during the backup' }],
     })
   })
 

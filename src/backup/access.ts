@@ -1,7 +1,7 @@
 import type { Db } from '../postgres/db.ts'
 import type { Access } from './preflight.ts'
 
-/** Finds what the session's role may not read of the database, and what pg_dump would leave out. Everybody may ask. */
+/** Finds what the session's role may not read in the database, and what pg_dump would leave out. Every role may run this. */
 export async function readAccess(db: Db): Promise<Access> {
   const [row] = await db.unsafe<{ access: Access }[]>(query)
   return row!.access
@@ -9,7 +9,7 @@ export async function readAccess(db: Db): Promise<Access> {
 
 const names = (rows: string) => `coalesce((select pg_catalog.json_agg(x.name order by x.name) from (${rows}) x), '[]')`
 
-/** Everything but what comes with the server or with an extension. */
+/** Everything except what comes with the server or with an extension. */
 const relations = `rel as materialized (
   select c.oid, c.relkind, c.relnamespace, pg_catalog.format('%I.%I', n.nspname, c.relname) as name, c.relrowsecurity
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -12,7 +12,7 @@ import { type Packed, pack } from '../store/pack.ts'
 import { inSteps } from '../store/steps.ts'
 import type { Upload } from '../store/store.ts'
 
-/** How long pg_dump waits for a table that somebody has locked against reading. */
+/** How long pg_dump waits for a table that somebody has locked exclusively. */
 const lockWaitMs = 300_000
 
 export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'applicationName' | 'settings'>> & {
@@ -22,11 +22,11 @@ export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'application
 }
 
 /**
- * Writes a database, in the format `custom` without compression of its own, into an upload. The upload is left open.
- * It is the exit status of pg_dump that decides whether what was written is a dump: its output also ends when it is killed.
+ * Dumps a database, in the format `custom` without pg_dump's own compression, into an upload. The upload is left open.
+ * Only the exit status of pg_dump tells whether the dump is complete: its output also ends when it is killed.
  *
- * @param snapshot what another session exported, and holds until this is done
- * @throws {AppError} `backup` with what pg_dump said
+ * @param snapshot exported by another session, which keeps it until this is done
+ * @throws {AppError} `backup` with the message of pg_dump
  */
 export const dumpDatabase = (
   snapshot: string,
@@ -44,7 +44,7 @@ export const dumpDatabase = (
   return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options)
 }
 
-/** Writes the roles with their settings and memberships, without passwords and tablespaces, into an upload, as SQL. */
+/** Dumps the roles with their settings and memberships, without passwords and tablespaces, as SQL into an upload. */
 export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packed> => {
   const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w', `--dbname=${livenessArgument}`]
   return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options)
@@ -71,18 +71,18 @@ async function packOutput(
   }
 }
 
-/** Exit 60: what a client program said before it failed. */
+/** Exit 60: a client program failed, with what it wrote to stderr. */
 export function toolFailed({ name }: Pick<Tool, 'name'>, { code, signal, stderr }: Ended): AppError {
   const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
   const said = /(?:error|fatal): .*/i.exec(stderr)?.[0]
   return new AppError('backup', `${name} ${how}${said === undefined ? '' : `: ${said}`}`, {
-    hint: hints.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'what it said is below; the server’s log says more',
+    hint: hints.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'see its output below, and the log of the server',
     excerpt: stderr === '' ? undefined : stderr,
   })
 }
 
 const hints: [RegExp, string][] = [
-  [/due to lock timeout/, 'somebody kept a table locked: run it again, or find out who with pg_locks'],
+  [/due to lock timeout/, 'another session kept a table locked: run it again, or find that session with pg_locks'],
   [
     /server closed the connection|terminating connection|the database system is/,
     'run it again once the server is back',

@@ -2,25 +2,25 @@
 import type { Backup } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
 
-/** What the backups of one series say of a database; pure. */
+/** Facts about a database from the backups of one series. Pure. */
 export type SeriesFacts = {
   newest: Backup | undefined
-  /** The oldest good one. */
+  /** The oldest good backup. */
   first: Backup | undefined
-  /** Newest instant that a good one stands for: its slot, or when it was started. */
+  /** Newest instant that a good backup covers: its slot, or when it was started. */
   covered: Date | undefined
   lastVerifiedAt: Date | undefined
-  /** Ids of those that the last verification found damaged. */
+  /** Ids of backups that the last verification found damaged. */
   damaged: string[]
-  /** Ids of those that say that they start in the future: the clock of some machine was wrong. */
+  /** Ids of backups dated in the future: the clock of some machine was wrong. */
   fromFuture: string[]
 }
 
-/** Readable backups of the series that a configuration names. */
+/** Readable backups of the series with that name. */
 export const ofName = (backups: Backup[], name: string): Backup[] =>
   backups.filter(({ series }) => series?.name === name)
 
-/** Those that may be the newest: not known to be damaged, and not from the future of a clock that was wrong. */
+/** Backups that may count as the newest: not known to be damaged, and not dated in the future by a wrong clock. */
 export const goodBackups = (backups: Backup[], now: Date): Backup[] =>
   backups.filter((backup) => backup.verification?.ok !== false && !isFromFuture(backup, now))
 
@@ -40,21 +40,21 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
 const latest = (instants: Date[]): Date | undefined =>
   instants.reduce<Date | undefined>((best, instant) => (best && best >= instant ? best : instant), undefined)
 
-/** What is known of one database from the store: it outlives this process. */
+/** What the store knows about one database. It outlives this process. */
 export type StoredFacts = {
-  /** Newest instant that a good backup of the series stands for: its slot, or when it was started. */
+  /** Newest instant that a good backup of the series covers: its slot, or when it was started. */
   covered: Date | undefined
-  /** The newest good one. */
+  /** The newest good backup. */
   newest: { id: string; takenAt: Date; slot: Date | null } | undefined
-  /** When the oldest good one was started. */
+  /** When the oldest good backup was started. */
   firstAt: Date | undefined
   lastVerifiedAt: Date | undefined
   damaged: string[]
 }
 
 /**
- * What the scheduler needs of the store.
- * @param backups all of the database, oldest first
+ * What the scheduler needs to know from the store.
+ * @param backups all backups of the database, oldest first
  */
 export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
   const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)

@@ -3,7 +3,7 @@ import type { AppError } from '../errors.ts'
 import { putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 
-/** What is kept of a backup that failed. */
+/** What is recorded about a failed backup. */
 export type Failure = {
   id: string
   database: string
@@ -15,7 +15,7 @@ export type Failure = {
 
 const kept = 100
 
-/** Notes a failure in the store, and forgets the oldest ones. */
+/** Records a failure in the store, and deletes the oldest records. */
 export async function recordFailure(store: Store, failure: Failure): Promise<void> {
   const { id, database, startedAt, failedAt, slot, error } = failure
   const record = {

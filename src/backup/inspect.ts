@@ -4,14 +4,14 @@ import { planningRunsCode } from '../postgres/dumped.ts'
 import { localeFields } from '../postgres/locale.ts'
 import { inSavepoint } from './savepoint.ts'
 
-/** What the manifest says about the server and the database. */
+/** The part of the manifest about the server and the database. */
 export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'lsn'> & {
-  /** As the server names itself: `15.18 (Debian 15.18-0+deb12u1)`. */
+  /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
 }
 
 /**
- * How far the server's clock is ahead of ours, in ms; the error is half of what the question took.
+ * How far the server's clock is ahead of ours, in ms. The error is at most half the duration of the query.
  * @param now our clock
  */
 export async function readClockDifference(db: Db, now: () => Date): Promise<number> {
@@ -22,21 +22,21 @@ export async function readClockDifference(db: Db, now: () => Date): Promise<numb
   return Math.round(Number(row!.ms) - (askedAt + now().getTime()) / 2)
 }
 
-/** Exports the snapshot of the transaction that `db` is in: pg_dump sees the same rows in it. */
+/** Exports the snapshot of the transaction that `db` is in, so that pg_dump sees the same rows. */
 export async function exportSnapshot(db: Db): Promise<string> {
   const [row] = await db.unsafe<{ snapshot: string }[]>('select pg_catalog.pg_export_snapshot() as snapshot')
   return row!.snapshot
 }
 
-/** Reads the properties of the database that `db` is connected to. Everybody may. */
+/** Reads the properties of the database that `db` is connected to. Every role may run this. */
 export async function inspectDatabase(db: Db): Promise<Inspected> {
   const [row] = await db.unsafe<{ inspected: Inspected }[]>(query)
   return row!.inspected
 }
 
 /**
- * The newest applied migration, without `.sql`; null where there is no history, or none that we may read: then with the problem.
- * What is there under its name may be anybody's: only a table like ours is read, so that none of their code runs.
+ * The newest applied migration, without `.sql`; null if there is no history; null with a problem if it cannot be read. Anybody may have
+ * created an object with that name. Only a table like ours is read, so that nobody else's code runs.
  */
 export async function readMigration(db: Db): Promise<{ migration: string | null; problem?: string }> {
   const [found] = await db.unsafe<{ plain: boolean }[]>(
@@ -47,7 +47,7 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
       where n.nspname = 'pgbosun' and c.relname = 'migrations'`,
   )
   if (!found) return { migration: null }
-  if (!found.plain) return { migration: null, problem: 'pgbosun.migrations is not the table that pgbosun made' }
+  if (!found.plain) return { migration: null, problem: 'pgbosun.migrations is not the table that pgbosun created' }
   const newest = await inSavepoint<{ name: string }>(
     db,
     `select name from only pgbosun.migrations where status <> 'started' order by version desc limit 1`,
@@ -58,7 +58,7 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
 
 const list = (rows: string) => `coalesce((select pg_catalog.json_agg(x) from (${rows}) x), '[]')`
 
-/** Columns that only some versions have are taken out of the row as JSON. */
+/** Columns that only some versions have are read from the row as JSON. */
 const databaseObject = `pg_catalog.json_build_object(
   'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
   'connection_limit', d.datconnlimit,
@@ -72,7 +72,7 @@ const databaseObject = `pg_catalog.json_build_object(
      where s.setdatabase = d.oid order by 1 nulls first, 2`)},
   'comment', pg_catalog.shobj_description(d.oid, 'pg_database'), 'size_bytes', pg_catalog.pg_database_size(d.oid))`
 
-/** Objects of the bootstrap superuser are not in pg_shdepend, whoever is named there owns something or was granted something. */
+/** Finds objects of the bootstrap superuser, which are not in pg_shdepend. That lists all other roles that own or were granted something. */
 const bootstrapOwned = (catalog: string, owner: string, more = '') => `exists (
   select from ${catalog} o where o.oid >= 16384 and o.${owner} = 10 ${more} and not exists (
     select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass and e.objid = o.oid and e.deptype = 'e'))`

@@ -19,7 +19,7 @@ import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
 import { readBack } from './verify.ts'
 
-/** An id that nobody else has: one cluster makes one backup of a database at a time. */
+/** A unique id: one cluster makes only one backup of a database at a time. */
 export const newId = (startedAt: Date, systemIdentifier: string) =>
   backupId(startedAt, clusterTag(systemIdentifier) + randomBytes(2).toString('hex'))
 
@@ -29,13 +29,13 @@ type MakeOptions = BackupOptions & {
   systemIdentifier: string
   /** Complete backups of the same series, oldest first. */
   earlier: Backup[]
-  /** Throws when the backup lock was lost. */
+  /** Throws if the backup lock was lost. */
   guard(): void
 }
 
 type StoredObject = Manifest['objects'][number]
 
-/** Makes a backup, from the first look at the database to the manifest. The caller removes what stays when it fails. */
+/** Makes a backup, from the first query to the manifest. If it fails, the caller removes what is left. */
 export async function makeBackup(options: MakeOptions): Promise<Manifest> {
   const { connection, database, store, id, log, signal, startedAt, runId } = options
   const begun = performance.now()
@@ -116,7 +116,7 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
     await session.sql.unsafe(
       "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'",
     )
-    // For the session, not only the transaction: nothing of ours in it may write, or see a part of the rows as if it were all.
+    // For the whole session, not only the transaction: nothing in it may write, or see only some of the rows.
     await session.sql.unsafe(
       `set search_path to pg_catalog, pg_temp; set default_transaction_read_only to on; set row_security to off`,
     )
@@ -130,7 +130,7 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
   }
 }
 
-/** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets the second and third again itself. */
+/** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets the second and third itself, too. */
 const sessionSettings = (serverVersion: number): Record<string, string> => ({
   role: 'none',
   row_security: 'off',
@@ -138,7 +138,7 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '3',
-  // The store may keep pg_dump from reading for minutes; that must not end it.
+  // The store may block pg_dump for minutes, which must not end its connection.
   ...(serverVersion >= 140_000 && {
     client_connection_check_interval: '2s',
     idle_session_timeout: '0',
@@ -146,7 +146,7 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
   }),
 })
 
-/** Reads what the manifest says, and refuses what pg_dump would fail on or leave out. */
+/** Reads what the manifest needs, and refuses if pg_dump would fail or leave something out. */
 async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools) {
   const inspected = await inspectDatabase(sql)
   const access = await readAccess(sql)
@@ -159,11 +159,11 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   await checkSpace(options.store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes)
   const older = isOlderRelease(tools, serverVersion)
     ? [
-        `pg_dump ${tools.version} is older than the server (${inspected.serverVersion}): it may write what the server’s own release would not; update the client programs`,
+        `pg_dump ${tools.version} is older than the server (${inspected.serverVersion}), so its dump may differ from one of the server’s own release: update the client programs`,
       ]
     : []
   const { migration, problem } = await readMigration(sql)
-  const unknown = problem === undefined ? [] : [`the newest migration is not known: ${problem}`]
+  const unknown = problem === undefined ? [] : [`the newest migration is unknown: ${problem}`]
   return { inspected, migration, warnings: [...warnings, ...older, ...unknown] }
 }
 
@@ -184,7 +184,7 @@ async function dumpAndCount(
   return { dump, counted: await counting }
 }
 
-/** Writes an object whole, or leaves nothing of it. */
+/** Writes a complete object, or nothing. */
 async function storeObject(
   { store, database, id }: MakeOptions,
   name: string,

@@ -4,9 +4,9 @@ import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
 
-/** Everything a backup needs to know; nothing of it is taken from the environment or the configuration. */
+/** Everything a backup needs to know. It reads neither the environment nor the configuration. */
 export type BackupOptions = {
-  /** As whom to back up, and where; which database is said by `database`. */
+  /** Server and user for the backup; the database is in `database`. */
   connection: Connection
   database: string
   store: Store
@@ -14,21 +14,21 @@ export type BackupOptions = {
   catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string
-  /** The scheduled instant it is made for; null when a person asked for it. */
+  /** The scheduled instant that it is made for; null if a person started it. */
   slot: Date | null
   lock: { database: string; timeoutMs: number }
   wait: { timeoutMs: number; patient: boolean }
-  /** The backup, once it has the lock, is given up after this. */
+  /** Time limit of the backup, from when it has the lock. */
   timeoutMs: number
-  /** Where the client programs may be. */
+  /** Where to look for the client programs. */
   search: ToolSearch
   runId: string
   toolVersion: string
   log: Log
   signal: AbortSignal
   now(): Date
-  /** Bytes of the dump so far, and about how many there will be. */
+  /** Called with the bytes of the dump so far, and an estimate of the total. */
   onProgress?: ((done: number, total: number) => void) | undefined
-  /** Hears that it is made as a superuser, and as which. */
+  /** Called with the user if the backup is made as a superuser. */
   onSuperuser?: ((user: string) => void) | undefined
 }

@@ -37,7 +37,7 @@ describe('what a role may not read', () => {
           statement: 'grant select on sequence app.t_id_seq to "dump""er";',
         },
         {
-          problem: 'table public.secret has row-level security, and dump"er would not see every row',
+          problem: 'table public.secret has row-level security, so dump"er would not see every row',
           statement: 'alter role "dump""er" bypassrls;',
         },
         {

@@ -1,31 +1,32 @@
 // pure
 import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
+import { counted } from '../units.ts'
 
-/** What the role of the backup may not read, as {@link readAccess} finds it. Names are quoted where SQL demands it. */
+/** What the role of the backup may not read, as found by {@link readAccess}. Names are quoted where SQL requires it. */
 export type Access = {
   role: string
   superuser: boolean
   /** 15 for 15.20. */
   major: number
-  /** Schemas with tables that it may not enter. */
+  /** Schemas with tables, on which it lacks USAGE. */
   schemas: string[]
   /** Tables, as `schema.name`, that it may not read. */
   tables: string[]
   sequences: string[]
-  /** Tables of which it would see only some rows. */
+  /** Tables of which it might see only some rows. */
   rowSecurity: string[]
   /** How many large objects it may not read. */
   largeObjects: number
-  /** `user on server`, of which it does not see the options. */
+  /** `user on server`: user mappings whose options it cannot see. */
   userMappings: string[]
   subscriptions: string[]
 }
 
-/** Something that stands in the way, and the statement that mends it. */
+/** Something that prevents the backup, and the statement that fixes it. */
 export type Obstacle = { problem: string; statement: string }
 
-/** What would make pg_dump fail, and what it would leave out without a word. Pure. */
+/** Finds what would make pg_dump fail, and what it would silently leave out. Pure. */
 export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings: string[] } {
   if (access.superuser) return { obstacles: [], warnings: [] }
   const role = quoteIdent(access.role)
@@ -39,13 +40,13 @@ export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings
       ...access.tables.map((name) => grant('table', name, 'select', 'table')),
       ...access.sequences.map((name) => grant('sequence', name, 'select', 'sequence')),
       ...access.rowSecurity.map((name) => ({
-        problem: `table ${name} has row-level security, and ${access.role} would not see every row`,
+        problem: `table ${name} has row-level security, so ${access.role} would not see every row`,
         statement: `alter role ${role} bypassrls;`,
       })),
       ...(access.largeObjects > 0
         ? [
             {
-              problem: `${access.largeObjects} large objects cannot be read`,
+              problem: `${counted(access.largeObjects, 'large object')} cannot be read`,
               statement: `alter role ${role} set lo_compat_privileges = on;`,
             },
           ]
@@ -64,7 +65,7 @@ export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings
 
 const shown = 20
 
-/** The obstacles as lines for a person, and one statement for all where the server has one. */
+/** The obstacles as lines for a person, with a hint: one statement for all of them, if the server has one. */
 export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Access, 'role' | 'major'>) {
   const lines = obstacles
     .slice(0, shown)
@@ -73,7 +74,7 @@ export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Ac
   const unreadable = obstacles.some(({ statement }) => statement.startsWith('grant'))
   const hint =
     unreadable && major >= 14
-      ? `grant pg_read_all_data to ${visibleSql(quoteIdent(role))}; lets it read everything, also what is created later`
+      ? `run as a superuser: grant pg_read_all_data to ${visibleSql(quoteIdent(role))}; it can then read everything, including what is created later`
       : 'run these statements as a superuser, or set backup.url to a role that may read everything'
   return { list: [...lines, ...more].join('\n'), hint }
 }

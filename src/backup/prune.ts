@@ -5,13 +5,13 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Backup, drasticSeries, planRetention } from './retention.ts'
 
-/** Only backups of this name are looked at. */
+/** What to keep, of the backups with this name. */
 export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'timezone'>
 
-/** What becomes of a backup, and why. */
+/** What happens to a backup, and why. */
 export type PruneItem = { id: string; database: string; action: 'keep' | 'delete'; reasons: string[] }
 
-/** `unreadable`: backups that are kept because nothing is known of them. `drastic`: series of which too much would go, in words. */
+/** `unreadable`: backups that are kept because they cannot be read. `drastic`: series that would lose too many backups, in words. */
 export type PrunePlan = { items: PruneItem[]; unreadable: string[]; drastic: string[] }
 
 export type PruneOptions = {
@@ -26,10 +26,10 @@ export type PruneOptions = {
 }
 
 /**
- * Deletes the backups that no rule keeps, and says of each backup what became of it and why.
+ * Deletes the backups that no rule keeps, and returns for each backup what happened to it and why.
  *
- * @throws {AppError} `backup` before anything is deleted when it would be more than three and more than half of a series;
- *   `backup` when the store refuses
+ * @throws {AppError} `backup` before anything is deleted, if it would be more than three and more than half of a series;
+ *   `backup` if the store fails
  */
 export async function pruneStore(catalog: Catalog, policy: PrunePolicy, options: PruneOptions): Promise<PrunePlan> {
   const plan = await planPrune(catalog, policy, options)
@@ -76,7 +76,7 @@ export async function planPrune(
 
 type Candidate = Backup & { database: string }
 
-/** Thousands have few series between them, whose keys are there once. */
+/** Thousands of backups belong to few series, so they share the strings of their keys. */
 function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[] {
   const keys = new Map<string, string>()
   return stored.flatMap((backup): Candidate[] => {
@@ -97,7 +97,7 @@ function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[
   })
 }
 
-/** Does what the plan says, oldest backups first. Interrupted anywhere, it leaves no manifest without its data. */
+/** Applies the plan, oldest backups first. If it is interrupted at any point, no manifest is left without its data. */
 export async function applyPrune(
   catalog: Catalog,
   { items, drastic }: PrunePlan,
@@ -105,7 +105,7 @@ export async function applyPrune(
 ): Promise<void> {
   if (drastic.length > 0 && !force) {
     throw new AppError('backup', `nothing was deleted: ${drastic.join('; ')}`, {
-      hint: '`pgbosun backup prune --dry-run` says why; if that is what you want, `pgbosun backup prune --force`',
+      hint: 'run `pgbosun backup prune --dry-run` to see why; if you want that, run `pgbosun backup prune --force`',
     })
   }
   for (const { id, database, action, reasons } of items.toReversed()) {

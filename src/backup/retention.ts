@@ -3,7 +3,7 @@ import { clockErrorMs } from '../archive/clock.ts'
 import { renderDuration } from '../units.ts'
 import { type LocalTime, localTime } from './zone.ts'
 
-/** How many periods of each kind keep a backup, 0 = none, and how long (ms) every backup is kept, counted from the newest. */
+/** How many periods of each kind keep a backup (0 = none), and the age in ms, measured from the newest backup, below which all are kept. */
 export type KeepRules = {
   within: number
   last: number
@@ -14,18 +14,18 @@ export type KeepRules = {
   yearly: number
 }
 
-/** A backup in the store, as far as retention cares. */
+/** The parts of a backup that matter for retention. */
 export type Backup = {
   id: string
   /** Backups of different series never influence each other. */
   series: string
   startedAt: Date
-  /** What reading it back showed; `bad` ones never count. */
+  /** Result of reading it back; `bad` ones never count. */
   verified: 'ok' | 'bad' | 'unknown'
   pinned: boolean
 }
 
-/** What becomes of a backup, and every reason for it. */
+/** What happens to a backup, and all reasons for it. */
 export type Decision<B extends Backup = Backup> = { backup: B; action: 'keep' | 'delete'; reasons: string[] }
 
 const hourMs = 3_600_000
@@ -34,14 +34,14 @@ const dayMs = 24 * hourMs
 /**
  * Chooses which backups to keep; deletes nothing. Pure.
  *
- * Each rule walks the backups of a series from the newest to the oldest and keeps the newest one of each of its first n periods
- * that have any; rules are independent. Always kept: pinned ones, the newest, the newest verified one, those younger than an hour
- * and those from the future. One that did not verify or comes from the future never counts for a rule; the former stays until a
- * newer one was verified.
+ * Each rule goes through the backups of a series from the newest to the oldest, and keeps the newest one of each of the first n periods
+ * that have any. Rules are independent. Always kept: pinned backups, the newest, the newest verified one, those younger than an hour
+ * and those dated in the future. A backup that did not verify or is dated in the future never counts for a rule. One that did not
+ * verify is kept until a newer one is verified.
  *
  * @param backups in any order, of any series
  * @param zone IANA zone of days, weeks (ISO), months and years
- * @returns series by series, newest first; a deleted one has as reasons why no rule keeps it
+ * @returns series by series, newest first; the reasons of a deleted one say why no rule keeps it
  * @see https://restic.readthedocs.io/en/stable/060_forget.html: the same periods, without its extra oldest backup
  */
 export function planRetention<B extends Backup>(
@@ -53,7 +53,7 @@ export function planRetention<B extends Backup>(
   return [...series.keys()].sort().flatMap((name) => planSeries(newestFirst(series.get(name)!), rules, now, zone))
 }
 
-/** Series of which a plan would delete so much at once that it looks like a mistake: more than three and more than half. */
+/** Series that would lose so many backups at once that it looks like a mistake: more than three and more than half. */
 export function drasticSeries(decisions: Decision[]): { series: string; deleted: number; of: number }[] {
   return [...Map.groupBy(decisions, ({ backup }) => backup.series)]
     .map(([series, all]) => ({
@@ -98,7 +98,7 @@ const protectedByAge = (ageMs: number): string[] =>
 const isBefore = (backup: Backup, other: Backup | undefined) =>
   other !== undefined && backup.startedAt < other.startedAt
 
-/** What a rule says about a backup that counts; asked once about each of a series, newest first. */
+/** Decides about a backup that counts. Called once for each backup of a series, newest first. */
 type Judge = (backup: Backup) => { keep: boolean; reason: string }
 type Rule = (newest: Backup | undefined) => Judge
 
@@ -153,7 +153,7 @@ const periodRule =
 
 /** The name of the period of each kind that a local time is in. */
 const periods: Record<PeriodKind, (time: LocalTime) => string> = {
-  // The offset tells apart the hours of a clock that is set back.
+  // The offset distinguishes the two hours when clocks are set back.
   hourly: ({ ms, offsetMs }) => `${iso(ms).slice(0, 13)}:00${offset(offsetMs)}`,
   daily: ({ ms }) => iso(ms).slice(0, 10),
   weekly: ({ ms }) => isoWeek(ms),

@@ -2,19 +2,19 @@ import type { Db } from '../postgres/db.ts'
 import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
 import { copyInSavepoint, inSavepoint } from './savepoint.ts'
 
-/** Rows per table, and the tables that could not be counted with the reason. */
+/** Rows per table, and the tables that could not be counted, with the reason. */
 export type Counted = { rows: Record<string, number>; notCounted: { table: string; reason: string }[] }
 
 type Table = {
   /** Quoted. */
   name: string
-  /** Whether it must be counted without a query on it. */
+  /** Whether it must be counted without running a query on it. */
   unplanned: boolean
-  /** The one that is the least to read; null where there is none that is stored. */
+  /** The column with the least data to read; null if the table has no stored column. */
   column: string | null
 }
 
-/** The tables whose rows pg_dump writes: not those of extensions, and of a partitioned table only the partitions. */
+/** The tables whose rows pg_dump writes: not those of extensions, and only the partitions of partitioned tables. */
 const tablesQuery = `
   select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', t, 'unplanned', unplanned, 'column', "column") order by t), '[]') as tables
     from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t, c.oid in (${planningRunsCode}) as unplanned,
@@ -24,15 +24,15 @@ const tablesQuery = `
              and not exists (select from pg_catalog.pg_depend e
                   where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')) x`
 
-/** Tables that were truncated or rewritten after the snapshot was taken: what is counted then need not be what was dumped. */
+/** Tables that were truncated or rewritten after the snapshot was taken: their counts may differ from what was dumped. */
 const rewrittenQuery = `
   select coalesce(pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, c.relname)), '[]') as tables
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind = 'r' and c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid)`
 
 /**
- * Counts the rows of every table in the snapshot of the transaction that `db` is in. Each table is locked only while it is
- * counted, so that nobody can come into a deadlock with us.
+ * Counts the rows of every table in the snapshot of the transaction that `db` is in. Each table is locked only while it is counted, so
+ * that no deadlock is possible.
  */
 export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
   const [found] = await db.unsafe<{ tables: Table[] }[]>(tablesQuery)
@@ -47,19 +47,19 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
   for (const table of rewritten!.tables) {
     if (!(table in counted.rows)) continue
     delete counted.rows[table]
-    counted.notCounted.push({ table, reason: 'it was truncated or rewritten meanwhile' })
+    counted.notCounted.push({ table, reason: 'it was truncated or rewritten during the backup' })
   }
   return counted
 }
 
-/** The number, or why there is none. */
+/** The number of rows, or why it could not be counted. */
 async function countTable(db: Db, { name, unplanned, column }: Table): Promise<number | string> {
   if (unplanned) return countLines(db, copyRows(name, column))
   const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${name}`)
   return counted instanceof Error ? counted.message : Number(counted[0]!.count)
 }
 
-/** COPY of a table is not planned, and writes a line for each row. It is what pg_dump does, of one column. */
+/** Counts the lines of a COPY of one column. Like the one of pg_dump, it is not planned, and writes a line for each row. */
 async function countLines(db: Db, copy: string): Promise<number | string> {
   let count = 0
   const failure = await copyInSavepoint(db, copy, (chunk) => {

@@ -20,7 +20,7 @@ import { makeBackup, newId } from './make.ts'
 import type { BackupOptions } from './options.ts'
 import { removeAll, sweepLeftovers } from './sweep.ts'
 
-/** A backup that is there, read back and decoded. */
+/** A backup in the store that was read back and decoded. */
 export type BackupResult = {
   id: string
   database: string
@@ -28,15 +28,15 @@ export type BackupResult = {
   durationMs: number
   manifest: Manifest
   warnings: string[]
-  /** Somebody else made it for the same slot; this time nothing was done. */
+  /** It was already made for this slot by somebody else, so nothing was done. */
   existing: boolean
 }
 
 /**
- * Backs one database up: dumps it, reads it back, decodes it, and only then writes its manifest. Whatever goes wrong, and
- * whenever it is stopped, nothing of it stays in the store but a record of the failure.
+ * Backs up one database: dumps it, reads it back, decodes it, and only then writes its manifest. If it fails or is stopped at any
+ * point, only a record of the failure stays in the store.
  *
- * @throws {AppError} `backup`; `refused`, `unreachable` and `locked` when it could not begin; the signal's reason
+ * @throws {AppError} `backup`; `refused`, `unreachable` and `locked` if it could not start; the signal's reason
  */
 export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const deadline = performance.now() + options.wait.timeoutMs
@@ -65,10 +65,10 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   }
 }
 
-/** Where the server does not tell whose cluster it is. */
+/** System identifier of a server that does not tell its own. */
 const unknownSystem = '0'
 
-/** @returns a session that holds the lock of the database's backups, and whose server it is */
+/** @returns a session that holds the backup lock of the database, and the system identifier of the server */
 async function openAndLook(options: BackupOptions, deadline: number) {
   const lock = await openLocked(options, deadline)
   try {
@@ -110,15 +110,15 @@ async function attempt(
     await sweepLeftovers(store, database, { systemIdentifier, ...listed, now: startedAt, log })
     return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
   } catch (cause) {
-    await quietly(log, 'its leftovers could not be removed', () => removeAll(store, database, id))
+    await quietly(log, 'could not remove what the failed backup left behind', () => removeAll(store, database, id))
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
-    // Whoever got the lock then has swept our files away: what we met is not the store's fault.
+    // If the lock was lost, another backup may have removed our files: then this error is not the store's fault.
     const lost = lossOf(lock)
     const error = failureOf(database, lost ?? (signal.aborted ? signal.reason : cause))
-    // The slot is another's now, or is tried again.
+    // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
-    await quietly(log, 'the failure could not be recorded in the store', () => recordFailure(store, failure))
+    await quietly(log, 'could not record the failure in the store', () => recordFailure(store, failure))
     throw error
   }
 }
@@ -133,7 +133,7 @@ function lossOf({ guard }: Session): unknown {
   }
 }
 
-/** The failure of the backup is what has to be told; what goes wrong while tidying up is for the log. */
+/** An error while cleaning up is only logged: what counts is the failure of the backup. */
 async function quietly(log: Log, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work()
@@ -161,12 +161,12 @@ function failureOf(database: string, cause: unknown): AppError {
   const { message } = cause as Error
   if (isServerError(cause)) return new AppError('backup', `${prefix}: ${message}`, { sqlstate: cause.code, cause })
   return new AppError('failed', `${prefix}: unexpected: ${message}`, {
-    hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
+    hint: 'this is a bug in pgbosun: please report it, with the output of --log-level debug',
     cause,
   })
 }
 
-/** Takes the backup lock of the database on a session of its own, which ends with the backup. */
+/** Takes the backup lock of the database on a separate session, which ends with the backup. */
 async function openLocked(
   { connection, database, lock, wait, runId, log, signal }: BackupOptions,
   deadline: number,
@@ -196,12 +196,12 @@ async function openLocked(
 
 function noLockDatabase(error: unknown, database: string): unknown {
   if (!(error instanceof AppError) || error.kind !== 'refused') return error
-  // without a code it is about the way there, like TLS
+  // without a code it is about connecting, for example TLS
   if (error.sqlstate === undefined || error.sqlstate === '28P01') return error
   if (isPoolerError(error)) return error
   return error.with({
     message: `the lock database ${database} cannot be used: ${error.message}`,
-    hint: `all runners must take their locks in one database: grant connect on database ${visibleSql(quoteIdent(database))} to the role of backup.url, or set lock.database`,
+    hint: `all runs on a server must take their locks in the same database: grant connect on database ${visibleSql(quoteIdent(database))} to the role of backup.url, or set lock.database`,
     cause: error,
   })
 }
@@ -214,7 +214,7 @@ async function withinTime<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const late = new AbortController()
-  // Without the lock another runner may take what is being written for a leftover.
+  // Without the lock, another backup may take what is being written for a leftover.
   void lost.then(() => late.abort(lockLost()))
   const timer = setTimeout(() => late.abort(tooLong(timeoutMs)), Math.min(timeoutMs, longestTimer))
   try {
@@ -226,7 +226,7 @@ async function withinTime<T>(
 
 const tooLong = (timeoutMs: number) =>
   new AppError('backup', `it took longer than backup.timeout (${renderDuration(timeoutMs)})`, {
-    hint: 'raise backup.timeout, or look for what it waits for with pg_stat_activity',
+    hint: 'raise backup.timeout, or check in pg_stat_activity what it waits for',
   })
 
 const lockLost = () =>
@@ -234,5 +234,5 @@ const lockLost = () =>
     hint: 'run it again once the server is back',
   })
 
-/** Whether it was ended from here, and not by whoever asked for it. */
+/** Whether the backup was stopped by this file, and not by the caller. */
 const isOurs = (reason: unknown) => reason instanceof AppError && reason.kind === 'backup'

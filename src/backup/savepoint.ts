@@ -6,9 +6,9 @@ const enter = 'savepoint looking'
 const leave = 'rollback to savepoint looking; release savepoint looking'
 
 /**
- * Runs one query within a transaction and undoes it: neither its locks nor its failure stay.
- * @returns its rows, or what the server said against it
- * @throws when the connection is lost
+ * Runs one query within a transaction, in a savepoint that is rolled back, so that neither its locks nor its failure remain.
+ * @returns its rows, or the server's error
+ * @throws if the connection is lost
  */
 export async function inSavepoint<Row extends object>(db: Db, query: string): Promise<Row[] | ServerError> {
   try {
@@ -22,8 +22,8 @@ export async function inSavepoint<Row extends object>(db: Db, query: string): Pr
 }
 
 /**
- * Does the same with a `copy … to stdout`.
- * @returns what the server said against it
+ * The same for a `copy … to stdout`.
+ * @returns the server's error, if any
  */
 export async function copyInSavepoint(
   db: Db,

@@ -4,31 +4,31 @@ import { instantOf, localTime } from './zone.ts'
 
 const dayMs = 86_400_000
 
-/** A leap year and a day: every schedule of five fields has a slot within it, but for 29 February. */
+/** A leap year and a day: every schedule of five fields has a slot within that time, except for 29 February. */
 export const lookBackMs = 367 * 86_400_000
 
-/** Far enough for a 29 February on a given day of the week, also across 2100. */
+/** Long enough for a 29 February on a given day of the week, even across 2100. */
 const horizonMs = 41 * 366 * dayMs
 
 /**
- * The scheduled instants behind `after`, up to and including `until`, ascending. Pure.
+ * The scheduled instants after `after`, up to and including `until`, ascending. Pure.
  *
- * A time that a change of daylight saving skips moves to the first instant after the gap, where several become one;
- * one that comes twice counts the first time only.
+ * A time that is skipped when daylight saving starts moves to the first instant after the gap; several such times become one. A time
+ * that occurs twice when it ends counts only the first time.
  *
- * @param zone IANA name that the fields are read in
+ * @param zone IANA name of the time zone of the fields
  */
 export function slotsBetween(cron: Cron, zone: string, after: Date, until: Date): Date[] {
   return [...slotsForward(cron, zone, after.getTime(), until.getTime())]
 }
 
-/** The first scheduled instant behind `after`; undefined when there is none in 40 years. */
+/** The first scheduled instant after `after`; undefined if there is none in 40 years. */
 export function nextSlot(cron: Cron, zone: string, after: Date): Date | undefined {
   const from = after.getTime()
   return slotsForward(cron, zone, from, from + horizonMs).next().value ?? undefined
 }
 
-/** The last scheduled instant behind `after`, up to and including `now`: the one to make up for; undefined when none was missed. */
+/** The last scheduled instant after `after`, up to and including `now`, whose backup has to be made now; undefined if none was missed. */
 export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Date): Date | undefined {
   const [from, to] = [after.getTime(), now.getTime()]
   for (let day = localDay(zone, to) + dayMs; day >= localDay(zone, from) - dayMs; day -= dayMs) {
@@ -40,7 +40,7 @@ export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Dat
 
 function* slotsForward(cron: Cron, zone: string, from: number, to: number): Generator<Date> {
   let newest = from
-  // A day that was skipped as a whole has its slots at the start of the next.
+  // If a whole day is skipped, its slots are at the start of the next day.
   for (let day = localDay(zone, from) - dayMs; day <= localDay(zone, to) + dayMs; day += dayMs) {
     for (const instant of slotsOfDay(cron, zone, day)) {
       if (instant > to) return

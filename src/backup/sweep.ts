@@ -3,15 +3,15 @@ import { databasePrefix, isOfCluster, startedAtOf } from '../archive/layout.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 
-/** No backup takes this long: what is older and has no manifest was left behind, whoever made it. */
+/** No backup takes this long: anything older without a manifest was left behind, whoever made it. */
 const abandonedMs = 7 * 86_400_000
 
-/** Single objects are written in seconds, or at least written to. */
+/** A partial object that was not written to for this long was left behind. */
 const stalePartialMs = 86_400_000
 
 /**
- * Removes what backups of a database that were killed left behind. To be called while holding its backup lock: then what has
- * no manifest and was begun on this cluster is nobody's any more. What another cluster writes under the same name stays.
+ * Removes what killed backups of a database left behind. Call it while holding its backup lock: then a backup of this cluster without a
+ * manifest is not being made by anybody. What another cluster writes for a database of the same name is kept.
  *
  * @param complete ids of backups that were just listed
  * @param unfinished ids of folders that were just listed and have no manifest
@@ -42,6 +42,6 @@ export async function sweepLeftovers(
 
 type Leftovers = { systemIdentifier: string; complete: Set<string>; unfinished: string[]; now: Date; log: Log }
 
-/** Removes everything of a backup that failed, also a manifest of which we do not know whether it is durable. */
+/** Removes everything of a failed backup, including a manifest that may or may not be durable. */
 export const removeAll = (store: Store, database: string, id: string): Promise<void> =>
   removeBackup(store, { database, id })

@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts'
 type Where = { id: string; database: string }
 type Objects = Manifest['objects']
 
-/** What a verification found: every stored byte was read, every checksum compared, the whole dump decoded. */
+/** Result of a verification, which reads every stored byte, compares every checksum and decodes the whole dump. */
 export type Verified = Where & { level: 'decode'; ok: boolean; problem: string | null }
 
 export type VerifyOptions = {
@@ -20,15 +20,15 @@ export type VerifyOptions = {
   signal: AbortSignal
   now: () => Date
   log: Log
-  /** Hears what was noted in the store. */
+  /** Called with what was recorded in the store. */
   onNoted?: (verification: Verification) => void
 }
 
 /**
- * Reads a backup back, byte for byte, and notes the result beside it.
+ * Reads a backup back, byte for byte, and records the result next to it.
  *
- * @throws {AppError} `backup` when the store cannot be read, or there is no pg_restore that could decode it: that says
- *   nothing about the backup. A store that cannot be written is only warned of
+ * @throws {AppError} `backup` if the store cannot be read, or there is no pg_restore that can decode it: neither says anything about
+ *   the backup itself. If the store cannot be written to, it only logs a warning
  */
 export async function verifyBackup(
   store: Store,
@@ -36,8 +36,8 @@ export async function verifyBackup(
   options: VerifyOptions,
 ): Promise<Verified> {
   const whole = await readBackup(store, backup.database, backup.id)
-  // whoever deleted it meanwhile wants no record of it
-  if (!whole) return { ...where(backup), level: 'decode', ok: false, problem: 'it is not in the store any more' }
+  // somebody has deleted it in the meantime and wants no record of it
+  if (!whole) return { ...where(backup), level: 'decode', ok: false, problem: 'it is no longer in the store' }
   const problem = await findProblem(store, whole, options)
   const verified = { ...where(backup), level: 'decode' as const, ok: problem === null, problem }
   try {
@@ -47,7 +47,7 @@ export async function verifyBackup(
   } catch (error) {
     options.log.warn(
       { problem: (error as Error).message },
-      'the result of the verification could not be noted in the store',
+      'could not record the result of the verification in the store',
     )
   }
   return verified
@@ -60,7 +60,7 @@ async function findProblem(
   { id, database, manifest, problem, text }: WholeBackup,
   { search, signal }: VerifyOptions,
 ): Promise<string | null> {
-  if (!manifest) return problem ?? 'its manifest cannot be read'
+  if (!manifest) return problem ?? 'manifest.json cannot be read'
   if (!isSealed(text)) return 'manifest.json was changed after it was written'
   if (manifest.id !== id || manifest.database.name !== database)
     return `manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`

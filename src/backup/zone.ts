@@ -1,10 +1,10 @@
 // pure
-/** The reading of a clock on the wall. `ms` counts as if the zone were UTC, so that arithmetic on it is simple. */
+/** A local time. `ms` counts as if the zone were UTC, so that arithmetic on it is simple. */
 export type LocalTime = { ms: number; offsetMs: number }
 
 const dayMs = 86_400_000
 
-/** What clocks in an IANA zone show at an instant, to the second. Pure. */
+/** The local time in an IANA zone at an instant, to the second. Pure. */
 export function localTime(zone: string, instantMs: number): LocalTime {
   const parts: Record<string, number> = {}
   for (const { type, value } of formatter(zone).formatToParts(instantMs)) parts[type] = Number(value)
@@ -15,8 +15,8 @@ export function localTime(zone: string, instantMs: number): LocalTime {
 }
 
 /**
- * The instant at which clocks in a zone show `localMs`: the first one when they show it twice, and when they skip it,
- * the first instant after the gap.
+ * The instant with the local time `localMs` in a zone. If that time occurs twice, the first instant; if it is skipped, the first instant
+ * after the gap.
  */
 export function instantOf(zone: string, localMs: number): number {
   const before = localMs - localTime(zone, localMs - dayMs).offsetMs
