@@ -330,7 +330,7 @@ describe.skipIf(!client)('backup list and verify', () => {
       backups: [
         { id: ids[0], verified: false, size_bytes: null, problem: expect.stringContaining('not JSON') },
         { id: ids[1], verified: false, problem: expect.stringContaining('damaged') },
-        { id: ids[2], verified: false, problem: expect.stringContaining('use a newer one') },
+        { id: ids[2], verified: false, problem: expect.stringContaining('use a newer pgbosun') },
         { id: ids[3], verified: true, problem: null },
       ],
     })

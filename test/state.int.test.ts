@@ -232,7 +232,7 @@ describe('what is not ours', () => {
     const refusal = await createState(work, all).catch((error: unknown) => error)
     expect(refusal).toMatchObject({ kind: 'refused', message: expect.stringContaining(`${what} is not ours`) })
     const { hint } = refusal as { hint: string }
-    const remedy = hint.slice(hint.indexOf('take it away: ') + 14)
+    const remedy = hint.slice(hint.indexOf('remove it: ') + 11)
     if (!what.startsWith('the view') && !what.startsWith('the column name')) {
       await work.unsafe(remedy)
       expect(await createState(work, { ...all }).catch((error: Error) => error.message)).toEqual([])

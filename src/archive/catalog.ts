@@ -14,24 +14,24 @@ import {
 } from './layout.ts'
 import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
 
-/** What the newest look at all bytes of a backup found. */
+/** Result of the last verification of a backup, which reads all its bytes. */
 export type Verification = { at: Date; ok: boolean; problem: string | null }
 
-/** What is kept in memory of a complete backup in a store, however many there are. */
+/** What is kept in memory for each complete backup in a store. */
 export type Backup = {
   id: string
   database: string
   /** By the clock of the machine that made it. */
   startedAt: Date
-  /** The instant that it is ordered by, and its age told: see {@link takenAt}. */
+  /** The instant for its order and its age: see {@link takenAt}. */
   takenAt: Date
-  /** Undefined when the manifest cannot be read; then `problem` says why. */
+  /** Undefined if the manifest cannot be read; then `problem` says why. */
   series: Series | undefined
   problem: string | undefined
   slot: Date | null
-  /** Of the backup's own run or of a later one, whichever was last; undefined when it was never verified. */
+  /** The last verification, by the backup's own run or later; undefined if it was never verified. */
   verification: Verification | undefined
-  /** As they are stored, all objects together. */
+  /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined
 }
@@ -43,18 +43,18 @@ export type WholeBackup = Pick<Backup, 'id' | 'database' | 'problem'> & {
   text: string
 }
 
-/** So many manifests are open at once: enough for a slow store, few for a process with few files and little memory. */
+/** How many manifests are read at once: enough for a slow store, but few enough for a process with few files and little memory. */
 const atOnce = 8
 
-/** The databases that a store has anything about, by name. */
+/** Names of the databases that a store has anything about. */
 export async function storedDatabases(store: Store): Promise<string[]> {
   const folders = await store.folders('')
   return folders.map(decodeName).filter((name) => name !== undefined)
 }
 
 /**
- * The complete backups of a database, oldest first. What has no manifest is not among them; one whose manifest cannot be
- * read is, with a problem.
+ * The complete backups of a database, oldest first. A backup without a manifest is left out; one whose manifest cannot be read is
+ * included, with a problem.
  */
 export const readBackups = (store: Store, database: string): Promise<Backup[]> => openCatalog(store).update(database)
 
@@ -88,7 +88,7 @@ export type Catalog = {
   unfinished(database: string): string[]
   /** A backup was made by this process. */
   noteMade(manifest: Manifest): void
-  /** A backup was verified by this process. */
+  /** Call this when this process has verified a backup. */
   noteVerification(backup: Pick<Backup, 'database' | 'id'>, verification: Verification): void
   /** Removes a backup, and what was listed of it, without listing it again. */
   remove(backup: Pick<Backup, 'database' | 'id'>): Promise<void>
@@ -305,7 +305,7 @@ export async function readBackup(store: Store, database: string, id: string): Pr
     : { id, database, problem: undefined, manifest: parsed, text }
 }
 
-/** The manifest in a text, or why there is none. */
+/** The manifest in a text, or why it cannot be read. */
 function parseManifest(text: string): Manifest | string {
   let value: unknown
   try {
@@ -315,7 +315,7 @@ function parseManifest(text: string): Manifest | string {
   }
   const version = (value as { schema_version?: unknown } | null)?.schema_version
   if (typeof version === 'number' && version > manifestVersion)
-    return `${manifestName} has version ${version}, and this pgbosun reads up to ${manifestVersion}: use a newer one`
+    return `${manifestName} has version ${version}, but this pgbosun reads versions up to ${manifestVersion}: use a newer pgbosun`
   const { data, error } = manifestSchema.safeParse(value, { jitless: true })
   if (data) return data
   const [issue] = error.issues
@@ -345,7 +345,7 @@ function parseVerification(text: string): Verification | undefined {
   }
 }
 
-/** Writes what a verification found beside the backup, which itself is never changed. */
+/** Writes the result of a verification next to the backup, which itself is never changed. */
 export async function recordVerification(
   store: Store,
   { database, id }: Pick<Backup, 'database' | 'id'>,
@@ -355,7 +355,7 @@ export async function recordVerification(
   await putText(store, objectKey(database, id, verifiedName), `${JSON.stringify(record, undefined, 2)}\n`)
 }
 
-/** Removes a backup: first its manifest, so that it is no backup any more, then everything else of it. */
+/** Removes a backup: first its manifest, so that it no longer counts as a backup, then everything else. */
 export async function removeBackup(store: Store, { database, id }: Pick<Backup, 'database' | 'id'>): Promise<void> {
   await store.delete(objectKey(database, id, manifestName))
   await removeRest(store, database, id)
@@ -370,6 +370,6 @@ export async function removeRest(store: Store, database: string, id: string): Pr
   const prefix = backupPrefix(database, id)
   await store.sweep(prefix, 0)
   for await (const { key } of store.list(prefix)) await store.delete(key)
-  // whoever was killed before the first file left an empty folder, which goes with a key of it, even an absent one
+  // a backup that was killed before its first file left an empty folder, which is removed by deleting any key in it, even an absent one
   await store.delete(objectKey(database, id, manifestName))
 }

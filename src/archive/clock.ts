@@ -1,17 +1,17 @@
 // pure
-/** Clocks of machines that work together differ by less. */
+/** Largest difference between the clocks of machines that is not treated as an error. */
 export const clockErrorMs = 300_000
 
-/** When a backup was started, by the clock of the machine that made it, and by that of the server where it is known. */
+/** When a backup was started, by the clock of the machine that made it, and by the server's clock if that is known. */
 export type Clocks = { startedAt: Date; serverTime: Date | undefined }
 
 /**
- * The one instant that backups are ordered and their age is told by. All who make backups of a database see the same server's
- * clock, and each has one of its own; only where the server's is ahead of the present is that of the maker taken.
+ * The instant for the order and the age of a backup. Machines that back up the same database have different clocks, but see the same
+ * clock of the server. So that one is used, unless it is ahead of the present.
  */
 export const takenAt = ({ startedAt, serverTime }: Clocks, now: Date): Date =>
   serverTime !== undefined && serverTime.getTime() <= now.getTime() + clockErrorMs ? serverTime : startedAt
 
-/** Whether a backup says that it starts in the future: such a one is used only when it is named, and never counts as the newest. */
+/** Whether a backup is dated in the future. Such a backup is only used by its id, and never counts as the newest. */
 export const isFromFuture = ({ startedAt }: Pick<Clocks, 'startedAt'>, now: Date): boolean =>
   startedAt.getTime() > now.getTime() + clockErrorMs

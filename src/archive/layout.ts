@@ -1,10 +1,10 @@
 // pure
-/** Ids of backups: the second in which one was begun, and eight hexadecimal digits. They sort by time. */
+/** Ids of backups: the second in which it was started, and eight hexadecimal digits. They sort by time. */
 export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})$/
 
-/** The one object that makes a folder a backup. */
+/** The object that makes a folder a backup. */
 export const manifestName = 'manifest.json'
-/** What later verifications found; beside the manifest, which is never changed. */
+/** Result of the last later verification; the manifest itself is never changed. */
 export const verifiedName = 'verified.json'
 export const dumpName = 'dump.zst'
 export const globalsName = 'globals.sql.zst'
@@ -14,7 +14,7 @@ const failedFolder = 'failed'
 /** @param hex eight hexadecimal digits; see {@link clusterTag} for the first four */
 export const backupId = (startedAt: Date, hex: string) => `${startedAt.toISOString().replace(/[-:]|\.\d+/g, '')}-${hex}`
 
-/** The second in which a backup was begun, as its id says. */
+/** The second in which a backup was started, according to its id. */
 export function startedAtOf(id: string): Date | undefined {
   const [, year, month, day, hour, minute, second] = idPattern.exec(id) ?? []
   const instant = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
@@ -22,8 +22,8 @@ export function startedAtOf(id: string): Date | undefined {
 }
 
 /**
- * The first four digits of the ids of one cluster, so that a run recognises what an earlier one on the same server left
- * unfinished, and leaves alone what another server is just writing under the same database name.
+ * The first four digits of the ids of one cluster. With them, a run recognises what an earlier run on the same server left unfinished,
+ * and leaves alone what another server is writing under the same database name.
  *
  * @param systemIdentifier of the cluster, a number of 64 bits as text
  */
@@ -32,7 +32,7 @@ export function clusterTag(systemIdentifier: string): string {
   return (folded & 0xffffn).toString(16).padStart(4, '0')
 }
 
-/** Whether a backup with this id was begun on the cluster. */
+/** Whether a backup with this id was made on the cluster. */
 export const isOfCluster = (id: string, systemIdentifier: string) =>
   idPattern.exec(id)?.[7]?.startsWith(clusterTag(systemIdentifier)) ?? false
 
@@ -50,7 +50,7 @@ export function encodeName(name: string): string {
 
 const escaped = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
 
-/** The name behind one part of a key; undefined for a text that {@link encodeName} never makes, such as `lost+found`. */
+/** The name encoded in one part of a key; undefined for a text that {@link encodeName} never returns, such as `lost+found`. */
 export function decodeName(part: string): string | undefined {
   try {
     const name = decodeURIComponent(part)
@@ -69,8 +69,8 @@ export const backupPrefix = (database: string, id: string) => `${databasePrefix(
 /** Key of an object of a backup. */
 export const objectKey = (database: string, id: string, name: string) => `${backupPrefix(database, id)}${name}`
 
-/** `shop/failed/`: what is known of backups that failed. */
+/** `shop/failed/`: records of failed backups. */
 export const failedPrefix = (database: string) => `${databasePrefix(database)}${failedFolder}/`
 
-/** Key of the record of a backup that failed. */
+/** Key of the record of a failed backup. */
 export const failedKey = (database: string, id: string) => `${failedPrefix(database)}${id}.json`

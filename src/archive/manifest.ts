@@ -9,15 +9,15 @@ const objectEntry = z.object({
   /** File name in the folder of the backup. */
   name: z.string(),
   size_bytes: z.int().min(0),
-  /** Of the bytes as they are stored, in hexadecimal. */
+  /** SHA-256 of the stored bytes, in hexadecimal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
 const setting = z.object({ role: z.string().nullable(), name: z.string(), value: z.string() })
 
 /**
- * `manifest.json`: a folder in the store is a backup if and only if it has one, so it is written last.
- * Unknown fields of a newer program are kept by readers that pass it on.
+ * `manifest.json`. A folder in the store is a backup if and only if it has one, so it is written last. Unknown fields of a newer program
+ * are kept.
  */
 export const manifestSchema = z.looseObject({
   schema_version: z.int().min(1),
@@ -29,7 +29,7 @@ export const manifestSchema = z.looseObject({
     database: z.string(),
     kind: z.enum(['logical']),
   }),
-  /** The scheduled instant this backup was made for; null when a person asked for it. */
+  /** The scheduled instant this backup was made for; null if a person started it. */
   slot: instant.nullable(),
   started_at: instant,
   /** The same instant by the clock of the server; older manifests have none. */
@@ -40,7 +40,7 @@ export const manifestSchema = z.looseObject({
   server_version: z.string(),
   server_version_num: z.int(),
   client_version: z.string(),
-  /** Position in the write-ahead log when the dump began; null on a server that does not tell us. */
+  /** Position in the write-ahead log when the dump started; null if the server does not tell. */
   lsn: z.string().nullable(),
   database: z.object({
     name: z.string(),
@@ -52,24 +52,24 @@ export const manifestSchema = z.looseObject({
     locale: z.string().nullable(),
     icu_rules: z.string().nullable(),
     connection_limit: z.int(),
-    /** As PostgreSQL writes it; null is the built-in default. */
+    /** Null: PostgreSQL's default privileges. */
     acl: z.array(z.object({ grantee: z.string(), privilege: z.string(), grantable: z.boolean() })).nullable(),
     settings: z.array(setting),
     comment: z.string().nullable(),
     size_bytes: z.int().min(0),
   }),
-  /** Roles that own or are granted something in it. */
+  /** Roles that own something in the database, or were granted something. */
   roles: z.array(z.string()),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Newest applied migration, without `.sql`. */
   migration: z.string().nullable(),
-  /** Rows per table as counted in the snapshot of the dump, by `schema.table`, both quoted where SQL demands it. */
+  /** Rows per table as counted in the snapshot of the dump, by `schema.table`, both quoted where SQL requires it. */
   rows: z.record(z.string(), z.int().min(0)),
   objects: z.array(objectEntry),
   /** Size of the uncompressed dump. */
   dump_size_bytes: z.int().min(0),
   warnings: z.array(z.string()),
-  /** When the backup was last read back and fully decoded; also right after it was made. */
+  /** When the backup was last read back and fully decoded, which is also done right after it is made. */
   verified_at: instant.nullable(),
 })
 

@@ -82,9 +82,9 @@ describe('the list of an archive', () => {
   test.for([
     [archive(17, []), 'version 1.17'],
     [archive(12, []), 'version 1.12'],
-    [archive(16, [], { magic: 'PGDMX' }), 'no archive'],
+    [archive(16, [], { magic: 'PGDMX' }), 'not an archive'],
     [archive(16, [], { format: 3 }), 'format custom'],
-    [Buffer.from('-- PostgreSQL database dump'), 'no archive'],
+    [Buffer.from('-- PostgreSQL database dump'), 'not an archive'],
   ] as const)('is refused where nobody can tell what it means', ([bytes, said]) => {
     expect(() => parseToc(bytes)).toThrow(said)
   })

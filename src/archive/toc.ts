@@ -1,35 +1,35 @@
 // pure
-/** One object in the list at the beginning of an archive of pg_dump. Texts are as pg_dump wrote them; empty where there is none. */
+/** One object in the list at the beginning of an archive of pg_dump. Texts are as pg_dump wrote them; empty if there is none. */
 export type TocEntry = {
-  /** What `pg_restore --use-list` calls it by. */
+  /** The id for `pg_restore --use-list`. */
   id: number
-  /** What it is: `TABLE`, `TABLE DATA`, `ACL`. */
+  /** Its kind: `TABLE`, `TABLE DATA`, `ACL`. */
   desc: string
-  /** Its name, not quoted; of functions with their arguments; of ACL and COMMENT with the kind before it: `TABLE things`. */
+  /** Its name, unquoted. For functions with the arguments; for ACL and COMMENT with the kind before it: `TABLE things`. */
   tag: string
   section: TocSection
-  /** The statements that make it. */
+  /** The statements that create it. */
   defn: string
   dropStmt: string
   namespace: string
   tablespace: string
-  /** Not quoted. */
+  /** Unquoted. */
   owner: string
-  /** Ids of what must be there before it. */
+  /** Ids of the entries that must be restored before it. */
   dependencies: number[]
 }
 
 export type TocSection = 'none' | 'pre-data' | 'data' | 'post-data'
 
-/** The list of everything in an archive, in the order in which it is restored. */
+/** The list of contents of an archive, in the order in which they are restored. */
 export type Toc = { entries: TocEntry[] }
 
-/** What is no archive that we can read: of another format, of a newer pg_dump, in an encoding that we do not know. */
+/** An archive that we cannot read: another format, a newer pg_dump, or an unknown encoding. */
 export class TocError extends Error {
   override readonly name = 'TocError'
 }
 
-/** The archive goes on, and the list is not at its end yet. */
+/** The list continues after the bytes that were read. */
 class Incomplete extends Error {}
 
 const sections: TocSection[] = ['none', 'none', 'pre-data', 'data', 'post-data']
@@ -37,8 +37,8 @@ const sections: TocSection[] = ['none', 'none', 'pre-data', 'data', 'post-data']
 /**
  * Reads the list at the beginning of an archive in the format `custom`, of pg_dump 13 to 19.
  *
- * @param head the first bytes of the archive, as many as there are so far
- * @returns undefined when the list does not end within them
+ * @param head the first bytes of the archive, as far as they were read
+ * @returns undefined if the list does not end within them
  * @throws {TocError}
  * @see https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc)
  */
@@ -53,14 +53,14 @@ export function parseToc(head: Buffer): Toc | undefined {
 
 function readToc(head: Buffer): Toc {
   const reader = readerOf(head)
-  if (reader.take(5).toString('latin1') !== 'PGDMP') throw new TocError('it is no archive of pg_dump')
+  if (reader.take(5).toString('latin1') !== 'PGDMP') throw new TocError('it is not an archive of pg_dump')
   const [major, minor] = [reader.byte(), reader.byte()]
   reader.byte()
   if (major !== 1 || minor < 14 || minor > 16)
-    throw new TocError(`its archive has version ${major}.${minor}, and this pgbosun knows 1.14 to 1.16`)
+    throw new TocError(`its archive has version ${major}.${minor}, but this pgbosun reads 1.14 to 1.16`)
   const intSize = reader.byte()
   const offsetSize = reader.byte()
-  if (reader.byte() !== 1) throw new TocError('its archive is not of the format custom')
+  if (reader.byte() !== 1) throw new TocError('its archive does not have the format custom')
   const fields = fieldsOf(reader, intSize)
   if (minor >= 15) reader.byte()
   else fields.int() // compression
@@ -129,7 +129,7 @@ function readerOf(head: Buffer) {
 type Fields = ReturnType<typeof fieldsOf>
 
 const none = Buffer.alloc(0)
-/** No list of a real database has a text or a number of entries like that. */
+/** Larger lengths and counts are taken for damage. */
 const most = 0x4000_0000
 
 function fieldsOf({ take, byte }: Reader, intSize: number) {
@@ -147,7 +147,7 @@ function fieldsOf({ take, byte }: Reader, intSize: number) {
   return { int, bytes: Object.assign((): Buffer => orNone() ?? none, { orNone }) }
 }
 
-/** PostgreSQL's names of encodings, where `TextDecoder` has another one. What is neither is refused. */
+/** The `TextDecoder` labels of PostgreSQL's encodings. Other encodings are refused. */
 const labels: Record<string, string> = {
   UTF8: 'utf-8',
   SQL_ASCII: 'utf-8',
@@ -171,7 +171,7 @@ function decoderFor(raw: Raw[]): (text: Buffer) => string {
     try {
       return decoder.decode(text)
     } catch {
-      throw new TocError(`it has a name that is no text in the encoding ${encoding}`)
+      throw new TocError(`it contains a name that is not valid in the encoding ${encoding}`)
     }
   }
 }

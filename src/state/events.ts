@@ -3,10 +3,10 @@ import { quoteLiteral } from '../sql/quote.ts'
 
 type Run = { runId: string; command: string; actor?: string | undefined }
 
-/** Notes that a run is about to make its first change. */
+/** Records that a run is about to make its first change. */
 export const writeStarted = (db: Db, run: Run) => writeEvent(db, run, 'started', null, null)
 
-/** Notes how the run ended and what it changed. `detail` is shown to people: nothing secret. */
+/** Records how a run ended and what it changed. `detail` is shown to people, so it must contain nothing secret. */
 export const writeFinished = (db: Db, { exitCode, detail, ...run }: Run & { exitCode: number; detail: unknown }) =>
   writeEvent(db, run, 'finished', exitCode, detail)
 
@@ -24,7 +24,7 @@ async function writeEvent(
   exitCode: number | null,
   detail: unknown,
 ): Promise<void> {
-  // jsonb has no NUL character.
+  // jsonb does not allow NUL characters.
   const json = JSON.stringify(detail ?? null, (_, value) =>
     typeof value === 'string' ? value.replaceAll('\0', '') : value,
   )
@@ -35,7 +35,7 @@ async function writeEvent(
   )
 }
 
-/** When the oldest event happened; undefined where there is none, or none that this session may read. */
+/** When the oldest event happened; undefined if there is none, or this session may not read the table. */
 export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
   const [found] = await db.unsafe(
     `select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -49,7 +49,7 @@ export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
   return row?.ms == null ? undefined : new Date(Number(row.ms))
 }
 
-/** One event as it is shown; `at` is RFC 3339 in UTC. */
+/** One event, as it is shown; `at` is RFC 3339 in UTC. */
 export type Event = {
   id: number
   run_id: string
@@ -62,7 +62,7 @@ export type Event = {
   detail: unknown
 }
 
-/** The newest 100 events, oldest first; none where there is no state. */
+/** The newest 100 events, oldest first; none if there is no state. */
 export async function readEvents(db: Db): Promise<Event[]> {
   const [found] = await db.unsafe<{ present: boolean }[]>(
     `select pg_catalog.to_regclass('pgbosun.events') is not null as present`,

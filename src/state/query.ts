@@ -3,35 +3,35 @@ import { setRolePrivilege } from '../postgres/rights.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { checksOfVersion1, type StateTableName, stateTables } from './tables.ts'
 
-/** Something of the state: who it belongs to, and who else may do more with it than read. */
+/** Schema pgbosun or one of its tables: its owner, and who else may do more with it than read. */
 export type StateObject = {
   owner: string
   /**
-   * A login, other than the session user and superusers, that may become the owner; null when there is none, or the session user or a
-   * superuser owns it.
+   * A login, other than the session user and superusers, that can act as the owner. Null if there is none, or if the session user or a
+   * superuser is the owner.
    */
   lentTo: string | null
   /** Whether the session user may read it. */
   mayRead: boolean
-  /** Grantees that may do more than read; `PUBLIC` for anything. */
+  /** Grantees that may do more than read, or `PUBLIC` if it has any privilege. */
   writers: string[]
 }
 
-/** What is there of schema `pgbosun`, and what the roles concerned may do with it. */
+/** What exists of schema `pgbosun`, and what the roles concerned may do with it. */
 export type CurrentState = {
   sessionUser: string
   /**
-   * Role through which the session user gets CREATE on the database, which it does not have itself: the owner, where it may act as that.
-   * Null where it needs none, or there is none.
+   * Role that can grant the session user CREATE on the database, if it lacks that: the owner, if it may act as the owner. Null if none
+   * is needed, or there is none.
    */
   createThrough: string | null
   schema: StateObject | null
   tables: (StateObject & { name: StateTableName })[]
-  /** What on the tables is not ours and may run code when a row is written or read; with the statement that takes it away. */
+  /** Objects on the tables that are not ours and could run code when a row is written or read, with the statement that removes each. */
   strange: { what: string; remedy: string }[]
-  /** Of the roles asked for, those that exist, with what they can do already. */
+  /** Of the given roles, those that exist, with what they may already do. */
   readers: { name: string; usage: boolean; tables: string[] }[]
-  /** Undefined where there is no state. */
+  /** Undefined if there is no state. */
   version: number | undefined
 }
 
@@ -49,7 +49,7 @@ const object = (owner: string, acl: string, mayRead: string, reading: string[]) 
       from pg_catalog.aclexplode(${acl}) a
      where a.grantee <> ${owner} and (a.grantee = 0 or a.privilege_type not in (${reading.map(quoteLiteral).join(', ')}))`)}`
 
-/** Defaults as pg_get_expr writes them where they are what they are called: one of another schema shows it. */
+/** Defaults as pg_get_expr writes them for functions of pg_catalog. A function in another schema would be shown with its schema. */
 const shownAs = { now: ['clock_timestamp', '()'].join(''), user: 'SESSION_USER' }
 
 /** Columns as rows `(table, column, type, default)`. */
@@ -61,8 +61,8 @@ const expected = Object.entries(stateTables)
   .join(', ')
 
 /**
- * One row `current`: a {@link CurrentState} but for its version, from the catalog only, with pg_catalog first in the search_path.
- * Expressions are compared as the server writes them: what is not in pg_catalog would show its schema.
+ * One row `current`: a {@link CurrentState} without its version, from the catalog only, with pg_catalog first in the search_path.
+ * Expressions are compared as the server writes them, where anything outside pg_catalog shows its schema.
  */
 export const stateQuery = (readers: readonly string[]) => `
   with me as (select oid, rolname from pg_catalog.pg_roles where rolname = session_user),
@@ -73,7 +73,7 @@ export const stateQuery = (readers: readonly string[]) => `
   expected (relname, attname, type, fallback) as (values ${expected}),
   strange (what, remedy) as (
     select 'the ' || case relkind when 'v' then 'view' when 'm' then 'materialised view' when 'f' then 'foreign table' else 'relation' end || ' pgbosun.' || relname,
-           'look what it is for, and move it out of schema pgbosun'
+           'find out what it is for, and move it out of schema pgbosun'
       from rel where relkind <> 'r'
     union all
     select pg_catalog.format('the trigger %s on pgbosun.%s', t.tgname, relname), pg_catalog.format('drop trigger %I on pgbosun.%s', t.tgname, relname)

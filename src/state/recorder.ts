@@ -1,31 +1,31 @@
 // pure
 import { quoteLiteral, quoteName } from '../sql/quote.ts'
 
-/** Which rows of a table a run may write: new ones after `after`, and those of `seqs`, which are there already. */
+/** Which rows of a table a run may write: new ones after `after`, and the existing ones in `seqs`. */
 export type Writable = { after: number; seqs: readonly number[] }
 
 export type RecorderOptions = {
-  /** Of the procedure, in schema pgbosun. */
+  /** Name of the procedure, in schema pgbosun. */
   name: string
-  /** Who the rows are by: the user that the run logged in as. */
+  /** The user that the run logged in as, for `applied_by`. */
   actor: string
   migrations: Writable
   details: Writable
-  /** Names of the seeds that it loads. */
+  /** Names of the seeds that the run loads. */
   seeds: readonly string[]
 }
 
 /**
- * A procedure that writes the records of one run with the rights of its owner, for a session that has none. It can do what this run is
- * about to do and nothing else: it adds rows after the newest, and touches those that the run resumes or undoes. It is there as long as
- * the run. See docs/decisions/.
+ * A procedure that writes the records of one run with the rights of its owner, for a session that lacks them. It can do only what this
+ * run is about to do: it adds rows after the newest, and changes those that the run resumes or undoes. It exists as long as the run.
+ * See docs/decisions/.
  */
 export const createRecorder = ({ name, actor, ...writable }: RecorderOptions) => `${dropRecorders};
 create procedure ${quoteName('pgbosun', name)}(op text, t text, r jsonb) language plpgsql security definer
   set search_path = pg_catalog, pg_temp as ${quoteLiteral(body(actor, writable))};
 revoke all on procedure ${quoteName('pgbosun', name)} from public`
 
-/** A statement that records something through the procedure. Gives no row. */
+/** A statement that records something through the procedure. It returns no row. */
 export const callRecorder = (recorder: string, op: string, table: string, row: Record<string, unknown>) =>
   `call ${recorder}('${op}', '${table}', ${quoteLiteral(JSON.stringify(row))})`
 
@@ -81,7 +81,7 @@ begin${table(
 end`
 }
 
-/** Those of killed runs, for who holds the lock of the database. */
+/** Drops the procedures of killed runs. Run it only while holding the lock of the database. */
 export const dropRecorders = `do $$ declare found record; begin
   for found in select p.oid::regprocedure as name from pg_catalog.pg_proc p
             where p.pronamespace = 'pgbosun'::regnamespace and p.prokind = 'p' and p.proname ~ '^pgbosun_[0-9a-f]{8}_[0-9a-f]{8}$' loop

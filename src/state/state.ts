@@ -8,20 +8,20 @@ import { type StateTable, type StateTableName, stateTables, stateVersion, tables
 export type { CurrentState } from './query.ts'
 export { type StateTable, stateVersion } from './tables.ts'
 
-/** What readers may see. The audit trail is not among it. */
+/** Tables that `state.readers` may read. The audit trail is not one of them. */
 const readable: StateTableName[] = ['state', 'migrations', 'seeds']
 
-/** A change with the SQL that makes it, as the session user. */
+/** A change, with the SQL that makes it as the session user. */
 export type StateChange = Change & { sql: string }
 
-/** The state is read for what is needed of it: tables exist only where they are used. */
+/** Which parts of the state are needed: tables exist only if they are used. */
 export type StateNeeds = {
   needs: readonly StateTable[]
   /** Roles that may read it; those that do not exist are skipped. */
   readers: readonly string[]
 }
 
-/** Whether everything is there, in this version. Enough to know where nobody is to be granted anything, and a tenth of {@link readState}. */
+/** Whether everything exists, in this version. Enough if nothing has to be granted to anybody; takes a tenth of {@link readState}. */
 export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promise<boolean> {
   const names = tablesFor(needs)
   const [row] = await db.unsafe<{ whole: boolean; owned: boolean }[]>(
@@ -35,9 +35,9 @@ export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promi
 }
 
 /**
- * Reads what {@link planState} needs. The catalog comes first: only when it holds nothing but our own is a row of the tables read.
+ * Reads what {@link planState} needs. It checks the catalog first, and reads rows of the tables only if everything on them is ours.
  *
- * @throws {AppError} `refused` for something on the tables that is not ours; `history` when a newer program wrote the state
+ * @throws {AppError} `refused` for something on the tables that is not ours; `history` if a newer program wrote the state
  */
 export async function readState(db: Db, readers: readonly string[]): Promise<CurrentState> {
   const [row] = await db.unsafe<{ current: Omit<CurrentState, 'version'> }[]>(stateQuery(readers))
@@ -54,23 +54,22 @@ export async function readState(db: Db, readers: readonly string[]): Promise<Cur
 }
 
 /**
- * What is missing of schema `pgbosun`: the schema, tables, the right owner, and what others may do. A state that is complete gives no
- * changes. Pure.
+ * What has to change in schema `pgbosun`: the schema, tables, owners and privileges. Nothing if the state is complete. Pure.
  */
 export function planState(current: CurrentState, { needs }: Pick<StateNeeds, 'needs'>): StateChange[] {
   return [...planAccess(current), ...planObjects(current, needs), ...planReaders(current, needs)]
 }
 
-/** Makes the changes of {@link planState}, all or none. */
+/** Applies the changes of {@link planState}, all or none. */
 export async function applyState(db: Db, changes: StateChange[]): Promise<void> {
   if (changes.length === 0) return
   await db.unsafe(changes.map(({ sql }) => `${sql};`).join('\n'))
 }
 
 /**
- * Makes schema `pgbosun` what it should be, in one transaction.
+ * Creates or corrects schema `pgbosun`, in one transaction.
  * @returns what was changed
- * @throws {AppError} `refused`, `history` as {@link readState}
+ * @throws {AppError} `refused`, `history` like {@link readState}
  */
 export async function createState(db: Db, { needs, readers }: StateNeeds): Promise<StateChange[]> {
   const changes = planState(await readState(db, readers), { needs })
@@ -78,11 +77,12 @@ export async function createState(db: Db, { needs, readers }: StateNeeds): Promi
   return changes
 }
 
-/** Sessions that have looked at the state, which only its owner and superusers can change. */
+/** Sessions that have checked the state. After that, only its owner and superusers can change it. */
 const looked = new WeakSet<Db>()
 
 /**
- * Ends a run before it writes into tables of which something is not ours, or into the state of a newer program. Looks once in a session.
+ * Ends a run before it writes into tables with something on them that is not ours, or into the state of a newer program. Checks once for
+ * each session.
  * @throws {AppError} `refused`, `history`
  */
 export async function refuseStrangeState(db: Db): Promise<void> {
@@ -99,28 +99,28 @@ export async function refuseNewerState(db: Db): Promise<void> {
 
 const readVersion = (db: Db) => readVersionAs(db, { mayRead: true, owner: '' })
 
-/** @throws {AppError} `history` when a newer program wrote it; `refused` when it may not be read */
+/** @throws {AppError} `history` if a newer program wrote it; `refused` if it may not be read */
 async function readVersionAs(
   db: Db,
   { mayRead, owner }: Pick<StateObject, 'mayRead' | 'owner'>,
 ): Promise<number | undefined> {
   if (!mayRead)
-    throw new AppError('refused', `the state of pgbosun belongs to ${owner}, and this user may not read it`, {
-      hint: `run pgbosun as ${owner}, or hand the state over: ${handOver(['state', 'events'], 'NEW_OWNER')}`,
+    throw new AppError('refused', `the state of pgbosun belongs to ${owner}, but this user may not read it`, {
+      hint: `run pgbosun as ${owner}, or change the owner of the state: ${handOver(['state', 'events'], 'NEW_OWNER')}`,
       sqlstate: '42501',
     })
   const [row] = await db.unsafe<{ version: number }[]>(`select version from pgbosun.state`)
   if (row && row.version > stateVersion) {
     throw new AppError(
       'history',
-      `a newer pgbosun wrote the state: it has version ${row.version}, this one knows ${stateVersion}`,
+      `a newer pgbosun wrote the state: it has version ${row.version}, but this pgbosun knows ${stateVersion}`,
       { hint: 'use the newer pgbosun for this database' },
     )
   }
   return row?.version
 }
 
-/** Exit 12: it would run with the rights of whoever writes a row. */
+/** Exit 12: something on the tables would run with the rights of whoever writes a row. */
 function strangeIn({ strange, sessionUser }: Pick<CurrentState, 'strange' | 'sessionUser'>): AppError | undefined {
   const [first, ...more] = strange
   if (!first) return undefined
@@ -129,7 +129,7 @@ function strangeIn({ strange, sessionUser }: Pick<CurrentState, 'strange' | 'ses
     'refused',
     `${first.what} is not ours${others}: it could do anything that ${sessionUser} may do`,
     {
-      hint: `find out who made it; then take it away: ${first.remedy}`,
+      hint: `find out who created it; then remove it: ${first.remedy}`,
       ...(more.length > 0 && {
         excerpt: more
           .slice(0, 3)
@@ -140,7 +140,7 @@ function strangeIn({ strange, sessionUser }: Pick<CurrentState, 'strange' | 'ses
   )
 }
 
-/** Exit 12: whoever can become the owner can make of the tables what he likes, at any moment. */
+/** Exit 12: somebody else can act as the owner, and so can change the tables at any moment. */
 function foreignOwner({ schema, tables, sessionUser }: Omit<CurrentState, 'version'>): AppError | undefined {
   const objects = [...(schema ? [{ ...schema, name: '' }] : []), ...tables]
   const foreign = objects.find(({ lentTo }) => lentTo !== null)
@@ -149,9 +149,9 @@ function foreignOwner({ schema, tables, sessionUser }: Omit<CurrentState, 'versi
   const through = foreign.lentTo === foreign.owner ? '' : `, which ${foreign.lentTo} is a member of`
   return new AppError(
     'refused',
-    `${what} belongs to ${foreign.owner}${through}: what it does when a row is written would be done with the rights of ${sessionUser}`,
+    `${what} belongs to ${foreign.owner}${through}: code that the owner puts there would run with the rights of ${sessionUser}`,
     {
-      hint: `run pgbosun as ${foreign.owner}, or hand the state over: ${handOver(
+      hint: `run pgbosun as ${foreign.owner}, or change the owner of the state: ${handOver(
         tables.map(({ name }) => name),
         sessionUser,
       )}`,
@@ -188,7 +188,7 @@ function planObjects(current: CurrentState, needs: readonly StateTable[]): State
     changes.push({
       action: 'alter',
       object: 'schema pgbosun',
-      reason: `has version 1 of the state, this program writes ${stateVersion}`,
+      reason: `has version 1 of the state, but this pgbosun writes version ${stateVersion}`,
       sql: upgradeFrom1(names, needs).join(';\n'),
     })
   }
@@ -202,8 +202,8 @@ function planObjects(current: CurrentState, needs: readonly StateTable[]): State
 }
 
 /**
- * The schema belongs to the session user, and not to the owner of the database, also where only the owner may create it: that lends
- * CREATE for the moment.
+ * The schema must belong to the session user, not to the owner of the database. If only that owner may create it, CREATE is granted
+ * temporarily.
  */
 function createSchema({ sessionUser, createThrough }: CurrentState): string {
   if (createThrough === null) return 'create schema pgbosun'
@@ -217,7 +217,7 @@ function createSchema({ sessionUser, createThrough }: CurrentState): string {
   ].join('; ')
 }
 
-/** Default privileges may give something to anybody at the moment of creation. */
+/** Revokes what default privileges may have granted to others at creation. */
 function closed(what: string): string {
   const [kind, table] = what.split(' ')
   const [acl, from, object] =
@@ -232,7 +232,7 @@ function closed(what: string): string {
     end loop; end $$`
 }
 
-/** Only the owner writes; whoever else may write, or hang a trigger on it, writes the audit trail of what he did. */
+/** Only the owner may write. Anybody else who may write, or create a trigger, could forge the audit trail. */
 function planAccess({ schema, tables }: CurrentState): StateChange[] {
   const revoke = (object: string, grantees: string[]): StateChange[] =>
     grantees.map((grantee) => ({

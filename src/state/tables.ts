@@ -2,20 +2,20 @@
 /** The version of the state tables that this program writes. */
 export const stateVersion = 2
 
-/** Tables that only exist where they are used. */
+/** Tables that exist only if they are used. */
 export type StateTable = 'migrations' | 'migration_details' | 'seeds'
 
-/** Those that every state has. */
+/** Tables that every state has. */
 const always = ['state', 'events'] as const
 
-/** A column: name, type as format_type gives it, and its default. */
+/** A column: name, type as format_type writes it, and default. */
 type Column = [name: string, type: string, fallback?: 'now' | 'user']
 
 type Definition = { create: string; columns: Column[] }
 
 const now = `pg_catalog.clock_timestamp()`
 
-/** What both tables say of a migration. */
+/** Columns about a migration that both tables have. */
 const recorded: Column[] = [
   ['name', 'text'],
   ['sha256', 'text'],
@@ -28,8 +28,8 @@ const recorded: Column[] = [
 ]
 
 /**
- * Without CHECK constraints: they would be code that runs with the rights of whoever writes a row, and whoever can change them would
- * choose it. What is unique is an index: strangers' loops rename constraints.
+ * Without CHECK constraints: they would be code that runs with the rights of whoever writes a row, chosen by whoever can change them.
+ * Uniqueness is an index, not a constraint, because some users' scripts rename all constraints.
  */
 export const stateTables: Record<StateTable | (typeof always)[number], Definition> = {
   state: {
@@ -91,13 +91,13 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
 
 export type StateTableName = keyof typeof stateTables
 
-/** What a state must have, in the order in which it is made. */
+/** The tables that a state must have, in the order in which they are created. */
 export const tablesFor = (needs: readonly StateTable[]): StateTableName[] =>
   (Object.keys(stateTables) as StateTableName[]).filter(
     (name) => (always as readonly string[]).includes(name) || (needs as readonly string[]).includes(name),
   )
 
-/** CHECK constraints that version 1 had, as pg_get_constraintdef gives them. */
+/** CHECK constraints of version 1, as pg_get_constraintdef writes them. */
 export const checksOfVersion1 = [
   [`'applied'`, `'started'`, `'faked'`, `'adopted'`],
   [`'applied'`, `'started'`, `'faked'`, `'adopted'`, `'undone'`],
@@ -106,8 +106,9 @@ export const checksOfVersion1 = [
   .concat(`CHECK ((phase = ANY (ARRAY['started'::text, 'finished'::text])))`)
 
 /**
- * From version 1 on, in one transaction. Its tables are those that may exist; what nothing uses goes.
- * @param needs tables that are used, which stay although they are empty
+ * Upgrades version 1, in one transaction. Empty tables that nothing uses are dropped.
+ * @param present names of the existing tables
+ * @param needs tables that are used, and so are kept even if they are empty
  */
 export function upgradeFrom1(present: readonly string[], needs: readonly StateTable[]): string[] {
   const has = (name: StateTableName) => present.includes(name)

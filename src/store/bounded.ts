@@ -1,4 +1,4 @@
-/** Does the work for each item, at most `limit` at a time; the results in the order of the items. Nothing is started after a failure. */
+/** Does the work for each item, at most `limit` at a time. Results are in the order of the items. Nothing is started after a failure. */
 export async function mapBounded<T, R>(
   items: readonly T[],
   limit: number,

@@ -10,12 +10,12 @@ import type { Store, Stored, Upload } from './store.ts'
 /** An unfinished upload: `dump.zst.1a2b3c4d.partial`. */
 const partial = /\.partial$/
 
-/** Dumps hold everything that is in a database: nothing for others. */
+/** Dumps contain everything in a database, so other users get no access. */
 const folderMode = 0o750
 const fileMode = 0o640
 
 /**
- * A store in a folder, which need not exist yet.
+ * A store in a folder, which does not have to exist yet.
  * @param url `file:///backups`
  */
 export function localStore(url: string): Store {
@@ -53,10 +53,10 @@ export function localStore(url: string): Store {
   }
 }
 
-/** Where a store is: its name for messages, its folder for the system. */
+/** A store's name, for messages, and its folder. */
 export type StoreFolder = { name: string; root: string }
 
-/** The parts of a key or a prefix. A name that no key can have would be passed over by `list`. */
+/** The parts of a key or a prefix. Rejects names that `list` would skip. */
 function partsOf(key: string): string[] {
   const parts = key.split('/').filter((part, i, all) => part !== '' || i < all.length - 1)
   const wrong = parts.find((part) => !isName(part) || partial.test(part))
@@ -64,7 +64,7 @@ function partsOf(key: string): string[] {
   return parts
 }
 
-/** Other files may lie in a volume: `lost+found`, snapshots, what a person put there. */
+/** A volume may contain other files: `lost+found`, snapshots, files of a person. */
 const isName = (name: string) => /^[A-Za-z0-9_%-][A-Za-z0-9_.%-]*$/.test(name)
 
 async function translated<T>(place: StoreFolder, work: () => Promise<T>): Promise<T> {
@@ -94,7 +94,7 @@ async function openUpload({ name, root }: StoreFolder, path: string): Promise<Up
         await handle!.sync()
         await close()
         await rename(temporary, path)
-        // the file, its folder, and those that were made for it
+        // sync the file's folder, and those above it that may have been created for it
         for (let folder = dirname(path); ; folder = dirname(folder)) {
           await syncFolder(folder)
           if (folder === root || folder === dirname(folder)) break
@@ -109,7 +109,7 @@ async function openUpload({ name, root }: StoreFolder, path: string): Promise<Up
   }
 }
 
-/** Somebody may remove the folder, being empty, between its making and the making of the file in it. */
+/** Another process may remove the empty folder between its creation and that of the file in it. */
 async function openNew(path: string): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {
     await mkdir(dirname(path), { recursive: true, mode: folderMode })
@@ -134,7 +134,7 @@ async function readObject(place: StoreFolder, path: string): Promise<Readable> {
   try {
     const handle = await open(path, 'r')
     const { size } = await handle.stat()
-    // half a megabyte for each of 10,000 manifests, and again to see their ends, would be gigabytes
+    // a buffer of half a megabyte for each of 10,000 manifests, and another to see their ends, would be gigabytes
     const end = size > 0 ? { end: size - 1 } : {}
     return handle.createReadStream({ highWaterMark: Math.max(1, Math.min(size, 512 * 1024)), ...end })
   } catch (error) {
@@ -142,7 +142,7 @@ async function readObject(place: StoreFolder, path: string): Promise<Readable> {
   }
 }
 
-/** What lies in a folder and has the name of a key, in the order of the names. */
+/** Entries of a folder whose names can be parts of keys, in the order of their names. */
 async function entriesOf(place: StoreFolder, folder: string): Promise<Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true })
@@ -234,7 +234,7 @@ async function sweepPartials(
   return swept
 }
 
-/** Removes a folder and those above it as long as they are empty, but not the root. */
+/** Removes a folder and those above it as long as they are empty, except the root. */
 async function removeEmpty(root: string, folder: string): Promise<void> {
   for (let path = folder; path.startsWith(join(root, '/')); path = dirname(path)) {
     try {

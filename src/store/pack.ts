@@ -12,7 +12,7 @@ export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
 /** An object as the manifest describes it. */
 export type ExpectedBytes = { name: string; size_bytes: number; sha256: string }
 
-/** What zlib makes at once, at most: compressed, and plain, of which there is much more. */
+/** Largest chunks that zlib returns: compressed ones, and decompressed ones, of which there are many more. */
 const chunkBytes = 256 * 1024
 const plainChunkBytes = 1024 * 1024
 
@@ -22,12 +22,12 @@ const plainChunkBytes = 1024 * 1024
  */
 const level = 2
 
-/** Longer matches only: a tenth less time for compressing; the bench database becomes 1 % smaller, CSV 3 % larger. */
+/** Only longer matches: compressing takes a tenth less time; the bench database becomes 1 % smaller, CSV 3 % larger. */
 const shortestMatch = 7
 
 /**
  * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
- * The upload is left open: whether to commit it is for whoever knows if the source was complete.
+ * The upload is left open: the caller commits it if the source was complete.
  *
  * @param onBytes called with the size of the source so far
  */
@@ -46,7 +46,7 @@ export async function pack(
       [constants.ZSTD_c_checksumFlag]: 1,
     },
   })
-  // a whole step makes the frame ask for a pause, so a step is used up before the next one is asked for
+  // a whole step exceeds the high-water mark, so a step is used up before the next one is read
   const counted = async function* () {
     for await (const step of source) {
       packed.plainBytes += step.length
@@ -66,11 +66,11 @@ export async function pack(
 }
 
 /**
- * Reads an object of a backup back, decompressed. Ends with an error unless every byte is what was written:
- * the content may be used up to then, and must be thrown away. Each chunk is gone when the next one is asked for.
+ * Reads an object of a backup back, decompressed. Ends with an error if any byte differs from what was written: then everything that was
+ * read must be discarded. Each chunk is invalid once the next one is read.
  *
- * @param key where the object lies in the store
- * @throws {AppError} `corrupt` when it is absent, damaged, shorter or longer
+ * @param key of the object in the store
+ * @throws {AppError} `corrupt` if it is missing, damaged, shorter or longer
  */
 export async function* unpack(store: Store, key: string, expected: ExpectedBytes): AsyncGenerator<Buffer> {
   const body = await openExisting(store, key, expected.name)
@@ -100,12 +100,11 @@ export async function* unpack(store: Store, key: string, expected: ExpectedBytes
     frame.destroy()
   }
   if (bytes !== expected.size_bytes)
-    throw damaged(expected.name, `it has ${bytes} bytes, and ${expected.size_bytes} were written`)
-  if (hash.digest('hex') !== expected.sha256)
-    throw damaged(expected.name, 'its SHA-256 is not the one that was written')
+    throw damaged(expected.name, `it has ${bytes} bytes instead of ${expected.size_bytes}`)
+  if (hash.digest('hex') !== expected.sha256) throw damaged(expected.name, 'its SHA-256 does not match the manifest')
 }
 
-/** Resolves when the chunk is used up; never when the stream fails, which its reader is told. */
+/** Resolves when the chunk is used up. Never resolves if the stream fails, which its reader notices. */
 const write = (stream: Writable, chunk: Buffer) =>
   new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())))
 
@@ -118,7 +117,7 @@ async function openExisting(store: Store, key: string, name: string): Promise<Re
   }
 }
 
-/** zlib's own codes begin like this; errors of the store do not. */
+/** Codes of zlib's own errors start like this; those of the store do not. */
 const isDecodingError = (error: unknown) => /^(ZSTD_|Z_|ERR_)/.test((error as NodeJS.ErrnoException)?.code ?? '')
 
 const damagedHint = 'use another backup; `pgbosun backup list` shows them'
@@ -126,7 +125,7 @@ const damagedHint = 'use another backup; `pgbosun backup list` shows them'
 const damaged = (name: string, how: string, cause?: unknown) =>
   new AppError('corrupt', `${name} is damaged: ${how}`, { hint: damagedHint, cause })
 
-/** Writes a small object whole. */
+/** Writes a small object. */
 export async function putText(store: Store, key: string, text: string): Promise<void> {
   const upload = await store.open(key)
   try {
@@ -138,7 +137,7 @@ export async function putText(store: Store, key: string, text: string): Promise<
   }
 }
 
-/** Reads a small object whole; undefined when it is absent. */
+/** Reads a small object; undefined if it does not exist. */
 export async function getText(store: Store, key: string): Promise<string | undefined> {
   try {
     const chunks: Buffer[] = []

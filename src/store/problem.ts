@@ -4,7 +4,7 @@ import { AppError, type Reason } from '../errors.ts'
 
 type Place = { name: string; root: string }
 
-/** A system's error while writing to a store in a folder, as one that says what to do. Other errors stay as they are. */
+/** An error of the system while writing to a store, with a hint. Other errors are returned unchanged. */
 export async function writeProblem(place: Place, error: unknown): Promise<unknown> {
   return problem(place, error, 'cannot be written')
 }
@@ -38,11 +38,11 @@ const denied: Explain = async (path) => {
 
 const full: Explain = async (path) => ({
   text: `no space left at ${path}`,
-  hint: 'enlarge the volume, or remove backups with `pgbosun backup prune`',
+  hint: 'enlarge the volume, or delete backups with `pgbosun backup prune`',
 })
 
 const notFolder: Explain = async (path) => ({
-  text: `${path} is not a folder, or leads through something that is none`,
+  text: `${path}, or something above it, is not a folder`,
   hint: 'set `backup.store` to a folder',
 })
 
@@ -59,7 +59,7 @@ const explanations: Record<string, Explain> = {
   }),
 }
 
-/** The nearest thing that exists with its owner and mode. */
+/** Owner and mode of the path, or of the nearest folder above it that exists. */
 async function ownerOf(path: string): Promise<string> {
   try {
     const { uid, gid, mode } = await stat(path)

@@ -3,18 +3,18 @@ import type { Readable } from 'node:stream'
 /** Each step is one trip to a thread and back. */
 export const stepBytes = 1024 * 1024
 
-/** What Node reads from a pipe at once. A read that brings less has emptied it. */
+/** The most that Node reads from a pipe at once. A shorter read has emptied the pipe. */
 const wholeRead = 64 * 1024
 
 const napMs = 0.2
 const nobodyWakes = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * What a program writes, in large steps. Each is gone when the next one is asked for.
+ * What a program writes, in large steps. Each step is invalid once the next one is read.
  *
- * pg_dump writes 4 KiB at a time. Whoever reads as fast falls asleep after nearly each of them, and pg_dump has to wake it: for
- * 900 MB, 110,000 reads instead of 17,000, and 0.4 s of processor time. So after a read that emptied the pipe this thread sleeps
- * for a moment, in which about 100 KiB come together.
+ * pg_dump writes 4 KiB at a time. A fast reader goes to sleep after nearly every write, and pg_dump has to wake it: for 900 MB, that is
+ * 110,000 reads instead of 17,000, and 0.4 s of processor time. So after a read that emptied the pipe, this thread sleeps for a
+ * moment, in which about 100 KiB accumulate.
  */
 export async function* inSteps(output: Readable): AsyncGenerator<Buffer> {
   const step = Buffer.allocUnsafeSlow(stepBytes)
@@ -37,12 +37,12 @@ export async function* inSteps(output: Readable): AsyncGenerator<Buffer> {
 }
 
 /**
- * Gives back the memory of a chunk that a stream has made and nobody uses any more. The garbage collector would do it, too,
- * but only after many megabytes of them, and memory that was just used is faster than other memory.
+ * Frees the memory of a chunk that a stream has created and nobody uses any more. The garbage collector would do so only after many
+ * megabytes, and memory that was just used is faster than other memory.
  */
 export function free(chunk: Uint8Array): void {
   const { buffer, byteOffset, byteLength } = chunk
-  // zlib cuts several chunks out of one buffer; Node cuts small ones out of a pool that everybody uses
+  // zlib slices several chunks from one buffer; Node slices small ones from a shared pool
   const ownsAll = byteLength === buffer.byteLength
   const isLastPart = byteOffset + byteLength === buffer.byteLength && buffer.byteLength > Buffer.poolSize
   if ((ownsAll || isLastPart) && buffer instanceof ArrayBuffer) buffer.transfer(0)
