@@ -2,7 +2,7 @@
 import { visible, visibleLines } from './text.ts'
 
 /**
- * What went wrong, in the words of docs/exit-codes.md. The number is the exit code of the process.
+ * Kinds of errors and their exit codes, as in docs/exit-codes.md.
  * Permanent: never renumber, only add.
  */
 export const exitCodes = {
@@ -30,36 +30,36 @@ export const exitCodes = {
 /** A name of the exit code table. */
 export type Kind = keyof typeof exitCodes
 
-/** Where in a file an error lies. Line and column count from 1; the column counts code points. */
+/** Where in a file an error is. Line and column count from 1; the column counts code points. */
 export type FilePlace = { file?: string; line?: number; column?: number }
 
 /**
- * Why, for the program itself, which never decides by the words of a message. Never shown.
+ * The reason, for the program itself, which never decides by the words of a message. Never shown.
  *
- * - `connection-lost`: a session that worked went away
+ * - `connection-lost`: an open session was lost
  * - `no-connection`: no source names a database to connect to
- * - `pooler`: a connection pooler stands where the server was meant to be
- * - `unclear-primary`: which host of a URL is the primary cannot be told, and waiting does not change that
- * - `store-unreadable`: the store of the backups cannot be read, so nothing is known of what is in it
+ * - `pooler`: the target is a connection pooler instead of a server
+ * - `unclear-primary`: it cannot be told which host of a URL is the primary, and waiting does not change that
+ * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  */
 export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary' | 'store-unreadable'
 
-/** What an {@link AppError} carries beside its message. */
+/** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {
   reason?: Reason | undefined
-  /** What to do next: a command, a key to set. */
+  /** What to do next: a command to run, a key to set. */
   hint?: string | undefined
   sqlstate?: string | undefined
-  /** Shown to people below the message: a source line with a caret, the server's DETAIL. */
+  /** Shown below the message: a source line with a caret, the server's DETAIL. */
   excerpt?: string | undefined
-  /** Fields of the command's JSON document that are known in spite of the failure. */
+  /** Fields of the command's JSON document that are known despite the failure. */
   report?: Record<string, unknown> | undefined
   cause?: unknown
 }
 
 /**
- * The one error class: its kind fixes the exit code; the message says what happened to which thing, in one line, or with more that
- * begin with two blanks. Names in it may be anything: see text.ts.
+ * The one error class. Its kind determines the exit code. The message says what happened to which thing, in one line; further lines
+ * begin with two spaces. Names in it may contain anything: see text.ts.
  */
 export class AppError extends Error {
   override readonly name = 'AppError'
@@ -91,7 +91,7 @@ export class AppError extends Error {
     return exitCodes[this.kind]
   }
 
-  /** The same error, told differently: what is not given stays. */
+  /** A copy of the error with the given changes. */
   with({ kind = this.kind, message = this.message, ...changes }: Changes): AppError {
     const { reason, hint, sqlstate, excerpt, place, report, cause } = this
     return new AppError(kind, message, { reason, hint, sqlstate, excerpt, report, cause, ...place, ...changes })
@@ -100,13 +100,13 @@ export class AppError extends Error {
 
 type Changes = ErrorOptions & { kind?: Kind; message?: string }
 
-/** Whether it is an {@link AppError} with that reason. */
+/** Whether the error is an {@link AppError} with that reason. */
 export const hasReason = (error: unknown, reason: Reason): error is AppError =>
   error instanceof AppError && error.reason === reason
 
 /** Exit 2: a flag, a key or a file is wrong, and nothing was changed. */
 export const usage = (message: string, options: ErrorOptions = {}) => new AppError('usage', message, options)
 
-/** The same error with fields for the command's JSON document; what it already carried wins. */
+/** A copy of the error with fields for the command's JSON document. Fields that it already has are kept. */
 export const withReport = (error: AppError, report: Record<string, unknown>): AppError =>
   error.with({ report: { ...report, ...error.report } })

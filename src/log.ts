@@ -8,16 +8,16 @@ export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 export type LogFormat = 'json' | 'pretty'
 
-/** Where log lines go; a `process.stderr`, or an array's push in a test. */
+/** Where log lines are written: `process.stderr`, or an array in a test. */
 export type LogTarget = { write(line: string): unknown }
 
 /**
- * Makes the log: one JSON object a line, or `pretty` lines for a person.
- * Values under secret-looking keys are replaced; a driver error's query and parameters never reach it.
+ * Creates the log: one JSON object per line, or `pretty` lines for a person.
+ * Values of keys that look like secrets are replaced; a driver error's query and parameters are never logged.
  */
 export function createLog(level: LogLevel, format: LogFormat | (() => LogFormat), target: LogTarget): Log {
   let made: Log | undefined
-  // Most runs have nothing to say: pino is loaded and set up by the first line.
+  // Most runs log nothing, so pino is only set up for the first line.
   const line = (method: keyof Log) =>
     ((...args: Parameters<Log['info']>) => {
       if (logLevels.indexOf(method) < logLevels.indexOf(level)) return
@@ -52,5 +52,5 @@ function pretty(line: string): string {
   return `${visibleLines(text)}\n`
 }
 
-/** A log that says nothing. */
+/** A log that writes nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -1,4 +1,4 @@
-/** One thing that a plan will change, why, and nothing that is secret. */
+/** One thing that a plan will change, and why. It contains nothing secret. */
 export type Change = {
   /** A verb: `create`, `apply`, `grant`, `revoke`, `alter`, `load`. */
   action: string
@@ -8,11 +8,11 @@ export type Change = {
   reason: string
 }
 
-/** What became of a step. `nothing`: there was nothing to change. `deferred`: can only be planned after an earlier step ran. */
+/** Result of a step. `nothing`: there was nothing to change. `deferred`: can only be planned after an earlier step has run. */
 export type StepState = 'done' | 'nothing' | 'deferred' | 'not-run' | 'failed'
 
-/** One step of the story with what it changes. In a plan, `done` never occurs. */
+/** One step of `up`, with its changes. In a plan, `done` never occurs. */
 export type Step = { name: string; state: StepState; changes: Change[]; durationMs: number }
 
-/** Called before the first write of a run, as often as a part likes: it notes that the run is no longer free of effects. */
+/** Called before the first write of a run, to record that the run has changed something. May be called repeatedly. */
 export type BeforeChange = () => Promise<void> | void

@@ -4,7 +4,7 @@ const msPer = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
 /** A number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. */
 export const durationPattern = /^(\d+)(ms|s|m|h|d)$/
 
-/** Milliseconds of a duration that matches {@link durationPattern}. */
+/** A duration that matches {@link durationPattern}, in milliseconds. */
 export function durationMs(text: string): number {
   const [, count, unit] = durationPattern.exec(text) ?? []
   return Number(count) * msPer[unit as keyof typeof msPer]
@@ -28,10 +28,10 @@ export function renderBytes(bytes: number): string {
 /** Milliseconds as people read them: `1.8 s`, `12 ms`. */
 export const seconds = (ms: number) => (Math.round(ms) < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
-/** How long ago an instant is: `3 d 4 h ago`; of one that is yet to come, `2 h in the future`. */
+/** How long ago an instant is: `3 d 4 h ago`; for one in the future, `2 h in the future`. */
 export const renderAgo = (ms: number): string => (ms < 0 ? `${renderAge(ms)} in the future` : `${renderAge(ms)} ago`)
 
-/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units, whichever direction. */
+/** `3 d 4 h`, `2 h 5 min`, `40 s`: the two largest units; the sign is ignored. */
 export function renderAge(ms: number): string {
   const units: [string, number][] = [
     ['d', 86_400_000],
@@ -53,10 +53,10 @@ export function renderAge(ms: number): string {
 /** The first so many of something: `first statement` of one, `first 3 statements`. */
 export const firstOf = (count: number, one: string): string => (count === 1 ? `first ${one}` : `first ${count} ${one}s`)
 
-/** Megabytes for a progress bar: 1 at least, so that something is always to be seen. */
+/** Megabytes for a progress bar: at least 1, so that it always shows something. */
 export const megabytes = (bytes: number): number => Math.max(1, Math.round(bytes / 1_000_000))
 
-/** A noun in its number: `migration` of one, `migrations` of any other. @param many where it is not the noun with an `s` */
+/** A noun in singular or plural: `migration` for 1, `migrations` for any other number. @param many plural, if it is not just an added `s` */
 export const plural = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many)
 
 /** A number with its noun: `1 migration`, `3 migrations`, `2 indexes`. */

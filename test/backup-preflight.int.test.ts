@@ -164,7 +164,7 @@ describe.skipIf(!client)('client programs', () => {
     const packaged = [join(dir, '*/bin')]
     await expect(findTools(versionOf(major + 1), { path: '', packaged })).rejects.toMatchObject({
       kind: 'backup',
-      message: `pg_dump is too old: the server is PostgreSQL ${major + 1}, and there is only ${client!.version} in ${dir}/a/bin`,
+      message: `pg_dump is too old: the server is PostgreSQL ${major + 1}, but there is only ${client!.version} in ${dir}/a/bin`,
       hint: expect.stringContaining(`postgresql-client-${major + 1}`),
     })
     await expect(findTools(versionOf(major - 1), { path: '', packaged })).rejects.toMatchObject({

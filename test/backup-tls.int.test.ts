@@ -74,7 +74,7 @@ describe.skipIf(!client || tlsMissing() !== undefined)('over TLS', () => {
         const before = filesBelow(store)
         const refused = await fails(['backup', 'run'], options)
         expect(refused).toMatchObject({ code: 2, message: expect.stringContaining(missing) })
-        expect(refused.hint).toContain('let only its owner read the key (mode 0600)')
+        expect(refused.hint).toContain('make the key readable only by its owner (mode 0600)')
         expect(filesBelow(store)).toEqual(before)
         expect(await run(['backup', 'run'], { cwd: dir, env: { ...options.env, TMPDIR: dir } })).toMatchObject({
           code: 0,

@@ -155,7 +155,7 @@ describe('migrate new', () => {
     await writeFiles(dir, { 'no-folder': '' })
     const env = { PGBOSUN_MIGRATE_DIR: join(dir, 'no-folder', 'migrations') }
     const failure = await fails(['migrate', 'new', 'add'], { cwd: dir, env })
-    expect(failure).toMatchObject({ code: 2, message: `${env.PGBOSUN_MIGRATE_DIR} is no folder` })
+    expect(failure).toMatchObject({ code: 2, message: `${env.PGBOSUN_MIGRATE_DIR} is not a folder` })
   })
 
   test.for(['bad/name', 'ü', ''])('refuses the name "%s"', async (name, { dir }) => {

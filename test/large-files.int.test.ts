@@ -123,7 +123,7 @@ describe('what does not fit is refused with 20 before anything starts:', () => {
     await writeFiles(dir, Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${100 + i}_rows.sql`, text])))
     const { code, stderr } = await runSmall(dir, database, 'migrate', 'up')
     expect(stderr).toMatch(
-      /\d+_rows\.sql is too large: reading its 1 MiB, behind others of \d+ MiB, takes \d+ MiB of Node's heap/,
+      /\d+_rows\.sql is too large: reading its 1 MiB, after others of \d+ MiB, needs \d+ MiB of Node's heap/,
     )
     expect(code).toBe(20)
     expect(await sql`select from pg_namespace where nspname = 'pgbosun'`).toHaveLength(0)

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 
-/** Whether a path leads to a file that we may run. */
+/** Whether a path is a file that we may run. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)

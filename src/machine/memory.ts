@@ -11,7 +11,7 @@ import {
   tooLarge,
 } from './room.ts'
 
-/** What this process may use; asked once for a folder, because that takes as long as reading a file. */
+/** What this process may use. Read once for each folder, because that takes as long as reading a file. */
 let memory: Memory | undefined
 
 function memoryHere(): Memory {
@@ -26,17 +26,17 @@ function readMemory(): Memory {
   return { total: container > 0 ? Math.min(container, machine) : machine, heap }
 }
 
-/** Texts of the folder that is being read, or was read last. */
+/** Memory of the texts of the folder that is being read, or was read last. */
 let held: Held = { heap: 0, outside: 0 }
 
-/** Reads a folder: what its files take is counted from here on. */
+/** Reads a folder, and counts the memory that its files take. */
 export function countingTexts<T>(read: () => T): T {
   held = { heap: 0, outside: 0 }
   memory = undefined
   return read()
 }
 
-/** What the texts of the folder that was read last take. */
+/** Memory that the texts of the folder that was read last take. */
 export const heldTexts = (): Held => held
 
 /** Counts a text that was read. */
@@ -46,9 +46,9 @@ export function keepText(text: string, ascii: boolean): void {
 }
 
 /**
- * @param ascii   whether it is, where that is known; else true
+ * @param ascii   whether the text is ASCII; true if that is unknown
  * @param parsing see {@link needOfFile}
- * @throws {AppError} `migration`, or what `kind` says, when the file does not fit beside those that were read before
+ * @throws {AppError} `migration`, or `kind`, if the file does not fit into memory together with those that were read before
  */
 export function refuseLargeFile(
   path: string,
@@ -57,11 +57,11 @@ export function refuseLargeFile(
 ): void {
   const lacks = misfit(needOfFile(bytes, ascii, parsing), held, memoryHere(), bytes)
   if (!lacks) return
-  const others = held.heap + held.outside > bytes / 4 ? `, behind others of ${size(held.heap + held.outside)},` : ''
+  const others = held.heap + held.outside > bytes / 4 ? `, after others of ${size(held.heap + held.outside)},` : ''
   throw tooLarge(path, `reading its ${size(bytes)}${others}`, lacks, kind)
 }
 
-/** Gives back the memory of a large file at once, which a collection might do too late. Its bytes are gone. */
+/** Frees the memory of a large file at once, because a garbage collection might come too late. The buffer is then unusable. */
 export function release({ buffer, byteLength }: Buffer): void {
   if (byteLength > largeBytes && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
@@ -71,8 +71,8 @@ const largeBytes = 1024 * 1024
 const smallMessage = 1024 * 1024
 
 /**
- * What cannot be cut, such as one INSERT of a million rows, goes as one message.
- * @throws {AppError} `migration`, or what `kind` says, when that does not fit into memory
+ * A single statement, such as one INSERT of a million rows, cannot be split, and is sent as one message.
+ * @throws {AppError} `migration`, or `kind`, if that does not fit into memory
  */
 export function refuseLargeMessage(path: string, pieces: readonly { text: string }[], kind?: Kind): void {
   for (const { text } of pieces) {
@@ -83,10 +83,10 @@ export function refuseLargeMessage(path: string, pieces: readonly { text: string
   }
 }
 
-/** From here on the linter parses a text in parts. */
+/** Texts longer than this are parsed in parts by the linter. */
 const longText = 256 * 1024
 
-/** @throws {AppError} `migration` when the linter has no room for the file */
+/** @throws {AppError} `migration` if the linter does not have enough memory for the file */
 export function refuseLargeLint(path: string, text: string): void {
   const lacks = text.length > longText ? misfit(needOfLint, held, memoryHere()) : undefined
   if (lacks) throw tooLarge(path, `linting its ${size(text.length)}`, lacks)

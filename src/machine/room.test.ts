@@ -45,9 +45,9 @@ test('says the size, the limit and the ways out', () => {
   const error = tooLarge('m/1_rows.sql', 'reading its 40 MiB', { needed: 104 * mebi, limit: small.total, of: 'memory' })
   expect(error).toMatchObject({ kind: 'migration', place: { file: 'm/1_rows.sql' } })
   expect(error.message).toBe(
-    'm/1_rows.sql is too large: reading its 40 MiB takes 104 MiB of memory, and this process has 64 MiB',
+    'm/1_rows.sql is too large: reading its 40 MiB needs 104 MiB of memory, but this process has 64 MiB',
   )
   expect(error.hint).toBe(
-    'give it more memory: at least 104 MiB; or load the rows as a seed from a CSV file, which takes the same little memory whatever its size',
+    'give it more memory: at least 104 MiB; or load the rows as a seed from a CSV file, which takes little memory, whatever its size',
   )
 })

@@ -6,23 +6,23 @@ import { AppError, type Kind } from '../errors.ts'
 export type Temporary = { paths: Record<string, string>; remove(): void }
 
 export type TemporaryOptions = {
-  /** What they are for, in words. */
+  /** What the files are, for messages. */
   what: string
-  /** What can be done beside making a folder writable. */
+  /** What else can be done, other than making a folder writable. */
   otherwise?: string
   kind?: Kind
 }
 
 const usual = '/tmp'
-/** Memory that containers have also where everything is read-only. */
+/** A folder in memory that containers have even if everything else is read-only. */
 const shared = '/dev/shm'
 
 /**
- * Writes files that a program can only read by their paths into a folder that nobody else may look into: in TMPDIR where that is set,
- * else in /tmp or in shared memory. They are there until `remove()` is called.
+ * Writes files for a program that needs paths, into a folder that nobody else may read: in TMPDIR if that is set, otherwise in /tmp or
+ * in shared memory. They exist until `remove()` is called.
  *
  * @param files their contents by name
- * @throws {AppError} `usage` or the kind given when they cannot be written, naming the folder
+ * @throws {AppError} `usage`, or `kind`, if they cannot be written; it names the folder
  */
 export function writeTemporary(files: Record<string, string>, options: TemporaryOptions): Temporary {
   const folders = tmpdir() === usual ? [usual, shared] : [tmpdir()]
@@ -56,23 +56,23 @@ function writeInto(folder: string, files: Record<string, string>): Temporary {
 
 const problems: Record<string, string> = {
   EROFS: 'is on a read-only file system',
-  EACCES: 'may not be written',
-  EPERM: 'may not be written',
+  EACCES: 'is not writable',
+  EPERM: 'is not writable',
   ENOSPC: 'is full',
   EDQUOT: 'is full',
   ENOENT: 'does not exist',
-  ENOTDIR: 'is no folder',
+  ENOTDIR: 'is not a folder',
 }
 
-/** What follows the name of what should be written. @param code the system's */
+/** The rest of a sentence that begins with the path. @param code of the system, such as `EROFS` */
 export const whyNotWritten = (code: string): string => problems[code] ?? `cannot be written (${code})`
 
 function problem([folder = '']: string[], cause: NodeJS.ErrnoException, options: TemporaryOptions): AppError {
   const { what, otherwise, kind = 'usage' } = options
   const { code = '' } = cause
   const why = whyNotWritten(code)
-  return new AppError(kind, `there is no place for ${what}: the folder for temporary files, ${folder}, ${why}`, {
-    hint: `mount a writable ${folder}, or set TMPDIR to a folder that can be written${otherwise === undefined ? '' : `; or ${otherwise}`}`,
+  return new AppError(kind, `cannot write ${what}: the folder for temporary files, ${folder}, ${why}`, {
+    hint: `mount a writable ${folder}, or set TMPDIR to a writable folder${otherwise === undefined ? '' : `; or ${otherwise}`}`,
     cause,
   })
 }

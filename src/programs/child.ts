@@ -15,21 +15,21 @@ export type Ended = {
   stderr: string
 }
 
-/** A client program at work. */
+/** A running client program. */
 export type Tool = {
   name: ToolName
   stdin: Writable
   stdout: Readable
-  /** Settles when it is gone and its output was read. The end of its output alone says nothing about success. */
+  /** Settles when it has ended and its output was read. The end of its output alone does not mean success. */
   ended: Promise<Ended>
-  /** Ends it and everything it started; resolves when it is gone. */
+  /** Ends it and everything it started; resolves when it has ended. */
   kill(): Promise<void>
 }
 
 export type ToolOptions = {
-  /** Where it connects to; without one it gets no connection at all. */
+  /** Where it connects to; without it, the program gets no connection. */
   connection?: Connection | undefined
-  /** Another database than the connection's own. */
+  /** The database, if it is not the connection's own. */
   database?: string | undefined
   applicationName?: string
   /** Settings of its session. */
@@ -41,9 +41,8 @@ const launch = (program: string, args: string[], env: Record<string, string>) =>
 type Child = ReturnType<typeof launch>
 
 /**
- * Runs a client program with nothing of our environment: where to connect to and the password are in its own environment,
- * never among its arguments. It is the leader of a process group, so that all of it can be ended.
- * Close it with `kill()`, whatever happens.
+ * Starts a client program without our environment. The connection and the password are passed in its own environment, never as
+ * arguments. It leads a process group, so that everything it starts can be ended too. Always call `kill()` in the end.
  */
 export function startTool(tools: Tools, name: ToolName, args: string[], options: ToolOptions = {}): Tool {
   const { dir } = tools
@@ -52,7 +51,7 @@ export function startTool(tools: Tools, name: ToolName, args: string[], options:
   const client = connection && toolEnvironment(connection, tools, options)
   const env = { PATH: `${dir}:/usr/bin:/bin`, LC_ALL: 'C', HOME: '/nonexistent', ...client?.env }
   const child = launch(join(dir, name), args, env)
-  // it may end before it has read everything; how it ended is told by `ended`
+  // it may end before it has read everything; `ended` tells how it ended
   child.stdin.on('error', () => {})
   let running = true
   const ended = endOf(child, name, password).finally(() => {
@@ -74,8 +73,8 @@ export function startTool(tools: Tools, name: ToolName, args: string[], options:
 }
 
 /**
- * Writes everything to a program's stdin, one chunk after the other, and ends it. When the program stops reading, the rest is read
- * all the same: whether the content is whole is one question, whether the program likes it another.
+ * Writes everything to a program's stdin, chunk by chunk, and closes it. If the program stops reading, the rest of the content is still
+ * read, to find out whether it is complete.
  */
 export async function feedTool(
   { stdin }: Pick<Tool, 'stdin'>,
@@ -92,7 +91,7 @@ export async function feedTool(
   if (stdin.writable) stdin.end()
 }
 
-/** Until the chunk is used up, or nobody reads any more: whoever made it may free or overwrite its memory then. */
+/** Resolves when the chunk is used up, or nobody reads any more. Its memory may then be freed or overwritten. */
 const written = (stdin: Writable, chunk: Uint8Array) =>
   new Promise<void>((resolve) => {
     const done = () => {
@@ -110,15 +109,18 @@ async function endOf(child: Child, name: string, password: string | undefined): 
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-keptStderr)
   })
-  const { exitCode, signal, originalMessage = 'the reason is not known', cause } = await child
+  const { exitCode, signal, originalMessage = 'the reason is unknown', cause } = await child
   if (exitCode === undefined && signal === undefined)
-    throw new AppError('backup', `${name} could not be started: ${originalMessage}`, { hint: 'check its file', cause })
-  // A shorter one would be found inside ordinary words.
+    throw new AppError('backup', `${name} could not be started: ${originalMessage}`, {
+      hint: 'check its executable file',
+      cause,
+    })
+  // A shorter password could be part of ordinary words.
   const said = password && password.length > 3 ? stderr.replaceAll(password, '***') : stderr
   return { code: exitCode ?? null, signal: signal ?? null, stderr: said.trim() }
 }
 
-/** Ends a program and everything it started: asks first, and insists when it has not gone after a while. */
+/** Ends a program and everything it started: with SIGTERM, and with SIGKILL if it has not ended after `graceMs`. */
 export async function endGroup(pid: number | undefined, ended: Promise<unknown>, graceMs = 3_000): Promise<void> {
   if (pid === undefined) return
   const gone = ended.then(
@@ -141,8 +143,8 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * libpq's variables for a connection, with the password, and with certificates by their paths; copies of them are there until `remove()`
- * is called. Other drivers read most of them too.
+ * libpq's variables for a connection, with the password, and with paths of certificates. Copies of those exist until `remove()` is
+ * called. Other drivers read most of these variables too.
  */
 export function clientEnvironment(connection: Connection, options: Omit<ToolOptions, 'connection'>) {
   const files = tlsFiles(connection.tls)
@@ -164,7 +166,7 @@ function connectionEnvironment(connection: Connection, { database, applicationNa
     }),
     PGPORT: endpoints.map(({ port }) => port).join(','),
     PGUSER: user,
-    // as a variable a name is a name: as an argument `a=b` would be read as connection parameters
+    // in a variable, a name stays a name: as an argument, `a=b` would be read as connection parameters
     PGDATABASE: database ?? connection.database,
     PGAPPNAME: applicationName ?? 'pgbosun',
     PGCONNECT_TIMEOUT: '15',
@@ -180,9 +182,9 @@ function connectionEnvironment(connection: Connection, { database, applicationNa
 }
 
 /**
- * The same for PostgreSQL's own programs, with a path in which no function of the application can stand in for one of the server.
- * (The user's own program keeps the path of its role and database.) libpq takes a session that is read-only by default for one
- * of a standby when it is asked for `read-write`, and knows `primary` from 14 on: the setting gives way before.
+ * The same for PostgreSQL's own programs, with a search_path in which no function of the application can replace one of the server.
+ * (The user's own program keeps the search_path of its role and database.) If libpq is asked for `read-write`, it takes a session that
+ * is read-only by default for a standby. It knows `primary` from 14 on; before that, the setting is switched off.
  */
 function toolEnvironment(connection: Connection, { major }: Tools, options: Omit<ToolOptions, 'connection'>) {
   const settings: Record<string, string> = { search_path: 'pg_catalog, pg_temp', ...options.settings }
@@ -193,10 +195,10 @@ function toolEnvironment(connection: Connection, { major }: Tools, options: Omit
 }
 
 /**
- * How soon a client program notices that the network swallows what it sends, or that nobody is there any more. libpq has no variables
- * for it. A server that is only slow to read has longer than a stopped one needs.
+ * Makes a client program notice when the network drops its packets, or the other side is gone. libpq has no variables for this. The
+ * limit is long enough for a server that only reads slowly.
  */
 export const livenessArgument = 'keepalives_idle=30 keepalives_interval=10 keepalives_count=3 tcp_user_timeout=120000'
 
-/** A database's name as an argument: connection parameters, so that a name with `=` in it stays a name. */
+/** The name of a database as an argument, in the form of connection parameters, so that a name that contains `=` stays a name. */
 export const databaseArgument = (name: string) => `dbname='${name.replace(/[\\']/g, '\\$&')}' ${livenessArgument}`

@@ -20,7 +20,7 @@ export type Tools = {
 export type ToolSearch = {
   /** The PATH of the environment. */
   path: string | undefined
-  /** Instead of the folders that packages use; patterns as of a shell. */
+  /** Glob patterns to use instead of the folders of packages. */
   packaged?: string[]
 }
 
@@ -39,12 +39,12 @@ const packagedFolders = [
 const names: ToolName[] = ['pg_dump', 'pg_restore', 'pg_dumpall']
 
 /**
- * The client programs whose major version is the server's; of several releases the newest. Archives of a newer pg_dump cannot
- * be restored into an older server, and an older pg_dump refuses a newer server.
+ * The client programs with the server's major version; of several releases, the newest. Archives of a newer pg_dump cannot be restored
+ * to an older server, and an older pg_dump refuses a newer server.
  *
- * @param serverVersion as PostgreSQL numbers it: 150020 is 15.20
- * @param wanted what is looked for: the error names it
- * @throws {AppError} `backup` when there are none, or only those of other versions
+ * @param serverVersion `server_version_num`: 150020 is 15.20
+ * @param wanted program that the error names
+ * @throws {AppError} `backup` if there are none, or only those of other versions
  */
 export async function findTools(
   serverVersion: number,
@@ -61,7 +61,7 @@ export async function findTools(
   const how = found.some((tools) => tools.major > major) ? 'of another version' : 'too old'
   throw new AppError(
     'backup',
-    `${wanted} is ${how}: the server is PostgreSQL ${major}, and there is only ${versions}`,
+    `${wanted} is ${how}: the server is PostgreSQL ${major}, but there is only ${versions}`,
     {
       hint,
     },
@@ -69,20 +69,20 @@ export async function findTools(
 }
 
 /**
- * Client programs that can read an archive: of the major that wrote it, else the next newer one.
- * @throws {AppError} `backup` when there are none
+ * Client programs that can read an archive: those of the major version that wrote it, otherwise of the next newer one.
+ * @throws {AppError} `backup` if there are none
  */
 export async function findReader(writtenBy: number, search: ToolSearch): Promise<Tools> {
   const fitting = (await allTools(search))
     .filter(({ major }) => major >= writtenBy)
     .sort((a, b) => a.major - b.major || b.minor - a.minor)
   if (fitting[0]) return fitting[0]
-  throw new AppError('backup', `there is no pg_restore that reads what pg_dump ${writtenBy} wrote`, {
+  throw new AppError('backup', `there is no pg_restore that can read a dump of pg_dump ${writtenBy}`, {
     hint: `install the client programs of PostgreSQL ${writtenBy} or newer`,
   })
 }
 
-/** Whether the programs are older than the release of a server with the same major: they may not know what it stores. */
+/** Whether the programs are an older release than a server of the same major version: they may not know everything it stores. */
 export const isOlderRelease = ({ minor }: Tools, serverVersion: number) => minor < serverVersion % 10_000
 
 async function allTools({ path = '', packaged = packagedFolders }: ToolSearch): Promise<Tools[]> {
@@ -95,7 +95,7 @@ async function allTools({ path = '', packaged = packagedFolders }: ToolSearch): 
 async function toolsIn(dir: string): Promise<Tools | undefined> {
   try {
     await Promise.all(names.map((name) => access(join(dir, name), constants.X_OK)))
-    // Debian puts a script under every name that chooses a version by itself
+    // On Debian, these are scripts that choose a version themselves
     if (realPath(join(dir, 'pg_dump')).endsWith('/pg_wrapper')) return undefined
     const { stdout } = await execa(join(dir, 'pg_dump'), ['--version'], {
       env: { LC_ALL: 'C' },

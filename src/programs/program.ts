@@ -5,14 +5,14 @@ import { AppError, usage } from '../errors.ts'
 import { isExecutable } from '../machine/executable.ts'
 import { endGroup, signalGroup } from './child.ts'
 
-/** How a program of the user's ended. */
+/** How the user's program ended. */
 export type ProgramEnded = { code: number | null; signal: NodeJS.Signals | null }
 
-/** A program of the user's at work, the leader of a process group. */
+/** A running program of the user, the leader of a process group. */
 export type Program = {
-  /** Settles when it is gone and its output was read. */
+  /** Settles when it has ended and its output was read. */
   ended: Promise<ProgramEnded>
-  /** Asks it to end, and insists after a while; resolves when it and everything it started is gone. */
+  /** Asks it to end, and kills it after 8 s; resolves when it and everything it started have ended. */
   stop(): Promise<void>
   /** Ends it at once. */
   kill(): void
@@ -21,16 +21,16 @@ export type Program = {
 export type ProgramOptions = {
   env: Record<string, string>
   cwd: string
-  /** Called with each line of what it says, on either stream, without colours and without the secrets. */
+  /** Called with each line of its output, on either stream, without colours and without the secrets. */
   onLine(line: string, stream: 'stdout' | 'stderr'): void
-  /** What must not be shown. */
+  /** Texts that must not be shown. */
   secrets: string[]
 }
 
-/** Enough to roll back and to say so; an orchestrator kills after 30 s. */
+/** Enough to roll back and report that; an orchestrator kills after 30 s. */
 const graceMs = 8_000
 
-/** Starts a program with nothing to read from, and with exactly this environment. */
+/** Starts a program without stdin, and with exactly this environment. */
 export function startProgram(path: string, args: string[], { env, cwd, onLine, secrets }: ProgramOptions): Program {
   const child = execa(path, args, {
     env,
@@ -70,7 +70,7 @@ export function startProgram(path: string, args: string[], { env, cwd, onLine, s
 /**
  * The path of a program, as a shell would find it.
  * @param where `path` is the PATH; a name with a slash is relative to `cwd`
- * @throws {AppError} `usage` when there is none that may be run
+ * @throws {AppError} `usage` if there is no executable file
  */
 export function findProgram(
   name: string,
@@ -83,15 +83,15 @@ export function findProgram(
   if (found !== undefined) return found
   throw usage(`the program ${name} was not found`, {
     hint: name.includes('/')
-      ? `check \`migrate.command\`: there is no file ${candidates[0]} that may be run`
-      : 'install it, or write its path: `migrate.command` begins with a program of the PATH or a path; a command line for a shell is [sh, -c, "…"]',
+      ? `check \`migrate.command\`: ${candidates[0]} is not an executable file`
+      : 'install it, or write its path: `migrate.command` begins with a program in the PATH, or with a path; for a shell command, write [sh, -c, "…"]',
   })
 }
 
-/** Name of a program as people call it. */
+/** Name of a program, for messages. */
 export const programName = ([path = '']: string[]) => basename(path)
 
-/** A line that does not end is cut: a program may say anything. */
+/** Longer lines are cut, because a program may write anything. */
 const longestLine = 16_384
 
 function eachLine(stream: NodeJS.ReadableStream, use: (line: string) => void): void {
@@ -107,6 +107,6 @@ function eachLine(stream: NodeJS.ReadableStream, use: (line: string) => void): v
   })
 }
 
-/** A shorter secret would be found inside ordinary words. */
+/** Shorter secrets are not replaced: they could be part of ordinary words. */
 const conceal = (line: string, secrets: string[]) =>
   secrets.filter(({ length }) => length > 3).reduce((text, secret) => text.replaceAll(secret, '***'), line)

@@ -5,7 +5,7 @@ import { writeTemporary } from '../machine/temporary.ts'
 const variables = { ca: 'PGSSLROOTCERT', cert: 'PGSSLCERT', key: 'PGSSLKEY' } as const
 const names = ['ca', 'cert', 'key'] as const
 
-/** libpq reads certificates and keys from files only: the ones that are configured, or copies where it does not take those. */
+/** libpq reads certificates and keys only from files: the configured ones, or copies if it would not accept those. */
 export function tlsFiles(tls: Connection['tls']): { env: Record<string, string>; remove(): void } {
   const given = names.filter((name) => tls[name] !== undefined)
   const own = given.flatMap((name) => {
@@ -24,10 +24,12 @@ export function tlsFiles(tls: Connection['tls']): { env: Record<string, string>;
 }
 
 function otherwise(copied: (keyof typeof variables)[]): string {
-  return copied.includes('key') ? 'let only its owner read the key (mode 0600)' : 'set `database.tls.ca` to a file'
+  return copied.includes('key')
+    ? 'make the key readable only by its owner (mode 0600)'
+    : 'set `database.tls.ca` to a file'
 }
 
-/** As libpq has it: a key that others may read is refused, but one of root's may be read by its group. */
+/** As in libpq: a key that others may read is refused, but if root owns it, its group may read it. */
 function isUsable(path: string, name: keyof typeof variables): boolean {
   try {
     const { uid, mode } = statSync(path)
@@ -38,5 +40,5 @@ function isUsable(path: string, name: keyof typeof variables): boolean {
   }
 }
 
-/** Tells before any work whether the client programs can be given what they need. @throws {AppError} `usage` */
+/** Checks before any work that the files for the client programs can be provided. @throws {AppError} `usage` */
 export const checkClientFiles = ({ tls }: Connection): void => tlsFiles(tls).remove()

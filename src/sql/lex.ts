@@ -1,5 +1,5 @@
 // pure
-/** Where the lexical elements of PostgreSQL end. Offsets count UTF-16 units; -1: the text ends inside. */
+/** Where the lexical elements of PostgreSQL end. Offsets count UTF-16 units; -1: the text ends inside the element. */
 
 const quote = 39
 const doubleQuote = 34
@@ -7,10 +7,10 @@ const dollar = 36
 const backslash = 92
 const letterE = 101
 
-/** What PostgreSQL's lexer takes for white space. */
+/** White space for PostgreSQL's lexer. */
 export const isSpace = (c: number) => c === 32 || (c >= 9 && c <= 13)
 
-/** Of the characters below 128: 2 for those that a word begins with, 1 for others that may be in one. A table is twice as fast as comparisons. */
+/** For characters below 128: 2 if a word can begin with it, 1 if it can otherwise be in one. A table is twice as fast as comparisons. */
 const inWords = Uint8Array.from({ length: 128 }, (_, c) => {
   const character = String.fromCharCode(c)
   return /[a-z_]/i.test(character) ? 2 : /[0-9$]/.test(character) ? 1 : 0
@@ -36,7 +36,7 @@ export function endOfLine(text: string, start: number): number {
   return i
 }
 
-/** End of a quoted identifier or a plain string. A doubled mark inside stands for itself. */
+/** End of a quoted identifier or a plain string. A doubled quote inside stands for one quote. */
 export function endOfQuotes(text: string, mark: string, start: number): number {
   let end = after(text, mark, start + 1)
   while (end !== -1 && text[end] === mark) end = after(text, mark, end + 1)
@@ -50,7 +50,7 @@ function after(text: string, what: string, from: number): number {
 
 const commentEdge = /\/\*|\*\//g
 
-/** End of a comment in which others may be nested. */
+/** End of a comment, which may contain nested comments. */
 export function endOfComment(text: string, start: number): number {
   commentEdge.lastIndex = start
   let depth = 0
@@ -63,17 +63,17 @@ export function endOfComment(text: string, start: number): number {
 
 const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y
 
-/** End of a dollar-quoted string. A lone dollar (`$1`) ends right behind itself. */
+/** End of a dollar-quoted string. A single dollar sign (`$1`) ends right after itself. */
 export function endOfDollarQuote(text: string, start: number): number {
   dollarTag.lastIndex = start
   const tag = dollarTag.exec(text)?.[0]
   return tag === undefined ? start + 1 : after(text, tag, start + tag.length)
 }
 
-/** In `E'a'⏎'b\''` the second part is still an escape string. One comment a line: anything looser takes exponential time. */
+/** In `E'a'⏎'b\''`, the second part is still an escape string. One comment a line: a looser pattern takes exponential time. */
 const continuation = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
 
-/** End of an escape string. @param start the quote behind the E */
+/** End of an escape string. @param start the quote after the E */
 export function endOfEscapeString(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     const c = text.charCodeAt(i)
@@ -89,12 +89,12 @@ export function endOfEscapeString(text: string, start: number): number {
 }
 
 /**
- * The tokens of one statement: words in lower case, quoted identifiers and strings with their quotes, every other
- * character for itself. Comments and white space are left out.
+ * The tokens of one statement: words in lower case, quoted identifiers and strings with their quotes, every other character on its own.
+ * Comments and white space are left out.
  */
 export const tokensOf = (text: string, start: number, end: number): string[] => [...tokensIn(text, start, end)]
 
-/** The same one after another, for what may be long: an INSERT of a million rows. */
+/** The same, one at a time, for statements that may be long: an INSERT of a million rows. */
 export function* tokensIn(text: string, start: number, end: number): Generator<string> {
   for (let i = start; i < end; ) {
     const next = endOfToken(text, i)
@@ -107,17 +107,17 @@ export function* tokensIn(text: string, start: number, end: number): Generator<s
   }
 }
 
-/** As PostgreSQL folds an unquoted name: only the letters of ASCII. */
+/** Folds an unquoted name like PostgreSQL: only ASCII letters. */
 export const folded = (word: string) => word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 const isBlank = (text: string, i: number) =>
   isSpace(text.charCodeAt(i)) || text.startsWith('--', i) || text.startsWith('/*', i)
 
-/** Whether the E of an escape string stands there. */
+/** Whether the E of an escape string is at this offset. */
 export const isEscapeString = (text: string, i: number) =>
   (text.charCodeAt(i) | 32) === letterE && text.charCodeAt(i + 1) === quote
 
-/** End of what begins at `i`: a word, a string, a comment, or else a single character; -1: the text ends inside. */
+/** End of the token that begins at `i`: a word, a string, a comment, or a single character; -1: the text ends inside it. */
 export function endOfToken(text: string, i: number): number {
   const c = text.charCodeAt(i)
   if (text.startsWith('--', i)) return endOfLine(text, i)

@@ -6,15 +6,15 @@ export type Statement = {
   start: number
   end: number
   /**
-   * Its leading unquoted words in lower case, at most six; of a COPY all outside parentheses; of one that only reads or writes
-   * rows (INSERT, SELECT, …) just the first.
+   * Its leading unquoted words in lower case, at most six. For a COPY, all words outside parentheses; for a statement that only reads or
+   * writes rows (INSERT, SELECT, …), just the first.
    */
   words: readonly string[]
 }
 
 /**
- * The statements of a text. What is kept of each is where it begins and ends, in eight bytes outside of the heap: a migration may
- * hold a million. A {@link Statement} is made when it is looked at, and again each time.
+ * The statements of a text. Only their start and end are kept, in eight bytes outside the heap, because a migration may contain a
+ * million statements. A {@link Statement} is created each time it is read.
  */
 export class StatementList implements Iterable<Statement> {
   readonly #text: string
@@ -29,7 +29,7 @@ export class StatementList implements Iterable<Statement> {
     return this.#length
   }
 
-  /** To be called in the order of the text. @param rows whether its first word is one of {@link rowWords} */
+  /** Call this in the order of the text. @param rows whether the first word of the statement is one of {@link rowWords} */
   add(start: number, end: number, rows: boolean): void {
     if (this.#places.length === this.#length * 2) this.#places = larger(this.#places)
     this.#places[this.#length * 2] = rows ? start + ofRows : start
@@ -37,7 +37,7 @@ export class StatementList implements Iterable<Statement> {
     this.#length++
   }
 
-  /** The statement number `i` from 0 on; undefined where there is none. */
+  /** Statement number `i`, from 0; undefined if there is none. */
   at(i: number): Statement | undefined {
     if (i < 0 || i >= this.#length) return undefined
     const start = this.startOf(i)
@@ -49,12 +49,12 @@ export class StatementList implements Iterable<Statement> {
     return this.at(this.#length - 1)
   }
 
-  /** Where the statement number `i` begins. */
+  /** Start of statement number `i`. */
   startOf(i: number): number {
     return this.#places[i * 2]! % ofRows
   }
 
-  /** Where it ends. */
+  /** End of statement number `i`. */
   endOf(i: number): number {
     return this.#places[i * 2 + 1]!
   }
@@ -63,7 +63,7 @@ export class StatementList implements Iterable<Statement> {
     for (let i = 0; i < this.#length; i++) yield this.at(i)!
   }
 
-  /** Those that do more than read or write rows: what asks for something that no INSERT can be need not look at a million of them. */
+  /** The statements that do more than read or write rows, for callers that do not need to look at a million INSERTs. */
   *commands(): Generator<Statement, undefined> {
     for (let i = 0; i < this.#length; i++) if (!this.#isOfRows(i)) yield this.at(i)!
   }
@@ -77,7 +77,7 @@ export class StatementList implements Iterable<Statement> {
     return Array.from(this, use)
   }
 
-  /** Number of the first one from `from` to before `to`; -1 without one. */
+  /** Number of the first match from `from` to before `to`; -1 if there is none. */
   findIndex(test: (statement: Statement) => boolean, from = 0, to = this.#length): number {
     for (let i = from; i < to; i++) if (test(this.at(i)!)) return i
     return -1
@@ -88,10 +88,10 @@ export class StatementList implements Iterable<Statement> {
   }
 }
 
-/** First words of statements of which nothing else matters, and of which there may be very many. */
+/** First words of statements of which nothing else matters. There may be very many of them. */
 export const rowWords: ReadonlySet<string> = new Set(['insert', 'select', 'update', 'delete', 'values'])
 
-/** Added to where a statement begins; no string is as long as this. */
+/** Added to the start of a statement as a flag; no string is this long. */
 const ofRows = 2 ** 31
 
 function larger(places: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
@@ -117,6 +117,6 @@ function wordsOf(text: string, start: number, end: number): readonly string[] {
   return words
 }
 
-/** They begin with different letters. */
+/** The words begin with different letters. */
 const byLetter = new Map([...rowWords].map((word) => [word.charCodeAt(0), [word]]))
 const wordOfRows = (text: string, start: number): readonly string[] => byLetter.get(text.charCodeAt(start) | 32) ?? []

@@ -5,22 +5,22 @@ import { type CopyData, type Scan, scan } from './scan.ts'
 /** A part of an SQL text that is sent as one message. Offsets count UTF-16 units of the whole text. */
 export type Piece = SqlPiece | CopyPiece
 
-/** `text` is as long as what it stands for: the lines that only psql knows are blanks in it. */
+/** `text` is as long as the part that it stands for: lines that only psql knows are replaced with spaces. */
 export type SqlPiece = { kind: 'sql'; text: string; start: number }
 
-/** `text` is the COPY without its semicolon, `data` the lines behind it without the `\.` that ends them. */
+/** `text` is the COPY without its semicolon, `data` the lines after it without the `\.` that ends them. */
 export type CopyPiece = { kind: 'copy'; text: string; start: number; data: { start: number; end: number } }
 
 type Range = { start: number; end: number }
 
-/** No message is longer than this where the text can be cut: it would be in memory three times while it is sent. */
+/** Messages are cut to this length if possible, because a message is in memory three times while it is sent. */
 export const messageLength = 512 * 1024
 
 /**
- * Cuts a text at the data of each `copy … from stdin`, which the server reads apart from the SQL, and a long one between its
- * statements too. A text that is not cut is one piece; parts without a statement are left out of any other.
+ * Cuts a text at the data of each `copy … from stdin`, which the server reads separately from the SQL, and a long text also between its
+ * statements. A text that is not cut is one piece. Otherwise parts without a statement are left out.
  *
- * @param leftOut statements that are not to be sent, in order: blanks stand for them
+ * @param leftOut statements that must not be sent, in order: they are replaced with spaces
  */
 export function piecesOf(text: string, scanned: Scan = scan(text), leftOut: readonly Range[] = []): Piece[] {
   const { statements, copies } = scanned
@@ -49,7 +49,7 @@ function copyPiece(text: string, { statements }: Scan, { statement, start, end }
   return { kind: 'copy', text: text.slice(from, statements.endOf(statement)), start: from, data: { start, end } }
 }
 
-/** The statements from `first` to before `last` stand in the range: what of it is sent, cut behind a semicolon wherever it gets too long. */
+/** The parts of a range to send, cut after a semicolon where they get too long. The range holds the statements from `first` to before `last`. */
 function partsOf(
   text: string,
   range: Range,
@@ -77,8 +77,8 @@ function partsOf(
 }
 
 /**
- * A message is taken apart as a whole before anything in it runs. With a text that changes how the next message is read, two messages
- * would not be the same as one.
+ * Matches a text that changes how SQL is read. The server parses a whole message before it runs any of it, so with such a text, two
+ * messages would not have the same effect as one.
  */
 const changesReading =
   /(?:standard_conforming_strings|client_encoding)(?!\s*(?:=|to)\s*'?(?:on|utf-?8)\b)|backslash_quote|\bset\s+(?:(?:local|session)\s+)?names\b/i
@@ -88,7 +88,7 @@ const withSemicolon = (text: string, { start, end }: Range): Range => ({
   end: text.charCodeAt(end) === 59 ? end + 1 : end,
 })
 
-/** A part of the text with the given ranges as blanks, line ends apart. */
+/** A part of the text, with the given ranges replaced with spaces, except line ends. */
 function blanked(text: string, ranges: readonly Range[], start: number, end: number): string {
   let part = ''
   let from = start
@@ -102,7 +102,7 @@ function blanked(text: string, ranges: readonly Range[], start: number, end: num
 
 const chunkLength = 64 * 1024
 
-/** A part of a text in chunks of 64 Ki units, none of which ends within a character. */
+/** A part of a text in chunks of 64 Ki units, none of which ends inside a character. */
 export function* chunksOf(text: string, { start, end }: { start: number; end: number }): Generator<string> {
   for (let from = start; from < end; ) {
     let to = Math.min(from + chunkLength, end)

@@ -4,14 +4,14 @@ import { visible } from '../text.ts'
 /** A place in a text: line and column count from 1, the column in code points. */
 export type TextPlace = { line: number; column: number }
 
-/** How many code points of a text stand before an offset in UTF-16 units. */
+/** How many code points a text has before an offset in UTF-16 units. */
 export function codePoints(text: string, end: number): number {
   let count = 0
   for (let i = 0; i < end; count++) i += (text.codePointAt(i) ?? 0) > 0xffff ? 2 : 1
   return count
 }
 
-/** Where line number `line`, from 1, begins and ends; undefined behind the last one. Counted, not split: a text may be long. */
+/** Start and end of line number `line`, from 1; undefined after the last one. The text is not split, because it may be long. */
 function lineAt(text: string, line: number): { start: number; end: number } | undefined {
   const lineEnd = /\r\n|\r|\n/g
   let start = 0
@@ -29,8 +29,8 @@ const lineOf = (text: string, line: number): string => {
 }
 
 /**
- * Line and column of a server's position in a text.
- * A position at the end of the input moves back to behind the last thing that can be seen.
+ * Line and column of a position that the server gave.
+ * A position at the end of the input moves back to just after the last visible character.
  * @param position code points, from 1
  */
 export function placeOf(text: string, position: number): TextPlace {
@@ -42,13 +42,13 @@ export function placeOf(text: string, position: number): TextPlace {
     line++
     start = lineEnd.lastIndex
   }
-  // Between CR and LF it is at the end of the line.
+  // A position between CR and LF is at the end of the line.
   return { line, column: codePoints(text.slice(start, offset), offset - start) + 1 }
 }
 
 /**
- * The place in a text that may be shown instead of the one that was sent, because values were put into that which may be secret.
- * Both have the same lines; where a line differs, its columns mean nothing.
+ * The place in the text to show, which replaces the text that was sent if that contains values that may be secret. Both have the same
+ * number of lines. If the line differs, its columns do not match, and the place is at its beginning.
  */
 export function shownPlace(
   text: string,
@@ -70,9 +70,9 @@ function offsetOf(text: string, count: number): number {
 const shownWidth = 100
 
 /**
- * The line of a place with its number, and a caret below the column. A long line is cut around it;
- * what does not show as itself is replaced, so that nothing steers the terminal.
- * @param linesBefore of the file before the text, for the number that is shown
+ * The line of a place with its number, and a caret below the column. A long line is cut around the caret. Characters that are not
+ * visible are replaced, so that nothing can control the terminal.
+ * @param linesBefore number of lines in the file before the text, for the line number
  */
 export function excerptOf(text: string, { line, column }: TextPlace, linesBefore = 0): string {
   const whole = lineOf(text, line)
@@ -86,11 +86,11 @@ export function excerptOf(text: string, { line, column }: TextPlace, linesBefore
   return `  ${number} | ${before}${after}\n  ${' '.repeat(number.length)} | ${padding(before)}^`
 }
 
-/** Blanks as wide as a text on a terminal. */
+/** Spaces as wide as a text on a terminal. */
 const padding = (text: string) =>
   [...text].map((point) => (point === '\t' ? '\t' : ' '.repeat(widthOf(point)))).join('')
 
-/** The expressions stand in the function: compiling them takes two milliseconds, which only an error is worth. */
+/** The regular expressions are inside the function, because compiling them takes two milliseconds, and only errors need them. */
 function widthOf(point: string): number {
   if (/\p{Mn}|\p{Me}|\p{Cf}/u.test(point)) return 0
   const wide =

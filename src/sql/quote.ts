@@ -5,7 +5,7 @@ export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`
 /** `schema.name`, both quoted. */
 export const quoteName = (schema: string, name: string) => `${quoteIdent(schema)}.${quoteIdent(name)}`
 
-/** Text as an SQL literal, right for either setting of standard_conforming_strings. */
+/** Text as an SQL literal that works with either setting of standard_conforming_strings. */
 export function quoteLiteral(text: string): string {
   const doubled = text.replaceAll("'", "''")
   return doubled.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`
@@ -23,7 +23,7 @@ export function splitName(text: string): { schema: string; name: string } {
   return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
 }
 
-/** At most so many bytes of a name in UTF-8, without half a character: names made of it stay below PostgreSQL's 63. */
+/** A name cut to a number of bytes in UTF-8, at the end of a character, so that names made from it stay within PostgreSQL's 63. */
 export function cutName(name: string, maxBytes = 40): string {
   let kept = ''
   for (const character of name) {

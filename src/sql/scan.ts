@@ -14,7 +14,7 @@ import { rowWords, type Statement, StatementList } from './list.ts'
 
 export type { Statement }
 
-/** The lines behind a `copy … from stdin;`, which are data and not SQL. */
+/** The lines after a `copy … from stdin;`, which are data and not SQL. */
 export type CopyData = {
   /** Index of the COPY in `statements`. */
   statement: number
@@ -22,32 +22,32 @@ export type CopyData = {
   end: number
   /** Whether a line `\.` ends them; otherwise the end of the text does, as in a dump that was cut off. */
   closed: boolean
-  /** Where the SQL goes on. */
+  /** Where the SQL continues. */
   next: number
 }
 
-/** What {@link scan} saw. With `unterminated`, the text ends inside the thing that opened at `at`. */
+/** Result of {@link scan}. With `unterminated`, the text ends inside the element that begins at `at`. */
 export type Scan = {
   statements: StatementList
   unterminated: { what: 'comment' | 'string' | 'dollar-quoted string' | 'quoted identifier'; at: number } | undefined
-  /** The first backslash outside quotes, comments and data: a psql command such as `\connect`, but none of `restricts`. */
+  /** The first backslash outside quotes, comments and data: a psql command such as `\connect`, except those in `restricts`. */
   backslash: number | undefined
-  /** The lines `\restrict TOKEN` and `\unrestrict TOKEN` of pg_dump between statements, without their ends. */
+  /** The lines `\restrict TOKEN` and `\unrestrict TOKEN` of pg_dump between statements, without their line ends. */
   restricts: { start: number; end: number }[]
   copies: CopyData[]
 }
 
 /**
- * Finds the statements of an SQL text as PostgreSQL's lexer does: knows strings, escape strings, quoted identifiers,
- * dollar quotes, nested comments and, like psql, semicolons in parentheses and in `begin atomic … end` bodies, the data
- * of a COPY from the lines behind it, and the commands that pg_dump writes. Assumes standard_conforming_strings = on.
+ * Finds the statements of an SQL text like PostgreSQL's lexer. It knows strings, escape strings, quoted identifiers, dollar quotes and
+ * nested comments. Like psql, it also knows semicolons in parentheses and in `begin atomic … end` bodies, the data lines after a COPY,
+ * and the commands that pg_dump writes. Assumes standard_conforming_strings = on.
  *
  * @see https://github.com/postgres/postgres/blob/master/src/fe_utils/psqlscan.l
  */
 export function scan(text: string): Scan {
   const statements = new StatementList(text)
   const result: Scan = { statements, unterminated: undefined, backslash: undefined, restricts: [], copies: [] }
-  // Of the statement that we are in; -1 is between statements.
+  // Start of the current statement; -1 between statements.
   let start = -1
   let opening: Opening = 'other'
   let head: string[] = []
@@ -130,7 +130,7 @@ export function scan(text: string): Scan {
   return result
 }
 
-/** What the statement's first word says of how to read on. */
+/** How to read the rest of a statement, according to its first word. */
 function openingOf(text: string, start: number, end: number): Opening {
   const length = end - start
   if (length !== 4 && length !== 6) return 'other'
@@ -141,12 +141,12 @@ function openingOf(text: string, start: number, end: number): Opening {
 
 type Opening = 'copy' | 'create' | 'rows' | 'other'
 
-/** Whether the statement begins or ends a transaction or a part of one, which a file that is sent as one message must not. */
+/** Whether the statement begins or ends a transaction or a part of one, which a file that is sent as one message must not do. */
 export const isTransactionControl = ({ words: [first = '', second] }: Statement) =>
   ['begin', 'commit', 'end', 'rollback', 'abort', 'savepoint', 'release'].includes(first) ||
   ((first === 'start' || first === 'prepare') && second === 'transaction')
 
-/** Whether the statement is a COPY between the table and the client, for which there is nobody at the other end. */
+/** Whether the statement is a COPY between the table and the client. */
 export const isClientCopy = (statement: Statement) =>
   isCopyFromClient(statement) || (statement.words[0] === 'copy' && hasPair(statement.words, 'to', 'stdout'))
 
@@ -179,10 +179,10 @@ function atomicDepth(depth: number, previous: string, word: string): number {
   return word === 'case' ? depth + 1 : word === 'end' ? depth - 1 : depth
 }
 
-/** Nothing but a comment may follow in the line of the COPY: psql would run it after the data. */
+/** Only a comment may follow on the line of the COPY: psql would run anything else after the data. */
 const restOfLine = /[ \t\f\v]*(?:--[^\n\r]*)?(?:\r?\n|$)/y
 
-/** As psql does: up to a line that is exactly `\.`, in whatever format the data is. */
+/** Like psql: up to a line that is exactly `\.`, whatever the format of the data. */
 function dataBehind(text: string, semicolonEnd: number): Omit<CopyData, 'statement'> | undefined {
   restOfLine.lastIndex = semicolonEnd
   if (!restOfLine.test(text)) return undefined
@@ -201,7 +201,7 @@ function endOfMark(text: string, start: number): number {
   return endMark.test(text) ? endMark.lastIndex : -1
 }
 
-/** The token is what pg_dump accepts as one: nothing in it that psql would expand. */
+/** The token is one that pg_dump accepts: it contains nothing that psql would expand. */
 const restrict = /\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t]*(?=\r?\n|\r?$)/y
 
 function endOfRestrict(text: string, start: number): number {
@@ -210,7 +210,7 @@ function endOfRestrict(text: string, start: number): number {
   return restrict.test(text) ? restrict.lastIndex : -1
 }
 
-/** The text without a statement and its semicolon: blanks instead, so that lines and offsets stay right. */
+/** The text with spaces instead of a statement and its semicolon, so that lines and offsets stay the same. */
 export function blanked(text: string, { start, end }: Pick<Statement, 'start' | 'end'>): string {
   const behind = text[end] === ';' ? end + 1 : end
   return text.slice(0, start) + text.slice(start, behind).replace(/[^\r\n]/g, ' ') + text.slice(behind)

@@ -2,8 +2,8 @@
 import { quoteIdent, quoteLiteral } from './quote.ts'
 
 /**
- * Settings that PostgreSQL stores as a list of names, each quoted where it must be: one string with commas would become a single odd
- * name. Those with GUC_LIST_QUOTE in its sources, as pg_dump knows them (variable_is_guc_list_quote).
+ * Settings that PostgreSQL stores as a list of names, each quoted if necessary: one string with commas would become a single strange
+ * name. They have GUC_LIST_QUOTE in PostgreSQL's sources; pg_dump has the same list (variable_is_guc_list_quote).
  */
 const lists = new Set([
   'search_path',
@@ -16,10 +16,10 @@ const lists = new Set([
 
 export const isListSetting = (name: string) => lists.has(name.toLowerCase())
 
-/** Where `''` means what no entry at all means: a schema without a name is looked for nowhere. */
+/** Settings for which `''` means the same as an empty list: no schema has an empty name. */
 const toleratesEmptyName = (name: string) => name.toLowerCase() === 'search_path'
 
-/** The parts of `a, "b c"` as a list setting is stored or written, without quotes. An empty list is one empty name. */
+/** The unquoted names in a list setting such as `a, "b c"`. An empty list may be stored as one empty name. */
 export function splitList(text: string): string[] {
   if (text.trim() === '' || text.trim() === '""') return []
   return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g)]
@@ -27,7 +27,7 @@ export function splitList(text: string): string[] {
     .map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? (plain ?? '').trim())
 }
 
-/** Whether the stored text of a setting is that value. */
+/** Whether the stored text of a setting has this value. */
 export function sameSetting(name: string, stored: string, value: string | string[]): boolean {
   if (!Array.isArray(value)) return stored === value
   if (value.length === 0) return stored === '' || (stored === '""' && toleratesEmptyName(name))
@@ -35,7 +35,7 @@ export function sameSetting(name: string, stored: string, value: string | string
   return items.length === value.length && items.every((item, i) => item === value[i])
 }
 
-/** Statements, with their semicolons, that set what a URL has as text: a list is taken apart first. */
+/** Statements, with their semicolons, for settings whose values are texts from a URL. Lists are split first. */
 export const setSettings = (settings: Readonly<Record<string, string>>, local: 'local ' | '') =>
   Object.entries(settings)
     .map(([name, text]) => {
@@ -44,7 +44,7 @@ export const setSettings = (settings: Readonly<Record<string, string>>, local: '
     })
     .join('')
 
-/** Makes the rest of the transaction do without them. */
+/** Statements that reset these settings for the rest of the transaction. */
 export const unsetLocally = (settings: Readonly<Record<string, string>>) =>
   Object.keys(settings)
     .map((name) => `set local ${identOf(name)} to default;`)
@@ -53,8 +53,8 @@ export const unsetLocally = (settings: Readonly<Record<string, string>>) =>
 const identOf = (name: string) => name.split('.').map(quoteIdent).join('.')
 
 /**
- * The message that stores a setting. SET writes an empty list as one empty name, `""`: a session with such a library to load cannot
- * start. Only `from current` writes it as it is.
+ * The message that stores a setting. SET stores an empty list as one empty name, `""`, and a session that has to load a library of that
+ * name cannot start. Only `from current` stores an empty list.
  *
  * @param whose `role "a"`, `database "d"`, `role "a" in database "d"`
  */

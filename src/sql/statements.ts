@@ -3,11 +3,11 @@ import { tokensOf } from './lex.ts'
 import type { Statement } from './scan.ts'
 
 /**
- * Why PostgreSQL refuses a statement in a transaction block, such as `CREATE INDEX CONCURRENTLY`; undefined when it does
- * not. Decided by the statement alone, for the newest server: not known are REINDEX and CLUSTER of a partitioned table,
- * which are refused too, and DROP SUBSCRIPTION of one without a slot, which is not. PostgreSQL 13 also accepts REFRESH.
+ * The command that PostgreSQL refuses in a transaction block, such as `CREATE INDEX CONCURRENTLY`; undefined if it does not refuse the
+ * statement. This is decided by the statement alone, for the newest server. It does not know that REINDEX and CLUSTER of a partitioned
+ * table are refused too, and that DROP SUBSCRIPTION without a slot is not. PostgreSQL 13 also accepts REFRESH.
  *
- * @param text what the statement's offsets count in
+ * @param text that contains the statement
  * @see https://github.com/postgres/postgres/blob/master/src/backend/tcop/utility.c (PreventInTransactionBlock)
  */
 export function needsNoTransaction({ start, end, words }: Statement, text: string): string | undefined {
@@ -19,8 +19,8 @@ export function needsNoTransaction({ start, end, words }: Statement, text: strin
 }
 
 /**
- * Whether the statement may hold a COMMIT in what it runs, which works only when it is sent alone, outside a transaction.
- * Of a procedure that is called nobody knows; a DO says it itself, in whatever language it is.
+ * Whether the statement may run a COMMIT inside, which works only if it is sent alone, outside a transaction. For a CALL, that is
+ * unknown; for a DO, the word is in its body, in whatever language.
  */
 export const mayCommitInside = ({ words: [first], start, end }: Statement, text: string) =>
   first === 'call' || (first === 'do' && /commit|rollback|call/i.test(text.slice(start, end)))
@@ -37,7 +37,7 @@ const concurrentIndex =
   (tokens) =>
     tokens[tokens.indexOf('index') + 1] === 'concurrently' ? reason : undefined
 
-/** For statements that begin so; gets all their tokens. */
+/** By the first words of a statement; called with all its tokens. */
 const byWords = new Map<string, Decide>([
   ['create index', concurrentIndex('CREATE INDEX CONCURRENTLY')],
   ['create unique', concurrentIndex('CREATE INDEX CONCURRENTLY')],
@@ -57,7 +57,7 @@ function reindex(tokens: string[]): string | undefined {
   return ['schema', 'database', 'system'].includes(kind) ? `REINDEX ${kind.toUpperCase()}` : undefined
 }
 
-/** Without a table: all that were clustered before, each in its own transaction. */
+/** Without a table, it clusters all tables that were clustered before, each in its own transaction. */
 function cluster(tokens: string[]): string | undefined {
   const { rest } = leadingOptions(tokens)
   return rest.every((token) => token === 'verbose') ? 'CLUSTER' : undefined
@@ -72,7 +72,7 @@ function moveDatabase([, , , set, what]: string[]): string | undefined {
   return set === 'set' && what === 'tablespace' ? 'ALTER DATABASE … SET TABLESPACE' : undefined
 }
 
-/** Making a slot at the publisher cannot be undone. */
+/** Creating a slot at the publisher cannot be rolled back. */
 function createSubscription(tokens: string[]): string | undefined {
   const options = optionsAt(tokens, tokens.lastIndexOf('with') + 1)
   const connects = !isOff(options.get('connect'))
@@ -86,18 +86,18 @@ function alterSubscription(tokens: string[]): string | undefined {
     const refresh = optionsAt(tokens, tokens.lastIndexOf('with') + 1).get('refresh')
     return isOff(refresh) ? undefined : `ALTER SUBSCRIPTION … ${action.toUpperCase()} PUBLICATION`
   }
-  // Both change the slot; two_phase only when it is taken away.
+  // Both change the slot; two_phase only when it is switched off.
   const options = action === 'set' ? optionsAt(tokens, 4) : new Map<string, string>()
   return options.has('failover') || isOff(options.get('two_phase')) ? 'ALTER SUBSCRIPTION … SET' : undefined
 }
 
-/** `REINDEX (a, b) …`: the options behind the first word, and what follows. */
+/** `REINDEX (a, b) …`: the options after the first word, and the rest. */
 function leadingOptions(tokens: string[]) {
   const end = tokens[1] === '(' ? tokens.indexOf(')') : 0
   return { options: optionsAt(tokens, 1), rest: tokens.slice(end + 1) }
 }
 
-/** `(a, b = c, d e)` from its parenthesis at `at`; empty when there is none. An option without a value has an empty one. */
+/** The options in `(a, b = c, d e)`, with the parenthesis at `at`; empty if there is none. An option without a value has an empty one. */
 function optionsAt(tokens: string[], at: number): Map<string, string> {
   const options = new Map<string, string>()
   if (at === 0 || tokens[at] !== '(') return options
