@@ -20,7 +20,7 @@ test.for([
     code: 12,
     message: expect.stringContaining(`does not offer TLS, but database.tls.mode is ${mode}`),
   })
-  expect(failure.hint).toContain('switch ssl on')
+  expect(failure.hint).toContain('enable ssl on the server')
 })
 
 describe.skipIf(missing !== undefined)('a server with a certificate', () => {
