@@ -3,6 +3,7 @@ import {
   counted,
   durationMs,
   durationPattern,
+  firstOf,
   megabytes,
   plural,
   renderAge,
@@ -91,6 +92,10 @@ test('an instant was some time ago, or is in the future', () => {
 
 test('a progress bar is never without a megabyte', () => {
   expect([0, 499_999, 1_500_000, 2_400_000].map(megabytes)).toEqual([1, 1, 2, 2])
+})
+
+test('one is the first, several are the first so many', () => {
+  expect([1, 2].map((count) => firstOf(count, 'statement'))).toEqual(['first statement', 'first 2 statements'])
 })
 
 test('a noun goes with its number', () => {
