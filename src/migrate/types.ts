@@ -1,21 +1,21 @@
 import type { Applied, Migration, Progress } from '../formats/types.ts'
 import type { Sending, Unsendable } from './plan/sending.ts'
 
-/** What the database knows, in the order in which it was applied. */
+/** The history of a database, in the order in which migrations were applied. */
 export type History = {
   applied: Applied[]
-  /** The repeatable migrations, each with what was run last. */
+  /** The repeatable migrations, each with its last run. */
   repeated: Applied[]
-  /** Highest `seq` of the chain of the versioned migrations, 0 when it is empty: the next row continues from here. */
+  /** The highest `seq` in the chain of the versioned migrations, 0 if it is empty: the next row continues from here. */
   lastSeq: number
   /** The same of pgbosun.migration_details. */
   lastDetail: number
 }
 
-/** Something in the history that a run must not pass over. */
+/** A mismatch between history and files that stops a run. */
 export type Problem = {
   code: 'edited' | 'missing' | 'out-of-order' | 'interrupted' | 'ahead' | 'invalid'
-  /** Of the migration, without its ending. */
+  /** Name of the migration, without its file extension. */
   name: string
   detail: string
   /** What to do about it. */
@@ -25,17 +25,17 @@ export type Problem = {
 /** A file that will be applied, and why. */
 export type MigrationStep = Migration & {
   reason: string
-  /** How it is sent; a refusal when it cannot be. */
+  /** How it is sent, or why it cannot be. */
   sending: Sending | Unsendable
   /** Only recorded, not run. */
   fake: boolean
   /** The migration before it in the format's order. */
   before: Migration | undefined
-  /** Where an earlier run stopped, and the number of our row about it. */
+  /** Where an earlier run stopped, and the number of our row about that. */
   resume: (Progress & { seq: number }) | undefined
 }
 
-/** What to apply, in this order. Only to be applied when `problems` is empty. */
+/** What to apply, in this order. It must not be applied unless `problems` is empty. */
 export type MigrationPlan = {
   steps: MigrationStep[]
   problems: Problem[]
@@ -47,5 +47,5 @@ export type MigrationPlan = {
   lastDetail: number
 }
 
-/** What became of a step. */
+/** The outcome of a step. */
 export type StepResult = { name: string; status: 'applied' | 'failed' | 'not-run'; durationMs: number }

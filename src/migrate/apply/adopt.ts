@@ -16,8 +16,8 @@ import type { History } from '../types.ts'
 import { readEnds } from './options.ts'
 
 /**
- * The files that a folder lacks; a folder that is not there lacks all.
- * @throws {AppError} `usage` when it holds anything else than these files, as they are to be
+ * The files that are missing from a folder: all of them if the folder does not exist.
+ * @throws {AppError} `usage` if the folder contains anything but these files with this content
  */
 export function missingFiles(dir: string, files: NewFile[]): NewFile[] {
   if (!existsSync(dir)) return files
@@ -47,7 +47,7 @@ const namesBelow = (dir: string): string[] =>
 export function writeFolder(dir: string, files: NewFile[]): void {
   for (const { file, text } of files) {
     const path = join(dir, file)
-    // A name with a dot is no migration to anybody, if this is the last that happens.
+    // If we are killed now, no tool takes a name that starts with a dot for a migration.
     const unfinished = join(dirname(path), `.${basename(path)}.unfinished`)
     try {
       mkdirSync(dirname(path), { recursive: true })
@@ -64,15 +64,15 @@ export function writeFolder(dir: string, files: NewFile[]): void {
 }
 
 export type AdoptOptions = {
-  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  /** A session (`max: 1`) that nothing else uses meanwhile. */
   sql: Sql
-  /** Of the other tool. */
+  /** That of the other tool. */
   historyTable: HistoryTable
-  /** Of the other tool's folder, as the plan was made from. */
+  /** Those of the other tool's folder, from which the plan was made. */
   files: Migration[]
   history: History
   plan: AdoptPlan
-  /** Who may read the tool's own history; undefined is the session user. */
+  /** The role that reads the tool's own history; undefined for the session user. */
   role: string | undefined
   lockTimeoutMs: number
   toolVersion: string
@@ -81,8 +81,8 @@ export type AdoptOptions = {
 }
 
 /**
- * Records in our history what the plan says, in one transaction, in which nobody writes the tool's history.
- * @throws {AppError} `history` when one of the histories changed after the plan was made
+ * Records the plan in our history, in one transaction during which nobody can write to the tool's history.
+ * @throws {AppError} `history` if one of the histories changed after the plan was made
  */
 export async function adoptHistory(options: AdoptOptions): Promise<void> {
   const { sql, role, plan, beforeChange, guard } = options
@@ -106,14 +106,14 @@ async function refuseChanged(
   const lock = `set local lock_timeout = ${Math.round(lockTimeoutMs)}; lock table ${table} in share mode`
   await tx.unsafe(role === undefined ? lock : `set local role ${quoteIdent(role)}; ${lock}; set local role none`)
   const now = await readHistory(tx, historyTable, files, role)
-  // Reading became the role, for this transaction.
+  // Reading has switched to the role for this transaction.
   await tx.unsafe('set local role none')
   if (JSON.stringify(now) !== JSON.stringify(history)) throw changed()
 }
 
 const changed = () => new AppError('history', 'the history changed after this was planned', { hint: 'run this again' })
 
-/** Statements, without semicolons, that add the rows to the chains, with what the tool knows of them. */
+/** The statements, without semicolons, that add the rows to the chains, with the details from the tool's history. */
 function rowsOf(wanted: Adopted[], { plan, toolVersion }: AdoptOptions): string[] {
   const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
   return wanted.flatMap(({ file, row }) => {

@@ -29,7 +29,7 @@ import {
 
 export type ApplyOptions = ScriptOptions & { plan: MigrationPlan }
 
-/** The step that failed, and which part of it. `prefixLength`: code points sent before its text. */
+/** Which step failed, and which part of it. `prefixLength`: code points sent before its text. */
 type Failure = {
   at: number
   error: unknown
@@ -39,10 +39,10 @@ type Failure = {
   left?: string | undefined
 }
 
-/** A run under way. `ends`: the last number of each chain. */
+/** A running `applyMigrations`. */
 type Running = ApplyOptions & {
   results: StepResult[]
-  /** How long each step took, in ms, as exactly as is known. */
+  /** How long each step took, in ms, not rounded. */
   elapsed: number[]
   rows: NewRow[]
   settings: FileSettings
@@ -51,13 +51,13 @@ type Running = ApplyOptions & {
 }
 
 /**
- * Applies the steps in order. Each is one transaction together with the record of it, pipelined; those that must be outside
- * transactions run alone, statement by statement. What could not get a lock is tried again. The first failure ends it:
- * what was applied before stays, nothing behind it runs.
+ * Applies the steps in order. Each is one transaction together with its record, and they are pipelined; steps that must run outside
+ * a transaction run alone, statement by statement. A step that could not get a lock is tried again. The first failure ends the run:
+ * what was applied before it stays, and nothing after it runs.
  *
  * @returns one result for each step
  * @throws {AppError} `migration`, `locked`, `lint`, `history` with the results so far as `report.results`;
- *   `refused` when `role` may not be used; the errors of a lost connection as they are
+ *   `refused` if `role` may not be used; errors of a lost connection unchanged
  */
 export async function applyMigrations(options: ApplyOptions): Promise<StepResult[]> {
   const { plan, beforeChange, guard } = options
@@ -81,7 +81,7 @@ export async function applyMigrations(options: ApplyOptions): Promise<StepResult
   }
 }
 
-/** The rows of the chains, one for each step that has none yet. */
+/** Prepares a run; `rows`: the rows of the chains, one for each step. */
 function prepare(options: ApplyOptions, results: StepResult[]): Running {
   const { plan, historyTable, toolVersion } = options
   const ends = { 'pgbosun.migrations': plan.lastSeq, 'pgbosun.migration_details': plan.lastDetail }
@@ -97,14 +97,14 @@ function prepare(options: ApplyOptions, results: StepResult[]): Running {
   return { ...options, results, elapsed: [], rows, ...settingsOf(options) }
 }
 
-/** The role must be usable; and rows that somebody else wrote since the plan was made would break the chain. */
+/** Checks that the role may be used, and that nobody wrote rows since the plan was made, which would break the chain. */
 async function checkBefore({ sql, own, plan, historyTable, role }: ApplyOptions): Promise<void> {
   const ends = await readEnds(sql, role, own)
   if ((historyTable.native || ends.lastSeq === plan.lastSeq) && ends.lastDetail === plan.lastDetail) return
   throw new AppError('history', 'the history changed after the migrations were planned', { hint: 'run this again' })
 }
 
-/** Sends until everything is sent, or a step failed that is not worth another try. */
+/** Sends the steps until all are sent, or one failed that is not worth another attempt. */
 async function sendPatiently(running: Running): Promise<Failure | undefined> {
   const { plan, retryPolicy } = running
   for (let from = 0; ; ) {
@@ -117,7 +117,7 @@ async function sendPatiently(running: Running): Promise<Failure | undefined> {
   }
 }
 
-/** Sends the steps from one on, until one fails; returns when the server is done with what was sent. */
+/** Sends the steps starting from one, until one fails; returns once the server has finished what was sent. */
 async function sendFrom(running: Running, from: number): Promise<Failure | undefined> {
   const { sql, plan, guard, watch } = running
   let pipeline = openPipeline(sql)
@@ -150,7 +150,7 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
         (ms) => done(running, i, ms),
         (error) => fail(i, error, awaitedPlace(running, i, error)),
       )
-      // What was sent meanwhile, and failed and was tried again, is not counted by the flight.
+      // This pipeline does not count what was sent, failed and tried again meanwhile.
       pipeline = openPipeline(sql)
       errorsBefore = statementsBeforeErrors(sql).length
     }
@@ -162,11 +162,11 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
   return failure
 }
 
-/** One message, which may follow on the one before without waiting: the chain stops it when that one fails. */
+/** Whether a step is one message that can be sent without waiting for the one before: if that one fails, the chain stops this one too. */
 function isPipelined({ plan, historyTable }: Running, i: number): boolean {
   const step = plan.steps[i]!
   const before = plan.steps[i - 1]
-  // The row of one that was begun is there already: it would not stop what follows.
+  // A started step already has its row, so its failure would not stop the steps after it.
   if (!isWrapped(step) || step.resume) return false
   return (
     !before || ownTableOf(historyTable, step).table === ownTableOf(historyTable, before).table || !isWrapped(before)
@@ -175,7 +175,7 @@ function isPipelined({ plan, historyTable }: Running, i: number): boolean {
 
 const isWrapped = ({ sending, fake }: MigrationStep) => fake || (!isUnsendable(sending) && sending.mode === 'wrapped')
 
-/** What a step's message says behind the prefix. */
+/** The text of a step's message, after the prefix. */
 const textOf = ({ sending, fake }: MigrationStep) =>
   fake || isUnsendable(sending) || sending.mode !== 'wrapped' ? '' : sending.text
 
@@ -196,7 +196,7 @@ function sendWrapped(
   )
 }
 
-/** Runs a step that is more than one message; returns how long it took, in ms. */
+/** Runs a step that is not pipelined; returns how long it took, in ms. */
 async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
   const { sql, historyTable, rows, settings, retryPolicy, guard, log } = running
   const { sending } = step
@@ -249,7 +249,7 @@ function done({ plan, results, elapsed, log, onProgress }: Running, i: number, m
   onProgress?.(i + 1, plan.steps.length, name, durationMs)
 }
 
-/** When the lock is lost, what is under way is let end first, so that the results are right. */
+/** If the lock was lost, waits for the messages already sent, so that the results are right. */
 async function guardOr(guard: () => void, drain: () => Promise<void>): Promise<void> {
   try {
     guard()
@@ -294,7 +294,7 @@ async function finish({
   })
 }
 
-/** Makes an error of a failed step. What came before it is applied, and brought to disk first. */
+/** Makes the error for a failed step. First makes sure that the steps applied before it are on disk. */
 async function explain(running: Running, { at, error: thrown, left, ...where }: Failure): Promise<unknown> {
   const {
     sql,

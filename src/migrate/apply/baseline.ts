@@ -12,10 +12,10 @@ export type MarkOptions = Pick<ScriptOptions, 'sql' | 'historyTable' | 'role' | 
 }
 
 /**
- * Writes the tool's own mark that everything up to a version is applied, into its history, which is created where it is missing.
- * All in one transaction.
+ * Writes the tool's own mark that everything up to a version is applied. Creates the tool's history if it is missing. All in one
+ * transaction.
  *
- * @throws {AppError} `history` when the history is not empty any more; `refused` when the role may not be used
+ * @throws {AppError} `history` if the history is no longer empty; `refused` if the role may not be used
  */
 export async function markBaseline({ sql, historyTable, role, file, beforeChange, guard }: MarkOptions): Promise<void> {
   await beforeChange()
@@ -23,7 +23,7 @@ export async function markBaseline({ sql, historyTable, role, file, beforeChange
   await readEnds(sql, role)
   await inTransaction(sql, async (tx) => {
     await createNative({ sql, historyTable, role })
-    // Creating and reading it became the role, for this transaction.
+    // Creating and reading it has switched to the role for this transaction.
     await tx.unsafe('set local role none')
     const { native } = historyTable
     const { applied, repeated } = await readHistory(

@@ -3,7 +3,7 @@ import type { Db } from '../../postgres/db.ts'
 import { folded, tokensOf } from '../../sql/lex.ts'
 import { quoteLiteral } from '../../sql/quote.ts'
 
-/** CREATE INDEX CONCURRENTLY, taken apart. Names as SQL. */
+/** The parts of a CREATE INDEX CONCURRENTLY. Names as in the SQL. */
 export type ConcurrentIndex = { name: string | undefined; table: string }
 
 /** The index that a statement builds concurrently; undefined for any other statement. */
@@ -20,10 +20,10 @@ export function concurrentIndexOf(text: string): ConcurrentIndex | undefined {
   return { name: on === 0 ? undefined : named[0], table: qualified }
 }
 
-/** An index of a table as {@link indexesOf} finds it. `busyPid`: the backend that is building it. */
+/** An index, as returned by {@link indexesOf}. `drop`: the statement that drops it; `busyPid`: the backend that is building it. */
 export type FoundIndex = { name: string; drop: string; valid: boolean; busyPid: number | null }
 
-/** Indexes of the table, as this session's search_path finds it. */
+/** The indexes of the table, which is looked up with this session's search_path. */
 export const indexesOf = (db: Db, { table }: ConcurrentIndex): Promise<FoundIndex[]> =>
   findIndexes(db, `i.indrelid = pg_catalog.to_regclass(${quoteLiteral(table)})`)
 
@@ -39,11 +39,11 @@ async function findIndexes(db: Db, where: string): Promise<FoundIndex[]> {
   return row?.found ?? []
 }
 
-/** The name as the catalog has it. */
+/** The name as in the catalog. */
 const catalogName = (identifier: string) =>
   truncated(identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : folded(identifier))
 
-/** To 63 bytes, between characters, as the server does it. */
+/** Cut to 63 bytes, between characters, as the server does it. */
 function truncated(name: string): string {
   const bytes = Buffer.from(name)
   let end = Math.min(bytes.length, 63)
@@ -52,8 +52,8 @@ function truncated(name: string): string {
 }
 
 /**
- * What stands in the way of building an index because an earlier attempt failed or was interrupted: invalid indexes of its name,
- * or of any name that was not there `before` when it has none of its own.
+ * The invalid indexes that a failed or interrupted attempt to build an index left behind: those with its name; or, if the statement
+ * gives no name, those that did not exist `before`.
  */
 export const leftBy = ({ name }: ConcurrentIndex, found: FoundIndex[], before: string[] | undefined): FoundIndex[] =>
   found.filter(
@@ -61,7 +61,7 @@ export const leftBy = ({ name }: ConcurrentIndex, found: FoundIndex[], before: s
       !index.valid && (name === undefined ? before && !before.includes(index.name) : index.name === catalogName(name)),
   )
 
-/** The index that an interrupted attempt finished: it is valid, and was not there `before`. */
+/** The index that an interrupted attempt completed: it is valid, and did not exist `before`. */
 export const builtBy = (
   { name }: ConcurrentIndex,
   found: FoundIndex[],
@@ -75,9 +75,9 @@ export const builtBy = (
   )
 
 /**
- * Drops what an earlier attempt left.
- * @returns the names
- * @throws {AppError} `locked` when another session is still building one of them
+ * Drops the indexes that an earlier attempt left behind.
+ * @returns their names
+ * @throws {AppError} `locked` if another session is still building one of them
  */
 export async function dropLeftovers(db: Db, left: FoundIndex[]): Promise<string[]> {
   for (const { name, drop, busyPid } of left) {
@@ -92,8 +92,8 @@ export async function dropLeftovers(db: Db, left: FoundIndex[]): Promise<string[
 }
 
 /**
- * What to do with another statement that was begun by an interrupted run: `done` when the database shows that it had
- * finished, another statement that completes it, or undefined to run it again.
+ * What to do with any other statement that an interrupted run started: `done` if the database shows that it finished, a statement
+ * that completes it, or undefined to run it again.
  */
 export async function resumeOther(db: Db, text: string): Promise<'done' | string | undefined> {
   const tokens = tokensOf(text, 0, text.length)
@@ -118,8 +118,8 @@ export async function resumeOther(db: Db, text: string): Promise<'done' | string
 }
 
 /**
- * What completes a statement that an earlier attempt failed to complete: DETACH PARTITION CONCURRENTLY between its two
- * transactions. Undefined for any other statement, and when there is nothing to complete.
+ * The statement that completes a DETACH PARTITION CONCURRENTLY that stopped between its two transactions. Undefined for any other
+ * statement, and if there is nothing to complete.
  */
 export async function finishOf(db: Db, text: string): Promise<string | undefined> {
   const tokens = tokensOf(text, 0, text.length)
@@ -129,8 +129,8 @@ export async function finishOf(db: Db, text: string): Promise<string | undefined
 }
 
 /**
- * REINDEX CONCURRENTLY builds copies named `…_ccnew`, also of what TOAST needs, and leaves them, invalid, when it fails or is
- * interrupted. None for any other statement.
+ * The invalid indexes that a REINDEX CONCURRENTLY left behind when it failed or was interrupted: it builds copies named `…_ccnew`,
+ * also of TOAST indexes. None for any other statement.
  */
 export async function transientOf(db: Db, text: string): Promise<FoundIndex[]> {
   const tokens = tokensOf(text, 0, text.length)
@@ -140,7 +140,7 @@ export async function transientOf(db: Db, text: string): Promise<FoundIndex[]> {
   return findIndexes(db, `not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'${reindexed(kind, name)}`)
 }
 
-/** Condition for the indexes that REINDEX works on. */
+/** A condition for the indexes that the REINDEX rebuilds. */
 function reindexed(kind: string, name: string): string {
   if (kind === 'database' || kind === 'system') return ''
   if (kind === 'schema') {
@@ -154,7 +154,7 @@ function reindexed(kind: string, name: string): string {
      where t.oid = (${table}) or t.oid in (select relid from pg_catalog.pg_partition_tree((${table}))))`
 }
 
-/** Names behind a word, up to the next word that is not part of a name. */
+/** The names that follow a word, up to CASCADE or RESTRICT. */
 function listAfter(tokens: string[], word: string): string[] {
   const rest = tokens
     .slice(tokens.indexOf(word) + 1)
@@ -166,7 +166,7 @@ function listAfter(tokens: string[], word: string): string[] {
 const exists = async (db: Db, query: string) =>
   (await db.unsafe<{ found: boolean }[]>(`select exists (${query}) as found`))[0]?.found ?? false
 
-/** DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions must be finalized. Servers before 14 do not know it. */
+/** A DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions must be finalized. Servers before 14 do not have it. */
 async function detachState(db: Db, tokens: string[]): Promise<'done' | string | undefined> {
   const at = tokens.indexOf('detach')
   if (at === -1) return undefined

@@ -8,7 +8,7 @@ import { firstOf } from '../../units.ts'
 import { isUnsendable, type Sending, type Unsendable } from '../plan/sending.ts'
 import { UnitFailure } from './split.ts'
 
-/** What a failed message says of the place. `left`: what the statement left although it failed, in words. */
+/** Where a script failed. `left`: what the failed statement left behind, in words. */
 export type FailedPart = {
   prefixLength?: number
   statement?: number | undefined
@@ -17,8 +17,8 @@ export type FailedPart = {
 }
 
 /**
- * Which part of a script failed, when each of its messages was awaited.
- * @param sent `prefix`: what was sent before the text
+ * Which part of a script failed, if each of its messages was awaited.
+ * @param sent `prefix`: the text sent before that of the script
  */
 export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
   const ended = statementsBeforeErrors(sql).at(-1)
@@ -38,7 +38,7 @@ export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix:
   }
 }
 
-/** Where in the text behind a prefix it is. @param ended how many statements of the message had ended */
+/** Where the text after a prefix failed. @param ended how many statements of the message had finished */
 export const placeBehind = (prefix: string, sent: Sent, ended: number | undefined) => ({
   prefixLength: codePoints(prefix, prefix.length),
   statement: ended === undefined ? undefined : statementOf(sent, ended - scan(prefix).statements.length),
@@ -47,14 +47,14 @@ export const placeBehind = (prefix: string, sent: Sent, ended: number | undefine
 /** A text and how it is sent. */
 type Sent = { sending: Sending | Unsendable; text: string }
 
-/** Which statement of the text it is: one that was sent without its BEGIN has one more. */
+/** Converts the number of a sent statement to its number in the text, which may have a BEGIN that was not sent. */
 function statementOf({ sending, text }: Sent, index: number): number {
   if (isUnsendable(sending) || sending.mode !== 'wrapped' || sending.text === text || index < 0) return index
   const start = scan(sending.text).statements.at(index)?.start
   return scan(text).statements.findIndex((statement) => statement.start === start)
 }
 
-/** A split file that stopped in the middle goes on there. */
+/** The hint for a split file that stopped in the middle: the next run continues there. */
 export function stoppedWithin({ sending }: { sending: Sending | Unsendable }, error: unknown): string | undefined {
   if (!(error instanceof UnitFailure) || error.unit === 0 || isUnsendable(sending) || sending.mode !== 'split')
     return undefined

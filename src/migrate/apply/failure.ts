@@ -10,11 +10,11 @@ import type { HistoryTable } from '../history/history-table.ts'
 
 export type FailureOptions = {
   historyTable: HistoryTable
-  /** Code points sent before the text in the same message; negative when the message began within the text. */
+  /** Code points sent before the text in the same message; negative if the message started inside the text. */
   prefixLength: number
-  /** Which statement of the text failed, from 0 on, where that is known. */
+  /** Which statement of the text failed, counted from 0, if that is known. */
   statement?: number | undefined
-  /** The part of the text that failed, where it was sent in several. */
+  /** The part of the text that failed, if it was sent in several. */
   piece?: Piece | undefined
   /** Who was in the way, in words. */
   blockedBy?: string | undefined
@@ -23,8 +23,8 @@ export type FailureOptions = {
 }
 
 /**
- * The error of a script that the server refused: `locked` for a lock timeout or a deadlock, `history` when it was the
- * history that could not be written, else `migration`. Errors that are not the server's are returned as they are.
+ * The error for a script that the server refused: `locked` for a lock timeout or a deadlock, `history` if the history could not be
+ * written, otherwise `migration`. Returns errors that do not come from the server unchanged.
  */
 export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
@@ -81,8 +81,8 @@ const isAboutHistory = (
   (schema_name === 'pgbosun' && (table_name === 'migrations' || table_name === 'migration_details')) ||
   (native !== undefined && schema_name === native.schema && table_name === native.name)
 
-/** Whether it is a statement of the text, and not the commit behind all of them. */
+/** Whether it is a statement of the text, and not the commit after all of them. */
 const isOneOf = (text: string, statement = -1) => statement >= 0 && statement < scan(text).statements.length
 
-/** In a text with a single statement it is that one. */
+/** In a text with a single statement, that one must be it. */
 const onlyStatement = (text: string) => (scan(text).statements.length === 1 ? 0 : undefined)

@@ -13,34 +13,34 @@ import type { StepResult } from '../types.ts'
 import { createRetryPolicy } from './retry.ts'
 import { endsOf, preflight, reset } from './statements.ts'
 
-/** What every way of running scripts needs. */
+/** Options that applying and undoing share. */
 export type ScriptOptions = RunsAs & {
-  /** A session (`max: 1`) that is used for nothing else meanwhile. It runs what is not ours. */
+  /** A session (`max: 1`) that nothing else uses meanwhile. It runs the scripts. */
   sql: Sql
-  /** The session that writes our own tables, where `sql` may not; it is idle meanwhile. */
+  /** The session that writes our own tables, if `sql` may not; it is idle meanwhile. */
   own?: Sql | undefined
   historyTable: HistoryTable
   lockTimeoutMs: number
-  /** 0 is none. */
+  /** 0 means no limit. */
   statementTimeoutMs?: number
   /** How often a file is tried again after a lock timeout or a deadlock. */
   lockRetries?: number
-  /** How long a backup of ours may be in the way. */
+  /** How long to keep waiting for a backup of ours. */
   dumpTimeoutMs?: number
-  /** Looks who is in the way. */
+  /** Watches which sessions block this one. */
   watch?: BlockerWatch | undefined
   toolVersion: string
   beforeChange: BeforeChange
-  /** Called before each message; throws when the run lock or the session was lost, and nothing more is sent. */
+  /** Called before each message; throws if the run lock or the session was lost, and then nothing more is sent. */
   guard(): void
-  /** Advice for a server's error; default: that of postgres/sqlstate. */
+  /** The hint for an error of the server; default: that of postgres/sqlstate. */
   hintFor?: (error: unknown) => Promise<string | undefined>
   onProgress?: (done: number, total: number, name: string, durationMs: number) => void
   log?: Log
   signal?: AbortSignal
 }
 
-/** What runs need to know of how patient they are to be. */
+/** The settings, the log and the retries of a run, from its options. */
 export function settingsOf(options: ScriptOptions) {
   const {
     role,
@@ -67,8 +67,8 @@ export const reportOf = (results: StepResult[]) => ({
 })
 
 /**
- * Where the chains end, on a session that can be worked on.
- * @throws {AppError} `refused` when the role may not be used, or the chains would not hold
+ * The last numbers of the chains. Also checks that the session can be used.
+ * @throws {AppError} `refused` if the role may not be used, or if foreign keys are disabled, on which the chains rely
  */
 export async function readEnds(
   sql: Sql,
@@ -117,7 +117,7 @@ export async function createNative({
   await sql.unsafe(`${reset} ${as} ${present?.there ? '' : schema} ${format.native!.create(native.table)}`)
 }
 
-/** What the server says of a file, in the log. */
+/** Logs a notice that the server sent while a file ran. */
 export function logNotice(log: Log, migration: string, { severity, sqlstate, message, hint }: ServerNotice): void {
   const fields = { migration, sqlstate, ...(hint !== undefined && { hint }) }
   const said = `${migration}: ${severity.toLowerCase()}: ${message}`

@@ -2,11 +2,11 @@ import { answered } from '../../postgres/answers.ts'
 import type { Sql } from '../../postgres/db.ts'
 import { isConnectionLost } from '../../postgres/lost.ts'
 
-/** The server works while we write; no more messages, or characters, than this are under way at once. */
+/** The server works while we write, with at most this many messages or characters unanswered at once. */
 const maxMessages = 100
 const maxChars = 8_000_000
 
-/** Messages under way, which the server answers in the order in which they were sent. */
+/** Messages that were sent and not yet answered. The server answers them in order. */
 export type Pipeline = {
   /** Sends a message, and returns its number as `answered` of postgres/answers counts. `done` gets the time it took from the answer before; `fail` is called for the first failure only. */
   send(text: string, done?: (durationMs: number) => void, fail?: (error: unknown) => void): number
@@ -14,11 +14,11 @@ export type Pipeline = {
   failed(): boolean
   /** Waits until another message may be sent, or one has failed. */
   room(): Promise<void>
-  /** Waits until all are answered, or the connection is lost: some never will be then. */
+  /** Waits until all are answered, or the connection is lost: then some never are. */
   drain(): Promise<void>
 }
 
-/** Pipelines messages on a session without awaiting each. What a message's SELECTs return is thrown away. */
+/** Pipelines messages on a session without awaiting each of them. Discards the rows that they return. */
 export function openPipeline(sql: Sql): Pipeline {
   const underWay: { chars: number; answered: Promise<void> }[] = []
   let chars = 0

@@ -13,13 +13,13 @@ import { compareContent, isDone } from '../plan/verify.ts'
 import { readEnds } from './options.ts'
 
 export type RepairOptions = {
-  /** A session (`max: 1`) that is used for nothing else meanwhile. */
+  /** A session (`max: 1`) that nothing else uses meanwhile. */
   sql: Sql
   historyTable: HistoryTable
-  /** Of the folder. */
+  /** Those of the folder. */
   files: Migration[]
   plan: RepairPlan
-  /** Who may write the tool's own history; undefined is the session user. */
+  /** The role that writes the tool's own history; undefined for the session user. */
   role: string | undefined
   toolVersion: string
   beforeChange: BeforeChange
@@ -27,9 +27,9 @@ export type RepairOptions = {
 }
 
 /**
- * Makes the repairs, all or none, and looks in the same transaction whether each of them is what the history says then.
+ * Makes all repairs or none, and verifies them in the same transaction by reading the history again.
  *
- * @throws {AppError} `history` when the history changed meanwhile or cannot be made to say it; `refused` without the privilege
+ * @throws {AppError} `history` if the history changed meanwhile or could not be repaired; `refused` without the privilege
  */
 export async function repairHistory(options: RepairOptions): Promise<void> {
   const { sql, historyTable, role, plan, beforeChange, guard } = options
@@ -55,7 +55,7 @@ export async function repairHistory(options: RepairOptions): Promise<void> {
   })
 }
 
-/** The tool's own history. */
+/** Repairs the tool's own history. */
 async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Promise<void> {
   const { native: history } = options.historyTable.format
   if (!options.historyTable.native || !history) return
@@ -66,7 +66,7 @@ async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Pro
     const isKept = row.checksum !== null || row.description !== undefined
     if (history.realign && isKept) await send(history.realign(table, file))
   } else if (action === 'applied') {
-    // It is recorded anew: a tool's own repair may have removed what was begun, or left an older record of it.
+    // It is recorded again, because a tool's own repair may have removed the started row, or left an older one.
     if (history.forget) await send(history.forget(table, file, before))
     const found = await recordOf(tx, options, repair)
     if (!found || !isDone(found)) await send(history.record(table, file, before))
@@ -76,7 +76,7 @@ async function repairNative(tx: Db, options: RepairOptions, repair: Repair): Pro
 const asRole = (role: string | undefined, statements: string) =>
   role === undefined ? statements : `set local role ${quoteIdent(role)}; ${statements}; set local role none`
 
-/** Our record: the row changes, goes, or is added with the number `added`. The chain of rows stays whole. */
+/** Repairs our own record: updates or removes the row, or adds one with the number `added`. The chain of rows stays intact. */
 function ownStatement(
   { historyTable, toolVersion }: RepairOptions,
   { action, row, file }: Repair,
@@ -100,7 +100,7 @@ async function recordOf(
   { row }: Repair,
 ): Promise<Applied | undefined> {
   const { applied, repeated } = await readHistory(tx, historyTable, files, role)
-  // Reading became the role, for this transaction.
+  // Reading has switched to the role for this transaction.
   await tx.unsafe('set local role none')
   return [...applied, ...repeated].find(({ id }) => id === row.id)
 }

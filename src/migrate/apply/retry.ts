@@ -6,22 +6,22 @@ import { isServerError } from '../../postgres/server-error.ts'
 export type RetryPolicyOptions = {
   /** How often a file, or a statement that runs on its own, is tried again after a lock timeout or a deadlock. */
   lockRetries: number
-  /** How long a backup of ours may be in the way, which ends by itself; in ms. */
+  /** How long to keep waiting for a backup of ours, which ends by itself; in ms. */
   dumpTimeoutMs: number
   watch: BlockerWatch | undefined
   log: Log
   signal: AbortSignal | undefined
 }
 
-/** Decides whether to try again, and waits before. */
+/** Decides whether to try again, and waits before that. */
 export type RetryPolicy = {
   /**
-   * Resolves to true, after a pause, when it is worth trying again.
-   * @param what a name that stays the same over the attempts; another one starts to count anew
-   * @param part the statement of it that runs on its own: so does another one of these
+   * Resolves to true, after a pause, if it is worth trying again.
+   * @param what a name that stays the same for all attempts; a new name resets the count
+   * @param part the statement that runs on its own, if it is one; a new one resets the count too
    */
   again(what: string, error: unknown, part?: number): Promise<boolean>
-  /** Awaits a statement that may wait for others without a limit, and says from time to time who they are. */
+  /** Awaits a statement that may wait for others without a limit, and logs from time to time which sessions those are. */
   whileWaiting<T>(what: string, work: Promise<T>): Promise<T>
   /** Who was in the way when the last attempt failed, in words. */
   blockedBy(): string | undefined
@@ -32,7 +32,7 @@ const longestPauseMs = 5_000
 const firstWordMs = 2_000
 const longestSilenceMs = 300_000
 
-/** A file could not get a lock: with a pause in between, so that those who queued behind it get their turn, it is tried again. */
+/** Retries what could not get a lock. The pauses in between let those that queued behind it have their turn. */
 export function createRetryPolicy({ lockRetries, dumpTimeoutMs, watch, log, signal }: RetryPolicyOptions): RetryPolicy {
   let current = ''
   let attempts = 0
@@ -76,6 +76,6 @@ export function createRetryPolicy({ lockRetries, dumpTimeoutMs, watch, log, sign
   }
 }
 
-/** Lock timeout and deadlock: nothing of the file took effect, and the next attempt may succeed. */
+/** Whether it is a lock timeout or a deadlock: nothing of the file took effect, and the next attempt may succeed. */
 const isRetryable = (error: unknown): error is { code: string } =>
   isServerError(error) && (error.code === '55P03' || error.code === '40P01')

@@ -4,11 +4,11 @@ import { refuseLargeMessage } from '../../machine/memory.ts'
 import { isUnsendable, type Sending, type Unsendable, unsendableError } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
-/** What of it is sent as one message. */
+/** The parts that are each sent as one message. */
 const partsOf = (sending: Sending): { text: string }[] =>
   sending.mode === 'wrapped' ? [sending] : sending.mode === 'pieces' ? sending.pieces : sending.units
 
-/** @throws {AppError} for the first step that cannot be sent; of those that cannot be applied at all, all are named */
+/** @throws {AppError} for the first step that cannot be sent; names all steps that cannot be applied at all */
 export function refuseUnsendable(steps: MigrationStep[]): void {
   refuseAll(steps.filter(({ fake }) => !fake))
   for (const step of steps) if (!step.fake) refuseUnsendableScript(step.name, step, step.sending)

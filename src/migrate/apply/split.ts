@@ -50,7 +50,7 @@ export type SplitOptions = {
 /** A statement of a split script failed. `unit`: its index. */
 export class UnitFailure extends Error {
   readonly unit: number
-  /** What it left although it failed, in words. */
+  /** What the failed statement left behind, in words. */
   readonly left: string | undefined
   constructor(unit: number, cause: unknown, left: string | undefined) {
     super('a statement failed', { cause })
@@ -60,13 +60,13 @@ export class UnitFailure extends Error {
 }
 
 /**
- * Runs a script statement by statement, outside a transaction, and records how far it came: together with each statement
- * where the server allows that, else before and after it. What an earlier run did is not done again; a statement that
- * was running when it stopped is run again, after what it left was cleaned up.
+ * Runs a script statement by statement, outside a transaction, and records its progress: together with each statement if the server
+ * allows that, otherwise before and after it. Statements that an earlier run finished are not run again; the one that was running
+ * when it stopped is run again, after cleaning up what it left behind.
  *
  * @returns how long it took, in ms
- * @throws {UnitFailure} the record then says where it stopped, or is taken back when nothing took effect;
- *   the error of a lost connection as it is, and the record stays
+ * @throws {UnitFailure} the record then says where it stopped, or is removed if nothing took effect;
+ *   the error of a lost connection unchanged, and the record stays
  */
 export async function runSplit(options: SplitOptions): Promise<number> {
   const { sql, script, units, record, resume, settings, direction } = options
@@ -78,7 +78,7 @@ export async function runSplit(options: SplitOptions): Promise<number> {
   const startedAt = performance.now()
   await sql.unsafe(openSplit(record, script, options.historyTable, settings))
   const from = resume?.done ?? 0
-  // What the finished statements set for the session is gone with it.
+  // The settings that finished statements made were lost with their session.
   for (const unit of units.slice(0, from).filter(setsSession)) await sql.unsafe(unit.text)
 
   for (let i = from; i < units.length; i++) {
@@ -108,7 +108,7 @@ export const progressAt = (
 const setsSession = ({ text, alone }: Unit) =>
   alone === undefined && /^(set\s+(?!local|transaction)|reset\s|select\s[^;]*\bset_config\s*\()/i.test(text)
 
-/** A split script under way. `indexes`: what was there before an index without a name was begun. */
+/** A running split script. `indexes`: the table's indexes before the creation of an index without a name started. */
 type Running = SplitOptions & { at(done: number): Progress; memory: { indexes: string[] | undefined } }
 
 async function runPatiently(options: Running, i: number, interrupted: boolean): Promise<void> {
@@ -126,7 +126,7 @@ async function runPatiently(options: Running, i: number, interrupted: boolean): 
   }
 }
 
-/** Ends a transaction that a failed `begin … commit` of the file left; without one it does nothing. */
+/** Ends the transaction that a failed `begin … commit` of the file left open; does nothing if there is none. */
 const rollback = (sql: Sql) => sql.unsafe('rollback')
 
 async function runUnit(options: Running, i: number, interrupted: boolean): Promise<void> {
@@ -150,11 +150,11 @@ async function runUnit(options: Running, i: number, interrupted: boolean): Promi
     .forEach(() => {})
 }
 
-/** A statement that cannot be in one transaction with the record of it: noted before, run, noted after. */
+/** Runs a statement that cannot share a transaction with its record: the record is written before it and after it. */
 async function runAlone(options: Running, i: number, interrupted: boolean): Promise<void> {
   const { sql, name, script, units, record, settings, memory, retryPolicy, guard } = options
   const unit = units[i]!
-  // It waits for other transactions without standing in anybody's way, and so does what cleans up before: no reason to give up.
+  // Such a statement waits for other transactions without blocking anybody, and so does the clean-up before it: it may wait for ever.
   const patient =
     /^(create|drop|reindex)\b.*\bconcurrently\b/is.test(unit.text) && !script.text.includes('lock_timeout')
   if (patient) await sql.unsafe('set lock_timeout = 0')
@@ -172,8 +172,8 @@ async function runAlone(options: Running, i: number, interrupted: boolean): Prom
 }
 
 /**
- * Cleans up what an earlier attempt left.
- * @returns what to send; undefined when the earlier attempt had finished
+ * Cleans up what an earlier attempt left behind.
+ * @returns the SQL to send; undefined if the earlier attempt had finished
  */
 async function prepare(options: Running, { text }: Unit, interrupted: boolean): Promise<string | undefined> {
   const { sql, name, log, memory } = options
@@ -193,10 +193,10 @@ async function prepare(options: Running, { text }: Unit, interrupted: boolean): 
   return text
 }
 
-/** What the next attempt at an index without a name needs to know of the table. */
+/** What the next attempt to build an index without a name has to know about the table. */
 const before = ({ indexes }: Running['memory']) => (indexes ? { indexes } : {})
 
-/** Enough of a statement to know it by, and nothing of the values in it. */
+/** Enough of a statement to recognise it, without any of its values. */
 const firstWords = (text: string) => (/^\w+(\s+\w+)?/.exec(text)?.[0] ?? 'statement').toUpperCase()
 
 /** Cleans up after a statement that the server refused, and records where the script stopped. */

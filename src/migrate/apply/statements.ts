@@ -11,24 +11,24 @@ import type { MigrationStep } from '../types.ts'
 /** Undoes what a file may have left in the session: role, settings, search_path. Keeps advisory locks. */
 export const reset = 'reset session authorization; set role none; reset all;'
 
-/** Makes what follows in the message be done as the user that connected, whatever the file made of the session. */
+/** Runs what follows in the message as the user that connected, whatever the file did to the session. */
 const asOurselves = `set local session authorization default; set local role none; ${pinPath}`
 
-/** Fails where the role does not exist or may not be used; tells which chains there are. */
+/** Fails if the role does not exist or may not be used; returns which chains exist. */
 export const preflight = (role: string | undefined) =>
   `${reset} ${role === undefined ? '' : `set role ${quoteIdent(role)}; set role none; `}select
      pg_catalog.to_regclass('pgbosun.migrations') is not null as own,
      pg_catalog.to_regclass('pgbosun.migration_details') is not null as details,
      pg_catalog.current_setting('session_replication_role') as replication`
 
-/** Where the chains end; one that is not there ends at 0. */
+/** The last numbers of the chains; 0 for a chain that does not exist. */
 export const endsOf = ({ own, details }: { own: boolean; details: boolean }) => {
   const end = (there: boolean, table: string) =>
     there ? `(select coalesce(pg_catalog.max(seq), 0) from ${table})` : '0'
   return `select ${end(own, 'pgbosun.migrations')} as "lastSeq", ${end(details, 'pgbosun.migration_details')} as "lastDetail"`
 }
 
-/** A time limit of 0 is none. */
+/** A time limit of 0 means no limit. */
 export type FileSettings = RunsAs & { lockTimeoutMs: number; statementTimeoutMs: number }
 
 const setRole = (role: string | undefined, local: 'local ' | '') =>
@@ -39,7 +39,7 @@ const setTimeouts = ({ lockTimeoutMs, statementTimeoutMs }: FileSettings, local:
     statementTimeoutMs > 0 ? `set ${local}statement_timeout = ${Math.round(statementTimeoutMs)};` : ''
   }`
 
-/** What a file finds set, apart from its role: what the URL says, but for what our own configuration says too. */
+/** The settings that a file runs with, apart from its role: those of the URL, unless our configuration sets the same. */
 function setPlace({ path, urlSettings = {}, statementTimeoutMs }: FileSettings, local: 'local ' | ''): string {
   const { statement_timeout: timeout, ...others } = urlSettings
   const settings = timeout === undefined || statementTimeoutMs > 0 ? others : urlSettings
@@ -47,8 +47,8 @@ function setPlace({ path, urlSettings = {}, statementTimeoutMs }: FileSettings, 
 }
 
 /**
- * What is sent before a file's text, in the same message and so in the same transaction. The row's `previous` lets it
- * fail when the file before has failed. The commit need not wait for the disk: the last message of a run does.
+ * The SQL before a file's text, in the same message and so in the same transaction. Through the row's `previous` it fails if the file
+ * before it has failed. The commit does not wait for the disk: the last message of a run does.
  */
 export function filePrefix(
   step: MigrationStep,
@@ -65,7 +65,7 @@ export function filePrefix(
   )}${native}${setPlace(settings, 'local ')}${prepared(historyTable, step)}\n`
 }
 
-/** Records a step as applied in the tool's own history; what says that it was begun is there already when it was. */
+/** Records a step as applied in the tool's own history; a resumed step already has a row there that says it was started. */
 function recordNative({ format, native }: HistoryTable, step: MigrationStep): string {
   const history = format.native!
   const table = native!.table
@@ -73,11 +73,11 @@ function recordNative({ format, native }: HistoryTable, step: MigrationStep): st
   return [history.finish(table, step, step.before), ...realigned(history, table, step)].join('; ')
 }
 
-/** What was recorded when it was begun may be of other content: the rest of an interrupted file may be changed. */
+/** Updates the checksum that was recorded at the start: the rest of an interrupted file may have changed. */
 const realigned = (history: NativeHistory, table: string, step: MigrationStep) =>
   step.resume && history.start && history.realign ? [history.realign(table, step)] : []
 
-/** The same for a script that undoes, with `statements` instead of a new row; its commit waits for the disk. */
+/** The same for a down script, with `statements` instead of a new row; its commit waits for the disk. */
 export const undoPrefix = (
   sending: Sending | Unsendable,
   statements: string,
@@ -98,13 +98,13 @@ function prepared({ format, native }: HistoryTable, script?: Script): string {
   return [...(statement === undefined ? [] : [statement]), ...settings].map((text) => `${text};`).join('')
 }
 
-/** Sets what may be a list, such as search_path, without giving a row. */
+/** Sets a setting that may be a list, such as search_path, without returning a row. */
 const setting = (name: string, value: string) =>
   `do ${quoteLiteral(`begin perform pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false); end`)}`
 
-/** What is recorded of a script that runs outside a transaction. Each but `begin` is one or more statements without the last semicolon. */
+/** The SQL that records a script that runs outside a transaction: one or more statements, without the last semicolon. */
 export type SplitRecord = {
-  /** Before the first statement; undefined when an earlier run has done it. As ourselves, then as the role. */
+  /** Before the first statement; undefined if an earlier run has done it. `own` runs as ourselves, then `native` as the role. */
   begin: { own: string; native: string | undefined } | undefined
   progress(progress: Progress): string
   finish(durationMs: number): { own: string; native: string | undefined }
@@ -112,17 +112,17 @@ export type SplitRecord = {
   forget(): { own: string; native: string | undefined }
 }
 
-/** Prepares the session for a script that runs outside a transaction, and records that it begins. */
+/** Prepares the session for a script that runs outside a transaction, and records that it starts. */
 export const openSplit = ({ begin }: SplitRecord, script: Script, historyTable: HistoryTable, settings: FileSettings) =>
   `${reset} ${begin ? `${begin.own};` : ''}${setTimeouts(settings, '')}${setRole(settings.role, '')}${begin?.native ? `${begin.native};` : ''}${setPlace(settings, '')}${prepared(historyTable, script)}`
 
-/** Ends it: the session is ours again, and the record says what became of the script. */
+/** Ends such a script: resets the session, and records how the script ended. */
 export const closeSplit = ({ own, native }: { own: string; native: string | undefined }, role: string | undefined) =>
   `${reset} ${own};${native ? `${setRole(role, 'local ')}${native}` : ''}`
 
 /**
- * Notes how far it has come, without touching what the script made of the session, apart from what would change how
- * its next statement is read, and the mark of a session that works. What the URL sets is not for our own statement.
+ * Records the progress without changing what the script did to the session, except for settings that would change how the next
+ * statement is parsed, and the mark of a working session. The settings of the URL do not apply to our own statement.
  */
 export const noteProgress = (
   record: SplitRecord,
@@ -131,10 +131,10 @@ export const noteProgress = (
 ) =>
   `${asOurselves} ${unsetLocally(urlSettings)}${record.progress(progress)}${leavesTraces(text) ? `; ${keepReadable}` : ''}`
 
-/** The text was taken apart as the server reads it with these. */
+/** The settings with which the server parses the text as our scanner did. */
 const keepReadable = `set standard_conforming_strings = on; set client_encoding = 'UTF8'; ${markWork}`
 
-/** Prepares the session again for the rest of a script that has discarded everything. */
+/** Prepares the session again after a script has run DISCARD ALL. */
 export const resumeSession = (script: Script, historyTable: HistoryTable, settings: FileSettings) =>
   `${setRole(settings.role, '')}${setPlace(settings, '')}${prepared(historyTable, script)}${setTimeouts(settings, '')}${keepReadable}`
 
@@ -165,17 +165,17 @@ export function recordOfStep(
   }
 }
 
-/** Records it as applied, with the time that it took where the tool keeps that. */
+/** Records it as applied, with its duration if the tool records that. */
 function finishNative(history: NativeHistory, table: string, step: MigrationStep, durationMs: number): string {
   const finish = (history.finish ?? history.record)(table, step, step.before)
   const durations = history.durations?.(table, [{ file: step, durationMs }])
   return [finish, ...realigned(history, table, step), ...(durations === undefined ? [] : [durations])].join('; ')
 }
 
-/** What became of applied files: for the durations. */
+/** A recorded file and how long it took. */
 export type WrittenRow = { table: OwnTable['table']; seq: number; durationMs: number; file: Migration }
 
-/** Tells whether no file left a transaction open (`idle`), and writes the durations into the tool's own history. */
+/** Returns whether no file left a transaction open (`idle`), and writes the durations into the tool's own history. */
 export function writeNativeDurations(rows: WrittenRow[], historyTable: HistoryTable, role: string | undefined): string {
   const native = historyTable.native && historyTable.format.native!.durations?.(historyTable.native.table, rows)
   return `${reset} select pg_catalog.pg_current_xact_id_if_assigned() is null as idle${
@@ -183,7 +183,7 @@ export function writeNativeDurations(rows: WrittenRow[], historyTable: HistoryTa
   }`
 }
 
-/** Writes the durations into our own tables and, by being a synchronous commit, brings all commits before it to disk. */
+/** Writes the durations into our own tables. As a synchronous commit, this also makes sure that all earlier commits are on disk. */
 export const writeDurations = (rows: WrittenRow[]): string =>
   [...Map.groupBy(rows, ({ table }) => table)]
     .map(
@@ -193,12 +193,12 @@ export const writeDurations = (rows: WrittenRow[]): string =>
     .join('; ')
 
 /**
- * Whether a file may leave something that would change how the next message is read, which its own reset comes too late for,
- * or may give up the mark of a session that works.
+ * Whether a file may leave something in the session that changes how the next message is parsed, before that message's own reset
+ * takes effect; or may remove the mark of a working session.
  */
 export const leavesTraces = (text: string) => traces.test(text)
 
 const traces = /conforming|quote|encoding|names|set_config|temp|advisory|discard|default_transaction|characteristics/i
 
-/** Undoes that, as a message of its own. */
+/** Removes such traces, in a message of its own. */
 export const cleanSession = `${reset} discard temp; ${markWork}`

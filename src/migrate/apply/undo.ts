@@ -21,12 +21,12 @@ export type UndoOptions = ScriptOptions & { plan: UndoPlan }
 
 type Running = UndoOptions & ReturnType<typeof settingsOf>
 
-/** Numbers of our own rows. `next`: of one that is added. */
+/** Numbers of our own rows. `next`: the number of a row that is added. */
 type Numbers = { seq: number; next: number }
 
 /**
- * Undoes the steps in order, each in one transaction together with its record; those that must be outside transactions
- * statement by statement. The first failure ends it: what was undone before stays undone.
+ * Undoes the steps in order, each in one transaction together with its record; steps that must run outside a transaction run
+ * statement by statement. The first failure ends the run: what was undone before it stays undone.
  *
  * @returns one result for each step, `applied` meaning that it was undone
  * @throws {AppError} as `applyMigrations`
@@ -46,7 +46,7 @@ export async function undoMigrations(options: UndoOptions): Promise<StepResult[]
       guard()
       onServerNotice(options.sql, (notice) => logNotice(running.log, step.name, notice))
       const numbers = { seq: step.row.seq, next: lastDetail + 1 }
-      // One row says that it was undone; before it, one is for the progress of what another tool applied.
+      // One row says that it was undone. Before it, a migration that another tool applied needs a row for its progress.
       lastDetail += hasRowFirst(step) ? 2 : 1
       const durationMs = Math.round(
         await undoOne(running, step, numbers).catch((error) => failed(running, { at: i, numbers, results }, error)),
@@ -132,7 +132,7 @@ function prefixOf(
   return undoPrefix(sending, statements, native, historyTable, settings)
 }
 
-/** What another tool applied gets a row of ours first, for the progress to be noted in. */
+/** Whether it first needs a row of ours to record the progress in, because another tool applied it. */
 const hasRowFirst = ({ row, sending }: UndoStep) => row.seq === 0 && !isUnsendable(sending) && sending.mode === 'split'
 
 function recordOfUndo(

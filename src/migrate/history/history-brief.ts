@@ -6,11 +6,11 @@ import { openHistoryTable } from './history-table.ts'
 import type { SeenMigration } from './is-applied.ts'
 
 /**
- * What the history says, for those who only wait for a version: with nothing but SELECT on the one table that it is in, and without
- * the files. Empty where there is no history yet.
+ * Reads the history for `migrate wait-for`: without the files, and with no other privilege than SELECT on the history table. Empty if
+ * there is no history yet.
  *
  * @param where as for {@link openHistoryTable}
- * @throws {AppError} `refused` when the history may not be read; `history` when the table is not that of the format
+ * @throws {AppError} `refused` if the user may not read the history; `history` if the table is not that of the format
  */
 export async function readHistoryBrief(
   db: Db,
@@ -26,7 +26,7 @@ export async function readHistoryBrief(
   )
 }
 
-/** From the catalog, because asking for a table in a schema that may not be used is an error. */
+/** Checks privileges in the catalog, because naming a table in a schema without USAGE is an error. */
 async function ownVersions(db: Db): Promise<SeenMigration[]> {
   const [found] = await db.unsafe<{ readable: boolean; hidden: boolean; user: string }[]>(
     `select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable,

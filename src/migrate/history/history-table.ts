@@ -10,7 +10,7 @@ export type HistoryTable = {
   format: Format
   /** The tool's own table; undefined for pgbosun. */
   native: NativeTable | undefined
-  /** Procedure, as SQL, that records for a session which may not write our tables itself. */
+  /** The procedure, as SQL, that records for a session that may not write our tables itself. */
   recorder?: string | undefined
 }
 
@@ -20,21 +20,21 @@ type NativeTable = {
   /** Quoted and qualified. */
   table: string
   exists: boolean
-  /** Schemas further on in the search_path that have a table of that name, which the tool does not look at; only where its own is not there. */
+  /** Later schemas of the search_path that have a table of that name, which the tool ignores; only filled if its own does not exist. */
   elsewhere: string[]
 }
 
-/** Where our own format is recorded. Needs no look at the database. */
+/** Where our own format is recorded. Does not access the database. */
 export const ownHistoryTable = (format: Format): HistoryTable => ({ format, native: undefined })
 
 /**
- * Finds the tool's history, or where the tool would create it: that is one schema, current_schema(). dbmate, golang-migrate, goose
- * and Flyway ask for the table there; sqlx creates it there where it is missing. A table of that name further on in the search_path
- * is the history of another application.
+ * Finds the tool's history, or the place where the tool would create it: always in one schema, current_schema(). dbmate,
+ * golang-migrate, goose and Flyway look for the table there; sqlx creates it there if it is missing. A table of that name in a later
+ * schema of the search_path is the history of another application.
  *
  * @param table   `name` or `schema.name`; default: the tool's
- * @param schemas where the search_path leads, first to last
- * @throws {AppError} `history` when the table is not that tool's
+ * @param schemas those of the search_path, in order
+ * @throws {AppError} `history` if the table does not belong to that tool
  */
 export async function openHistoryTable(
   db: Db,
@@ -75,22 +75,22 @@ export async function openHistoryTable(
   }
 }
 
-/** Our own record of one migration: where it is kept, and the statements about it. */
+/** Our own table for the records of some migrations, and the statements that write them. */
 export type OwnTable = {
   table: 'pgbosun.migrations' | 'pgbosun.migration_details'
-  /** Adds a row that refers to the row before it, which must be there: the chain. */
+  /** Adds a row that references the previous row, which must exist: together they are the chain. */
   insert(file: Migration, row: NewRow): string
-  /** Turns the row of a migration that was begun into that of one that is done. */
+  /** Marks the row of a started migration as finished. */
   finish(file: Migration, row: NewRow, durationMs: number | null): string
-  /** Takes away the record of a migration that was undone. */
+  /** Removes the record of a migration that was undone. */
   undo(row: { seq: number; next: number; toolVersion: string; file: Migration }): string
-  /** Takes back the row of a migration that was begun: nothing of it took effect. */
+  /** Removes the row of a started migration of which nothing took effect. */
   forget(seq: number): string
-  /** Writes how far it has come; null is not under way. */
+  /** Writes its progress; null if it is not running. */
   progress(seq: number, progress: Progress | null): string
 }
 
-/** A row of the chain that is about to be written. 0 as `previous` is the start. */
+/** A row of the chain that is about to be written. `previous` is 0 for the first row. */
 export type NewRow = {
   seq: number
   previous: number
@@ -98,7 +98,7 @@ export type NewRow = {
   toolVersion: string
 }
 
-/** What our details call the history of a book, or of the repeatable files of our own format. */
+/** The name of the history in pgbosun.migration_details; the repeatable files of our own format have a name too. */
 export const historyName = ({ format, native }: HistoryTable) =>
   native ? `${format.name} ${native.schema}.${native.name}` : repeatables
 
@@ -125,7 +125,7 @@ const ownLedger: OwnTable = {
   progress: (seq, progress) => writeProgress('pgbosun.migrations', seq, progress),
 }
 
-/** With the content that it has now: what had not run when it was interrupted may have been changed since. */
+/** Records the current content: the part that had not run when it was interrupted may have changed since. */
 const finishRow = (
   table: OwnTable['table'],
   { name, sha256 }: Migration,
@@ -136,12 +136,12 @@ const finishRow = (
   `duration_ms = ${durationMs === null ? 'null' : Math.round(durationMs)}, applied_at = pg_catalog.clock_timestamp(), ` +
   `tool_version = ${quoteLiteral(toolVersion)} where seq = ${seq} and status = 'started'`
 
-/** The row behind it, if any, is chained to the one before. */
+/** Removes a row, and links the row after it, if any, to the row before it. */
 const removeOwn = (seq: number) =>
   `update pgbosun.migrations set previous = (select previous from pgbosun.migrations where seq = ${seq}) where previous = ${seq};
    delete from pgbosun.migrations where seq = ${seq}`
 
-/** Only ever added to: what another tool undid and applied again has several rows here, of which the newest counts. */
+/** Rows are only added: a migration that another tool undid and applied again has several rows, and the newest counts. */
 const detailsLedger = (history: string): OwnTable => {
   const values = ({ id, name, sha256 }: Migration) =>
     `${quoteLiteral(history)}, ${quoteLiteral(id)}, ${quoteLiteral(name)}, '${sha256}'`
@@ -162,7 +162,7 @@ const detailsLedger = (history: string): OwnTable => {
 const writeProgress = (table: OwnTable['table'], seq: number, progress: Progress | null) =>
   `update ${table} set progress = ${progress ? `${quoteLiteral(JSON.stringify(progress))}::pg_catalog.jsonb` : 'null'} where seq operator(pg_catalog.=) ${seq}`
 
-/** The same through a procedure. @param history of the details; undefined for pgbosun.migrations */
+/** The same through a procedure. @param history name of the history in the details; undefined for pgbosun.migrations */
 function calledLedger(recorder: string, history: string | undefined): OwnTable {
   const name = history === undefined ? 'migrations' : 'migration_details'
   const call = (op: string, row: Record<string, unknown>) => callRecorder(recorder, op, name, row)

@@ -24,9 +24,9 @@ type OwnRow = {
 const empty: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
 
 /**
- * What the database knows of the migrations.
+ * Reads the history of a database.
  *
- * @param files of the folder: some histories only make sense together with them
+ * @param files those of the folder: some histories can only be understood together with them
  * @param role  who may read the tool's own history; undefined is the session user
  */
 export async function readHistory(
@@ -72,13 +72,13 @@ export async function readHistory(
   }
 }
 
-/** Exit 12: who does not see the rows would run every file again. */
+/** Exit 12: a user that does not see the rows would run every file again. */
 export const historyHidden = (table: string) =>
   new AppError('refused', `row security hides the history in ${table} from this user`, {
     hint: `somebody enabled or forced row security on a table of pgbosun; undo that with \`alter table ${table} no force row level security, disable row level security\``,
   })
 
-/** As JSON, with instants as text. `progress` did not exist from the start: read in a way that works without it. */
+/** The rows as JSON, with instants as text. Works without the column `progress`, which older versions do not have. */
 const ownRows = (table: string, id: string, where: string) => `(
     select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'seq', seq, 'id', ${id}, 'name', name, 'sha256', sha256, 'status', status,
@@ -87,7 +87,7 @@ const ownRows = (table: string, id: string, where: string) => `(
              'progress', pg_catalog.to_jsonb(t) -> 'progress') order by seq), '[]')
       from ${table} t where ${where})`
 
-/** The tool's own rows. @throws {AppError} `refused` when reading them would run somebody's code */
+/** The rows in the tool's own history. @throws {AppError} `refused` if reading them would run somebody else's code */
 export async function readNative(db: Db, historyTable: HistoryTable, role: string | undefined): Promise<NativeRow[]> {
   const { format, native } = historyTable
   const asRole = role === undefined ? '' : `set local role ${quoteIdent(role)}; `
@@ -103,7 +103,7 @@ export async function readNative(db: Db, historyTable: HistoryTable, role: strin
 
 const lastOf = (rows: { seq: number }[]) => rows.reduce((last, { seq }) => Math.max(last, seq), 0)
 
-/** Of several rows about one migration the newest. */
+/** The newest row about each migration. */
 const newest = (rows: OwnRow[]) => [...new Map(rows.map((row) => [row.id, row])).values()]
 
 const appliedFrom = ({ status, ...row }: OwnRow): Applied => ({
@@ -112,7 +112,7 @@ const appliedFrom = ({ status, ...row }: OwnRow): Applied => ({
   status: status as AppliedStatus,
 })
 
-/** The tool's rows say what is applied; ours say more about those that we applied, and about those that were begun. */
+/** The tool's rows say what is applied; ours add details about migrations that we applied or started. */
 function merge(native: NativeRow[], details: OwnRow[], files: Migration[]): Pick<History, 'applied' | 'repeated'> {
   const detailOf = new Map(details.map((row) => [row.id, row]))
   const nameOf = new Map(files.map(({ id, name }) => [id, name]))

@@ -1,13 +1,16 @@
 // pure
-/** What a history says about one version, as far as it matters to those who wait. */
+import { normalVersion } from '../../formats/flyway-names.ts'
+import type { FormatName } from '../../formats/types.ts'
+
+/** What a history says about one version, as far as `migrate wait-for` needs it. */
 export type SeenMigration = { id: string; name: string; done: boolean; baseline: boolean }
 
 /** How a history is read: the order of two ids, and whether a version stands for all before it. */
 export type Reading = { compare(a: string, b: string): number; ordered: boolean }
 
 /**
- * Whether a version took effect. Its own row decides, where there is one. Without one, a baseline above it stands for it; and, in a
- * format whose files are applied strictly in order, any newer row: the files before may have been joined into one.
+ * Whether a version took effect. If it has a row, that row decides. Otherwise it did if there is a newer baseline; or, in a format
+ * that applies files strictly in order, any newer row, because earlier files may have been merged into one.
  */
 export function isApplied(id: string, rows: SeenMigration[], { compare, ordered }: Reading): boolean {
   const own = rows.filter((row) => compare(row.id, id) === 0 || sameNumber(row.id, id))
@@ -15,7 +18,7 @@ export function isApplied(id: string, rows: SeenMigration[], { compare, ordered 
   return rows.some((row) => compare(row.id, id) > 0 && (ordered || (row.baseline && row.done)))
 }
 
-/** `001` is the version of `001_users`, where the whole name is the id. */
+/** `001` also means `001_users`, in a format that uses the whole name as the id. */
 const sameNumber = (id: string, wanted: string) =>
   /^\d+$/.test(wanted) &&
   /^\d+\D/.test(id) &&

@@ -4,23 +4,24 @@ import { isServerError } from '../../postgres/server-error.ts'
 import { quoteLiteral } from '../../sql/quote.ts'
 import type { HistoryTable } from './history-table.ts'
 
-/** Raised by {@link guardNative}; no SQLSTATE of the server. */
+/** Raised by {@link guardNative}; the server itself has no such SQLSTATE. */
 const strange = 'PBS01'
 
-/** Defaults that tools give their columns, and literals: calls that can do no harm. */
+/** Harmless defaults: those that tools give their columns, and literals. */
 const harmlessDefault =
   `^(now\\(\\)|CURRENT_TIMESTAMP|(clock|statement|transaction)_timestamp\\(\\)|true|false|NULL::[a-z ]+|\\(?-?[0-9.]+\\)?(::[a-z ]+)?|` +
   `''([^'']|'''')*''::[a-z ]+(\\([0-9]+\\))?|nextval\\(''([^'']|'''')*''::regclass\\))$`
 
-/** A statement that guards a tool's history; see {@link guardTable}. Empty where there is none yet. */
+/** A statement that guards a tool's history; see {@link guardTable}. Empty if there is no history yet. */
 export const guardNative = ({ native }: HistoryTable, mode: 'read' | 'write') =>
   native?.exists ? guardTable(native, mode) : ''
 
 /**
- * A statement that locks a table to the end of the transaction, and fails unless it is a plain one that runs nobody's code when it is
- * read, or also written. The table is the application's: a view, a policy, a trigger, or a cast of its own would run with our rights;
- * so would an index on an expression or extended statistics, which the planner evaluates even for `count(*)`. A superuser's lock keeps
- * such an index from being added in between. Does not look at tables of the session user and of superusers. Gives no row.
+ * A statement that locks a table until the end of the transaction, and fails unless it is a plain table that runs nobody's code when
+ * it is read (`mode` read) or written (`mode` write). The table belongs to the application: a view, a policy, a trigger or a cast would
+ * run with our rights, and so would an index on an expression or extended statistics, which the planner evaluates even for `count(*)`.
+ * A superuser takes a stronger lock, so that no such index can be added in between. Skips tables of the session user and of
+ * superusers. Returns no rows.
  */
 export function guardTable(native: { schema: string; name: string; table: string }, mode: 'read' | 'write'): string {
   const table = quoteLiteral(native.table)

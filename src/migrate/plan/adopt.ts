@@ -5,18 +5,18 @@ import type { History, Problem } from '../types.ts'
 import { type ConvertOptions, convertFiles } from './convert.ts'
 import { findProblems, type HistoryPolicy, isDone } from './verify.ts'
 
-/** A migration in our format, and the record of it to be written; no row for one that is pending, or recorded already. */
+/** A migration in our format, and what becomes of its record. */
 export type Adopted = {
   from: Migration
   file: Migration
   state: 'adopt' | 'recorded' | 'pending'
-  /** The tool's row about it, or about the baseline that stands for it. */
+  /** The tool's row about it, or about the baseline that covers it; undefined if it is pending. */
   row: Applied | undefined
 }
 
-/** What to write, and where the chains end that the rows are added to. */
+/** What to write, and the last numbers of the chains to which the rows are added. */
 export type AdoptPlan = {
-  /** Those to be recorded in the order in which the tool applied them, then the others. */
+  /** First those to record, in the order in which the tool applied them, then the others. */
   adopted: Adopted[]
   files: NewFile[]
   problems: Problem[]
@@ -27,15 +27,15 @@ export type AdoptPlan = {
 
 export type AdoptionOptions = ConvertOptions & {
   policy: HistoryPolicy
-  /** Our own history, as it is. */
+  /** Our own current history. */
   own: History
 }
 
 /**
- * Decides how the files and the history of another tool become ours.
+ * Decides how the files and the history of another tool are converted to ours.
  *
- * @param files   those that count for this database
- * @param history the tool's
+ * @param files   those that apply to this database
+ * @param history that of the tool
  * @throws {AppError} what `convertFiles` throws
  */
 export function planAdoption(files: Migration[], history: History, options: AdoptionOptions): AdoptPlan {
@@ -57,7 +57,7 @@ export function planAdoption(files: Migration[], history: History, options: Adop
   }
 }
 
-/** The row that says that a file is applied. A repeatable one that was changed since is pending. */
+/** The row that records a file as applied. A repeatable file that changed since then is pending. */
 function rowOf(file: Migration, { applied, repeated }: History, { compare }: HistoryPolicy): Applied | undefined {
   if (file.kind === 'versioned') {
     return (
@@ -75,7 +75,7 @@ const ownRow = (file: Migration, { applied, repeated }: History) =>
 
 const isRecorded = (file: Migration, own: History) => ownRow(file, own)?.sha256 === file.sha256
 
-/** Nothing may be lost that the tool knows, and nothing may be pending that could not be applied later. */
+/** Everything that the tool has recorded must be kept, and every pending file must be applicable later. */
 function problemsOf(files: Migration[], history: History, policy: HistoryPolicy): Problem[] {
   const strict: HistoryPolicy = { ...policy, edited: 'error', missing: 'error', ahead: 'error' }
   const found = findProblems(
@@ -93,7 +93,7 @@ function problemsOf(files: Migration[], history: History, policy: HistoryPolicy)
   return [...found.map(withHint), ...more.filter(({ name }) => !names.has(name))]
 }
 
-/** What helps here, where something else is usual. */
+/** Hints that differ from the usual ones. */
 const hints: Partial<Record<Problem['code'], string>> = {
   'out-of-order': 'apply it first: `pgbosun migrate`; or set `migrate.outOfOrder: apply`',
   ahead: 'restore its file: a migration without a file cannot be moved',
@@ -115,7 +115,7 @@ const edited = ({ name }: Applied): Problem => ({
   hint: 'restore the file as it was, or, if the change has no effect, accept it with `pgbosun migrate repair`',
 })
 
-/** Our history must be empty, or have come from the tool's. */
+/** Our history must be empty, or be the result of an earlier adoption. */
 function ownProblems(adopted: Adopted[], own: History): Problem[] {
   const expected = new Map(adopted.filter(({ row }) => row).map(({ file }) => [file.id, file]))
   return [...own.applied, ...own.repeated]

@@ -8,19 +8,19 @@ import { type HistoryPolicy, isDone, isResumable } from './verify.ts'
 
 export type BaselineOptions = {
   policy: HistoryPolicy
-  /** Whether the format's tool has a mark of its own that stands for all versions up to it. */
+  /** Whether the format's tool has its own mark that stands for all versions up to it. */
   marks: boolean
 }
 
-/** `steps` of the plan are recorded without being run; or `mark` is written instead, for which the plan has none. */
+/** Either the `steps` of the plan are recorded without being run, or `mark` is written and the plan has no steps. */
 export type BaselinePlan = { plan: MigrationPlan; mark: Migration | undefined }
 
 /**
- * Decides how everything up to a version becomes recorded as applied. Nothing is to do when it is already.
+ * Decides how to record everything up to a version as applied. There is nothing to do if it is already.
  *
  * @param files   all of the folder, in the format's order
- * @param version of a migration; where the tool has a mark, any version
- * @throws {AppError} `usage` when there is no such migration; `history` when a newer one is applied already, one did not finish,
+ * @param version that of a migration; or any version, if the tool has a mark
+ * @throws {AppError} `usage` if there is no such migration; `history` if a newer one is already applied, one did not finish,
  *   or the tool would refuse because its history is not empty
  */
 export function planBaseline(
@@ -42,7 +42,7 @@ export function planBaseline(
   const plan = planMigrations(files, history, policy, { to: target.id, fake: true })
   const steps = plan.steps.filter(isVersioned)
   const recorded = new Set(steps.map(({ name }) => name))
-  // What is recorded now is not out of order any more.
+  // Migrations that are now recorded are no longer out of order.
   const problems = plan.problems.filter(({ code, name }) => code !== 'out-of-order' || !recorded.has(name))
   return { plan: { ...plan, steps, problems }, mark: undefined }
 }
@@ -54,7 +54,7 @@ const noSteps = ({ lastSeq, lastDetail }: History): MigrationPlan => ({
   ...{ lastSeq, lastDetail },
 })
 
-/** What has no file: an adopted database may begin with a version that never had one. */
+/** A version without a file: an existing database may start with one that never had a file. */
 function versionAlone(version: string): Migration | undefined {
   if (!/^\d+([._]\d+)*$/.test(version) || version.length > longestVersion) return undefined
   const written = version.replaceAll('_', '.')
@@ -70,10 +70,10 @@ function versionAlone(version: string): Migration | undefined {
   }
 }
 
-/** Of the column of Flyway's history, the only tool that has a mark. */
+/** In characters: that of the column in the history of Flyway, the only tool with such a mark. */
 const longestVersion = 50
 
-/** Only an empty history gets one. The same mark again is nothing to do. */
+/** Only an empty history gets a mark. If it already has the same mark, there is nothing to do. */
 function markFor(
   target: Migration,
   { applied, repeated }: History,

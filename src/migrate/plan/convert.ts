@@ -6,24 +6,24 @@ import type { Format, NewFile } from '../../formats/format.ts'
 import type { Migration, Script } from '../../formats/types.ts'
 import { isUnsendable, planSending, unsendableError, withoutOwnTransaction } from './sending.ts'
 
-/** A migration of another tool, and the same in our format. */
+/** A migration of another tool, and the same migration in our format. */
 export type Converted = { from: Migration; file: Migration }
 
-/** A folder in our format. `warnings`: what a person should know of it. */
+/** A folder in our format. `warnings`: what a person should know about it. */
 export type Conversion = { converted: Converted[]; files: NewFile[]; warnings: string[] }
 
 export type ConvertOptions = {
   format: Pick<Format, 'name' | 'idsAreNames' | 'fillsIn'>
-  /** The whole text of a file, to tell whether something was put into what is sent. */
+  /** The whole text of a file, to see whether values were substituted in the text that is sent. */
   sourceOf(path: string): string
 }
 
 /**
- * Makes files in our format of those of another tool: `001_name.sql`, `001_name.down.sql`, `repeatable/name.sql`, with the text
- * that is sent for them. Versions stay where they are numbers; else the files are numbered in their order.
+ * Converts files of another tool to our format: `001_name.sql`, `001_name.down.sql`, `repeatable/name.sql`, with the text that is
+ * sent for them. Versions that are numbers are kept; otherwise the files are numbered in order.
  *
  * @param files in the tool's order
- * @throws {AppError} `usage`, `migration`, `lint` for a file that our format cannot have
+ * @throws {AppError} `usage`, `migration`, `lint` for a file that cannot be written in our format
  */
 export function convertFiles(files: Migration[], options: ConvertOptions): Conversion {
   const versioned = files.filter(({ kind }) => kind === 'versioned')
@@ -38,12 +38,12 @@ export function convertFiles(files: Migration[], options: ConvertOptions): Conve
   return { converted, files: folder.files, warnings: warningsOf(folder, versions.renumbered, converted) }
 }
 
-/** `filled`: names of migrations that values were put into. */
+/** `filled`: names of migrations in which values were substituted. */
 type Folder = ConvertOptions & { files: NewFile[]; filled: string[] }
 
 const largestVersion = 2n ** 63n - 1n
 
-/** The digits of each version: those of the tool where all are numbers that keep the order. */
+/** The digits of each version: those of the tool if all of them are numbers in the same order. */
 function versionsOf(
   files: Migration[],
   { idsAreNames }: ConvertOptions['format'],
@@ -61,7 +61,7 @@ function versionsOf(
   return { digits: files.map((_, i) => String(i + 1).padStart(width, '0')), renumbered: files.length > 0 }
 }
 
-/** What the name says beside the version, as our format can have it. */
+/** The name without its version, as our format allows it. */
 function titleOf({ name, native }: Migration): string {
   const text = typeof native.description === 'string' ? native.description : name.replace(/^\d+/, '')
   const clean = text
@@ -72,7 +72,7 @@ function titleOf({ name, native }: Migration): string {
   return clean.replace(/\.down$/, '_down')
 }
 
-/** In characters: the name of a file has at most 255 bytes. */
+/** In characters: a file name has at most 255 bytes. */
 const longestTitle = 180
 
 function convertVersioned(folder: Folder, from: Migration, digits: string): Converted {
@@ -83,7 +83,7 @@ function convertVersioned(folder: Folder, from: Migration, digits: string): Conv
   return { from, file: { ...file, id: String(BigInt(digits)), name, kind: 'versioned' } }
 }
 
-/** Named so that the order of the names is that of the tool. */
+/** Names that sort in the order of the tool. */
 function repeatableNames(files: Migration[]): string[] {
   const titles = files.map(titleOf)
   const inOrder = titles.every((title, i) => i === 0 || `${titles[i - 1]}.sql` < `${title}.sql`)
@@ -115,8 +115,8 @@ function convertScript(
 const directive = '-- pgbosun: no-transaction\n'
 
 /**
- * The text as our format takes it: as it is sent; without a BEGIN and COMMIT around all of it, because ours has one anyway; and below
- * our directive where it must be outside a transaction.
+ * The text for our format: the text that is sent, without a BEGIN and COMMIT around all of it, because we add our own transaction;
+ * and below our directive if it has to run outside a transaction.
  */
 function ownText(name: string, script: Script): string {
   const { text } = script

@@ -7,8 +7,8 @@ import { isUnsendable, planSending } from './sending.ts'
 type LintedFormat = Pick<Format, 'native' | 'outside'>
 
 /**
- * Migrations as the linter looks at them: the text that is sent, and how.
- * @param isPending whether it is known not to be applied yet
+ * Migrations as input for the linter: the text that is sent, and how it is sent.
+ * @param isPending whether a migration is known not to be applied yet
  */
 export const lintFilesOf = (
   migrations: Migration[],
@@ -20,7 +20,7 @@ function lintFileOf(migration: Migration, format: LintedFormat, pending: boolean
   const { name, path, line, text, transactional } = migration
   const foreign = format.native !== undefined
   const sending = planSending(migration, { foreign })
-  // What is refused is looked at as what it was meant to be: the rules say the same, with the place.
+  // A refused file is linted in the mode that it was meant for: the rules report the same problem, with its place.
   const isWrapped = isUnsendable(sending) ? transactional && !foreign : sending.mode === 'wrapped'
   return {
     name,

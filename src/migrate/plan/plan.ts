@@ -13,11 +13,11 @@ import {
   underBaseline,
 } from './verify.ts'
 
-/** Which of the pending migrations are wanted. */
+/** Which of the pending migrations to apply. */
 export type WantedMigrations = {
   /** Up to this version, name or id, inclusive. */
   to?: string | undefined
-  /** At most so many. */
+  /** At most this many. */
   steps?: number | undefined
   /** Only the one with this id. */
   only?: string | undefined
@@ -27,10 +27,10 @@ export type WantedMigrations = {
 
 /**
  * Decides which files to apply: versioned ones in order, then the repeatable ones that changed.
- * Steps are listed also when there are problems, so that a person sees both.
+ * Lists the steps even if there are problems, so that a person sees both.
  *
  * @param files in the format's order
- * @throws {AppError} `usage` when `to` names no migration
+ * @throws {AppError} `usage` if there is no migration `to`
  */
 export function planMigrations(
   files: Migration[],
@@ -79,7 +79,7 @@ export function planMigrations(
   }
 }
 
-/** The file that a person means: by id, name, or the version that the name begins with. */
+/** Finds the file that a person named by its id, its name, or the version at the start of its name. */
 export function findMigration<T extends { id: string; name: string }>(files: T[], wanted: string): T | undefined {
   const exact = files.find(({ id, name }) => id === wanted || name === wanted.replace(/\.sql$/, ''))
   if (exact || !/^\d+$/.test(wanted)) return exact
@@ -117,7 +117,7 @@ function stepFor(
   return { ...file, reason: `${reason}${fake ? ', only recorded' : ''}${outside}`, sending, fake, before, resume }
 }
 
-/** Where an earlier run stopped. A repeatable file that was changed since begins anew. */
+/** Where an earlier run stopped. A repeatable file that changed since then starts again from the beginning. */
 function resumeOf({ kind, sha256, text }: Migration, { status, progress, seq, sha256: begun }: Applied) {
   if (status !== 'started' || !progress) return undefined
   const anew = kind === 'repeatable' && begun !== sha256

@@ -7,21 +7,21 @@ import type { History } from '../types.ts'
 import { findMigration } from './plan.ts'
 import { compareContent, type HistoryPolicy, isDone } from './verify.ts'
 
-/** Migrations that a person decided about, by name or version. Without any, what differs from its file is repaired. */
+/** What a person decided about migrations, each by name or version. Without any, records that differ from their files are repaired. */
 export type RepairWanted = { applied?: string | undefined; pending?: string | undefined; forget?: string | undefined }
 
 /**
- * What is done to a record: `realign` makes it fit the file; `applied` and `pending` say what became of a migration that stopped;
- * `forget` removes that of a file that is gone.
+ * What to do with a record: `realign` updates it to match the file; `applied` and `pending` settle a migration that stopped halfway;
+ * `forget` removes the record of a file that is gone.
  */
 export type RepairAction = 'realign' | 'applied' | 'pending' | 'forget'
 
-/** One record that will be changed. The last three are sentences for people. */
+/** One record that will be changed. `wrong`, `writes` and `check` are sentences for people. */
 export type Repair = {
   action: RepairAction
   name: string
   row: Applied
-  /** The file; where it is gone, what the history knows of it. */
+  /** The file; if it is gone, what the history knows about it. */
   file: Migration
   /** The migration before it in the format's order. */
   before: Migration | undefined
@@ -33,14 +33,15 @@ export type Repair = {
 /** What to repair, in this order. */
 export type RepairPlan = { repairs: Repair[]; lastSeq: number; lastDetail: number }
 
-/** `table`: name of the tool's own history; undefined for pgbosun. */
+/** `table`: name of the tool's own history table; undefined for pgbosun. */
 export type RepairPolicy = { policy: HistoryPolicy; table: string | undefined }
 
 /**
- * Decides how to repair a history: what a person named, else every record of an applied file that was changed or renamed.
+ * Decides how to repair a history: the migrations that a person named, or else every record of an applied file that was changed or
+ * renamed.
  *
  * @param files in the format's order
- * @throws {AppError} `usage` for a name that is not there, or whose record needs no such repair
+ * @throws {AppError} `usage` for an unknown name, or a record that does not need the repair
  */
 export function planRepair(
   files: Migration[],
@@ -107,7 +108,7 @@ const differences: Record<ReturnType<typeof compareContent>, [wrong: string[], c
   ],
 }
 
-/** The checksum before and after, where the tool keeps one; else ours. */
+/** The checksum before and after: the tool's if it records one, otherwise ours. */
 function changeOf(row: Applied, file: Migration, table: string | undefined): string {
   const short = (sum: string | null) => (sum === null ? 'none' : sum.replace(/^(\w+:)?(\w{12})\w+$/, '$1$2…'))
   if (table !== undefined && row.checksum !== null)
@@ -205,7 +206,7 @@ function find(known: Known, name: string): { row: Applied | undefined; file: Mig
   return { row, file: row ? fileOf(known, row) : findMigration(known.files, name) }
 }
 
-/** Whether it was begun, or undoing it was, and did not finish. */
+/** Whether it was started and did not finish, or undoing it was. */
 const isStopped = (row: Applied) => !isDone(row) || row.progress !== null
 
 function wrongOf({ status, progress }: Applied, { format }: HistoryPolicy): string {
@@ -214,7 +215,7 @@ function wrongOf({ status, progress }: Applied, { format }: HistoryPolicy): stri
   return 'was started outside a transaction and did not finish'
 }
 
-/** golang-migrate marks the version that it goes to, in both directions. */
+/** golang-migrate marks the version that it moves to, in both directions. */
 const caveat = ({ format, keepsOnlyNewest }: HistoryPolicy) =>
   keepsOnlyNewest
     ? `. It may also be that undoing the migration after it failed: the history of ${format} does not say which`
@@ -226,7 +227,7 @@ function tables({ table, history }: Known, row: Applied): string {
   return row.seq > 0 ? `${table} and pgbosun.migration_details` : table
 }
 
-/** What the history knows of a migration whose file is gone: enough to find its record by. */
+/** A migration without a file, from its record in the history: enough to find that record. */
 const standIn = ({ history }: Known, row: Applied): Migration => ({
   id: row.id,
   name: row.name,

@@ -3,24 +3,24 @@ import type { Migration } from '../../formats/types.ts'
 import type { History } from '../types.ts'
 import { type HistoryPolicy, isDone, underBaseline } from './verify.ts'
 
-/** The files that make what a database should be by its history. */
+/** The files that lead to what a database should be according to its history. */
 export type Replay = {
-  /** In the order in which an empty database gets them. */
+  /** In the order in which they are applied to an empty database. */
   files: Migration[]
-  /** Names of applied migrations that there is no file of: what they made cannot be made again. */
+  /** Names of applied migrations without a file: what they created cannot be recreated. */
   withoutFile: string[]
-  /** Names of repeatable migrations that changed since they were applied: what they made last cannot be made again. */
+  /** Names of repeatable migrations that changed since they were applied: what they last created cannot be recreated. */
   changed: string[]
-  /** Names of those that were never run, but recorded or covered by a baseline: whether the database has what they make is just the question. */
+  /** Names of migrations that never ran, but were recorded or are covered by a baseline: the database may lack what they create. */
   onlyRecorded: string[]
 }
 
-/** An empty database knows of nothing. */
+/** The history of an empty database. */
 export const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
 
 /**
- * Which files were applied according to a history: not the pending ones, but also those that a baseline stands for and those
- * that were only recorded.
+ * Which files are applied according to a history, including those that a baseline stands for and those that were only recorded,
+ * but not the pending ones.
  *
  * @param files in the format's order
  */

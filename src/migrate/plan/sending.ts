@@ -15,31 +15,31 @@ import {
 } from '../../sql/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../../sql/statements.ts'
 
-/** A part of a script that is sent on its own, because the script must run outside a transaction. */
+/** A part of a script that is sent separately, because the script has to run outside a transaction. */
 export type Unit = {
-  /** As it is sent; for a COPY with data the statement alone. */
+  /** The text that is sent; for a COPY with data only the statement. */
   text: string
   /** Offsets in the script's text, in UTF-16 units. */
   start: number
   end: number
-  /** Why it cannot be in one transaction with the record of it, in words; undefined when it can. */
+  /** Why it cannot share a transaction with its record, in words; undefined if it can. */
   alone: string | undefined
   /** Rows for a COPY FROM stdin. */
   copy: CopyPiece | undefined
-  /** Of a `begin … commit` of the script: where in `text` its COMMIT begins. */
+  /** For a `begin … commit` of the script: offset of the COMMIT in `text`. */
   commitAt: number | undefined
 }
 
 /** How a script is sent. */
 export type Sending =
-  /** In one message, which is one transaction together with the record of it. */
+  /** In one message, as one transaction together with its record. */
   | ({ mode: 'wrapped'; text: string } & Isolation)
-  /** In one transaction of several messages, because rows for COPY stand between the statements. */
+  /** In one transaction of several messages: because it is long, or has rows for COPY between the statements. */
   | ({ mode: 'pieces'; pieces: Piece[] } & Isolation)
   /** Statement by statement, outside a transaction; `why` in words. */
   | { mode: 'split'; units: Unit[]; why: string }
 
-/** Asked for by the script, as `isolation level serializable`: to be set before the first query, which the record of it is. */
+/** The isolation level that the script asks for: `isolation level serializable`. It is set before the record, which is the first query. */
 type Isolation = { isolation: string | undefined }
 
 /** Why a script cannot be sent. `at`: offset in its text. */
@@ -48,7 +48,7 @@ export type Unsendable = { kind: Kind; at: number; message: string; hint: string
 /**
  * Decides how a script is sent, or why it cannot be.
  *
- * @param foreign whether the file is of a tool that does not mind a transaction of its own in it
+ * @param foreign whether the file belongs to a tool that allows a file to have its own transaction
  */
 export function planSending(script: Script, { foreign }: { foreign: boolean }): Sending | Unsendable {
   const { text } = script
@@ -83,7 +83,7 @@ function firstDemand(text: string, statements: StatementList): string | undefine
   return undefined
 }
 
-/** A text that says the same in a transaction of ours; undefined where no `begin` and `commit` are around all of it. */
+/** The text without the `begin` and `commit` around it, for a transaction of ours; undefined if they do not enclose all of it. */
 export function withoutOwnTransaction(text: string): string | undefined {
   const { statements } = scan(text)
   const around = transactionAround(text, statements)
@@ -94,7 +94,7 @@ export function withoutOwnTransaction(text: string): string | undefined {
   return level ? `${bare.slice(0, start)}set transaction ${level};${bare.slice(start)}` : bare
 }
 
-/** Whether it is one, and not a way to send. */
+/** Whether the result is a refusal. */
 export const isUnsendable = (result: Sending | Unsendable): result is Unsendable => 'kind' in result
 
 /** A refusal as an error with file, line, column and the line itself. */
@@ -103,7 +103,7 @@ export function unsendableError(name: string, script: Script, refusal: Unsendabl
   return new AppError(refusal.kind, `${name} ${detail}`, { ...where, hint: refusal.hint, file: script.path })
 }
 
-/** What a refusal says of a file, and of which line. */
+/** The message of a refusal and the line in the file that it is about. */
 export function describeUnsendable({ text, line, shown }: Script, { at, message }: Unsendable) {
   const seen = shownPlace(text, shown, placeOf(text, codePoints(text, at) + 1))
   const { place } = seen
@@ -126,12 +126,12 @@ const opening = String.raw`(?:begin|start\s+transaction)(?:\s+(?:work|transactio
 const closing = String.raw`(?:commit|end)(?:\s+(?:work|transaction))?`
 const isolationLevel = String.raw`isolation\s+level\s+(?:serializable|repeatable\s+read|read\s+(?:un)?committed)`
 
-/** The isolation level that a statement of only these words asks for. */
+/** The isolation level that a statement asks for, if it consists only of these words. */
 const levelIn = (text: string, statement: Statement | undefined, before: string) =>
   statement &&
   new RegExp(`^${before}\\s+(${isolationLevel})\\s*$`, 'i').exec(text.slice(statement.start, statement.end))?.[1]
 
-/** Takes the isolation level out of a script, where that is the first thing that it says. */
+/** Removes the isolation level from a script, if it is the first thing in it. */
 function withoutIsolation(
   text: string,
   around: Statement[],
@@ -188,7 +188,7 @@ const ownTransaction = ({ start: at, words }: Statement): Unsendable => ({
 const isOpening = ({ words: [first, second] }: Statement) =>
   first === 'begin' || (first === 'start' && second === 'transaction')
 
-/** Ends a transaction and begins the next one. */
+/** Whether a statement ends a transaction and begins the next one. */
 const isChained = ({ words }: Statement) =>
   ['commit', 'end', 'rollback', 'abort'].includes(words[0] ?? '') && words.includes('chain') && !words.includes('no')
 
@@ -202,8 +202,8 @@ const isClosing = (statement: Statement) => {
 }
 
 /**
- * The `begin;` and `commit;` of a text, where they enclose everything and say nothing else but the isolation level: without them
- * the transaction is ours, and holds the record too.
+ * The `begin;` and `commit;` of a text, if they enclose all of it and contain nothing but the isolation level. Without them we can use
+ * our own transaction, which also contains the record.
  */
 function transactionAround(text: string, statements: StatementList): [Statement, Statement] | undefined {
   const [first, last] = transactionControl(statements)
@@ -215,7 +215,7 @@ function transactionAround(text: string, statements: StatementList): [Statement,
   return isOnly(first, `${opening}(\\s+${isolationLevel})?`) && isOnly(last, closing) ? [first, last] : undefined
 }
 
-/** Statements one by one; what stands between BEGIN and COMMIT stays together. */
+/** The statements one by one; those between BEGIN and COMMIT stay together. */
 function unitsOf(text: string, scanned: Scan): Unit[] | Unsendable {
   const { statements, copies: data } = scanned
   const copies = data.length > 0 ? piecesOf(text, scanned).filter((piece) => piece.kind === 'copy') : []

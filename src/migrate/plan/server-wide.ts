@@ -11,22 +11,22 @@ export type ServerWide = {
   end: number
   /** In words: `CREATE ROLE`. */
   what: string
-  /** It does nothing else: the database is the same without it. Not so of a DO block, a COPY, a function or a subscription. */
+  /** It does nothing else: without it the database is the same. False for a DO block, a COPY, a function call or a subscription. */
   isAll: boolean
 }
 
 /**
  * The statements of a script that change more than its database: roles, databases, tablespaces, subscriptions,
- * replication slots, settings and files of the server. Run in a scratch database, it would still change the server.
+ * replication slots, settings and files of the server. They would change the server even if they ran in a scratch database.
  *
- * Also found are those in DO blocks, in strings too where the block executes strings. Let pass there are: CREATE ROLE where the block
- * looks whether the role exists, and statements about a database where it asks for the current one.
- * Functions that a script calls are not looked into.
+ * Includes statements in DO blocks, and in their strings if the block executes strings. Two kinds are allowed in a DO block: CREATE ROLE
+ * if the block checks whether the role exists, and statements about a database if it asks for the current one.
+ * Does not inspect functions that a script calls.
  */
 export function findServerWide(text: string): ServerWide[] {
   const found: ServerWide[] = []
   for (const { start, end, words } of scan(text).statements) {
-    // A long INSERT is not taken apart for nothing.
+    // Avoids splitting a long INSERT into tokens.
     if (onlyRows.has(words[0] ?? '') && !namesServerFunction.test(text.slice(start, end))) continue
     const tokens = tokensOf(text, start, end)
     const isBlock = tokens[0] === 'do'
@@ -42,10 +42,10 @@ const onlyServer =
   /^(CREATE|ALTER|DROP) (ROLE|GROUP|USER|DATABASE|TABLESPACE|SYSTEM)$|^(GRANT|REVOKE) |^(COMMENT|SECURITY) … ON (?!SUBSCRIPTION)/
 
 /**
- * A migration without the statements that only change the server: where the database was made, that was done already.
+ * A migration without the statements that only change the server: they already ran when the database was created.
  *
- * @param leaveOut is told of each, in words: `CREATE ROLE in 001_init`
- * @throws {AppError} `usage` for a statement that also does something else; of a down script when that is read
+ * @param leaveOut called for each of them: `CREATE ROLE in 001_init`
+ * @throws {AppError} `usage` for a statement that also does something else; for a down script, once it is read
  */
 export function withinDatabase(file: Migration, leaveOut: (what: string) => void): Migration {
   const { name, down } = file
@@ -74,7 +74,7 @@ type Tokens = string[]
 
 const ofServer = ['role', 'group', 'user', 'database', 'tablespace', 'subscription']
 
-/** What a statement changes outside of its database, in words. */
+/** What a statement changes outside its database, in words. */
 function reach(tokens: Tokens): string | undefined {
   const [first = '', second = '', third = ''] = tokens
   if (['create', 'alter', 'drop'].includes(first)) {
@@ -92,7 +92,7 @@ function reach(tokens: Tokens): string | undefined {
   return called && `${called}()`
 }
 
-/** Without ON it is a membership. */
+/** A GRANT without ON grants a membership. */
 function reachOfGrant(tokens: Tokens): string | undefined {
   const [first = ''] = tokens
   const on = tokens.indexOf('on')
@@ -124,7 +124,7 @@ const serverFunctions = new Set([
 
 const namesServerFunction = new RegExp([...serverFunctions].join('|'), 'i')
 
-/** The strings of a DO are its body, and the name of its language. */
+/** The strings of a DO statement are its body and possibly the name of its language. */
 function insideBlock(tokens: Tokens): string | undefined {
   const bodies = tokens.filter(isString).map(contentOf)
   const all = bodies.join('\n')

@@ -6,7 +6,7 @@ import { findMigration } from './plan.ts'
 import { isUnsendable, planSending, type Sending, type Unsendable } from './sending.ts'
 import { changedBeginning, type HistoryPolicy, isDone, keepsBeginning, refuseProblems } from './verify.ts'
 
-/** Which of the applied migrations are to be undone: the newest `steps`, or all newer than `to`. */
+/** Which of the applied migrations to undo: the newest `steps`, or all that are newer than `to`. */
 export type UndoWanted = { steps?: number | undefined; to?: string | undefined }
 
 /** A migration that will be undone, and why. */
@@ -29,7 +29,7 @@ export type UndoPlan = { steps: UndoStep[]; lastSeq: number; lastDetail: number 
  * Decides what to undo: the newest versions first, whatever the order in which they were applied.
  *
  * @param files in the format's order
- * @throws {AppError} `usage` when `to` names no migration, or one has no file or nothing that undoes it
+ * @throws {AppError} `usage` if there is no migration `to`, or if one of them has no file or no script that undoes it
  */
 export function planUndo(files: Migration[], history: History, policy: HistoryPolicy, wanted: UndoWanted): UndoPlan {
   const versioned = files.filter(({ kind }) => kind === 'versioned')

@@ -15,7 +15,7 @@ export type HistoryPolicy = {
   edited: 'error' | 'warn'
   /** Order of two ids. */
   compare(a: string, b: string): number
-  /** Name of the tool whose history it is, for the words. */
+  /** Name of the tool that the history belongs to, for messages. */
   format: string
   /** It is pgbosun.migrations, and not the table of a tool. */
   own: boolean
@@ -23,14 +23,14 @@ export type HistoryPolicy = {
   keepsOnlyNewest?: boolean
 }
 
-/** What does not fit together: problems stop a run, warnings are said. */
+/** Mismatches between files and history: problems stop a run, warnings do not. */
 export type HistoryFindings = { problems: Problem[]; warnings: string[] }
 
 /**
  * Compares the versioned files with the history.
  *
- * @param files   versioned ones, in the format's order
- * @param applied what is recorded of them
+ * @param files   the versioned files, in the format's order
+ * @param applied their records
  * @returns problems in the order of their versions, at most one for each migration
  */
 export function findProblems(files: Migration[], applied: Applied[], policy: HistoryPolicy): HistoryFindings {
@@ -58,7 +58,7 @@ export function findProblems(files: Migration[], applied: Applied[], policy: His
   return { problems, warnings: [...aheadWarning(files, applied, policy), ...warnings, ...renamed(fileOf, applied)] }
 }
 
-/** Rows newer than every file, in order: another deployment has been here. */
+/** Rows newer than every file, in order: they come from another deployment. */
 export const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) => {
   const newest = files.at(-1)
   return inOrder(applied, policy).filter(
@@ -66,17 +66,17 @@ export const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<H
   )
 }
 
-/** The applied migration with the highest version. One that has not finished does not count. */
+/** The applied migration with the highest version, not counting one that has not finished. */
 export const newestApplied = (applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) =>
   inOrder(applied.filter(isDone), policy).at(-1)
 
-/** Whether it took effect, or counts as if it had. */
+/** Whether it took effect, or counts as applied. */
 export const isDone = ({ status }: Applied) => status !== 'started' && status !== 'failed'
 
-/** Whether a file was begun outside a transaction and its rest can be run. */
+/** Whether a file was started outside a transaction and the rest of it can run. */
 export const isResumable = ({ status, progress }: Applied) => status === 'started' && progress?.direction === 'up'
 
-/** @throws {AppError} `history` with the first problem in the message, the others below it and all of them in the report */
+/** @throws {AppError} `history` with the first problem as message, the others below it, and all of them in the report */
 export function refuseProblems(problems: Problem[]): void {
   const [first, ...others] = problems
   if (!first) return
@@ -91,7 +91,7 @@ export function refuseProblems(problems: Problem[]): void {
 const inOrder = (applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
   [...applied].sort((a, b) => compare(a.id, b.id))
 
-/** Of a file that was begun and did not finish, whatever keeps its rest from being run. */
+/** The problem that prevents the rest of an unfinished file from running; undefined if there is none. */
 function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPolicy): Problem | undefined {
   if (row.progress?.direction === 'down') return undoInterrupted(row)
   if (row.status === 'failed') return failedElsewhere(row, policy)
@@ -101,17 +101,17 @@ function stoppedAt(row: Applied, file: Migration | undefined, policy: HistoryPol
   return keepsBeginning(file, sending, row.progress) ? undefined : changedBeginning(row)
 }
 
-/** Whether the statements that ran already still stand there. */
+/** Whether the statements that already ran are still unchanged in the text. */
 export function keepsBeginning({ text }: Script, sending: Sending | Unsendable, { done, sha256 }: Progress): boolean {
   if (done === 0) return true
   const last = !isUnsendable(sending) && sending.mode === 'split' ? sending.units[done - 1] : undefined
   return last !== undefined && doneHash(text, last.end) === sha256
 }
 
-/** The checksum that {@link Applied.progress} keeps: of the text up to an offset. */
+/** The checksum in {@link Applied.progress}: that of the text up to an offset. */
 export const doneHash = (text: string, end: number) => checksum(text.slice(0, end))
 
-/** Whether a file is what was applied: `accepted` is the same content written otherwise. */
+/** Whether a file is what was applied. `accepted`: the same content, stored differently (line endings, for example). */
 export function compareContent(row: Applied, file: Migration): 'same' | 'accepted' | 'edited' {
   if (row.checksum === null || file.checksum === null) {
     return row.sha256 === null || row.sha256 === file.sha256 ? 'same' : 'edited'
@@ -129,7 +129,7 @@ function lateFiles(files: Migration[], applied: Applied[], policy: HistoryPolicy
     .map((file) => late(file, newest))
 }
 
-/** Whether a baseline stands for it. */
+/** Whether a baseline covers it. */
 export const underBaseline = (id: string, applied: Applied[], { compare }: Pick<HistoryPolicy, 'compare'>) =>
   applied.some((row) => row.status === 'baseline' && compare(id, row.id) <= 0)
 
@@ -163,7 +163,7 @@ const undoInterrupted = ({ name }: Applied): Problem => ({
   hint: 'run `pgbosun migrate down` again: it continues where it stopped',
 })
 
-/** Exit 21: another tool began it, and waits for a person. */
+/** Exit 21: another tool started it, and a person has to decide. */
 export const failedElsewhere = ({ name }: Applied, { format }: HistoryPolicy): Problem => ({
   code: 'interrupted',
   name,
