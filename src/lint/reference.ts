@@ -36,13 +36,18 @@ function section(rule: Rule, parser: Parser): string {
   return [
     `### ${name}`,
     '',
-    `Level \`${level}\`${lock ? `, lock \`${lock}\`` : ''}. ${why}`,
+    `**${seenBy(rule)}.** Level \`${level}\`${lock ? `, takes \`${lock}\`` : ''}.`,
+    '',
+    why,
     '',
     ...sql(`${example}${/\\/.test(example) ? '' : ';'}`),
     '',
-    ...(found?.rewrite ? ['Safe:', '', ...sql(found.rewrite), ''] : []),
+    ...(found?.rewrite ? [labelOf(found.rewrite), '', ...sql(found.rewrite), ''] : []),
   ].join('\n')
 }
+
+/** What introduces the SQL to write instead: where only a decision makes the statement safe, that is the same with a comment. */
+const labelOf = (rewrite: string) => (rewrite.startsWith('-- pgbosun: allow') ? 'If it is intended:' : 'Safe:')
 
 const sql = (text: string) => ['```sql', text, '```']
 

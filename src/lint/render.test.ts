@@ -26,7 +26,8 @@ const unknown: Sizes = new Map()
 describe('the size of a table', () => {
   test.each<[string, Sizes, Partial<Finding>]>([
     ['8 kB, never analysed: less than a second to rewrite', sizes(8000, undefined), {}],
-    ['0 bytes, about 0 rows: less than a second to rewrite', sizes(0, 0), {}],
+    ['0 B, about 0 rows: less than a second to rewrite', sizes(0, 0), {}],
+    ['8 kB, about 1 row: less than a second to rewrite', sizes(8000, 1), {}],
     ['12 GB, about 40,000,000 rows: about 2 min to rewrite', sizes(12e9, 40_000_000), {}],
     ['12 GB, about 40,000,000 rows: about 25 s to read', sizes(12e9, 40_000_000, 10e9), { cost: 'scan' }],
     ['1.5 GB, about 3,000,000 rows: about 10 s to build an index', sizes(1.5e9, 3_000_000, 1e9), { cost: 'build' }],

@@ -1,5 +1,5 @@
 // pure
-import { counted } from '../units.ts'
+import { counted, plural, renderBytes } from '../units.ts'
 import { estimateSeconds, type Sizes, sizeKey } from './estimate.ts'
 import { printName } from './sql.ts'
 import type { Cost, Finding } from './types.ts'
@@ -8,8 +8,11 @@ import type { Cost, Finding } from './types.ts'
 export function sizeText({ table, cost }: Pick<Finding, 'table' | 'cost'>, sizes: Sizes): string | undefined {
   const size = table && sizes.get(sizeKey(table))
   if (!size) return undefined
-  const rows = size.rows === undefined ? 'never analysed' : `about ${size.rows.toLocaleString('en-GB')} rows`
-  return `${bytes(size.totalBytes)}, ${rows}${cost ? `: ${duration(estimateSeconds(cost, size))} to ${verbs[cost]}` : ''}`
+  const rows =
+    size.rows === undefined
+      ? 'never analysed'
+      : `about ${size.rows.toLocaleString('en-GB')} ${plural(size.rows, 'row')}`
+  return `${renderBytes(size.totalBytes)}, ${rows}${cost ? `: ${duration(estimateSeconds(cost, size))} to ${verbs[cost]}` : ''}`
 }
 
 const verbs: Record<Cost, string> = { rewrite: 'rewrite', scan: 'read', build: 'build an index' }
@@ -18,12 +21,6 @@ const duration = (seconds: number) =>
   seconds < 1
     ? 'less than a second'
     : `about ${seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`}`
-
-function bytes(count: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
-  const unit = count < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3))
-  return `${(count / 1000 ** unit).toFixed(unit === 0 ? 0 : 1).replace(/\.0$/, '')} ${units[unit]}`
-}
 
 /** A finding for people, in several lines. */
 export function renderFinding(finding: Finding, sizes: Sizes): string[] {
