@@ -354,7 +354,7 @@ describe('is refused', () => {
       'dbmate',
       'late',
       (sql) => sql`delete from schema_migrations where version = '001'`,
-      /001_t1 is not applied, but older/,
+      /001_t1 is not applied, but is older/,
     ],
   ])('%s: with a history where something is %s', async ([format, , spoil, message], { dir, sql, pgbosun }) => {
     const { files } = formats.find((one) => one.format === format)!
@@ -368,7 +368,7 @@ describe('is refused', () => {
     expect(await adopted(sql)).toEqual([])
   })
 
-  test('into a folder that holds something else; what is there already is left', async ({
+  test('into a folder that contains something else; what is already there is kept', async ({
     dir,
     sql,
     pgbosun,
@@ -388,7 +388,7 @@ describe('is refused', () => {
     })
     expect(await refused('dbmate', ...adopt)).toMatchObject({
       code: 2,
-      message: expect.stringMatching(/holds x.md, which would not/),
+      message: expect.stringMatching(/contains x.md, which is none of the new files/),
     })
     expect(await adopted(sql)).toEqual([])
     expect((await pgbosun('dbmate', ...adopt, '--into', 'elsewhere/new')).json.error).toBe(null)

@@ -280,7 +280,7 @@ for (const format of formats) {
         })
       }
     } else {
-      test('down is refused, because nothing says how', async ({ app, sql }) => {
+      test('down is refused, because there is no script that undoes it', async ({ app, sql }) => {
         await app.pgbosun('migrate')
         const { code, json } = await app.pgbosun('migrate', 'down')
         expect([code, json.error]).toEqual([2, expect.objectContaining({ kind: 'usage' })])

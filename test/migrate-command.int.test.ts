@@ -233,7 +233,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(second.json.warnings).toEqual([])
   })
 
-  test('a failing revision is exit 20 with the last lines, and the next run goes on', async ({
+  test('a failing revision is exit 20 with the last lines, and the next run continues', async ({
     dir,
     sql,
     env,

@@ -46,15 +46,15 @@ const building = (cluster: Cluster) =>
   })
 
 describe('an index that is built concurrently', () => {
-  test('says for whom it waits', async ({ cluster, makeApp }) => {
+  test('says what it is waiting for', async ({ cluster, makeApp }) => {
     const app = await prepared(makeApp, 'create table t (x int)')
     await app.write({ 'migrations/2_x.sql': 'create index concurrently t_x on t (x)' })
     const writer = await cluster.hold('insert into t values (1)', app.database, 'import')
     const { finished, log } = app.start('migrate')
-    await until('it says so', () => logged(log()).some(({ msg }) => msg.startsWith('2_x waits')))
+    await until('it says so', () => logged(log()).some(({ msg }) => msg.startsWith('2_x is waiting')))
     await writer.release()
     expect((await finished).code).toBe(0)
-    expect(logged(log()).find(({ msg }) => msg.startsWith('2_x waits'))).toMatchObject({
+    expect(logged(log()).find(({ msg }) => msg.startsWith('2_x is waiting'))).toMatchObject({
       level: 'info',
       msg: expect.stringMatching(new RegExp(`^2_x is waiting, blocked by pid ${writer.pid} \\(application "import"`)),
     })
@@ -202,7 +202,7 @@ describe.each([
     await expectOneWorked(cluster, app, runs)
   })
 
-  test('a run that loses it stops before its next statement, and the next run goes on', async ({
+  test('a run that loses it stops before its next statement, and the next run continues', async ({
     cluster,
     makeApp,
   }) => {

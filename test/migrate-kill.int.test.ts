@@ -71,7 +71,7 @@ describe.each(formats)('kill -9 at random moments of a file outside transactions
   const kills = full ? 30 : 12
   const table = format === 'pgbosun' ? 'migrations' : 'migration_details'
 
-  test(`${kills} times: the next run goes on, and everything happened once`, {
+  test(`${kills} times: the next run continues, and everything happened once`, {
     ...neverAgain,
     timeout: 600_000,
   }, async ({ cluster, makeApp }) => {

@@ -172,7 +172,7 @@ test.for(['SIGTERM', 'SIGINT'] as const)('%s in the pause before another try end
   await expectGood(app)
 })
 
-test('the session that works is ended within a file outside transactions: exit 10, and the next run goes on there', async ({
+test('the session that works is ended within a file outside transactions: exit 10, and the next run continues there', async ({
   cluster,
   makeApp,
 }) => {

@@ -104,7 +104,7 @@ describe('trap 2: files with transactions of their own', () => {
     expect(await version(sql)).toEqual([{ version: 2, dirty: false }])
   })
 
-  test('of two transactions the first stays when the second fails, the version is dirty, and the next run goes on there', async ({
+  test('of two transactions the first stays when the second fails, the version is dirty, and the next run continues there', async ({
     up,
     sql,
   }) => {

@@ -413,7 +413,7 @@ describe('--down', () => {
     )
   })
 
-  test('refuses, before anything is made, where nothing says how to undo', async ({ migrate, shadow }) => {
+  test('refuses, before anything is made, if there is no script that undoes', async ({ migrate, shadow }) => {
     await migrate({ ...both, 'migrations/004_more.sql': 'create table more (id int)' })
     const { code, json } = await shadow('--down')
     expect([code, json.error?.message]).toEqual([2, '004_more cannot be undone: there is no script that undoes it'])

@@ -214,7 +214,7 @@ describe('a folder', () => {
     rmSync(dir, { recursive: true })
   }
 
-  test('is read with the folders within, without dot names, and without a byte order mark', () => {
+  test('is read with its subfolders, without names that start with a dot, and without a byte order mark', () => {
     within(
       { '1_a.sql': '\uFEFF-- no-transaction\n', '.keep': '', 'committed/1.sql': 'x', 'README.md': 'text' },
       (dir) =>

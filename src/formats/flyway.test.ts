@@ -138,7 +138,7 @@ describe('names', () => {
     expect(names()).toEqual(['V2__b'])
   })
 
-  test('follows the links of a mounted ConfigMap, and passes over hidden folders', async () => {
+  test('follows the links of a mounted ConfigMap, and skips hidden folders', async () => {
     await files({ '..2026_01_01/V1__a.sql': 'select 1', 'elsewhere/V2__b.sql': 'select 2' })
     await symlink('..2026_01_01', join(dir, '..data'))
     await symlink('..data/V1__a.sql', join(dir, 'V1__a.sql'))
@@ -229,7 +229,7 @@ describe('what cannot be honoured', () => {
     expect(read()).toEqual([])
   })
 
-  test('a version that the history cannot hold is refused', async () => {
+  test('a version that does not fit into the history is refused', async () => {
     await files({ [`V${'1'.repeat(51)}__a.sql`]: '' })
     expect(failure().message).toContain('more than 50 characters')
   })

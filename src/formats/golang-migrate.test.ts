@@ -71,7 +71,7 @@ describe('names', () => {
     })
   })
 
-  test('a version that the history cannot hold is refused, not skipped', () => {
+  test('a version that does not fit into the history is refused, not skipped', () => {
     write({ '9223372036854775807_a.up.sql': '' })
     expect(read()).toHaveLength(1)
     write({ '9223372036854775808_b.up.sql': '' })

@@ -289,7 +289,7 @@ describe('ENVSUB', () => {
     expect(file.text).toBe('select\nshop;')
   })
 
-  test('what cannot be filled is refused, without a value', () => {
+  test('a variable that cannot be substituted is refused, without its value', () => {
     write({ '1_a.sql': '-- +goose ENVSUB ON\n-- +goose Up\nselect 1,\n  ${OTHER?not $NAME};' })
     expect(refusal()).toMatchObject({
       kind: 'usage',

@@ -318,6 +318,6 @@ test('its lock is the one of its command line', () => {
   )
 })
 
-test('what it passes over silently is an error: a lower file, a gap, an edited file', () => {
+test('what it skips silently is an error: a lower file, a gap, an edited file', () => {
   expect(graphileMigrate.policy).toEqual({ outOfOrder: 'error', missing: 'error', edited: 'error' })
 })

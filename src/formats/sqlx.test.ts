@@ -82,7 +82,7 @@ describe('names', () => {
     expect(read().map(({ native }) => native.description)).toEqual(['a', 'b', ''])
   })
 
-  test('passes over names without underscore or .sql, dot names and folders', async () => {
+  test('skips folders, and names without underscore or .sql or with a dot at the start', async () => {
     await files({
       'README.md': '',
       '1.sql': '',
@@ -163,7 +163,7 @@ describe('checksum', () => {
     expect(read()[0]?.checksum).not.toBe(vector)
   })
 
-  test('of a checkout with other line ends is accepted, that of another text is not', async () => {
+  test('of a checkout with other line endings is accepted, that of another text is not', async () => {
     await files({ '1_a.sql': 'select 1;\r\n', '2_b.sql': 'select 1;\n', '3_c.sql': 'select 2;\n' })
     const [crlf, lf, other] = read()
     expect(crlf?.checksum).not.toBe(vector)

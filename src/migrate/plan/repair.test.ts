@@ -71,7 +71,7 @@ test('accepts what was changed or renamed, and nothing else', () => {
   ])
 })
 
-test('accepts other line ends, as something that is safe', () => {
+test('accepts other line endings, as something safe', () => {
   const [repair] = plan([file(1, { checksum: 'crlf', accepts: (sum) => sum === 'sha of 1' })], [row(1)]).repairs
   expect(repair).toMatchObject({
     action: 'realign',

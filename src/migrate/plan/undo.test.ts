@@ -127,7 +127,7 @@ test('goes on where undoing was interrupted, and says so', () => {
   expect(step).toMatchObject({ resume: stopped, reason: expect.stringMatching(/interrupted at statement 2, outside/) })
 })
 
-test('refuses to go on where what ran already was changed', () => {
+test('refuses to continue where what already ran was changed', () => {
   const of = [file(1, script(text.replace(' a;', ' c;')))]
   expect(refusal([row(1, { progress: progress() })], {}, { of })).toMatchObject({ kind: 'history' })
 })
