@@ -1,6 +1,4 @@
 // pure
-import { normalVersion } from '../../formats/flyway-names.ts'
-import type { FormatName } from '../../formats/types.ts'
 
 /** What a history says about one version, as far as `migrate wait-for` needs it. */
 export type SeenMigration = { id: string; name: string; done: boolean; baseline: boolean }
