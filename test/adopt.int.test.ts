@@ -265,7 +265,7 @@ describe('what the tool knows', () => {
     const { json } = await pgbosun('flyway', 'migrate', 'adopt', '--from', 'flyway', '--yes')
     expect([json.error, json.warnings]).toEqual([
       null,
-      ['left out, because a baseline migration stands for others or is for new databases: V1__t1, V2__t2'],
+      ['not moved, because a baseline migration replaces them or they are for new databases only: V1__t1, V2__t2'],
     ])
     expect(Object.keys(written())).toEqual(['2_base.sql', '3_t3.sql'])
     expect((await ours('migrate', 'status')).json).toMatchObject({
@@ -305,7 +305,7 @@ describe('is refused', () => {
     })
     expect(await refused('', 'migrate', 'adopt', '--from', 'dbmat')).toMatchObject({
       code: 2,
-      message: '--from dbmat: there is no such format to move from; did you mean dbmate?',
+      message: '--from dbmat: there is no such format; did you mean dbmate?',
     })
     expect(await refused('', 'migrate', 'adopt', '--from', 'pgbosun')).toMatchObject({ code: 2 })
   })
@@ -467,13 +467,13 @@ test('says for people what it will do, and what to do then', async ({ dir, datab
   const shown = await run(adopt, where(dir, database, 'flyway'))
   expect(shown.stdout.replace(/at \S+Z/, 'at …')).toBe(`adopt  4 changes
          create table pgbosun.migrations  does not exist
-         write file 001_a.sql             is not there yet
-         write file 002_b.sql             is not there yet
+         write file 001_a.sql             does not exist yet
+         write file 002_b.sql             does not exist yet
          adopt migration 001_a            flyway applied V1.1__a at …
-nothing was changed yet: run the same with --yes
+nothing was changed yet: run the same command with --yes
 `)
   const done = await run([...adopt, '--yes'], where(dir, database, 'flyway'))
   expect(done.stdout).toMatch(
-    /now set migrate.format: pgbosun and migrate.dir: migrations-pgbosun, and run flyway no more\n$/,
+    /now set migrate.format: pgbosun and migrate.dir: migrations-pgbosun, and do not run flyway any more\n$/,
   )
 })

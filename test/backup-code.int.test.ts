@@ -255,7 +255,7 @@ describe.skipIf(!client)('the sessions of a backup', () => {
 
 describe('who makes backups', () => {
   const line = (user: string) =>
-    `backups are made as ${user}, a superuser: set backup.url to a user with \`preset: backup\`, which can read everything and change nothing`
+    `backups are made as ${user}, a superuser: set backup.url to a user with \`preset: backup\`, who can read everything and change nothing`
 
   test('is told by plan and check where it is a superuser, and backups are asked for', { timeout: 120_000 }, async ({
     sql,

@@ -25,7 +25,7 @@ describe('a command line that is wrong is 2', () => {
     ['migrate new', 'migrate new needs NAME', 'run `pgbosun migrate new --help`'],
     ['migrate new one two', 'migrate new: unexpected argument two', 'run `pgbosun migrate new --help`'],
     ['up now', 'up: unexpected argument now', 'run `pgbosun up --help`'],
-    ['plan -- echo', 'plan takes no command behind --', 'run `pgbosun plan --help`'],
+    ['plan -- echo', 'plan takes no command after --', 'run `pgbosun plan --help`'],
     ['up --log-level loud', 'there is no log level loud', 'use one of debug, info, warn, error, silent'],
     ['up --log-format xml', 'there is no log format xml', 'use json or pretty'],
   ])('%s', async ([line, message, hint], { dir }) => {

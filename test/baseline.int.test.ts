@@ -227,7 +227,7 @@ test('flyway: a baseline migration that stopped halfway continues where it stopp
 test('says what it will do, and that there is nothing to do', async ({ dir, database, sql }) => {
   await adoptedDatabase(sql, dir, 'pgbosun')
   const first = await run(['migrate', 'baseline', '001'], where(dir, database, 'pgbosun'))
-  expect(first.stdout).toContain('record migration 001_t1  only recorded, not run\n')
+  expect(first.stdout).toContain('record migration 001_t1  recorded only, not run\n')
   const second = await run(['migrate', 'baseline', '001'], where(dir, database, 'pgbosun'))
-  expect(second.stdout).toBe('baseline  nothing to do: everything up to it is recorded\n')
+  expect(second.stdout).toBe('baseline  nothing to do: everything up to this version is recorded\n')
 })

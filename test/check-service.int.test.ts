@@ -30,7 +30,7 @@ test('before a slot has certainly passed, no backup is a warning; after that it 
   expect(await check()).toMatchObject({
     exit_code: 50,
     error: {
-      message: `the database is as declared, its backups are not as they should be: backup of ${database}: there is none in file://${dir}/absent: is the store mounted here?`,
+      message: `the database is as declared, but its backups are not as they should be: backup of ${database}: there is none in file://${dir}/absent: is the store mounted here?`,
       hint: expect.stringContaining('pgbosun backup list'),
     },
   })
@@ -59,7 +59,7 @@ test('a service without the secrets of the roles checks what it can, and names w
     const { json } = await runJson([command], { cwd: dir, env })
     expect(json).toMatchObject({ exit_code: 0, error: null })
     expect(json.warnings).toContainEqual(
-      expect.stringMatching(new RegExp(`^the password of role ${user} is not compared: .*APP_PASSWORD`)),
+      expect.stringMatching(new RegExp(`^the password of role ${user} was not compared: .*APP_PASSWORD`)),
     )
     expect(json.warnings).toContainEqual(expect.stringContaining(`has no backup of ${database}:`))
   }

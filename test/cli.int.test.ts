@@ -12,7 +12,8 @@ describe('help and version', () => {
   test('pgbosun alone shows the help, as an error', async ({ dir }) => {
     const { code, stdout, stderr } = await run([], { cwd: dir })
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    for (const name of commandNames) expect(stderr).toContain(`\n  ${name} `)
+    const listed = stderr.split('\n').map((line) => line.trim().split(/ {2,}/))
+    for (const name of commandNames) expect(listed).toContainEqual([name, commands[name]!.summary])
   })
 
   test('--help is the same as a result', async ({ dir }) => {
@@ -35,6 +36,7 @@ describe('help and version', () => {
       expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: '' })
       const command = await commands[name]!.load()
       const { flags } = command
+      expect(stdout.split('\n')[0], name).toBe(commands[name]!.summary)
       const expected = ['ok', 'failed', 'usage', ...Object.keys(exitsOf(command))].map(
         (kind) => exitCodes[kind as Kind],
       )

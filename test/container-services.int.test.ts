@@ -50,7 +50,7 @@ const withoutSecret: Told = [
   {
     overall_healthy: true,
     backups: { ok: true, databases: [{ ok: true, problem: null, last_id: expect.any(String) }] },
-    warnings: expect.arrayContaining([expect.stringMatching(/^the password of role games_app is not compared: /)]),
+    warnings: expect.arrayContaining([expect.stringMatching(/^the password of role games_app was not compared: /)]),
   },
 ]
 

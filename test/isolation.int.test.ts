@@ -317,7 +317,7 @@ describe('where no such login can be made', () => {
     })
     expect(await sql`select session, role from who`).toEqual([{ session: user, role: owner }])
     expect(await pgbosun(['plan'], { as: user })).toMatchObject({
-      json: { warnings: [expect.stringContaining(`may use the rights of ${user}`)] },
+      json: { warnings: [expect.stringContaining(`can use the rights of ${user}`)] },
     })
   })
 

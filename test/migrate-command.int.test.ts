@@ -214,7 +214,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     const first = await runJson(['up'], { cwd: dir, env })
     expect(first.code, first.stderr).toBe(0)
     expect(first.json.warnings).toEqual([
-      `public.alembic_version belongs to postgres, not to ${name}_owner: the driver of alembic does not read PGOPTIONS; let the program run \`set role\` with the name in DATABASE_ROLE before it migrates`,
+      `public.alembic_version belongs to postgres, not to ${name}_owner: the driver of alembic does not read PGOPTIONS; make the program run \`set role\` with the name in DATABASE_ROLE before it migrates`,
     ])
 
     const other = uniqueName('app')
@@ -421,7 +421,7 @@ describe('any other program', () => {
       expect(stepOf(json)?.changes.at(-1)).toEqual({
         action: 'run',
         object: './migrate.sh',
-        reason: 'migrate.sh decides itself what is pending',
+        reason: 'migrate.sh itself decides what is pending',
       })
       expect(await events(sql)).toHaveLength(2 * time)
     }

@@ -130,6 +130,6 @@ test('the migrations of the target in two places are exit 2', async ({ dir, data
   const { code, json } = await call('migrate')
   expect([code, json.error.message]).toEqual([
     2,
-    `the migrations of ${database} are declared twice: migrate.dir and databases.${database}.migrate`,
+    `the migrations of ${database} are configured twice: in migrate.dir and in databases.${database}.migrate`,
   ])
 })

@@ -153,7 +153,7 @@ describe('migrate verify --shadow', () => {
     await run(['migrate', '--fake'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     const { code, json } = await shadow()
     expect([code, words(json.drift)]).toEqual([50, ['missing table public.b']])
-    expect(json.warnings).toEqual(['002_b: recorded without being run: the scratch database gets what it makes'])
+    expect(json.warnings).toEqual(['002_b: recorded without being run; the scratch database has what it makes'])
   })
 
   test('a database without a migration is compared with an empty one', async ({ migrate, shadow, sql }) => {
@@ -245,7 +245,7 @@ describe('what cannot be compared', () => {
     expect([code, json.error, json.drift]).toMatchObject([0, null, { ok: true }])
     expect(json.warnings).toContainEqual(
       'CREATE ROLE in 001_role, GRANT … ON DATABASE in 001_role, COMMENT … ON ROLE in 002_a and 3 more: ' +
-        'left out in the scratch database, because it changes the server, where it was done already',
+        'left out in the scratch database, because it changes the whole server, and was done there already',
     )
     expect(await sql`select rolconfig from pg_roles where rolname = ${role}`).toEqual([{ rolconfig: '{work_mem=8MB}' }])
     await sql`drop table a`
@@ -279,7 +279,7 @@ describe('what cannot be compared', () => {
     const failure = await fails(['migrate', 'verify', '--shadow'], { cwd: dir, env })
     expect(failure).toMatchObject({
       kind: 'refused',
-      message: `the user ${user.name} may not create databases, and the comparison needs a scratch one`,
+      message: `the user ${user.name} may not create databases, but the comparison needs a scratch database`,
       hint: `alter role "${user.name}" createdb; or connect as a role that may`,
     })
     expect(await scratchOf(sql, database)).toEqual([])

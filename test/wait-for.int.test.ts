@@ -83,7 +83,7 @@ describe('migrate wait-for', () => {
     expect((await run(['migrate', 'wait-for', ...now], { cwd: release, env })).code).toBe(0)
     expect(await fails(['migrate', 'wait-for', ...now], { cwd: pod, env })).toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining('no version is named, and there is no folder'),
+      message: expect.stringContaining('no version is given, and there is no folder'),
     })
   })
 
@@ -230,7 +230,7 @@ describe('migrate wait-for', () => {
   })
 
   test.for<[string[], string]>([
-    [['1', '--timeout', 'soon'], '--timeout is a number and a unit, not soon'],
+    [['1', '--timeout', 'soon'], '--timeout must be a number and a unit, not soon'],
     [['orders'], 'orders is not a version of pgbosun'],
   ])('%j is exit 2', async ([args, message], { env, release }) => {
     await migrated([], { cwd: release, env })
@@ -413,7 +413,7 @@ describe('migrate wait-for with Alembic', () => {
     expect((await run(['migrate', 'wait-for', '001', ...now], { cwd: pod, env })).code).toBe(0)
     expect(await fails(['migrate', 'wait-for', ...now], { cwd: pod, env })).toMatchObject({
       kind: 'usage',
-      message: 'name the revisions of Alembic that are new enough',
+      message: 'migrate wait-for needs the revisions of Alembic that are new enough',
     })
   })
 

@@ -18,18 +18,18 @@ export const globalFlags: Flags = {
 export const lockFlags: Flags = {
   'take-lock': {
     type: 'boolean',
-    help: 'End a session of a user that is not ours and holds the run lock for 5 s. A run of our own is waited for.',
+    help: 'End a session of a user that is not ours once it has held the run lock for 5 s. Our own runs are waited for.',
   },
 }
 
-/** The number in `--steps`. @throws {AppError} `usage` when it is none, or not above 0 */
+/** The number in `--steps`. @throws {AppError} `usage` when it is not a number of at least 1 */
 export function stepsOf(text: string | boolean | undefined): number | undefined {
   if (text === undefined) return undefined
   if (typeof text === 'string' && /^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw usage(`--steps is a number from 1 on, not ${text}`, { hint: 'write --steps 2' })
+  throw usage(`--steps must be a number of at least 1, not ${text}`, { hint: 'write it like --steps 2' })
 }
 
-/** The words of a command line before its flags are known. */
+/** A command line with its command found, but its flags not yet parsed. */
 export type Words = { name: string | undefined; args: string[]; rest: string[] | undefined }
 
 /**
@@ -91,7 +91,7 @@ export function parseFlags(command: Command, args: string[], rest: string[] | un
   const declared = { ...globalFlags, ...command.flags }
   const hint = `run \`${['pgbosun', command.name, '--help'].filter(Boolean).join(' ')}\``
   const { values, positionals } = parse(declared, args, hint)
-  if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command behind --`, { hint })
+  if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command after --`, { hint })
   const { min, max } = command.args ?? { min: 0, max: 0 }
   if (values.help === true) return { flags: values, args: positionals }
   if (positionals.length > max) throw usage(`${command.name}: unexpected argument ${positionals[max]}`, { hint })

@@ -5,9 +5,9 @@ const nonBlocking = 0o4000
 const messageBytes = 16
 
 /**
- * Numbers of the signals that libuv has taken and nobody has heard. Its handler puts each into a pipe of which it has both ends, and
- * forgets it when the last listener goes before the pipe is read. To be asked when no signal has a listener any more, and nothing
- * listens again: on Linux; elsewhere there are none.
+ * Numbers of the signals that libuv has caught but no listener has received. Its handler writes each signal to a pipe and holds both ends of
+ * it; if the last listener is removed before the pipe is read, the signal is lost. Call this once no signal has a listener any more and
+ * none will be added. Linux only; on other systems the list is empty.
  */
 export function caughtSignals(): number[] {
   try {
@@ -17,7 +17,7 @@ export function caughtSignals(): number[] {
   }
 }
 
-/** Those of which this process has both ends, and reads without waiting: libuv's for signals. */
+/** The read ends of pipes that this process holds both ends of and reads without blocking: libuv's pipe for signals. */
 function ownPipes(): number[] {
   const pipes = new Map<string, number[]>()
   for (const name of readdirSync('/proc/self/fd')) {
@@ -33,7 +33,7 @@ function linkOf(fd: number): string | undefined {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`)
   } catch {
-    return undefined // that of the folder itself
+    return undefined // the descriptor with which the folder was read: closed by now
   }
 }
 
@@ -48,7 +48,7 @@ function readMessages(fd: number): number[] {
   try {
     while (readSync(fd, message) === messageBytes) signals.push(message.readInt32LE(8))
   } catch {
-    // EAGAIN: there are no more
+    // EAGAIN: no more messages
   }
   return signals
 }

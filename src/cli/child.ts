@@ -10,9 +10,9 @@ import { makeBlocking } from './streams.ts'
 import { exit } from './v8.ts'
 
 /**
- * Becomes the command that stands behind `--`: same process id, our terminal, the environment that we were given. What exec(2) alone cannot
- * start (a script without `#!`, a name that is not there) is started as a child, which also says what is wrong with it.
- * @returns the exit code of such a child
+ * Replaces this process with the command after `--`: same process id, same terminal, the environment that we were given. What exec(2)
+ * cannot start (a script without `#!`, a name that does not exist) is started as a child process; its error says what is wrong.
+ * @returns the exit code of that child process
  */
 export async function runBehind({
   rest,
@@ -22,7 +22,7 @@ export async function runBehind({
   const [command = '', ...args] = rest
   const env = { ...loaded.env }
   const program = process.execve && findProgram(command, env.PATH)
-  // A signal that has arrived is heard before: only the second turn is sure to have asked the system for one.
+  // Let signals that have already arrived reach their listeners: only the second turn is sure to have polled the system.
   await turn()
   await turn()
   signal.throwIfAborted()
@@ -48,27 +48,27 @@ export async function runBehind({
 
 const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT']
 
-/** Node aborts when this fails, so the program has to be one that starts. */
+/** Node aborts when exec(2) fails, so `program` must be one that starts. */
 function become(program: string, argv: string[], env: NodeJS.ProcessEnv): void {
-  // Nobody would hear any more what our handlers take from here on: without them, a signal ends this process or the next.
+  // From here on our handlers would only swallow signals: without them, a signal ends this process or the next program.
   for (const name of signals) process.removeAllListeners(name)
-  // What came just before that ends this process now; by its code, because process 1 of a container ignores what has no handler.
+  // A signal caught just before that ends this process now, by exit code: process 1 of a container ignores signals without a handler.
   const [caught] = caughtSignals()
   if (caught !== undefined) exit(128 + caught)
-  // Node ignores these two, and what is ignored stays so in the next program; what has a handler becomes what it was.
+  // Node ignores these two, and exec(2) keeps ignored signals ignored; signals with a handler return to their default.
   for (const name of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(name, () => undefined)
   makeBlocking()
   process.execve?.(program, argv, env)
 }
 
-/** @returns the path of a program that exec(2) starts; undefined when it would not, or when that is uncertain */
+/** @returns the path of a program that exec(2) can start; undefined when it cannot, or when that is uncertain */
 export function findProgram(command: string, path = '/usr/local/bin:/usr/bin:/bin'): string | undefined {
   const candidates = command.includes('/') ? [command] : path.split(':').map((dir) => join(dir || '.', command))
   const program = candidates.find(isExecutable)
   return program !== undefined && command !== '' && starts(program) ? program : undefined
 }
 
-/** Whether the file is in the machine's own format, or names an interpreter that is. */
+/** Whether the file is an ELF program, or names an interpreter that is one. */
 function starts(program: string): boolean {
   const head = readHead(program)
   if (head.startsWith('\x7fELF')) return true
@@ -76,7 +76,7 @@ function starts(program: string): boolean {
   return interpreter !== undefined && isExecutable(interpreter) && readHead(interpreter).startsWith('\x7fELF')
 }
 
-/** The kernel reads as much. */
+/** The first 256 bytes: as much as the kernel reads to recognise a program. */
 function readHead(path: string): string {
   try {
     const fd = openSync(path, 'r')

@@ -20,8 +20,8 @@ export function renderHelp(commands: { name: string; summary: string }[]): strin
 }
 
 /** The help of one command, with the exit codes it can return. */
-export function renderCommandHelp(command: Command): string {
-  const { name, summary, args, rest, flags } = command
+export function renderCommandHelp(summary: string, command: Command): string {
+  const { name, details, args, rest, flags } = command
   const kinds: [Kind, string][] = [
     ['ok', 'done, or nothing to do'],
     ['failed', 'unexpected'],
@@ -31,6 +31,7 @@ export function renderCommandHelp(command: Command): string {
   kinds.sort(([a], [b]) => exitCodes[a] - exitCodes[b])
   return [
     summary,
+    ...(details === undefined ? [] : [details]),
     '',
     `usage: pgbosun ${name}${args ? ` ${args.usage}` : ''} [flags]${rest ? ' [-- COMMAND ARGS…]' : ''}`,
     ...(Object.keys(flags).length > 0 ? ['', 'flags:', ...renderFlags(flags)] : []),
@@ -43,7 +44,7 @@ export function renderCommandHelp(command: Command): string {
   ].join('\n')
 }
 
-/** What connects or reads a whole backup can also be stopped halfway; `serve` ends with 0 then. */
+/** Commands that connect or read a whole backup can also be stopped halfway; `serve` then exits with 0. */
 export const exitsOf = ({ name, exits }: Command): Command['exits'] =>
   name !== 'serve' && (exits.unreachable ?? exits.corrupt)
     ? {

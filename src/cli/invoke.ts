@@ -65,7 +65,7 @@ async function attempt(run: () => Promise<Result>, signal: AbortSignal): Promise
   }
 }
 
-/** The connection is only looked for when a command wants one; `--database` decides at once what is left of the configuration. */
+/** The connection is only resolved when a command asks for it; with `--database` at once, because that narrows the configuration. */
 function connections(
   loaded: Loaded,
   out: Output,
@@ -77,7 +77,7 @@ function connections(
     for (const remark of remarks(resolved)) out.warn(remark)
     const beside = variablesBeside(loaded.env, resolved)
     if (beside.length > 0)
-      out.warn(`${beside.join(', ')} beside ${resolved.source} ${plural(beside.length, 'is', 'are')} ignored`)
+      out.warn(`${beside.join(', ')} ${plural(beside.length, 'is', 'are')} ignored, because ${resolved.source} is set`)
     return resolved
   }
   if (only === undefined) return { connection: target, isTarget: () => true }
@@ -86,7 +86,7 @@ function connections(
   return { connection: () => ({ ...target(), database: only }), isTarget: () => isTarget }
 }
 
-/** `--database`: of the declared databases only this one is left. */
+/** `--database`: keeps only this one of the declared databases. */
 function narrow({ config }: Loaded, { database }: Connection, only: string): void {
   const declared = Object.hasOwn(config.databases, only)
   if (!declared && only !== database && !config.backup.databases?.includes(only))
@@ -104,7 +104,7 @@ function makeLog(flags: CommandContext['flags'], env: Env): Log {
     throw usage(`there is no log level ${level}`, { hint: `use one of ${logLevels.join(', ')}` })
   if (format !== undefined && format !== 'json' && format !== 'pretty')
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
-  // stderr is looked at, as pino is loaded, when there is something to say
+  // The kind of stderr is only looked up, and pino only loaded, when there is something to log.
   const target = { write: (line: string) => write('stderr', line) }
   return createLog(level as LogLevel, format ?? (() => (process.stderr.isTTY ? 'pretty' : 'json')), target)
 }
@@ -117,7 +117,7 @@ function stopSignal(): AbortSignal {
       process.once(signal, () => exit(kind === 'interrupted' ? 130 : 143))
       controller.abort(
         new AppError(kind, `stopped by ${signal} before it was done`, {
-          hint: 'run it again: it goes on where it stopped',
+          hint: 'run it again: it continues where it stopped',
         }),
       )
     })

@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     const command = await commands[words.name]!.load()
     const { flags, args } = parseFlags(command, words.args, words.rest)
     if (flags.version) return await end(print(version))
-    if (flags.help) return await end(print(renderCommandHelp(command)))
+    if (flags.help) return await end(print(renderCommandHelp(commands[words.name]!.summary, command)))
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
     const code = report(name, json, warnings, result)
@@ -37,8 +37,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * What nobody caught ends the run as any other error does: a rejection that nobody handles arrives here as well. Going on would
- * be going on with something half done.
+ * An error that nobody caught ends the run like any other error; so does an unhandled rejection, which arrives here as well. Continuing
+ * would mean continuing with something half done.
  */
 function lastResort(tell: (error: unknown) => number): void {
   let told = false
@@ -49,7 +49,7 @@ function lastResort(tell: (error: unknown) => number): void {
   })
 }
 
-/** The document is already on stdout: what goes wrong now is told on stderr alone. */
+/** The document is already on stdout: an error now is reported on stderr alone. */
 async function behind(name: string, after: () => Promise<number>): Promise<number> {
   try {
     await Promise.all([arrived('stdout'), arrived('stderr')])
@@ -59,10 +59,10 @@ async function behind(name: string, after: () => Promise<number>): Promise<numbe
   }
 }
 
-/** `--help` and `--version` alone; nothing at all is an error that shows the help. */
+/** `--help` or `--version` without a command. No arguments at all is an error that shows the help. */
 function withoutCommand(args: string[]): number {
   const help = renderHelp(commandNames.map((name) => ({ name, summary: commands[name]!.summary })))
-  const nothing: Command = { name: '', summary: '', flags: {}, exits: {}, run: async () => ({ fields: {} }) }
+  const nothing: Command = { name: '', flags: {}, exits: {}, run: async () => ({ fields: {} }) }
   const { flags } = parseFlags(nothing, args, undefined)
   if (flags.version) return print(version)
   if (flags.help) return print(help)
@@ -80,7 +80,7 @@ let documentWritten = false
 
 function report(command: string, json: boolean, warnings: string[], { fields, failure, exitCode }: Result): number {
   const code = failure?.exitCode ?? exitCode ?? 0
-  // There is one document, also when something goes wrong behind it.
+  // There is exactly one document, even when something goes wrong after it.
   if (json && !documentWritten)
     write('stdout', `${jsonDocument(command, { exitCode: code, error: failure, fields, warnings })}\n`)
   documentWritten ||= json
@@ -91,7 +91,7 @@ function report(command: string, json: boolean, warnings: string[], { fields, fa
   return code
 }
 
-/** Kubernetes shows the content of this file as the reason of a failed container. */
+/** Kubernetes shows the content of this file as the reason why a container failed. */
 function writeTerminationLog(line: string): void {
   const path = '/dev/termination-log'
   if (!existsSync(path)) return

@@ -4,7 +4,7 @@ import { exit } from './v8.ts'
 
 type Name = 'stdout' | 'stderr'
 
-/** The streams that were written to, and what went wrong with them. Opening one loads Node's network code: only who speaks pays for it. */
+/** The streams that were written to, and what went wrong with them. Opening one loads Node's network code, so only do it to write. */
 const opened = new Map<Name, { stream: NodeJS.WriteStream; problem?: NodeJS.ErrnoException }>()
 
 /** Writes text for people or programs. It may still be in memory when this returns: see {@link end}. */
@@ -25,9 +25,9 @@ function open(name: Name): NodeJS.WriteStream {
 }
 
 /**
- * Ends the process once every byte has arrived: a pipe takes 64 KiB at a time, Node keeps the rest in memory until the reader
- * comes for it, and process.exit() would lose that (measured with Node 24, whose documentation calls pipes synchronous).
- * A reader that went away is no failure; a full disk is. SIGINT and SIGTERM end the wait for a reader that never comes.
+ * Ends the process once every byte is written: a pipe takes 64 KiB at a time, Node keeps the rest in memory until the reader
+ * reads on, and process.exit() would lose it (measured with Node 24, whose documentation calls pipes synchronous).
+ * A reader that has closed the pipe is not a failure; a full disk is. SIGINT and SIGTERM end the wait for a reader that never reads.
  */
 export async function end(code: number): Promise<never> {
   for (const [signal, number] of [
@@ -43,7 +43,7 @@ export async function end(code: number): Promise<never> {
   exit(code === 0 ? 1 : code)
 }
 
-/** Waits until what was written so far was read, or cannot be. */
+/** Waits until everything written so far has left this process, or cannot. */
 export const arrived = (name: Name): Promise<void> =>
   new Promise((resolve) => {
     const stream = opened.get(name)?.stream
@@ -51,7 +51,7 @@ export const arrived = (name: Name): Promise<void> =>
     else resolve()
   })
 
-/** For a program that takes over: Node makes the pipes and terminals that it writes to non-blocking, for all who have them open. */
+/** For the program that replaces us: Node makes the pipes and terminals it writes to non-blocking, for every process that has them open. */
 export function makeBlocking(): void {
   for (const { stream } of opened.values())
     (stream as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(true)
@@ -59,5 +59,5 @@ export function makeBlocking(): void {
 
 const resultLost = ({ code, message }: NodeJS.ErrnoException) =>
   new AppError('failed', `the result could not be written to stdout: ${code ?? message}`, {
-    hint: 'the work itself is done; make room where stdout leads to, then ask for the result again',
+    hint: 'the work itself is done; free space where stdout is written, then ask for the result again',
   })

@@ -1,22 +1,22 @@
-/** Loaded at first use: it takes a millisecond, which a run that finds nothing to do does not have. */
+/** Loaded at first use, because loading takes a millisecond: too long for a run that finds nothing to do. */
 const setFlag = (flag: string): void => process.getBuiltinModule('node:v8').setFlagsFromString(flag)
 
 /**
- * To be called before streaming a database through the process. Buffers make V8 collect its small heap again and again;
- * in one go that costs a fifth less processor time for the whole backup than in many small steps.
+ * Call this before streaming a database through the process. Buffers make V8 collect its small heap again and again;
+ * without incremental marking a whole backup takes a fifth less processor time.
  */
 export const tuneForStreams = (): void => setFlag('--no-incremental-marking')
 
 const littleBytes = 192 * 1024 * 1024
 
 /**
- * V8 lets what is new fill up to 48 MB before it looks for garbage, however little memory a container has. Where there is little,
- * that part of the heap stays as small as it begins: 10,000 manifests are read in 55 MiB then, and not in 65 (a quarter slower).
+ * V8 lets the young part of its heap grow to 48 MB before it collects garbage, however little memory a container has. Where there is
+ * little, that part keeps its initial size: reading 10,000 manifests then takes 55 MiB instead of 65 (and a quarter more time).
  */
 export function tuneForLittleMemory(): void {
   if (process.constrainedMemory() >= littleBytes) return
   setFlag('--semi-space-growth-factor=1')
-  // for who reads thousands of something, and knows when it is garbage
+  // for code that reads thousands of things, and knows when they are garbage
   globalThis.gc = (() => {
     setFlag('--expose-gc')
     globalThis.gc = process.getBuiltinModule('node:vm').runInNewContext('gc') as NodeJS.GCFunction
@@ -27,16 +27,16 @@ export function tuneForLittleMemory(): void {
 const heapIsSmallForSeconds = 0.2
 
 /**
- * Ends the process without waiting for servers to close their end, nor for what is still to be written: see `end` in streams.ts.
+ * Ends the process without waiting for servers to close their end, or for output that is still to be written: see `end` in streams.ts.
  *
  * Node 24 can hang for ever in process.exit(): it waits for V8's threads, and one of them, which compiles with Maglev or Sparkplug,
- * waits for the main thread to collect garbage (nodejs/node#54918). So nothing is compiled from here on, and the garbage
- * is collected first, which takes 5 ms: what is still being compiled then has the room it needs. A program that hung in
- * one of five runs ended in 1,000 of 1,000 then (test/exit.int.test.ts). A run too short for its heap to have grown is spared that.
+ * waits for the main thread to collect garbage (nodejs/node#54918). So we stop V8 from compiling anything more, and collect the garbage
+ * first, which takes 5 ms: then a compilation that is still running has the memory it needs. A program that hung in one of five runs
+ * ended in 1,000 of 1,000 runs this way (test/exit.int.test.ts). A run too short for its heap to have grown does not need this.
  */
 export function exit(code: number): never {
   if (isAskingNameServer() && isFlushed()) leaveAtOnce(code)
-  // Behind the other listeners: one of them writes the code cache, which holds for the flags of that moment.
+  // After the other listeners: one of them writes the code cache, which is only valid for the flags set at that moment.
   if (process.uptime() > heapIsSmallForSeconds) process.once('exit', calmThreads)
   process.exit(code)
 }
@@ -47,14 +47,14 @@ function calmThreads(): void {
 }
 
 /**
- * `process.exit()` also waits for the thread in which libuv asks for an address, and that for name servers that do not answer:
- * 10 s with one of them, longer with several or with a search list, while Kubernetes waits for 30 s and then kills.
+ * `process.exit()` also waits for the thread in which libuv resolves a name, and that thread waits for name servers that do not answer:
+ * 10 s for one of them, longer for several or with a search list; Kubernetes kills the container after 30 s.
  */
 const isAskingNameServer = () => process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap')
 
 const isFlushed = () => process.stdout.writableLength + process.stderr.writableLength === 0
 
-/** Another program in the place of this one ends all of its threads; this one only has an exit code. */
+/** Replacing this process with another program ends all its threads; that program only sets the exit code. */
 function leaveAtOnce(code: number): void {
   process.emit('exit', code)
   process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${code})`])

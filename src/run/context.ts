@@ -4,14 +4,14 @@ import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Output } from './output.ts'
 
-/** What a run needs of the world. */
+/** The surroundings of a run: configuration, connection, output, log. */
 export type Context = {
   /** Full name of the command: `migrate status`. */
   command: string
   loaded: Loaded
   /** The connection to the target database; throws `usage` when none is configured. */
   connection(): Connection
-  /** Whether the command is about the target database, which migrations, seeds and checks belong to; `--database` may name another. */
+  /** Whether the command works in the target database, which migrations, seeds and checks belong to; `--database` may name another one. */
   isTarget(): boolean
   /** `--take-lock`: ends the session of whoever holds a lock of ours. */
   takeLock: boolean
@@ -23,11 +23,11 @@ export type Context = {
   version: string
 }
 
-/** What a command found or did: the fields of its JSON document; a failure may stand beside a result. */
+/** What a command found or did: the fields of its JSON document. A failure may come with a result. */
 export type Result = {
   fields: Record<string, unknown>
   failure?: AppError | undefined
   exitCode?: number | undefined
-  /** Runs after the result was reported as a success; its number is the exit code then. */
+  /** Runs after the result was reported as a success; the number it returns becomes the exit code. */
   after?: () => Promise<number>
 }

@@ -2,18 +2,22 @@ import { AppError, type Kind } from '../errors.ts'
 import { connectionLost, isConnectionLost } from '../postgres/lost.ts'
 import { indented } from '../text.ts'
 
-/** What a server says to our own statements, outside migrations and seeds: SQLSTATE to kind and advice. */
+/** How the server's errors on our own statements, outside migrations and seeds, are classified: SQLSTATE, kind, hint. */
 const ofServer: [RegExp, Kind, string][] = [
-  [/^42501$/, 'refused', 'connect as the owner of the database or a superuser, or grant this user what is missing'],
+  [
+    /^42501$/,
+    'refused',
+    'connect as the owner of the database or as a superuser, or grant this user the missing privilege',
+  ],
   [
     /^25006$/,
     'refused',
-    'connect to the primary, and look for default_transaction_read_only of the user and the database',
+    'connect to the primary, and check default_transaction_read_only of the user and the database',
   ],
-  [/^(55P03|40P01)$/, 'locked', 'something else holds it: look in pg_stat_activity, then run this again'],
+  [/^(55P03|40P01)$/, 'locked', 'another session holds the lock: look in pg_stat_activity, then run this again'],
 ]
 
-/** Whatever was thrown, as the one error class: what the server refused by its SQLSTATE, all else as `failed`. */
+/** Whatever was thrown, as an AppError: an error of the server by its SQLSTATE, everything else as `failed`. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   if (isConnectionLost(error)) return connectionLost(error)
@@ -26,7 +30,7 @@ export function asAppError(error: unknown): AppError {
   const [, kind, hint] = (name === 'PostgresError' && ofServer.find(([pattern]) => pattern.test(code))) || []
   if (kind) return new AppError(kind, indented(message), { hint, sqlstate, cause: error })
   return new AppError('failed', `unexpected: ${indented(message)}`, {
-    hint: 'this is a gap in pgbosun: please report it with the log of --log-level debug',
+    hint: 'this is a bug in pgbosun: please report it with the log of --log-level debug',
     sqlstate,
     cause: error,
   })

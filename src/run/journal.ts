@@ -10,20 +10,20 @@ import { asAppError } from './failure.ts'
 import type { Run } from './run.ts'
 import { jsonSteps, type Story } from './story.ts'
 
-/** The audit trail of one run, in the target database: nothing for a run that changes nothing. */
+/** Writes the audit trail of one run into the target database; nothing for a run that changes nothing. */
 export type Journal = {
-  /** Notes `started` before the first change, as soon as there is a place for it. */
+  /** Records `started` before the first change, as soon as its table exists. */
   beforeChange(): Promise<void>
-  /** Notes how it ended. */
+  /** Records how the run ended. */
   finish(changes: Change[], failure?: unknown): Promise<void>
 }
 
-/** Names of the migrations that a database has seen. */
+/** Names of the migrations that were applied to a database. */
 export type AppliedNames = (context: Context, db: Db) => Promise<string[]>
 
 /**
  * The journal can only record changes once its table exists, and creating the table is itself a change.
- * @param appliedNames what a run that was stopped asks, whose last answers it did not see; needed by who applies or undoes migrations
+ * @param appliedNames asked by a run that was stopped, because it did not see its last answers; needed where migrations are applied or undone
  */
 export function createJournal(run: Run, appliedNames?: AppliedNames): Journal {
   const { command, runId, log, loaded, signal } = run.context
@@ -49,7 +49,7 @@ export function createJournal(run: Run, appliedNames?: AppliedNames): Journal {
       } catch (error) {
         if (failure === undefined) throw error
         if (await finishOnNewSession(run, { runId, command, exitCode, detail }, detail.changes, appliedNames)) return
-        log.warn({ problem: (error as Error).message }, 'the end of this run could not be noted in pgbosun.events')
+        log.warn({ problem: (error as Error).message }, 'the end of this run could not be recorded in pgbosun.events')
       }
     },
   }
@@ -57,7 +57,7 @@ export function createJournal(run: Run, appliedNames?: AppliedNames): Journal {
 
 /**
  * A run that was told to stop has already closed its sessions, so it records its end on a new one, unless another run has started.
- * It does not know what its last messages did, but the history does.
+ * It does not know what its last statements did, but the history does.
  */
 async function finishOnNewSession(
   { context, guard }: Run,
@@ -83,7 +83,7 @@ async function finishOnNewSession(
 
 type Finished = Parameters<typeof writeFinished>[1] & { detail: object }
 
-/** Of the changes of a failed run, those that were not left undone as far as its results say. */
+/** The changes of a failed run, without those that its results list as not done. */
 function happened(changes: Change[], failure: unknown): Change[] {
   const { results = [], seeds = [] } = ((failure instanceof AppError && failure.report) || {}) as {
     results?: { name: string; status: string }[]
@@ -103,14 +103,14 @@ async function hasEvents({ target }: Run): Promise<boolean> {
   return row?.found ?? false
 }
 
-/** An error with the steps so far; one from before the first step is that of waiting. */
+/** An error with the steps so far. If no step was started, waiting failed. */
 export function withSteps(error: unknown, story: Story): AppError {
   const [first] = story.steps
   if (first?.name === 'wait' && first.state === 'not-run') story.fail('wait')
   return withReport(asAppError(error), { steps: jsonSteps(story.steps) })
 }
 
-/** The changes of a story, noted in the journal of its run. */
+/** Does the work of a run and records its changes, which the story collects, in the journal. */
 export async function withJournal<T>(
   run: Run,
   story: Story,

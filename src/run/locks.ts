@@ -6,8 +6,8 @@ import { dropLogin, loginPrefix } from '../postgres/login.ts'
 import type { Context } from './context.ts'
 
 /**
- * Which locks a run takes: none to read; the target's; that on roles and databases alone; or all of them, also those of all declared
- * databases.
+ * Which locks a run takes: none, to read; that of the target database; only the one on roles and databases; or everything, including the
+ * locks of all declared databases.
  */
 export type Locks = 'none' | 'target' | 'roles' | 'everything'
 
@@ -39,7 +39,7 @@ export async function claimDatabase(
   for (const user of await claimWork(sql, { log, signal, logins: loginPrefix(database) })) {
     try {
       await dropLogin(sql, user)
-      log.info({ role: user }, 'removed the login of a run that was killed')
+      log.info({ role: user }, 'removed the login of a killed run')
     } catch (error) {
       log.warn({ role: user, problem: (error as Error).message }, 'the login of a killed run could not be removed')
     }

@@ -1,15 +1,15 @@
 import type { AppError } from '../errors.ts'
 import { indented, visible, visibleJson, visibleLines } from '../text.ts'
 
-/** stdout: text for people as the work goes on, or one JSON document at the end. */
+/** stdout: text for people during the work, or one JSON document at the end. */
 export type Output = {
   json: boolean
-  /** A line for people, or several; nothing with `--json`. A newline within a line is data, and shown as `\u000a`. */
+  /** Prints one or several lines for people; nothing with `--json`. A newline within a line is data, and shown as `\u000a`. */
   print(lines: string | readonly string[]): void
-  /** Something to know that is no error: in the log, and among `warnings` of the JSON document. */
+  /** Reports something that is not an error, once: in the log, and in `warnings` of the JSON document. */
   warn(message: string): void
   warnings: string[]
-  /** Draws on the terminal that the log goes to; undefined where it goes elsewhere. */
+  /** Draws on the terminal that the log goes to; undefined when the log does not go to a terminal. */
   terminal(): ((text: string) => void) | undefined
 }
 
@@ -41,7 +41,7 @@ export function createOutput({
   }
 }
 
-/** The one JSON document of a command. What the command itself found stands beside the common fields. */
+/** The one JSON document of a command: the common fields, and those of the command itself. */
 export function jsonDocument(
   command: string,
   {

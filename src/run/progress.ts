@@ -3,13 +3,13 @@ import type { Context } from './context.ts'
 
 const quietMs = 10_000
 
-/** Back to the beginning of the line, and away with it. */
+/** Back to the start of the line, and clear it. */
 const clear = '\r\u001b[K'
 
 /**
- * Long work says how far it is: a bar on a terminal's stderr, with a line for each thing done where it has a name; otherwise a
+ * Shows the progress of long work: on a terminal a bar on stderr, and a line for each finished item that has a name; otherwise a
  * log line every 10 s.
- * @param what is counted, in words: `migrations`
+ * @param what is counted: `migrations`
  */
 export async function withProgress<T>(
   { log, out }: Pick<Context, 'log' | 'out'>,

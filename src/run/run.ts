@@ -9,26 +9,26 @@ import { openSessions, type Sessions } from './sessions.ts'
 
 /** One attempt at the work of a command: its sessions, and what may be done with them. */
 export type Run = {
-  /** Its connection leads to the host that was chosen, and to no other. */
+  /** Its connection leads only to the host that was chosen. */
   context: Context
-  /** In `lock.database`. In a run that writes it holds the locks and is only read on. */
+  /** In `lock.database`. In a run that writes, this session holds the locks and otherwise only reads. */
   cluster: Session
-  /** In the target database; undefined while that does not exist. */
+  /** In the target database; undefined while the database does not exist. */
   target: Session | undefined
-  /** Opens the target once it was created. */
+  /** Opens the target database after it was created. */
   openTarget(): Promise<Session>
-  /** A session in a declared database; the target's own where that is meant. Undefined when the database does not exist. */
+  /** Gives `use` a session in a declared database (for the target, its own session), or undefined when the database does not exist. */
   inDatabase<T>(name: string, use: (session: Session | undefined) => Promise<T>): Promise<T>
-  /** A session of another login, which ends with the run at the latest; see `close`. */
+  /** A session of another login. It ends with the run at the latest; `close` ends it earlier. */
   openAs(connection: Connection, database: string): Promise<Session>
   close(session: Session): Promise<void>
-  /** A session in `lock.database` for changes of roles and databases. */
+  /** A session in `lock.database` for changing roles and databases. */
   changingCluster<T>(use: (session: Session) => Promise<T>): Promise<T>
-  /** Throws when the session that holds the locks was lost: nothing may be written any more. */
+  /** Throws when the session that holds the locks was lost, because then nothing more may be written. */
   guard(): void
-  /** To be called before the first write: from then on a lost connection ends the run instead of starting it over. */
+  /** Call this before the first write: from then on a lost connection ends the run instead of starting it over. */
   noteChange(): void
-  /** Gives the lock on roles and databases back. */
+  /** Releases the lock on roles and databases. */
   releaseCluster(): Promise<void>
 }
 
@@ -36,13 +36,13 @@ export type RunOptions = {
   locks: Locks
   /** The target database may be missing when it is declared: the command creates it, or plans as if it were empty. */
   mayBeMissing?: boolean
-  /** What needs no database, done while the connections are on their way: reading files. */
+  /** Work that needs no database, such as reading files; done while the connections are being opened. */
   meanwhile?: () => Promise<void>
 }
 
 /**
- * Waits for the database, takes the locks and does the work. A connection that is lost before the first change leads back to
- * waiting, within the same timeout.
+ * Waits for the database, takes the locks and does the work. When the connection is lost before the first change, it waits and starts
+ * over, within the same timeout.
  *
  * @throws {AppError} `unreachable` when a connection is lost after the first change, or the timeout has passed
  */

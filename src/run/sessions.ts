@@ -78,7 +78,7 @@ export async function openSessions(context: Context, options: SessionsOptions): 
     const locking = lockingSession(first.value, second, options.reading, config.lock.database)
     cluster = locking
     const connection = at(given, locking)
-    // It only answers short questions; the others may be busy for hours.
+    // This session only gets short queries; the others may be busy for hours.
     if (locking !== first.value) stopHeartbeat = startHeartbeat(locking, { log, onSilent: () => breakOffAll(all) })
     if (!options.reading) void locking.lost.then(() => endWork(context, connection, pidsOf(locking, all)))
     return {
@@ -101,7 +101,7 @@ export async function openSessions(context: Context, options: SessionsOptions): 
 
 type Opening = (where: Connection) => Promise<Session | undefined>
 
-/** Both at once; where there are several hosts, the second goes where the first has gone. */
+/** Opens both sessions at once. With several hosts, the second goes to the host that the first one chose. */
 async function openBoth(connection: Connection, first: Opening, second: Opening) {
   if (connection.endpoints.length === 1) return Promise.allSettled([first(connection), second(connection)])
   const [one] = await Promise.allSettled([first(connection)])
@@ -128,7 +128,7 @@ function lockingSession(
 const isRefused = (error: unknown): error is AppError => error instanceof AppError && error.kind === 'refused'
 
 function noLockDatabase(error: unknown, database: string): unknown {
-  // without a code it is about the way there, like TLS
+  // An error without a code is about the connection, such as TLS.
   if (!isRefused(error) || [undefined, '28P01'].includes(error.sqlstate) || isPoolerError(error)) return error
   return error.with({
     message: `the lock database ${database} cannot be used: ${error.message}`,
@@ -145,7 +145,7 @@ function breakOffAll(sessions: Set<Session>): void {
 const pidsOf = (cluster: Session | undefined, all: Set<Session>) =>
   [...all].filter((session) => session !== cluster).map(({ pid }) => pid)
 
-/** Ends what our backends are doing: closing a socket alone would leave a long statement running for seconds. */
+/** Ends what our backends are doing: after closing only the socket, a long statement would run on for seconds. */
 async function stopAll(cluster: Session | undefined, all: Set<Session>, log: Log): Promise<void> {
   const pids = pidsOf(cluster, all)
   if (cluster && pids.length > 0) {

@@ -8,17 +8,17 @@ import type { Output } from './output.ts'
  */
 export type Show = (changes: Change[], options?: { again?: boolean }) => void
 
-/** The steps of a command as they happen: printed for people, collected for the JSON document. */
+/** The steps of a command as they happen: printed for people, and collected for the JSON document. */
 export type Story = {
   steps: Step[]
   /**
-   * Runs one step. It calls `show` with its plan before it applies it; `quiet` is said when there was nothing to do.
-   * @param startedAt monotonic clock reading; now unless the step began earlier
+   * Runs one step. The work calls `show` with its plan before it applies it; `quiet` is printed when there was nothing to do.
+   * @param startedAt reading of the monotonic clock; default: now
    */
   step<T>(name: string, work: (show: Show) => Promise<T>, quiet?: string, startedAt?: number): Promise<T>
-  /** Notes a step that can only be planned after an earlier one ran. */
+  /** Records that a step can only be planned after an earlier one has run. */
   defer(name: string, reason: string): void
-  /** Notes that a step failed before it could begin. */
+  /** Records that a step failed before it was started. */
   fail(name: string): void
   /** All changes so far. */
   changes(): Change[]
@@ -27,8 +27,8 @@ export type Story = {
 }
 
 /**
- * @param names of the steps, in order; they begin as `not-run`
- * @param planning a plan's steps with changes stay `not-run`; otherwise they end as `done`
+ * @param names of the steps, in order; they start as `not-run`
+ * @param planning whether this is a plan: steps with changes then stay `not-run`, otherwise they end as `done`
  */
 export function createStory(names: string[], out: Output, { planning = false } = {}): Story {
   const steps: Step[] = []
@@ -81,7 +81,7 @@ export function createStory(names: string[], out: Output, { planning = false } =
 const isKnown = (known: Change[], { action, object }: Change) =>
   known.some((change) => change.action === action && change.object === object)
 
-/** `: 2 applied, 1 failed, 2 not run` where the error carries results; a failed step may have done some of its work. */
+/** `: 2 applied, 1 failed, 2 not run` when the error has results: a failed step may have done some of its work. */
 function countResults(error: unknown): string {
   const results = (error instanceof AppError && (error.report?.results as { status: string }[] | undefined)) || []
   const counts = Map.groupBy(results, ({ status }) => status)

@@ -12,17 +12,17 @@ import { defaultRole, mayBecome } from './owner.ts'
 import { placeAs } from './place.ts'
 import { findTargets, mainTarget } from './targets.ts'
 
-/** How long the login of one check can log in. It does so at once. */
+/** How long the login of one check is valid. It logs in at once. */
 const validMs = 60_000
 
-/** Their names tell them from the logins of runs, which a check may stand beside. */
+/** Their names differ from those of the logins of runs, because a check may happen during a run. */
 const loginPattern = '^pgbosun_check_[0-9a-f]{8}$'
 
 /**
- * What of `check.assertions` holds. A query may call anything that the application has planted, so it runs with no more rights than
- * the owner of the database: as migrations and seeds do.
+ * The results of `check.assertions`. A query may call any function of the application, so it runs with no more rights than the owner of
+ * the database has, like migrations and seeds.
  *
- * @returns `unknown`: why they could not be asked
+ * @returns `unknown`: why the assertions could not be checked
  */
 export async function assertionResults(run: Run): Promise<{ results: AssertionResult[]; unknown?: string }> {
   const { assertions } = run.context.loaded.config.check
@@ -31,12 +31,12 @@ export async function assertionResults(run: Run): Promise<{ results: AssertionRe
     return { results: await ask(run, run.target) }
   } catch (error) {
     const refused = error instanceof AppError && error.kind === 'refused'
-    // a standby makes no logins, and neither does a role without that right
+    // no login can be created on a standby, nor by a role without that privilege
     const impossible = isServerError(error) && ['25006', '42501'].includes(error.code)
     if (!refused && !impossible) throw error
     const why = (error as Error).message
     const results = assertions.map(({ name, level }) => ({ name, level, ok: null, problem: why }))
-    return { results, unknown: `the assertions of check are not asked: ${why}` }
+    return { results, unknown: `check.assertions were not checked: ${why}` }
   }
 }
 
@@ -45,7 +45,7 @@ async function ask(run: Run, own: NonNullable<Run['target']>): Promise<Assertion
   const { assertions } = context.loaded.config.check
   const role = await roleOf(context, own)
   const isolation = await isolationFor(context, own.sql, role)
-  // Who has fewer rights than the owner asks as itself.
+  // A user with fewer rights than the owner runs the queries as itself.
   const acts = isolation.mode !== 'none' || (role !== undefined && (await mayBecome(own.sql, role)))
   const place = await placeAs(context, own.sql, undefined, acts ? role : undefined)
   const results: AssertionResult[] = []
@@ -57,7 +57,7 @@ async function ask(run: Run, own: NonNullable<Run['target']>): Promise<Assertion
   return results
 }
 
-/** What it is at ends with it: closing the connection alone would not end that. */
+/** Ends the session and the query that it runs: closing only the connection would not end the query. */
 async function endAt(run: Run, own: Session, session: Session): Promise<void> {
   session.breakOff()
   await own.sql
@@ -65,7 +65,7 @@ async function endAt(run: Run, own: Session, session: Session): Promise<void> {
     .catch((error: Error) => run.context.log.warn({ problem: error.message }, 'an assertion could not be ended'))
 }
 
-/** Who the files run as; where that would be ourselves, the owner of the database, if that is somebody else. */
+/** The role that files run as; where that is our own user, the owner of the database, if it is another role. */
 async function roleOf(context: Context, { sql }: Session): Promise<string | undefined> {
   const role = await defaultRole(context, sql, { role: mainTarget(findTargets(context, false))?.role })
   if (role !== undefined) return role
@@ -85,7 +85,7 @@ async function withSession<T>(
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
   const { database } = run.context.connection()
-  // Never the session of the run: what is called may hold locks with it, or take it along.
+  // Never the session of the run: the functions that are called could take locks on it, or end it.
   if (role === undefined || isolation.mode === 'none' || isolation.mode === 'role') {
     const session = await run.openAs(run.context.connection(), database)
     return use(session).finally(() => run.close(session))
@@ -108,7 +108,7 @@ async function withSession<T>(
   )
 }
 
-/** Of checks that were killed: nobody can log in as them any more. */
+/** Removes the logins of killed checks, once nobody can log in with them any more. */
 async function removeLeftovers({ log }: Context, { sql }: Session): Promise<void> {
   const rows = await sql.unsafe<{ user: string }[]>(
     `select rolname as user from pg_catalog.pg_roles where rolname ~ '${loginPattern}' and rolvaliduntil < pg_catalog.now()`,

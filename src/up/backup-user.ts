@@ -5,12 +5,12 @@ import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
-/** What is said once where a superuser makes the backups. */
+/** The warning, given once, that a superuser makes the backups. */
 export const backedUpBySuperuser = (user: string) =>
-  `backups are made as ${user}, a superuser: set backup.url to a user with \`preset: backup\`, which can read everything and change nothing`
+  `backups are made as ${user}, a superuser: set backup.url to a user with \`preset: backup\`, who can read everything and change nothing`
 
 /**
- * The same, found out without a backup. Nothing where nobody asks for backups, or where `backup.url` is a secret that is not here.
+ * The same warning, without making a backup. None when no backups are configured, or when `backup.url` is a secret that cannot be read here.
  * @param db any session of the server
  */
 export async function adviceOnBackupUser({ loaded, connection }: Context, db: Db): Promise<string[]> {

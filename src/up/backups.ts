@@ -12,7 +12,7 @@ import type { Context } from '../run/context.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 
-/** What a backup is told, but for its slot. */
+/** The options of a backup, without its slot. */
 export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
   const { loaded, runId, version, log, signal, out } = context
   const { config, env, baseDir } = loaded
@@ -35,7 +35,7 @@ export function backupOptions(context: Context, store: Store, database: string):
   }
 }
 
-/** Tells before any work whether pg_dump can be given what it needs. @throws {AppError} `usage` */
+/** Checks before any work that the files for pg_dump can be written. @throws {AppError} `usage` */
 export const checkBackupFiles = ({ config, env, baseDir }: Loaded): void =>
   checkClientFiles(resolveBackupConnection(config, env, baseDir))
 
@@ -49,7 +49,7 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
   return { cron, zone: timezone }
 }
 
-/** What `check` and `status` judge backups by; undefined where there are none, and neither a schedule nor a limit asks for any. */
+/** What `check` and `status` judge backups by; undefined when there are none and neither a schedule nor a limit asks for any. */
 export async function backupFacts(
   { config, env, baseDir, ...rest }: Loaded,
   now: Date,
@@ -88,7 +88,7 @@ export async function backupFacts(
 export const earlier = (one: Date | undefined, other: Date | undefined) =>
   one && other ? (one < other ? one : other) : (one ?? other)
 
-/** A store that cannot be read is something to tell, not the end of the command. */
+/** A store that cannot be read is reported; it does not end the command. */
 async function readable(read: () => Promise<Backup[]>): Promise<{ backups: Backup[]; unreadable?: string }> {
   try {
     return { backups: await read() }

@@ -19,13 +19,13 @@ import { findUnsendable, type MigrateStep, planMigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
 import type { MigrateTarget } from './target.ts'
 
-/** What health is judged by: read before connecting. */
+/** What the database is compared with; read before connecting. */
 export type Expected = {
   target: MigrateTarget | undefined
   declared: Declared | undefined
   /** Whether the schema is compared with what the migrations make. */
   shadow?: boolean
-  /** Whether it is also told what makes the server safer. */
+  /** Whether to give advice that makes the server safer. */
   advice?: boolean
 }
 
@@ -40,7 +40,7 @@ async function findingsOf(
   return gone === undefined ? findings : { ...findings, errors: [gone, ...findings.errors] }
 }
 
-/** Only where hardly a table is there, the files are asked which ones there should be. */
+/** When the database has no table or only one, looks in the files for the tables that should exist. */
 async function whatIsGone(
   { someTables }: Snapshot,
   look: () => Promise<MigrateStep | undefined>,
@@ -59,13 +59,13 @@ const lookAtMigrations = (run: Run, target: MigrateTarget | undefined) =>
   target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined
 
 /**
- * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were just converged.
+ * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were converged just before.
  * @throws {AppError} `unhealthy` naming every error
  */
 export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefined): Promise<void> {
   if (!run.target || !run.context.isTarget()) return
   const { errors, warnings } = await findingsOf(run, async () => lookAtMigrations(run, target))
-  // Without its tables a query only says that they are missing.
+  // If tables are missing, a query would only say so again.
   const { results, unknown } = errors.length > 0 ? { results: [] } : await assertionResults(run)
   errors.push(...violated(results, 'error'))
   warnings.push(...violated(results, 'warning'), ...(unknown === undefined ? [] : [unknown]))
@@ -73,7 +73,7 @@ export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefine
   if (errors.length > 0) throw unhealthy(errors)
 }
 
-/** Everything that `check` and `status` tell about the target database. */
+/** Everything that `check` and `status` say about the target database. */
 export async function readHealth(
   run: Run,
   { target, declared, shadow = false, advice = false }: Expected,
@@ -104,7 +104,7 @@ export async function readHealth(
   })
 }
 
-/** The first instant that is known of the database: its first migration, or the first change of ours. */
+/** The earliest instant known of the database: that of its first migration, or of our first change. */
 async function knownSince(
   { context, target }: Run,
   applied: { appliedAt: string | null }[],
@@ -121,10 +121,10 @@ async function adviceFor({ context, cluster }: Run): Promise<string[]> {
   ]
 }
 
-/** Told as an error is also what keeps it from being compared: somebody asked for it. */
+/** If the comparison cannot be made, that is an error too, because it was asked for. */
 async function shadowHealth(run: Run, { target, plan }: MigrateStep): Promise<ShadowHealth> {
   if (plan.problems.length > 0)
-    return { errors: [], warnings: [], lines: ['not compared: files and history do not fit together'], drift: null }
+    return { errors: [], warnings: [], lines: ['not compared: the files do not match the history'], drift: null }
   const { healthOfShadow } = await import('./shadow/report.ts')
   return healthOfShadow(run, target)
 }
@@ -134,7 +134,7 @@ async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<strin
   return revisionOf(run, target)
 }
 
-/** What is told of the migrations; where another program migrates, only how far it has come. */
+/** The state of the migrations; where another program migrates, only the version it has reached. */
 const migrationsOf = (step: MigrateStep | undefined) => ({
   appliedCount: step?.history.applied.filter(isDone).length ?? 0,
   currentVersion: step?.plan.currentVersion,
@@ -176,7 +176,7 @@ async function driftOrWarning(
   }
 }
 
-/** The same document where there is no connection. */
+/** The same document when there is no connection. */
 export const healthWithout = (context: Context, error: AppError): Health => {
   context.out.print(`connection   failed: ${error.message}`.split('\n'))
   return judgeHealth({
@@ -198,12 +198,12 @@ export const healthWithout = (context: Context, error: AppError): Health => {
 export function unhealthy([first = '', ...others]: string[], { onlyBackups }: Partial<Health> = {}): AppError {
   const [what, hint] = onlyBackups
     ? [
-        'the database is as declared, its backups are not as they should be',
-        'see `pgbosun backup list` and the log of `serve`; where the store is not mounted, nothing is known of them',
+        'the database is as declared, but its backups are not as they should be',
+        'look at `pgbosun backup list` and the log of `serve`; if the store is not mounted here, nothing is known about its backups',
       ]
     : [
         'the database is not what is declared',
-        'run `pgbosun plan` to see what `up` would mend; data, and what is declared under `check`, are for you to correct',
+        'run `pgbosun plan` to see what `up` would fix; you must correct data, and what is declared under `check`, yourself',
       ]
   return new AppError('unhealthy', `${what}: ${first}`, {
     hint,

@@ -7,10 +7,10 @@ import { schemasOf } from './place.ts'
 import type { MigrateTarget } from './target.ts'
 
 /**
- * The format behind `migrate.format: auto`. With a database its history tables are looked at, where the role of the migrations would
- * find them; without one the files have to tell.
+ * The format that `migrate.format: auto` means. With a database, its history tables tell, looked up where the role of the migrations would
+ * find them; without one, the files tell.
  *
- * @param db undefined while the database does not exist, or where none is to be asked
+ * @param db undefined while the database does not exist, or when none shall be asked
  * @throws {AppError} `usage` when it is not certain, naming the candidates
  */
 export async function detectFormatOf(

@@ -16,12 +16,12 @@ import type { MigrateStep } from './migrate.ts'
 import { placeOf } from './place.ts'
 import type { MigrateTarget } from './target.ts'
 
-/** What was found, and how big the tables are that it is about. */
+/** The findings, and the sizes of the tables that they are about. */
 export type Linted = { findings: Finding[]; sizes: Sizes }
 
 export type LintScope = {
   format: Format
-  /** All in order: the files that are not linted tell what exists. */
+  /** All files, in order: those that are not linted tell which objects exist. */
   files: Migration[]
   isLinted(file: Migration): boolean
   /** Whether the file is known not to be applied yet. */
@@ -83,7 +83,7 @@ export function lintFailure({ findings, sizes }: Linted): AppError | undefined {
   if (!first) return undefined
   const others = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   return new AppError('lint', `${first.rule} in ${first.file}: ${first.message}${others}`, {
-    hint: `${first.why} \`pgbosun migrate lint --explain\` shows everything; docs/lint.md says how to allow it`,
+    hint: `${first.why} Run \`pgbosun migrate lint --explain\` to see everything; docs/lint.md says how to allow it`,
     file: first.path,
     line: first.line,
     column: first.column,

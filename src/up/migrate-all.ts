@@ -12,7 +12,7 @@ import { hasCommand, type MigrateTarget } from './target.ts'
 export type MigrateAllOptions = {
   targets: MigrateTarget[]
   show(changes: Change[]): void
-  /** Undefined: plan only. */
+  /** Undefined: only plan. */
   journal: Journal | undefined
   /** Seeds will be recorded in the target. */
   seeds?: boolean
@@ -74,10 +74,10 @@ async function migrateOne(
   return journal ? applyMigrateStep(run, step, () => openTarget(run, target, session), journal) : []
 }
 
-/** What somebody accepted is said in every plan. */
+/** An accepted risk is mentioned in every plan. */
 const isAccepted = ({ context }: Run) => context.loaded.config.migrate.isolation === 'role'
 
-/** Applying costs no linting, unless the configuration makes an error of something. */
+/** When migrations are applied, they are only linted if the configuration sets a rule to error. */
 const lintStops = ({ context }: Run) => Object.values(context.loaded.config.migrate.lint.rules).includes('error')
 
 async function openTarget(run: Run, { database }: MigrateTarget, session: Session | undefined): Promise<Session> {
@@ -88,7 +88,7 @@ async function openTarget(run: Run, { database }: MigrateTarget, session: Sessio
   })
 }
 
-/** Says which databases are done, where there are several. */
+/** Adds which databases are done, when there are several. */
 function withDone(error: AppError, before: StepResult[], done: string[], failed: string): AppError {
   if (done.length === 0) return error
   const { excerpt, report } = error

@@ -9,10 +9,10 @@ import { planAll } from './migrate-all.ts'
 import type { MigrateTarget } from './target.ts'
 import { mainTarget } from './targets.ts'
 
-/** What is applied and pending in one database, and what does not fit together. */
+/** What is applied and pending in one database, and where files and history do not match. */
 export type State = MigrateStep & { applied: Applied[]; problems: Problem[] }
 
-/** Looks at each database, without changing anything. Those that another program migrates are left out. */
+/** Reads each database, without changing anything. Those that another program migrates are left out. */
 export async function readStates(run: Run, targets: MigrateTarget[]): Promise<State[]> {
   const steps = await planAll(run, targets, { looking: true })
   return steps.map((step) => ({
@@ -22,13 +22,13 @@ export async function readStates(run: Run, targets: MigrateTarget[]): Promise<St
   }))
 }
 
-/** An error of {@link readStates} with the fields of a document that knows nothing. */
+/** Throws an error of {@link readStates} with the fields of the JSON document, all empty. */
 export function withoutStates(error: unknown): never {
   throw withReport(asAppError(error), { current_version: null, applied: [], pending: [], problems: [] })
 }
 
 /**
- * The fields of the JSON document: the target database's at top level, all of them below `databases` where there are several.
+ * The fields of the JSON document: those of the target database at top level; with several databases, all of them under `databases`.
  * @param more further fields of one database
  */
 export function statesFields(states: State[], more: (target: MigrateTarget) => Record<string, unknown> = () => ({})) {

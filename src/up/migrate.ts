@@ -28,7 +28,7 @@ import { missingState, stateChanges, wholeState } from './state.ts'
 import { inDatabase, type MigrateTarget } from './target.ts'
 import { folderOf } from './targets.ts'
 
-/** What is known of a target's migrations: the files, and what the database says. */
+/** What is known about a target's migrations: the files, and the history in the database. */
 export type KnownMigrations = {
   target: MigrateTarget
   folder: Folder | undefined
@@ -39,21 +39,21 @@ export type KnownMigrations = {
   files: Migration[]
   history: History
   policy: HistoryPolicy
-  /** Role that the migrations run as, where it had to be known. */
+  /** The role that the migrations run as, if it had to be looked up. */
   role: string | undefined
 }
 
-/** Plan of the step for one database: the state schema where it is missing, then the files. */
+/** The plan of the step for one database: the state schema if it is missing, then the files. */
 export type MigrateStep = KnownMigrations & { plan: MigrationPlan; state: StateChange[]; changes: Change[] }
 
 const noHistory: History = { applied: [], repeated: [], lastSeq: 0, lastDetail: 0 }
 
-/** Reads files and history of a target. `db` undefined: the database does not exist yet. */
+/** Reads the files and the history of a target. @param db undefined while the database does not exist */
 export async function lookAt(context: Context, target: MigrateTarget, db: Db | undefined): Promise<KnownMigrations> {
   const folder = await folderOf(context, target, db)
   const format = folder?.format ?? (await openFormat(target.format === 'auto' ? 'pgbosun' : target.format))
   const all = folder?.files ?? []
-  // Our own history is found without asking; where another one is depends on the role.
+  // Our own history is always in the same place; where that of another tool is depends on the role.
   const role = db && format.native ? await defaultRole(context, db, target) : undefined
   const historyTable = format.native && db ? await bookAs(context, target, format, db, role) : ownHistoryTable(format)
   const history = db ? await readHistory(db, historyTable, all, role) : noHistory
@@ -61,7 +61,7 @@ export async function lookAt(context: Context, target: MigrateTarget, db: Db | u
   return { target, folder, format, historyTable, files, history, policy: policyOf(context, format), role }
 }
 
-/** What counts as a problem: the configuration, else what the format's tool does. */
+/** What counts as a problem: as configured, otherwise as the format's own tool does it. */
 function policyOf({ loaded: { config } }: Context, format: Format): HistoryPolicy {
   const { ahead, outOfOrder } = config.migrate
   return {
@@ -75,7 +75,7 @@ function policyOf({ loaded: { config } }: Context, format: Format): HistoryPolic
   }
 }
 
-/** What is said when no migration is pending: also that there is no folder to look for any. */
+/** The message when no migration is pending; it also says if there is no folder of migrations. */
 export function nothingToMigrate(targets: MigrateTarget[]): string {
   const [only] = targets
   return targets.length === 1 && only && !only.folder && !only.command && only.format !== 'auto'
@@ -84,16 +84,16 @@ export function nothingToMigrate(targets: MigrateTarget[]): string {
 }
 
 export type PlanOptions = {
-  /** What else will be recorded in the state, which is needed in any case then. */
+  /** What else will be recorded in the state; if given, the state is always needed. */
   records?: StateTable[] | undefined
-  /** Nothing will be written, so the state may be that of a newer program and needs no changes. */
+  /** Only look: nothing will be written, so the state needs no changes and may be that of a newer pgbosun. */
   looking?: boolean
   wanted?: WantedMigrations
 }
 
 /**
  * What the migrate step would do in one database.
- * @param db undefined: the database does not exist yet, so everything
+ * @param db undefined while the database does not exist: then every migration is pending
  */
 export async function planMigrateStep(
   context: Context,
@@ -105,7 +105,7 @@ export async function planMigrateStep(
     !looking && (records !== undefined || target.format === 'auto' || (target.folder?.files.length ?? 0) > 0)
   const missingFor = (folder: Folder | undefined) =>
     mayNeedState && db ? missingState(context, db, { needs: needsOf(folder, records), database: target.database }) : []
-  // Where the folder is not known yet, neither is what has to be there for it.
+  // While the folder is not known, the tables it needs are not known either.
   const known = target.folder !== undefined || target.format !== 'auto'
   const [look, early] = await Promise.all([lookAt(context, target, db), known ? missingFor(target.folder) : undefined])
   const missing = early ?? (await missingFor(look.folder))
@@ -122,7 +122,7 @@ export async function planMigrateStep(
   }
 }
 
-/** The tables of the state that a folder's migrations are recorded in, and others. */
+/** The tables of the state in which a folder's migrations are recorded, and others. */
 function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
   const own = folder && !folder.format.native
   const details = folder && (!own || folder.files.some(({ kind }) => kind === 'repeatable'))
@@ -142,7 +142,7 @@ const changesOf = (target: MigrateTarget, { steps }: MigrationPlan) =>
   )
 
 /**
- * Refuses a plan that must not be applied, before anything is touched.
+ * Refuses a plan that must not be applied, before anything is changed.
  * @throws {AppError} `history`, `migration`, `lint`
  */
 export function refusePlan({ steps, problems }: MigrationPlan): void {
@@ -150,7 +150,7 @@ export function refusePlan({ steps, problems }: MigrationPlan): void {
   refuseProblems(problems)
 }
 
-/** What keeps steps from being sent, as problems: for those who only look. */
+/** Steps that cannot be run, as problems: for commands that only read. */
 export function findUnsendable(steps: MigrationStep[]): Problem[] {
   return steps.flatMap((step) => {
     const { name, sending, refused } = step
@@ -172,7 +172,7 @@ export async function applyMigrateStep(
   if (state.length === 0 && plan.steps.length === 0) return []
   const session = await openSession()
   const { sql } = session
-  // Whether it can be run at all is said before anything is written.
+  // Fail before anything is written, if the files cannot be run at all.
   const role = await defaultRole(run.context, sql, target)
   const [place, isolation] = await Promise.all([
     placeAs(run.context, sql, target.database, role),
@@ -192,11 +192,11 @@ export async function applyMigrateStep(
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
 
-/** Now that the database exists. */
+/** The same, now that the database exists. */
 const bookOf = async (context: Context, { format, target }: MigrateStep, db: Db) =>
   bookAs(context, target, format, db, await defaultRole(context, db, target))
 
-/** A table that is named with its schema is found without knowing where others would be looked for. */
+/** A table that is named with its schema is found without the search_path. */
 async function bookAs(
   context: Context,
   target: MigrateTarget,
@@ -221,8 +221,8 @@ async function bookAs(
 }
 
 /**
- * The other tool's own lock, on a session of its own: what runs may give up every lock of its session.
- * @param work gets the run, whose guard also knows of that lock
+ * Holds the other tool's own lock during the work, on a session of its own, because a migration may release every lock of its session.
+ * @param work gets the run with a guard that also checks that lock
  */
 export async function withNativeLock<T>(
   run: Run,
@@ -255,7 +255,7 @@ async function runSteps(
   own: Session,
   journal: Journal,
 ): Promise<StepResult[]> {
-  // What applies them is only loaded when there is something to apply.
+  // The code that applies migrations is only loaded when there is something to apply.
   const { applyMigrations } = await import('../migrate/apply/apply.ts')
   const database = target.database ?? run.context.connection().database
   const resumed = plan.steps.flatMap(({ resume }) => (resume ? [resume.seq] : []))
@@ -270,7 +270,7 @@ async function runSteps(
   })
 }
 
-/** How migrations of a database are run, as the configuration has it. */
+/** How the migrations of a database are run, as configured. */
 export async function runOptions(
   { context, cluster, guard }: Run,
   {
@@ -309,5 +309,5 @@ export async function runOptions(
   }
 }
 
-/** Often enough to see who is in the way before the wait ends; a deadlock ends after a second. */
+/** Often enough to see who blocks us before the wait ends; PostgreSQL ends a deadlock after a second. */
 const watchEvery = (lockTimeoutMs: number) => Math.min(400, Math.max(50, lockTimeoutMs / 3))

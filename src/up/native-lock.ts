@@ -7,10 +7,10 @@ import type { Context } from '../run/context.ts'
 const lookEveryMs = 1_000
 
 /**
- * Holds the lock of the tool whose history it is, so that its own runs and ours exclude each other. On a session of its own, because
- * a migration may give up all locks of the one it runs on.
+ * Holds the lock of the tool that writes this history, so that its runs and ours exclude each other. It is held on a session of its own,
+ * because a migration may release all locks of the session it runs on.
  *
- * @param work gets what throws when that session was lost
+ * @param work gets a guard, which throws when that session was lost
  * @throws {AppError} `locked` when it is held for longer than lock.timeout
  */
 export async function holdNativeLock<T>(
@@ -37,7 +37,7 @@ export async function holdNativeLock<T>(
   }
 }
 
-/** Looks whether somebody who waits for the lock makes us wait. */
+/** Watches for sessions that wait for this lock while we wait for them: a deadlock that PostgreSQL cannot see. */
 function watchWaits({ sql, lost }: Session, key: bigint, application: string, format: string, log: Log) {
   let said = false
   let asking = false
@@ -46,11 +46,16 @@ function watchWaits({ sql, lost }: Session, key: bigint, application: string, fo
     asking = true
     try {
       for (const who of await cancelWaits(sql, key, application))
-        log.warn(`ended the wait of ${who} for the lock of ${format}: this run waited for it in its turn`)
+        log.warn(
+          `cancelled ${who}, which was waiting for the lock of ${format} while this run was waiting for it (deadlock)`,
+        )
     } catch (error) {
-      // Another user's session may be ended by few; who is in the way is told elsewhere.
+      // Few users may cancel the session of another user; who blocks us is reported elsewhere.
       if (!said)
-        log.debug({ problem: (error as Error).message }, `whoever waits for the lock of ${format} cannot be ended`)
+        log.debug(
+          { problem: (error as Error).message },
+          `a session that waits for the lock of ${format} could not be cancelled`,
+        )
       said = true
     } finally {
       asking = false

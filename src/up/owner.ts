@@ -5,8 +5,8 @@ import type { Context } from '../run/context.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
 /**
- * Who owns what is created in a database: the role that is named, else the declared owner of the database, else the role that
- * sessions of this user start as (ALTER ROLE … SET role, which our own sessions switch off) — the latter two if we may become it.
+ * The role that owns what is created in a database: the configured one, else the declared owner of the database, else the role that
+ * sessions of this user start as (ALTER ROLE … SET role, which our own sessions switch off). The latter two only if we may SET ROLE to them.
  *
  * @param name of the database; default: the target
  */
@@ -40,11 +40,11 @@ async function roleIfOurs(db: Db, wanted: string): Promise<string | undefined> {
   return row?.role
 }
 
-/** The default owner, where the database was created with it; one that existed before keeps its own. */
+/** The default owner, if the database was created with it; a database that existed before keeps its owner. */
 const ownerIf = (owner: string) =>
   `select pg_catalog.pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = pg_catalog.current_database() and pg_catalog.pg_get_userbyid(datdba) = ${owner}`
 
-/** The setting for this database goes before the one for all. */
+/** The setting for this database takes precedence over the one for all databases. */
 const ownRoleSetting = `
   select pg_catalog.substr(entry, 6) from pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) entry
    where setrole = (select oid from pg_catalog.pg_roles where rolname = session_user) and entry like 'role=%'

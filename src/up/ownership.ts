@@ -20,17 +20,17 @@ import type { CurrentCluster, DesiredDatabase, DesiredRoles } from '../roles/typ
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 
-/** Who owns what in the declared databases, and who could not use it. */
+/** Who owns what in the declared databases, and which applications could not use it. */
 export type Owners = {
-  /** By database, only where something is to be handed over. */
+  /** What changes its owner, by database; only databases with such changes. */
   reassign: Map<string, ReassignPlan>
-  /** Applications that cannot work as declared, in words. */
+  /** Applications that cannot work as declared, as messages. */
   lockedOut: string[]
   /** Why nothing may be changed. */
   refusal: AppError | undefined
 }
 
-/** Reads and judges it, before anything is changed. A database that does not exist has no history. */
+/** Reads and judges the owners before anything is changed. A database that does not exist has nothing to judge. */
 export async function readOwners(run: Run, desired: DesiredRoles, cluster: CurrentCluster): Promise<Owners> {
   const superusers = superuserApps(desired, cluster)
   const owners: Owners = {
@@ -56,7 +56,7 @@ async function lookInto(
     for (const [i, group] of sessions.entries()) {
       const question = ownershipQuestion(desired, database, group)
       if (!question || !session) return
-      // What is handed over does not depend on the role: it is read with the first.
+      // What changes its owner does not depend on the role, so it is read with the first one only.
       const read = await readOwnership(session.sql, i === 0 ? question : { ...question, from: [] })
       const ownership = { ...read, owned: i === 0 ? read.owned : owned }
       owned = ownership.owned
@@ -81,13 +81,13 @@ function planHandover(owners: Owners, database: DesiredDatabase, ownership: Owne
   }
 }
 
-/** What is handed over, for people. */
+/** The changes of owners, for people. */
 export const handoverChanges = ({ reassign }: Owners): Change[] =>
   [...reassign].flatMap(([name, { actions }]) =>
     actions.map(({ change }) => ({ ...change, object: `${change.object} (database ${name})` })),
   )
 
-/** Gives everything its new owner. The roles must exist. */
+/** Gives everything its new owner. The roles must exist already. */
 export async function handOver(run: Run, { reassign }: Owners, journal: Journal): Promise<void> {
   const { loaded, log, signal } = run.context
   for (const [name, plan] of reassign) {

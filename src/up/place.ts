@@ -9,7 +9,7 @@ type UrlSettings = NonNullable<RunsAs['urlSettings']>
 type Target = { database?: string | undefined; role?: string | undefined }
 
 /**
- * Who runs the files of a database, and the search_path that they get: that of the role, else what a session of ours would have had.
+ * The role that runs the files of a database, and the search_path that they get: that of the role, else the one that a session of ours has.
  * @param db a session in that database
  */
 export async function placeOf(context: Context, db: Db, target: Target = {}): Promise<RunsAs> {
@@ -17,7 +17,7 @@ export async function placeOf(context: Context, db: Db, target: Target = {}): Pr
   return placeAs(context, db, target.database, role)
 }
 
-/** The same for a role that is known. @throws {AppError} `usage`, `refused` for a setting of the URL that the server does not take */
+/** The same for a known role. @throws {AppError} `usage`, `refused` for a setting of the URL that the server does not accept */
 export async function placeAs(
   context: Context,
   db: Db,
@@ -33,7 +33,7 @@ export async function placeAs(
 }
 
 /**
- * For a plan: whether the server takes what the URL sets to files.
+ * For a plan: checks that the server accepts the settings of the URL for files.
  * @throws {AppError} `usage`, `refused`
  */
 export async function refuseUrlSettings(context: Context, db: Db, target: Target = {}): Promise<void> {
@@ -41,25 +41,25 @@ export async function refuseUrlSettings(context: Context, db: Db, target: Target
   if (urlSettings) await tryAs(context, db, await defaultRole(context, db, target), urlSettings)
 }
 
-/** Where the session user may not act as the role, those who run the files say so. */
+/** If the session user may not act as the role, the code that runs the files reports it. */
 async function tryAs(context: Context, db: Db, role: string | undefined, urlSettings: UrlSettings): Promise<void> {
   if (role !== undefined && !(await mayBecome(db, role))) return
   await tryUrlSettings(db, { role, urlSettings }, context.connection().source)
 }
 
-/** Undefined where there are none. */
+/** Undefined when there are none. */
 function urlSettingsFor(context: Context, database: string | undefined): UrlSettings | undefined {
   const { settings = {} } = context.connection()
   return isOwn(context, database) && Object.keys(settings).length > 0 ? settings : undefined
 }
 
-/** The URL speaks of its own database. */
+/** The settings of the URL are for its own database only. */
 function isOwn(context: Context, database: string | undefined): boolean {
   const target = context.connection().database
   return (database ?? target) === target
 }
 
-/** Where unqualified names lead for a role; undefined is the session user. */
+/** The search_path of a role. @param role undefined: the session user */
 export async function pathOf(
   context: Context,
   db: Db,
@@ -72,7 +72,7 @@ export async function pathOf(
   return own ?? naturalPath(context, database)
 }
 
-/** The schemas in which the tool that writes a history would look for it, first to last. */
+/** The schemas in which the tool that writes a history looks for it, first to last. */
 export async function schemasOf(
   context: Context,
   db: Db,
@@ -83,8 +83,8 @@ export async function schemasOf(
 }
 
 /**
- * What the server, the database and the role that we log in as make of search_path. Only a session that does not set it is told, so
- * one is opened for this question; SHOW calls nothing that somebody could have planted.
+ * The search_path that server, database and login role give a session. Only a session that does not set it itself can tell, so one is
+ * opened to ask; SHOW calls no function that somebody could have planted.
  */
 async function naturalPath({ connection, log, runId }: Context, database: string | undefined): Promise<string[]> {
   const applicationName = `pgbosun ${runId}`

@@ -13,7 +13,7 @@ import { mainTarget, migrateTargets } from './targets.ts'
 /** The steps of `up`, in order. */
 export const stepNames = ['wait', 'ensure', 'migrate', 'grant', 'seed', 'check']
 
-/** The plan as a result; also `up --dry-run`. */
+/** The result of `plan` and of `up --dry-run`. */
 export async function planUp(context: Context): Promise<Result> {
   const targets = await migrateTargets(context, { running: true })
   const seeds = await seedFiles(context)

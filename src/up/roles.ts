@@ -23,19 +23,19 @@ import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { handOver, handoverChanges, readOwners } from './ownership.ts'
 
-/** What is declared about roles and databases, with the passwords; undefined when nothing is. */
+/** The declared roles and databases, with the passwords. */
 export type Declared = {
   desired: DesiredRoles
   secrets: Secrets
-  /** Nothing will be changed: what may not be read is told, and the rest compared. */
+  /** Only look: what cannot be read is reported, and the rest is compared. */
   looking: boolean
-  /** Roles whose password may not be read. */
+  /** Roles whose password cannot be read here. */
   unread: string[]
 }
 
 /**
- * Read before anything is touched, so that an unreadable secret is exit 2.
- * @param onUnreadable hears of one instead
+ * Reads what is declared, before anything is changed, so that an unreadable secret is exit 2. Undefined when nothing is declared.
+ * @param onUnreadable called for an unreadable secret instead of failing
  */
 export async function readDeclared(
   { loaded }: Context,
@@ -55,11 +55,11 @@ export async function readDeclared(
   return { desired, secrets, looking: onUnreadable !== undefined, unread }
 }
 
-/** The same for who only looks: a service of its own has no secrets that only roles need. What cannot be read is told by name. */
+/** The same for commands that only read: a container that only checks need not have the secrets of roles. What cannot be read is reported by name. */
 export const readDeclaredToLook = (context: Context): Promise<Declared | undefined> =>
   readDeclared(context, (role, error) => {
     if (!(error instanceof AppError) || error.kind !== 'usage') throw error
-    context.out.warn(`the password of role ${role} is not compared: ${error.message}`)
+    context.out.warn(`the password of role ${role} was not compared: ${error.message}`)
   })
 
 /** Databases, roles, memberships, then schemas and extensions in each database. */
@@ -75,11 +75,11 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
     if (first.plan.changes.length + handover.length === 0) return
     await run.changingCluster(async ({ sql }) => {
-      // The backend of a killed run has ended only now, and may have finished what it was at: a database that nobody wants.
+      // The backend of a killed run has ended only now, and may still have finished its work, such as creating a database.
       const { plan } = await clusterPlan(run, declared)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
       show([...plan.changes, ...handover], { again })
-      // An application whose sessions start as the new owner finds everything handed over, and is until then what it was.
+      // Applications start as the new owner only after everything was handed over; until then they keep their roles.
       const apps = new Set(desired.databases.flatMap((database) => database.apps))
       const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
       const [before, after] =
@@ -96,7 +96,7 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
   await eachDatabase(run, desired, planDatabase, show, journal)
 }
 
-/** Privileges on what exists, and default privileges for what will. */
+/** Grants privileges on what exists, and default privileges on what will be created. */
 export async function grant(run: Run, { desired }: Declared, show: Show, journal: Journal): Promise<void> {
   await eachDatabase(run, desired, planGrants, show, journal)
 }
@@ -135,7 +135,7 @@ async function clusterPlan(
   const unreadable = looking && current.verifiers === undefined && secrets.size > 0
   if (unreadable)
     out.warn(
-      `passwords are not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
+      `passwords were not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
     )
   const own = current.session.name
   const refused = looking ? undefined : refusedLogin(desired, current, { now: new Date(), secret: secrets.get(own) })
@@ -148,16 +148,16 @@ async function clusterPlan(
 const setsOwnPassword = ({ session, actions }: ClusterPlan) =>
   actions.some(({ payload }) => payload.do === 'set password' && payload.role === session.name)
 
-/** Whoever changes the password that we log in with has to change it in two places. */
+/** Warns that the password pgbosun logs in with has to be changed in two places. */
 function warnOfOwnPassword({ context }: Run, plan: ClusterPlan): void {
   if (!setsOwnPassword(plan)) return
   const { source } = context.connection()
   context.out.warn(
-    `this changes the password of ${plan.session.name}, which pgbosun itself connects as: write the new one into ${source}, too, right afterwards`,
+    `this changes the password of ${plan.session.name}, the user that pgbosun itself connects as: write the new one into ${source} as well, right afterwards`,
   )
 }
 
-/** The rest of this run, and `serve` after it, log in with the new password. */
+/** Lets the rest of this run, and `serve` after it, log in with the new password. */
 function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets): void {
   const { source, password } = context.connection()
   const [old, secret] = [password(), secrets.get(plan.session.name)]
@@ -165,15 +165,15 @@ function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets):
     return
   noteReplaced(plan.session.name, old, secret.password)
   context.out.warn(
-    `the password of ${plan.session.name}, which pgbosun itself connects as, was changed: write the new one into ${source} now, or the next run is refused`,
+    `the password of ${plan.session.name}, the user that pgbosun itself connects as, was changed: write the new one into ${source} now, or the next run will be refused`,
   )
 }
 
-/** That sessions of a user start as another role. */
+/** Whether the action makes the sessions of a user start as another role. */
 const startsAsRole = ({ payload }: Planned<ClusterAction>) =>
   payload.do === 'set' && payload.setting.role !== null && payload.setting.name.toLowerCase() === 'role'
 
-/** What is not of a kind, and what is, each in its order. */
+/** Splits a plan into the actions to do first and those to do later, each in its order. */
 function splitPlan(
   plan: ClusterPlan,
   isLater: (action: Planned<ClusterAction>) => boolean,
@@ -199,14 +199,14 @@ async function databasePlan(
   return plan
 }
 
-/** What differs, and what is wrong with it. */
+/** What differs from the declaration, and what is wrong with it. */
 export type RoleDrift = {
   ensure: Change[]
   grant: Change[]
   cluster: ClusterPlan
   /** Databases that do not exist yet. */
   absent: string[]
-  /** Applications that cannot work as declared, in words. */
+  /** Applications that cannot work as declared, as messages. */
   lockedOut: string[]
   /** Why `up` would change nothing. */
   refusal: AppError | undefined
@@ -214,7 +214,7 @@ export type RoleDrift = {
   open: string[]
 }
 
-/** {@link roleDrift} of a plan: what would be refused is no plan. */
+/** {@link roleDrift} for a plan: throws what `up` would refuse. */
 export async function plannedDrift(
   run: Run,
   declared: Declared | undefined,
@@ -227,7 +227,7 @@ export async function plannedDrift(
   return drift
 }
 
-/** What differs now from what is declared. In a database that does not exist yet only the grants are left out. */
+/** What differs now from what is declared. For a database that does not exist yet, only the grants are left out. */
 export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift> {
   const { plan: cluster, current } = await clusterPlan(run, declared)
   const owners = await readOwners(run, declared.desired, current)
@@ -255,7 +255,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   return drift
 }
 
-/** After everything was applied, the plan must be empty. */
+/** Fails unless, after everything was applied, the plan is empty. */
 export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
   const { ensure, grant, lockedOut } = await roleDrift(run, declared)
   const changes = [...ensure, ...grant]
@@ -263,7 +263,7 @@ export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
   if (changes.length > 0) throw notConverged(changes)
 }
 
-/** Other tools do not know our lock: when one changed the same at the same time, read and plan again. */
+/** Other tools do not know our lock: when one changes the same objects at the same time, read and plan again. */
 async function converging(run: Run, attempt: (again: boolean) => Promise<void>): Promise<void> {
   const limit = 5
   for (let i = 1; ; i++) {

@@ -15,16 +15,16 @@ import { readAlembic, renderHeads } from './program/alembic.ts'
 import type { MigrateTarget } from './target.ts'
 import { readFilesOf, readOptions } from './targets.ts'
 
-/** How far a schema is. `missing`: what it still lacks; empty when it is new enough. `note`: what may be the reason. */
+/** How far a schema is. `missing`: the versions it still lacks; empty when it is new enough. `note`: a possible reason. */
 export type SchemaProgress = { missing: string[]; current: string | undefined; note?: string | undefined }
 
 /**
- * Compares the history in a database with the versions that are waited for. Reads only, and needs no files, unless none is named:
- * then every file of the folder is waited for. Revisions of Alembic are looked for where `migrate.command` is set, or where its table
- * is there and no history of the configured format.
+ * Compares the history in a database with the versions that are waited for. Only reads, and needs no files unless no version is given:
+ * then every file of the folder is waited for. Revisions of Alembic are looked up when `migrate.command` is set, or when its table
+ * exists and there is no history of the configured format.
  *
- * @param wanted versions as people write them; of Alembic's revisions one is enough, because it keeps no history
- * @throws {AppError} `usage` for what cannot be a version, `refused`, `history`
+ * @param wanted versions as people write them; one of Alembic's revisions is enough, because Alembic keeps no history
+ * @throws {AppError} `usage` for text that cannot be a version, `refused`, `history`
  */
 export async function readProgress(
   context: Context,
@@ -51,29 +51,29 @@ export async function readProgress(
   return { missing, current: newestSeen(rows, reading)?.name, note }
 }
 
-/** Where a history is looked for, and who reads it. */
+/** Where a history is looked up, and the role that reads it. */
 type Where = { table: string | undefined; role: string | undefined; schemas: readonly string[] }
 
-/** Who waits often has no configuration, and so the default format. */
+/** A pod that waits often has no configuration, and so the default format. */
 async function otherHistory({ format }: MigrateTarget, db: Db, where: Where): Promise<string | undefined> {
   const other = (await findHistories(db, where)).find((history) => history.format !== format)
   return other && `but there is ${other.schema}.${other.table} of ${other.format}: is migrate.format right?`
 }
 
-/** Whose search_path tells where a history is. A role of the configuration that we may not become matters to others. */
+/** The role whose search_path tells where a history is. A configured role that we may not SET ROLE to only matters to runs that write. */
 async function readingRole(context: Context, target: MigrateTarget, db: Db): Promise<string | undefined> {
   if (target.role === undefined) return defaultRole(context, db, target)
   return (await mayBecome(db, target.role)) ? target.role : undefined
 }
 
-/** Undefined while `auto` has nothing to go by: the history may still come. */
+/** Undefined while `auto` finds no history, because one may still be created. */
 async function formatOf({ format, dir }: MigrateTarget, db: Db, where: Where): Promise<Format | undefined> {
   if (format !== 'auto') return openFormat(format)
   const histories = (await findHistories(db, where)).filter((history) => history.format !== 'alembic')
   return histories.length > 0 ? openFormat(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
 }
 
-/** golang-migrate keeps the newest version only, so it has to stand for all. */
+/** golang-migrate keeps only the newest version, so that one stands for all. */
 function readingOf({ loaded }: Context, { keepsOnlyNewest, compare, policy }: Format): Reading {
   const outOfOrder = loaded.config.migrate.outOfOrder ?? policy.outOfOrder
   return { compare, ordered: keepsOnlyNewest || outOfOrder === 'error' }
@@ -83,15 +83,15 @@ function missingVersions(format: Format, rows: SeenMigration[], reading: Reading
   return wanted.filter((text) => {
     const id = format.idOf(text.replace(/\.sql$/i, ''))
     if (id !== undefined) return !isApplied(id, rows, reading)
-    // it may be a revision of Alembic, whose table is still to come
+    // it may be a revision of Alembic, whose table does not exist yet
     if (rows.length === 0) return true
     throw usage(`${text} is not a version of ${format.name}`, {
-      hint: 'name it as `pgbosun migrate status` does, or set migrate.format to the tool whose history it is',
+      hint: 'write it as `pgbosun migrate status` shows it, or set migrate.format to the tool that writes the history',
     })
   })
 }
 
-/** Each file needs a row of its own. Repeatable ones do not count: an older pod would wait for its own version of them for ever. */
+/** Each file needs a row of its own. Repeatable files do not count: an older pod would wait for ever for its own version of them. */
 async function missingFiles(
   context: Context,
   target: MigrateTarget,
@@ -105,7 +105,7 @@ async function missingFiles(
     .map(({ name }) => name)
 }
 
-/** Alembic's table has no history: whether an older revision is behind the head, only the files could tell. */
+/** Alembic's table has no history: only the files could tell whether a revision is older than the head. */
 async function atRevision(db: Db, where: Where, wanted: string[]): Promise<SchemaProgress> {
   const tables = await readAlembic(db, where)
   const heads = tables.flatMap((table) => table.heads)
@@ -114,18 +114,18 @@ async function atRevision(db: Db, where: Where, wanted: string[]): Promise<Schem
 }
 
 /**
- * What can be known without a database: where no version is named there must be files to wait for.
+ * What can be checked without a database: if no version is given, there must be files to wait for.
  * @throws {AppError} `usage`
  */
 export function refuseNothingToWaitFor({ dir, command }: MigrateTarget, wanted: string[]): void {
   if (wanted.length > 0) return
   if (command) {
-    throw usage('name the revisions of Alembic that are new enough', {
-      hint: '`pgbosun migrate wait-for REVISION…`, such as what `alembic heads` prints',
+    throw usage('migrate wait-for needs the revisions of Alembic that are new enough', {
+      hint: 'run `pgbosun migrate wait-for REVISION…`, for example with what `alembic heads` prints',
     })
   }
   if (existsSync(dir)) return
-  throw usage(`no version is named, and there is no folder ${dir} whose files could be waited for`, {
-    hint: '`pgbosun migrate wait-for VERSION`, or set migrate.dir',
+  throw usage(`no version is given, and there is no folder ${dir} with files to wait for`, {
+    hint: 'run `pgbosun migrate wait-for VERSION`, or set migrate.dir',
   })
 }

@@ -13,7 +13,7 @@ import { defaultRole } from './owner.ts'
 import { placeOf, refuseUrlSettings } from './place.ts'
 import { findTargets, mainTarget } from './targets.ts'
 
-/** The seeds of this environment; read before anything is touched. */
+/** The seeds of this environment; read before anything is changed. */
 export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> =>
   !isTarget() ? [] : readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
 
@@ -46,7 +46,7 @@ export async function applySeedStep(run: Run, steps: SeedStep[], journal: Journa
   )
 }
 
-/** In a plan: whether they could be loaded without giving away rights. */
+/** For a plan: warns if the seeds could not be loaded without giving away rights. */
 export async function warnOfSeeds({ context }: Run, { sql }: Session): Promise<void> {
   await warnOfIsolation(context, sql, await defaultRole(context, sql, seedTarget(context)))
 }

@@ -3,23 +3,23 @@ import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import { hasWholeState, planState, readState, type StateChange, type StateTable } from '../state/state.ts'
 
-/** What a database that does not exist yet needs. */
+/** The state that a database needs that does not exist yet. */
 export const wholeState = (needs: readonly StateTable[]): StateChange[] =>
   planState(
     { sessionUser: '', createThrough: null, schema: null, tables: [], strange: [], readers: [], version: undefined },
     { needs },
   )
 
-/** Changes of the state as they are shown: a new one is one change. */
+/** The changes of the state as they are shown: creating it is a single change. */
 export function stateChanges(state: StateChange[]): Change[] {
   const changes = state.map(({ action, object, reason }) => ({ action, object, reason }))
   return changes[0]?.object === 'schema pgbosun' && changes[0].action === 'create' ? changes.slice(0, 1) : changes
 }
 
 /**
- * Changes that the state needs before something can be recorded in it.
+ * The changes that the state needs before anything can be recorded in it.
  * @param database default: the target
- * @throws {AppError} `refused` for something on the tables that is not ours; `history` when a newer program wrote the state
+ * @throws {AppError} `refused` for something on the tables that is not ours; `history` when a newer pgbosun wrote the state
  */
 export async function missingState(
   context: Context,
@@ -31,7 +31,7 @@ export async function missingState(
   return planState(await readState(db, readers), { needs })
 }
 
-/** Roles that may look at the state: those with a preset for the database or for the server, and the configured ones. */
+/** The roles that may read the state: those with a preset for the database or for the server, and `state.readers`. */
 function stateReaders({ loaded }: Context, database: string): string[] {
   const { databases, users: ofServer, state } = loaded.config
   const users = [...Object.entries(databases[database]?.users ?? {}), ...Object.entries(ofServer)]

@@ -12,16 +12,16 @@ export type MigrateTarget = {
   table: string | undefined
   placeholders: Record<string, string>
   allowEmpty: boolean
-  /** Program that migrates it instead of files. */
+  /** The program that migrates the database, instead of files. */
   command: string[] | undefined
-  /** Read before connecting; undefined where there is no folder, or `auto` has to look into the database first. */
+  /** Read before connecting; undefined when there is no folder, or when `auto` has to look into the database first. */
   folder: Folder | undefined
 }
 
-/** One that a program migrates. */
+/** A target that a program migrates. */
 export type CommandTarget = MigrateTarget & { command: string[] }
 
 export const hasCommand = (target: MigrateTarget): target is CommandTarget => target.command !== undefined
 
-/** ` in DATABASE` behind what is said about another database than the target. */
+/** ` in DATABASE`, appended to messages about a database that is not the target. */
 export const inDatabase = ({ database }: MigrateTarget) => (database === undefined ? '' : ` in ${database}`)

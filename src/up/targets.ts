@@ -14,11 +14,11 @@ import type { MigrateTarget } from './target.ts'
 /**
  * The databases that have migrations, in the order of the configuration, with the files of those whose format is known.
  *
- * @param options `needed`: the command is about migrations, so a folder that is only a default must be there too;
- *   `running`: it will run `migrate.command`, so that program must be there, and a place for the certificates that it gets;
- *   `format`: of the target database's own folder, whatever is configured
- * @throws {AppError} `usage` for a folder that was named, or is `needed`, and is not there, for files that cannot be read, and for a
- *   program that is not there
+ * @param options `needed`: the command is about migrations, so even a default folder must exist;
+ *   `running`: it will run `migrate.command`, so that program must exist, and its certificates must find a place;
+ *   `format`: overrides the configured format of the target database's own folder
+ * @throws {AppError} `usage` for a missing folder that is configured or `needed`, for files that cannot be read, and for a missing
+ *   program
  */
 export async function migrateTargets(
   context: Context,
@@ -40,7 +40,7 @@ async function findCommand(context: Context, command: string[]): Promise<void> {
   checkClientFiles(context.connection())
 }
 
-/** The target database's own; undefined when `--database` names one without migrations. */
+/** The target of the target database; undefined when `--database` names a database without migrations. */
 export const mainTarget = (targets: MigrateTarget[]) => targets.find(({ database }) => database === undefined)
 
 /** The databases that have migrations, without looking at files. @throws {AppError} `usage` */
@@ -85,14 +85,14 @@ function topLevel(context: Context): MigrateTarget {
 const tableOf = (context: Context, { table, format }: Keys): string | undefined =>
   table ?? (format === tableInUrl || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
 
-/** @throws {AppError} `usage` when the target's migrations are said in both places */
+/** @throws {AppError} `usage` when the target's migrations are configured in both places */
 function ofTarget(context: Context, keys: Keys): MigrateTarget {
   const { origins } = context.loaded
   const twice = ['dir', 'format', 'role', 'table', 'command'].find((key) => origins.has(`migrate.${key}`))
   if (twice === undefined || !context.isTarget()) return fromKeys(context, undefined, keys)
   const name = context.connection().database
-  throw usage(`the migrations of ${name} are declared twice: migrate.${twice} and databases.${name}.migrate`, {
-    hint: `${name} is the target database: keep one of them`,
+  throw usage(`the migrations of ${name} are configured twice: in migrate.${twice} and in databases.${name}.migrate`, {
+    hint: `${name} is the target database: keep only one of them`,
   })
 }
 
@@ -111,8 +111,8 @@ async function readFolder(context: Context, target: MigrateTarget, needed: boole
 }
 
 /**
- * The files of a target: those that were read, or, with `format: auto`, read now that the database can be asked; from then on the
- * target has the format that was found. Undefined where there is no folder.
+ * The files of a target: those read before, or, with `format: auto`, read now that the database can be asked; from then on the
+ * target has the format that was found. Undefined when there is no folder.
  * @param db undefined while the database does not exist
  */
 export async function folderOf(
@@ -129,7 +129,7 @@ export async function folderOf(
   return target.folder
 }
 
-/** @throws {AppError} `usage`, also for a folder with SQL of which nothing is a migration of the format, unless that is allowed */
+/** @throws {AppError} `usage`, also for a folder with SQL files of which none is a migration of the format, unless that is allowed */
 export async function readFilesOf(target: MigrateTarget, format: FormatName, options: ReadOptions): Promise<Folder> {
   const folder = await readMigrations(target.dir, format, options)
   if (folder.files.length > 0 || target.allowEmpty) return folder
@@ -161,21 +161,23 @@ function connectionOrNone(context: Context) {
 }
 
 /**
- * The target of a command that is about one database: that of the run, which `--database` chooses.
+ * The target of a command that works on one database: the database of the run, which `--database` chooses.
  * @throws {AppError} `usage` when that has no migrations of its own, or another program migrates it
  */
 export function onlyTarget({ command }: Context, targets: MigrateTarget[]): MigrateTarget {
   const target = mainTarget(targets)
   if (target && !target.command) return target
   throw usage(
-    target ? `${command} knows nothing of what migrate.command does` : `${command} needs a database with migrations`,
-    { hint: target ? 'use that program' : 'choose one of those under `databases` with --database NAME' },
+    target
+      ? `${command} works on migration files, but here migrate.command migrates the database`
+      : `${command} needs a database with migrations`,
+    { hint: target ? 'use that program instead' : 'choose one of those under `databases` with --database NAME' },
   )
 }
 
 /** Exit 2: the command is only about the target database. */
 export function notTarget({ command, connection }: Context): never {
-  throw usage(`${command} works in the target database, and --database names another: ${connection().database}`, {
-    hint: 'leave --database out, or set the URL to that database',
+  throw usage(`${command} works in the target database, but --database names another: ${connection().database}`, {
+    hint: 'leave out --database, or set the URL to that database',
   })
 }

@@ -4,7 +4,7 @@ import { type Run, type RunOptions, withRun } from '../run/run.ts'
 import type { Story } from '../run/story.ts'
 import { appliedNames } from './applied.ts'
 
-/** {@link withRun} whose changes are told by the story and noted in the journal; a failure carries the steps so far. */
+/** {@link withRun} that reports its changes in the story and records them in the journal; a failure carries the steps so far. */
 export async function withStory<T>(
   context: Context,
   story: Story,

@@ -15,12 +15,12 @@ import { type MigrateStep, planMigrateStep, runOptions, withNativeLock } from '.
 import { placeOf } from './place.ts'
 import { inDatabase, type MigrateTarget } from './target.ts'
 
-/** What is known of the database, and what to undo there. */
+/** What is known about the database, and what to undo there. */
 export type UndoStepPlan = { look: MigrateStep; undo: UndoPlan; changes: Change[] }
 
 /**
  * Plans to undo migrations of a database.
- * @throws {AppError} `usage` for one that cannot be undone; `history` when another one was begun and did not finish
+ * @throws {AppError} `usage` for one that cannot be undone; `history` when another one was started and did not finish
  */
 export async function planUndoStep(
   context: Context,
@@ -69,7 +69,7 @@ export async function applyUndoStep(
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
 
-/** What is recorded while scripts undo: the rows that they are about, and new ones. */
+/** The session's work while scripts undo: they may record the rows of their migrations, and new ones. */
 function workOf(
   { context }: Run,
   { target }: MigrateStep,

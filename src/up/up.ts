@@ -16,8 +16,8 @@ import { mainTarget, migrateTargets } from './targets.ts'
 import { withStory } from './told.ts'
 
 /**
- * The whole story; also the first part of `serve`.
- * @param onReady hears which passwords the server has now
+ * All of `up`; also the first part of `serve`.
+ * @param onReady called with the passwords that the server has now
  */
 export async function runUp(context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> {
   const startedAt = performance.now()
@@ -28,7 +28,7 @@ export async function runUp(context: Context, onReady?: (secrets: Secrets) => vo
 
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
     await waited(run, story, startedAt)
-    // What is wrong with the files is said before roles are changed.
+    // Report problems with the files before roles are changed.
     if (declared) await refuseFiles(run, story, targets)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
@@ -48,7 +48,7 @@ export async function runUp(context: Context, onReady?: (secrets: Secrets) => vo
 async function waited({ context, target, cluster }: Run, story: Story, startedAt: number): Promise<void> {
   const { serverVersion } = cluster
   const version = `PostgreSQL ${Math.floor(serverVersion / 10_000)}.${serverVersion % 10_000}`
-  const what = target ? 'accepts work' : 'accepts work, the database will be created'
+  const what = target ? 'accepts work' : 'accepts work; the database will be created'
   const quiet = `${describe(context.connection())} ${what} (${version})`
   await story.step('wait', async () => undefined, quiet, startedAt)
 }

@@ -11,16 +11,16 @@ import { plural, renderDuration } from '../units.ts'
 import { readProgress, type SchemaProgress } from './schema-version.ts'
 import type { MigrateTarget } from './target.ts'
 
-/** What a look at the database gave. `why`: what it lacks, in words; undefined when it is new enough. */
+/** The result of one look at the database. `why`: a message that says what is missing; undefined when the schema is new enough. */
 type Look = { why: string | undefined; current: string | undefined; refused?: AppError }
 
 const everyMs = 10_000
 
 /**
- * Waits until the schema of the target database is new enough. Takes no lock and writes nothing; a session lasts for one look.
+ * Waits until the schema of the target database is new enough. Takes no lock and writes nothing; each look uses a session of its own.
  *
  * @returns the name of the newest version that was applied
- * @throws {AppError} `unreachable` after the timeout; `refused` at once, unless wait.patient; `usage` for what is no version
+ * @throws {AppError} `unreachable` after the timeout; `refused` at once, unless wait.patient; `usage` for text that is not a version
  */
 export async function waitForVersion(
   context: Context,
@@ -43,7 +43,7 @@ export async function waitForVersion(
   }
 }
 
-/** Soon at first; with jitter, so that many pods spread. */
+/** Short at first; with jitter, so that many pods do not ask at once. */
 const pauseMs = (looks: number) => Math.min(2_000, 100 * 1.4 ** looks) * (0.75 + Math.random() / 2)
 
 async function look(
@@ -73,7 +73,7 @@ async function look(
   }
 }
 
-/** A migration may hold its tool's own table for as long as it runs. */
+/** With short timeouts, because a migration may lock its tool's own table for as long as it runs. */
 async function readInTime(
   context: Context,
   target: MigrateTarget,
@@ -97,7 +97,7 @@ function renderProgress({ missing, current, note }: SchemaProgress): Look {
   }
 }
 
-/** Tables that are not there yet or are being changed are worth another look. */
+/** A table that does not exist yet, or is locked, is looked at again later. */
 function notYet(error: unknown, patient: boolean): Look {
   if (isConnectionLost(error)) return { why: 'the connection was lost', current: undefined }
   if (isServerError(error) && ['42P01', '3F000', '55P03', '57014'].includes(error.code))
@@ -115,7 +115,7 @@ function notInTime(
     'unreachable',
     `the schema of ${describe(context.connection())} was not new enough within ${renderDuration(timeoutMs)}: ${why}`,
     {
-      hint: 'look whether `pgbosun up` or `pgbosun migrate` has run, or raise wait.timeout (`--timeout 10m`)',
+      hint: 'check that `pgbosun up` or `pgbosun migrate` has run, or raise wait.timeout (`--timeout 10m`)',
       report: { current_version: current ?? null },
     },
   )

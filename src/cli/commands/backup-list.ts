@@ -4,10 +4,9 @@ import { openStore } from '../../store/open.ts'
 import { renderBytes } from '../../units.ts'
 import type { Command } from '../command.ts'
 
-/** `backup list`: everything in the store. */
+/** `backup list`: every backup in the store. */
 export const backupList: Command = {
   name: 'backup list',
-  summary: 'List the backups in the store, oldest first.',
   flags: {},
   exits: { backup: 'the store cannot be read' },
   async run({ flags, loaded, out }) {
@@ -18,7 +17,7 @@ export const backupList: Command = {
     for (const { id, database, problem } of found)
       if (problem !== undefined) out.warn(`the backup ${id} of ${database} cannot be used: ${problem}`)
     for (const line of table(found.map((backup) => columns(backup, now)))) out.print(line)
-    if (found.length === 0) out.print(`no backups in ${store.name}`)
+    if (found.length === 0) out.print(`there are no backups in ${store.name}`)
     return { fields: { backups: found.map(fields) } }
   },
 }

@@ -5,21 +5,21 @@ import { asAppError } from '../../run/failure.ts'
 import { openStore } from '../../store/open.ts'
 import type { Command } from '../command.ts'
 
-/** `backup prune`: deletes the backups that no rule of `backup.keep` wants. */
+/** `backup prune`: deletes the backups that no rule of `backup.keep` keeps. */
 export const backupPrune: Command = {
   name: 'backup prune',
-  summary: 'Delete the backups that no rule of backup.keep wants, saying of each why.',
   flags: {
     'dry-run': { type: 'boolean', help: 'Show what would be deleted and what is kept, and stop.' },
     now: {
       type: 'string',
       value: 'INSTANT',
-      help: 'With --dry-run: as if it were this instant, like 2027-01-01T00:00:00Z.',
+      help: 'With --dry-run: plan as if it were this instant, like 2027-01-01T00:00:00Z.',
     },
-    force: { type: 'boolean', help: 'Delete even more than half of the backups of a database at once.' },
+    force: { type: 'boolean', help: 'Delete even if that is more than half of the backups of a database.' },
   },
   exits: {
-    backup: 'the store could not be read or changed, or more than three and more than half of a series would go',
+    backup:
+      'the store cannot be read or changed, or more than three backups and more than half of a series would be deleted',
   },
   async run({ flags, loaded, out, log, signal }) {
     const dryRun = flags['dry-run'] === true
@@ -29,7 +29,7 @@ export const backupPrune: Command = {
     const database = typeof flags.database === 'string' ? flags.database : undefined
     const plan = await planPrune(catalog, backup, { now, database })
 
-    for (const problem of plan.unreadable) out.warn(`${problem}; it is kept and does not count`)
+    for (const problem of plan.unreadable) out.warn(`${problem}; it is kept, but the rules do not count it`)
     for (const item of plan.items) out.print(line(item))
     const fields = { backups: plan.items }
     const count = plan.items.filter(({ action }) => action === 'delete').length
@@ -52,13 +52,14 @@ export const backupPrune: Command = {
 const line = ({ id, database, action, reasons }: PruneItem) =>
   `${action.padEnd(6)}  ${database}  ${id}  ${reasons.join('; ')}`
 
-/** A date means its first moment in UTC; a time needs an offset, so that it means one instant. */
+/** A date means 00:00 UTC; a time needs an offset, so that it means one instant. */
 const instant = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
 
 function pretendedNow(text: string | boolean | undefined, dryRun: boolean): Date | undefined {
   if (typeof text !== 'string') return undefined
-  if (!dryRun) throw usage('--now goes only with --dry-run', { hint: 'backups are deleted by the real time' })
+  if (!dryRun)
+    throw usage('--now needs --dry-run', { hint: 'add --dry-run: backups are only ever deleted by the real time' })
   const now = new Date(text)
   if (instant.test(text) && !Number.isNaN(now.getTime())) return now
-  throw usage(`--now is not an instant: ${text}`, { hint: 'write it like 2027-01-01T00:00:00Z' })
+  throw usage(`--now ${text} is not an instant`, { hint: 'write it like 2027-01-01T00:00:00Z' })
 }

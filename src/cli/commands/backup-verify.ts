@@ -12,11 +12,11 @@ import { tuneForStreams } from '../v8.ts'
 /** `backup verify`: reads backups back, byte for byte, and decodes them. */
 export const backupVerify: Command = {
   name: 'backup verify',
-  summary: 'Read backups back, compare every checksum, and decode the whole dump. No database is needed.',
+  details: 'Needs no database. Default: the latest backup of every database that is backed up.',
   args: { usage: '[ID|latest|all]', min: 0, max: 1 },
   flags: {},
   exits: {
-    backup: 'the store cannot be read or written, or there is no pg_restore',
+    backup: 'the store cannot be read or written to, or there is no pg_restore',
     corrupt: 'a backup is damaged',
     nobackup: 'no backup matches',
   },
@@ -26,7 +26,7 @@ export const backupVerify: Command = {
     const search = { path: loaded.env.PATH }
     const results: Verified[] = []
     const backups = await wanted(context)
-    tuneForStreams() // and not before: what is read of thousands of backups is collected in small steps
+    tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
     for (const backup of backups) {
       signal.throwIfAborted()
       const result = await verifyBackup(store, backup, { search, signal, log, now: () => new Date() })
@@ -45,12 +45,12 @@ export const backupVerify: Command = {
 
 const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
 
-/** `latest`, the default, is the newest of each database that is backed up. An id is looked for in the whole store. */
+/** `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store. */
 async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'database'>[]> {
   const { args, flags, loaded } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
-    throw usage(`${which} is not the id of a backup`, { hint: 'name an id of `pgbosun backup list`, latest or all' })
+    throw usage(`${which} is not the id of a backup`, { hint: 'use an id from `pgbosun backup list`, latest or all' })
   const store = openStore(loaded.config.backup)
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const databases = idPattern.test(which)
@@ -67,7 +67,7 @@ async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'dat
     'nobackup',
     `there is no backup ${which === 'latest' || which === 'all' ? `of ${chosenDatabases(context).join(', ')}` : which} in ${store.name}`,
     {
-      hint: 'see `pgbosun backup list`; `pgbosun backup run` makes one',
+      hint: 'look at `pgbosun backup list`, or make a backup with `pgbosun backup run`',
       report: { results: [] },
     },
   )
@@ -79,7 +79,7 @@ async function listAll(store: Store, databases: string[]): Promise<Pick<Backup, 
   return found.flat()
 }
 
-/** The one that would be restored as `latest`; also where it is known to be damaged, which is to be said again. */
+/** The backups that would be restored as `latest`, even ones known to be damaged: this command says so again. */
 function newestOfEach(backups: Backup[], name: string): Backup[] {
   const now = new Date()
   const usable = backups.filter((backup) => (backup.series?.name ?? name) === name && !isFromFuture(backup, now))
@@ -93,6 +93,6 @@ function damaged(bad: Verified[], of: number): AppError {
       ? `the backup ${first!.id} of ${first!.database} did not verify: ${first!.problem}`
       : `${bad.length} of ${of} backups did not verify: ${bad.map(({ id }) => id).join(', ')}`
   return new AppError('corrupt', message, {
-    hint: 'make a new one with `pgbosun backup run`, and check the volume of the store',
+    hint: 'make a new backup with `pgbosun backup run`, and check the disk of the store',
   })
 }

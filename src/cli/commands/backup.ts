@@ -15,7 +15,7 @@ import { tuneForStreams } from '../v8.ts'
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
 export const backupRun: Command = {
   name: 'backup run',
-  summary: 'Back up, read back and decode every database of backup.databases; without any, the target.',
+  details: 'A backup is verified by reading it back and decoding it. Without backup.databases: the target database.',
   flags: {},
   exits: {
     unreachable: 'no connection within wait.timeout',
@@ -48,7 +48,7 @@ export const backupRun: Command = {
 }
 
 /** `backup`: the same as `backup run`. */
-export const backup: Command = { ...backupRun, name: 'backup', summary: 'Make a backup (the same as `backup run`).' }
+export const backup: Command = { ...backupRun, name: 'backup' }
 
 async function backUp(
   context: CommandContext,
@@ -78,13 +78,13 @@ const asFields = ({ id, database, sizeBytes, durationMs }: BackupResult) => ({
   duration_ms: durationMs,
 })
 
-/** The first backup at top level, all of them as a list. */
+/** The fields of the first backup at the top level, and all backups as a list. */
 const fields = (made: BackupResult[], [database]: string[]) => ({
   ...(made[0] ? asFields(made[0]) : { id: null, database, size_bytes: null, duration_ms: null }),
   backups: made.map(asFields),
 })
 
-/** One database's failure is the command's own; of several, all are told, with exit 60. */
+/** With one database its failure is that of the command; with several, all failures are reported together, with exit 60. */
 function summarise(failures: AppError[], of: number): AppError | undefined {
   const [first] = failures
   if (first === undefined || of === 1) return first

@@ -14,10 +14,10 @@ const exits: Command['exits'] = {
   refused: 'credentials, TLS or a missing database',
 }
 
-/** `check`: is the database what is declared. */
+/** `check`: whether the database is what is declared. */
 export const check: Command = {
   name: 'check',
-  summary: 'Check that the database is what is declared: tables, columns, indexes, foreign keys, migrations, roles.',
+  details: 'Compares tables, columns, indexes, foreign keys, migrations, roles, assertions and the age of the backups.',
   flags: {},
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
   async run(context) {
@@ -34,10 +34,9 @@ export const check: Command = {
   },
 }
 
-/** `status`: one screen. */
+/** `status`: the state of the database on one screen. */
 export const status: Command = {
   name: 'status',
-  summary: 'Show what is applied and pending, and whether the database is as declared.',
   flags: { events: { type: 'boolean', help: 'Also show the audit trail, newest last.' } },
   exits,
   async run(context) {
@@ -52,7 +51,7 @@ export const status: Command = {
   },
 }
 
-/** Reads and prints the state; without a connection the same document says so. */
+/** Reads and prints the state. Without a connection the document has the same fields, and says so. */
 async function lookAt(
   context: CommandContext,
   declared: Declared | undefined,

@@ -9,11 +9,10 @@ import { refuseHash } from '../../roles/secrets.ts'
 import { renderDuration } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `config show`: the effective configuration, where each value comes from, and no secret. */
+/** `config show`: the effective configuration and where each value comes from, without secrets. */
 export const configShow: Command = {
   name: 'config show',
-  summary:
-    'Show the effective configuration with the origin of every value. Secrets are shown as where they are read from.',
+  details: 'Never shows a secret, only where it is read from.',
   flags: {},
   exits: {},
   async run(context) {
@@ -46,7 +45,7 @@ export const configShow: Command = {
   },
 }
 
-/** Also a configuration without a connection can be looked at. */
+/** A configuration without a connection can be shown too. */
 function connectionOrReason({ connection, out }: CommandContext): Connection | { reason: string } {
   try {
     return connection()
@@ -60,7 +59,6 @@ function connectionOrReason({ connection, out }: CommandContext): Connection | {
 /** `config validate`: reads everything that can be read without a connection. */
 export const configValidate: Command = {
   name: 'config validate',
-  summary: 'Check the configuration, its files and its secrets without connecting.',
   flags: {},
   exits: {},
   async run({ loaded, connection, out }) {
@@ -85,11 +83,11 @@ function readSecrets({ config, env, baseDir }: CommandContext['loaded']): void {
     if (password !== undefined) refuseHash(read(password, `the password of ${name}`), name)
 }
 
-/** `config schema`: for editors and for programs that write the file. */
+/** `config schema`: for editors, and for programs that write the configuration file. */
 export const configSchemaCommand: Command = {
   name: 'config schema',
-  summary: 'Print the JSON Schema of the configuration file (with --json inside the usual document).',
-  flags: { markdown: { type: 'boolean', help: 'Print the reference page instead.' } },
+  details: 'With --json, in the field `schema` of the usual document.',
+  flags: { markdown: { type: 'boolean', help: 'Print the reference page (docs/configuration.md) instead.' } },
   exits: {},
   async run({ flags, out }) {
     const schema = jsonSchema()

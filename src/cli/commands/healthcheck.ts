@@ -7,21 +7,21 @@ import type { Command, CommandContext } from '../command.ts'
 
 const timeoutMs = 5_000
 
-/** `healthcheck`: asks the `serve` of this container whether it is alive, is ready, or knows of something wrong with the backups. */
+/** `healthcheck`: asks the `serve` of this container whether it is alive, whether it is ready, or whether something is wrong with the backups. */
 export const healthcheck: Command = {
   name: 'healthcheck',
-  summary: 'Ask a running `serve` for /livez over loopback, or what a flag says; exit 0 or 1.',
   flags: {
-    ready: { type: 'boolean', help: 'Ask for /readyz instead: for what depends on the database.' },
+    ready: { type: 'boolean', help: 'Ask for /readyz instead of /livez: for services that depend on the database.' },
     backups: {
       type: 'boolean',
-      help: "Ask whether a backup failed, is overdue or damaged, or the store cannot be read. For monitoring, never a container's health check.",
+      help: "Ask whether a backup failed, is overdue or damaged, or the store cannot be read. For monitoring, not for a container's health check.",
     },
   },
   exits: {},
   async run(context) {
     const { loaded, out, flags } = context
-    if (flags.ready && flags.backups) throw usage('--ready and --backups exclude each other', { hint: 'ask twice' })
+    if (flags.ready && flags.backups)
+      throw usage('--ready and --backups cannot be used together', { hint: 'run healthcheck twice' })
     const base = loopbackOf(parseListen(loaded.config.serve.listen))
     if (flags.backups) return askBackups(context, `${base}/status.json`)
     const url = `${base}${flags.ready ? '/readyz' : '/livez'}`
@@ -48,7 +48,7 @@ async function askBackups({ loaded: { config, env, baseDir }, out }: CommandCont
 }
 
 const unhealthy = (message: string, cause?: unknown) =>
-  new AppError('failed', message, { hint: 'look at the log of `serve`, and at serve.listen', cause })
+  new AppError('failed', message, { hint: 'look at the log of `serve`, and check serve.listen', cause })
 
 function ask(url: string, headers: Record<string, string> = {}): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {

@@ -28,34 +28,34 @@ import type { Command, CommandContext } from '../command.ts'
 /** `migrate adopt`: from another tool's files and history to ours. */
 export const migrateAdopt: Command = {
   name: 'migrate adopt',
-  summary: "Move another tool's migrations and history to our format; its own files and tables stay as they are.",
+  details: "The other tool's files and tables stay as they are.",
   flags: {
     from: {
       type: 'string',
       value: 'FORMAT',
-      help: `The format that migrate.dir has: ${formatNames.slice(1).join(', ')}.`,
+      help: `The format of the files in migrate.dir: ${formatNames.slice(1).join(', ')}.`,
     },
     into: {
       type: 'string',
       value: 'DIR',
-      help: 'Folder for the new files. Default: that of the old ones with -pgbosun at its end.',
+      help: 'Folder for the new files. Default: migrate.dir with -pgbosun appended.',
     },
-    yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only shown.' },
-    'dry-run': { type: 'boolean', help: 'Only show it, also with --yes.' },
+    yes: { type: 'boolean', help: 'Do it. Without --yes, only show what would be done.' },
+    'dry-run': { type: 'boolean', help: 'Only show what would be done, even with --yes.' },
     ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner was in the way for too long',
+    locked: 'the run lock was held for too long',
     refused: 'credentials, a missing database or a missing role',
-    migration: 'a file holds what only psql knows',
-    history: 'the history has a problem, is not that of the format, or was moved before',
+    migration: 'a file contains what only psql understands',
+    history: 'the history has a problem, is not that of the format, or was moved already',
     lint: 'a file leaves a transaction open',
   },
   run,
 }
 
-/** The plan, with what it was made from. `missing`: files that are not there yet. */
+/** The plan, with what it was made from. `missing`: files that do not exist yet. */
 type Adoption = { look: MigrateStep; plan: AdoptPlan; into: string; missing: NewFile[] }
 
 async function run(context: CommandContext): Promise<Result> {
@@ -78,8 +78,8 @@ async function run(context: CommandContext): Promise<Result> {
   const needsYes = !writes && story.changes().length > 0
   out.print(
     needsYes
-      ? 'nothing was changed yet: run the same with --yes'
-      : `now set ${sentenceOf(next)}, and run ${format} no more`,
+      ? 'nothing was changed yet: run the same command with --yes'
+      : `now set ${sentenceOf(next)}, and do not run ${format} any more`,
   )
   return {
     fields: {
@@ -95,29 +95,29 @@ function formatOf(text: string | boolean | undefined): Exclude<FormatName, 'pgbo
   if (found) return found
   const what =
     typeof text === 'string'
-      ? `--from ${text}: there is no such format to move from${didYouMean(text, others)}`
-      : 'migrate adopt needs --from with the format of migrate.dir'
+      ? `--from ${text}: there is no such format${didYouMean(text, others)}`
+      : 'migrate adopt needs --from with the format of the files in migrate.dir'
   throw usage(what, { hint: `use one of ${others.join(', ')}` })
 }
 
-/** @throws {AppError} `usage` for a folder within that of the other tool, which might read it */
+/** @throws {AppError} `usage` for a folder inside the other tool's, because that tool might read it */
 function folderFor({ dir }: MigrateTarget, wanted: string | boolean | undefined): string {
   const into = typeof wanted === 'string' ? resolve(wanted) : `${resolve(dir)}-pgbosun`
   const inside = relative(dir, into)
   if (inside.startsWith('..') || isAbsolute(inside)) return into
-  throw usage(`the new files cannot go into ${into}: the old ones are in ${dir}`, {
-    hint: 'name a folder beside it with --into',
+  throw usage(`the new files cannot be written to ${into}, because the old ones are in ${dir}`, {
+    hint: 'give another folder with --into, outside the old one',
   })
 }
 
-/** @throws {AppError} `history` when the tool has no history here, or one with problems; `usage` when the folder is not empty */
+/** @throws {AppError} `history` when the tool has no history here, or its history has problems; `usage` when the folder is not empty */
 async function planTarget(run: Run, target: MigrateTarget, format: FormatName, into: string): Promise<Adoption> {
   // The only target is always the database that the run is about; without it there is no run.
   const { sql } = run.target!
   const look = await planMigrateStep(run.context, target, sql, { records: ['migrations'] })
   if (!look.historyTable?.native?.exists) {
     throw new AppError('history', `there is no history of ${format} in this database`, {
-      hint: 'set `migrate.table` if it has another name; a database where nothing was applied yet has nothing to move',
+      hint: 'set `migrate.table` if the history table has another name; if nothing was applied yet, there is nothing to move',
     })
   }
   const own = await readHistory(sql, ownHistoryTable(pgbosun))
@@ -131,14 +131,14 @@ async function planTarget(run: Run, target: MigrateTarget, format: FormatName, i
   return { look, plan, into, missing: missingFiles(into, plan.files) }
 }
 
-/** What becomes different with our format. */
+/** What will be different with our format. */
 function warningsOf({ look: { folder, files, historyTable, format } }: Adoption): string[] {
   const paths = new Set(files.map(({ path }) => path))
   const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
   const schema = format.native?.prepare && historyTable?.native?.schema
   return [
     ...(left.length > 0
-      ? [`left out, because a baseline migration stands for others or is for new databases: ${left.join(', ')}`]
+      ? [`not moved, because a baseline migration replaces them or they are for new databases only: ${left.join(', ')}`]
       : []),
     ...(schema && schema !== 'public'
       ? [
@@ -148,14 +148,14 @@ function warningsOf({ look: { folder, files, historyTable, format } }: Adoption)
   ]
 }
 
-/** What our format does with a file that is late, unless it is configured: the tool's own rule ends here. */
+/** What our format does with a file that is out of order, unless the configuration says otherwise: the tool's own rule no longer applies. */
 const strictly = ({ loaded }: Run['context'], { policy }: MigrateStep) => ({
   ...policy,
   outOfOrder: loaded.config.migrate.outOfOrder ?? pgbosun.policy.outOfOrder,
 })
 
 function changesOf({ look, plan, missing }: Adoption, format: FormatName): Change[] {
-  const files = missing.map(({ file }) => ({ action: 'write', object: `file ${file}`, reason: 'is not there yet' }))
+  const files = missing.map(({ file }) => ({ action: 'write', object: `file ${file}`, reason: 'does not exist yet' }))
   const rows = plan.adopted
     .filter(({ state }) => state === 'adopt')
     .map(({ file, from, row }) => ({

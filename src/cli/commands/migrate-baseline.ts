@@ -16,17 +16,17 @@ import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `migrate baseline VERSION`: for a database that was made without a history. */
+/** `migrate baseline VERSION`: for a database that was created without a history. */
 export const migrateBaseline: Command = {
   name: 'migrate baseline',
-  summary: 'Record all migrations up to a version as applied, without running them: the database has them already.',
+  details: 'For a database that already has what these migrations make.',
   args: { usage: 'VERSION', min: 1, max: 1 },
   flags: { 'dry-run': { type: 'boolean', help: 'Show what would be recorded, and stop.' }, ...lockFlags },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner was in the way for too long',
+    locked: 'the run lock was held for too long',
     refused: 'credentials, a missing database or a missing role',
-    history: 'a newer migration is applied already, or one did not finish; with flyway: the history is not empty',
+    history: 'a newer migration is already applied, or one did not finish; with flyway: the history is not empty',
   },
   run,
 }
@@ -54,7 +54,7 @@ async function run(context: CommandContext): Promise<Result> {
           ? writeMark(run, step, mark, journal)
           : applyMigrateStep(run, step, async () => run.target!, journal)
       },
-      'nothing to do: everything up to it is recorded',
+      'nothing to do: everything up to this version is recorded',
     ),
   )
   return {
@@ -67,7 +67,7 @@ async function run(context: CommandContext): Promise<Result> {
 
 function changesOf({ changes }: MigrateStep, recorded: Migration[], asMark: boolean): Change[] {
   if (recorded.length === 0) return []
-  const reason = asMark ? 'stands for everything up to it' : 'only recorded, not run'
+  const reason = asMark ? 'replaces everything up to it' : 'recorded only, not run'
   return [
     ...changes.filter(({ object }) => !object.startsWith('migration ')),
     ...recorded.map(({ name }) => ({ action: 'record', object: `migration ${name}`, reason })),

@@ -15,23 +15,26 @@ import type { Command, CommandContext } from '../command.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
-  locked: 'another runner or a table was in the way for too long',
+  locked: 'the run lock or a table was held for too long',
   refused: 'credentials, a missing database or a missing role',
   migration: 'a statement failed; what was undone before it stays undone',
-  history: 'a migration was begun and did not finish',
+  history: 'a migration was started and did not finish',
   lint: 'a script has its own BEGIN or COMMIT',
 }
 
 const dryRun: Command['flags'][string] = { type: 'boolean', help: 'Show what would be done, and stop.' }
 
-/** `migrate down`: undoes the newest. */
+/** `migrate down`: undoes the newest migrations. */
 export const migrateDown: Command = {
   name: 'migrate down',
-  summary: 'Undo the newest applied migration with its down script, or several.',
   flags: {
     'dry-run': dryRun,
-    steps: { type: 'string', value: 'N', help: 'Undo the N newest.' },
-    to: { type: 'string', value: 'VERSION', help: 'Undo all newer than this version, which is kept; 0 undoes all.' },
+    steps: { type: 'string', value: 'N', help: 'Undo the N newest migrations.' },
+    to: {
+      type: 'string',
+      value: 'VERSION',
+      help: 'Undo every migration newer than this version, which is kept; 0 undoes all.',
+    },
     ...lockFlags,
   },
   exits,
@@ -48,10 +51,9 @@ export const migrateDown: Command = {
     }),
 }
 
-/** `migrate redo`: undoes the newest and applies it again. */
+/** `migrate redo`: undoes the newest migration and applies it again. */
 export const migrateRedo: Command = {
   name: 'migrate redo',
-  summary: 'Undo the newest applied migration, and apply it again.',
   flags: { 'dry-run': dryRun, ...lockFlags },
   exits,
   run: (context) =>

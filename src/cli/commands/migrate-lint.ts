@@ -17,27 +17,26 @@ import type { MigrateTarget } from '../../up/target.ts'
 import { folderOf, migrateTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `migrate lint`: what is dangerous in the files, without applying anything. */
+/** `migrate lint`: finds what is dangerous in the files, without applying anything. */
 export const migrateLint: Command = {
   name: 'migrate lint',
-  summary:
-    'Look for what is dangerous in migrations: locks, rewrites, lost data. Needs no database; with one it knows sizes.',
+  details: 'Needs no database; with one it knows the sizes of tables.',
   args: { usage: '[FILES…]', min: 0, max: Number.POSITIVE_INFINITY },
   flags: {
     since: {
       type: 'string',
       value: 'VERSION',
-      help: 'Only the files behind this version, which count as not applied yet.',
+      help: 'Only the files after this version, and treat them as not applied yet.',
     },
-    format: { type: 'string', value: 'text|github', help: 'github: annotations of a workflow. Default: text.' },
+    format: { type: 'string', value: 'text|github', help: 'github: annotations for a workflow. Default: text.' },
     all: {
       type: 'boolean',
-      help: 'With a database: also what is found in files that are applied already, which is only counted else.',
+      help: 'With a database: also show findings in files that are already applied. By default they are only counted.',
     },
-    explain: { type: 'boolean', help: 'Each finding with its line, lock, reason, and the safe way as SQL.' },
+    explain: { type: 'boolean', help: 'Show each finding with its line, lock, reason, and the safe way as SQL.' },
   },
   exits: {
-    lint: 'a finding has the level error; not in a file that is applied already, but with --all',
+    lint: 'a finding has the level error (with --all, also one in a file that is already applied)',
     migration: 'a file does not fit into memory',
     history: 'the history table is not that of migrate.format',
   },
@@ -83,7 +82,7 @@ async function lintAll(context: CommandContext): Promise<LintedFiles> {
   }
 }
 
-/** Files may be named that are in no folder of migrations. */
+/** Named files need not be in a folder of migrations, so targets without a folder are left out. */
 async function targetsThere(context: CommandContext): Promise<MigrateTarget[]> {
   const targets = await migrateTargets(context)
   return targets.filter(({ folder, format }) => folder !== undefined || format === 'auto')
@@ -103,7 +102,7 @@ async function lintTarget(
     return await lintOn(here, target, session, { wanted, seen })
   } catch (error) {
     if (!session || !wasLost(error)) throw error
-    context.out.warn('linted without the database: the connection to it was lost')
+    context.out.warn('linted without the database: the connection was lost')
     return await lintOn(context, target, undefined, { wanted, seen })
   } finally {
     await session?.end()
@@ -129,7 +128,7 @@ async function lintOn(
   const isPending = ({ path }: Migration) => pending?.has(path) ?? false
   refuseUnreadable(context, files.filter(isLinted), pending)
   const linted = await lint(context, { format, files, isLinted, isPending, db: session?.sql, target })
-  // A file that is named is to be seen.
+  // Findings in a file that was named are always shown.
   const isApplied = (path: string) =>
     wanted.length > 0 ? undefined : look && !behind ? !pending?.has(path) : undefined
   const findings = linted.findings.map((finding) => withApplied(finding, isApplied(finding.path)))
@@ -140,29 +139,29 @@ const withApplied = (finding: Finding, applied: boolean | undefined): Finding =>
   applied === undefined ? finding : { ...finding, applied }
 
 /**
- * A file that cannot be applied as it is has nothing that could be linted.
- * @param pending paths; undefined where it is not known what is applied, so that the file may be an old one that does not matter
+ * A file that cannot be applied as it is cannot be linted either.
+ * @param pending paths; undefined when it is not known what is applied: the file may then be an old one that does not matter
  * @throws {AppError} `usage`
  */
 function refuseUnreadable({ out }: CommandContext, files: Migration[], pending: Set<string> | undefined): void {
   for (const { path, refused } of files) {
     if (refused && pending?.has(path)) throw refused
-    if (refused && !pending) out.warn(`${refused.message}: not linted`)
+    if (refused && !pending) out.warn(`not linted: ${refused.message}`)
   }
 }
 
-/** Paths of the files behind `--since`; undefined without it. Repeatable ones are always among them. */
+/** Paths of the files after `--since`; undefined without it. Repeatable files are always among them. */
 function filesBehind({ flags }: CommandContext, files: Migration[]): Set<string> | undefined {
   if (typeof flags.since !== 'string') return undefined
   const last = findMigration(files, flags.since)
   if (!last)
     throw usage(`there is no migration ${flags.since}`, {
-      hint: 'name the version of a file: the newest one that is applied',
+      hint: 'give the version of a file: the newest one that is applied',
     })
   return new Set(files.slice(files.indexOf(last) + 1).map(({ path }) => path))
 }
 
-/** Files outside every folder of migrations are read as our own format. */
+/** Files outside every folder of migrations are read as files of our own format. */
 async function lintOthers(context: CommandContext, paths: string[]): Promise<LintedFiles> {
   const files = await Promise.all(paths.map(readOther))
   const all = () => true
@@ -187,7 +186,7 @@ async function readOther(path: string): Promise<Migration> {
   return { ...script, id: path, name, kind: 'versioned', sha256: '', checksum: null, native: {} }
 }
 
-/** A session where a connection is configured; a database that cannot be reached is no reason not to lint. */
+/** A session, where a connection is configured. Without one, or when the database cannot be reached, files are linted all the same. */
 async function openIfThere(context: CommandContext, { database }: MigrateTarget): Promise<Session | undefined> {
   const { log, out, runId } = context
   const without = (error: unknown) => {

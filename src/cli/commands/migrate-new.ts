@@ -9,7 +9,6 @@ import type { Command, CommandContext } from '../command.ts'
 /** `migrate new`: an empty file with the next version. */
 export const migrateNew: Command = {
   name: 'migrate new',
-  summary: 'Create an empty migration file with the next version in migrate.dir.',
   args: { usage: 'NAME', min: 1, max: 1 },
   flags: { reversible: { type: 'boolean', help: 'Also create the file that undoes it.' } },
   exits: {},
@@ -23,7 +22,7 @@ export const migrateNew: Command = {
   },
 }
 
-/** The folder in its format; `auto` without a database to ask is decided by the files alone. */
+/** The folder in its format; with `auto` the files alone decide, because no database is asked. */
 async function folderOf(context: CommandContext, target: MigrateTarget) {
   const { dir, placeholders } = target
   const format = target.format === 'auto' ? await detected(context, target) : target.format

@@ -14,22 +14,22 @@ import { withStory } from '../../up/told.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `migrate repair`: makes the history fit what a person has looked at. */
+/** `migrate repair`: changes the history to what a person has checked. */
 export const migrateRepair: Command = {
   name: 'migrate repair',
-  summary:
-    'Repair the history: accept changed files, say what became of a migration that stopped, forget one that is gone.',
+  details:
+    'It accepts changed files, records what became of a migration that stopped, and forgets one whose file is gone.',
   flags: {
-    applied: { type: 'string', value: 'NAME', help: 'This one did not finish, but all of it took effect.' },
-    pending: { type: 'string', value: 'NAME', help: 'This one did not finish; run it again, from its beginning.' },
-    forget: { type: 'string', value: 'NAME', help: 'The file of this one is gone for good.' },
-    yes: { type: 'boolean', help: 'Do it. Without it, what would be done is only explained.' },
-    'dry-run': { type: 'boolean', help: 'Only explain, and exit 0.' },
+    applied: { type: 'string', value: 'NAME', help: 'This migration did not finish, but all of it took effect.' },
+    pending: { type: 'string', value: 'NAME', help: 'This migration did not finish; run it again from the beginning.' },
+    forget: { type: 'string', value: 'NAME', help: 'The file of this migration is gone for good.' },
+    yes: { type: 'boolean', help: 'Do it. Without --yes, only explain what would be done.' },
+    'dry-run': { type: 'boolean', help: 'Only explain what would be done, and exit 0.' },
     ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner was in the way for too long',
+    locked: 'the run lock was held for too long',
     refused: 'credentials, a missing database or a missing privilege',
     history: 'the history cannot be repaired like this; nothing was changed',
   },
@@ -66,7 +66,7 @@ async function run(context: CommandContext): Promise<Result> {
 
 const notYet = (count: number) =>
   usage(`${count === 1 ? 'a repair needs' : `${count} repairs need`} --yes; nothing was changed`, {
-    hint: 'read what will be written, look at what is to be checked, then run the same with --yes',
+    hint: 'read what will be written, check what it says to check, then run the same command with --yes',
   })
 
 function wantedOf({ flags }: CommandContext): RepairWanted {
@@ -74,7 +74,7 @@ function wantedOf({ flags }: CommandContext): RepairWanted {
   return { applied: named('applied'), pending: named('pending'), forget: named('forget') }
 }
 
-/** The tool's own history, as people write it. */
+/** The tool's own history table, as people write it. */
 const tableOf = ({ historyTable }: MigrateStep) =>
   historyTable?.native && `${historyTable.native.schema}.${historyTable.native.name}`
 
@@ -91,7 +91,7 @@ const verbs: Record<Repair['action'], string> = {
   forget: 'forget',
 }
 
-/** Without repairs the state is left as it is too. */
+/** Without repairs, nothing of the state is changed either. */
 const changesOf = ({ changes }: MigrateStep, { repairs }: RepairPlan): Change[] =>
   repairs.length === 0
     ? []

@@ -1,14 +1,14 @@
 import { type Run, withRun } from '../../run/run.ts'
 import { shellLine } from '../../text.ts'
+import { counted } from '../../units.ts'
 import { readStates, type State, statesFields, withoutStates } from '../../up/migrate-state.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { mainTarget, migrateTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `migrate status`: what is applied, what is pending, what does not fit. */
+/** `migrate status`: what is applied, what is pending, and what is wrong with the history. */
 export const migrateStatus: Command = {
   name: 'migrate status',
-  summary: 'Show applied and pending migrations, and what does not fit together.',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -38,7 +38,7 @@ async function revisionOfCommand(run: Run, target: MigrateTarget): Promise<strin
 }
 
 const at = (revision: string | undefined) =>
-  revision === undefined ? 'which has left no revision of Alembic' : `at ${revision}`
+  revision === undefined ? 'which has recorded no revision of Alembic' : `at ${revision}`
 
 function print({ out }: CommandContext, { target, applied, plan, problems, format }: State, several: boolean): void {
   if (several) out.print(`${target.database ?? 'target database'}:`)

@@ -8,19 +8,19 @@ import { waitForVersion } from '../../up/wait-for.ts'
 import { runBehind } from '../child.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `migrate wait-for`: until the schema is new enough for an application; then a command, when one is given. */
+/** `migrate wait-for`: waits until the schema is new enough for an application, then runs the command, if one is given. */
 export const migrateWaitFor: Command = {
   name: 'migrate wait-for',
-  summary:
-    'Wait until these versions are applied; without any, until every file of migrate.dir is. For pods of applications: needs no lock, no\n' +
-    'files and no rights but to read the history. Of formats that apply files in order, a newer version is enough. Revisions of Alembic\n' +
-    'are compared with its table, which knows no ancestors: name every revision that is new enough, one of them suffices.',
+  details:
+    'Waits for these versions; without any, for every file of migrate.dir. Made for pods of applications: it needs no lock, no files and no\n' +
+    'privilege but to read the history. In formats that apply files in order, a newer version is enough. Revisions of Alembic are compared\n' +
+    'with its table, which does not know their order: name every revision that is new enough; any one of them suffices.',
   args: { usage: '[VERSION…]', min: 0, max: 1_000 },
   rest: true,
   flags: { timeout: { type: 'string', value: 'DURATION', help: 'How long to wait. Default: wait.timeout.' } },
   exits: {
-    unreachable: 'not new enough, or not ready, within the timeout',
-    refused: 'credentials, TLS, or the history may not be read',
+    unreachable: 'the schema is not new enough, or the database not ready, within the timeout',
+    refused: 'credentials, TLS, or no privilege to read the history',
     history: 'the history table is not that of migrate.format',
   },
   async run(context) {
@@ -56,5 +56,5 @@ export const migrateWaitFor: Command = {
 function timeoutOf({ flags: { timeout } }: CommandContext): number | undefined {
   if (typeof timeout !== 'string') return undefined
   if (durationPattern.test(timeout)) return durationMs(timeout)
-  throw usage(`--timeout is a number and a unit, not ${timeout}`, { hint: 'write --timeout 5m' })
+  throw usage(`--timeout must be a number and a unit, not ${timeout}`, { hint: 'write it like --timeout 5m' })
 }

@@ -9,7 +9,6 @@ import { lockFlags, stepsOf } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 const shared: Omit<Command, 'name'> = {
-  summary: 'Apply pending SQL migrations, in order, each exactly once.',
   flags: {
     'dry-run': { type: 'boolean', help: 'Show what would be applied, and stop.' },
     to: { type: 'string', value: 'VERSION', help: 'Apply up to this version, inclusive.' },
@@ -19,10 +18,10 @@ const shared: Omit<Command, 'name'> = {
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner or a table was in the way for too long',
+    locked: 'the run lock or a table was held for too long',
     refused: 'credentials, a missing database or a missing role',
     migration: 'a file failed; what was applied before it stays',
-    history: 'files and history do not fit together',
+    history: 'the files do not match the history',
     lint: 'a file has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
   },
   run,
@@ -67,7 +66,7 @@ function wantedOf({ flags }: CommandContext) {
 function refuseForSeveral(targets: MigrateTarget[], { to, steps, fake }: CommandContext['flags']): void {
   if (targets.length < 2 || (to === undefined && steps === undefined && fake === undefined)) return
   const names = targets.map(({ database }) => database ?? 'the target').join(', ')
-  throw usage(`--to, --steps and --fake are about one database, and ${targets.length} have migrations: ${names}`, {
+  throw usage(`--to, --steps and --fake work on one database, but ${targets.length} have migrations: ${names}`, {
     hint: 'choose one with --database NAME',
   })
 }

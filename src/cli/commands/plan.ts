@@ -4,16 +4,15 @@ import type { Command } from '../command.ts'
 /** `plan`: the same planners as `up`, without lock or writes. */
 export const plan: Command = {
   name: 'plan',
-  summary: 'Show everything that `up` would change. Takes no lock and writes nothing.',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when something is pending.' } },
   exits: {
     pending: 'with --exit-code: something is pending',
     unreachable: 'not ready within wait.timeout',
     refused: 'credentials, TLS or an undeclared missing database',
-    migration: 'a pending file ends in an open comment or quote, or holds what only psql knows',
-    history: 'migration files and history do not fit together',
+    migration: 'a pending file ends in an open comment or quote, or contains what only psql understands',
+    history: 'the files do not match the history',
     lint: 'a pending file breaks a lint rule set to error, or has its own BEGIN or COMMIT',
-    unhealthy: 'nothing is pending, and the check found an error',
+    unhealthy: 'nothing is pending, but the check found an error',
   },
   async run(context) {
     const result = await planUp(context)

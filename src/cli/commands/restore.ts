@@ -11,32 +11,35 @@ import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
 import { visible } from '../../text.ts'
-import { megabytes, seconds } from '../../units.ts'
+import { counted, megabytes, seconds } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 
-/** `restore`: a backup becomes a new database, complete or not at all. */
+/** `restore`: makes a new database from a backup, completely or not at all. */
 export const restore: Command = {
   name: 'restore',
-  summary: 'Restore a backup into a new database: verified, compared, complete or not at all.',
+  details: 'The backup is verified first, and the restored rows are compared with what was backed up.',
   args: { usage: '[ID|latest]', min: 0, max: 1 },
   flags: {
     into: { type: 'string', value: 'DB', help: 'Name of the new database. It must not exist yet.' },
     at: {
       type: 'string',
       value: 'INSTANT',
-      help: 'The newest backup started at or before this instant, like 2026-03-01T12:00:00Z.',
+      help: 'Restore the newest backup started at or before this instant, like 2026-03-01T12:00:00Z.',
     },
     cluster: { type: 'string', value: 'ID', help: 'Only backups made on the server with this system identifier.' },
-    'no-owner': { type: 'boolean', help: 'Everything belongs to the user that restores; no role is granted anything.' },
+    'no-owner': {
+      type: 'boolean',
+      help: 'Make the user that restores the owner of everything, and grant nothing to any role.',
+    },
     'as-superuser': {
       type: 'boolean',
-      help: 'Load with your own rights, not as a login without any: code in the backup runs with them.',
+      help: 'Load with your own rights instead of a login without any: code in the backup runs with them.',
     },
-    yes: { type: 'boolean', help: 'Do not ask. Needed where there is no terminal.' },
+    yes: { type: 'boolean', help: 'Do not ask for confirmation. Needed when stdin is not a terminal.' },
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner was in the way for too long',
+    locked: 'the run lock was held for too long',
     refused: 'credentials, or a privilege is missing',
     backup: 'the store cannot be read',
     corrupt: 'the backup is damaged; nothing was changed',
@@ -64,23 +67,27 @@ type Report = {
   differences: never[]
 }
 
-/** What the command line asks for; everything that is wrong with it is said before anything else. */
+/** What the command line asks for. Everything that is wrong with it is reported before any work. */
 function readWanted({ flags, args }: CommandContext): WantedRestore {
   const { into, at, cluster } = flags as Record<string, string | undefined>
   const [id] = args
   if (into === undefined)
     throw usage('restore needs --into with the name of a new database; nothing was changed', {
-      hint: 'pgbosun restore latest --into NEW',
+      hint: 'run it like `pgbosun restore latest --into NEW`',
     })
   const bytes = Buffer.byteLength(into)
   if (bytes === 0 || bytes > 63 || into.includes('\0'))
-    throw usage(`--into ${into}: a name has 1 to 63 bytes, this one has ${bytes}`, { hint: 'choose another name' })
+    throw usage(`--into ${into}: a name must have 1 to 63 bytes, this one has ${bytes}`, {
+      hint: 'choose another name',
+    })
   if (id !== undefined && id !== 'latest' && !idPattern.test(id))
-    throw usage(`${id} is neither latest nor the id of a backup`, { hint: 'see `pgbosun backup list`' })
+    throw usage(`${id} is neither latest nor the id of a backup`, { hint: 'use an id from `pgbosun backup list`' })
   if (id !== undefined && id !== 'latest' && at !== undefined)
-    throw usage('--at chooses a backup, and an id names one: give only one of them', { hint: 'leave the id out' })
+    throw usage('--at and an id both choose a backup: give only one of them', { hint: 'leave out the id or --at' })
   if (flags.yes !== true && !process.stdin.isTTY)
-    throw usage('restore asks on a terminal, and there is none; nothing was changed', { hint: 'give --yes' })
+    throw usage('restore needs confirmation, but stdin is not a terminal; nothing was changed', {
+      hint: 'pass --yes to skip the question',
+    })
   return {
     id: id === 'latest' ? undefined : id,
     into,
@@ -96,14 +103,14 @@ const instantPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d
 function readInstant(text: string): Date {
   const instant = new Date(text.replace(' ', 'T'))
   if (!instantPattern.test(text) || Number.isNaN(instant.getTime()))
-    throw usage(`--at ${text} is not an instant`, { hint: 'write it with its zone, like 2026-03-01T12:00:00Z' })
+    throw usage(`--at ${text} is not an instant`, { hint: 'write it with its time zone, like 2026-03-01T12:00:00Z' })
   return instant
 }
 
 async function restoreAs(context: CommandContext, wanted: WantedRestore, report: Report): Promise<Result> {
   const { loaded, log, signal, out, runId, command, flags } = context
   const { config, env, baseDir } = loaded
-  // --database says whose backups; the server is that of the target all the same
+  // --database chooses whose backups to read; the server is still that of the target.
   const connection = resolveConnection(config, env, baseDir)
   checkClientFiles(connection)
   const { manifest, comparison, durationMs, onlyFor } = await withProgress(context, 'MB restored', (onProgress) =>
@@ -127,10 +134,12 @@ async function restoreAs(context: CommandContext, wanted: WantedRestore, report:
   )
   if (onlyFor !== undefined)
     out.print(
-      `closed   everything in it belongs to ${onlyFor}, functions too: nobody else may connect until you grant it`,
+      `closed   everything in it, functions too, belongs to ${onlyFor}; nobody else may connect until you grant it`,
     )
   const { rows, tables } = comparison
-  out.print(`done     ${rows} rows in ${tables} tables are what was backed up (${seconds(durationMs)})`)
+  out.print(
+    `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} match what was backed up (${seconds(durationMs)})`,
+  )
   return { fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), duration_ms: durationMs } }
 }
 
@@ -146,13 +155,14 @@ async function confirm(into: string, signal: AbortSignal): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const answer = await terminal.question(`Restore it into ${visible(into)}? [y/N] `, { signal })
-    if (!/^y(es)?$/i.test(answer.trim())) throw usage('not confirmed; nothing was changed', { hint: 'answer y' })
+    if (!/^y(es)?$/i.test(answer.trim()))
+      throw usage('not confirmed; nothing was changed', { hint: 'answer y, or pass --yes' })
   } finally {
     terminal.close()
   }
 }
 
-/** What the client programs refuse makes a backup fail with 60; here it is a restore that fails. A store that cannot be read is 60. */
+/** A failure of the client programs is 60 for a backup, but 70 for a restore. A store that cannot be read stays 60. */
 function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
   const failure = asAppError(aborted ? reason : error)
   const message = `${failure.message}; nothing was changed`

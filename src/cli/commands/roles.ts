@@ -9,14 +9,13 @@ import type { Command, CommandContext } from '../command.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
-  locked: 'another runner was in the way for too long',
+  locked: 'the run lock was held for too long',
   refused: 'credentials, or a privilege is missing',
 }
 
-/** `roles plan`: reads, changes nothing. */
+/** `roles plan`: shows what would be changed, and changes nothing. */
 export const rolesPlan: Command = {
   name: 'roles plan',
-  summary: 'Show what `roles apply` would change.',
   flags: {
     'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' },
     expanded: { type: 'boolean', help: 'Also show what is declared, with the presets spelled out.' },
@@ -25,12 +24,11 @@ export const rolesPlan: Command = {
   run: (context) => plan(context),
 }
 
-/** `roles apply`: databases, roles and privileges as declared. */
+/** `roles apply`: makes databases, roles and privileges what is declared. */
 export const rolesApply: Command = {
   name: 'roles apply',
-  summary: 'Make databases, roles, memberships and privileges what the configuration says.',
   flags: { 'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' }, ...lockFlags },
-  exits: { ...exits, roles: 'after applying, something still differs' },
+  exits: { ...exits, roles: 'something still differs after applying' },
   run: (context) => (context.flags['dry-run'] === true ? plan(context) : apply(context)),
 }
 

@@ -10,15 +10,14 @@ import type { Command } from '../command.ts'
 /** `seed`: loads the seeds of this environment that are new or changed. */
 export const seed: Command = {
   name: 'seed',
-  summary: 'Load seed data that is new or has changed.',
   flags: {
-    force: { type: 'boolean', help: 'Load also what has not changed.' },
+    force: { type: 'boolean', help: 'Also load seeds that have not changed.' },
     'dry-run': { type: 'boolean', help: 'Show what would be loaded, and stop.' },
     ...lockFlags,
   },
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
-    locked: 'another runner or a table was in the way for too long',
+    locked: 'the run lock or a table was held for too long',
     refused: 'credentials, a missing database or a missing role',
     history: 'a newer pgbosun wrote the state',
     seed: 'a seed failed; nothing of it stays',

@@ -8,7 +8,6 @@ import { upExits } from '../exits.ts'
 /** `up`: from empty to ready. */
 export const up: Command = {
   name: 'up',
-  summary: 'Wait for the database, then make it ready: databases, roles, migrations, privileges, seeds, check.',
   rest: true,
   flags: {
     'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' },

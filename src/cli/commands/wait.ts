@@ -3,10 +3,10 @@ import { openWhenReady } from '../../postgres/wait.ts'
 import { runBehind } from '../child.ts'
 import type { Command } from '../command.ts'
 
-/** `wait`: done as soon as the database accepts work; then a command, when one is given. */
+/** `wait`: returns as soon as the database accepts work, then runs the command, if one is given. */
 export const wait: Command = {
   name: 'wait',
-  summary: 'Wait until the database accepts work: name, TCP, TLS, authentication, not in recovery.',
+  details: 'Its name resolves, TCP, TLS and authentication succeed, and it is not in recovery.',
   rest: true,
   flags: { 'allow-standby': { type: 'boolean', help: 'A standby is good enough.' } },
   exits: { unreachable: 'not ready within wait.timeout', refused: 'credentials, TLS or a missing database' },

@@ -11,11 +11,11 @@ import { type Impossible, type Isolation, planIsolation } from './plan.ts'
 
 export type { Isolation } from './plan.ts'
 
-/** What the configuration and the database say. @param db a session of ours in that database */
+/** Decides from the configuration and the database. @param db a session of ours in that database */
 async function readPlan(context: Context, db: Db, role: string | undefined): Promise<Isolation | Impossible> {
   const rights = role === undefined ? undefined : await readRights(db, role)
   const { config, env, baseDir } = context.loaded
-  // The secret is only read where it is needed.
+  // The secret is only read when it is needed.
   const needed = rights !== undefined && rights.more.length > 0
   const connection = needed ? resolveMigrateConnection(config, env, baseDir) : undefined
   for (const remark of connection ? remarks(connection) : []) context.out.warn(remark)
@@ -24,7 +24,7 @@ async function readPlan(context: Context, db: Db, role: string | undefined): Pro
 
 /**
  * How files are run as a role in a database.
- * @throws {AppError} `refused` when nothing would keep them from the rights of the session user, with the ways out
+ * @throws {AppError} `refused`, with the ways out, when nothing would keep files from the rights of the session user
  */
 export async function isolationFor(context: Context, db: Db, role: string | undefined): Promise<Isolation> {
   const plan = await readPlan(context, db, role)
@@ -32,7 +32,7 @@ export async function isolationFor(context: Context, db: Db, role: string | unde
   return plan
 }
 
-/** What a plan says of it: why it could not be applied, or what somebody accepted. */
+/** A warning for a plan: why the files could not be run, or which risk was accepted. */
 async function isolationNote(context: Context, db: Db, role: string | undefined): Promise<string | undefined> {
   const plan = await readPlan(context, db, role)
   if (plan.mode === 'role') return acceptedNote(role!, plan.rights)
@@ -43,24 +43,24 @@ async function isolationNote(context: Context, db: Db, role: string | undefined)
   return `${message}: \`up\` will refuse to run migrations and seeds; ${hint}`
 }
 
-/** Before a login is made, pg_hba.conf is all that can be looked at, and only by superusers. */
+/** Before a login is created, only pg_hba.conf can tell whether it could log in, and only superusers can read that. */
 async function readHba(db: Db, role: string, { superuser }: Rights): Promise<string | undefined> {
   const method = superuser ? await readRefusal(db, role, 'pgbosun') : undefined
   if (method === undefined) return undefined
-  const how = method === 'none' ? 'has no line for it' : `wants ${method} of it`
-  return `may make a login for this run, but pg_hba.conf ${how} and not a password`
+  const how = method === 'none' ? 'has no line for it' : `asks it for ${method}`
+  return `may create a login for this run, but pg_hba.conf ${how} and does not accept a password`
 }
 
-/** Warns in a plan of what would be run as the role of a database, once. */
+/** For a plan: warns, once, about running files as the role of a database. */
 export async function warnOfIsolation(context: Context, db: Db, role: string | undefined): Promise<void> {
   const note = await isolationNote(context, db, role)
   if (note !== undefined) context.out.warn(note)
 }
 
 export const acceptedNote = (role: string, { sessionUser }: Rights) =>
-  `migrate.isolation is role: while migrations and seeds run, code of ${role} may use the rights of ${sessionUser}`
+  `migrate.isolation is role: while migrations and seeds run, code of ${role} can use the rights of ${sessionUser}`
 
-/** Exit 12. @param why what the session user cannot do, or what became of its login */
+/** Exit 12. @param why the end of a sentence: what the session user cannot do, or why its login failed */
 export function cannotIsolate(role: string, { sessionUser, more }: Rights, why: string, cause?: unknown): AppError {
   const grant = `create role migrator login password '…' in role ${quoteIdent(role)}`
   return new AppError(
@@ -87,8 +87,8 @@ export async function refuseLogin(session: Session, own: Session, role: string, 
   )
   const user = rights?.sessionUser ?? 'it'
   if (!seen?.here)
-    throw new AppError('refused', 'migrate.url leads to another server or database than the one that is migrated', {
-      hint: 'set migrate.url to a login of the same server',
+    throw new AppError('refused', 'migrate.url leads to a server or database other than the one that is migrated', {
+      hint: 'set migrate.url to a login on the same server and in the same database',
     })
   if (!(await mayBecome(session.sql, role)))
     throw new AppError('refused', `the login of migrate.url, ${user}, may not act as ${role}`, {

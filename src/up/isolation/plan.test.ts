@@ -38,7 +38,7 @@ describe('what keeps code of the owner from the rights of the session user', () 
     [
       'nothing can, without CREATEROLE',
       ['shop', rights({ mayCreateRole: false, mayGrantRole: false }), nothing],
-      { mode: 'impossible', why: 'may not make a login for this run' },
+      { mode: 'impossible', why: 'may not create a login for this run' },
     ],
     [
       'nothing can, without ADMIN on the owner',

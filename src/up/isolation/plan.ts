@@ -3,11 +3,11 @@ import type { Connection } from '../../config/connection.ts'
 import type { Rights } from '../../postgres/login.ts'
 
 /**
- * How code of the owner (files, triggers, functions, checks) is kept from rights that only the session user has. SET ROLE alone is no
- * fence: whatever runs can leave the role again.
+ * How code of the owner (files, triggers, functions, checks) is kept from using rights that only the session user has. SET ROLE alone is
+ * not enough: the code can leave the role again.
  *
- * - `none`: there is nothing to keep it from; `role`: somebody accepted that (`migrate.isolation`)
- * - `login`: a login is made for the run; `url`: one is configured
+ * - `none`: the session user has no further rights; `role`: the risk was accepted (`migrate.isolation`)
+ * - `login`: a login is created for the run; `url`: one is configured
  */
 export type Isolation =
   | { mode: 'none' }
@@ -15,7 +15,7 @@ export type Isolation =
   | { mode: 'login'; rights: Rights }
   | { mode: 'url'; rights: Rights; connection: Connection }
 
-/** Nothing would keep it from them. `why`: what the session user cannot do, as the end of a sentence. */
+/** Nothing keeps the code from using those rights. `why`: what the session user cannot do, as the end of a sentence. */
 export type Impossible = { mode: 'impossible'; rights: Rights; why: string }
 
 /**
@@ -31,7 +31,7 @@ export function planIsolation(
   if (role === undefined || !rights || rights.more.length === 0) return { mode: 'none' }
   if (connection) return { mode: 'url', rights, connection }
   if (accepted) return { mode: 'role', rights }
-  if (!rights.mayCreateRole) return { mode: 'impossible', rights, why: 'may not make a login for this run' }
+  if (!rights.mayCreateRole) return { mode: 'impossible', rights, why: 'may not create a login for this run' }
   if (!rights.mayGrantRole) return { mode: 'impossible', rights, why: `may not let others act as ${role}` }
   return { mode: 'login', rights }
 }

@@ -12,22 +12,22 @@ import { quoteIdent, quoteName } from '../../sql/quote.ts'
 import { createRecorder, type Writable } from '../../state/recorder.ts'
 import { acceptedNote, cannotIsolate, type Isolation, isolationFor, refuseLogin } from './choose.ts'
 
-/** A session for what is not ours. */
+/** A session for running code that is not ours. */
 export type FileSession = {
   session: Session
-  /** Procedure that writes our records for it, as SQL; undefined where it may do so itself. */
+  /** The procedure, as SQL, that writes our records for this session; undefined when the session may write them itself. */
   recorder: string | undefined
 }
 
 export type FileWork = {
-  /** A session of ours in the database; it stays idle meanwhile. */
+  /** A session of ours in the database; it stays idle during the work. */
   own: Session
   database: string
-  /** Who the files run as. */
+  /** The role that the files run as. */
   role: string | undefined
-  /** As {@link isolationFor} decided; asked now where it is not given. */
+  /** As {@link isolationFor} decided; if not given, it is asked now. */
   isolation?: Isolation | undefined
-  /** What is recorded meanwhile. */
+  /** What may be recorded during the work. */
   migrations?: Writable
   details?: Writable
   /** Names of seeds. */
@@ -36,14 +36,14 @@ export type FileWork = {
 
 const nothing: Writable = { after: Number.MAX_SAFE_INTEGER, seqs: [] }
 
-/** Files are sent at once; a program may connect again later. */
+/** Ten minutes: files only need to log in at once. A program, which may connect again later, gets longer. */
 const validMs = 600_000
 
 /**
- * Opens a session for files and everything else that may run code of the owner: one that logs in with no more rights than the owner has,
- * where ours has more. It ends with everything that was made for it.
+ * Opens a session for files and everything else that may run code of the owner. Where our own user has more rights than the owner, the
+ * session logs in as a user that has not. At the end, it and everything made for it are removed.
  *
- * @throws {AppError} `refused` when there can be none
+ * @throws {AppError} `refused` when that is impossible
  */
 export async function withFileSession<T>(
   run: Run,
@@ -83,7 +83,7 @@ async function withLogin<T>(run: Run, work: Isolated<'login'>, use: (files: File
   )
 }
 
-/** Makes a login for the run and removes it, whatever happens; what a killed run leaves is removed by the next one. */
+/** Creates a login for the run and always removes it; the login of a killed run is removed by the next run. */
 export async function withRunLogin<T>(
   run: Run,
   {
@@ -110,7 +110,7 @@ export async function withRunLogin<T>(
   }
 }
 
-/** On the session that made it; where that is gone, on a new one, for a moment. */
+/** On the session that created it; if that is lost, on a new one, for at most two seconds. */
 async function remove({ context }: Run, own: Session, database: string, user: string): Promise<void> {
   const { connection, log, runId } = context
   try {
@@ -126,7 +126,7 @@ async function remove({ context }: Run, own: Session, database: string, user: st
       ? await Promise.race([again().catch(messageOf), sleep(2_000, 'no answer')])
       : messageOf(error)
     if (problem !== undefined)
-      log.warn({ role: user, problem }, 'the login of this run could not be removed: the next run does it')
+      log.warn({ role: user, problem }, 'the login of this run could not be removed: the next run will remove it')
   }
 }
 
@@ -136,7 +136,7 @@ const isLost = (error: unknown) =>
 const messageOf = (error: unknown) => (error as Error).message
 
 /**
- * Opens a session of the login of `migrate.url`, once it is known to have no more rights than the role.
+ * Opens a session with the login of `migrate.url`, and checks that it has no more rights than the role.
  * @throws {AppError} `refused`
  */
 export async function openConfigured(
@@ -166,14 +166,14 @@ async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: F
     return await use({ session, recorder: quoteName('pgbosun', procedure) })
   } finally {
     await run.close(session)
-    // The next run drops one that stays.
+    // If it stays, the next run drops it.
     await own.sql.unsafe(`drop procedure if exists ${quoteName('pgbosun', procedure)}`).catch((error: Error) => {
       run.context.log.debug({ problem: error.message }, 'the procedure of this run could not be dropped')
     })
   }
 }
 
-/** Statements that let a login record what this run does, and nothing else. */
+/** Statements that allow a login to record what this run does, and nothing else. */
 function recorderFor(
   { isolation, migrations = nothing, details = nothing, seeds = [] }: Isolated<'login' | 'url'>,
   user: string,
@@ -189,12 +189,12 @@ function recorderFor(
 function refusedLogin({ context }: Run, connection: Connection, error: unknown, role: string, rights: Rights): unknown {
   if (context.signal.aborted) return context.signal.reason
   const { error: refused } = classify(error, 'the server', connection)
-  // No free connection, say: the user that connects may be let in where others are not.
+  // For example when no connection is free: our own user may be let in when others are not.
   if (refused.kind !== 'refused') return isConnectionLost(error) ? error : refused
   return cannotIsolate(
     role,
     rights,
-    `made a login for this run that the server refused (${refused.message}): pg_hba.conf must let logins in with a password, such as ` +
+    `created a login for this run that the server refused (${refused.message}): pg_hba.conf must let logins in with a password, such as ` +
       `\`host ${quoteIdent(connection.database)} all samenet scram-sha-256\``,
     error,
   )

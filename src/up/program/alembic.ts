@@ -4,7 +4,7 @@ import type { Db } from '../../postgres/db.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../../sql/quote.ts'
 import { shellLine } from '../../text.ts'
 
-/** A table in which Alembic keeps where the database is: one row for each head, and no history. */
+/** A table in which Alembic keeps the current revision of the database: one row for each head, and no history. */
 export type AlembicTable = {
   /** `public.alembic_version`. */
   name: string
@@ -16,10 +16,10 @@ export type AlembicTable = {
 type Found = { schema: string; table: string; owner: string; readable: boolean }
 
 /**
- * The version tables of Alembic: the one that the search_path leads to, else those of all schemas.
+ * The version tables of Alembic: the one that the search_path finds, else those of all schemas.
  *
- * @param where `table`: `name` or `schema.name` where it is not `alembic_version`; `schemas`: where the search_path leads, first to last;
- *   `role`: who may read it where the session user may not
+ * @param where `table`: `name` or `schema.name` if it is not `alembic_version`; `schemas`: of the search_path, first to last;
+ *   `role`: reads the table if the session user may not
  * @see https://github.com/sqlalchemy/alembic — ddl/impl.py, runtime/migration.py
  */
 export async function readAlembic(
@@ -68,8 +68,8 @@ async function readHeads(
 }
 
 /**
- * The command line that lists the heads of Alembic's files, for a command that upgrades to them: it asks no database. Undefined for
- * every other command, whose aim is not known.
+ * The command line that lists the heads of Alembic's files, for a command that upgrades to them; listing needs no database. Undefined for
+ * every other command, because where it leads is not known.
  */
 export function headsCommand(command: string[]): string[] | undefined {
   const at = command.indexOf('upgrade')
@@ -80,7 +80,7 @@ export function headsCommand(command: string[]): string[] | undefined {
   return [...before, 'heads', '--resolve-dependencies']
 }
 
-/** The revisions in what `alembic heads` says: `27c6a30d7c24 (shoppingcart) (head)`, sorted. */
+/** The revisions in the output of `alembic heads`, sorted. A line reads `27c6a30d7c24 (shoppingcart) (head)`. */
 export const parseHeads = (output: string): string[] =>
   [...output.matchAll(/^(\S+)(?: .*)?\((?:effective )?head\)[ \t]*$/gm)].map(([, revision = '']) => revision).sort()
 
@@ -88,7 +88,7 @@ export const parseHeads = (output: string): string[] =>
 export const renderHeads = (heads: string[]) => (heads.length === 0 ? 'no revision' : heads.join(' and '))
 
 /**
- * Exit 21: a history with several heads has no order any more, and what `head` means depends on who asks.
+ * Exit 21: a history with several heads has no order, and `head` is ambiguous.
  * @param where `the files`, or the name of the table
  */
 export const severalHeads = (where: string, heads: string[]): AppError =>

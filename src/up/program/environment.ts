@@ -3,14 +3,15 @@ import { databaseUrl } from '../../config/database-url.ts'
 import { clientEnvironment } from '../../programs/child.ts'
 import type { Context } from '../../run/context.ts'
 
-/** How the sessions of a program are called that pgbosun runs, where its driver reads PGAPPNAME. */
+/** Matches the application_name of the sessions of a program that pgbosun runs, if its driver reads PGAPPNAME. */
 export const commandSessions = '^pgbosun [0-9a-f-]{36} command$'
 
 /**
  * The environment of a program that migrates the target database: ours without `PGBOSUN_*`, with the connection in DATABASE_URL and
- * libpq's variables. `remove()` takes the files with the certificates away.
+ * libpq's variables. `remove()` deletes the files with the certificates.
  *
- * @param options `connection`: who it logs in as, where that is not who we are; `role`: that is to own what is created: in PGOPTIONS, and as DATABASE_ROLE for drivers that do not read those
+ * @param options `connection`: how it logs in, if not as we do; `role`: the owner of what is created, given in PGOPTIONS, and in
+ *   DATABASE_ROLE for drivers that do not read PGOPTIONS
  */
 export function commandEnvironment(
   context: Context,
@@ -28,7 +29,7 @@ export function commandEnvironment(
       ...settings,
       ...(searchPath !== undefined && { search_path: searchPath }),
       ...(role !== undefined && { role }),
-      // what a killed program had begun must not go on for long
+      // a statement of a killed program must not run on for long
       ...(serverVersion >= 140_000 && { client_connection_check_interval: '2s' }),
     },
   })
@@ -53,7 +54,7 @@ export function commandEnvironment(
   }
 }
 
-/** The connection may have come from elsewhere, but this is what the program is used to. */
+/** The connection may come from another source, but this is the driver that the program expects in DATABASE_URL. */
 const driverOf = (url: string | undefined) => /^postgres(?:ql)?\+(\w+):/.exec(url ?? '')?.[1]
 
 const filesOf = (env: Record<string, string>) =>

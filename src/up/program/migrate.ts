@@ -21,14 +21,14 @@ import { endLeftovers, runToEnd } from './run.ts'
 
 type Options = {
   show(changes: Change[]): void
-  /** Undefined: plan only. */
+  /** Undefined: only plan. */
   journal: Journal | undefined
   /** Seeds will be recorded in the target. */
   seeds?: boolean
   wanted?: PlanOptions['wanted'] | undefined
 }
 
-/** What is known before the program runs. `pending`: whether it will change something; undefined where only it knows. */
+/** What is known before the program runs. `pending`: whether it will change something; undefined when only the program knows. */
 type Plan = {
   target: CommandTarget
   role: string | undefined
@@ -39,11 +39,11 @@ type Plan = {
 }
 
 /**
- * Lets another program migrate the target database (`migrate.command`), while we hold the lock. Of Alembic on its way to the head
+ * Lets another program migrate the target database (`migrate.command`) while we hold the lock. If it is Alembic, upgrading to the head,
  * we know beforehand whether anything is pending, and do not start it for nothing; every other program is run each time.
  *
- * @throws {AppError} `migration` when it fails; `history` for several heads, and for a database that the files of Alembic do not know;
- *   `usage` when it is not there
+ * @throws {AppError} `migration` when it fails; `history` for several heads, and when the files of Alembic do not have the revision of
+ *   the database; `usage` when the program does not exist
  */
 export async function migrateByCommand(
   run: Run,
@@ -54,7 +54,7 @@ export async function migrateByCommand(
   refuseWanted(wanted)
   const plan = await planCommand(run, target, session, seeds)
   const { pending, change, before } = plan
-  // Where nothing tells what it did, having run it is the change.
+  // If nothing tells what the program did, running it counts as the change.
   const willChange = pending ?? before.length === 0
   if (!journal) return showPlan(run.context, plan, show)
   show([...stateChanges(plan.state), ...(willChange ? [change] : [])])
@@ -86,7 +86,7 @@ export async function migrateByCommand(
 }
 
 /**
- * What can be wrong with the files of Alembic, said before roles and databases are changed.
+ * Checks the files of Alembic before roles and databases are changed.
  * @throws {AppError} `history`, `migration`
  */
 export async function refuseCommandFiles({ context, cluster }: Run, target: CommandTarget): Promise<void> {
@@ -97,8 +97,8 @@ const nameOf = ({ command }: CommandTarget) => shellLine(command)
 
 function refuseWanted(wanted: Options['wanted']): void {
   if (wanted?.to === undefined && wanted?.steps === undefined && wanted?.fake !== true) return
-  throw usage('--to, --steps and --fake are about migration files, and migrate.command runs another program', {
-    hint: 'use that program itself, such as `alembic upgrade REVISION` or `alembic stamp REVISION`',
+  throw usage('--to, --steps and --fake work on migration files, but migrate.command runs another program', {
+    hint: 'use that program itself, for example `alembic upgrade REVISION` or `alembic stamp REVISION`',
   })
 }
 
@@ -118,7 +118,7 @@ async function planCommand(
   const pending = newest && newest.join() !== at.join()
   const reason = newest
     ? `the database is at ${renderHeads(at)}, the files are at ${renderHeads(newest)}`
-    : `${programName(target.command)} decides itself what is pending`
+    : `${programName(target.command)} itself decides what is pending`
   const needs = seeds ? (['seeds'] as const) : []
   const needsState = seeds || pending !== false
   const state = !needsState ? [] : session ? await missingState(context, session.sql, { needs }) : wholeState(needs)
@@ -139,7 +139,7 @@ function showPlan(
   return []
 }
 
-/** Where Alembic's files would lead to, by asking it; undefined for other programs. @throws {AppError} `history`, `migration` */
+/** The heads of Alembic's files, by asking Alembic; undefined for other programs. @throws {AppError} `history`, `migration` */
 async function newestRevisions(
   context: Context,
   target: CommandTarget,
@@ -149,7 +149,7 @@ async function newestRevisions(
   if (!asking) return undefined
   const known = newestOf.get(target)
   if (known) return known
-  // It asks no database, so it is told no password: what it loads is not ours.
+  // It needs no database, so it gets no password: the code that it loads is not ours.
   const connection = { ...context.connection(), password: () => undefined }
   const { lines } = await runToEnd(context, asking, { role: undefined, serverVersion, connection, quiet: true })
   const heads = parseHeads(lines.join('\n'))
@@ -158,13 +158,13 @@ async function newestRevisions(
   return heads
 }
 
-/** The files do not change while we run, and Python takes its time. */
+/** Alembic is asked only once in a run: the files do not change meanwhile, and starting Python is slow. */
 const newestOf = new WeakMap<CommandTarget, string[]>()
 
-/** A program may run for long, and connect again. */
+/** 24 hours: a program may run for long, and connect again. */
 const commandMs = 86_400_000
 
-/** Who the program logs in as, where it must not have our rights; its sessions start as the role, whatever its driver reads. */
+/** Gives the program a login without our rights, where needed. Its sessions start as the role, whether or not its driver reads PGOPTIONS. */
 async function withCommandLogin<T>(
   run: Run,
   { role }: Plan,
@@ -212,18 +212,18 @@ function refuseSeveral(tables: AlembicTable[]): void {
   if (split) throw severalHeads(split.name, split.heads)
 }
 
-/** Where each table is: `aaa1`; with names where there are several tables. */
+/** The revision of each table: `aaa1`; with the names of the tables if there are several. */
 const renderTables = (tables: AlembicTable[]) =>
   tables.length < 2
     ? renderHeads(tables[0]?.heads ?? [])
     : tables.map(({ name, heads }) => `${renderHeads(heads)} in ${name}`).join(', ')
 
-/** Privileges are granted as if the owner of the database had created everything. */
+/** Warns when another role owns Alembic's table: privileges are granted as if the owner of the database had created everything. */
 function warnOfOwner({ connection, out }: Context, { role, target }: Plan, tables: AlembicTable[]): void {
   const stray = tables.find(({ owner }) => role !== undefined && owner !== role && owner === connection().user)
   if (!stray) return
   out.warn(
     `${stray.name} belongs to ${stray.owner}, not to ${role}: the driver of ${programName(target.command)} does not read PGOPTIONS; ` +
-      'let the program run `set role` with the name in DATABASE_ROLE before it migrates',
+      'make the program run `set role` with the name in DATABASE_ROLE before it migrates',
   )
 }

@@ -14,11 +14,11 @@ const shownLines = 15
 type RunOptions = {
   role: string | undefined
   serverVersion: number
-  /** Who it logs in as; default: as we do. */
+  /** How it logs in; default: as we do. */
   connection?: Connection | undefined
-  /** What it says is an answer, and only shown when it fails. */
+  /** Its output is an answer for us, and only shown when it fails. */
   quiet?: boolean
-  /** Ends the program when the lock is lost. */
+  /** If given, the program is ended when the lock is lost. */
   run?: Run
 }
 
@@ -51,7 +51,7 @@ export async function runToEnd(
     stop()
   })
   signal.addEventListener('abort', stop)
-  // a second signal ends us at once
+  // a second signal ends this process at once
   process.once('exit', program.kill)
   try {
     if (signal.aborted) stop()
@@ -74,7 +74,7 @@ function commandFailed(command: string[], { code, signal }: ProgramEnded, last: 
   const [, kind, hint] = explained.find(([pattern]) => pattern.test(said)) ?? [
     undefined,
     'migration' as const,
-    'what it said last is above; all of it is in the log. What was applied before it stays',
+    'its last output is above, all of it is in the log; what was applied before stays',
   ]
   return new AppError(kind, `${shellLine(command)} ${how}`, {
     hint,
@@ -82,7 +82,7 @@ function commandFailed(command: string[], { code, signal }: ProgramEnded, last: 
   })
 }
 
-/** What Alembic says, and what that means. */
+/** Messages of Alembic, and what they mean. */
 const explained: [RegExp, 'history', string][] = [
   [
     /Multiple head(?: revision)?s are present/,
@@ -92,13 +92,13 @@ const explained: [RegExp, 'history', string][] = [
   [
     /Can't locate revision identified by/,
     'history',
-    'the database is at a revision that these files do not have: deploy the files that belong to it',
+    'the database is at a revision that these files do not have: deploy the files that have it',
   ],
 ]
 
 const graceful = 5_000
 
-/** A killed pgbosun may have left its program behind, and that its sessions: nobody else works while we hold the lock. */
+/** Ends the sessions of a program that a killed run left behind. While we hold the lock, no such program should be running. */
 export async function endLeftovers({ log, signal }: Context, sql: Session['sql']): Promise<void> {
   const startedAt = performance.now()
   const where = `datname = pg_catalog.current_database() and application_name ~ '${commandSessions}'`
@@ -116,7 +116,7 @@ export async function endLeftovers({ log, signal }: Context, sql: Session['sql']
   }
 }
 
-/** Exit 2 before anything is touched: the program of a target is not there. */
+/** Exit 2 before anything is changed, when the program of a target does not exist. */
 export const refuseMissingProgram = ({ loaded }: Context, command: string[]): void => {
   findProgram(command[0]!, { path: loaded.env.PATH, cwd: loaded.baseDir })
 }

@@ -5,8 +5,8 @@ import type { MigrateTarget } from '../target.ts'
 import { readAlembic, renderHeads } from './alembic.ts'
 
 /**
- * Where the program of `migrate.command` has brought the target database: `aaa1`, as Alembic's table says. Undefined where there is no
- * such table, or one without a revision.
+ * The revision to which the program of `migrate.command` has brought the target database: `aaa1`, from Alembic's table. Undefined when
+ * there is no such table, or no revision in it.
  */
 export async function revisionOf(run: Run, target: MigrateTarget): Promise<string | undefined> {
   if (!target.command || !run.target) return undefined

@@ -38,20 +38,20 @@ export type Shadow = {
   migrations: number
   drift: Drift[]
   /**
-   * With `down`: what undoing all left behind or took away, and what applying them once more made differently; null where that was
-   * not tried, because the first did not lead back.
+   * With `down`: what undoing all migrations left behind or removed, and what applying them again made differently; null when that was
+   * not tried, because undoing did not lead back to the start.
    */
   down: { empty: Drift[]; again: Drift[] | null } | undefined
   durationMs: number
 }
 
 /**
- * Applies the migrations that a database has to an empty one on the same server, as the same role, and compares the two.
+ * Applies the migrations of a database to an empty one on the same server, as the same role, and compares the two.
  * Only reads the live database, without a lock.
  *
  * @param options `down`: also undoes all and applies them again, before the repeatable ones
  * @throws {AppError} `usage` when a file would change more than its database, or, with `down`, cannot be undone; `refused` when the user
- *   may not create databases; `history` when files and history do not fit; what a file that fails throws
+ *   may not create databases; `history` when the files do not match the history; the error of a file that fails
  */
 export async function compareWithShadow(run: Run, target: MigrateTarget, { down = false } = {}): Promise<Shadow> {
   return inTarget(run, target, async (live) => {
@@ -85,12 +85,12 @@ export async function compareWithShadow(run: Run, target: MigrateTarget, { down 
   })
 }
 
-/** The files to apply; says what they cannot make. @throws {AppError} for those that must not be applied a second time */
+/** The files to apply; warns of what they cannot make. @throws {AppError} for files that must not be applied a second time */
 function replayOf({ context }: Run, { files, history, policy, target }: MigrateStep, down: boolean): Replay {
   const unfinished = history.applied.find(isResumable)
   if (unfinished)
-    throw new AppError('history', `${unfinished.name} was begun and did not finish${inDatabase(target)}`, {
-      hint: 'run `pgbosun migrate`, which goes on where it stopped; then compare again',
+    throw new AppError('history', `${unfinished.name} was started and did not finish${inDatabase(target)}`, {
+      hint: 'run `pgbosun migrate`, which continues where it stopped; then compare again',
     })
   const planned = planReplay(files, history, policy)
   const leftOut = new Set<string>()
@@ -100,17 +100,20 @@ function replayOf({ context }: Run, { files, history, policy, target }: MigrateS
     if (names.length > 0) context.out.warn(`${listOf(names)}${inDatabase(target)}: ${text}`)
   }
   if (down) refuseWithoutDown(replay, policy)
-  warn([...leftOut], 'left out in the scratch database, because it changes the server, where it was done already')
-  warn(replay.withoutFile, 'applied, but without a file: what it made is unexpected below')
-  warn(replay.changed, 'changed since it was applied: compared with what it makes now')
-  warn(replay.onlyRecorded, 'recorded without being run: the scratch database gets what it makes')
+  warn(
+    [...leftOut],
+    'left out in the scratch database, because it changes the whole server, and was done there already',
+  )
+  warn(replay.withoutFile, 'applied, but its file is gone: what it made is listed as unexpected below')
+  warn(replay.changed, 'changed since it was applied: the database is compared with what it makes now')
+  warn(replay.onlyRecorded, 'recorded without being run; the scratch database has what it makes')
   return replay
 }
 
 const listOf = (names: string[]) =>
   `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`
 
-/** @throws {AppError} `usage` naming the newest that cannot be undone, before anything is made */
+/** @throws {AppError} `usage`, before anything is created, with the newest migration that cannot be undone */
 function refuseWithoutDown({ files }: Replay, policy: HistoryPolicy): void {
   const applied = files.filter(({ kind }) => kind === 'versioned').map(asApplied)
   for (const { name, down, sending } of planUndo(files, { ...noHistory, applied }, policy, { to: '0' }).steps) {
@@ -125,7 +128,7 @@ const asApplied = ({ id, name, checksum, sha256 }: Migration): Applied => ({
 
 const attempts = 5
 
-/** The live schema at a moment when it had just these migrations. @throws {AppError} `locked` when somebody keeps migrating it */
+/** The live schema at a moment when it had exactly these migrations. @throws {AppError} `locked` when migrations keep being applied */
 async function readLive(run: Run, { look, leaveOut }: Work, live: Session): Promise<DatabaseSchema> {
   for (let i = 0; i < attempts; i++) {
     const schema = await readSchema(live, { leaveOut })
@@ -133,7 +136,7 @@ async function readLive(run: Run, { look, leaveOut }: Work, live: Session): Prom
     if (signatureOf(history) === signatureOf(look.history)) return schema
   }
   throw new AppError('locked', `migrations were applied while the schema was read${inDatabase(look.target)}`, {
-    hint: 'run it again when they are done',
+    hint: 'run it again when those migrations are done',
   })
 }
 
@@ -142,10 +145,10 @@ const signatureOf = ({ applied, repeated }: History) =>
     [...applied, ...repeated].map(({ id, status, checksum, progress }) => [id, status, checksum, progress]),
   )
 
-/** Schemas that a tool has for itself. */
+/** Schemas that belong to a tool. */
 const schemasOfTools = new Set(['graphile_migrate'])
 
-/** The history of the tool whose files they are, or were before they were adopted. Our own always is left out. */
+/** The history tables of the tool that the files belong to, or belonged to before they were adopted. Our own is always left out. */
 async function findLeftOut(
   { historyTable, history }: MigrateStep,
   live: Session,
@@ -169,24 +172,24 @@ const makeIn = (run: Run, work: Work, scratch: Scratch): Promise<DatabaseSchema>
     return read()
   })
 
-/** Applies the versioned migrations, undoes them, and applies them again if that led back to where they began. */
+/** Applies the versioned migrations, undoes them, and, if that led back to the start, applies them again. */
 const undoIn = (run: Run, work: Work, scratch: Scratch): Promise<Shadow['down']> =>
   withReplay(run, work, scratch, async ({ apply, undo, read }) => {
     const versioned = work.replay.files.filter(({ kind }) => kind === 'versioned')
     const before = await read()
     await apply(versioned).catch(failedIn(emptyAdvice))
     const first = await read()
-    await undo(versioned).catch(failedIn('look at what the down scripts of newer migrations undo'))
+    await undo(versioned).catch(failedIn('check what the down scripts of newer migrations undo'))
     const empty = compareSchemas({ declared: before, live: await read() })
     if (empty.some(({ severity }) => severity === 'error')) return { empty, again: null }
     await apply(versioned).catch(
-      failedIn('it was applied again, after everything was undone: a down script leaves something behind'),
+      failedIn('it was applied again after everything was undone: a down script leaves something behind'),
     )
     return { empty, again: compareSchemas({ declared: first, live: await read() }) }
   })
 
 const emptyAdvice =
-  'it had nothing but what the files before it make: declare extensions and schemas under `databases`, and look for what was once made by hand'
+  'there it found only what the files before it make: declare extensions and schemas under `databases`, and look for objects that were once made by hand'
 
 /** What can be done in a scratch database. */
 type Replaying = {
@@ -197,7 +200,7 @@ type Replaying = {
 
 const everything = { after: 0, seqs: [] }
 
-/** Makes a scratch database that has no migration yet ready for them. */
+/** Prepares an empty scratch database for migrations. */
 async function withReplay<T>(
   run: Run,
   work: Work,
@@ -213,7 +216,7 @@ async function withReplay<T>(
     withProgress(run.context, 'migrations in a scratch database', replay)
   const where = { own: session, database: name, role: place.role, migrations: everything, details: everything }
   return withFileSession(run, where, async (files) => {
-    // What the files have to say, they said when they were applied to the live database.
+    // The notices of the files were already logged when the files were applied to the live database.
     const options: ScriptOptions = {
       ...(await runOptions(run, { historyTable, place, own: session, files, journal })),
       ...{ guard, watch: undefined, log: silentLog },
@@ -232,7 +235,7 @@ async function withReplay<T>(
   })
 }
 
-/** Where the live database has the tool's history, there the scratch database gets it, before anything is compared. */
+/** If the live database has the tool's history table, the scratch database gets one in the same place, before anything is compared. */
 async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promise<HistoryTable> {
   const historyTable: HistoryTable = look.historyTable ?? ownHistoryTable(look.format)
   if (!historyTable.native?.exists) return historyTable
@@ -244,7 +247,7 @@ async function bookIn({ sql }: Session, { look, place: { role } }: Work): Promis
   return historyTable
 }
 
-/** What works in the live database and not in an empty one tells that the files are not all there is. */
+/** A file that works in the live database but not in an empty one needs something that no file makes: say so. */
 const failedIn = (advice: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.kind === 'unreachable') throw error
   const { message, hint } = error

@@ -30,7 +30,7 @@ function countsOf(drift: Drift[]): string {
   return parts.length > 0 ? `: ${parts.join(', ')}` : ''
 }
 
-/** The fields of one database in the JSON document; nulls where the comparison did not come to an end. */
+/** The fields of one database in the JSON document; null when the comparison was not completed. */
 export const shadowFields = (shadow: Shadow | undefined) => ({
   drift: shadow ? driftJson(shadow.drift) : null,
   ...(shadow?.down && {
@@ -38,24 +38,24 @@ export const shadowFields = (shadow: Shadow | undefined) => ({
   }),
 })
 
-/** Exit 50 with the first difference in the message; undefined when nothing differs but what is worth a note. */
+/** Exit 50 with the first difference in the message; undefined when there are only notes. */
 export function shadowFailure(shadows: Shadow[]): AppError | undefined {
   const [first, ...others] = shadows.flatMap(differencesOf)
   if (first === undefined) return undefined
   const more = others.length > 0 ? ` (and ${others.length} more)` : ''
   return new AppError('unhealthy', `${first}${more}`, {
-    hint: 'write a migration that makes what is to stay, and undo the rest by hand',
+    hint: 'write a migration for what shall stay, and undo the rest by hand',
   })
 }
 
-/** Everything that is an error, in words. */
+/** All errors, as messages. */
 export const differencesOf = ({ database, drift, down }: Shadow): string[] => [
   ...worded(`${database} is not what its migrations make`, drift, 'error'),
-  ...worded('undoing all migrations does not lead back to where they began', down?.empty ?? [], 'error'),
+  ...worded('undoing all migrations does not lead back to the start', down?.empty ?? [], 'error'),
   ...worded('applying all migrations again does not make the same', down?.again ?? [], 'error'),
 ]
 
-/** Everything that is only worth a note, in words. */
+/** All notes, as messages. */
 export const notesOf = ({ database, drift }: Shadow): string[] =>
   worded(`${database} is not quite what its migrations make`, drift, 'note')
 
@@ -67,7 +67,7 @@ const worded = (what: string, drift: Drift[], severity: Drift['severity']) =>
       return `${what}: ${kind} ${name} is ${state}${parts === '' ? '' : ` (${parts})`}`
     })
 
-/** The comparison as a part of `check`. What keeps it from being made is an error, too: somebody asked for it. */
+/** The comparison as a part of `check`. If it cannot be made, that is an error too, because it was asked for. */
 export async function healthOfShadow(run: Run, target: MigrateTarget): Promise<ShadowHealth> {
   try {
     const shadow = await compareWithShadow(run, target)

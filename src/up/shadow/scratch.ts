@@ -25,19 +25,19 @@ import type { Context } from '../../run/context.ts'
 import { quoteIdent } from '../../sql/quote.ts'
 import { visibleSql } from '../../text.ts'
 
-/** An empty database beside a live one, with what is declared for that one. */
+/** An empty database beside a live one, with what is declared for the live one. */
 export type Scratch = {
   name: string
   session: Session
-  /** Throws once it may be taken for a leftover, because the session that holds its lock was lost. */
+  /** Throws when the session that holds its lock was lost, because other runs may then remove it as a leftover. */
   guard(): void
 }
 
 /**
- * Makes a scratch database like a live one, with its encoding, locale, settings, owner and privileges, and with the schemas and
- * extensions that are declared for it; removes it whatever happens. What a killed run left behind goes first.
+ * Creates a scratch database like a live one, with its encoding, locale, settings, owner and privileges, and with the schemas and
+ * extensions that are declared for it; always removes it again. First removes the scratch databases that killed runs left behind.
  *
- * @param live a session in the database that it is to be like
+ * @param live a session in the live database
  * @throws {AppError} `refused` when the user may not create databases
  */
 export async function withScratch<T>(
@@ -74,7 +74,7 @@ function refuseWithoutRight({ user }: Model): void {
   if (user.mayCreate) return
   throw new AppError(
     'refused',
-    `the user ${user.name} may not create databases, and the comparison needs a scratch one`,
+    `the user ${user.name} may not create databases, but the comparison needs a scratch database`,
     {
       hint: `alter role ${visibleSql(quoteIdent(user.name))} createdb; or connect as a role that may`,
     },
@@ -89,8 +89,8 @@ async function openOwn({ connection, loaded, log, signal, runId }: Context, data
 }
 
 /**
- * On the session that holds the lock: even when we are killed, its backend finishes the first statements before it gives the
- * lock back, so the next run finds a database with a story, or none.
+ * On the session that holds the lock: even when we are killed, its backend finishes the first statements before it releases the
+ * lock, so the next run finds a database with our comment on it, or none.
  */
 async function create(
   { log, signal }: Context,
@@ -120,11 +120,11 @@ function cannotCreate(name: string, error: unknown): unknown {
   return new AppError(
     error.code === '42501' ? 'refused' : 'failed',
     `the scratch database ${name} could not be created: ${error.message}`,
-    { hint: error.hint ?? 'the log of the server says more', sqlstate: error.code, cause: error },
+    { hint: error.hint ?? 'look at the log of the server', sqlstate: error.code, cause: error },
   )
 }
 
-/** Waits for a statement, whose refusal for one of these reasons is only told. */
+/** Waits for a statement; if the server refuses it for one of these reasons, that is only reported. */
 async function passOver(work: Promise<unknown>, codes: string[], tell: (problem: string) => void): Promise<void> {
   await work.catch((error: unknown) => {
     if (!isServerError(error) || !codes.includes(error.code)) throw error
@@ -132,7 +132,7 @@ async function passOver(work: Promise<unknown>, codes: string[], tell: (problem:
   })
 }
 
-/** Who is asked to stop ends the session at once: removing the database ends what its backend is doing. */
+/** On abort, ends the session at once: removing the database also ends what its backend is doing. */
 async function inScratch<T>(context: Context, name: string, use: (session: Session) => Promise<T>): Promise<T> {
   const { signal } = context
   const session = await openOwn(context, name).catch((error: unknown) => {
@@ -158,7 +158,7 @@ function cannotConnect(name: string, error: unknown): unknown {
   })
 }
 
-/** What the first migration of the live database found: schema `public`, declared schemas and extensions. */
+/** Makes what the first migration of the live database found: schema `public`, declared schemas and extensions. */
 async function prepare({ loaded, log }: Context, { sql }: Session, name: string, model: Model): Promise<void> {
   const role = model.user.superuser || !model.user.mayActAsOwner ? undefined : model.owner
   const access = publicStatements(model.public, await readPublic(sql), role)
@@ -173,7 +173,7 @@ async function prepare({ loaded, log }: Context, { sql }: Session, name: string,
   )
   const current = await readDatabase(sql, { ...desired, databases }, name)
   const plan = planDatabase({ ...desired, databases }, name, current)
-  // Schema public is what it is in the live database, declared so or not.
+  // Schema public is as in the live database, whatever is declared.
   const actions = plan.actions.filter(({ payload }) => payload.do !== 'own schema' && payload.do !== 'close schema')
   await inTransaction(sql, async (tx) => {
     if (role !== undefined) await tx.unsafe(`set local role ${quoteIdent(role)}`)
@@ -191,7 +191,7 @@ async function declare(tx: Db, statement: string, what: string): Promise<void> {
       {
         hint:
           error.hint ??
-          'what is declared for the database must be there before the migrations: connect as a role that may create it',
+          'what is declared for the database is created before the migrations run: connect as a role that may create it',
         sqlstate: error.code,
         cause: error,
       },
@@ -204,6 +204,9 @@ async function remove({ log }: Context, { sql }: Session, name: string, { owner,
     await dropScratch(sql, name, user.mayActAsOwner ? owner : user.name)
   } catch (error) {
     const problem = (error as Error).message
-    log.warn({ database: name, problem }, 'the scratch database could not be removed: the next comparison does it')
+    log.warn(
+      { database: name, problem },
+      'the scratch database could not be removed: the next comparison will remove it',
+    )
   }
 }
