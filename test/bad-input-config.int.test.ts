@@ -72,7 +72,7 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
     [
       'an owner that gets too long',
       `databases: { ${'d'.repeat(60)}: { users: { a: { preset: app } } } }`,
-      `its owner would be ${'d'.repeat(60)}_owner, which PostgreSQL cannot hold`,
+      `its owner would be ${'d'.repeat(60)}_owner, which is not a valid name in PostgreSQL`,
     ],
     ['a role that nobody declared', 'users: { a: { memberOf: [b] } }', 'refers to the role b, which is not declared'],
   ])('%s', async ([, text, message], { dir }) => {

@@ -62,7 +62,7 @@ describe('a privilege that a managed role passed on', () => {
     const { code, changes } = await shop.up()
     expect(code, changes.join('\n')).toBe(0)
     expect(changes).toContain(
-      'revoke the grant option of SELECT on table public.t from shop_a (database shop): is not declared; shop_a passed it on to shop_b: that goes with it',
+      'revoke the grant option of SELECT on table public.t from shop_a (database shop): is not declared; shop_a passed it on to shop_b: that is revoked too',
     )
     expect(await shop.holders('t')).toEqual([shop.a, shop.b])
     expect(await shop.up()).toMatchObject({ code: 0, changes: [] })

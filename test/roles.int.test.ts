@@ -486,8 +486,8 @@ describe('the long form', () => {
         text.replaceAll(shop.name, 'shop').replaceAll(maker, 'maker'),
       ),
     ).toEqual([
-      'database shop has no table public.gone, which a grant to maker names',
-      'maker may create objects in schema public, but no default privileges are declared for those: add it to `creators`',
+      'database shop has no table public.gone, but a grant to maker names it',
+      'maker may create objects in schema public, but no default privileges are declared for them: add maker to `creators`',
     ])
   })
 

@@ -395,7 +395,7 @@ describe('a CSV seed', () => {
     [
       'refuses a column given twice',
       'id,id\n1,1\n',
-      { message: 'a.csv, line 1: the column "id" stands there twice', line: 1 },
+      { message: 'a.csv, line 1: the column "id" appears twice', line: 1 },
     ],
     ['refuses an empty file', '', { message: 'a.csv, line 1: the file is empty', line: 1 }],
     [
@@ -431,7 +431,7 @@ describe('a CSV seed', () => {
     await sql`insert into a values (0, 'zero')`
     await expect(loading()).rejects.toMatchObject(empty)
     await expect(load([b])).rejects.toMatchObject({
-      message: 'b.csv, line 5: the key (id, name) = (1, a\\u000ab) stands there for the second time',
+      message: 'b.csv, line 5: the key (id, name) = (1, a\\u000ab) appears for the second time',
       place: { file: 'b.csv', line: 5 },
     })
   })

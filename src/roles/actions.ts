@@ -2,7 +2,7 @@
 import type { Change } from '../plan.ts'
 import type { DefaultKind, GrantableKind, OwnedObject, SessionUser, Setting } from './types.ts'
 
-/** One thing to do to the server as a whole. */
+/** One change to the server as a whole. */
 export type ClusterAction =
   | { do: 'drop leftover'; database: string }
   | { do: 'create role'; role: string; login: boolean }
@@ -10,14 +10,14 @@ export type ClusterAction =
   | { do: 'limit role'; role: string; connectionLimit: number }
   | { do: 'expire role'; role: string; validUntil: string }
   | { do: 'set password'; role: string; verifier: string }
-  /** `withOptions`: spell ADMIN, INHERIT and SET, which exist from PostgreSQL 16 on. */
+  /** `withOptions`: write ADMIN, INHERIT and SET, which exist from PostgreSQL 16 on. */
   | { do: 'grant role'; role: string; member: string; grantor: string | null; withOptions: boolean }
   | ({ do: 'revoke role'; role: string; member: string; grantor: string | null; adminOnly: boolean } & Dependents)
   | { do: 'set'; setting: Setting }
   | {
       do: 'create database'
       database: string
-      /** Name until it is complete. */
+      /** The name of the database until it is complete. */
       temporary: string
       owner: string
       create: { encoding?: string; locale?: string; template?: string }
@@ -34,25 +34,25 @@ export type ClusterAction =
       optionOnly: boolean
     } & Dependents)
 
-/** What hangs on something that is revoked. */
+/** What depends on something that is revoked. */
 type Dependents = {
-  /** Managed roles have it from there: it goes with it. */
+  /** Managed roles got the privilege from it: theirs is revoked with it. */
   cascade: boolean
-  /** Others have it from there: nothing is done, and the difference stays. */
+  /** Other roles got the privilege from it: nothing is revoked, and the difference stays. */
   impossible: boolean
 }
 
-/** A thing in a schema, as a GRANT names it. */
+/** An object in a schema, as GRANT names it. */
 export type GrantTarget = { schema: string; name: string; arguments: string | null }
 
-/** One thing to do in a database. `grantor` null: the owner of the thing. `columns`: only these columns. */
+/** One change in a database. `grantor` null: the owner of the object. `column`: only this column. */
 export type DatabaseAction =
   | { do: 'create schema'; schema: string; owner: string }
   | { do: 'own schema'; schema: string; owner: string }
   | { do: 'close schema'; schema: string }
-  /** `word` as ALTER names the kind. */
+  /** `word`: the kind of object, as ALTER names it. */
   | { do: 'reassign'; word: string; objects: OwnedObject[]; owner: string }
-  /** `schema` null: its control file names one. */
+  /** `schema` null: its control file names the schema. */
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
@@ -77,10 +77,10 @@ export type DatabaseAction =
       optionOnly: boolean
     }
 
-/** An action with what is shown of it. */
+/** An action, and the change that is shown for it. */
 export type Planned<Action> = { change: Change; payload: Action }
 
-/** What will be done, in this order, and what will not be mended but should be known. */
+/** The actions, in this order, and warnings about what is not fixed. */
 export type Plan<Action> = { session: SessionUser; actions: Planned<Action>[]; changes: Change[]; warnings: string[] }
 
 export type ClusterPlan = Plan<ClusterAction>
@@ -105,7 +105,7 @@ export const planned = <Action>(payload: Action, action: string, object: string,
   payload,
 })
 
-/** Roles whose privileges are exactly the declared ones: those we manage, in mode `declared`. */
+/** Roles that shall have exactly the declared privileges: those that we manage, in mode `declared`. */
 export function exactRoles(desired: { mode: string; roles: { name: string; kind: string }[] }): Set<string> {
   if (desired.mode !== 'declared') return new Set()
   return new Set(desired.roles.filter(({ kind }) => kind === 'user' || kind === 'group').map(({ name }) => name))

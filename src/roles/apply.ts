@@ -9,9 +9,9 @@ import { clusterSql, databaseSql } from './statements.ts'
 type Context = { beforeChange: BeforeChange; log: Log }
 
 /**
- * Does what the plan says, on a session of its own in the lock's database. What can share a transaction shares one.
+ * Applies the plan, on a session of its own in `lock.database`. Actions that can share a transaction do.
  *
- * @throws {AppError} `refused` before anything is changed when we may not do it; `roles` when the server refuses a change;
+ * @throws {AppError} `refused`, before anything is changed, when our user lacks the privileges; `roles` when the server refuses a change;
  *   see `isConcurrentChange` for the errors after which to read and plan again
  */
 export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, log }: Context): Promise<void> {
@@ -28,8 +28,8 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
 }
 
 /**
- * Does what a plan for one database says, in one transaction, on a session of that database; grants come before revokes.
- * Errors as `applyCluster`.
+ * Applies the plan for one database, in one transaction, on a session in that database; grants come before revokes.
+ * Errors as in `applyCluster`.
  */
 export async function applyDatabase(
   sql: Sql,
@@ -43,7 +43,7 @@ export async function applyDatabase(
   for (const change of plan.changes) log.debug(change, 'changed')
 }
 
-/** What a role had before us is told also where nobody reads the plan. */
+/** Changes to roles that existed before are logged at `info`, for runs whose plan nobody reads. */
 function logChanges(actions: Planned<ClusterAction>[], created: Set<string>, log: Log): void {
   for (const { change, payload } of actions) {
     const role = roleChanged(payload)
@@ -52,18 +52,18 @@ function logChanges(actions: Planned<ClusterAction>[], created: Set<string>, log
   }
 }
 
-/** The role that an action changes: of a membership the member, of a setting the role it is for. */
+/** The role that an action changes: for a membership the member, for a setting its role. */
 function roleChanged(action: ClusterAction): string | null {
   if (action.do === 'set') return action.setting.role
   if ('member' in action) return action.member
   return 'role' in action ? action.role : null
 }
 
-/** CREATE and DROP DATABASE cannot be in a transaction; a password has its own, because servers may refuse it only at COMMIT. */
+/** CREATE and DROP DATABASE cannot run in a transaction; a password gets its own, because some servers only refuse it at COMMIT. */
 const standsAlone = ({ payload }: Planned<ClusterAction>) =>
   ['set password', 'create database', 'drop leftover'].includes(payload.do)
 
-/** Neighbours that can share a transaction together, the others alone. */
+/** Groups neighbouring actions that can share a transaction; the others stay alone. */
 function inGroups(actions: Planned<ClusterAction>[]): Planned<ClusterAction>[][] {
   const groups: Planned<ClusterAction>[][] = []
   for (const action of actions) {
@@ -95,7 +95,7 @@ async function together<Action>(
   )
 }
 
-/** The verifier stays out of the server's log, whether the statement succeeds or fails. */
+/** Keeps the verifier out of the server's log, whether the statement succeeds or fails. */
 async function setPassword(sql: Sql, action: ClusterAction): Promise<void> {
   await inTransaction(sql, async (transaction) => {
     await transaction.unsafe(

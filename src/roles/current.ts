@@ -3,8 +3,8 @@ import { quoteLiteral } from '../sql/quote.ts'
 import type { CurrentCluster, CurrentDatabase, DesiredRoles } from './types.ts'
 
 /**
- * What the server has of the declared roles and databases. Reads only; one or two round trips.
- * Password verifiers are read when one is declared and we may.
+ * The present state of the declared roles and databases on the server. Only reads; one or two round trips.
+ * Password verifiers are read when a password is declared and we may read them.
  */
 export async function readCluster(db: Db, desired: DesiredRoles): Promise<CurrentCluster> {
   const withPassword = desired.roles.filter(({ password }) => password !== undefined).map(({ name }) => name)
@@ -23,11 +23,11 @@ async function readVerifiers(db: Db, roles: string[]): Promise<Map<string, strin
   return new Map(rows.map(({ role, verifier }) => [role, verifier]))
 }
 
-/** What the database that `db` is connected to has of its declaration. Reads only; one round trip. */
+/** The present state of the database that `db` is connected to. Only reads; one round trip. */
 export async function readDatabase(db: Db, desired: DesiredRoles, name: string): Promise<CurrentDatabase> {
   const declared = desired.databases.find((database) => database.name === name)
   const results = await db.unsafe<{ current: CurrentDatabase }[][]>(
-    // With an empty search path, names of types are always qualified.
+    // With an empty search_path, names of types are always qualified.
     `set local search_path to ''; ${databaseQuery({
       roles: roleNames(desired),
       schemas: declared?.covered ?? [],
@@ -63,7 +63,7 @@ const session = `(select pg_catalog.json_build_object('name', rolname, 'superuse
 
 const major = `pg_catalog.current_setting('server_version_num')::int / 10000`
 
-/** The entries of an ACL but the owner's own, optionally only of some grantees and of whom they passed it on to. A null ACL means the built-in default. */
+/** The entries of an ACL without the owner's own, optionally only those granted to or by some roles. A null ACL means the built-in default. */
 const aclOf = (acl: string, kind: string, owner: string, grantees?: string) => `coalesce((
   select pg_catalog.json_agg(pg_catalog.json_build_object(
       'grantee', case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end,
@@ -72,7 +72,7 @@ const aclOf = (acl: string, kind: string, owner: string, grantees?: string) => `
   from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a
   where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees})`}), '[]')`
 
-/** pg_auth_members has options of its own from 16 on; before, a member's attribute says whether it inherits. */
+/** From PostgreSQL 16 on, pg_auth_members has its own options; before, an attribute of the member says whether it inherits. */
 const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalog.json_build_object(
   'major', ${major}, 'session', ${session},
   'mayReadVerifiers', pg_catalog.has_table_privilege('pg_authid', 'select'),
@@ -105,7 +105,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
 
 /**
  * Objects of extensions are left out: their privileges belong to the extension.
- * Who reads everything needs grants in every schema up to PostgreSQL 13.
+ * Up to PostgreSQL 13, roles that read everything need grants in every schema.
  */
 const databaseQuery = ({
   roles,
@@ -178,7 +178,7 @@ select pg_catalog.json_build_object(
 ) as current`
 }
 
-/** Looks into the server's folder of extensions, which takes a while, only where one of these is not installed. */
+/** Only reads the server's folder of extensions, which is slow, if one of these is not installed. */
 const withSchema = (names: string[]) =>
   names.length === 0
     ? `'[]'::json`

@@ -7,7 +7,7 @@ import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, Gran
 type DatabaseConfig = NonNullable<Config['databases'][string]>
 type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
 
-/** What each level of `access` allows, on existing and on future things. */
+/** What each level of `access` allows, on existing and on future objects. */
 const levels: Record<string, Partial<Record<GrantableKind, string[]>>> = {
   read: { schema: ['USAGE'], table: ['SELECT'], sequence: ['SELECT'] },
   write: {
@@ -21,7 +21,7 @@ const levels: Record<string, Partial<Record<GrantableKind, string[]>>> = {
 }
 
 /**
- * One database of the configuration, with its presets spelled out as grants. Pure.
+ * One database of the configuration, with its presets written out as grants. Pure.
  * @param visitors roles that connect to every database
  */
 export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: string[] = []): DesiredDatabase {
@@ -123,7 +123,7 @@ function checkedPrivileges(path: string, kind: GrantableKind, privileges: string
   const unknown = upper.find((privilege) => privilege !== 'ALL' && !privilegesOf[kind].includes(privilege))
   if (unknown !== undefined) {
     throw usage(`${path}: a ${kind} has no privilege ${unknown}`, {
-      hint: `one of ${privilegesOf[kind].join(', ')}, or ALL`,
+      hint: `use ${privilegesOf[kind].join(', ')}, or ALL`,
     })
   }
   return upper

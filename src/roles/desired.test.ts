@@ -203,7 +203,7 @@ test('memberships come in the order in which they have to be granted', () => {
 test.each([
   [
     { roles: { a: { memberOf: ['b'] }, b: { memberOf: ['c'] }, c: { memberOf: ['b'] } } },
-    'the memberships go in a circle: b → c → b',
+    'the memberships form a circle: b → c → b',
   ],
   [{ users: { a: { memberOf: ['nobody'] } } }, 'the role a refers to the role nobody, which is not declared'],
   [{ users: { a: { actsAs: 'nobody' } } }, 'the role a refers to the role nobody, which is not declared'],
@@ -216,7 +216,7 @@ test.each([
     'databases.d.schemas.s.owner refers to the role x, which is not declared',
   ],
   [{ roles: { a: null }, users: { a: {} } }, 'users.a is also declared under roles'],
-  [{ roles: { a: { external: true, connectionLimit: 3 } } }, 'roles.a is external and has other keys'],
+  [{ roles: { a: { external: true, connectionLimit: 3 } } }, 'roles.a is external, but has other keys'],
   [
     { users: { a: { password: { env: 'X' } } }, databases: { d: { users: { a: { password: { env: 'Y' } } } } } },
     'users.a.password and databases.d.users.a.password differ',
@@ -224,9 +224,9 @@ test.each([
   [{ users: { a: { validUntil: 'soon' } } }, 'users.a.validUntil is not an instant: soon'],
   [
     { databases: { ['d'.repeat(60)]: null } },
-    `databases.${'d'.repeat(60)}: its owner would be ${'d'.repeat(60)}_owner, which PostgreSQL cannot hold`,
+    `databases.${'d'.repeat(60)}: its owner would be ${'d'.repeat(60)}_owner, which is not a valid name in PostgreSQL`,
   ],
-  [{ databases: { d: { schemas: { pgbosun: null } } } }, 'databases.d.schemas.pgbosun is not yours to declare'],
+  [{ databases: { d: { schemas: { pgbosun: null } } } }, 'databases.d.schemas.pgbosun cannot be declared'],
   [
     { databases: { d: { extensions: { hstore: { schema: 'x' } } } } },
     'databases.d.extensions.hstore.schema is x, which is not declared',

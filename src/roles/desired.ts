@@ -11,7 +11,7 @@ type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'l
 type Preset = 'app' | 'readonly' | ServerPreset
 type UserConfig = Omit<Config['users'][string], 'preset'> & { preset?: Preset | undefined }
 type Values = Record<string, string | number | boolean | string[]>
-/** A user wherever it is declared: at the top (`database` null) or below a database. */
+/** One declaration of a user: at the top level (`database` null) or under a database. */
 type Declaration = { user: string; path: string; database: string | null; fields: UserConfig }
 
 /** What `readonly` sets, unless the configuration says otherwise. */
@@ -22,9 +22,9 @@ const readonlySettings: Values = {
 }
 
 /**
- * What the configuration says about roles and databases, presets spelled out and references checked.
+ * The declared roles and databases, with presets written out and references checked.
  *
- * @throws {AppError} `usage` for a name that is declared nowhere, contradicting declarations, and memberships in a circle
+ * @throws {AppError} `usage` for a name that is not declared, contradicting declarations, and memberships in a circle
  */
 export function desiredRoles(config: AccessConfig): DesiredRoles {
   const declarations = userDeclarations(config)
@@ -74,7 +74,7 @@ function userDeclarations({ users, databases, roles }: AccessConfig): Declaratio
   const both = all.find(({ user }) => Object.hasOwn(roles, user))
   if (both)
     throw usage(`${both.path} is also declared under roles`, {
-      hint: 'a name under `users` logs in, one under `roles` does not: keep one of them',
+      hint: 'users log in and roles do not: keep only one of the two declarations',
     })
   return all
 }
@@ -84,8 +84,8 @@ type Expanded = { role: DesiredRole; memberships: DesiredMembership[]; settings:
 function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>): Expanded {
   const { external = false, memberOf = [], connectionLimit } = fields
   if (external && Object.keys(fields).length > 1) {
-    throw usage(`roles.${name} is external and has other keys`, {
-      hint: 'an external role is only referred to: remove the other keys, or `external`',
+    throw usage(`roles.${name} is external, but has other keys`, {
+      hint: 'an external role is never changed: remove the other keys, or `external`',
     })
   }
   return {
@@ -124,7 +124,7 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
     memberships: [...new Set(memberships)].filter((role) => role !== name).map((role) => ({ role, member: name })),
     settings: mergeSettings([
       ...toSettings(name, null, ofServer?.settings ?? {}),
-      // With one preset its settings hold everywhere; with several, each in its own database.
+      // The settings of a single preset apply in every database; those of several, each in its own database.
       ...presets.flatMap(({ fields, database }) =>
         presetSettings(name, fields, owners.get(database!)!, presets.length > 1 ? database : null),
       ),
@@ -133,13 +133,13 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
   }
 }
 
-/** What the preset of a user under `users` stands for. It excludes presets in databases: those are about writing, or other limits. */
+/** The meaning of a preset under `users`. The same user cannot have a preset in a database too: that one allows writing, or sets other limits. */
 function serverPreset(declarations: Declaration[], [other]: Declaration[]) {
   const own = declarations.find(({ fields, database }) => fields.preset !== undefined && database === null)
   if (own === undefined) return undefined
   if (other !== undefined)
     throw usage(`${own.path}.preset and ${other.path}.preset contradict each other`, {
-      hint: 'use two users: one role has one purpose',
+      hint: 'use two users, one for each purpose',
     })
   return serverPresets[own.fields.preset as ServerPreset]
 }
@@ -176,7 +176,7 @@ const mergeSettings = (settings: Setting[]): Setting[] => [
 const databaseSettings = ({ databases }: AccessConfig): Setting[] =>
   Object.entries(databases).flatMap(([name, of]) => toSettings(null, name, of?.config ?? {}))
 
-/** The one value of a field of a user that may be declared in several places. */
+/** The value of a field of a user who may be declared in several places: all declarations must agree. */
 function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil'>(
   declarations: Declaration[],
   key: K,
@@ -186,7 +186,7 @@ function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUnti
   const other = given.find(({ fields }) => JSON.stringify(fields[key]) !== JSON.stringify(first?.fields[key]))
   if (first && other) {
     throw usage(`${first.path}.${key} and ${other.path}.${key} differ`, {
-      hint: 'a role has one of these on the whole server: declare it once',
+      hint: 'a role has only one of these on the whole server: declare it once',
     })
   }
   return first?.fields[key] as UserConfig[K]
@@ -203,7 +203,7 @@ function validUntil(declarations: Declaration[]): { validUntil?: string } {
   return { validUntil: new Date(value).toISOString() }
 }
 
-/** Owners that are declared under neither `roles` nor `users`. */
+/** Owners that are not declared under `roles` or `users`. */
 const impliedOwners = (databases: DesiredDatabase[], declared: Set<string>): DesiredRole[] =>
   databases
     .filter(({ owner }, i) => !declared.has(owner) && databases.findIndex((other) => other.owner === owner) === i)

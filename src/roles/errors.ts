@@ -2,13 +2,14 @@
 import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { indented } from '../text.ts'
+import { counted } from '../units.ts'
 import type { SessionUser } from './types.ts'
 
 type ServerError = { code?: string; message?: string; detail?: string; hint?: string; constraint_name?: string }
 
 /**
- * Whether another program changed the same roles or privileges at the same time: read and plan again.
- * For errors of the readers and of the executors.
+ * Whether the error means that another program changed the same roles or privileges at the same time: then read and plan again.
+ * For errors while reading and while applying.
  */
 export function isConcurrentChange(error: unknown): boolean {
   const { code, message = '', constraint_name = '' } = ((error as Error).cause ?? error) as ServerError
@@ -17,21 +18,21 @@ export function isConcurrentChange(error: unknown): boolean {
   return code !== undefined && ['42710', '42P04', '42P06', '40001', '40P01'].includes(code)
 }
 
-/** Exit 30: the second plan was not empty. */
+/** Exit 30: the plan made after applying was not empty. */
 export const notConverged = (changes: Change[]) => {
   const [first] = changes
   const more = changes.length > 1 ? ` (and ${changes.length - 1} more)` : ''
   return new AppError(
     'roles',
-    `after applying, something still differs: ${first?.action} ${first?.object}: ${first?.reason}${more}`,
+    `something still differs after applying: ${first?.action} ${first?.object}: ${first?.reason}${more}`,
     {
-      hint: 'something on the server undoes it (another tool, a grant by another role): `pgbosun roles plan` shows all of it',
+      hint: 'something on the server undoes it (another tool, or a grant by another role); run `pgbosun roles plan` to see every difference',
       report: { changes },
     },
   )
 }
 
-/** Exit 12, decided before anything is changed: the session lacks what the plan needs. */
+/** Exit 12, before anything is changed: our user lacks the privileges that the plan needs. */
 export function refuseUnprivileged(
   { name, superuser, createRole, createDatabase }: SessionUser,
   changes: Change[],
@@ -46,13 +47,13 @@ export function refuseUnprivileged(
   ]
   const [first] = changes
   throw new AppError('refused', `${name} may not change roles and privileges: ${first?.action} ${first?.object}`, {
-    hint: `${name} lacks ${lacks.join(' and ')}: connect as a superuser for this part (nothing was changed; ${changes.length} pending)`,
+    hint: `${name} lacks ${lacks.join(' and ')}: connect as a superuser for this part (nothing was changed; ${counted(changes.length, 'change')} pending)`,
   })
 }
 
 /**
- * What a failed change becomes. Errors that say nothing about the change (a lost connection, a lock) stay as they are.
- * The statement is never part of it: it may hold a verifier.
+ * The error of a failed change. Errors that are not about the change (a lost connection, a lock) are returned as they are.
+ * The statement is never part of the error, because it may contain a verifier.
  */
 export function failedChange(change: Change, error: unknown): unknown {
   const { code, message, detail, hint, constraint_name } = error as ServerError
@@ -69,9 +70,9 @@ export function failedChange(change: Change, error: unknown): unknown {
 
 function hintFor({ object }: Change, code: string): string | undefined {
   if (object.startsWith('password ') && code !== '42704') {
-    return 'choose another password; if this server takes no SCRAM verifiers at all, set it with the provider’s own tools and remove it here'
+    return 'choose another password; if this server accepts no SCRAM verifiers at all, set it with the provider’s own tools and remove it here'
   }
-  if (code === '2BP01') return 'the role handed this privilege on to others: revoke those grants first'
+  if (code === '2BP01') return 'the role has passed this privilege on to others: revoke those grants first'
   if (object.startsWith('extension ') && ['58P01', '0A000', '22023'].includes(code))
     return 'install the package of this extension on the server, or remove it from the configuration'
   return undefined

@@ -1,7 +1,7 @@
 // pure
 import type { CurrentDatabase, SessionUser } from './types.ts'
 
-/** What a database will have right after we create it: what its plan starts from until then. Pure. */
+/** The state of a database right after we create it; plans for a database that does not exist yet start from it. Pure. */
 export const freshDatabase = (
   session: SessionUser,
   { major, owner }: { major: number; owner: string },

@@ -4,7 +4,7 @@ import type { Password } from '../postgres/scram.ts'
 import type { ClusterAction, Planned } from './actions.ts'
 import type { CurrentCluster, DesiredRoles } from './types.ts'
 
-/** So many sessions of ours may be open at once: two for locks, those that work, and a backup with its pg_dump (test/own-login.int.test.ts). */
+/** How many sessions of ours may be open at once: two for locks, those that work, and a backup with its pg_dump (test/own-login.int.test.ts). */
 export const sessionsNeeded = 8
 
 /** Whether an action changes the user that we connect as. */
@@ -13,14 +13,14 @@ export function isOwn({ payload }: Planned<ClusterAction>, user: string): boolea
   return 'role' in payload && payload.role === user && !('member' in payload)
 }
 
-/** What concerns our own login goes last: whatever fails before it, the next run can still log in. Pure. */
+/** Changes to our own login come last: if an earlier change fails, the next run can still log in. Pure. */
 export const ownLast = (actions: Planned<ClusterAction>[], user: string): Planned<ClusterAction>[] => [
   ...actions.filter((action) => !isOwn(action, user)),
   ...actions.filter((action) => isOwn(action, user)),
 ]
 
 /**
- * Why the user that we connect as cannot be as declared: this run or the next one could not log in any more. Pure.
+ * Refuses declarations of the user that we connect as with which this run or the next one could no longer log in. Pure.
  * @returns exit 2, or undefined
  */
 export function refusedLogin(
@@ -32,21 +32,21 @@ export function refusedLogin(
   if (!role) return undefined
   const { connectionLimit, validUntil, name } = role
   const current = existing.find((one) => one.name === name)
-  const hint = `declare another one, or let pgbosun connect as another user`
+  const hint = `declare another value, or let pgbosun connect as another user`
   if (connectionLimit !== undefined && connectionLimit >= 0 && connectionLimit < sessionsNeeded)
     return usage(
-      `the connectionLimit of ${name} is ${connectionLimit}, and pgbosun itself connects as ${name}: a run needs up to ${sessionsNeeded} sessions`,
+      `the connectionLimit of ${name} is ${connectionLimit}, but pgbosun itself connects as ${name}: a run needs up to ${sessionsNeeded} sessions`,
       { hint },
     )
   const until = validUntil === undefined || validUntil === 'infinity' ? undefined : Date.parse(validUntil)
   if (until !== undefined && until !== current?.validUntil && until <= now.getTime())
     return usage(
-      `validUntil of ${name} is ${validUntil}, which is past, and pgbosun itself connects as ${name}: the next connection would be refused`,
+      `validUntil of ${name} is ${validUntil}, which has passed, but pgbosun itself connects as ${name}: the next connection would be refused`,
       { hint },
     )
   if (secret && 'verifier' in secret && verifiers?.get(name) !== secret.verifier)
     return usage(
-      `the password of ${name} is declared as a verifier, and pgbosun itself connects as ${name}: it could not log in after the change`,
+      `the password of ${name} is declared as a verifier, but pgbosun itself connects as ${name}: it could not log in after the change`,
       { hint: 'declare the password itself, or set the verifier by hand and change the secret of the connection' },
     )
   return undefined

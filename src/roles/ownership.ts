@@ -3,7 +3,7 @@ import { quoteLiteral } from '../sql/quote.ts'
 import { print } from './same-object.ts'
 import type { GrantableKind, OwnedObject } from './types.ts'
 
-/** Something that a role cannot use, or not as well as the users that will start as it can today. */
+/** An object that a role cannot use, or can use less than the users whose sessions will start as that role can today. */
 export type UnusableObject = {
   kind: GrantableKind
   schema: string
@@ -11,31 +11,31 @@ export type UnusableObject = {
   /** The types of a routine's arguments, as SQL; null for anything else. */
   arguments: string | null
   owner: string
-  /** Whether it belongs to one of the users, or to a role that they have the rights of. */
+  /** Whether it belongs to one of the users, or to a role whose rights they have. */
   ofUsers: boolean
-  /** Privileges that one of the users has today, and the role does not. */
+  /** Privileges that one of the users has today and the role does not have. */
   lost: string[]
-  /** Whether the role has no privilege on it at all, nor on one of its columns. */
+  /** Whether the role has no privilege on it at all, not even on one of its columns. */
   closed: boolean
 }
 
-/** What a database has of what somebody asks about its owners. */
+/** The answer to an {@link OwnershipQuestion} for one database. */
 export type Ownership = { unusable: UnusableObject[]; owned: OwnedObject[] }
 
 export type OwnershipQuestion = {
-  /** The role whose sessions the users will be in, and those it is or will be a member of. Need not exist. */
+  /** The role that the sessions of the users will start as, and the roles it is or will be a member of. They need not exist. */
   roles: string[]
-  /** Who uses the database today. Need not exist. */
+  /** The users of the database today. They need not exist. */
   users: string[]
-  /** What they are declared to be members of: they can still become those. */
+  /** The roles that they are declared to be members of: they can still SET ROLE to those. */
   memberOf: string[]
-  /** Whose objects are to get another owner. */
+  /** The roles whose objects shall get another owner. */
   from: string[]
-  /** Who gets them. */
+  /** The new owner. */
   to: string
-  /** That role, and what it is or will be a member of. */
+  /** The new owner, and the roles it is or will be a member of. */
   toRoles: string[]
-  /** Who will have the rights of that role, as is declared. */
+  /** The users that are declared to have the rights of the new owner. */
   heirs: string[]
 }
 
@@ -50,7 +50,7 @@ const oneOf = (names: string[]) =>
 
 const list = (query: string) => `coalesce((select pg_catalog.json_agg(x) from (${query}) x), '[]')`
 
-/** Roles whose rights somebody has without doing anything, PUBLIC (0) among them. */
+/** The roles whose rights these roles have without SET ROLE, including PUBLIC (0). */
 const rightsOf = (names: string[]) => `select 0::oid as oid union
     select r.oid from pg_catalog.pg_roles r where r.rolname::text in ${oneOf(names)}
         or exists (select from pg_catalog.pg_roles s where s.rolname::text in ${oneOf(names)} and pg_catalog.pg_has_role(s.oid, r.oid, 'usage'))`
@@ -59,13 +59,13 @@ const notOfExtension = (catalog: string, oid: string) =>
   `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
 
 /**
- * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that the server was made with, and that is
- * whose objects they are in Docker. What initdb made has an oid below 16384 (FirstNormalObjectId).
+ * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that initdb created, who in Docker often owns
+ * everything. Objects created by initdb have an oid below 16384 (FirstNormalObjectId).
  */
 const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: OwnershipQuestion) => `with
   future as materialized (${rightsOf(roles)}),
   receiving as materialized (${rightsOf(toRoles)}),
-  -- Who gains nothing by it.
+  -- Roles that gain nothing by it.
   trusted as materialized (select oid from pg_catalog.pg_roles r where rolsuper or rolname::text in ${oneOf([to, ...heirs])}
         or exists (select from pg_catalog.pg_roles o where o.rolname = ${quoteLiteral(to)} and pg_catalog.pg_has_role(r.oid, o.oid, 'usage'))),
   present as materialized (select oid from (${rightsOf(users)}) p
@@ -111,7 +111,7 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
              select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
                 and d.deptype in ('a', 'i') and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjsubid > 0))
     union all select 'pg_catalog.pg_namespace'::regclass, oid, nspowner, oid, false, false from pg_catalog.pg_namespace
-    -- Whoever owns what an event trigger calls has the rights of superusers who change a schema.
+    -- The owner of a function that an event trigger calls gains the rights of every superuser who changes a schema.
     union all select 'pg_catalog.pg_proc'::regclass, p.oid, proowner, pronamespace,
         exists (select from pg_catalog.pg_event_trigger e where e.evtfoid = p.oid)
           or (p.prokind <> 'a' and not l.lanpltrusted and (select rolsuper from pg_catalog.pg_roles where oid = p.proowner)),
@@ -139,7 +139,8 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
     select o.* from owned o where o.owner in (select oid from given) and o.objid >= 16384
        and (o.namespace is null or o.namespace in (select oid from ns))
        and not exists (select from pg_catalog.pg_depend x where x.classid = o.classid and x.objid = o.objid and x.deptype = 'e')),
-  -- A view, and a rule of a table, acts with the rights of its owner: on what does not change hands with it, and on what its owner had no right to.
+  -- Views, and rules of tables, act with the rights of their owner. This finds those that read objects whose owner does not change with them,
+  -- or objects on which their present owner lacks a privilege.
   reading as (
     select distinct o.objid from ours o join pg_catalog.pg_class v on v.oid = o.objid and o.classid = 'pg_catalog.pg_class'::regclass
       join pg_catalog.pg_rewrite r on r.ev_class = v.oid
@@ -154,7 +155,7 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
                                 select from pg_catalog.aclexplode(v.relacl) a where a.privilege_type = need and a.grantee <> v.relowner))
                           and not pg_catalog.has_table_privilege(o.owner, t.oid, need))
                 else true end),
-  -- Autovacuum, ANALYZE and REFRESH call what is in indexes, statistics and materialized views with the rights of the owner of the table.
+  -- Autovacuum, ANALYZE and REFRESH call functions of indexes, statistics and materialized views with the rights of the table's owner.
   calling as (
     select distinct u.relation as objid from (
       select i.indrelid as relation, 'pg_catalog.pg_class'::regclass::oid as classid, i.indexrelid as objid from pg_catalog.pg_index i

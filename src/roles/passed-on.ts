@@ -1,30 +1,30 @@
 // pure
 import type { AclEntry } from './types.ts'
 
-/** An entry that somebody is not to have, or whose grant option. */
+/** An entry that is not declared, or whose grant option is not. */
 export type Surplus = {
   entry: AclEntry
-  /** The privilege is declared, passing it on is not. */
+  /** Whether only the grant option is surplus: the privilege itself is declared. */
   optionOnly: boolean
-  /** Managed roles that have it from there, at first hand or further on: it goes with it. */
+  /** Managed roles that got the privilege from this entry, directly or through others: theirs is revoked with it. */
   passedOn: string[]
-  /** Roles that have it from there and are nobody's business: it stays because of them. */
+  /** Roles that got the privilege from this entry and are not managed: because of them it stays. */
   keptBy: string[]
 }
 
 type Rules = {
-  /** Roles whose privileges are exactly the declared ones. */
+  /** Roles that shall have exactly the declared privileges. */
   exact: Set<string>
   isDeclared: (grantee: string, privilege: string) => boolean
-  /** For whose sake an entry cannot go, though it was not passed on to them from here. */
+  /** Further roles because of which an entry must stay, although they did not get the privilege from it. */
   heldBy?: (entry: AclEntry) => string[]
 }
 
 /**
- * What has to be revoked of an access control list, with what hangs on it: PostgreSQL refuses to take a grant option from somebody
- * who has used it (2BP01), unless what was passed on goes as well. Pure.
+ * What has to be revoked from an access control list, with what depends on it: PostgreSQL refuses to revoke a grant option that was
+ * used (2BP01), unless the privileges that were passed on are revoked as well. Pure.
  *
- * @returns `stays`: the entries that are left once that is done
+ * @returns `stays`: the entries that are left afterwards
  */
 export function planSurplus(
   acl: AclEntry[],
@@ -54,7 +54,7 @@ export function planSurplus(
 
 const namesOf = (entries: AclEntry[]) => [...new Set(entries.map(({ grantee }) => grantee))].sort()
 
-/** Everything that was granted with the option of an entry, at first hand or further on. */
+/** All entries that were granted with the grant option of an entry, directly or through others. */
 function passedOnBy({ grantee, privilege }: AclEntry, acl: AclEntry[]): AclEntry[] {
   const found = new Set<AclEntry>()
   const grantors = new Set([grantee])
@@ -67,13 +67,13 @@ function passedOnBy({ grantee, privilege }: AclEntry, acl: AclEntry[]): AclEntry
   return [...found]
 }
 
-/** Who else is concerned by a surplus entry, for the reason of its change. */
+/** Text about other roles that a surplus entry affects, for the reason of its change. */
 export const describeOthers = ({
   grantee,
   passedOn,
   keptBy,
 }: Pick<Surplus, 'passedOn' | 'keptBy'> & { grantee: string }): string[] => [
-  ...(passedOn.length > 0 ? [`${grantee} passed it on to ${passedOn.join(', ')}: that goes with it`] : []),
+  ...(passedOn.length > 0 ? [`${grantee} passed it on to ${passedOn.join(', ')}: that is revoked too`] : []),
   ...(keptBy.length > 0
     ? [
         `but ${grantee} passed it on to ${keptBy.join(', ')}, not declared here: revoke that first, or declare ${keptBy.length === 1 ? 'that role' : 'those roles'}`,

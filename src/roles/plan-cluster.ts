@@ -8,11 +8,11 @@ import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secre
 import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
 
 /**
- * What has to change on the server as a whole: roles, passwords, memberships, settings, databases and their access lists. Pure.
+ * What must change on the server as a whole: roles, passwords, memberships, settings, databases and their access lists. Pure.
  *
  * @param secrets by role, from `readSecrets`
  * @param randomBytes for salts and for the names of unfinished databases
- * @throws {AppError} `usage` when something is referred to that exists nowhere, `refused` when passwords cannot be compared
+ * @throws {AppError} `usage` for a reference to something that does not exist, `refused` when passwords cannot be compared
  */
 export function planCluster(
   declared: DesiredRoles,
@@ -48,7 +48,7 @@ export function planCluster(
   )
 }
 
-/** The password of one declared role alone. Pure; errors as {@link planCluster}. */
+/** The plan for the password of one declared role only. Pure; errors as in {@link planCluster}. */
 export const planPassword = (
   role: string,
   desired: DesiredRoles,
@@ -73,8 +73,8 @@ function refuseMissing(desired: DesiredRoles, { roles, databases, major }: Curre
   if (absent !== undefined) {
     throw usage(`the role ${absent} does not exist on this server (PostgreSQL ${major})`, {
       hint: /^pg_/.test(absent)
-        ? 'it was added in a later version'
-        : 'it is declared as external: create it first, or remove `external`',
+        ? 'use a newer server, or remove the role: later versions of PostgreSQL added it'
+        : 'create it first, or remove `external` from its declaration',
     })
   }
   const known = new Set([...databases, ...desired.databases].map(({ name }) => name))

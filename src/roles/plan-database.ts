@@ -6,7 +6,7 @@ import type { CurrentDatabase, DesiredDatabase, DesiredExtension, DesiredRoles }
 
 type Actions = Planned<DatabaseAction>[]
 
-/** What has to change in a database before its migrations: schemas, their owners, extensions. Pure. */
+/** What must change in a database before its migrations: schemas, their owners, extensions. Pure. */
 export function planDatabase(desired: DesiredRoles, name: string, current: CurrentDatabase): DatabasePlan {
   const database = findDatabase(desired, name)
   const actions = [
@@ -17,14 +17,14 @@ export function planDatabase(desired: DesiredRoles, name: string, current: Curre
   return makePlan(current.session, actions, [])
 }
 
-/** The declaration of a database. Asking for another one is a mistake of the caller. */
+/** The declaration of a database. Asking for an undeclared one is a bug of the caller. */
 export function findDatabase({ databases }: DesiredRoles, name: string): DesiredDatabase {
   const database = databases.find((one) => one.name === name)
   if (!database) throw new AppError('failed', `the database ${name} is not declared`)
   return database
 }
 
-/** Who a schema belongs to now; `pg_database_owner` stands for the owner of the database. */
+/** The present owner of a schema; `pg_database_owner` means the owner of the database. */
 function actualOwner(schema: { owner: string }, database: DesiredDatabase, current: CurrentDatabase): string {
   if (schema.owner !== 'pg_database_owner') return schema.owner
   return fixedOwner(database, current) ?? current.owner
@@ -32,13 +32,13 @@ function actualOwner(schema: { owner: string }, database: DesiredDatabase, curre
 
 /**
  * The owner that the database and its schema `public` shall have: the declared one, or the default one that we created it with
- * (then PUBLIC may not connect). Undefined for a database that existed before and for which nobody named an owner.
+ * (then PUBLIC may not connect). Undefined for a database that existed before and has no declared owner.
  */
 function fixedOwner({ owner, ownerFixed }: DesiredDatabase, current: CurrentDatabase): string | undefined {
   return ownerFixed || (!current.publicMayConnect && current.owner === owner) ? owner : undefined
 }
 
-/** Who a schema belongs to once the plan is applied; undefined when there is no such schema and none is declared. */
+/** The owner of a schema after the plan is applied; undefined when the schema neither exists nor is declared. */
 export function schemaOwner(name: string, database: DesiredDatabase, current: CurrentDatabase): string | undefined {
   const declared = database.schemas.find((schema) => schema.name === name)
   const existing = current.schemas.find((schema) => schema.name === name)
@@ -64,8 +64,8 @@ function planSchemas(database: DesiredDatabase, current: CurrentDatabase): Actio
 }
 
 /**
- * Up to PostgreSQL 14 everyone may create objects in `public`. That is taken away where PUBLIC may not even connect: in the
- * databases that we create; in one that existed before only where that is declared.
+ * Up to PostgreSQL 14 everyone may create objects in `public`. This privilege is revoked where PUBLIC may not even connect, that is in
+ * databases that we create; in a database that existed before, only if declared.
  */
 function closePublic(database: DesiredDatabase, current: CurrentDatabase): Actions {
   const close = database.closed
@@ -81,7 +81,7 @@ function closePublic(database: DesiredDatabase, current: CurrentDatabase): Actio
   )
 }
 
-/** Of `public` and the declared schemas, those in which everyone may create objects. Where PUBLIC is declared, it is granted. */
+/** Of `public` and the declared schemas, those in which everyone may create objects, unless that is declared for PUBLIC. */
 export function openSchemas({ covered, grants }: DesiredDatabase, { schemas }: CurrentDatabase): string[] {
   const ofPublic = grants.filter(({ grantee, kind }) => grantee === 'PUBLIC' && kind === 'schema')
   const meant = new Set(
@@ -95,11 +95,11 @@ export function openSchemas({ covered, grants }: DesiredDatabase, { schemas }: C
     .map(({ name }) => name)
 }
 
-/** What to do about schemas of an existing database in which everyone may create objects: the default up to PostgreSQL 14. */
+/** Advice on schemas of an existing database in which everyone may create objects: the default up to PostgreSQL 14. */
 export const adviceOnOpenSchemas = (desired: DesiredRoles, name: string, current: CurrentDatabase): string[] =>
   openSchemas(findDatabase(desired, name), current).map(
     (schema) =>
-      `everyone may create objects in schema ${schema} of database ${name}, users with the preset readonly too: revoke create on schema ${quoteIdent(schema)} from public, or declare databases.${name}.schemaCreate: revoke`,
+      `everyone may create objects in schema ${schema} of database ${name}, even users with the preset readonly: revoke create on schema ${quoteIdent(schema)} from public, or declare databases.${name}.schemaCreate: revoke`,
   )
 
 function planExtension(
@@ -112,7 +112,7 @@ function planExtension(
     const create = {
       do: 'create extension',
       extension: name,
-      // Never left to the search_path: whoever owns the first schema in it could plant what the extension's script calls.
+      // Never left to the search_path: the owner of its first schema could plant functions that the extension's script calls.
       schema: schema ?? (extensionsWithSchema.includes(name) ? null : 'public'),
       ...(version !== undefined && { version }),
     } as const

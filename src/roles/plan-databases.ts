@@ -7,10 +7,10 @@ import type { CurrentCluster, CurrentDatabaseEntry, DesiredDatabase, DesiredRole
 
 type Actions = Planned<ClusterAction>[]
 
-/** A declared database, what there is of it, and who is to own it. */
+/** A declared database, its present state, and its future owner. */
 export type DatabasePair = { database: DesiredDatabase; existing: CurrentDatabaseEntry | undefined; owner: string }
 
-/** Databases that a killed run left half-made; only those of declared names. */
+/** Drops databases that a killed run left unfinished; only those with declared names. */
 export function planLeftovers({ databases }: DesiredRoles, { leftovers }: CurrentCluster): Actions {
   const prefixes = databases.map(({ name }) => `${cutName(name)}__create_`)
   return leftovers
@@ -33,7 +33,7 @@ export const planNewDatabases = (databases: DatabasePair[], randomBytes: RandomB
       )
     })
 
-/** Owner, limit and access list of each database; of a new one as it is right after its creation. */
+/** Owner, limit and access list of each database; for a new one, starting from its state right after creation. */
 export function planDatabaseEntries(desired: DesiredRoles, databases: DatabasePair[]): Actions {
   const exact = exactRoles(desired)
   return databases.flatMap(({ database, existing, owner }) => {
@@ -42,7 +42,7 @@ export function planDatabaseEntries(desired: DesiredRoles, databases: DatabasePa
   })
 }
 
-/** CONNECT on databases that are not declared: nothing is ever taken away there. */
+/** CONNECT on databases that are not declared: there, nothing is ever revoked. */
 export const planConnects = ({ connects }: DesiredRoles, { databases }: CurrentCluster): Actions =>
   connects.flatMap(({ database, grantee }) => {
     const entry = databases.find(({ name }) => name === database)
@@ -83,7 +83,7 @@ function planAccess(
     wanted.flatMap(({ grantee, privileges }) => privileges.map((privilege) => JSON.stringify([grantee, privilege]))),
   )
   const { surplus, stays } = planSurplus(
-    // The new owner's own entries merge into its ownership.
+    // PostgreSQL merges the new owner's own entries into its ownership.
     entry.acl.filter(({ grantee }) => grantee !== owner),
     { exact, isDeclared: (grantee, privilege) => allowed.has(JSON.stringify([grantee, privilege])) },
   )

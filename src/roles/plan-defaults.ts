@@ -8,7 +8,7 @@ type Actions = Planned<DatabaseAction>[]
 type Where = { creator: string; schema: string | null; kind: DefaultKind; grantee: string }
 
 /**
- * Default privileges to grant and to revoke. They belong to the role that creates an object: one entry per creator. Pure.
+ * Default privileges to grant and to revoke. They belong to the role that creates an object, so there is one entry per creator. Pure.
  *
  * @param exact roles whose undeclared entries are revoked
  */
@@ -34,7 +34,7 @@ export function planDefaults(
   const surplus = new Map<string, { where: Where; privileges: string[]; optionOnly: boolean }>()
   for (const row of current.defaults) {
     const declared = wanted.get(keyOf(row))?.privileges.has(row.privilege) ?? false
-    // An entry for the whole database is its creator's, and a creator nobody named is left alone.
+    // An entry for the whole database belongs to its creator; creators that are not declared are left alone.
     if (!exact.has(row.grantee) || (declared && !row.grantable) || (row.schema === null && !managed.has(row.creator)))
       continue
     const key = JSON.stringify([keyOf(row), declared])

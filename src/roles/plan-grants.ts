@@ -1,4 +1,5 @@
 // pure
+import { counted } from '../units.ts'
 import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'
@@ -17,8 +18,8 @@ import type {
 type Actions = Planned<DatabaseAction>[]
 
 /**
- * Which privileges have to be granted and revoked in a database, on what exists and on what will be created. Pure.
- * Revokes only from roles that we manage, in covered schemas, and never an owner's own privileges.
+ * The privileges to grant and to revoke in a database, on existing and on future objects. Pure.
+ * Only revokes from roles that we manage, in covered schemas, and never an owner's own privileges.
  */
 export function planGrants(desired: DesiredRoles, name: string, current: CurrentDatabase): GrantsPlan {
   const database = withReaders(desired, findDatabase(desired, name), current)
@@ -34,7 +35,7 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
   )
 }
 
-/** Up to PostgreSQL 13 no role reads everything: it takes grants in every schema, also in those that are not declared. */
+/** Up to PostgreSQL 13 there is no role that reads everything, so grants in every schema are needed, even in undeclared ones. */
 function withReaders({ readAll }: DesiredRoles, database: DesiredDatabase, current: CurrentDatabase): DesiredDatabase {
   if (current.major >= 14) return database
   const grants = readAll.flatMap((grantee) =>
@@ -69,7 +70,7 @@ const matches = ({ kind, schema, names }: DesiredGrant, object: CurrentObject): 
   object.schema === schema &&
   (names === null || names.includes(object.name) || names.includes(`${object.name}(${object.arguments})`))
 
-/** What was only passed on to somebody, and goes with the grant option that it came by, is missing: the owner grants it. */
+/** Grants what is missing. That includes privileges that are revoked together with the grant option they came from: the owner grants them again. */
 function planMissing(wanted: Wanted, verdicts: Verdicts): Actions {
   const groups = new Map<string, Group>()
   for (const [object, { stays }] of verdicts) {
@@ -90,12 +91,12 @@ function planMissing(wanted: Wanted, verdicts: Verdicts): Actions {
   }))
 }
 
-/** Per object, what has to be revoked of it and what stays. */
+/** Per object, what must be revoked and what stays. */
 type Verdicts = Map<CurrentObject, ReturnType<typeof planSurplus>>
 
 /**
- * Privileges in schemas that are not declared are nobody's business. What is revoked on a table goes on its columns as well, so what
- * keeps it there keeps it here.
+ * Privileges in schemas that are not declared are left alone. Revoking a privilege on a table also revokes it on its columns, so if it must
+ * stay on a column, it stays on the table.
  */
 function judge(
   wanted: Wanted,
@@ -140,7 +141,7 @@ function planRevokes(verdicts: Verdicts): Actions {
       ]
       addTo(groups, key, object)
     }
-  // What other roles granted goes first: it may hang on what the owner granted. And columns go before tables, which would take them along.
+  // Grants by other roles are revoked first, because they may depend on grants by the owner; columns before tables, which would include them.
   const order = ({ key }: Group) => (key[4] === null ? 2 : 0) + (key[5] === null ? 1 : 0)
   return [...groups.values()]
     .toSorted((a, b) => order(a) - order(b))
@@ -198,7 +199,7 @@ type Key = [
 ]
 type Group = { key: Key; objects: CurrentObject[] }
 
-/** Collects objects that one statement can name together, in the order of the first of each group. */
+/** Groups objects that one statement can name together, in the order of the first object of each group. */
 function addTo(groups: Map<string, Group>, key: Key, object: CurrentObject): void {
   const text = JSON.stringify(key)
   const group = groups.get(text)
@@ -212,7 +213,9 @@ const label = ({ name, arguments: types }: CurrentObject) => (types === null ? n
 
 function inWords(kind: GrantableKind, schema: string, objects: CurrentObject[]): string {
   if (kind === 'schema') return `schema ${schema}`
-  return objects.length === 1 ? `${kind} ${schema}.${label(objects[0]!)}` : `${objects.length} ${kind}s in ${schema}`
+  return objects.length === 1
+    ? `${kind} ${schema}.${label(objects[0]!)}`
+    : `${counted(objects.length, kind)} in ${schema}`
 }
 
 function shortList(objects: CurrentObject[]): string {
@@ -226,11 +229,11 @@ const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentD
       .filter((one) => !objects.some((object) => matches({ ...grant, names: [one] }, object)))
       .map(
         (one) =>
-          `database ${name} has no ${grant.kind} ${grant.schema}.${one}, which a grant to ${grant.grantee} names`,
+          `database ${name} has no ${grant.kind} ${grant.schema}.${one}, but a grant to ${grant.grantee} names it`,
       ),
   )
 
-/** Roles that may create objects which the default privileges do not reach. */
+/** Roles that may create objects that no default privileges are declared for. */
 function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase): string[] {
   return current.objects.flatMap((object) => {
     const defaults = database.defaults.filter(({ schema }) => schema === object.name)
@@ -243,7 +246,7 @@ function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase)
       .filter(({ privilege, grantee }) => privilege === 'CREATE' && grantee !== 'PUBLIC' && !expected.has(grantee))
       .map(
         ({ grantee }) =>
-          `${grantee} may create objects in schema ${object.name}, but no default privileges are declared for those: add it to \`creators\``,
+          `${grantee} may create objects in schema ${object.name}, but no default privileges are declared for them: add ${grantee} to \`creators\``,
       )
   })
 }

@@ -96,7 +96,7 @@ test('the plan of a handover counts by schema, kind and owner, and lists what ru
     '2 text search dictionaries in schema public',
     'function public.f()',
   ])
-  expect(plan.warnings).toEqual(['event trigger e of database shop stays with old: its owner must be a superuser'])
+  expect(plan.warnings).toEqual(['event trigger e of database shop keeps its owner old: its owner must be a superuser'])
   const cautious = { ...database, reassign: { from: ['old'], definer: false } }
   expect(() => planReassign(cautious as never, { owned: objects, unusable: [] })).toThrow('function public.f() of old')
 })

@@ -6,16 +6,16 @@ import type { Ownership, OwnershipQuestion, UnusableObject } from './ownership.t
 import { spelledOut } from './privileges.ts'
 import type { CurrentCluster, DesiredDatabase, DesiredGrant, DesiredRoles, OwnedObject } from './types.ts'
 
-/** The role that sessions of an application's users are in, in one database. */
+/** The role that the sessions of an application's users start as, in one database. */
 export type AppSessions = {
   role: string
-  /** With the preset `app` there. */
+  /** The users with the preset `app` in that database. */
   users: string[]
-  /** Whether an earlier run has put them into that role already. */
+  /** Whether their sessions start as that role already, because of an earlier run. */
   settled: boolean
 }
 
-/** The sessions of a database's applications, by the role that they are in. Pure. */
+/** The sessions of a database's applications, by the role that they start as. Pure. */
 export function appSessions(desired: DesiredRoles, { name, apps, owner }: DesiredDatabase, current: CurrentCluster) {
   const roleOf = (
     user: string,
@@ -41,7 +41,7 @@ export function appSessions(desired: DesiredRoles, { name, apps, owner }: Desire
   )
 }
 
-/** What is to be read in a database before anything is changed; undefined when nothing depends on who owns what. Pure. */
+/** What to read in a database before anything is changed; undefined when nothing depends on who owns what. Pure. */
 export function ownershipQuestion(
   desired: DesiredRoles,
   { owner, reassign, apps }: DesiredDatabase,
@@ -62,14 +62,14 @@ export function ownershipQuestion(
   }
 }
 
-/** A role, and what it is declared to be a member of, however far. */
+/** A role, and the roles it is declared to be a member of, directly or through others. */
 function withMemberships({ memberships }: DesiredRoles, role: string, more: string[]): string[] {
   const found = new Set([role])
   for (const name of found) for (const { member, role: of } of memberships) if (member === name) found.add(of)
   return [...found, ...more]
 }
 
-/** What an application cannot use, and why that matters. */
+/** The objects that an application would not be able to use. */
 export type LockOut = {
   database: string
   sessions: AppSessions
@@ -77,10 +77,10 @@ export type LockOut = {
 }
 
 /**
- * What the users of an application cannot use in the role that their sessions are in, once the plan is applied; undefined where
- * they can use all of it. Pure.
+ * The objects that the users of an application cannot use as the role that their sessions start as, after the plan is applied; undefined
+ * when they can use everything. Pure.
  *
- * That is: what they can use today, and what lies in the declared schemas, or in `public`, and is closed to the role.
+ * That is: objects that they can use today, and objects in the declared schemas, or in `public`, on which the role has no privilege.
  */
 export function findLockOut(
   desired: DesiredRoles,
@@ -119,8 +119,8 @@ function grantedTo(roles: Set<string>, grants: DesiredGrant[], object: UnusableO
 }
 
 /**
- * Whether a run must stop before it: it would take from an application what it can use, or is about to give it a role that cannot use
- * what is there. Something new of somebody else's, in a database that is in use, is only told: a run that stops would stop the application.
+ * Whether a run must refuse: it would take away something that an application can use, or give it a role that cannot use what exists.
+ * A new object of another owner, in a database that is already in use, is only reported: a refused run would stop the application.
  */
 export const mustRefuse = ({ sessions, objects }: LockOut): boolean =>
   !sessions.settled || objects.some(({ ofUsers, lost }) => ofUsers && lost.length > 0)
@@ -141,7 +141,7 @@ function inWords(objects: UnusableObject[]): string {
 const label = ({ kind, schema, name, arguments: types }: UnusableObject) =>
   kind === 'schema' ? name : `${schema}.${name}${types === null ? '' : `(${types})`}`
 
-/** One sentence for `check` and for warnings. */
+/** One sentence, for `check` and for warnings. */
 export const describeLockOut = ({ database, sessions: { role, users, settled }, objects }: LockOut): string =>
   settled
     ? `sessions of ${users.join(', ')} in database ${database} start as ${role}, which cannot use ${inWords(objects)}`
@@ -154,13 +154,15 @@ export function lockedOut(lockOut: LockOut, owner: string): AppError {
   const path = `databases.${lockOut.database}`
   const [only] = lockOut.sessions.users
   const own =
-    owners.length === 1 && owners[0] === only && owner !== only ? `\`${path}.owner: ${only}\` leaves them to it; ` : ''
+    owners.length === 1 && owners[0] === only && owner !== only
+      ? `set \`${path}.owner: ${only}\` to leave it the owner; or `
+      : ''
   return new AppError('refused', describeLockOut(lockOut), {
-    hint: `nothing was changed. ${own}\`${path}.reassign: ${list}\` hands what ${owners.join(' and ')} own${owners.length === 1 ? 's' : ''} there to ${owner}; or declare grants to ${lockOut.sessions.role} under ${path}.schemas`,
+    hint: `nothing was changed; ${own}set \`${path}.reassign: ${list}\` to give what ${owners.join(' and ')} own${owners.length === 1 ? 's' : ''} there to ${owner}; or declare grants to ${lockOut.sessions.role} under ${path}.schemas`,
   })
 }
 
-/** Applications whose users are superusers, with the way out. Pure. */
+/** The users of applications that are superusers. Pure. */
 export function superuserApps(desired: DesiredRoles, { roles }: CurrentCluster): { database: string; user: string }[] {
   const superusers = new Set(roles.filter(({ superuser }) => superuser).map(({ name }) => name))
   return desired.databases.flatMap(({ name, apps }) =>
@@ -169,20 +171,20 @@ export function superuserApps(desired: DesiredRoles, { roles }: CurrentCluster):
 }
 
 export const describeSuperuserApp = ({ database, user }: { database: string; user: string }) =>
-  `${user} is a superuser and cannot have the preset app in database ${database}: whatever role its sessions start as, they can undo that`
+  `${user} is a superuser and cannot have the preset app in database ${database}: whatever role its sessions start as, they can leave it`
 
-/** Exit 12: a preset would only look like least privilege. */
+/** Exit 12: for a superuser the preset would only look like least privilege. */
 export const superuserApp = (app: { database: string; user: string }) =>
   new AppError('refused', describeSuperuserApp(app), {
-    hint: `nothing was changed. Let the application log in as a user of its own (\`databases.${app.database}.users\`), with \`databases.${app.database}.reassign: [${app.user}]\` for what ${app.user} owns there; or take SUPERUSER from ${app.user} yourself`,
+    hint: `nothing was changed; let the application log in as a user of its own (\`databases.${app.database}.users\`), with \`databases.${app.database}.reassign: [${app.user}]\` for what ${app.user} owns there; or take SUPERUSER from ${app.user} yourself`,
   })
 
 type Actions = Planned<DatabaseAction>[]
 
-/** Objects that get another owner, by schema, kind and present owner. */
+/** Objects that get another owner, grouped by schema, kind and present owner. */
 export type ReassignPlan = { actions: Actions; warnings: string[] }
 
-/** As ALTER … OWNER TO names the kinds that `pg_identify_object` tells. */
+/** The kinds that `pg_identify_object` gives, as ALTER … OWNER TO names them, where they differ. */
 const words: Record<string, string> = {
   function: 'routine',
   procedure: 'routine',
@@ -193,7 +195,7 @@ const words: Record<string, string> = {
 /**
  * What `databases.D.reassign` changes. Pure.
  *
- * @throws {AppError} `refused` for what runs with the rights of its owner, unless that was agreed to: it would run with others
+ * @throws {AppError} `refused` for objects that run with the rights of their owner, unless accepted with `definer: true`
  */
 export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned }: Ownership): ReassignPlan {
   if (!reassign) return { actions: [], warnings: [] }
@@ -201,7 +203,7 @@ export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned
   const definers = free!.filter(({ definer }) => definer)
   if (definers.length > 0 && !reassign.definer) throw unagreedDefiners(name, owner, reassign.from, definers)
   const groups = Map.groupBy(free!, ({ type, schema, owner, definer }) =>
-    // one by one where a person has to look at them
+    // `definer` is part of the key: those are shown one by one, for a person to review
     JSON.stringify([schema, type, owner, definer]),
   )
   return {
@@ -221,7 +223,7 @@ export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned
     }),
     warnings: bound!.map(
       ({ type, identity, owner }) =>
-        `${type} ${identity} of database ${name} stays with ${owner}: its owner must be a superuser`,
+        `${type} ${identity} of database ${name} keeps its owner ${owner}: its owner must be a superuser`,
     ),
   }
 }
@@ -234,9 +236,9 @@ function unagreedDefiners(database: string, owner: string, from: string[], defin
   const more = definers.length > 10 ? ` and ${definers.length - 10} more` : ''
   return new AppError(
     'refused',
-    `databases.${database}.reassign would change with whose rights these run: ${named.join(', ')}${more}`,
+    `databases.${database}.reassign would change the rights with which these run: ${named.join(', ')}${more}`,
     {
-      hint: `nothing was changed. They would run with those of ${owner}: look at them, then write \`databases.${database}.reassign: { from: [${from.join(', ')}], definer: true }\``,
+      hint: `nothing was changed; they would run with the rights of ${owner}: review them, then write \`databases.${database}.reassign: { from: [${from.join(', ')}], definer: true }\``,
     },
   )
 }

@@ -16,12 +16,12 @@ import type {
 /** Declared passwords by role. */
 export type Secrets = ReadonlyMap<string, Password>
 
-/** `randomBytes` of node:crypto, or a fixed one in a test. */
+/** `randomBytes` of node:crypto, or fixed bytes in a test. */
 export type RandomBytes = (size: number) => Buffer
 
 type Actions = Planned<ClusterAction>[]
 
-/** Roles to create, and attributes of existing ones that differ, one by one. */
+/** Creates missing roles, and alters differing attributes of existing ones, one by one. */
 export function planRoles({ roles }: DesiredRoles, current: CurrentCluster): Actions {
   return roles.flatMap((role) => {
     const existing = current.roles.find(({ name }) => name === role.name)
@@ -54,7 +54,7 @@ function alterRole(role: DesiredRole, existing: CurrentRole, { session, major }:
   const { name } = role
   const login = role.kind === 'user'
   return [
-    // Taking our own LOGIN would lock us out of the next run.
+    // Removing our own LOGIN would lock out the next run.
     ...(existing.login !== login && name !== session.name ? [alterAttribute(name, 'login', login)] : []),
     ...(major < 16 && role.inherits && !existing.inherits ? [alterAttribute(name, 'inherit', true)] : []),
     ...alterBypass(role, existing),
@@ -91,7 +91,7 @@ function alterLimits({ name: role, connectionLimit, validUntil }: DesiredRole, e
   return actions
 }
 
-/** Verifiers to set where the stored one is not that of the declared password. */
+/** Sets verifiers where the stored one does not match the declared password. */
 export function planPasswords(
   { roles }: DesiredRoles,
   current: CurrentCluster,
@@ -122,7 +122,7 @@ const unreadableVerifiers = (role: string, user: string) =>
     hint: `connect as a superuser, or remove the password of ${role} from the configuration`,
   })
 
-/** From PostgreSQL 14 on, who reads everything is a member of a role of its own. */
+/** From PostgreSQL 14 on, roles that read everything are members of pg_read_all_data. */
 export const withReaders = (desired: DesiredRoles, major: number): DesiredRoles =>
   major < 14
     ? desired
@@ -134,7 +134,7 @@ export const withReaders = (desired: DesiredRoles, major: number): DesiredRoles 
         ],
       }
 
-/** Memberships to revoke (first, because they may stand in the way) and to grant. */
+/** Memberships to revoke (first, because they may conflict with new ones) and to grant. */
 export function planMemberships(desired: DesiredRoles, current: CurrentCluster): Actions {
   const exact = exactRoles(desired)
   exact.delete(current.session.name)
@@ -156,7 +156,7 @@ export function planMemberships(desired: DesiredRoles, current: CurrentCluster):
 type Row = CurrentMembership
 type RowSurplus = Omit<Surplus, 'entry'> & { row: Row }
 
-/** Up to PostgreSQL 15 a membership does not hang on who granted it. */
+/** Up to PostgreSQL 15 a membership does not depend on its grantor. */
 function judgeMemberships(
   rows: Row[],
   {
@@ -181,7 +181,7 @@ function judgeMemberships(
   }
 }
 
-/** The row that PostgreSQL 16+ makes for the creator of a role. Revoking it would take away the right to manage the role. */
+/** The membership that PostgreSQL 16+ creates for the creator of a role. Revoking it would take away the right to manage the role. */
 const isCreatorsRow = ({ admin, inherit, set, grantedByBootstrap }: CurrentMembership) =>
   grantedByBootstrap && admin && !inherit && !set
 

@@ -265,7 +265,7 @@ test('grants come before revokes, in as few statements as possible, each revoke 
     ]
   `)
   expect(plan.warnings).toEqual([
-    'stranger may create objects in schema public, but no default privileges are declared for those: add it to `creators`',
+    'stranger may create objects in schema public, but no default privileges are declared for them: add stranger to `creators`',
   ])
 })
 

@@ -1,29 +1,29 @@
 // pure
 import type { Config } from '../config/schema.ts'
 
-/** Presets of users under `users`: they are about the whole server. */
+/** Presets under `users`: they apply to the whole server. */
 export type ServerPreset = NonNullable<Config['users'][string]['preset']>
 
-/** What a preset stands for, unless the configuration says otherwise. */
+/** The meaning of a preset, unless the configuration says otherwise. */
 type Meaning = {
   bypassRls: boolean
-  /** Whether it reads everything, also what is created later. */
+  /** Whether it may read everything, including what is created later. */
   readAll: boolean
   connectionLimit?: number
   memberOf: string[]
   settings: Record<string, string | number | boolean | string[]>
-  /** A database it connects to beside the declared ones. */
+  /** A database it may connect to, in addition to the declared ones. */
   connectsTo(config: Pick<Config, 'lock'>): string
 }
 
 export const serverPresets: Record<ServerPreset, Meaning> = {
   backup: {
-    // pg_dump refuses to leave out rows that a policy hides
+    // pg_dump fails rather than leave out rows that a policy hides
     bypassRls: true,
     readAll: true,
     memberOf: [],
     settings: {
-      // no privilege covers large objects; this one would also let it write them, which read-only sessions do not
+      // No privilege covers reading large objects. This setting would also allow writing them, but read-only sessions cannot.
       lo_compat_privileges: true,
       default_transaction_read_only: true,
     },

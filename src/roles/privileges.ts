@@ -1,7 +1,7 @@
 // pure
 import type { GrantableKind } from './types.ts'
 
-/** Every privilege there is, by kind of thing; `MAINTAIN` exists from PostgreSQL 17 on. */
+/** All privileges, by kind of object; `MAINTAIN` exists from PostgreSQL 17 on. */
 export const privilegesOf: Record<GrantableKind, readonly string[]> = {
   schema: ['USAGE', 'CREATE'],
   table: ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'],
@@ -10,7 +10,7 @@ export const privilegesOf: Record<GrantableKind, readonly string[]> = {
   type: ['USAGE'],
 }
 
-/** `ALL` spelled out for a server of this major version. */
+/** The privileges, with `ALL` written out for a server of this major version. */
 export const spelledOut = (kind: GrantableKind, privileges: string[], major: number): readonly string[] =>
   privileges.includes('ALL')
     ? privilegesOf[kind].filter((privilege) => privilege !== 'MAINTAIN' || major >= 17)

@@ -12,7 +12,7 @@ import { databaseSql } from './statements.ts'
 type Options = {
   beforeChange: BeforeChange
   guard: () => void
-  /** How long one attempt waits for the lock of an object, and how long an object is tried, in ms. */
+  /** `lockTimeoutMs`: how long one attempt waits for the lock of an object; `timeoutMs`: how long attempts go on for one object. */
   lockTimeoutMs: number
   timeoutMs: number
   watch: BlockerWatch
@@ -22,12 +22,12 @@ type Options = {
 
 const pauseMs = 500
 
-/** What is not there any more needs no owner: undefined table, routine, schema, object. */
+/** Undefined table, routine, schema, object: an object that no longer exists needs no owner. */
 const gone = ['42P01', '42883', '3F000', '42704']
 
 /**
- * Gives objects their new owner, each in a transaction of its own: no lock is held longer than its object needs, and what a killed
- * run left over is in the next plan.
+ * Gives objects their new owner, each in a transaction of its own: no lock is held longer than needed, and what a killed run did not
+ * get to is in the next plan.
  *
  * @throws {AppError} `locked` naming the object, `refused` or `roles` when the server refuses it
  */
@@ -73,8 +73,8 @@ async function patiently(sql: Sql, statement: string, change: Change, options: O
 const whatOf = (statement: string) => statement.replace(/ owner to .*$/s, '').replace(/^alter /, '')
 
 const changedMeanwhile = (what: string) =>
-  new AppError('refused', `${what} is not what it was when the plan was made: its owner was not changed`, {
-    hint: 'what was handed over before stays so; look at it, and run it again',
+  new AppError('refused', `${what} has changed since the plan was made: its owner was not changed`, {
+    hint: 'look at it, then run this again; objects that already got their new owner keep it',
   })
 
 const lockedFor = (what: string, blockers: string | undefined, timeoutMs: number) =>
@@ -82,6 +82,6 @@ const lockedFor = (what: string, blockers: string | undefined, timeoutMs: number
     'locked',
     `the owner of ${what} could not be changed within ${Math.round(timeoutMs / 1000)} s${blockers ? `: ${blockers}` : ''}`,
     {
-      hint: 'what was handed over before stays so; run it again when the table is less busy',
+      hint: 'run this again when the table is less busy; objects that already got their new owner keep it',
     },
   )

@@ -2,7 +2,7 @@
 import { quoteLiteral } from '../sql/quote.ts'
 import type { OwnedObject } from './types.ts'
 
-/** What a routine does, and what acts behind a relation: other than their names, that may change while somebody waits for a lock. */
+/** A fingerprint of what a routine does, or of the rules, indexes and statistics of a relation, which may change while we wait for a lock. */
 export const print = (classid: string, oid: string) => `case ${classid}
   when 'pg_catalog.pg_proc'::regclass then (
     select pg_catalog.md5((pg_catalog.to_jsonb(p) - 'proowner' - 'proacl')::text) from pg_catalog.pg_proc p where p.oid = ${oid})
@@ -14,7 +14,7 @@ export const print = (classid: string, oid: string) => `case ${classid}
         (select pg_catalog.string_agg(s.oid::text, ' ' order by s.oid) from pg_catalog.pg_statistic_ext s where s.stxrelid = c.oid))
       from pg_catalog.pg_class c where c.oid = ${oid}) end`
 
-/** Fails with 22012 (division by zero) unless a name still leads to what was read of it. */
+/** Fails with 22012 (division by zero) unless the name still means the same object, unchanged since it was read. */
 export const sameAsRead = ({
   classid,
   oid,

@@ -6,9 +6,9 @@ import type { Secrets } from './plan-roles.ts'
 import type { DesiredRoles } from './types.ts'
 
 /**
- * Reads every declared password. Throws what the reader throws (`usage` naming the role, never a value).
+ * Reads every declared password. Throws the errors of the reader (`usage`, with the role, never with a value).
  *
- * @param onUnreadable hears it instead; nothing is known of that password then
+ * @param onUnreadable called instead of throwing; that password is then missing from the result
  */
 export async function readSecrets(
   { roles }: DesiredRoles,
@@ -35,10 +35,13 @@ async function asPassword(text: string, role: string): Promise<Password> {
     : { password: text, prepared: await preparePassword(text) }
 }
 
-/** @throws {AppError} `usage` for a hash that is not to be stored */
+/** @throws {AppError} `usage` for a hash that we do not store */
 export function refuseHash(text: string, role: string): void {
   if (kindOfPassword(text) === 'hash')
-    throw usage(`the password of role ${role} is a hash that is not stored: md5, or no well-formed SCRAM verifier`, {
-      hint: 'give the password itself, or a whole verifier SCRAM-SHA-256$4096:… with 4,096 to 1,000,000 iterations',
-    })
+    throw usage(
+      `the password of role ${role} is a hash that pgbosun does not store: md5, or a malformed SCRAM verifier`,
+      {
+        hint: 'give the password itself, or a complete verifier SCRAM-SHA-256$4096:… with 4,096 to 1,000,000 iterations',
+      },
+    )
 }

@@ -7,8 +7,8 @@ import { sameAsRead } from './same-object.ts'
 type Of<Action, Do> = Extract<Action, { do: Do }>
 
 /**
- * The messages of an action on the whole server, in order. Each is one round trip and one transaction,
- * unless the caller opened one.
+ * The SQL of an action on the whole server, in order. Each string is one round trip and one transaction,
+ * unless the caller has opened one.
  */
 export function clusterSql(action: ClusterAction): string[] {
   switch (action.do) {
@@ -52,7 +52,7 @@ export function clusterSql(action: ClusterAction): string[] {
   }
 }
 
-/** The messages of an action in a database, to be sent inside a transaction. */
+/** The SQL of an action in a database, to be sent inside a transaction. */
 export function databaseSql(action: DatabaseAction): string[] {
   switch (action.do) {
     case 'create schema':
@@ -62,7 +62,7 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'close schema':
       return [`revoke create on schema ${quoteIdent(action.schema)} from public`]
     case 'reassign':
-      // in one message, which is one transaction: what is not what was planned keeps its owner
+      // In one string, which is one transaction: an object that has changed since the plan keeps its owner.
       return action.objects.map(
         (object) =>
           `alter ${action.word} ${object.identity} owner to ${quoteIdent(action.owner)}; ${sameAsRead(object)}`,
@@ -89,14 +89,14 @@ export function databaseSql(action: DatabaseAction): string[] {
   }
 }
 
-/** Only its grantor can take back a privilege. */
+/** Only the grantor of a privilege can revoke it. */
 const asGrantor = (grantor: string | null, statement: string): string[] =>
   grantor === null ? [statement] : [`set local role ${quoteIdent(grantor)}`, statement, 'set local role none']
 
 const grantedBy = (grantor: string | null) => (grantor === null ? '' : ` granted by ${quoteIdent(grantor)}`)
 
 function grantRole({ role, member, grantor, withOptions }: Of<ClusterAction, 'grant role'>): string {
-  // Options that are not named would stay as they are.
+  // Options that are left out would stay as they are.
   const options = withOptions ? ' with admin false, inherit true, set true' : ''
   return `grant ${quoteIdent(role)} to ${quoteIdent(member)}${options}${grantedBy(grantor)}`
 }
@@ -109,7 +109,7 @@ function setSql({ setting: { role, database, name, value } }: Of<ClusterAction, 
   return storeSetting(where, name, value)
 }
 
-/** Nobody sees the database under its name before PUBLIC is shut out. */
+/** Under a temporary name first: the database gets its name only after PUBLIC has lost its privileges. */
 function createDatabase({ database, temporary, owner, create }: Of<ClusterAction, 'create database'>): string[] {
   const { encoding = 'UTF8', locale, template = 'template0' } = create
   const localeSql = locale === undefined ? '' : ` locale ${quoteLiteral(locale)}`

@@ -1,9 +1,9 @@
 import type { SecretSource } from '../config/fields.ts'
 
-/** What a role is to us. `user` logs in, `group` does not, `implied` is created when missing and else left alone, `external` is never changed. */
+/** How a role is managed. `user` logs in, `group` does not, `implied` is created if missing and otherwise left alone, `external` is never changed. */
 export type RoleKind = 'user' | 'group' | 'implied' | 'external'
 
-/** A role as it should be. What is left out is not managed. */
+/** A role as declared. Missing fields are not managed. */
 export type DesiredRole = {
   name: string
   kind: RoleKind
@@ -11,10 +11,10 @@ export type DesiredRole = {
   /** ISO instant or `infinity`. */
   validUntil?: string
   password?: SecretSource
-  /** Whether it must inherit what it is a member of (an attribute of the role up to PostgreSQL 15). */
+  /** Whether it must inherit the privileges of the roles it is a member of (an attribute of the role up to PostgreSQL 15). */
   inherits: boolean
   bypassRls?: boolean
-  /** The one database whose creation needs this role: an owner nobody named. */
+  /** For an owner that is not declared: the only database whose creation needs it. */
   createdWith?: string
 }
 
@@ -24,10 +24,10 @@ export type DesiredMembership = { role: string; member: string }
 /** A setting of a role, of a database, or of a role in a database. A list is sent as a list. */
 export type Setting = { role: string | null; database: string | null; name: string; value: string | string[] }
 
-/** Kinds of things in a schema that have privileges; `schema` is the schema itself. */
+/** Kinds of objects in a schema that have privileges; `schema` is the schema itself. */
 export type GrantableKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
 
-/** Privileges on existing things. `names` null: all of that kind. `ALL` depends on the server and is spelled out when planning. */
+/** Privileges on existing objects. `names` null: all objects of that kind. `ALL` depends on the server and is written out when planning. */
 export type DesiredGrant = {
   schema: string
   kind: GrantableKind
@@ -36,29 +36,29 @@ export type DesiredGrant = {
   privileges: string[]
 }
 
-/** Privileges on future things. `creators` null: whoever owns the schema. */
+/** Privileges on future objects. `creators` null: the owner of the schema. */
 export type DesiredDefault = Omit<DesiredGrant, 'names'> & { creators: string[] | null }
 
-/** A schema as it should be. `owner` null: the owner of the database; `implied`: not named, so never created. */
+/** A schema as declared. `owner` null: the owner of the database; `implied`: not declared, so never created. */
 export type DesiredSchema = { name: string; owner: string | null; implied: boolean }
 
 export type DesiredExtension = { name: string; schema?: string; version?: string }
 
-/** A database as it should be. */
+/** A database as declared. */
 export type DesiredDatabase = {
   name: string
   owner: string
-  /** Users with the preset `app` here. */
+  /** Users with the preset `app` in this database. */
   apps: string[]
-  /** Whose objects here get the owner of the database. `definer`: also what runs with the rights of its owner. */
+  /** The roles whose objects get the owner of the database. `definer`: including those that run with the rights of their owner. */
   reassign?: { from: string[]; definer: boolean }
-  /** Whether nobody may create objects through PUBLIC, also in a database that existed before. */
+  /** Whether CREATE on schemas is revoked from PUBLIC, even in a database that existed before. */
   closed: boolean
-  /** Whether an existing database is given to `owner`; false when nobody named an owner and no user is an `app` there. */
+  /** Whether an existing database is given to `owner`; false when no owner is declared and no user has the preset `app` there. */
   ownerFixed: boolean
   create: { encoding?: string; locale?: string; template?: string }
   connectionLimit?: number
-  /** CONNECT and the like, by role. */
+  /** Privileges on the database itself, such as CONNECT, by role. */
   access: { grantee: string; privileges: string[] }[]
   schemas: DesiredSchema[]
   extensions: DesiredExtension[]
@@ -68,23 +68,23 @@ export type DesiredDatabase = {
   defaults: DesiredDefault[]
 }
 
-/** Everything the configuration says about roles and databases, presets spelled out. */
+/** The declared roles and databases, with presets written out. */
 export type DesiredRoles = {
   mode: 'declared' | 'additive'
   roles: DesiredRole[]
   memberships: DesiredMembership[]
   settings: Setting[]
   databases: DesiredDatabase[]
-  /** Roles that read everything: members of pg_read_all_data, on PostgreSQL 13 by grants in declared databases. */
+  /** Roles that read everything: as members of pg_read_all_data; on PostgreSQL 13 by grants in the declared databases. */
   readAll: string[]
-  /** CONNECT on databases that are not declared, where nothing else is managed. */
+  /** CONNECT on databases that are not declared; nothing else is managed there. */
   connects: { database: string; grantee: string }[]
 }
 
-/** Who we are on the server. */
+/** The user that we connect as. */
 export type SessionUser = { name: string; superuser: boolean; createRole: boolean; createDatabase: boolean }
 
-/** One entry of an access control list, the owner's own left out. `grantee` may be PUBLIC. */
+/** One entry of an access control list; the owner's own are left out. `grantee` may be PUBLIC. */
 export type AclEntry = { grantee: string; grantor: string; privilege: string; grantable: boolean }
 
 export type CurrentRole = {
@@ -118,24 +118,24 @@ export type CurrentDatabaseEntry = {
   acl: AclEntry[]
 }
 
-/** What the whole server has of what is declared. */
+/** The present state of what is declared for the whole server. */
 export type CurrentCluster = {
   major: number
   session: SessionUser
-  /** What new verifiers are made with. */
+  /** The number of iterations for new verifiers. */
   scramIterations: number
   roles: CurrentRole[]
   /** Stored verifiers of roles with a declared password, null for none; undefined when we may not read them. */
   verifiers: Map<string, string | null> | undefined
   memberships: CurrentMembership[]
-  /** As stored: `value` is the text behind the first `=`. */
+  /** As stored: `value` is the text after the first `=`. */
   settings: { role: string | null; database: string | null; name: string; value: string }[]
   databases: CurrentDatabaseEntry[]
-  /** Half-made databases of a run that was killed. */
+  /** Unfinished databases of killed runs. */
   leftovers: string[]
 }
 
-/** A thing with privileges. `arguments`: the types of a routine's, as SQL. `column`: set for a column; `name` is its table's then. */
+/** An object with privileges. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a column, whose table is `name`. */
 export type CurrentObject = {
   kind: GrantableKind
   schema: string
@@ -158,16 +158,16 @@ export type CurrentDefault = {
   grantable: boolean
 }
 
-/** What one database has of what is declared. */
+/** The present state of what is declared for one database. */
 export type CurrentDatabase = {
   major: number
   session: SessionUser
   owner: string
-  /** Whether PUBLIC may connect; not so in the databases that we create. */
+  /** Whether PUBLIC may connect; false in the databases that we create. */
   publicMayConnect: boolean
   schemas: { name: string; owner: string; publicMayCreate: boolean }[]
   extensions: { name: string; schema: string; version: string }[]
-  /** Of the declared ones that are not installed, those whose control file says in which schema they are. */
+  /** Declared extensions that are not installed, and whose control file says which schema they go to. */
   extensionsWithSchema: string[]
   /** Only in covered schemas. */
   objects: CurrentObject[]
@@ -175,9 +175,9 @@ export type CurrentDatabase = {
   defaults: CurrentDefault[]
 }
 
-/** Something whose owner is to change, as `pg_identify_object` names it: `identity` is SQL. */
+/** An object whose owner shall change, as `pg_identify_object` names it: `identity` is SQL. */
 export type OwnedObject = {
-  /** Where PostgreSQL has it, and what cannot change without changing what it does. */
+  /** `classid` and `oid`: where PostgreSQL keeps it. `print`: a fingerprint of what the object does; null for kinds without one. */
   classid: number
   oid: number
   print: string | null
@@ -187,6 +187,6 @@ export type OwnedObject = {
   owner: string
   /** Whether its owner has to be a superuser. */
   bound: boolean
-  /** Whether it runs with the rights of its owner, and so with others afterwards. */
+  /** Whether it runs with the rights of its owner, and so with those of the new owner afterwards. */
   definer: boolean
 }

@@ -4,16 +4,16 @@ import { yamlWord } from '../text.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRoles } from './types.ts'
 
 /**
- * Memberships with those of a role before those in it.
+ * Orders memberships so that those of a role come before those in that role.
  *
- * @throws {AppError} `usage` when they form a circle, naming it
+ * @throws {AppError} `usage` with the circle, when they form one
  */
 export function inMembershipOrder(memberships: DesiredMembership[]): DesiredMembership[] {
   const ordered: DesiredMembership[] = []
   const visit = (member: string, path: string[]) => {
     if (path.includes(member)) {
       const circle = [...path.slice(path.indexOf(member)), member].join(' → ')
-      throw usage(`the memberships go in a circle: ${circle}`, { hint: 'remove one of these `memberOf`' })
+      throw usage(`the memberships form a circle: ${circle}`, { hint: 'remove one of these from its `memberOf`' })
     }
     for (const membership of memberships) {
       if (membership.member !== member || ordered.includes(membership)) continue
@@ -25,7 +25,7 @@ export function inMembershipOrder(memberships: DesiredMembership[]): DesiredMemb
   return ordered
 }
 
-/** @throws {AppError} `usage` for the first name that is referred to and declared nowhere, or that PostgreSQL cannot hold */
+/** @throws {AppError} `usage` for the first name that is referred to but not declared, or that is not allowed in PostgreSQL */
 export function validateReferences(desired: DesiredRoles): void {
   const known = new Set(desired.roles.map(({ name }) => name))
   const check = (name: string, where: string) => {
@@ -41,22 +41,22 @@ export function validateReferences(desired: DesiredRoles): void {
 function validateDatabase(database: DesiredDatabase, check: (name: string, where: string) => void): void {
   const path = `databases.${database.name}`
   if (Buffer.byteLength(database.owner) > 63 || /^pg_/i.test(database.owner)) {
-    throw usage(`${path}: its owner would be ${database.owner}, which PostgreSQL cannot hold`, {
-      hint: `name one: ${path}.owner`,
+    throw usage(`${path}: its owner would be ${database.owner}, which is not a valid name in PostgreSQL`, {
+      hint: `set ${path}.owner`,
     })
   }
   const schemas = new Set(['public', ...database.schemas.map(({ name }) => name)])
   for (const name of schemas) {
     if (name === 'pgbosun' || name === 'information_schema' || /^pg_/i.test(name)) {
-      throw usage(`${path}.schemas.${name} is not yours to declare`, {
+      throw usage(`${path}.schemas.${name} cannot be declared`, {
         hint: 'that schema belongs to PostgreSQL or to pgbosun',
       })
     }
   }
   for (const { name, owner } of database.schemas) if (owner !== null) check(owner, `${path}.schemas.${name}.owner`)
   if (database.reassign?.from.includes(database.owner)) {
-    throw usage(`${path}.reassign names ${database.owner}, which is the owner that gets everything`, {
-      hint: 'name whose objects it shall get',
+    throw usage(`${path}.reassign contains ${database.owner}, the owner that shall get the objects`, {
+      hint: 'list the roles whose objects it shall get',
     })
   }
   for (const { schema, grantee } of database.grants) check(grantee, `${path}.schemas.${schema}`)

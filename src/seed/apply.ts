@@ -15,22 +15,22 @@ import { loadRows } from './rows.ts'
 import type { Seed, SeedResult } from './types.ts'
 
 export type SeedOptions = {
-  /** Who writes the rows, the owner of the schema, and where the names in the files lead. */
+  /** The role that writes the rows (the owner of the schema), and the search_path for names in the files. */
   place: RunsAs
   toolVersion: string
-  /** Procedure that records the seeds, for a session that may not. */
+  /** The procedure that records the seeds, for a session that may not write the state itself. */
   recorder?: string | undefined
   beforeChange: BeforeChange
-  /** Throws when the run must not go on: its lock is lost. */
+  /** Throws when the run must not go on, because its lock is lost. */
   guard(): void
   log: Log
 }
 
 /**
- * Loads the seeds of a plan, each in one transaction with its row of pgbosun.seeds, and stops at the first that fails.
+ * Loads the seeds of a plan, each in one transaction together with its row in pgbosun.seeds, and stops at the first failure.
  *
- * @throws {AppError} `seed` (or `locked`, `refused`) with file and line where known and the results so far as `report.seeds`;
- *         nothing of the failed seed stays. The error of a lost connection passes as it is.
+ * @throws {AppError} `seed` (or `locked`, `refused`) with file and line, if known, and the results so far as `report.seeds`;
+ *         nothing of the failed seed stays. The error of a lost connection is thrown as it is.
  */
 export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptions): Promise<SeedResult[]> {
   const results = steps.map(({ seed }): SeedResult => ({ name: seed.name, state: 'not-run', rows: 0, durationMs: 0 }))
@@ -54,7 +54,7 @@ export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptio
   return results
 }
 
-/** A result as it stands in JSON documents. */
+/** A result as JSON documents have it. */
 export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => ({
   name,
   state,
@@ -62,7 +62,7 @@ export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => (
   duration_ms: durationMs,
 })
 
-/** What a seed's own statements may have set ends with them. */
+/** Undoes whatever the statements of a seed have set in the session. */
 const asOurselves = 'set session authorization default; reset all; set role none'
 
 async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: SeedOptions): Promise<number> {
@@ -77,7 +77,7 @@ async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: 
   })
 }
 
-/** Returns how many rows the statements wrote, with triggers and cascades. The driver keeps only the count of the last one. */
+/** Returns how many rows the statements wrote, including triggers and cascades. The driver only keeps the count of the last statement. */
 async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: RunsAs): Promise<number> {
   const before = await rowsWritten(tx)
   await tx.unsafe(`${setSettings(urlSettings, 'local ')}${setPath(path, 'local ')}`)
@@ -86,7 +86,7 @@ async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: R
   return (await rowsWritten(tx)) - before
 }
 
-/** What the session has counted so far. Earlier transactions may be in it; within one, the difference is exact. */
+/** The rows that the session has counted so far. Earlier transactions may be included; within one transaction, the difference is exact. */
 async function rowsWritten(tx: Db): Promise<number> {
   const [row] = await tx.unsafe<{ rows: string }[]>(
     `select coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows

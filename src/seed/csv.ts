@@ -7,8 +7,8 @@ import type { Db } from '../postgres/db.ts'
 import { quoteIdent } from '../sql/quote.ts'
 
 /**
- * Sends a CSV file to the server as it is, in reads of 64 KB with back pressure; returns how many rows were copied.
- * The first line is skipped. Unquoted empty is NULL, quoted empty is the empty text.
+ * Sends a CSV file to the server unchanged, in reads of 64 KB with back pressure; returns how many rows were copied.
+ * The first line is skipped. An unquoted empty value is NULL, a quoted one is the empty text.
  * @param table as SQL
  */
 export const copyFile = (tx: Db, path: string, table: string, columns: string[]): Promise<number> =>
@@ -19,7 +19,7 @@ export const copyFile = (tx: Db, path: string, table: string, columns: string[])
   )
 
 /**
- * Names in the first line.
+ * The names of the columns in the first line.
  * @throws {AppError} `seed` when there is none, or two columns have the same name
  */
 export async function readHeader(path: string, file: string): Promise<string[]> {
@@ -29,15 +29,16 @@ export async function readHeader(path: string, file: string): Promise<string[]> 
     return 'stop'
   })
   const twice = header?.find((name, i) => header?.indexOf(name) !== i)
-  if (header === undefined) throw wrong(file, 1, 'the file is empty', 'the first line names the columns')
+  if (header === undefined)
+    throw wrong(file, 1, 'the file is empty', 'write the names of the columns into the first line')
   if (twice !== undefined)
-    throw wrong(file, 1, `the column ${JSON.stringify(twice)} stands there twice`, 'give it once')
+    throw wrong(file, 1, `the column ${JSON.stringify(twice)} appears twice`, 'remove one of them')
   return header
 }
 
 /**
- * Line on which the first record that is looked for begins.
- * @param matches gets the values, null where COPY reads NULL, and the number of the record after the first line, from 1
+ * The line on which the first matching record starts.
+ * @param matches gets the values, null where COPY reads NULL, and the number of the record, counted from 1 after the first line
  */
 export async function lineOf(
   path: string,
@@ -81,7 +82,7 @@ async function eachRecord(path: string, file: string, visit: Visit): Promise<voi
     throw wrong(
       file,
       lines ?? 1,
-      'the line is not CSV',
+      'the line is not valid CSV',
       'put values with quotes, commas or line breaks in double quotes, and double the quotes in them',
     )
   } finally {

@@ -12,8 +12,8 @@ import { indented } from '../text.ts'
 import type { Seed, SqlSeed } from './types.ts'
 
 /**
- * What to report when a seed failed: an {@link AppError}, or the error itself when the connection was lost.
- * @param db asked for hints; its transaction is over
+ * The error of a failed seed: an {@link AppError}, or the error itself when the connection was lost.
+ * @param db asked for hints; its transaction has ended
  */
 export async function seedFailed(
   db: Sql,
@@ -39,7 +39,7 @@ export async function seedFailed(
 /** Another session held the table for too long. */
 const waited = new Set(['55P03', '40P01'])
 
-/** A long seed goes in several messages. */
+/** A long seed is sent in several pieces. */
 function renderSqlError({ name: file, text }: SqlSeed, error: ServerError, statement: number | undefined) {
   const pieces = piecesOf(text)
   const piece = pieces[failedPiece(error) ?? -1]

@@ -3,7 +3,7 @@ import { quoteLiteral } from '../sql/quote.ts'
 import { callRecorder } from '../state/recorder.ts'
 import type { LoadedSeed, Seed } from './types.ts'
 
-/** What was loaded so far, by name; nothing where the state does not exist yet. */
+/** The seeds that were loaded before, by name; none while the state does not exist. */
 export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
   const [found] = await db.unsafe<{ exists: boolean }[]>(
     `select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -14,8 +14,8 @@ export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
 }
 
 /**
- * Notes that a seed was loaded. Belongs into the transaction that loads it.
- * @param by `recorder`: procedure that does it, for a session that may not
+ * Records that a seed was loaded. Call it in the transaction that loads the seed.
+ * @param by `recorder`: the procedure that does it, for a session that may not write the state itself
  */
 export const recordSeed = (
   db: Db,

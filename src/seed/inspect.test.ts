@@ -24,7 +24,7 @@ test('refuses an open comment, a psql command and COPY from the client', () => {
   expect(refusal('select 1;\n/* open')).toMatchObject({
     message: 'a.sql, line 2: the comment that opens here is never closed',
   })
-  expect(refusal('\\connect other')).toMatchObject({ message: 'a.sql, line 1: this is a command of psql, not SQL' })
+  expect(refusal('\\connect other')).toMatchObject({ message: 'a.sql, line 1: this is a psql command, not SQL' })
   expect(refusal('copy a from stdin;')).toMatchObject({ message: 'a.sql, line 1: COPY from the client in an SQL seed' })
 })
 

@@ -6,9 +6,9 @@ import type { LoadedSeed, Seed } from './types.ts'
 export type SeedStep = { seed: Seed; change: Change }
 
 /**
- * Chooses the seeds to load, in their order. Touches nothing.
- * @param history what was loaded before, in any order
- * @param force   load also what has not changed
+ * Chooses the seeds to load, in their order. Changes nothing.
+ * @param history the seeds that were loaded before, in any order
+ * @param force   also load seeds that have not changed
  */
 export function planSeeds(seeds: Seed[], history: LoadedSeed[], { force = false } = {}): SeedStep[] {
   const loaded = new Map(history.map(({ name, checksum }) => [name, checksum]))

@@ -15,12 +15,12 @@ import type { CsvSeed, Seed, SqlSeed } from './types.ts'
 type FileEntry = Extract<SeedConfig, { file: string }>
 
 /**
- * Finds the seeds of an environment and reads what tells whether they changed; a CSV file is not kept in memory.
+ * Finds the seeds of an environment and computes their checksums; CSV files are not kept in memory.
  *
- * @param entries in the order in which they are loaded; `{ dir }` stands for its `.sql` files by name
- * @param baseDir what relative paths are relative to: the folder of the configuration
- * @throws {AppError} `usage` naming the file or folder that is missing, unreadable, listed twice or described wrongly;
- *                    `seed` when an SQL file contains what cannot run in our transaction, or does not fit into memory
+ * @param entries in the order in which they are loaded; `{ dir }` means its `.sql` files, sorted by name
+ * @param baseDir the folder that relative paths start from: that of the configuration
+ * @throws {AppError} `usage` with the file or folder that is missing, unreadable, listed twice or described wrongly;
+ *                    `seed` when an SQL file contains something that cannot run in our transaction, or does not fit into memory
  */
 export async function readSeeds(
   entries: SeedConfig[],
@@ -95,7 +95,7 @@ function refuseTwice(seeds: Seed[]): void {
   }
 }
 
-/** Turns an error of the file system into exit 2; any other one passes. */
+/** Turns an error of the file system into exit 2; throws any other error as it is. */
 const unreadable =
   (what: string, name: string) =>
   (cause: NodeJS.ErrnoException): never => {

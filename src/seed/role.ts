@@ -6,7 +6,7 @@ import { visibleSql } from '../text.ts'
 
 /**
  * Makes the rest of the transaction act as a role.
- * @throws {AppError} `refused` when the session user may not, or there is no such role
+ * @throws {AppError} `refused` when the session user may not act as it, or the role does not exist
  */
 export async function becomeRole(tx: Db, role: string): Promise<void> {
   try {
@@ -14,7 +14,7 @@ export async function becomeRole(tx: Db, role: string): Promise<void> {
   } catch (cause) {
     if (!isServerError(cause) || !['42501', '22023'].includes(cause.code)) throw cause
     throw new AppError('refused', `seeds cannot be loaded as the role ${role}: ${cause.message}`, {
-      hint: `let the session user act as it: grant ${visibleSql(quoteIdent(role))} to <session user>`,
+      hint: `let the session user act as that role: grant ${visibleSql(quoteIdent(role))} to <session user>`,
       sqlstate: cause.code,
       cause,
     })

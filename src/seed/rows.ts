@@ -8,18 +8,18 @@ import { becomeRole } from './role.ts'
 import { findTarget, type SeedTable } from './target.ts'
 import type { CsvSeed } from './types.ts'
 
-/** The temporary tables that a file is read into, and what of it has to be written. */
+/** The temporary tables: one for all rows of the file, one for those that have to be written. */
 const stage = 'pg_temp.pgbosun_stage'
 const delta = 'pg_temp.pgbosun_delta'
 
 /**
- * Loads a CSV file, within a transaction that acts as the role of `place` already; returns how many rows were written.
- * An empty table is copied into directly. Otherwise the rows are staged, and only those that are new or differ are
- * written: what is there already causes neither a write nor a lock, and no value of a sequence is used up.
+ * Loads a CSV file, in a transaction that already acts as the role of `place`; returns how many rows were written.
+ * Into an empty table the file is copied directly. Otherwise the rows go to a temporary table first, and only those that are new or
+ * differ are written: rows that exist already cause neither a write nor a lock, and use up no value of a sequence.
  */
 export async function loadRows(tx: Db, seed: CsvSeed, place: RunsAs): Promise<number> {
   const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
-  // They say how a date is read, too.
+  // The settings of the URL also decide how dates are read.
   if (place.urlSettings) await tx.unsafe(setSettings(place.urlSettings, 'local '))
   const direct = (target.empty || target.key.length === 0) && target.written.length === target.header.length
   const rows = direct ? await copyDirectly(tx, seed, target) : await copyAndCompare(tx, seed, target, place)
@@ -35,13 +35,13 @@ async function copyDirectly(tx: Db, seed: CsvSeed, target: SeedTable): Promise<n
 
 async function copyAndCompare(tx: Db, seed: CsvSeed, target: SeedTable, place: RunsAs): Promise<number> {
   await createStage(tx, target, place.role)
-  // Enough for the hash table of a million rows; the default of 4 MB would go through the disk.
+  // Enough for the hash table of a million rows; with the default of 4 MB the server would use the disk.
   await tx.unsafe("set local work_mem = '64MB'")
   await copyFile(tx, seed.path, stage, target.header)
   await refuseNullKey(tx, seed, target, stage)
   await refuseRepeatedKey(tx, seed, target)
 
-  // Keys compare as the application compares them: the `=` of a type such as citext is where its extension is.
+  // Compare keys as the application does: the `=` of a type such as citext is found in the schema of its extension.
   await tx.unsafe(setPath(place.path, 'local '))
   const { count } = await tx.unsafe(`insert into ${delta} ${differencesOf(target, seed.mode)}`)
   if (count > 0 && target.key.length > 0 && target.updated.length > 0) await tx.unsafe(updateOf(target))
@@ -50,7 +50,7 @@ async function copyAndCompare(tx: Db, seed: CsvSeed, target: SeedTable, place: R
   return count
 }
 
-/** Made by the role that writes the rows; if it lacks TEMPORARY on this database, by the session user, and lent to the role. */
+/** Creates the tables as the role that writes the rows; if that role lacks TEMPORARY on this database, as the session user, who then grants it access. */
 async function createStage(tx: Db, { table, header, temporary }: SeedTable, role: string | undefined): Promise<void> {
   const create = `
     create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data;
@@ -62,7 +62,7 @@ async function createStage(tx: Db, { table, header, temporary }: SeedTable, role
   }
 }
 
-/** Rows compare as they are stored (`*<>`): NULL equals NULL, and types without `=` such as json can be compared, too. */
+/** Compares rows as they are stored (`*<>`): NULL equals NULL, and types without `=`, such as json, can be compared too. */
 function differencesOf({ table, header, key, updated }: SeedTable, mode: CsvSeed['mode']): string {
   if (key.length === 0) return `select true, ${list(header)} from ${stage}`
   const isNew = `r.${quoteIdent(key[0] ?? '')} is null`
@@ -98,12 +98,12 @@ async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: SeedTable, 
 
 async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: SeedTable): Promise<void> {
   if (key.length === 0) return
-  // Sorting finds out several times faster than grouping.
+  // Sorting is several times faster than grouping here.
   const [sum] = await tx.unsafe<{ repeated: boolean }[]>(
     `select pg_catalog.count(*) <> pg_catalog.count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
   )
   if (!sum?.repeated) return
-  // Rows lie in the stage in the order of the file.
+  // The rows of the temporary table are in the order of the file.
   const [row] = await tx.unsafe<{ number: string; values: string }[]>(`
     select number, values from (
       select pg_catalog.row_number() over (order by ctid) as number, pg_catalog.row_number() over (partition by ${list(key)} order by ctid) as nth,
@@ -114,7 +114,7 @@ async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: SeedTable): Pro
   throw badKey(
     seed,
     line,
-    `the key (${key.join(', ')}) = (${row?.values}) stands there for the second time`,
+    `the key (${key.join(', ')}) = (${row?.values}) appears for the second time`,
     'remove one of the rows',
   )
 }
@@ -128,8 +128,8 @@ function badKey({ name: file }: CsvSeed, line: number | undefined, problem: stri
 }
 
 /**
- * Explicit values do not move a sequence: the next row of the application would get one that exists. Where a default makes more of
- * the number than itself, the largest one in the column may be beyond what is needed; that costs nothing but numbers.
+ * Inserting explicit values does not advance a sequence: the application's next row would get a number that exists already. If a default
+ * computes its value from the number, the sequence may be advanced further than needed, which only skips numbers.
  */
 async function advanceSequences(tx: Db, { table, sequences }: SeedTable): Promise<void> {
   for (const { sequence, columns } of sequences) {
@@ -145,8 +145,8 @@ async function advanceSequences(tx: Db, { table, sequences }: SeedTable): Promis
 }
 
 /**
- * The furthest number in a column that the sequence `q` can reach, as SQL: from its index where it has one, however many rows there
- * are. Of a text such as `INV-0042` the last number in it counts.
+ * The furthest number in a column that the sequence `q` can reach, as SQL. With an index on the column it is fast however many rows there
+ * are. In a text such as `INV-0042` the last number counts.
  */
 function furthestIn(table: string, { name, text }: { name: string; text: boolean }, aggregate: 'max' | 'min'): string {
   const column = `r.${quoteIdent(name)}`

@@ -7,17 +7,17 @@ import type { CsvSeed } from './types.ts'
 type Column = {
   name: string
   generated: boolean
-  /** GENERATED ALWAYS AS IDENTITY: takes a value on insert, never on update. */
+  /** GENERATED ALWAYS AS IDENTITY: accepts a value on insert, never on update. */
   alwaysIdentity: boolean
-  /** Its values are text, not numbers. */
+  /** Whether its values are text, not numbers. */
   text: boolean
-  /** The sequences that its values come from, as SQL: its own (serial or identity), and those that its default names. */
+  /** The sequences that its values come from, as SQL: its own (serial or identity), and those in its default. */
   sequences: string[]
 }
 
 type Table = {
   columns: Column[]
-  /** Columns of each unique index that `on conflict` can use, the primary key first. */
+  /** The columns of each unique index that identifies rows, the primary key first. */
   uniques: { primary: boolean; columns: string[] }[]
   empty: boolean
   /** Whether the current role may create temporary tables. */
@@ -27,13 +27,13 @@ type Table = {
 /** A sequence, as SQL, with the columns of the file whose values come from it. */
 export type SequenceUse = { sequence: string; columns: { name: string; text: boolean }[] }
 
-/** How the rows of one file go into one table. */
+/** How the rows of one file are written to one table. */
 export type SeedTable = {
   /** As SQL. */
   table: string
   /** Columns of the file, in its order. */
   header: string[]
-  /** Those that are written; the generated ones are not. */
+  /** The columns that are written: all but the generated ones. */
   written: string[]
   updated: string[]
   key: string[]
@@ -43,7 +43,7 @@ export type SeedTable = {
 }
 
 /**
- * Matches the file's columns with the table, before anything is loaded.
+ * Matches the columns of the file with the table, before anything is loaded.
  * @throws {AppError} `seed` when the table or a column does not exist, or the key has no unique index
  */
 export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promise<SeedTable> {
@@ -59,7 +59,7 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
   if (unknown !== undefined)
     return fail(
       `the table ${schema}.${name} has no column ${JSON.stringify(unknown)}`,
-      `its columns: ${[...columns.keys()].join(', ')}`,
+      `use its columns: ${[...columns.keys()].join(', ')}`,
       1,
     )
 
@@ -68,12 +68,12 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
   if (absent !== undefined)
     return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', 1)
   if (key.length === 0 && seed.mode === 'upsert')
-    return fail('upsert needs a `key`', 'name the columns that identify a row')
+    return fail('upsert needs a `key`', 'set `key` to the columns that identify a row')
   if (key.length > 0 && !table.uniques.some((unique) => sameSet(unique.columns, key)))
     return fail(
       `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,
       visibleSql(
-        `create unique index on ${quoteName(schema, name)} (${key.map(quoteIdent).join(', ')}), in a migration`,
+        `add a unique index in a migration: create unique index on ${quoteName(schema, name)} (${key.map(quoteIdent).join(', ')})`,
       ),
     )
 
@@ -90,7 +90,7 @@ export async function findTarget(db: Db, seed: CsvSeed, header: string[]): Promi
   }
 }
 
-/** Several columns may draw from one sequence. */
+/** Several columns may get their values from one sequence. */
 function sequencesOf(columns: Column[]): SequenceUse[] {
   const names = new Set(columns.flatMap(({ sequences }) => sequences))
   return [...names].sort().map((sequence) => ({
@@ -107,8 +107,8 @@ const primaryKeyIn = ({ uniques }: Table, header: string[]) => {
 const sameSet = (a: string[], b: string[]) => a.length === b.length && a.every((item) => b.includes(item))
 
 /**
- * The sequences of a column `a` with the type `t`: of a serial or an identity, which belong to the column, and those that the default
- * depends on, however it is written and whomever they belong to, where the column or its domain has one.
+ * The sequences of a column `a` with the type `t`: those of a serial or an identity, which belong to the column, and those that the default
+ * of the column, or of its domain, depends on, however it is written and whoever owns them.
  */
 const sequencesQuery = `
   select coalesce(pg_catalog.json_agg(distinct pg_catalog.format('%I.%I', sn.nspname, s.relname)), '[]'::json)
