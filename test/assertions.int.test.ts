@@ -88,9 +88,9 @@ describe('assertions about the data', () => {
       ['slow', false, 'it took longer than 10 s'],
       ['write', false, expect.stringContaining('(42601)')],
       ['hidden write', false, expect.stringMatching(/failed: /)],
-      ['two', false, 'it is 2 statements, and must be one query'],
+      ['two', false, 'it consists of 2 statements, but must be one query'],
       ['end', false, expect.stringContaining('(42601)')],
-      ['nothing', false, 'it is 0 statements, and must be one query'],
+      ['nothing', false, 'it consists of 0 statements, but must be one query'],
     ])
     expect(await shop.sql`select id from items`).toEqual([{ id: 1 }])
   })

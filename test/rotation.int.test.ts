@@ -145,7 +145,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(await shop.letsIn(shop.keeper, old)).toBe(false)
     const status = await shop.status()
     expect(status).toMatchObject({ ready: true, backups: [{ last_error: null }], conditions: [] })
-    const told = lines(shop, shop.keeper).filter((line) => line.includes('is set now'))
+    const told = lines(shop, shop.keeper).filter((line) => line.includes('has been set now'))
     expect(told.map((line) => JSON.parse(line))).toMatchObject([
       { level: 'info', role: shop.keeper, msg: expect.stringContaining('the server refused the rotated password of') },
     ])
@@ -166,7 +166,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await servedWith(shop, dir, () => shop.write('keeper', fresh))
     expect(await failure(shop)).toContain(`the password of ${shop.keeper} was refused`)
     const [line = '{}'] = lines(shop, 'was refused')
-    expect(JSON.parse(line)).toMatchObject({ hint: 'the file changed since `up`: run `pgbosun up`' })
+    expect(JSON.parse(line)).toMatchObject({ hint: 'the secret has changed since `up`: run `pgbosun up`' })
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
     const [condition] = await shop.until(
       'the condition',
@@ -187,7 +187,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.write('keeper', fresh)
     await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
     const [line = '{}'] = lines(shop, 'was refused')
-    expect(JSON.parse(line)).toMatchObject({ hint: 'the file changed since `up`: run `pgbosun up`' })
+    expect(JSON.parse(line)).toMatchObject({ hint: 'the secret has changed since `up`: run `pgbosun up`' })
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
     expect(await run(['up'], { cwd: dir, env: shop.env })).toMatchObject({ code: 0 })
     await shop.until('the next try', async () => truly((await backup(shop))?.last_error === null), 90_000)
@@ -270,7 +270,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.write('keeper', fresh)
     const error = await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
     expect(error).toContain(`the password of ${admin.name} was refused`)
-    expect(lines(shop, 'is set now')).toEqual([])
+    expect(lines(shop, 'has been set now')).toEqual([])
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
   }, 120_000)
 
@@ -309,7 +309,9 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     await shop.write('keeper', fresh)
     await shop.until('a failure', async () => (await backup(shop))?.last_error ?? undefined, 90_000)
     const [line = '{}'] = lines(shop, 'was refused')
-    expect(JSON.parse(line).hint).toMatch(/^the file changed since `up`: run `pgbosun up` with the rights for it/)
+    expect(JSON.parse(line).hint).toMatch(
+      /^the secret has changed since `up`: run `pgbosun up` as a user that may set the password/,
+    )
     expect(JSON.parse(line).hint).toContain(`${admin.name} may not change roles and privileges`)
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
   }, 150_000)

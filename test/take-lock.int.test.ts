@@ -304,7 +304,7 @@ describe('check', () => {
     const { code, json, stderr } = await app.runJson('check')
     expect([code, json.overall_healthy]).toEqual([0, true])
     expect(json.warnings).toEqual([
-      'everybody may connect to the lock database postgres, and so keep all runs waiting: give lock.database one of its own, `revoke connect on database … from public`, and grant it to the users of the runners',
+      'everybody may connect to the lock database postgres, and so block all runs: set lock.database to a database of its own, `revoke connect on database … from public`, and grant connect to the users that run pgbosun',
     ])
     expect(stderr).toContain(warning)
     expect((await app.runJson('status')).json.warnings).toEqual([])

@@ -1,16 +1,16 @@
 // pure
 import { counted } from '../units.ts'
 
-/** `ok` null: it could not be asked, and `problem` says why. */
+/** `ok` null: it could not be checked, and `problem` says why. */
 export type AssertionResult = { name: string; level: 'error' | 'warning'; ok: boolean | null; problem: string | null }
 
 /** More rows of an answer are not read. */
 export const mostRows = 100
 
-/** `value`: of the one column, where that is a boolean. */
+/** `value`: that of the only column, if it is a boolean. */
 export type Rows = { count: number; columns: string[]; value?: unknown }
 
-/** @returns why it does not hold, without the values, which may be anybody's; null where it does */
+/** @returns why the assertion does not hold, without values, which may be confidential; null when it holds */
 export function judgeRows({ count, columns, value }: Rows): string | null {
   if (count === 0 || (count === 1 && value === true)) return null
   if (count === 1 && value === false) return 'it is false'

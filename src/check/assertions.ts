@@ -13,18 +13,18 @@ import { type AssertionResult, judgeRows, mostRows, type Rows } from './assertio
 export type Assertion = Config['check']['assertions'][number]
 
 const timeoutMs = 10_000
-/** After which the server has not ended it: plpgsql can catch what ends a statement. */
+/** How much longer we wait for the server to end the query; plpgsql can catch the error of its timeout. */
 const graceMs = 3_000
 const tooLong = `it took longer than ${timeoutMs / 1000} s`
 const lockTimeoutMs = 2_000
 
 /**
- * Asks each in a read-only transaction of its own, which is rolled back, as whoever runs the files of the database.
- * A query that cannot be run is a problem like one that returns rows: nothing is known then.
+ * Runs each query in a read-only transaction of its own, which is rolled back, as the role that runs the files of the database.
+ * A query that cannot be run counts as a problem too, because then nothing is known.
  *
  * @param sql a session that nothing else depends on
  * @param breakOff ends that session
- * @returns fewer than were asked where the session had to be ended, that one being the last
+ * @returns fewer results than assertions when the session had to be ended; the last one is then that of the query that ran too long
  */
 export async function runAssertions(
   sql: Sql,
@@ -51,7 +51,7 @@ export async function runAssertions(
 
 async function problemOf(sql: Sql, assertion: Assertion, place: RunsAs): Promise<string | null> {
   const { length } = scan(assertion.sql).statements
-  if (length !== 1) return `it is ${length} statements, and must be one query`
+  if (length !== 1) return `it consists of ${counted(length, 'statement')}, but must be one query`
   await sql.unsafe('begin read only')
   try {
     await sql.unsafe(
@@ -64,7 +64,7 @@ async function problemOf(sql: Sql, assertion: Assertion, place: RunsAs): Promise
     if (!isServerError(error) || isConnectionLost(error)) throw error
     return failed(error)
   } finally {
-    // what the query may have set ends with the transaction; without a connection there is nothing to end
+    // the rollback also undoes what the query has set; without a connection there is nothing to roll back
     await sql.unsafe('rollback').catch(() => {})
   }
 }
@@ -74,12 +74,12 @@ const limits = `set local statement_timeout = ${timeoutMs}; set local lock_timeo
 const booleanType = 16
 
 /**
- * As a cursor, the server takes a query and nothing else, and as a prepared statement one alone. Only so many rows are read, and
- * nothing of them leaves the server but a boolean: they may be of any size.
+ * For a cursor the server accepts only a query, and as a prepared statement only a single one. At most {@link mostRows} rows are counted, and
+ * no value but a boolean leaves the server, because rows may be of any size.
  */
 async function rowsOf(db: Db, query: string): Promise<Rows> {
   await db.unsafe(`declare assertion no scroll cursor for ${query}`, [], { prepare: true })
-  // a function that calls itself immutable was run already, and may have taken the limits away
+  // a function declared immutable has already run, and may have removed the limits
   const described = await db.unsafe(`${limits}; fetch 0 from assertion`)
   const { columns } = described.at(-1) as unknown as { columns: { name: string; type: number }[] }
   const names = columns.map(({ name }) => name)

@@ -49,13 +49,13 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
       since: at('01T03:00:01'),
     },
     undefined,
-    ['backup of shop: the one scheduled for 2026-03-02T03:00:00.000Z is missing; the newest is 33 h old'],
+    ['backup of shop: the one scheduled for 2026-03-02T03:00:00.000Z is missing; the newest is 1 d 8 h old'],
   ],
   [
     'older than the limit',
     { newest: backup(at('01T03:00:00')) },
     26 * 3_600_000,
-    ['backup of shop: the newest one is 33 h old, allowed are 26 h'],
+    ['backup of shop: the newest is 1 d 9 h old, but check.backupMaxAge is 26h'],
   ],
   ['younger than the limit', { newest: backup(at('02T03:00:00')) }, 26 * 3_600_000, []],
 ])('%s', (_, facts, maxAgeMs, errors) => {

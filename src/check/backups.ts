@@ -1,25 +1,27 @@
 // pure
-/** What the store has of one database, and what should be there. */
+import { renderAge, renderDuration } from '../units.ts'
+
+/** The backups of one database in the store, and those that should exist. */
 export type BackupFacts = {
   database: string
-  /** The store's name: what is said of it holds for here. */
+  /** The store's name, for messages: what is said about it is true for this process only. */
   store: string
   newest: { id: string; startedAt: Date; slot: Date | null } | undefined
   lastVerifiedAt: Date | undefined
-  /** Newest slot of the schedule that has had time to be used; undefined without a schedule. */
+  /** The newest slot of the schedule whose backup should be finished by now; undefined without a schedule. */
   newestSlot: Date | undefined
   nextRunAt: Date | undefined
-  /** Why nothing is known: the store cannot be read. */
+  /** Why the store cannot be read: nothing is known then. */
   unreadable?: string | undefined
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
-  /** Ids of backups that say that they start in the future. */
+  /** Ids of backups that start in the future, according to their manifests. */
   fromFuture?: string[] | undefined
-  /** From when on there was something to back up; slots before it count for nothing. Undefined where nothing says when. */
+  /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
 }
 
-/** A backup has this long after its slot before it is missed. */
+/** How long after its slot a backup is not yet overdue. */
 export const graceMs = 3_600_000
 
 export type BackupHealth = {
@@ -27,10 +29,10 @@ export type BackupHealth = {
   warnings: string[]
   /** For people. */
   lines: string[]
-  /** Part `backups` of the JSON document. */
+  /** The entries of `backups.databases` in the JSON document. */
   entries: {
     database: string
-    /** Null where there is none, and it is not known that there should be. */
+    /** Null when there is no backup and it is not known whether there should be one. */
     ok: boolean | null
     problem: string | null
     last_id: string | null
@@ -42,8 +44,8 @@ export type BackupHealth = {
 }
 
 /**
- * Judges the age of backups: against `check.backupMaxAge`, and against the schedule. Without either, age is only told.
- * Nothing is wrong before the first slot has passed.
+ * Judges the age of backups by `check.backupMaxAge` and by the schedule. Without either, the age is only reported.
+ * Before the first slot has passed, nothing is wrong.
  *
  * @param maxAgeMs undefined without `check.backupMaxAge`
  */
@@ -67,7 +69,7 @@ export function judgeBackups(
   return {
     entries,
     warnings: facts.flatMap(({ database, store, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
-      // an error of its own once the first slot has passed
+      // once the first slot has passed, this is an error
       ...(!newest && nextRunAt && entries[i]!.problem === null
         ? [
             `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
@@ -94,10 +96,10 @@ function problemOf(
   if (!newest) return expected ? `there is none in ${store}: is the store mounted here?` : undefined
   const ageMs = ageOf(newest.startedAt, now)
   if (maxAgeMs !== undefined && ageMs > maxAgeMs)
-    return `the newest one is ${age(ageMs)} old, allowed are ${age(maxAgeMs)}`
+    return `the newest is ${renderAge(ageMs)} old, but check.backupMaxAge is ${renderDuration(maxAgeMs)}`
   const covered = Math.max(newest.startedAt.getTime(), newest.slot?.getTime() ?? 0)
   if (slotPassed && covered < newestSlot.getTime())
-    return `the one scheduled for ${newestSlot.toISOString()} is missing; the newest is ${age(ageMs)} old`
+    return `the one scheduled for ${newestSlot.toISOString()} is missing; the newest is ${renderAge(ageMs)} old`
   return undefined
 }
 
@@ -108,17 +110,9 @@ function describe(
   const last =
     last_id === null
       ? `none in ${store}`
-      : `${last_id}, ${age(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
+      : `${last_id}, ${renderAge(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
   return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
 }
 
-/** Clocks that differ a little must not make it negative. */
+/** Not negative, even if clocks differ a little. */
 const ageOf = (instant: Date, now: Date) => Math.max(0, now.getTime() - instant.getTime())
-
-/** `26 h`, `3 d`: how people say it. */
-function age(ms: number): string {
-  const minutes = Math.round(ms / 60_000)
-  if (minutes < 120) return `${minutes} min`
-  const hours = Math.round(minutes / 60)
-  return hours < 72 ? `${hours} h` : `${Math.round(hours / 24)} d`
-}

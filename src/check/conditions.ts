@@ -6,7 +6,7 @@ import { typeMeaning } from './typenames.ts'
 import type { ColumnsOf, DeclaredObjects, HealthFindings, Snapshot } from './types.ts'
 
 /**
- * What the configuration asks for, with schemas filled in.
+ * The declared tables, columns, indexes and foreign keys, with schemas filled in.
  * @throws {AppError} `usage` for a foreign key that cannot be read
  */
 export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfig): DeclaredObjects {
@@ -23,7 +23,7 @@ export function wantedFrom({ tables, indexes, columns, foreignKeys }: CheckConfi
       const [from, to, more] = label.split(' -> ').map(columnsOf)
       if (from && to && !more && from.columns.length === to.columns.length) return { label, from, to }
       throw usage(`check.foreignKeys[${i}]: ${JSON.stringify(label)} cannot be read`, {
-        hint: 'write it like games.user_id -> users.id, several columns like t.(a, b) -> u.(c, d)',
+        hint: 'write it like games.user_id -> users.id, or with several columns like t.(a, b) -> u.(c, d)',
       })
     }),
   }
@@ -45,7 +45,7 @@ function columnsOf(text: string): ColumnsOf | undefined {
   }
 }
 
-/** Compares what is asked for with what is there. Types are compared by meaning. */
+/** Compares what is declared with what exists. Types are compared by meaning. */
 export function compare(wanted: DeclaredObjects, actual: Snapshot): HealthFindings {
   const tables = new Set(actual.tables.map(({ schema, name }) => keyOf(schema, name)))
   const missingTables = wanted.tables
@@ -85,7 +85,7 @@ export function compare(wanted: DeclaredObjects, actual: Snapshot): HealthFindin
   }
 }
 
-/** What is broken without having been asked for. */
+/** Broken indexes and constraints that are not declared. */
 function warningsOf(wanted: DeclaredObjects, actual: Snapshot): string[] {
   const indexes = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
   const wantedKeys = new Set(wanted.foreignKeys.map(({ from, to }) => pairs(from, to)))
@@ -118,7 +118,7 @@ function sortOut<A extends { label: string }, B extends { valid: boolean }>(
 
 const keyOf = (...names: string[]) => JSON.stringify(names)
 
-/** Equal for foreign keys that pair the same columns, in whatever order. */
+/** Equal for foreign keys that pair the same columns, in any order. */
 const pairs = (from: ColumnsOf, to: ColumnsOf) =>
   keyOf(
     from.schema,

@@ -3,8 +3,8 @@
 export type DiffLine = { sign: ' ' | '-' | '+' | '…'; text: string }
 
 /**
- * The difference between two lists of lines: the shortest one, with some equal lines around each change.
- * Beyond two thousand changed lines on both sides, the changed middle is shown as replaced.
+ * The shortest difference between two lists of lines, with some equal lines around each change.
+ * With more than about two thousand changed lines on both sides, the whole changed part is shown as replaced.
  */
 export function diffLines(before: string[], after: string[], context = 2): DiffLine[] {
   let start = 0
@@ -22,7 +22,7 @@ export function diffLines(before: string[], after: string[], context = 2): DiffL
   )
 }
 
-/** Walks along a longest common subsequence. */
+/** Follows a longest common subsequence. */
 function diffMiddle(before: string[], after: string[]): DiffLine[] {
   const removed = (text: string): DiffLine => ({ sign: '-', text })
   const added = (text: string): DiffLine => ({ sign: '+', text })
@@ -45,7 +45,7 @@ function diffMiddle(before: string[], after: string[]): DiffLine[] {
   return [...lines, ...before.slice(i).map(removed), ...after.slice(j).map(added)]
 }
 
-/** For each pair of positions, how many lines a longest common subsequence of what follows has. */
+/** For each pair of positions, the length of a longest common subsequence of the lines that follow. */
 function commonLengths(before: string[], after: string[]): Uint16Array[] {
   const lengths = Array.from({ length: before.length + 1 }, () => new Uint16Array(after.length + 1))
   for (let i = before.length - 1; i >= 0; i--) {

@@ -5,7 +5,7 @@ import { diffLines } from './drift-lines.ts'
 import { isSameButLineEndings } from './drift-text.ts'
 
 /**
- * Lines for people: an object each, below it what differs, `-` as declared and `+` as found. Long definitions as a diff of their lines.
+ * Lines for people: one for each object, and below it what differs, `-` as declared and `+` as found. Long definitions are shown as a diff.
  * Empty when there is no drift.
  */
 export function renderDrift(drifts: Drift[]): string[] {
@@ -22,7 +22,7 @@ export function renderDrift(drifts: Drift[]): string[] {
   ]
 }
 
-/** The same for programs: `ok` without errors, whatever the notes. */
+/** The same for programs. `ok`: no errors; notes do not matter. */
 export const driftJson = (drifts: Drift[]) => ({
   ok: drifts.every(({ severity }) => severity === 'note'),
   error_count: drifts.filter(({ severity }) => severity === 'error').length,
@@ -36,7 +36,7 @@ export const driftJson = (drifts: Drift[]) => ({
   })),
 })
 
-/** Where the whole object is a note, its differences need no mark. */
+/** If the whole object is a note, its differences are not marked. */
 function renderDifference({ what, declared, live, severity }: Difference, width: number, around: Severity): string[] {
   const marked = around === severity ? '' : mark(severity)
   if (isSameButLineEndings(declared, live)) return [`    ${visible(what)}: only the line endings differ${marked}`]

@@ -2,12 +2,12 @@
 import { isSameButLineEndings, isSameDefinition } from './drift-text.ts'
 import { type DatabaseSchema, objectKinds, type SchemaObject } from './schema/types.ts'
 
-/** A `note` is worth knowing and changes nothing that a program relies on. */
+/** A `note` is worth knowing, but no program depends on it. */
 export type Severity = 'error' | 'note'
 
 /** One object that is not as declared. */
 export type Drift = {
-  /** `missing`: declared, and not in the live database. `unexpected`: the other way round. */
+  /** `missing`: declared, but not in the live database. `unexpected`: the other way round. */
   state: 'missing' | 'unexpected' | 'different'
   kind: SchemaObject['kind']
   /** As SQL would write it: `public.users`, `app.total(integer)`. */
@@ -23,9 +23,9 @@ export type Difference = { what: string; declared: string | null; live: string |
 /**
  * Compares what the migrations make (`declared`, read from a scratch database) with a live database.
  *
- * Renames are not guessed: they are one thing missing and another one unexpected. Of what belongs to a table that is itself missing or
- * unexpected only the table is reported. Notes are: the order of columns, comments, the version of an extension, tablespaces, the index
- * a table is clustered on, line endings, and partitions that were added to a declared table, as rotation does.
+ * Renames are not guessed: they are one missing and one unexpected object. If a table is missing or unexpected, only the table is reported,
+ * not what belongs to it. Notes are: the order of columns, comments, the version of an extension, tablespaces, the index that a table is
+ * clustered on, line endings, and partitions that were added to a declared table, as rotation does.
  *
  * @returns by kind in the order of `objectKinds`, then by name, whatever the order of the arguments' objects
  */
@@ -47,7 +47,7 @@ export function compareSchemas({ declared, live }: { declared: DatabaseSchema; l
 const byKey = ({ objects }: DatabaseSchema) =>
   new Map(objects.map((object) => [`${object.kind} ${object.name}`, object]))
 
-/** What the one side lacks, without what is gone because the table it belongs to is. */
+/** The objects that one side lacks, except those whose table it lacks too. */
 const absentFrom = (side: Map<string, SchemaObject>, objects: Map<string, SchemaObject>) =>
   [...objects]
     .filter(([key, { partOf }]) => !side.has(key) && (partOf === null || !objects.has(partOf) || side.has(partOf)))
@@ -77,7 +77,7 @@ const factsDiffering = (declared: SchemaObject, live: SchemaObject): Difference[
     .filter((fact) => !isSameDefinition(fact.declared, fact.live))
     .map((fact) => ({ ...fact, severity: isNote(declared.kind, fact) ? 'note' : 'error' }))
 
-/** Only of the columns that both have: another column is a difference of its own. */
+/** Only compares the columns that both have: any other column is a difference of its own. */
 function orderDiffering(declared: SchemaObject, live: SchemaObject): Difference[] {
   const [before, after] = [common(declared.columns, live.columns), common(live.columns, declared.columns)]
   return before === after ? [] : [{ what: 'column order', declared: before, live: after, severity: 'note' }]
@@ -95,9 +95,9 @@ function isNote(kind: SchemaObject['kind'], { what, declared, live }: Omit<Diffe
   return isSameButLineEndings(declared, live)
 }
 
-/** What concerns the whole object comes first. */
+/** Facts that are not listed are about the whole object, and come first. */
 const ranks = ['column', 'constraint', 'index', 'statistics', 'trigger', 'rule', 'policy', 'privileges', 'comment']
 const rank = (what: string) => ranks.indexOf(what.split(' ', 1)[0] ?? '')
 
-/** By code units, so that no locale matters. */
+/** Compares by code units, independent of any locale. */
 const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

@@ -16,9 +16,8 @@ const parents = new RegExp(String.raw`\b(?:partition\s+of|inherits\s*\()\s*${nam
 const hidden = /^(drop\s+(schema|owned)\s|do\b.*\bdrop\b)/is
 
 /**
- * The tables that must be there once the texts have run in this order, as far as they say so in plain statements: created, and neither
- * dropped nor renamed by a later one. Empty as soon as a statement may drop more than it names: a schema, or from within a DO block.
- * Names without schema.
+ * The tables that must exist after the texts have run in this order, as far as plain statements tell: created, and neither dropped nor
+ * renamed later. Empty as soon as a statement may drop more than it names: a schema, or something inside a DO block. Names without schema.
  */
 export function tablesMadeBy(texts: string[]): string[] {
   const tables = new Map<string, { parent: string | undefined }>()
@@ -45,25 +44,25 @@ export function tablesMadeBy(texts: string[]): string[] {
   return [...tables.keys()]
 }
 
-/** Good enough for the beginning of a statement about a table, where literals do not stand. */
+/** Good enough for the start of a statement about a table, where there are no literals. */
 const withoutComments = (statement: string) => statement.replace(/--[^\r\n]*|\/\*[\s\S]*?\*\//g, ' ').trim()
 
-/** The name behind the schema, as the server has it: without quotes, or in small letters. */
+/** The name after the schema, as the server stores it: without quotes, or in lower case. */
 function lastPart(written: string): string {
   const [, quoted, plain = ''] = /(?:"((?:[^"]|"")+)"|([^\s".]+))\s*$/.exec(written) ?? []
   return quoted?.replaceAll('""', '"') ?? plain.toLowerCase()
 }
 
 /**
- * A database whose migrations are applied and whose tables are all gone: somebody dropped the schema, and the history stands elsewhere.
- * @param tables  that are left outside our schema, without those of extensions and the tool's own history
+ * Finds a database whose migrations are applied but whose tables are all gone: somebody dropped their schema, and the history is in another.
+ * @param tables  how many are left outside our schema, not counting those of extensions and the tool's own history
  * @param applied texts of the applied files, in order
- * @returns a sentence; undefined where all is well, or nothing says that there were tables
+ * @returns a message; undefined when all is well, or when it is not known that there were tables
  */
 export function emptied(tables: number, applied: () => string[]): string | undefined {
   if (tables > 0) return undefined
   const made = tablesMadeBy(applied())
   if (made.length === 0) return undefined
   const named = made.slice(0, 3).join(', ') + (made.length > 3 ? ` and ${made.length - 3} more` : '')
-  return `all tables are gone, though the migrations that made them are applied (${named}); restore a backup`
+  return `all tables are gone, although the migrations that made them are applied (${named}); restore a backup`
 }

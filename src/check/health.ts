@@ -1,6 +1,6 @@
 // pure
 import type { Change } from '../plan.ts'
-import { counted } from '../units.ts'
+import { counted, plural } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
 import type { HealthFindings } from './types.ts'
@@ -22,34 +22,34 @@ export type HealthInput = {
     problems: { code: string; name: string; detail: string }[]
     warnings: string[]
   }
-  /** What the roles' plan would change; empty when roles are as declared. */
+  /** What the plan for roles would change; empty when roles are as declared. */
   drift: Change[]
-  /** What of the roles could not be compared, in words; `everything` for all of it. */
+  /** What could not be compared about roles, in words; `everything` if nothing could. */
   uncompared?: string[]
-  /** Applications that cannot use what is there, in words. */
+  /** Messages about applications that cannot use what exists. */
   lockedOut?: string[]
-  /** Of `check.assertions`; `unknown`: why they could not be asked. */
+  /** The results of `check.assertions`; `unknown`: why they could not be checked. */
   assertions?: { results: AssertionResult[]; unknown?: string }
-  /** Undefined where nothing asks for backups. */
+  /** Undefined when no backups are configured or found. */
   backups?: BackupHealth | undefined
-  /** What could be safer; it makes nothing unhealthy. */
+  /** Advice on what could be safer; it makes nothing unhealthy. */
   advice?: string[]
-  /** The schema against what the migrations make; undefined where nobody asks for it. */
+  /** The schema compared with what the migrations make; undefined when not asked for. */
   shadow?: ShadowHealth | undefined
 }
 
 export type ShadowHealth = {
   errors: string[]
   warnings: string[]
-  /** For people, the first one short. */
+  /** For people; the first one is short. */
   lines: string[]
-  /** For the document; null where nothing could be compared. */
+  /** For the JSON document; null when nothing could be compared. */
   drift: object | null
 }
 
 export type Health = {
   healthy: boolean
-  /** Set when something is an error; the exit code of `check`. */
+  /** Set when there is an error; decides the exit code of `check`. */
   failure: 'unhealthy' | undefined
   errors: string[]
   /** Whether nothing is wrong with the database itself, only with its backups. */
@@ -61,7 +61,7 @@ export type Health = {
   lines: string[]
 }
 
-/** Weighs what was found. Pending migrations and role drift are errors: the database is not what is declared. */
+/** Judges what was found. Pending migrations and differing roles are errors: the database is not what is declared. */
 export function judgeHealth({
   connectionError,
   findings,
@@ -136,7 +136,7 @@ export function judgeHealth({
   }
 }
 
-/** Null where one is missing, and it is not known that there should be one. */
+/** Null when a backup is missing and it is not known whether there should be one. */
 const backupsOk = ({ errors, entries }: BackupHealth): boolean | null =>
   errors.length > 0 ? false : entries.some(({ ok }) => ok === null) ? null : true
 
@@ -172,7 +172,7 @@ function schemaLines(findings: HealthFindings | undefined): string[] {
   ]
 }
 
-/** Sentences about those of a level that do not hold. */
+/** Messages about the assertions of a level that do not hold. */
 export const violated = (assertions: AssertionResult[], level: AssertionResult['level']): string[] =>
   assertions.filter((assertion) => assertion.ok === false && assertion.level === level).map(describeAssertion)
 
@@ -180,9 +180,9 @@ function assertionLines(assertions: AssertionResult[]): string[] {
   if (assertions.length === 0) return []
   const bad = assertions.filter(({ ok }) => ok === false)
   const state = assertions.some(({ ok }) => ok === null)
-    ? 'not asked'
+    ? 'not checked'
     : bad.length === 0
-      ? `${assertions.length} hold`
+      ? `${assertions.length} ${plural(assertions.length, 'holds', 'hold')}`
       : bad.map(describeAssertion).join('; ')
   return [line('assertions', state)]
 }

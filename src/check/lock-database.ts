@@ -1,7 +1,7 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 
-/** What `check` advises about who may keep runs waiting: nothing where only those it was granted to may connect. */
+/** Advice of `check` when everybody may connect to the lock database, and so block all runs. */
 export async function adviceOnLockDatabase(db: Db, name: string): Promise<string[]> {
   const [row] = await db.unsafe<{ open: boolean }[]>(
     `select exists (
@@ -11,6 +11,6 @@ export async function adviceOnLockDatabase(db: Db, name: string): Promise<string
   )
   if (!row?.open) return []
   return [
-    `everybody may connect to the lock database ${name}, and so keep all runs waiting: give lock.database one of its own, \`revoke connect on database … from public\`, and grant it to the users of the runners`,
+    `everybody may connect to the lock database ${name}, and so block all runs: set lock.database to a database of its own, \`revoke connect on database … from public\`, and grant connect to the users that run pgbosun`,
   ]
 }

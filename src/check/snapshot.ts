@@ -3,8 +3,8 @@ import { quoteLiteral } from '../sql/quote.ts'
 import type { DeclaredObjects, Snapshot } from './types.ts'
 
 /**
- * Reads from the catalog what a comparison needs, in one query: the tables, columns, indexes and foreign keys that are asked for,
- * and every invalid index and not validated constraint outside the system's schemas and ours.
+ * Reads what a comparison needs from the catalog, in one query: the declared tables, columns, indexes and foreign keys,
+ * and every invalid index and unvalidated constraint outside the system's schemas and ours.
  */
 export async function readSnapshot(db: Db, wanted: DeclaredObjects): Promise<Snapshot> {
   const names = (items: { schema: string; name: string }[]) =>

@@ -1,7 +1,7 @@
 // pure
 /**
- * A type's name in one spelling, so that `int8` equals `bigint` and `varchar(20)` equals `character varying(20)`.
- * Knows every name that PostgreSQL's grammar translates; all others, quoted ones included, stand for themselves.
+ * The name of a type in one spelling, so that `int8` equals `bigint` and `varchar(20)` equals `character varying(20)`.
+ * Knows every name that PostgreSQL's grammar translates; all others, including quoted ones, are kept.
  * @see https://www.postgresql.org/docs/current/datatype.html#DATATYPE-TABLE
  */
 export function typeMeaning(text: string): string {

@@ -24,7 +24,7 @@ describe('conditions of backups', () => {
 
   test.each<[string, Partial<BackupState>, string]>([
     ['backup-failed', { lastError: 'the backup of shop failed: why' }, 'the backup of shop failed: why'],
-    ['backup-overdue', { overdue: 'the newest one is 2 h old' }, 'backup of shop: the newest one is 2 h old'],
+    ['backup-overdue', { overdue: 'the newest is 2 h old' }, 'backup of shop: the newest is 2 h old'],
     ['backup-damaged', { damaged: ['a'] }, 'the backup a of shop is damaged'],
     ['backup-damaged', { damaged: ['a', 'b'] }, 'the backups a, b of shop are damaged'],
     ['store-unreadable', { storeProblem: 'why' }, 'the store of the backups of shop cannot be read: why'],

@@ -5,8 +5,8 @@ import type { BackupState, Condition } from './state.ts'
 export const backupConditionNames = ['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const
 
 /**
- * What is wrong with the backups; what was wrong already keeps its instant. Pure.
- * @param before those of the look before
+ * What is wrong with the backups. A condition that existed before keeps its instant. Pure.
+ * @param before the conditions after the previous look
  */
 export function backupConditions(
   backups: readonly BackupState[],
@@ -23,19 +23,19 @@ export function backupConditions(
       'store-unreadable',
       database,
       storeProblem === null ? undefined : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
-      'look whether the store is mounted, and may be read here',
+      'check that the store is mounted here, and that it can be read',
     ),
     ...of(
       'backup-failed',
       database,
       lastError ?? undefined,
-      'the log says more; it is tried again, or make one with `pgbosun backup run`',
+      'look at the log; it will be tried again, or make a backup now with `pgbosun backup run`',
     ),
     ...of(
       'backup-overdue',
       database,
       overdue === null ? undefined : `backup of ${database}: ${overdue}`,
-      'look into the log for why there is none, or make one with `pgbosun backup run`',
+      'look at the log for the reason, or make a backup now with `pgbosun backup run`',
     ),
     ...of(
       'backup-damaged',
@@ -43,7 +43,7 @@ export function backupConditions(
       damaged.length === 0
         ? undefined
         : `the ${plural(damaged.length, 'backup')} ${damaged.join(', ')} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
-      'look after the disk; it goes once a newer backup was verified, and the schedule or `pgbosun backup run` makes one',
+      'check the disk; the condition ends once a newer backup was verified, which the schedule or `pgbosun backup run` makes',
     ),
   ])
 }

@@ -16,7 +16,7 @@ test('nothing changed, nothing said', () => {
 test('another configuration, and files that are new, changed and gone, are said by name', () => {
   const conditions = look(seen('d', { 'm/2.sql': 'B', 'm/3.sql': 'c' }))
   expect(conditions.map(({ name, message }) => [name, message])).toEqual([
-    ['configuration-changed', expect.stringContaining('another one than `serve` was started with')],
+    ['configuration-changed', expect.stringContaining('has changed since `serve` was started')],
     [
       'migrations-pending',
       'the folder of migrations has changed since `up`: new: m/3.sql; changed: m/2.sql; gone: m/1.sql',

@@ -1,14 +1,14 @@
 // pure
 import type { Condition } from './state.ts'
 
-/** What lay there at one time: by name, something that is equal as long as the content is. */
+/** The files at one time: fingerprints of their content, those of migrations by name. */
 export type FilesSeen = { configuration: string | undefined; migrations: ReadonlyMap<string, string> }
 
 const mostNamed = 5
 
 /**
- * What has changed since `up`, as conditions: nothing of it takes effect by itself, and nobody is taken out of service for it. Pure.
- * @param before those of the look before: one that was there already keeps its instant
+ * What has changed since `up`, as conditions: such changes do not take effect by themselves, and do not make `serve` unready. Pure.
+ * @param before the conditions after the previous look: one that existed before keeps its instant
  */
 export function fileConditions(
   then: FilesSeen,
@@ -25,8 +25,9 @@ export function fileConditions(
       name: 'configuration-changed',
       severity: 'warning',
       roles: [],
-      message: 'the configuration file is another one than `serve` was started with, and works with what it said then',
-      hint: 'start `serve` again',
+      message:
+        'the configuration file has changed since `serve` was started, and `serve` still uses the old configuration',
+      hint: 'restart `serve`',
       since: since('configuration-changed'),
     })
   const news = [
@@ -43,7 +44,7 @@ export function fileConditions(
       severity: 'warning',
       roles: [],
       message: `the folder of migrations has changed since \`up\`: ${news.join('; ')}`,
-      hint: 'run `pgbosun up`, or start `serve` again',
+      hint: 'run `pgbosun up`, or restart `serve`',
       since: since('migrations-pending'),
     })
   return conditions

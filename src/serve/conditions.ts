@@ -4,11 +4,11 @@ import type { Condition, ServeState } from './state.ts'
 
 type Name = Condition['name']
 
-/** Backups' words change with time: they are about a database. Others are told again when they say something else. */
+/** Conditions of backups are compared by database, because their message changes with time. Others are logged again when their message changes. */
 const contentOf = ({ name, database, roles, message }: Condition) =>
   JSON.stringify(database === undefined ? [name, roles, message] : [name, database])
 
-/** What is worth a line: conditions that are new or say something else, and those that are over. Pure. */
+/** What to log: conditions that are new or have a new message, and those that are over. Pure. */
 export function newsOf(before: readonly Condition[], after: readonly Condition[]) {
   const known = new Set(before.map(contentOf))
   const left = (gone: Condition) => after.some(({ name, database }) => name === gone.name && database === gone.database)
@@ -19,8 +19,8 @@ export function newsOf(before: readonly Condition[], after: readonly Condition[]
 }
 
 /**
- * Puts what one watcher knows in the place of what it knew before, and says in the log what is new and what is over.
- * @param told those whose beginning is an error in the log already
+ * Replaces the conditions of one watcher, and logs which are new and which are over.
+ * @param told conditions whose start was already logged as an error
  */
 export function replaceConditions(
   state: ServeState,

@@ -22,14 +22,14 @@ import { livez, type ProbeAnswer, type ServeState, startupz, statusDocument } fr
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
 /**
- * Makes the database ready unless told not to, then backs up on schedule and answers over HTTP until it is asked to stop.
+ * Makes the database ready, unless told not to, then makes backups on schedule and answers over HTTP until it is told to stop.
  * @param up false with `--no-up`
  */
 export async function runDaemon(context: Context, { up }: { up: boolean }): Promise<Result> {
   const { loaded, log, signal } = context
   const state = initialState(context, up)
   const schedule = await scheduleOf(loaded)
-  // What is wrong with the configuration of the backups and of the access is said before anything is touched.
+  // Report problems with the configuration of backups and access before anything is changed.
   const store = openStore(loaded.config.backup)
   if (schedule) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
@@ -65,7 +65,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   }
 }
 
-/** From what is known: nobody who asks waits for the database. */
+/** Answers from what is known, so that no request waits for the database. */
 async function readyNow(state: ServeState, probe: Probe): Promise<{ health: ProbeAnswer; ageMs: number | null }> {
   if (state.phase === 'stopping') return { health: { ok: false, text: 'stopping' }, ageMs: null }
   const known = await probe.known()
@@ -75,7 +75,8 @@ async function readyNow(state: ServeState, probe: Probe): Promise<{ health: Prob
 
 function accessOf({ loaded: { config, env, baseDir }, out }: Context): ServeAccess {
   const { access, token } = config.serve
-  if (token && access !== 'token') out.warn(`serve.token is set, and nobody is asked for it: serve.access is ${access}`)
+  if (token && access !== 'token')
+    out.warn(`serve.token is set, but nobody is asked for it, because serve.access is ${access}`)
   return resolveServeAccess(config, env, baseDir)
 }
 
@@ -104,10 +105,10 @@ function initialState({ loaded, version }: Context, upWanted: boolean): ServeSta
   }
 }
 
-/** They hear what `up` has seen and set. */
+/** They are told what `up` has read and set. */
 type Watchers = { rotation: Rotation; files: FileWatch }
 
-/** The first part. A failure is returned as the result that `serve` ends with, unless it stays. */
+/** Does what `up` does. A failure is returned as the result that `serve` ends with, unless `serve.onUpFailure` is `stay`. */
 async function makeReady(
   context: Context,
   state: ServeState,
@@ -129,7 +130,7 @@ async function makeReady(
   }
 }
 
-/** Backs up on schedule until it is asked to stop; while `up` has not succeeded, tries that again. */
+/** Makes backups on schedule until told to stop; retries `up` until it succeeds. */
 async function stay(
   context: Context,
   state: ServeState,
@@ -160,7 +161,7 @@ async function stay(
     watchers.files.watch()
     await upAgain(context, state, probe, watchers)
     await untilAborted(signal)
-    log.info('stopping: what is under way is ended first')
+    log.info('stopping: a running backup is ended first')
   } finally {
     state.phase = 'stopping'
     await scheduler.stop()
@@ -197,7 +198,7 @@ const untilAborted = (signal: AbortSignal) =>
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-/** Asked to stop, it drains and ends with 0. */
+/** The result after it was told to stop: exit 0. */
 function stopped(state: ServeState): Result {
   state.phase = 'stopping'
   return { fields: { stopped: true }, exitCode: 0 }

@@ -2,19 +2,19 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
-/** What a client can have of us at most; see `guardConnections`. */
+/** Upper limits for what clients can use; see `guardConnections`. */
 export type Limits = {
-  /** Beyond it, the connection that has been there longest without being answered makes room. */
+  /** Beyond this number, the oldest connection that is not being answered is closed. */
   connections: number
-  /** Without a byte either way, and from the first to the last byte of an answer. */
+  /** How long a connection may be silent in both directions. */
   idleMs: number
-  /** Given to the parser at a time: requests that were sent ahead wait in the kernel, not in our memory. */
+  /** How much the parser gets at a time: pipelined requests wait in the kernel, not in our memory. */
   sliceBytes: number
 }
 
 export const limits: Limits = { connections: 200, idleMs: 10_000, sliceBytes: 512 }
 
-/** A connection as the HTTP server sees it: it gets the next bytes only when nothing is waiting for its answer. */
+/** A connection as the HTTP server sees it: the server gets the next bytes only when no request is waiting for its answer. */
 class Gate extends Duplex {
   readonly #socket: Socket
   readonly #sliceBytes: number
@@ -50,10 +50,10 @@ class Gate extends Duplex {
     this.#answering++
   }
 
-  /** Its answer has left, or never will. */
+  /** Its answer was sent, or never will be. */
   answered(): void {
     this.#answering--
-    // Not in the stack of the answer before: thousands may have been sent ahead.
+    // On a fresh stack, because thousands of requests may be pipelined.
     setImmediate(() => this.#feed())
   }
 
@@ -87,8 +87,8 @@ class Gate extends Duplex {
 }
 
 /**
- * Puts every connection of a server that does not listen yet behind a gate: one request at a time, no more than so many connections,
- * and none that stays for nothing. Memory is bounded whatever clients do, and who only connects keeps nobody else out.
+ * Puts every connection of a server that does not listen yet behind a gate: one request at a time, a limited number of connections,
+ * and none that stays idle. So memory is bounded whatever clients do, and clients that only connect cannot keep others out.
  */
 export function guardConnections(http: Server, limits: Limits): void {
   const gates = new Set<Gate>()

@@ -27,7 +27,7 @@ export function scheduledWork(
   }
 }
 
-/** One scheduled backup with all that belongs to it: retention after a success, and an old backup read back again. */
+/** Makes one scheduled backup; after a success, deletes old backups by retention, and reads an old one back again. */
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
@@ -39,7 +39,10 @@ async function backUpAndTidy(
     runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
   )
   if (existing)
-    return log.info({ database, id, slot: slot.toISOString() }, 'another process has made the backup of this slot')
+    return log.info(
+      { database, id, slot: slot.toISOString() },
+      'another process has already made the backup of this slot',
+    )
   log.info(
     { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
@@ -48,7 +51,7 @@ async function backUpAndTidy(
   await verifyOldest(context, catalog, database)
 }
 
-/** A refused or failed prune is told; the backup itself is good. */
+/** A refused or failed prune is only logged, because the backup itself is good. */
 async function prune({ loaded, log, signal }: Context, catalog: Catalog, database: string): Promise<void> {
   try {
     await pruneStore(catalog, loaded.config.backup, { now: new Date(), database, log, signal })
@@ -58,7 +61,7 @@ async function prune({ loaded, log, signal }: Context, catalog: Catalog, databas
   }
 }
 
-/** Media decay: the backup whose last verification is the oldest is read back, once it is a week old. */
+/** Against decay of the media: reads back the backup with the oldest verification, if that is more than a week old. */
 async function verifyOldest({ loaded, log, signal }: Context, catalog: Catalog, database: string): Promise<void> {
   const backups = catalog.known(database).filter(({ problem }) => problem === undefined)
   const verifiedAt = (backup: (typeof backups)[number]) => backup.verification?.at.getTime() ?? 0

@@ -9,7 +9,7 @@ test('an answer is what was found, until it is older than 10 s', () => {
   expect(answerFrom({ health: ok, atMs: 1_000 }, 11_000)).toEqual(ok)
   expect(answerFrom({ health: ok, atMs: 1_000 }, 13_000)).toEqual({
     ok: false,
-    text: 'not ready: it is not known how the database is',
+    text: 'not ready: the state of the database is not known',
     reason: 'unknown: the last look at the database was 12 s ago',
   })
   expect(answerFrom(undefined, 0).ok).toBe(false)

@@ -3,22 +3,22 @@ import type { Log } from '../log.ts'
 import { renderDuration } from '../units.ts'
 import { notReady, type ProbeAnswer } from './state.ts'
 
-/** What the last look found, and when, in milliseconds of a monotonic clock. */
+/** The result of the last look, and its time in milliseconds of a monotonic clock. */
 export type Known = { health: ProbeAnswer; atMs: number }
 
 export type ProbeOptions = {
-  /** One look. It ends soon after the signal does, and leaves no session behind. */
+  /** One look at the database. After the signal it ends soon, and leaves no session behind. */
   look(signal: AbortSignal): Promise<ProbeAnswer>
-  /** Whether a change is worth a line now. */
+  /** Whether changes are logged now. */
   isTold(): boolean
   log: Log
   signal: AbortSignal
 }
 
 export type Probe = {
-  /** What is known, at once; what the first look finds is waited for, but not for long. */
+  /** What is known, at once; only for the result of the first look it waits, for a short time. */
   known(): Promise<Known | undefined>
-  /** A new look, because something has happened; resolves when it is done. */
+  /** Looks again, because something has changed; resolves when done. */
   again(): Promise<void>
 }
 
@@ -27,15 +27,15 @@ const pauseMs = 2_000
 const firstMs = 150
 const oldMs = 10_000
 
-/** What is told now of what was found then: an answer that is too old is none. */
+/** The answer now, from the result of the last look; a result that is too old counts as unknown. */
 export function answerFrom(known: Known | undefined, nowMs: number): ProbeAnswer {
-  if (!known) return notReady('unknown', 'the first look at the database is not done yet')
+  if (!known) return notReady('unknown', 'the database has not been looked at yet')
   const ageMs = nowMs - known.atMs
   if (ageMs <= oldMs) return known.health
   return notReady('unknown', `unknown: the last look at the database was ${Math.round(ageMs / 1000)} s ago`)
 }
 
-/** Looks again and again, one look at a time, each with an end. Nobody who asks starts one. */
+/** Looks at the database every two seconds, one look at a time, each with a time limit. Requests never start a look. */
 export function startProbe(options: ProbeOptions): Probe {
   let known: Known | undefined
   let wake = new AbortController()
@@ -81,7 +81,7 @@ async function lookOnce({ look, signal }: ProbeOptions): Promise<ProbeAnswer> {
   return limit.aborted && !health.ok ? late : health
 }
 
-/** One line for each change, with how long it was as it was before. */
+/** Logs one line for each change, with how long the state before had lasted. */
 function tellChanges({ log, isTold }: ProbeOptions): (health: ProbeAnswer) => void {
   let told: { reason: string | undefined; sinceMs: number } | undefined
   let downSinceMs: number | undefined

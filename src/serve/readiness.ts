@@ -15,15 +15,15 @@ import { mainTarget, migrateTargets } from '../up/targets.ts'
 import { type Probe, startProbe } from './probe.ts'
 import { notReady, type ProbeAnswer, type ServeState } from './state.ts'
 
-/** Shorter than a look may take: what it left on the server has ended before the next one begins. */
+/** Shorter than a look may take, so that its statement has ended on the server before the next look starts. */
 const statementTimeoutMs = 1_500
 
-/** Longer than a server gives a login by itself (`authentication_timeout`, a minute). */
+/** Longer than the server's own limit for a login (`authentication_timeout`, one minute). */
 const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
 
 /**
- * Readiness: the database is reachable and has at least the migrations that this process saw applied when it became ready.
- * Files that come later change nothing: they are there before anybody ran `up`. Backups have no part in it.
+ * Readiness: the database is reachable and has at least the migrations that were applied when this process became ready.
+ * Files that are added later do not matter, because they may come before anybody runs `up`. Nor do backups.
  */
 export function watchReadiness(context: Context, state: ServeState): Probe {
   let seen: { target: MigrateTarget | undefined } | undefined
@@ -40,14 +40,14 @@ export function watchReadiness(context: Context, state: ServeState): Probe {
   return startProbe({
     log: context.log,
     signal: context.signal,
-    // While `up` works, nobody expects it to be ready.
+    // While `up` runs, not being ready is expected.
     isTold: () => state.phase === 'serving' || state.phase === 'up-failed',
     async look(signal) {
       try {
         const target = seen ? seen.target : mainTarget(await migrateTargets(context))
         const plan = await unlessAborted(planWith(context, target, logIn, signal), signal)
         const health = seen ? stillThere(plan) : healthOf(plan)
-        // The files stay as they were read: see `folderOf`.
+        // The files are only read once: see `folderOf`.
         if (health.ok) seen ??= { target }
         return health
       } catch (error) {
@@ -58,7 +58,7 @@ export function watchReadiness(context: Context, state: ServeState): Probe {
   })
 }
 
-/** A name server that does not answer cannot be told to stop: whatever it says later, the session is not opened. */
+/** Stops waiting on abort: resolving a name cannot be cancelled. If it succeeds later, no session is opened any more. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => {})
   return new Promise((resolve, reject) => {
@@ -86,8 +86,9 @@ async function planWith(
 type Patience = { firstMs: number; longestMs: number }
 
 /**
- * One login at a time, for longer than a look where it hangs: a server does not see in the middle of a login that its client has gone,
- * and each one given up could leave a process there, until there is room for nobody. The next look goes on with it.
+ * One login at a time. A login that hangs may take longer than one look; the next look then waits for the same login. In the middle of a
+ * login the server does not notice that its client has gone, so every login given up could leave a process there, until no connection
+ * is free.
  */
 export function oneLogin<Session>(
   open: (endWith: AbortSignal) => Promise<Session>,
@@ -104,7 +105,7 @@ export function oneLogin<Session>(
       return await open(AbortSignal.any([stop, tooLong.signal]))
     } finally {
       clearTimeout(timer)
-      // Those that are left behind then must not become many either.
+      // Logins given up like this must not become many either.
       patienceMs = tooLong.signal.aborted ? Math.min(patienceMs * 2, longestMs) : firstMs
     }
   }
@@ -121,7 +122,7 @@ export function oneLogin<Session>(
   }
 }
 
-/** @param last where the session before was: it is asked first, or a dead host before it would make every look too long */
+/** @param last the endpoint of the previous session: it is tried first, because a dead host before it would make every look too long */
 async function openNow(connection: Connection, last: Endpoint | undefined, endWith: AbortSignal): Promise<Session> {
   const isLast = ({ host, port, address }: Endpoint) =>
     host === last?.host && port === last.port && address === last.address
@@ -143,7 +144,7 @@ async function openNow(connection: Connection, last: Endpoint | undefined, endWi
   }
 }
 
-/** Since it was ready: what others applied or changed since then is not asked. */
+/** For a process that was ready before: what others have applied or changed since then does not matter. */
 function stillThere(plan: MigrationPlan | undefined): ProbeAnswer {
   return healthOf(plan && { ...plan, problems: [] })
 }
@@ -159,7 +160,7 @@ function healthOf(plan: MigrationPlan | undefined): ProbeAnswer {
   return problem ? notReady('history', `migration ${problem.name} ${problem.detail}`) : { ok: true, text: 'ok' }
 }
 
-/** Without a target of its own, `serve --no-up` is as ready as the database that it backs up. */
+/** Without a connection to a target, `serve --no-up` is ready when the database that it backs up is. */
 function connectionOf({ connection, loaded: { config, env, baseDir } }: Context): Connection {
   if (config.backup.url === undefined) return connection()
   try {

@@ -21,17 +21,17 @@ import { replaceConditions } from './conditions.ts'
 import { answerTo, type OwnSecret, secretConditions } from './rotation.ts'
 import type { ServeState } from './state.ts'
 
-/** Secrets that change while `serve` runs. What was applied is remembered as a keyed hash, in memory alone. */
+/** Handles secrets that change while `serve` runs. Applied passwords are only kept as keyed hashes, in memory. */
 export type Rotation = {
-  /** Hears what `up` has applied. */
+  /** Remembers what `up` has applied. */
   noteUp(secrets: Secrets): void
-  /** Does what logs in as the role of the backups; after a refusal and a password that was set, once more. */
+  /** Does work that logs in as the role of the backups; if the login is refused and the password could be set, does it once more. */
   loggingIn<T>(work: () => Promise<T>): Promise<T>
-  /** Looks at the declared secrets now and then, until the signal: what changed is a condition and a line in the log. */
+  /** Reads the declared secrets every 30 s, until the signal; a change becomes a condition and a line in the log. */
   watch(): void
 }
 
-/** Between the two readings of a secret before it is applied: somebody may be writing it. */
+/** Pause between the two readings of a secret before it is applied, because somebody may be writing it. */
 const settleMs = 5_000
 const lookEveryMs = 30_000
 const statementTimeoutMs = 5_000
@@ -40,14 +40,14 @@ type Watched = {
   context: Context
   state: ServeState
   desired: DesiredRoles
-  /** As whom backups are made. */
+  /** The user that makes the backups. */
   user: string
   admin: string | undefined
-  /** By role. Before `up` is done: what the login of the backups had when the process started. */
+  /** Fingerprints by role. Before `up` is done: only that of the login of the backups, when the process started. */
   applied: Map<string, string>
   fingerprint(secret: Password): string
   upDone: boolean
-  /** Why the own password was not set: from then on it waits for `up` like all others. */
+  /** Whether setting our own password failed: from then on it waits for `up` like all others. */
   ownWaits: boolean
 }
 
@@ -74,7 +74,7 @@ export async function createRotation(context: Context, state: ServeState): Promi
   }
 }
 
-/** 28P01: the password. Nothing else is a sign of a rotation. */
+/** 28P01: a wrong password. No other error is a sign of a rotation. */
 const isRefusedLogin = (error: unknown): error is AppError =>
   error instanceof AppError && error.kind === 'refused' && error.sqlstate === '28P01'
 
@@ -107,13 +107,13 @@ function adminOf({ connection }: Context): string | undefined {
   }
 }
 
-/** The error of a secret or of a configuration that cannot be read; others are thrown on. */
+/** Returns the error of a secret or a configuration that cannot be read; throws all others. */
 function ofSecret(error: unknown): AppError {
   if (error instanceof AppError && error.kind === 'usage') return error
   throw error
 }
 
-/** What the login of the backups sends, now. */
+/** The password that the login of the backups sends now. */
 async function readSent({ context: { loaded } }: Watched): Promise<Password> {
   const password = resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password() ?? ''
   return { password, prepared: await preparePassword(password) }
@@ -127,7 +127,7 @@ async function readDeclaredSecrets({ context: { loaded }, desired }: Watched, on
   return { secrets, problems }
 }
 
-/** Sets the password that was refused, where it is ours to set. @throws {AppError} the refusal, with what to do about it */
+/** Sets the password that was refused, if we may set it. @throws {AppError} the refusal, with a hint */
 async function setOwn(watched: Watched, refusal: AppError): Promise<void> {
   const { context, desired, user, admin, upDone } = watched
   const mode = context.loaded.config.passwords.applyOnRotation
@@ -141,16 +141,19 @@ async function setOwn(watched: Watched, refusal: AppError): Promise<void> {
     if (!(error instanceof AppError) || context.signal.aborted) throw error
     watched.ownWaits = true
     const why = `its password could not be set: ${error.message}`
-    throw told(refusal, `the file changed since \`up\`: run \`pgbosun up\` with the rights for it (${why})`)
+    throw told(
+      refusal,
+      `the secret has changed since \`up\`: run \`pgbosun up\` as a user that may set the password (${why})`,
+    )
   }
   watched.applied.set(user, watched.fingerprint(found.secret))
   watched.ownWaits = false
-  context.log.info({ role: user }, `the server refused the rotated password of ${user}: it is set now`)
+  context.log.info({ role: user }, `the server refused the rotated password of ${user}: it has been set now`)
 }
 
 const told = (refusal: AppError, hint: string | undefined) => (hint === undefined ? refusal : refusal.with({ hint }))
 
-/** Where it might be set, it is read a second time. */
+/** Reads the secret; if it might be set, reads it a second time. */
 async function lookAtOwn(watched: Watched): Promise<OwnSecret & { secret?: Password }> {
   const { context, user, upDone, applied, fingerprint } = watched
   const { signal, loaded } = context
@@ -169,7 +172,7 @@ async function lookAtOwn(watched: Watched): Promise<OwnSecret & { secret?: Passw
     : { state: 'elsewhere', source: resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).source }
 }
 
-/** The declared password of the role of the backups; before `up` is done, what its login sends. */
+/** The declared password of the role of the backups; before `up` is done, the one that its login sends. */
 async function readOwn(watched: Watched): Promise<Password | AppError> {
   if (!watched.upDone) return readSent(watched).catch(ofSecret)
   const { secrets, problems } = await readDeclaredSecrets(watched, watched.user)
@@ -182,7 +185,7 @@ const isBlank = (secret: Password) => 'password' in secret && secret.password.tr
 
 const refusedSecret = (user: string, what: string) => new AppError('usage', `the password of role ${user} ${what}`)
 
-/** Whether a login with what is sent succeeds once this is set: else setting it helps nobody. */
+/** Whether our login would succeed once this password is set; otherwise setting it would not help. */
 async function isSent(watched: Watched, secret: Password): Promise<boolean> {
   const sent = await readSent(watched).catch(ofSecret)
   if (sent instanceof AppError || !('prepared' in sent)) return false
@@ -191,7 +194,7 @@ async function isSent(watched: Watched, secret: Password): Promise<boolean> {
   return matchesVerifier(stored, sent, watched.user) === 'yes'
 }
 
-/** As `up` sets it: under the lock on roles, only where the server has another one, and noted in the state. */
+/** Sets the password as `up` does: under the lock on roles, only if the server has another one, and recorded in the state. */
 async function applyOwn({ context, desired, user }: Watched, secret: Password): Promise<void> {
   await withRun(context, { locks: 'roles' }, async (run) => {
     const journal = createJournal(run)
@@ -215,7 +218,7 @@ async function looking(watched: Watched): Promise<void> {
     try {
       if (watched.upDone) await look(watched)
     } catch (error) {
-      log.warn({ problem: (error as Error).message }, 'the declared secrets could not be looked at')
+      log.warn({ problem: (error as Error).message }, 'the declared secrets could not be read')
     }
   }
 }
@@ -235,11 +238,11 @@ async function look(watched: Watched): Promise<void> {
   replaceConditions(state, ['secret-changed', 'secret-unreadable'], after, { log: context.log, now })
 }
 
-/** The own password is set with the next backup that is refused. */
+/** Our own password is set when the next backup is refused. */
 const isAppliedLater = ({ context, user, admin, ownWaits }: Watched, role: string) =>
   role === user && role !== admin && !ownWaits && context.loaded.config.passwords.applyOnRotation === 'own'
 
-/** The roles whose password on the server is this already, because somebody else ran `up`. None where nobody can tell. */
+/** The roles that already have this password on the server, because somebody else ran `up`. Empty when it cannot be found out. */
 async function whatTheServerHas({ context, desired }: Watched, secrets: Secrets): Promise<Set<string>> {
   const { connection, loaded, runId, signal } = context
   try {
@@ -259,7 +262,7 @@ async function whatTheServerHas({ context, desired }: Watched, secrets: Secrets)
       await session.end()
     }
   } catch (error) {
-    context.log.debug({ problem: (error as Error).message }, 'the passwords of the server could not be compared')
+    context.log.debug({ problem: (error as Error).message }, 'the passwords on the server could not be compared')
     return new Set()
   }
 }

@@ -17,10 +17,10 @@ describe('a refused login', () => {
   test.each<[string, Partial<LoginRefusal>, string | undefined]>([
     ['of a role without a declared password', { declared: false }, undefined],
     ['of the target’s own user', { admin: true }, undefined],
-    ['where it is not to be set', { mode: 'never' }, 'the file changed since `up`: run `pgbosun up`'],
-    ['without up', { upDone: false }, 'the file changed since `up`: run `pgbosun up`'],
-    ['without up, of the target’s own user', { upDone: false, admin: true }, 'the file changed since `up`: run'],
-    ['whose secret is what was applied', { secret: { state: 'same' } }, 'where its password was rotated'],
+    ['where it is not to be set', { mode: 'never' }, 'the secret has changed since `up`: run `pgbosun up`'],
+    ['without up', { upDone: false }, 'the secret has changed since `up`: run `pgbosun up`'],
+    ['without up, of the target’s own user', { upDone: false, admin: true }, 'the secret has changed since `up`: run'],
+    ['whose secret is what was applied', { secret: { state: 'same' } }, 'if its password was rotated'],
     ['whose secret is being written', { secret: { state: 'changing' } }, 'is being written'],
     [
       'whose secret cannot be read',
@@ -43,7 +43,7 @@ describe('the conditions', () => {
         name: 'secret-changed',
         severity: 'warning',
         roles: ['app'],
-        message: 'the declared password of app has changed since `up`, and the server still has the old',
+        message: 'the declared password of app has changed since `up`, but the server still has the old',
         hint: expect.stringContaining('`pgbosun up`'),
         since: '2026-03-01T00:00:00Z',
       },

@@ -209,7 +209,10 @@ describe('what is known of the backups', () => {
       maxAgeMs: 3_600_000,
     })
     await settled()
-    expect(world.backup).toMatchObject({ overdue: 'the newest one is 2 h old, allowed are 60 min', damaged: ['bad'] })
+    expect(world.backup).toMatchObject({
+      overdue: 'the newest is 2 h old, but check.backupMaxAge is 1h',
+      damaged: ['bad'],
+    })
   })
 
   test('is a store that cannot be read, told once, for as long as it cannot', async () => {
@@ -221,7 +224,7 @@ describe('what is known of the backups', () => {
     await settled()
     for (const time of ['12:01:00', '12:02:00']) await world.turn(time)
     expect(world.backup.storeProblem).toBe('/store: permission denied')
-    expect(world.lines).toEqual(['the scheduler could not look at the store'])
+    expect(world.lines).toEqual(['the scheduler could not read the store'])
     world.store = () => backupAt('12:00:00', '12:00:00')
     await world.turn('12:03:00')
     expect(world.backup).toMatchObject({ storeProblem: null, lastError: null })

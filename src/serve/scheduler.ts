@@ -18,11 +18,11 @@ export type SchedulerOptions = {
   backUp(database: string, slot: Date): Promise<StoredFacts>
   /** For messages. */
   storeName: string
-  /** How old the newest backup may be, beside the schedule. */
+  /** How old the newest backup may be, in addition to the schedule. */
   maxAgeMs: number | undefined
-  /** Called at every turn: the process is alive. */
+  /** Called every minute: the process is alive. */
   onTick(): void
-  /** Called when what is known of the backups was looked at, or a minute has passed. */
+  /** Called after the state of the backups was judged, at least every minute. */
   onLook(): void
   now(): Date
   log: Log
@@ -30,15 +30,15 @@ export type SchedulerOptions = {
 }
 
 export type Scheduler = {
-  /** A turn that does not wait for the minute. */
+  /** Takes a turn now, without waiting for the next minute. */
   turn(): void
-  /** Ends the ticking and waits for what is under way. */
+  /** Stops, and waits for running work. */
   stop(): Promise<void>
 }
 
 /**
- * Turns every minute and backs up the databases whose slot is due, one after the other. A failure is reported and tried again
- * later; it never ends the process. Which slots there are is decided by `slotsBetween`; a turn looks back, so none is lost with a turn.
+ * Every minute, backs up the databases whose slot is due, one after the other. A failure is reported and retried later; it never ends the
+ * process. `slotsBetween` decides which slots there are; each turn looks back, so no slot is lost when a turn is missed.
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const known: Known = { failures: new Map(), facts: new Map(), startedAt: options.now() }
@@ -53,9 +53,9 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   }
   const turn = () => {
     options.onTick()
-    // A backup of another database may take hours.
+    // Not only after the work: the backup of another database may take hours.
     judgeAll(options, known)
-    // Told while a turn is under way, which may have looked before the slot began.
+    // A turn that is still running may have looked before this slot started.
     again = working !== undefined
     working ??= work().finally(() => {
       working = undefined
@@ -91,7 +91,7 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
     } catch (error) {
       const problem = (error as Error).message
       if (backup.storeProblem !== problem)
-        options.log.error({ database: backup.database, problem }, 'the scheduler could not look at the store')
+        options.log.error({ database: backup.database, problem }, 'the scheduler could not read the store')
       backup.storeProblem = problem
     }
     judgeAll(options, known)
@@ -138,7 +138,7 @@ function dueNow(
   return { slot, before }
 }
 
-/** As `pgbosun check` does. Where there is no backup yet, this process has as long as one after its slot. */
+/** Judges the backups as `pgbosun check` does. If there is no backup yet, this process has as much time as after a slot. */
 function judgeAll(
   { schedule, backups, storeName, maxAgeMs, now, onLook }: SchedulerOptions,
   { facts, startedAt }: Known,
@@ -194,7 +194,7 @@ async function backUp(
       backup.lastError = null
       log.info(
         { database, slot: slot.toISOString(), problem: message },
-        'another process has made this backup meanwhile',
+        'another process has made this backup in the meantime',
       )
       return facts
     }

@@ -9,7 +9,7 @@ import { guardConnections, limits } from './gate.ts'
 import type { ProbeAnswer } from './state.ts'
 import { type RequestTarget, readTarget } from './target.ts'
 
-/** What the endpoints answer; each is asked anew for every request. */
+/** What the endpoints answer; each is called for every request. */
 export type Answers = {
   livez(): ProbeAnswer
   startupz(): ProbeAnswer
@@ -18,7 +18,7 @@ export type Answers = {
   status(): Promise<unknown>
 }
 
-/** Who may read what is not for everybody: see `refuse`. */
+/** Who may read the guarded paths: see `refuse`. */
 export type Guard = { access: ServeAccess; hosts: string[] }
 
 export type Listening = { host: string; port: number; close(): Promise<void> }
@@ -27,8 +27,8 @@ export type Listening = { host: string; port: number; close(): Promise<void> }
 export type ListenAddress = { host: string; port: number; fallback?: string }
 
 /**
- * `0.0.0.0:8080`, `[::]:8080` or `:8080` taken apart; throws `usage` for anything else. Where nobody chose an address it is
- * both families, and IPv4 alone will do.
+ * Parses `0.0.0.0:8080`, `[::]:8080` or `:8080`; throws `usage` for anything else. Without an address it is both families, or only IPv4 on
+ * a machine without IPv6.
  */
 export function parseListen(listen: string, isDefault = false): ListenAddress {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(listen) ?? []
@@ -50,7 +50,7 @@ export async function listen(place: ListenAddress, answers: Answers, guard: Guar
   http.requestTimeout = 10_000
   guardConnections(http, limits)
   const host = await started(http, place, log)
-  http.on('error', ({ message }) => log.error({ problem: message }, 'the HTTP server has a problem'))
+  http.on('error', ({ message }) => log.error({ problem: message }, 'error of the HTTP server'))
   return {
     host,
     port: (http.address() as AddressInfo).port,
@@ -62,7 +62,7 @@ export async function listen(place: ListenAddress, answers: Answers, guard: Guar
   }
 }
 
-/** Never rejects: what goes wrong while answering ends that connection, and is told. */
+/** Never rejects: an error while answering ends that connection, and is logged. */
 async function reply(
   answers: Answers,
   guard: Guard,
@@ -97,25 +97,25 @@ const text = (status: number, body: string, headers: Record<string, string> = {}
 })
 const healthResponse = ({ ok, text: body }: ProbeAnswer) => text(ok ? 200 : 503, body)
 
-/** Paths that tell names and errors; everything else everybody may read. */
+/** Paths whose documents contain names and errors; everybody may read the others. */
 const guarded = ['/status.json']
 
-/** Never rejects. What went wrong may name what is nobody's business: it goes to the log alone. */
+/** Never rejects. An error may contain names that are not public, so it goes to the log only. */
 async function answer(answers: Answers, guard: Guard, request: IncomingMessage, log: Log): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return text(405, 'only GET and HEAD', { allow: 'GET, HEAD' })
-  if (hasBody(request)) return text(413, 'a request has no body here')
+  if (hasBody(request)) return text(413, 'a request must not have a body')
   const target = readTarget(request.url ?? '')
   try {
     const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
     return refusal ? refused(refusal) : await answerPath(answers, target.path)
   } catch (error) {
     log.error({ path: target.path, problem: (error as Error).message }, 'a request could not be answered')
-    return text(500, 'something went wrong: the log says what')
+    return text(500, 'something went wrong: see the log')
   }
 }
 
-/** Nothing here reads one; the connection is closed behind the answer, so it need not be read to its end. */
+/** No path reads a body; the connection is closed after the answer, so the body need not be read. */
 const hasBody = ({ headers }: IncomingMessage) =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
@@ -139,14 +139,14 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
     case '/status.json':
       return { status: 200, body: `${visibleJson(JSON.stringify(await answers.status()))}\n`, type: 'application/json' }
     default:
-      return text(404, 'there are /livez, /startupz, /readyz and /status.json')
+      return text(404, 'there are only /livez, /startupz, /readyz and /status.json')
   }
 }
 
-/** How a kernel without IPv6 refuses `::`. */
+/** The error codes with which a kernel without IPv6 refuses `::`. */
 const withoutIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL']
 
-/** @returns the address that is listened on */
+/** @returns the host that it listens on */
 async function started(server: Server, { host, port, fallback }: ListenAddress, log: Log): Promise<string> {
   try {
     await bound(server, host, port)
@@ -154,7 +154,7 @@ async function started(server: Server, { host, port, fallback }: ListenAddress, 
   } catch (cause) {
     const { code = '', message } = cause as NodeJS.ErrnoException
     if (fallback !== undefined && withoutIpv6.includes(code)) {
-      log.info('IPv6 is switched off here: only IPv4 is listened on')
+      log.info('IPv6 is switched off here: listening on IPv4 only')
       return started(server, { host: fallback, port }, log)
     }
     const problem = code === 'EADDRINUSE' ? 'the port is in use' : message
@@ -178,6 +178,6 @@ function bound(server: Server, host: string, port: number): Promise<void> {
 /** `127.0.0.1:8080`, `[::]:8080`. */
 export const renderPlace = ({ host, port }: ListenAddress) => `${isIPv6(host) ? `[${host}]` : host}:${port}`
 
-/** Where a process on the same host reaches what listens on a place: IPv4 also for `::`, which may have fallen back to it. */
+/** The URL by which a process on the same host reaches a place: IPv4 also for `::`, which may have fallen back to it. */
 export const loopbackOf = ({ host, port }: ListenAddress) =>
   `http://${renderPlace({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })}`

@@ -21,7 +21,7 @@ test.each<[string, ServeState, boolean, string]>([
   ['before up is done', { ...state, phase: 'starting', up: null }, false, 'up is not done yet'],
   ['without up', { ...state, up: null, upWanted: false }, true, 'ok'],
   ['after up', state, true, 'ok'],
-  ['after a failed up, without its error', failed, false, 'up failed: the log says why'],
+  ['after a failed up, without its error', failed, false, 'up failed: see the log'],
   ['while stopping', { ...state, phase: 'stopping' }, false, 'stopping'],
 ])('/startupz %s', (_, given, ok, text) => {
   expect(startupz(given)).toEqual({ ok, text })
@@ -30,7 +30,7 @@ test.each<[string, ServeState, boolean, string]>([
 test('/livez counts the seconds in which the scheduler did not turn', () => {
   expect(livez({ ...state, tickedAtMs: 20_000 }, 200_000)).toEqual({ ok: true, text: 'ok' })
   expect(livez({ ...state, tickedAtMs: 20_000 }, 200_001).ok).toBe(false)
-  expect(livez(state, 181_000)).toEqual({ ok: false, text: 'the scheduler has not turned for 181 s' })
+  expect(livez(state, 181_000)).toEqual({ ok: false, text: 'the scheduler has not run for 181 s' })
 })
 
 test.each([

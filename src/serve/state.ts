@@ -1,7 +1,7 @@
 // pure
 import type { Kind } from '../errors.ts'
 
-/** What happened to the backups of one database, as far as this process and the store know. Instants are RFC 3339 in UTC. */
+/** The state of the backups of one database, as far as this process and the store know it. Instants are RFC 3339 in UTC. */
 export type BackupState = {
   database: string
   running: boolean
@@ -12,15 +12,15 @@ export type BackupState = {
   lastError: string | null
   lastVerifiedAt: string | null
   nextRunAt: string | null
-  /** Why the store cannot be read, now. */
+  /** Why the store cannot be read now. */
   storeProblem: string | null
-  /** What is wrong with the age of the newest one. */
+  /** What is wrong with the age of the newest backup. */
   overdue: string | null
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
 }
 
-/** Something that somebody should see to, and that takes nothing out of service. `name` is permanent: programs look for it. */
+/** Something that needs attention but does not make `serve` unready. `name` is permanent: programs look for it. */
 export type Condition = {
   name:
     | 'secret-changed'
@@ -32,25 +32,25 @@ export type Condition = {
     | 'backup-damaged'
     | 'store-unreadable'
   severity: 'error' | 'warning'
-  /** Those that it is about. */
+  /** The roles that it is about. */
   roles: string[]
-  /** Whose backups it is about. */
+  /** The database whose backups it is about. */
   database?: string
   message: string
   hint: string
-  /** Since when. */
+  /** The instant of its start. */
   since: string
 }
 
-/** Everything that the endpoints tell; changed in place by `serve`, read by the pure functions below. */
+/** Everything that the endpoints answer from; changed in place by `serve`, read by the pure functions below. */
 export type ServeState = {
   version: string
   startedAt: string
   phase: 'starting' | 'serving' | 'up-failed' | 'stopping'
-  /** The first part; null with `--no-up` or before it ended. */
+  /** The result of `up`; null with `--no-up`, or before it has ended. */
   up: { ok: boolean; finishedAt: string; error: string | null } | null
   upWanted: boolean
-  /** Milliseconds of a monotonic clock at the last turn of the scheduler. */
+  /** The last turn of the scheduler, in milliseconds of a monotonic clock. */
   tickedAtMs: number
   backups: BackupState[]
   conditions: Condition[]
@@ -59,45 +59,45 @@ export type ServeState = {
 /** An answer of a health endpoint. */
 export type ProbeAnswer = {
   ok: boolean
-  /** What everybody is told: short, and without the name of a server, a user, a database or a file. */
+  /** The public text: short, and without the name of a server, a user, a database or a file. */
   text: string
-  /** The whole of it, for the log and the status; without it, `text` is the whole. */
+  /** The whole reason, for the log and the status; if missing, `text` is all there is. */
   reason?: string
 }
 
 const stuckMs = 180_000
 
-/** Knows only our own process: an answer at all, and a scheduler that turns. */
+/** Only about our own process: it answers, and its scheduler runs. */
 export const livez = ({ tickedAtMs, phase }: ServeState, nowMs: number): ProbeAnswer => {
   const stuck = phase === 'serving' && nowMs - tickedAtMs > stuckMs
   return {
     ok: !stuck,
-    text: stuck ? `the scheduler has not turned for ${Math.round((nowMs - tickedAtMs) / 1000)} s` : 'ok',
+    text: stuck ? `the scheduler has not run for ${Math.round((nowMs - tickedAtMs) / 1000)} s` : 'ok',
   }
 }
 
-/** 200 once `up` is done: a native sidecar gates the application with it. */
+/** 200 once `up` is done: with a native sidecar, the application starts only then. */
 export function startupz({ up, upWanted, phase }: ServeState): ProbeAnswer {
   if (phase === 'stopping') return { ok: false, text: 'stopping' }
   if (!upWanted || up?.ok) return { ok: true, text: 'ok' }
-  return { ok: false, text: up ? 'up failed: the log says why' : 'up is not done yet' }
+  return { ok: false, text: up ? 'up failed: see the log' : 'up is not done yet' }
 }
 
 const publicTexts: Partial<Record<Kind | 'unknown', string>> = {
-  unknown: 'it is not known how the database is',
+  unknown: 'the state of the database is not known',
   unreachable: 'the database cannot be reached',
   refused: 'the database refuses the connection',
   pending: 'migrations are pending',
-  history: 'the migrations do not fit the history',
+  history: 'the migrations do not match the history',
 }
 
 /**
  * 503 of `/readyz`.
- * @param reason the whole of it, which may name servers, users, databases and files
+ * @param reason the whole reason, which may name servers, users, databases and files
  */
 export const notReady = (kind: Kind | 'unknown', reason: string): ProbeAnswer => ({
   ok: false,
-  text: `not ready: ${publicTexts[kind] ?? 'the log says why'}`,
+  text: `not ready: ${publicTexts[kind] ?? 'see the log'}`,
   reason,
 })
 

@@ -1,10 +1,10 @@
 // pure
-/** What a request asks for: `host` only where the target names one (`GET http://host/path`). */
-export type RequestTarget = { path: string; host?: string }
+/** What a request asks for. `host`: only if the target names one (`GET http://host/path`). */
+export type Target = { path: string; host?: string }
 
 /**
- * Takes the target of a request apart, without the query, and without making anything of `..` and escapes: only exact paths
- * are known here. Never throws; what is neither a path nor an address of http has the path it is.
+ * Parses the target of a request, without the query. `..` and escapes are not resolved, because only exact paths are served.
+ * Never throws; a target that is neither a path nor an http URL is taken as a path.
  */
 export function readTarget(target: string): RequestTarget {
   const [bare = ''] = target.split(/[?#]/)

@@ -12,21 +12,21 @@ import { type FilesSeen, fileConditions } from './changed-files.ts'
 import { replaceConditions } from './conditions.ts'
 import type { ServeState } from './state.ts'
 
-/** Tells of a configuration and of migrations that change while `serve` runs: a refreshed ConfigMap, a mounted folder. */
+/** Notices when the configuration or migrations change while `serve` runs: a refreshed ConfigMap, a mounted folder. */
 export type FileWatch = {
-  /** Takes what lies there now for what `up` sees. To be called before it reads the files, each time. */
+  /** Remembers the files as they are now. Call it each time before `up` reads them. */
   note(): Promise<void>
-  /** Looks now and then, until the signal. */
+  /** Looks every 10 s, until the signal. */
   watch(): void
 }
 
 const lookEveryMs = 10_000
-/** While files have changed: has somebody else run `up`? */
+/** How often to ask, while files have changed, whether somebody else has run `up`. */
 const askEveryMs = 30_000
 const statementTimeoutMs = 5_000
 const names = ['configuration-changed', 'migrations-pending'] as const
 
-/** @param migrations whether those are the business of this process */
+/** @param migrations whether this process also watches migrations */
 export function watchFiles(context: Context, state: ServeState, { migrations }: { migrations: boolean }): FileWatch {
   const { log, signal, loaded } = context
   const fingerprint = createFingerprint()
@@ -66,13 +66,13 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
       while (!signal.aborted) {
         await sleep(lookEveryMs, undefined, { signal, ref: false }).catch(() => {})
         if (signal.aborted) return
-        await look().catch((error: Error) => log.debug({ problem: error.message }, 'the files could not be looked at'))
+        await look().catch((error: Error) => log.debug({ problem: error.message }, 'the files could not be read'))
       }
     },
   }
 }
 
-/** Whether the history has all that lies there now. What cannot be found out is not applied. */
+/** Whether all files that exist now are applied. False when that cannot be found out. */
 async function isApplied(context: Context): Promise<boolean> {
   const { connection, log, signal, runId } = context
   try {
@@ -91,14 +91,14 @@ async function isApplied(context: Context): Promise<boolean> {
     }
     return true
   } catch (error) {
-    log.debug({ problem: (error as Error).message }, 'whether the new migrations are applied is not known')
+    log.debug({ problem: (error as Error).message }, 'could not find out whether the new migrations are applied')
     return false
   }
 }
 
 type Fingerprint = (file: string) => Promise<string>
 
-/** Content is only read again where the file is another one: a refreshed ConfigMap has new files with the old content. */
+/** Reads content again only when the file has changed. A hash is needed because a refreshed ConfigMap has new files with old content. */
 function createFingerprint(): Fingerprint {
   const known = new Map<string, { stamp: string; hash: string }>()
   return async (file) => {
@@ -114,7 +114,7 @@ function createFingerprint(): Fingerprint {
   }
 }
 
-/** Names relative to the configuration. What begins with a dot is not looked at, like the folders that Kubernetes mounts beside. */
+/** Names are relative to the configuration. Ignores names that start with a dot, such as the folders that Kubernetes adds to a mount. */
 async function readFolder(dir: string, baseDir: string, fingerprint: Fingerprint): Promise<[string, string][]> {
   const entries = await readdir(dir, { recursive: true }).catch(() => [])
   const files = entries.filter((path) => path.endsWith('.sql') && !/(^|\/)\./.test(path)).sort()

@@ -2,10 +2,10 @@
 import { catalog } from './sql.ts'
 
 /**
- * SQL: every object, with its address (`class`, `id`), what it is a part of, and whom it belongs to.
- * It uses `ns` (the schemas that count) and `left_out`.
+ * SQL: every object, with its address (`class`, `id`), the table it is a part of, and its owner.
+ * It uses `ns` (the schemas that are compared) and `left_out`.
  *
- * Not read: what a server has from initdb (OIDs below 16384), user mappings and subscriptions (they hold credentials), languages,
+ * Not read: what initdb created (OIDs below 16384), user mappings and subscriptions (they contain credentials), languages,
  * conversions, transforms, access methods, text search parsers and templates, security labels, large objects.
  */
 export const objectsSql = `
@@ -49,7 +49,7 @@ export const objectsSql = `
               from pg_catalog.unnest(p.proargtypes) with ordinality a(type, nth))),
          null, p.proowner, p.proacl, 'f'
     from ns n join pg_catalog.pg_proc p on p.pronamespace = n.oid
-   -- The constructors of a range type come with it.
+   -- The constructors of a range type are created with the type.
    where not exists (select from pg_catalog.pg_depend d where d.classid = ${catalog('pg_proc')} and d.objid = p.oid and d.deptype = 'i'
                         and d.refclassid = ${catalog('pg_type')})
   union all

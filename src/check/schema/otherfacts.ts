@@ -3,7 +3,7 @@ import { catalog, lines, optionNames, routine } from './sql.ts'
 
 /**
  * SQL: extensions, collations, foreign servers, text search, event triggers and publications.
- * Of servers and wrappers only the names of the options: hosts differ between environments, and some wrappers keep secrets there.
+ * For servers and wrappers only the names of options are read: hosts differ between environments, and some wrappers keep secrets there.
  */
 export const otherFacts = (serverVersion: number) => `
   select o.class, o.id, f.what, f.value, null, null, null, 0
@@ -79,6 +79,6 @@ export const otherFacts = (serverVersion: number) => `
         : ''
     }`
 
-/** The column that holds the locale of ICU and the builtin provider changed its name. */
+/** The column with the locale of ICU and the builtin provider has changed its name. */
 const localeOf = (serverVersion: number) =>
   serverVersion >= 170_000 ? 'c.colllocale' : serverVersion >= 150_000 ? 'c.colliculocale' : 'null'

@@ -3,7 +3,7 @@ import { catalog, lines } from './sql.ts'
 
 const aclLines = (acl: string) => lines('a::text', `from pg_catalog.unnest(${acl}) a`)
 
-/** SQL: owners and privileges of objects and columns. No privileges at all and the default ones, written out or not, are the same. */
+/** SQL: owners and privileges of objects and columns. A null ACL counts as the default privileges written out. */
 export const privilegeFacts = `
   select o.class, o.id, f.what, f.value, null, null, null, 0 from objects o
    cross join lateral (values ('owner', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.owner))),
@@ -17,7 +17,7 @@ export const privilegeFacts = `
   select o.class, o.id, 'privileges', ${aclLines('d.defaclacl')}, null, null, null, 0
     from objects o join pg_catalog.pg_default_acl d on o.class = ${catalog('pg_default_acl')} and d.oid = o.id`
 
-/** SQL: default privileges as objects of their own; appended to the other objects. */
+/** SQL: default privileges as separate objects; appended to the other objects. */
 export const defaultPrivileges = `
   select ${catalog('pg_default_acl')}, d.oid, 'default privileges', pg_catalog.concat_ws(' ', 'for', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)),
          'in schema ' || pg_catalog.quote_ident(n.nspname), 'on',

@@ -10,17 +10,17 @@ import { typeFacts } from './typefacts.ts'
 import type { DatabaseSchema, LeftOut, ObjectKind, SchemaObject } from './types.ts'
 
 export type SchemaOptions = {
-  /** Beside what is always left out: schema `pgbosun`, the system's schemas, and everything that belongs to an extension. */
+  /** In addition to what is always left out: schema `pgbosun`, the system's schemas, and everything that belongs to an extension. */
   leaveOut?: LeftOut[]
-  /** Also owners and privileges. Off: a scratch database has other owners. */
+  /** Whether to read owners and privileges too. Default: no, because a scratch database has other owners. */
   privileges?: boolean
 }
 
 /**
- * Reads the schema of a database, in one message and one snapshot. Any role that may connect can do it.
+ * Reads the schema of a database, in one round trip and one snapshot. Any role that may connect can do it.
  *
- * The settings that decide how definitions are written last until the end of the message: the session keeps its own.
- * Therefore not inside a transaction, which would keep them to its end.
+ * The settings that decide how definitions are written last only for this round trip, so the session keeps its own.
+ * Do not call it inside a transaction, which would keep them until its end.
  */
 export async function readSchema(
   { sql, serverVersion }: { sql: Db; serverVersion: number },
@@ -41,7 +41,7 @@ type Row = {
   column: string | null
 }
 
-/** Without a search path every name comes out qualified; the others decide how constants in defaults and bounds are written. */
+/** With an empty search_path every name is qualified; the other settings decide how constants in defaults and bounds are written. */
 const settings = Object.entries({
   search_path: "''",
   quote_all_identifiers: 'off',
@@ -91,7 +91,7 @@ select o.kind, o.name, o.part_of as "partOf", f.what, f.value, case when f.nth i
  order by o.kind collate pg_catalog."C", o.name collate pg_catalog."C", f.nth nulls last, f.what collate pg_catalog."C"`
 }
 
-/** One object for all rows about it, which follow each other. */
+/** Combines the rows about each object, which follow each other. */
 function objectsFrom(rows: Row[]): SchemaObject[] {
   const objects: SchemaObject[] = []
   for (const { kind, name, partOf, what, value, column } of rows) {

@@ -45,7 +45,7 @@ export const relationFacts = `
        where d.classid = o.class and d.objid = o.id and d.deptype = 'a' and d.refclassid = o.class))
    ) f(what, value)`
 
-/** How an identity column's sequence differs from what `generated … as identity` makes by itself; a text like ` (start 50 increment 5)`. */
+/** How the sequence of an identity column differs from the default of `generated … as identity`; a text like ` (start 50 increment 5)`. */
 const identityOptions = `(
   select coalesce(' (' || nullif(pg_catalog.concat_ws(' ',
            case when sc.relname <> c.relname || '_' || a.attname || '_seq' then pg_catalog.format('sequence name %I.%I', sn.nspname, sc.relname) end,
@@ -61,8 +61,8 @@ const identityOptions = `(
      and d.refobjid = a.attrelid and d.refobjsubid = a.attnum)`
 
 /**
- * SQL: the columns of tables and views, each as one text in the words of CREATE TABLE.
- * NOT NULL is a property of the column on every major, although 18 catalogues it as a constraint with a name.
+ * SQL: the columns of tables and views, each as one text as CREATE TABLE would write it.
+ * NOT NULL is a property of the column for every major version, although 18 stores it as a constraint with a name.
  */
 export const columnFacts = (serverVersion: number) => `
   select o.class, o.id, 'column ' || pg_catalog.quote_ident(a.attname), pg_catalog.concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -89,7 +89,7 @@ export const columnFacts = (serverVersion: number) => `
 
 /**
  * SQL: constraints, indexes, extended statistics, triggers, rules and policies.
- * What a partition or a child has from its parent is left out: it is there as long as the parent's is, under a name that nobody chose.
+ * What a partition or a child table has inherited is left out: it exists as long as that of the parent does, under a generated name.
  */
 export const partFacts = `
   select o.class, o.id, 'constraint ' || pg_catalog.quote_ident(k.conname), pg_catalog.pg_get_constraintdef(k.oid)

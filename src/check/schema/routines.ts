@@ -1,7 +1,7 @@
 // pure
 import { catalog, lines, routine } from './sql.ts'
 
-/** SQL: definitions of functions, procedures, aggregates, operators, their families and classes, and casts. */
+/** SQL: definitions of functions, procedures, aggregates, operators, operator families and classes, and casts. */
 export const routineFacts = `
   select o.class, o.id, 'definition', pg_catalog.rtrim(pg_catalog.pg_get_functiondef(p.oid), E'\\n'), null, null, null, 0
     from objects o join pg_catalog.pg_proc p on o.class = ${catalog('pg_proc')} and p.oid = o.id and p.prokind <> 'a'

@@ -1,11 +1,11 @@
 // pure
 /**
- * A system catalog as an OID, the first half of every object's address: (`pg_class`, 16384).
+ * A system catalog as an OID: the first half of the address of an object, such as (`pg_class`, 16384).
  * @see https://www.postgresql.org/docs/current/catalog-pg-depend.html
  */
 export const catalog = (name: string) => `'pg_catalog.${name}'::pg_catalog.regclass`
 
-/** An expression: the rows of a list as lines of one text. `lines('x', 'from …')` with `x` a text, sorted bytewise. */
+/** An expression: the rows of a query as lines of one text, sorted bytewise. `lines('x', 'from …')`, where `x` is a text. */
 export const lines = (item: string, from: string) =>
   `(select nullif(pg_catalog.string_agg(${item}, E'\\n' order by ${item} collate pg_catalog."C"), '') ${from})`
 
@@ -17,10 +17,10 @@ export const options = (array: string, prefix = '') =>
 export const optionNames = (array: string) =>
   `(select pg_catalog.string_agg(pg_catalog.split_part(o, '=', 1), ', ' order by o collate pg_catalog."C") from pg_catalog.unnest(${array}) o)`
 
-/** An expression: how triggers and rules are marked that do not simply fire. */
+/** An expression: the mark of triggers and rules that do not fire normally. */
 export const firing = (enabled: string) =>
   `case ${enabled} when 'D' then ' (disabled)' when 'R' then ' (enabled replica)' when 'A' then ' (enabled always)' else '' end`
 
-/** An expression: a function, or null for none. */
+/** An expression: the signature of a function, or null for none. */
 export const routine = (oid: string) =>
   `case when ${oid} <> 0 then ${oid}::pg_catalog.oid::pg_catalog.regprocedure::text end`

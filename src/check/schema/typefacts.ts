@@ -1,7 +1,7 @@
 // pure
 import { catalog, routine } from './sql.ts'
 
-/** SQL: enums, domains, composite types, ranges and base types. Labels and attributes are one text, a line each: their order counts. */
+/** SQL: enums, domains, composite types, ranges and base types. Labels and attributes are one text with a line for each, because their order matters. */
 export const typeFacts = `
   select o.class, o.id, f.what, f.value, null, null, null, 0
     from objects o join pg_catalog.pg_type t on o.class = ${catalog('pg_type')} and t.oid = o.id

@@ -1,28 +1,28 @@
 // pure
 /**
- * What a database consists of, as plain data that two databases can be compared by.
- * Names and definitions are qualified with their schema and quoted where SQL would need it.
+ * The objects of a database as plain data, for comparing two databases.
+ * Names and definitions are qualified with their schema, and quoted where SQL needs it.
  */
 export type DatabaseSchema = {
-  /** As PostgreSQL numbers it: 150020 is 15.20. Another major may write the same definition in other words. */
+  /** As PostgreSQL numbers it: 150020 is 15.20. Another major version may write the same definition differently. */
   serverVersion: number
   objects: SchemaObject[]
 }
 
-/** One thing of its own: a table with its columns, constraints, indexes, triggers and policies is one. */
+/** One object. A table with its columns, constraints, indexes, triggers and policies is one object. */
 export type SchemaObject = {
   kind: ObjectKind
   /** `app.users`, `app.total(integer, text)`, `"Odd"`. */
   name: string
-  /** The table that a sequence or a partition belongs to, `table app.users`: without it, it would not be there. */
+  /** The table that a sequence or a partition belongs to, as `table app.users`; without that table it would not exist. */
   partOf: string | null
-  /** What there is to say about it: `column email` → `text not null`. An absent fact is a fact, too. */
+  /** Its properties, such as `column email` → `text not null`. A property that only one side has is a difference. */
   facts: Record<string, string>
-  /** Names of the columns in their order, of a table. */
+  /** For a table: the names of its columns, in their order. */
   columns: string[]
 }
 
-/** In the order in which they are reported: what others build on comes first. */
+/** In the order in which they are reported: kinds that others depend on come first. */
 export const objectKinds = [
   'schema',
   'extension',
@@ -50,5 +50,5 @@ export const objectKinds = [
 
 export type ObjectKind = (typeof objectKinds)[number]
 
-/** Something that is not compared: a table or another relation with what belongs to it; without a name, a whole schema. */
+/** What is not compared: a table or another relation with everything that belongs to it; without a name, a whole schema. */
 export type LeftOut = { schema: string; name?: string }

@@ -5,18 +5,18 @@ import { setRolePrivilege } from '../../postgres/rights.ts'
 /** A privilege on a database or a schema; `grantee` may be PUBLIC. */
 export type Privilege = { grantee: string; privilege: string }
 
-/** Whom a schema belongs to, and who may do what in it. */
+/** The owner and the privileges of a schema. */
 export type SchemaAccess = { owner: string; privileges: Privilege[] }
 
-/** What a scratch database has to have in common with the live one, so that migrations do the same in both. */
+/** What a scratch database must have in common with the live one, so that migrations do the same in both. */
 export type Model = DatabaseLocale & {
   name: string
   owner: string
-  /** Privileges on the database, those of its owner left out. */
+  /** Privileges on the database, without those of its owner. */
   privileges: Privilege[]
-  /** Names of the settings that sessions of this database begin with; `own`: those of the session user here. */
+  /** Names of the settings that sessions in this database start with; `own`: set for the session user in this database. */
   settings: { name: string; own: boolean }[]
-  /** Null where there is no schema `public`. */
+  /** Null when there is no schema `public`. */
   public: SchemaAccess | null
   user: { name: string; superuser: boolean; mayCreate: boolean; mayActAsOwner: boolean }
 }
@@ -27,13 +27,13 @@ export async function readModel(db: Db): Promise<Model> {
   return row!.model
 }
 
-/** Whom schema `public` belongs to, and who may do what in it; null where there is none. */
+/** The owner and the privileges of schema `public`; null when it does not exist. */
 export async function readPublic(db: Db): Promise<SchemaAccess | null> {
   const [row] = await db.unsafe<{ access: SchemaAccess | null }[]>(`select ${publicAccess} as access`)
   return row!.access
 }
 
-/** No privileges at all and the default ones, written out or not, are the same. */
+/** A null ACL counts as the default privileges written out. */
 const privileges = (acl: string, kind: string, owner: string) => `coalesce((
   select pg_catalog.json_agg(pg_catalog.json_build_object('grantee', grantee, 'privilege', privilege) order by grantee, privilege)
     from (select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee, a.privilege_type as privilege
@@ -43,7 +43,7 @@ const publicAccess = `(
   select pg_catalog.json_build_object('owner', pg_catalog.pg_get_userbyid(nspowner), 'privileges', ${privileges('nspacl', 'n', 'nspowner')})
     from pg_catalog.pg_namespace where nspname = 'public')`
 
-/** The role that sessions begin as is not among the settings: ours begin as themselves. */
+/** The role that sessions start as is left out of the settings: our sessions start as themselves. */
 const query = `select pg_catalog.json_build_object(
   'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
   'privileges', ${privileges('d.datacl', 'd', 'd.datdba')},

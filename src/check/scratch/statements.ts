@@ -5,8 +5,8 @@ import type { Model, Privilege, SchemaAccess } from './model.ts'
 import type { ScratchStory } from './name.ts'
 
 /**
- * Statements that make the empty scratch database, to be sent together without waiting: so it has its story and is closed
- * to others even when we are killed while it is created.
+ * Statements that create the empty scratch database. Send them together without waiting: then it gets its comment and is closed to
+ * others even if we are killed while it is created.
  */
 export function createStatements(name: string, model: Model, story: ScratchStory, serverVersion: number): string[] {
   return [
@@ -17,8 +17,8 @@ export function createStatements(name: string, model: Model, story: ScratchStory
 }
 
 /**
- * A message for each setting of the live database, which gives the scratch database the same. The value never leaves the server,
- * for it may be a secret.
+ * SQL for each setting of the live database, which gives the scratch database the same one. The value never leaves the server,
+ * because it may be a secret.
  */
 export const settingStatements = (scratch: string, { name: live, settings, user }: Model) =>
   settings.map(({ name, own }) => {
@@ -35,7 +35,7 @@ export const settingStatements = (scratch: string, { name: live, settings, user 
   })
 
 /**
- * One message that gives the scratch database the live one's owner, where that may be, and its privileges. Nobody else may connect.
+ * SQL that gives the scratch database the owner of the live one, if we may, and its privileges. Nobody else may connect.
  */
 export function accessStatements(scratch: string, { owner, privileges, user }: Model): string {
   const database = quoteIdent(scratch)
@@ -54,8 +54,8 @@ export function accessStatements(scratch: string, { owner, privileges, user }: M
 }
 
 /**
- * One message that makes schema `public` of the scratch database what it is in the live one; undefined when it is that already.
- * @param role who may do that
+ * SQL that makes schema `public` of the scratch database as it is in the live one; undefined when it is already.
+ * @param role the role that may do that
  */
 export function publicStatements(
   wanted: SchemaAccess | null,

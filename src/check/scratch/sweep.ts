@@ -7,8 +7,8 @@ import { quoteIdent } from '../../sql/quote.ts'
 import { isScratch, scratchPattern } from './name.ts'
 
 /**
- * Removes the scratch databases that killed runs left behind. A run that still works holds the run lock of its scratch
- * database: without that lock, it is left alone.
+ * Removes the scratch databases that killed runs left behind. A running comparison holds the run lock of its scratch database; if we
+ * cannot take that lock, the database is left alone.
  *
  * @param db a session in `lock.database`
  * @returns the databases removed
@@ -37,8 +37,8 @@ export async function sweepScratch(db: Db, log: Log): Promise<string[]> {
 }
 
 /**
- * Removes a scratch database with whoever is connected to it. Who may become the owner without having its privileges does it
- * as the owner, which may not end other sessions: the server waits a few seconds for them to end.
+ * Removes a scratch database and ends the sessions in it. A user that may SET ROLE to the owner but does not have its privileges removes it
+ * as the owner, who may not end other sessions: the server then waits a few seconds for them to end.
  */
 export async function dropScratch(db: Db, name: string, owner: string): Promise<void> {
   const drop = `drop database if exists ${quoteIdent(name)}`
