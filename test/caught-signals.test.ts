@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 const module = join(import.meta.dirname, '../src/cli/caught-signals.ts')
 
-/** In a process of its own: signals arrive while it is busy, and their listeners go before they are heard. */
+/** In a process of its own: signals arrive while it is busy, and their listeners are removed before they run. */
 const inProcess = (script: string) =>
   spawnSync(
     process.execPath,
@@ -16,7 +16,7 @@ const inProcess = (script: string) =>
 
 const busy = `const wait = () => { const end = performance.now() + 100; while (performance.now() < end); };`
 
-test('what libuv has taken and nobody has heard is found', () => {
+test('finds a signal that libuv has caught but no listener has received', () => {
   const { stdout, stderr } = inProcess(`${busy}
     process.on('SIGTERM', () => console.log('heard')); process.on('SIGINT', () => console.log('heard'));
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -27,7 +27,7 @@ test('what libuv has taken and nobody has heard is found', () => {
   expect(stdout, stderr).toBe('[15,2]\n')
 })
 
-test('what was heard is not told again, and without a signal there is none', () => {
+test('does not find a signal that a listener has received, nor one that was never sent', () => {
   const { stdout, stderr } = inProcess(`
     process.on('SIGTERM', () => console.log('heard'));
     process.kill(process.pid, 'SIGTERM');

@@ -62,7 +62,7 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
   expect(judgeBackups([{ ...none, ...facts }], { maxAgeMs, now }).errors).toEqual(errors)
 })
 
-test('with a schedule and before its first slot, no backup is a warning', () => {
+test('before the first slot of a schedule, no backup is a warning', () => {
   const facts = { ...none, since: at('02T08:00:00'), nextRunAt: at('03T03:00:00') }
   expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
     errors: [],
@@ -72,7 +72,7 @@ test('with a schedule and before its first slot, no backup is a warning', () => 
   })
 })
 
-test('where nothing says since when slots are due, no backup is a warning', () => {
+test('when it is not known since when slots count, no backup is a warning', () => {
   const facts = { ...none, newestSlot: at('02T03:00:00'), nextRunAt: at('03T03:00:00') }
   expect(judgeBackups([facts], { maxAgeMs: undefined, now })).toMatchObject({
     errors: [],
@@ -84,7 +84,7 @@ test('where nothing says since when slots are due, no backup is a warning', () =
   })
 })
 
-test('what starts in the future is told', () => {
+test('a backup that starts in the future is a warning', () => {
   expect(judgeBackups([{ ...none, fromFuture: ['x'] }], { maxAgeMs: undefined, now }).warnings).toEqual([
     'the backup x of shop starts in the future and does not count: a clock was or is wrong',
   ])

@@ -44,7 +44,7 @@ test.for([
   expect(() => wantedFrom({ ...nothing, foreignKeys: [text] })).toThrow('check.foreignKeys[0]')
 })
 
-test('finds nothing wrong where nothing is asked for', () => {
+test('finds nothing wrong when nothing is declared', () => {
   expect(compare(wantedFrom(nothing), empty)).toEqual({
     tables: { ok: true, missing: [] },
     columns: { ok: true, missing: [], different: [] },
@@ -55,7 +55,7 @@ test('finds nothing wrong where nothing is asked for', () => {
   })
 })
 
-test('says what is missing, what differs and what is invalid', () => {
+test('reports what is missing, what differs and what is invalid', () => {
   const column = { schema: 'public', table: 'users' }
   const key = (name: string, columns: string[], toColumns: string[], valid: boolean) => ({
     name,

@@ -15,14 +15,14 @@ test('shows the shortest change, with the lines around it', () => {
   expect(show('ab', '')).toEqual(['-a', '-b'])
 })
 
-test('equal texts have no line near a change', () => {
+test('equal texts have no lines to show', () => {
   expect(show('abc', 'abc')).toEqual(['…'])
   expect(show('', '')).toEqual([])
 })
 
 const text = fc.array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 30 })
 
-test('what is not marked as added is the first text, and what is not marked as removed the second', () => {
+test('the lines not marked as added are the first text, those not marked as removed the second', () => {
   fc.assert(
     fc.property(text, text, (before, after) => {
       fc.pre(JSON.stringify(before) !== JSON.stringify(after))
@@ -34,7 +34,7 @@ test('what is not marked as added is the first text, and what is not marked as r
   )
 })
 
-test('long texts are shown as replaced where they differ, in no time', () => {
+test('the differing part of long texts is shown as replaced, fast', () => {
   const [before, after] = ['a', 'b'].map((letter) => Array.from({ length: 30_000 }, (_, n) => letter + n))
   const lines = diffLines(['same', ...before!], ['same', ...after!])
   expect(lines).toHaveLength(60_001)

@@ -86,7 +86,7 @@ test('nothing in a name or a comment controls the terminal', () => {
   ])
 })
 
-test('programs get the same, and numbers', () => {
+test('programs get the same, with counts', () => {
   expect(driftJson(drifts)).toMatchObject({ ok: false, error_count: 3, note_count: 1 })
   expect(driftJson(drifts).objects[2]?.differences[1]).toEqual({
     what: 'column extra',

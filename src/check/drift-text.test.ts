@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { isSameButLineEndings, isSameDefinition } from './drift-text.ts'
 
-// Both as PostgreSQL wrote them: in the first database, and in the one made from its dump.
+// Both as PostgreSQL wrote them: in the original database, and in the one restored from its dump.
 const made = `CHECK (((size)::text = ANY ((ARRAY['s'::character varying, 'm''], s'::character varying])::text[])))`
 const restored = `CHECK (((size)::text = ANY (ARRAY[('s'::character varying)::text, ('m''], s'::character varying)::text])))`
 
@@ -12,14 +12,14 @@ test('a list of values reads the same before and after a restore', () => {
   expect(isSameDefinition(made, restored.replace('size', 'other'))).toBe(false)
 })
 
-test('anything else is compared to the letter', () => {
+test('everything else is compared exactly', () => {
   expect(isSameDefinition('a', 'a')).toBe(true)
   expect(isSameDefinition(null, null)).toBe(true)
   expect(isSameDefinition('a', 'A')).toBe(false)
   expect(isSameDefinition('', null)).toBe(false)
 })
 
-test('only line endings differ', () => {
+test('texts that differ only in line endings are recognised', () => {
   expect(isSameButLineEndings('a\nb\n', 'a\r\nb\r')).toBe(true)
   expect(isSameButLineEndings('a\nb', 'a\nb')).toBe(false)
   expect(isSameButLineEndings('a\nb', 'a\r\nc')).toBe(false)

@@ -28,7 +28,7 @@ const short = (drifts: Drift[]) =>
 const users = { id: 'bigint not null', email: 'text not null' }
 
 describe('compareSchemas', () => {
-  test('finds nothing between equals, whatever their order', () => {
+  test('finds no difference between equal schemas, whatever the order of their objects', () => {
     const [a, b] = [table('public.users', users), object('schema', 'public')]
     expect(compare([a, b], [b, a])).toEqual([])
     expect(compare([], [])).toEqual([])
@@ -47,7 +47,7 @@ describe('compareSchemas', () => {
     ])
   })
 
-  test('says what differs, as declared and as found', () => {
+  test('reports what differs, as declared and as found', () => {
     const declared = table('public.users', users, { 'row security': 'enabled', 'index by_email': 'CREATE INDEX …' })
     const live = table(
       'public.users',
@@ -70,7 +70,7 @@ describe('compareSchemas', () => {
     ])
   })
 
-  test('the order of the columns that both have is a note', () => {
+  test('a different order of the same columns is a note', () => {
     const declared = table('public.users', { id: 'int', a: 'int', b: 'int' })
     expect(compare([declared], [table('public.users', { id: 'int', b: 'int', a: 'int' })])).toMatchObject([
       { severity: 'note', differences: [{ what: 'column order', declared: 'id, a, b', live: 'id, b, a' }] },
@@ -90,7 +90,7 @@ describe('compareSchemas', () => {
     expect(drifts).toMatchObject([{ severity: 'note', differences: [{ what, severity: 'note' }] }])
   })
 
-  test('a note beside an error makes an error', () => {
+  test('an object with a note and an error is an error', () => {
     const [drift] = compare(
       [object('table', 'x', { comment: 'a', kind: 'table' })],
       [object('table', 'x', { comment: 'b', kind: 'partitioned by RANGE (day)' })],
@@ -105,7 +105,7 @@ describe('compareSchemas', () => {
     expect(compare(f('a\nb'), f('a\n b'))).toMatchObject([{ severity: 'error' }])
   })
 
-  test('reports only the table where what belongs to it goes with it', () => {
+  test('reports only the table when what belongs to it is missing too', () => {
     const owned = (partOf: string) => object('sequence', 'public.users_id_seq', {}, { partOf })
     const all = [table('public.users', users), owned('table public.users')]
     expect(short(compare(all, []))).toEqual(['missing table public.users (error)'])
@@ -113,7 +113,7 @@ describe('compareSchemas', () => {
     expect(short(compare(all, all.slice(0, 1)))).toEqual(['missing sequence public.users_id_seq (error)'])
   })
 
-  test('a partition more is a note, a partition less an error', () => {
+  test('an additional partition is a note, a missing one an error', () => {
     const parent = object('table', 'public.events')
     const partition = object(
       'table',

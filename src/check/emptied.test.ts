@@ -23,15 +23,15 @@ test.each([
 describe('a database without tables', () => {
   const made = () => ['create table a (); create table b (); create table c (); create table d ()']
 
-  test('is emptied where applied migrations made some', () => {
+  test('is an error when applied migrations have made tables', () => {
     expect(emptied(0, made)).toContain('(a, b, c and 1 more)')
   })
 
-  test('is none while there is a table', () => {
+  test('is fine while there is a table', () => {
     expect(emptied(1, made)).toBeUndefined()
   })
 
-  test('may be right', () => {
+  test('is fine when no migration made tables', () => {
     expect(
       emptied(0, () => ['select 1', 'create function f() returns int language sql as $$ select 1 $$']),
     ).toBeUndefined()

@@ -52,14 +52,14 @@ test('the permanent fields have their names', () => {
   })
 })
 
-test('what could not be compared is not called as declared', () => {
+test('roles that could not be compared are not reported as declared', () => {
   const roles = (uncompared: string[]) =>
     judgeHealth({ ...fine, uncompared }).lines.find((line) => line.startsWith('roles'))
   expect(roles(['the password of app'])).toBe('roles        as declared; not compared: the password of app')
   expect(roles(['everything'])).toBe('roles        not compared')
 })
 
-test('every kind of difference is an error, and a warning is none', () => {
+test('every kind of difference is an error, but a warning is not', () => {
   const health = judgeHealth({
     ...fine,
     findings: {
@@ -107,7 +107,7 @@ test('every kind of difference is an error, and a warning is none', () => {
   expect(judgeHealth({ ...fine, migrations: { ...fine.migrations, warnings: ['ahead'] } }).healthy).toBe(true)
 })
 
-test('without a connection nothing is called fine', () => {
+test('without a connection nothing is reported as fine', () => {
   const health = judgeHealth({
     connectionError: 'connection refused',
     findings: undefined,

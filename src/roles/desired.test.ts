@@ -4,7 +4,7 @@ import { desiredRoles } from './desired.ts'
 
 const desired = (configuration: object) => desiredRoles(configSchema.parse(configuration))
 
-test('a small configuration is spelled out', () => {
+test('a small configuration is written out in full', () => {
   expect(
     desired({
       databases: {
@@ -173,7 +173,7 @@ test('readonly covers the declared schemas instead of public', () => {
   ])
 })
 
-test('an owner nobody named is needed only where the database has to be created', () => {
+test('an owner that is not declared is needed only when the database has to be created', () => {
   expect(desired({ databases: { shop: null } }).roles).toEqual([
     { name: 'shop_owner', kind: 'implied', inherits: false, createdWith: 'shop' },
   ])
@@ -185,7 +185,7 @@ test('an owner nobody named is needed only where the database has to be created'
   ])
 })
 
-test('an app user that is the owner itself is no member of itself', () => {
+test('an app user who is the owner is not a member of itself', () => {
   const { memberships, settings } = desired({
     databases: { shop: { owner: 'shop', users: { shop: { preset: 'app' } } } },
   })
@@ -242,12 +242,12 @@ test.each([
   expect(() => desired(configuration)).toThrow(expect.objectContaining({ kind: 'usage', message }))
 })
 
-test('a preset for the whole server excludes one in a database', () => {
+test('a preset for the whole server and one in a database contradict each other', () => {
   const both = { users: { u: { preset: 'backup' } }, databases: { shop: { users: { u: { preset: 'readonly' } } } } }
   expect(() => desired(both)).toThrow('users.u.preset and databases.shop.users.u.preset contradict each other')
 })
 
-test('what the configuration says wins over a preset', () => {
+test('the configuration takes precedence over a preset', () => {
   const { roles, settings } = desired({
     users: { watch: { preset: 'monitor', connectionLimit: 9, config: { statement_timeout: '1min' } } },
   })

@@ -60,11 +60,11 @@ test.for([
   expect(find(fields, [...unusable])?.objects ?? []).toHaveLength(count)
 })
 
-test('what is handed over is no reason to refuse', () => {
+test('objects that get the new owner are no reason to refuse', () => {
   expect(find({ reassign: ['old'] }, [table({ ofUsers: true, lost: ['SELECT'] })], fresh, [owned()])).toBeUndefined()
 })
 
-test('once it is settled, only what is the application’s own stops a run', () => {
+test('once sessions start as the role, only the application’s own objects stop a run', () => {
   const settled = { ...fresh, settled: true }
   expect(mustRefuse(find({}, [table()])!)).toBe(true)
   expect(mustRefuse(find({}, [table()], settled)!)).toBe(false)
@@ -72,7 +72,7 @@ test('once it is settled, only what is the application’s own stops a run', () 
   expect(mustRefuse(find({}, [table({ ofUsers: true, lost: ['SELECT'] })], settled)!)).toBe(true)
 })
 
-test('the message counts by kind and owner, and names three', () => {
+test('the message counts objects by kind and owner, and names three', () => {
   const objects = ['a', 'b', 'c', 'd'].map((name) => table({ name }))
   const routine = table({ kind: 'routine', name: 'f', arguments: 'integer', owner: 'x' })
   expect(describeLockOut(find({}, [...objects, routine])!)).toMatchInlineSnapshot(
@@ -80,7 +80,7 @@ test('the message counts by kind and owner, and names three', () => {
   )
 })
 
-test('the plan of a handover counts by schema, kind and owner, and lists what runs with the rights of its owner', () => {
+test('the plan of new owners counts objects by schema, kind and owner, and lists those that run with the rights of their owner', () => {
   const database = { name: 'shop', owner: 'shop_owner', reassign: { from: ['old'], definer: true } }
   const objects = [
     owned(),

@@ -60,7 +60,7 @@ test('an empty server gets everything, in an order that works', () => {
   `)
 })
 
-test('what is right already is not touched, and what cannot be changed is said', () => {
+test('what is as declared is not changed, and what cannot be changed is a warning', () => {
   const verifier = makeVerifier('pencil', { salt: Buffer.alloc(16, 1), iterations: 5000 })
   const role = (name: string, login: boolean) => ({
     name,
@@ -93,7 +93,7 @@ test('what is right already is not touched, and what cannot be changed is said',
           inherit: true,
           set: true,
         },
-        // What PostgreSQL 16 gives the creator of a role.
+        // The membership that PostgreSQL 16 gives the creator of a role.
         {
           role: 'ro',
           member: 'ann',
@@ -130,14 +130,14 @@ test('what is right already is not touched, and what cannot be changed is said',
   ])
 })
 
-test('a password that some clients would send differently is warned about', () => {
+test('a password that some clients would send differently is a warning', () => {
   const unusual = new Map([['ann', { password: 'ﬁsh', prepared: 'fish' }]])
   expect(planCluster(desired, nothing, unusual, zeros).warnings).toEqual([
     'the password of role ann has characters that SASLprep changes: clients that skip it cannot log in',
   ])
 })
 
-test('rows of a membership are converged one grantor at a time', () => {
+test('memberships are converged one grantor at a time', () => {
   const row = { role: 'shop_owner', member: 'app', grantedByBootstrap: false, admin: false, inherit: true, set: true }
   const memberships = [
     { ...row, grantor: 'x', admin: true },
@@ -158,7 +158,7 @@ test('rows of a membership are converged one grantor at a time', () => {
   expect(sql(15).at(-1)).toBe('revoke admin option for "shop_owner" from "app"')
 })
 
-test('a role of another tool, and one of a later version, must exist', () => {
+test('an external role, and a role of a later version of PostgreSQL, must exist', () => {
   const of = (configuration: object) => () =>
     planCluster(desiredRoles(configSchema.parse(configuration)), { ...nothing, major: 13 }, new Map(), zeros)
   expect(of({ roles: { rds_iam: { external: true } } })).toThrow(
@@ -207,7 +207,7 @@ const database: CurrentDatabase = {
   defaults: [],
 }
 
-test('in a database of ours, public is given to the owner and closed to everyone else', () => {
+test('in a database that we created, the owner gets schema public, and nobody else may create objects there', () => {
   const sql = (current: CurrentDatabase) =>
     planDatabase(desired, 'shop', current).actions.flatMap(({ payload }) => databaseSql(payload))
   expect(sql(database)).toEqual([
@@ -269,7 +269,7 @@ test('grants come before revokes, in as few statements as possible, each revoke 
   ])
 })
 
-test('only a superuser may change anything, and an empty plan is for everyone', () => {
+test('only a superuser may apply a plan with changes, anybody an empty one', () => {
   const user = { ...session, name: 'shop', superuser: false, createRole: false }
   expect(() => refuseUnprivileged(user, [])).not.toThrow()
   expect(() => refuseUnprivileged(session, [{ action: 'create', object: 'role a', reason: 'x' }])).not.toThrow()
@@ -350,7 +350,7 @@ test.for([
   ])
 })
 
-test('on PostgreSQL 13 who reads everything gets grants in every schema; nothing is taken away in undeclared ones', () => {
+test('on PostgreSQL 13, roles that read everything get grants in every schema; nothing is revoked in undeclared ones', () => {
   const objects: CurrentObject[] = ['legacy', 'public'].flatMap((schema) => [
     { kind: 'schema', schema, name: schema, arguments: null, column: null, owner: 'postgres', acl: [] },
     {

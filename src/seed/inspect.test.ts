@@ -10,7 +10,7 @@ const refusal = (text: string) => {
   return undefined
 }
 
-test('refuses what would end the transaction, with its place', () => {
+test('refuses statements that would end the transaction, with their place', () => {
   expect(refusal("insert into a values ('😀'); commit;\nselect 1")).toMatchObject({
     kind: 'seed',
     message: 'a.sql, line 1: COMMIT in a seed',
@@ -28,6 +28,6 @@ test('refuses an open comment, a psql command and COPY from the client', () => {
   expect(refusal('copy a from stdin;')).toMatchObject({ message: 'a.sql, line 1: COPY from the client in an SQL seed' })
 })
 
-test('takes words in strings and bodies for what they are', () => {
+test('ignores words in strings and function bodies', () => {
   expect(refusal("insert into a values ('commit;'); do $$ begin null; end $$; -- commit;")).toBeUndefined()
 })

@@ -16,7 +16,7 @@ test('loads everything into an empty database, in the order given', () => {
   ])
 })
 
-test('loads what changed and what is new, and nothing else', () => {
+test('loads seeds that are new or have changed, and nothing else', () => {
   const history = [
     { name: 'c.sql', checksum: '1' },
     { name: 'b.sql', checksum: '1' },
@@ -25,7 +25,7 @@ test('loads what changed and what is new, and nothing else', () => {
   expect(reasons(history)).toEqual(['load seed a.sql: not loaded yet', 'load seed c.sql: changed since it was loaded'])
 })
 
-test('forced, loads also what has not changed', () => {
+test('with force, also loads seeds that have not changed', () => {
   expect(reasons([seeds[0]!, seeds[1]!], true)).toEqual([
     'load seed b.sql: forced',
     'load seed a.sql: forced',

@@ -119,7 +119,7 @@ describe('refuse', () => {
     expect(refuse(asking, access, [])).toEqual(refusal)
   })
 
-  test('does not read the token of a request that has none', () => {
+  test('does not read the configured token for a request without one', () => {
     const unreadable: ServeAccess = {
       token() {
         throw new Error('the file /run/secrets/token does not exist')

@@ -17,8 +17,8 @@ const good: BackupState = {
 }
 const [first, second] = ['2026-03-01T00:00:00.000Z', '2026-03-02T00:00:00.000Z']
 
-describe('conditions of backups', () => {
-  test('are none where all is well', () => {
+describe('the conditions of backups', () => {
+  test('are none when all is well', () => {
     expect(backupConditions([good], [], first)).toEqual([])
   })
 
@@ -34,7 +34,7 @@ describe('conditions of backups', () => {
     ])
   })
 
-  test('keep the instant at which they began, for each database', () => {
+  test('keep the instant of their start, for each database', () => {
     const failed = { ...good, lastError: 'why' }
     const before = backupConditions([failed], [], first)
     const after = backupConditions(

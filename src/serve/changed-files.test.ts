@@ -9,11 +9,11 @@ const then = seen('c', { 'm/1.sql': 'a', 'm/2.sql': 'b' })
 const look = (now: FilesSeen, before = [] as ReturnType<typeof fileConditions>, at = '2026-01-01T00:00:00Z') =>
   fileConditions(then, now, { before, at })
 
-test('nothing changed, nothing said', () => {
+test('unchanged files make no condition', () => {
   expect(look(then)).toEqual([])
 })
 
-test('another configuration, and files that are new, changed and gone, are said by name', () => {
+test('a changed configuration is a condition, and so are new, changed and deleted migrations, with their names', () => {
   const conditions = look(seen('d', { 'm/2.sql': 'B', 'm/3.sql': 'c' }))
   expect(conditions.map(({ name, message }) => [name, message])).toEqual([
     ['configuration-changed', expect.stringContaining('has changed since `serve` was started')],
@@ -26,7 +26,7 @@ test('another configuration, and files that are new, changed and gone, are said 
   expect(later.map(({ name, since }) => [name, since])).toEqual([['configuration-changed', '2026-01-01T00:00:00Z']])
 })
 
-test('of many only the first are named', () => {
+test('only the first of many files are named', () => {
   const many = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`m/${i + 3}.sql`, 'x']))
   const [condition] = look(seen('c', { 'm/1.sql': 'a', 'm/2.sql': 'b', ...many }))
   expect(condition?.message).toContain('new: m/3.sql, m/4.sql, m/5.sql, m/6.sql, m/7.sql and 2 more')

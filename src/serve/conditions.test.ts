@@ -15,20 +15,38 @@ const condition = (more: Partial<Condition> & Pick<Condition, 'name'>): Conditio
 const secret = condition({ name: 'secret-changed', roles: ['app'] })
 const overdue = condition({ name: 'backup-overdue', database: 'shop' })
 
-describe('what is told of conditions', () => {
+describe('the log of conditions', () => {
   test.for([
-    ['nothing that is the same', [secret, overdue], [secret, overdue], [], []],
-    ['what is new', [], [secret, overdue], [secret, overdue], []],
-    ['what is over', [secret, overdue], [], [], [secret, overdue]],
-    ['other roles', [secret], [{ ...secret, roles: ['app', 'ro'] }], [{ ...secret, roles: ['app', 'ro'] }], []],
-    ['other words', [secret], [{ ...secret, message: 'more' }], [{ ...secret, message: 'more' }], []],
-    ['not the age of a backup, which grows', [overdue], [{ ...overdue, message: 'it is older' }], [], []],
-    ['another database', [overdue], [{ ...overdue, database: 'b' }], [{ ...overdue, database: 'b' }], [overdue]],
+    ['has nothing about unchanged ones', [secret, overdue], [secret, overdue], [], []],
+    ['has new ones', [], [secret, overdue], [secret, overdue], []],
+    ['has those that are over', [secret, overdue], [], [], [secret, overdue]],
+    [
+      'has those with other roles',
+      [secret],
+      [{ ...secret, roles: ['app', 'ro'] }],
+      [{ ...secret, roles: ['app', 'ro'] }],
+      [],
+    ],
+    [
+      'has those with another message',
+      [secret],
+      [{ ...secret, message: 'more' }],
+      [{ ...secret, message: 'more' }],
+      [],
+    ],
+    ['has nothing about the growing age of a backup', [overdue], [{ ...overdue, message: 'it is older' }], [], []],
+    [
+      'has those of another database',
+      [overdue],
+      [{ ...overdue, database: 'b' }],
+      [{ ...overdue, database: 'b' }],
+      [overdue],
+    ],
   ] as [string, Condition[], Condition[], Condition[], Condition[]][])('is %s', ([, before, after, opened, closed]) => {
     expect(newsOf(before, after)).toEqual({ opened, closed })
   })
 
-  test('is one line each, but for those that were errors when they began; others of the list stay', () => {
+  test('has one line for each, except for the start of those already logged as errors; conditions of other watchers stay', () => {
     const lines: [string, object, string][] = []
     const log = {
       warn: (fields: object, text: string) => lines.push(['warn', fields, text]),

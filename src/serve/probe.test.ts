@@ -5,7 +5,7 @@ import type { ProbeAnswer } from './state.ts'
 
 const ok: ProbeAnswer = { ok: true, text: 'ok' }
 
-test('an answer is what was found, until it is older than 10 s', () => {
+test('the answer is the result of the last look, until that is older than 10 s', () => {
   expect(answerFrom({ health: ok, atMs: 1_000 }, 11_000)).toEqual(ok)
   expect(answerFrom({ health: ok, atMs: 1_000 }, 13_000)).toEqual({
     ok: false,
@@ -15,7 +15,7 @@ test('an answer is what was found, until it is older than 10 s', () => {
   expect(answerFrom(undefined, 0).ok).toBe(false)
 })
 
-test('there is one look at a time, however many ask, and each has an end', async () => {
+test('there is one look at a time, however many requests there are, and each look has a time limit', async () => {
   const stop = new AbortController()
   let [looking, most, looks] = [0, 0, 0]
   const probe = startProbe({

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { oneLogin } from './readiness.ts'
 
-/** A server whose logins hang until they are given up, but for those that are let through. */
+/** A server whose logins hang until they are given up, except those that are let through. */
 function logins() {
   let [open, most, count] = [0, 0, 0]
   let letThrough: ((session: string) => void) | undefined
@@ -27,7 +27,7 @@ function logins() {
 const look = (ms: number) => AbortSignal.timeout(ms)
 const never = new AbortController().signal
 
-test('a login that hangs outlives the look that began it, and the next look takes what comes of it', async () => {
+test('a login that hangs outlives the look that started it, and the next look gets its session', async () => {
   const server = logins()
   const logIn = oneLogin(server.open, never, { firstMs: 60_000, longestMs: 60_000 })
   for (let i = 0; i < 5; i++) await expect(logIn(look(20))).rejects.toThrow()
@@ -39,7 +39,7 @@ test('a login that hangs outlives the look that began it, and the next look take
   expect(await next).toBe('new')
 })
 
-test('it is given up after a while, and the next one after a longer while, until one succeeds', async () => {
+test('a hanging login is given up after a while, and the next one after a longer while, until one succeeds', async () => {
   const server = logins()
   const logIn = oneLogin(server.open, never, { firstMs: 100, longestMs: 400 })
   const times: number[] = []
@@ -58,7 +58,7 @@ test('it is given up after a while, and the next one after a longer while, until
   expect(server.seen().most).toBe(1)
 })
 
-test('it ends when we stop', async () => {
+test('a hanging login ends when serve stops', async () => {
   const server = logins()
   const stop = new AbortController()
   const logIn = oneLogin(server.open, stop.signal, { firstMs: 60_000, longestMs: 60_000 })

@@ -22,7 +22,7 @@ const backupAt = (time: string, slot: string): StoredFacts => ({
   firstAt: at(time),
 })
 
-/** A scheduler with a clock and a store of the test's own, which ticks when it is told to. */
+/** A scheduler with a clock and a store of the test's own, which takes a turn when it is told to. */
 function started(
   schedule: string,
   time: string,
@@ -82,7 +82,7 @@ function started(
 }
 
 describe('a slot', () => {
-  test('that another process has made meanwhile is no failure', async () => {
+  test('whose backup another process has made in the meantime is no failure', async () => {
     const { world, settled } = started('0 12 * * *', '12:00:30')
     await settled()
     world.store = () => backupAt('12:00:00', '12:00:00')
@@ -91,7 +91,7 @@ describe('a slot', () => {
     expect(world.backup).toMatchObject({ lastError: null, lastSuccessId: 'for 12:00:00' })
   })
 
-  test('that nobody has made is one, until somebody makes it', async () => {
+  test('whose backup nobody has made is a failure, until somebody makes it', async () => {
     const { world, settled } = started('0 12 * * *', '12:00:30')
     await settled()
     world.running[0]!.fail()
@@ -103,7 +103,7 @@ describe('a slot', () => {
     expect(world.slots).toEqual(['12:00:00'])
   })
 
-  test('that falls into a turn that still works is made up for once after it', async () => {
+  test('that starts during a turn is made up for once, after that turn', async () => {
     const { world, settled } = started('*/5 * * * *', '12:00:01')
     await settled()
     for (const time of ['12:01:00', '12:05:00', '12:06:00', '12:07:00']) await world.turn(time)
@@ -123,7 +123,7 @@ describe('a slot', () => {
     expect(world.slots).toEqual(['12:00:00', '12:05:00', '12:10:00'])
   })
 
-  test('that a newer one has overtaken meanwhile is told as missed, once', async () => {
+  test('that a newer one has overtaken is reported as missed, once', async () => {
     const { world, settled } = started('*/5 * * * *', '12:00:01')
     await settled()
     for (const time of ['12:05:00', '12:10:00', '12:12:00']) await world.turn(time)
@@ -139,7 +139,7 @@ describe('a slot', () => {
     expect(world.lines.filter((line) => line.includes('missed'))).toHaveLength(1)
   })
 
-  test('that falls into a turn that fails is not lost with it', async () => {
+  test('that starts during a turn that fails is not lost', async () => {
     const { world, settled } = started('*/5 * * * *', '12:00:01')
     await settled()
     await world.turn('12:05:00')
@@ -176,8 +176,8 @@ describe('the store', () => {
   })
 })
 
-describe('what is known of the backups', () => {
-  test('is overdue an hour after the slot, also while another turn works', async () => {
+describe('the state of the backups', () => {
+  test('is overdue an hour after the slot, even while another turn is running', async () => {
     const { world, settled } = started('0 12 * * *', '12:00:30', { store: () => backupAt('08:00:00', '08:00:00') })
     await settled()
     expect(world.slots).toEqual(['12:00:00'])
@@ -193,7 +193,7 @@ describe('what is known of the backups', () => {
     expect(world.backup.overdue).toBeNull()
   })
 
-  test('is nothing yet in the first hour with an empty store, and overdue then', async () => {
+  test('with an empty store is fine in the first hour, then overdue', async () => {
     const { world, settled } = started('0 0 * * *', '12:00:00')
     await settled()
     expect([world.slots, world.backup.overdue]).toEqual([['00:00:00'], null])
@@ -203,7 +203,7 @@ describe('what is known of the backups', () => {
     expect(world.backup.overdue).toBe('there is none in the store: is the store mounted here?')
   })
 
-  test('is overdue when it is older than it may be', async () => {
+  test('is overdue when the newest backup is older than check.backupMaxAge', async () => {
     const { world, settled } = started('0 0 * * *', '12:00:00', {
       store: () => ({ ...backupAt('10:00:00', '00:00:00'), damaged: ['bad'] }),
       maxAgeMs: 3_600_000,
@@ -215,7 +215,7 @@ describe('what is known of the backups', () => {
     })
   })
 
-  test('is a store that cannot be read, told once, for as long as it cannot', async () => {
+  test('reports a store that cannot be read, once, for as long as it cannot be read', async () => {
     const { world, settled } = started('0 12 * * *', '12:00:30', {
       store() {
         throw new Error('/store: permission denied')

@@ -27,7 +27,7 @@ test.each([
 
 test.each([
   ['0.0.0.0', 'http://127.0.0.1:8080'],
-  // also where there is no IPv6 and `serve` fell back to IPv4
+  // works even without IPv6, when `serve` has fallen back to IPv4
   ['::', 'http://127.0.0.1:8080'],
   ['::1', 'http://[::1]:8080'],
   ['fd00::2', 'http://[fd00::2]:8080'],

@@ -27,7 +27,7 @@ test.each<[string, ServeState, boolean, string]>([
   expect(startupz(given)).toEqual({ ok, text })
 })
 
-test('/livez counts the seconds in which the scheduler did not turn', () => {
+test('/livez counts the seconds in which the scheduler did not run', () => {
   expect(livez({ ...state, tickedAtMs: 20_000 }, 200_000)).toEqual({ ok: true, text: 'ok' })
   expect(livez({ ...state, tickedAtMs: 20_000 }, 200_001).ok).toBe(false)
   expect(livez(state, 181_000)).toEqual({ ok: false, text: 'the scheduler has not run for 181 s' })
@@ -60,7 +60,7 @@ describe('/readyz', () => {
 })
 
 describe('/status.json', () => {
-  test('tells the whole reasons', () => {
+  test('has the whole reasons', () => {
     expect(statusDocument(failed, notReady('unreachable', 'db.internal:5432/shop does not answer'))).toMatchObject({
       phase: 'up-failed',
       ready: false,
@@ -123,7 +123,7 @@ describe('/status.json', () => {
     })
   })
 
-  test('tells of conditions, those of secrets and those of backups alike', () => {
+  test('has the conditions of secrets and of backups', () => {
     const since = '2026-03-01T00:00:00.000Z'
     const shared = { severity: 'warning', message: 'it is so', hint: 'do that', since } as const
     const document = statusDocument(
@@ -142,7 +142,7 @@ describe('/status.json', () => {
     ])
   })
 
-  test('has no reason when it is ready, and the short one where there is no other', () => {
+  test('has no reason when ready, and the short one when there is no other', () => {
     expect(statusDocument(state, { ok: true, text: 'ok' })).toMatchObject({ ready: true, ready_reason: null })
     expect(statusDocument(state, { ok: false, text: 'stopping' })).toMatchObject({ ready_reason: 'stopping' })
   })

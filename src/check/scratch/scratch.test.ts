@@ -32,7 +32,7 @@ const story: ScratchStory = {
   started_at: '2026-03-01T04:00:00Z',
 }
 
-test('a name fits into 63 bytes, and is known again by the comment alone', () => {
+test('a name fits into 63 bytes, and the comment alone shows that the database is ours', () => {
   const long = 'ü'.repeat(40)
   expect(scratchName(long, '0123abcd')).toBe(`${'ü'.repeat(20)}__shadow_0123abcd`)
   expect(scratchName('shop', '0123abcd')).toMatch(new RegExp(scratchPattern))
@@ -43,7 +43,7 @@ test('a name fits into 63 bytes, and is known again by the comment alone', () =>
   for (const other of [null, '', 'null', 'mine', '"shadow"']) expect(isScratch('a__shadow_0123abcd', other)).toBe(false)
 })
 
-test('it is created closed, with its story, as the live one was', () => {
+test('it is created closed, with its comment, and like the live database', () => {
   const [create, comment, revoke] = createStatements('s', model, story, 160000)
   expect(create).toBe(
     `create database "s" template template0 encoding 'UTF8' lc_collate 'C.UTF-8' lc_ctype 'C.UTF-8' locale_provider icu icu_locale 'de-DE'`,
@@ -53,7 +53,7 @@ test('it is created closed, with its story, as the live one was', () => {
   expect(createStatements('s', model, story, 140000)[0]).not.toContain('locale_provider')
 })
 
-test('settings are copied in the server, those of the session user too', () => {
+test('settings are copied within the server, including those of the session user', () => {
   const [first, second] = settingStatements('s', model)
   expect(first).toMatchObject({
     name: 'search_path',
@@ -62,7 +62,7 @@ test('settings are copied in the server, those of the session user too', () => {
   expect(second?.sql).toContain('alter role "deploy" in database "s" set "app"."key" from current')
 })
 
-test('its owner is the live one’s where that may be, and nobody else may connect', () => {
+test('its owner is that of the live database if possible, and nobody else may connect', () => {
   expect(accessStatements('s', model).split('; ')).toEqual([
     'alter database "s" owner to "shop_owner"',
     'set local role "shop_owner"',

@@ -15,33 +15,33 @@ const rights = (change: Partial<Rights> = {}): Rights => ({
 const connection = { source: 'migrate.url' } as Connection
 const nothing = { connection: undefined, accepted: false }
 
-describe('what keeps code of the owner from the rights of the session user', () => {
+describe('the isolation of the owner’s code from the rights of the session user', () => {
   test.each<[what: string, args: Parameters<typeof planIsolation>, planned: object]>([
-    ['nothing, where files run as the session user', [undefined, undefined, nothing], { mode: 'none' }],
-    ['nothing, where the role does not exist', ['shop', undefined, nothing], { mode: 'none' }],
+    ['is not needed when files run as the session user', [undefined, undefined, nothing], { mode: 'none' }],
+    ['is not needed when the role does not exist', ['shop', undefined, nothing], { mode: 'none' }],
     [
-      'nothing, where it has no more rights',
+      'is not needed when the session user has no more rights',
       ['shop', rights({ more: [] }), { connection, accepted: true }],
       { mode: 'none' },
     ],
-    ['a login for the run', ['shop', rights(), nothing], { mode: 'login' }],
+    ['is a login for the run', ['shop', rights(), nothing], { mode: 'login' }],
     [
-      'the configured login goes first',
+      'is the configured login, if there is one',
       ['shop', rights({ superuser: true }), { connection, accepted: true }],
       { mode: 'url', connection },
     ],
     [
-      'SET ROLE alone, where somebody accepted it',
+      'is SET ROLE alone, if that was accepted',
       ['shop', rights(), { connection: undefined, accepted: true }],
       { mode: 'role' },
     ],
     [
-      'nothing can, without CREATEROLE',
+      'is impossible without CREATEROLE',
       ['shop', rights({ mayCreateRole: false, mayGrantRole: false }), nothing],
       { mode: 'impossible', why: 'may not create a login for this run' },
     ],
     [
-      'nothing can, without ADMIN on the owner',
+      'is impossible without ADMIN on the owner',
       ['shop', rights({ mayGrantRole: false }), nothing],
       { mode: 'impossible', why: 'may not let others act as shop' },
     ],

@@ -29,7 +29,7 @@ test.each([
   expect(headsCommand(command.split(' '))).toBeUndefined()
 })
 
-test('the heads are found in what alembic says', () => {
+test('the heads are found in the output of alembic', () => {
   const output = 'ccc1 (head)\nbbb1 (lab, other) (head)\naaa1 (effective head)\n'
   expect(parseHeads(output)).toEqual(['aaa1', 'bbb1', 'ccc1'])
   expect(parseHeads('INFO  [alembic] a line\n')).toEqual([])
