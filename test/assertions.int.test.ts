@@ -19,7 +19,7 @@ type Shop = {
   pgbosun(...args: string[]): Promise<Health>
 }
 
-/** A database whose owner is a role of its own, with one row that is wrong once `break` has run. */
+/** A database with an owner of its own, and one row that is wrong once `break` has run. */
 const test = base.extend<{ shop: Shop }>({
   shop: async ({ dir, database, sql }, use) => {
     await writeFiles(dir, {
@@ -42,7 +42,7 @@ const test = base.extend<{ shop: Shop }>({
 const noNegative = { name: 'no negative prices', sql: 'select id from items where price < 0' }
 
 describe('assertions about the data', () => {
-  test('hold, or are an error of check and of up, a warning where that is said', async ({ shop }) => {
+  test('hold, or are an error of check and of up, or a warning if declared so', async ({ shop }) => {
     await shop.declare([noNegative, { name: 'there are items', sql: 'select count(*) > 0 from items;' }])
     expect((await shop.pgbosun('up')).code).toBe(0)
     const fine = await shop.pgbosun('check')
@@ -67,7 +67,7 @@ describe('assertions about the data', () => {
     }
   })
 
-  test('that cannot be asked are no success', async ({ shop }) => {
+  test('that cannot be checked are not a success', async ({ shop }) => {
     await shop.declare([])
     await shop.pgbosun('up')
     await shop.declare([
@@ -95,7 +95,7 @@ describe('assertions about the data', () => {
     expect(await shop.sql`select id from items`).toEqual([{ id: 1 }])
   })
 
-  test('run with no more rights than the owner, and the login for that is gone afterwards', async ({ shop }) => {
+  test('run with no more rights than the owner, and the login for that is removed afterwards', async ({ shop }) => {
     const [, planted] = [await shop.declare([]), await shop.pgbosun('up')]
     expect(planted.code).toBe(0)
     await shop.sql.unsafe(`set role "${shop.name}_owner"; create table seen (who text, super boolean);
@@ -112,7 +112,10 @@ describe('assertions about the data', () => {
     expect(await shop.sql`select rolname from pg_roles where rolname ~ '^pgbosun_check_'`).toEqual([])
   })
 
-  test('are not asked by who may not log in as the owner: a warning, never a success', async ({ shop, dir }) => {
+  test('are not checked by a user that cannot run them as the owner: a warning, never a success', async ({
+    shop,
+    dir,
+  }) => {
     await shop.declare([noNegative])
     await shop.pgbosun('up')
     await shop.sql.unsafe(
@@ -125,8 +128,8 @@ describe('assertions about the data', () => {
   })
 })
 
-describe('an assertion that calls what somebody planted', () => {
-  test('ends although that switches the time limit off, or does not hear of it', async ({ shop }) => {
+describe('an assertion that calls a hostile function', () => {
+  test('ends although the function switches the time limit off, or catches its error', async ({ shop }) => {
     await shop.declare([])
     await shop.pgbosun('up')
     await shop.sql.unsafe(`set role "${shop.name}_owner";
@@ -150,7 +153,7 @@ describe('an assertion that calls what somebody planted', () => {
     expect(await shop.sql`select rolname from pg_roles where rolname ~ '^pgbosun_check_'`).toEqual([])
   })
 
-  test('does not fill the memory with what it returns', async ({ shop }) => {
+  test('does not fill our memory with its rows', async ({ shop }) => {
     await shop.declare([])
     await shop.pgbosun('up')
     await shop.declare([{ name: 'huge', sql: "select n, repeat('x', 40000000) as big from generate_series(1, 100) n" }])

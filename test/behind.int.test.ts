@@ -6,15 +6,15 @@ import { full, neverAgain } from './support/chaos.ts'
 import { start } from './support/cli.ts'
 import { test, urlOf, writeFiles } from './support/postgres.ts'
 
-/** Makes the database ready and goes on to the command. @returns what that printed */
+/** Makes the database ready and runs the command. @returns what the command printed */
 async function upThen(command: string[], { cwd, env }: { cwd: string; env: Record<string, string> }) {
   const { child, finished } = start(['up', '--', ...command], { cwd, env })
   const { stdout, ...ended } = await finished
   return { ...ended, pid: child.pid, printed: stdout.replace(/^[\s\S]*?\nready.*\n/, '') }
 }
 
-describe('the command behind --', () => {
-  test('gets the environment as it was, also what libpq and Node would read', async ({ dir, database }) => {
+describe('the command after --', () => {
+  test('gets the environment unchanged, including variables that libpq and Node read', async ({ dir, database }) => {
     const env = {
       DATABASE_URL: urlOf(database),
       PATH: process.env.PATH ?? '',
@@ -29,10 +29,7 @@ describe('the command behind --', () => {
     expect(printed.trimEnd().split('\n').sort()).toEqual(expected.sort())
   })
 
-  test('is the same process, no signal of which is blocked or ignored, and whose pipes block', async ({
-    dir,
-    database,
-  }) => {
+  test('is the same process, with no signal blocked or ignored, and with blocking pipes', async ({ dir, database }) => {
     const script = 'echo $$; grep -E "Sig(Blk|Ign)" /proc/$$/status; grep flags /proc/$$/fdinfo/1; ls /proc/$$/fd'
     const { pid, printed } = await upThen(['sh', '-c', script], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     const [id, blocked, ignored, flags = '', ...open] = printed.trimEnd().split('\n')
@@ -42,7 +39,7 @@ describe('the command behind --', () => {
     expect(open.filter((fd) => Number(fd) < 10)).toEqual(['0', '1', '2'])
   })
 
-  test('hears signals itself, and ends as it wants', async ({ dir, database }) => {
+  test('receives signals itself, and ends as it wants', async ({ dir, database }) => {
     const script = 'trap "echo stopping; exit 9" TERM; echo listening; while :; do sleep 0.1; done'
     const { child, finished } = start(['up', '--', 'sh', '-c', script], {
       cwd: dir,
@@ -55,7 +52,7 @@ describe('the command behind --', () => {
     expect((await finished).code).toBe(9)
   })
 
-  test('SIGTERM is never lost, in whatever moment of the handover', { ...neverAgain, timeout: 300_000 }, async ({
+  test('never loses a SIGTERM, at whatever moment of the start it comes', { ...neverAgain, timeout: 300_000 }, async ({
     dir,
     database,
   }) => {

@@ -2,11 +2,7 @@ import { expect } from 'vitest'
 import { runJson } from './support/cli.ts'
 import { test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
-test('before a slot has certainly passed, no backup is a warning; after that it is an error', async ({
-  dir,
-  database,
-  sql,
-}) => {
+test('no backup is a warning until a slot has certainly passed, then an error', async ({ dir, database, sql }) => {
   await writeFiles(dir, {
     'pgbosun.yaml': JSON.stringify({
       backup: { store: `file://${dir}/absent`, schedule: '0 3 * * *' },
@@ -19,7 +15,7 @@ test('before a slot has certainly passed, no backup is a warning; after that it 
     return { ...json, text: JSON.stringify(json) }
   }
   const none = `has no backup of ${database}:`
-  // a database that nobody has touched says nothing of its age
+  // of a database that nobody has changed, the age is not known
   expect(await check()).toMatchObject({ exit_code: 0, text: expect.stringContaining(none) })
 
   const seeded = await runJson(['seed'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })

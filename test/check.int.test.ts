@@ -13,7 +13,7 @@ async function check(sql: Sql, config: Partial<CheckConfig>) {
 const good = { errors: [], warnings: [] }
 
 describe('check', () => {
-  test('finds what was broken by hand, and nothing before and after', async ({ sql }) => {
+  test('finds what was broken by hand, and nothing before that and after the repair', async ({ sql }) => {
     await sql.unsafe(`
       create schema app;
       create table users (id bigint primary key, email text);
@@ -43,7 +43,7 @@ describe('check', () => {
     expect(await check(sql, config)).toEqual(good)
   })
 
-  test('takes every spelling of a type that the server takes', async ({ sql }) => {
+  test('accepts every spelling of a type that the server accepts', async ({ sql }) => {
     const spellings = [
       ...[
         'int',
@@ -114,7 +114,7 @@ describe('check', () => {
     expect(await check(sql, { columns: { t: columns } })).toEqual(good)
   })
 
-  test('calls an invalid index and a constraint that was not validated errors only when they are declared', async ({
+  test('reports an invalid index and an unvalidated constraint as errors only when they are declared', async ({
     sql,
   }) => {
     await sql.unsafe(`create table a (id int primary key); create table b (a_id int, n int); insert into b values (1, 1), (1, 1);

@@ -16,7 +16,7 @@ describe('help and version', () => {
     for (const name of commandNames) expect(listed).toContainEqual([name, commands[name]!.summary])
   })
 
-  test('--help is the same as a result', async ({ dir }) => {
+  test('--help prints the same help, as a result', async ({ dir }) => {
     const alone = await run([], { cwd: dir })
     expect(await run(['--help'], { cwd: dir })).toMatchObject({ code: 0, stdout: alone.stderr, stderr: '' })
   })
@@ -60,7 +60,7 @@ describe('help and version', () => {
   })
 })
 
-/** Commands that work on any database that is ready, as they are called. */
+/** Command lines that work on any database that is ready. */
 const lines = [
   ...['up', 'plan', 'wait', 'migrate', 'migrate up', 'migrate status', 'migrate verify'],
   ...['roles plan', 'roles apply', 'seed', 'check', 'status', 'status --events'],
@@ -98,7 +98,7 @@ describe('on a database that is ready', () => {
   })
 })
 
-test('a bad configuration ends every command with one JSON document, and nothing is touched', async ({ dir }) => {
+test('a bad configuration ends every command with one JSON document, and nothing is changed', async ({ dir }) => {
   await writeFiles(dir, { 'pgbosun.yaml': 'nonsense: true' })
   for (const line of ['up', 'plan', 'wait', 'migrate new x', 'roles apply', 'seed', 'status', 'config show']) {
     const failure = await fails(line.split(' '), { cwd: dir, env: { DATABASE_URL: urlOf('postgres') } })
@@ -129,7 +129,7 @@ describe('config', () => {
     }
   })
 
-  test('show says where each value comes from', async ({ dir }) => {
+  test('show prints where each value comes from', async ({ dir }) => {
     await writeFiles(dir, files)
     const { stdout } = await run(['config', 'show'], { cwd: dir, env: { ...env, PGBOSUN_WAIT_TIMEOUT: '90s' } })
     expect(stdout).toContain('connection  db.example:5433/shop as me')
@@ -153,7 +153,7 @@ describe('migrate new', () => {
     expect(await readFile(stdout.trim(), 'utf8')).toBe('-- 0008_add_email\n\n')
   })
 
-  test('says why the folder cannot be written', async ({ dir }) => {
+  test('reports why the folder cannot be written to', async ({ dir }) => {
     await writeFiles(dir, { 'no-folder': '' })
     const env = { PGBOSUN_MIGRATE_DIR: join(dir, 'no-folder', 'migrations') }
     const failure = await fails(['migrate', 'new', 'add'], { cwd: dir, env })
@@ -200,7 +200,7 @@ describe('a dry run writes nothing', () => {
     'seed.sql': 'insert into a values (1)',
   })
 
-  test('neither on an empty server nor in an existing database', async ({ dir }) => {
+  test('on an empty server and in an existing database', async ({ dir }) => {
     const name = uniqueName('dry')
     await writeFiles(dir, files(name))
     const options = { cwd: dir, env: { DATABASE_URL: urlOf(name), PW: 'geheim' } }
@@ -234,8 +234,8 @@ describe('a dry run writes nothing', () => {
   })
 })
 
-describe('a command behind --', () => {
-  test('runs after success with our exit code as its own, and not after a failure', async ({ dir, database }) => {
+describe('a command after --', () => {
+  test('runs after a success and decides the exit code; after a failure it does not run', async ({ dir, database }) => {
     const options = { cwd: dir, env: { DATABASE_URL: urlOf(database), MARK: 'yes' } }
     const good = await run(['wait', '--', 'sh', '-c', 'echo "$MARK $DATABASE_URL"; exit 7'], options)
     expect(good).toMatchObject({ code: 7, stdout: `yes ${urlOf(database)}\n` })

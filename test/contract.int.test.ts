@@ -36,7 +36,7 @@ test('A newer state is read, and never written', async ({ dir, database, sql }) 
   expect(await sql`select count(*)::int as count from pgbosun.events`).toEqual([{ count: 2 }])
 })
 
-test('A failure carries the fields of its command', async ({ dir, database }) => {
+test('A failure has the fields of its command', async ({ dir, database }) => {
   await writeFiles(dir, config(`backup: { store: "file://${dir}/store" }`))
   const options = { cwd: dir, env: { DATABASE_URL: wrong(database) } }
 
@@ -64,7 +64,7 @@ test('A failure carries the fields of its command', async ({ dir, database }) =>
   })
 })
 
-test('A plan that is refused says at which step', async ({ dir, database }) => {
+test('A refused plan says at which step', async ({ dir, database }) => {
   await writeFiles(dir, config(`databases: { ${database}: {} }`))
   const options = { cwd: dir, env: { DATABASE_URL: urlOf(database) } }
   expect((await runJson(['up'], options)).code).toBe(0)
@@ -77,7 +77,7 @@ test('A plan that is refused says at which step', async ({ dir, database }) => {
   expect(states(up.json)).toMatchObject({ wait: 'nothing', ensure: 'not-run', migrate: 'failed', seed: 'not-run' })
 })
 
-test('What only looks needs no access to lock.database', async ({ dir, database }) => {
+test('Commands that only read need no access to lock.database', async ({ dir, database }) => {
   await writeFiles(dir, config())
   const options = { cwd: dir, env: { DATABASE_URL: urlOf(database), PGBOSUN_LOCK_DATABASE: 'not_there_at_all' } }
   for (const args of [['migrate', 'status'], ['status'], ['plan']])
@@ -92,7 +92,7 @@ test('Hosts and ports of a URL may be lists of its parameters', async ({ dir, da
   expect((await runJson(['wait'], { cwd: dir, env: { DATABASE_URL, PGPASSWORD: password } })).code).toBe(0)
 })
 
-test('A wrong variable is said to be one, not a line of the file', async ({ dir, database }) => {
+test('The message about a wrong variable names the variable, not a line of the file', async ({ dir, database }) => {
   await writeFiles(dir, config())
   const env = { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_LOCK_TIMEOUT: '5', PGBOSUN_NO_SUCH_KEY: '1' }
   const { json } = await runJson(['wait'], { cwd: dir, env })
@@ -101,7 +101,7 @@ test('A wrong variable is said to be one, not a line of the file', async ({ dir,
   expect(json.error?.message).not.toContain('pgbosun.yaml')
 })
 
-test('A run that is asked to stop tells its steps and notes its end', async ({ dir, database, sql }) => {
+test('A run that is stopped reports its steps and records its end', async ({ dir, database, sql }) => {
   await writeFiles(dir, { ...config(), 'migrations/2_b.sql': 'select pg_sleep(60)' })
   const { child, finished } = start(['up', '--json'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
   const sleeping = async () =>
@@ -122,7 +122,7 @@ test('A run that is asked to stop tells its steps and notes its end', async ({ d
   ])
 })
 
-test('serve refuses backups that cannot be configured before it touches anything', async ({ dir, database, sql }) => {
+test('serve refuses a wrong configuration of backups before it changes anything', async ({ dir, database, sql }) => {
   await writeFiles(dir, config('{ serve: { listen: "127.0.0.1:0" }, backup: { url: { env: NOT_SET } } }'))
   const { json } = await runJson(['serve'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
   expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('NOT_SET') } })
@@ -149,7 +149,7 @@ test.skipIf(!client)(
   },
 )
 
-test('Paths are relative to the configuration file, wherever they stand', async ({ dir, database }) => {
+test('Paths are relative to the configuration file, in every key', async ({ dir, database }) => {
   await writeFiles(dir, { ...config(), 'elsewhere/x': '', url: urlOf(database), pw: `${server().password}\n` })
   const cwd = join(dir, 'elsewhere')
   const wait = (env: Record<string, string>) => runJson(['wait', '--config', '../pgbosun.yaml'], { cwd, env })
@@ -177,7 +177,7 @@ test('Migrations of a database that was created with its default owner make obje
   expect((await runJson(['plan', '--exit-code'], { cwd: dir, env })).code).toBe(0)
 })
 
-test('An error at run time names the statement, also in the middle of a file', async ({ dir, database }) => {
+test('An error at run time has the place of the statement, even in the middle of a file', async ({ dir, database }) => {
   const text =
     'create table b (a int primary key);\ninsert into b values (1);\n  insert into b values (1);\nselect 1;\n'
   await writeFiles(dir, { ...config(), 'migrations/2_b.sql': text, 'migrations/3_c.sql': 'select 1; select 1' })

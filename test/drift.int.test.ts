@@ -18,10 +18,10 @@ const [owner, reader] = [uniqueName('drift_owner'), uniqueName('drift_reader')]
 const richSql = readFileSync(join(import.meta.dirname, 'support/rich.sql'), 'utf8')
   .replaceAll('"$owner"', owner)
   .replaceAll('"$reader"', reader)
-  // Function bodies in SQL came with 14.
+  // Function bodies in SQL exist from 14 on.
   .replace("return upper($1) || '!';", (body) => (major < 14 ? "as $$ select upper($1) || '!' $$;" : body))
 
-/** What rich.sql has none of. */
+/** Objects that rich.sql does not have. */
 const moreSql = `
   create extension btree_gin version '1.0';
   create type app.span as range (subtype = app.mood);
@@ -59,7 +59,7 @@ begin
 end
 $body$;`
 
-/** A database with all of that. */
+/** A database with all these objects. */
 async function filled(): Promise<{ name: string; sql: Sql }> {
   const name = uniqueName('drift')
   const admin = open('postgres')
@@ -84,7 +84,7 @@ const find = ({ objects }: DatabaseSchema, kind: SchemaObject['kind'], name: str
 
 class Undo extends Error {}
 
-/** What is found after a change by hand, which is taken back afterwards. */
+/** The drift found after a change by hand, which is rolled back afterwards. */
 async function changed(sql: Sql, change: string, options?: SchemaOptions): Promise<DatabaseSchema> {
   let schema: DatabaseSchema | undefined
   await sql
@@ -133,7 +133,7 @@ describe('drift', () => {
       expect(count(kind), kind).toBeGreaterThan(0)
   })
 
-  test('tables are read as they would be written', () => {
+  test('tables are read as CREATE TABLE would write them', () => {
     expect(find(declared, 'table', 'app.accounts')).toEqual({
       kind: 'table',
       name: 'app.accounts',
@@ -528,7 +528,7 @@ describe('drift', () => {
     ])
   })
 
-  test('reports a missing table without what goes with it, and everything that broke', async () => {
+  test('reports a missing table without what belonged to it, and everything that depended on it', async () => {
     const found = lines(declared, await changed(live.sql, 'drop table app.people cascade'))
     expect(found).toEqual([
       legend,
@@ -542,7 +542,7 @@ describe('drift', () => {
     ])
   })
 
-  test('finds other text in a view, and says the same to programs', async () => {
+  test('finds a different definition of a view, and has the same in JSON', async () => {
     const change = `create or replace view app.happy as select id, name from app.people where mood = 'sad' or id = 1`
     const found = compareSchemas({ declared, live: await changed(live.sql, change) })
     expect(driftJson(found)).toMatchObject({
@@ -595,13 +595,13 @@ describe('drift', () => {
     ])
   })
 
-  test('default privileges written out are no difference', async () => {
+  test('default privileges that are written out are no difference', async () => {
     const asked = await read(scratch.sql, { privileges: true })
     const change = 'grant execute on function app.touch() to public; grant usage on type app.mood to public'
     expect(lines(asked, await changed(live.sql, change, { privileges: true }))).toEqual([])
   })
 
-  test('leaves out pgbosun, the tables it is told, temporary ones and what belongs to an extension', async () => {
+  test('leaves out schema pgbosun, the given tables, temporary tables and what belongs to an extension', async () => {
     const change = `
       create schema pgbosun; create table pgbosun.migrations (); create function pgbosun.f() returns int language sql as 'select 1';
       create table public.schema_migrations (id serial primary key, name text unique);
@@ -618,7 +618,7 @@ describe('drift', () => {
     expect(lines(declared, notLeftOut)).toContain('unexpected  schema graphile_migrate')
   })
 
-  test('reads the same over a session of a command', async () => {
+  test('reads the same in a session of a command', async () => {
     const session = await openSession(connectionTo(urlOf(live.name)), {
       applicationName: 'pgbosun test',
       log: silentLog,
@@ -629,7 +629,7 @@ describe('drift', () => {
     expect(Math.trunc(serverVersion / 10_000)).toBe(major)
   })
 
-  test('reads the same as anybody, under any settings, and leaves the session as it was', async () => {
+  test('reads the same as any user, with any settings, and leaves the session as it was', async () => {
     const admin = open('postgres')
     const settings = {
       search_path: 'app, public',
@@ -654,7 +654,7 @@ describe('drift', () => {
     await nobody.end()
   })
 
-  test('a NOT NULL constraint with a name of its own is no difference', async ({ sql }) => {
+  test('the name of a NOT NULL constraint is no difference', async ({ sql }) => {
     await sql.unsafe('create table a (x int not null, y int); create table b (x int not null) inherits (a)')
     const before = await read(sql)
     await sql.unsafe(
@@ -672,7 +672,7 @@ describe('drift', () => {
     })
   })
 
-  test('a partition that was made on its own and attached is no difference', async () => {
+  test('a partition that was created separately and attached is no difference', async () => {
     const change = `alter table app.orders detach partition app.orders_rest; drop table app.orders_rest;
       create table app.orders_rest (like app.orders including all);
       create trigger parts before update on app.orders_rest for each row execute function app.touch();
@@ -680,7 +680,7 @@ describe('drift', () => {
     expect(lines(declared, await changed(live.sql, change))).toEqual([])
   })
 
-  test.skipIf(!client)('a database made from a dump is no drift', async () => {
+  test.skipIf(!client)('a database restored from a dump has no drift', async () => {
     const name = uniqueName('drift_restored')
     const admin = open('postgres')
     await admin.unsafe(`create database ${quoteIdent(name)}`)
@@ -689,7 +689,7 @@ describe('drift', () => {
     execFileSync('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', urlOf(name)], { input: dump })
     const restored = open(name)
     const drifts = compareSchemas({ declared, live: await read(restored) })
-    // A dump asks for the newest version of an extension.
+    // A dump creates extensions in their newest version.
     expect(renderDrift(drifts.filter(({ kind }) => kind !== 'extension'))).toEqual([])
     await restored.end()
   })

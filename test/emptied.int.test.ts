@@ -11,7 +11,7 @@ const test = base.extend<{ pgbosun(...args: string[]): ReturnType<typeof runJson
 const gone =
   /^the database is not what is declared: all tables are gone, though the migrations that made them are applied \(a\)/
 
-describe('a database whose tables were all dropped, while its history stands', () => {
+describe('a database whose tables were all dropped, but whose history exists', () => {
   test('is unhealthy: for check, up, plan and status', async ({ pgbosun, dir, sql }) => {
     await writeFiles(dir, { 'migrations/001_a.sql': 'create table a (id int);', 'migrations/002_f.sql': 'select 1;' })
     expect(await pgbosun('up')).toMatchObject({ code: 0 })
@@ -25,7 +25,7 @@ describe('a database whose tables were all dropped, while its history stands', (
     expect(await pgbosun('check')).toMatchObject({ code: 0 })
   })
 
-  test('also where another tool has its history in it', async ({ pgbosun, dir, sql }) => {
+  test('also with the history of another tool in it', async ({ pgbosun, dir, sql }) => {
     const files = formats.find(({ name }) => name === 'dbmate')!.files([{ up: 'create table a (id int);' }])
     await writeFiles(dir, {
       ...Object.fromEntries(Object.entries(files).map(([path, text]) => [`migrations/${path}`, text])),
@@ -37,7 +37,7 @@ describe('a database whose tables were all dropped, while its history stands', (
     expect([code, json.error?.message]).toEqual([50, expect.stringMatching(gone)])
   })
 
-  test('is not one whose migrations made none, or took them away', async ({ pgbosun, dir }) => {
+  test('is not assumed when migrations made no tables, or dropped them', async ({ pgbosun, dir }) => {
     await writeFiles(dir, {
       'migrations/001_a.sql':
         'create table a (id int); create function f() returns int language sql as $$ select 1 $$;',
@@ -48,7 +48,7 @@ describe('a database whose tables were all dropped, while its history stands', (
   })
 })
 
-test('a declared schema that vanished is drift', async ({ dir }) => {
+test('a declared schema that was dropped is drift', async ({ dir }) => {
   const name = uniqueName('shop')
   await writeFiles(dir, {
     'pgbosun.yaml': JSON.stringify({ databases: { [name]: { schemas: { app: null, side: null } } } }),

@@ -10,7 +10,7 @@ import { program } from './support/cli.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
 /**
- * Ends at the moment when V8's threads compile twenty functions and its heap, filled with buffers, has reached its limit.
+ * Ends at the moment when V8's threads compile twenty functions and its heap, full of buffers, has reached its limit.
  * With Node's own process.exit() one run in five hangs. (Not where Node strips types: that alone makes the heap larger.)
  */
 const compilingAtItsEnd = `
@@ -31,7 +31,9 @@ exit(0)
 `
 
 describe('the end of a process', () => {
-  test('comes after a last collection, for which a compiling thread of V8 would wait for ever', async ({ dir }) => {
+  test('comes after a last garbage collection, for which a compiling thread of V8 would otherwise wait for ever', async ({
+    dir,
+  }) => {
     const { stdout, exitCode } = await execa(
       process.execPath,
       ['--trace-gc', program, 'wait', '--log-level', 'silent'],
@@ -74,7 +76,7 @@ describe('the end of a process', () => {
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, error: { kind: 'terminated' } })
   })
 
-  test('always comes', { ...neverAgain, timeout: 300_000 }, async ({ dir }) => {
+  test('always comes, in every one of many runs', { ...neverAgain, timeout: 300_000 }, async ({ dir }) => {
     const module = readFileSync(join(import.meta.dirname, '../src/cli/v8.ts'), 'utf8')
     await writeFiles(dir, { 'compiling.mjs': compilingAtItsEnd, 'v8.mjs': stripTypeScriptTypes(module) })
     let left = full ? 1_000 : 80

@@ -14,7 +14,7 @@ type Handover = {
   start(): Started
 }
 
-/** A database with an owner who has a secret, and somebody who may make things there. */
+/** A database whose owner has a secret, and a role that may create objects there. */
 const test = base.extend<{ handover: Handover }>({
   handover: async ({ dir, database: name, sql }, use) => {
     const [owner, legacy] = [`${name}_owner`, `${name}_old`]
@@ -40,7 +40,7 @@ const test = base.extend<{ handover: Handover }>({
   },
 })
 
-test('a view and a rule that would read with the rights of the owner what they could not read before are named', async ({
+test('a view and a rule that would gain access to more with the rights of the owner are refused by name', async ({
   handover,
 }) => {
   const { sql, legacy } = handover
@@ -56,7 +56,7 @@ test('a view and a rule that would read with the rights of the owner what they c
   expect(message).not.toContain('public.own')
 })
 
-test('a view of what its owner may use is no reason to ask', async ({ handover }) => {
+test('a view of tables that its owner may use needs no confirmation', async ({ handover }) => {
   const { sql, legacy, owner } = handover
   await sql.unsafe(`grant select on secret to "${legacy}"; set role "${legacy}"; create view allowed as select count(*) from secret; reset role;
     create view by_admin as select * from secret; create table mixed (id int); set role "${owner}"; create view theirs as select 1; reset role`)
@@ -65,7 +65,9 @@ test('a view of what its owner may use is no reason to ask', async ({ handover }
   expect(await handover.up()).toMatchObject({ code: 0, objects: [] })
 })
 
-test('a function in an index, which runs with the rights of the owner of its table, is named', async ({ handover }) => {
+test('a function in an index, which runs with the rights of the owner of its table, is refused by name', async ({
+  handover,
+}) => {
   const { sql, legacy } = handover
   await sql.unsafe(`set role "${legacy}"; create table t (id int); create function planted(int) returns int language sql immutable as 'select 1';
     create index on t (planted(id)); create table plain (id int); create index on plain (abs(id));
@@ -76,7 +78,7 @@ test('a function in an index, which runs with the rights of the owner of its tab
   expect(message).not.toContain('public.plain')
 })
 
-test('what became something else since the plan was made is not handed over', async ({ handover }) => {
+test('an object that has changed since the plan keeps its owner', async ({ handover }) => {
   const { sql, legacy, name } = handover
   await sql.unsafe(`create schema z; grant all on schema z to "${legacy}"; set role "${legacy}"; create table a (id int);
     create function z.f() returns text language sql as 'select current_user::text'; create table z.v (id int); reset role`)
@@ -97,7 +99,9 @@ test('what became something else since the plan was made is not handed over', as
   expect(owned).toEqual([{ owner: legacy }, { owner: legacy }])
 })
 
-test('what only superusers can make, and what superusers run without a word, stays with them', async ({ handover }) => {
+test('objects that only superusers can create, or that superusers run unknowingly, keep their owner', async ({
+  handover,
+}) => {
   const { sql, owner } = handover
   await sql.unsafe(`create function on_ddl() returns event_trigger language plpgsql as 'begin end'; create event trigger "${owner}_et" on ddl_command_end execute function on_ddl();
     create function raw(text) returns int language internal as 'int4abs'; revoke execute on function raw(text) from public;

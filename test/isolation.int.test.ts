@@ -45,8 +45,8 @@ const loginsOf = (sql: Sql, database: string) =>
 const recordersOf = (sql: Sql) =>
   sql.unsafe(`select proname from pg_proc where pronamespace = to_regnamespace('pgbosun')`)
 
-describe('where the user that connects has more rights than the owner', () => {
-  test('files run as a login that has none but the owner’s, and nothing of it stays', async ({
+describe('when our user has more rights than the owner', () => {
+  test('files run as a login with only the rights of the owner, and nothing of it stays', async ({
     files,
     pgbosun,
     sql,
@@ -86,7 +86,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(made()).toBe(before)
   })
 
-  test('they can neither read, change nor delete the history, nor record anything but what the run is about', async ({
+  test('files can neither read, change nor delete the history, nor record anything but the migrations of the run', async ({
     files,
     pgbosun,
     sql,
@@ -111,7 +111,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(await recordersOf(sql)).toEqual([])
   })
 
-  test('records are written although somebody enabled row security on every table', async ({ files, pgbosun, sql }) => {
+  test('records are written even if row security is enabled on every table', async ({ files, pgbosun, sql }) => {
     await files({ 'migrations/001_a.sql': 'create table a (id int);', 'migrations/001_a.down.sql': 'drop table a;' })
     await pgbosun(['migrate'])
     await sql.unsafe(`do $$ declare t regclass; begin
@@ -126,7 +126,13 @@ describe('where the user that connects has more rights than the owner', () => {
     })
   })
 
-  test('what a file makes as the login itself goes to the owner', async ({ files, pgbosun, sql, database, owner }) => {
+  test('objects that a file creates as the login itself get the owner', async ({
+    files,
+    pgbosun,
+    sql,
+    database,
+    owner,
+  }) => {
     await files({ 'migrations/001_a.sql': 'set role none; create table odd (id int); create table odd2 (id int);' })
     expect(await pgbosun(['migrate'])).toMatchObject({ code: 0 })
     expect(await sql`select pg_get_userbyid(relowner) as owner from pg_class where relname like 'odd%'`).toEqual([
@@ -136,7 +142,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(await loginsOf(sql, database)).toEqual([])
   })
 
-  test('the login of a killed run is swept by the next one, even when nothing is pending', async ({
+  test('the login of a killed run is removed by the next run, even when nothing is pending', async ({
     files,
     pgbosun,
     sql,
@@ -170,7 +176,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(await loginsOf(sql, database)).toEqual([])
   })
 
-  test('asked to stop in the middle, a run takes its login with it', async ({ files, sql, database, dir }) => {
+  test('a run that is stopped in the middle removes its login', async ({ files, sql, database, dir }) => {
     await files({ 'migrations/001_b.sql': 'select pg_sleep(600);' })
     const { child, finished } = start(['migrate'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     await expect
@@ -185,7 +191,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(await loginsOf(sql, database)).toEqual([])
   })
 
-  test('a program of migrate.command logs in as one too, and its sessions start as the owner', async ({
+  test('a program of migrate.command gets such a login too, and its sessions start as the owner', async ({
     files,
     pgbosun,
     sql,
@@ -230,13 +236,7 @@ describe('where the user that connects has more rights than the owner', () => {
     expect(env).not.toContain(encodeURIComponent(server().password))
   })
 
-  test('works for an administrator of roles that is not a superuser', async ({
-    files,
-    pgbosun,
-    sql,
-    database,
-    owner,
-  }) => {
+  test('works for a role with CREATEROLE that is not a superuser', async ({ files, pgbosun, sql, database, owner }) => {
     const admin = uniqueName('admin')
     await sql.unsafe(
       `create role ${admin} login createrole password '${password}'; grant ${owner} to ${admin} with admin option; grant create on database ${database} to ${admin}`,
@@ -250,7 +250,7 @@ describe('where the user that connects has more rights than the owner', () => {
   })
 })
 
-describe('where no such login can be made', () => {
+describe('when no such login can be created', () => {
   const deployer = async (sql: Sql, database: string, owner: string) => {
     const [user, other] = [uniqueName('deployer'), uniqueName('other_owner')]
     await sql.unsafe(
@@ -259,7 +259,7 @@ describe('where no such login can be made', () => {
     return { user, other }
   }
 
-  test('plan says so, and migrate refuses before anything is written, with the ways out', async ({
+  test('plan warns, and migrate refuses before anything is written, with the ways out', async ({
     files,
     pgbosun,
     sql,
@@ -279,13 +279,7 @@ describe('where no such login can be made', () => {
     expect(await sql`select to_regnamespace('pgbosun') as schema`).toEqual([{ schema: null }])
   })
 
-  test('to own another database is a right that the owner has not', async ({
-    files,
-    pgbosun,
-    sql,
-    database,
-    owner,
-  }) => {
+  test('owning another database counts as a further right', async ({ files, pgbosun, sql, database, owner }) => {
     const user = uniqueName('landlord')
     const other = uniqueName('other_db')
     await sql.unsafe(`create role ${user} login password '${password}' in role ${owner}`)
@@ -299,13 +293,7 @@ describe('where no such login can be made', () => {
     expect(database).not.toBe(other)
   })
 
-  test('somebody may accept SET ROLE alone, and is told in every plan', async ({
-    files,
-    pgbosun,
-    sql,
-    database,
-    owner,
-  }) => {
+  test('SET ROLE alone can be accepted, and every plan says so', async ({ files, pgbosun, sql, database, owner }) => {
     const { user } = await deployer(sql, database, owner)
     await files({
       'migrations/001_who.sql': whoSql,
@@ -321,7 +309,7 @@ describe('where no such login can be made', () => {
     })
   })
 
-  test('migrate.url is used where it is given, by superusers too', async ({ files, pgbosun, sql, database, owner }) => {
+  test('migrate.url is used if it is given, by superusers too', async ({ files, pgbosun, sql, database, owner }) => {
     const migrator = uniqueName('migrator')
     await sql.unsafe(`create role ${migrator} login password '${password}' in role ${owner}`)
     await files({
@@ -352,13 +340,7 @@ describe('where no such login can be made', () => {
     })
   })
 
-  test('a user that has no more rights than the owner needs none of it', async ({
-    files,
-    pgbosun,
-    sql,
-    database,
-    owner,
-  }) => {
+  test('a user without further rights needs none of this', async ({ files, pgbosun, sql, database, owner }) => {
     const user = uniqueName('plain')
     await sql.unsafe(
       `create role ${user} login password '${password}' in role ${owner}; grant create on database ${database} to ${user}`,
@@ -368,7 +350,7 @@ describe('where no such login can be made', () => {
     expect(await sql`select session, role from who`).toEqual([{ session: user, role: owner }])
   })
 
-  test('pg_hba.conf that lets in nobody else is named', async ({ dir }) => {
+  test('pg_hba.conf that lets nobody else in is named', async ({ dir }) => {
     const own = await startServer(server().binDir, { settings: ['fsync=off'] })
     try {
       const hba = join(own.dir, 'data', 'pg_hba.conf')

@@ -6,12 +6,12 @@ import { freePort } from '../scripts/server.ts'
 import { start } from './support/cli.ts'
 import { test, urlOf, writeFiles } from './support/postgres.ts'
 
-/** Something goes wrong after a while where nobody waits for it. */
+/** Throws after a while, where nobody catches it. */
 const faulty = (code: string) => ({
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`setTimeout(() => { ${code} }, 1500)`)}`,
 })
 
-/** The words of a shell that runs what is behind them with a /dev of its own, in which `termination-log` is a file of ours, as in Kubernetes. */
+/** A shell command that runs its arguments with a /dev of its own, in which `termination-log` is a file of ours, as in Kubernetes. */
 const withTerminationLog = (dir: string) => [
   'unshare',
   '--mount',
@@ -30,7 +30,7 @@ const canMount = spawnSync(unshare, words).status === 0
 if (!canMount)
   console.warn('NOT RUN: what /dev/termination-log says of what nobody caught: nothing can be mounted here')
 
-describe('what nobody caught', () => {
+describe('an error that nobody caught', () => {
   for (const [what, code] of [
     ['an exception', "throw new TypeError('out of nowhere')"],
     ['a rejection', "Promise.reject(new TypeError('out of nowhere'))"],
@@ -38,7 +38,7 @@ describe('what nobody caught', () => {
     ['what is no error', "throw 'out of nowhere'"],
     ['one of several lines', "throw new Error('out of nowhere\\n  in two lines')"],
   ] as const)
-    test(`is told by serve as any other error: ${what}`, async ({ dir, database }) => {
+    test(`is reported by serve like any other error: ${what}`, async ({ dir, database }) => {
       await writeFiles(dir, { 'termination-log': '' })
       const listen = `127.0.0.1:${await freePort()}`
       const env = { DATABASE_URL: urlOf(database), PGBOSUN_SERVE_LISTEN: listen, ...faulty(code) }

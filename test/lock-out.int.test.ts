@@ -66,7 +66,7 @@ const test = base.extend<{ app: App }>({
   },
 })
 
-/** One of each kind that has an owner. */
+/** One object of each kind that has an owner. */
 const everything = `
   create schema old; create table t (id serial primary key, doc text); create table old.part (id int) partition by list (id);
   create table old.part1 partition of old.part for values in (1); create view v as select * from t;
@@ -80,7 +80,7 @@ const everything = `
   create text search configuration c (copy = simple); select lo_create(0);
   create index on t (doc); insert into t (doc) values ('kept');`
 
-/** Without the types that PostgreSQL makes by itself beside others: some majors leave them behind. */
+/** Without the types that PostgreSQL creates with other objects: some major versions do not change their owner. */
 const owners = `select distinct pg_get_userbyid(o) as owner from (
   select relowner o from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace union all select nspowner from pg_namespace where oid >= 16384 and nspname <> 'pgbosun' and nspname !~ '^pg_' union all
   select proowner from pg_proc where oid >= 16384 union all select typowner from pg_type where oid >= 16384 and typtype <> 'm' and typcategory <> 'A' union all
@@ -123,7 +123,7 @@ describe('an application that owns its tables', () => {
     expect((await app.pgbosun('check')).code).toBe(0)
   })
 
-  test('gets everything handed over with `reassign`: every kind, with its count in the plan, and nothing else', async ({
+  test('owns everything with `reassign`: every kind of object, with its count in the plan, and nothing else', async ({
     app,
   }) => {
     await app.sql.unsafe(
@@ -167,7 +167,7 @@ describe('an application that owns its tables', () => {
     expect((await app.pgbosun('check')).code).toBe(0)
   })
 
-  test('works while its objects are handed over, and a killed run is taken up', async ({ app }) => {
+  test('works while its objects change their owner, and the next run continues after a killed one', async ({ app }) => {
     await app.sql.unsafe(
       `grant all on schema public to "${app.user.name}"; grant create on database ${app.name} to "${app.user.name}"`,
     )
@@ -179,7 +179,7 @@ describe('an application that owns its tables', () => {
     const ownerOf = async (table: string) =>
       (await app.sql`select pg_get_userbyid(relowner) as owner from pg_class where relname = ${table}`)[0]!.owner
     await expect.poll(() => ownerOf('a')).toBe(app.owner)
-    // neither those that are there nor new ones start as the owner before all of it is theirs
+    // neither existing sessions nor new ones start as the owner before it owns everything
     await app.asApp((sql) => sql.unsafe('insert into a values (1); insert into c values (1)'))
     child.kill('SIGKILL')
     await finished
@@ -191,7 +191,7 @@ describe('an application that owns its tables', () => {
     expect([await ownerOf('b'), await ownerOf('c')]).toEqual([app.owner, app.owner])
   })
 
-  test('stays a member of the owner before until everything is the next one’s', async ({ app }) => {
+  test('stays a member of the old owner until the new one owns everything', async ({ app }) => {
     await app.declare({ owner: app.legacy })
     expect((await app.pgbosun('up')).code).toBe(0)
     await app.asApp((sql) => sql.unsafe('create table a (id int)'))
@@ -211,7 +211,7 @@ describe('an application that owns its tables', () => {
     expect(await app.sql`select from pg_auth_members where roleid = ${app.legacy}::regrole`).toEqual([])
   })
 
-  test('a table that stays busy is exit 11, and names who is at it', async ({ app }) => {
+  test('a table that stays locked is exit 11, with the session that locks it', async ({ app }) => {
     await app.sql.unsafe(`grant all on schema public to "${app.user.name}"`)
     await app.asApp((sql) => sql.unsafe('create table a (id int)'))
     await app.declare({ reassign: [app.user.name] }, { migrate: { lockTimeout: '200ms' }, lock: { timeout: '1s' } })
@@ -225,7 +225,7 @@ describe('an application that owns its tables', () => {
     ])
   })
 
-  test('what runs with the rights of its owner is handed over only when that is said', async ({ app }) => {
+  test('objects that run with the rights of their owner get a new one only with definer: true', async ({ app }) => {
     await app.sql.unsafe(
       `grant all on schema public to "${app.user.name}"; create table secret (id int); grant select on secret to "${app.user.name}"; grant select on secret to public`,
     )
@@ -249,8 +249,8 @@ describe('an application that owns its tables', () => {
   })
 })
 
-describe('tables of others', () => {
-  test('of several earlier owners are told by owner and kind, and handed over together', async ({ app }) => {
+describe('tables of other owners', () => {
+  test('are listed by owner and kind, and get their new owner together', async ({ app }) => {
     await app.sql.unsafe(`create table mine (id int); create sequence counter; create type mood as enum ('a');
       set role "${app.legacy}"; reset role; grant all on schema public to "${app.legacy}"; set role "${app.legacy}"; create table theirs (id int)`)
     const refused = await app.pgbosun('up')
@@ -265,7 +265,7 @@ describe('tables of others', () => {
     await app.asApp((sql) => sql.unsafe('insert into mine values (1); insert into theirs values (1); drop type mood'))
   })
 
-  test('that the owner was granted are no reason to refuse', async ({ app }) => {
+  test('are no reason to refuse if the owner has privileges on them', async ({ app }) => {
     await app.sql.unsafe('create table lookup (id int)')
     const grants = [{ to: app.owner, on: 'table', names: ['lookup'], privileges: ['SELECT'] }]
     await app.declare({ schemas: { public: { grants } } })
@@ -273,7 +273,7 @@ describe('tables of others', () => {
     await app.asApp((sql) => sql.unsafe('select * from lookup'))
   })
 
-  test('that a user is declared to be a member of are for it to become', async ({ app }) => {
+  test('are no reason to refuse if the user is declared to be a member of their owner', async ({ app }) => {
     await app.sql.unsafe(
       `create schema reports authorization "${app.legacy}"; set role "${app.legacy}"; create table reports.r (id int); reset role`,
     )
@@ -284,7 +284,7 @@ describe('tables of others', () => {
     await app.asApp((sql) => sql.unsafe(`set role "${app.legacy}"; select * from reports.r`))
   })
 
-  test('that appear later are an error of check, and a warning of up: it must not stop an application that works', async ({
+  test('that appear later are an error of check, but only a warning of up, which must not stop a working application', async ({
     app,
   }) => {
     expect((await app.pgbosun('up')).code).toBe(0)
@@ -300,7 +300,7 @@ describe('tables of others', () => {
   })
 })
 
-test('a superuser is no application, and check says so', async ({ app }) => {
+test('a superuser cannot be an app user, and check says so', async ({ app }) => {
   await app.sql.unsafe(`alter role "${app.user.name}" superuser`)
   const up = await app.pgbosun('up')
   expect([up.code, up.json.error?.message]).toEqual([12, expect.stringContaining('is a superuser')])

@@ -151,7 +151,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(await heads(sql)).toEqual(['ccc1'])
   })
 
-  test('what it says is in the log, and not on stdout', async ({ dir, env, project }) => {
+  test('its output is in the log, and not on stdout', async ({ dir, env, project }) => {
     await project({ a: revision('aaa1', null, 'select 1') })
     await writeFiles(dir, {
       'alembic/env.py': `print("out: a line")\nimport sys\nprint("err: \\x1b[31mred", file=sys.stderr)\n${envPy}`,
@@ -278,7 +278,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(await heads(sql)).toEqual(['ddd1'])
   })
 
-  test('several heads in the database are exit 21 once nothing joins them', async ({ dir, sql, env, project }) => {
+  test('several heads in the database are exit 21 if no revision joins them', async ({ dir, sql, env, project }) => {
     const branches = { a: users, b: email, c: revision('ccc1', 'aaa1', 'alter table users add column phone text') }
     await project(branches, { migrate: { command: ['sh', '-c', 'alembic upgrade heads'] } })
     expect(await fails(['up'], { cwd: dir, env })).toMatchObject({
@@ -293,7 +293,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     expect(await heads(sql)).toEqual(['ddd1'])
   })
 
-  test('a database that the files do not know is exit 21', async ({ dir, sql, env, project }) => {
+  test('a database at a revision that the files do not have is exit 21', async ({ dir, sql, env, project }) => {
     await sql`create table alembic_version (version_num varchar(32) primary key)`
     await sql`insert into alembic_version values ('zzz9')`
     await project({ a: users })
@@ -343,7 +343,7 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
   }, 60_000)
 })
 
-/** A program that writes down what it was given. */
+/** A program that writes down its arguments and environment. */
 const witness = '#!/bin/sh\nenv > env.txt; pwd > pwd.txt; for a in "$@"; do echo "$a"; done > args.txt\n'
 
 async function script(dir: string, text: string, config: object = {}, args: string[] = []): Promise<void> {
@@ -407,10 +407,10 @@ describe('any other program', () => {
       expect(PGOPTIONS).toContain(setting)
   })
 
-  test('is run each time, which is the change', async ({ dir, sql, env }) => {
+  test('is run each time, and that counts as the change', async ({ dir, sql, env }) => {
     await script(dir, witness)
     const planned = await runJson(['plan', '--exit-code'], { cwd: dir, env })
-    // the schema for the audit trail is missing, and that is all that is known
+    // all that is known is that the schema for the audit trail is missing
     expect(stepOf(planned.json)?.changes.map(({ object }) => object)).toEqual(['schema pgbosun'])
     expect(planned.json.warnings).toEqual([
       'what `./migrate.sh` would change is not known before it runs: it decides itself what is pending',
@@ -429,7 +429,7 @@ describe('any other program', () => {
     expect([after.code, stepOf(after.json)?.changes]).toEqual([0, []])
   })
 
-  test('that moves alembic_version has changed something, else nothing', async ({ dir, sql, env }) => {
+  test('has changed something only if alembic_version is different afterwards', async ({ dir, sql, env }) => {
     await sql`create table alembic_version (version_num varchar(32) primary key)`
     await sql`insert into alembic_version values ('aaa1')`
     await script(dir, `#!/bin/sh\npsql -qc "update alembic_version set version_num = 'bbb1'"\n`)
@@ -453,7 +453,7 @@ describe('any other program', () => {
       await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ migrate: { command: [command, 'up'] } }) })
       for (const words of [['up'], ['plan'], ['migrate']])
         expect(await fails(words, { cwd: dir, env })).toMatchObject({ kind: 'usage', message })
-      // who only looks does not need it
+      // commands that only read do not need it
       expect((await run(['check'], { cwd: dir, env })).code).toBe(0)
     }
     expect(await sql`select to_regnamespace('pgbosun') as state`).toEqual([{ state: null }])
@@ -464,14 +464,14 @@ describe('any other program', () => {
     })
   })
 
-  test('does not understand --to, --steps and --fake', async ({ dir, env }) => {
+  test('cannot be used with --to, --steps and --fake', async ({ dir, env }) => {
     await script(dir, witness)
     for (const flags of [['--to', '1'], ['--steps', '1'], ['--fake']])
       expect(await fails(['migrate', ...flags], { cwd: dir, env })).toMatchObject({ kind: 'usage' })
     expect(existsSync(join(dir, 'env.txt'))).toBe(false)
   })
 
-  test('that shows the password does not get it into the log', async ({ dir, database }) => {
+  test('that prints the password does not get it into the log', async ({ dir, database }) => {
     await script(dir, '#!/bin/sh\necho "$PGPASSWORD"; echo "url is $DATABASE_URL" >&2; exit 3\n')
     const failure = await fails(['migrate'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
     expect(failure.message).toBe('./migrate.sh ended with code 3')
@@ -511,7 +511,7 @@ describe('any other program', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
-  test('whose pgbosun was killed is not joined by a second one', async ({ dir, sql, env }) => {
+  test('whose pgbosun was killed does not run at the same time as the next one', async ({ dir, sql, env }) => {
     await script(dir, `#!/bin/sh\n[ -e once ] && exit 0\ntouch once\nexec psql -qc "select pg_sleep(600)"\n`)
     const withPsql = { ...env, PATH: `${server().binDir}:/usr/bin:/bin` }
     const killed = start(['migrate'], { cwd: dir, env: withPsql })

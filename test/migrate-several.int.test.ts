@@ -96,12 +96,7 @@ test('stops at the first database that fails, and says which are done', async ({
   expect(await tables(`${second}_3`)).toEqual([])
 })
 
-test('--database narrows to one of them, and --steps and --fake are about one', async ({
-  dir,
-  database,
-  second,
-  call,
-}) => {
+test('--database selects one of them, and --steps and --fake need one', async ({ dir, database, second, call }) => {
   await writeFiles(dir, {
     ...users,
     'pgbosun.json': JSON.stringify({
@@ -119,7 +114,7 @@ test('--database narrows to one of them, and --steps and --fake are about one', 
   expect(await tables(second)).toEqual(['users'])
 })
 
-test('the migrations of the target in two places are exit 2', async ({ dir, database, call }) => {
+test('migrations of the target configured in two places are exit 2', async ({ dir, database, call }) => {
   await writeFiles(dir, {
     ...users,
     'pgbosun.json': JSON.stringify({

@@ -39,7 +39,7 @@ const test = base.extend<{ admin: Admin }>({
 const verifier = makeVerifier('new secret', { salt: Buffer.alloc(16), iterations: 4096 })
 
 describe('the user that pgbosun connects as', () => {
-  test('may get another password: the rest of the run logs in with it, and the result says what to change', async ({
+  test('can get another password: the rest of the run logs in with it, and a warning says what to change', async ({
     admin,
   }) => {
     await admin.declare({ password: { env: 'NEW' } })
@@ -59,7 +59,7 @@ describe('the user that pgbosun connects as', () => {
     expect([again.code, again.json.warnings]).toEqual([0, []])
   })
 
-  test('logs in with the new password also while serve stays', async ({ admin, dir }) => {
+  test('logs in with the new password while serve stays, too', async ({ admin, dir }) => {
     const port = await freePort()
     await admin.declare({ password: { env: 'NEW' } }, { serve: { listen: `127.0.0.1:${port}` } })
     const { child, finished } = start(['serve'], {
@@ -67,14 +67,18 @@ describe('the user that pgbosun connects as', () => {
       env: { DATABASE_URL: admin.url('old secret'), NEW: 'new secret' },
     })
     const isReady = async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.status
-    // whether the database can be reached is found out with sessions of its own
+    // readiness uses sessions of its own
     await expect.poll(isReady).toBe(200)
     child.kill('SIGTERM')
     const { code, stderr } = await finished
     expect([code, stderr]).toEqual([0, expect.not.stringMatching(/28P01/)])
   })
 
-  test('is refused what would lock it out, before anything is changed', async ({ admin, sql, database }) => {
+  test('cannot be declared so that it could no longer log in: refused before anything is changed', async ({
+    admin,
+    sql,
+    database,
+  }) => {
     for (const [fields, message] of [
       [{ validUntil: '2020-01-01T00:00:00Z' }, 'is past'],
       [{ connectionLimit: 2 }, 'a run needs up to'],
@@ -89,7 +93,7 @@ describe('the user that pgbosun connects as', () => {
     expect(await sql`select from pg_database where datname = ${`${database}_two`}`).toEqual([])
   })
 
-  test('gets a validUntil in the future, and no more sessions than the limit that is asked of it', async ({
+  test('can get a validUntil in the future, and a run needs no more sessions than its limit must allow', async ({
     admin,
     sql,
   }) => {

@@ -14,7 +14,7 @@ type Shop = {
   holders(object: string): Promise<string[]>
 }
 
-/** A table that `a` may pass on. */
+/** A table on which `a` may pass on its privilege. */
 const test = base.extend<{ shop: Shop }>({
   shop: async ({ dir, database, sql }, use) => {
     const [a, b, x] = ['a', 'b', 'x'].map((role) => `${database}_${role}`) as [string, string, string]
@@ -56,7 +56,7 @@ const passOn = ({ a }: Shop, to: string, what = 'select on t') =>
   `grant ${what} to "${a}" with grant option; set role "${a}"; grant ${what} to "${to}"; reset role`
 
 describe('a privilege that a managed role passed on', () => {
-  test('to a managed one that is to have it is granted by the owner instead', async ({ shop }) => {
+  test('to a managed role that shall have it is granted by the owner instead', async ({ shop }) => {
     await shop.sql.unsafe(passOn(shop, shop.b))
     await shop.declare({ [shop.a]: 'read', [shop.b]: 'read' })
     const { code, changes } = await shop.up()
@@ -68,7 +68,7 @@ describe('a privilege that a managed role passed on', () => {
     expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
   })
 
-  test('to roles that are to have nothing goes with theirs', async ({ shop }) => {
+  test('to roles that shall have nothing is revoked with theirs', async ({ shop }) => {
     await shop.sql.unsafe(`grant select on t to "${shop.a}" with grant option; set role "${shop.a}"; grant select on t to "${shop.b}" with grant option;
       set role "${shop.b}"; reset role; grant all on u to "${shop.b}"`)
     await shop.declare({})
@@ -78,7 +78,7 @@ describe('a privilege that a managed role passed on', () => {
     expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
   })
 
-  test('goes also where that role is a member of the owner, which would be the grantor of what it revokes', async ({
+  test('is revoked even if that role is a member of the owner, who would be the grantor of what it revokes', async ({
     shop,
   }) => {
     await shop.sql.unsafe(
@@ -94,7 +94,7 @@ describe('a privilege that a managed role passed on', () => {
     expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
   })
 
-  test('to a role that is not declared stays, is named, and keeps nothing else from being done', async ({ shop }) => {
+  test('to a role that is not declared stays and is named, and everything else is done', async ({ shop }) => {
     await shop.sql.unsafe(passOn(shop, shop.x))
     await shop.declare({ [shop.b]: 'read' })
     const { code, changes, error } = await shop.up()
@@ -107,7 +107,7 @@ describe('a privilege that a managed role passed on', () => {
     expect(await shop.holders('t')).toEqual([shop.b])
   })
 
-  test('on the database itself goes, too', async ({ shop, database }) => {
+  test('on the database itself is revoked too', async ({ shop, database }) => {
     await shop.sql.unsafe(passOn(shop, shop.b, `connect on database ${database}`))
     await shop.declare({ [shop.b]: 'read' })
     const { code, changes } = await shop.up()
@@ -120,7 +120,7 @@ describe('a privilege that a managed role passed on', () => {
   })
 })
 
-test('a membership that a managed role passed on is granted by us instead, or goes', async ({ shop }) => {
+test('a membership that a managed role passed on is granted by us instead, or revoked', async ({ shop }) => {
   const group = `${shop.x}_group`
   await shop.sql.unsafe(
     `create role "${group}"; grant "${group}" to "${shop.a}" with admin option; set role "${shop.a}"; grant "${group}" to "${shop.b}"; reset role`,
@@ -135,7 +135,7 @@ test('a membership that a managed role passed on is granted by us instead, or go
 })
 
 describe('privileges on columns that were passed on', () => {
-  test('go before those on the table, which PostgreSQL takes with them', async ({ shop }) => {
+  test('are revoked before those on the table, because PostgreSQL would revoke them with those', async ({ shop }) => {
     await shop.sql.unsafe(
       `grant select on t, u to "${shop.a}"; ${passOn(shop, shop.b, 'select (id) on u')}; grant usage on schema public to "${shop.b}"`,
     )
@@ -146,7 +146,7 @@ describe('privileges on columns that were passed on', () => {
     expect(await shop.up()).toMatchObject({ code: 0, changes: [] })
   })
 
-  test('to a role that is not declared keep those on the table, and nothing else', async ({ shop }) => {
+  test('to a role that is not declared keep the privilege on the table, and nothing else', async ({ shop }) => {
     await shop.sql.unsafe(`grant select on t, u to "${shop.a}"; ${passOn(shop, shop.x, 'select (id) on u')}`)
     await shop.declare({ [shop.b]: 'read' })
     const { code, error } = await shop.up()
@@ -161,7 +161,7 @@ describe('privileges on columns that were passed on', () => {
   })
 })
 
-test('future things get no grant option that is not declared', async ({ shop }) => {
+test('future objects get no grant option that is not declared', async ({ shop }) => {
   await shop.declare({ [shop.a]: 'read' })
   expect((await shop.up()).code).toBe(0)
   const [row] = await shop.sql`select pg_get_userbyid(nspowner) as owner from pg_namespace where nspname = 'public'`
@@ -181,7 +181,7 @@ test('future things get no grant option that is not declared', async ({ shop }) 
   expect(options.length).toBeGreaterThan(0)
 })
 
-test('who has an option from two roles loses both', async ({ shop }) => {
+test('a role that has a grant option from two roles loses both', async ({ shop }) => {
   await shop.sql.unsafe(`grant select on t to "${shop.a}" with grant option; grant select on t to "${shop.b}" with grant option;
     set role "${shop.a}"; grant select on t to "${shop.b}" with grant option; reset role`)
   await shop.declare({ [shop.b]: 'read' })

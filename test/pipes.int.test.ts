@@ -7,7 +7,7 @@ import { freePort } from '../scripts/server.ts'
 import { program } from './support/cli.ts'
 import { test, urlOf, writeFiles } from './support/postgres.ts'
 
-/** What a pipe of Linux holds, unless somebody asked for more. */
+/** The default capacity of a pipe on Linux, in bytes. */
 const pipeBytes = 65_536
 
 const files = (statement: (index: number) => string) =>
@@ -15,10 +15,10 @@ const files = (statement: (index: number) => string) =>
     Array.from({ length: 900 }, (_, i) => [`migrations/${String(i).padStart(4, '0')}_table.sql`, statement(i)]),
   )
 
-/** Their plan is more than a pipe holds. */
+/** So many that their plan does not fit into a pipe. */
 const folder = files((index) => `create table t${index} (id int primary key);\n`)
 
-/** What lint has to say about them is several times what a pipe holds. */
+/** The findings of lint about them are several times the capacity of a pipe. */
 const faulty = files((index) => `drop table t${index};\n`)
 
 type Where = { cwd: string; env?: Record<string, string> }
@@ -40,7 +40,7 @@ async function shell(line: string, args: string[], { cwd, env = {} }: Where, onS
   return { code, text }
 }
 
-/** What a reader got of stdout, and how the program ended. */
+/** What a reader read of stdout, and how the program ended. */
 async function piped(args: string[], reader: string, where: Where) {
   const { text } = await shell(`{ "$@" 2>err; echo $? >code; } | { ${reader}; }`, args, where)
   const textOf = (name: string) => readFile(join(where.cwd, name), 'utf8')
@@ -59,7 +59,7 @@ describe('output on a pipe', () => {
       expect(JSON.parse(stdout)).toMatchObject({ command: 'migrate lint', exit_code: code })
     })
 
-  test('arrives whole of a plan and of a dry run', async ({ database, dir }) => {
+  test('arrives complete for a plan and a dry run', async ({ database, dir }) => {
     await writeFiles(dir, folder)
     for (const args of [
       ['plan', '--json'],
@@ -72,7 +72,7 @@ describe('output on a pipe', () => {
     }
   })
 
-  test('arrives whole on stderr too, where the hint stands last', async ({ dir }) => {
+  test('arrives complete on stderr too, where the hint comes last', async ({ dir }) => {
     const keys = Array.from({ length: 9_000 }, (_, index) => `nothing-of-that-name-${index}: 1\n`)
     await writeFiles(dir, { 'pgbosun.yaml': keys.join('') })
     const { text } = await shell('"$@" 2>&1 >/dev/null | { sleep 1; cat; }', ['config', 'validate'], { cwd: dir })
@@ -80,7 +80,7 @@ describe('output on a pipe', () => {
     expect(text.trimEnd().split('\n').at(-1)).toMatch(/^hint: /)
   })
 
-  test('is all there before a command that takes over writes its own', async ({ database, dir }) => {
+  test('has all arrived before the command after -- writes its own', async ({ database, dir }) => {
     await writeFiles(dir, folder)
     const args = ['up', '--json', '--', 'echo', 'and on']
     const { stdout } = await piped(args, 'sleep 0.5; cat', { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
@@ -88,7 +88,7 @@ describe('output on a pipe', () => {
     expect([JSON.parse(document).ok, rest]).toEqual([true, ['and on', '']])
   })
 
-  test('is cut by a reader that goes away, which is no failure', async ({ dir }) => {
+  test('is cut off by a reader that closes the pipe, which is not a failure', async ({ dir }) => {
     await writeFiles(dir, faulty)
     const { code, stdout, stderr } = await piped(['migrate', 'lint', '--json'], 'head -c 10', { cwd: dir })
     expect([code, stdout.length, stderr]).toEqual([0, 10, ''])
@@ -128,13 +128,13 @@ describe('output on a pipe', () => {
     expect(code).toBe(1)
   })
 
-  test('that nobody reads ends with SIGTERM', async ({ dir }) => {
+  test('that nobody reads does not keep SIGTERM from ending the process', async ({ dir }) => {
     await writeFiles(dir, faulty)
     const line = 'mkfifo p; exec 3<>p; "$@" >p & echo $! >pid; wait $!'
     const { code } = await shell(line, ['migrate', 'lint', '--json'], { cwd: dir }, async () => {
       await expect.poll(() => readFile(join(dir, 'pid'), 'utf8').catch(() => '')).toMatch(/\n/)
       const pid = Number(await readFile(join(dir, 'pid'), 'utf8'))
-      // it sleeps once the pipe is full
+      // once the pipe is full, it sleeps
       await expect.poll(() => cpuTicks(pid)).toBeGreaterThan(20)
       await expect.poll(() => isIdle(pid)).toBe(true)
       process.kill(pid, 'SIGTERM')
@@ -143,7 +143,7 @@ describe('output on a pipe', () => {
   })
 })
 
-/** Processor time that it used, in hundredths of a second. */
+/** The processor time that it has used, in hundredths of a second. */
 async function cpuTicks(pid: number): Promise<number> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ')
   return Number(fields[11]) + Number(fields[12])

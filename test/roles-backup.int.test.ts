@@ -5,7 +5,7 @@ import { describe, expect } from 'vitest'
 import { test as base, server, uniqueName } from './support/postgres.ts'
 import { asUser, declared, openOne, type User } from './support/roles.ts'
 
-/** `shop`: a database with everything in it that a dump can trip over, and a role for backups and one for monitoring. */
+/** `shop`: a database with everything that can make a dump fail, a role for backups and one for monitoring. */
 const test = base.extend<{ shop: Shop }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
   shop: async ({}, use) => {
@@ -79,7 +79,7 @@ const pgDump = () =>
     .filter((path) => Number(path.split('/')[4]) >= server().major)
     .sort()[0]
 
-/** The dump as SQL, without what differs from dump to dump. */
+/** The dump as SQL, without the lines that differ between dumps. */
 async function dump(database: string, { name, password }: User): Promise<string> {
   const args = ['-h', '127.0.0.1', '-p', `${server().port}`, '-U', name, '-d', database]
   const { stdout } = await promisify(execFile)(pgDump()!, args, {
@@ -92,7 +92,7 @@ async function dump(database: string, { name, password }: User): Promise<string>
 const readOnly = '25006'
 
 describe('preset backup', () => {
-  test('converges, then finds nothing to do, and repairs what was taken away', async ({ shop }) => {
+  test('converges, then finds nothing to do, and repairs what was changed by hand', async ({ shop }) => {
     const changes = await shop.roles.converge()
     const own = changes
       .filter((change) => change.includes(shop.keeper.name))
@@ -127,11 +127,11 @@ describe('preset backup', () => {
     expect(await shop.roles.drift()).toEqual([])
   })
 
-  test('its dump is the superuser’s, to the letter', async ({ shop, skip }) => {
+  test('its dump is exactly that of the superuser', async ({ shop, skip }) => {
     skip(pgDump() === undefined, `no pg_dump for PostgreSQL ${server().major} on this machine`)
     await shop.roles.converge()
     await shop.admin(hostile(shop.name))
-    // on PostgreSQL 13 what was created since needs grants
+    // on PostgreSQL 13, objects created since then need grants
     await shop.roles.converge()
 
     const own = await dump(shop.name, shop.keeper)
@@ -150,7 +150,7 @@ describe('preset backup', () => {
     expect(await as('show role')).toEqual([{ role: 'none' }])
   })
 
-  test('may connect to the database of the locks by itself, not only because everyone may', async ({ shop }) => {
+  test('may connect to the lock database by its own privilege, not only because everyone may', async ({ shop }) => {
     await shop.roles.converge()
     const grantees = await shop.admin(`select a.grantee::regrole::text as name from pg_database, aclexplode(datacl) a
       where datname = 'postgres' and a.privilege_type = 'CONNECT'`)

@@ -6,7 +6,7 @@ import { runJson } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { asUser, declared, openOne } from './support/roles.ts'
 
-/** `shop`: names for a database with an app user and a reader, its declaration, and a superuser's way in. */
+/** `shop`: names for a database with an app user and a reader, its declaration, and sessions of a superuser. */
 const test = base.extend<{ shop: Shop }>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
   shop: async ({}, use) => {
@@ -53,7 +53,7 @@ describe('from nothing', () => {
   test('creates what is declared, then finds nothing to do', async ({ shop }) => {
     const changes = await declared(shop.configuration).converge()
     const short = changes.map((change) => change.replaceAll(shop.name, 'shop'))
-    // Up to PostgreSQL 14, public belongs to the superuser and is open to everyone.
+    // Up to PostgreSQL 14, schema public belongs to the superuser, and everyone may create objects there.
     const before15 = /^alter schema public: owner is postgres|schema public from PUBLIC/
     expect(short.filter((change) => !before15.test(change))).toMatchInlineSnapshot(`
       [
@@ -119,7 +119,7 @@ describe('from nothing', () => {
     expect(await asUser(other, user, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  test('a half-made database of a killed run is removed, a database with a similar name is not', async ({ shop }) => {
+  test('an unfinished database of a killed run is removed, a database with a similar name is not', async ({ shop }) => {
     const [half, other] = [`${shop.name}__create_0123abcd`, `x${shop.name}__create_0123abcd`]
     const admin = openOne('postgres')
     await admin.unsafe(`create database ${half}`)
@@ -261,7 +261,7 @@ describe('broken by hand, it is repaired', () => {
         ]),
   ]
 
-  test('one thing at a time', async ({ shop }) => {
+  test('several differences are repaired one after the other', async ({ shop }) => {
     const { configuration, admin, name } = shop
     await declared(configuration).converge()
     await asUser(name, shop.app, 'create table items (id serial)')
@@ -274,7 +274,7 @@ describe('broken by hand, it is repaired', () => {
     expect(await asUser(name, shop.app, 'select current_user')).toEqual([{ current_user: shop.owner }])
   })
 
-  test('a privilege that another role granted is taken back', async ({ shop }) => {
+  test('a privilege that another role granted is revoked', async ({ shop }) => {
     const middle = uniqueName('middle')
     await declared(shop.configuration).converge()
     await asUser(shop.name, shop.app, 'create table items (id serial)')
@@ -290,7 +290,7 @@ describe('broken by hand, it is repaired', () => {
 })
 
 describe('what is not declared', () => {
-  test('roles, schemas and grantees nobody named are left alone', async ({ shop }) => {
+  test('roles, schemas and grantees that are not declared are left alone', async ({ shop }) => {
     const stranger = uniqueName('stranger')
     await declared(shop.configuration).converge()
     await asUser(
@@ -304,7 +304,7 @@ describe('what is not declared', () => {
     expect(await declared(shop.configuration).drift()).toEqual([])
   })
 
-  test('additive only adds', async ({ shop }) => {
+  test('mode additive only grants', async ({ shop }) => {
     const additive = { ...shop.configuration, manage: { privileges: 'additive' } }
     await declared(additive).converge()
     await asUser(shop.name, shop.app, 'create table items (id serial)')
@@ -335,7 +335,7 @@ describe('what is not declared', () => {
     expect(await asUser(database, reader, 'select * from t, later')).toEqual([])
   })
 
-  test('an existing database that is open to everyone is told by check, and closed where that is declared', async ({
+  test('check reports an existing database in which everyone may create objects; roles apply closes it if declared', async ({
     shop,
     dir,
   }) => {
@@ -370,7 +370,7 @@ describe('what is not declared', () => {
     )
   })
 
-  test('extensions keep the privileges they came with', async ({ shop }) => {
+  test('extensions keep their own privileges', async ({ shop }) => {
     const configuration = {
       databases: { [shop.name]: { ...shop.configuration.databases[shop.name], extensions: { plpgsql: null } } },
     }
@@ -380,7 +380,9 @@ describe('what is not declared', () => {
 })
 
 describe('the long form', () => {
-  test('an empty list of libraries lets the user log in, also where an empty name kept it out', async ({ shop }) => {
+  test('an empty list of libraries lets the user log in, even if an empty name kept it out before', async ({
+    shop,
+  }) => {
     const login = { name: uniqueName('empty'), password: 'x' }
     const settings = {
       session_preload_libraries: '',
@@ -462,7 +464,7 @@ describe('the long form', () => {
     expect(await declared(configuration).warnings(shop.name)).toEqual([])
   })
 
-  test('a role that creates objects without default privileges is warned about, and so is a grant on what is absent', async ({
+  test('a role that creates objects without default privileges is a warning, and so is a grant on a missing table', async ({
     shop,
   }) => {
     const maker = uniqueName('maker')
@@ -507,7 +509,7 @@ describe('the long form', () => {
 describe('odd names and passwords', () => {
   const passwords = [`it's "quoted"`, 'back\\slash\\', '$1 $$ $(x) %s', `'; drop role x; --`, ' spaces ', 'pässwörd ✓']
 
-  test('a SCRAM verifier as password is what the server stores: the password behind it logs in, before and after', async () => {
+  test('a SCRAM verifier as password is stored as it is: its password logs in, before and after', async () => {
     const name = uniqueName('pw')
     const password = 'of the application'
     const verifierOf = (iterations: number) => makeVerifier(password, { salt: randomBytes(16), iterations })
@@ -530,7 +532,7 @@ describe('odd names and passwords', () => {
     ['too few iterations', makeVerifier('x', { salt: randomBytes(16), iterations: 1 })],
     ['too many', makeVerifier('x', { salt: randomBytes(16), iterations: 4_096 }).replace('4096', '2147483647')],
     ['a blank behind it', `${makeVerifier('x', { salt: randomBytes(16), iterations: 4_096 })} `],
-  ])('a hash that is not to be stored is refused as password: %s', async (_, secret) => {
+  ])('a hash that pgbosun does not store is refused as password: %s', async (_, secret) => {
     const name = uniqueName('pw')
     const refused = declared({
       databases: { [name]: { users: { [name]: { preset: 'app', password: { env: secret } } } } },
@@ -561,7 +563,7 @@ describe('odd names and passwords', () => {
     'back\\slash',
     'a,b=c/d',
     'select',
-  ])('everything may be called %s', async (odd) => {
+  ])('every kind of object may be called %s', async (odd) => {
     const name = `${odd} ${uniqueName('')}`
     const user = { name: `${name} u`, password: 'x' }
     const configuration = {
@@ -624,7 +626,7 @@ describe('without the right to', () => {
   })
 })
 
-test('runners that collide, as without a lock, get there by planning again', async ({ shop }) => {
+test('runs that collide, as without a lock, succeed by planning again', async ({ shop }) => {
   const { configuration, name, reader, app } = shop
   await declared(configuration).converge()
   await asUser(name, app, 'create table items (id serial)')

@@ -12,7 +12,7 @@ type Status = {
   conditions: { name: string; severity: string; roles: string[]; message: string; hint: string; since: string }[]
 }
 
-/** A database with a user for the application and one for backups, whose passwords are files; the backups' login reads the same file. */
+/** A database with a user for the application and one for backups. Their passwords are files; the login of the backups reads the same file. */
 type Shop = {
   database: string
   keeper: string
@@ -117,7 +117,7 @@ const lines = (shop: Shop, text: string) =>
     .split('\n')
     .filter((line) => line.includes(text))
 
-/** `up` is held up by a migration after it has set the passwords: what is written then was not applied by it, and the first backup meets it. */
+/** A migration delays `up` after it has set the passwords: a secret that is written then was not applied by it, and the first backup meets it. */
 async function servedWith(shop: Shop, dir: string, rotate: () => Promise<void>, env = {}): Promise<void> {
   await writeFiles(dir, { 'migrations/001_slow.sql': 'select pg_sleep(4)' })
   shop.serve([], env)
@@ -125,9 +125,9 @@ async function servedWith(shop: Shop, dir: string, rotate: () => Promise<void>, 
   await rotate()
 }
 
-// They wait for minutes and for looks, so they do it together.
+// These tests wait for minutes, so they run at the same time.
 describe.skipIf(!client).concurrent('a rotated secret of the role of the backups', () => {
-  test('is set once the server refused it: the next backup succeeds, and one line says so without it', async ({
+  test('is set once the server has refused it: the next backup succeeds, and one line of the log says so, without the secret', async ({
     shop,
   }) => {
     await shop.configure('', '* * * * *')
@@ -152,7 +152,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     for (const secret of [old, fresh, 'SCRAM-SHA-256']) expect(shop.log()).not.toContain(secret)
   }, 180_000)
 
-  test('is noted in the audit trail', async ({ shop, dir, sql }) => {
+  test('is recorded in the audit trail', async ({ shop, dir, sql }) => {
     await shop.configure()
     await servedWith(shop, dir, () => shop.write('keeper', fresh))
     await shop.until('a backup', async () => (await backup(shop))?.last_success_id ?? undefined)
@@ -161,7 +161,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(events.at(-1)?.changes).toMatchObject([{ action: 'set', object: `password of role ${shop.keeper}` }])
   }, 60_000)
 
-  test('stays where it is with `applyOnRotation: never`, and the hint says what to do', async ({ shop, dir }) => {
+  test('is not set with `applyOnRotation: never`, and the hint says what to do', async ({ shop, dir }) => {
     await shop.configure('passwords: { applyOnRotation: never }')
     await servedWith(shop, dir, () => shop.write('keeper', fresh))
     expect(await failure(shop)).toContain(`the password of ${shop.keeper} was refused`)
@@ -179,7 +179,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(condition).toMatchObject({ name: 'secret-changed', roles: [shop.keeper] })
   }, 120_000)
 
-  test('stays where it is with `serve --no-up`, and the hint says what to do', async ({ shop, dir }) => {
+  test('is not set with `serve --no-up`, and the hint says what to do', async ({ shop, dir }) => {
     await shop.configure('', '* * * * *')
     expect(await run(['up'], { cwd: dir, env: shop.env })).toMatchObject({ code: 0 })
     shop.serve(['--no-up'])
@@ -229,7 +229,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(await shop.letsIn(shop.keeper, ' ')).toBe(false)
   })
 
-  test('is not set where the login sends another one', async ({ shop, dir }) => {
+  test('is not set if the login sends another one', async ({ shop, dir }) => {
     await shop.configure()
     await writeFiles(dir, { 'secrets/login': old })
     await servedWith(
@@ -247,7 +247,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(await shop.letsIn(shop.keeper, old)).toBe(true)
   })
 
-  test('is not set where it is the one that `up` applied and somebody else changed the server', async ({
+  test('is not set if it is the one that `up` applied, and somebody else has changed it on the server', async ({
     shop,
     sql,
   }) => {
@@ -261,7 +261,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     expect(await shop.letsIn(shop.keeper, 'of somebody else')).toBe(true)
   }, 120_000)
 
-  test('is not set where it is that of the target’s own user', async ({ shop, sql }) => {
+  test('is not set for the user of the target’s own connection', async ({ shop, sql }) => {
     const admin = { name: shop.keeper, password: old }
     await sql.unsafe(`create role ${admin.name} superuser login password '${old}'`)
     await shop.configure('', '* * * * *', '')
@@ -300,7 +300,7 @@ describe.skipIf(!client).concurrent('a rotated secret of the role of the backups
     const admin = { name: uniqueName('admin'), password: 'admin secret' }
     await shop.configure(`lock: { database: ${shop.database} }`, '* * * * *')
     expect(await run(['up'], { cwd: dir, env: shop.env })).toMatchObject({ code: 0 })
-    // It may see that everything is as declared, and change nothing.
+    // It may read that everything is as declared, but may change nothing.
     await sql.unsafe(`
       create role ${admin.name} login password '${admin.password}';
       grant connect on database ${shop.database} to ${admin.name}; grant select on pg_authid to ${admin.name}`)
@@ -329,7 +329,7 @@ describe.concurrent('a rotated secret of another role', () => {
     )
   const isUp = (shop: Shop) => shop.until('up', async () => truly((await shop.status()).ready))
 
-  test('is not set: it is said in the status and the log until somebody has run `up`', async ({ shop, dir }) => {
+  test('is not set: the status and the log report it until somebody has run `up`', async ({ shop, dir }) => {
     await shop.configure()
     shop.serve()
     await isUp(shop)
@@ -355,7 +355,7 @@ describe.concurrent('a rotated secret of another role', () => {
     for (const secret of [old, fresh, 'SCRAM-SHA-256']) expect(shop.log()).not.toContain(secret)
   }, 120_000)
 
-  test('that cannot be read is said, ends nothing, and is over once it can', async ({ shop, dir }) => {
+  test('that cannot be read is a condition until it can be read; serve goes on', async ({ shop, dir }) => {
     await shop.configure()
     const { child } = shop.serve()
     await isUp(shop)

@@ -18,7 +18,7 @@ type Load = (
   options?: { environment?: string; force?: boolean; role?: string; as?: User },
 ) => Promise<string[]>
 
-/** `load` reads, plans and applies seeds from the test's folder, and returns `name rows` of what it loaded. */
+/** `load` reads, plans and applies seeds from the test's folder, and returns `name rows` for each loaded one. */
 const test = base.extend<{ load: Load }>({
   load: async ({ dir, database, sql }, use) => {
     await sql.unsafe(`create schema pgbosun; create table pgbosun.seeds
@@ -54,11 +54,11 @@ const csv = (table: string, key?: string[], mode?: 'insert' | 'upsert'): SeedCon
   ...(mode && { mode }),
 })
 
-/** Versions of all rows: an unchanged row keeps its own. */
+/** The versions of all rows: an unchanged row keeps its version. */
 const versions = (sql: Sql, table: string) => sql.unsafe(`select id, xmin::text, ctid::text from ${table} order by id`)
 
 describe('an SQL seed', () => {
-  test('is loaded once, and again when it changed', async ({ load, dir, sql }) => {
+  test('is loaded once, and again after it has changed', async ({ load, dir, sql }) => {
     await sql`create table a (id int)`
     await writeFiles(dir, { 'a.sql': 'insert into a values (1), (2); insert into a select 3;' })
     expect(await load([{ file: 'a.sql' }])).toEqual(['a.sql 3'])
@@ -71,7 +71,7 @@ describe('an SQL seed', () => {
     ])
   })
 
-  test('comes from a folder by name, and only in its environments', async ({ load, dir, sql }) => {
+  test('is loaded from a folder in the order of names, and only in its environments', async ({ load, dir, sql }) => {
     await sql`create table a (id int)`
     await writeFiles(dir, {
       'all/2.sql': 'select 1',
@@ -108,7 +108,7 @@ describe('an SQL seed', () => {
     expect(await seedHistory(sql)).toMatchObject([{ name: '1.sql' }])
   })
 
-  test('that is long goes in several messages of one transaction, and a failure has its place', async ({
+  test('that is long is sent in several pieces within one transaction, and an error has its place', async ({
     load,
     dir,
     sql,
@@ -125,7 +125,7 @@ describe('an SQL seed', () => {
     expect(await load([{ file: '1.sql' }])).toEqual(['1.sql 30000'])
   })
 
-  test('that no text of Node can hold is refused, with the way out', async ({ load, dir }) => {
+  test('that does not fit into a string of Node is refused, with the way out', async ({ load, dir }) => {
     await writeFiles(dir, { '1.sql': '' })
     await truncate(join(dir, '1.sql'), 600 * 1024 * 1024)
     await expect(load([{ file: '1.sql' }])).rejects.toMatchObject({
@@ -135,7 +135,7 @@ describe('an SQL seed', () => {
     })
   })
 
-  test('leaves its settings and its role behind it', async ({ load, dir, sql }) => {
+  test('does not keep its settings and its role after it', async ({ load, dir, sql }) => {
     await sql`create schema x`
     await writeFiles(dir, {
       'a.sql': "set search_path = 'x'; set role pg_monitor; set session authorization pg_monitor",
@@ -150,7 +150,7 @@ describe('an SQL seed', () => {
     expect(await seedHistory(sql)).toEqual([])
   })
 
-  test('passes the error of a lost connection as it is', async ({ load, dir, sql }) => {
+  test('throws the error of a lost connection as it is', async ({ load, dir, sql }) => {
     await sql.unsafe(`create table a (id int primary key);
       create function f() returns trigger language plpgsql as $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
       create trigger t before insert on a for each row execute function f()`)
@@ -191,7 +191,7 @@ describe('what cannot be loaded', () => {
 })
 
 describe('a CSV seed', () => {
-  test('tells NULL from empty text, and leaves absent columns their default', async ({ load, dir, sql }) => {
+  test('distinguishes NULL from empty text, and gives missing columns their default', async ({ load, dir, sql }) => {
     await sql`create table a (id int primary key, name text, note text default 'none', "Über, x" text)`
     await writeFiles(dir, { 'a.csv': '\ufeffid,name,"Über, x"\r\n1,,"a ""b""\r\nc"\r\n2,"",ü😀\r\n' })
     expect(await load([csv('a', ['id'])])).toEqual(['a.csv 2'])
@@ -201,7 +201,7 @@ describe('a CSV seed', () => {
     ])
   })
 
-  test('upserts: adds what is new, updates what differs, writes nothing else', async ({ load, dir, sql }) => {
+  test('with upsert adds new rows, updates those that differ, and writes nothing else', async ({ load, dir, sql }) => {
     await sql`create table a (id int primary key, name text, data json, note text not null default '')`
     await writeFiles(dir, { 'a.csv': 'id,name,data\n1,one,"{""a"": 1}"\n2,two,\n3,three,[]\n' })
     expect(await load([csv('a', ['id'])])).toEqual(['a.csv 3'])
@@ -221,7 +221,7 @@ describe('a CSV seed', () => {
     expect((await versions(sql, 'a'))[0]).toEqual(third[0])
   })
 
-  test('inserts: adds what is new and leaves what is there', async ({ load, dir, sql }) => {
+  test('with insert adds new rows and leaves existing ones alone', async ({ load, dir, sql }) => {
     await sql`create table a (id int primary key, name text)`
     await sql`insert into a values (1, 'mine')`
     await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n2,two\n' })
@@ -232,7 +232,7 @@ describe('a CSV seed', () => {
     ])
   })
 
-  test('uses up no values of a sequence, and moves it behind explicit ones', async ({ load, dir, sql }) => {
+  test('uses up no values of a sequence, and advances it past explicit ones', async ({ load, dir, sql }) => {
     await sql`create table a (id int generated always as identity primary key, old serial, code text unique)`
     await writeFiles(dir, { 'a.csv': 'id,old,code\n7,70,x\n8,80,y\n' })
     await load([csv('a', ['code'])])
@@ -242,7 +242,7 @@ describe('a CSV seed', () => {
     expect(await sql`insert into a (code) values ('last') returning id`).toEqual([{ id: 11 }])
   })
 
-  describe('moves the sequences that defaults name, whomever they belong to', () => {
+  describe('advances the sequences that defaults use, whoever owns them', () => {
     const made: [what: string, ddl: string, rows: string, next: object][] = [
       [
         'one that belongs to nobody',
@@ -307,7 +307,7 @@ describe('a CSV seed', () => {
         expect(await sql`insert into a (code) values ('next') returning ${sql(Object.keys(next))}`).toEqual([next])
       })
 
-    test('but never back', async ({ load, dir, sql }) => {
+    test('but never moves them back', async ({ load, dir, sql }) => {
       await sql.unsafe(
         `create sequence s; create table a (id int primary key default nextval('s'), code text); select setval('s', 500)`,
       )
@@ -335,7 +335,12 @@ describe('a CSV seed', () => {
     await expect(load([csv('a', ['id'])])).rejects.toMatchObject({ kind: 'seed', sqlstate: '23514' })
   })
 
-  test('writes as the role, which needs no right to create temporary tables', async ({ load, dir, sql, database }) => {
+  test('writes as the role, which need not be allowed to create temporary tables', async ({
+    load,
+    dir,
+    sql,
+    database,
+  }) => {
     const owner = uniqueName('owner')
     await sql.unsafe(
       `create role ${owner}; create schema app authorization ${owner}; revoke temporary on database ${database} from public`,
@@ -393,7 +398,7 @@ describe('a CSV seed', () => {
       { message: 'a.csv: the table public.a has no column "nmae"', line: 1 },
     ],
     [
-      'refuses a column given twice',
+      'refuses a column that appears twice',
       'id,id\n1,1\n',
       { message: 'a.csv, line 1: the column "id" appears twice', line: 1 },
     ],
@@ -414,7 +419,7 @@ describe('a CSV seed', () => {
     expect(await seedHistory(sql)).toEqual([])
   })
 
-  test('refuses a repeated and an empty key, naming the line', async ({ load, dir, sql }) => {
+  test('refuses a repeated and an empty key, with the line', async ({ load, dir, sql }) => {
     await sql`create table a (id int, name text, unique (id, name))`
     const loading = () => load([csv('a', ['id', 'name'])])
     await writeFiles(dir, { 'a.csv': 'id,name\n1,"a\nb"\n,c\n' })
@@ -521,7 +526,7 @@ describe('the sample application', () => {
     ])
   })
 
-  test('loads its seeds, and notes when a row was changed', async ({ sql, load, dir }) => {
+  test('loads its seeds, and records when a row was changed', async ({ sql, load, dir }) => {
     await migrate(sql)
     const read = async (name: string) => readFile(join(root, 'seeds', name))
     await writeFiles(dir, {

@@ -42,7 +42,7 @@ const isAlive = async (port: number) => {
 
 const rssMiB = () => process.memoryUsage().rss / 1024 ** 2
 
-test('answers every one of 10,000 requests that were sent ahead, in order, and keeps none of them in memory', async () => {
+test('answers each of 10,000 pipelined requests, in order, and keeps none of them in memory', async () => {
   const port = await started()
   const socket = await connected(port)
   const before = rssMiB()
@@ -65,7 +65,7 @@ test('answers every one of 10,000 requests that were sent ahead, in order, and k
   expect(most - before).toBeLessThan(150)
 }, 120_000)
 
-test('a client that sends ahead and reads nothing keeps nobody waiting', async () => {
+test('a client that pipelines requests and reads nothing keeps nobody waiting', async () => {
   const port = await started()
   const socket = await connected(port)
   socket.pause()
@@ -73,7 +73,7 @@ test('a client that sends ahead and reads nothing keeps nobody waiting', async (
   for (let i = 0; i < 5; i++) expect(await isAlive(port)).toBe(200)
 }, 60_000)
 
-test('2,000 connections that say nothing or half a request leave room for a probe', async () => {
+test('2,000 connections that send nothing or half a request leave room for a probe', async () => {
   const port = await started()
   for (let i = 0; i < 2_000; i++) {
     const socket = await connected(port)
@@ -83,7 +83,7 @@ test('2,000 connections that say nothing or half a request leave room for a prob
   expect(await isAlive(port)).toBe(200)
 }, 120_000)
 
-test('a body is refused, and its sender disconnected', async () => {
+test('a request with a body is refused, and its sender disconnected', async () => {
   const port = await started()
   for (const header of ['content-length: 100000000', 'transfer-encoding: chunked']) {
     const socket = await connected(port)
@@ -127,7 +127,7 @@ const pieces = [
   'GET /status.json HTTP/1.1\r\nhost: localhost\r\n\r\n',
 ]
 
-/** Sends raw requests, many at a time: some are ended, some are let down in the middle, some wait for the answer. */
+/** Sends raw requests, many at a time: some are complete, some break off in the middle, some wait for the answer. */
 async function sendRaw(port: number, count: number, seed: number): Promise<void> {
   const random = seeded(seed)
   let left = count
@@ -148,7 +148,7 @@ const sendOne = (port: number, bytes: Buffer, how: number) =>
     socket.once('data', () => socket.destroy())
     if (how === 0) socket.end(bytes)
     else socket.write(bytes, () => how === 1 && socket.destroy())
-    // Not a word comes back for half a request.
+    // Nothing comes back for half a request.
     setTimeout(() => socket.destroy(), 50)
   })
 

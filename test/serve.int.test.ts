@@ -33,7 +33,7 @@ type App = {
   until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs?: number): Promise<T>
 }
 
-/** Processes are ended after each test, whatever became of it. */
+/** Processes are ended after each test, whether it passed or failed. */
 const test = base.extend<{ app: App }>({
   app: async ({ dir, database }, use) => {
     const port = await freePort()
@@ -127,7 +127,7 @@ const backupFolders = async (store: string, database: string) =>
   (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => name !== 'failed')
 
 describe('serve', () => {
-  test('listens before up is done, and gates startup on it', async ({ app, dir }) => {
+  test('listens before up is done, but is started only after it', async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_slow.sql': 'create table t (id int); select pg_sleep(3);' })
     await app.serve()
     const alive = await app.until('livez', async () => ((await app.get('/livez')).status === 200 ? true : undefined))
@@ -138,11 +138,7 @@ describe('serve', () => {
     await app.until('readyz is 200', async () => ((await app.get('/readyz')).status === 200 ? true : undefined))
   })
 
-  test('is not ready while a migration is missing in the database, and alive all the same', async ({
-    app,
-    dir,
-    sql,
-  }) => {
+  test('is not ready while a migration is pending, but alive', async ({ app, dir, sql }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     await app.serve()
     await isUp(app)
@@ -159,7 +155,7 @@ describe('serve', () => {
   })
 
   test.skipIf(!client)(
-    'makes up for a missed slot at once, tells it, and shows no secret',
+    'makes up for a missed slot at once, reports it, and shows no secret',
     async ({ app, database }) => {
       await app.serve({ schedule: '@yearly' })
       const id = await backedUp(app)
@@ -175,7 +171,7 @@ describe('serve', () => {
     },
   )
 
-  test.skipIf(!client)('two of them with one store make one backup for a slot', async ({ app, database }) => {
+  test.skipIf(!client)('two processes with one store make one backup for a slot', async ({ app, database }) => {
     await app.serve({ schedule: '@yearly' })
     const port = await freePort()
     app.serveAlso(port)
@@ -279,7 +275,7 @@ describe('serve', () => {
   })
 
   test.skipIf(!client)(
-    'stays after a failed up when told so, keeps the schedule, and is not started',
+    'stays after a failed up if told so, keeps the schedule, and does not count as started',
     async ({ app, dir }) => {
       await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
       await app.serve({ schedule: '@yearly', serve: 'onUpFailure: stay' })
@@ -304,7 +300,7 @@ describe('serve', () => {
     expect((await app.get('/startupz')).status).toBe(200)
   })
 
-  test('refuses a port that is in use before anything is touched', async ({ app, dir, sql }) => {
+  test('refuses a port that is in use before anything is changed', async ({ app, dir, sql }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(app.port, '127.0.0.1', resolve))
@@ -315,7 +311,7 @@ describe('serve', () => {
     expect(await sql`select 1 from pg_namespace where nspname = 'pgbosun'`).toEqual([])
   })
 
-  test('is found healthy by healthcheck, which fails when nothing listens', async ({ app, dir }) => {
+  test('is healthy for healthcheck, which fails when nothing listens', async ({ app, dir }) => {
     const { child, finished } = await app.serve()
     await isUp(app)
     expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
@@ -339,7 +335,7 @@ describe('healthcheck --backups', () => {
     (JSON.parse((await get('/status.json')).body) as { conditions: Condition[] }).conditions
 
   test.skipIf(!client)(
-    'knows of a backup that is damaged, and sends the token, over loopback',
+    'fails for a damaged backup, and sends the token, over loopback',
     async ({ app, dir, database }) => {
       await writeFiles(dir, { token: 'geheim\n', 'pgbosun.yaml': `backup: { store: "file://${app.store}" }` })
       expect(await run(['backup', 'run'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
@@ -373,7 +369,7 @@ describe('healthcheck --backups', () => {
   )
 
   test.skipIf(elsewhere === undefined)(
-    'asks the address that is listened on where that is not loopback',
+    'asks the address that serve listens on, even if it is not loopback',
     async ({ app, dir }) => {
       await writeFiles(dir, { token: 'geheim' })
       const serve = 'access: token, token: { file: token }'
@@ -382,7 +378,7 @@ describe('healthcheck --backups', () => {
     },
   )
 
-  test.skipIf(!client)('knows of one that is older than it may be', async ({ app, dir, database }) => {
+  test.skipIf(!client)('fails for a backup that is older than check.backupMaxAge', async ({ app, dir, database }) => {
     await writeFiles(dir, { 'pgbosun.yaml': `backup: { store: "file://${app.store}" }` })
     expect(await run(['backup', 'run'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
     await sleep(1_100)
@@ -401,7 +397,7 @@ describe('healthcheck --backups', () => {
   })
 
   test.skipIf(!client)(
-    'knows of a store that cannot be read, for as long as it cannot',
+    'fails for a store that cannot be read, for as long as it cannot',
     async ({ app, dir, database }) => {
       await writeFiles(dir, { store: 'a file where the folder should be' })
       await app.serve({}, ['--no-up'])
@@ -444,7 +440,7 @@ describe('where it listens', () => {
       ({ cause }) => cause.code,
     )
 
-  test.skipIf(!hasIpv6)('is both families where no address is given', async ({ app, dir }) => {
+  test.skipIf(!hasIpv6)('is both families if no address is given', async ({ app, dir }) => {
     const { child, finished } = await app.serve({ listen: `:${app.port}` }, ['--no-up'])
     await isUp(app)
     expect(await Promise.all(['127.0.0.1', '[::1]'].map((host) => alive(host, app.port)))).toEqual([200, 200])
@@ -453,24 +449,27 @@ describe('where it listens', () => {
     expect((await finished).stderr).toContain(`"address":"[::]:${app.port}","msg":"listening"`)
   })
 
-  test.skipIf(canForbidIpv6.status !== 0)('is IPv4 where IPv6 is switched off, and says so', async ({ app, dir }) => {
-    const { child, finished } = await app.serve({ listen: `:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
-    await isUp(app)
-    expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
-    child.kill('SIGTERM')
-    const { stderr } = await finished
-    expect(stderr.match(/IPv6 is switched off here: listening on IPv4 only/g)).toHaveLength(1)
-    expect(stderr).toContain(`"address":"0.0.0.0:${app.port}","msg":"listening"`)
-  })
+  test.skipIf(canForbidIpv6.status !== 0)(
+    'is IPv4 when IPv6 is switched off, and the log says so',
+    async ({ app, dir }) => {
+      const { child, finished } = await app.serve({ listen: `:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
+      await isUp(app)
+      expect(await run(['healthcheck'], { cwd: dir })).toMatchObject({ code: 0, stdout: 'ok\n' })
+      child.kill('SIGTERM')
+      const { stderr } = await finished
+      expect(stderr.match(/IPv6 is switched off here: listening on IPv4 only/g)).toHaveLength(1)
+      expect(stderr).toContain(`"address":"0.0.0.0:${app.port}","msg":"listening"`)
+    },
+  )
 
-  test.skipIf(canForbidIpv6.status !== 0)('is an IPv6 address that was asked for, or nothing', async ({ app }) => {
+  test.skipIf(canForbidIpv6.status !== 0)('is the IPv6 address that is configured, or nothing', async ({ app }) => {
     const { finished } = await app.serve({ listen: `[::]:${app.port}`, through: ['perl', noIpv6] }, ['--no-up'])
     expect(await finished).toMatchObject({ code: 2, stderr: expect.stringContaining('EAFNOSUPPORT') })
   })
 })
 
-describe('a request that nobody sends', () => {
-  test('is answered, and ends nothing', async ({ app }) => {
+describe('an unusual request', () => {
+  test('is answered, and serve goes on', async ({ app }) => {
     const { child } = await app.serve({}, ['--no-up'])
     await isUp(app)
     const statusOf = async (line: string, headers = ['Host: localhost', 'Connection: close']) =>
@@ -488,7 +487,7 @@ describe('a request that nobody sends', () => {
     expect((await app.get('/livez')).status).toBe(200)
   })
 
-  test('has an answer that no browser takes for something else', async ({ app }) => {
+  test('gets an answer that no browser takes for something else', async ({ app }) => {
     await app.serve({}, ['--no-up'])
     await isUp(app)
     const ask = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${app.port}${path}`, { method })
@@ -508,7 +507,7 @@ describe('readiness', () => {
   const isReady = (app: App, status = 200) =>
     app.until(`readyz is ${status}`, async () => ((await app.get('/readyz')).status === status ? true : undefined))
 
-  test('has one session at most and answers at once, while the history is locked', async ({ app, dir, database }) => {
+  test('has at most one session and answers at once, while the history is locked', async ({ app, dir, database }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     await app.serve()
     await isUp(app)
@@ -539,7 +538,7 @@ describe('readiness', () => {
     await isReady(app)
   })
 
-  test('does not depend on files that come later: they are said in the status and the log', {
+  test('does not depend on files that are added later: the status and the log have them', {
     timeout: 150_000,
   }, async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
@@ -577,7 +576,7 @@ describe('readiness', () => {
     expect([code, stderr]).toEqual([0, expect.stringContaining('new: migrations/002_later.sql')])
   })
 
-  test('says in the log when it changes, and how long it was', async ({ app, database, sql }) => {
+  test('logs when it changes, and how long the state before lasted', async ({ app, database, sql }) => {
     const role = uniqueName('comes_and_goes')
     await sql.unsafe(`create role ${role} login password 'right'`)
     const url = urlOf(database, { name: role, password: 'right' })
@@ -602,8 +601,8 @@ describe('readiness', () => {
   })
 })
 
-describe('what everybody is told', () => {
-  test('names neither the server nor the database; the status and the log do', async ({ app }) => {
+describe('the public answers', () => {
+  test('name neither the server nor the database; the status and the log do', async ({ app }) => {
     const [nowhere, database] = [await freePort(), uniqueName('secretive')]
     const url = `postgres://nobody:geheim@127.0.0.1:${nowhere}/${database}`
     const { child, finished } = await app.serve({}, ['--no-up'], { DATABASE_URL: url })
@@ -623,7 +622,12 @@ describe('what everybody is told', () => {
     expect(stderr).not.toContain('geheim')
   })
 
-  test('tells that the database refuses us, and that migrations are pending', async ({ app, dir, database, sql }) => {
+  test('say that the database refuses the connection, and that migrations are pending', async ({
+    app,
+    dir,
+    database,
+    sql,
+  }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     const role = uniqueName('locked_out')
     await sql.unsafe(`create role ${role} login password 'right'`)
@@ -639,7 +643,7 @@ describe('what everybody is told', () => {
     expect((await statusOf(app)).ready_reason).toBe('1 migration is pending')
   })
 
-  test('has nothing of the error of a failed up', async ({ app, dir }) => {
+  test('do not contain the error of a failed up', async ({ app, dir }) => {
     await writeFiles(dir, { 'migrations/001_bad.sql': 'select nonsense' })
     await app.serve({ serve: 'onUpFailure: stay' })
     await app.until('up has failed', async () => ((await statusOf(app)).up ? true : undefined))
@@ -650,7 +654,7 @@ describe('what everybody is told', () => {
 
 type Reply = { status: number; body: string; headers: IncomingHttpHeaders }
 
-/** Asks for the status; unlike `fetch` it may say any Host. */
+/** Asks for the status; unlike `fetch`, with any Host. */
 const askStatus = (host: string, port: number, headers: Record<string, string> = {}) =>
   new Promise<Reply>((resolve, reject) => {
     const asking = request({ host, port, path: '/status.json', headers }, (response) => {
@@ -669,7 +673,7 @@ describe.skipIf(elsewhere === undefined)('who may read the status', () => {
   const there = elsewhere!
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-  test('is loopback by default; everybody may read the health', async ({ app }) => {
+  test('only loopback by default; everybody may read the health', async ({ app }) => {
     await app.serve({ listen: `:${app.port}` }, ['--no-up'])
     await isUp(app)
     for (const headers of [{}, { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1' }, bearer('any')]) {
@@ -683,7 +687,7 @@ describe.skipIf(elsewhere === undefined)('who may read the status', () => {
       expect([host, (await askStatus(host, app.port)).status]).toEqual([host, 200])
   })
 
-  test('is who has the token, which is read anew at every request', async ({ app, dir }) => {
+  test('clients with the token, which is read again for every request', async ({ app, dir }) => {
     await writeFiles(dir, { token: 'geheim-1\n' })
     const { child, finished } = await app.serve(
       { listen: `:${app.port}`, serve: 'access: token, token: { file: token }' },
@@ -728,13 +732,13 @@ describe.skipIf(elsewhere === undefined)('who may read the status', () => {
     expect(await askStatus('127.0.0.1', app.port)).toMatchObject({ status: 401 })
   })
 
-  test('is everybody when it is open', async ({ app }) => {
+  test('everybody when access is open', async ({ app }) => {
     await app.serve({ listen: `:${app.port}`, serve: 'access: open' }, ['--no-up'])
     await isUp(app)
     expect(await askStatus(there, app.port)).toMatchObject({ status: 200 })
   })
 
-  test('is nobody whose browser was told that our address is evil.example', async ({ app }) => {
+  test('no browser for which evil.example resolves to our address', async ({ app }) => {
     await app.serve({ serve: 'hosts: [status.example.org]' }, ['--no-up'])
     await isUp(app)
     const statusAs = async (host: string) => (await askStatus('127.0.0.1', app.port, { host })).status
@@ -760,7 +764,7 @@ describe.skipIf(elsewhere === undefined)('who may read the status', () => {
   })
 })
 
-describe('access by a token that is not there', () => {
+describe('a token that is missing or not needed', () => {
   test.for<[string, Record<string, string>, string, string]>([
     ['is no token', {}, 'serve.access is token, but serve.token is not set', 'PGBOSUN_SERVE_TOKEN'],
     [
@@ -776,7 +780,7 @@ describe('access by a token that is not there', () => {
       'serve.token contains a space, or a character that is not ASCII',
       'openssl rand -hex 32',
     ],
-  ])('%s: 2, before anything is touched', async ([, env, message, hint], { app, dir, sql }) => {
+  ])('%s: 2, before anything is changed', async ([, env, message, hint], { app, dir, sql }) => {
     await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
     const { finished } = await app.serve({ serve: 'access: token' }, [], env)
     const { code, stderr } = await finished
@@ -789,12 +793,12 @@ describe('access by a token that is not there', () => {
     expect(validated).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
   })
 
-  test('is of no concern to other commands', async ({ app, dir }) => {
+  test('does not matter to other commands', async ({ app, dir }) => {
     await writeFiles(dir, { 'pgbosun.yaml': 'serve: { access: token }' })
     expect(await run(['up'], { cwd: dir, env: app.env })).toMatchObject({ code: 0 })
   })
 
-  test('is said where nobody is asked for it', async ({ app }) => {
+  test('is a warning if nobody is asked for the token', async ({ app }) => {
     const { child, finished } = await app.serve({ serve: 'access: open' }, ['--no-up'], {
       PGBOSUN_SERVE_TOKEN: 'geheim',
     })

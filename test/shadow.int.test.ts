@@ -67,7 +67,7 @@ const shop = {
 }
 
 describe('migrate verify --shadow', () => {
-  test('finds no drift where the database is what its files make', async ({ migrate, shadow, dir, database, sql }) => {
+  test('finds no drift when the database is what its files make', async ({ migrate, shadow, dir, database, sql }) => {
     await migrate(shop)
     await sql`insert into users (email) values ('a@example.com')`
     const [before] = await sql`select count(*)::int as n from pgbosun.events`
@@ -85,7 +85,7 @@ describe('migrate verify --shadow', () => {
     )
   })
 
-  test('tells what was changed by hand, as a diff', async ({ migrate, shadow, dir, database, sql }) => {
+  test('shows what was changed by hand, as a diff', async ({ migrate, shadow, dir, database, sql }) => {
     await migrate(shop)
     await sql.unsafe(`alter table users add column phone text, alter column email drop not null; drop index app.orders_user;
       drop function app.twice; create table notes (id int); comment on table users is 'humans'`)
@@ -110,7 +110,7 @@ describe('migrate verify --shadow', () => {
     )
   })
 
-  test('a note is no failure', async ({ migrate, shadow, sql }) => {
+  test('a note is not a failure', async ({ migrate, shadow, sql }) => {
     await migrate(shop)
     await sql`comment on column users.email is 'where to write'`
     const { code, json } = await shadow()
@@ -132,7 +132,7 @@ describe('migrate verify --shadow', () => {
     expect([code, json.pending, json.drift.objects]).toEqual([0, ['004_late', 'repeatable/new'], []])
   })
 
-  test('a repeatable file that changed is compared as it is now, and named', async ({ migrate, shadow, dir }) => {
+  test('a changed repeatable file is compared as it is now, and named', async ({ migrate, shadow, dir }) => {
     await migrate(shop)
     await writeFiles(dir, {
       'migrations/repeatable/big.sql': 'create or replace view big as select * from users where id > 200',
@@ -142,7 +142,7 @@ describe('migrate verify --shadow', () => {
     expect(json.warnings).toEqual([expect.stringContaining('big: changed since it was applied')])
   })
 
-  test('what was only recorded is made in the scratch database, and so found to be missing', async ({
+  test('a migration that was only recorded is run in the scratch database, so what it makes is missing in the live one', async ({
     migrate,
     shadow,
     dir,
@@ -184,7 +184,7 @@ describe('migrate verify --shadow', () => {
     await live.end()
   })
 
-  test.skipIf(major < 15)('also where the locale is not that of the C library', async ({ dir, sql }) => {
+  test.skipIf(major < 15)('also with a locale that is not of the C library', async ({ dir, sql }) => {
     const database = uniqueName('locale')
     const [provider, locale] = major < 17 ? ['icu', 'de-DE'] : ['builtin', 'C.UTF-8']
     await sql.unsafe(
@@ -201,7 +201,7 @@ describe('migrate verify --shadow', () => {
 })
 
 describe('what cannot be compared', () => {
-  test('a file that only works with what was made by hand', async ({ migrate, shadow, sql, database }) => {
+  test('a file that only works with objects made by hand', async ({ migrate, shadow, sql, database }) => {
     await sql`create table by_hand (id int)`
     await migrate({
       'migrations/001_a.sql': 'create table a (id int)',
@@ -220,7 +220,7 @@ describe('what cannot be compared', () => {
     expect(await clusterNames(sql, database)).toEqual([`database ${database}`])
   })
 
-  test('a file that would change the server a second time, and more than the server', async ({ migrate, shadow }) => {
+  test('a file that would change the server a second time, and not only the server', async ({ migrate, shadow }) => {
     await migrate({
       'migrations/001_a.sql':
         'create table a (id int);\n-- not here\ndo $$ begin if false then drop role app; end if; end $$',
@@ -231,7 +231,7 @@ describe('what cannot be compared', () => {
     expect(json.error?.message).toBe('001_a would change the server a second time (DROP ROLE), line 3')
   })
 
-  test('but not what only changes the server: that is left out', async ({ migrate, shadow, sql, database }) => {
+  test('but a statement that only changes the server is left out', async ({ migrate, shadow, sql, database }) => {
     const role = uniqueName('app')
     await migrate({
       'migrations/001_role.sql': `create role ${role};\ngrant connect on database ${database} to ${role}`,
@@ -252,7 +252,7 @@ describe('what cannot be compared', () => {
     await sql.unsafe(`revoke connect on database ${database} from ${role}; drop role ${role}`)
   })
 
-  test('but not one that looks first whether the role exists', async ({ migrate, shadow }) => {
+  test('but a file that first checks whether the role exists works', async ({ migrate, shadow }) => {
     const role = uniqueName('app')
     await migrate({
       'migrations/001_a.sql': `do $$ begin if not exists (select from pg_roles where rolname = '${role}') then create role ${role}; end if; end $$;
@@ -261,7 +261,7 @@ describe('what cannot be compared', () => {
     expect(await shadow()).toMatchObject({ code: 0, json: { drift: { ok: true } } })
   })
 
-  test('files and history that do not fit', async ({ migrate, shadow, dir }) => {
+  test('files that do not match the history', async ({ migrate, shadow, dir }) => {
     await migrate({ 'migrations/001_a.sql': 'create table a (id int)' })
     await writeFiles(dir, { 'migrations/001_a.sql': 'create table a (id bigint)' })
     expect((await shadow()).json.error).toMatchObject({
@@ -307,7 +307,7 @@ describe('a run that ends early', () => {
     throw new Error('nothing sleeps')
   }
 
-  test('asked to stop, removes the scratch database', async ({ migrate, dir, database, sql }) => {
+  test('on SIGTERM removes the scratch database', async ({ migrate, dir, database, sql }) => {
     const role = uniqueName('sleep')
     await sql.unsafe(`create role ${role}`)
     await migrate({ 'migrations/001_a.sql': sleeper(role) })
@@ -324,7 +324,7 @@ describe('a run that ends early', () => {
     expect(await scratchOf(sql, database)).toEqual([])
   })
 
-  test('killed, its scratch database is removed by the next, while that of another one that works stays', async ({
+  test('by SIGKILL leaves a scratch database that the next run removes; that of a running comparison stays', async ({
     migrate,
     dir,
     database,
@@ -370,7 +370,7 @@ describe('--down', () => {
     'migrations/003_index.down.sql': 'drop index concurrently app.orders_user',
   }
 
-  test('undoes all, and applies them again', async ({ migrate, shadow, dir, database }) => {
+  test('undoes all migrations, and applies them again', async ({ migrate, shadow, dir, database }) => {
     await migrate(both)
     const { code, json } = await shadow('--down')
     expect([code, json.error]).toEqual([0, null])
@@ -383,7 +383,7 @@ describe('--down', () => {
     expect(stdout).toContain('shadow    undoing all of them leads back\nshadow    applying them again makes the same\n')
   })
 
-  test('names what undoing leaves behind, and compares with the live one all the same', async ({
+  test('names what undoing leaves behind, and still compares with the live database', async ({
     migrate,
     shadow,
     sql,
@@ -399,7 +399,7 @@ describe('--down', () => {
     expect(json.error?.message).toMatch(/\(and 1 more\)$/)
   })
 
-  test('names what is different when all is applied again', async ({ migrate, shadow }) => {
+  test('names what is different after applying all again', async ({ migrate, shadow }) => {
     await migrate({
       'migrations/001_a.sql': `do $$ begin if exists (select from pg_largeobject_metadata) then create table a (id bigint);
         else create table a (id int); end if; end $$`,
@@ -447,7 +447,7 @@ databases:
     expect([code, json.error, json.drift]).toEqual([0, null, { ok: true, error_count: 0, note_count: 0, objects: [] }])
     expect(await scratchOf(sql, database)).toEqual([])
 
-    // As a user that is no superuser, a member of the owner.
+    // As a user that is not a superuser, but a member of the owner.
     const deploy = { name: `${database}_deploy`, password: 'geheim-deploy' }
     await sql.unsafe(`create role ${deploy.name} login createdb password '${deploy.password}' in role ${owner};
       grant usage on schema pgbosun to ${deploy.name}; grant select on all tables in schema pgbosun to ${deploy.name}`)
@@ -456,7 +456,7 @@ databases:
     expect([second.code, second.json.error, second.json.drift, second.json.warnings]).toEqual([0, null, json.drift, []])
     expect(await scratchOf(sql, database)).toEqual([])
 
-    // A member that has to become the owner for whatever it does.
+    // A member that must SET ROLE to the owner for everything it does.
     await sql.unsafe(
       major >= 16
         ? `grant ${owner} to ${deploy.name} with inherit false, set true`
@@ -494,7 +494,7 @@ databases:
 describe.each(formats)('in the format $name', (format) => {
   const parts = [1, 2, 3].map((n) => ({ up: `create table t${n} (id int);`, down: `drop table t${n};` }))
 
-  test('what the tool and pgbosun applied is compared, without the history of the tool', async ({
+  test('compares what the tool and pgbosun have applied, without the history of the tool', async ({
     dir,
     database,
     sql,
@@ -526,7 +526,7 @@ describe.each(formats)('in the format $name', (format) => {
   })
 })
 
-test('the history of a tool that was left stays out, too', async ({ dir, database, sql }) => {
+test('the history of a tool that is no longer used is left out too', async ({ dir, database, sql }) => {
   const dbmate = formats.find(({ name }) => name === 'dbmate')!
   await writeFiles(join(dir, 'db'), dbmate.files([{ up: 'create table t1 (id int);', down: 'drop table t1;' }]))
   const env = { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_FORMAT: 'dbmate', PGBOSUN_MIGRATE_DIR: 'db' }
@@ -566,13 +566,13 @@ describe('check.shadow', () => {
     expect(bad.json.error?.message).toBe(
       `the database is not what is declared: ${database} is not what its migrations make: table public.a is different (column b, comment)`,
     )
-    // Neither `up` nor `status` makes a scratch database.
+    // Neither `up` nor `status` creates a scratch database.
     expect((await run(['up'], options)).code).toBe(0)
     expect((await runJson(['status'], options)).json.drift).toBeUndefined()
     expect(await scratchOf(sql, database)).toEqual([])
   })
 
-  test('tells as an error what keeps it from comparing', async ({ dir, database, migrate }) => {
+  test('reports as an error why it cannot compare', async ({ dir, database, migrate }) => {
     await writeFiles(dir, { 'pgbosun.yaml': 'check: { shadow: true }' })
     await migrate({ 'migrations/001_a.sql': 'do $$ begin if false then drop role app; end if; end $$' })
     const { code, json } = await runJson(['check'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })

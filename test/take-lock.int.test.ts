@@ -60,7 +60,7 @@ const isThere = async (cluster: Cluster, pid: number) =>
   (await cluster.ask(`select from pg_stat_activity where pid = ${pid}`)).length > 0
 
 describe('a lock that is held by a user that is not ours', () => {
-  test('the message names the user, whatever its session calls itself, and what ends it', async ({
+  test('the message names the user, whatever application_name its session has, and how to end it', async ({
     cluster,
     makeApp,
   }) => {
@@ -83,7 +83,7 @@ describe('a lock that is held by a user that is not ours', () => {
     await holder.end()
   })
 
-  test('--take-lock ends it, of all commands that take the lock', { timeout: 120_000 }, async ({
+  test('--take-lock ends it, in every command that takes the lock', { timeout: 120_000 }, async ({
     cluster,
     makeApp,
   }) => {
@@ -120,7 +120,7 @@ describe('a lock that is held by a user that is not ours', () => {
     }
   })
 
-  test('whoever queues behind it is ended with it', async ({ cluster, makeApp }) => {
+  test('sessions that wait for it are ended with it', async ({ cluster, makeApp }) => {
     const app = await makeApp({ lock: { timeout: '300ms' } })
     const mallory = await newRole(cluster)
     const holder = await hold(cluster, mallory, clusterLock)
@@ -135,10 +135,10 @@ describe('a lock that is held by a user that is not ours', () => {
     await Promise.all([holder, ...queue].map(({ end }) => end()))
   })
 
-  test('who takes it again and again is ended ten times, and then named', async ({ cluster, makeApp }) => {
+  test('a user that takes it again and again is ended ten times, and then named', async ({ cluster, makeApp }) => {
     const app = await makeApp({ lock: { timeout: '300ms' } })
     const mallory = await newRole(cluster)
-    // one holds it, the others neither hold it nor queue: each takes it as soon as it is free
+    // one holds it, the others neither hold it nor wait: each takes it as soon as it is free
     const attack = await Promise.all(Array.from({ length: 14 }, () => session(urlAs(cluster, mallory))))
     for (const { sql } of attack)
       sql
@@ -154,7 +154,7 @@ describe('a lock that is held by a user that is not ours', () => {
       return rows.length > 0
     })
     const { code, json } = await app.runJson('up', '--take-lock')
-    // the server does not notice that their client is gone
+    // the server does not notice that their clients have gone
     await cluster.ask(`select pg_terminate_backend(pid) from pg_stat_activity where usename = '${mallory}'`)
     expect([code, json.error?.kind]).toEqual([11, 'locked'])
     expect(json.error?.message).toContain('was taken again each time its holder was ended (10 times)')
@@ -162,7 +162,7 @@ describe('a lock that is held by a user that is not ours', () => {
     expect(json.error?.hint).toContain(`alter role "${mallory}" nologin`)
   })
 
-  test('a user that may not end it is told so, with the statement; then it may', async ({ cluster, dir }) => {
+  test('a user that may not end it gets the statement for that; after it, the user may', async ({ cluster, dir }) => {
     const { database, owner, runJson } = await ownApp(cluster, dir)
     const mallory = await newRole(cluster)
     const holder = await hold(cluster, mallory, lockOf(database))
@@ -180,9 +180,7 @@ describe('a lock that is held by a user that is not ours', () => {
     await holder.end()
   })
 
-  test('one that is prepared to be committed has no session to end: it is named with the statement', async ({
-    dir,
-  }) => {
+  test('a prepared transaction has no session to end: it is named, with the statement for that', async ({ dir }) => {
     const server = await startServer(shared().binDir, {
       settings: ['fsync=off', 'max_prepared_transactions=5'],
     })
@@ -258,7 +256,10 @@ describe('a lock that is held by a user that is ours', () => {
     expect(second.stderr).not.toContain('ended')
   })
 
-  test('nor one of a superuser, or of a member of our role: they may do all that we may', async ({ cluster, dir }) => {
+  test('nor one of a superuser, or of a member of our role: they may do everything that we may', async ({
+    cluster,
+    dir,
+  }) => {
     const { database, owner, runJson } = await ownApp(cluster, dir, 'in role pg_signal_backend')
     const member = await newRole(cluster, `in role ${owner}`)
     const admin = await cluster.hold(
@@ -279,8 +280,8 @@ describe('a lock that is held by a user that is ours', () => {
   })
 })
 
-describe('the mark of who works in a database', () => {
-  test('is not kept by a user that is not ours', async ({ cluster, makeApp }) => {
+describe('the lock of the session that works in a database', () => {
+  test('cannot be kept by a user that is not ours', async ({ cluster, makeApp }) => {
     const app = await makeApp()
     expect((await app.run('up')).code).toBe(0)
     const mallory = await newRole(cluster)
@@ -310,7 +311,7 @@ describe('check', () => {
     expect((await app.runJson('status')).json.warnings).toEqual([])
   })
 
-  test('does not where it may not, be that said or the default', async ({ cluster, makeApp }) => {
+  test('does not warn while PUBLIC may not, by REVOKE or by default', async ({ cluster, makeApp }) => {
     const locks = uniqueName('locks')
     await cluster.ask(`create database ${locks}`)
     const app = await makeApp({ lock: { database: locks } })

@@ -38,7 +38,7 @@ const migrated = async (args: string[], options: { cwd: string; env: Record<stri
   expect(code, stderr).toBe(0)
 }
 
-/** A role that may log in and nothing else, in sessions that can only read. */
+/** A role that may only log in, with read-only sessions. */
 async function reader(sql: Sql, database: string) {
   const name = uniqueName('pod')
   await sql.unsafe(
@@ -160,7 +160,7 @@ describe('migrate wait-for', () => {
     expect(finished.stderr).toContain('the database does not exist yet')
   }, 90_000)
 
-  test('a history that somebody has locked is looked at again', async ({ pod, env, sql, release }) => {
+  test('a locked history is looked at again', async ({ pod, env, sql, release }) => {
     await migrated([], { cwd: release, env })
     const { promise: released, resolve: letGo } = Promise.withResolvers<void>()
     const { promise: locked, resolve: tell } = Promise.withResolvers<void>()
@@ -182,7 +182,7 @@ describe('migrate wait-for', () => {
     expect((await waiting.finished).code).toBe(0)
   })
 
-  test('a server that is not there is waited for, up to the timeout', async ({ pod }) => {
+  test('a server that does not answer is waited for, up to the timeout', async ({ pod }) => {
     const failure = await fails(['migrate', 'wait-for', '1', '--timeout', '1s'], {
       cwd: pod,
       env: { DATABASE_URL: 'postgres://u:geheim@127.0.0.1:1/d' },
@@ -193,7 +193,7 @@ describe('migrate wait-for', () => {
     })
   })
 
-  test('a wrong password is told at once', async ({ pod, database }) => {
+  test('a wrong password is reported at once', async ({ pod, database }) => {
     const env = { DATABASE_URL: urlOf(database, { name: 'postgres', password: 'geheim' }) }
     expect(await fails(['migrate', 'wait-for', '1'], { cwd: pod, env })).toMatchObject({
       kind: 'refused',
@@ -201,7 +201,7 @@ describe('migrate wait-for', () => {
     })
   })
 
-  test('runs the command behind --, and ends with its code', async ({ pod, env, release }) => {
+  test('runs the command after --, and ends with its code', async ({ pod, env, release }) => {
     await migrated([], { cwd: release, env })
     const { code, stdout } = await run(
       ['migrate', 'wait-for', '002', '--', 'sh', '-c', 'echo "app $DATABASE_URL"; exit 7'],
@@ -212,7 +212,7 @@ describe('migrate wait-for', () => {
     expect([late.code, late.stdout]).toEqual([10, ''])
   })
 
-  test('ends when it is asked to, and leaves no session', async ({ pod, env, sql, database }) => {
+  test('ends on a signal, and leaves no session', async ({ pod, env, sql, database }) => {
     const waiting = start(['migrate', 'wait-for', '1', '--log-format', 'pretty'], { cwd: pod, env })
     let log = ''
     waiting.child.stderr?.on('data', (text) => {
@@ -251,7 +251,7 @@ describe('migrate wait-for', () => {
   })
 })
 
-/** Two versions of each format, and how a person may call the second. */
+/** Two versions of each format, and the ways in which a person may write the second. */
 const formats: Record<
   Exclude<FormatName, 'pgbosun'>,
   { files: [string, string][]; first: string; names: string[]; history: string }
@@ -346,7 +346,7 @@ describe('migrate wait-for in the history of another tool', () => {
       expect(await wait([first], 'auto')).toBe(10)
 
       await migrated(['--steps', '1'], { cwd: dir, env: explicit })
-      // no way to our own tables
+      // without access to our own tables
       await sql.unsafe(
         `grant select on ${history} to ${name}; grant usage on schema ${history.includes('.') ? history.split('.')[0] : 'public'} to ${name}`,
       )
@@ -359,7 +359,7 @@ describe('migrate wait-for in the history of another tool', () => {
       expect(await wait([first, names[0]!], 'auto')).toBe(0)
       expect((await run(['migrate', 'wait-for', ...now], { cwd: dir, env: explicit })).code).toBe(0)
 
-      // who forgot to say which tool it is, is told
+      // with the wrong migrate.format, the message says so
       const lost = await fails(['migrate', 'wait-for', '1', ...now], { cwd: pod, env })
       expect(lost.message).toContain(`of ${format}: is migrate.format right?`)
     },
@@ -373,7 +373,7 @@ describe('migrate wait-for with Alembic', () => {
     for (const head of heads) await sql`insert into alembic_version values (${head})`
   }
 
-  test('one of the named revisions has to be a head', async ({ pod, env, sql, database }) => {
+  test('one of the given revisions must be a head', async ({ pod, env, sql, database }) => {
     const { name, env: readerEnv } = await reader(sql, database)
     const wait = (...args: string[]) => runJson(['migrate', 'wait-for', ...args, ...now], { cwd: pod, env: readerEnv })
     expect((await wait('ae1027a6acf')).code).toBe(10)
@@ -389,7 +389,7 @@ describe('migrate wait-for with Alembic', () => {
       error: { message: expect.stringContaining('bbbb is not applied; it is at ae1027a6acf') },
     })
     expect((await wait('bbbb', 'ae1027a6acf')).code).toBe(0)
-    // a revision that could be a version of ours
+    // a revision that could also be a version of ours
     await revisions(sql, '0002', 'x1')
     expect((await wait('0002')).code).toBe(0)
     expect((await wait('2')).code).toBe(10)
@@ -400,7 +400,7 @@ describe('migrate wait-for with Alembic', () => {
     expect((await waiting.finished).code).toBe(0)
   })
 
-  test('with migrate.command its table is the history, and revisions have to be named', async ({ pod, env, sql }) => {
+  test('with migrate.command its table is the history, and revisions must be given', async ({ pod, env, sql }) => {
     await writeFiles(pod, {
       'pgbosun.yaml': JSON.stringify({
         migrate: { command: ['not-installed-here', 'upgrade', 'head'], table: 'meta.revisions' },
@@ -417,7 +417,7 @@ describe('migrate wait-for with Alembic', () => {
     })
   })
 
-  test('a history of the configured format goes before', async ({ pod, env, sql, release }) => {
+  test('a history of the configured format takes precedence', async ({ pod, env, sql, release }) => {
     await migrated([], { cwd: release, env })
     await revisions(sql, '003')
     expect((await run(['migrate', 'wait-for', '003', ...now], { cwd: pod, env })).code).toBe(10)
