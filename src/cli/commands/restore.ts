@@ -11,7 +11,7 @@ import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
 import { visible } from '../../text.ts'
-import { counted, megabytes, seconds } from '../../units.ts'
+import { counted, megabytes, plural, seconds } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `restore`: makes a new database from a backup, completely or not at all. */
@@ -138,7 +138,7 @@ async function restoreAs(context: CommandContext, wanted: WantedRestore, report:
     )
   const { rows, tables } = comparison
   out.print(
-    `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} match what was backed up (${seconds(durationMs)})`,
+    `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} ${plural(rows, 'matches', 'match')} what was backed up (${seconds(durationMs)})`,
   )
   return { fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), duration_ms: durationMs } }
 }

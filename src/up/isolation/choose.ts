@@ -47,8 +47,8 @@ async function isolationNote(context: Context, db: Db, role: string | undefined)
 async function readHba(db: Db, role: string, { superuser }: Rights): Promise<string | undefined> {
   const method = superuser ? await readRefusal(db, role, 'pgbosun') : undefined
   if (method === undefined) return undefined
-  const how = method === 'none' ? 'has no line for it' : `asks it for ${method}`
-  return `may create a login for this run, but pg_hba.conf ${how} and does not accept a password`
+  const how = method === 'none' ? 'has no line for it' : `uses ${method} for it instead of a password`
+  return `may create a login for this run, but pg_hba.conf ${how}`
 }
 
 /** For a plan: warns, once, about running files as the role of a database. */
@@ -88,7 +88,7 @@ export async function refuseLogin(session: Session, own: Session, role: string, 
   const user = rights?.sessionUser ?? 'it'
   if (!seen?.here)
     throw new AppError('refused', 'migrate.url leads to a server or database other than the one that is migrated', {
-      hint: 'set migrate.url to a login on the same server and in the same database',
+      hint: 'set migrate.url to a login on the same server',
     })
   if (!(await mayBecome(session.sql, role)))
     throw new AppError('refused', `the login of migrate.url, ${user}, may not act as ${role}`, {
