@@ -47,7 +47,7 @@ describe('the conditions of secrets', () => {
         name: 'secret-changed',
         severity: 'warning',
         roles: ['app'],
-        message: 'the declared password of app has changed since `up`, but the server still has the old',
+        message: 'the declared password of app has changed since `up`, but the server still has the old one',
         hint: expect.stringContaining('`pgbosun up`'),
         since: '2026-03-01T00:00:00Z',
       },

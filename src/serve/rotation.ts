@@ -67,7 +67,7 @@ export function secretConditions(
     ...of(
       'secret-changed',
       changed,
-      `the declared ${subject} of ${changed.join(', ')} ${verb} changed since \`up\`, but the server still has the old`,
+      `the declared ${subject} of ${changed.join(', ')} ${verb} changed since \`up\`, but the server still has the old ${plural(changed.length, 'one')}`,
       'applications may still use the old one: run `pgbosun up` when they have the new one',
     ),
     ...of(
