@@ -1,4 +1,5 @@
 // pure
+import { plural } from '../units.ts'
 import type { AclEntry } from './types.ts'
 
 /** An entry that is not declared, or whose grant option is not. */
@@ -76,7 +77,7 @@ export const describeOthers = ({
   ...(passedOn.length > 0 ? [`${grantee} passed it on to ${passedOn.join(', ')}: that is revoked too`] : []),
   ...(keptBy.length > 0
     ? [
-        `but ${grantee} passed it on to ${keptBy.join(', ')}, not declared here: revoke that first, or declare ${keptBy.length === 1 ? 'that role' : 'those roles'}`,
+        `but ${grantee} passed it on to ${keptBy.join(', ')}, not declared here: revoke that first, or declare ${plural(keptBy.length, 'that role', 'those roles')}`,
       ]
     : []),
 ]

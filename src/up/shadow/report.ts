@@ -9,7 +9,7 @@ import { compareWithShadow, type Shadow } from './compare.ts'
 
 /** What a comparison found, for people. */
 export function shadowLines({ database, migrations, drift, down, durationMs }: Shadow): string[] {
-  const make = `what its ${counted(migrations, 'migration')} make${migrations === 1 ? 's' : ''}`
+  const make = `what its ${counted(migrations, 'migration')} ${plural(migrations, 'makes', 'make')}`
   return [
     ...(down ? told('undoing all of them', ['leads back', 'does not lead back'], down.empty) : []),
     ...(down?.again ? told('applying them again', ['makes the same', 'does not make the same'], down.again) : []),
