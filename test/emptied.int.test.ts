@@ -9,7 +9,7 @@ const test = base.extend<{ pgbosun(...args: string[]): ReturnType<typeof runJson
 })
 
 const gone =
-  /^the database is not what is declared: all tables are gone, though the migrations that made them are applied \(a\)/
+  /^the database is not what is declared: all tables are gone, although the migrations that made them are applied \(a\)/
 
 describe('a database whose tables were all dropped, but whose history exists', () => {
   test('is unhealthy: for check, up, plan and status', async ({ pgbosun, dir, sql }) => {

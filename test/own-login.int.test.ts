@@ -80,7 +80,7 @@ describe('the user that pgbosun connects as', () => {
     database,
   }) => {
     for (const [fields, message] of [
-      [{ validUntil: '2020-01-01T00:00:00Z' }, 'is past'],
+      [{ validUntil: '2020-01-01T00:00:00Z' }, 'which has passed'],
       [{ connectionLimit: 2 }, 'a run needs up to'],
       [{ password: { env: 'VERIFIER' } }, 'declared as a verifier'],
     ] as const) {
