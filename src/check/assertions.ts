@@ -7,6 +7,7 @@ import { isServerError } from '../postgres/server-error.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { scan } from '../sql/scan.ts'
 import { setSettings } from '../sql/settings.ts'
+import { counted } from '../units.ts'
 import { type AssertionResult, judgeRows, mostRows, type Rows } from './assertion.ts'
 
 /** A query about the data that must return no row, or one that is `true`. */

@@ -123,7 +123,7 @@ describe('nothing matches', () => {
       [backup('a', 1, 'A', { name: 'hourly' })],
       {},
       'there is no backup of database shop under the name default',
-      'there are backups under the names hourly',
+      'there are backups under the name hourly:',
     ],
     [
       'several other names',

@@ -137,7 +137,7 @@ function noLockDatabase(error: unknown, database: string): unknown {
   })
 }
 
-/** A connection that loses our questions loses the work as well. */
+/** If the session with the locks no longer answers, the others must be assumed dead too. */
 function breakOffAll(sessions: Set<Session>): void {
   for (const session of sessions) session.breakOff()
 }

@@ -91,7 +91,7 @@ describe('refuse', () => {
   const realm = 'Bearer realm="pgbosun"'
   const wrong: AccessRefusal = { status: 401, text: 'the token is wrong', challenge: `${realm}, error="invalid_token"` }
   const missing: AccessRefusal = { status: 401, text: 'a token is needed (Authorization: Bearer)', challenge: realm }
-  const foreign: AccessRefusal = { status: 421, text: 'this Host is none of ours: see serve.hosts' }
+  const foreign: AccessRefusal = { status: 421, text: 'this Host is not one of ours: see serve.hosts' }
   test.each<[string, ServeAccess, Asking, ReturnType<typeof refuse>]>([
     [
       'others when only loopback may',

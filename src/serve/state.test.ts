@@ -46,10 +46,10 @@ describe('/readyz', () => {
     ['unreachable', 'not ready: the database cannot be reached'],
     ['refused', 'not ready: the database refuses the connection'],
     ['pending', 'not ready: migrations are pending'],
-    ['history', 'not ready: the migrations do not fit the history'],
-    ['unknown', 'not ready: it is not known how the database is'],
-    ['usage', 'not ready: the log says why'],
-    ['failed', 'not ready: the log says why'],
+    ['history', 'not ready: the migrations do not match the history'],
+    ['unknown', 'not ready: the state of the database is not known'],
+    ['usage', 'not ready: see the log'],
+    ['failed', 'not ready: see the log'],
   ] as const)('tells everybody of %s without a name', (kind, text) => {
     expect(notReady(kind, 'db.internal:5432/shop: the password of admin was refused')).toEqual({
       ok: false,

@@ -1,6 +1,6 @@
 // pure
 /** What a request asks for. `host`: only if the target names one (`GET http://host/path`). */
-export type Target = { path: string; host?: string }
+export type RequestTarget = { path: string; host?: string }
 
 /**
  * Parses the target of a request, without the query. `..` and escapes are not resolved, because only exact paths are served.

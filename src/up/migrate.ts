@@ -214,7 +214,7 @@ async function bookAs(
     const { name, schema: own } = historyTable.native!
     const theirs = `${visible(schema)}.${visible(name)}`
     context.log.info(
-      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is not looked at, as ${format.name} would not (\`migrate.table: ${theirs}\` uses it)`,
+      `there is no history ${visible(own)}.${visible(name)}; ${theirs} is ignored, as ${format.name} would ignore it (set \`migrate.table: ${theirs}\` to use it)`,
     )
   }
   return historyTable

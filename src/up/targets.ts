@@ -81,7 +81,7 @@ function topLevel(context: Context): MigrateTarget {
   return { ...fromKeys(context, undefined, migrate), table: tableOf(context, migrate), command: migrate.command }
 }
 
-/** One tool has its table in the URL. */
+/** With one tool, the URL may name the table. */
 const tableOf = (context: Context, { table, format }: Keys): string | undefined =>
   table ?? (format === tableInUrl || format === 'auto' ? connectionOrNone(context)?.historyTable : undefined)
 

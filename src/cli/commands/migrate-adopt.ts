@@ -142,7 +142,7 @@ function warningsOf({ look: { folder, files, historyTable, format } }: Adoption)
       : []),
     ...(schema && schema !== 'public'
       ? [
-          `${format.name} puts the schema ${schema} first in the search_path of each file, and pgbosun does not: set it for the role or the database`,
+          `${format.name} puts the schema ${schema} first in the search_path of each file, but pgbosun does not: set search_path for the role or the database`,
         ]
       : []),
   ]

@@ -47,5 +47,5 @@ function print({ out }: CommandContext, { target, applied, plan, problems, forma
   for (const { name } of plan.steps) out.print(`pending   ${name}`)
   for (const { name, detail } of problems) out.print(`problem   ${name} ${detail}`)
   const tool = format.native === undefined ? '' : ` (${format.name})`
-  out.print(`${applied.length} applied, ${plan.steps.length} pending, ${problems.length} problems${tool}`)
+  out.print(`${applied.length} applied, ${plan.steps.length} pending, ${counted(problems.length, 'problem')}${tool}`)
 }

@@ -3,7 +3,7 @@ import { driftJson, renderDrift } from '../../check/drift-render.ts'
 import type { ShadowHealth } from '../../check/health.ts'
 import { AppError } from '../../errors.ts'
 import type { Run } from '../../run/run.ts'
-import { counted, seconds } from '../../units.ts'
+import { counted, plural, seconds } from '../../units.ts'
 import type { MigrateTarget } from '../target.ts'
 import { compareWithShadow, type Shadow } from './compare.ts'
 
