@@ -183,7 +183,7 @@ describe('fields', () => {
     ['61 3 * * *', '61 is not a valid minute'],
     ['0 24 * * fun', '24 is not a valid hour; fun is not a valid day of week'],
     ['0 3 30 2 *', 'none of the months has a day 30'],
-    ['@reboot', '@reboot is none of @hourly, @daily, @weekly, @monthly, @yearly'],
+    ['@reboot', '@reboot is not one of @hourly, @daily, @weekly, @monthly, @yearly'],
     ['0 3 L * *', 'L is not supported: write days as numbers, names, lists and ranges'],
   ] as const)('“%s” is refused: %s', ([expression, problem]) => {
     expect(parseCron(expression)).toBe(problem)

@@ -20,7 +20,7 @@ export function parseCron(text: string): Cron | string {
   if (!short && words.length !== 5)
     return `has ${words.length} fields, not five: minute, hour, day of month, month, day of week`
   const { valid, errors } = validateDetailed(expression)
-  if (!valid) return short ? `${text} is none of ${nicknames.join(', ')}` : errors.map(problem).join('; ')
+  if (!valid) return short ? `${text} is not one of ${nicknames.join(', ')}` : errors.map(problem).join('; ')
 
   const { minute, hour, dayOfMonth, month, dayOfWeek } = parse(expression)
   const special = [...dayOfMonth, ...dayOfWeek].find((day) => typeof day === 'string')
