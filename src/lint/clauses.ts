@@ -34,8 +34,8 @@ function readClauses(statement: LintStatement): Clause[] {
   const { relation, cmds = [], objtype } = node.AlterTableStmt
   if (!relation || (objtype !== 'OBJECT_TABLE' && objtype !== 'OBJECT_MATVIEW')) return []
   const from = statement.at(relation.location) - start
-  const behind = from + (name.exec(text.slice(from))?.[0].length ?? 0)
-  const pieces = splitClauses(text, behind)
+  const afterName = from + (name.exec(text.slice(from))?.[0].length ?? 0)
+  const pieces = splitClauses(text, afterName)
   return cmds.flatMap((node, i) => {
     if (!('AlterTableCmd' in node)) return []
     const piece = pieces.length === cmds.length ? pieces[i] : undefined

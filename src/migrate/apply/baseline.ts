@@ -6,7 +6,7 @@ import { readHistory } from '../history/history.ts'
 import { asStrange, guardNative } from '../history/plain.ts'
 import { createNative, readEnds, type ScriptOptions } from './options.ts'
 
-/** What writing a mark needs. `file`: the version that is marked. */
+/** Options for writing a mark. `file`: the version that is marked. */
 export type MarkOptions = Pick<ScriptOptions, 'sql' | 'historyTable' | 'role' | 'beforeChange' | 'guard'> & {
   file: Migration
 }

@@ -101,7 +101,7 @@ export function asRefused(error: unknown, role: string | undefined): unknown {
   })
 }
 
-/** Creates the tool's own history where there is none, as the tool does. */
+/** Creates the tool's own history if it does not exist, as the tool does. */
 export async function createNative({
   sql,
   historyTable,

@@ -93,7 +93,7 @@ function ownStatement(
   return `update ${ledger.table} set ${set} where seq = ${seq}`
 }
 
-/** What the history says of it now. */
+/** The current record of a migration. */
 async function recordOf(
   tx: Db,
   { historyTable, files, role }: RepairOptions,

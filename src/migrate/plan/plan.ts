@@ -118,10 +118,10 @@ function stepFor(
 }
 
 /** Where an earlier run stopped. A repeatable file that changed since then starts again from the beginning. */
-function resumeOf({ kind, sha256, text }: Migration, { status, progress, seq, sha256: begun }: Applied) {
+function resumeOf({ kind, sha256, text }: Migration, { status, progress, seq, sha256: startedAs }: Applied) {
   if (status !== 'started' || !progress) return undefined
-  const anew = kind === 'repeatable' && begun !== sha256
-  return { ...(anew ? startOf(text) : progress), seq }
+  const fromStart = kind === 'repeatable' && startedAs !== sha256
+  return { ...(fromStart ? startOf(text) : progress), seq }
 }
 
 const startOf = (text: string): Progress => ({ direction: 'up', done: 0, running: false, sha256: doneHash(text, 0) })
