@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Cron, parseCron } from '../config/cron.ts'
-import { newestMissedSlot, nextSlot, slotsBetween } from './schedule.ts'
+import { lookBackMs, newestMissedSlot, nextSlot, slotsBetween } from './schedule.ts'
 import { localTime } from './zone.ts'
 
 function cron(text: string): Cron {
@@ -125,6 +125,14 @@ describe('around a change of daylight saving', () => {
     ])
   })
 
+  test('midnight may come and the day before return (St John’s, until 2011): the slot is there, and once', () => {
+    const daily = ['@daily', 'America/St_Johns'] as const
+    expect(slots(...daily, '2010-11-07T02:00Z', '2010-11-07T02:45Z')).toEqual(['2010-11-07T02:30Z'])
+    expect(slots(...daily, '2010-11-07T02:45Z', '2010-11-08T04:00Z')).toEqual(['2010-11-08T03:30Z'])
+    const [after, now] = [new Date('2010-11-07T02:00Z'), new Date('2010-11-07T02:45Z')]
+    expect(newestMissedSlot(cron('@daily'), 'America/St_Johns', after, now)).toEqual(new Date('2010-11-07T02:30Z'))
+  })
+
   test('midnight itself may be skipped (Beirut), or a whole day (Apia)', () => {
     expect(slots('@daily', 'Asia/Beirut', '2026-03-28T12:00Z', '2026-03-30T12:00Z')).toEqual([
       '2026-03-28T22:00Z',
@@ -169,6 +177,12 @@ describe('fields', () => {
     const next = (after: string) => nextSlot(cron('0 0 29 2 */7'), 'UTC', new Date(after))
     expect(next('2060-02-29T00:00Z')).toEqual(new Date('2088-02-29T00:00Z'))
     expect(next('2088-02-29T00:00Z')).toEqual(new Date('2128-02-29T00:00Z'))
+  })
+
+  test('whoever looks back finds a slot of every schedule but one for 29 February', () => {
+    for (const now of ['2027-12-31T23:59Z', '2028-12-31T23:59Z'].map((instant) => new Date(instant)))
+      for (const text of ['@yearly', '0 0 31 12 *', '59 23 1 1 *'])
+        expect(newestMissedSlot(cron(text), 'UTC', new Date(now.getTime() - lookBackMs), now)).toBeDefined()
   })
 
   test('a day that never comes is not looked for without end', () => {
