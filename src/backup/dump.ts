@@ -72,7 +72,7 @@ async function packOutput(
 }
 
 /** Exit 60: a client program failed, with what it wrote to stderr. */
-export function toolFailed({ name }: Pick<Tool, 'name'>, { code, signal, stderr }: Ended): AppError {
+function toolFailed({ name }: Pick<Tool, 'name'>, { code, signal, stderr }: Ended): AppError {
   const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
   const said = /(?:error|fatal): .*/i.exec(stderr)?.[0]
   return new AppError('backup', `${name} ${how}${said === undefined ? '' : `: ${said}`}`, {

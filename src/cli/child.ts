@@ -62,7 +62,7 @@ function become(program: string, argv: string[], env: NodeJS.ProcessEnv): void {
 }
 
 /** @returns the path of a program that exec(2) can start; undefined when it cannot, or when that is uncertain */
-export function findProgram(command: string, path = '/usr/local/bin:/usr/bin:/bin'): string | undefined {
+function findProgram(command: string, path = '/usr/local/bin:/usr/bin:/bin'): string | undefined {
   const candidates = command.includes('/') ? [command] : path.split(':').map((dir) => join(dir || '.', command))
   const program = candidates.find(isExecutable)
   return program !== undefined && command !== '' && starts(program) ? program : undefined

@@ -58,6 +58,6 @@ export const lintRuleNames = [
 export type LintRuleName = (typeof lintRuleNames)[number]
 
 /** What a finding of a rule means for a run: an `error` stops it (exit 22). */
-export const lintLevels = ['error', 'warn', 'off'] as const
+const lintLevels = ['error', 'warn', 'off'] as const
 
 export type LintLevel = (typeof lintLevels)[number]

@@ -2,7 +2,7 @@
 /**
  * The candidate that was probably meant: at most a third of its letters differ. Undefined if there is none.
  */
-export function closest(word: string, candidates: Iterable<string>): string | undefined {
+function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: { name: string; distance: number } | undefined
   for (const name of candidates) {
     const distance = editDistance(word.toLowerCase(), name.toLowerCase())

@@ -16,7 +16,7 @@ type Def = {
 const defOf = (schema: z.ZodType) => schema._zod.def as unknown as Def
 
 /** The schema inside defaults, `optional`, `nullable` and transforms. */
-export function unwrap(schema: z.ZodType): z.ZodType {
+function unwrap(schema: z.ZodType): z.ZodType {
   const { innerType, in: input } = defOf(schema)
   const next = innerType ?? input
   return next === undefined ? schema : unwrap(next)

@@ -88,7 +88,7 @@ const signatures: Signature[] = [
  *
  * @param table `migrate.table`: only that table counts, of whichever tool, in addition to our own history
  */
-export const historiesQuery = ({ table, schemas }: Where) =>
+const historiesQuery = ({ table, schemas }: Where) =>
   `select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('format', case when s.format = 'dbmate' and (
         not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)
         or exists (select from pg_catalog.pg_class r where r.relnamespace = n.oid and r.relname = 'ar_internal_metadata')

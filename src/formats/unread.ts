@@ -40,7 +40,7 @@ function advice(dir: string, found: string[]): string {
 }
 
 /** Paths of the `.sql` files in a folder and below it, relative to it, sorted; without names that start with a dot, each folder once. */
-export function sqlBelow(dir: string): string[] {
+function sqlBelow(dir: string): string[] {
   const seen = new Set<string>()
   const visit = (path: string, prefix: string): string[] => {
     const real = realpathSync(path)

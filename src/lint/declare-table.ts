@@ -68,7 +68,7 @@ export function addConstraint(catalog: Catalog, table: Table, constraint: Constr
   })
 }
 
-export function setNotNull(table: Table, name: string): void {
+function setNotNull(table: Table, name: string): void {
   const column = table.columns.get(name)
   if (column) column.notNull = true
 }
@@ -82,13 +82,13 @@ const suffixes = {
   'not-null': 'not_null',
 }
 
-export function defaultName(table: Table, kind: TableConstraint['kind'], columns: string[]): string {
+function defaultName(table: Table, kind: TableConstraint['kind'], columns: string[]): string {
   const name = table.key.slice(table.key.indexOf('.') + 1)
   return kind === 'primary' ? joinName(name, 'pkey') : joinName(name, ...columns, suffixes[kind])
 }
 
 /** The column `c` of a check `c is not null`. */
-export function notNullCheck(expression: Node | undefined): string | undefined {
+function notNullCheck(expression: Node | undefined): string | undefined {
   if (!expression || !('NullTest' in expression)) return undefined
   const { arg, nulltesttype } = expression.NullTest
   if (nulltesttype !== 'IS_NOT_NULL' || !arg || !('ColumnRef' in arg)) return undefined

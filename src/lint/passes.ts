@@ -8,7 +8,7 @@ import { constraintOf } from './tree.ts'
  *
  * @see https://github.com/postgres/postgres/blob/master/src/backend/commands/tablecmds.c (AlterTablePass)
  */
-export const passes = ['drop', 'type', 'addColumn', 'attributes', 'indexConstraint', 'otherConstraint', 'misc'] as const
+const passes = ['drop', 'type', 'addColumn', 'attributes', 'indexConstraint', 'otherConstraint', 'misc'] as const
 
 export type Pass = (typeof passes)[number]
 
@@ -26,7 +26,7 @@ const bySubtype: Partial<Record<string, Pass>> = {
 }
 
 /** The pass of a command. */
-export function passOf(command: AlterTableCmd): Pass {
+function passOf(command: AlterTableCmd): Pass {
   const { subtype = '', def } = command
   if (subtype === 'AT_ColumnDefault') return def ? 'otherConstraint' : 'drop'
   if (subtype === 'AT_AddConstraint') return passOfConstraint(constraintOf(command)?.contype)

@@ -3,7 +3,7 @@ import { joinName, printIdent, printName } from './sql.ts'
 import type { Rewrite, TableName } from './types.ts'
 
 /** Rows in one batch: few enough for short transactions and little replication lag. */
-export const batchRows = 10_000
+const batchRows = 10_000
 
 /** Makes a column NOT NULL without a long lock: SET NOT NULL skips the scan if a validated check proves that there are no nulls. */
 export function setNotNullSafely(table: TableName, column: string, others = ''): Rewrite {

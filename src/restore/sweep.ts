@@ -10,7 +10,7 @@ import { type Label, lockOfLogin, loginPattern, readLabel, workPattern } from '.
 export type Leftover = { name: string; story: Label }
 
 /** Databases whose comment is the {@link Label} of a restore. */
-export async function readLeftovers(db: Db): Promise<Leftover[]> {
+async function readLeftovers(db: Db): Promise<Leftover[]> {
   const rows = await db.unsafe<{ name: string; comment: string | null }[]>(
     `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment
        from pg_catalog.pg_database where datname ~ '${workPattern}' order by datname`,

@@ -5,7 +5,7 @@ import type { ClusterAction, Planned } from './actions.ts'
 import type { CurrentCluster, DesiredRoles } from './types.ts'
 
 /** How many sessions of ours may be open at once: two for locks, those that work, and a backup with its pg_dump (test/own-login.int.test.ts). */
-export const sessionsNeeded = 8
+const sessionsNeeded = 8
 
 /** Whether an action changes the user that we connect as. */
 export function isOwn({ payload }: Planned<ClusterAction>, user: string): boolean {

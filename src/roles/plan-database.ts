@@ -82,7 +82,7 @@ function closePublic(database: DesiredDatabase, current: CurrentDatabase): Actio
 }
 
 /** Of `public` and the declared schemas, those in which everyone may create objects, unless that is declared for PUBLIC. */
-export function openSchemas({ covered, grants }: DesiredDatabase, { schemas }: CurrentDatabase): string[] {
+function openSchemas({ covered, grants }: DesiredDatabase, { schemas }: CurrentDatabase): string[] {
   const ofPublic = grants.filter(({ grantee, kind }) => grantee === 'PUBLIC' && kind === 'schema')
   const meant = new Set(
     ofPublic

@@ -95,7 +95,7 @@ export function endOfEscapeString(text: string, start: number): number {
 export const tokensOf = (text: string, start: number, end: number): string[] => [...tokensIn(text, start, end)]
 
 /** The same, one at a time, for statements that may be long: an INSERT of a million rows. */
-export function* tokensIn(text: string, start: number, end: number): Generator<string> {
+function* tokensIn(text: string, start: number, end: number): Generator<string> {
   for (let i = start; i < end; ) {
     const next = endOfToken(text, i)
     const to = next === -1 || next > end ? end : next

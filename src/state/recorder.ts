@@ -82,7 +82,7 @@ end`
 }
 
 /** Drops the procedures of killed runs. Run it only while holding the lock of the database. */
-export const dropRecorders = `do $$ declare found record; begin
+const dropRecorders = `do $$ declare found record; begin
   for found in select p.oid::regprocedure as name from pg_catalog.pg_proc p
             where p.pronamespace = 'pgbosun'::regnamespace and p.prokind = 'p' and p.proname ~ '^pgbosun_[0-9a-f]{8}_[0-9a-f]{8}$' loop
     execute 'drop procedure ' || found.name;

@@ -6,7 +6,7 @@ import { type CurrentState, type StateObject, stateQuery } from './query.ts'
 import { type StateTable, type StateTableName, stateTables, stateVersion, tablesFor, upgradeFrom1 } from './tables.ts'
 
 export type { CurrentState } from './query.ts'
-export { type StateTable, stateVersion } from './tables.ts'
+export type { StateTable } from './tables.ts'
 
 /** Tables that `state.readers` may read. The audit trail is not one of them. */
 const readable: StateTableName[] = ['state', 'migrations', 'seeds']
@@ -87,14 +87,6 @@ const looked = new WeakSet<Db>()
  */
 export async function refuseStrangeState(db: Db): Promise<void> {
   if (!looked.has(db)) await readState(db, [])
-}
-
-/**
- * Ends a run that would write into the state of a newer program; reading it is fine.
- * @throws {AppError} `history`
- */
-export async function refuseNewerState(db: Db): Promise<void> {
-  await readVersion(db)
 }
 
 const readVersion = (db: Db) => readVersionAs(db, { mayRead: true, owner: '' })

@@ -71,7 +71,7 @@ export async function lintPending(
 }
 
 /** @throws {AppError} `lint` with all findings in the report, when one of them is an error */
-export function refuseErrors({ findings, sizes }: Linted): void {
+function refuseErrors({ findings, sizes }: Linted): void {
   const failure = lintFailure({ findings, sizes })
   if (failure) throw failure
 }

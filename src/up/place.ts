@@ -60,7 +60,7 @@ function isOwn(context: Context, database: string | undefined): boolean {
 }
 
 /** The search_path of a role. @param role undefined: the session user */
-export async function pathOf(
+async function pathOf(
   context: Context,
   db: Db,
   database: string | undefined,

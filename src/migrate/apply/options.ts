@@ -92,7 +92,7 @@ export async function readEnds(
 }
 
 /** Exit 12: the migrations cannot run as the role. */
-export function asRefused(error: unknown, role: string | undefined): unknown {
+function asRefused(error: unknown, role: string | undefined): unknown {
   if (isConnectionLost(error) || !isServerError(error)) return error
   return new AppError('refused', `the migrations cannot run as ${role ?? 'this user'}: ${error.message}`, {
     hint: `make the user that connects a member of ${role ?? 'the owner'}, or set \`migrate.role\``,

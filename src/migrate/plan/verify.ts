@@ -59,7 +59,7 @@ export function findProblems(files: Migration[], applied: Applied[], policy: His
 }
 
 /** Rows newer than every file, in order: they come from another deployment. */
-export const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) => {
+const rowsAhead = (files: Migration[], applied: Applied[], policy: Pick<HistoryPolicy, 'compare'>) => {
   const newest = files.at(-1)
   return inOrder(applied, policy).filter(
     ({ id, status }) => status !== 'baseline' && (!newest || policy.compare(id, newest.id) > 0),

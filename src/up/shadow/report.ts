@@ -49,14 +49,14 @@ export function shadowFailure(shadows: Shadow[]): AppError | undefined {
 }
 
 /** All errors, as messages. */
-export const differencesOf = ({ database, drift, down }: Shadow): string[] => [
+const differencesOf = ({ database, drift, down }: Shadow): string[] => [
   ...worded(`${database} is not what its migrations make`, drift, 'error'),
   ...worded('undoing all migrations does not lead back to the start', down?.empty ?? [], 'error'),
   ...worded('applying all migrations again does not make the same', down?.again ?? [], 'error'),
 ]
 
 /** All notes, as messages. */
-export const notesOf = ({ database, drift }: Shadow): string[] =>
+const notesOf = ({ database, drift }: Shadow): string[] =>
   worded(`${database} is not quite what its migrations make`, drift, 'note')
 
 const worded = (what: string, drift: Drift[], severity: Drift['severity']) =>
