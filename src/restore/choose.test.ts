@@ -130,14 +130,14 @@ describe('nothing matches', () => {
       ['nightly', 'hourly', 'nightly'].map((name, i) => backup(`${i}`, 1, 'A', { name })),
       {},
       'there is no backup of database shop under the name default',
-      'under the names hourly, nightly:',
+      'hourly, nightly',
     ],
     [
       'only other names, and an instant',
       [backup('a', 1, 'A', { name: 'hourly' })],
       { at: new Date('2026-03-01T00:00:00Z') },
       'there is no backup of database shop under the name default',
-      'under the name hourly:',
+      'hourly',
     ],
     [
       'only other servers than the one asked for',
