@@ -60,6 +60,23 @@ describe('rules', () => {
     ])
   })
 
+  test('of two that started at one instant, the higher id is the newer one, in whatever order they come', () => {
+    const two = ['x', 'y'].map((id) => at('2026-01-01T00:00Z', { id }))
+    for (const backups of [two, two.toReversed()]) expect(kept(backups, { last: 1 })).toEqual(['y'])
+  })
+
+  test('an hour is named with its offset', () => {
+    const hourly = (zone: string) =>
+      lines([at('2026-01-01T00:30Z')], { hourly: 1 }, zone)[0]
+        ?.split(', ')
+        .at(-1)
+    expect(['UTC', 'Asia/Kathmandu', 'America/New_York'].map(hourly)).toEqual([
+      'hourly 2026-01-01T00:00Z',
+      'hourly 2026-01-01T06:00+05:45',
+      'hourly 2025-12-31T19:00-05:00',
+    ])
+  })
+
   test('periods without a backup cost nothing', () => {
     const rare = ['2020-05-05T00:00Z', '2024-05-05T00:00Z', '2026-05-05T00:00Z'].map((instant) => at(instant))
     for (const rule of ['hourly', 'daily', 'weekly', 'monthly', 'yearly'])
@@ -147,6 +164,14 @@ describe('a backup that did not verify', () => {
       'keep 2026-01-02T00:00Z: newest, newest verified, daily 2026-01-02',
       'delete 2026-01-01T00:00Z: did not verify',
     ])
+  })
+
+  test.for([
+    ['newer than it', '2026-01-02T00:00Z'],
+    ['of the same instant', '2026-01-01T00:00Z'],
+  ] as const)('stays beside a verified one that it is %s', ([, instant]) => {
+    const verified = at('2026-01-01T00:00Z', { verified: 'ok' })
+    expect(kept([verified, at(instant, { ...bad, id: 'bad' })], { last: 1 })).toContain('bad')
   })
 
   test('stays when there is nothing else', () => {

@@ -65,7 +65,7 @@ export function drasticSeries(decisions: Decision[]): { series: string; deleted:
 }
 
 const newestFirst = <B extends Backup>(backups: B[]) =>
-  backups.toSorted((a, b) => b.startedAt.getTime() - a.startedAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0))
+  backups.toSorted((a, b) => b.startedAt.getTime() - a.startedAt.getTime() || (a.id < b.id ? 1 : -1))
 
 function planSeries<B extends Backup>(backups: B[], rules: KeepRules | 'all', now: Date, zone: string): Decision<B>[] {
   const latest = now.getTime() + clockErrorMs
