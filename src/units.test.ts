@@ -102,4 +102,5 @@ test('a noun goes with its number', () => {
   expect([0, 1, 2].map((count) => counted(count, 'migration'))).toEqual(['0 migrations', '1 migration', '2 migrations'])
   expect([counted(1, 'index', 'indexes'), counted(2, 'index', 'indexes')]).toEqual(['1 index', '2 indexes'])
   expect([plural(1, 'role'), plural(2, 'role')]).toEqual(['role', 'roles'])
+  expect([firstOf(1, 'statement'), firstOf(3, 'statement')]).toEqual(['first statement', 'first 3 statements'])
 })

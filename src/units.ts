@@ -20,7 +20,7 @@ export function renderDuration(ms: number): string {
 export function renderBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
   // Rounded first, so that 999,999 are not 1000 kB.
-  const rounded = bytes < 1000 ? bytes : Number(bytes.toPrecision(3))
+  const rounded = Number(bytes.toPrecision(3))
   const power = rounded < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(rounded) / 3))
   return `${Number((rounded / 1000 ** power).toPrecision(3))} ${units[power]}`
 }
