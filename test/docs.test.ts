@@ -112,3 +112,47 @@ const stems = (text: string) =>
     .split(/[^a-z]+/)
     .filter((word) => !['', 'a', 'an', 'the', 'of', 'in', 'at', 'to', 'no'].includes(word))
     .map((word) => word.replace(/(ions?|ing|ed|es|e|s)$/, ''))
+
+describe('CONTRIBUTING', () => {
+  const text = read('CONTRIBUTING.md')
+  /** The words in `backticks` of a text. */
+  const quoted = (part: string) => [...part.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word)
+  const between = (from: string, to: string) => text.slice(text.indexOf(from), text.indexOf(to))
+
+  test('names every test with a server beside the folder that it is about', () => {
+    const patterns = quoted(between('| folder |', '**Where is…**')).map(
+      (word) => new RegExp(`^${word.replaceAll('*', '.*')}$`),
+    )
+    const names = globSync('test/*.int.test.ts', { cwd: root }).map((file) => file.slice(5, -12))
+    expect(names.length).toBeGreaterThan(90)
+    expect(names.filter((name) => !patterns.some((pattern) => pattern.test(name)))).toEqual([])
+  })
+
+  test('has every folder of src/ in its table, and no other', () => {
+    const rows = [...between('| folder |', 'The rest of `test/`').matchAll(/^\| `([\w/]+)\/` \|/gm)]
+    const folders = new Set(rows.map(([, folder = '']) => folder.split('/')[0]))
+    expect([...folders].sort()).toEqual(
+      globSync('src/*/', { cwd: root })
+        .map((folder) => folder.slice(4).replace('/', ''))
+        .sort(),
+    )
+  })
+
+  test('sends people to files that exist', () => {
+    const paths = [...text.matchAll(/`((?:src|test)\/[\w./-]+)`/g)].map(([, path = '']) => path)
+    const real = paths.filter((path) => !/NAME|…/.test(path))
+    expect(real.length).toBeGreaterThan(20)
+    expect(real.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  })
+
+  test('says of each word where it lives: a folder, a file or a configuration key', () => {
+    const rows = [...between('| word | meaning |', '## Style').matchAll(/^\|[^|]+\|[^|]+\| `([^`]+)` \|$/gm)]
+    expect(rows.length).toBeGreaterThan(40)
+    const reference = read('docs/configuration.md')
+    const lives = (place: string) =>
+      [place, `${place}.ts`].some((path) => existsSync(join(root, 'src', path))) ||
+      place.startsWith('databases.') ||
+      reference.includes(`\`${place}`)
+    expect(rows.map(([, place = '']) => place).filter((place) => !lives(place))).toEqual([])
+  })
+})
