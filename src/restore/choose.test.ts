@@ -47,6 +47,12 @@ describe('latest', () => {
       {},
       ['b', 'backup b was made on another server (system identifier B, this one is A)'],
     ],
+    [
+      'takes the id that is asked for, of the server that is asked for',
+      [backup('a', 1)],
+      { id: 'a', cluster: 'A' },
+      ['a'],
+    ],
     ['takes the server that is asked for', [backup('a', 1), backup('b', 2, 'B')], { cluster: 'A' }, ['a']],
     [
       'takes another server that is asked for, and says so',
