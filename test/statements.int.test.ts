@@ -1,6 +1,7 @@
 import { describe, expect } from 'vitest'
 import { silentLog } from '../src/log.ts'
-import { openSession, type Session } from '../src/postgres/connect.ts'
+import { openSession } from '../src/postgres/connect.ts'
+import type { Session } from '../src/postgres/session.ts'
 import { scan } from '../src/sql/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../src/sql/statements.ts'
 import { connectionTo } from './support/backup.ts'

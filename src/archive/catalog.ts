@@ -1,56 +1,14 @@
-import * as z from 'zod'
 import { mapBounded } from '../store/bounded.ts'
-import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
+import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
 import { takenAt } from './clock.ts'
-import {
-  backupPrefix,
-  databasePrefix,
-  decodeName,
-  manifestName,
-  objectKey,
-  startedAtOf,
-  verifiedName,
-} from './layout.ts'
-import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
-
-/** Result of the last verification of a backup, which reads all its bytes. */
-export type Verification = { at: Date; ok: boolean; problem: string | null }
-
-/** What is kept in memory for each complete backup in a store. */
-export type Backup = {
-  id: string
-  database: string
-  /** By the clock of the machine that made it. */
-  startedAt: Date
-  /** The instant for its order and its age: see {@link takenAt}. */
-  takenAt: Date
-  /** Undefined if the manifest cannot be read; then `problem` says why. */
-  series: Series | undefined
-  problem: string | undefined
-  slot: Date | null
-  /** The last verification, by the backup's own run or later; undefined if it was never verified. */
-  verification: Verification | undefined
-  /** Stored size of all objects together. */
-  sizeBytes: number | undefined
-  dumpSizeBytes: number | undefined
-}
-
-/** A manifest as it is stored. */
-export type WholeBackup = Pick<Backup, 'id' | 'database' | 'problem'> & {
-  /** Undefined when it cannot be read; then `problem` says why. */
-  manifest: Manifest | undefined
-  text: string
-}
+import { manifestName, objectKey, startedAtOf } from './layout.ts'
+import { type Folder, isComplete, lineOf, linesOf, listFolders } from './listing.ts'
+import type { Manifest, Series } from './manifest.ts'
+import { later, readLaterVerification, type Verification } from './verification.ts'
 
 /** How many manifests are read at once: enough for a slow store, but few enough for a process with few files and little memory. */
 const atOnce = 8
-
-/** Names of the databases that a store has anything about. */
-export async function storedDatabases(store: Store): Promise<string[]> {
-  const folders = await store.folders('')
-  return folders.map(decodeName).filter((name) => name !== undefined)
-}
 
 /**
  * The complete backups of a database, oldest first. A backup without a manifest is left out; one whose manifest cannot be read is
@@ -63,13 +21,6 @@ export async function readAllBackups(store: Store, databases: string[]): Promise
   const found: Backup[][] = []
   for (const database of databases) found.push(await readBackups(store, database))
   return found.flat()
-}
-
-/** The complete backups of a database in the order of their ids: what one listing tells, without reading a manifest. */
-export async function listBackups(store: Store, database: string): Promise<Pick<Backup, 'id' | 'database'>[]> {
-  const ids: string[] = []
-  for await (const { id, lines } of listFolders(store, database)) if (isComplete(lines)) ids.push(id)
-  return ids.sort().map((id) => ({ id, database }))
 }
 
 /**
@@ -99,6 +50,7 @@ const recentMs = 60_000
 
 /** Where memory is little, what was read is collected after so many manifests, what was listed after so many folders: V8 would let it lie until there is no room. */
 const readBeforeCollecting = 100
+
 const listedBeforeCollecting = 2_500
 
 /** What is known of one database. */
@@ -200,46 +152,8 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
 
 const byInstant = (a: Backup, b: Backup) => a.takenAt.getTime() - b.takenAt.getTime() || (a.id < b.id ? -1 : 1)
 
-/**
- * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
- * where that matters. Texts are small, and easily compared with those of the listing before.
- */
-async function* listFolders(store: Store, database: string): AsyncGenerator<Folder> {
-  const prefix = databasePrefix(database)
-  let folder: Folder = { id: '', lines: [] }
-  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
-    const [id = '', ...parts] = key.slice(prefix.length).split('/')
-    if (parts.length === 0 || startedAtOf(id) === undefined) continue
-    const name = parts.join('/')
-    const isRead = name === manifestName || name === verifiedName
-    const line = isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
-    if (id !== folder.id) {
-      if (folder.lines.length > 0) yield folder
-      folder = { id, lines: [] }
-    }
-    folder.lines.push(line)
-  }
-  if (folder.lines.length > 0) yield folder
-}
-
-type Folder = { id: string; lines: string[] }
-
 const isUnchanged = ({ contents, verified }: Entry, lines: string[]) =>
   contents === linesOf(lines, false) && verified === linesOf(lines, true)
-
-const lineOf = (name: string, sizeBytes: number) => `${name} ${sizeBytes}`
-
-const isAbout = (line: string, name: string) => line.startsWith(`${name} `)
-
-/** The one object makes it a backup. */
-const isComplete = (lines: string[]) => lines.some((line) => isAbout(line, manifestName))
-
-/** The lines about verifications, or about all the rest, as one text. */
-const linesOf = (lines: string[], verified: boolean) =>
-  lines
-    .filter((line) => isAbout(line, verifiedName) === verified)
-    .sort()
-    .join('\n')
 
 /** The names in the lines, but for that of the manifest. */
 const namesIn = ({ contents, verified }: Pick<Entry, 'contents' | 'verified'>) =>
@@ -293,83 +207,4 @@ function shared(): Share {
     seen.set(key, same)
     return same
   }
-}
-
-/** The manifest of one backup; undefined when there is none of that id. */
-export async function readBackup(store: Store, database: string, id: string): Promise<WholeBackup | undefined> {
-  const text = await getText(store, objectKey(database, id, manifestName))
-  if (text === undefined) return undefined
-  const parsed = parseManifest(text)
-  return typeof parsed === 'string'
-    ? { id, database, problem: parsed, manifest: undefined, text }
-    : { id, database, problem: undefined, manifest: parsed, text }
-}
-
-/** The manifest in a text, or why it cannot be read. */
-function parseManifest(text: string): Manifest | string {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    return `${manifestName} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`
-  }
-  const version = (value as { schema_version?: unknown } | null)?.schema_version
-  if (typeof version === 'number' && version > manifestVersion)
-    return `${manifestName} has version ${version}, but this pgbosun reads versions up to ${manifestVersion}: use a newer pgbosun`
-  const { data, error } = manifestSchema.safeParse(value, { jitless: true })
-  if (data) return data
-  const [issue] = error.issues
-  return `${manifestName} is damaged: ${issue?.path.join('.') || 'the document'}: ${issue?.message}`
-}
-
-const verificationSchema = z.looseObject({
-  verified_at: z.iso.datetime(),
-  ok: z.boolean(),
-  problem: z.string().nullable(),
-})
-
-async function readLaterVerification(store: Store, { database, id }: Pick<Backup, 'database' | 'id'>) {
-  const text = await getText(store, objectKey(database, id, verifiedName))
-  return text === undefined ? undefined : parseVerification(text)
-}
-
-const later = (one: Verification | undefined, other: Verification | undefined) =>
-  other && (!one || other.at >= one.at) ? other : one
-
-function parseVerification(text: string): Verification | undefined {
-  try {
-    const { data } = verificationSchema.safeParse(JSON.parse(text), { jitless: true })
-    return data && { at: new Date(data.verified_at), ok: data.ok, problem: data.problem }
-  } catch {
-    return undefined
-  }
-}
-
-/** Writes the result of a verification next to the backup, which itself is never changed. */
-export async function recordVerification(
-  store: Store,
-  { database, id }: Pick<Backup, 'database' | 'id'>,
-  { at, ok, problem }: Verification,
-): Promise<void> {
-  const record = { id, level: 'decode', ok, problem, verified_at: at.toISOString() }
-  await putText(store, objectKey(database, id, verifiedName), `${JSON.stringify(record, undefined, 2)}\n`)
-}
-
-/** Removes a backup: first its manifest, so that it no longer counts as a backup, then everything else. */
-export async function removeBackup(store: Store, { database, id }: Pick<Backup, 'database' | 'id'>): Promise<void> {
-  await store.delete(objectKey(database, id, manifestName))
-  await removeRest(store, database, id)
-}
-
-/** Whether a folder has no manifest, however it was listed: who is about to delete its contents looks once more. */
-export const isUnfinished = async (store: Store, { database, id }: Pick<Backup, 'database' | 'id'>): Promise<boolean> =>
-  (await getText(store, objectKey(database, id, manifestName))) === undefined
-
-/** Removes everything in the folder of a backup that has no manifest, and the folder itself. */
-export async function removeRest(store: Store, database: string, id: string): Promise<void> {
-  const prefix = backupPrefix(database, id)
-  await store.sweep(prefix, 0)
-  for await (const { key } of store.list(prefix)) await store.delete(key)
-  // a backup that was killed before its first file left an empty folder, which is removed by deleting any key in it, even an absent one
-  await store.delete(objectKey(database, id, manifestName))
 }

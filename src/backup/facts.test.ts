@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Backup } from '../archive/catalog.ts'
+import type { Backup } from '../archive/backup.ts'
 import { goodBackups, ofName, seriesFacts, storedFacts } from './facts.ts'
 
 const now = new Date('2026-03-10T12:00:00Z')

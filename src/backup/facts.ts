@@ -1,5 +1,5 @@
 // pure
-import type { Backup } from '../archive/catalog.ts'
+import type { Backup } from '../archive/backup.ts'
 import { isFromFuture } from '../archive/clock.ts'
 
 /** Facts about a database from the backups of one series. Pure. */

@@ -1,4 +1,5 @@
-import { type Catalog, type Backup as StoredBackup, storedDatabases } from '../archive/catalog.ts'
+import { type Backup as StoredBackup, storedDatabases } from '../archive/backup.ts'
+import type { Catalog } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'

@@ -1,4 +1,4 @@
-import { isUnfinished, removeBackup, removeRest } from '../archive/catalog.ts'
+import { isUnfinished, removeBackup, removeRest } from '../archive/backup.ts'
 import { databasePrefix, isOfCluster, startedAtOf } from '../archive/layout.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'

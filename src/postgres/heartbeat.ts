@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import { renderDuration } from '../units.ts'
-import type { Session } from './connect.ts'
+import type { Session } from './session.ts'
 
 const everyMs = 10_000
 /** Enough to wait for a server that was stopped for 20 s, or that is failing over. */

@@ -4,8 +4,9 @@ import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleLines, visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
-import { openSession, type Session, type SessionOptions } from './connect.ts'
+import { openSession } from './connect.ts'
 import { isPoolerError } from './pooler.ts'
+import type { Session, SessionOptions } from './session.ts'
 
 export type WaitOptions = SessionOptions & {
   /** Reading of `performance.now()` at which to give up, but never within the first 5 s. */

@@ -1,7 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { TocError } from '../archive/toc.ts'
 import { AppError } from '../errors.ts'
-import type { Session } from '../postgres/connect.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Store } from '../store/store.ts'
 import { needsLogin, type OwnRights, readOwnRights, refuseProblems } from './isolation.ts'
 import { type LoadPlan, planLoad } from './plan.ts'

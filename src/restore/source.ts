@@ -1,4 +1,4 @@
-import type { WholeBackup } from '../archive/catalog.ts'
+import type { WholeBackup } from '../archive/backup.ts'
 import { backupPrefix, dumpName, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { isSealed } from '../archive/seal.ts'

@@ -1,8 +1,8 @@
 import type { Connection } from '../config/connection.ts'
-import type { Session } from '../postgres/connect.ts'
 import { claimWork, takeRunLock } from '../postgres/lock.ts'
 import { clusterObject, databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin, loginPrefix } from '../postgres/login.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Context } from './context.ts'
 
 /**

@@ -1,4 +1,5 @@
-import type { Backup, Catalog } from '../archive/catalog.ts'
+import type { Backup } from '../archive/backup.ts'
+import type { Catalog } from '../archive/catalog.ts'
 import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'

@@ -1,4 +1,5 @@
-import { type Backup, readBackups } from '../archive/catalog.ts'
+import type { Backup } from '../archive/backup.ts'
+import { readBackups } from '../archive/catalog.ts'
 import { ofName, seriesFacts } from '../backup/facts.ts'
 import type { BackupOptions } from '../backup/options.ts'
 import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'

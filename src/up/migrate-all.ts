@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { StepResult } from '../migrate/types.ts'
 import type { Change } from '../plan.ts'
-import type { Session } from '../postgres/connect.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { warnOfIsolation } from './isolation/choose.ts'

@@ -1,7 +1,8 @@
 import type { Log } from '../log.ts'
 import type { HistoryTable } from '../migrate/history/history-table.ts'
-import { openSession, type Session } from '../postgres/connect.ts'
+import { openSession } from '../postgres/connect.ts'
 import { cancelWaits, takeForeignLock } from '../postgres/lock.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Context } from '../run/context.ts'
 
 const lookEveryMs = 1_000

@@ -1,4 +1,4 @@
-import type { Session } from '../postgres/connect.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'

@@ -3,7 +3,7 @@ import { planUndo, type UndoPlan, type UndoWanted } from '../migrate/plan/undo.t
 import { refuseProblems } from '../migrate/plan/verify.ts'
 import type { StepResult } from '../migrate/types.ts'
 import type { Change } from '../plan.ts'
-import type { Session } from '../postgres/connect.ts'
+import type { Session } from '../postgres/session.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'

@@ -1,4 +1,5 @@
-import { type Backup, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
+import { type Backup, storedDatabases } from '../../archive/backup.ts'
+import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { openStore } from '../../store/open.ts'
 import { renderBytes } from '../../units.ts'

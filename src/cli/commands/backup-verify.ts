@@ -1,4 +1,5 @@
-import { type Backup, listBackups, readAllBackups, storedDatabases } from '../../archive/catalog.ts'
+import { type Backup, listBackups, storedDatabases } from '../../archive/backup.ts'
+import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'

@@ -1,0 +1,42 @@
+import type { Store } from '../store/store.ts'
+import { databasePrefix, manifestName, startedAtOf, verifiedName } from './layout.ts'
+
+/**
+ * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
+ * where that matters. Texts are small, and easily compared with those of the listing before.
+ */
+export async function* listFolders(store: Store, database: string): AsyncGenerator<Folder> {
+  const prefix = databasePrefix(database)
+  let folder: Folder = { id: '', lines: [] }
+  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
+    const [id = '', ...parts] = key.slice(prefix.length).split('/')
+    if (parts.length === 0 || startedAtOf(id) === undefined) continue
+    const name = parts.join('/')
+    const isRead = name === manifestName || name === verifiedName
+    const line = isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
+    if (id !== folder.id) {
+      if (folder.lines.length > 0) yield folder
+      folder = { id, lines: [] }
+    }
+    folder.lines.push(line)
+  }
+  if (folder.lines.length > 0) yield folder
+}
+
+/** A folder that may be a backup, with a line for each object in it. */
+export type Folder = { id: string; lines: string[] }
+
+/** An object as a line: its name and its size in bytes. */
+export const lineOf = (name: string, sizeBytes: number) => `${name} ${sizeBytes}`
+
+const isAbout = (line: string, name: string) => line.startsWith(`${name} `)
+
+/** Whether a folder is a backup: whether it has a manifest. */
+export const isComplete = (lines: string[]) => lines.some((line) => isAbout(line, manifestName))
+
+/** The lines about verifications, or about all the rest, as one text. */
+export const linesOf = (lines: string[], verified: boolean) =>
+  lines
+    .filter((line) => isAbout(line, verifiedName) === verified)
+    .sort()
+    .join('\n')
