@@ -24,7 +24,7 @@ const onceOnly = [
     'bad-input-connection',
     'bad-input-files',
     'bad-input-tls',
-    'behind',
+    'up-command',
     'build',
   ],
   ...[

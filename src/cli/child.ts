@@ -14,7 +14,7 @@ import { exit } from './v8.ts'
  * cannot start (a script without `#!`, a name that does not exist) is started as a child process; its error says what is wrong.
  * @returns the exit code of that child process
  */
-export async function runBehind({
+export async function runAfterwards({
   rest,
   loaded,
   signal,

@@ -30,7 +30,7 @@ async function main(): Promise<void> {
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, json })
     const code = report(name, json, warnings, result)
-    await end(code === 0 && result.after ? await behind(name, result.after) : code)
+    await end(code === 0 && result.after ? await afterwards(name, result.after) : code)
   } catch (error) {
     await end(report(name, json, [], { fields: {}, failure: asAppError(error) }))
   }
@@ -50,7 +50,7 @@ function lastResort(tell: (error: unknown) => number): void {
 }
 
 /** The document is already on stdout: an error now is reported on stderr alone. */
-async function behind(name: string, after: () => Promise<number>): Promise<number> {
+async function afterwards(name: string, after: () => Promise<number>): Promise<number> {
   try {
     await Promise.all([arrived('stdout'), arrived('stderr')])
     return await after()

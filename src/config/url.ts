@@ -118,8 +118,8 @@ function refuseUnescaped(url: string, what: string): void {
   const rest = /^\s*\w+(?:\+\w+)?:\/\/(.*)$/s.exec(url)?.[1]
   if (rest === undefined) return
   const end = rest.search(/[/?#]/)
-  const [authority, behind] = end < 0 ? [rest, ''] : [rest.slice(0, end), rest.slice(end)]
-  if (behind.includes('@') || rest.includes('#') || authority.split('@').length > 2) throw unescaped(what)
+  const [authority, after] = end < 0 ? [rest, ''] : [rest.slice(0, end), rest.slice(end)]
+  if (after.includes('@') || rest.includes('#') || authority.split('@').length > 2) throw unescaped(what)
 }
 
 const unescaped = (what: string) =>

@@ -13,7 +13,7 @@ import { type Declared, ensure, grant, readDeclared, refuseDrift } from './roles
 import { applySeedStep, planSeedStep, seedFiles } from './seed.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
-import { withStory } from './told.ts'
+import { withStory } from './with-story.ts'
 
 /**
  * All of `up`; also the first part of `serve`.

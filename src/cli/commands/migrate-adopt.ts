@@ -1,27 +1,15 @@
 import { isAbsolute, relative, resolve } from 'node:path'
 import { type FormatName, formatNames } from '../../config/formats.ts'
 import { didYouMean } from '../../config/suggest.ts'
-import { AppError, usage } from '../../errors.ts'
-import { readText } from '../../formats/files.ts'
-import type { NewFile } from '../../formats/format.ts'
-import { pgbosun } from '../../formats/pgbosun.ts'
-import { adoptHistory, missingFiles, writeFolder } from '../../migrate/apply/adopt.ts'
-import { readHistory } from '../../migrate/history/history.ts'
-import { ownHistoryTable } from '../../migrate/history/history-table.ts'
-import { type Adopted, type AdoptPlan, planAdoption } from '../../migrate/plan/adopt.ts'
-import { refuseProblems } from '../../migrate/plan/verify.ts'
-import type { Change } from '../../plan.ts'
+import { usage } from '../../errors.ts'
+import type { Adopted } from '../../migrate/plan/adopt.ts'
 import type { Result } from '../../run/context.ts'
-import type { Journal } from '../../run/journal.ts'
-import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
-import { applyState } from '../../state/state.ts'
 import { yamlWord } from '../../text.ts'
-import { type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
-import { defaultRole } from '../../up/owner.ts'
+import { adoptChanges, applyAdoptStep, planAdoptStep, warningsOfAdoption } from '../../up/adopt.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
@@ -55,9 +43,6 @@ export const migrateAdopt: Command = {
   run,
 }
 
-/** The plan, with what it was made from. `missing`: files that do not exist yet. */
-type Adoption = { look: MigrateStep; plan: AdoptPlan; into: string; missing: NewFile[] }
-
 async function run(context: CommandContext): Promise<Result> {
   const { flags, out } = context
   const format = formatOf(flags.from)
@@ -67,10 +52,10 @@ async function run(context: CommandContext): Promise<Result> {
   const story = createStory(['adopt'], out, { planning: !writes })
   const { plan, missing } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
     story.step('adopt', async (show) => {
-      const adoption = await planTarget(run, target, format, into)
-      for (const warning of [...adoption.plan.warnings, ...warningsOf(adoption)]) out.warn(warning)
-      show(changesOf(adoption, format))
-      if (writes) await adoptTarget(run, adoption, journal)
+      const adoption = await planAdoptStep(run, target, format, into)
+      for (const warning of [...adoption.plan.warnings, ...warningsOfAdoption(adoption)]) out.warn(warning)
+      show(adoptChanges(adoption, format))
+      if (writes) await applyAdoptStep(run, adoption, journal)
       return adoption
     }),
   )
@@ -110,87 +95,9 @@ function folderFor({ dir }: MigrateTarget, wanted: string | boolean | undefined)
   })
 }
 
-/** @throws {AppError} `history` when the tool has no history here, or its history has problems; `usage` when the folder is not empty */
-async function planTarget(run: Run, target: MigrateTarget, format: FormatName, into: string): Promise<Adoption> {
-  // The only target is always the database that the run is about; without it there is no run.
-  const { sql } = run.target!
-  const look = await planMigrateStep(run.context, target, sql, { records: ['migrations'] })
-  if (!look.historyTable?.native?.exists) {
-    throw new AppError('history', `there is no history of ${format} in this database`, {
-      hint: 'set `migrate.table` if the history table has another name; if nothing was applied yet, there is nothing to move',
-    })
-  }
-  const own = await readHistory(sql, ownHistoryTable(pgbosun))
-  const plan = planAdoption(look.files, look.history, {
-    format: look.format,
-    policy: strictly(run.context, look),
-    own,
-    sourceOf: readText,
-  })
-  refuseProblems(plan.problems)
-  return { look, plan, into, missing: missingFiles(into, plan.files) }
-}
-
-/** What will be different with our format. */
-function warningsOf({ look: { folder, files, historyTable, format } }: Adoption): string[] {
-  const paths = new Set(files.map(({ path }) => path))
-  const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
-  const schema = format.native?.prepare && historyTable?.native?.schema
-  return [
-    ...(left.length > 0
-      ? [`not moved, because a baseline migration replaces them or they are for new databases only: ${left.join(', ')}`]
-      : []),
-    ...(schema && schema !== 'public'
-      ? [
-          `${format.name} puts the schema ${schema} first in the search_path of each file, but pgbosun does not: set search_path for the role or the database`,
-        ]
-      : []),
-  ]
-}
-
-/** What our format does with a file that is out of order, unless the configuration says otherwise: the tool's own rule no longer applies. */
-const strictly = ({ loaded }: Run['context'], { policy }: MigrateStep) => ({
-  ...policy,
-  outOfOrder: loaded.config.migrate.outOfOrder ?? pgbosun.policy.outOfOrder,
-})
-
-function changesOf({ look, plan, missing }: Adoption, format: FormatName): Change[] {
-  const files = missing.map(({ file }) => ({ action: 'write', object: `file ${file}`, reason: 'does not exist yet' }))
-  const rows = plan.adopted
-    .filter(({ state }) => state === 'adopt')
-    .map(({ file, from, row }) => ({
-      action: 'adopt',
-      object: `migration ${file.name}`,
-      reason: `${format} applied ${from.name}${row?.appliedAt ? ` at ${row.appliedAt}` : ''}`,
-    }))
-  const state = rows.length > 0 ? look.changes.filter(({ object }) => !object.startsWith('migration ')) : []
-  return [...state, ...files, ...rows]
-}
-
 const jsonAdopted = ({ file, from, state, row }: Adopted) => ({
   ...{ name: file.name, from: from.name, state, applied_at: row?.appliedAt ?? null },
 })
-
-async function adoptTarget(run: Run, { look, plan, into, missing }: Adoption, journal: Journal): Promise<void> {
-  const { sql } = run.target!
-  const { state, folder, historyTable, history, target } = look
-  writeFolder(into, missing)
-  if (plan.adopted.every((one) => one.state !== 'adopt')) return
-  if (state.length > 0) {
-    await journal.beforeChange()
-    await applyState(sql, state)
-  }
-  const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, historyTable!, () =>
-    adoptHistory({
-      ...{ sql, historyTable: historyTable!, files: folder?.files ?? [], history, plan, role },
-      lockTimeoutMs: run.context.loaded.config.migrate.lockTimeout,
-      toolVersion: run.context.version,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
-}
 
 /** What the configuration must say from now on. */
 function nextConfiguration(context: CommandContext, into: string): Record<string, string> {

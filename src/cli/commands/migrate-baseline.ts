@@ -1,18 +1,11 @@
-import type { Migration } from '../../formats/types.ts'
-import { markBaseline } from '../../migrate/apply/baseline.ts'
 import { planBaseline } from '../../migrate/plan/baseline.ts'
 import { refuseProblems } from '../../migrate/plan/verify.ts'
-import type { StepResult } from '../../migrate/types.ts'
-import type { Change } from '../../plan.ts'
 import type { Result } from '../../run/context.ts'
-import type { Journal } from '../../run/journal.ts'
-import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
-import { applyState } from '../../state/state.ts'
-import { applyMigrateStep, type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
-import { defaultRole } from '../../up/owner.ts'
+import { applyBaselineMark, baselineChanges } from '../../up/baseline.ts'
+import { applyMigrateStep, planMigrateStep } from '../../up/migrate.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
@@ -47,11 +40,11 @@ async function run(context: CommandContext): Promise<Result> {
         const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)
         refuseProblems(plan.problems)
         const recorded = mark ? [mark] : plan.steps
-        show(changesOf(look, recorded, mark !== undefined))
+        show(baselineChanges(look, recorded, mark !== undefined))
         if (planning || recorded.length === 0) return []
         const step = { ...look, plan }
         return mark
-          ? writeMark(run, step, mark, journal)
+          ? applyBaselineMark(run, step, mark, journal)
           : applyMigrateStep(run, step, async () => run.target!, journal)
       },
       'nothing to do: everything up to this version is recorded',
@@ -63,35 +56,4 @@ async function run(context: CommandContext): Promise<Result> {
       results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
     },
   }
-}
-
-function changesOf({ changes }: MigrateStep, recorded: Migration[], asMark: boolean): Change[] {
-  if (recorded.length === 0) return []
-  const reason = asMark ? 'replaces everything up to it' : 'recorded only, not run'
-  return [
-    ...changes.filter(({ object }) => !object.startsWith('migration ')),
-    ...recorded.map(({ name }) => ({ action: 'record', object: `migration ${name}`, reason })),
-  ]
-}
-
-async function writeMark(run: Run, step: MigrateStep, file: Migration, journal: Journal): Promise<StepResult[]> {
-  const { sql } = run.target!
-  const { state, historyTable, target } = step
-  if (state.length > 0) {
-    await journal.beforeChange()
-    await applyState(sql, state)
-  }
-  const role = await defaultRole(run.context, sql, target)
-  const startedAt = performance.now()
-  await withNativeLock(run, step, historyTable!, () =>
-    markBaseline({
-      sql,
-      historyTable: historyTable!,
-      role,
-      file,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
-  return [{ name: file.name, status: 'applied', durationMs: Math.round(performance.now() - startedAt) }]
 }

@@ -8,8 +8,8 @@ import { applyMigrateStep, planMigrateStep, refusePlan } from '../../up/migrate.
 import { inTarget } from '../../up/migrate-all.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
-import { withStory } from '../../up/told.ts'
 import { applyUndoStep, planUndoStep } from '../../up/undo.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags, stepsOf } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 

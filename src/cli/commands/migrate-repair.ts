@@ -1,16 +1,11 @@
 import { usage } from '../../errors.ts'
-import { repairHistory } from '../../migrate/apply/repair.ts'
-import { planRepair, type Repair, type RepairPlan, type RepairWanted } from '../../migrate/plan/repair.ts'
-import type { Change } from '../../plan.ts'
+import { planRepair, type Repair, type RepairWanted } from '../../migrate/plan/repair.ts'
 import type { Result } from '../../run/context.ts'
-import type { Journal } from '../../run/journal.ts'
-import type { Run } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
-import { applyState } from '../../state/state.ts'
-import { type MigrateStep, planMigrateStep, withNativeLock } from '../../up/migrate.ts'
-import { defaultRole } from '../../up/owner.ts'
+import { planMigrateStep } from '../../up/migrate.ts'
+import { applyRepairStep, historyTableOf, repairChanges } from '../../up/repair.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 
@@ -48,12 +43,12 @@ async function run(context: CommandContext): Promise<Result> {
       const plan = planRepair(
         look.files,
         look.history,
-        { policy: look.policy, table: tableOf(look) },
+        { policy: look.policy, table: historyTableOf(look) },
         wantedOf(context),
       )
       for (const repair of plan.repairs) explain(context, repair)
-      show(changesOf(look, plan))
-      if (writes) await repairTarget(run, look, plan, journal)
+      show(repairChanges(look, plan))
+      if (writes) await applyRepairStep(run, look, plan, journal)
       return plan
     }),
   )
@@ -74,53 +69,10 @@ function wantedOf({ flags }: CommandContext): RepairWanted {
   return { applied: named('applied'), pending: named('pending'), forget: named('forget') }
 }
 
-/** The tool's own history table, as people write it. */
-const tableOf = ({ historyTable }: MigrateStep) =>
-  historyTable?.native && `${historyTable.native.schema}.${historyTable.native.name}`
-
 function explain({ out }: CommandContext, { name, wrong, writes, check }: Repair): void {
   out.print(`${name} ${wrong}`)
   out.print(`  writes  ${writes}`)
   out.print(`  check   ${check}`)
 }
 
-const verbs: Record<Repair['action'], string> = {
-  realign: 'accept',
-  applied: 'record as applied',
-  pending: 'record as pending',
-  forget: 'forget',
-}
-
-/** Without repairs, nothing of the state is changed either. */
-const changesOf = ({ changes }: MigrateStep, { repairs }: RepairPlan): Change[] =>
-  repairs.length === 0
-    ? []
-    : [
-        ...changes.filter(({ object }) => !object.startsWith('migration ')),
-        ...repairs.map(({ action, name, wrong }) => ({
-          action: verbs[action],
-          object: `migration ${name}`,
-          reason: wrong,
-        })),
-      ]
-
 const jsonRepair = ({ action, name, wrong, writes, check }: Repair) => ({ action, name, wrong, writes, check })
-
-async function repairTarget(run: Run, look: MigrateStep, plan: RepairPlan, journal: Journal): Promise<void> {
-  const { target, historyTable, files, state } = look
-  if (plan.repairs.length === 0 || !historyTable) return
-  const { sql } = run.target!
-  if (state.length > 0) {
-    await journal.beforeChange()
-    await applyState(sql, state)
-  }
-  const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, historyTable, () =>
-    repairHistory({
-      ...{ sql, historyTable, files, plan, role },
-      toolVersion: run.context.version,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
-}

@@ -5,7 +5,7 @@ import { durationMs, durationPattern } from '../../units.ts'
 import { refuseNothingToWaitFor } from '../../up/schema-version.ts'
 import { findTargets, mainTarget, notTarget } from '../../up/targets.ts'
 import { waitForVersion } from '../../up/wait-for.ts'
-import { runBehind } from '../child.ts'
+import { runAfterwards } from '../child.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `migrate wait-for`: waits until the schema is new enough for an application, then runs the command, if one is given. */
@@ -44,7 +44,7 @@ export const migrateWaitFor: Command = {
         )
       return {
         fields: { ...waited, current_version: current ?? null },
-        ...(rest.length > 0 && { after: () => runBehind(context) }),
+        ...(rest.length > 0 && { after: () => runAfterwards(context) }),
       }
     } catch (error) {
       throw withReport(asAppError(error), { ...fields(), current_version: null })

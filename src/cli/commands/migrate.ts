@@ -4,7 +4,7 @@ import { createStory, jsonSteps } from '../../run/story.ts'
 import { migrateAll } from '../../up/migrate-all.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets } from '../../up/targets.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags, stepsOf } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 

@@ -3,7 +3,7 @@ import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { plural } from '../../units.ts'
 import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 

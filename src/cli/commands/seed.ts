@@ -3,7 +3,7 @@ import { renderResult } from '../../seed/apply.ts'
 import { applyState } from '../../state/state.ts'
 import { applySeedStep, planSeedStep, seedFiles } from '../../up/seed.ts'
 import { missingState, stateChanges } from '../../up/state.ts'
-import { withStory } from '../../up/told.ts'
+import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command } from '../command.ts'
 

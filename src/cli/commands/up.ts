@@ -1,7 +1,7 @@
 import { planUp } from '../../up/plan.ts'
 import { runUp } from '../../up/up.ts'
 import { lockFlags } from '../args.ts'
-import { runBehind } from '../child.ts'
+import { runAfterwards } from '../child.ts'
 import type { Command } from '../command.ts'
 import { upExits } from '../exits.ts'
 
@@ -17,6 +17,6 @@ export const up: Command = {
   async run(context) {
     if (context.flags['dry-run'] === true) return planUp(context)
     const result = await runUp(context)
-    return context.rest.length > 0 ? { ...result, after: () => runBehind(context) } : result
+    return context.rest.length > 0 ? { ...result, after: () => runAfterwards(context) } : result
   },
 }

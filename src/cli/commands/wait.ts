@@ -1,6 +1,6 @@
 import { describe } from '../../config/connection.ts'
 import { openWhenReady } from '../../postgres/wait.ts'
-import { runBehind } from '../child.ts'
+import { runAfterwards } from '../child.ts'
 import type { Command } from '../command.ts'
 
 /** `wait`: returns as soon as the database accepts work, then runs the command, if one is given. */
@@ -28,6 +28,6 @@ export const wait: Command = {
     const waitedMs = Math.round(performance.now() - startedAt)
     if (context.rest.length === 0)
       out.print(`${describe(where)} accepts work (waited ${(waitedMs / 1000).toFixed(1)} s)`)
-    return { fields: { waited_ms: waitedMs }, ...(context.rest.length > 0 && { after: () => runBehind(context) }) }
+    return { fields: { waited_ms: waitedMs }, ...(context.rest.length > 0 && { after: () => runAfterwards(context) }) }
   },
 }
