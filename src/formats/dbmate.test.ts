@@ -1,44 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppError } from '../errors.ts'
+import { describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { checksum } from './checksum.ts'
 import { dbmate } from './dbmate.ts'
-import type { ReadOptions } from './format.ts'
 
-const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }
-let dir = ''
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'pgbosun-dbmate-'))
-})
-afterEach(() => rmSync(dir, { recursive: true }))
+const { dir, write, read, only, refusal } = formatFolder(dbmate, { refuse: true })
 
 const pair = (up = '', down = '') => `-- migrate:up\n${up}\n-- migrate:down\n${down}\n`
-const write = (files: Record<string, string>) => {
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-}
-/** What is wrong with a file is only said when it is to be applied: here always. */
-const read = () => {
-  const files = dbmate.read(dir, options)
-  for (const { refused } of files) if (refused) throw refused
-  return files
-}
 const names = () => read().map(({ name }) => name)
-const only = (text: string) => {
-  write({ '1_a.sql': text })
-  const [file] = read()
-  if (file === undefined) throw new Error('no file was read')
-  return file
-}
-function refusal(): AppError {
-  try {
-    read()
-  } catch (error) {
-    return error as AppError
-  }
-  throw new Error('it was not refused')
-}
 
 describe('names', () => {
   test('a version is the leading digits as a string: 1 and 0001 are two', () => {
@@ -78,10 +48,10 @@ describe('names', () => {
   })
 
   test('skips names that start with a dot, as in a mounted ConfigMap, and follows links', () => {
-    mkdirSync(join(dir, '..2026_01_01'))
-    writeFileSync(join(dir, '..2026_01_01', '1_a.sql'), pair())
-    symlinkSync('..2026_01_01', join(dir, '..data'))
-    symlinkSync(join('..data', '1_a.sql'), join(dir, '1_a.sql'))
+    mkdirSync(join(dir(), '..2026_01_01'))
+    writeFileSync(join(dir(), '..2026_01_01', '1_a.sql'), pair())
+    symlinkSync('..2026_01_01', join(dir(), '..data'))
+    symlinkSync(join('..data', '1_a.sql'), join(dir(), '1_a.sql'))
     expect(names()).toEqual(['1_a'])
   })
 
@@ -89,8 +59,8 @@ describe('names', () => {
     write({ '1_a.sql': pair(), '1_b.sql': pair() })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `1_a.sql and 1_b.sql in ${dir} have the same version 1`,
-      place: { file: join(dir, '1_b.sql') },
+      message: `1_a.sql and 1_b.sql in ${dir()} have the same version 1`,
+      place: { file: join(dir(), '1_b.sql') },
     })
   })
 })
@@ -100,14 +70,14 @@ describe('sections', () => {
     const text = '-- users\n\n-- migrate:up\ncreate table a ();\n\n-- migrate:down\ndrop table a;\n'
     const file = only(text)
     expect(file).toMatchObject({
-      path: join(dir, '1_a.sql'),
+      path: join(dir(), '1_a.sql'),
       text: '-- migrate:up\ncreate table a ();\n\n',
       line: 3,
       transactional: true,
       sha256: checksum(text),
     })
     expect(file.down?.()).toEqual({
-      path: join(dir, '1_a.sql'),
+      path: join(dir(), '1_a.sql'),
       text: '-- migrate:down\ndrop table a;\n',
       line: 6,
       transactional: true,
@@ -133,7 +103,7 @@ describe('sections', () => {
     '/* migrate:up */',
   ])('"%s" does not', (up) => {
     write({ '1_a.sql': `${up}\n-- migrate:down\n` })
-    expect(refusal()).toMatchObject({ kind: 'usage', message: `${join(dir, '1_a.sql')} has no \`-- migrate:up\`` })
+    expect(refusal()).toMatchObject({ kind: 'usage', message: `${join(dir(), '1_a.sql')} has no \`-- migrate:up\`` })
   })
 
   test('may be empty', () => {
@@ -181,8 +151,8 @@ describe('sections', () => {
   ])('%s is refused', (_, text, line, message) => {
     write({ '1_a.sql': text })
     const found = refusal()
-    expect(found).toMatchObject({ kind: 'usage', place: { file: join(dir, '1_a.sql'), line, column: 1 } })
-    expect(found.message).toContain(`${join(dir, '1_a.sql')} ${message}`)
+    expect(found).toMatchObject({ kind: 'usage', place: { file: join(dir(), '1_a.sql'), line, column: 1 } })
+    expect(found.message).toContain(`${join(dir(), '1_a.sql')} ${message}`)
     expect(found.hint).toBeTruthy()
   })
 
@@ -190,7 +160,7 @@ describe('sections', () => {
     write({ '1_a.sql': `${pair('select 1;')}${pair('select 2;')}` })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `${join(dir, '1_a.sql')} has a second \`-- migrate:up\` in line 5`,
+      message: `${join(dir(), '1_a.sql')} has a second \`-- migrate:up\` in line 5`,
       hint: expect.stringContaining('put each pair of sections into its own file'),
       place: { line: 5 },
     })

@@ -1,11 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are placeholders of Flyway
 
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { AppError } from '../errors.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { flyway } from './flyway.ts'
 import { flywayChecksum, javaHash } from './flyway-checksum.ts'
 import { flywayHistory } from './flyway-history.ts'
@@ -13,47 +12,25 @@ import { normalVersion } from './flyway-names.ts'
 import type { ReadOptions } from './format.ts'
 import type { Applied } from './types.ts'
 
-const none: ReadOptions = { placeholders: {}, database: undefined, user: undefined, environment: {} }
 const now = new Date('2025-08-29T02:49:19.123Z')
-
-let dir: string
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'pgbosun-flyway-'))
-})
-afterEach(() => rm(dir, { recursive: true, force: true }))
-
-const files = async (contents: Record<string, string | Buffer>) => {
-  for (const [name, content] of Object.entries(contents)) {
-    await mkdir(dirname(join(dir, name)), { recursive: true })
-    await writeFile(join(dir, name), content)
-  }
-}
-const read = (options: Partial<ReadOptions> = {}) => flyway.read(dir, { ...none, ...options })
+const { dir, write, read, ...folder } = formatFolder(flyway, { database: undefined, user: undefined })
 const first = (options: Partial<ReadOptions> = {}) => {
   const [file] = read(options)
   if (!file) throw new Error('there is no migration')
   return file
 }
 const names = () => read().map(({ name }) => name)
-const failure = (options: Partial<ReadOptions> = {}): AppError => {
-  try {
-    read(options)
-  } catch (error) {
-    if (error instanceof AppError) return error
-    throw error
-  }
-  throw new Error('it was accepted')
-}
+const refusal = (options: Partial<ReadOptions> = {}) => folder.refusal(() => read(options))
 
 describe('names', () => {
-  test('reads version, description and script of a file in a folder', async () => {
-    await files({ 'a/b/V1_01__create_users_table.sql': 'create table users ();\n' })
+  test('reads version, description and script of a file in a folder', () => {
+    write({ 'a/b/V1_01__create_users_table.sql': 'create table users ();\n' })
     expect(read()).toMatchObject([
       {
         id: '1.1',
         name: 'a/b/V1_01__create_users_table',
         kind: 'versioned',
-        path: join(dir, 'a/b/V1_01__create_users_table.sql'),
+        path: join(dir(), 'a/b/V1_01__create_users_table.sql'),
         text: 'create table users ();\n',
         line: 1,
         transactional: true,
@@ -62,15 +39,15 @@ describe('names', () => {
     ])
   })
 
-  test('reads a repeatable one, identified by its description', async () => {
-    await files({ 'R__all_views.sql': 'select 1' })
+  test('reads a repeatable one, identified by its description', () => {
+    write({ 'R__all_views.sql': 'select 1' })
     expect(read()).toMatchObject([
       { id: 'R:all views', kind: 'repeatable', native: { version: null, description: 'all views' } },
     ])
   })
 
-  test('orders by version as numbers of any size wherever the files are, then repeatable ones by description', async () => {
-    await files({
+  test('orders by version as numbers of any size wherever the files are, then repeatable ones by description', () => {
+    write({
       'R__b.sql': '',
       'x/R__A.sql': '',
       'V10__f.sql': '',
@@ -106,8 +83,8 @@ describe('names', () => {
     expect(flyway.compare('R:a', 'R:b')).toBeLessThan(0)
   })
 
-  test('a description may be missing, and is cut as the history has to cut it', async () => {
-    await files({
+  test('a description may be missing, and is cut as the history has to cut it', () => {
+    write({
       'V1.sql': '',
       'V2__.sql': '',
       [`V3__${'x'.repeat(201)}.sql`]: '',
@@ -116,8 +93,8 @@ describe('names', () => {
     expect(read().map(({ native }) => native.description)).toEqual(['', '', `${'x'.repeat(197)}...`, 'x'.repeat(200)])
   })
 
-  test('splits at the first two underscores, with any spelling of .sql', async () => {
-    await files({ 'V1__a__b.SQL': '' })
+  test('splits at the first two underscores, with any spelling of .sql', () => {
+    write({ 'V1__a__b.SQL': '' })
     expect(read()).toMatchObject([{ name: 'V1__a__b', native: { description: 'a  b', script: 'V1__a__b.SQL' } }])
   })
 
@@ -133,29 +110,29 @@ describe('names', () => {
     'V1__a.sql.bak',
     'V1__a.txt',
     '.V1__a.sql',
-  ])('passes over %s, as Flyway does', async (name) => {
-    await files({ [name]: 'select 1', 'V2__b.sql': '' })
+  ])('passes over %s, as Flyway does', (name) => {
+    write({ [name]: 'select 1', 'V2__b.sql': '' })
     expect(names()).toEqual(['V2__b'])
   })
 
   test('follows the links of a mounted ConfigMap, and skips hidden folders', async () => {
-    await files({ '..2026_01_01/V1__a.sql': 'select 1', 'elsewhere/V2__b.sql': 'select 2' })
-    await symlink('..2026_01_01', join(dir, '..data'))
-    await symlink('..data/V1__a.sql', join(dir, 'V1__a.sql'))
+    write({ '..2026_01_01/V1__a.sql': 'select 1', 'elsewhere/V2__b.sql': 'select 2' })
+    await symlink('..2026_01_01', join(dir(), '..data'))
+    await symlink('..data/V1__a.sql', join(dir(), 'V1__a.sql'))
     expect(names()).toEqual(['V1__a', 'elsewhere/V2__b'])
   })
 
   test('says that links go round in circles', async () => {
-    await symlink('.', join(dir, 'again'))
-    expect(failure()).toMatchObject({ kind: 'usage', message: expect.stringMatching(/cannot be read: ELOOP/) })
+    await symlink('.', join(dir(), 'again'))
+    expect(refusal()).toMatchObject({ kind: 'usage', message: expect.stringMatching(/cannot be read: ELOOP/) })
   })
 
   test.each([
     ['V1__a.sql', 'x/V1.0__b.sql', 'the version 1'],
     ['R__a_b.sql', 'x/R__a b.sql', 'the description "a b"'],
-  ])('refuses %s beside %s', async (one, other, what) => {
-    await files({ [one]: '', [other]: '' })
-    expect(failure()).toMatchObject({ kind: 'usage', message: expect.stringContaining(`both have ${what}`) })
+  ])('refuses %s beside %s', (one, other, what) => {
+    write({ [one]: '', [other]: '' })
+    expect(refusal()).toMatchObject({ kind: 'usage', message: expect.stringContaining(`both have ${what}`) })
   })
 })
 
@@ -168,7 +145,7 @@ describe('baseline migrations', () => {
   const chosen = (rows: Applied[]) => flyway.choose?.(read(), rows).map(({ id, name }) => `${id} ${name}`)
   const all = ['B3__base.sql', 'B2__old.sql', 'V1__a.sql', 'V2__b.sql', 'V3.0__c.sql', 'V3.1__d.sql', 'R__v.sql']
 
-  beforeEach(() => files(Object.fromEntries(all.map((name) => [name, '']))))
+  beforeEach(() => write(Object.fromEntries(all.map((name) => [name, '']))))
 
   test('are read beside the versioned one of the same version, and create counts them', () => {
     expect(read().map(({ id, native }) => `${id} ${native.type}`)).toEqual([
@@ -190,9 +167,9 @@ describe('baseline migrations', () => {
     expect(chosen(applied(['2', 'B2__old', status]))).toEqual(['2 B2__old', '3 V3.0__c', '3.1 V3.1__d', 'R:v R__v'])
   })
 
-  test('two of one version are refused', async () => {
-    await files({ 'x/B3.0__again.sql': '' })
-    expect(failure().message).toContain('both have the version 3.0')
+  test('two of one version are refused', () => {
+    write({ 'x/B3.0__again.sql': '' })
+    expect(refusal().message).toContain('both have the version 3.0')
   })
 })
 
@@ -208,18 +185,18 @@ describe('what cannot be honoured', () => {
     ['db/V1_1__A.class', 'another language than SQL (.class)'],
     ['R__a.py', 'another language than SQL (.py)'],
     ['V2__a.ps1', 'another language than SQL (.ps1)'],
-  ])('%s is refused, naming it', async (name, why) => {
-    await files({ 'V0__ok.sql': '', [name]: '' })
-    expect(failure()).toMatchObject({
+  ])('%s is refused, naming it', (name, why) => {
+    write({ 'V0__ok.sql': '', [name]: '' })
+    expect(refusal()).toMatchObject({
       kind: 'usage',
       message: expect.stringContaining(why),
-      place: { file: join(dir, name) },
+      place: { file: join(dir(), name) },
       hint: expect.any(String),
     })
   })
 
-  test('callbacks of commands that are never run, and names that only begin like one, are ignored', async () => {
-    await files({
+  test('callbacks of commands that are never run, and names that only begin like one, are ignored', () => {
+    write({
       'afterClean.sql': '',
       'beforeUndo.sql': '',
       'afterInfo__x.sql': '',
@@ -229,9 +206,9 @@ describe('what cannot be honoured', () => {
     expect(read()).toEqual([])
   })
 
-  test('a version that does not fit into the history is refused', async () => {
-    await files({ [`V${'1'.repeat(51)}__a.sql`]: '' })
-    expect(failure().message).toContain('more than 50 characters')
+  test('a version that does not fit into the history is refused', () => {
+    write({ [`V${'1'.repeat(51)}__a.sql`]: '' })
+    expect(refusal().message).toContain('more than 50 characters')
   })
 })
 
@@ -244,24 +221,24 @@ describe('checksum', () => {
     ['CR', text.replaceAll('\n', '\r')],
     ['byte order mark and CRLF', `\uFEFF${text.replaceAll('\n', '\r\n')}`],
     ['no newline at the end', text.trimEnd()],
-  ])('is CRC-32 of the lines, signed: %s', async (_, content) => {
-    await files({ 'V1__a.sql': content })
+  ])('is CRC-32 of the lines, signed: %s', (_, content) => {
+    write({ 'V1__a.sql': content })
     expect(first().checksum).toBe('1455298515')
   })
 
-  test('that early versions recorded, of the bytes, is accepted', async () => {
+  test('that early versions recorded, of the bytes, is accepted', () => {
     const old = 'alter table location_history add column valid_until timestamp with time zone;\n'
-    await files({ 'V1_1__add_column_location_history_valid_until.sql': old })
+    write({ 'V1_1__add_column_location_history_valid_until.sql': old })
     expect(first().checksum).toBe('-1039259818')
     expect(first().accepts?.('-1340212107')).toBe(true)
     expect(first().accepts?.('-1340212108')).toBe(false)
-    await files({ 'V1_1__add_column_location_history_valid_until.sql': old.replace('\n', '\r\n') })
+    write({ 'V1_1__add_column_location_history_valid_until.sql': old.replace('\n', '\r\n') })
     expect(first().accepts?.('-1340212107')).toBe(true)
   })
 
-  test('of a versioned file does not depend on placeholders, that of a repeatable one does', async () => {
+  test('of a versioned file does not depend on placeholders, that of a repeatable one does', () => {
     const content = 'create view v as select ${what};\n'
-    await files({ 'V1__a.sql': content, 'R__a.sql': content })
+    write({ 'V1__a.sql': content, 'R__a.sql': content })
     const [versioned, repeatable] = read({ placeholders: { what: '1' } })
     expect(versioned).toMatchObject({ text: 'create view v as select 1;\n', checksum: flywayChecksum(content) })
     expect(repeatable?.checksum).toBe(flywayChecksum('create view v as select 1;'))
@@ -275,14 +252,14 @@ describe('checksum', () => {
 })
 
 describe('placeholders', () => {
-  const replaced = async (text: string, options: Partial<ReadOptions> = {}) => {
-    await files({ 'sub/V1__a.sql': text })
+  const replaced = (text: string, options: Partial<ReadOptions> = {}) => {
+    write({ 'sub/V1__a.sql': text })
     return first(options).text
   }
 
-  test('are replaced everywhere, their names in any case', async () => {
+  test('are replaced everywhere, their names in any case', () => {
     const text = '-- ${who}\nselect \'${WHO}\', "${Who}", $tag$${x}$tag$, ${who}${empty}'
-    expect(await replaced(text, { placeholders: { wHo: 'me', empty: '', x: 'no' } })).toBe(
+    expect(replaced(text, { placeholders: { wHo: 'me', empty: '', x: 'no' } })).toBe(
       '-- me\nselect \'me\', "me", $tag$${x}$tag$, me',
     )
   })
@@ -294,17 +271,17 @@ describe('placeholders', () => {
     ['$1 ${a}', '$1 1'],
     ['$', '$'],
     ['{a} }', '{a} }'],
-  ])('are recognised in %s as by Flyway', async (text, expected) => {
-    expect(await replaced(`${text}-- \${a}`, { placeholders: { a: '1' } })).toBe(`${expected}-- 1`)
+  ])('are recognised in %s as by Flyway', (text, expected) => {
+    expect(replaced(`${text}-- \${a}`, { placeholders: { a: '1' } })).toBe(`${expected}-- 1`)
   })
 
-  test('of Flyway itself are known as far as we know them', async () => {
+  test('of Flyway itself are known as far as we know them', () => {
     const options = { database: 'shop', user: 'me', placeholders: { 'flyway:defaultSchema': 'app' } }
-    expect(await replaced('${flyway:database} ${flyway:user} ${flyway:filename}', options)).toBe('shop me V1__a.sql')
-    expect(await replaced('${flyway:table} ${flyway:environment} ${flyway:defaultSchema}', options)).toBe(
+    expect(replaced('${flyway:database} ${flyway:user} ${flyway:filename}', options)).toBe('shop me V1__a.sql')
+    expect(replaced('${flyway:table} ${flyway:environment} ${flyway:defaultSchema}', options)).toBe(
       'flyway_schema_history default app',
     )
-    expect(await replaced('${flyway:timestamp}')).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
+    expect(replaced('${flyway:timestamp}')).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
   })
 
   test.each([
@@ -312,10 +289,10 @@ describe('placeholders', () => {
     ['ä${flyway:defaultSchema}', 'flyway:defaultSchema', 1, 2],
     ['${flyway:user}', 'flyway:user', 1, 1],
     ['select ${never closed\nselect 2', 'never closed', 1, 8],
-  ])('without a value are refused with their place: %s', async (text, name, line, column) => {
-    await files({ 'V1__a.sql': text })
-    const path = join(dir, 'V1__a.sql')
-    expect(failure()).toMatchObject({
+  ])('without a value are refused with their place: %s', (text, name, line, column) => {
+    write({ 'V1__a.sql': text })
+    const path = join(dir(), 'V1__a.sql')
+    expect(refusal()).toMatchObject({
       kind: 'usage',
       message: `${path} has the placeholder \${${name}} without a value in line ${line}`,
       place: { file: path, line, column },
@@ -325,19 +302,19 @@ describe('placeholders', () => {
 })
 
 describe('the file beside a migration', () => {
-  const withConf = async (conf: string, text = 'select ${x}') => {
-    await files({ 'V1__a.sql': text, 'V1__a.sql.conf': conf })
+  const withConf = (conf: string, text = 'select ${x}') => {
+    write({ 'V1__a.sql': text, 'V1__a.sql.conf': conf })
   }
 
-  test('says that it runs outside a transaction', async () => {
-    await withConf('# why\r\n\r\n executeInTransaction = false \r\n', 'select 1')
+  test('says that it runs outside a transaction', () => {
+    withConf('# why\r\n\r\n executeInTransaction = false \r\n', 'select 1')
     expect(first().transactional).toBe(false)
-    await withConf('executeInTransaction=true', 'select 1')
+    withConf('executeInTransaction=true', 'select 1')
     expect(first().transactional).toBe(true)
   })
 
-  test('says that placeholders are none', async () => {
-    await withConf('placeholderReplacement=false\nencoding=UTF-8')
+  test('says that placeholders are none', () => {
+    withConf('placeholderReplacement=false\nencoding=UTF-8')
     expect(first().text).toBe('select ${x}')
   })
 
@@ -347,17 +324,17 @@ describe('the file beside a migration', () => {
     ['\n\nfoo: bar', 3, 'has foo in line 3'],
     ['executeInTransaction=no', 1, 'has executeInTransaction=no in line 1'],
     ['placeholderReplacement=', 1, 'has placeholderReplacement= in line 1'],
-  ])('is refused with its line: %j', async (conf, line, message) => {
-    await withConf(conf)
-    expect(failure()).toMatchObject({
+  ])('is refused with its line: %j', (conf, line, message) => {
+    withConf(conf)
+    expect(refusal()).toMatchObject({
       kind: 'usage',
       message: expect.stringContaining(message),
-      place: { file: join(dir, 'V1__a.sql.conf'), line },
+      place: { file: join(dir(), 'V1__a.sql.conf'), line },
     })
   })
 
-  test('may be left over from another file', async () => {
-    await files({ 'V1__a.sql': '', 'V2__b.sql.conf': 'nonsense' })
+  test('may be left over from another file', () => {
+    write({ 'V1__a.sql': '', 'V2__b.sql.conf': 'nonsense' })
     expect(names()).toEqual(['V1__a'])
   })
 })
@@ -365,9 +342,9 @@ describe('the file beside a migration', () => {
 test.each([
   ['empty', Buffer.from([0xff, 0xfe, 0x73, 0])],
   ['Latin-1', Buffer.from([0x73, 0xe9])],
-])('another encoding is refused: %s', async (_, bytes) => {
-  await files({ 'V1__a.sql': bytes })
-  expect(failure().message).toContain('is not UTF-8 text')
+])('another encoding is refused: %s', (_, bytes) => {
+  write({ 'V1__a.sql': bytes })
+  expect(refusal().message).toContain('is not UTF-8 text')
 })
 
 describe('lock key', () => {
@@ -394,8 +371,8 @@ describe('a new migration', () => {
     [['V1.9__a.sql', 'V1.2__b.sql'], 'V1.10__add_email.sql'],
     [['V1_02__a.sql'], 'V1.03__add_email.sql'],
     [['V20250101000000__a.sql'], 'V20250829024919__add_email.sql'],
-  ])('after %j is %s', async (existing, expected) => {
-    await files(Object.fromEntries(existing.map((name) => [name, ''])))
+  ])('after %j is %s', (existing, expected) => {
+    write(Object.fromEntries(existing.map((name) => [name, ''])))
     expect(create()).toEqual([{ file: expected, text: '' }])
   })
 

@@ -1,31 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppError } from '../errors.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { checksum } from './checksum.ts'
-import type { NativeRow, ReadOptions } from './format.ts'
+import type { NativeRow } from './format.ts'
 import { golangMigrate, golangMigrateLockKey } from './golang-migrate.ts'
 
-const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }
-let dir = ''
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'pgbosun-golang-migrate-'))
-})
-afterEach(() => rmSync(dir, { recursive: true }))
-
-const write = (files: Record<string, string>) => {
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-}
-const read = () => golangMigrate.read(dir, options)
-function refusal(): AppError {
-  try {
-    read()
-  } catch (error) {
-    return error as AppError
-  }
-  throw new Error('it was not refused')
-}
+const { dir, write, read, refusal } = formatFolder(golangMigrate)
 
 describe('names', () => {
   test('a version is a number, and the order that of the numbers', () => {
@@ -66,8 +46,8 @@ describe('names', () => {
     write({ '1_a.up.sql': '', '001_b.up.sql': '', '001_b.down.sql': '' })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `001_b.up.sql and 1_a.up.sql in ${dir} are both "up" of version 1`,
-      place: { file: join(dir, '1_a.up.sql') },
+      message: `001_b.up.sql and 1_a.up.sql in ${dir()} are both "up" of version 1`,
+      place: { file: join(dir(), '1_a.up.sql') },
     })
   })
 
@@ -75,7 +55,7 @@ describe('names', () => {
     write({ '9223372036854775807_a.up.sql': '' })
     expect(read()).toHaveLength(1)
     write({ '9223372036854775808_b.up.sql': '' })
-    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir, '9223372036854775808_b.up.sql') } })
+    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir(), '9223372036854775808_b.up.sql') } })
   })
 })
 
@@ -84,7 +64,7 @@ describe('files', () => {
     write({ '1_a.up.sql': 'begin;\r\nselect 1;\r\ncommit;\r\n', '1_other.down.sql': 'select 2;\n' })
     const [file] = read()
     expect(file).toMatchObject({
-      path: join(dir, '1_a.up.sql'),
+      path: join(dir(), '1_a.up.sql'),
       name: '1_a',
       text: 'begin;\r\nselect 1;\r\ncommit;\r\n',
       line: 1,
@@ -92,7 +72,7 @@ describe('files', () => {
       sha256: checksum('begin;\nselect 1;\ncommit;\n'),
     })
     expect(file?.down?.()).toEqual({
-      path: join(dir, '1_other.down.sql'),
+      path: join(dir(), '1_other.down.sql'),
       text: 'select 2;\n',
       line: 1,
       transactional: true,
@@ -107,7 +87,7 @@ describe('files', () => {
       id: '2',
       name: '2_b',
       text: '',
-      path: join(dir, '2_b.down.sql'),
+      path: join(dir(), '2_b.down.sql'),
       sha256: checksum(''),
     })
     expect(second?.down?.().text).toBe('select 2')

@@ -1,44 +1,15 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how goose writes variables
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppError } from '../errors.ts'
+import { describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { checksum } from './checksum.ts'
 import type { ReadOptions } from './format.ts'
 import { goose } from './goose.ts'
 
 const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: { NAME: 'shop' } }
-let dir = ''
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'pgbosun-goose-'))
-})
-afterEach(() => rmSync(dir, { recursive: true }))
-
-const write = (files: Record<string, string>) => {
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-}
-/** What is wrong with a file is only said when it is to be applied: here always. */
-const read = () => {
-  const files = goose.read(dir, options)
-  for (const { refused } of files) if (refused) throw refused
-  return files
-}
-const only = (...lines: string[]) => {
-  write({ '1_a.sql': lines.join('\n') })
-  const [file] = read()
-  if (file === undefined) throw new Error('no file was read')
-  return file
-}
-function refusal(action: () => unknown = read): AppError {
-  try {
-    action()
-  } catch (error) {
-    return error as AppError
-  }
-  throw new Error('it was not refused')
-}
+const { dir, write, read, refusal, ...folder } = formatFolder(goose, { ...options, refuse: true })
+const only = (...lines: string[]) => folder.only(lines.join('\n'))
 const up = '-- +goose Up\n'
 
 describe('names', () => {
@@ -73,14 +44,14 @@ describe('names', () => {
 
   test('a migration in Go is a migration that cannot be applied, never skipped', () => {
     write({ '1_a.sql': up, '00002_b.go': 'package migrations' })
-    expect(goose.read(dir, options)).toMatchObject([
+    expect(goose.read(dir(), options)).toMatchObject([
       { id: '1' },
       {
         ...{ id: '2', name: '00002_b.go', text: '' },
         refused: {
           kind: 'usage',
-          message: `${join(dir, '00002_b.go')} is a migration in Go, which only a program that was built with it can run`,
-          place: { file: join(dir, '00002_b.go') },
+          message: `${join(dir(), '00002_b.go')} is a migration in Go, which only a program that was built with it can run`,
+          place: { file: join(dir(), '00002_b.go') },
         },
       },
     ])
@@ -96,7 +67,7 @@ describe('names', () => {
     '1a_b.sql',
   ])('%s, without a version, is refused', (file) => {
     write({ [file]: up })
-    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir, file) } })
+    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir(), file) } })
     expect(refusal().message).toContain('has no version')
   })
 
@@ -104,7 +75,7 @@ describe('names', () => {
     write({ '1_a.sql': up, '001_b.sql': up })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `001_b.sql and 1_a.sql in ${dir} have the same version 1`,
+      message: `001_b.sql and 1_a.sql in ${dir()} have the same version 1`,
     })
   })
 })
@@ -114,13 +85,13 @@ describe('sections', () => {
     const text = '-- users\n-- +goose Up\n-- here\nselect 1;\n\n-- +goose Down\nselect 2;\n'
     const file = only(text)
     expect(file).toMatchObject({
-      path: join(dir, '1_a.sql'),
+      path: join(dir(), '1_a.sql'),
       text: '-- here\nselect 1;\n\n',
       line: 3,
       transactional: true,
       sha256: checksum(text),
     })
-    expect(file.down?.()).toEqual({ path: join(dir, '1_a.sql'), text: 'select 2;\n', line: 7, transactional: true })
+    expect(file.down?.()).toEqual({ path: join(dir(), '1_a.sql'), text: 'select 2;\n', line: 7, transactional: true })
     expect(file).not.toHaveProperty('shown')
     expect(file).not.toHaveProperty('hasDown')
   })
@@ -180,8 +151,8 @@ describe('statements', () => {
     write({ '1_a.sql': lines.join('\n') })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `line ${line} of ${join(dir, '1_a.sql')} starts a statement that has no end for goose`,
-      place: { file: join(dir, '1_a.sql'), line, column: 1 },
+      message: `line ${line} of ${join(dir(), '1_a.sql')} starts a statement that has no end for goose`,
+      place: { file: join(dir(), '1_a.sql'), line, column: 1 },
     })
   })
 
@@ -248,7 +219,7 @@ describe('annotations that goose refuses', () => {
     ['no Up', ['-- x', ''], 1],
   ])('%s', (_, lines, line) => {
     write({ '1_a.sql': lines.join('\n') })
-    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir, '1_a.sql'), line, column: 1 } })
+    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir(), '1_a.sql'), line, column: 1 } })
     expect(refusal().hint).toBeTruthy()
   })
 
@@ -293,7 +264,7 @@ describe('ENVSUB', () => {
     write({ '1_a.sql': '-- +goose ENVSUB ON\n-- +goose Up\nselect 1,\n  ${OTHER?not $NAME};' })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: `line 4 of ${join(dir, '1_a.sql')} has a variable that cannot be substituted: $OTHER: not `,
+      message: `line 4 of ${join(dir(), '1_a.sql')} has a variable that cannot be substituted: $OTHER: not `,
       place: { line: 4 },
     })
   })

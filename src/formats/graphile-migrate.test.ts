@@ -1,26 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppError } from '../errors.ts'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { checksum } from './checksum.ts'
 import type { ReadOptions } from './format.ts'
 import { hashOf } from './graphile-file.ts'
 import { graphileMigrate } from './graphile-migrate.ts'
 
-const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: { REGION: 'eu' } }
-let root = ''
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'pgbosun-graphile-'))
-})
-afterEach(() => rmSync(root, { recursive: true }))
-
-function write(files: Record<string, string>): void {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true })
-    writeFileSync(join(root, name), text)
-  }
-}
+const { dir, write, ...folder } = formatFolder(graphileMigrate, { environment: { REGION: 'eu' } })
 
 const first = 'sha1:005c6eb7364156e6b0d158d8b2767a24f1ce6611'
 const second = 'sha1:25e74b3f7d5496bbcd41cc6010dc1847e9d9c230'
@@ -34,17 +20,11 @@ const two = {
   'migrations/committed/000002-more.sql': committed('select 2;\n', { previous: first, extra: '--! Message: more\n' }),
 }
 
-const read = (dir = 'migrations', more: Partial<ReadOptions> = {}) =>
-  graphileMigrate.read(join(root, dir), { ...options, ...more })
+const read = (subfolder = 'migrations', more: Partial<ReadOptions> = {}) => folder.read(more, subfolder)
 
-function refusal(files: Record<string, string>, more: Partial<ReadOptions> = {}): AppError {
+function refusal(files: Record<string, string>, more: Partial<ReadOptions> = {}) {
   write(files)
-  try {
-    read('migrations', more)
-  } catch (error) {
-    return error as AppError
-  }
-  throw new Error('it was not refused')
+  return folder.refusal(() => read('migrations', more))
 }
 
 describe('the hash', () => {
@@ -61,8 +41,8 @@ describe('the hash', () => {
 describe('the folder', () => {
   test('is the one that holds `committed`, or that', () => {
     write({ ...two, 'migrations/current.sql': 'select 3' })
-    for (const dir of ['migrations', 'migrations/committed']) {
-      expect(read(dir).map(({ id, name, checksum, native }) => [id, name, checksum, native])).toEqual([
+    for (const subfolder of ['migrations', 'migrations/committed']) {
+      expect(read(subfolder).map(({ id, name, checksum, native }) => [id, name, checksum, native])).toEqual([
         ['000001.sql', '000001', first, { hash: first, previous: null, message: null }],
         ['000002.sql', '000002-more', second, { hash: second, previous: first, message: 'more' }],
       ])
@@ -109,7 +89,7 @@ describe('the folder', () => {
 
 describe('a file', () => {
   const one = (text: string) => ({ 'migrations/committed/000001.sql': text })
-  const place = () => ({ file: join(root, 'migrations/committed/000001.sql') })
+  const place = () => ({ file: join(dir(), 'migrations/committed/000001.sql') })
 
   test('is sent from the first line of its body, which keeps its line', () => {
     const text = committed('\n\n  select 1;\n')
@@ -238,7 +218,7 @@ describe('.gmrc', () => {
       kind: 'usage',
       message: expect.stringContaining(message),
       hint: expect.stringMatching(/./),
-      place: { file: join(root, '.gmrc') },
+      place: { file: join(dir(), '.gmrc') },
     })
   })
 

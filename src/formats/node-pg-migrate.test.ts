@@ -1,37 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { AppError } from '../errors.ts'
+import { describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { checksum } from './checksum.ts'
-import type { ReadOptions } from './format.ts'
 import { nodePgMigrate } from './node-pg-migrate.ts'
 
-const options: ReadOptions = { placeholders: {}, database: 'shop', user: 'app', environment: {} }
-let dir = ''
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'pgbosun-node-pg-migrate-'))
-})
-afterEach(() => rmSync(dir, { recursive: true }))
-
-const write = (files: Record<string, string>) => {
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-}
-const read = () => nodePgMigrate.read(dir, options)
-const only = (text: string) => {
-  write({ '1_a.sql': text })
-  const [file] = read()
-  if (file === undefined) throw new Error('no file was read')
-  return file
-}
-function refusal(): AppError {
-  try {
-    read()
-  } catch (error) {
-    return error as AppError
-  }
-  throw new Error('it was not refused')
-}
+const { dir, write, read, only, refusal } = formatFolder(nodePgMigrate)
 
 describe('names', () => {
   test('the id is the base name without its last extension', () => {
@@ -44,11 +18,11 @@ describe('names', () => {
   })
 
   test('skips folders and names that start with a dot, and follows links', () => {
-    mkdirSync(join(dir, '..2026_01_01'))
-    writeFileSync(join(dir, '..2026_01_01', '1_a.sql'), 'select 1')
-    symlinkSync('..2026_01_01', join(dir, '..data'))
-    symlinkSync(join('..data', '1_a.sql'), join(dir, '1_a.sql'))
-    mkdirSync(join(dir, 'seeds'))
+    mkdirSync(join(dir(), '..2026_01_01'))
+    writeFileSync(join(dir(), '..2026_01_01', '1_a.sql'), 'select 1')
+    symlinkSync('..2026_01_01', join(dir(), '..data'))
+    symlinkSync(join('..data', '1_a.sql'), join(dir(), '1_a.sql'))
+    mkdirSync(join(dir(), 'seeds'))
     expect(read().map(({ id, text }) => [id, text])).toEqual([['1_a', 'select 1']])
   })
 
@@ -62,9 +36,9 @@ describe('names', () => {
     write({ '1_a.sql': 'select 1', [name]: 'select 2' })
     expect(refusal()).toMatchObject({
       kind: 'usage',
-      message: expect.stringContaining(`${name} in ${dir}: ${what}`),
+      message: expect.stringContaining(`${name} in ${dir()}: ${what}`),
       hint: expect.stringMatching(/./),
-      place: { file: join(dir, name) },
+      place: { file: join(dir(), name) },
     })
   })
 
@@ -143,7 +117,7 @@ describe('sections', () => {
     const file = only('-- a table\n-- Up Migration\ncreate table a ();\n\n-- Down Migration\ndrop table a;\n')
     expect([file.text, file.line]).toEqual(['-- Up Migration\ncreate table a ();\n', 2])
     expect(file.down?.()).toEqual({
-      path: join(dir, '1_a.sql'),
+      path: join(dir(), '1_a.sql'),
       text: '\n-- Down Migration\ndrop table a;\n',
       line: 4,
       transactional: true,
@@ -184,7 +158,7 @@ describe('sections', () => {
       kind: 'usage',
       message: expect.stringContaining('undo itself'),
       hint: 'add a line `-- Up Migration` above the first statement',
-      place: { file: join(dir, '1_a.sql'), line: 2 },
+      place: { file: join(dir(), '1_a.sql'), line: 2 },
     })
   })
 

@@ -1,37 +1,16 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { AppError } from '../errors.ts'
+import { describe, expect, test } from 'vitest'
+import { formatFolder } from '../../test/support/format-folder.ts'
 import { sqlx } from './sqlx.ts'
 import { sqlxHistory } from './sqlx-history.ts'
 
-const options = { placeholders: {}, database: undefined, user: undefined, environment: {} }
 const now = new Date('2025-08-29T02:49:19.123Z')
-
-let dir: string
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'pgbosun-sqlx-'))
-})
-afterEach(() => rm(dir, { recursive: true, force: true }))
-
-const files = async (contents: Record<string, string | Buffer>) => {
-  for (const [name, content] of Object.entries(contents)) await writeFile(join(dir, name), content)
-}
-const read = () => sqlx.read(dir, options)
-const failure = (): AppError => {
-  try {
-    read()
-  } catch (error) {
-    if (error instanceof AppError) return error
-    throw error
-  }
-  throw new Error('it was accepted')
-}
+const { dir, write, read, refusal } = formatFolder(sqlx)
 
 describe('names', () => {
-  test('reads a plain file: version, name, description', async () => {
-    await files({ '20250829024919_create_users_table.sql': 'create table users ();\n' })
+  test('reads a plain file: version, name, description', () => {
+    write({ '20250829024919_create_users_table.sql': 'create table users ();\n' })
     expect(read()).toMatchObject([
       {
         id: '20250829024919',
@@ -46,8 +25,8 @@ describe('names', () => {
     expect(read()[0]?.down).toBeUndefined()
   })
 
-  test('reads a pair, whose name and description leave .up out', async () => {
-    await files({
+  test('reads a pair, whose name and description leave .up out', () => {
+    write({
       '1_users.up.sql': 'create table users ()',
       '1_users.down.sql': '-- no-transaction\ndrop table users',
     })
@@ -55,15 +34,15 @@ describe('names', () => {
     expect(users).toMatchObject({ name: '1_users', text: 'create table users ()', transactional: true })
     expect(users?.native).toEqual({ description: 'users', reversible: true })
     expect(users?.down?.()).toEqual({
-      path: join(dir, '1_users.down.sql'),
+      path: join(dir(), '1_users.down.sql'),
       text: '-- no-transaction\ndrop table users',
       line: 1,
       transactional: false,
     })
   })
 
-  test('orders by version as 64-bit numbers, with leading zeros and signs as Rust reads them', async () => {
-    await files({
+  test('orders by version as 64-bit numbers, with leading zeros and signs as Rust reads them', () => {
+    write({
       '10_c.sql': '',
       '0009_b.sql': '',
       '9007199254740993_e.sql': '',
@@ -77,13 +56,13 @@ describe('names', () => {
     expect(sqlx.compare('7', '7')).toBe(0)
   })
 
-  test('takes the ending away as often as it is there, as Rust does', async () => {
-    await files({ '1_a.sql.sql': '', '2_b.up.sql.up.sql': '', '3_.sql': '' })
+  test('takes the ending away as often as it is there, as Rust does', () => {
+    write({ '1_a.sql.sql': '', '2_b.up.sql.up.sql': '', '3_.sql': '' })
     expect(read().map(({ native }) => native.description)).toEqual(['a', 'b', ''])
   })
 
   test('skips folders, and names without underscore or .sql or with a dot at the start', async () => {
-    await files({
+    write({
       'README.md': '',
       '1.sql': '',
       'seed.sql': '',
@@ -92,14 +71,14 @@ describe('names', () => {
       '.4_d.sql': '',
       '5_e.sql': '',
     })
-    await mkdir(join(dir, '6_f.sql'))
+    await mkdir(join(dir(), '6_f.sql'))
     expect(read().map(({ name }) => name)).toEqual(['5_e'])
   })
 
   test('follows the links of a mounted ConfigMap', async () => {
-    await mkdir(join(dir, '..data'))
-    await writeFile(join(dir, '..data', '1_a.sql'), 'select 1')
-    await symlink('..data/1_a.sql', join(dir, '1_a.sql'))
+    await mkdir(join(dir(), '..data'))
+    await writeFile(join(dir(), '..data', '1_a.sql'), 'select 1')
+    await symlink('..data/1_a.sql', join(dir(), '1_a.sql'))
     expect(read().map(({ name, text }) => [name, text])).toEqual([['1_a', 'select 1']])
   })
 
@@ -109,27 +88,27 @@ describe('names', () => {
     '1.5_a.sql',
     '9223372036854775808_a.sql',
     '0x1_a.sql',
-  ])('refuses %s, as sqlx does', async (name) => {
-    await files({ [name]: '' })
-    expect(failure()).toMatchObject({ kind: 'usage', place: { file: join(dir, name) } })
+  ])('refuses %s, as sqlx does', (name) => {
+    write({ [name]: '' })
+    expect(refusal()).toMatchObject({ kind: 'usage', place: { file: join(dir(), name) } })
   })
 
   test.each([
     ['1_a.sql', '1_b.sql'],
     ['1_a.sql', '01_a.up.sql'],
     ['1_a.up.sql', '1_b.up.sql'],
-  ])('refuses %s beside %s: one version, two files', async (one, other) => {
-    await files({ [one]: '', [other]: '' })
-    expect(failure()).toMatchObject({ kind: 'usage', message: expect.stringContaining('have the same version 1') })
+  ])('refuses %s beside %s: one version, two files', (one, other) => {
+    write({ [one]: '', [other]: '' })
+    expect(refusal()).toMatchObject({ kind: 'usage', message: expect.stringContaining('have the same version 1') })
   })
 
-  test('refuses two down files of one version', async () => {
-    await files({ '1_a.up.sql': '', '1_a.down.sql': '', '1_b.down.sql': '' })
-    expect(failure().message).toBe(`1_a.down.sql and 1_b.down.sql in ${dir} have the same version 1`)
+  test('refuses two down files of one version', () => {
+    write({ '1_a.up.sql': '', '1_a.down.sql': '', '1_b.down.sql': '' })
+    expect(refusal().message).toBe(`1_a.down.sql and 1_b.down.sql in ${dir()} have the same version 1`)
   })
 
-  test('takes a down file beside a plain one, and ignores one alone', async () => {
-    await files({ '1_a.sql': 'select 1', '1_a.down.sql': 'select 2', '2_b.down.sql': 'select 3' })
+  test('takes a down file beside a plain one, and ignores one alone', () => {
+    write({ '1_a.sql': 'select 1', '1_a.down.sql': 'select 2', '2_b.down.sql': 'select 3' })
     expect(read().map(({ id, down }) => [id, down?.().text])).toEqual([['1', 'select 2']])
   })
 })
@@ -143,8 +122,8 @@ describe('-- no-transaction', () => {
     ['-- NO-TRANSACTION\nselect 1', true],
     ['--no-transaction\nselect 1', true],
     ['\uFEFF-- no-transaction\nselect 1', true],
-  ])('counts only as the first bytes: %j', async (text, transactional) => {
-    await files({ '1_a.sql': text })
+  ])('counts only as the first bytes: %j', (text, transactional) => {
+    write({ '1_a.sql': text })
     expect(read()[0]?.transactional).toBe(transactional)
   })
 })
@@ -152,19 +131,19 @@ describe('-- no-transaction', () => {
 describe('checksum', () => {
   const vector = '732dd6fa554ee7cf2b12caa7de486d35b60326cbb0fadccc7c537fb9750917e293550610ebffcbd185284ce99600a267'
 
-  test('is SHA-384 of the bytes of the file', async () => {
-    await files({ '1_a.up.sql': 'select 1;\n', '1_a.down.sql': 'select 2;\n' })
+  test('is SHA-384 of the bytes of the file', () => {
+    write({ '1_a.up.sql': 'select 1;\n', '1_a.down.sql': 'select 2;\n' })
     expect(read()[0]?.checksum).toBe(vector)
   })
 
-  test('includes a byte order mark, which is not sent', async () => {
-    await files({ '1_a.sql': '\uFEFFselect 1;\n' })
+  test('includes a byte order mark, which is not sent', () => {
+    write({ '1_a.sql': '\uFEFFselect 1;\n' })
     expect(read()[0]).toMatchObject({ text: 'select 1;\n' })
     expect(read()[0]?.checksum).not.toBe(vector)
   })
 
-  test('of a checkout with other line endings is accepted, that of another text is not', async () => {
-    await files({ '1_a.sql': 'select 1;\r\n', '2_b.sql': 'select 1;\n', '3_c.sql': 'select 2;\n' })
+  test('of a checkout with other line endings is accepted, that of another text is not', () => {
+    write({ '1_a.sql': 'select 1;\r\n', '2_b.sql': 'select 1;\n', '3_c.sql': 'select 2;\n' })
     const [crlf, lf, other] = read()
     expect(crlf?.checksum).not.toBe(vector)
     expect(crlf?.accepts?.(vector)).toBe(true)
@@ -172,9 +151,9 @@ describe('checksum', () => {
     expect(other?.accepts?.(vector)).toBe(false)
   })
 
-  test('needs UTF-8', async () => {
-    await files({ '1_a.sql': Buffer.from([0x73, 0xe9]) })
-    expect(failure()).toMatchObject({ kind: 'usage', message: `${join(dir, '1_a.sql')} is not UTF-8 text` })
+  test('needs UTF-8', () => {
+    write({ '1_a.sql': Buffer.from([0x73, 0xe9]) })
+    expect(refusal()).toMatchObject({ kind: 'usage', message: `${join(dir(), '1_a.sql')} is not UTF-8 text` })
   })
 })
 
@@ -201,8 +180,8 @@ describe('a new migration', () => {
     ])
   })
 
-  test('is a pair where the newest is one', async () => {
-    await files({ '1_a.up.sql': '', '1_a.down.sql': '' })
+  test('is a pair where the newest is one', () => {
+    write({ '1_a.up.sql': '', '1_a.down.sql': '' })
     expect(create().map(({ file }) => file)).toEqual(['0002_add_email.up.sql', '0002_add_email.down.sql'])
   })
 
@@ -212,8 +191,8 @@ describe('a new migration', () => {
     [['3_a.sql'], '20250829024919_x.sql'],
     [['20250829024918_a.sql'], '20250829024919_x.sql'],
     [['20991231235959_a.sql'], '20991231235960_x.sql'],
-  ])('after %j is %s', async (names, expected) => {
-    await files(Object.fromEntries(names.map((name) => [name, ''])))
+  ])('after %j is %s', (names, expected) => {
+    write(Object.fromEntries(names.map((name) => [name, ''])))
     expect(create('x')).toMatchObject([{ file: expected }])
   })
 
