@@ -4,23 +4,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect } from 'vitest'
 import { dbmate } from '../src/formats/dbmate.ts'
-import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn } from './support/history.ts'
 import { type Sql, test, urlOf, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 
-const native = dbmate.native as NativeHistory
 const table = '"public"."schema_migrations"'
+const { native, rowsOf, idsOf, createdAs } = historyIn(dbmate, table)
 const pair = (up: string, down = '') => `-- migrate:up\n${up}\n-- migrate:down\n${down}\n`
 
 const read = (dir: string) => dbmate.read(dir, { placeholders: {}, database: 'shop', user: 'app', environment: {} })
-
-async function historyOf(sql: Sql): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native.select(table))
-  return row?.rows ?? []
-}
-
-const idsOf = async (sql: Sql) => (await historyOf(sql)).map(({ id }) => id)
 
 /** As the engine sends it: the record, then the text, in one message; or the text alone, then the record. */
 async function apply(sql: Sql, files: Migration[]): Promise<void> {
@@ -35,13 +28,8 @@ const sourceOf = async (sql: Sql) => (await sql`select prosrc from pg_proc where
 
 describe('the history of dbmate', () => {
   test('is created as the tool creates it', async ({ sql }) => {
-    await sql.unsafe('create table if not exists "public"."schema_migrations" (version varchar primary key)')
-    const expected = await shapeOf(sql, 'public')
-    await sql.unsafe('drop table schema_migrations')
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'public')).toEqual(expected)
-    expect(expected).not.toEqual([])
-    expect(await historyOf(sql)).toEqual([])
+    await createdAs(sql, 'create table if not exists "public"."schema_migrations" (version varchar primary key)')
+    expect(await rowsOf(sql)).toEqual([])
   })
 
   test('has a row per version, a string, which is taken back', async ({ sql, dir }) => {
@@ -54,7 +42,7 @@ describe('the history of dbmate', () => {
       { version: '1' },
       { version: '10' },
     ])
-    expect(await historyOf(sql)).toEqual(
+    expect(await rowsOf(sql)).toEqual(
       ['0001', '10', '1'].map((id) => ({
         id,
         name: id,

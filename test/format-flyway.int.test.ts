@@ -1,13 +1,14 @@
 import { describe, expect } from 'vitest'
 import { flyway } from '../src/formats/flyway.ts'
 import { normalVersion } from '../src/formats/flyway-names.ts'
-import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
+import type { NativeRow } from '../src/formats/format.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn, one } from './support/history.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 
-const native = flyway.native as Required<NativeHistory>
 const table = '"public"."flyway_schema_history"'
+const { native, rowsOf, record, createdAs } = historyIn(flyway, table)
 
 /** As Flyway sends it. */
 const itsTable = `CREATE TABLE "public"."flyway_schema_history" (
@@ -66,32 +67,13 @@ const raw = (sql: Sql) =>
     installed_on between localtimestamp - interval '1 minute' and localtimestamp as now, execution_time as time, success
     from flyway_schema_history order by installed_rank`
 
-async function rowsOf(sql: Sql): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native.select(table))
-  return row?.rows ?? []
-}
-
 const brief = async (sql: Sql) => (await rowsOf(sql)).map(({ id, kind, ok }) => `${kind} ${id} ${ok ? 'ok' : 'failed'}`)
-
-async function record(sql: Sql, files: Migration[]): Promise<void> {
-  for (const file of files) await sql.unsafe(native.record(table, file, undefined))
-}
-
-const one = (files: Migration[], id?: string): Migration => {
-  const file = files.find((file) => id === undefined || file.id === id)
-  if (!file) throw new Error('there is no such migration')
-  return file
-}
 
 describe('the history of Flyway', () => {
   test('is created as Flyway creates it', async ({ sql }) => {
-    await sql.unsafe(itsTable)
-    const expected = await shapeOf(sql, 'public')
-    await sql`drop table flyway_schema_history`
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'public')).toEqual(expected)
+    const shape = await createdAs(sql, itsTable)
     // From 18 on, NOT NULL is a constraint of its own.
-    expect(expected).toHaveLength(server().major >= 18 ? 21 : 13)
+    expect(shape).toHaveLength(server().major >= 18 ? 21 : 13)
     expect(await rowsOf(sql)).toEqual([])
   })
 

@@ -1,12 +1,11 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import { golangMigrate } from '../src/formats/golang-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn } from './support/history.ts'
 import { open, type Sql, test, writeFiles } from './support/postgres.ts'
-import { shapeOf } from './support/shape.ts'
 
-const native = golangMigrate.native as Required<NativeHistory>
 const table = '"public"."schema_migrations"'
+const { native, createdAs, ...history } = historyIn(golangMigrate, table)
 
 /** As golang-migrate 4.19 sends it. */
 const itsTable =
@@ -27,23 +26,13 @@ async function filesOf(dir: string): Promise<[Migration, Migration, Migration]> 
   return files as [Migration, Migration, Migration]
 }
 
-async function historyOf(sql: Sql): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native.select(table))
-  return row?.rows ?? []
-}
-
 const rowsOf = (sql: Sql) =>
   sql<{ version: string; dirty: boolean }[]>`select version::text, dirty from schema_migrations`
 
 describe('the history of golang-migrate', () => {
   test('is created as the tool creates it', async ({ sql }) => {
-    await sql.unsafe(itsTable)
-    const expected = await shapeOf(sql, 'public')
-    await sql.unsafe('drop table schema_migrations')
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'public')).toEqual(expected)
-    expect(expected).not.toEqual([])
-    expect(await historyOf(sql)).toEqual([])
+    await createdAs(sql, itsTable)
+    expect(await history.rowsOf(sql)).toEqual([])
   })
 
   test('has one row, the newest, at every step the one that the tool leaves', async ({ sql, dir }) => {
@@ -74,7 +63,7 @@ describe('the history of golang-migrate', () => {
     const files = await filesOf(dir)
     const read = async (version: number | bigint, dirty: boolean) => {
       await sql.unsafe(itsVersion(version, dirty))
-      return native.expand(await historyOf(sql), files).map(({ id, name, ok }) => [id, name, ok])
+      return native.expand(await history.rowsOf(sql), files).map(({ id, name, ok }) => [id, name, ok])
     }
     expect(await read(2, false)).toEqual([
       ['1', '000001_a', true],
@@ -89,7 +78,7 @@ describe('the history of golang-migrate', () => {
     expect(await read(9223372036854775807n, false)).toHaveLength(4)
     expect(await read(-1, false)).toEqual([])
     await sql.unsafe(itsVersion(2, false))
-    expect(await historyOf(sql)).toEqual([
+    expect(await history.rowsOf(sql)).toEqual([
       {
         id: '2',
         name: '2',

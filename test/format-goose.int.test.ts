@@ -1,12 +1,12 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
 import { goose } from '../src/formats/goose.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn } from './support/history.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
 
-const native = goose.native as NativeHistory
 const table = '"public"."goose_db_version"'
+const { native, idsOf, ...history } = historyIn(goose, table)
 
 /** As goose 3.27 sends it, in one transaction. */
 const itsTable = [
@@ -30,13 +30,6 @@ const itsOldTable = `CREATE TABLE goose_db_version (
 
 const read = (dir: string, environment = {}) =>
   goose.read(dir, { placeholders: {}, database: 'shop', user: 'app', environment })
-
-async function historyOf(sql: Pick<Sql, 'unsafe'>): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native.select(table))
-  return row?.rows ?? []
-}
-
-const idsOf = async (sql: Sql) => (await historyOf(sql)).map(({ id }) => id)
 
 const rowsOf = (sql: Sql) => sql`select id, version_id::text as version, is_applied from goose_db_version order by id`
 
@@ -81,7 +74,7 @@ describe('the history of goose', () => {
     await sql.unsafe(`insert into goose_db_version (version_id, is_applied, tstamp) values
       (0, true, null), (1, true, null), (3, true, null), (2, true, null), (1, false, null), (3, false, null), (3, true, null)`)
     expect(await idsOf(sql)).toEqual([null, '2', '3'])
-    expect((await historyOf(sql))[1]).toEqual({
+    expect((await history.rowsOf(sql))[1]).toEqual({
       id: '2',
       name: '2',
       kind: 'versioned',
@@ -103,7 +96,7 @@ describe('the history of goose', () => {
     await sql.begin(async (transaction) => {
       await transaction.unsafe(`set local timezone = 'Asia/Kolkata'`)
       await transaction.unsafe(`update goose_db_version set tstamp = '2026-03-01 12:00:00.25'`)
-      expect((await historyOf(transaction as unknown as Sql))[0]?.appliedAt).toBe('2026-03-01T06:30:00.250Z')
+      expect((await history.rowsOf(transaction))[0]?.appliedAt).toBe('2026-03-01T06:30:00.250Z')
     })
   })
 })

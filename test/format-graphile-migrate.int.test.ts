@@ -1,14 +1,12 @@
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/formats/format.ts'
 import { hashOf } from '../src/formats/graphile-file.ts'
 import { graphileMigrate } from '../src/formats/graphile-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn } from './support/history.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
-import { shapeOf } from './support/shape.ts'
 
-const native = graphileMigrate.native
-if (native === undefined) throw new Error('it has a history of its own')
 const table = '"graphile_migrate"."migrations"'
+const { native, rowsOf, record, createdAs } = historyIn(graphileMigrate, table)
 
 /** As its 1.4.1 sends it. */
 const itsTables = `
@@ -42,27 +40,13 @@ async function filesOf(dir: string, bodies: string[]): Promise<Migration[]> {
   return graphileMigrate.read(dir, { placeholders: {}, database: 'shop', user: 'app', environment: {} })
 }
 
-async function rowsOf(sql: Sql): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native?.select(table) ?? '')
-  return row?.rows ?? []
-}
-
-async function record(sql: Sql, files: Migration[]): Promise<void> {
-  for (const [i, file] of files.entries()) await sql.unsafe(native?.record(table, file, files[i - 1]) ?? '')
-}
-
 const raw = (sql: Sql) =>
   sql`select hash, previous_hash, filename, date between now() - interval '1 minute' and now() as now
     from graphile_migrate.migrations order by filename`
 
 describe('the history of graphile-migrate', () => {
   test('is created as the tool creates it, with its schema and the table it works in', async ({ sql }) => {
-    await sql.unsafe(itsTables)
-    const expected = await shapeOf(sql, 'graphile_migrate')
-    await sql.unsafe('drop schema graphile_migrate cascade')
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'graphile_migrate')).toEqual(expected)
-    expect(expected).not.toEqual([])
+    await createdAs(sql, itsTables, { schema: 'graphile_migrate', drop: 'drop schema graphile_migrate cascade' })
     expect(await rowsOf(sql)).toEqual([])
   })
 
@@ -111,7 +95,7 @@ describe('the history of graphile-migrate', () => {
     await sql.unsafe(native.create(table))
     await record(sql, await filesOf(dir, ['select 1;\n', 'select 2;\n', 'select 3;\n']))
     const files = await filesOf(dir, ['select 10;\n', 'select 2;\n', 'select 3;\n'])
-    for (const file of files) await sql.unsafe(native.realign?.(table, file) ?? '')
+    for (const file of files) await sql.unsafe(native.realign(table, file))
     expect((await raw(sql)).map(({ hash, previous_hash, filename }) => [filename, hash, previous_hash])).toEqual(
       files.map(({ id, checksum, native }) => [id, checksum, native.previous]),
     )

@@ -1,14 +1,12 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import type { NativeRow } from '../src/formats/format.ts'
 import { nodePgMigrate } from '../src/formats/node-pg-migrate.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn } from './support/history.ts'
 import { type Sql, test, writeFiles } from './support/postgres.ts'
-import { shapeOf } from './support/shape.ts'
 
-const native = nodePgMigrate.native
-if (native === undefined) throw new Error('it has a history of its own')
 const table = '"public"."pgmigrations"'
+const { native, rowsOf, record, createdAs } = historyIn(nodePgMigrate, table)
 
 /** As its 9.0.0 sends it. */
 const itsTable =
@@ -19,27 +17,13 @@ async function filesOf(dir: string, ...names: string[]): Promise<Migration[]> {
   return nodePgMigrate.read(dir, { placeholders: {}, database: 'shop', user: 'app', environment: {} })
 }
 
-async function rowsOf(sql: Pick<Sql, 'unsafe'>): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native?.select(table) ?? '')
-  return row?.rows ?? []
-}
-
 /** Names in the order in which its check reads them. */
 const names = async (sql: Sql) =>
   (await sql<{ name: string }[]>`select name from pgmigrations order by run_on, id`).map(({ name }) => name)
 
-async function record(sql: Sql, files: Migration[]): Promise<void> {
-  for (const [i, file] of files.entries()) await sql.unsafe(native?.record(table, file, files[i - 1]) ?? '')
-}
-
 describe('the history of node-pg-migrate', () => {
   test('is created as the tool creates it', async ({ sql }) => {
-    await sql.unsafe(itsTable)
-    const expected = await shapeOf(sql, 'public')
-    await sql.unsafe('drop table pgmigrations')
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'public')).toEqual(expected)
-    expect(expected).not.toEqual([])
+    await createdAs(sql, itsTable)
     expect(await rowsOf(sql)).toEqual([])
   })
 

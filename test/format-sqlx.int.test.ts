@@ -1,12 +1,12 @@
 import { describe, expect } from 'vitest'
-import type { NativeHistory, NativeRow } from '../src/formats/format.ts'
+import type { NativeRow } from '../src/formats/format.ts'
 import { sqlx } from '../src/formats/sqlx.ts'
 import type { Migration } from '../src/formats/types.ts'
+import { historyIn, one } from './support/history.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
-import { shapeOf } from './support/shape.ts'
 
-const native = sqlx.native as Required<NativeHistory>
 const table = '"public"."_sqlx_migrations"'
+const { native, rowsOf, record, createdAs } = historyIn(sqlx, table)
 
 /** As sqlx sends it. */
 const itsTable = `CREATE TABLE IF NOT EXISTS _sqlx_migrations (
@@ -42,33 +42,18 @@ const raw = (sql: Sql) =>
   sql`select version::text, description, success, encode(checksum, 'hex') as checksum, execution_time::text as time,
     installed_on between now() - interval '1 minute' and now() as now from _sqlx_migrations order by version`
 
-async function rowsOf(sql: Sql): Promise<NativeRow[]> {
-  const [row] = await sql.unsafe<{ rows: NativeRow[] }[]>(native.select(table))
-  return row?.rows ?? []
-}
-
-const one = (files: Migration[]): Migration => {
-  const [file] = files
-  if (!file) throw new Error('there is no migration')
-  return file
-}
-
 describe('the history of sqlx', () => {
   test('is created as sqlx creates it', async ({ sql }) => {
-    await sql.unsafe(itsTable)
-    const expected = await shapeOf(sql, 'public')
-    await sql`drop table _sqlx_migrations`
-    await sql.unsafe(native.create(table))
-    expect(await shapeOf(sql, 'public')).toEqual(expected)
+    const shape = await createdAs(sql, itsTable)
     // From 18 on, NOT NULL is a constraint of its own.
-    expect(expected).toHaveLength(server().major >= 18 ? 14 : 8)
+    expect(shape).toHaveLength(server().major >= 18 ? 14 : 8)
     await sql.unsafe(native.create(table))
     expect(await rowsOf(sql)).toEqual([])
   })
 
   test('gets the rows that sqlx writes, and then the times', async ({ sql, read }) => {
     const files = await read()
-    for (const file of files) await sql.unsafe(native.record(table, file, undefined))
+    await record(sql, files)
     const row = { success: true, checksum: vector, now: true }
     const users = { version: '1', description: 'create users', ...row }
     const pair = { version: '9007199254740993', description: "it's a", ...row }
@@ -105,14 +90,14 @@ describe('the history of sqlx', () => {
 
   test('has no row any more of what was undone', async ({ sql, read }) => {
     const files = await read()
-    for (const file of files) await sql.unsafe(native.record(table, file, undefined))
+    await record(sql, files)
     await sql.unsafe(native.unrecord(table, files[1] as Migration, undefined))
     expect(await raw(sql)).toMatchObject([{ version: '1' }])
   })
 
   test('takes over the checksum of a file', async ({ sql, read }) => {
     const files = await read({ '1_a.sql': 'select 1;\n', '2_b.sql': 'select 1;\n' })
-    for (const file of files) await sql.unsafe(native.record(table, file, undefined))
+    await record(sql, files)
     const edited = one(await read({ '1_a.sql': 'select 2;\n' }))
     await sql.unsafe(native.realign(table, edited))
     expect((await rowsOf(sql)).map(({ checksum }) => checksum)).toEqual([edited.checksum, vector])
