@@ -1,32 +1,13 @@
 import { expect, test } from 'vitest'
-import { flyway } from '../../formats/flyway.ts'
-import { pgbosun } from '../../formats/pgbosun.ts'
-import type { Applied, Migration } from '../../formats/types.ts'
+import { file, flyways, ours, row } from '../../../test/support/migrations.ts'
+import type { Applied } from '../../formats/types.ts'
 import { planBaseline } from './baseline.ts'
-import type { HistoryPolicy } from './verify.ts'
 
-const file = (id: string, kind: Migration['kind'] = 'versioned'): Migration => ({
-  ...{ id, name: `${id}_x`, kind, path: '', text: 'select 1', line: 1, transactional: true, sha256: id, checksum: id },
-  native: { version: id },
-})
-
-const row = (id: string, extra: Partial<Applied> = {}): Applied => ({
-  ...{ seq: 1, id, name: `${id}_x`, sha256: id, checksum: id, progress: null, status: 'applied', appliedAt: null },
-  ...{ durationMs: 1, appliedBy: 'app', toolVersion: '0.1.0' },
-  ...extra,
-})
-
-const files = [file('1'), file('2'), file('3'), file('R:v', 'repeatable')]
+const files = [
+  ...['1', '2', '3'].map((id) => file(id, { native: { version: id } })),
+  file('R:v', { kind: 'repeatable' }),
+]
 const historyOf = (applied: Applied[]) => ({ applied, repeated: [], lastSeq: applied.length, lastDetail: 0 })
-
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
-const flyways: HistoryPolicy = {
-  ...flyway.policy,
-  ahead: 'warn',
-  compare: flyway.compare,
-  format: 'flyway',
-  own: false,
-}
 
 const steps = (applied: Applied[], version: string) =>
   planBaseline(files, historyOf(applied), { policy: ours, marks: false }, version).plan.steps.map(

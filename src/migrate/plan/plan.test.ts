@@ -1,58 +1,22 @@
 import { describe, expect, test } from 'vitest'
+import { file, ours, row } from '../../../test/support/migrations.ts'
 import { nextVersion } from '../../formats/name.ts'
-import { pgbosun } from '../../formats/pgbosun.ts'
 import type { Applied, Migration, Progress } from '../../formats/types.ts'
 import { planMigrations, type WantedMigrations } from './plan.ts'
-import { doneHash, type HistoryPolicy, refuseProblems } from './verify.ts'
+import { doneHash, refuseProblems } from './verify.ts'
 
-const file = (version: number, extra: Partial<Migration> = {}): Migration => ({
-  id: String(version),
-  name: `${version}_x`,
-  kind: 'versioned',
-  path: `migrations/${version}_x.sql`,
-  sha256: `sha of ${version}`,
-  checksum: `sha of ${version}`,
-  text: 'select 1',
-  line: 1,
-  native: {},
-  transactional: true,
-  ...extra,
-})
-
-const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
-  seq: version,
-  id: String(version),
-  name: `${version}_x`,
-  sha256: `sha of ${version}`,
-  checksum: `sha of ${version}`,
-  progress: null,
-  status: 'applied',
-  appliedAt: '2026-01-01T00:00:00.000Z',
-  durationMs: 1,
-  appliedBy: 'app',
-  toolVersion: '0.1.0',
-  ...extra,
-})
-
-const strict: HistoryPolicy = {
-  ...pgbosun.policy,
-  ahead: 'warn',
-  compare: pgbosun.compare,
-  format: 'pgbosun',
-  own: true,
-}
-const planOf = (files: Migration[], applied: Applied[], policy = strict, wanted?: WantedMigrations) =>
+const planOf = (files: Migration[], applied: Applied[], policy = ours, wanted?: WantedMigrations) =>
   planMigrations(
     files,
     { applied, repeated: [], lastSeq: Math.max(0, ...applied.map(({ seq }) => seq)), lastDetail: 0 },
     policy,
     wanted,
   )
-const codesOf = (files: Migration[], history: Applied[], policy = strict) =>
+const codesOf = (files: Migration[], history: Applied[], policy = ours) =>
   planOf(files, history, policy).problems.map(({ code, name }) => `${code} ${name}`)
 
 test('plans what is not applied yet, and says why', () => {
-  const plan = planOf([file(1), file(2), file(3, { transactional: false })], [row(1)], strict)
+  const plan = planOf([file(1), file(2), file(3, { transactional: false })], [row(1)], ours)
   expect(plan.steps.map(({ name, reason }) => [name, reason])).toEqual([
     ['2_x', 'not applied yet'],
     ['3_x', 'not applied yet, outside a transaction (the file asks for it)'],
@@ -61,7 +25,7 @@ test('plans what is not applied yet, and says why', () => {
 })
 
 test('plans nothing for an empty folder and an empty history', () => {
-  expect(planOf([], [], strict)).toEqual({
+  expect(planOf([], [], ours)).toEqual({
     steps: [],
     problems: [],
     warnings: [],
@@ -73,7 +37,7 @@ test('plans nothing for an empty folder and an empty history', () => {
 
 test('compares versions as numbers', () => {
   expect(codesOf([file(9), file(10)], [row(9, { name: '09_x' })])).toEqual([])
-  expect(planOf([file(9), file(10)], [row(9)], strict).steps.map(({ name }) => name)).toEqual(['10_x'])
+  expect(planOf([file(9), file(10)], [row(9)], ours).steps.map(({ name }) => name)).toEqual(['10_x'])
 })
 
 test('finds edited, missing, late and interrupted migrations', () => {
@@ -87,7 +51,7 @@ test('finds edited, missing, late and interrupted migrations', () => {
 
 test('applies late files when told to, and says so', () => {
   const plan = planOf([file(1), file(2), file(3)], [row(1), row(3, { seq: 2 })], {
-    ...strict,
+    ...ours,
     outOfOrder: 'apply',
   })
   expect(plan.problems).toEqual([])
@@ -106,12 +70,12 @@ test.each<[WantedMigrations, string[]]>([
   [{ to: '2', steps: 2 }, ['2_x']],
   [{ only: '3' }, ['3_x']],
 ])('of three that are not applied, %j chooses %j', (wanted, names) => {
-  const { steps } = planOf([file(1), file(2), file(3), file(4)], [row(1)], strict, wanted)
+  const { steps } = planOf([file(1), file(2), file(3), file(4)], [row(1)], ours, wanted)
   expect(steps.map(({ name }) => name)).toEqual(names)
 })
 
 test('refuses to go to a version that there is not', () => {
-  expect(() => planOf([file(1)], [], strict, { to: '7' })).toThrow(expect.objectContaining({ kind: 'usage' }))
+  expect(() => planOf([file(1)], [], ours, { to: '7' })).toThrow(expect.objectContaining({ kind: 'usage' }))
 })
 
 describe('a file that was interrupted', () => {
@@ -134,7 +98,7 @@ describe('a file that was interrupted', () => {
     const repeatable = (sha256: string) => {
       const files = [file(1, { kind: 'repeatable', text, sha256 })]
       const history = { applied: [], repeated: [row(1, interrupted)], lastSeq: 5, lastDetail: 0 }
-      return planMigrations(files, history, strict).steps[0]?.resume
+      return planMigrations(files, history, ours).steps[0]?.resume
     }
     expect(repeatable('sha of before')).toEqual({ ...stopped, seq: 5 })
     expect(repeatable('sha of now')).toEqual({ ...stopped, done: 0, sha256: doneHash('', 0), seq: 5 })
@@ -143,17 +107,17 @@ describe('a file that was interrupted', () => {
 
 test('treats a database ahead of the files as told', () => {
   const history = [row(1), row(2), row(3)]
-  expect(planOf([file(1)], history, strict)).toMatchObject({
+  expect(planOf([file(1)], history, ours)).toMatchObject({
     problems: [],
     warnings: ['the database is ahead of the files: 2_x, 3_x'],
     currentVersion: '3_x',
   })
-  expect(planOf([file(1)], history, { ...strict, ahead: 'ok' }).warnings).toEqual([])
-  expect(codesOf([file(1)], history, { ...strict, ahead: 'error' })).toEqual(['ahead 2_x', 'ahead 3_x'])
+  expect(planOf([file(1)], history, { ...ours, ahead: 'ok' }).warnings).toEqual([])
+  expect(codesOf([file(1)], history, { ...ours, ahead: 'error' })).toEqual(['ahead 2_x', 'ahead 3_x'])
 })
 
 test('an interrupted migration ends with 21 and the SQL for both ways out', () => {
-  const { problems } = planOf([file(1)], [row(1, { status: 'started' })], strict)
+  const { problems } = planOf([file(1)], [row(1, { status: 'started' })], ours)
   expect(() => refuseProblems(problems)).toThrow(
     expect.objectContaining({
       kind: 'history',

@@ -1,43 +1,8 @@
 import { expect, test } from 'vitest'
-import { flyway } from '../../formats/flyway.ts'
-import { pgbosun } from '../../formats/pgbosun.ts'
+import { file, flyways, ours, row } from '../../../test/support/migrations.ts'
 import type { Applied, Migration } from '../../formats/types.ts'
 import { planRepair, type RepairWanted } from './repair.ts'
 import type { HistoryPolicy } from './verify.ts'
-
-const file = (version: number, extra: Partial<Migration> = {}): Migration => ({
-  ...{
-    id: String(version),
-    name: `${version}_x`,
-    kind: 'versioned',
-    path: `migrations/${version}_x.sql`,
-    text: 'select 1',
-  },
-  ...{ line: 1, transactional: true, sha256: `sha of ${version}`, checksum: `sha of ${version}`, native: {} },
-  ...extra,
-})
-
-const row = (version: number, extra: Partial<Applied> = {}): Applied => ({
-  ...{
-    seq: version,
-    id: String(version),
-    name: `${version}_x`,
-    sha256: `sha of ${version}`,
-    checksum: `sha of ${version}`,
-  },
-  ...{ progress: null, status: 'applied', appliedAt: '2026-01-01T00:00:00.000Z', durationMs: 1, appliedBy: 'app' },
-  toolVersion: '0.1.0',
-  ...extra,
-})
-
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
-const flyways: HistoryPolicy = {
-  ...flyway.policy,
-  ahead: 'warn',
-  compare: flyway.compare,
-  format: 'flyway',
-  own: false,
-}
 
 type Case = { repeated?: Applied[]; table?: string; policy?: HistoryPolicy }
 

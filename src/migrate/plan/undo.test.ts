@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
-import { pgbosun } from '../../formats/pgbosun.ts'
+import { ours } from '../../../test/support/migrations.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
 import { planUndo, type UndoWanted } from './undo.ts'
 import { doneHash, type HistoryPolicy } from './verify.ts'
 
-const ours: HistoryPolicy = { ...pgbosun.policy, ahead: 'warn', compare: pgbosun.compare, format: 'pgbosun', own: true }
 const flyways: HistoryPolicy = { ...ours, format: 'flyway', own: false }
 
 const script = (text: string, extra: Partial<Script> = {}): Script => ({
