@@ -6,20 +6,10 @@ import { copyIn } from '../src/postgres/copy.ts'
 import type { Session } from '../src/postgres/session.ts'
 import { inTransaction } from '../src/postgres/transaction.ts'
 import { connectionTo } from './support/backup.ts'
-import { test as base, urlOf } from './support/postgres.ts'
+import { urlOf } from './support/postgres.ts'
+import { withSession } from './support/session.ts'
 
-const test = base.extend<{ session: Session }>({
-  session: async ({ database }, use) => {
-    const session = await openSession(connectionTo(urlOf(database)), {
-      applicationName: 'test',
-      log: silentLog,
-      ownPath: true,
-    })
-    await session.sql.unsafe('create table parents (id int primary key); create table t (a int, b text)')
-    await use(session)
-    await session.end()
-  },
-})
+const test = withSession('create table parents (id int primary key); create table t (a int, b text)')
 
 const rowsOf = async ({ sql }: Session) =>
   (await sql.unsafe('select a, b from t order by a, b')).map((row) => ({ ...row }))

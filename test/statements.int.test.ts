@@ -1,11 +1,9 @@
 import { describe, expect } from 'vitest'
-import { silentLog } from '../src/log.ts'
-import { openSession } from '../src/postgres/connect.ts'
 import type { Session } from '../src/postgres/session.ts'
 import { scan } from '../src/sql/scan.ts'
 import { mayCommitInside, needsNoTransaction } from '../src/sql/statements.ts'
-import { connectionTo } from './support/backup.ts'
-import { test as base, server, urlOf } from './support/postgres.ts'
+import { server } from './support/postgres.ts'
+import { withSession } from './support/session.ts'
 
 const setUp = `
   create table t (a int, b int);
@@ -17,18 +15,7 @@ const setUp = `
   create unique index on m (a);
   create publication p`
 
-const test = base.extend<{ session: Session }>({
-  session: async ({ database }, use) => {
-    const session = await openSession(connectionTo(urlOf(database)), {
-      applicationName: 'test',
-      log: silentLog,
-      ownPath: true,
-    })
-    await session.sql.unsafe(setUp)
-    await use(session)
-    await session.end()
-  },
-})
+const test = withSession(setUp)
 
 /** What the server says to a statement in a transaction block, which is rolled back: an SQLSTATE, or that it is fine. */
 async function answerTo({ sql }: Session, statement: string): Promise<string> {
