@@ -1,10 +1,9 @@
-import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { lintFiles } from '../src/lint/lint.ts'
 import { loadParser } from '../src/lint/parse.ts'
 import type { Finding, LintFile } from '../src/lint/types.ts'
 import { full, randomFrom } from './support/chaos.ts'
-import { open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
+import { openNew, type Sql } from './support/postgres.ts'
 
 const parser = await loadParser()
 
@@ -24,16 +23,7 @@ const setUp = `
 let sql: Sql
 
 beforeAll(async () => {
-  const name = uniqueName('lint_alter')
-  const admin = open('postgres')
-  await admin.unsafe(`create database ${name}`)
-  await admin.end()
-  sql = postgres(urlOf(name), {
-    max: 1,
-    fetch_types: false,
-    onnotice() {},
-    no_subscribe: true,
-  } as postgres.Options<Record<string, never>>)
+  sql = await openNew('lint_alter')
   await sql.unsafe(setUp)
 })
 

@@ -1,4 +1,3 @@
-import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LintRuleName } from '../src/config/lint-rules.ts'
 import { loadParser } from '../src/lint/parse.ts'
@@ -6,7 +5,7 @@ import { findingsOf } from '../src/lint/reference.ts'
 import { families } from '../src/lint/rules/foreign-keys.ts'
 import { rules } from '../src/lint/rules.ts'
 import { scan } from '../src/sql/scan.ts'
-import { open, type Sql, uniqueName, urlOf } from './support/postgres.ts'
+import { openNew, type Sql, uniqueName } from './support/postgres.ts'
 
 const parser = await loadParser()
 
@@ -45,16 +44,7 @@ let sql: Sql
 const notices: string[] = []
 
 beforeAll(async () => {
-  const name = uniqueName('lint')
-  const admin = open('postgres')
-  await admin.unsafe(`create database ${name}`)
-  await admin.end()
-  sql = postgres(urlOf(name), {
-    max: 1,
-    fetch_types: false,
-    onnotice: ({ message = '' }) => notices.push(message),
-    no_subscribe: true,
-  } as postgres.Options<Record<string, never>>)
+  sql = await openNew('lint', ({ message = '' }) => notices.push(message))
 })
 
 afterAll(() => sql.end({ timeout: 1 }))

@@ -1,28 +1,13 @@
 import { crc32 } from 'node:zlib'
 import { test as base, expect } from 'vitest'
-import type { Connection } from '../src/config/connection.ts'
-import { parseDatabaseUrl } from '../src/config/url.ts'
 import { createLog, silentLog } from '../src/log.ts'
 import { openSession } from '../src/postgres/connect.ts'
 import { claimWork, takeRunLock } from '../src/postgres/lock.ts'
 import { databaseObject } from '../src/postgres/lock-keys.ts'
 import { openWhenReady } from '../src/postgres/wait.ts'
+import { connectionTo } from './support/backup.ts'
 import { server, test, urlOf } from './support/postgres.ts'
 
-const connection = (url: string, change: Partial<Connection> = {}): Connection => {
-  const { endpoints, user = '', database = '', password } = parseDatabaseUrl(url, 'test')
-  return {
-    source: 'test',
-    endpoints,
-    user,
-    database,
-    password: () => password,
-    tls: { mode: 'prefer' },
-    target: 'any',
-    ignored: [],
-    ...change,
-  }
-}
 const signal = new AbortController().signal
 const base_ = { applicationName: 'pgbosun test', log: silentLog, signal }
 const now = { ...base_, patient: false, timeoutMs: 500, deadline: performance.now() + 60_000 }
@@ -32,7 +17,7 @@ base('the lock of a database is the CRC-32 of its name', () => {
 })
 
 test('a second runner waits for the lock, says who holds it, and gives up in time', async ({ database }) => {
-  const [first, second] = await Promise.all([1, 2].map(() => openSession(connection(urlOf(database)), base_)))
+  const [first, second] = await Promise.all([1, 2].map(() => openSession(connectionTo(urlOf(database)), base_)))
   const lines: string[] = []
   const log = createLog('info', 'json', { write: (line) => lines.push(line) })
   await takeRunLock(first!.sql, 4711, 'the lock', { timeoutMs: 100, log, signal })
@@ -47,10 +32,10 @@ test('a second runner waits for the lock, says who holds it, and gives up in tim
 })
 
 test('ends the backend that a killed runner left at work, after a grace', async ({ database }) => {
-  const dead = await openSession(connection(urlOf(database)), base_)
+  const dead = await openSession(connectionTo(urlOf(database)), base_)
   await claimWork(dead.sql, { log: silentLog, signal })
   const statement = dead.sql`select pg_sleep(60)`.catch((error: unknown) => error)
-  const next = await openSession(connection(urlOf(database)), base_)
+  const next = await openSession(connectionTo(urlOf(database)), base_)
   await claimWork(next.sql, { log: silentLog, signal })
   expect(await statement).toMatchObject({ code: expect.stringMatching(/57P01|CONNECTION_CLOSED/) })
   expect(() => dead.guard()).toThrow(expect.objectContaining({ kind: 'unreachable' }))
@@ -58,7 +43,7 @@ test('ends the backend that a killed runner left at work, after a grace', async 
 })
 
 test('a session that was lost is never replaced in silence', async ({ database, sql }) => {
-  const session = await openSession(connection(urlOf(database)), base_)
+  const session = await openSession(connectionTo(urlOf(database)), base_)
   await sql`select pg_terminate_backend(${session.pid})`
   await session.sql`select 1`.catch(() => {})
   await expect(session.sql`select 2`.execute()).rejects.toThrow()
@@ -68,7 +53,7 @@ test('a session that was lost is never replaced in silence', async ({ database, 
 test('sessions do not take settings from the role, the database or the environment', async ({ database, sql }) => {
   await sql.unsafe(`alter database ${database} set lock_timeout = '1ms'`)
   if (server().major >= 14) await sql.unsafe(`alter database ${database} set idle_session_timeout = '1s'`)
-  const session = await openSession(connection(urlOf(database)), base_)
+  const session = await openSession(connectionTo(urlOf(database)), base_)
   const [row] =
     await session.sql`select current_setting('lock_timeout') as a, current_setting('idle_session_timeout', true) as b, current_setting('client_connection_check_interval', true) as c`
   expect(row).toEqual(server().major < 14 ? { a: '0', b: null, c: null } : { a: '0', b: '0', c: '2s' })
@@ -76,7 +61,7 @@ test('sessions do not take settings from the role, the database or the environme
 })
 
 base('a refused password is said at once, a closed port is waited for', async () => {
-  const wrong = connection(urlOf('postgres', { name: 'postgres', password: 'geheim' }))
+  const wrong = connectionTo(urlOf('postgres', { name: 'postgres', password: 'geheim' }))
   await expect(openWhenReady(wrong, now)).rejects.toMatchObject({
     kind: 'refused',
     message: expect.not.stringContaining('geheim'),
@@ -93,13 +78,13 @@ base('a refused password is said at once, a closed port is waited for', async ()
 })
 
 base('a missing database is refused, or left to the caller who will create it', async () => {
-  const missing = connection(urlOf('there_is_none'))
+  const missing = connectionTo(urlOf('there_is_none'))
   await expect(openWhenReady(missing, now)).rejects.toMatchObject({ kind: 'refused', sqlstate: '3D000' })
   await expect(openWhenReady(missing, { ...now, mayBeMissing: true })).resolves.toBeUndefined()
 })
 
 base('TLS that is demanded and not offered is refused', async () => {
-  const tls = connection(urlOf('postgres'), { tls: { mode: 'require' } })
+  const tls = connectionTo(urlOf('postgres'), { tls: { mode: 'require' } })
   await expect(openWhenReady(tls, now)).rejects.toMatchObject({
     kind: 'refused',
     message: expect.stringContaining('does not offer TLS'),

@@ -60,6 +60,18 @@ type Fixtures = {
   sql: Sql
 }
 
+/** A database for a whole file of tests, and one session in it. Close it with `end()`. */
+export async function openNew(prefix: string, onnotice: (notice: postgres.Notice) => void = () => {}): Promise<Sql> {
+  const name = uniqueName(prefix)
+  await asAdmin(`create database ${name}`)
+  return postgres(urlOf(name), {
+    max: 1,
+    fetch_types: false,
+    onnotice,
+    no_subscribe: true,
+  } as postgres.Options<Record<string, never>>)
+}
+
 /** `test` with a folder, a database and a connection of its own. */
 export const test = base.extend<Fixtures>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
