@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest'
 import { startServer } from '../scripts/server.ts'
 import { loginPrefix } from '../src/postgres/login.ts'
 import { client } from './support/backup.ts'
-import { run, runJson, start } from './support/cli.ts'
+import { run, runJson, type Started, start } from './support/cli.ts'
 import { test as base, type Sql, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 const password = 'secret of a test'
@@ -44,6 +44,19 @@ const loginsOf = (sql: Sql, database: string) =>
   sql.unsafe('select rolname from pg_roles where starts_with(rolname::text, $1)', [loginPrefix(database)])
 const recordersOf = (sql: Sql) =>
   sql.unsafe(`select proname from pg_proc where pronamespace = to_regnamespace('pgbosun')`)
+
+/** A run within a migration that sleeps for ten minutes. */
+async function startSleeping(sql: Sql, database: string, cwd: string): Promise<Started> {
+  const started = start(['migrate'], { cwd, env: { DATABASE_URL: urlOf(database) } })
+  await expect
+    .poll(
+      () =>
+        sql`select from pg_stat_activity where datname = ${database} and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
+      { timeout: 20_000 },
+    )
+    .not.toEqual([])
+  return started
+}
 
 describe('when our user has more rights than the owner', () => {
   test('files run as a login with only the rights of the owner, and nothing of it stays', async ({
@@ -152,14 +165,7 @@ describe('when our user has more rights than the owner', () => {
     await files({ 'migrations/001_a.sql': 'create table a (id int);' })
     await pgbosun(['migrate'])
     await files({ 'migrations/002_b.sql': 'select pg_sleep(600);' })
-    const { child, finished } = start(['migrate'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
-    await expect
-      .poll(
-        () =>
-          sql`select from pg_stat_activity where datname = ${database} and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
-        { timeout: 20_000 },
-      )
-      .not.toEqual([])
+    const { child, finished } = await startSleeping(sql, database, dir)
     child.kill('SIGKILL')
     await finished
     expect(await loginsOf(sql, database)).toHaveLength(1)
@@ -178,14 +184,7 @@ describe('when our user has more rights than the owner', () => {
 
   test('a run that is stopped in the middle removes its login', async ({ files, sql, database, dir }) => {
     await files({ 'migrations/001_b.sql': 'select pg_sleep(600);' })
-    const { child, finished } = start(['migrate'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
-    await expect
-      .poll(
-        () =>
-          sql`select from pg_stat_activity where datname = ${database} and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
-        { timeout: 20_000 },
-      )
-      .not.toEqual([])
+    const { child, finished } = await startSleeping(sql, database, dir)
     child.kill('SIGTERM')
     expect((await finished).code).toBe(143)
     expect(await loginsOf(sql, database)).toEqual([])

@@ -38,6 +38,12 @@ const indexes = (cluster: Cluster, { database }: App) =>
     database,
   )
 
+const sleeping = (cluster: Cluster) =>
+  until('a statement sleeps', async () => {
+    const query = "select from pg_stat_activity where wait_event = 'PgSleep'"
+    return (await cluster.ask(query)).length > 0
+  })
+
 const building = (cluster: Cluster) =>
   until('an index is built', async () => {
     const query =
@@ -208,10 +214,7 @@ describe.each([
   }) => {
     const { app, key } = await begin(makeApp)
     const run = app.start('migrate', '--json')
-    await until(
-      'it works',
-      async () => (await cluster.ask("select from pg_stat_activity where wait_event = 'PgSleep'")).length > 0,
-    )
+    await sleeping(cluster)
     const bits = BigInt.asUintN(64, key)
     const ended = await cluster.ask(
       `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1
@@ -232,10 +235,7 @@ describe.each([
   }) => {
     const { app, key } = await begin(makeApp)
     const run = app.start('migrate', '--json')
-    await until(
-      'it works',
-      async () => (await cluster.ask("select from pg_stat_activity where wait_event = 'PgSleep'")).length > 0,
-    )
+    await sleeping(cluster)
     const tool = postgres(cluster.url(app.database), {
       max: 1,
       onnotice() {},
