@@ -3,7 +3,7 @@ import { globSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect } from 'vitest'
 import { test as base, server, uniqueName } from './support/postgres.ts'
-import { asUser, declared, openOne, type User } from './support/roles.ts'
+import { asSuperuser, asUser, declared, type User } from './support/roles.ts'
 
 /** `shop`: a database with everything that can make a dump fail, a role for backups and one for monitoring. */
 const test = base.extend<{ shop: Shop }>({
@@ -23,14 +23,7 @@ const test = base.extend<{ shop: Shop }>({
         },
         databases: { [name]: { users: { [`${name}_app`]: { preset: 'app' } } } },
       }),
-      async admin(statement) {
-        const sql = openOne(name)
-        try {
-          return [...(await sql.unsafe(statement))]
-        } finally {
-          await sql.end({ timeout: 1 })
-        }
-      },
+      admin: (statement) => asSuperuser(name, statement),
     }
     await use(shop)
   },

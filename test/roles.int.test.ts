@@ -4,7 +4,7 @@ import { makeVerifier } from '../src/postgres/scram.ts'
 import { isConcurrentChange } from '../src/roles/errors.ts'
 import { runJson } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
-import { asUser, declared, openOne } from './support/roles.ts'
+import { asSuperuser, asUser, declared, openOne } from './support/roles.ts'
 
 /** `shop`: names for a database with an app user and a reader, its declaration, and sessions of a superuser. */
 const test = base.extend<{ shop: Shop }>({
@@ -26,14 +26,7 @@ const test = base.extend<{ shop: Shop }>({
           },
         },
       },
-      async admin(statement) {
-        const sql = openOne(name)
-        try {
-          return [...(await sql.unsafe(statement))]
-        } finally {
-          await sql.end({ timeout: 1 })
-        }
-      },
+      admin: (statement) => asSuperuser(name, statement),
     })
   },
 })

@@ -98,6 +98,10 @@ export function declared(
   }
 }
 
+/** Rows of statements that the superuser runs in a database. */
+export const asSuperuser = (database: string, statement: string): Promise<unknown[]> =>
+  withOne(database, undefined, async (sql) => [...(await sql.unsafe(statement))])
+
 /** Runs statements as a user over TCP; the error's SQLSTATE instead of rows when one fails. */
 export async function asUser(database: string, user: User, statement: string): Promise<unknown> {
   const sql = openOne(database, user)
