@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { hashOf } from '../src/formats/graphile-file.ts'
 import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
+import { committed } from './support/formats.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
@@ -50,19 +50,6 @@ const writeMigrations = (dir: string, files: Record<string, string>) =>
   writeFiles(dir, Object.fromEntries(Object.entries(files).map(([name, text]) => [`migrations/${name}`, text])))
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-
-/** Files committed by graphile-migrate. */
-function committed(bodies: string[]): Record<string, string> {
-  let previous: string | null = null
-  return Object.fromEntries(
-    bodies.map((body, i) => {
-      const hash = hashOf(body, previous)
-      const text = `--! Previous: ${previous ?? '-'}\n--! Hash: ${hash}\n\n${body}`
-      previous = hash
-      return [`committed/00000${i + 1}-t${i + 1}.sql`, text]
-    }),
-  )
-}
 
 const create = (n: number) => `create table t${n} (id int);\n`
 const drop = (n: number) => `drop table t${n};\n`
@@ -129,7 +116,7 @@ const formats: { format: string; table: string; files: Record<string, string>; e
   {
     format: 'graphile-migrate',
     table: 'graphile_migrate.migrations',
-    files: committed([1, 2, 3].map(create)),
+    files: committed([1, 2, 3].map(create), (n) => `-t${n}`),
     expected: three((n) => ({ [`00${n}_t${n}.sql`]: create(n) })),
   },
 ]

@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { hashOf } from '../src/formats/graphile-file.ts'
 import { run, runJson } from './support/cli.ts'
 import { fails } from './support/fails.ts'
+import { committed } from './support/formats.ts'
 import { test as base, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is checked field by field
@@ -161,17 +161,6 @@ repair  1 change
     pgbosun,
     repair,
   }) => {
-    const committed = (bodies: string[]) => {
-      let previous: string | null = null
-      return Object.fromEntries(
-        bodies.map((body, i) => {
-          const hash = hashOf(body, previous)
-          const text = `--! Previous: ${previous ?? '-'}\n--! Hash: ${hash}\n\n${body}`
-          previous = hash
-          return [`committed/00000${i + 1}.sql`, text]
-        }),
-      )
-    }
     await write(committed([create(1), create(2), create(3)]))
     await pgbosun('graphile-migrate', 'migrate')
     await write(committed([`-- first\n${create(1)}`, create(2), create(3)]))

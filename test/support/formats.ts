@@ -194,6 +194,19 @@ const nodePgMigrate: Format = {
   expected: (applied) => applied.map((n) => ({ name: nodePgMigrate.title(n) })),
 }
 
+/** Files that graphile-migrate committed, by their bodies. @param ending what follows the number in a name */
+export function committed(bodies: string[], ending: (n: number) => string = () => ''): Record<string, string> {
+  let previous: string | null = null
+  return Object.fromEntries(
+    bodies.map((body, i) => {
+      const hash = hashOf(body, previous)
+      const text = `--! Previous: ${previous ?? '-'}\n--! Hash: ${hash}\n\n${body}`
+      previous = hash
+      return [`committed/00000${i + 1}${ending(i + 1)}.sql`, text]
+    }),
+  )
+}
+
 /** Each names the hash of the one before. */
 function chained(parts: Part[]): { text: string; hash: string; previous: string | null }[] {
   let previous: string | null = null
