@@ -41,6 +41,12 @@ export function historyIn(format: Format, table: string) {
   return history
 }
 
+/** A row of a history that keeps the version and nothing else. */
+export const bareRow = (id: string): NativeRow => ({
+  ...{ id, name: id, kind: 'versioned', checksum: null, ok: true },
+  ...{ appliedAt: null, durationMs: null, appliedBy: null },
+})
+
 /** The migration of an id, or the first one. */
 export function one(files: Migration[], id?: string): Migration {
   const file = files.find((file) => id === undefined || file.id === id)
