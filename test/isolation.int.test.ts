@@ -363,7 +363,7 @@ describe('when no such login can be created', () => {
       const created = await run(['roles', 'apply'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
       expect(created.code, created.stderr).toBe(0)
       const planned = await runJson(['plan'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
-      expect(planned.json.warnings).toEqual([expect.stringContaining('pg_hba.conf wants reject of it')])
+      expect(planned.json.warnings).toEqual([expect.stringContaining('pg_hba.conf uses reject for it')])
       const refused = await run(['up'], { cwd: dir, env: { DATABASE_URL: own.url('shop') } })
       expect(refused.code, refused.stderr).toBe(12)
       expect(refused.stderr).toContain('pg_hba.conf')

@@ -273,7 +273,7 @@ describe('undoing outside transactions', () => {
     const changed = await up(undo('insert into a values (2)', 'select 1'), down)
     expect([changed.code, changed.json.error!.message]).toEqual([
       21,
-      expect.stringContaining('was changed above the place'),
+      expect.stringContaining('was changed above the point'),
     ])
     expect(await sql`select id from a`).toEqual([{ id: 1 }])
     good(await up(undo(insert, 'create table kept as select * from a'), down))

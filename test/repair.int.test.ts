@@ -282,7 +282,7 @@ describe('a migration that stopped', () => {
     const failed = await pgbosun(format, 'migrate')
     expect([failed.code, failed.json.error.hint]).toEqual([
       20,
-      expect.stringContaining('2 of its 3 statements took effect'),
+      expect.stringContaining('its first 2 statements (of 3) took effect'),
     ])
     const { json } = await repair(format, '--pending', nameOf(format, 2), '--dry-run')
     expect(json.repairs).toMatchObject([{ check: expect.stringContaining('undo its first 2 statements by hand') }])

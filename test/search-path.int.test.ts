@@ -205,7 +205,7 @@ describe('the history of another application, further on in the search_path, is 
         code: 0,
         json: { results: [{ name: format.title(1) }], warnings: [] },
       })
-      expect(first.stderr).toMatch(/there is no history public\.(\w+); other\.\1 is not looked at/)
+      expect(first.stderr).toMatch(/there is no history public\.(\w+); other\.\1 is ignored/)
       expect(await sql`select relnamespace::regnamespace::text as schema from pg_class where relname = 'mine'`).toEqual(
         [{ schema: 'public' }],
       )
