@@ -90,7 +90,7 @@ describe('files that go through everything in the database', () => {
       const { code, json } = await pgbosun('up')
       expect([statement, code]).toEqual([statement, 20])
       expect(String(json.error?.hint)).toContain(hint)
-      expect(String(json.error?.hint)).not.toContain('pgbosun’s own')
+      expect(String(json.error?.hint)).not.toContain('belongs to pgbosun')
     }
   })
 
