@@ -13,8 +13,7 @@ type Import = { to: string; own: boolean; typeOnly: boolean; names: string[] }
 export const order = [
   ['errors', 'log', 'plan', 'text', 'units'],
   ['config', 'sql', 'machine'],
-  ['postgres'],
-  ['programs', 'store'],
+  ['postgres', 'programs', 'store'],
   ['state', 'formats', 'lint', 'archive'],
   ['migrate', 'roles', 'seed', 'backup', 'restore', 'check'],
   ['run'],
