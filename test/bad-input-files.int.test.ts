@@ -218,7 +218,7 @@ describe('a seed that is wrong', () => {
     expect(failure).toMatchObject({
       code: 40,
       message: expect.stringContaining('"nmae"'),
-      hint: 'its columns: id, name',
+      hint: 'use its columns: id, name',
     })
   })
 
