@@ -158,3 +158,55 @@ describe('a catalogue', () => {
     expect(shop.catalog.unfinished('shop')).toEqual([shop.ids[1]])
   })
 })
+
+describe('a glance at many backups', () => {
+  test('lists names, and looks into what is new, unfinished or the newest', async ({ dir }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, 'shop', 400)
+    const { store, asked } = counting(localStore(pathToFileURL(root).href))
+    const clock = { ms: 0 }
+    const catalog = openCatalog(store, () => clock.ms)
+    const glance = async () => (await catalog.glance('shop')).map(({ id }) => id)
+    expect(await glance()).toEqual(ids)
+    asked()
+
+    expect(await glance()).toEqual(ids)
+    expect(asked()).toEqual(['folders shop/', `list shop/${ids.at(-1)}/`])
+
+    rmSync(join(root, 'shop', ids[3]!), { recursive: true })
+    const left = ids.filter((id) => id !== ids[3])
+    const newer = putBackup(root, manifestOf('shop', new Date(), 'ffff0000'))
+    const manifest = join(root, 'shop', newer, 'manifest.json')
+    renameSync(manifest, `${manifest}.later`)
+    expect(await glance()).toEqual(left)
+    expect(catalog.unfinished('shop')).toEqual([newer])
+    renameSync(`${manifest}.later`, manifest)
+    asked()
+    expect(await glance()).toEqual([...left, newer])
+    expect(catalog.unfinished('shop')).toEqual([])
+    expect(asked()).toEqual([
+      'folders shop/',
+      `list shop/${newer}/`,
+      `read shop/${newer}/manifest.json`,
+      `list shop/${ids.at(-1)}/`,
+    ])
+  })
+
+  test('sees at once that another process found the newest damaged, and an older one within ten minutes', async ({
+    dir,
+  }) => {
+    const root = join(dir, 'store')
+    const ids = putMany(root, 'shop', 400)
+    const store = localStore(pathToFileURL(root).href)
+    const clock = { ms: 0 }
+    const catalog = openCatalog(store, () => clock.ms)
+    await catalog.glance('shop')
+    const damaged = async () =>
+      (await catalog.glance('shop')).filter(({ verification }) => verification?.ok === false).map(({ id }) => id)
+    for (const id of [ids[7]!, ids.at(-1)!])
+      await recordVerification(store, { database: 'shop', id }, { at: new Date(), ok: false, problem: 'bad' })
+    expect(await damaged()).toEqual([ids.at(-1)])
+    clock.ms = 600_000
+    expect(await damaged()).toEqual([ids[7], ids.at(-1)])
+  })
+})

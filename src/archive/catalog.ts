@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
 import { takenAt } from './clock.ts'
 import { manifestName, objectKey, startedAtOf } from './layout.ts'
-import { type Folder, isComplete, lineOf, linesOf, listFolders } from './listing.ts'
+import { type Folder, isComplete, lineOf, linesOf, listFolder, listFolders, listIds } from './listing.ts'
 import type { Manifest, Series } from './manifest.ts'
 import { later, readLaterVerification, type Verification } from './verification.ts'
 
@@ -31,7 +31,12 @@ export type Catalog = {
   store: Store
   /** Lists everything of the database, once, and reads what is new or changed. Sees what other processes have done until then. */
   update(database: string): Promise<Backup[]>
-  /** The same, but lists only what was listed more than a minute ago. */
+  /**
+   * The same for a look every minute. Of many backups it lists the names alone, and what is in those that are new, unfinished or the
+   * newest; all of it again every ten minutes.
+   */
+  glance(database: string): Promise<Backup[]>
+  /** The same as `update`, but lists only what was listed more than a minute ago. */
   recent(database: string): Promise<Backup[]>
   /** As it was listed last, with what this process has done since then. Oldest first; asks nobody. */
   known(database: string): Backup[]
@@ -47,6 +52,12 @@ export type Catalog = {
 
 /** A turn of the scheduler: what is younger need not be listed again. */
 const recentMs = 60_000
+
+/** Of so many, one request of an object store lists everything: a thousand keys, about three for each. */
+const fewBackups = 300
+const wholeMs = 600_000
+/** So many folders are listed one by one; more come with a listing of everything. */
+const fewFolders = 32
 
 /** Where memory is little, what was read is collected after so many manifests, what was listed after so many folders: V8 would let it lie until there is no room. */
 const readBeforeCollecting = 100
@@ -89,6 +100,17 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
     return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
   }
 
+  const lookAgain = async (database: string, folder: Folder, before: Entry | undefined) =>
+    before && isUnchanged(before, folder.lines) ? before : look(database, folder, before)
+
+  const note = (
+    database: string,
+    { entries, ...rest }: Pick<Known, 'unfinished' | 'listedAtMs'> & { entries: Entry[] },
+  ) => {
+    const sorted = entries.sort((a, b) => byInstant(a.backup, b.backup))
+    databases.set(database, { backups: new Map(sorted.map((entry) => [entry.backup.id, entry])), ...rest })
+  }
+
   const update = async (database: string): Promise<Backup[]> => {
     const listedAtMs = nowMs()
     const before = databases.get(database)?.backups
@@ -110,9 +132,31 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
       else if (fresh.push(folder) === atOnce) await readFresh()
     }
     await readFresh()
-    entries.sort((a, b) => byInstant(a.backup, b.backup))
-    const backups = new Map(entries.map((entry) => [entry.backup.id, entry]))
-    databases.set(database, { backups, unfinished, listedAtMs })
+    note(database, { entries, unfinished, listedAtMs })
+    return known(database)
+  }
+
+  const glance = async (database: string): Promise<Backup[]> => {
+    const state = databases.get(database)
+    if (!state || state.backups.size <= fewBackups || nowMs() - state.listedAtMs >= wholeMs) return update(database)
+    const ids = await listIds(store, database)
+    const present = new Set(ids)
+    const unfinished = new Set(state.unfinished.filter((id) => present.has(id)))
+    const kept = [...state.backups.values()].filter(({ backup }) => present.has(backup.id))
+    const fresh = ids.filter((id) => !state.backups.has(id) && !unfinished.has(id))
+    const newest = kept.at(-1)?.backup.id
+    const asked = [...fresh, ...unfinished, ...(newest === undefined ? [] : [newest])]
+    if (asked.length > fewFolders) return update(database)
+    const entries = new Map(kept.map((entry) => [entry.backup.id, entry]))
+    for (const id of asked) {
+      const folder = await listFolder(store, database, id)
+      const entry = folder && isComplete(folder.lines) ? await lookAgain(database, folder, entries.get(id)) : undefined
+      if (entry) entries.set(id, entry)
+      else entries.delete(id)
+      if (folder && !isComplete(folder.lines)) unfinished.add(id)
+      else unfinished.delete(id)
+    }
+    note(database, { entries: [...entries.values()], unfinished: [...unfinished], listedAtMs: state.listedAtMs })
     return known(database)
   }
 
@@ -121,6 +165,7 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
   return {
     store,
     update,
+    glance,
     async recent(database) {
       const { listedAtMs = -Infinity } = databases.get(database) ?? {}
       return nowMs() - listedAtMs < recentMs ? known(database) : update(database)

@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts'
-import { databasePrefix, manifestName, startedAtOf, verifiedName } from './layout.ts'
+import { backupPrefix, databasePrefix, manifestName, startedAtOf, verifiedName } from './layout.ts'
 
 /**
  * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
@@ -11,9 +11,7 @@ export async function* listFolders(store: Store, database: string): AsyncGenerat
   for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
     const [id = '', ...parts] = key.slice(prefix.length).split('/')
     if (parts.length === 0 || startedAtOf(id) === undefined) continue
-    const name = parts.join('/')
-    const isRead = name === manifestName || name === verifiedName
-    const line = isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
+    const line = listedLine(parts.join('/'), sizeBytes, modifiedAt)
     if (id !== folder.id) {
       if (folder.lines.length > 0) yield folder
       folder = { id, lines: [] }
@@ -21,6 +19,24 @@ export async function* listFolders(store: Store, database: string): AsyncGenerat
     folder.lines.push(line)
   }
   if (folder.lines.length > 0) yield folder
+}
+
+/** The same of one folder; undefined where nothing is in it. */
+export async function listFolder(store: Store, database: string, id: string): Promise<Folder | undefined> {
+  const prefix = backupPrefix(database, id)
+  const lines: string[] = []
+  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix))
+    lines.push(listedLine(key.slice(prefix.length), sizeBytes, modifiedAt))
+  return lines.length === 0 ? undefined : { id, lines }
+}
+
+/** The names of the folders that may be backups. */
+export const listIds = async (store: Store, database: string): Promise<string[]> =>
+  (await store.folders(databasePrefix(database))).filter((id) => startedAtOf(id) !== undefined)
+
+function listedLine(name: string, sizeBytes: number, modifiedAt: Date): string {
+  const isRead = name === manifestName || name === verifiedName
+  return isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
 }
 
 /** A folder that may be a backup, with a line for each object in it. */

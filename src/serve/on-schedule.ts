@@ -20,7 +20,7 @@ export function scheduledWork(
 ): Pick<SchedulerOptions, 'readStore' | 'backUp'> {
   const factsOf = (backups: Backup[]) => storedFacts(backups, context.loaded.config.backup.name, new Date())
   return {
-    readStore: async (database) => factsOf(await catalog.update(database)),
+    readStore: async (database) => factsOf(await catalog.glance(database)),
     async backUp(database, slot) {
       await backUpAndTidy(context, catalog, { database, slot }, rotation)
       return factsOf(catalog.known(database))
