@@ -1,6 +1,6 @@
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import { orRefused, pathIn, readNames, readText } from './files.ts'
+import { orRefused, pathIn, readNames, readText, sameVersion } from './files.ts'
 import type { Format, NativeHistory, NewFile } from './format.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Migration, Script } from './types.ts'
@@ -55,12 +55,7 @@ function refuseTwins(dir: string, files: string[]): void {
   for (const file of files) {
     const version = versionOf(file)
     const other = found.get(version)
-    if (other) {
-      throw usage(`${other} and ${file} in ${dir} have the same version ${version}`, {
-        file: pathIn(dir, file),
-        hint: 'give the newer one a version of its own',
-      })
-    }
+    if (other) throw sameVersion(dir, [other, file], version)
     found.set(version, file)
   }
 }

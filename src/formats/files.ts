@@ -90,6 +90,13 @@ export function orRefused<T extends Script>(path: string, read: () => T): T | (S
   }
 }
 
+/** Exit 2: which of two files of one version is meant, nobody can know. */
+export const sameVersion = (dir: string, [one, other]: [string, string], version: string | bigint): AppError =>
+  usage(`${one} and ${other} in ${dir} have the same version ${version}`, {
+    file: pathIn(dir, other),
+    hint: 'give the newer one a version of its own',
+  })
+
 const cannotRead = (path: string) => (cause: unknown) => {
   const { code } = cause as NodeJS.ErrnoException
   throw usage(`${path} cannot be read: ${code === 'ENOENT' ? 'it does not exist' : code}`, {

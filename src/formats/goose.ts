@@ -1,6 +1,6 @@
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
-import { orRefused, pathIn, readNames, readText } from './files.ts'
+import { orRefused, pathIn, readNames, readText, sameVersion } from './files.ts'
 import type { Format, NativeHistory, NewFile, ReadOptions } from './format.ts'
 import { parseGoose } from './goose-parse.ts'
 import { cleanName, nextVersion, numberOf } from './name.ts'
@@ -53,12 +53,7 @@ export const goose: Format = {
     for (const file of readNames(dir).filter(isMigration).sort()) {
       const version = versionOf(dir, file)
       const other = found.get(version)
-      if (other) {
-        throw usage(`${other} and ${file} in ${dir} have the same version ${version}`, {
-          file: pathIn(dir, file),
-          hint: 'give the newer one a version of its own',
-        })
-      }
+      if (other) throw sameVersion(dir, [other, file], version)
       found.set(version, file)
     }
     const versions = [...found].sort(([a], [b]) => (a < b ? -1 : 1))
