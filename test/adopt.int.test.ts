@@ -383,7 +383,7 @@ describe('is refused', () => {
     expect(Object.keys(written())).toHaveLength(2)
   })
 
-  test('into the folder of the tool', async ({ dir, refused, pgbosun }) => {
+  test('new files may not go into the folder of the tool', async ({ dir, refused, pgbosun }) => {
     await writeMigrations(dir, dbmate(1))
     await pgbosun('dbmate', 'migrate')
     for (const into of ['migrations', 'migrations/new'])

@@ -254,7 +254,7 @@ describe.skipIf(!client)('backup run', () => {
     await holder.end()
   })
 
-  test('says how far it is', async ({ store, sql, database }) => {
+  test('a backup says how far it is', async ({ store, sql, database }) => {
     await sql.unsafe('create table t as select repeat(md5(i::text), 10) from generate_series(1, 20000) i')
     const seen: [number, number][] = []
     await backUp(store, urlOf(database), { onProgress: (done, total) => seen.push([done, total]) })

@@ -105,7 +105,7 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
     expect(failure.stderr).toContain(`${file}:${place.line}:${place.column}`)
   })
 
-  test('a file that is not there', async ({ dir }) => {
+  test('a configuration file that is not there is 2', async ({ dir }) => {
     const failure = await fails(['up', '--config', 'no.yaml'], { cwd: dir })
     expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('no.yaml does not exist') })
     expect(failure.hint).toContain('--config')
@@ -126,14 +126,14 @@ describe('a secret that cannot be read is 2, before anything is touched', () => 
     return failure
   }
 
-  test('it does not exist', async ({ dir }) => {
+  test('a secret file that does not exist is named', async ({ dir }) => {
     expect(await up(dir)).toMatchObject({
       message: expect.stringContaining('does not exist'),
       hint: expect.stringContaining('check the path'),
     })
   })
 
-  test('it is a folder', async ({ dir }) => {
+  test('a secret file that is a folder is named', async ({ dir }) => {
     await mkdir(join(dir, 'pw/app'), { recursive: true })
     expect(await up(dir)).toMatchObject({
       message: expect.stringContaining('is a folder'),
@@ -141,7 +141,7 @@ describe('a secret that cannot be read is 2, before anything is touched', () => 
     })
   })
 
-  test('it is empty', async ({ dir }) => {
+  test('a secret file that is empty is named', async ({ dir }) => {
     await writeFiles(dir, { 'pw/app': '\n' })
     expect(await up(dir)).toMatchObject({ message: expect.stringContaining('is empty') })
   })
@@ -152,7 +152,7 @@ describe('a secret that cannot be read is 2, before anything is touched', () => 
     expect(await up(dir)).toMatchObject({ hint: expect.stringContaining('fsGroup') })
   })
 
-  test('its variable is not set', async ({ dir }) => {
+  test('a variable of a secret that is not set is named', async ({ dir }) => {
     await writeFiles(dir, { 'pgbosun.yaml': declared.replace('file: pw/app', 'env: APP_PASSWORD') })
     const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(name) } })
     expect(failure).toMatchObject({

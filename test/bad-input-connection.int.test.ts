@@ -29,7 +29,7 @@ describe('no server', () => {
     expect(failure.hint).toContain('wait.timeout')
   })
 
-  test('says once what it waits for', async ({ dir }) => {
+  test('a server that is not there is named once while it is waited for', async ({ dir }) => {
     const env = { DATABASE_URL: `postgres://app@127.0.0.1:${await freePort()}/shop`, PGBOSUN_WAIT_TIMEOUT: '1s' }
     const { code, stdout, stderr } = await run(['up'], { cwd: dir, env })
     expect(stderr.match(/waiting for/g)).toHaveLength(1)
@@ -61,7 +61,7 @@ describe('no server', () => {
 })
 
 describe('refused credentials are 12 at once', () => {
-  test('a wrong password', async ({ dir, database }) => {
+  test('a wrong password is 12 at once', async ({ dir, database }) => {
     const startedAt = performance.now()
     const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(database, wrong) } })
     expect(performance.now() - startedAt).toBeLessThan(20_000)
@@ -70,13 +70,13 @@ describe('refused credentials are 12 at once', () => {
     expect(failure.hint).toBe('check the user and the password in DATABASE_URL')
   })
 
-  test('a user that does not exist', async ({ dir, database }) => {
+  test('a user that does not exist is 12 at once', async ({ dir, database }) => {
     const url = urlOf(database, { name: 'nobody_here', password: 'geheim' })
     const failure = await fails(['up'], { cwd: dir, env: { DATABASE_URL: url } })
     expect(failure).toMatchObject({ code: 12, sqlstate: '28P01', message: expect.stringContaining('nobody_here') })
   })
 
-  test('no password at all', async ({ dir, database }) => {
+  test('no password at all is 12 at once', async ({ dir, database }) => {
     const { port } = server()
     const env = { PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGDATABASE: database }
     const failure = await fails(['up'], { cwd: dir, env })
@@ -132,7 +132,7 @@ describe('a database that does not exist', () => {
 })
 
 describe('the database of the locks', () => {
-  test('is 12 when it does not exist', async ({ dir, database, sql }) => {
+  test('a lock database that does not exist is 12', async ({ dir, database, sql }) => {
     await writeFiles(dir, migration)
     const env = { DATABASE_URL: urlOf(database), PGBOSUN_LOCK_DATABASE: 'no_locks' }
     const failure = await fails(['up'], { cwd: dir, env })

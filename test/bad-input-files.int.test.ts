@@ -161,7 +161,7 @@ describe('a file that cannot be sent is refused before anything is touched', () 
 })
 
 describe('names of migrations that cannot be are 2', () => {
-  test('two files of one version', async ({ refused, sql, dir }) => {
+  test('two files of one version are 2', async ({ refused, sql, dir }) => {
     const failure = await refused({ 'migrations/001_a.sql': 'select 1', 'migrations/1_b.sql': 'select 1' })
     expect(failure).toMatchObject({
       code: 2,
@@ -186,7 +186,7 @@ describe('names of migrations that cannot be are 2', () => {
     expect(failure.hint).toContain('PGBOSUN_MIGRATE_DIR')
   })
 
-  test('a file that is not UTF-8', async ({ refused, dir }) => {
+  test('a file that is not UTF-8 is 2', async ({ refused, dir }) => {
     await writeFiles(dir, { 'migrations/001_a.sql': Buffer.from("select 'f\xfcr'", 'latin1') })
     const failure = await refused({})
     expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('001_a.sql is not UTF-8') })

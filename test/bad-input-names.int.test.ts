@@ -113,7 +113,7 @@ describe('a name', () => {
     expect(await asUser(database, asReader, `delete from ${table}`)).toMatch(/^(25006|42501)$/)
   })
 
-  test('of 63 bytes is not cut', async ({ dir }) => {
+  test('a name of 63 bytes is not cut', async ({ dir }) => {
     const part = uniqueName('long')
     const name = part.padEnd(63, 'x')
     await writeFiles(dir, { 'pgbosun.yaml': `databases: { ${name}: { owner: ${part.padEnd(63, 'o')} } }` })

@@ -43,7 +43,7 @@ const copying = async (sql: Sql) => {
 }
 
 describe.concurrent('a way that acknowledges everything and forwards nothing', { timeout: 240_000 }, () => {
-  test('for 20 s is survived', async ({ dir, database, sql }) => {
+  test('a black hole for 20 s is survived', async ({ dir, database, sql }) => {
     const way = await startSwallower()
     await writeFiles(dir, {
       'pgbosun.yaml': JSON.stringify(config),

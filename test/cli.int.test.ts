@@ -21,7 +21,7 @@ describe('help and version', () => {
     expect(await run(['--help'], { cwd: dir })).toMatchObject({ code: 0, stdout: alone.stderr, stderr: '' })
   })
 
-  test('--version is a version', async ({ dir }) => {
+  test('--version prints a version and nothing else', async ({ dir }) => {
     const { code, stdout, stderr } = await run(['--version'], { cwd: dir })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\S*\n$/)

@@ -92,7 +92,7 @@ function becomes(tag: () => string, { say, name }: { say: RegExp; name: RegExp }
 }
 
 describe('migrations in an image', () => {
-  test('are applied', async ({ postgres, database }) => {
+  test('migrations in an image are applied', async ({ postgres, database }) => {
     const tag = await build('migrations')
     const { code, stderr } = await docker(runArgs(tag, at(postgres, database), [], ['--rm']))
     expect(code, stderr).toBe(0)
@@ -108,7 +108,7 @@ describe('pgbosun in the image of an application on Debian, without Node', () =>
 
   becomes(() => tag, { say: /Booting worker/, name: /gunicorn/ })
 
-  test('serves what was prepared', async ({ postgres, database }) => {
+  test('the application serves what was prepared', async ({ postgres, database }) => {
     const id = await dockerOk(...runArgs(tag, at(postgres, database), [], ['--detach']))
     await logged(id, /Booting worker/)
     const get = 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:8000/").read().decode())'

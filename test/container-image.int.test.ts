@@ -64,7 +64,7 @@ describe('the image', () => {
     expect(stdout).toBe('/backups 40750 65532\n/tmp 41777 0\n')
   })
 
-  test('reaps orphans', async () => {
+  test('the first process of the image reaps orphans', async () => {
     const script = `
       const { spawnSync } = require('node:child_process')
       const { readdirSync, readFileSync } = require('node:fs')

@@ -100,7 +100,7 @@ describe('COPY from the client', () => {
     }
   })
 
-  test('can be repeated at once', async ({ session }) => {
+  test('COPY after COPY works on one session, after a failed one too', async ({ session }) => {
     for (let i = 0; i < 200; i++) expect(await copyIn(session.sql, 'copy t from stdin', [`${i}\tx\n`])).toBe(1)
     for (let i = 0; i < 50; i++) {
       await expect(copyIn(session.sql, 'copy t from stdin', ['1\tx\n2'])).rejects.toMatchObject({ code: '22P04' })

@@ -95,7 +95,7 @@ describe('the histories of a database', () => {
 })
 
 describe('the format of a folder and a database', () => {
-  test('is decided by both', async ({ sql, dir }) => {
+  test('the format is decided by files and history together', async ({ sql, dir }) => {
     await writeFiles(dir, { '1_a.up.sql': 'select 1', '1_a.down.sql': 'select 1' })
     const find = () => sql.begin((db) => findFormat(db, dir, nowhere))
     await expect(find()).rejects.toMatchObject({
@@ -200,7 +200,7 @@ describe('migrate.format: auto', () => {
     })
   })
 
-  test('says how Alembic is run', async ({ dir, database }) => {
+  test('a history of Alembic is answered with how Alembic is run', async ({ dir, database }) => {
     await writeFiles(dir, { 'migrations/env.py': '', 'migrations/versions/a.py': 'down_revision = None\n' })
     expect(await fails(['plan'], { cwd: dir, env: auto(database) })).toMatchObject({
       kind: 'usage',

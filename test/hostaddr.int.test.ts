@@ -34,7 +34,7 @@ describe.skipIf(missing !== undefined)('hostaddr is where a host is reached that
       }
   })
 
-  test('and nowhere else', async ({ dir }) => {
+  test('the host is reached at its hostaddr and nowhere else', async ({ dir }) => {
     const elsewhere = await fails(['wait'], { cwd: dir, env: url('db.invalid', '127.0.0.9') })
     expect(elsewhere).toMatchObject({ code: 10, message: expect.stringContaining('nothing is listening there') })
     const other = await fails(['wait'], { cwd: dir, env: url('other.invalid', '127.0.0.1') })

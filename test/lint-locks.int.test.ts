@@ -85,7 +85,7 @@ describe('the lock that a rule names is the one that the server takes', () => {
     return rule.lock && table && !without.includes(rule.name) ? [[rule.name, rule.lock, table, rule] as const] : []
   })
 
-  test('of more than twenty rules', () => {
+  test('locks of more than twenty rules are compared with the server', () => {
     expect(cases.length).toBeGreaterThan(20)
   })
 

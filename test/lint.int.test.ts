@@ -373,7 +373,7 @@ describe('the parser', () => {
     return readFileSync(join(cwd, 'loaded'), 'utf8')
   }
 
-  test('is loaded by lint', async ({ dir, files }) => {
+  test('the parser is loaded by lint', async ({ dir, files }) => {
     await files(users)
     expect(await loaded(['migrate', 'lint'], dir)).toContain('WebAssembly')
   })
@@ -387,7 +387,7 @@ describe('the parser', () => {
     }
   })
 
-  test('stays below 200 MB', async ({ dir, files }) => {
+  test('linting stays below 200 MB', async ({ dir, files }) => {
     await files(
       Object.fromEntries(
         Array.from({ length: 200 }, (_, i) => [

@@ -112,7 +112,7 @@ describe('an application that owns its tables', () => {
     await app.asApp((sql) => sql.unsafe('insert into t default values'))
   })
 
-  test('keeps them with `owner`', async ({ app }) => {
+  test('an application keeps its tables with `owner`', async ({ app }) => {
     await app.sql.unsafe(
       `alter database ${app.name} owner to "${app.user.name}"; grant create on schema public to "${app.user.name}"`,
     )

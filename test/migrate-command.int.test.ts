@@ -493,7 +493,7 @@ describe('any other program', () => {
     expect(await events(sql)).toEqual(['migrate started', 'migrate finished 143'])
   })
 
-  test('ends with the lock: exit 10', async ({ dir, sql, env }) => {
+  test('a program whose lock is lost is ended: exit 10', async ({ dir, sql, env }) => {
     await script(dir, '#!/bin/sh\necho $$ > pid.txt\nexec sleep 600\n')
     const started = start(['migrate'], { cwd: dir, env })
     const pid = await until('the program works', async () =>

@@ -52,7 +52,7 @@ const building = (cluster: Cluster) =>
   })
 
 describe('an index that is built concurrently', () => {
-  test('says what it is waiting for', async ({ cluster, makeApp }) => {
+  test('a concurrent build says what it is waiting for', async ({ cluster, makeApp }) => {
     const app = await prepared(makeApp, 'create table t (x int)')
     await app.write({ 'migrations/2_x.sql': 'create index concurrently t_x on t (x)' })
     const writer = await cluster.hold('insert into t values (1)', app.database, 'import')

@@ -158,7 +158,7 @@ describe('a file with data', () => {
     expect(rendered).toMatchObject({ sqlstate: '22012', line: 7, column: 3 })
   })
 
-  test('stops where onPiece says so', async ({ session }) => {
+  test('sending stops where onPiece says so', async ({ session }) => {
     const text = `${head}copy t from stdin;\n\\.\n`
     const stop = new Error('stop')
     const error: unknown = await inTransaction(session.sql, (tx) =>

@@ -319,7 +319,7 @@ describe('interrupted anywhere', () => {
     expect(wholeBackups(shop)).toEqual([idOf(day(3))])
   })
 
-  test('two at once do what one does', async ({ shop }) => {
+  test('two prunes at once do what one does', async ({ shop }) => {
     for (const number of [1, 2, 3, 4]) await shop.add(day(number))
     const prune = () => pruneStore(openCatalog(shop.store), policy, options)
     await Promise.all([prune(), prune()])

@@ -140,7 +140,7 @@ describe('the documents', () => {
     expect(named.sort()).toEqual([...commandNames].sort())
   })
 
-  test('show command lines', () => {
+  test('the documents show command lines', () => {
     const shown = documents.flatMap((document) => commandLines(read(document)))
     expect(shown.length).toBeGreaterThan(20)
   })

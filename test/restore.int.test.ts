@@ -227,7 +227,7 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     expect(json.error?.message).toMatch(/store cannot be read: .*; nothing was changed$/)
   })
 
-  test('an existing name is exit 70', async ({ cluster, makeApp }) => {
+  test('a restore into an existing name is exit 70', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     await backUp(app)
     await cluster.ask('truncate things', app.database)

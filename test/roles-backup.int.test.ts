@@ -134,7 +134,7 @@ describe('preset backup', () => {
     expect(own).toContain(Buffer.from('of another owner').toString('hex'))
   })
 
-  test('cannot change anything', async ({ shop }) => {
+  test('a user with preset backup cannot change anything', async ({ shop }) => {
     await shop.roles.converge()
     await shop.admin(hostile(shop.name))
     const as = (statement: string) => asUser(shop.name, shop.keeper, statement)

@@ -42,7 +42,7 @@ describe('files and seeds run under the search_path that their role and database
     expect(await schemasOf(sql)).toEqual([owner])
   })
 
-  test('of the database', async ({ sql, pgbosun, owner, database }) => {
+  test('files run under the search_path of the database', async ({ sql, pgbosun, owner, database }) => {
     await sql.unsafe(`alter database ${database} set search_path = app, "$user"`)
     expect(await pgbosun(['up'])).toMatchObject({ code: 0 })
     expect(await schemasOf(sql)).toEqual(['app'])
@@ -65,7 +65,7 @@ describe('files and seeds run under the search_path that their role and database
     expect(await schemasOf(sql)).toEqual(['here'])
   })
 
-  test('of postgresql.conf', async ({ dir }) => {
+  test('files run under the search_path of postgresql.conf', async ({ dir }) => {
     const own = await startServer(server().binDir, { settings: ['fsync=off'] })
     try {
       appendFileSync(join(own.dir, 'data', 'postgresql.conf'), `search_path = 'from_file, public'\n`)

@@ -307,7 +307,7 @@ describe('a CSV seed', () => {
         expect(await sql`insert into a (code) values ('next') returning ${sql(Object.keys(next))}`).toEqual([next])
       })
 
-    test('but never moves them back', async ({ load, dir, sql }) => {
+    test('a CSV seed never moves sequences back', async ({ load, dir, sql }) => {
       await sql.unsafe(
         `create sequence s; create table a (id int primary key default nextval('s'), code text); select setval('s', 500)`,
       )
@@ -317,7 +317,7 @@ describe('a CSV seed', () => {
     })
   })
 
-  test('leaves generated columns out', async ({ load, dir, sql }) => {
+  test('a CSV seed leaves generated columns out', async ({ load, dir, sql }) => {
     await sql`create table a (id int primary key, twice int generated always as (id * 2) stored)`
     await writeFiles(dir, { 'a.csv': 'twice,id\n99,1\n' })
     await load([csv('a', ['id'])])

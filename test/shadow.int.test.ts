@@ -110,7 +110,7 @@ describe('migrate verify --shadow', () => {
     )
   })
 
-  test('a note is not a failure', async ({ migrate, shadow, sql }) => {
+  test('a note of --shadow is not a failure', async ({ migrate, shadow, sql }) => {
     await migrate(shop)
     await sql`comment on column users.email is 'where to write'`
     const { code, json } = await shadow()
@@ -122,7 +122,7 @@ describe('migrate verify --shadow', () => {
     ])
   })
 
-  test('pending files do not count', async ({ migrate, shadow, dir }) => {
+  test('pending files do not count for --shadow', async ({ migrate, shadow, dir }) => {
     await migrate(shop)
     await writeFiles(dir, {
       'migrations/004_late.sql': 'create table late (id int)',
@@ -285,7 +285,7 @@ describe('what cannot be compared', () => {
     expect(await scratchOf(sql, database)).toEqual([])
   })
 
-  test('--down without --shadow', async ({ dir, database, migrate }) => {
+  test('--down without --shadow is 2', async ({ dir, database, migrate }) => {
     await migrate({ 'migrations/001_a.sql': 'create table a (id int)' })
     const env = { DATABASE_URL: urlOf(database) }
     expect(await fails(['migrate', 'verify', '--down'], { cwd: dir, env })).toMatchObject({ kind: 'usage' })

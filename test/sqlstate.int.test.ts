@@ -45,7 +45,7 @@ describe('a hint', () => {
     expect(await hintOf(sql, 'select * from users')).toBe('there is app."Users": use that name')
   })
 
-  test('lists the columns there are', async ({ sql }) => {
+  test('the hint for a missing column lists those there are', async ({ sql }) => {
     await sql.unsafe('create table users (id int, email text)')
     expect(await hintOf(sql, 'insert into users (emial) values (1)')).toBe('users has the columns id, email')
   })
@@ -99,7 +99,7 @@ test('DETAIL and HINT stand below the excerpt', async ({ sql }) => {
 })
 
 describe('a lost connection', () => {
-  test('is one that the server ended', async ({ sql, database }) => {
+  test('a lost connection is one that the server ended', async ({ sql, database }) => {
     const victim = open(database)
     const [{ pid }] = (await victim`select pg_backend_pid() as pid`) as [{ pid: number }]
     const lost = victim`select pg_sleep(20)`.catch((error: unknown) => error)

@@ -49,7 +49,7 @@ describe('a folder as a store', () => {
     expect(await localStore(url(root)).folders('shop/')).toEqual(['2'])
   })
 
-  test('is closed to others', async () => {
+  test('a store in a folder is closed to others', async () => {
     const root = folder()
     await putText(localStore(url(root)), 'shop/1/a', 'x')
     expect(statSync(join(root, 'shop/1/a')).mode & 0o007).toBe(0)
@@ -62,7 +62,7 @@ describe('a folder as a store', () => {
     expect(readdirSync(root)).toEqual([])
   })
 
-  test('a file in its place is named', async () => {
+  test('a file in place of the folder of a store is named', async () => {
     const root = folder()
     writeFileSync(root, 'x')
     const problem = { kind: 'backup', message: expect.stringMatching(/cannot be written: .* is not a folder/) }
@@ -137,7 +137,7 @@ describe('a file system', () => {
     }
   })
 
-  test('that is read-only is named', async ({ skip }) => {
+  test('a folder that is read-only is named', async ({ skip }) => {
     const volume = mounted('size=1m')
     if (!volume) return skip('NOT RUN: mounting a tmpfs needs root')
     try {

@@ -87,7 +87,7 @@ for (const tool of tools ?? []) {
       expect(await run(tool, tool.up, dir, database)).toMatch(tool.nothing)
     })
 
-    test('leaves off where we go on', async ({ sql, database, dir }) => {
+    test('the tool stops where we continue', async ({ sql, database, dir }) => {
       await tool.write(dir, [part(1)])
       await run(tool, tool.up, dir, database)
       await tool.write(dir, [part(1), part(2), part(3)])

@@ -35,7 +35,7 @@ describe('a folder with SQL, but without a migration of its format, is refused',
       expect(await sql`select from pg_namespace where nspname = 'pgbosun'`).toEqual([])
     })
 
-  test('by auto', async ({ dir, database }) => {
+  test('a folder with SQL that auto cannot read is refused', async ({ dir, database }) => {
     const deep = { 'migrations/a/b/c/one.sql': table }
     expect(await withFiles({ dir, database }, deep, { format: 'auto' })).toMatchObject({ code: 2 })
   })
@@ -73,7 +73,7 @@ describe('a folder with SQL, but without a migration of its format, is refused',
     expect(code).toBe(2)
   })
 
-  test('unless that is meant', async ({ dir, database }) => {
+  test('a folder without migrations is accepted where allowEmpty says so', async ({ dir, database }) => {
     const files = { 'migrations/docs/example.sql': table }
     expect(await withFiles({ dir, database }, files, { allowEmpty: true })).toMatchObject({ code: 0 })
   })

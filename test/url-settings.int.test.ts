@@ -140,7 +140,7 @@ describe('settings in options apply', () => {
     expect(owner).toBeTruthy()
   })
 
-  test('a list is one', async ({ sql, owner, dir, pgbosun }) => {
+  test('a setting that is a list stays one', async ({ sql, owner, dir, pgbosun }) => {
     await writeFiles(dir, {
       'migrations/001_a.sql': `insert into seen select current_setting('temp_tablespaces'), current_setting('DateStyle');`,
     })

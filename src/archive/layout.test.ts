@@ -71,7 +71,7 @@ test('a cluster recognises the ids of its own backups', () => {
   expect(isOfCluster('failed', '7294619873465918273')).toBe(false)
 })
 
-test('keys', () => {
+test('keys of objects are built from the database, the backup and the name', () => {
   expect(databasePrefix('my db')).toBe('my%20db/')
   expect(objectKey('shop', '20261120T030007Z-1a2b3c4d', 'dump.zst')).toBe('shop/20261120T030007Z-1a2b3c4d/dump.zst')
   expect(failedKey('shop', '20261120T030007Z-1a2b3c4d')).toBe('shop/failed/20261120T030007Z-1a2b3c4d.json')

@@ -53,7 +53,7 @@ const table = {
 const written = { desc: 'TABLE', tag: 'ü', defn: 'create table;', dependencies: [7, 8] }
 
 describe('the list of an archive', () => {
-  test.for([14, 15, 16])('of version 1.%i is read', (minor) => {
+  test.for([14, 15, 16])('an archive of version 1.%i is read', (minor) => {
     expect(parseToc(archive(minor, [written]))?.entries).toEqual([table])
   })
 

@@ -52,7 +52,7 @@ describe('what a role may not read', () => {
     })
   })
 
-  test('is nothing to a superuser', () => {
+  test('what a role may not read is nothing to a superuser', () => {
     expect(planPreflight({ ...everything, superuser: true })).toEqual({ obstacles: [], warnings: [] })
   })
 

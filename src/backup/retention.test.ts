@@ -83,7 +83,7 @@ describe('rules', () => {
       expect(kept(rare, { [rule]: 2 })).toEqual(['2026-05-05T00:00Z', '2024-05-05T00:00Z'])
   })
 
-  test('all keeps all', () => {
+  test('`keep: all` keeps all backups', () => {
     expect(lines(week.slice(0, 2), 'all')).toEqual([
       'keep 2026-03-02T03:00Z: newest, all',
       'keep 2026-03-01T03:00Z: all',

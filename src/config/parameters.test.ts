@@ -158,7 +158,7 @@ describe('variables of libpq', () => {
     })
   })
 
-  test('say nothing beside a URL', async () => {
+  test('PG* variables beside a URL are ignored', async () => {
     const beside = { PGOPTIONS: '-c search_path=other', PGSSLMODE: 'disable', PGPASSFILE: '/p' }
     expect(await connect({ DATABASE_URL: 'postgres://u@h/d', ...beside })).toMatchObject({
       searchPath: undefined,

@@ -63,7 +63,7 @@ describe('a connection that names a service', () => {
     searchPath: 's',
   }
 
-  test('takes everything from it', () => {
+  test('a URL that is only a service takes everything from it', () => {
     write(all)
     for (const env of [
       { DATABASE_URL: 'postgres://?service=shop&servicefile=services' },

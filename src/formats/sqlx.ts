@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { usage } from '../errors.ts'
 import { release } from '../machine/memory.ts'
 import { checksum } from './checksum.ts'
-import { hasMark, isFolder, pathIn, readBytes, readNames, textOf } from './files.ts'
+import { hasMark, isFolder, pathIn, readBytes, readNames, sameVersion, textOf } from './files.ts'
 import type { Format } from './format.ts'
 import { cleanName, nextVersion, numberOf } from './name.ts'
 import { sqlxHistory } from './sqlx-history.ts'
@@ -78,12 +78,7 @@ function byVersion(dir: string, files: SqlxFile[]): Map<bigint, SqlxFile> {
   const found = new Map<bigint, SqlxFile>()
   for (const file of files.sort((a, b) => (a.file < b.file ? -1 : 1))) {
     const other = found.get(file.version)
-    if (other) {
-      throw usage(`${other.file} and ${file.file} in ${dir} have the same version ${file.version}`, {
-        file: pathIn(dir, file.file),
-        hint: 'give the newer one a version of its own',
-      })
-    }
+    if (other) throw sameVersion(dir, [other.file, file.file], file.version)
     found.set(file.version, file)
   }
   return found

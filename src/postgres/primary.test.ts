@@ -25,7 +25,7 @@ describe('the primary beside a standby', () => {
     expect(choosePrimary(standby, [at('b', true), primary], [])).toBe(primary)
   })
 
-  test('is not there yet', () => {
+  test('without a primary the error names what each host is', () => {
     const { kind, reason, message } = failureOf([at('b', true)])
     expect({ kind, reason }).toEqual({ kind: 'unreachable', reason: undefined })
     expect(message).toBe('a:5432 is a standby, and there is no primary: b:5432 is a standby too; z:1: no answer')

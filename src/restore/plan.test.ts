@@ -78,7 +78,7 @@ describe('the order', () => {
     expect([finish.owners, finish.privileges]).toEqual([[], []])
   })
 
-  test('names the tablespaces', () => {
+  test('a plan names the tablespaces of what it loads', () => {
     expect(
       plan(entry('TABLE', 't', '', { tablespace: 'fast' }), entry('INDEX', 'i', '', { tablespace: 'fast' }))
         .tablespaces,

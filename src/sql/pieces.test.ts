@@ -18,7 +18,7 @@ test.each([
   expect(piecesOf(text)).toEqual([{ kind: 'sql', text, start: 0 }])
 })
 
-test('cuts at the data of COPY', () => {
+test('a text is cut at the data of COPY', () => {
   const text = [
     '-- a dump',
     '\\restrict a1',

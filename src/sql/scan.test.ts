@@ -122,7 +122,7 @@ test('splits at the semicolons between statements, whatever is in them', () => {
   )
 })
 
-test('comes to an end on any text', () => {
+test('scanning comes to an end on any text', () => {
   const noise = fc.string({ unit: fc.constantFrom(...`'"$/*-;\\eE()a \n`) })
   fc.assert(
     fc.property(noise, (text) => {
