@@ -59,9 +59,11 @@ const wholeMs = 600_000
 /** So many folders are listed one by one; more come with a listing of everything. */
 const fewFolders = 32
 
-/** Where memory is little, what was read is collected after so many manifests, what was listed after so many folders: V8 would let it lie until there is no room. */
+/**
+ * If memory is scarce, garbage is collected after this many manifests that were read, or folders that were listed: V8 would wait until
+ * there is no memory left.
+ */
 const readBeforeCollecting = 100
-
 const listedBeforeCollecting = 2_500
 
 /** What is known of one database. */

@@ -189,7 +189,7 @@ async function backUp(
     if (signal.aborted) return undefined
     const { message, hint } = error as AppError
     const facts = await lookAgain(options, database)
-    // A process that was stopped for a while loses its lock, and with it the slot: that is no failure of the slot.
+    // A process that was paused loses its lock, and another one may make the backup: then the slot did not fail.
     if (facts?.covered && facts.covered >= slot) {
       backup.lastError = null
       log.info(
@@ -207,7 +207,7 @@ async function backUp(
   }
 }
 
-/** After a failure, which is told when the store cannot be read: the next turn tells of the store. */
+/** Looks after a failed backup. Undefined if the store cannot be read: the failure is reported, and the next turn reports the store. */
 async function lookAgain({ readStore }: SchedulerOptions, database: string): Promise<StoredFacts | undefined> {
   try {
     return await readStore(database)
