@@ -1,10 +1,10 @@
 /**
- * Builds dist/: the program as one file, its loader, a code cache and the licences of what is bundled.
- * `--quick` leaves the code cache out.
+ * Builds dist/: the program as one file, its loader, code caches and the licences of what is bundled.
+ * `--quick` leaves the code caches out.
  */
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { bundle, plainEntry } from './bundle.ts'
+import { bundle, packParts } from './bundle.ts'
 import { writeCodeCaches } from './warm-up.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -15,12 +15,11 @@ process.chdir(root)
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 // esbuild has already printed what is wrong
-const { metafile } = await bundle('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
-await bundle('src/cli/main.ts', join(dist, 'plain.js'), version, [plainEntry]).catch(() => process.exit(1))
+const { metafile } = await packParts('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
-const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js'), version).catch(() => process.exit(1))
+const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
 copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
-// the package is "type": "module", the bundle is CommonJS
+// the package is "type": "module", what is here is CommonJS
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys({ ...metafile.inputs, ...chunk.metafile.inputs })))
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))

@@ -1,8 +1,8 @@
 /** How src/cli/main.ts becomes one file that starts fast (docs/decisions/001-bundle-and-code-cache.md). */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { type BuildOptions, type BuildResult, build, type Plugin } from 'esbuild'
+import { basename, dirname, join } from 'node:path'
+import { type BuildOptions, type BuildResult, build, type Plugin, transform } from 'esbuild'
 import { configSchema } from '../src/config/schema.ts'
 
 const require = createRequire(import.meta.url)
@@ -29,33 +29,46 @@ const forDependencies: Record<string, string> = {
 
 const options = {
   bundle: true,
-  format: 'cjs',
   platform: 'node',
   target: 'node24',
   minifyWhitespace: true,
   minifySyntax: true,
   // not minifyIdentifiers: the driver names its errors by their class, and a stack trace should be readable
-  legalComments: 'external',
-  // import() of a builtin becomes require(): the namespace of an ES module calls every lazy getter, 20 ms for node:http
-  supported: { 'dynamic-import': false },
+  legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
 } satisfies BuildOptions
 
-/**
- * Bundles an entry point into one CommonJS file. Our own `import()` stays lazy inside it: a module that is only imported
- * dynamically is evaluated at its first import. The version becomes `PGBOSUN_VERSION`.
- */
-export async function bundle(
-  entry: string,
-  outfile: string,
-  version: string,
-  plugins: Plugin[] = [],
-): Promise<BuildResult<typeof options>> {
+// import() of a builtin becomes require(): the namespace of an ES module calls every lazy getter, 20 ms for node:http
+const withoutDynamicImport = { 'dynamic-import': false }
+
+/** Bundles an entry point into one CommonJS file. */
+export async function bundle(entry: string, outfile: string): Promise<BuildResult<typeof options>> {
   const result = await build({
     ...options,
+    format: 'cjs',
+    supported: withoutDynamicImport,
     entryPoints: [entry],
     outfile,
+    plugins: [lightBuiltins],
+  })
+  writeFileSync(outfile, inAscii(readFileSync(outfile, 'utf8')))
+  return result
+}
+
+/**
+ * Bundles the program into one script: an object with a function for every part, by its name; `./main.js` is the first. The loader calls
+ * a part at its first `require`, so one that a run does not use is neither run nor compiled, nor is it in the code cache of that run.
+ * The parts are esbuild's chunks: what a dynamic import separates. The version becomes `PGBOSUN_VERSION`.
+ */
+export async function packParts(entry: string, outfile: string, version: string): Promise<BuildResult<typeof options>> {
+  const result = await build({
+    ...options,
+    format: 'esm',
+    splitting: true,
+    write: false,
+    entryPoints: { main: entry },
+    outdir: dirname(outfile),
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
     define: {
       PGBOSUN_VERSION: JSON.stringify(version),
@@ -64,37 +77,29 @@ export async function bundle(
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [...plugins, parserApart, noPinoTransports, lightBuiltins],
+    plugins: [parserApart, noPinoTransports, lightBuiltins],
   })
-  writeFileSync(outfile, inAscii(readFileSync(outfile, 'utf8')))
+  const parts = result.outputFiles.map(async ({ path, text }) => {
+    const { code } = await transform(withOwnExports(text), {
+      format: 'cjs',
+      platform: 'node',
+      target: 'node24',
+      minifyWhitespace: true,
+      minifySyntax: true,
+      supported: withoutDynamicImport,
+    })
+    return `${JSON.stringify(`./${basename(path)}`)}:function(exports,require,module){${code}}`
+  })
+  writeFileSync(outfile, inAscii(`({${(await Promise.all(parts)).join(',\n')}})`))
   return result
 }
 
-/** The loader reads the bundle as latin1. esbuild escapes strings, but leaves regular expressions as they are. */
+/** A CommonJS package that is imported dynamically is a chunk whose only export is `default`; its importers expect the package itself. */
+const withOwnExports = (chunk: string) => chunk.replace(/export default (require_\w+\(\));\s*$/, 'module.exports=$1;')
+
+/** The loader reads the script as latin1. esbuild escapes strings, but leaves regular expressions as they are. */
 const inAscii = (text: string) =>
   text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
-/**
- * Leaves out what `migrate` and `wait` never load without a configuration: the other commands, the formats of other tools, and
- * everything that reads one.
- * The loader starts this bundle for nothing else.
- */
-export const plainEntry: Plugin = {
-  name: 'plain-entry',
-  setup({ onResolve, onLoad }) {
-    const isPart = (path: string) => /^\.\/commands\/(migrate|wait)\.ts$/.test(path)
-    const importers =
-      /[\\/]src[\\/](cli[\\/]commands|up[\\/](migrate(-all)?|targets)|config[\\/]load|formats[\\/]open)\.ts$/
-    onResolve({ filter: /^\.\/[\w/-]+\.ts$/ }, ({ path, importer, kind }) =>
-      kind === 'dynamic-import' && !isPart(path) && importers.test(importer)
-        ? { path, namespace: 'left-out' }
-        : undefined,
-    )
-    onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
-      contents: `throw new Error(${JSON.stringify(`${path} is not in plain.js: the loader should have started main.js`)})`,
-    }))
-  },
-}
 
 /** The parser for the linter stays a separate file, with its WASM beside it, so that no other command pays for it. */
 const parserApart: Plugin = {

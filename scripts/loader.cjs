@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 'use strict'
-// Starts the bundle from a code cache that was written after a complete run, which reduces start-up from 85 to 55 ms
-// (docs/decisions/001-bundle-and-code-cache.md). Without a cache, or with one from another Node, it just compiles.
+// Starts the program from a code cache that was written after a complete run (docs/decisions/001-bundle-and-code-cache.md).
+// Without a cache, or with one from another Node, it just compiles.
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   process.stderr.write(`error: pgbosun needs Node 24 or newer; this is ${process.version}\nhint:  install Node 24\n`)
   process.exit(2)
 }
 
-const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
+const { readFileSync, renameSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
 
 /** The build's warm-up run sets this variable to get a new cache. It is removed here, because an unknown PGBOSUN_ variable is an error. */
@@ -16,26 +16,12 @@ const writeCacheTo = process.env.PGBOSUN_WRITE_CODE_CACHE
 delete process.env.PGBOSUN_WRITE_CODE_CACHE
 
 /**
- * Loading time depends on size. `migrate` and `wait` without a configuration have a bundle of their own, a third of the size
- * (`plainEntry` in bundle.ts says what is left out).
+ * A cache holds what one run has compiled, and loading time depends on its size: what usually ends soon has a small one. Any cache fits
+ * any command; what is not in it is compiled when it is called.
  */
-function isPlain([command, next = ''] = process.argv.slice(2)) {
-  if (['--version', '--help', '-h'].includes(command)) return process.argv.length === 3
-  if (command !== 'wait' && !(command === 'migrate' && (next === '' || next === 'up' || next.startsWith('-'))))
-    return false
-  return !(
-    // a dry run lints what is pending
-    (
-      process.argv.some((word) => word.startsWith('--config') || word === '--dry-run') ||
-      Object.keys(process.env).some((name) => name.startsWith('PGBOSUN_')) ||
-      ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json'].some((name) => existsSync(name))
-    )
-  )
-}
-
-const name = isPlain() ? 'plain' : 'main'
-const filename = `${__dirname}/${name}.js`
-const cacheFile = `${__dirname}/${name}.cache`
+const quick = ['migrate', 'wait', 'healthcheck', '--version', '--help', '-h']
+const filename = `${__dirname}/main.js`
+const cacheFile = `${__dirname}/${quick.includes(process.argv[2]) ? 'migrate' : 'up'}.cache`
 
 function readCache() {
   try {
@@ -45,15 +31,12 @@ function readCache() {
   }
 }
 
-// The bundle is plain ASCII: read as latin1 it stays a one-byte string.
-const script = new Script(
-  `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`,
-  {
-    filename,
-    cachedData: writeCacheTo === undefined ? readCache() : undefined,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  },
-)
+// The script is plain ASCII: read as latin1 it stays a one-byte string.
+const script = new Script(readFileSync(filename, 'latin1'), {
+  filename,
+  cachedData: writeCacheTo === undefined ? readCache() : undefined,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+})
 
 if (writeCacheTo !== undefined) {
   process.on('exit', () => {
@@ -62,4 +45,20 @@ if (writeCacheTo !== undefined) {
   })
 }
 
-script.runInThisContext().call(exports, exports, require, module, filename, __dirname)
+/** The parts of the program by name (`packParts` in bundle.ts), and the modules of those that were called. */
+const parts = script.runInThisContext()
+const modules = new Map()
+
+function load(name) {
+  let module = modules.get(name)
+  if (module === undefined) {
+    const part = parts[name]
+    if (part === undefined) return require(name)
+    module = { exports: {} }
+    modules.set(name, module)
+    part.call(module.exports, module.exports, load, module)
+  }
+  return module.exports
+}
+
+load('./main.js')

@@ -6,33 +6,34 @@ import { cleanEnv, sampleArgs, sampleEnv } from './sample.ts'
 import { findServerBinaries, startServer } from './server.ts'
 
 /**
- * Runs the built program and saves what V8 has compiled: `main.cache` after a complete `up` of the sample, `plain.cache` after `migrate`
- * without a configuration. If this machine has no PostgreSQL server, they are saved after whatever works without one. A build without a
- * cache works too, but starts more slowly.
+ * Runs the built program and saves what V8 has compiled: `up.cache` after an `up` of the sample, `migrate.cache` after `migrate` without
+ * a configuration; both with nothing to do, as most runs are. If this machine has no PostgreSQL server, they are saved after whatever
+ * works without one. A build without a cache works too, but starts more slowly.
  */
 export async function writeCodeCaches(program: string): Promise<void> {
-  const [main, plain] = ['main.cache', 'plain.cache'].map((name) => join(dirname(program), name)) as [string, string]
-  const run = (cacheFile: string, command: string[], env: Record<string, string>) =>
+  const [up, migrate] = ['up.cache', 'migrate.cache'].map((name) => join(dirname(program), name)) as [string, string]
+  const run = (command: string[], env: Record<string, string>, cacheFile?: string) =>
     execFileSync(process.execPath, [program, ...command], {
-      env: { ...env, PGBOSUN_WRITE_CODE_CACHE: cacheFile },
+      env: { ...env, ...(cacheFile && { PGBOSUN_WRITE_CODE_CACHE: cacheFile }) },
       stdio: 'pipe',
     })
   const binDir = findServerBinaries()[0]
   try {
     if (binDir === undefined) {
-      run(main, ['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'))
-      run(plain, ['--help'], cleanEnv())
+      run(['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'), up)
+      run(['--help'], cleanEnv(), migrate)
     } else {
       await withSampleServer(binDir, (url) => {
-        run(main, ['up', ...sampleArgs], sampleEnv(url))
-        run(plain, ['migrate', 'up'], { ...cleanEnv(), DATABASE_URL: url })
+        run(['up', ...sampleArgs], sampleEnv(url))
+        run(['up', ...sampleArgs], sampleEnv(url), up)
+        run(['migrate', 'up'], { ...cleanEnv(), DATABASE_URL: url }, migrate)
       })
     }
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: Buffer }
     console.error(`warning: the warm-up run failed: ${stderr?.toString().trim() || message}`)
   }
-  if (!existsSync(main) || !existsSync(plain)) {
+  if (!existsSync(up) || !existsSync(migrate)) {
     console.error('warning: there is no code cache, so the program will start more slowly')
     execFileSync(process.execPath, [program, '--version'], { env: cleanEnv() })
   }

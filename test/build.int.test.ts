@@ -10,26 +10,23 @@ const program = join(dist, 'pgbosun.cjs')
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of ['main.js', 'main.cache', 'plain.js', 'plain.cache', 'package.json', 'pgbosun.cjs'])
+  for (const file of ['main.js', 'up.cache', 'migrate.cache', 'package.json', 'pgbosun.cjs'])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
 
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
-describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () => {
-  test.for(['main', 'plain'])('has a code cache that fits it: %s', (name) => {
-    const script = new Script(
-      `(function (exports, require, module, __filename, __dirname) {${readFileSync(join(dist, `${name}.js`), 'latin1')}\n})`,
-      {
-        cachedData: readFileSync(join(dist, `${name}.cache`)),
-        importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-      },
-    )
+describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => {
+  test.for(['up', 'migrate'])('has a code cache that fits it: %s', (name) => {
+    const script = new Script(readFileSync(join(dist, 'main.js'), 'latin1'), {
+      cachedData: readFileSync(join(dist, `${name}.cache`)),
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    })
     expect(script.cachedDataRejected).toBe(false)
   })
 
-  test.for(['main', 'plain', 'pg-query'])('is plain ASCII, as which it is read: %s', (name) => {
+  test.for(['main', 'pg-query'])('is plain ASCII, as which it is read: %s', (name) => {
     expect(readFileSync(join(dist, `${name}.js`), 'utf8').match(/[\u0080-\uffff]/g)).toBeNull()
   })
 
@@ -39,38 +36,10 @@ describe.skipIf(!existsSync(join(dist, 'main.cache')))('the built program', () =
 
     const copy = copyOf(dir)
     expect((await version(copy, ['--no-opt'])).stdout).toBe(stdout)
-    for (const cache of ['main.cache', 'plain.cache']) truncateSync(join(dir, cache), 1000)
+    for (const cache of ['up.cache', 'migrate.cache']) truncateSync(join(dir, cache), 1000)
     expect((await version(copy)).stdout).toBe(stdout)
-    for (const cache of ['main.cache', 'plain.cache']) writeFileSync(join(dir, cache), '')
+    for (const cache of ['up.cache', 'migrate.cache']) writeFileSync(join(dir, cache), '')
     expect((await version(copy)).stdout).toBe(stdout)
-  })
-
-  test('takes the small bundle for migrate and wait without a configuration, and for nothing else', async ({ dir }) => {
-    const copy = copyOf(dir)
-    writeFileSync(join(dir, 'plain.js'), 'process.stdout.write("plain"); process.exit(0)')
-    const outputOf = async (args: string[], env: Record<string, string> = {}) => {
-      const { stdout } = await execa(process.execPath, [copy, ...args, '--log-level', 'silent'], {
-        cwd: dir,
-        env: { DATABASE_URL: urlOf('postgres'), ...env },
-        extendEnv: false,
-        reject: false,
-      })
-      return stdout
-    }
-    for (const args of [['migrate'], ['migrate', 'up'], ['migrate', '--json'], ['wait']])
-      expect(await outputOf(args)).toBe('plain')
-    for (const args of [
-      ['migrate', 'status'],
-      ['migrate', '--dry-run'],
-      ['up'],
-      ['config', 'show'],
-      ['nonsense'],
-      ['--json', 'migrate'],
-    ])
-      expect(await outputOf(args)).not.toBe('plain')
-    expect(await outputOf(['wait'], { PGBOSUN_WAIT_TIMEOUT: '5s' })).toContain('accepts work')
-    writeFileSync(join(dir, 'pgbosun.yaml'), 'wait: { timeout: 5s }')
-    expect(await outputOf(['wait'])).toContain('accepts work')
   })
 
   test('has the defaults of the schema built in', async ({ dir }) => {

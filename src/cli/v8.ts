@@ -24,7 +24,8 @@ export function tuneForLittleMemory(): void {
   }) as NodeJS.GCFunction
 }
 
-const heapIsSmallForSeconds = 0.2
+/** Until a run has used this much processor time, its heap has not grown, and V8 compiles nothing in the background. */
+const shortRunMs = 200
 
 /**
  * Ends the process without waiting for servers to close their end, or for output that is still to be written: see `end` in streams.ts.
@@ -32,13 +33,18 @@ const heapIsSmallForSeconds = 0.2
  * Node 24 can hang for ever in process.exit(): it waits for V8's threads, and one of them, which compiles with Maglev or Sparkplug,
  * waits for the main thread to collect garbage (nodejs/node#54918). So we stop V8 from compiling anything more, and collect the garbage
  * first, which takes 5 ms: then a compilation that is still running has the memory it needs. A program that hung in one of five runs
- * ended in 1,000 of 1,000 runs this way (test/exit.int.test.ts). A run too short for its heap to have grown does not need this.
+ * ended in 1,000 of 1,000 runs this way (test/exit.int.test.ts). A short run does not need this, however long it has waited.
  */
 export function exit(code: number): never {
   if (isAskingNameServer() && isFlushed()) leaveAtOnce(code)
   // After the other listeners: one of them writes the code cache, which is only valid for the flags set at that moment.
-  if (process.uptime() > heapIsSmallForSeconds) process.once('exit', calmThreads)
+  if (processorMs() > shortRunMs) process.once('exit', calmThreads)
   process.exit(code)
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 function calmThreads(): void {
