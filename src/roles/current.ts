@@ -1,6 +1,6 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { CurrentCluster, CurrentDatabase, DesiredRoles } from './types.ts'
+import type { CurrentCatalog, CurrentCluster, CurrentDatabase, DesiredRoles } from './types.ts'
 
 /**
  * The present state of the declared roles and databases on the server. Only reads; one or two round trips.
@@ -8,12 +8,20 @@ import type { CurrentCluster, CurrentDatabase, DesiredRoles } from './types.ts'
  */
 export async function readCluster(db: Db, desired: DesiredRoles): Promise<CurrentCluster> {
   const withPassword = desired.roles.filter(({ password }) => password !== undefined).map(({ name }) => name)
-  const [row] = await db.unsafe<{ current: Omit<CurrentCluster, 'verifiers'> & { mayReadVerifiers: boolean } }[]>(
-    clusterQuery(roleNames(desired), databaseNames(desired)),
-  )
-  const { mayReadVerifiers, ...current } = row!.current
+  const { mayReadVerifiers, ...current } = await readCatalog(db, desired)
   if (withPassword.length === 0) return { ...current, verifiers: new Map() }
   return { ...current, verifiers: mayReadVerifiers ? await readVerifiers(db, withPassword) : undefined }
+}
+
+/** {@link readCluster} without the verifiers. One round trip. */
+export async function readCatalog(
+  db: Db,
+  desired: DesiredRoles,
+): Promise<CurrentCatalog & { mayReadVerifiers: boolean }> {
+  const [row] = await db.unsafe<{ current: Awaited<ReturnType<typeof readCatalog>> }[]>(
+    clusterQuery(roleNames(desired), databaseNames(desired)),
+  )
+  return row!.current
 }
 
 async function readVerifiers(db: Db, roles: string[]): Promise<Map<string, string | null>> {

@@ -62,15 +62,10 @@ const notOfExtension = (catalog: string, oid: string) =>
  * Owners are read from the catalogs themselves: pg_shdepend has no rows for the superuser that initdb created, who in Docker often owns
  * everything. Objects created by initdb have an oid below 16384 (FirstNormalObjectId).
  */
-const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: OwnershipQuestion) => `with
-  future as materialized (${rightsOf(roles)}),
-  receiving as materialized (${rightsOf(toRoles)}),
-  -- Roles that gain nothing by it.
-  trusted as materialized (select oid from pg_catalog.pg_roles r where rolsuper or rolname::text in ${oneOf([to, ...heirs])}
-        or exists (select from pg_catalog.pg_roles o where o.rolname = ${quoteLiteral(to)} and pg_catalog.pg_has_role(r.oid, o.oid, 'usage'))),
-  present as materialized (select oid from (${rightsOf(users)}) p
-    where oid not in (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(memberOf)})),
-  given as materialized (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(from)} and rolname <> ${quoteLiteral(to)}),
+const ownershipQuery = (question: OwnershipQuestion) => `with
+  future as materialized (${rightsOf(question.roles)}),
+  present as materialized (select oid from (${rightsOf(question.users)}) p
+    where oid not in (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(question.memberOf)})),
   ns as materialized (select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
     where nspname !~ '^pg_' and nspname not in ('information_schema', 'pgbosun')),
   usable as (
@@ -104,7 +99,27 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
                    select from pg_catalog.aclexplode(acl) a where a.privilege_type = need and a.grantee in (select oid from present))) as lost,
            lacks = needs and not exists (select from pg_catalog.pg_attribute c, pg_catalog.aclexplode(c.attacl) a
                    where c.attrelid = relation and c.attacl is not null and not c.attisdropped and a.grantee in (select oid from future)) as closed
-      from judged where lacks <> '{}'),
+      from judged where lacks <> '{}')${question.from.length === 0 ? '' : `, ${objectsOf(question)}`}
+select pg_catalog.json_build_object(
+  'unusable', ${list(`select kind, schema, name, arguments, owner, "ofUsers", pg_catalog.to_json(lost) as lost, closed from unusable
+     where lost <> '{}' or closed order by schema collate "C", kind collate "C", name collate "C", arguments collate "C"`)},
+  'owned', ${
+    question.from.length === 0
+      ? `'[]'::json`
+      : list(`select o.classid::bigint as classid, o.objid::bigint as oid, ${print('o.classid', 'o.objid')} as print, i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
+       o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading union all select objid from calling)) as definer
+      from ours o left join pg_catalog.pg_namespace n on n.oid = o.namespace, pg_catalog.pg_identify_object(o.classid, o.objid, 0) i
+     order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)
+  }
+) as ownership`
+
+/** The objects that get another owner, as `ours`. Most databases have none, and then the server need not even plan this. */
+const objectsOf = ({ from, to, toRoles, heirs }: OwnershipQuestion) => `
+  receiving as materialized (${rightsOf(toRoles)}),
+  -- Roles that gain nothing by it.
+  trusted as materialized (select oid from pg_catalog.pg_roles r where rolsuper or rolname::text in ${oneOf([to, ...heirs])}
+        or exists (select from pg_catalog.pg_roles o where o.rolname = ${quoteLiteral(to)} and pg_catalog.pg_has_role(r.oid, o.oid, 'usage'))),
+  given as materialized (select oid from pg_catalog.pg_roles where rolname::text in ${oneOf(from)} and rolname <> ${quoteLiteral(to)}),
   owned as (
     select 'pg_catalog.pg_class'::regclass::oid as classid, oid as objid, relowner as owner, relnamespace as namespace, false as bound, false as definer
       from pg_catalog.pg_class c where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't' and not (relkind = 'S' and exists (
@@ -167,16 +182,4 @@ const ownershipQuery = ({ roles, users, memberOf, from, to, toRoles, heirs }: Ow
       join pg_catalog.pg_depend d on d.classid = u.classid and d.objid = u.objid
       left join pg_catalog.pg_operator p on d.refclassid = 'pg_catalog.pg_operator'::regclass and p.oid = d.refobjid
       join pg_catalog.pg_proc f on f.oid = case d.refclassid when 'pg_catalog.pg_proc'::regclass then d.refobjid else p.oprcode end
-     where f.proowner not in (select oid from trusted))
-select pg_catalog.json_build_object(
-  'unusable', ${list(`select kind, schema, name, arguments, owner, "ofUsers", pg_catalog.to_json(lost) as lost, closed from unusable
-     where lost <> '{}' or closed order by schema collate "C", kind collate "C", name collate "C", arguments collate "C"`)},
-  'owned', ${
-    from.length === 0
-      ? `'[]'::json`
-      : list(`select o.classid::bigint as classid, o.objid::bigint as oid, ${print('o.classid', 'o.objid')} as print, i.type, n.nspname as schema, i.identity, pg_catalog.pg_get_userbyid(o.owner) as owner, o.bound,
-       o.definer or (o.classid = 'pg_catalog.pg_class'::regclass and o.objid in (select objid from reading union all select objid from calling)) as definer
-      from ours o left join pg_catalog.pg_namespace n on n.oid = o.namespace, pg_catalog.pg_identify_object(o.classid, o.objid, 0) i
-     order by n.nspname collate "C" nulls last, i.type collate "C", i.identity collate "C"`)
-  }
-) as ownership`
+     where f.proowner not in (select oid from trusted))`

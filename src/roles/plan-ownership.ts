@@ -4,7 +4,14 @@ import { counted } from '../units.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
 import type { Ownership, OwnershipQuestion, UnusableObject } from './ownership.ts'
 import { spelledOut } from './privileges.ts'
-import type { CurrentCluster, DesiredDatabase, DesiredGrant, DesiredRoles, OwnedObject } from './types.ts'
+import type {
+  CurrentCatalog,
+  CurrentCluster,
+  DesiredDatabase,
+  DesiredGrant,
+  DesiredRoles,
+  OwnedObject,
+} from './types.ts'
 
 /** The role that the sessions of an application's users start as, in one database. */
 export type AppSessions = {
@@ -16,7 +23,7 @@ export type AppSessions = {
 }
 
 /** The sessions of a database's applications, by the role that they start as. Pure. */
-export function appSessions(desired: DesiredRoles, { name, apps, owner }: DesiredDatabase, current: CurrentCluster) {
+export function appSessions(desired: DesiredRoles, { name, apps, owner }: DesiredDatabase, current: CurrentCatalog) {
   const roleOf = (
     user: string,
     settings: { role: string | null; database: string | null; name: string; value: unknown }[],

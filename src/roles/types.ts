@@ -135,6 +135,9 @@ export type CurrentCluster = {
   leftovers: string[]
 }
 
+/** What everybody may read of it. */
+export type CurrentCatalog = Omit<CurrentCluster, 'verifiers'>
+
 /** An object with privileges. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a column, whose table is `name`. */
 export type CurrentObject = {
   kind: GrantableKind

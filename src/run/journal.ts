@@ -103,11 +103,12 @@ async function hasEvents({ target }: Run): Promise<boolean> {
   return row?.found ?? false
 }
 
-/** An error with the steps so far. If no step was started, waiting failed. */
+/** An error with the steps so far. If no step was started, waiting failed, unless what the run was given is wrong. */
 export function withSteps(error: unknown, story: Story): AppError {
+  const failure = asAppError(error)
   const [first] = story.steps
-  if (first?.name === 'wait' && first.state === 'not-run') story.fail('wait')
-  return withReport(asAppError(error), { steps: jsonSteps(story.steps) })
+  if (first?.name === 'wait' && first.state === 'not-run' && failure.kind !== 'usage') story.fail('wait')
+  return withReport(failure, { steps: jsonSteps(story.steps) })
 }
 
 /** Does the work of a run and records its changes, which the story collects, in the journal. */

@@ -1,5 +1,5 @@
 import type { Connection } from '../config/connection.ts'
-import { claimWork, takeRunLock } from '../postgres/lock.ts'
+import { claimWork, type RunLock, takeRunLocks } from '../postgres/lock.ts'
 import { clusterObject, databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin, loginPrefix } from '../postgres/login.ts'
 import type { Session } from '../postgres/session.ts'
@@ -21,14 +21,23 @@ export async function takeLocks(
   locks: Exclude<Locks, 'none'>,
 ): Promise<void> {
   const options = { timeoutMs: loaded.config.lock.timeout, log, signal, takeLock }
-  if (locks !== 'target') await takeRunLock(cluster.sql, clusterObject, 'the lock on roles and databases', options)
-  // A run with that lock alone does no work in the target.
-  if (locks === 'roles') return
   const declared = locks === 'everything' ? Object.keys(loaded.config.databases) : []
-  for (const name of [...new Set([connection.database, ...declared])].sort())
-    await takeRunLock(cluster.sql, databaseObject(name), `the lock of database ${name}`, options)
-  if (target) await claimDatabase({ log, signal }, target, connection.database)
+  const names = locks === 'roles' ? [] : [...new Set([connection.database, ...declared])].sort()
+  await takeRunLocks(
+    cluster.sql,
+    [...(locks === 'target' ? [] : [lockOfCluster]), ...names.map(lockOfDatabase)],
+    options,
+  )
+  // A run with the lock on roles and databases alone does no work in the target.
+  if (target && locks !== 'roles') await claimDatabase({ log, signal }, target, connection.database)
 }
+
+const lockOfCluster: RunLock = { object: clusterObject, what: 'the lock on roles and databases' }
+
+const lockOfDatabase = (name: string): RunLock => ({
+  object: databaseObject(name),
+  what: `the lock of database ${name}`,
+})
 
 /** Marks a session as the one that works in its database, and removes the logins that killed runs left there. */
 export async function claimDatabase(

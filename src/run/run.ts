@@ -1,8 +1,10 @@
 import type { Connection } from '../config/connection.ts'
+import type { Db } from '../postgres/db.ts'
 import { claimWork, releaseRunLock } from '../postgres/lock.ts'
 import { clusterObject } from '../postgres/lock-keys.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import type { Session } from '../postgres/session.ts'
+import { remembering } from './answers.ts'
 import type { Context } from './context.ts'
 import { claimDatabase, type Locks, takeLocks } from './locks.ts'
 import { openSessions, type Sessions } from './sessions.ts'
@@ -15,6 +17,10 @@ export type Run = {
   cluster: Session
   /** In the target database; undefined while the database does not exist. */
   target: Session | undefined
+  /**
+   * A session for reading what the run may change. Until it changes something, a question is asked only once; from then on every time.
+   */
+  reads(session: Session): Db
   /** Opens the target database after it was created. */
   openTarget(): Promise<Session>
   /** Gives `use` a session in a declared database (for the target, its own session), or undefined when the database does not exist. */
@@ -22,14 +28,14 @@ export type Run = {
   /** A session of another login. It ends with the run at the latest; `close` ends it earlier. */
   openAs(connection: Connection, database: string): Promise<Session>
   close(session: Session): Promise<void>
-  /** A session in `lock.database` for changing roles and databases. */
+  /** A session in `lock.database` for changing roles and databases. What was read before counts no longer. */
   changingCluster<T>(use: (session: Session) => Promise<T>): Promise<T>
   /** Throws when the session that holds the locks was lost, because then nothing more may be written. */
   guard(): void
   /** Call this before the first write: from then on a lost connection ends the run instead of starting it over. */
   noteChange(): void
-  /** Releases the lock on roles and databases. */
-  releaseCluster(): Promise<void>
+  /** Releases the lock on roles and databases, without waiting for the answer. */
+  releaseCluster(): void
 }
 
 export type RunOptions = {
@@ -75,12 +81,19 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
     if (locks === 'target' || locks === 'everything') await claimDatabase(context, session, database)
     return session
   }
+  let known = true
+  const readers = new WeakMap<Session, Db>()
   const run: Run = {
     context: { ...context, connection: () => connection },
     cluster,
     target: sessions.target,
     openAs,
     close,
+    reads(session) {
+      const reader = readers.get(session) ?? remembering(session.sql, () => known && !attempt.changed)
+      readers.set(session, reader)
+      return reader
+    },
     async openTarget() {
       run.target ??= await openToWork(connection.database)
       return run.target
@@ -98,6 +111,7 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
       const session = await open(loaded.config.lock.database)
       try {
         await claimWork(session.sql, { log, signal, object: 1 })
+        known = false
         return await use(session)
       } finally {
         await close(session)
@@ -107,8 +121,10 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
     noteChange: () => {
       attempt.changed = true
     },
-    releaseCluster: async () => {
-      await releaseRunLock(cluster.sql, clusterObject)
+    releaseCluster() {
+      releaseRunLock(cluster.sql, clusterObject).catch((error: Error) =>
+        log.debug({ problem: error.message }, 'the lock on roles and databases was not released'),
+      )
     },
   }
   return run

@@ -29,12 +29,9 @@ export type Expected = {
   advice?: boolean
 }
 
-async function findingsOf(
-  { context, target }: Run,
-  look: () => Promise<MigrateStep | undefined>,
-): Promise<HealthFindings> {
-  const wanted = wantedFrom(context.loaded.config.check)
-  const snapshot = await readSnapshot(target!.sql, wanted)
+async function findingsOf(run: Run, look: () => Promise<MigrateStep | undefined>): Promise<HealthFindings> {
+  const wanted = wantedFrom(run.context.loaded.config.check)
+  const snapshot = await readSnapshot(run.reads(run.target!), wanted)
   const findings = compare(wanted, snapshot)
   const gone = await whatIsGone(snapshot, look)
   return gone === undefined ? findings : { ...findings, errors: [gone, ...findings.errors] }
@@ -56,7 +53,9 @@ async function whatIsGone(
 }
 
 const lookAtMigrations = (run: Run, target: MigrateTarget | undefined) =>
-  target && !target.command ? planMigrateStep(run.context, target, run.target!.sql, { looking: true }) : undefined
+  target && !target.command
+    ? planMigrateStep(run.context, target, run.reads(run.target!), { looking: true })
+    : undefined
 
 /**
  * The check at the end of `up`: declared tables, columns, indexes and foreign keys. Roles were converged just before.
@@ -71,6 +70,11 @@ export async function refuseUnhealthy(run: Run, target: MigrateTarget | undefine
   warnings.push(...violated(results, 'warning'), ...(unknown === undefined ? [] : [unknown]))
   for (const warning of warnings) run.context.out.warn(warning)
   if (errors.length > 0) throw unhealthy(errors)
+}
+
+/** Asks at once what {@link refuseUnhealthy} will need to know. */
+export async function askAboutHealth({ context, target, reads }: Run): Promise<void> {
+  if (target && context.isTarget()) await readSnapshot(reads(target), wantedFrom(context.loaded.config.check))
 }
 
 /** Everything that `check` and `status` say about the target database. */

@@ -59,7 +59,7 @@ async function migrateOne(
     const { migrateByCommand } = await import('./program/migrate.ts')
     return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
-  const step = await planMigrateStep(run.context, target, session?.sql, {
+  const step = await planMigrateStep(run.context, target, session && run.reads(session), {
     ...(forSeeds && { records: ['seeds'] }),
     ...(wanted && targets.length === 1 && { wanted }),
   })
@@ -108,7 +108,11 @@ export async function planAll(run: Run, targets: MigrateTarget[], options: PlanO
   const steps: MigrateStep[] = []
   for (const target of targets) {
     if (target.command) continue
-    steps.push(await inTarget(run, target, (session) => planMigrateStep(run.context, target, session?.sql, options)))
+    steps.push(
+      await inTarget(run, target, (session) =>
+        planMigrateStep(run.context, target, session && run.reads(session), options),
+      ),
+    )
   }
   return steps
 }

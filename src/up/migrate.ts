@@ -122,6 +122,18 @@ export async function planMigrateStep(
   }
 }
 
+/** Asks at once what {@link planMigrateStep} will need to know about the state of a database. */
+export async function askAboutState(
+  context: Context,
+  target: MigrateTarget,
+  db: Db,
+  { records }: Pick<PlanOptions, 'records'> = {},
+): Promise<void> {
+  // Which tables it needs is only known once the format is.
+  if (target.format === 'auto' || !(records || target.folder?.files.length)) return
+  await missingState(context, db, { needs: needsOf(target.folder, records), database: target.database })
+}
+
 /** The tables of the state in which a folder's migrations are recorded, and others. */
 function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
   const own = folder && !folder.format.native

@@ -1,8 +1,9 @@
 import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import { createBlockerWatch } from '../postgres/blockers.ts'
-import { type Ownership, readOwnership } from '../roles/ownership.ts'
+import { type Ownership, type OwnershipQuestion, readOwnership } from '../roles/ownership.ts'
 import {
+  type AppSessions,
   appSessions,
   describeLockOut,
   describeSuperuserApp,
@@ -16,7 +17,7 @@ import {
   superuserApps,
 } from '../roles/plan-ownership.ts'
 import { applyReassign } from '../roles/reassign.ts'
-import type { CurrentCluster, DesiredDatabase, DesiredRoles } from '../roles/types.ts'
+import type { CurrentCatalog, CurrentCluster, DesiredDatabase, DesiredRoles } from '../roles/types.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 
@@ -42,22 +43,44 @@ export async function readOwners(run: Run, desired: DesiredRoles, cluster: Curre
   return owners
 }
 
+type Question = { group: AppSessions | undefined; question: OwnershipQuestion }
+
+/** What to ask about a database that exists. What changes its owner does not depend on the role, so only the first question asks for it. */
+function questionsAbout(
+  desired: DesiredRoles,
+  declared: DesiredDatabase,
+  cluster: CurrentCatalog,
+): { database: DesiredDatabase; questions: Question[] } {
+  const existing = cluster.databases.find(({ name }) => name === declared.name)
+  const database = existing && !declared.ownerFixed ? { ...declared, owner: existing.owner } : declared
+  const groups = appSessions(desired, database, cluster)
+  const questions = (groups.length > 0 ? groups : [undefined]).flatMap((group, i): Question[] => {
+    const question = ownershipQuestion(desired, database, group)
+    return question ? [{ group, question: i === 0 ? question : { ...question, from: [] } }] : []
+  })
+  return { database, questions }
+}
+
+/** Asks at once what {@link readOwners} will want to know about the target database. */
+export async function askAboutOwners(run: Run, desired: DesiredRoles, cluster: CurrentCatalog): Promise<void> {
+  const { target, context } = run
+  const declared = desired.databases.find(({ name }) => name === context.connection().database)
+  if (!target || !declared) return
+  const { questions } = questionsAbout(desired, declared, cluster)
+  await Promise.all(questions.map(({ question }) => readOwnership(run.reads(target), question)))
+}
+
 async function lookInto(
   run: Run,
   declared: DesiredDatabase,
   { desired, cluster, owners }: { desired: DesiredRoles; cluster: CurrentCluster; owners: Owners },
 ): Promise<void> {
-  const existing = cluster.databases.find(({ name }) => name === declared.name)
-  const database = existing && !declared.ownerFixed ? { ...declared, owner: existing.owner } : declared
-  const groups = appSessions(desired, database, cluster)
-  const sessions = groups.length > 0 ? groups : [undefined]
+  const { database, questions } = questionsAbout(desired, declared, cluster)
   let owned: Ownership['owned'] = []
   await run.inDatabase(database.name, async (session) => {
-    for (const [i, group] of sessions.entries()) {
-      const question = ownershipQuestion(desired, database, group)
-      if (!question || !session) return
-      // What changes its owner does not depend on the role, so it is read with the first one only.
-      const read = await readOwnership(session.sql, i === 0 ? question : { ...question, from: [] })
+    if (!session) return
+    for (const [i, { group, question }] of questions.entries()) {
+      const read = await readOwnership(run.reads(session), question)
       const ownership = { ...read, owned: i === 0 ? read.owned : owned }
       owned = ownership.owned
       if (i === 0) planHandover(owners, database, ownership, run)

@@ -6,7 +6,7 @@ import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../roles/actions.ts'
 import { applyCluster, applyDatabase } from '../roles/apply.ts'
-import { readCluster, readDatabase } from '../roles/current.ts'
+import { readCatalog, readCluster, readDatabase } from '../roles/current.ts'
 import { desiredRoles } from '../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../roles/errors.ts'
 import { freshDatabase } from '../roles/fresh.ts'
@@ -21,7 +21,7 @@ import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
-import { handOver, handoverChanges, readOwners } from './ownership.ts'
+import { askAboutOwners, handOver, handoverChanges, readOwners } from './ownership.ts'
 
 /** The declared roles and databases, with the passwords. */
 export type Declared = {
@@ -131,7 +131,7 @@ async function clusterPlan(
   { desired, secrets, looking }: Declared,
 ): Promise<{ plan: ClusterPlan; current: CurrentCluster }> {
   const { out } = run.context
-  const current = await readCluster(run.cluster.sql, desired)
+  const current = await readCluster(run.reads(run.cluster), desired)
   const unreadable = looking && current.verifiers === undefined && secrets.size > 0
   if (unreadable)
     out.warn(
@@ -187,6 +187,20 @@ function splitPlan(
   return [part(false), part(true)]
 }
 
+/** Asks what {@link ensure} and {@link grant} will need to know about the target database, at once. */
+export async function askAboutRoles(run: Run, { desired }: Declared): Promise<void> {
+  const { target, context, cluster } = run
+  const { database } = context.connection()
+  const reads = run.reads(cluster)
+  const asked: Promise<unknown>[] = [
+    readCatalog(reads, desired).then((current) => askAboutOwners(run, desired, current)),
+    readCluster(reads, desired),
+  ]
+  if (target && desired.databases.some(({ name }) => name === database))
+    asked.push(readDatabase(run.reads(target), desired, database))
+  await Promise.all(asked)
+}
+
 async function databasePlan(
   run: Run,
   session: Session,
@@ -194,7 +208,7 @@ async function databasePlan(
   name: string,
   planner: Planner,
 ): Promise<DatabasePlan> {
-  const plan = planner(desired, name, await readDatabase(session.sql, desired, name))
+  const plan = planner(desired, name, await readDatabase(run.reads(session), desired, name))
   for (const warning of plan.warnings) run.context.out.warn(warning)
   return plan
 }
@@ -244,7 +258,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   for (const { name, owner } of declared.desired.databases) {
     await run.inDatabase(name, async (session) => {
       const current = session
-        ? await readDatabase(session.sql, declared.desired, name)
+        ? await readDatabase(run.reads(session), declared.desired, name)
         : freshDatabase(cluster.session, { major, owner })
       drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
       if (!session) return drift.absent.push(name)

@@ -18,14 +18,16 @@ export const seedFiles = async ({ loaded, isTarget }: Context): Promise<Seed[]> 
   !isTarget() ? [] : readSeeds(loaded.config.seeds, { baseDir: loaded.baseDir, environment: loaded.config.environment })
 
 /** Seeds that are new or changed; all of them with `force`, or where the database does not exist yet. */
-export async function planSeedStep(
-  { context, target }: Run,
-  seeds: Seed[],
-  { force = false } = {},
-): Promise<SeedStep[]> {
-  const steps = planSeeds(seeds, target && seeds.length > 0 ? await seedHistory(target.sql) : [], { force })
+export async function planSeedStep(run: Run, seeds: Seed[], { force = false } = {}): Promise<SeedStep[]> {
+  const { context, target } = run
+  const steps = planSeeds(seeds, target && seeds.length > 0 ? await seedHistory(run.reads(target)) : [], { force })
   if (target && steps.length > 0) await refuseUrlSettings(context, target.sql, seedTarget(context))
   return steps
+}
+
+/** Asks at once what {@link planSeedStep} will need to know. */
+export async function askAboutSeeds(run: Run, seeds: Seed[]): Promise<void> {
+  if (run.target && seeds.length > 0) await seedHistory(run.reads(run.target))
 }
 
 /** Loads exactly what was planned. */

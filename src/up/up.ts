@@ -4,13 +4,14 @@ import type { Context, Result } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { createStory, jsonSteps, type Story } from '../run/story.ts'
+import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
-import { refuseUnhealthy } from './check.ts'
-import { nothingToMigrate, refusePlan } from './migrate.ts'
+import { askAboutHealth, refuseUnhealthy } from './check.ts'
+import { askAboutState, nothingToMigrate, refusePlan } from './migrate.ts'
 import { migrateAll, planAll } from './migrate-all.ts'
 import { stepNames } from './plan.ts'
-import { type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
-import { applySeedStep, planSeedStep, seedFiles } from './seed.ts'
+import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
+import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles } from './seed.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
 import { withStory } from './with-story.ts'
@@ -21,28 +22,58 @@ import { withStory } from './with-story.ts'
  */
 export async function runUp(context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> {
   const startedAt = performance.now()
-  const targets = await migrateTargets(context, { running: true })
-  const seeds = await seedFiles(context)
-  const declared = await readDeclared(context)
   const story = createStory(stepNames, context.out)
+  let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
+  const meanwhile = async () => {
+    inputs = await readInputs(context)
+  }
 
-  await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
+  await withStory(context, story, { locks: 'everything', mayBeMissing: true, meanwhile }, async (run, journal) => {
+    const { targets, declared } = inputs
+    askAhead(run, inputs)
     await waited(run, story, startedAt)
     // Report problems with the files before roles are changed.
     if (declared) await refuseFiles(run, story, targets)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, show, journal)
     })
-    await run.releaseCluster()
-    await migrateAndSeed(run, story, journal, { targets, seeds, declared })
+    run.releaseCluster()
+    await migrateAndSeed(run, story, journal, inputs)
     await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   })
 
-  onReady?.(declared?.secrets ?? new Map())
+  onReady?.(inputs.declared?.secrets ?? new Map())
   const count = story.changes().length
   const what = count === 0 ? 'nothing to do' : counted(count, 'change')
   context.out.print(`ready, ${what} (${seconds(performance.now() - startedAt)})`)
   return { fields: { steps: jsonSteps(story.steps) } }
+}
+
+/** What `up` reads before it asks the database: the files, and what is declared. */
+type Inputs = {
+  targets: MigrateTarget[]
+  seeds: Seed[]
+  declared: Declared | undefined
+}
+
+/** @throws {AppError} `usage` */
+async function readInputs(context: Context): Promise<Inputs> {
+  const targets = await migrateTargets(context, { running: true })
+  const seeds = await seedFiles(context)
+  return { targets, seeds, declared: await readDeclared(context) }
+}
+
+/**
+ * Asks the target database all that the steps will need if nothing has to be changed, at once instead of step by step. An error is not
+ * reported here: the step that needs the answer gets the same error.
+ */
+function askAhead(run: Run, { targets, seeds, declared }: Inputs): void {
+  const main = mainTarget(targets)
+  const asked = [askAboutSeeds(run, seeds), askAboutHealth(run)]
+  if (declared) asked.push(askAboutRoles(run, declared))
+  if (run.target && main && !main.command)
+    asked.push(askAboutState(run.context, main, run.reads(run.target), seeds.length > 0 ? { records: ['seeds'] } : {}))
+  for (const each of asked) each.catch(() => {})
 }
 
 async function waited({ context, target, cluster }: Run, story: Story, startedAt: number): Promise<void> {
@@ -64,12 +95,6 @@ async function refuseFiles(run: Run, story: Story, targets: MigrateTarget[]): Pr
     story.fail('migrate')
     throw error
   }
-}
-
-type Inputs = {
-  targets: MigrateTarget[]
-  seeds: Awaited<ReturnType<typeof seedFiles>>
-  declared: Declared | undefined
 }
 
 async function migrateAndSeed(
