@@ -122,16 +122,19 @@ export async function planMigrateStep(
   }
 }
 
-/** Asks at once what {@link planMigrateStep} will need to know about the state of a database. */
-export async function askAboutState(
+/** Asks at once what {@link planMigrateStep} will need to know. */
+export async function askAboutMigrations(
   context: Context,
   target: MigrateTarget,
   db: Db,
-  { records }: Pick<PlanOptions, 'records'> = {},
+  { records }: Pick<PlanOptions, 'records'>,
 ): Promise<void> {
-  // Which tables it needs is only known once the format is.
-  if (target.format === 'auto' || !(records || target.folder?.files.length)) return
-  await missingState(context, db, { needs: needsOf(target.folder, records), database: target.database })
+  // What to ask is only known once the format is.
+  if (target.format === 'auto' || target.command) return
+  const asked: Promise<unknown>[] = [lookAt(context, target, db)]
+  if (records || target.folder?.files.length)
+    asked.push(missingState(context, db, { needs: needsOf(target.folder, records), database: target.database }))
+  await Promise.all(asked)
 }
 
 /** The tables of the state in which a folder's migrations are recorded, and others. */

@@ -7,7 +7,7 @@ import { createStory, jsonSteps, type Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
-import { askAboutState, nothingToMigrate, refusePlan } from './migrate.ts'
+import { askAboutMigrations, nothingToMigrate, refusePlan } from './migrate.ts'
 import { migrateAll, planAll } from './migrate-all.ts'
 import { stepNames } from './plan.ts'
 import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
@@ -69,10 +69,17 @@ async function readInputs(context: Context): Promise<Inputs> {
  */
 function askAhead(run: Run, { targets, seeds, declared }: Inputs): void {
   const main = mainTarget(targets)
-  const asked = [askAboutSeeds(run, seeds), askAboutHealth(run)]
+  const asked: Promise<void>[] = []
+  // First those whose answer leads to a further question.
+  if (run.target && main)
+    asked.push(
+      askAboutMigrations(run.context, main, run.reads(run.target), {
+        records: seeds.length > 0 ? ['seeds'] : undefined,
+      }),
+    )
+  asked.push(askAboutSeeds(run, seeds))
   if (declared) asked.push(askAboutRoles(run, declared))
-  if (run.target && main && !main.command)
-    asked.push(askAboutState(run.context, main, run.reads(run.target), seeds.length > 0 ? { records: ['seeds'] } : {}))
+  asked.push(askAboutHealth(run))
   for (const each of asked) each.catch(() => {})
 }
 
