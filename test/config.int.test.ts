@@ -26,6 +26,31 @@ describe('the configuration', () => {
     expect(baseDir).toBe(dir)
   })
 
+  test('a variable has several folders with commas, unless a folder has that name', async ({ dir }) => {
+    const dirOf = async (text: string) => (await load(dir, { PGBOSUN_MIGRATE_DIR: text })).config.migrate.dir
+    expect(await dirOf('db')).toBe('db')
+    expect(await dirOf(' db ')).toBe(' db ')
+    expect(await dirOf('core, /srv/billing')).toEqual(['core', '/srv/billing'])
+    await writeFiles(dir, { 'a,b/1_x.sql': '', 'a/2_x.sql': '', 'b/3_x.sql': '' })
+    expect(await dirOf('a,b')).toBe('a,b')
+    expect(await dirOf(`${dir}/a,b`)).toBe(`${dir}/a,b`)
+    expect(await dirOf('./a,./b')).toEqual(['./a', './b'])
+    expect(await dirOf('a,x/../b')).toEqual(['a', 'x/../b'])
+    for (const text of ['core,', ',', 'core,,billing'])
+      await expect(dirOf(text)).rejects.toMatchObject({
+        kind: 'usage',
+        message: expect.stringMatching(/migrate\.dir\.\d \(PGBOSUN_MIGRATE_DIR\): /),
+      })
+    await expect(dirOf('')).rejects.toMatchObject({
+      kind: 'usage',
+      message: expect.stringContaining('migrate.dir (PGBOSUN_MIGRATE_DIR): '),
+    })
+    await writeFiles(dir, { 'pgbosun.yaml': 'migrate: { dir: "x,y" }' })
+    expect((await load(dir)).config.migrate.dir).toBe('x,y')
+    await writeFiles(dir, { 'pgbosun.yaml': 'migrate: { dir: [] }' })
+    await expect(load(dir)).rejects.toMatchObject({ kind: 'usage', message: expect.stringContaining('migrate.dir: ') })
+  })
+
   test('reports all problems at once, each with its path and a suggestion', async ({ dir }) => {
     await writeFiles(dir, {
       'pgbosun.yaml':
@@ -75,7 +100,9 @@ describe('the configuration', () => {
     async (name) => {
       await expect(load('/nowhere', { PGBOSUN_SERVE_HOSTS: `status.example.org,${name}` })).rejects.toMatchObject({
         kind: 'usage',
-        message: expect.stringContaining('serve.hosts.1: write a name like status.example.org, without'),
+        message: expect.stringContaining(
+          'serve.hosts.1 (PGBOSUN_SERVE_HOSTS): write a name like status.example.org, without',
+        ),
       })
     },
   )

@@ -97,7 +97,7 @@ describe('the histories of a database', () => {
 describe('the format of a folder and a database', () => {
   test('the format is decided by files and history together', async ({ sql, dir }) => {
     await writeFiles(dir, { '1_a.up.sql': 'select 1', '1_a.down.sql': 'select 1' })
-    const find = () => sql.begin((db) => findFormat(db, dir, nowhere))
+    const find = () => sql.begin((db) => findFormat(db, [dir], nowhere))
     await expect(find()).rejects.toMatchObject({
       kind: 'usage',
       hint: 'set `migrate.format` to golang-migrate, sqlx or node-pg-migrate',
@@ -107,11 +107,11 @@ describe('the format of a folder and a database', () => {
   })
 
   test('needs no folder and no database', async ({ sql, dir }) => {
-    expect(await findFormat(undefined, join(dir, 'none'), nowhere)).toMatchObject({ format: 'pgbosun' })
+    expect(await findFormat(undefined, [join(dir, 'none')], nowhere)).toMatchObject({ format: 'pgbosun' })
     await sql.unsafe(
       'create table goose_db_version (id int primary key, version_id bigint, is_applied boolean, tstamp timestamp)',
     )
-    expect(await sql.begin((db) => findFormat(db, join(dir, 'none'), nowhere))).toEqual({
+    expect(await sql.begin((db) => findFormat(db, [join(dir, 'none')], nowhere))).toEqual({
       format: 'goose',
       because: 'the database has public.goose_db_version of goose',
     })

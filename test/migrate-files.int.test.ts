@@ -8,7 +8,7 @@ import { noReadOptions, readMigrations as readFolder } from '../src/formats/read
 import { isUnsendable, planSending, unsendableError } from '../src/migrate/plan/sending.ts'
 import { test, writeFiles } from './support/postgres.ts'
 
-const readMigrations = async (dir: string) => (await readFolder(dir)).files
+const readMigrations = async (dir: string) => (await readFolder([dir])).files
 
 test('reads migrations by version as a number, and leaves other files alone', async ({ dir }) => {
   await writeFiles(dir, {
@@ -95,7 +95,7 @@ test('new files continue the numbers of the folder, and never replace one', asyn
   const folder = join(dir, 'new')
   const now = new Date('2026-03-04T05:06:07Z')
   const create = async (name: string, reversible = false) =>
-    createMigration({ format: pgbosun, dir: folder, files: pgbosun.read(folder, noReadOptions) }, name, {
+    createMigration({ format: pgbosun, dirs: [folder], files: pgbosun.read(folder, noReadOptions) }, name, {
       now,
       reversible,
     })

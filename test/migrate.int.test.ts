@@ -30,7 +30,7 @@ const test = base.extend<Fixtures>({
   },
   migrate: async ({ dir, work }, use) =>
     use(async ({ dryRun, ...options } = {}) => {
-      const { files } = await readMigrations(dir)
+      const { files } = await readMigrations([dir])
       const plan = planMigrations(files, await readHistory(work, historyTable), policy)
       refuseProblems(plan.problems)
       if (dryRun) return plan.steps.map(({ name }) => name)

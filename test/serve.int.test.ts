@@ -541,11 +541,12 @@ describe('readiness', () => {
   test('does not depend on files that are added later: the status and the log have them', {
     timeout: 150_000,
   }, async ({ app, dir }) => {
-    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)' })
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (id int)', 'more/003_m.sql': 'select 3' })
+    app.env.PGBOSUN_MIGRATE_DIR = 'migrations,more'
     const { child, finished } = await app.serve()
     await isUp(app)
     await isReady(app)
-    await writeFiles(dir, { 'migrations/002_later.sql': 'create table later (id int)' })
+    await writeFiles(dir, { 'more/004_later.sql': 'create table later (id int)' })
     await appendFile(`${dir}/pgbosun.yaml`, '# another one\n')
     const said = () =>
       app.until('two conditions', async () => {
@@ -554,7 +555,7 @@ describe('readiness', () => {
       })
     expect((await said()).map(({ name, message }) => [name, message])).toEqual([
       ['configuration-changed', expect.stringContaining('has changed since `serve` was started')],
-      ['migrations-pending', 'the folder of migrations has changed since `up`: new: migrations/002_later.sql'],
+      ['migrations-pending', 'the folder of migrations has changed since `up`: new: more/004_later.sql'],
     ])
     expect((await app.get('/readyz')).status).toBe(200)
     // somebody else applies them
@@ -573,7 +574,7 @@ describe('readiness', () => {
     expect((await app.get('/readyz')).status).toBe(200)
     child.kill('SIGTERM')
     const { code, stderr } = await finished
-    expect([code, stderr]).toEqual([0, expect.stringContaining('new: migrations/002_later.sql')])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('new: more/004_later.sql')])
   })
 
   test('logs when it changes, and how long the state before lasted', async ({ app, database, sql }) => {

@@ -11,6 +11,9 @@ export const formatNames = [
   'graphile-migrate',
 ] as const
 
+/** The formats whose tools take several folders; the others take one. */
+export const withSeveralFolders: readonly FormatName[] = ['pgbosun', 'dbmate', 'flyway', 'node-pg-migrate']
+
 /** The format whose tool takes the name of its history table from the URL (`x-migrations-table`). */
 export const tableInUrl: FormatName = 'golang-migrate'
 

@@ -42,5 +42,5 @@ export async function loadConfig({
   const silent = path === undefined && !Object.keys(env).some((name) => name.startsWith('PGBOSUN_'))
   if (silent && defaults) return { ...common, config: structuredClone(defaults), origins: new Map() }
   const { readConfig } = await import('./read.ts')
-  return { ...common, ...(await readConfig(env, path)) }
+  return { ...common, ...(await readConfig(env, path, common.baseDir)) }
 }

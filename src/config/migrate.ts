@@ -1,11 +1,16 @@
 import * as z from 'zod'
 import { count, duration, secret } from './fields.ts'
-import { formatNames } from './formats.ts'
+import { formatNames, withSeveralFolders } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
 
 /** Which files belong to a database, and where their history is. */
 const place = {
-  dir: z.string().min(1).prefault('migrations').meta({ description: 'Folder with the migration files.' }),
+  dir: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .prefault('migrations')
+    .meta({
+      description: `Folder with the migration files, or a list of folders whose files are taken together. Only ${withSeveralFolders.map((format) => `\`${format}\``).join(', ')} take several.`,
+    }),
   format: z
     .enum(['auto', ...formatNames])
     .prefault('pgbosun')

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { visible } from '../text.ts'
@@ -14,17 +15,19 @@ type Problem = { path: string; message: string }
 /**
  * Reads the file, overrides it with the environment, fills in the defaults and checks everything.
  *
- * @param path of the file, if there is one
+ * @param path    of the file, if there is one
+ * @param baseDir what relative paths are relative to
  * @throws {AppError} `usage` with every problem at once, each with its path
  */
 export async function readConfig(
   env: Env,
   path: string | undefined,
+  baseDir: string,
 ): Promise<{ config: Config; origins: Map<string, string> }> {
   const input = path === undefined ? {} : await readConfigFile(path)
   const origins = new Map<string, string>()
   noteOrigins(input, [], origins)
-  const problems = applyEnvironment(input, env, origins)
+  const problems = applyEnvironment(input, env, { origins, baseDir })
 
   const parsed = configSchema.safeParse(input, { jitless: true })
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [])))
@@ -92,7 +95,11 @@ function noteOrigins(value: unknown, path: string[], origins: Map<string, string
 }
 
 /** Writes the values of `PGBOSUN_*` into the tree. @returns what is wrong with them */
-function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): Problem[] {
+function applyEnvironment(
+  tree: Tree,
+  env: Env,
+  { origins, baseDir }: { origins: Map<string, string>; baseDir: string },
+): Problem[] {
   const names = Object.keys(env)
     .filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
     .sort()
@@ -108,7 +115,7 @@ function applyEnvironment(tree: Tree, env: Env, origins: Map<string, string>): P
       problems.push({ path: name, message: `unknown variable${didYouMean(name, byVariable.keys())}` })
       continue
     }
-    const value = environmentValue(leaf, name, env[name]!)
+    const value = environmentValue(leaf, name, { text: env[name]!, baseDir })
     if (value instanceof AppError) problems.push({ path: name, message: value.message })
     else if (leaf.kind === 'secret' && name.endsWith('_FILE') && env[name.slice(0, -'_FILE'.length)] !== undefined)
       problems.push({ path: name, message: `is set together with ${name.slice(0, -'_FILE'.length)}; set only one` })
@@ -130,7 +137,7 @@ function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | und
   return leaf?.kind === 'secret' ? leaf : undefined
 }
 
-function environmentValue({ kind }: Leaf, name: string, text: string): unknown {
+function environmentValue({ kind }: Leaf, name: string, { text, baseDir }: { text: string; baseDir: string }): unknown {
   switch (kind) {
     case 'string':
       return text
@@ -139,11 +146,18 @@ function environmentValue({ kind }: Leaf, name: string, text: string): unknown {
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : usage(`must be true or false, not ${text}`)
     case 'list':
-      return text === '' ? [] : text.split(',').map((part) => part.trim())
+      return text === '' ? [] : commaSeparated(text)
+    case 'paths':
+      return !text.includes(',') || isThere(text, baseDir) ? text : commaSeparated(text)
     case 'secret':
       return name.endsWith('_FILE') ? { file: text } : { env: name }
   }
 }
+
+/** Whether the comma is in the name of a folder. Not `resolve`, to which `a,b/../c` is `c`. */
+const isThere = (path: string, baseDir: string) => existsSync(isAbsolute(path) ? path : `${baseDir}/${path}`)
+
+const commaSeparated = (text: string) => text.split(',').map((part) => part.trim())
 
 /** Sets a value deep in the tree. False if there is a scalar where a map should be: the schema reports that. */
 function setAt(tree: Tree, path: string[], value: unknown): boolean {
@@ -192,7 +206,8 @@ const isOtherKind = (issues: Issue[]) =>
 
 function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
   const setBy = (key: string) => {
-    const origin = key.startsWith('PGBOSUN_') ? key : origins.get(key)
+    // Only the whole list has an origin.
+    const origin = key.startsWith('PGBOSUN_') ? key : origins.get(key.replace(/\.\d+$/, ''))
     return origin === 'file' ? undefined : origin
   }
   const lines = problems.map(({ path: key, message }) => {

@@ -22,8 +22,12 @@ function unwrap(schema: z.ZodType): z.ZodType {
   return next === undefined ? schema : unwrap(next)
 }
 
-/** A key that holds a scalar, a list of scalars or a secret: one that an environment variable can set. */
-export type Leaf = { path: string[]; schema: z.ZodType; kind: 'string' | 'number' | 'boolean' | 'list' | 'secret' }
+/** A key that holds a scalar, a list of scalars or a secret: one that an environment variable can set. `paths`: a path, or a list of them. */
+export type Leaf = {
+  path: string[]
+  schema: z.ZodType
+  kind: 'string' | 'number' | 'boolean' | 'list' | 'paths' | 'secret'
+}
 
 const kinds: Record<string, Leaf['kind']> = {
   string: 'string',
@@ -39,13 +43,16 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
   const { type, shape, element, options } = defOf(inner)
   if (shape) return Object.entries(shape).flatMap(([key, value]) => leaves(value, [...path, key]))
   if (type === 'array') return element && kinds[defOf(unwrap(element)).type] ? [{ path, schema, kind: 'list' }] : []
-  if (options)
-    return options.every(isSecretPart)
-      ? [{ path, schema, kind: 'secret' }]
-      : options.flatMap((option) => leaves(option, path))
+  if (options?.every(isSecretPart)) return [{ path, schema, kind: 'secret' }]
+  if (options) {
+    const either = options.flatMap((option) => leaves(option, path))
+    return isOneOrMany(either) ? [{ path, schema, kind: 'paths' }] : either
+  }
   const kind = kinds[type]
   return kind === undefined ? [] : [{ path, schema, kind }]
 }
+
+const isOneOrMany = (options: Leaf[]) => options.map(({ kind }) => kind).join() === 'string,list'
 
 const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys(defOf(schema).shape ?? {}).join())
 

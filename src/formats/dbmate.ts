@@ -36,41 +36,49 @@ export const dbmate: Format = {
   name: 'dbmate',
   idOf: (name) => /^(\d+)([_-].*)?$/s.exec(name)?.[1],
   outside: '-- migrate:up transaction:false',
-  read: (dir) => {
-    const files = readNames(dir).filter((name) => pattern.test(name))
-    // Go compares bytes. This is the order of dbmate: `10_x.sql` comes before `2_x.sql`.
-    files.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    refuseTwins(dir, files)
-    return files.map((file) => readFile(dir, file))
-  },
+  read: (dir) => readFolders([dir]),
+  readSeveral: readFolders,
   compare: (a, b) => (a === b ? 0 : `${a}_` < `${b}_` ? -1 : 1),
   policy: { outOfOrder: 'apply', missing: 'warn', edited: 'warn' },
   native,
   create,
 }
 
+/** A file by its name. */
+type FileName = { path: string; file: string; bytes: Buffer; version: string }
+
+/** All files by their names, whatever their folders are. */
+function readFolders(dirs: readonly string[]): Migration[] {
+  const files = dirs.flatMap((dir) => readNames(dir).flatMap((file) => parseName(dir, file)))
+  // Go compares bytes. This is the order of dbmate: `10_x.sql` comes before `2_x.sql`.
+  files.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+  refuseTwins(files)
+  return files.map(readFile)
+}
+
+function parseName(dir: string, file: string): FileName[] {
+  const version = pattern.exec(file)?.[1]
+  return version === undefined ? [] : [{ path: pathIn(dir, file), file, bytes: Buffer.from(file), version }]
+}
+
 /** dbmate would run both files and fail at the second, or consider the second applied and never run it. */
-function refuseTwins(dir: string, files: string[]): void {
+function refuseTwins(files: FileName[]): void {
   const found = new Map<string, string>()
-  for (const file of files) {
-    const version = versionOf(file)
+  for (const { path, version } of files) {
     const other = found.get(version)
-    if (other) throw sameVersion(dir, [other, file], version)
-    found.set(version, file)
+    if (other) throw sameVersion([other, path], version)
+    found.set(version, path)
   }
 }
 
-const versionOf = (file: string) => pattern.exec(file)?.[1] ?? ''
-
-function readFile(dir: string, file: string): Migration {
-  const path = pathIn(dir, file)
+function readFile({ path, file, version }: FileName): Migration {
   const text = readText(path)
   const content = orRefused(path, () => {
     const { up, down } = sectionsOf(path, text)
     return { ...script(path, text, up, down), down: () => script(path, text, down, text.length) }
   })
   return {
-    id: versionOf(file),
+    id: version,
     name: file.slice(0, -'.sql'.length),
     kind: 'versioned',
     sha256: checksum(text),

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { AppError } from '../errors.ts'
 import { detectFormat, type HistoryFact } from './detect.ts'
-import { inspectFolder } from './peek.ts'
+import { inspectFolders } from './peek.ts'
 
 const history = (...formats: HistoryFact['format'][]): HistoryFact[] =>
   formats.map((format) => ({ format, schema: 'public', table: `${format}_history` }))
@@ -218,7 +218,7 @@ describe('a folder', () => {
     within(
       { '1_a.sql': '\uFEFF-- no-transaction\n', '.keep': '', 'committed/1.sql': 'x', 'README.md': 'text' },
       (dir) =>
-        expect(inspectFolder(dir)).toEqual({
+        expect(inspectFolders([dir])).toEqual({
           names: ['1_a.sql', 'README.md', 'committed/', 'committed/1.sql'],
           heads: [
             { name: '1_a.sql', text: '-- no-transaction\n' },
@@ -231,7 +231,7 @@ describe('a folder', () => {
   test('of a thousand files is known from the heads of the first and the last', () => {
     const names = Array.from({ length: 1000 }, (_, i) => `${1000 + i}_a.sql`)
     within(Object.fromEntries(names.map((name) => [name, 'x'.repeat(10_000)])), (dir) => {
-      const facts = inspectFolder(dir)
+      const facts = inspectFolders([dir])
       expect(facts?.names).toHaveLength(1000)
       expect(facts?.heads.map(({ name, text }) => `${name} ${text.length}`)).toEqual(
         [...names.slice(0, 12), ...names.slice(-12)].map((name) => `${name} 8192`),
@@ -240,6 +240,6 @@ describe('a folder', () => {
   })
 
   test('may not be there', () => {
-    within({}, (dir) => expect(inspectFolder(join(dir, 'none'))).toBeUndefined())
+    within({}, (dir) => expect(inspectFolders([join(dir, 'none')])).toBeUndefined())
   })
 })

@@ -21,7 +21,7 @@ type Guess = { formats: FormatName[]; because: string }
  * Resolves `migrate.format: auto`: by the content of the files, then by their names. History tables in the database decide between
  * several candidates, and must not contradict the files.
  *
- * @param dir    the folder's name in messages
+ * @param dir    the name of the folder, or of all folders, in messages
  * @param folder undefined if there is no folder
  * @throws {AppError} `usage` if the evidence is contradictory or not enough, naming the candidates; and for the files of tools
  *   that pgbosun cannot read

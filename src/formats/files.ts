@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { sep } from 'node:path'
+import { basename, dirname, sep } from 'node:path'
 import { AppError, usage } from '../errors.ts'
 import { heldTexts, keepText, refuseLargeFile, release } from '../machine/memory.ts'
 import type { Script } from './types.ts'
@@ -90,14 +90,23 @@ export function orRefused<T extends Script>(path: string, read: () => T): T | (S
   }
 }
 
-/** Exit 2: which of two files of one version is meant, nobody can know. */
-export const sameVersion = (dir: string, [one, other]: [string, string], version: string | bigint): AppError =>
-  usage(`${one} and ${other} in ${dir} have the same version ${version}`, {
-    file: pathIn(dir, other),
-    hint: 'give the newer one a version of its own',
-  })
+/** Exit 2: which of two files of one version is meant, nobody can know. @param paths of the files */
+export const sameVersion = (paths: [string, string], version: string | bigint): AppError =>
+  alike(paths, `the same version ${version}`, 'give the newer one a version of its own')
 
-const cannotRead = (path: string) => (cause: unknown) => {
+/** Exit 2: the history could not tell two files apart. @param paths of the files */
+export const sameName = (paths: [string, string]): AppError =>
+  alike(paths, 'the same name in the history', 'rename the newer one')
+
+function alike(paths: string[], what: string, hint: string): AppError {
+  const [one = '', other = ''] = paths.toSorted()
+  const dir = dirname(one)
+  const both = dir === dirname(other) ? `${basename(one)} and ${basename(other)} in ${dir}` : `${one} and ${other}`
+  return usage(`${both} have ${what}`, { file: other, hint })
+}
+
+/** Exit 2 for what the system says about a file or a folder. */
+export const cannotRead = (path: string) => (cause: unknown) => {
   const { code } = cause as NodeJS.ErrnoException
   throw usage(`${path} cannot be read: ${code === 'ENOENT' ? 'it does not exist' : code}`, {
     file: path,

@@ -1,17 +1,17 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { type Detected, detectFormat, type HistoryFact } from './detect.ts'
-import { inspectFolder } from './peek.ts'
+import { inspectFolders, namesOf } from './peek.ts'
 
 /**
- * Finds the format of a folder and a database, for `migrate.format: auto`.
+ * Finds the format of one or several folders and a database, for `migrate.format: auto`.
  *
  * @param db undefined if the database does not exist yet
  * @param where `table`: `migrate.table`; `schemas`: the search_path of the migrations
  * @throws {AppError} `usage` when it is not certain
  */
-export async function findFormat(db: Db | undefined, dir: string, where: Where): Promise<Detected> {
-  return detectFormat(dir, inspectFolder(dir), db ? await findHistories(db, where) : [])
+export async function findFormat(db: Db | undefined, dirs: readonly string[], where: Where): Promise<Detected> {
+  return detectFormat(namesOf(dirs), inspectFolders(dirs), db ? await findHistories(db, where) : [])
 }
 
 type Where = { table: string | undefined; schemas: readonly string[] }

@@ -3,7 +3,7 @@ import { isFolder, pathIn, readNames } from './files.ts'
 
 /** A migration file by its name. */
 export type FlywayFile = {
-  /** Relative to the location, with `/`: what the history calls the script. */
+  /** Relative to its own location, with `/`: what the history calls the script. */
   script: string
   path: string
   kind: 'versioned' | 'repeatable'
@@ -29,28 +29,32 @@ const longestVersion = 50
 const longestDescription = 200
 
 /**
- * The migrations below a folder: versioned ones by version, then the repeatable ones by description.
+ * The migrations below folders, which Flyway calls locations: versioned ones by version, then the repeatable ones by description.
  * Like Flyway it follows folders and links, skips hidden ones, and ignores other names, such as `V1_one_underscore.sql`.
  *
  * @throws {AppError} `usage` for two files of one version or description, undo migrations, callbacks, and migrations in
  *   another language
  * @see ResourceNameParser and FileSystemScanner of flyway-core
  */
-export function listFiles(dir: string): FlywayFile[] {
-  const all = namesBelow(dir)
-  const names = new Set(all)
-  const files = all.flatMap((script): FlywayFile[] => {
-    const parsed = parseName(script.slice(script.lastIndexOf('/') + 1))
-    if (!parsed) return []
-    const path = pathIn(dir, script)
-    return [{ script, path, id: idOf(parsed), hasConf: names.has(`${script}.conf`), ...mustBeSql(path, parsed) }]
-  })
-  files.sort((a, b) => compareIds(a.id, b.id) || (a.script < b.script ? -1 : 1))
+export function listFiles(dirs: readonly string[]): FlywayFile[] {
+  const files = dirs.flatMap(filesIn)
+  files.sort((a, b) => compareIds(a.id, b.id) || (a.path < b.path ? -1 : 1))
   for (const [i, file] of files.entries()) {
     const before = files[i - 1]
     if (before?.id === file.id) throw duplicate(before, file)
   }
   return files
+}
+
+function filesIn(location: string): FlywayFile[] {
+  const all = namesBelow(location)
+  const names = new Set(all)
+  return all.flatMap((script): FlywayFile[] => {
+    const parsed = parseName(script.slice(script.lastIndexOf('/') + 1))
+    if (!parsed) return []
+    const path = pathIn(location, script)
+    return [{ script, path, id: idOf(parsed), hasConf: names.has(`${script}.conf`), ...mustBeSql(path, parsed) }]
+  })
 }
 
 /**

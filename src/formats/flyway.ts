@@ -7,13 +7,13 @@ import { defaultConf, readConf } from './flyway-conf.ts'
 import { flywayHistory } from './flyway-history.ts'
 import { compareIds, type FlywayFile, listFiles, normalVersion, versionIn } from './flyway-names.ts'
 import { type Placeholders, placeholdersOf, replacePlaceholders } from './flyway-placeholders.ts'
-import type { Format, NewFile } from './format.ts'
+import type { Format, NewFile, ReadOptions } from './format.ts'
 import { cleanName, nextVersion } from './name.ts'
 import type { Applied, Migration } from './types.ts'
 
 /**
  * Flyway's open-source edition with its defaults: `V1.1__add_email.sql`, `B3__all.sql` and `R__views.sql` in folders of any depth.
- * What it leaves to flyway.conf or flyway.toml (other prefixes, several locations) is not read.
+ * Its flyway.conf and flyway.toml are not read: what they may say of names is not supported, and `locations` are several folders.
  */
 export const flyway: Format = {
   name: 'flyway',
@@ -22,15 +22,19 @@ export const flyway: Format = {
     return version && normalVersion(version.replaceAll('_', '.'))
   },
   fillsIn: true,
-  read(dir, options) {
-    const values = placeholdersOf({ ...options, now: new Date() })
-    return listFiles(dir).map((file) => readFile(file, values))
-  },
+  read: (dir, options) => readLocations([dir], options),
+  readSeveral: readLocations,
+  readsBelow: (path) => !/(^|\/)\./.test(path),
   choose: chooseFiles,
   compare: compareIds,
   policy: { outOfOrder: 'error', missing: 'error', edited: 'error' },
   native: flywayHistory,
   create: (name, options) => [newFile(name, options)],
+}
+
+function readLocations(dirs: readonly string[], options: ReadOptions): Migration[] {
+  const values = placeholdersOf({ ...options, now: new Date() })
+  return listFiles(dirs).map((file) => readFile(file, values))
 }
 
 /**

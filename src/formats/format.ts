@@ -23,6 +23,10 @@ export type Format = {
    *   callbacks), naming file and line
    */
   read(dir: string, options: ReadOptions): Migration[]
+  /** The same for several folders, read as if their files were in one. Undefined if the tool takes only one folder. */
+  readSeveral?(dirs: readonly string[], options: ReadOptions): Migration[]
+  /** Whether the files of a subfolder are read with those of the folder. @param path relative to the folder, with `/`. Default: no */
+  readsBelow?(path: string): boolean
   /**
    * The files that apply to a database, if that depends on what is already applied: a new database gets the newest of Flyway's
    * baseline migrations, any other database none. Default: all files.

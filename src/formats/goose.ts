@@ -53,7 +53,7 @@ export const goose: Format = {
     for (const file of readNames(dir).filter(isMigration).sort()) {
       const version = versionOf(dir, file)
       const other = found.get(version)
-      if (other) throw sameVersion(dir, [other, file], version)
+      if (other) throw sameVersion([pathIn(dir, other), pathIn(dir, file)], version)
       found.set(version, file)
     }
     const versions = [...found].sort(([a], [b]) => (a < b ? -1 : 1))

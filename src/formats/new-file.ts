@@ -5,13 +5,13 @@ import { whyNotWritten } from '../machine/temporary.ts'
 import type { Folder } from './read.ts'
 
 /**
- * Writes the file or files of a new, empty migration, and creates the folder if it is missing.
+ * Writes the file or files of a new, empty migration into the first folder, and creates that if it is missing.
  *
  * @returns their paths
  * @throws {AppError} `usage` if the name is not possible, or the folder cannot be written
  */
 export async function createMigration(
-  { format, dir, files }: Folder,
+  { format, dirs: [dir], files }: Folder,
   name: string,
   { now, reversible }: { now: Date; reversible: boolean },
 ): Promise<string[]> {

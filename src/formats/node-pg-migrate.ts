@@ -3,7 +3,7 @@ import { extname, join } from 'node:path'
 import { usage } from '../errors.ts'
 import { quoteIdent, quoteLiteral, splitName } from '../sql/quote.ts'
 import { checksum } from './checksum.ts'
-import { pathIn, readNames, readText } from './files.ts'
+import { pathIn, readNames, readText, sameName } from './files.ts'
 import type { Format, NativeHistory } from './format.ts'
 import { cleanName } from './name.ts'
 import { programMigration } from './program.ts'
@@ -23,13 +23,8 @@ export const nodePgMigrate: Format = {
   name: 'node-pg-migrate',
   idOf: (name) => (/^\d+([_-].*)?$/s.test(name) ? name : undefined),
   idsAreNames: true,
-  read(dir) {
-    const names = readNames(dir).filter((name) => !isFolder(dir, name))
-    refuseNames(dir, names)
-    return names
-      .map((name) => (isProgram(name) ? program(dir, name) : readFile(dir, name)))
-      .sort((a, b) => compare(a.id, b.id))
-  },
+  read: (dir) => readFolders([dir]),
+  readSeveral: readFolders,
   compare,
   // `checkOrder`: the history must equal the list of files, position by position; a change to a file is never noticed
   policy: { outOfOrder: 'error', missing: 'error', edited: 'warn' },
@@ -75,6 +70,19 @@ function history(): NativeHistory {
   }
 }
 
+/** With several folders, as it does with a glob pattern for all of them: by their names, whatever their folders are. */
+function readFolders(dirs: readonly string[]): Migration[] {
+  const files = dirs.flatMap((dir) => {
+    const names = readNames(dir).filter((name) => !isFolder(dir, name))
+    refuseNames(dir, names)
+    return names.map((name) => ({ dir, name }))
+  })
+  refuseTwins(files)
+  return files
+    .map(({ dir, name }) => (isProgram(name) ? program(dir, name) : readFile(dir, name)))
+    .sort((a, b) => compare(a.id, b.id))
+}
+
 /** node-pg-migrate skips folders, and nothing else. Only names without `.sql` have to be checked on disk. */
 const isFolder = (dir: string, name: string) =>
   !isSql(name) && (statSync(pathIn(dir, name), { throwIfNoEntry: false })?.isDirectory() ?? false)
@@ -118,16 +126,15 @@ function refuseNames(dir: string, names: string[]): void {
     if (found.length > 0)
       throw usage(`${found.join(', ')} in ${dir}: ${what}`, { file: join(dir, found[0] ?? ''), hint })
   }
-  const files = new Map<string, string>()
-  for (const name of names) {
-    const other = files.get(idOf(name))
-    if (other !== undefined) {
-      throw usage(`${other} and ${name} in ${dir} have the same name in the history`, {
-        file: join(dir, name),
-        hint: 'rename the newer one',
-      })
-    }
-    files.set(idOf(name), name)
+}
+
+function refuseTwins(files: { dir: string; name: string }[]): void {
+  const found = new Map<string, string>()
+  for (const { dir, name } of files) {
+    const path = pathIn(dir, name)
+    const other = found.get(idOf(name))
+    if (other !== undefined) throw sameName([other, path])
+    found.set(idOf(name), path)
   }
 }
 

@@ -12,10 +12,20 @@ const headBytes = 8192
 const namesWithin = 100
 
 /**
- * Inspects a folder of migrations: the names in it and in its subfolders, and the start of some files.
+ * Inspects folders of migrations: the names in them and in their subfolders, and the start of some files. Those of several folders are
+ * taken together.
  * @returns undefined if there is no such folder
  */
-export function inspectFolder(dir: string): FolderFacts | undefined {
+export function inspectFolders(dirs: readonly string[]): FolderFacts | undefined {
+  const found = dirs.map(inspectFolder).filter((facts) => facts !== undefined)
+  if (found.length === 0) return undefined
+  return { names: found.flatMap(({ names }) => names), heads: found.flatMap(({ heads }) => heads) }
+}
+
+/** The folders in messages. */
+export const namesOf = (dirs: readonly string[]): string => dirs.join(' and ')
+
+function inspectFolder(dir: string): FolderFacts | undefined {
   const top = list(dir)
   if (!top) return undefined
   const folders = top.filter(

@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { usage } from '../errors.ts'
 import { checksum } from './checksum.ts'
 import { readDirectives } from './directives.ts'
-import { pathIn, readNames, readText } from './files.ts'
+import { pathIn, readNames, readText, sameName, sameVersion } from './files.ts'
 import { holdsDownPart } from './foreign.ts'
 import type { Format } from './format.ts'
 import { cleanName, nextVersion, numberOf } from './name.ts'
 import type { Migration, Script } from './types.ts'
 
 /** A parsed name of a migration file. `digits`: the version as written. */
-export type FileName = { file: string; digits: string; version: bigint; down: boolean }
+type FileName = { path: string; file: string; digits: string; version: bigint; down: boolean }
 
 const pattern = /^(\d+)_([A-Za-z0-9_.-]+?)(\.down)?\.sql$/
 const largestVersion = 2n ** 63n - 1n
@@ -22,7 +22,9 @@ const repeatableFolder = 'repeatable'
 export const pgbosun: Format = {
   name: 'pgbosun',
   idOf: numberOf,
-  read: (dir) => [...readVersioned(dir), ...readRepeatable(join(dir, repeatableFolder))],
+  read: (dir) => readFolders([dir]),
+  readSeveral: readFolders,
+  readsBelow: (path) => path === repeatableFolder,
   compare: (a, b) => (BigInt(a) < BigInt(b) ? -1 : a === b ? 0 : 1),
   policy: { outOfOrder: 'error', missing: 'error', edited: 'error' },
   create(name, { now, files, reversible }) {
@@ -34,6 +36,10 @@ export const pgbosun: Format = {
   },
 }
 
+function readFolders(dirs: readonly string[]): Migration[] {
+  return [...readVersioned(dirs), ...readRepeatable(dirs)]
+}
+
 /**
  * Parses the names of the migration files in a folder, in no particular order. Names without `.sql` are left out.
  *
@@ -41,7 +47,7 @@ export const pgbosun: Format = {
  */
 function listFiles(dir: string): FileName[] {
   const names = readNames(dir).filter((name) => /\.sql$/i.test(name))
-  const parsed = names.map(parseName)
+  const parsed = names.map((name) => parseName(dir, name))
   const odd = names.filter((_, i) => parsed[i] === undefined).sort()
   if (odd.length > 0) {
     throw usage(
@@ -55,65 +61,54 @@ function listFiles(dir: string): FileName[] {
   return parsed.filter((name) => name !== undefined)
 }
 
-function parseName(file: string): FileName | undefined {
+function parseName(dir: string, file: string): FileName | undefined {
   const [, digits, rest, down] = pattern.exec(file) ?? []
   if (digits === undefined) return undefined
   const version = BigInt(digits)
-  return version > largestVersion ? undefined : { file, digits, version, down: down !== undefined || rest === 'down' }
+  if (version > largestVersion) return undefined
+  return { path: pathIn(dir, file), file, digits, version, down: down !== undefined || rest === 'down' }
 }
 
-function readVersioned(dir: string): Migration[] {
-  const names = listFiles(dir)
-  const downs = byVersion(
-    dir,
-    names.filter(({ down }) => down),
-  )
-  const ups = [
-    ...byVersion(
-      dir,
-      names.filter(({ down }) => !down),
-    ).values(),
-  ]
+/** What undoes a file may be in another folder than the file. */
+function readVersioned(dirs: readonly string[]): Migration[] {
+  const names = dirs.flatMap(listFiles)
+  const downs = byVersion(names.filter(({ down }) => down))
+  const ups = [...byVersion(names.filter(({ down }) => !down)).values()]
   ups.sort((a, b) => (a.version < b.version ? -1 : 1))
-  return ups.map(({ file, digits, version }) => {
+  return ups.map(({ path, file, digits, version }) => {
     const down = downs.get(version)
     return {
-      ...readFile(dir, file, String(version), { digits }),
-      ...(down && { down: () => readScript(pathIn(dir, down.file)) }),
+      ...readFile(path, file, String(version), { digits }),
+      ...(down && { down: () => readScript(down.path) }),
     }
   })
 }
 
-function byVersion(dir: string, names: FileName[]): Map<bigint, FileName> {
+function byVersion(names: FileName[]): Map<bigint, FileName> {
   const found = new Map<bigint, FileName>()
   for (const name of names) {
     const other = found.get(name.version)
-    if (other) {
-      const files = [other.file, name.file].sort()
-      throw usage(`${files.join(' and ')} in ${dir} have the same version ${name.version}`, {
-        file: join(dir, files[1] ?? ''),
-        hint: 'give the newer one a version of its own',
-      })
-    }
+    if (other) throw sameVersion([other.path, name.path], name.version)
     found.set(name.version, name)
   }
   return found
 }
 
-function readRepeatable(dir: string): Migration[] {
-  if (!existsSync(dir)) return []
-  return readNames(dir)
-    .filter((name) => name.endsWith('.sql'))
-    .sort()
-    .map((file) => {
-      const migration = readFile(dir, file, '', {})
-      const name = `${repeatableFolder}/${migration.name}`
-      return { ...migration, id: name, name, kind: 'repeatable' }
-    })
+function readRepeatable(dirs: readonly string[]): Migration[] {
+  const folders = dirs.map((dir) => join(dir, repeatableFolder)).filter((dir) => existsSync(dir))
+  const files = folders.flatMap((dir) => readNames(dir).map((file) => ({ dir, file })))
+  const found = files.filter(({ file }) => file.endsWith('.sql')).sort((a, b) => (a.file < b.file ? -1 : 1))
+  return found.map(({ dir, file }, i) => {
+    const before = found[i - 1]
+    if (before?.file === file) throw sameName([pathIn(before.dir, file), pathIn(dir, file)])
+    const migration = readFile(pathIn(dir, file), file, '', {})
+    const name = `${repeatableFolder}/${migration.name}`
+    return { ...migration, id: name, name, kind: 'repeatable' }
+  })
 }
 
-function readFile(dir: string, file: string, id: string, native: Migration['native']): Migration {
-  const script = readScript(pathIn(dir, file))
+function readFile(path: string, file: string, id: string, native: Migration['native']): Migration {
+  const script = readScript(path)
   const sha256 = checksum(script.text)
   const refused = holdsDownPart(script.path, script.text)
   const name = file.slice(0, -'.sql'.length)

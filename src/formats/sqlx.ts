@@ -78,7 +78,7 @@ function byVersion(dir: string, files: SqlxFile[]): Map<bigint, SqlxFile> {
   const found = new Map<bigint, SqlxFile>()
   for (const file of files.sort((a, b) => (a.file < b.file ? -1 : 1))) {
     const other = found.get(file.version)
-    if (other) throw sameVersion(dir, [other.file, file.file], file.version)
+    if (other) throw sameVersion([pathIn(dir, other.file), pathIn(dir, file.file)], file.version)
     found.set(file.version, file)
   }
   return found

@@ -10,14 +10,16 @@ const namedFiles = 3
 const workInProgress = /^current(\.sql|\/)/
 
 /**
- * A folder without migrations, but with SQL files in it or below it, must not look empty: the files are deeper than the format looks,
+ * A folder without migrations, if only one of several, but with SQL files in it or below it, must not look empty: the files are deeper than the format looks,
  * or have other names.
  * @throws {AppError} `usage`
  */
-export function refuseUnread({ dir, format: { name: format }, files }: Folder): void {
-  if (files.length > 0) return
-  const found = sqlBelow(dir).filter((path) => format !== 'graphile-migrate' || !workInProgress.test(path))
-  if (found.length > 0) throw nothingRead(dir, format, found)
+export function refuseUnread({ dirs, format: { name: format }, files }: Folder): void {
+  for (const dir of dirs) {
+    if (files.some(({ path }) => path.startsWith(pathIn(dir, '')))) continue
+    const found = sqlBelow(dir).filter((path) => format !== 'graphile-migrate' || !workInProgress.test(path))
+    if (found.length > 0) throw nothingRead(dir, format, found)
+  }
 }
 
 function nothingRead(dir: string, format: string, found: string[]): AppError {

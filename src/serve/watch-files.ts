@@ -33,7 +33,7 @@ export function watchFiles(context: Context, state: ServeState, { migrations }: 
   const dirs = migrations
     ? findTargets(context, false)
         .filter((target) => !hasCommand(target))
-        .map(({ dir }) => dir)
+        .flatMap(({ dirs }) => dirs)
     : []
   const seeNow = async (): Promise<FilesSeen> => ({
     configuration: loaded.file && (await fingerprint(loaded.file)),

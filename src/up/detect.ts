@@ -15,11 +15,11 @@ import type { MigrateTarget } from './target.ts'
  */
 export async function detectFormatOf(
   context: Context,
-  target: Pick<MigrateTarget, 'dir' | 'table' | 'role' | 'database'>,
+  target: Pick<MigrateTarget, 'dirs' | 'table' | 'role' | 'database'>,
   db: Db | undefined,
 ): Promise<FormatName> {
   const schemas = db ? await schemasOf(context, db, target, await defaultRole(context, db, target)) : []
-  const { format, because } = await findFormat(db, target.dir, { table: target.table, schemas })
+  const { format, because } = await findFormat(db, target.dirs, { table: target.table, schemas })
   context.log.info(`migrate.format auto: ${format}, because ${because}`)
   return format
 }

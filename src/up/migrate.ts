@@ -79,7 +79,7 @@ function policyOf({ loaded: { config } }: Context, format: Format): HistoryPolic
 export function nothingToMigrate(targets: MigrateTarget[]): string {
   const [only] = targets
   return targets.length === 1 && only && !only.folder && !only.command && only.format !== 'auto'
-    ? `nothing to do: there is no folder ${only.dir}`
+    ? `nothing to do: there is no folder ${only.dirs[0]}`
     : 'nothing to do'
 }
 

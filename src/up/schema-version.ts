@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { usage } from '../errors.ts'
 import { detectFormat } from '../formats/detect.ts'
 import { findHistories } from '../formats/find.ts'
 import type { Format } from '../formats/format.ts'
 import { openFormat } from '../formats/open.ts'
-import { inspectFolder } from '../formats/peek.ts'
+import { inspectFolders, namesOf } from '../formats/peek.ts'
 import { readHistoryBrief } from '../migrate/history/history-brief.ts'
 import { isApplied, newestSeen, type Reading, type SeenMigration } from '../migrate/history/is-applied.ts'
 import type { Db } from '../postgres/db.ts'
@@ -13,7 +12,7 @@ import { defaultRole, mayBecome } from './owner.ts'
 import { schemasOf } from './place.ts'
 import { readAlembic, renderHeads } from './program/alembic.ts'
 import type { MigrateTarget } from './target.ts'
-import { readFilesOf, readOptions } from './targets.ts'
+import { missingIn, readFilesOf, readOptions } from './targets.ts'
 
 /** How far a schema is. `missing`: the versions it still lacks; empty when it is new enough. `note`: a possible reason. */
 export type SchemaProgress = { missing: string[]; current: string | undefined; note?: string | undefined }
@@ -67,10 +66,12 @@ async function readingRole(context: Context, target: MigrateTarget, db: Db): Pro
 }
 
 /** Undefined while `auto` finds no history, because one may still be created. */
-async function formatOf({ format, dir }: MigrateTarget, db: Db, where: Where): Promise<Format | undefined> {
+async function formatOf({ format, dirs }: MigrateTarget, db: Db, where: Where): Promise<Format | undefined> {
   if (format !== 'auto') return openFormat(format)
   const histories = (await findHistories(db, where)).filter((history) => history.format !== 'alembic')
-  return histories.length > 0 ? openFormat(detectFormat(dir, inspectFolder(dir), histories).format) : undefined
+  return histories.length > 0
+    ? openFormat(detectFormat(namesOf(dirs), inspectFolders(dirs), histories).format)
+    : undefined
 }
 
 /** golang-migrate keeps only the newest version, so that one stands for all. */
@@ -117,15 +118,16 @@ async function atRevision(db: Db, where: Where, wanted: string[]): Promise<Schem
  * What can be checked without a database: if no version is given, there must be files to wait for.
  * @throws {AppError} `usage`
  */
-export function refuseNothingToWaitFor({ dir, command }: MigrateTarget, wanted: string[]): void {
+export function refuseNothingToWaitFor({ dirs, command }: MigrateTarget, wanted: string[]): void {
   if (wanted.length > 0) return
   if (command) {
     throw usage('migrate wait-for needs the revisions of Alembic that are new enough', {
       hint: 'run `pgbosun migrate wait-for REVISION…`, for example with what `alembic heads` prints',
     })
   }
-  if (existsSync(dir)) return
-  throw usage(`no version is given, and there is no folder ${dir} with files to wait for`, {
+  const missing = missingIn(dirs)
+  if (missing === undefined) return
+  throw usage(`no version is given, and there is no folder ${missing} with files to wait for`, {
     hint: 'run `pgbosun migrate wait-for VERSION`, or set migrate.dir',
   })
 }

@@ -1,12 +1,12 @@
 // pure
-import type { Folder } from '../formats/read.ts'
+import type { Dirs, Folder } from '../formats/read.ts'
 import type { FormatName } from '../formats/types.ts'
 
 /** A database with migrations, and where they come from. */
 export type MigrateTarget = {
   /** Undefined is the target database of the run. */
   database: string | undefined
-  dir: string
+  dirs: Dirs
   format: FormatName | 'auto'
   role: string | undefined
   table: string | undefined
@@ -14,7 +14,7 @@ export type MigrateTarget = {
   allowEmpty: boolean
   /** The program that migrates the database, instead of files. */
   command: string[] | undefined
-  /** Read before connecting; undefined when there is no folder, or when `auto` has to look into the database first. */
+  /** Read before connecting; undefined when there are no folders, or when `auto` has to look into the database first. */
   folder: Folder | undefined
 }
 

@@ -4,7 +4,7 @@ import { tableInUrl } from '../config/formats.ts'
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import type { ReadOptions } from '../formats/format.ts'
-import { type Folder, readMigrations } from '../formats/read.ts'
+import { type Dirs, type Folder, readMigrations } from '../formats/read.ts'
 import type { FormatName } from '../formats/types.ts'
 import type { Db } from '../postgres/db.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
@@ -66,7 +66,7 @@ const fromKeys = (
   { dir, format, role, table, placeholders, allowEmpty }: Keys,
 ): MigrateTarget => ({
   database,
-  dir: resolve(loaded.baseDir, dir),
+  dirs: [dir].flat().map((path) => resolve(loaded.baseDir, path)) as [string, ...string[]],
   format,
   role,
   table,
@@ -97,18 +97,26 @@ function ofTarget(context: Context, keys: Keys): MigrateTarget {
 }
 
 async function readFolder(context: Context, target: MigrateTarget, needed: boolean): Promise<void> {
-  const { dir, format, command, database } = target
+  const { dirs, format, command, database } = target
   if (command) return
-  if (existsSync(dir)) {
+  const missing = missingIn(dirs)
+  if (missing === undefined) {
     if (format !== 'auto') target.folder = await readFilesOf(target, format, readOptions(context, target))
     return
   }
   const named = database !== undefined || context.loaded.origins.has('migrate.dir')
   if (!needed && !named) return
-  throw usage(`the migrations folder ${dir} does not exist`, {
-    hint: 'set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it with `pgbosun migrate new NAME`',
-  })
+  throw noFolder(missing, dirs)
 }
+
+/** The first of these folders that does not exist. */
+export const missingIn = (dirs: Dirs): string | undefined => dirs.find((dir) => !existsSync(dir))
+
+/** Exit 2, because the folder is not there. */
+export const noFolder = (dir: string, [first]: Dirs) =>
+  usage(`the migrations folder ${dir} does not exist`, {
+    hint: `set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it${dir === first ? ' with `pgbosun migrate new NAME`' : ''}`,
+  })
 
 /**
  * The files of a target: those read before, or, with `format: auto`, read now that the database can be asked; from then on the
@@ -124,15 +132,15 @@ export async function folderOf(
   const { detectFormatOf } = await import('./detect.ts')
   const options = readOptions(context, target)
   target.format = await detectFormatOf(context, target, db)
-  if (!existsSync(target.dir)) return undefined
+  if (missingIn(target.dirs) !== undefined) return undefined
   target.folder = await readFilesOf(target, target.format, options)
   return target.folder
 }
 
-/** @throws {AppError} `usage`, also for a folder with SQL files of which none is a migration of the format, unless that is allowed */
+/** @throws {AppError} `usage`, also for each folder with SQL files of which none is a migration of the format, unless that is allowed */
 export async function readFilesOf(target: MigrateTarget, format: FormatName, options: ReadOptions): Promise<Folder> {
-  const folder = await readMigrations(target.dir, format, options)
-  if (folder.files.length > 0 || target.allowEmpty) return folder
+  const folder = await readMigrations(target.dirs, format, options)
+  if (target.allowEmpty || (target.dirs.length === 1 && folder.files.length > 0)) return folder
   const { refuseUnread } = await import('../formats/unread.ts')
   refuseUnread(folder)
   return folder

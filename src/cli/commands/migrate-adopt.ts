@@ -26,7 +26,7 @@ export const migrateAdopt: Command = {
     into: {
       type: 'string',
       value: 'DIR',
-      help: 'Folder for the new files. Default: migrate.dir with -pgbosun appended.',
+      help: 'Folder for the new files. Default: the first folder of migrate.dir with -pgbosun appended.',
     },
     yes: { type: 'boolean', help: 'Do it. Without --yes, only show what would be done.' },
     'dry-run': { type: 'boolean', help: 'Only show what would be done, even with --yes.' },
@@ -86,13 +86,18 @@ function formatOf(text: string | boolean | undefined): Exclude<FormatName, 'pgbo
 }
 
 /** @throws {AppError} `usage` for a folder inside the other tool's, because that tool might read it */
-function folderFor({ dir }: MigrateTarget, wanted: string | boolean | undefined): string {
-  const into = typeof wanted === 'string' ? resolve(wanted) : `${resolve(dir)}-pgbosun`
-  const inside = relative(dir, into)
-  if (inside.startsWith('..') || isAbsolute(inside)) return into
-  throw usage(`the new files cannot be written to ${into}, because the old ones are in ${dir}`, {
+function folderFor({ dirs }: MigrateTarget, wanted: string | boolean | undefined): string {
+  const into = typeof wanted === 'string' ? resolve(wanted) : `${resolve(dirs[0])}-pgbosun`
+  const around = dirs.find((dir) => isInside(dir, into))
+  if (around === undefined) return into
+  throw usage(`the new files cannot be written to ${into}, because the old ones are in ${around}`, {
     hint: 'give another folder with --into, outside the old one',
   })
+}
+
+function isInside(dir: string, path: string): boolean {
+  const inside = relative(dir, path)
+  return !inside.startsWith('..') && !isAbsolute(inside)
 }
 
 const jsonAdopted = ({ file, from, state, row }: Adopted) => ({

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createMigration } from '../../formats/new-file.ts'
 import { openFormat } from '../../formats/open.ts'
-import { noReadOptions, readMigrations } from '../../formats/read.ts'
+import { type Folder, noReadOptions, readMigrations } from '../../formats/read.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { findTargets } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -9,6 +9,7 @@ import type { Command, CommandContext } from '../command.ts'
 /** `migrate new`: an empty file with the next version. */
 export const migrateNew: Command = {
   name: 'migrate new',
+  details: 'If migrate.dir is a list, the file is written to the first folder of it.',
   args: { usage: 'NAME', min: 1, max: 1 },
   flags: { reversible: { type: 'boolean', help: 'Also create the file that undoes it.' } },
   exits: {},
@@ -22,13 +23,15 @@ export const migrateNew: Command = {
   },
 }
 
-/** The folder in its format; with `auto` the files alone decide, because no database is asked. */
-async function folderOf(context: CommandContext, target: MigrateTarget) {
-  const { dir, placeholders } = target
+/** The folders in their format; with `auto` the files alone decide, because no database is asked. Only the first need not exist yet. */
+async function folderOf(context: CommandContext, target: MigrateTarget): Promise<Folder> {
+  const { dirs, placeholders } = target
   const format = target.format === 'auto' ? await detected(context, target) : target.format
-  const there = existsSync(dir)
-  if (there) return readMigrations(dir, format, { ...noReadOptions, placeholders })
-  return { format: await openFormat(format), dir, files: [] }
+  const [first, ...others] = dirs
+  const [second, ...more] = existsSync(first) ? dirs : others
+  if (second === undefined) return { format: await openFormat(format), dirs, files: [] }
+  const { files, ...folder } = await readMigrations([second, ...more], format, { ...noReadOptions, placeholders })
+  return { ...folder, dirs, files }
 }
 
 async function detected(context: CommandContext, target: MigrateTarget) {

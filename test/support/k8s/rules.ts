@@ -235,7 +235,10 @@ const paths = perCommand(({ container, command, env, config }, { pod }) => {
   return [
     ...files.filter((path) => !isMounted(path, container, pod)).map((path) => `there is no ${path}`),
     ...problems(
-      [['up', 'serve'].includes(command.name) && !mountOf(config.migrate.dir, container), 'has no migrations'],
+      [
+        ['up', 'serve'].includes(command.name) && [config.migrate.dir].flat().some((dir) => !mountOf(dir, container)),
+        'has no migrations',
+      ],
       [
         writes && mountOf(config.backup.store.slice('file://'.length), container)?.readOnly !== undefined,
         'cannot write backups',
