@@ -24,6 +24,7 @@ const onceOnly = [
     'bad-input-connection',
     'bad-input-files',
     'bad-input-tls',
+    'json-lines',
     'up-command',
     'build',
   ],

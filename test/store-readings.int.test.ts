@@ -45,7 +45,7 @@ async function contextOf(dir: string, store: string, database: string): Promise<
     },
     isTarget: () => true,
     takeLock: false,
-    out: createOutput({ json: true, write() {}, warn() {}, terminal: () => undefined }),
+    out: createOutput({ format: 'json', write() {}, warn() {}, terminal: () => undefined, database: () => '' }),
     log: silentLog,
     signal: new AbortController().signal,
     runId: 'test',

@@ -8,6 +8,10 @@ export const globalFlags: Flags = {
   config: { type: 'string', value: 'FILE', help: 'Configuration file. Default: pgbosun.yaml, where present.' },
   database: { type: 'string', value: 'NAME', help: 'Only this one of the declared databases.' },
   json: { type: 'boolean', help: 'One JSON document on stdout instead of text.' },
+  'json-lines': {
+    type: 'boolean',
+    help: 'A line of JSON for each step and one at the end, for the log of a container.',
+  },
   'log-level': { type: 'string', value: 'LEVEL', help: 'debug, info (default), warn, error or silent.' },
   'log-format': { type: 'string', value: 'FORMAT', help: 'json or pretty. Default: pretty on a terminal.' },
   help: { type: 'boolean', help: 'Show this help.' },
@@ -94,6 +98,8 @@ export function parseFlags(command: Command, args: string[], rest: string[] | un
   if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command after --`, { hint })
   const { min, max } = command.args ?? { min: 0, max: 0 }
   if (values.help === true) return { flags: values, args: positionals }
+  if (values.json === true && values['json-lines'] === true)
+    throw usage('--json and --json-lines exclude each other', { hint: 'use one of them' })
   if (positionals.length > max) throw usage(`${command.name}: unexpected argument ${positionals[max]}`, { hint })
   if (positionals.length < min) throw usage(`${command.name} needs ${command.args?.usage}`, { hint })
   return { flags: values, args: positionals }

@@ -8,33 +8,38 @@ import { AppError, type Kind, usage, withReport } from '../errors.ts'
 import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
-import { createOutput, type Output } from '../run/output.ts'
+import { createOutput, type Output, type ResultFormat } from '../run/output.ts'
 import { plural } from '../units.ts'
 import type { Command, CommandContext } from './command.ts'
+import { isForPeople } from './report.ts'
 import { write } from './streams.ts'
 import { exit, tuneForLittleMemory } from './v8.ts'
 import { version } from './version.ts'
 
-type Invocation = Pick<CommandContext, 'flags' | 'args' | 'rest'> & { env: Env; json: boolean }
+type Invocation = Pick<CommandContext, 'flags' | 'args' | 'rest'> & { env: Env; format: ResultFormat }
 
 /** Runs a command with the log, the configuration and the connection that its flags and the environment ask for. */
 export async function invoke(
   command: Command,
-  { flags, args, rest, env, json }: Invocation,
+  { flags, args, rest, env, format }: Invocation,
 ): Promise<{ result: Result; warnings: string[] }> {
   tuneForLittleMemory()
-  const log = makeLog(flags, env)
+  const log = makeLog(flags, env, format)
+  refuseOther(env.PGBOSUN_JSON_LINES)
+  let databaseOf = () => ''
   const out = createOutput({
-    json,
+    format,
     write: (text) => write('stdout', text),
     warn: (message) => log.warn(message),
-    terminal: () => (process.stderr.isTTY ? (text) => write('stderr', text) : undefined),
+    terminal: () => (isForPeople(format) ? (text) => write('stderr', text) : undefined),
+    database: () => databaseOf(),
   })
   const signal = stopSignal()
   const result = await attempt(async () => {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
     const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
+    databaseOf = () => target.connection().database
     const runId = randomUUID()
     return command.run({
       command: command.name,
@@ -97,7 +102,13 @@ function narrow({ config }: Loaded, { database }: Connection, only: string): voi
   config.databases = declared ? { [only]: config.databases[only] ?? null } : {}
 }
 
-function makeLog(flags: CommandContext['flags'], env: Env): Log {
+/** The variable of `--json-lines`, which was read before there was a command. */
+function refuseOther(jsonLines: string | undefined): void {
+  if (jsonLines !== undefined && jsonLines !== 'true' && jsonLines !== 'false')
+    throw usage(`PGBOSUN_JSON_LINES must be true or false, not ${jsonLines}`, { hint: 'set it to true, or remove it' })
+}
+
+function makeLog(flags: CommandContext['flags'], env: Env, result: ResultFormat): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
   const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT
   if (!(logLevels as readonly unknown[]).includes(level))
@@ -106,7 +117,7 @@ function makeLog(flags: CommandContext['flags'], env: Env): Log {
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
   // The kind of stderr is only looked up, and pino only loaded, when there is something to log.
   const target = { write: (line: string) => write('stderr', line) }
-  return createLog(level as LogLevel, format ?? (() => (process.stderr.isTTY ? 'pretty' : 'json')), target)
+  return createLog(level as LogLevel, format ?? (() => (isForPeople(result) ? 'pretty' : 'json')), target)
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */

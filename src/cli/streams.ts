@@ -1,5 +1,4 @@
 import { AppError } from '../errors.ts'
-import { renderError } from '../run/output.ts'
 import { exit } from './v8.ts'
 
 type Name = 'stdout' | 'stderr'
@@ -28,8 +27,9 @@ function open(name: Name): NodeJS.WriteStream {
  * Ends the process once every byte is written: a pipe takes 64 KiB at a time, Node keeps the rest in memory until the reader
  * reads on, and process.exit() would lose it (measured with Node 24, whose documentation calls pipes synchronous).
  * A reader that has closed the pipe is not a failure; a full disk is. SIGINT and SIGTERM end the wait for a reader that never reads.
+ * @param renderError how an error of stdout is shown on stderr
  */
-export async function end(code: number): Promise<never> {
+export async function end(code: number, renderError: (error: AppError) => string): Promise<never> {
   for (const [signal, number] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

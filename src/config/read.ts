@@ -130,7 +130,7 @@ function applyEnvironment(
 }
 
 /** Variables that are not keys, but global flags. */
-const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
+const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_JSON_LINES', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
 
 function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | undefined {
   const leaf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -'_FILE'.length)) : undefined

@@ -1,11 +1,16 @@
 import type { AppError } from '../errors.ts'
+import type { Step } from '../plan.ts'
 import { indented, visible, visibleJson, visibleLines } from '../text.ts'
 
-/** stdout: text for people during the work, or one JSON document at the end. */
+/** What stdout gets: text during the work, one JSON document at the end, or a line of JSON for each step and one at the end. */
+export type ResultFormat = 'text' | 'json' | 'json-lines'
+
+/** stdout, in its format. */
 export type Output = {
-  json: boolean
-  /** Prints one or several lines for people; nothing with `--json`. A newline within a line is data, and shown as `\u000a`. */
+  /** Prints one or several lines for people; nothing with another format. A newline within a line is data, and shown as `\u000a`. */
   print(lines: string | readonly string[]): void
+  /** Writes the line of a step that has ended; nothing with another format. */
+  ended(step: Step): void
   /** Reports something that is not an error, once: in the log, and in `warnings` of the JSON document. */
   warn(message: string): void
   warnings: string[]
@@ -13,25 +18,33 @@ export type Output = {
   terminal(): ((text: string) => void) | undefined
 }
 
-/** @param write where text goes: stdout */
+/**
+ * @param options `write`: where the result goes: stdout; `database`: name of the target database
+ */
 export function createOutput({
-  json,
+  format,
   write,
   warn,
   terminal,
+  database,
 }: {
-  json: boolean
+  format: ResultFormat
   write: (text: string) => void
   warn: (message: string) => void
   terminal: Output['terminal']
+  database: () => string
 }): Output {
   const warnings: string[] = []
   return {
-    json,
     warnings,
     terminal,
     print: (lines) => {
-      if (!json) write(`${[lines].flat().map(visible).join('\n')}\n`)
+      if (format === 'text') write(`${[lines].flat().map(visible).join('\n')}\n`)
+    },
+    ended: (step) => {
+      if (format !== 'json-lines') return
+      const line = { at: new Date().toISOString(), database: database(), ...jsonStep(step) }
+      write(`${visibleJson(JSON.stringify(line))}\n`)
     },
     warn: (message) => {
       if (warnings.includes(message)) return
@@ -41,7 +54,18 @@ export function createOutput({
   }
 }
 
-/** The one JSON document of a command: the common fields, and those of the command itself. */
+/** A step as JSON has it. */
+export const jsonStep = ({ name, state, changes, durationMs }: Step) => ({
+  name,
+  state,
+  changes,
+  duration_ms: durationMs,
+})
+
+/**
+ * The one JSON document of a command: the common fields, and those of the command itself.
+ * @param at given for the last of several lines: the instant. The steps have had lines of their own.
+ */
 export function jsonDocument(
   command: string,
   {
@@ -50,9 +74,11 @@ export function jsonDocument(
     fields,
     warnings,
   }: { exitCode: number; error: AppError | undefined; fields: Record<string, unknown>; warnings: string[] },
+  at?: Date,
 ): string {
   const text = JSON.stringify(
     {
+      ...(at && { at: at.toISOString() }),
       command,
       ok: exitCode === 0,
       exit_code: exitCode,
@@ -60,13 +86,15 @@ export function jsonDocument(
       warnings,
       ...error?.report,
       ...fields,
+      ...(at && { steps: undefined }),
     },
     (_, value) => (typeof value === 'bigint' ? Number(value) : value),
   )
   return visibleJson(text)
 }
 
-function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
+/** An error as JSON has it. */
+export function jsonError({ kind, message, hint, sqlstate, place }: AppError) {
   return {
     kind,
     message,

@@ -8,8 +8,8 @@ const changeOf = (object: string) => ({ action: 'create', object, reason: 'is de
 function storyOf(...names: string[]) {
   const lines: string[] = []
   const out: Output = {
-    json: false,
     print: (text) => void lines.push(...[text].flat()),
+    ended: () => {},
     warn: () => {},
     warnings: [],
     terminal: () => undefined,

@@ -1,14 +1,14 @@
 import { AppError } from '../errors.ts'
 import type { Change, Step } from '../plan.ts'
 import { counted, seconds } from '../units.ts'
-import type { Output } from './output.ts'
+import { jsonStep, type Output } from './output.ts'
 
 /**
  * Tells what is about to be done. `again`: an earlier attempt has told its plan already; what both plan is told and counted once.
  */
 export type Show = (changes: Change[], options?: { again?: boolean }) => void
 
-/** The steps of a command as they happen: printed for people, and collected for the JSON document. */
+/** The steps of a command as they happen: written to stdout, and collected for the JSON document. */
 export type Story = {
   steps: Step[]
   /**
@@ -18,7 +18,7 @@ export type Story = {
   step<T>(name: string, work: (show: Show) => Promise<T>, quiet?: string, startedAt?: number): Promise<T>
   /** Records that a step can only be planned after an earlier one has run. */
   defer(name: string, reason: string): void
-  /** Records that a step failed before it was started. */
+  /** Records that a step failed before it was started: what it was waiting for since the story began did not come. */
   fail(name: string): void
   /** All changes so far. */
   changes(): Change[]
@@ -32,6 +32,7 @@ export type Story = {
  */
 export function createStory(names: string[], out: Output, { planning = false } = {}): Story {
   const steps: Step[] = []
+  const createdAt = performance.now()
   const reset = () => {
     steps.length = 0
     steps.push(...names.map((name): Step => ({ name, state: 'not-run', changes: [], durationMs: 0 })))
@@ -46,7 +47,10 @@ export function createStory(names: string[], out: Output, { planning = false } =
     reset,
     changes: () => steps.flatMap(({ changes }) => changes),
     fail: (name) => {
-      find(name).state = 'failed'
+      const step = find(name)
+      step.state = 'failed'
+      step.durationMs = Math.round(performance.now() - createdAt)
+      out.ended(step)
     },
     async step(name, work, quiet = 'nothing to do', startedAt = performance.now()) {
       const step = find(name)
@@ -60,12 +64,14 @@ export function createStory(names: string[], out: Output, { planning = false } =
         step.durationMs = Math.round(performance.now() - startedAt)
         if (step.changes.length === 0) out.print(`${label(name)}  ${quiet}`)
         else if (!planning) out.print(`${label('')}  done in ${seconds(step.durationMs)}`)
+        out.ended(step)
         return result
       } catch (error) {
         step.state = 'failed'
         step.durationMs = Math.round(performance.now() - startedAt)
         if (step.changes.length > 0 && !planning)
           out.print(`${label('')}  failed after ${seconds(step.durationMs)}${countResults(error)}`)
+        out.ended(step)
         throw error
       }
     },
@@ -74,6 +80,7 @@ export function createStory(names: string[], out: Output, { planning = false } =
       step.state = 'deferred'
       step.changes = [{ action: 'plan', object: name, reason }]
       out.print(`${label(name)}  deferred: ${reason}`)
+      out.ended(step)
     },
   }
 }
@@ -91,8 +98,7 @@ function countResults(error: unknown): string {
 }
 
 /** Steps as the JSON document has them. */
-export const jsonSteps = (steps: Step[]) =>
-  steps.map(({ name, state, changes, durationMs }) => ({ name, state, changes, duration_ms: durationMs }))
+export const jsonSteps = (steps: Step[]) => steps.map(jsonStep)
 
 function renderChanges(label: string, changes: Change[]): string[] {
   const width = Math.min(64, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
