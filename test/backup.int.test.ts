@@ -245,7 +245,7 @@ describe.skipIf(!client)('backup run', () => {
       const { code, json } = await runJson('backup')
       expect(code).toBe(11)
       expect(json.error).toMatchObject({
-        message: expect.stringMatching(/backup lock of database .* was held .* by pgbosun backup/),
+        message: expect.stringMatching(/backup lock of database .* was held .* by `pgbosun backup` on host /),
       })
       first.child.kill('SIGTERM')
       expect((await first.finished).code).toBe(143)

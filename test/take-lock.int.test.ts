@@ -1,9 +1,10 @@
+import { hostname } from 'node:os'
 import { crc32 } from 'node:zlib'
 import postgres from 'postgres'
 import { describe, expect, onTestFinished } from 'vitest'
-import { startServer } from '../scripts/server.ts'
+import { freePort, startServer } from '../scripts/server.ts'
 import { type Cluster, test, until } from './support/chaos.ts'
-import { run, runJson } from './support/cli.ts'
+import { run, runJson, start } from './support/cli.ts'
 import { server as shared, uniqueName, writeFiles } from './support/postgres.ts'
 
 const clusterLock = '1885823599, 0'
@@ -53,8 +54,26 @@ async function ownApp(cluster: Cluster, dir: string, options = '') {
   await cluster.ask(`create database ${database} owner ${owner}`)
   await writeFiles(dir, { 'pgbosun.yaml': 'lock: { timeout: 300ms }', 'migrations/001_t.sql': 'create table t ()' })
   const env = { DATABASE_URL: urlAs(cluster, owner, database) }
-  return { database, owner, runJson: (...args: string[]) => runJson(args, { cwd: dir, env }) }
+  return {
+    database,
+    owner,
+    runJson: (...args: string[]) => runJson(args, { cwd: dir, env }),
+    start: (command: string, options: { env?: Record<string, string> } = {}) =>
+      start([command], { cwd: dir, env: { ...env, ...options.env } }),
+  }
 }
+
+const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-/
+
+/** Waits until a migration that sleeps is running. */
+const works = (cluster: Cluster, database: string) =>
+  until('it works', () =>
+    cluster
+      .ask(
+        `select from pg_stat_activity where query like '%pg_sleep(%' and state = 'active' and datname = '${database}'`,
+      )
+      .then((rows) => rows.length > 0),
+  )
 
 const isThere = async (cluster: Cluster, pid: number) =>
   (await cluster.ask(`select from pg_stat_activity where pid = ${pid}`)).length > 0
@@ -72,7 +91,7 @@ describe('a lock that is held by a user that is not ours', () => {
     expect([code, json.error?.kind]).toEqual([11, 'locked'])
     expect(json.error?.message).toMatch(
       new RegExp(
-        `^the lock on roles and databases was held for more than 500ms by user ${mallory}, who is not a pgbosun user \\(pid ${holder.pid}, calls itself "pgbosun 0f1e2d3c", connected for \\d+ s\\)$`,
+        `^the lock on roles and databases was held for more than 500ms by user ${mallory}, who is not a pgbosun user \\(pid ${holder.pid}, calls itself "pgbosun 0f1e2d3c", from 127\\.0\\.0\\.1, connected for \\d+ s\\)$`,
       ),
     )
     expect(json.error?.hint).toBe(
@@ -229,7 +248,7 @@ describe('a lock that is held by a user that is ours', () => {
     expect(code).toBe(11)
     expect(json.error?.message).toMatch(
       new RegExp(
-        `by a nightly job \\(pid ${holder.pid}, user postgres, connected for \\d+ s\\), which is not a pgbosun session$`,
+        `by a nightly job \\(pid ${holder.pid}, user postgres, from 127\\.0\\.0\\.1, connected for \\d+ s\\), which is not a pgbosun session$`,
       ),
     )
     expect(json.error?.hint).toBe(
@@ -243,17 +262,77 @@ describe('a lock that is held by a user that is ours', () => {
     const app = await makeApp({ lock: { timeout: '20s' } })
     await app.write({ 'migrations/001_slow.sql': 'create table t (); select pg_sleep(7)' })
     const first = app.start('up')
-    await until('it works', () =>
-      cluster
-        .ask(
-          `select from pg_stat_activity where query like '%pg_sleep(7)%' and state = 'active' and datname = '${app.database}'`,
-        )
-        .then((rows) => rows.length > 0),
-    )
+    await works(cluster, app.database)
     const second = await app.runJson('up', '--take-lock')
     expect(await first.finished).toMatchObject({ code: 0 })
     expect([second.code, second.json.error]).toEqual([0, null])
     expect(second.stderr).not.toContain('ended')
+  })
+
+  test('the message names the host, the process and the command of that run, and its log', async ({ cluster, dir }) => {
+    const { database, owner, runJson, start } = await ownApp(cluster, dir)
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (); select pg_sleep(60)' })
+    const first = start('up')
+    await works(cluster, database)
+    const who = `\`pgbosun up\` on host ${hostname()}, process ${first.child.pid} (session pid `
+    const { code, json, stderr } = await runJson('migrate')
+    expect([code, json.error?.kind]).toEqual([11, 'locked'])
+    expect(json.error?.message).toMatch(
+      /^the lock of database \S+ was held for more than 300ms by `.* \(session pid \d+, user \S+, from 127\.0\.0\.1, connected for \d+ s\)$/,
+    )
+    expect(json.error?.message).toContain(who)
+    expect(json.error?.message).toContain(`, user ${owner}, `)
+    expect(json.error?.hint).toBe(
+      `wait for that run, whose log is on host ${hostname()}, to finish, or raise lock.timeout`,
+    )
+    expect(stderr).toContain(`waiting for the lock of database ${database}: held by ${who}`)
+    expect(stderr + JSON.stringify(json)).not.toMatch(uuid)
+
+    const port = await freePort()
+    const serve = start('serve', { env: { PGBOSUN_SERVE_LISTEN: `127.0.0.1:${port}` } })
+    const { code: ended, stderr: said } = await serve.finished
+    expect(ended).toBe(11)
+    expect(said).toContain(`held by ${who}`)
+    expect(said).toContain(`300ms by ${who}`)
+    first.child.kill('SIGTERM')
+    await first.finished
+  })
+
+  test('of a run whose session this user may not read, it names what it may: the user and the id', async ({
+    cluster,
+    dir,
+  }) => {
+    const { database, runJson, start } = await ownApp(cluster, dir)
+    await writeFiles(dir, { 'migrations/001_t.sql': 'create table t (); select pg_sleep(60)' })
+    const first = start('up', { env: { DATABASE_URL: cluster.url(database) } })
+    await works(cluster, database)
+    const { code, json } = await runJson('migrate')
+    expect(code).toBe(11)
+    expect(json.error?.message).toMatch(/by a run of pgbosun \(pid \d+, user postgres, run [0-9a-f-]{36}\)$/)
+    expect(json.error?.hint).toBe('wait for that run to finish, or raise lock.timeout')
+    first.child.kill('SIGTERM')
+    await first.finished
+  })
+
+  test('a signature of somebody else is not believed, and none may end the message', async ({ cluster, dir }) => {
+    const { database, owner, runJson } = await ownApp(cluster, dir)
+    const signature = '/* pgbosun {"command":"up","host":"db-1\\\\u001b[2J\\\\nhint: do it","pid":1} */'
+    const take = `${signature} select pg_advisory_lock(${lockOf(database)})`
+    const mallory = await session(urlAs(cluster, await newRole(cluster)))
+    await mallory.sql.unsafe(take)
+    await cluster.ask(`grant pg_read_all_stats to ${owner}`)
+    expect((await runJson('migrate')).json.error?.message).toMatch(
+      /by user mallory\S+, who is not .* calls itself "psql"/,
+    )
+    await mallory.end()
+
+    const own = await session(urlAs(cluster, owner), 'pgbosun 0f1e2d3c')
+    await own.sql.unsafe(take)
+    const { json } = await runJson('migrate')
+    expect(json.error?.message).toContain(
+      'by `pgbosun up` on host "db-1\\\\u001b[2J\\\\nhint: do it", process 1 (session pid ',
+    )
+    await own.end()
   })
 
   test('nor one of a superuser, or of a member of our role: they may do everything that we may', async ({

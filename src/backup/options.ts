@@ -22,6 +22,8 @@ export type BackupOptions = {
   timeoutMs: number
   /** Where to look for the client programs. */
   search: ToolSearch
+  /** Full name of the command. */
+  command: string
   runId: string
   toolVersion: string
   log: Log

@@ -169,10 +169,10 @@ function failureOf(database: string, cause: unknown): AppError {
 
 /** Takes the backup lock of the database on a separate session, which ends with the backup. */
 async function openLocked(
-  { connection, database, lock, wait, runId, log, signal }: BackupOptions,
+  { connection, database, lock, wait, command, runId, log, signal }: BackupOptions,
   deadline: number,
 ): Promise<Session> {
-  const base = { applicationName: `pgbosun backup ${runId}`, log, signal, ...wait }
+  const base = { applicationName: `pgbosun backup ${runId}`, command, log, signal, ...wait }
   const session = await openWhenReady(connection, { ...base, database: lock.database, deadline }).catch(
     (error: unknown) => {
       throw noLockDatabase(error, lock.database)

@@ -1,6 +1,8 @@
 import { AppError } from '../errors.ts'
 import { quoteLiteral } from '../sql/quote.ts'
+import { renderAge } from '../units.ts'
 import type { Db } from './db.ts'
+import { parseSignature, type Signature, signatureIn } from './signature.ts'
 
 /** Who holds an advisory lock. */
 export type Holder = {
@@ -14,6 +16,8 @@ export type Holder = {
   ours: boolean
   /** Whether it looks like a run of pgbosun. Only believed if it is also `ours`. */
   pgbosun: boolean
+  /** Which process of pgbosun it is; undefined where that cannot be seen. */
+  signature: Signature | undefined
   /** For people, as part of a sentence: who it is, and whether it is ours. */
   text: string
   /** What an administrator runs to end it. */
@@ -27,9 +31,12 @@ type Row = {
   pid: number | null
   user: string | null
   application: string | null
+  /** Where it connected from; null for a socket of the server's own machine, and where this user may not see it. */
+  address: string | null
   gid: string | null
   age: number | null
   ours: boolean
+  signature: string | null
 }
 
 const isOurs = (role: string) => `coalesce(pg_catalog.pg_has_role(${role}, me.oid, 'MEMBER'), false)`
@@ -40,6 +47,7 @@ export async function readHolder(db: Db, lock: LockRows): Promise<Holder | undef
   const [row] = await db.unsafe<Row[]>(
     `with ${me}
      select l.pid, coalesce(a.usename, x.owner) as "user", a.application_name as application, x.gid,
+            pg_catalog.host(a.client_addr) as address, ${signatureIn('a.query')} as signature,
             extract(epoch from pg_catalog.clock_timestamp() - coalesce(a.backend_start, x.prepared))::int as age,
             ${isOurs('coalesce(a.usesysid, o.oid)')} as ours
        from me, pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a using (pid)
@@ -58,36 +66,56 @@ const nameOf = (user: string | null) => (user === null ? '?' : /^[\p{L}\d_$.@-]+
 const userOf = ({ user, ours }: Pick<Row, 'user' | 'ours'>) =>
   `user ${nameOf(user)}${ours ? '' : ', who is not a pgbosun user'}`
 
-const asHolder = (row: Row): Holder => ({
-  pid: row.pid,
-  user: row.user ?? '?',
-  ours: row.ours,
-  pgbosun: isRun(row),
-  ...(row.gid === null ? describeSession(row) : describePrepared(row, row.gid)),
-})
+function asHolder(row: Row): Holder {
+  const signature = row.ours ? parseSignature(row.signature) : undefined
+  return {
+    pid: row.pid,
+    user: row.user ?? '?',
+    ours: row.ours,
+    pgbosun: isRun(row),
+    signature,
+    ...(row.gid === null ? describeSession(row, signature) : describePrepared(row, row.gid)),
+  }
+}
 
-const isRun = ({ ours, application }: Row) => ours && (application ?? '').startsWith('pgbosun')
+const isRun = ({ ours, application }: Pick<Row, 'ours' | 'application'>) =>
+  ours && (application ?? '').startsWith('pgbosun')
 
-/** The start of a session is not visible to every user. */
-function describeSession(row: Row): Pick<Holder, 'text' | 'statement'> {
-  const { pid, application, age, ours } = row
-  const since = age === null ? '' : `, connected for ${age} s`
+/** The address and the start of a session are not visible to every user. */
+function describeSession(row: Row, signature: Signature | undefined): Pick<Holder, 'text' | 'statement'> {
+  const { pid, application, address, age, ours } = row
+  const run = isRun(row) ? /^pgbosun (?:backup )?([0-9a-f-]{36})$/.exec(application ?? '')?.[1] : undefined
+  const where = [
+    address !== null && `from ${address}`,
+    age !== null && `connected for ${renderAge(1000 * age)}`,
+    run !== undefined && !signature && `run ${run}`,
+  ]
+    .filter((part) => part !== false)
+    .map((part) => `, ${part}`)
+    .join('')
+  const name = run === undefined ? application || 'a session without a name' : 'a run of pgbosun'
   return {
     text: ours
-      ? `${application || 'a session without a name'} (pid ${pid}, ${userOf(row)}${since})${isRun(row) ? '' : ', which is not a pgbosun session'}`
-      : `${userOf(row)} (pid ${pid}, calls itself ${quote(application ?? '')}${since})`,
+      ? `${signature ? `${describeProcess(signature)} (session ` : `${name} (`}pid ${pid}, ${userOf(row)}${where})${isRun(row) ? '' : ', which is not a pgbosun session'}`
+      : `${userOf(row)} (pid ${pid}, calls itself ${quote(application ?? '')}${where})`,
     statement: `select pg_catalog.pg_terminate_backend(${pid});`,
   }
 }
 
+const describeProcess = ({ command, host, pid }: Signature) =>
+  `\`pgbosun ${plain(command)}\` on host ${plain(host)}, process ${pid}`
+
+const plain = (text: string) => (/^[\w .-]+$/.test(text) ? text : quote(text))
+
 const describePrepared = (row: Row, gid: string): Pick<Holder, 'text' | 'statement'> => ({
-  text: `the prepared transaction ${quote(gid)} of ${userOf(row)} (prepared ${row.age} s ago)`,
+  text: `the prepared transaction ${quote(gid)} of ${userOf(row)} (prepared ${renderAge(1000 * (row.age ?? 0))} ago)`,
   statement: `rollback prepared ${quoteLiteral(gid)};`,
 })
 
 /** What to do about a holder. @param flag whether it is the lock of `--take-lock`, and that was not given */
 export function adviceOn(holder: Holder | undefined, flag: boolean): string {
-  if (!holder || holder.pgbosun) return 'wait for that run to finish, or raise lock.timeout'
+  const log = holder?.signature ? `, whose log is on host ${plain(holder.signature.host)},` : ''
+  if (!holder || holder.pgbosun) return `wait for that run${log} to finish, or raise lock.timeout`
   const end = `end it as an administrator: ${holder.statement}`
   if (holder.ours || holder.pid === null) return `if it should not be there, ${end}`
   return `if it should not be there, ${flag ? '`up` or `migrate` with --take-lock ends it; or ' : ''}${end}`

@@ -8,6 +8,7 @@ import type { Sql } from './db.ts'
 import { connectionLost, wasLost } from './lost.ts'
 import { poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { pinnedPath } from './search-path.ts'
+import { sign } from './signature.ts'
 import { openSocket } from './socket.ts'
 import { watchSending } from './unsent.ts'
 
@@ -34,6 +35,8 @@ export type SessionOptions = {
   /** The database, if it is not the connection's own. */
   database?: string | undefined
   applicationName: string
+  /** For a session that holds locks: full name of the command, so that who waits for them can see which process this is (see `sign`). */
+  command?: string | undefined
   log: Log
   /** Keeps the search_path of role and database, for a session that only reads it. */
   ownPath?: boolean
@@ -110,6 +113,13 @@ async function readBusy(sql: Sql, pid: number): Promise<boolean | undefined> {
   return row ? (row.busy ?? undefined) : false
 }
 
+/** Begins each query of a session with its signature. It must be the last query that shows it, because it is all that others see. */
+function signEach(sql: Sql, command: string): void {
+  const comment = sign(command)
+  const unsafe = sql.unsafe.bind(sql)
+  sql.unsafe = ((text, ...rest) => unsafe(comment + text, ...rest)) as Sql['unsafe']
+}
+
 /** Together with those in `start`, every option of the driver: for the others it would read PG* and print notices to stdout. */
 const driverOptions = {
   ssl: false,
@@ -133,6 +143,7 @@ async function start(
   {
     database,
     applicationName,
+    command,
     log,
     ownPath = false,
     endWith,
@@ -197,6 +208,7 @@ async function start(
     },
   } as unknown as postgres.Options<Record<string, never>>) as Sql
 
+  if (command !== undefined) signEach(sql, command)
   const abort = () => {
     ended = true
     socket?.destroy()

@@ -83,11 +83,19 @@ export type Restored = {
  * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
  */
 export async function runRestore(options: RestoreOptions): Promise<Restored> {
-  const { connection, source, store, wait, lock, runId, log, signal } = options
+  const { connection, source, store, wait, lock, runId, command, log, signal } = options
   const backups = await readBackups(store, source)
   if (backups.length === 0) chooseFrom(backups, undefined, options)
   const deadline = performance.now() + wait.timeoutMs
-  const where = { applicationName: `pgbosun ${runId}`, log, signal, database: lock.database, deadline, ...wait }
+  const where = {
+    applicationName: `pgbosun ${runId}`,
+    command,
+    log,
+    signal,
+    database: lock.database,
+    deadline,
+    ...wait,
+  }
   return retryWhenLost({ deadline, signal, log }, async (attempt) => {
     const session = (await openWhenReady(connection, where))!
     try {

@@ -70,7 +70,10 @@ export async function openSessions(context: Context, options: SessionsOptions): 
     const opening = openBoth(
       given,
       (host) => kept(openWhenReady(host, { ...waiting, mayBeMissing })),
-      (host) => kept(openWhenReady(host, { ...waiting, log: silentLog, database: config.lock.database })),
+      (host) =>
+        kept(
+          openWhenReady(host, { ...waiting, log: silentLog, command: context.command, database: config.lock.database }),
+        ),
     )
     // A socket starts to connect at the end of the turn of the event loop that it was made in.
     if (options.meanwhile) await nextTurn().then(options.meanwhile)

@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts'
 
 /** The options of a backup, without its slot. */
 export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
-  const { loaded, runId, version, log, signal, out } = context
+  const { command, loaded, runId, version, log, signal, out } = context
   const { config, env, baseDir } = loaded
   const connection = resolveBackupConnection(config, env, baseDir)
   for (const remark of remarks(connection)) out.warn(remark)
@@ -28,6 +28,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     timeoutMs: config.backup.timeout,
     search: { path: env.PATH },
+    command,
     runId,
     toolVersion: version,
     log,

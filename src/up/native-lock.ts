@@ -15,7 +15,7 @@ const lookEveryMs = 1_000
  * @throws {AppError} `locked` when it is held for longer than lock.timeout
  */
 export async function holdNativeLock<T>(
-  { connection, loaded, log, signal, runId }: Context,
+  { command, connection, loaded, log, signal, runId }: Context,
   { format, native }: HistoryTable,
   database: string,
   work: (guard: () => void) => Promise<T>,
@@ -23,7 +23,7 @@ export async function holdNativeLock<T>(
   const { schema, name: table } = native!
   const key = format.native!.lockKey!({ database, schema, table })
   const applicationName = `pgbosun ${runId}`
-  const session = await openSession(connection(), { database, applicationName, log })
+  const session = await openSession(connection(), { database, applicationName, command, log })
   try {
     const timeoutMs = loaded.config.lock.timeout
     await takeForeignLock(session.sql, key, `the lock of ${format.name}`, { timeoutMs, log, signal })

@@ -49,6 +49,7 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
     wait: { timeoutMs: 10_000, patient: false },
     timeoutMs: 60_000,
     search,
+    command: 'backup run',
     runId: 'test',
     toolVersion: 'test',
     log: silentLog,

@@ -45,11 +45,11 @@ export async function withScratch<T>(
   live: Session,
   use: (scratch: Scratch) => Promise<T>,
 ): Promise<T> {
-  const { log, signal, runId } = context
+  const { command, log, signal, runId } = context
   const { timeout: timeoutMs, database } = context.loaded.config.lock
   const model = await readModel(live.sql)
   refuseWithoutRight(model)
-  const lock = await openOwn(context, database)
+  const lock = await openOwn(context, database, { command })
   try {
     await sweepScratch(lock.sql, log)
     const id = randomBytes(4).toString('hex')
@@ -81,10 +81,14 @@ function refuseWithoutRight({ user }: Model): void {
   )
 }
 
-async function openOwn({ connection, loaded, log, signal, runId }: Context, database: string): Promise<Session> {
+async function openOwn(
+  { connection, loaded, log, signal, runId }: Context,
+  database: string,
+  { command }: { command?: string } = {},
+): Promise<Session> {
   const { timeout: timeoutMs, patient } = loaded.config.wait
   const deadline = performance.now() + timeoutMs
-  const options = { applicationName: `pgbosun ${runId}`, log, signal, database, deadline, timeoutMs, patient }
+  const options = { applicationName: `pgbosun ${runId}`, command, log, signal, database, deadline, timeoutMs, patient }
   return (await openWhenReady(connection(), options))!
 }
 
