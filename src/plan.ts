@@ -1,3 +1,4 @@
+// pure
 /** One thing that a plan will change, and why. It contains nothing secret. */
 export type Change = {
   /** A verb: `create`, `apply`, `grant`, `revoke`, `alter`, `load`. */
@@ -16,3 +17,9 @@ export type Step = { name: string; state: StepState; changes: Change[]; duration
 
 /** Called before the first write of a run, to record that the run has changed something. May be called repeatedly. */
 export type BeforeChange = () => Promise<void> | void
+
+/** What is not an error, but should be known; a list is of one kind, and told in one line. */
+export type Warning = string | readonly string[]
+
+/** Warnings of one kind: few are told one by one, many in one line. */
+export const ofOneKind = (messages: readonly string[]): Warning[] => (messages.length > 3 ? [messages] : [...messages])

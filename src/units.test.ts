@@ -11,6 +11,8 @@ import {
   renderBytes,
   renderDuration,
   seconds,
+  someLines,
+  someOf,
 } from './units.ts'
 
 describe('durations', () => {
@@ -92,6 +94,19 @@ test('an instant was some time ago, or is in the future', () => {
 
 test('a progress bar is never without a megabyte', () => {
   expect([0, 499_999, 1_500_000, 2_400_000].map(megabytes)).toEqual([1, 1, 2, 2])
+})
+
+test('a message names three things, and says how many more there are', () => {
+  expect([[], ['a'], ['a', 'b', 'c'], ['a', 'b', 'c', 'd']].map((names) => someOf(names))).toEqual([
+    '',
+    'a',
+    'a, b, c',
+    'a, b, c and 1 more',
+  ])
+  expect(someOf(['a', 'b', 'c'], '; ', 2)).toBe('a; b; and 1 more')
+  expect(someLines(['  a', '  b', '  c', '  d', '  e'])).toEqual(['  a', '  b', '  c', '  and 2 more'])
+  expect(someLines(['a', 'b', 'c'])).toEqual(['a', 'b', 'c'])
+  expect(someLines([])).toEqual([])
 })
 
 test('one is the first, several are the first so many', () => {

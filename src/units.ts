@@ -61,3 +61,19 @@ export const plural = (count: number, one: string, many = `${one}s`): string => 
 
 /** A number with its noun: `1 migration`, `3 migrations`, `2 indexes`. */
 export const counted = (count: number, one: string, many?: string): string => `${count} ${plural(count, one, many)}`
+
+/** How many things of a list a message names. The whole list is in the JSON document. */
+const mostNamed = 3
+
+/** A list for a message, however long it is: `a, b, c`, but `a, b, c and 7 more` of ten. */
+export function someOf(names: readonly string[], between = ', ', most = mostNamed): string {
+  const more = names.length - most
+  if (more <= 0) return names.join(between)
+  return `${names.slice(0, most).join(between)}${between === '; ' ? ';' : ''} and ${more} more`
+}
+
+/** The same for lines of an excerpt: how many more there are is the last line, indented like the others. */
+export function someLines(lines: readonly string[], most = mostNamed): string[] {
+  const indent = /^ */.exec(lines[0] ?? '')?.[0]
+  return lines.length > most ? [...lines.slice(0, most), `${indent}and ${lines.length - most} more`] : [...lines]
+}

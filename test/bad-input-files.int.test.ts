@@ -176,7 +176,8 @@ describe('names of migrations that cannot be are 2', () => {
     const files = ['1_a.sql', ...odd].map((name) => [`migrations/${name}`, 'select 1'])
     const failure = await refused(Object.fromEntries(files))
     expect(failure).toMatchObject({ code: 2, file: join(dir, 'migrations', '2.sql') })
-    expect(failure.message).toContain(`not named like 001_create_users.sql: ${odd.join(', ')}`)
+    expect(failure.message).toContain('not named like 001_create_users.sql: 2.sql, 3_.sql, 5_ü.sql and 4 more')
+    expect(failure.json.files).toEqual(odd)
     expect(failure.hint).toContain('name it with a number')
   })
 
@@ -226,5 +227,80 @@ describe('a seed that is wrong', () => {
     const failure = await refused({ ...table, 'pgbosun.yaml': seeds })
     expect(failure).toMatchObject({ code: 2, message: expect.stringContaining('seeds/users.csv does not exist') })
     expect(await objectsOf(sql)).toEqual([])
+  })
+})
+
+describe('hundreds of files', () => {
+  const names = Array.from({ length: 300 }, (_, i) => String(i + 1).padStart(3, '0'))
+  const filesOf = (text: (name: string) => string) =>
+    Object.fromEntries(names.map((name) => [`migrations/${name}_a.sql`, text(name)]))
+
+  test('with wrong names: the message has three of them, the JSON document all', async ({ refused }) => {
+    const wrong = Object.fromEntries(names.map((name) => [`migrations/x${name}.sql`, '']))
+    const { message, json } = await refused(wrong)
+    expect(message).toContain(': x001.sql, x002.sql, x003.sql and 297 more')
+    expect(message.length).toBeLessThan(300)
+    expect(json.files).toHaveLength(300)
+  })
+
+  test('changed after they were applied: the reason is last, and short', async ({ refused, dir, options, sql }) => {
+    await writeFiles(
+      dir,
+      filesOf((name) => `create table t${name} (id int)`),
+    )
+    const applied = await run(['migrate'], options)
+    expect(applied.stdout.split('\n')).toHaveLength(24)
+    expect(applied.stdout).toContain('migrate  301 changes\n')
+    expect(applied.stdout).toContain('\n           and 281 more\n')
+    expect(await history(sql)).toHaveLength(300)
+
+    const changed = { ...filesOf((name) => `create table t${name} (id bigint)`), 'migrations/301_b.sql': 'select 1' }
+    const { stderr, json } = await refused(changed, 'migrate')
+    expect(json.problems).toHaveLength(300)
+    expect(stderr.split('\n').slice(0, 5)).toEqual([
+      'error: 001_a was changed after it was applied',
+      '  also: 002_a was changed after it was applied',
+      '  also: 003_a was changed after it was applied',
+      '  also: 004_a was changed after it was applied',
+      '  and 296 more',
+    ])
+    const checked = await run(['check', '--json'], options)
+    expect(checked.stderr.split('\n').length).toBeLessThan(10)
+    expect(JSON.parse(checked.stdout)).toMatchObject({ exit_code: 50, errors: { length: 301 } })
+  })
+
+  test('that would be applied, and one that cannot be: only the first are listed before the reason', async ({
+    dir,
+    options,
+  }) => {
+    await writeFiles(dir, { ...filesOf(() => 'select 1'), 'migrations/300_a.sql': 'select 1; commit' })
+    const { code, stdout } = await run(['migrate'], options)
+    expect({ code, lines: stdout.split('\n').slice(0, 5) }).toEqual({
+      code: 22,
+      lines: [
+        'migrate  301 changes',
+        '           create schema pgbosun  keeps the history',
+        '           apply migration 001_a  not applied yet',
+        '           apply migration 002_a  not applied yet',
+        '           and 298 more',
+      ],
+    })
+    const planned = await run(['plan'], options)
+    expect(planned.stdout).toContain('and 298 more')
+  })
+
+  test('that break a rule: one warning in the log for all, each in the JSON document', async ({ dir, options }) => {
+    await writeFiles(
+      dir,
+      filesOf((name) => `create table t${name} (id int); create index on t${name} (id); vacuum t${name}`),
+    )
+    const { stderr, stdout } = await run(['plan', '--json'], options)
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, warnings: { length: 600 } })
+    const lines = stderr.trim().split('\n')
+    expect(lines.map((line) => / (not-idempotent|concurrently-not-alone): /.exec(line)?.[1]).sort()).toEqual([
+      'concurrently-not-alone',
+      'not-idempotent',
+    ])
+    for (const line of lines) expect(line).toMatch(/003_a\.sql:.*; and 297 more"/)
   })
 })

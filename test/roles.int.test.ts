@@ -477,9 +477,9 @@ describe('the long form', () => {
     }
     await declared(configuration).converge()
     expect(
-      (await declared(configuration).warnings(shop.name)).map((text) =>
-        text.replaceAll(shop.name, 'shop').replaceAll(maker, 'maker'),
-      ),
+      (await declared(configuration).warnings(shop.name))
+        .flat()
+        .map((text) => text.replaceAll(shop.name, 'shop').replaceAll(maker, 'maker')),
     ).toEqual([
       'database shop has no table public.gone, but a grant to maker names it',
       'maker may create objects in schema public, but no default privileges are declared for them: add maker to `creators`',

@@ -1,7 +1,7 @@
 // pure
 import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
-import { counted } from '../units.ts'
+import { counted, someLines } from '../units.ts'
 
 /** What the role of the backup may not read, as found by {@link readAccess}. Names are quoted where SQL requires it. */
 export type Access = {
@@ -63,18 +63,13 @@ export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings
   }
 }
 
-const shown = 20
-
 /** The obstacles as lines for a person, with a hint: one statement for all of them, if the server has one. */
 export function explainObstacles(obstacles: Obstacle[], { role, major }: Pick<Access, 'role' | 'major'>) {
-  const lines = obstacles
-    .slice(0, shown)
-    .map(({ problem, statement }) => visible(`  ${visibleSql(problem)}: ${visibleSql(statement)}`))
-  const more = obstacles.length > shown ? [`  and ${obstacles.length - shown} more`] : []
+  const lines = obstacles.map(({ problem, statement }) => visible(`  ${visibleSql(problem)}: ${visibleSql(statement)}`))
   const unreadable = obstacles.some(({ statement }) => statement.startsWith('grant'))
   const hint =
     unreadable && major >= 14
       ? `run as a superuser: grant pg_read_all_data to ${visibleSql(quoteIdent(role))}; it can then read everything, including what is created later`
       : 'run these statements as a superuser, or set backup.url to a role that may read everything'
-  return { list: [...lines, ...more].join('\n'), hint }
+  return { list: someLines(lines, 20).join('\n'), hint }
 }

@@ -4,6 +4,7 @@ import { isFromFuture } from '../archive/clock.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { someOf } from '../units.ts'
 import { type Backup, drasticSeries, planRetention } from './retention.ts'
 
 /** What to keep, of the backups with this name. */
@@ -105,7 +106,7 @@ export async function applyPrune(
   { log, force = false, signal }: Pick<PruneOptions, 'log' | 'force' | 'signal'>,
 ): Promise<void> {
   if (drastic.length > 0 && !force) {
-    throw new AppError('backup', `nothing was deleted: ${drastic.join('; ')}`, {
+    throw new AppError('backup', `nothing was deleted: ${someOf(drastic, '; ')}`, {
       hint: 'run `pgbosun backup prune --dry-run` to see why; if you want that, run `pgbosun backup prune --force`',
     })
   }

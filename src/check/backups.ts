@@ -1,4 +1,5 @@
 // pure
+import { ofOneKind, type Warning } from '../plan.ts'
 import { renderAge, renderDuration } from '../units.ts'
 
 /** The backups of one database in the store, and those that should exist. */
@@ -26,7 +27,7 @@ export const graceMs = 3_600_000
 
 export type BackupHealth = {
   errors: string[]
-  warnings: string[]
+  warnings: Warning[]
   /** For people. */
   lines: string[]
   /** The entries of `backups.databases` in the JSON document. */
@@ -75,9 +76,11 @@ export function judgeBackups(
             `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
           ]
         : []),
-      ...damaged.map((id) => `the backup ${id} of ${database} is damaged`),
-      ...fromFuture.map(
-        (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
+      ...ofOneKind(damaged.map((id) => `the backup ${id} of ${database} is damaged`)),
+      ...ofOneKind(
+        fromFuture.map(
+          (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
+        ),
       ),
     ]),
     errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),

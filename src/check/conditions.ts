@@ -1,6 +1,8 @@
 // pure
+
 import type { CheckConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
+import { ofOneKind, type Warning } from '../plan.ts'
 import { splitName } from '../sql/quote.ts'
 import { typeMeaning } from './typenames.ts'
 import type { ColumnsOf, DeclaredObjects, HealthFindings, Snapshot } from './types.ts'
@@ -86,7 +88,7 @@ export function compare(wanted: DeclaredObjects, actual: Snapshot): HealthFindin
 }
 
 /** Broken indexes and constraints that are not declared. */
-function warningsOf(wanted: DeclaredObjects, actual: Snapshot): string[] {
+function warningsOf(wanted: DeclaredObjects, actual: Snapshot): Warning[] {
   const indexes = new Set(wanted.indexes.map(({ schema, name }) => keyOf(schema, name)))
   const wantedKeys = new Set(wanted.foreignKeys.map(({ from, to }) => pairs(from, to)))
   const keys = new Set(
@@ -95,13 +97,13 @@ function warningsOf(wanted: DeclaredObjects, actual: Snapshot): string[] {
       .map(({ name, from }) => keyOf(from.schema, from.table, name)),
   )
   return [
-    ...actual.indexes
+    actual.indexes
       .filter(({ schema, name, valid }) => !valid && !indexes.has(keyOf(schema, name)))
       .map(({ schema, table, name }) => `index ${schema}.${name} of ${table} is invalid: drop it and create it again`),
-    ...actual.notValidated
+    actual.notValidated
       .filter(({ schema, table, name }) => !keys.has(keyOf(schema, table, name)))
       .map(({ schema, table, name }) => `constraint ${name} of ${schema}.${table} is not validated`),
-  ]
+  ].flatMap(ofOneKind)
 }
 
 function sortOut<A extends { label: string }, B extends { valid: boolean }>(

@@ -1,5 +1,6 @@
 // pure
 import { scan } from '../sql/scan.ts'
+import { someOf } from '../units.ts'
 
 const name = String.raw`((?:"(?:[^"]|"")+"|[^\s()",;.]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\s()",;.]+))?)`
 const creates = new RegExp(
@@ -63,6 +64,6 @@ export function emptied(tables: number, applied: () => string[]): string | undef
   if (tables > 0) return undefined
   const made = tablesMadeBy(applied())
   if (made.length === 0) return undefined
-  const named = made.slice(0, 3).join(', ') + (made.length > 3 ? ` and ${made.length - 3} more` : '')
+  const named = someOf(made)
   return `all tables are gone, although the migrations that made them are applied (${named}); restore a backup`
 }

@@ -1,6 +1,6 @@
 // pure
-import type { Change } from '../plan.ts'
-import { counted, plural } from '../units.ts'
+import { type Change, ofOneKind, type Warning } from '../plan.ts'
+import { counted, plural, someOf } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
 import type { HealthFindings } from './types.ts'
@@ -20,7 +20,7 @@ export type HealthInput = {
     /** Names, in order. */
     pending: string[]
     problems: { code: string; name: string; detail: string }[]
-    warnings: string[]
+    warnings: Warning[]
   }
   /** What the plan for roles would change; empty when roles are as declared. */
   drift: Change[]
@@ -54,7 +54,7 @@ export type Health = {
   errors: string[]
   /** Whether nothing is wrong with the database itself, only with its backups. */
   onlyBackups: boolean
-  warnings: string[]
+  warnings: Warning[]
   /** Permanent fields of the documents of `status` and `check`, at their top level. */
   fields: Record<string, unknown>
   /** For people, one line for each part. */
@@ -81,7 +81,7 @@ export function judgeHealth({
     ...(connected ? [] : [`the database cannot be reached: ${connectionError}`]),
     ...schemaIssues,
     ...problems.map(({ name, detail }) => `migration ${name} ${detail}`),
-    ...(pending.length > 0 ? [`${counted(pending.length, 'migration')} pending: ${pending.join(', ')}`] : []),
+    ...(pending.length > 0 ? [`${counted(pending.length, 'migration')} pending: ${someOf(pending)}`] : []),
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
     ...lockedOut,
     ...violated(assertions, 'error'),
@@ -100,7 +100,7 @@ export function judgeHealth({
       ...violated(assertions, 'warning'),
       ...(unknown === undefined ? [] : [unknown]),
       ...(backups?.warnings ?? []),
-      ...(shadow?.warnings ?? []),
+      ...ofOneKind(shadow?.warnings ?? []),
       ...advice,
     ],
     fields: {
@@ -127,7 +127,7 @@ export function judgeHealth({
           line('connection', 'ok'),
           line('migrations', migrationState(migrations)),
           ...schemaLines(findings),
-          line('roles', [...lockedOut, roleState(drift, uncompared)].join('; ')),
+          line('roles', [...joined(lockedOut), roleState(drift, uncompared)].join('; ')),
           ...assertionLines(assertions),
           ...(backups?.lines ?? []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
@@ -142,19 +142,22 @@ const backupsOk = ({ errors, entries }: BackupHealth): boolean | null =>
 
 const line = (what: string, state: string) => `${what.padEnd(13)}${state}`
 
+/** Some of them as one item of a line; no item if there are none. */
+const joined = (problems: string[]) => (problems.length > 0 ? [someOf(problems, '; ')] : [])
+
 function migrationState({ appliedCount, currentVersion, pending, problems }: HealthInput['migrations']): string {
   return [
     currentVersion === undefined ? `${appliedCount} applied` : `${appliedCount} applied, at ${currentVersion}`,
-    ...(pending.length > 0 ? [`${pending.length} pending: ${pending.join(', ')}`] : []),
-    ...problems.map(({ name, detail }) => `${name} ${detail}`),
+    ...(pending.length > 0 ? [`${pending.length} pending: ${someOf(pending)}`] : []),
+    ...joined(problems.map(({ name, detail }) => `${name} ${detail}`)),
   ].join('; ')
 }
 
 function schemaLines(findings: HealthFindings | undefined): string[] {
   if (!findings) return []
   const { tables, columns, indexes, foreignKeys } = findings
-  const state = (problems: string[]) => (problems.length === 0 ? 'ok' : problems.join('; '))
-  const named = (problem: string, labels: string[]) => (labels.length === 0 ? [] : [`${problem}: ${labels.join(', ')}`])
+  const state = (problems: string[]) => (problems.length === 0 ? 'ok' : someOf(problems, '; '))
+  const named = (problem: string, labels: string[]) => (labels.length === 0 ? [] : [`${problem}: ${someOf(labels)}`])
   return [
     line('tables', state(named('missing', tables.missing))),
     line(
@@ -183,7 +186,7 @@ function assertionLines(assertions: AssertionResult[]): string[] {
     ? 'not checked'
     : bad.length === 0
       ? `${assertions.length} ${plural(assertions.length, 'holds', 'hold')}`
-      : bad.map(describeAssertion).join('; ')
+      : someOf(bad.map(describeAssertion), '; ')
   return [line('assertions', state)]
 }
 
@@ -192,6 +195,6 @@ function roleState(drift: Change[], uncompared: string[]): string {
   const found =
     drift.length === 0
       ? 'as declared'
-      : `${counted(drift.length, 'difference')}: ${drift.map(({ action, object }) => `${action} ${object}`).join(', ')}`
-  return uncompared.length === 0 ? found : `${found}; not compared: ${uncompared.join(', ')}`
+      : `${counted(drift.length, 'difference')}: ${someOf(drift.map(({ action, object }) => `${action} ${object}`))}`
+  return uncompared.length === 0 ? found : `${found}; not compared: ${someOf(uncompared)}`
 }

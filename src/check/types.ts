@@ -1,3 +1,5 @@
+import type { Warning } from '../plan.ts'
+
 /** What is declared under `check`. `label`: as the configuration writes it. */
 export type DeclaredObjects = {
   tables: { label: string; schema: string; name: string }[]
@@ -29,5 +31,5 @@ export type HealthFindings = {
   foreignKeys: { ok: boolean; missing: string[]; invalid: string[] }
   /** Messages; each of them makes the database unhealthy. */
   errors: string[]
-  warnings: string[]
+  warnings: Warning[]
 }

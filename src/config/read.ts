@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { visible } from '../text.ts'
+import { someLines } from '../units.ts'
 import { type Env, isIgnored } from './environment.ts'
 import type { Config } from './schema.ts'
 import { configSchema } from './schema.ts'
@@ -220,9 +221,12 @@ function invalid(problems: Problem[], path: string | undefined, origins: Map<str
   const file = problems.every(({ path: key }) => setBy(key) !== undefined) ? undefined : path
   const where = file === undefined ? 'the configuration' : file
   const message =
-    lines.length === 1 ? `${where}: ${lines[0]}` : `${where} has ${lines.length} problems:\n  ${lines.join('\n  ')}`
+    lines.length === 1
+      ? `${where}: ${lines[0]}`
+      : `${where} has ${lines.length} problems:\n  ${someLines(lines, 20).join('\n  ')}`
   return usage(message, {
     hint: 'every key is described in docs/configuration.md; `pgbosun config schema` prints the schema',
     ...(file !== undefined && { file }),
+    report: { problems },
   })
 }

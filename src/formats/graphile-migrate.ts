@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { quoteLiteral } from '../sql/quote.ts'
+import { someOf } from '../units.ts'
 import { pathIn, readNames } from './files.ts'
 import type { Format, NativeHistory } from './format.ts'
 import { invalid, readCommitted } from './graphile-file.ts'
@@ -124,10 +125,11 @@ function refuseOther(dir: string, names: string[]): void {
   const other = names.filter((name) => name.endsWith('.sql') && name !== 'current.sql').sort()
   if (other[0] !== undefined) {
     throw usage(
-      `${dir} has no folder \`committed\`, and none of its files is named like 000001-init.sql: ${other.join(', ')}`,
+      `${dir} has no folder \`committed\`, and none of its files is named like 000001-init.sql: ${someOf(other)}`,
       {
         file: join(dir, other[0]),
         hint: 'set `migrate.dir` to the folder that contains `committed`',
+        report: { files: other },
       },
     )
   }

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { usage } from '../errors.ts'
 import { quoteIdent, quoteLiteral, splitName } from '../sql/quote.ts'
+import { someOf } from '../units.ts'
 import { checksum } from './checksum.ts'
 import { pathIn, readNames, readText, sameName } from './files.ts'
 import type { Format, NativeHistory } from './format.ts'
@@ -124,7 +125,11 @@ function refuseNames(dir: string, names: string[]): void {
   for (const { of, what, hint } of refusals) {
     const found = names.filter(of).sort()
     if (found.length > 0)
-      throw usage(`${found.join(', ')} in ${dir}: ${what}`, { file: join(dir, found[0] ?? ''), hint })
+      throw usage(`${someOf(found)} in ${dir}: ${what}`, {
+        file: join(dir, found[0] ?? ''),
+        report: { files: found },
+        hint,
+      })
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { usage } from '../errors.ts'
+import { someOf } from '../units.ts'
 import { checksum } from './checksum.ts'
 import { readDirectives } from './directives.ts'
 import { pathIn, readNames, readText, sameName, sameVersion } from './files.ts'
@@ -51,9 +52,10 @@ function listFiles(dir: string): FileName[] {
   const odd = names.filter((_, i) => parsed[i] === undefined).sort()
   if (odd.length > 0) {
     throw usage(
-      `${dir} contains ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${odd.join(', ')}`,
+      `${dir} contains ${odd.length === 1 ? 'a file that is' : 'files that are'} not named like 001_create_users.sql: ${someOf(odd)}`,
       {
         file: join(dir, odd[0] ?? ''),
+        report: { files: odd },
         hint: 'name it with a number, an underscore and letters, digits, `_`, `.` or `-`, or move it out of the folder; files of another tool need `migrate.format`',
       },
     )

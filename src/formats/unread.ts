@@ -1,10 +1,11 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import { type AppError, usage } from '../errors.ts'
+import { someOf } from '../units.ts'
 import { isFolder, pathIn, readText } from './files.ts'
 import type { Folder } from './read.ts'
 
-/** How many files a message names. */
-const namedFiles = 3
+/** How many files are read to find out whose they are. */
+const lookedAt = 3
 
 /** What graphile-migrate keeps beside its committed migrations. */
 const workInProgress = /^current(\.sql|\/)/
@@ -23,9 +24,8 @@ export function refuseUnread({ dirs, format: { name: format }, files }: Folder):
 }
 
 function nothingRead(dir: string, format: string, found: string[]): AppError {
-  const named = found.slice(0, namedFiles).join(', ')
-  const more = found.length > namedFiles ? ` and ${found.length - namedFiles} more` : ''
-  return usage(`no file in ${dir} is a migration in the format ${format}, but there is SQL: ${named}${more}`, {
+  return usage(`no file in ${dir} is a migration in the format ${format}, but there is SQL: ${someOf(found)}`, {
+    report: { files: found },
     hint: `${advice(dir, found)}; if there should be none, set \`migrate.allowEmpty: true\``,
   })
 }
@@ -33,7 +33,7 @@ function nothingRead(dir: string, format: string, found: string[]): AppError {
 function advice(dir: string, found: string[]): string {
   if (found.some((path) => /(^|\/)(up|down)\.sql$/.test(path)))
     return 'NAME/up.sql looks like diesel: let diesel run them (`migrate.command: [diesel, migration, run]`), or move them up as 001_NAME.sql'
-  if (found.slice(0, namedFiles).some((path) => /^--\s*\+migrate\s/m.test(readText(pathIn(dir, path)))))
+  if (found.slice(0, lookedAt).some((path) => /^--\s*\+migrate\s/m.test(readText(pathIn(dir, path)))))
     return '`-- +migrate Up` looks like sql-migrate: let sql-migrate run them (`migrate.command: [sql-migrate, up]`), or rewrite them'
   const deeper = found.find((path) => path.includes('/'))
   return deeper !== undefined && !found.some((path) => !path.includes('/'))

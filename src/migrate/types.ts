@@ -1,4 +1,5 @@
 import type { Applied, Migration, Progress } from '../formats/types.ts'
+import type { Warning } from '../plan.ts'
 import type { Sending, Unsendable } from './plan/sending.ts'
 
 /** The history of a database, in the order in which migrations were applied. */
@@ -39,7 +40,7 @@ export type MigrationStep = Migration & {
 export type MigrationPlan = {
   steps: MigrationStep[]
   problems: Problem[]
-  warnings: string[]
+  warnings: Warning[]
   /** Name of the applied migration with the highest version. */
   currentVersion: string | undefined
   /** See {@link History}. */

@@ -10,6 +10,7 @@ import { inTransaction } from '../postgres/transaction.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { writeFinished, writeStarted } from '../state/events.ts'
 import { refuseStrangeState } from '../state/state.ts'
+import { someLines } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { type Comparison, compareRows, renderDifference } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
@@ -204,11 +205,10 @@ async function cleanUp(work: string, { isolated, story }: RestorePlan, { lock, l
 }
 
 function differs({ differences, rows }: Comparison): AppError {
-  const shown = differences.slice(0, 20).map((difference) => `  ${renderDifference(difference)}`)
-  const more = differences.length > shown.length ? [`  and ${differences.length - shown.length} more`] : []
+  const lines = differences.map((difference) => `  ${renderDifference(difference)}`)
   return new AppError('restore', 'the restored rows differ from what was backed up', {
     hint: 'use another backup; `pgbosun backup list` shows them',
-    excerpt: [...shown, ...more].join('\n'),
+    excerpt: someLines(lines, 20).join('\n'),
     report: { rows_compared: rows, differences },
   })
 }

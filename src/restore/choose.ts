@@ -2,7 +2,7 @@
 import { isFromFuture } from '../archive/clock.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
-import { plural, renderAge } from '../units.ts'
+import { plural, renderAge, someLines, someOf } from '../units.ts'
 
 /** The parts of a backup that the choice depends on; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
@@ -129,13 +129,13 @@ function nothing(
   }
   if (named.length > 0)
     return new AppError('nobackup', `${what}${ofCluster(request)}`, {
-      hint: `there are backups made on: ${identifiers(named).join(', ')}`,
+      hint: `there are backups made on: ${someOf(identifiers(named))}`,
     })
   const names = [...new Set(all.map(({ series }) => series.name))].sort()
   return new AppError('nobackup', `${what} under the name ${name}`, {
     hint:
       names.length > 0
-        ? `there are backups under the ${plural(names.length, 'name')} ${names.join(', ')}: set backup.name, or give the id of a backup`
+        ? `there are backups under the ${plural(names.length, 'name')} ${someOf(names)}: set backup.name, or give the id of a backup`
         : 'see `pgbosun backup list`, and check backup.store',
   })
 }
@@ -150,6 +150,6 @@ function severalClusters({ database, own }: Request, backups: Candidate[], clust
   return new AppError(
     'restore',
     `the backups of database ${database} come from ${clusters.length} servers, but none from this one${own === undefined ? '' : ` (${own})`}; nothing was changed`,
-    { hint: 'choose the server with --cluster ID', excerpt: lines.join('\n') },
+    { hint: 'choose the server with --cluster ID', excerpt: someLines(lines, 10).join('\n') },
   )
 }

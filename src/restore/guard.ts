@@ -3,7 +3,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visible, visibleSql } from '../text.ts'
-import { counted, plural } from '../units.ts'
+import { counted, plural, someOf } from '../units.ts'
 
 /** What the server to restore to says about itself; see inspect.ts. */
 export type TargetServer = {
@@ -28,7 +28,13 @@ export type Guarded = Pick<Manifest, 'id' | 'server_version' | 'server_version_n
 }
 
 /** Why a backup cannot be restored here, and what to do about it. */
-export type RestoreRefusal = { kind: 'restore' | 'refused'; reason: string; hint: string }
+export type RestoreRefusal = {
+  kind: 'restore' | 'refused'
+  reason: string
+  hint: string
+  /** What is missing, whole: the reason names only some of it. */
+  report?: Record<string, string[]>
+}
 
 /**
  * Everything that is known to fail, found before anything is changed.
@@ -41,15 +47,15 @@ export function findRefusals(
   target: TargetServer,
 ): RestoreRefusal[] {
   const refusals: RestoreRefusal[] = []
-  const refuse = (reason: string, hint: string, kind: RestoreRefusal['kind'] = 'restore') =>
-    refusals.push({ kind, reason: visible(reason), hint: visible(hint) })
+  const refuse = (reason: string, hint: string, { kind = 'restore', ...more }: Partial<RestoreRefusal> = {}) =>
+    refusals.push({ kind, reason: visible(reason), hint: visible(hint), ...more })
 
   if (target.exists) refuse(`the database ${into} already exists`, 'choose another name for --into')
   if (!target.superuser && !target.mayCreateDatabases)
     refuse(
       `the user ${target.user} may not create databases`,
       `alter role ${sqlName(target.user)} createdb, or connect as another user`,
-      'refused',
+      { kind: 'refused' },
     )
 
   const major = majorOf(manifest.server_version_num)
@@ -62,21 +68,26 @@ export function findRefusals(
   const missingRoles = noOwner ? [] : neededRoles(manifest).filter((name) => !target.roles.includes(name))
   if (missingRoles.length > 0)
     refuse(
-      `${counted(missingRoles.length, 'role')} in this backup ${plural(missingRoles.length, 'does', 'do')} not exist here: ${missingRoles.join(', ')}`,
-      `create ${plural(missingRoles.length, 'it', 'them')} (${missingRoles.map((name) => `create role ${sqlName(name)}`).join('; ')}), or pass --no-owner to leave out owners and privileges`,
+      `${counted(missingRoles.length, 'role')} in this backup ${plural(missingRoles.length, 'does', 'do')} not exist here: ${someOf(missingRoles)}`,
+      `create ${plural(missingRoles.length, 'it', 'them')} (${someOf(
+        missingRoles.map((name) => `create role ${sqlName(name)}`),
+        '; ',
+      )}), or pass --no-owner to leave out owners and privileges`,
+      { report: { missing_roles: missingRoles } },
     )
   else if (!noOwner && !target.superuser && !target.mayActAsOwner)
     refuse(
       `the user ${target.user} may not act as ${manifest.database.owner}, which owned the database`,
       `grant ${sqlName(manifest.database.owner)} to ${sqlName(target.user)}, connect as a superuser, or pass --no-owner`,
-      'refused',
+      { kind: 'refused' },
     )
 
   const missing = manifest.extensions.map(({ name }) => name).filter((name) => !target.extensions.includes(name))
   if (missing.length > 0)
     refuse(
-      `this server does not have the ${plural(missing.length, 'extension')} ${missing.join(', ')}`,
+      `this server does not have the ${plural(missing.length, 'extension')} ${someOf(missing)}`,
       'install the packages of these extensions on the server',
+      { report: { missing_extensions: missing } },
     )
   return refusals
 }
@@ -85,12 +96,14 @@ export function findRefusals(
 export function refusal(refusals: RestoreRefusal[], { id, into }: { id: string; into: string }): AppError | undefined {
   const [first, ...others] = refusals
   if (!first) return undefined
-  if (others.length === 0) return new AppError(first.kind, `${first.reason}; nothing was changed`, { hint: first.hint })
+  if (others.length === 0)
+    return new AppError(first.kind, `${first.reason}; nothing was changed`, { hint: first.hint, report: first.report })
   return new AppError(
     refusals.every(({ kind }) => kind === 'refused') ? 'refused' : 'restore',
     `backup ${id} cannot be restored into ${into} for ${refusals.length} reasons; nothing was changed`,
     {
       hint: first.hint,
+      report: Object.assign({}, ...refusals.map(({ report }) => report)),
       excerpt: refusals.map(({ reason, hint }) => `  ${reason}\n    ${hint}`).join('\n'),
     },
   )

@@ -11,7 +11,7 @@ import type { Session } from '../postgres/session.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { classify } from '../postgres/wait.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
-import { counted, plural } from '../units.ts'
+import { counted, plural, someOf } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { loginRefused } from './isolation.ts'
 import { type LoadOptions, loadEntries } from './load.ts'
@@ -246,18 +246,22 @@ async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLo
         and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by runs desc, 1`,
   )
   if (rows.length === 0) return
-  const shown = rows.slice(0, 3).map(({ what }) => what)
+  const shown = someOf(
+    rows.map(({ what }) => what),
+    '; ',
+  )
   if (!noOwner && rows[0]?.runs)
     throw new AppError(
       'restore',
-      `while the backup was loaded, its code created objects that are not in it: ${shown.join('; ')}`,
+      `while the backup was loaded, its code created objects that are not in it: ${shown}`,
       {
+        report: { objects: rows.map(({ what }) => what) },
         hint: 'find out what that code is for: it ran while tables were filled',
       },
     )
   if (!noOwner)
     warn(
-      `${counted(rows.length, 'object')} without an owner in the backup now ${plural(rows.length, 'belongs', 'belong')} to ${owner}: ${shown.join('; ')}`,
+      `${counted(rows.length, 'object')} without an owner in the backup now ${plural(rows.length, 'belongs', 'belong')} to ${owner}: ${shown}`,
     )
   await sql.unsafe(`reassign owned by ${quoteIdent(login.user)} to ${quoteIdent(owner)}`)
 }

@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
 import { attributesOf } from '../postgres/login.ts'
 import { quoteIdent } from '../sql/quote.ts'
+import { someOf } from '../units.ts'
 import { asSuperuserFlag } from './load.ts'
 
 /** What the session user may do that code in a backup must not gain. */
@@ -54,12 +55,13 @@ const orTrust = `or pass ${asSuperuserFlag} if you trust everybody who could wri
 export function refuseProblems(problems: string[], user: string): AppError | undefined {
   const [first] = problems
   if (first === undefined) return undefined
-  const shown = problems.slice(0, 3)
-  const more = problems.length > shown.length ? [`and ${problems.length - shown.length} more`] : []
   return new AppError(
     'restore',
-    `this backup cannot be restored without running code in it with the rights of ${user}: ${[...shown, ...more].join('; ')}; nothing was changed`,
-    { hint: `pass ${asSuperuserFlag} if you trust everybody who could write to the database that was backed up` },
+    `this backup cannot be restored without running code in it with the rights of ${user}: ${someOf(problems, '; ')}; nothing was changed`,
+    {
+      report: { objects: problems },
+      hint: `pass ${asSuperuserFlag} if you trust everybody who could write to the database that was backed up`,
+    },
   )
 }
 

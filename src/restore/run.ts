@@ -5,6 +5,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { at, type Connection, describe } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { ofOneKind, type Warning } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import { takeRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
@@ -57,7 +58,7 @@ export type RestoreOptions = {
   runId: string
   /** For the audit trail. */
   command: string
-  out: { print(line: string): void; warn(line: string): void }
+  out: { print(line: string): void; warn(warning: Warning): void }
   /** Asks for confirmation before the first change; rejects if it is not given. */
   confirm(): Promise<void>
   onChosen(id: string): void
@@ -230,10 +231,12 @@ function chooseFrom(
         ]
       : [],
   )
-  if (id === undefined)
-    for (const { id: skipped, problem, verification } of backups)
-      if (problem !== undefined || verification?.ok === false)
-        out.warn(`skipping backup ${skipped}: ${problem ?? verification?.problem ?? 'it did not verify'}`)
+  const skipped = backups.filter(({ problem, verification }) => problem !== undefined || verification?.ok === false)
+  const said = skipped.map(
+    ({ id, problem, verification }) =>
+      `skipping backup ${id}: ${problem ?? verification?.problem ?? 'it did not verify'}`,
+  )
+  if (id === undefined) for (const warning of ofOneKind(said)) out.warn(warning)
   if (candidates.length === 0 && backups.length > 0)
     throw new AppError('corrupt', `no backup of database ${source} can be read; nothing was changed`, {
       hint: 'see `pgbosun backup list`',

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
+import { someOf } from '../units.ts'
 
 /** Both parts are unquoted. */
 export type RelationName = { namespace: string; name: string }
@@ -38,13 +39,9 @@ export async function watchObjects(db: Db, login: string): Promise<Watch> {
 }
 
 const changed = (what: string[]) =>
-  new AppError(
-    'restore',
-    `code in this backup changed something else while it was loaded: ${what.slice(0, 3).join('; ')}${what.length > 3 ? `; and ${what.length - 3} more` : ''}`,
-    {
-      hint: 'in the database that was backed up, find out what that code is for: it tried to change objects that are not its own',
-    },
-  )
+  new AppError('restore', `code in this backup changed something else while it was loaded: ${someOf(what, '; ')}`, {
+    hint: 'in the database that was backed up, find out what that code is for: it tried to change objects that are not its own',
+  })
 
 /** A catalog, the relation that a row belongs to (0 if none), what must not change, and which rows. */
 const looked: { catalog: string; relation?: string; part?: string; what: string; where?: string }[] = [

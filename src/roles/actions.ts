@@ -1,5 +1,5 @@
 // pure
-import type { Change } from '../plan.ts'
+import type { Change, Warning } from '../plan.ts'
 import type { DefaultKind, GrantableKind, OwnedObject, SessionUser, Setting } from './types.ts'
 
 /** One change to the server as a whole. */
@@ -81,7 +81,7 @@ export type DatabaseAction =
 export type Planned<Action> = { change: Change; payload: Action }
 
 /** The actions, in this order, and warnings about what is not fixed. */
-export type Plan<Action> = { session: SessionUser; actions: Planned<Action>[]; changes: Change[]; warnings: string[] }
+export type Plan<Action> = { session: SessionUser; actions: Planned<Action>[]; changes: Change[]; warnings: Warning[] }
 
 export type ClusterPlan = Plan<ClusterAction>
 export type DatabasePlan = Plan<DatabaseAction>
@@ -91,7 +91,7 @@ export type GrantsPlan = Plan<DatabaseAction>
 export const makePlan = <Action>(
   session: SessionUser,
   actions: Planned<Action>[],
-  warnings: string[],
+  warnings: Warning[],
 ): Plan<Action> => ({
   session,
   actions,

@@ -1,5 +1,5 @@
 // pure
-import { plural } from '../units.ts'
+import { plural, someOf } from '../units.ts'
 import type { AclEntry } from './types.ts'
 
 /** An entry that is not declared, or whose grant option is not. */
@@ -74,10 +74,10 @@ export const describeOthers = ({
   passedOn,
   keptBy,
 }: Pick<Surplus, 'passedOn' | 'keptBy'> & { grantee: string }): string[] => [
-  ...(passedOn.length > 0 ? [`${grantee} passed it on to ${passedOn.join(', ')}: that is revoked too`] : []),
+  ...(passedOn.length > 0 ? [`${grantee} passed it on to ${someOf(passedOn)}: that is revoked too`] : []),
   ...(keptBy.length > 0
     ? [
-        `but ${grantee} passed it on to ${keptBy.join(', ')}, not declared here: revoke that first, or declare ${plural(keptBy.length, 'that role', 'those roles')}`,
+        `but ${grantee} passed it on to ${someOf(keptBy)}, not declared here: revoke that first, or declare ${plural(keptBy.length, 'that role', 'those roles')}`,
       ]
     : []),
 ]

@@ -1,5 +1,6 @@
 // pure
 import { usage } from '../errors.ts'
+import { ofOneKind } from '../plan.ts'
 import { sameSetting } from '../sql/settings.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
 import { ownLast } from './own-login.ts'
@@ -42,9 +43,9 @@ export function planCluster(
       current.session.name,
     ),
     [
-      ...databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
-      ...unusualPasswords(secrets),
-    ],
+      databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
+      unusualPasswords(secrets),
+    ].flatMap(ofOneKind),
   )
 }
 

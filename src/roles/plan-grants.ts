@@ -1,5 +1,7 @@
 // pure
-import { counted } from '../units.ts'
+
+import { ofOneKind } from '../plan.ts'
+import { counted, someOf } from '../units.ts'
 import { type DatabaseAction, exactRoles, type GrantsPlan, makePlan, type Planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'
@@ -31,7 +33,7 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
   return makePlan(
     current.session,
     [...planMissing(wanted, verdicts), ...defaults.grants, ...planRevokes(verdicts), ...defaults.revokes],
-    [...unmatchedNames(database, current), ...unexpectedCreators(database, current)],
+    [unmatchedNames(database, current), unexpectedCreators(database, current)].flatMap(ofOneKind),
   )
 }
 
@@ -218,10 +220,7 @@ function inWords(kind: GrantableKind, schema: string, objects: CurrentObject[]):
     : `${counted(objects.length, kind)} in ${schema}`
 }
 
-function shortList(objects: CurrentObject[]): string {
-  const names = objects.slice(0, 5).map(label).join(', ')
-  return objects.length > 5 ? `${names} and ${objects.length - 5} more` : names
-}
+const shortList = (objects: CurrentObject[]): string => someOf(objects.map(label), ', ', 5)
 
 const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentDatabase): string[] =>
   grants.flatMap((grant) =>

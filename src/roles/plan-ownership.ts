@@ -1,6 +1,7 @@
 // pure
 import { AppError } from '../errors.ts'
-import { counted } from '../units.ts'
+import { ofOneKind, type Warning } from '../plan.ts'
+import { counted, someOf } from '../units.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
 import type { Ownership, OwnershipQuestion, UnusableObject } from './ownership.ts'
 import { spelledOut } from './privileges.ts'
@@ -135,14 +136,12 @@ export const mustRefuse = ({ sessions, objects }: LockOut): boolean =>
 /** `2 tables of legacy (public.a, public.b), 1 sequence of legacy (public.s)` */
 function inWords(objects: UnusableObject[]): string {
   const groups = Map.groupBy(objects, ({ kind, owner }) => JSON.stringify([kind, owner]))
-  return [...groups.values()]
-    .map((group) => {
+  return someOf(
+    [...groups.values()].map((group) => {
       const [{ kind, owner }] = group as [UnusableObject]
-      const names = group.slice(0, 3).map((object) => label(object))
-      const more = group.length > 3 ? ` and ${group.length - 3} more` : ''
-      return `${counted(group.length, kind)} of ${owner} (${names.join(', ')}${more})`
-    })
-    .join(', ')
+      return `${counted(group.length, kind)} of ${owner} (${someOf(group.map(label))})`
+    }),
+  )
 }
 
 const label = ({ kind, schema, name, arguments: types }: UnusableObject) =>
@@ -151,8 +150,8 @@ const label = ({ kind, schema, name, arguments: types }: UnusableObject) =>
 /** One sentence, for `check` and for warnings. */
 export const describeLockOut = ({ database, sessions: { role, users, settled }, objects }: LockOut): string =>
   settled
-    ? `sessions of ${users.join(', ')} in database ${database} start as ${role}, which cannot use ${inWords(objects)}`
-    : `${users.join(', ')} would be locked out of database ${database}: sessions start as ${role}, which cannot use ${inWords(objects)}`
+    ? `sessions of ${someOf(users)} in database ${database} start as ${role}, which cannot use ${inWords(objects)}`
+    : `${someOf(users)} would be locked out of database ${database}: sessions start as ${role}, which cannot use ${inWords(objects)}`
 
 /** Exit 12, before anything is changed. */
 export function lockedOut(lockOut: LockOut, owner: string): AppError {
@@ -165,7 +164,12 @@ export function lockedOut(lockOut: LockOut, owner: string): AppError {
       ? `set \`${path}.owner: ${only}\` to leave it the owner; or `
       : ''
   return new AppError('refused', describeLockOut(lockOut), {
-    hint: `nothing was changed; ${own}set \`${path}.reassign: ${list}\` to give what ${owners.join(' and ')} own${owners.length === 1 ? 's' : ''} there to ${owner}; or declare grants to ${lockOut.sessions.role} under ${path}.schemas`,
+    report: {
+      objects: lockOut.objects.map(
+        ({ kind, owner, ...object }) => `${kind} ${label({ kind, owner, ...object })} of ${owner}`,
+      ),
+    },
+    hint: `nothing was changed; ${own}set \`${path}.reassign: ${list}\` to give what ${someOf(owners, ' and ')} own${owners.length === 1 ? 's' : ''} there to ${owner}; or declare grants to ${lockOut.sessions.role} under ${path}.schemas`,
   })
 }
 
@@ -189,7 +193,7 @@ export const superuserApp = (app: { database: string; user: string }) =>
 type Actions = Planned<DatabaseAction>[]
 
 /** Objects that get another owner, grouped by schema, kind and present owner. */
-export type ReassignPlan = { actions: Actions; warnings: string[] }
+export type ReassignPlan = { actions: Actions; warnings: Warning[] }
 
 /** The kinds that `pg_identify_object` gives, as ALTER … OWNER TO names them, where they differ. */
 const words: Record<string, string> = {
@@ -228,9 +232,11 @@ export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned
       const inSchema = schema === null || type === 'schema' ? '' : ` in schema ${schema}`
       return [action(group, `${group.length} ${plural(type)}${inSchema}`, reason)]
     }),
-    warnings: bound!.map(
-      ({ type, identity, owner }) =>
-        `${type} ${identity} of database ${name} keeps its owner ${owner}: its owner must be a superuser`,
+    warnings: ofOneKind(
+      bound!.map(
+        ({ type, identity, owner }) =>
+          `${type} ${identity} of database ${name} keeps its owner ${owner}: its owner must be a superuser`,
+      ),
     ),
   }
 }
@@ -239,12 +245,12 @@ const plural = (type: string) =>
   type.endsWith('y') ? `${type.slice(0, -1)}ies` : type.endsWith('s') ? `${type}es` : `${type}s`
 
 function unagreedDefiners(database: string, owner: string, from: string[], definers: OwnedObject[]): AppError {
-  const named = definers.slice(0, 10).map(({ type, identity, owner: present }) => `${type} ${identity} of ${present}`)
-  const more = definers.length > 10 ? ` and ${definers.length - 10} more` : ''
+  const named = definers.map(({ type, identity, owner: present }) => `${type} ${identity} of ${present}`)
   return new AppError(
     'refused',
-    `databases.${database}.reassign would change the rights with which these run: ${named.join(', ')}${more}`,
+    `databases.${database}.reassign would change the rights with which these run: ${someOf(named, ', ', 10)}`,
     {
+      report: { objects: named },
       hint: `nothing was changed; they would run with the rights of ${owner}: review them, then write \`databases.${database}.reassign: { from: [${from.join(', ')}], definer: true }\``,
     },
   )

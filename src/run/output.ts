@@ -1,6 +1,7 @@
 import type { AppError } from '../errors.ts'
-import type { Step } from '../plan.ts'
+import type { Step, Warning } from '../plan.ts'
 import { indented, visible, visibleJson, visibleLines } from '../text.ts'
+import { someOf } from '../units.ts'
 
 /** What stdout gets: text during the work, one JSON document at the end, or a line of JSON for each step and one at the end. */
 export type ResultFormat = 'text' | 'json' | 'json-lines'
@@ -11,8 +12,11 @@ export type Output = {
   print(lines: string | readonly string[]): void
   /** Writes the line of a step that has ended; nothing with another format. */
   ended(step: Step): void
-  /** Reports something that is not an error, once: in the log, and in `warnings` of the JSON document. */
-  warn(message: string): void
+  /**
+   * Reports something that is not an error, once: in the log, and in `warnings` of the JSON document. Of a list, the log has the first
+   * ones and how many more there are.
+   */
+  warn(warning: Warning): void
   warnings: string[]
   /** Draws on the terminal that the log goes to; undefined when the log does not go to a terminal. */
   terminal(): ((text: string) => void) | undefined
@@ -46,10 +50,12 @@ export function createOutput({
       const line = { at: new Date().toISOString(), database: database(), ...jsonStep(step) }
       write(`${visibleJson(JSON.stringify(line))}\n`)
     },
-    warn: (message) => {
-      if (warnings.includes(message)) return
-      warnings.push(message)
-      warn(message)
+    warn: (warning) => {
+      const known = new Set(warnings)
+      const fresh = [...new Set([warning].flat())].filter((message) => !known.has(message))
+      if (fresh.length === 0) return
+      warnings.push(...fresh)
+      warn(someOf(fresh, '; '))
     },
   }
 }

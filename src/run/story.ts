@@ -1,12 +1,13 @@
 import { AppError } from '../errors.ts'
 import type { Change, Step } from '../plan.ts'
-import { counted, seconds } from '../units.ts'
+import { counted, seconds, someLines } from '../units.ts'
 import { jsonStep, type Output } from './output.ts'
 
 /**
  * Tells what is about to be done. `again`: an earlier attempt has told its plan already; what both plan is told and counted once.
+ * `refused`: none of it will be done, and why follows.
  */
-export type Show = (changes: Change[], options?: { again?: boolean }) => void
+export type Show = (changes: Change[], options?: { again?: boolean; refused?: boolean }) => void
 
 /** The steps of a command as they happen: written to stdout, and collected for the JSON document. */
 export type Story = {
@@ -55,10 +56,11 @@ export function createStory(names: string[], out: Output, { planning = false } =
     async step(name, work, quiet = 'nothing to do', startedAt = performance.now()) {
       const step = find(name)
       try {
-        const result = await work((planned, { again = false } = {}) => {
+        const result = await work((planned, { again = false, refused = false } = {}) => {
           const changes = again ? planned.filter((change) => !isKnown(step.changes, change)) : planned
           step.changes.push(...changes)
-          if (changes.length > 0) out.print(renderChanges(label(name), changes))
+          const most = refused ? mostRefused : planning ? changes.length : mostApplied
+          if (changes.length > 0) out.print(renderChanges(label(name), changes, most))
         })
         step.state = step.changes.length === 0 ? 'nothing' : planning ? 'not-run' : 'done'
         step.durationMs = Math.round(performance.now() - startedAt)
@@ -85,6 +87,9 @@ export function createStory(names: string[], out: Output, { planning = false } =
   }
 }
 
+/** So many changes are printed before the result: when they are applied, and when they are refused. A plan shows all of them. */
+const [mostApplied, mostRefused] = [20, 3]
+
 const isKnown = (known: Change[], { action, object }: Change) =>
   known.some((change) => change.action === action && change.object === object)
 
@@ -100,10 +105,10 @@ function countResults(error: unknown): string {
 /** Steps as the JSON document has them. */
 export const jsonSteps = (steps: Step[]) => steps.map(jsonStep)
 
-function renderChanges(label: string, changes: Change[]): string[] {
+function renderChanges(label: string, changes: Change[], most: number): string[] {
   const width = Math.min(64, Math.max(...changes.map(({ action, object }) => action.length + object.length + 1)))
   const lines = changes.map(
     ({ action, object, reason }) => `${' '.repeat(label.length + 4)}${`${action} ${object}`.padEnd(width)}  ${reason}`,
   )
-  return [`${label}  ${counted(changes.length, 'change')}`, ...lines]
+  return [`${label}  ${counted(changes.length, 'change')}`, ...someLines(lines, most)]
 }

@@ -1,5 +1,5 @@
 // pure
-import { plural } from '../units.ts'
+import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = ['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const
@@ -42,7 +42,7 @@ export function backupConditions(
       database,
       damaged.length === 0
         ? undefined
-        : `the ${plural(damaged.length, 'backup')} ${damaged.join(', ')} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
+        : `the ${plural(damaged.length, 'backup')} ${someOf(damaged)} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
       'check the disk; the condition ends once a newer backup was verified, which the schedule or `pgbosun backup run` makes',
     ),
   ])

@@ -29,5 +29,5 @@ test('a changed configuration is a condition, and so are new, changed and delete
 test('only the first of many files are named', () => {
   const many = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`m/${i + 3}.sql`, 'x']))
   const [condition] = look(seen('c', { 'm/1.sql': 'a', 'm/2.sql': 'b', ...many }))
-  expect(condition?.message).toContain('new: m/3.sql, m/4.sql, m/5.sql, m/6.sql, m/7.sql and 2 more')
+  expect(condition?.message).toContain('new: m/3.sql, m/4.sql, m/5.sql and 4 more')
 })

@@ -1,10 +1,10 @@
 // pure
+
+import { someOf } from '../units.ts'
 import type { Condition } from './state.ts'
 
 /** The files at one time: fingerprints of their content, those of migrations by name. */
 export type FilesSeen = { configuration: string | undefined; migrations: ReadonlyMap<string, string> }
-
-const mostNamed = 5
 
 /**
  * What has changed since `up`, as conditions: such changes do not take effect by themselves, and do not make `serve` unready. Pure.
@@ -52,6 +52,5 @@ export function fileConditions(
 
 function named(what: string, names: string[]): string[] {
   if (names.length === 0) return []
-  const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : ''
-  return [`${what}: ${names.slice(0, mostNamed).join(', ')}${more}`]
+  return [`${what}: ${someOf(names)}`]
 }

@@ -1,5 +1,5 @@
 // pure
-import { plural } from '../units.ts'
+import { plural, someOf } from '../units.ts'
 import type { Condition } from './state.ts'
 
 /** What was found about the password of a refused login. `changed`: since `up` applied it. */
@@ -67,13 +67,16 @@ export function secretConditions(
     ...of(
       'secret-changed',
       changed,
-      `the declared ${subject} of ${changed.join(', ')} ${verb} changed since \`up\`, but the server still has the old ${plural(changed.length, 'one')}`,
+      `the declared ${subject} of ${someOf(changed)} ${verb} changed since \`up\`, but the server still has the old ${plural(changed.length, 'one')}`,
       'applications may still use the old one: run `pgbosun up` when they have the new one',
     ),
     ...of(
       'secret-unreadable',
       unreadable.map(({ role }) => role),
-      unreadable.map(({ problem }) => problem).join('; '),
+      someOf(
+        unreadable.map(({ problem }) => problem),
+        '; ',
+      ),
       'fix it before the next `pgbosun up`, which would be refused',
     ),
   ]

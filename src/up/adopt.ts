@@ -12,6 +12,7 @@ import type { Change } from '../plan.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { applyState } from '../state/state.ts'
+import { someOf } from '../units.ts'
 import { type MigrateStep, planMigrateStep, withNativeLock } from './migrate.ts'
 import { defaultRole } from './owner.ts'
 import type { MigrateTarget } from './target.ts'
@@ -52,7 +53,7 @@ export function warningsOfAdoption({ look: { folder, files, historyTable, format
   const schema = format.native?.prepare && historyTable?.native?.schema
   return [
     ...(left.length > 0
-      ? [`not moved, because a baseline migration replaces them or they are for new databases only: ${left.join(', ')}`]
+      ? [`not moved, because a baseline migration replaces them or they are for new databases only: ${someOf(left)}`]
       : []),
     ...(schema && schema !== 'public'
       ? [

@@ -7,11 +7,12 @@ import { readSnapshot } from '../check/snapshot.ts'
 import type { HealthFindings, Snapshot } from '../check/types.ts'
 import { AppError } from '../errors.ts'
 import { isDone } from '../migrate/plan/verify.ts'
-import type { Change } from '../plan.ts'
+import { type Change, ofOneKind, type Warning } from '../plan.ts'
 import type { Context } from '../run/context.ts'
 import type { Run } from '../run/run.ts'
 import { readFirstEventAt } from '../state/events.ts'
 import { visible } from '../text.ts'
+import { someLines } from '../units.ts'
 import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
@@ -156,7 +157,7 @@ const migrationsOf = (step: MigrateStep | undefined) => ({
 async function driftOrWarning(
   run: Run,
   declared: Declared | undefined,
-): Promise<{ drift: Change[]; lockedOut: string[]; warnings: string[]; uncompared: string[] }> {
+): Promise<{ drift: Change[]; lockedOut: string[]; warnings: Warning[]; uncompared: string[] }> {
   if (!declared) return { drift: [], lockedOut: [], warnings: [], uncompared: [] }
   try {
     const { ensure, grant, absent, lockedOut, open } = await roleDrift(run, declared)
@@ -170,7 +171,7 @@ async function driftOrWarning(
         ...grant,
       ],
       lockedOut,
-      warnings: open,
+      warnings: ofOneKind(open),
       uncompared: declared.unread.map((role) => `the password of ${role}`),
     }
   } catch (error) {
@@ -211,6 +212,7 @@ export function unhealthy([first = '', ...others]: string[], { onlyBackups }: Pa
       ]
   return new AppError('unhealthy', `${what}: ${first}`, {
     hint,
-    ...(others.length > 0 && { excerpt: others.map((error) => visible(`also: ${error}`)).join('\n') }),
+    report: { errors: [first, ...others] },
+    ...(others.length > 0 && { excerpt: someLines(others.map((error) => visible(`also: ${error}`))).join('\n') }),
   })
 }

@@ -7,6 +7,7 @@ import { openFormat } from '../formats/open.ts'
 import type { Migration } from '../formats/types.ts'
 import type { Finding } from '../lint/types.ts'
 import { findMigration, planMigrations } from '../migrate/plan/plan.ts'
+import { ofOneKind } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import { wasLost } from '../postgres/lost.ts'
 import type { Session } from '../postgres/session.ts'
@@ -98,10 +99,11 @@ const withApplied = (finding: Finding, applied: boolean | undefined): Finding =>
  * @throws {AppError} `usage`
  */
 function refuseUnreadable({ out }: Context, files: Migration[], pending: Set<string> | undefined): void {
-  for (const { path, refused } of files) {
-    if (refused && pending?.has(path)) throw refused
-    if (refused && !pending) out.warn(`not linted: ${refused.message}`)
-  }
+  const refusals = files.flatMap(({ path, refused }) => (refused ? [{ path, refused }] : []))
+  const stopping = refusals.find(({ path }) => pending?.has(path))
+  if (stopping) throw stopping.refused
+  if (pending) return
+  for (const warning of ofOneKind(refusals.map(({ refused }) => `not linted: ${refused.message}`))) out.warn(warning)
 }
 
 /** Paths of the files after `--since`; undefined without it. Repeatable files are always among them. */

@@ -9,6 +9,7 @@ import { readSizes, readTables } from '../lint/sizes.ts'
 import type { Finding } from '../lint/types.ts'
 import { refuseLargeLint } from '../machine/memory.ts'
 import { lintFilesOf } from '../migrate/plan/lintable.ts'
+import { ofOneKind } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
 import { visibleSchemas } from '../postgres/search-path.ts'
 import type { Context } from '../run/context.ts'
@@ -67,7 +68,9 @@ export async function lintPending(
   const isPending = ({ path }: Migration) => pending.has(path)
   const linted = await lint(context, { format, files, isLinted: isPending, isPending, db, target })
   refuseErrors(linted)
-  for (const finding of linted.findings) context.out.warn(findingLine(finding, linted.sizes))
+  for (const ofRule of Map.groupBy(linted.findings, ({ rule }) => rule).values())
+    for (const warning of ofOneKind(ofRule.map((finding) => findingLine(finding, linted.sizes))))
+      context.out.warn(warning)
 }
 
 /** @throws {AppError} `lint` with all findings in the report, when one of them is an error */

@@ -1,9 +1,10 @@
 import { AppError } from '../errors.ts'
 import type { StepResult } from '../migrate/types.ts'
-import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
+import type { Show } from '../run/story.ts'
+import { someOf } from '../units.ts'
 import { warnOfIsolation } from './isolation/choose.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { defaultRole } from './owner.ts'
@@ -11,7 +12,7 @@ import { hasCommand, type MigrateTarget } from './target.ts'
 
 export type MigrateAllOptions = {
   targets: MigrateTarget[]
-  show(changes: Change[]): void
+  show: Show
   /** Undefined: only plan. */
   journal: Journal | undefined
   /** Seeds will be recorded in the target. */
@@ -63,15 +64,28 @@ async function migrateOne(
     ...(forSeeds && { records: ['seeds'] }),
     ...(wanted && targets.length === 1 && { wanted }),
   })
-  show(step.changes)
-  refusePlan(step.plan)
-  if (step.plan.steps.length > 0 && (!journal || lintStops(run))) {
-    const { lintPending } = await import('./lint.ts')
-    await lintPending(run.context, step, session?.sql)
+  try {
+    await refuse(run, step, { session, planning: !journal })
+  } catch (error) {
+    show(step.changes, { refused: true })
+    throw error
   }
+  show(step.changes)
   if (!journal && session && (step.plan.steps.length > 0 || isAccepted(run)))
     await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
   return journal ? applyMigrateStep(run, step, () => openTarget(run, target, session), journal) : []
+}
+
+/** @throws {AppError} for a plan that must not be applied, with what linting finds */
+async function refuse(
+  run: Run,
+  step: MigrateStep,
+  { session, planning }: { session: Session | undefined; planning: boolean },
+): Promise<void> {
+  refusePlan(step.plan)
+  if (step.plan.steps.length === 0 || (!planning && !lintStops(run))) return
+  const { lintPending } = await import('./lint.ts')
+  await lintPending(run.context, step, session?.sql)
 }
 
 /** An accepted risk is mentioned in every plan. */
@@ -96,7 +110,7 @@ function withDone(error: AppError, before: StepResult[], done: string[], failed:
     ...before.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
     ...((report?.results as unknown[] | undefined) ?? []),
   ]
-  const said = `the migrations of ${done.join(', ')} are done; those of ${failed} failed`
+  const said = `the migrations of ${someOf(done)} are done; those of ${failed} failed`
   return error.with({
     excerpt: excerpt === undefined ? said : `${excerpt}\n${said}`,
     report: { databases_done: done, ...report, results },

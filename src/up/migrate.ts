@@ -111,7 +111,8 @@ export async function planMigrateStep(
   const missing = early ?? (await missingFor(look.folder))
   const plan = planMigrations(look.files, look.history, look.policy, wanted)
   if (db && !looking && plan.steps.length > 0) await refuseUrlSettings(context, db, target)
-  for (const warning of plan.warnings) context.out.warn(`${warning}${inDatabase(target)}`)
+  for (const warning of plan.warnings)
+    context.out.warn([warning].flat().map((message) => `${message}${inDatabase(target)}`))
   const needsState = mayNeedState && (records !== undefined || look.files.length > 0)
   const state = needsState ? (db ? missing : wholeState(needsOf(look.folder, records))) : []
   return {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { noteReplaced } from '../config/replaced-passwords.ts'
 import { secretReader } from '../config/secrets.ts'
 import { AppError } from '../errors.ts'
-import type { Change } from '../plan.ts'
+import { type Change, ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../roles/actions.ts'
 import { applyCluster, applyDatabase } from '../roles/apply.ts'
@@ -21,6 +21,7 @@ import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
+import { someOf } from '../units.ts'
 import { askAboutOwners, handOver, handoverChanges, readOwners } from './ownership.ts'
 
 /** The declared roles and databases, with the passwords. */
@@ -70,7 +71,7 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     const first = await clusterPlan(run, declared)
     const owners = await readOwners(run, desired, first.current)
     if (owners.refusal) throw owners.refusal
-    for (const problem of owners.lockedOut) out.warn(problem)
+    for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
     const handover = handoverChanges(owners)
     refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
     if (first.plan.changes.length + handover.length === 0) return
@@ -135,7 +136,7 @@ async function clusterPlan(
   const unreadable = looking && current.verifiers === undefined && secrets.size > 0
   if (unreadable)
     out.warn(
-      `passwords were not compared (${[...secrets.keys()].join(', ')}): ${current.session.name} may not read pg_authid`,
+      `passwords were not compared (${someOf([...secrets.keys()])}): ${current.session.name} may not read pg_authid`,
     )
   const own = current.session.name
   const refused = looking ? undefined : refusedLogin(desired, current, { now: new Date(), secret: secrets.get(own) })
@@ -237,7 +238,7 @@ export async function plannedDrift(
   const drift = await roleDrift(run, declared)
   if (drift.refusal) throw drift.refusal
   warnOfOwnPassword(run, drift.cluster)
-  for (const problem of drift.lockedOut) run.context.out.warn(problem)
+  for (const problem of ofOneKind(drift.lockedOut)) run.context.out.warn(problem)
   return drift
 }
 
@@ -273,7 +274,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
 export async function refuseDrift(run: Run, declared: Declared): Promise<void> {
   const { ensure, grant, lockedOut } = await roleDrift(run, declared)
   const changes = [...ensure, ...grant]
-  for (const problem of lockedOut) run.context.out.warn(problem)
+  for (const problem of ofOneKind(lockedOut)) run.context.out.warn(problem)
   if (changes.length > 0) throw notConverged(changes)
 }
 

@@ -7,7 +7,7 @@ import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
-import { plural, renderDuration } from '../units.ts'
+import { plural, renderDuration, someOf } from '../units.ts'
 import { readProgress, type SchemaProgress } from './schema-version.ts'
 import type { MigrateTarget } from './target.ts'
 
@@ -84,15 +84,12 @@ async function readInTime(
   return readProgress(context, target, sql, wanted)
 }
 
-const shown = 3
-
 function renderProgress({ missing, current, note }: SchemaProgress): Look {
   const [first] = missing
   if (first === undefined) return { why: undefined, current }
-  const names = `${missing.slice(0, shown).join(', ')}${missing.length > shown ? ` and ${missing.length - shown} more` : ''}`
   const at = current === undefined ? 'nothing is applied yet' : `it is at ${current}`
   return {
-    why: `${names} ${plural(missing.length, 'is', 'are')} not applied; ${at}${note === undefined ? '' : `, ${note}`}`,
+    why: `${someOf(missing)} ${plural(missing.length, 'is', 'are')} not applied; ${at}${note === undefined ? '' : `, ${note}`}`,
     current,
   }
 }

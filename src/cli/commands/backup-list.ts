@@ -1,6 +1,7 @@
 import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
+import { ofOneKind } from '../../plan.ts'
 import { openStore } from '../../store/open.ts'
 import { renderBytes } from '../../units.ts'
 import type { Command } from '../command.ts'
@@ -15,8 +16,11 @@ export const backupList: Command = {
     const only = typeof flags.database === 'string' ? flags.database : undefined
     const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
     const now = new Date()
-    for (const { id, database, problem } of found)
-      if (problem !== undefined) out.warn(`the backup ${id} of ${database} cannot be used: ${problem}`)
+    const unusable = found.filter(({ problem }) => problem !== undefined)
+    const said = unusable.map(
+      ({ id, database, problem }) => `the backup ${id} of ${database} cannot be used: ${problem}`,
+    )
+    for (const warning of ofOneKind(said)) out.warn(warning)
     for (const line of table(found.map((backup) => columns(backup, now)))) out.print(line)
     if (found.length === 0) out.print(`there are no backups in ${store.name}`)
     return { fields: { backups: found.map(fields) } }

@@ -1,6 +1,7 @@
 import { openCatalog } from '../../archive/catalog.ts'
 import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
 import { usage } from '../../errors.ts'
+import { ofOneKind } from '../../plan.ts'
 import { asAppError } from '../../run/failure.ts'
 import { openStore } from '../../store/open.ts'
 import type { Command } from '../command.ts'
@@ -29,7 +30,8 @@ export const backupPrune: Command = {
     const database = typeof flags.database === 'string' ? flags.database : undefined
     const plan = await planPrune(catalog, backup, { now, database })
 
-    for (const problem of plan.unreadable) out.warn(`${problem}; it is kept, but the rules do not count it`)
+    const said = plan.unreadable.map((problem) => `${problem}; it is kept, but the rules do not count it`)
+    for (const warning of ofOneKind(said)) out.warn(warning)
     for (const item of plan.items) out.print(line(item))
     const fields = { backups: plan.items }
     const count = plan.items.filter(({ action }) => action === 'delete').length

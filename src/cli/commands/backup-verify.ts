@@ -6,6 +6,7 @@ import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { AppError, usage } from '../../errors.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/store.ts'
+import { someOf } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -66,7 +67,7 @@ async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'dat
   if (found.length > 0) return found
   throw new AppError(
     'nobackup',
-    `there is no backup ${which === 'latest' || which === 'all' ? `of ${chosenDatabases(context).join(', ')}` : which} in ${store.name}`,
+    `there is no backup ${which === 'latest' || which === 'all' ? `of ${someOf(chosenDatabases(context))}` : which} in ${store.name}`,
     {
       hint: 'look at `pgbosun backup list`, or make a backup with `pgbosun backup run`',
       report: { results: [] },
@@ -92,7 +93,7 @@ function damaged(bad: Verified[], of: number): AppError {
   const message =
     bad.length === 1
       ? `the backup ${first!.id} of ${first!.database} did not verify: ${first!.problem}`
-      : `${bad.length} of ${of} backups did not verify: ${bad.map(({ id }) => id).join(', ')}`
+      : `${bad.length} of ${of} backups did not verify: ${someOf(bad.map(({ id }) => id))}`
   return new AppError('corrupt', message, {
     hint: 'make a new backup with `pgbosun backup run`, and check the disk of the store',
   })

@@ -5,7 +5,7 @@ import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/store.ts'
-import { megabytes, renderBytes, seconds } from '../../units.ts'
+import { megabytes, renderBytes, seconds, someLines } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
 import { backupOptions, checkBackupFiles } from '../../up/backups.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -88,6 +88,6 @@ const fields = (made: BackupResult[], [database]: string[]) => ({
 function summarise(failures: AppError[], of: number): AppError | undefined {
   const [first] = failures
   if (first === undefined || of === 1) return first
-  const message = `${failures.length} of ${of} backups failed:\n  ${failures.map((failure) => failure.message).join('\n  ')}`
+  const message = `${failures.length} of ${of} backups failed:\n  ${someLines(failures.map((failure) => failure.message)).join('\n  ')}`
   return new AppError('backup', message, { hint: first.hint, excerpt: first.excerpt, cause: first })
 }

@@ -3,6 +3,7 @@ import { resolveServeAccess } from '../../config/serve-access.ts'
 import { AppError, usage } from '../../errors.ts'
 import { loopbackOf, parseListen } from '../../serve/server.ts'
 import { visible } from '../../text.ts'
+import { someOf } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 const timeoutMs = 5_000
@@ -42,7 +43,13 @@ async function askBackups({ loaded: { config, env, baseDir }, out }: CommandCont
   )
   if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
   const open = (JSON.parse(body) as Status).conditions.filter(({ name }) => /^(backup|store)-/.test(name))
-  if (open.length > 0) throw unhealthy(open.map(({ message }) => visible(message)).join('; '))
+  if (open.length > 0)
+    throw unhealthy(
+      someOf(
+        open.map(({ message }) => visible(message)),
+        '; ',
+      ),
+    )
   out.print(['ok'])
   return { fields: { url } }
 }

@@ -1,6 +1,7 @@
 import { usage } from '../../errors.ts'
 import type { Result } from '../../run/context.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
+import { someOf } from '../../units.ts'
 import { migrateAll } from '../../up/migrate-all.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets } from '../../up/targets.ts'
@@ -65,7 +66,7 @@ function wantedOf({ flags }: CommandContext) {
 
 function refuseForSeveral(targets: MigrateTarget[], { to, steps, fake }: CommandContext['flags']): void {
   if (targets.length < 2 || (to === undefined && steps === undefined && fake === undefined)) return
-  const names = targets.map(({ database }) => database ?? 'the target').join(', ')
+  const names = someOf(targets.map(({ database }) => database ?? 'the target'))
   throw usage(`--to, --steps and --fake work on one database, but ${targets.length} have migrations: ${names}`, {
     hint: 'choose one with --database NAME',
   })

@@ -1,7 +1,7 @@
 import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
-import { plural } from '../../units.ts'
+import { plural, someOf } from '../../units.ts'
 import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
@@ -39,8 +39,7 @@ async function plan(context: CommandContext): Promise<Result> {
     story.reset()
     const { ensure, grant, absent } = await plannedDrift(run, declared)
     await story.step('ensure', async (show) => show(ensure))
-    if (absent.length > 0)
-      story.defer('grant', `after ${absent.join(', ')} ${plural(absent.length, 'is', 'are')} created`)
+    if (absent.length > 0) story.defer('grant', `after ${someOf(absent)} ${plural(absent.length, 'is', 'are')} created`)
     else await story.step('grant', async (show) => show(grant))
   })
   const pending = story.changes().length > 0

@@ -1,6 +1,7 @@
 import type { AppError } from '../../errors.ts'
 import type { Script } from '../../formats/types.ts'
 import { refuseLargeMessage } from '../../machine/memory.ts'
+import { someOf } from '../../units.ts'
 import { isUnsendable, type Sending, type Unsendable, unsendableError } from '../plan/sending.ts'
 import type { MigrationStep } from '../types.ts'
 
@@ -25,6 +26,9 @@ function refuseAll(migrations: { name: string; refused?: AppError }[]): void {
   const [first, ...others] = migrations.filter(({ refused }) => refused !== undefined)
   if (!first?.refused) return
   if (others.length === 0) throw first.refused
-  const names = others.map(({ name }) => name).join(', ')
-  throw first.refused.with({ message: `${first.refused.message}; these cannot be applied either: ${names}` })
+  const names = someOf(others.map(({ name }) => name))
+  throw first.refused.with({
+    message: `${first.refused.message}; these cannot be applied either: ${names}`,
+    report: { refused: [first, ...others].map(({ name }) => name) },
+  })
 }

@@ -4,6 +4,7 @@ import { checksum } from '../../formats/checksum.ts'
 import { readDirectives } from '../../formats/directives.ts'
 import type { Format, NewFile } from '../../formats/format.ts'
 import type { Migration, Script } from '../../formats/types.ts'
+import { someOf } from '../../units.ts'
 import { isUnsendable, planSending, unsendableError, withoutOwnTransaction } from './sending.ts'
 
 /** A migration of another tool, and the same migration in our format. */
@@ -146,7 +147,7 @@ function warningsOf({ filled, format }: Folder, renumbered: boolean, converted: 
       : []),
     ...(filled.length > 0
       ? [
-          `the values of placeholders or variables were written into ${filled.join(', ')}: the new files contain them, secret ones included`,
+          `the values of placeholders or variables were written into ${someOf(filled)}: the new files contain them, secret ones included`,
         ]
       : []),
   ]

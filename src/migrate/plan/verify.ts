@@ -2,8 +2,9 @@
 import { AppError } from '../../errors.ts'
 import { checksum } from '../../formats/checksum.ts'
 import type { Applied, Migration, Progress, Script } from '../../formats/types.ts'
+import { ofOneKind, type Warning } from '../../plan.ts'
 import { shellWord, visible } from '../../text.ts'
-import { firstOf } from '../../units.ts'
+import { firstOf, someLines, someOf } from '../../units.ts'
 import type { Problem } from '../types.ts'
 import { isUnsendable, planSending, type Sending, type Unsendable } from './sending.ts'
 
@@ -24,7 +25,7 @@ export type HistoryPolicy = {
 }
 
 /** Mismatches between files and history: problems stop a run, warnings do not. */
-export type HistoryFindings = { problems: Problem[]; warnings: string[] }
+export type HistoryFindings = { problems: Problem[]; warnings: Warning[] }
 
 /**
  * Compares the versioned files with the history.
@@ -37,9 +38,9 @@ export function findProblems(files: Migration[], applied: Applied[], policy: His
   const fileOf = new Map(files.map((file) => [file.id, file]))
   const newestFile = files.at(-1)
   const problems: Problem[] = []
-  const warnings: string[] = []
-  const judge = (how: 'error' | 'warn', problem: Problem) =>
-    how === 'error' ? problems.push(problem) : warnings.push(`${problem.name} ${problem.detail}`)
+  const tolerated = { edited: [] as string[], accepted: [] as string[], missing: [] as string[] }
+  const judge = (kind: 'edited' | 'missing', how: 'error' | 'warn', problem: Problem) =>
+    how === 'error' ? problems.push(problem) : tolerated[kind].push(`${problem.name} ${problem.detail}`)
 
   for (const row of inOrder(applied, policy)) {
     const file = fileOf.get(row.id)
@@ -48,14 +49,16 @@ export function findProblems(files: Migration[], applied: Applied[], policy: His
     else if (row.status === 'baseline' || row.status === 'started') continue
     else if (file) {
       const how = compareContent(row, file)
-      if (how === 'edited') judge(row.checksum === null ? 'warn' : policy.edited, edited(row, file, policy))
+      if (how === 'edited') judge('edited', row.checksum === null ? 'warn' : policy.edited, edited(row, file, policy))
       if (how === 'accepted')
-        warnings.push(`${file.name} differs from what was applied only in line endings or the like`)
-    } else if (newestFile && policy.compare(row.id, newestFile.id) < 0) judge(policy.missing, missing(row))
+        tolerated.accepted.push(`${file.name} differs from what was applied only in line endings or the like`)
+    } else if (newestFile && policy.compare(row.id, newestFile.id) < 0) judge('missing', policy.missing, missing(row))
     else if (policy.ahead === 'error') problems.push(ahead(row))
   }
   if (policy.outOfOrder === 'error') problems.push(...lateFiles(files, applied, policy))
-  return { problems, warnings: [...aheadWarning(files, applied, policy), ...warnings, ...renamed(fileOf, applied)] }
+  const { edited: changed, accepted, missing: gone } = tolerated
+  const kinds = [changed, accepted, gone, renamed(fileOf, applied)]
+  return { problems, warnings: [...aheadWarning(files, applied, policy), ...kinds.flatMap(ofOneKind)] }
 }
 
 /** Rows newer than every file, in order: they come from another deployment. */
@@ -83,7 +86,9 @@ export function refuseProblems(problems: Problem[]): void {
   throw new AppError('history', `${first.name} ${first.detail}`, {
     hint: first.hint,
     excerpt:
-      others.length > 0 ? others.map(({ name, detail }) => visible(`also: ${name} ${detail}`)).join('\n') : undefined,
+      others.length > 0
+        ? someLines(others.map(({ name, detail }) => visible(`also: ${name} ${detail}`))).join('\n')
+        : undefined,
     report: { problems: problems.map(({ code, name }) => ({ code, name })) },
   })
 }
@@ -136,9 +141,7 @@ export const underBaseline = (id: string, applied: Applied[], { compare }: Pick<
 function aheadWarning(files: Migration[], applied: Applied[], policy: HistoryPolicy): string[] {
   const names = rowsAhead(files, applied, policy).map(({ name }) => name)
   if (names.length === 0 || policy.ahead !== 'warn') return []
-  return [
-    `the database is ahead of the files: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`,
-  ]
+  return [`the database is ahead of the files: ${someOf(names)}`]
 }
 
 const renamed = (fileOf: Map<string, Migration>, applied: Applied[]) =>

@@ -3,6 +3,7 @@ import { asStrange, guardTable } from '../../migrate/history/plain.ts'
 import type { Db } from '../../postgres/db.ts'
 import { quoteIdent, quoteLiteral, quoteName } from '../../sql/quote.ts'
 import { shellLine } from '../../text.ts'
+import { someOf } from '../../units.ts'
 
 /** A table in which Alembic keeps the current revision of the database: one row for each head, and no history. */
 export type AlembicTable = {
@@ -85,7 +86,7 @@ export const parseHeads = (output: string): string[] =>
   [...output.matchAll(/^(\S+)(?: .*)?\((?:effective )?head\)[ \t]*$/gm)].map(([, revision = '']) => revision).sort()
 
 /** `aaa1`, `aaa1 and bbb1`, `no revision`. */
-export const renderHeads = (heads: string[]) => (heads.length === 0 ? 'no revision' : heads.join(' and '))
+export const renderHeads = (heads: string[]) => (heads.length === 0 ? 'no revision' : someOf(heads, ' and '))
 
 /**
  * Exit 21: a history with several heads has no order, and `head` is ambiguous.
@@ -94,7 +95,7 @@ export const renderHeads = (heads: string[]) => (heads.length === 0 ? 'no revisi
 export const severalHeads = (where: string, heads: string[]): AppError =>
   new AppError(
     'history',
-    `${where} ${where === 'the files' ? 'have' : 'has'} ${heads.length} heads: ${heads.join(', ')}`,
+    `${where} ${where === 'the files' ? 'have' : 'has'} ${heads.length} heads: ${someOf(heads)}`,
     {
       hint: `join the branches: \`alembic merge -m "merge heads" ${shellLine(heads)}\``,
     },

@@ -9,6 +9,7 @@ import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { applyState, type StateChange } from '../../state/state.ts'
 import { shellLine } from '../../text.ts'
+import { someOf } from '../../units.ts'
 import { type Isolation, isolationFor } from '../isolation/choose.ts'
 import { openConfigured, withRunLogin } from '../isolation/session.ts'
 import type { PlanOptions } from '../migrate.ts'
@@ -216,7 +217,7 @@ function refuseSeveral(tables: AlembicTable[]): void {
 const renderTables = (tables: AlembicTable[]) =>
   tables.length < 2
     ? renderHeads(tables[0]?.heads ?? [])
-    : tables.map(({ name, heads }) => `${renderHeads(heads)} in ${name}`).join(', ')
+    : someOf(tables.map(({ name, heads }) => `${renderHeads(heads)} in ${name}`))
 
 /** Warns when another role owns Alembic's table: privileges are granted as if the owner of the database had created everything. */
 function warnOfOwner({ connection, out }: Context, { role, target }: Plan, tables: AlembicTable[]): void {

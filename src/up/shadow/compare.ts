@@ -23,6 +23,7 @@ import type { Session } from '../../postgres/session.ts'
 import { withProgress } from '../../run/progress.ts'
 import type { Run } from '../../run/run.ts'
 import { createState } from '../../state/state.ts'
+import { someOf } from '../../units.ts'
 import { withFileSession } from '../isolation/session.ts'
 import { lookAt, type MigrateStep, planMigrateStep, refusePlan, runOptions } from '../migrate.ts'
 import { inTarget } from '../migrate-all.ts'
@@ -97,7 +98,7 @@ function replayOf({ context }: Run, { files, history, policy, target }: MigrateS
   const replay = { ...planned, files: planned.files.map((file) => withinDatabase(file, (what) => leftOut.add(what))) }
   refuseUnsendable(planMigrations(replay.files, noHistory, policy).steps)
   const warn = (names: string[], text: string) => {
-    if (names.length > 0) context.out.warn(`${listOf(names)}${inDatabase(target)}: ${text}`)
+    if (names.length > 0) context.out.warn(`${someOf(names)}${inDatabase(target)}: ${text}`)
   }
   if (down) refuseWithoutDown(replay, policy)
   warn(
@@ -109,9 +110,6 @@ function replayOf({ context }: Run, { files, history, policy, target }: MigrateS
   warn(replay.onlyRecorded, 'recorded without being run; the scratch database has what it makes')
   return replay
 }
-
-const listOf = (names: string[]) =>
-  `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`
 
 /** @throws {AppError} `usage`, before anything is created, with the newest migration that cannot be undone */
 function refuseWithoutDown({ files }: Replay, policy: HistoryPolicy): void {
