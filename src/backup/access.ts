@@ -17,7 +17,11 @@ const relations = `rel as materialized (
      and not exists (select from pg_catalog.pg_depend e
           where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`
 
-const readableObject = `(pg_catalog.current_setting('lo_compat_privileges')::boolean or pg_catalog.pg_has_role(l.lomowner, 'USAGE') or exists (
+/** From 19 on, pg_read_all_data covers large objects too. */
+const readsAllObjects = `exists (select from pg_catalog.pg_roles r where r.rolname = 'pg_read_all_data'
+  and pg_catalog.current_setting('server_version_num')::int >= 190000 and pg_catalog.pg_has_role(r.oid, 'USAGE'))`
+
+const readableObject = `(pg_catalog.current_setting('lo_compat_privileges')::boolean or ${readsAllObjects} or pg_catalog.pg_has_role(l.lomowner, 'USAGE') or exists (
   select from pg_catalog.aclexplode(l.lomacl) a
    where a.privilege_type = 'SELECT' and (a.grantee = 0 or pg_catalog.pg_has_role(a.grantee, 'USAGE'))))`
 

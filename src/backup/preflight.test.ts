@@ -52,6 +52,16 @@ describe('what a role may not read', () => {
     })
   })
 
+  test('large objects are mended by pg_read_all_data where that covers them: from 19 on', () => {
+    const { obstacles } = planPreflight({ ...nothing, largeObjects: 1, major: 19 })
+    expect(obstacles).toEqual([
+      { problem: '1 large object cannot be read', statement: 'grant pg_read_all_data to "dump""er";' },
+    ])
+    expect(explainObstacles(obstacles, { ...nothing, major: 19 }).hint).toContain(
+      'grant pg_read_all_data to "dump""er"',
+    )
+  })
+
   test('what a role may not read is nothing to a superuser', () => {
     expect(planPreflight({ ...everything, superuser: true })).toEqual({ obstacles: [], warnings: [] })
   })

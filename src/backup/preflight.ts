@@ -47,7 +47,10 @@ export function planPreflight(access: Access): { obstacles: Obstacle[]; warnings
         ? [
             {
               problem: `${counted(access.largeObjects, 'large object')} cannot be read`,
-              statement: `alter role ${role} set lo_compat_privileges = on;`,
+              statement:
+                access.major >= 19
+                  ? `grant pg_read_all_data to ${role};`
+                  : `alter role ${role} set lo_compat_privileges = on;`,
             },
           ]
         : []),

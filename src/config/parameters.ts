@@ -9,7 +9,7 @@ type Row = { verdict: Verdict; note: string }
 const row = (verdict: Verdict, note: string): Row => ({ verdict, note })
 
 /**
- * Every parameter of libpq 18, and those that the supported migration tools accept in a URL. A parameter that changes which server,
+ * Every parameter of libpq 19, and those that the supported migration tools accept in a URL. A parameter that changes which server,
  * database, schema or history is reached, or how the connection is protected, is honoured or refused. One that only tunes the client
  * is ignored with a warning. docs/connection.md shows this table; test/connection-docs.test.ts compares the two.
  */
@@ -80,6 +80,7 @@ export const urlParameters: Readonly<Record<string, Row>> = {
   oauth_client_id: row('refused', 'OAuth is not supported'),
   oauth_client_secret: row('refused', 'OAuth is not supported'),
   oauth_scope: row('refused', 'OAuth is not supported'),
+  oauth_ca_file: row('refused', 'OAuth is not supported'),
   scram_client_key: row('refused', 'give the password'),
   scram_server_key: row('refused', 'give the password'),
   sslkeylogfile: row('ignored', ''),
@@ -104,7 +105,7 @@ export const urlParameters: Readonly<Record<string, Row>> = {
 /** Ignored without a warning, because many tools write them. */
 export const harmless: ReadonlySet<string> = new Set(['application_name', 'connect_timeout'])
 
-/** Variables of libpq 18 and the parameter of each. Undefined: it only concerns the client, and is ignored. */
+/** Variables of libpq 19 and the parameter of each. Undefined: it only concerns the client, and is ignored. */
 export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGHOST: 'host',
   PGHOSTADDR: 'hostaddr',

@@ -234,6 +234,14 @@ export const configSchema = z.strictObject({
   wait,
   lock,
   migrate: migrateSchema,
+  lint: z
+    .strictObject({
+      server: z.int().min(13).max(99).optional().meta({
+        description:
+          'Major version of PostgreSQL that the migrations are for, if no database tells it or that one is older. It matters to `migrate lint` and `plan`: where it is newer than their grammar, a syntax error is only a warning.',
+      }),
+    })
+    .prefault({}),
   ...accessKeys,
   seeds: z
     .array(seed)

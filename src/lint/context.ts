@@ -6,6 +6,8 @@ import type { LintFile, TableName } from './types.ts'
 /** What a rule knows in addition to the statement itself. */
 export type FileContext = {
   file: LintFile
+  /** Major version of the server that the file is for; undefined if it is not known. */
+  server: number | undefined
   /** What was declared before this statement, in this file and in the files before it. */
   catalog: Catalog
   statements: LintStatement[]
@@ -35,19 +37,22 @@ export type World = {
   files: LintFile[]
   /** Keys of the tables in the database; undefined without a connection. */
   existing: ReadonlySet<string> | undefined
+  /** Major version of the server; undefined if it is not known. */
+  server?: number | undefined
 }
 
 /** The part of the context that is the same for all statements of a file. */
 export function fileContext(
-  { files, existing }: World,
+  { files, existing, server }: World,
   number: number,
   catalog: Catalog,
-): Pick<FileContext, 'file' | 'catalog' | 'isNew' | 'isNewIn' | 'table' | 'isDump'> {
+): Pick<FileContext, 'file' | 'server' | 'catalog' | 'isNew' | 'isNewIn' | 'table' | 'isDump'> {
   const file = files[number]!
   const isNewIn = (from: number | undefined) =>
     from !== undefined && (from === number || (file.pending === true && files[from]?.pending === true))
   return {
     file,
+    server,
     catalog,
     isNewIn,
     isDump: /^\s*--\s*\n-- PostgreSQL database (cluster )?dump/.test(file.text),

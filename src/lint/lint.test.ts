@@ -18,6 +18,48 @@ const fileOf = (text: string, more: Partial<LintFile> = {}): LintFile => ({
 })
 
 const lint = (...files: LintFile[]) => lintFiles({ parser, files })
+
+describe('a statement that the grammar does not know', () => {
+  const repack = fileOf("repack (concurrently) t;\ndrop table t;\nwait for lsn '0/0';", { mode: 'split' })
+  const linted = (server?: number, levels: Parameters<typeof lintFiles>[0]['levels'] = {}) =>
+    lintFiles({ parser, files: [repack], server, levels })
+      .filter(({ rule }) => rule === 'syntax-error')
+      .map(({ level, line, why }) => [level, line, why])
+
+  test('is a warning where the server is newer than the grammar, and an error elsewhere', () => {
+    const newer = 'The grammar is that of PostgreSQL 18; PostgreSQL 19 may accept this. The statement is not linted.'
+    expect(linted(19)).toEqual([
+      ['warn', 1, newer],
+      ['warn', 3, newer],
+    ])
+    for (const server of [undefined, 13, 18])
+      expect(linted(server)).toEqual([
+        ['error', 1, expect.stringContaining('(version 18)')],
+        ['error', 3, expect.stringContaining('(version 18)')],
+      ])
+    expect(linted(19, { 'syntax-error': 'error' }).map(([level]) => level)).toEqual(['error', 'error'])
+  })
+
+  test('does not hide what the others do', () => {
+    const findings = lintFiles({ parser, files: [repack], server: 19 })
+    expect(findings.find(({ rule }) => rule === 'drop-table')).toMatchObject({ line: 2 })
+  })
+
+  test('is advised where the server has it', () => {
+    const rewrites = (text: string, server: number) =>
+      lintFiles({ parser, files: [fileOf(text, { mode: 'split' })], server })
+        .filter(({ rule }) => rule === 'vacuum-full')
+        .map(({ rewrite }) => rewrite)
+    expect(rewrites('vacuum full t, "U";', 19)).toEqual([
+      expect.stringContaining('repack (concurrently) t;'),
+      expect.stringContaining('repack (concurrently) "U";'),
+    ])
+    expect(rewrites('cluster t using "I";', 19)).toEqual([
+      expect.stringContaining('repack (concurrently) t using index "I";'),
+    ])
+    expect(rewrites('cluster t using i;', 18)).toEqual([expect.stringContaining('vacuum (analyze) t;')])
+  })
+})
 const short = (findings: ReturnType<typeof lint>) =>
   findings.map(({ rule, line, column }) => `${line}:${column} ${rule}`)
 

@@ -6,6 +6,7 @@ import { readAllows } from './allow.ts'
 import { type Catalog, emptyCatalog } from './catalog.ts'
 import { beginsTransaction, type FileContext, fileContext, transactions, type World } from './context.ts'
 import { declare } from './declare.ts'
+import { grammarMajor, isNewer } from './grammar.ts'
 import { renderRewrite } from './rewrite-text.ts'
 import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
@@ -24,6 +25,8 @@ export type LintOptions = {
   levels?: Partial<Record<LintRuleName, LintLevel>>
   /** Tables in the database, as `schema.name`, if there is a connection: a table that is not among them is new and empty. */
   existing?: ReadonlySet<string>
+  /** Major version of the server that the files are for. Undefined if it is not known: then that of the grammar. */
+  server?: number | undefined
 }
 
 /**
@@ -31,17 +34,31 @@ export type LintOptions = {
  *
  * @returns findings in the order of the files and of the places in them
  */
-export function lintFiles({ parser, files, isLinted = () => true, levels = {}, existing }: LintOptions): Finding[] {
+export function lintFiles({
+  parser,
+  files,
+  isLinted = () => true,
+  levels = {},
+  existing,
+  server,
+}: LintOptions): Finding[] {
   const catalog = emptyCatalog()
   const active = rules
+    .map((rule) => (rule.name === 'syntax-error' && isNewer(server) ? { ...rule, ...beyondGrammar(server) } : rule))
     .map((rule) => ({ ...rule, level: levels[rule.name] ?? rule.level }))
     .filter(({ level }) => level !== 'off')
   return files.flatMap((file, number) => {
-    const place = { parser, catalog, world: { files, existing }, number }
+    const place = { parser, catalog, world: { files, existing, server }, number }
     const hits = hitsOf(place, file, isLinted(file) ? active : [])
     return isLinted(file) ? findingsOf(file, hits, active) : []
   })
 }
+
+/** What a syntax error means where the server may know more than the grammar. */
+const beyondGrammar = (server: number | undefined): Pick<Rule, 'level' | 'why'> => ({
+  level: 'warn',
+  why: `The grammar is that of PostgreSQL ${grammarMajor}; PostgreSQL ${server} may accept this. The statement is not linted.`,
+})
 
 type Place = { parser: Parser; catalog: Catalog; world: World; number: number }
 

@@ -14,7 +14,7 @@ type Library = {
 let loaded: Promise<Parser> | undefined
 
 /**
- * Loads PostgreSQL's own grammar (libpg-query, 18), once.
+ * Loads PostgreSQL's own grammar (libpg-query; see `grammarMajor`), once.
  *
  * The flags must be set first: otherwise V8 compiles the one huge function of the grammar with its optimizing compiler, which takes 600 MB.
  */

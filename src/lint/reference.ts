@@ -1,5 +1,6 @@
 // pure
 import { hazards } from './coverage.ts'
+import { grammarMajor } from './grammar.ts'
 import { lintFiles } from './lint.ts'
 import type { Rule } from './rule.ts'
 import { rules } from './rules.ts'
@@ -63,7 +64,7 @@ const introduction = `# Lint
 
 \`pgbosun migrate lint [FILES…] [--since VERSION] [--all] [--explain] [--format text|github]\` finds what is dangerous in migrations: locks that stop the
 application, rewrites of whole tables, lost data, statements that are bound to fail. It reads the files with PostgreSQL's own grammar
-(libpg-query, PostgreSQL 18), so it needs no server, and it shows syntax errors with their line and a caret. \`plan\` lints the pending files.
+(libpg-query, PostgreSQL ${grammarMajor}), so it needs no server, and it shows syntax errors with their line and a caret. \`plan\` lints the pending files.
 
 - It lints files of every format. In files with sections it lints the section that is applied.
 - A statement on a table that the same file creates is exempt, since nobody uses that table yet. With \`--since VERSION\`, or with a database that knows
@@ -75,6 +76,8 @@ application, rewrites of whole tables, lost data, statements that are bound to f
   table or an index and 400 MB/s for reading; busy servers and cloud disks are slower. If the database cannot be reached, there is a warning, and the
   files are linted without it.
 - The commands of one ALTER TABLE are judged in the order in which PostgreSQL runs them: drops, new types, new columns, NOT NULL, keys, other constraints.
+- A newer server may know statements that the grammar does not, such as \`repack\` of PostgreSQL 19. If the database is on such a server, or
+  \`lint.server\` says so, a syntax error is a warning, and the rest of the file is linted all the same.
 - The bodies of DO blocks and functions are not linted. In a file of more than 256 kB only the first 1,000 INSERTs are linted, but the syntax of all of
   them is checked.
 

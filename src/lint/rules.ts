@@ -1,5 +1,6 @@
 // pure
 import { lintRuleNames } from '../config/lint-rules.ts'
+import { grammarMajor } from './grammar.ts'
 import type { Rule } from './rule.ts'
 import { alterColumnType } from './rules/column-type.ts'
 import { columnRules } from './rules/columns.ts'
@@ -22,7 +23,7 @@ const ofText: Rule[] = [
   {
     name: 'syntax-error',
     level: 'error',
-    why: 'PostgreSQL’s own grammar (version 18) does not accept this.',
+    why: `PostgreSQL’s own grammar (version ${grammarMajor}) does not accept this. For a newer server it is a warning, because that may know the statement.`,
     example: 'alter tabel users add column note text',
     check: () => [],
   },

@@ -12,6 +12,15 @@ export async function readTables(db: Db): Promise<Set<string>> {
   return new Set(row?.names)
 }
 
+/** The major version of the server. */
+export async function readMajor(db: Db): Promise<number> {
+  const [row] = await db.unsafe<{ major: number }[]>(
+    "select pg_catalog.current_setting('server_version_num')::int / 10000 as major",
+  )
+  if (!row) throw new Error('the server did not answer')
+  return row.major
+}
+
 /**
  * Sizes of the tables that findings are about; tables that do not exist are left out.
  * @param schemasOf the search path for names without a schema

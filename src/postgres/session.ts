@@ -5,6 +5,7 @@ import type { Endpoint } from '../config/endpoint.ts'
 import type { Log } from '../log.ts'
 import { announcedPid, watchAnswers } from './answers.ts'
 import type { Sql } from './db.ts'
+import { type LoginWarning, tellLoginWarnings } from './login-warnings.ts'
 import { connectionLost, wasLost } from './lost.ts'
 import { poolerRefused, refusePooler, settingsLost } from './pooler.ts'
 import { pinnedPath } from './search-path.ts'
@@ -163,6 +164,8 @@ async function start(
   let failure: unknown
   let ended = false
   let lost = false
+  /** Until the first query is answered. */
+  let warnings: LoginWarning[] | undefined = []
   const { promise: whenLost, resolve: tellLost } = Promise.withResolvers<void>()
   const sql: Sql = postgres({
     host: endpoint.host.startsWith('/') ? 'localhost' : endpoint.host,
@@ -199,7 +202,10 @@ async function start(
     },
     ...driverOptions,
     connect_timeout: patient ? null : 15,
-    onnotice: ({ severity, message }: postgres.Notice) => log.debug({ severity }, `server: ${message}`),
+    onnotice: ({ severity, message, detail }: postgres.Notice) => {
+      if (warnings && severity === 'WARNING' && message !== undefined) warnings.push({ message, detail })
+      else log.debug({ severity }, `server: ${message}`)
+    },
     // The driver would reconnect and, if that fails, never answer any query after the first.
     onclose: () => {
       lost = !ended
@@ -223,8 +229,11 @@ async function start(
       "select pg_catalog.current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as standby, pg_catalog.pg_backend_pid() as pid, pg_catalog.current_setting('search_path') as path",
     )
     if (row === undefined) throw new Error('the server did not answer')
+    const heard = warnings
+    warnings = undefined
     await refusePooler(sql, row.pid, place)
     if (!ownPath && row.path !== pinnedPath) throw settingsLost(place)
+    if (heard.length > 0) await tellLoginWarnings(sql, heard, { user: connection.user, log })
     return {
       sql,
       endpoint,

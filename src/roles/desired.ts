@@ -123,7 +123,10 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
     },
     memberships: [...new Set(memberships)].filter((role) => role !== name).map((role) => ({ role, member: name })),
     settings: mergeSettings([
-      ...toSettings(name, null, ofServer?.settings ?? {}),
+      ...toSettings(name, null, ofServer?.settings ?? {}).map((one) => ({
+        ...one,
+        ...before(ofServer?.settingsBefore, one.name),
+      })),
       // The settings of a single preset apply in every database; those of several, each in its own database.
       ...presets.flatMap(({ fields, database }) =>
         presetSettings(name, fields, owners.get(database!)!, presets.length > 1 ? database : null),
@@ -167,6 +170,11 @@ const roleSettings = (
 
 const toSettings = (role: string | null, database: string | null, values: Values): Setting[] =>
   Object.entries(values).map(([name, value]) => ({ role, database, name, value: settingValue(name, value) }))
+
+const before = (majors: Record<string, number> = {}, name: string): Pick<Setting, 'before'> => {
+  const major = majors[name]
+  return major === undefined ? {} : { before: major }
+}
 
 /** The last one of each name wins. */
 const mergeSettings = (settings: Setting[]): Setting[] => [

@@ -23,6 +23,7 @@ export function planCluster(
 ): ClusterPlan {
   const desired = withReaders(declared, current.major)
   refuseMissing(desired, current)
+  refuseLineBreaks(desired, current)
   const databases = desired.databases.map((database) => {
     const existing = current.databases.find(({ name }) => name === database.name)
     return { database, existing, owner: existing && !database.ownerFixed ? existing.owner : database.owner }
@@ -87,8 +88,27 @@ function refuseMissing(desired: DesiredRoles, { roles, databases, major }: Curre
   }
 }
 
+/** What the server would refuse, said before anything is changed. It only concerns new names: older servers may have such names. */
+function refuseLineBreaks({ roles, databases }: DesiredRoles, current: CurrentCluster): void {
+  if (current.major < 19) return
+  const known = (list: { name: string }[], name: string) => list.some((one) => one.name === name)
+  const refuse = (what: string, name: string) => {
+    throw usage(
+      `the name of the ${what} ${JSON.stringify(name)} has a line break, which PostgreSQL ${current.major} does not accept`,
+      {
+        hint: 'choose another name',
+      },
+    )
+  }
+  for (const { name } of roles) if (hasLineBreak(name) && !known(current.roles, name)) refuse('role', name)
+  for (const { name } of databases) if (hasLineBreak(name) && !known(current.databases, name)) refuse('database', name)
+}
+
+const hasLineBreak = (name: string) => /[\r\n]/.test(name)
+
 function planSettings(settings: Setting[], current: CurrentCluster): Planned<ClusterAction>[] {
-  return settings.flatMap((setting) => {
+  const needed = settings.filter(({ before = Number.POSITIVE_INFINITY }) => current.major < before)
+  return needed.flatMap((setting) => {
     const stored = current.settings.find(
       ({ role, database, name }) =>
         role === setting.role && database === setting.database && name.toLowerCase() === setting.name.toLowerCase(),

@@ -12,6 +12,8 @@ type Meaning = {
   connectionLimit?: number
   memberOf: string[]
   settings: Record<string, string | number | boolean | string[]>
+  /** Those of the settings that only servers older than a major need. */
+  settingsBefore?: Record<string, number>
   /** A database it may connect to, in addition to the declared ones. */
   connectsTo(config: Pick<Config, 'lock'>): string
 }
@@ -23,10 +25,11 @@ export const serverPresets: Record<ServerPreset, Meaning> = {
     readAll: true,
     memberOf: [],
     settings: {
-      // No privilege covers reading large objects. This setting would also allow writing them, but read-only sessions cannot.
+      // Before 19, no privilege covers reading large objects. This setting would also allow writing them, but read-only sessions cannot.
       lo_compat_privileges: true,
       default_transaction_read_only: true,
     },
+    settingsBefore: { lo_compat_privileges: 19 },
     connectsTo: ({ lock }) => lock.database,
   },
   monitor: {

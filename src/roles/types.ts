@@ -22,7 +22,14 @@ export type DesiredRole = {
 export type DesiredMembership = { role: string; member: string }
 
 /** A setting of a role, of a database, or of a role in a database. A list is sent as a list. */
-export type Setting = { role: string | null; database: string | null; name: string; value: string | string[] }
+/** `before`: only servers older than this major need it. */
+export type Setting = {
+  role: string | null
+  database: string | null
+  name: string
+  value: string | string[]
+  before?: number
+}
 
 /** Kinds of objects in a schema that have privileges; `schema` is the schema itself. */
 export type GrantableKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'

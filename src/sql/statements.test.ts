@@ -29,6 +29,12 @@ test.each([
   ['cluster', 'CLUSTER'],
   ['cluster verbose', 'CLUSTER'],
   ['cluster (verbose)', 'CLUSTER'],
+  ['repack', 'REPACK'],
+  ['repack (verbose)', 'REPACK'],
+  ['REPACK USING INDEX', 'REPACK'],
+  ['repack (concurrently) t', 'REPACK (CONCURRENTLY)'],
+  ['repack (verbose, concurrently on) "t" using index i', 'REPACK (CONCURRENTLY)'],
+  ['repack (analyze) t (a)', 'REPACK (ANALYZE)'],
   ['alter table a.b detach partition c concurrently', 'ALTER TABLE … DETACH PARTITION … CONCURRENTLY'],
   [
     'alter table if exists "detach" detach /* ; */ partition "x"."y" concurrently -- z',

@@ -4,7 +4,7 @@ import type { Statement } from './scan.ts'
 
 /**
  * The command that PostgreSQL refuses in a transaction block, such as `CREATE INDEX CONCURRENTLY`; undefined if it does not refuse the
- * statement. This is decided by the statement alone, for the newest server. It does not know that REINDEX and CLUSTER of a partitioned
+ * statement. This is decided by the statement alone, for the newest server. It does not know that REINDEX, CLUSTER and REPACK of a partitioned
  * table are refused too, and that DROP SUBSCRIPTION without a slot is not. PostgreSQL 13 also accepts REFRESH.
  *
  * @param text that contains the statement
@@ -44,6 +44,7 @@ const byWords = new Map<string, Decide>([
   ['drop index', concurrentIndex('DROP INDEX CONCURRENTLY')],
   ['reindex', reindex],
   ['cluster', cluster],
+  ['repack', repack],
   ['alter table', detach],
   ['alter database', moveDatabase],
   ['create subscription', createSubscription],
@@ -61,6 +62,14 @@ function reindex(tokens: string[]): string | undefined {
 function cluster(tokens: string[]): string | undefined {
   const { rest } = leadingOptions(tokens)
   return rest.every((token) => token === 'verbose') ? 'CLUSTER' : undefined
+}
+
+/** From 19 on. Without a table, it repacks all tables, each in its own transaction. */
+function repack(tokens: string[]): string | undefined {
+  const { options, rest } = leadingOptions(tokens)
+  if (isOn(options.get('concurrently'))) return 'REPACK (CONCURRENTLY)'
+  if (isOn(options.get('analyze')) || isOn(options.get('analyse'))) return 'REPACK (ANALYZE)'
+  return rest.length === 0 || rest[0] === 'using' ? 'REPACK' : undefined
 }
 
 function detach(tokens: string[]): string | undefined {

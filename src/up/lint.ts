@@ -5,7 +5,7 @@ import type { Sizes } from '../lint/estimate.ts'
 import { lintFiles } from '../lint/lint.ts'
 import { loadParser } from '../lint/parse.ts'
 import { findingLine, jsonFinding } from '../lint/render.ts'
-import { readSizes, readTables } from '../lint/sizes.ts'
+import { readMajor, readSizes, readTables } from '../lint/sizes.ts'
 import type { Finding } from '../lint/types.ts'
 import { refuseLargeLint } from '../machine/memory.ts'
 import { lintFilesOf } from '../migrate/plan/lintable.ts'
@@ -40,15 +40,22 @@ export async function lint(context: Context, scope: LintScope): Promise<Linted> 
   const { format, files, isLinted, isPending, db, target } = scope
   const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
   for (const { path, text } of files) refuseLargeLint(path, text)
-  const existing = db && (await readTables(db))
+  const [existing, major] = db ? await Promise.all([readTables(db), readMajor(db)]) : []
   const findings = lintFiles({
     parser: await loadParser(),
     files: lintFilesOf(files, format, isPending),
     isLinted: ({ path }) => chosen.has(path),
     levels: context.loaded.config.migrate.lint.rules,
     ...(existing && { existing }),
+    server: newest(context.loaded.config.lint.server, major),
   })
   return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
+}
+
+/** A file may be run on servers of both versions. */
+const newest = (...majors: (number | undefined)[]): number | undefined => {
+  const known = majors.filter((major) => major !== undefined)
+  return known.length === 0 ? undefined : Math.max(...known)
 }
 
 const seenBy = async (context: Context, db: Db, target: MigrateTarget | undefined) =>

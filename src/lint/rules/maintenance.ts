@@ -2,20 +2,24 @@
 import type { Rule } from '../rule.ts'
 import { printName } from '../sql.ts'
 import { relationName } from '../tree.ts'
+import type { TableName } from '../types.ts'
 
 const vacuumFull: Rule = {
   name: 'vacuum-full',
   level: 'warn',
   lock: 'AccessExclusiveLock',
-  why: 'VACUUM FULL and CLUSTER rewrite the whole table while nobody can read or write it. Plain VACUUM does not block anybody; pg_repack shrinks a table that is in use.',
+  why: 'VACUUM FULL and CLUSTER rewrite the whole table while nobody can read or write it. Plain VACUUM does not block anybody. A table in use is shrunk by REPACK (CONCURRENTLY) from PostgreSQL 19 on, and by pg_repack before.',
   example: 'vacuum full users',
   mode: 'split',
-  check({ node, start }, { isNew }) {
+  check({ node, start }, { isNew, server = 0 }) {
+    const safely = (table: TableName, index = '') =>
+      server >= 19 ? `repack (concurrently) ${printName(table)}${index};` : `vacuum (analyze) ${printName(table)};`
     if ('ClusterStmt' in node) {
-      const { relation } = node.ClusterStmt
+      const { relation, indexname } = node.ClusterStmt
       const table = relation && relationName(relation)
       if (table && isNew(table)) return []
-      const rewrite = table && [{ outside: true, sql: `vacuum (analyze) ${printName(table)};` }]
+      const index = indexname === undefined ? '' : ` using index ${printName({ name: indexname })}`
+      const rewrite = table && [{ outside: true, sql: safely(table, index) }]
       return [
         {
           at: start,
@@ -47,7 +51,7 @@ const vacuumFull: Rule = {
         message: `the whole table ${printName(table)} is rewritten while reads and writes are blocked`,
         table,
         cost: 'rewrite' as const,
-        rewrite: [{ outside: true, sql: `vacuum (analyze) ${printName(table)};` }],
+        rewrite: [{ outside: true, sql: safely(table) }],
       }))
   },
 }
