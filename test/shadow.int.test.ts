@@ -397,6 +397,11 @@ describe('--down', () => {
     expect([code, words(json.drift)]).toEqual([50, ['different table public.a / column b']])
     expect([words(json.down!.empty), json.down!.again]).toEqual([['unexpected sequence public.counted'], null])
     expect(json.error?.message).toMatch(/\(and 1 more\)$/)
+    expect(json.error?.hint).toContain('write a migration for what shall stay')
+    await sql`alter table a drop column b`
+    const { error } = (await shadow('--down')).json
+    expect(error?.message).toContain('undoing all migrations does not lead back')
+    expect(error?.hint).toContain('correct the script that undoes')
   })
 
   test('names what is different after applying all again', async ({ migrate, shadow }) => {

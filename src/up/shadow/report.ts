@@ -3,7 +3,7 @@ import { driftJson, renderDrift } from '../../check/drift-render.ts'
 import type { ShadowHealth } from '../../check/health.ts'
 import { AppError } from '../../errors.ts'
 import type { Run } from '../../run/run.ts'
-import { counted, plural, seconds } from '../../units.ts'
+import { counted, plural, seconds, someOf } from '../../units.ts'
 import type { MigrateTarget } from '../target.ts'
 import { compareWithShadow, type Shadow } from './compare.ts'
 
@@ -43,17 +43,26 @@ export function shadowFailure(shadows: Shadow[]): AppError | undefined {
   const [first, ...others] = shadows.flatMap(differencesOf)
   if (first === undefined) return undefined
   const more = others.length > 0 ? ` (and ${others.length} more)` : ''
-  return new AppError('unhealthy', `${first}${more}`, {
-    hint: 'write a migration for what shall stay, and undo the rest by hand',
-  })
+  return new AppError('unhealthy', `${first.message}${more}`, { hint: first.hint })
 }
 
-/** All errors, as messages. */
-const differencesOf = ({ database, drift, down }: Shadow): string[] => [
-  ...worded(`${database} is not what its migrations make`, drift, 'error'),
-  ...worded('undoing all migrations does not lead back to the start', down?.empty ?? [], 'error'),
-  ...worded('applying all migrations again does not make the same', down?.again ?? [], 'error'),
-]
+const ofDrift = 'write a migration for what shall stay, and undo the rest by hand'
+const ofUndoing =
+  'correct the script that undoes the migration that made it: undoing must remove what the migration made, and nothing else'
+
+/** All errors, each with what to do. */
+const differencesOf = ({ database, drift, down }: Shadow): { message: string; hint: string }[] =>
+  [
+    { found: worded(`${database} is not what its migrations make`, drift, 'error'), hint: ofDrift },
+    {
+      found: worded('undoing all migrations does not lead back to the start', down?.empty ?? [], 'error'),
+      hint: ofUndoing,
+    },
+    {
+      found: worded('applying all migrations again does not make the same', down?.again ?? [], 'error'),
+      hint: ofUndoing,
+    },
+  ].flatMap(({ found, hint }) => found.map((message) => ({ message, hint })))
 
 /** All notes, as messages. */
 const notesOf = ({ database, drift }: Shadow): string[] =>
@@ -63,7 +72,7 @@ const worded = (what: string, drift: Drift[], severity: Drift['severity']) =>
   drift
     .filter((one) => one.severity === severity)
     .map(({ state, kind, name, differences }) => {
-      const parts = differences.map((difference) => difference.what).join(', ')
+      const parts = someOf(differences.map((difference) => difference.what))
       return `${what}: ${kind} ${name} is ${state}${parts === '' ? '' : ` (${parts})`}`
     })
 
@@ -73,7 +82,7 @@ export async function healthOfShadow(run: Run, target: MigrateTarget): Promise<S
     const shadow = await compareWithShadow(run, target)
     const [first = '', ...diff] = shadowLines(shadow)
     return {
-      errors: differencesOf(shadow),
+      errors: differencesOf(shadow).map(({ message }) => message),
       warnings: notesOf(shadow),
       lines: [first.replace(/^shadow +/, ''), ...diff],
       drift: driftJson(shadow.drift),
