@@ -304,3 +304,42 @@ describe('hundreds of files', () => {
     for (const line of lines) expect(line).toMatch(/003_a\.sql:.*; and 297 more"/)
   })
 })
+
+describe('a file that was written for something else', () => {
+  test.for([
+    'create table {{ schema }}.t (id int)',
+    'create table t (\n  id int,\n  {% if more %} name text {% endif %}\n)',
+    "select '{{ n }}'::int",
+  ])('a template is named as such: %s', async (text, { refused }) => {
+    const { code, hint } = await refused({ 'migrations/001_a.sql': text })
+    expect(code).toBe(20)
+    expect(hint).toMatch(/^`\{. … .\}` belongs to a template of another program: .*render it first$/)
+  })
+
+  test('also as a seed', async ({ refused }) => {
+    const { code, hint } = await refused({
+      'pgbosun.yaml': 'seeds: [{ file: a.sql }]',
+      'a.sql': 'select 1;\nselect {{ x }}',
+    })
+    expect([code, hint]).toEqual([40, expect.stringContaining('render it first')])
+  })
+
+  test('a block that commits: the hint has the line that lets it', async ({ refused, dir, options, sql }) => {
+    const text = 'do $$ begin create table a (id int); commit; end $$;'
+    const { code, sqlstate, hint } = await refused({ 'migrations/001_a.sql': text })
+    expect([code, sqlstate]).toEqual([20, '2D000'])
+    expect(hint).toContain('begins with the line `-- pgbosun: no-transaction`')
+    await writeFiles(dir, { 'migrations/001_a.sql': `-- pgbosun: no-transaction\n${text}` })
+    expect((await run(['up'], options)).code).toBe(0)
+    expect(await objectsOf(sql)).toContain('a')
+
+    const inside = await refused({
+      'migrations/002_b.sql': `-- pgbosun: no-transaction
+        create procedure p() language plpgsql as $$ begin commit; end $$;
+        create function f() returns void language plpgsql as $$ begin call p(); end $$;
+        select f();`,
+    })
+    expect(inside.sqlstate).toBe('2D000')
+    expect(inside.hint).toContain('only end transactions if no function and no BEGIN is around it')
+  })
+})

@@ -283,7 +283,8 @@ for (const format of formats) {
       test('down is refused, because there is no script that undoes it', async ({ app, sql }) => {
         await app.pgbosun('migrate')
         const { code, json } = await app.pgbosun('migrate', 'down')
-        expect([code, json.error]).toEqual([2, expect.objectContaining({ kind: 'usage' })])
+        const hint = 'write a new migration that changes it back, or restore a backup'
+        expect([code, json.error]).toEqual([2, expect.objectContaining({ kind: 'usage', hint })])
         await expectApplied(sql, format, all, app.files)
       })
     }

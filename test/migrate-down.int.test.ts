@@ -55,6 +55,19 @@ test('undoes the newest; --steps several; --to keeps that version; 0 undoes all'
   expect(objects(await call('down'))).toEqual([])
 })
 
+test('what undoing left behind is said where it is in the way, also of redo', async ({ write, call, sql }) => {
+  await write({ '1_t.sql': 'create table t (id int); create table u (id int)', '1_t.down.sql': 'drop table t' })
+  await call()
+  const hint =
+    '1_t was undone, but the script that undoes it left this behind: drop it by hand, and correct that script'
+  expect((await call('redo')).json.error).toMatchObject({ sqlstate: '42P07', hint })
+  expect((await call()).json.error).toMatchObject({ sqlstate: '42P07', hint })
+  await sql`drop table u`
+  expect((await call()).json.error).toBe(null)
+  await write({ '2_t.sql': 'create table t (id int)' })
+  expect((await call()).json.error?.hint).toContain('no recorded file created it')
+})
+
 test('an isolation level holds for the transaction that undoes', async ({ write, call, sql }) => {
   await sql`create table levels (level text)`
   const level = "insert into levels select current_setting('transaction_isolation');"

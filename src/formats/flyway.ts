@@ -22,6 +22,7 @@ export const flyway: Format = {
     return version && normalVersion(version.replaceAll('_', '.'))
   },
   fillsIn: true,
+  neverUndoes: true,
   read: (dir, options) => readLocations([dir], options),
   readSeveral: readLocations,
   readsBelow: (path) => !/(^|\/)\./.test(path),

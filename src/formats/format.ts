@@ -53,6 +53,8 @@ export type Format = {
   idsAreNames?: true
   /** What is sent may differ from the file, because values are put into it. */
   fillsIn?: true
+  /** Its files have no scripts that undo them. */
+  neverUndoes?: true
   /** Its history keeps the newest version only, which stands for all before it, and is marked in both directions. */
   keepsOnlyNewest?: true
   /** The tool's own history; undefined for pgbosun, whose history is pgbosun.migrations. */

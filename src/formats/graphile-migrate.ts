@@ -26,6 +26,7 @@ export const graphileMigrate: Format = {
   outside: '--! no-transaction',
   idsAreNames: true,
   fillsIn: true,
+  neverUndoes: true,
   read(dir, options) {
     const committed = committedIn(dir)
     const gmrc = readGmrc(dirname(resolve(committed)))
@@ -128,8 +129,8 @@ function refuseOther(dir: string, names: string[]): void {
       `${dir} has no folder \`committed\`, and none of its files is named like 000001-init.sql: ${someOf(other)}`,
       {
         file: join(dir, other[0]),
-        hint: 'set `migrate.dir` to the folder that contains `committed`',
         report: { files: other },
+        hint: 'set `migrate.dir` to the folder that contains `committed`',
       },
     )
   }

@@ -83,17 +83,30 @@ async function finishOnNewSession(
 
 type Finished = Parameters<typeof writeFinished>[1] & { detail: object }
 
-/** The changes of a failed run, without those that its results list as not done. */
+/**
+ * The changes of a failed run, without those that its results list as not done. What changes twice, as `redo` undoes and applies it, has two
+ * results.
+ */
 function happened(changes: Change[], failure: unknown): Change[] {
   const { results = [], seeds = [] } = ((failure instanceof AppError && failure.report) || {}) as {
     results?: { name: string; status: string }[]
     seeds?: { name: string; state: string }[]
   }
-  const undone = new Set([
-    ...results.filter(({ status }) => status !== 'applied').map(({ name }) => `migration ${name}`),
-    ...seeds.filter(({ state }) => state !== 'done').map(({ name }) => `seed ${name}`),
-  ])
-  return changes.filter(({ object }) => !undone.has(object))
+  const outcomes = Map.groupBy(
+    [
+      ...results.map(({ name, status }) => ({ object: `migration ${name}`, done: status === 'applied' })),
+      ...seeds.map(({ name, state }) => ({ object: `seed ${name}`, done: state === 'done' })),
+    ],
+    ({ object }) => object,
+  )
+  const known = new Map([...outcomes.keys()].map((object) => [object, 0]))
+  return changes.filter(({ object }) => {
+    const ofObject = outcomes.get(object)
+    if (!ofObject) return true
+    const at = known.get(object) ?? 0
+    known.set(object, at + 1)
+    return (ofObject[at] ?? ofObject.at(-1))?.done
+  })
 }
 
 async function hasEvents({ target }: Run): Promise<boolean> {

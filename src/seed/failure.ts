@@ -8,6 +8,7 @@ import { failedPiece, renderPieceError } from '../postgres/send.ts'
 import { isServerError, type ServerError } from '../postgres/server-error.ts'
 import { hintFor, renderServerError, serverNotes } from '../postgres/sqlstate.ts'
 import { piecesOf } from '../sql/pieces.ts'
+import { templateHint } from '../sql/template.ts'
 import { indented } from '../text.ts'
 import type { Seed, SqlSeed } from './types.ts'
 
@@ -31,10 +32,15 @@ export async function seedFailed(
   const at = place.line === undefined ? '' : `, line ${place.line}`
   return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${indented(cause.message)}`, {
     ...place,
-    hint: await hintFor(db, cause, { log, path }),
+    hint: templateIn(seed, cause, place) ?? (await hintFor(db, cause, { log, path })),
     cause,
   })
 }
+
+const templateIn = (seed: Seed, { code }: ServerError, { line, column }: { line?: number; column?: number }) =>
+  seed.kind === 'sql' && line !== undefined && column !== undefined
+    ? templateHint(code, seed.text, { line, column })
+    : undefined
 
 /** Another session held the table for too long. */
 const waited = new Set(['55P03', '40P01'])

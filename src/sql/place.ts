@@ -23,7 +23,8 @@ function lineAt(text: string, line: number): { start: number; end: number } | un
   return { start, end: lineEnd.exec(text)?.index ?? text.length }
 }
 
-const lineOf = (text: string, line: number): string => {
+/** Line number `line` of a text, from 1; empty after the last one. */
+export const lineOf = (text: string, line: number): string => {
   const found = lineAt(text, line)
   return found ? text.slice(found.start, found.end) : ''
 }

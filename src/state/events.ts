@@ -49,6 +49,21 @@ export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
   return row?.ms == null ? undefined : new Date(Number(row.ms))
 }
 
+/** Whether the newest recorded change to a migration undid it. @param object of the change: `migration 001_a` */
+export async function wasUndone(db: Db, object: string): Promise<boolean> {
+  const [there] = await db.unsafe<{ present: boolean }[]>(
+    `select pg_catalog.to_regclass('pgbosun.events') is not null as present`,
+  )
+  if (!there?.present) return false
+  const [row] = await db.unsafe<{ action: string }[]>(
+    `select c ->> 'action' as action
+       from pgbosun.events e, pg_catalog.jsonb_array_elements(e.detail -> 'changes') with ordinality as x (c, place)
+      where e.phase = 'finished' and c ->> 'object' = ${quoteLiteral(object)}
+      order by e.id desc, place desc limit 1`,
+  )
+  return row?.action === 'undo'
+}
+
 /** One event, as it is shown; `at` is RFC 3339 in UTC. */
 export type Event = {
   id: number

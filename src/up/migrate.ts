@@ -18,6 +18,7 @@ import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Run } from '../run/run.ts'
+import { wasUndone } from '../state/events.ts'
 import { applyState, refuseStrangeState, type StateChange, type StateTable } from '../state/state.ts'
 import { visible } from '../text.ts'
 import { type Isolation, isolationFor } from './isolation/choose.ts'
@@ -72,6 +73,7 @@ function policyOf({ loaded: { config } }: Context, format: Format): HistoryPolic
     format: format.name,
     own: format.native === undefined,
     keepsOnlyNewest: format.keepsOnlyNewest ?? false,
+    neverUndoes: format.neverUndoes ?? false,
   }
 }
 
@@ -282,7 +284,11 @@ async function runSteps(
   }
   return withFileSession(run, work, async (files) => {
     const options = await runOptions(run, { historyTable, place, own, files, journal })
-    return withProgress(run.context, 'migrations', (onProgress) => applyMigrations({ ...options, plan, onProgress }))
+    const undone = async (name: string) =>
+      run.context.command === 'migrate redo' || wasUndone(own.sql, `migration ${name}${inDatabase(target)}`)
+    return withProgress(run.context, 'migrations', (onProgress) =>
+      applyMigrations({ ...options, wasUndone: undone, plan, onProgress }),
+    )
   })
 }
 

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts'
+import { reportOf } from '../../migrate/apply/options.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Result } from '../../run/context.ts'
 import type { Journal } from '../../run/journal.ts'
@@ -68,10 +69,20 @@ export const migrateRedo: Command = {
         const undone = await applyUndoStep(run, plan, session, journal)
         const step = await planMigrateStep(run.context, target, session.sql, { wanted: { only: first.file.id } })
         refusePlan(step.plan)
-        return [...undone, ...(await applyMigrateStep(run, step, async () => session, journal))]
+        try {
+          return [...undone, ...(await applyMigrateStep(run, step, async () => session, journal))]
+        } catch (error) {
+          throw error instanceof AppError ? alsoDone(error, undone) : error
+        }
       }),
     ),
 }
+
+/** The results of the error, after those before it. */
+const alsoDone = (error: AppError, before: StepResult[]) =>
+  error.with({ report: { ...error.report, results: [...reportOf(before).results, ...resultsOf(error)] } })
+
+const resultsOf = ({ report }: AppError) => (report?.results as unknown[] | undefined) ?? []
 
 type Undo = (run: Run, target: MigrateTarget, story: Story, journal: Journal | undefined) => Promise<StepResult[]>
 

@@ -11,7 +11,7 @@ import { type NewRow, ownTableOf } from '../history/history-table.ts'
 import { isUnsendable } from '../plan/sending.ts'
 import type { MigrationPlan, MigrationStep, StepResult } from '../types.ts'
 import { type FailedPart, failedPart, placeBehind, stoppedWithin } from './failed-part.ts'
-import { migrationFailed } from './failure.ts'
+import { hintOnTransaction, hintOnUndone, migrationFailed } from './failure.ts'
 import { createNative, logNotice, readEnds, reportOf, type ScriptOptions, settingsOf } from './options.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import type { RetryPolicy } from './retry.ts'
@@ -303,6 +303,7 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
     historyTable,
     retryPolicy,
     path,
+    wasUndone,
     hintFor = (cause) => askHint(sql, cause, { path }),
   } = running
   const error = thrown instanceof UnitFailure ? thrown.cause : thrown
@@ -310,7 +311,11 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
   const step = plan.steps[at]!
   results[at] = { name: step.name, status: 'failed', durationMs: 0 }
   await finish(running)
-  const hints = [left, stoppedWithin(step, thrown), await hintFor(error)]
+  const about =
+    hintOnTransaction(error, step.sending, historyTable.format) ??
+    (await hintOnUndone(step.name, error, wasUndone)) ??
+    (await hintFor(error))
+  const hints = [left, stoppedWithin(step, thrown), about]
   const hint = hints.filter((hint) => hint).join('; ') || undefined
   return migrationFailed(step.name, step, error, { ...where, historyTable, hint, blockedBy: retryPolicy.blockedBy() })
 }

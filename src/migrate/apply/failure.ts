@@ -1,12 +1,15 @@
 import { AppError } from '../../errors.ts'
+import type { Format } from '../../formats/format.ts'
 import type { Script } from '../../formats/types.ts'
 import { renderPieceError } from '../../postgres/send.ts'
 import { isServerError, type ServerError } from '../../postgres/server-error.ts'
 import { renderServerError } from '../../postgres/sqlstate.ts'
 import type { Piece } from '../../sql/pieces.ts'
 import { scan } from '../../sql/scan.ts'
+import { templateHint } from '../../sql/template.ts'
 import { indented } from '../../text.ts'
 import type { HistoryTable } from '../history/history-table.ts'
+import { isUnsendable, type Sending, type Unsendable } from '../plan/sending.ts'
 
 export type FailureOptions = {
   historyTable: HistoryTable
@@ -28,7 +31,7 @@ export type FailureOptions = {
  */
 export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
-  const { prefixLength, hint, blockedBy, historyTable, piece, statement } = options
+  const { prefixLength, blockedBy, historyTable, piece, statement } = options
   const position = Number(error.position ?? 0)
   const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
   const inFile = position > prefixLength || isOneOf(script.text, statement)
@@ -38,12 +41,13 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
       ? `${historyTable.native.schema}.${historyTable.native.name}`
       : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
-      hint: hint ?? 'another session wrote to that table during the run; run this again',
+      hint: options.hint ?? 'another session wrote to that table during the run; run this again',
       sqlstate: error.code,
       cause: error,
     })
   }
   const rendered = render(script, error, options)
+  const hint = templateIn(script, error, rendered) ?? options.hint
   if (isLocked) {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
     const who = blockedBy === undefined ? '' : `, ${blockedBy}`
@@ -54,6 +58,45 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
     })
   }
   return new AppError('migration', `${name} failed: ${indented(error.message)}`, { ...rendered, hint, cause: error })
+}
+
+/** Columns match those of what was sent only where both are the same. */
+const templateIn = ({ text, line, shown }: Script, { code }: ServerError, place: { line?: number; column?: number }) =>
+  shown === undefined && place.line !== undefined && place.column !== undefined
+    ? templateHint(code, text, { line: place.line - line + 1, column: place.column })
+    : undefined
+
+/**
+ * What to do about a statement that cannot run in the transaction of its file; undefined if it is about something else.
+ * @param outside the line with which a file of this format runs outside a transaction
+ */
+export function hintOnTransaction(
+  { code }: ServerError,
+  sending: Sending | Unsendable,
+  { name, outside = name === 'pgbosun' ? '-- pgbosun: no-transaction' : undefined }: Format,
+): string | undefined {
+  if (isUnsendable(sending)) return undefined
+  if (code === '25001' && sending.mode !== 'split' && outside !== undefined)
+    return `put the statement alone into a file that begins with the line \`${outside}\``
+  if (code !== '2D000') return undefined
+  const without = 'remove COMMIT and ROLLBACK from the block or procedure'
+  if (sending.mode === 'split')
+    return `${without}, or let it be a statement of its own: it may only end transactions if no function and no BEGIN is around it`
+  if (outside === undefined) return `${without}: the file already runs in one transaction`
+  return `the file runs in one transaction: put this statement into a file that begins with the line \`${outside}\`, or ${without}`
+}
+
+/** SQLSTATEs of something that exists already. */
+const existsAlready = new Set(['42P07', '42701', '42710', '42P06', '42723'])
+
+/** What to do if a migration makes what is there already, because undoing it left that behind. */
+export async function hintOnUndone(
+  name: string,
+  { code }: ServerError,
+  wasUndone: (name: string) => Promise<boolean> = async () => false,
+): Promise<string | undefined> {
+  if (!existsAlready.has(code) || !(await wasUndone(name))) return undefined
+  return `${name} was undone, but the script that undoes it left this behind: drop it by hand, and correct that script`
 }
 
 function render(

@@ -35,6 +35,8 @@ export type ScriptOptions = RunsAs & {
   guard(): void
   /** The hint for an error of the server; default: that of postgres/sqlstate. */
   hintFor?: (error: unknown) => Promise<string | undefined>
+  /** Whether a migration was applied before, and undone. Default: none. */
+  wasUndone?: (name: string) => Promise<boolean>
   onProgress?: (done: number, total: number, name: string, durationMs: number) => void
   log?: Log
   signal?: AbortSignal

@@ -11,7 +11,7 @@ import { isUnsendable } from '../plan/sending.ts'
 import type { UndoPlan, UndoStep } from '../plan/undo.ts'
 import type { StepResult } from '../types.ts'
 import { failedPart, stoppedWithin } from './failed-part.ts'
-import { migrationFailed } from './failure.ts'
+import { hintOnTransaction, migrationFailed } from './failure.ts'
 import { logNotice, readEnds, reportOf, type ScriptOptions, settingsOf } from './options.ts'
 import { refuseUnsendableScript } from './sendable.ts'
 import { progressAt, runSplit, UnitFailure } from './split.ts'
@@ -178,7 +178,8 @@ async function failed(
     { sending, text: down.text, prefix: prefixOf(running, step, numbers) },
     thrown,
   )
-  const hints = [left, stoppedWithin(step, thrown), await hintFor(error)].filter((hint) => hint)
+  const about = hintOnTransaction(error, sending, historyTable.format) ?? (await hintFor(error))
+  const hints = [left, stoppedWithin(step, thrown), about].filter((hint) => hint)
   throw migrationFailed(`undoing ${step.name}`, down, error, {
     prefixLength: 0,
     ...where,

@@ -152,6 +152,15 @@ test.each<[string, Applied[], UndoWanted, { policy?: HistoryPolicy; of?: Migrati
   })
 })
 
+test('where a format has no scripts that undo, none is asked for', () => {
+  const policy = { ...flyways, neverUndoes: true }
+  expect(refusal([row(1)], {}, { of: [file(1, null)], policy })).toEqual({
+    kind: 'usage',
+    message: '1_x cannot be undone: the format flyway has no scripts that undo',
+    hint: 'write a new migration that changes it back, or restore a backup',
+  })
+})
+
 test('the hint names the file to write, or the tool whose way it is', () => {
   const of = [file(1, null)]
   expect(refusal([row(1)], {}, { of })).toMatchObject({ hint: expect.stringContaining('1_x.down.sql') })

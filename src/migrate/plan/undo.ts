@@ -56,7 +56,13 @@ function choose(newestFirst: Applied[], { compare }: HistoryPolicy, { steps = 1,
   return newestFirst.filter(({ id }) => compare(id, kept.id) > 0)
 }
 
-function stepFor(row: Applied, files: Migration[], { format, own }: HistoryPolicy): UndoStep {
+function stepFor(row: Applied, files: Migration[], { format, own, neverUndoes }: HistoryPolicy): UndoStep {
+  if (neverUndoes)
+    throw cannotUndo(
+      row.name,
+      `the format ${format} has no scripts that undo`,
+      'write a new migration that changes it back, or restore a backup',
+    )
   const at = files.findIndex(({ id }) => id === row.id)
   const file = files[at]
   if (!file) throw cannotUndo(row.name, 'its file is gone', 'restore the file from version control')

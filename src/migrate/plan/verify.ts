@@ -22,6 +22,8 @@ export type HistoryPolicy = {
   own: boolean
   /** See {@link Format}. */
   keepsOnlyNewest?: boolean
+  /** See {@link Format}. */
+  neverUndoes?: boolean
 }
 
 /** Mismatches between files and history: problems stop a run, warnings do not. */
