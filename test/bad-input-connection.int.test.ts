@@ -67,7 +67,7 @@ describe('refused credentials are 12 at once', () => {
     expect(performance.now() - startedAt).toBeLessThan(20_000)
     expect(failure).toMatchObject({ code: 12, kind: 'refused', sqlstate: '28P01' })
     expect(failure.message).toContain('the password of postgres was refused')
-    expect(failure.hint).toBe('check the user and the password in DATABASE_URL')
+    expect(failure.hint).toMatch(/^check the user and the password in DATABASE_URL; /)
   })
 
   test('a user that does not exist is 12 at once', async ({ dir, database }) => {
@@ -84,7 +84,65 @@ describe('refused credentials are 12 at once', () => {
       code: 12,
       message: expect.stringContaining('postgres needs a password, but none is given'),
     })
-    expect(failure.hint).toContain('PGPASSWORD')
+    expect(failure.hint).toMatch(/^set PGPASSWORD or PGPASSWORD_FILE; /)
+  })
+
+  test('the hint names where the user and the password are, or belong', async ({ dir, database }) => {
+    const url = new URL(urlOf(database, wrong))
+    const bare = new URL(url)
+    bare.password = ''
+    await writeFiles(dir, {
+      url: url.href,
+      wrong: 'geheim',
+      'file.yaml': 'database: { url: { file: url } }',
+      'env.yaml': 'database: { url: { env: SHOP_URL } }',
+      'service.conf': `[shop]\nhost=127.0.0.1\nport=${url.port}\nuser=postgres\npassword=geheim\n`,
+    })
+    const libpq = { PGHOST: '127.0.0.1', PGPORT: url.port, PGUSER: 'postgres', PGDATABASE: database }
+    const image = { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: url.port, POSTGRES_DB: database }
+    const cases: [Record<string, string>, string][] = [
+      [{ DATABASE_URL_FILE: `${dir}/url` }, 'check the user and the password in DATABASE_URL_FILE'],
+      [{ PGBOSUN_DATABASE_URL: url.href }, 'check the user and the password in PGBOSUN_DATABASE_URL'],
+      [{ PGBOSUN_CONFIG: 'file.yaml' }, 'check the user and the password in the file url'],
+      [{ PGBOSUN_CONFIG: 'env.yaml', SHOP_URL: url.href }, 'check the user and the password in SHOP_URL'],
+      [
+        { PGBOSUN_CONFIG: 'env.yaml', SHOP_URL: bare.href },
+        'write it into SHOP_URL, or set PGPASSWORD or PGPASSWORD_FILE',
+      ],
+      [
+        { DATABASE_URL: bare.href, PGPASSWORD_FILE: `${dir}/wrong` },
+        'check the user in DATABASE_URL and the password in PGPASSWORD_FILE',
+      ],
+      [{ ...libpq, PGPASSWORD: 'geheim' }, 'check the user in PGUSER and the password in PGPASSWORD'],
+      [
+        { PGSERVICE: 'shop', PGSERVICEFILE: `${dir}/service.conf` },
+        'check the user and the password in the service of PGSERVICE',
+      ],
+      [
+        { ...image, POSTGRES_PASSWORD: 'geheim' },
+        'check the user in POSTGRES_USER and the password in POSTGRES_PASSWORD',
+      ],
+      [
+        { ...image, POSTGRES_PASSWORD_FILE: `${dir}/wrong` },
+        'check the user in POSTGRES_USER and the password in POSTGRES_PASSWORD_FILE',
+      ],
+      [image, 'set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE'],
+    ]
+    for (const [env, hint] of cases) {
+      const failure = await fails(['wait'], { cwd: dir, env })
+      expect(failure).toMatchObject({ code: 12, sqlstate: '28P01' })
+      expect(failure.hint.split('; ')[0], JSON.stringify(env)).toBe(hint)
+    }
+  })
+
+  test('on this machine, the first start of a container is mentioned, unless it is waited for', async ({
+    dir,
+    database,
+  }) => {
+    const env = { DATABASE_URL: urlOf(database, wrong), PGBOSUN_WAIT_TIMEOUT: '1s' }
+    expect((await fails(['wait'], { cwd: dir, env })).hint).toContain('`wait.patient: true` waits for them')
+    const patient = await fails(['wait'], { cwd: dir, env: { ...env, PGBOSUN_WAIT_PATIENT: 'true' } })
+    expect(patient.hint).not.toContain('wait.patient')
   })
 
   test('but wait.patient waits for them to be mended', async ({ dir, database }) => {
@@ -95,6 +153,36 @@ describe('refused credentials are 12 at once', () => {
       /waiting for .*: the password of postgres was refused.*\nerror: .*the password of postgres was refused/,
     )
     expectNoSecret({ stdout: '', stderr })
+  })
+})
+
+describe('a connection limit', () => {
+  test('of the role or of the database is told from a full server, with the statement that helps', async ({
+    dir,
+    database,
+    sql,
+  }) => {
+    const role = uniqueName('limited')
+    await sql.unsafe(
+      `create role ${role} login password 'geheim' connection limit 0; grant create on database ${database} to ${role}`,
+    )
+    const env = { DATABASE_URL: urlOf(database, { name: role, password: 'geheim' }), PGBOSUN_WAIT_TIMEOUT: '1s' }
+    const ofRole = await fails(['wait'], { cwd: dir, env })
+    expect(ofRole).toMatchObject({ code: 10, sqlstate: '53300' })
+    expect(ofRole.message).toContain(`the connection limit of the role ${role} is reached`)
+    expect(ofRole.hint).toContain(`\`alter role "${role}" connection limit -1\``)
+
+    await sql.unsafe(`alter role ${role} connection limit -1; alter database ${database} connection limit 0`)
+    const ofDatabase = await fails(['wait'], { cwd: dir, env })
+    expect(ofDatabase).toMatchObject({ code: 10, sqlstate: '53300' })
+    expect(ofDatabase.message).toContain(`the connection limit of the database ${database} is reached`)
+    expect(ofDatabase.hint).toContain(`\`alter database "${database}" connection limit -1\``)
+
+    await sql.unsafe(`alter database ${database} connection limit -1; alter role ${role} connection limit 2`)
+    await writeFiles(dir, migration)
+    const during = await fails(['migrate'], { cwd: dir, env })
+    expect(during).toMatchObject({ code: 10, kind: 'unreachable', sqlstate: '53300' })
+    expect(during.hint).toContain('a run needs several connections at once: end other sessions of the role')
   })
 })
 

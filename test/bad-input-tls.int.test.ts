@@ -82,7 +82,8 @@ describe.skipIf(missing !== undefined)('a server with a certificate', () => {
       code: 12,
       message: expect.stringContaining('the TLS connection to localhost failed'),
     })
-    expect(failure.hint).toContain('database.tls.ca')
+    expect(failure.hint).toContain('`database.tls.ca: system`')
+    expect(failure.message).not.toContain('--use-system-ca')
   })
 
   test('is refused without a CA to trust in verify-full', async ({ dir }) => {

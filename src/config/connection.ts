@@ -17,6 +17,12 @@ export type Tls = {
 
 export type TlsFiles = { ca?: string; cert?: string; key?: string }
 
+/**
+ * Names of variables, files or keys. `password`: where it was found, undefined if there is none. `missing`: where it may be written, as
+ * advice: `set PGPASSWORD or PGPASSWORD_FILE`.
+ */
+export type LoginPlace = { user: string; password: string | undefined; missing: string }
+
 /** Where and how to connect. It holds no password: `password()` reads it again at every call. */
 export type Connection = {
   /** The setting it came from, for messages: `DATABASE_URL`. */
@@ -25,6 +31,8 @@ export type Connection = {
   database: string
   user: string
   password(): string | undefined
+  /** Where the name of the user and the password are, for hints. */
+  login?: (() => LoginPlace) | undefined
   tls: Tls
   /** What `target_session_attrs` asks for; undefined if it is not set. */
   target: 'any' | 'primary' | undefined

@@ -1,13 +1,24 @@
 import { usage } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import type { Env } from './environment.ts'
+import type { SecretSource } from './fields.ts'
 import { acceptedSettings, historyTable, libpqVariables, settingsIn } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
 import { authorities, readPem } from './pem.ts'
 import { currentPassword } from './replaced-passwords.ts'
 import type { Config } from './schema.ts'
 import { secretReader } from './secrets.ts'
-import { libpqParts, passwordAlone, postgresParts, services } from './sources.ts'
+import {
+  aloneIn,
+  libpqLogin,
+  libpqParts,
+  passwordAlone,
+  postgresLogin,
+  postgresParts,
+  type SourceLogin,
+  services,
+  urlLogin,
+} from './sources.ts'
 import { bound, tlsMode, tlsOf } from './tls.ts'
 import { parseDatabaseUrl, type UrlParts } from './url.ts'
 
@@ -21,19 +32,30 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   const { directUrl, url, tls } = config.database
   const read = secretReader(env, baseDir)
   const configured = directUrl ?? url
-  const fromUrl = (what: string, value: () => string) =>
-    fromParts(what, () => parseDatabaseUrl(value(), what, services(env, what, baseDir)), tls, env, baseDir)
+  const fromUrl = (what: string, where: SecretSource) =>
+    fromParts(
+      { source: what, login: urlLogin(where, env) },
+      () => parseDatabaseUrl(read(where, what), what, services(env, what, baseDir)),
+      tls,
+      env,
+      baseDir,
+    )
 
   if (configured !== undefined) {
     const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
-    return fromUrl(what, () => read(configured, what))
+    return fromUrl(what, configured)
   }
-  if (env.DATABASE_URL || env.DATABASE_URL_FILE)
-    return fromUrl('DATABASE_URL', () => read({ env: 'DATABASE_URL' }, 'DATABASE_URL'))
+  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return fromUrl('DATABASE_URL', { env: 'DATABASE_URL' })
   if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
-    return fromParts('PGHOST', () => libpqParts(env, baseDir), tls, env, baseDir)
+    return fromParts({ source: 'PGHOST', login: libpqLogin(env) }, () => libpqParts(env, baseDir), tls, env, baseDir)
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
-    return fromParts('POSTGRES_HOST', () => postgresParts(env, baseDir), tls, env, baseDir)
+    return fromParts(
+      { source: 'POSTGRES_HOST', login: postgresLogin(env) },
+      () => postgresParts(env, baseDir),
+      tls,
+      env,
+      baseDir,
+    )
   throw usage('no database connection is configured', {
     reason: 'no-connection',
     hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
@@ -63,7 +85,13 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
   if (url === undefined) return resolveConnection(config, env, baseDir)
   const read = secretReader(env, baseDir)
   const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url', services(env, 'backup.url', baseDir))
-  const connection = fromParts('backup.url', parts, config.database.tls, env, baseDir)
+  const connection = fromParts(
+    { source: 'backup.url', login: urlLogin(url, env) },
+    parts,
+    config.database.tls,
+    env,
+    baseDir,
+  )
   return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
@@ -76,7 +104,13 @@ export function resolveMigrateConnection(config: Config, env: Env, baseDir: stri
   if (url === undefined) return undefined
   const read = secretReader(env, baseDir)
   const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url', services(env, 'migrate.url', baseDir))
-  const connection = fromParts('migrate.url', parts, config.database.tls, env, baseDir)
+  const connection = fromParts(
+    { source: 'migrate.url', login: urlLogin(url, env) },
+    parts,
+    config.database.tls,
+    env,
+    baseDir,
+  )
   const idle = forFiles(connection)
   if (idle.length === 0) return connection
   throw usage(`${idle.join(', ')} in migrate.url would have no effect`, {
@@ -106,7 +140,7 @@ export function backupDatabases(config: Config, env: Env, baseDir: string): stri
 }
 
 function fromParts(
-  source: string,
+  { source, login }: { source: string; login: SourceLogin },
   read: () => UrlParts,
   tls: Config['database']['tls'],
   env: Env,
@@ -134,6 +168,12 @@ function fromParts(
     source,
     ...where,
     password: () => currentPassword(account, secret().password),
+    login: () => {
+      const own = read().password === undefined ? undefined : login.own
+      const { passfile } = parameters
+      const password = own ?? aloneIn(env) ?? (passfile ? `the password file ${passfile}` : undefined)
+      return { user: login.user, password, missing: login.missing }
+    },
     warnings: parameters.passfile ? secret().warnings : [],
     tls: tlsOf(mode, {
       ca: authorities(ca, mode, source, baseDir),

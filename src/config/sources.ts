@@ -2,6 +2,7 @@ import { usage } from '../errors.ts'
 import { withAddresses } from './addresses.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type Env, looksLikeUrl, readPort } from './environment.ts'
+import type { SecretSource } from './fields.ts'
 import { isIgnoredVariable, libpqVariables, normalised, refuseParameter } from './parameters.ts'
 import { readSecretFile } from './secrets.ts'
 import { serviceReader } from './service.ts'
@@ -70,6 +71,35 @@ function endpointList(hosts: string, ports: string, name: string): Endpoint[] {
     return { host, port }
   })
 }
+
+/** Where a source has its user and its own password, for hints; see {@link LoginPlace}. */
+export type SourceLogin = { user: string; own: string; missing: string }
+
+const alone = 'PGPASSWORD or PGPASSWORD_FILE'
+
+/** The variable or the file that holds the URL, not the key that names it. */
+export function urlLogin(source: SecretSource, env: Env): SourceLogin {
+  const where = 'env' in source ? variableOf(source.env, env) : `the file ${source.file}`
+  return { user: where, own: where, missing: `write it into ${where}, or set ${alone}` }
+}
+
+export const libpqLogin = ({ PGSERVICE }: Env): SourceLogin => ({
+  user: PGSERVICE ? 'the service of PGSERVICE' : 'PGUSER',
+  own: 'the service of PGSERVICE',
+  missing: `set ${alone}`,
+})
+
+export const postgresLogin = (env: Env): SourceLogin => ({
+  user: 'POSTGRES_USER',
+  own: variableOf('POSTGRES_PASSWORD', env),
+  missing: 'set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE',
+})
+
+/** A variable of a secret, with `_FILE` if that is set instead. */
+const variableOf = (name: string, env: Env) => (!env[name] && env[`${name}_FILE`] ? `${name}_FILE` : name)
+
+/** The variable that {@link passwordAlone} reads. */
+export const aloneIn = (env: Env) => ['PGPASSWORD', 'PGPASSWORD_FILE'].find((name) => env[name])
 
 /** The password for a URL or PG* variables without one. */
 export function passwordAlone(env: Env, baseDir: string): string | undefined {

@@ -77,9 +77,12 @@ const look = async ({ sql, endpoint, inRecovery }: Session): Promise<SeenHost> =
 })
 
 /** Nobody can log in with what the server stores. @throws {AppError} `usage` */
-function refuseHash({ password, user, source }: Connection): void {
+function refuseHash({ password, user, source, login }: Connection): void {
   if (kindOfPassword(password() ?? '') !== 'password')
-    throw usage(`the password of ${user} in ${source} is a hash, but nobody can log in with a hash`, {
-      hint: 'give the password itself',
-    })
+    throw usage(
+      `the password of ${user} in ${login?.().password ?? source} is a hash, but nobody can log in with a hash`,
+      {
+        hint: 'give the password itself',
+      },
+    )
 }

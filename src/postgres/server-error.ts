@@ -13,6 +13,8 @@ export type ServerError = Error & {
   table_name?: string
   column_name?: string
   constraint_name?: string
+  /** The function of the server's source that raised it. */
+  routine?: string
 }
 
 /** Whether the error comes from the server itself, rather than from the driver or the network. */

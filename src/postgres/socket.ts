@@ -87,12 +87,14 @@ const isVerified = ({ mode, ca }: Connection['tls']) =>
 function adviceFor(code: string | undefined, tls: Connection['tls']): string {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'connect by a name that is in the certificate, or set database.tls.mode to verify-ca'
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return 'renew the certificate of the server, and compare the clocks of both machines'
   if (!isVerified(tls)) return 'check the TLS settings of the server, and database.tls.cert and key'
   if (tls.ofSystem)
     return 'no authority that the system trusts has signed the certificate of the server: add yours (a file in /etc/ssl/certs), or set database.tls.ca'
   return tls.ca === undefined
     ? 'set database.tls.ca to the file with the certificate of the authority that signed the one of the server'
-    : 'database.tls.ca must contain the certificate of the authority that signed the one of the server'
+    : 'database.tls.ca must contain the certificate of the authority that signed the one of the server; `database.tls.ca: system`, with verify-full, trusts those of the system'
 }
 
 /** Waits for one event. An error, a closed connection, the signal or the time limit destroys the socket and rejects. */

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Connection, describe } from '../config/connection.ts'
+import { type Connection, describe, type LoginPlace } from '../config/connection.ts'
+import type { Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleLines, visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { openSession } from './connect.ts'
+import { noConnectionLeft } from './full.ts'
 import { isPoolerError } from './pooler.ts'
 import type { Session, SessionOptions } from './session.ts'
 
@@ -91,7 +93,7 @@ async function attempt(connection: Connection, options: WaitOptions, where: stri
     await session.end()
     return retryLater('the server is in recovery (a standby)', new AppError('unreachable', `${where} is a standby`))
   } catch (error) {
-    return classify(error, where, connection)
+    return classify(error, where, { ...connection, database: options.database ?? connection.database }, options)
   }
 }
 
@@ -114,8 +116,10 @@ const never = (state: string, error: AppError): NotReady => ({ state, retry: fal
 export function classify(
   error: unknown,
   where: string,
-  { user, source, password }: Pick<Connection, 'user' | 'source' | 'password'>,
+  connection: Pick<Connection, 'user' | 'database' | 'endpoints' | 'source' | 'password' | 'login'>,
+  { patient = false } = {},
 ): NotReady {
+  const { user, password } = connection
   if (error instanceof AppError)
     return error.kind === 'unreachable' && error.reason !== 'unclear-primary'
       ? retryLater(error.message, error)
@@ -124,6 +128,9 @@ export function classify(
   const refused = (text: string, hint: string) =>
     never(visibleLines(text), new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error }))
   const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
+
+  const place = loginOf(connection)
+  const orLater = !patient && connection.endpoints.some(isLocal) ? firstStart : ''
 
   switch (code) {
     case 'ENOTFOUND':
@@ -137,20 +144,22 @@ export function classify(
     case '57P01':
     case '57P02':
       return down('the server is shutting down')
-    case '53300':
-      return down('the server has no free connection')
+    case '53300': {
+      const { state, hint } = noConnectionLeft(error, { user, database: connection.database })
+      return retryLater(
+        state,
+        new AppError('unreachable', `${where}: ${state}`, { hint, sqlstate: code, cause: error }),
+      )
+    }
     case '28P01':
       return password() === undefined
-        ? refused(
-            `${user} needs a password, but none is given`,
-            `write it into ${source}, or set PGPASSWORD or PGPASSWORD_FILE`,
-          )
-        : refused(`the password of ${user} was refused`, `check the user and the password in ${source}`)
+        ? refused(`${user} needs a password, but none is given`, `${place.missing}${orLater}`)
+        : refused(`the password of ${user} was refused`, `${checkLogin(place)}${orLater}`)
     case '28000':
-      return refused(message, 'check pg_hba.conf of the server, and the TLS mode that it requires')
+      return refused(message, `check pg_hba.conf of the server, and the TLS mode that it requires${orLater}`)
     case '3D000':
       return {
-        ...refused(message, 'create it, or declare it under `databases` and run `pgbosun up`'),
+        ...refused(message, `create it, or declare it under \`databases\` and run \`pgbosun up\`${orLater}`),
         state: 'the database does not exist',
         missing: true,
       }
@@ -167,6 +176,22 @@ export function classify(
   }
 }
 
+/** A container that starts for the first time listens on a socket or loopback before its users and databases are complete. */
+const firstStart =
+  '; a server in a container that starts for the first time may not have its users and databases yet: `wait.patient: true` waits for them'
+
+const isLocal = ({ host }: Endpoint) =>
+  host.startsWith('/') || host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+const loginOf = ({ source, login }: Pick<Connection, 'source' | 'login'>): LoginPlace =>
+  login?.() ?? { user: source, password: source, missing: `write it into ${source}` }
+
+function checkLogin({ user, password }: LoginPlace): string {
+  return password === undefined || password === user
+    ? `check the user and the password in ${user}`
+    : `check the user in ${user} and the password in ${password}`
+}
+
 function connectionTrouble(code: string, message: string): string {
   if (code === 'ETIMEDOUT' || code === 'CONNECT_TIMEOUT') return 'connecting timed out'
   if (code === 'ECONNRESET' || code === 'CONNECTION_CLOSED' || code === 'EPIPE') return 'the connection was closed'
@@ -177,7 +202,8 @@ function connectionTrouble(code: string, message: string): string {
 function gaveUp(where: string, timeoutMs: number, { state, error }: NotReady): AppError {
   if (error.kind === 'refused') return error
   return new AppError('unreachable', `${where} did not accept work within ${renderDuration(timeoutMs)}: ${state}`, {
-    hint: 'check the address and whether the server is running, or raise wait.timeout',
+    hint: error.hint ?? 'check the address and whether the server is running, or raise wait.timeout',
+    sqlstate: error.sqlstate,
     cause: error.cause,
   })
 }

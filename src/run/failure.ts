@@ -1,4 +1,5 @@
 import { AppError, type Kind } from '../errors.ts'
+import { limitHint } from '../postgres/full.ts'
 import { connectionLost, isConnectionLost } from '../postgres/lost.ts'
 import { indented } from '../text.ts'
 
@@ -27,6 +28,12 @@ export function asAppError(error: unknown): AppError {
     code = '',
   } = (error instanceof Error ? error : new Error(String(error))) as Error & { code?: string }
   const sqlstate = /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  if (name === 'PostgresError' && code === '53300')
+    return new AppError('unreachable', indented(message), {
+      hint: `a run needs several connections at once: ${limitHint(error)}`,
+      sqlstate,
+      cause: error,
+    })
   const [, kind, hint] = (name === 'PostgresError' && ofServer.find(([pattern]) => pattern.test(code))) || []
   if (kind) return new AppError(kind, indented(message), { hint, sqlstate, cause: error })
   return new AppError('failed', `unexpected: ${indented(message)}`, {

@@ -152,21 +152,26 @@ const setsOwnPassword = ({ session, actions }: ClusterPlan) =>
 /** Warns that the password pgbosun logs in with has to be changed in two places. */
 function warnOfOwnPassword({ context }: Run, plan: ClusterPlan): void {
   if (!setsOwnPassword(plan)) return
-  const { source } = context.connection()
   context.out.warn(
-    `this changes the password of ${plan.session.name}, the user that pgbosun itself connects as: write the new one into ${source} as well, right afterwards`,
+    `this changes the password of ${plan.session.name}, the user that pgbosun itself connects as: write the new one into ${placeOfOwn(context)} as well, right afterwards`,
   )
+}
+
+/** Where our own password is. */
+function placeOfOwn(context: Context): string {
+  const { source, login } = context.connection()
+  return login?.().password ?? source
 }
 
 /** Lets the rest of this run, and `serve` after it, log in with the new password. */
 function noteOwnPassword({ context }: Run, plan: ClusterPlan, secrets: Secrets): void {
-  const { source, password } = context.connection()
+  const { password } = context.connection()
   const [old, secret] = [password(), secrets.get(plan.session.name)]
   if (!setsOwnPassword(plan) || !secret || !('password' in secret) || old === undefined || old === secret.password)
     return
   noteReplaced(plan.session.name, old, secret.password)
   context.out.warn(
-    `the password of ${plan.session.name}, the user that pgbosun itself connects as, was changed: write the new one into ${source} now, or the next run will be refused`,
+    `the password of ${plan.session.name}, the user that pgbosun itself connects as, was changed: write the new one into ${placeOfOwn(context)} now, or the next run will be refused`,
   )
 }
 
