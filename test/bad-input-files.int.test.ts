@@ -343,3 +343,26 @@ describe('a file that was written for something else', () => {
     expect(inside.hint).toContain('only end transactions if no function and no BEGIN is around it')
   })
 })
+
+describe('no warning of ours is logged as if a file had caused it', () => {
+  const copied =
+    'create table a (id int primary key, b int references a deferrable initially deferred);\ncopy a from stdin;\n1\t2\n\\.\n'
+  test.for<[string, string, string]>([
+    [
+      'an index that cannot be built concurrently',
+      'create table t as select 1 as x from generate_series(1, 2);\ncreate unique index concurrently t_x on t (x)',
+      '23505',
+    ],
+    ['a statement outside a transaction', '-- pgbosun: no-transaction\nselect 1 / 0', '22012'],
+    ['a transaction of the file', '-- pgbosun: no-transaction\nbegin;\nselect 1 / 0;\ncommit', '22012'],
+    ['a commit that fails', copied, '23503'],
+  ])('after %s', async ([, text, sqlstate], { dir, options }) => {
+    await writeFiles(dir, { 'migrations/001_a.sql': text })
+    const first = await run(['migrate', '--json'], options)
+    expect(JSON.parse(first.stdout).error).toMatchObject({ sqlstate })
+    expect(first.stderr).not.toContain('25P01')
+    await writeFiles(dir, { 'migrations/001_a.sql': 'select 1' })
+    const again = await run(['migrate', '--json'], options)
+    expect(again.stderr).not.toContain('25P01')
+  })
+})

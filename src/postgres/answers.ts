@@ -8,10 +8,13 @@ const errorResponse = 0x45
 const readyForQuery = 0x5a
 const backendKeyData = 0x4b
 const noticeResponse = 0x4e
+/** The state in a ReadyForQuery, outside a transaction. */
+const idle = 0x49
 
 const errorsOf = new WeakMap<Sql, number[]>()
 const pidOf = new WeakMap<Sql, number>()
 const answeredOf = new WeakMap<Sql, number>()
+const idleOf = new WeakMap<Sql, boolean>()
 const listenerOf = new WeakMap<Sql, (notice: ServerNotice) => void>()
 
 /** A notice of the server. `after`: how many messages of the session it had answered before, as counted by {@link answered}. */
@@ -25,6 +28,9 @@ export type ServerNotice = {
 
 /** How many messages of this session the server has finished. */
 export const answered = (sql: Sql): number => answeredOf.get(sql) ?? 0
+
+/** Whether the session was outside a transaction after the last message that the server has finished. Unknown counts as inside one. */
+export const isIdle = (sql: Sql): boolean => idleOf.get(sql) ?? false
 
 /** Listens to the notices of this session, instead of the previous listener. The driver cannot tell which message a notice belongs to. */
 export function onServerNotice(sql: Sql, listener: ((notice: ServerNotice) => void) | undefined): void {
@@ -45,7 +51,7 @@ export const announcedPid = (sql: Sql): number | undefined => pidOf.get(sql)
 export function watchAnswers(sql: Sql, socket: Socket): void {
   const errors: number[] = []
   errorsOf.set(sql, errors)
-  // the type and the length; of BackendKeyData, also the process
+  // the type and the length; of BackendKeyData, also the process, and of ReadyForQuery the state of the transaction
   const header = Buffer.alloc(9)
   let have = 0
   let skip = 0
@@ -76,10 +82,11 @@ export function watchAnswers(sql: Sql, socket: Socket): void {
       }
       header[have++] = chunk[i++]!
       const isKey = header[0] === backendKeyData
-      if (have < (isKey ? 9 : 5)) continue
+      if (have < (isKey ? 9 : header[0] === readyForQuery ? 6 : 5)) continue
       skip = header.readUInt32BE(1) - (have - 1)
       have = 0
       if (isKey) pidOf.set(sql, header.readUInt32BE(5))
+      if (header[0] === readyForQuery) idleOf.set(sql, header[5] === idle)
       begin(header[0])
     }
   })

@@ -1,5 +1,13 @@
+import { isIdle } from './answers.ts'
 import type { Db, Sql } from './db.ts'
 import { isConnectionLost } from './lost.ts'
+
+/** Ends the transaction that is open. Does nothing outside one: the server would warn of that as if a file had done it. */
+export async function rollback(sql: Sql): Promise<void> {
+  // The driver reports an error before the server has finished with the message; after this, it has.
+  await sql.unsafe(';')
+  if (!isIdle(sql)) await sql.unsafe('rollback')
+}
 
 /**
  * Runs `use` in one transaction of a session (`max: 1`), and commits if it succeeds.
@@ -14,7 +22,7 @@ export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): P
     return result
   } catch (error) {
     // An error of the rollback does not matter: without a connection there is nothing left to roll back.
-    if (!isConnectionLost(error)) await sql.unsafe('rollback').catch(() => {})
+    if (!isConnectionLost(error)) await rollback(sql).catch(() => {})
     throw error
   }
 }

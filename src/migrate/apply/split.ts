@@ -4,7 +4,7 @@ import { copyIn } from '../../postgres/copy.ts'
 import type { Sql } from '../../postgres/db.ts'
 import { isConnectionLost } from '../../postgres/lost.ts'
 import { isServerError } from '../../postgres/server-error.ts'
-import { inTransaction } from '../../postgres/transaction.ts'
+import { inTransaction, rollback } from '../../postgres/transaction.ts'
 import { chunksOf } from '../../sql/pieces.ts'
 import type { HistoryTable } from '../history/history-table.ts'
 import type { Unit } from '../plan/sending.ts'
@@ -120,14 +120,12 @@ async function runPatiently(options: Running, i: number, interrupted: boolean): 
       return
     } catch (error) {
       if (isConnectionLost(error)) throw error
+      // a failed `begin … commit` of the file leaves its transaction open
       await rollback(sql)
       if (!(await retryPolicy.again(name, error, i))) throw error
     }
   }
 }
-
-/** Ends the transaction that a failed `begin … commit` of the file left open; does nothing if there is none. */
-const rollback = (sql: Sql) => sql.unsafe('rollback')
 
 async function runUnit(options: Running, i: number, interrupted: boolean): Promise<void> {
   const { sql, script, units, record, settings } = options
