@@ -464,3 +464,27 @@ nothing was changed yet: run the same command with --yes
     /now set migrate.format: pgbosun and migrate.dir: migrations-pgbosun, and do not run flyway any more\n$/,
   )
 })
+
+test('warns of each place where a file uses the history of the tool, which a new database does not have', async ({
+  pgbosun,
+  dir,
+}) => {
+  const first = join(dir, 'migrations', '001_a.sql')
+  await writeMigrations(dir, {
+    '001_a.sql':
+      '-- migrate:up\n-- not schema_migrations\ncreate view v as select max(version) from schema_migrations;\n-- migrate:down\ndrop view v;\n\ntable public.schema_migrations',
+    '002_b.sql': "-- migrate:up\ndo $$ begin execute 'select from schema_migrations'; end $$;\n-- migrate:down\n",
+    '003_c.sql': '-- migrate:up\ncreate table schema_migrations_old (id int);\n-- migrate:down\n',
+  })
+  expect((await pgbosun('dbmate', 'migrate', '--steps', '1')).code).toBe(0)
+  const { code, json } = await pgbosun('', 'migrate', 'adopt', '--from', 'dbmate')
+  const uses = 'uses the table schema_migrations of dbmate: a new database does not have it'
+  expect([code, json.warnings]).toEqual([
+    0,
+    [
+      expect.stringContaining(`${first}, line 3, ${uses}`),
+      expect.stringContaining(`${first}, line 7, ${uses}`),
+      expect.stringContaining(`${join(dir, 'migrations', '002_b.sql')}, line 2, ${uses}`),
+    ],
+  ])
+})

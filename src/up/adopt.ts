@@ -3,14 +3,16 @@ import { AppError } from '../errors.ts'
 import { readText } from '../formats/files.ts'
 import type { NewFile } from '../formats/format.ts'
 import { pgbosun } from '../formats/pgbosun.ts'
+import type { Migration, Script } from '../formats/types.ts'
 import { adoptHistory, missingFiles, writeFolder } from '../migrate/apply/adopt.ts'
 import { readHistory } from '../migrate/history/history.ts'
-import { ownHistoryTable } from '../migrate/history/history-table.ts'
+import { type HistoryTable, ownHistoryTable } from '../migrate/history/history-table.ts'
 import { type AdoptPlan, planAdoption } from '../migrate/plan/adopt.ts'
 import { refuseProblems } from '../migrate/plan/verify.ts'
-import type { Change } from '../plan.ts'
+import { type Change, ofOneKind, type Warning } from '../plan.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
+import { linesNaming } from '../sql/mentions.ts'
 import { applyState } from '../state/state.ts'
 import { someOf } from '../units.ts'
 import { type MigrateStep, planMigrateStep, withNativeLock } from './migrate.ts'
@@ -47,7 +49,7 @@ export async function planAdoptStep(
 }
 
 /** What will be different with our format. */
-export function warningsOfAdoption({ look: { folder, files, historyTable, format } }: Adoption): string[] {
+export function warningsOfAdoption({ look: { folder, files, historyTable, format } }: Adoption): Warning[] {
   const paths = new Set(files.map(({ path }) => path))
   const left = folder?.files.filter(({ path }) => !paths.has(path)).map(({ name }) => name) ?? []
   const schema = format.native?.prepare && historyTable?.native?.schema
@@ -60,7 +62,24 @@ export function warningsOfAdoption({ look: { folder, files, historyTable, format
           `${format.name} puts the schema ${schema} first in the search_path of each file, but pgbosun does not: set search_path for the role or the database`,
         ]
       : []),
+    ...ofOneKind(historyTable ? usesOfHistory(files, historyTable) : []),
   ]
+}
+
+/** The places in the files that use the history of the tool, which it creates and we do not. */
+function usesOfHistory(files: Migration[], { format, native }: HistoryTable): string[] {
+  const own = format.native?.table ?? ''
+  // a name like `migrations` alone would be found everywhere
+  const [what, name] = own.includes('.') ? ['the schema', native?.schema] : ['the table', native?.name]
+  if (name === undefined) return []
+  return files
+    .flatMap((file): Script[] => [file, ...(file.down ? [file.down()] : [])])
+    .flatMap(({ path, text, line: first }) =>
+      linesNaming(text, name).map(
+        (line) =>
+          `${path}, line ${line + first - 1}, uses ${what} ${name} of ${format.name}: a new database does not have it, so the file fails there, and here it does not change any more; take it out of the file first`,
+      ),
+    )
 }
 
 /** What our format does with a file that is out of order, unless the configuration says otherwise: the tool's own rule no longer applies. */
