@@ -371,3 +371,45 @@ describe('a URL that is none is 2, and is not shown', () => {
     expect(failure.hint).toContain('DATABASE_URL')
   })
 })
+
+describe('a URL as text in the configuration file', () => {
+  test('works without a password, which comes from elsewhere, and is shown', async ({ dir, database }) => {
+    const url = new URL(urlOf(database))
+    const password = decodeURIComponent(url.password)
+    url.password = ''
+    await writeFiles(dir, {
+      ...migration,
+      'pgbosun.yaml': `database: { url: "${url.href}" }\nbackup: { url: "${url.href}" }`,
+    })
+    const options = { cwd: dir, env: { PGPASSWORD: password } }
+    expect(await run(['up'], options)).toMatchObject({ code: 0 })
+    const { stdout } = await run(['config', 'show'], options)
+    expect(stdout).toContain(`database.url: ${url.href}  (file)\n`)
+    const { config } = JSON.parse((await run(['config', 'show', '--json'], options)).stdout)
+    expect([config.database.url, config.backup.url]).toEqual([url.href, url.href])
+
+    const without = await fails(['up'], { cwd: dir })
+    expect(without).toMatchObject({ code: 12, hint: expect.stringMatching(/^set PGPASSWORD or PGPASSWORD_FILE; /) })
+    const wrongOne = await fails(['up'], { cwd: dir, env: { PGPASSWORD: 'geheim' } })
+    expect(wrongOne.hint).toMatch(/^check the user in database.url and the password in PGPASSWORD; /)
+
+    const env = { PGBOSUN_DATABASE_URL: urlOf(database), PGPASSWORD: 'geheim' }
+    expect(await run(['wait'], { cwd: dir, env })).toMatchObject({ code: 0 })
+  })
+
+  test.for([
+    'database.url',
+    'database.directUrl',
+    'migrate.url',
+    'backup.url',
+  ])('is 2 with a password in %s', async (key, { dir }) => {
+    const [section, name] = key.split('.')
+    for (const url of ['postgres://app:geheim@db/shop', 'postgres://db/shop?password=geheim']) {
+      await writeFiles(dir, { 'pgbosun.yaml': `${section}: { ${name}: "${url}" }` })
+      const failure = await fails(['config', 'validate'], { cwd: dir })
+      expect(failure).toMatchObject({ code: 2, kind: 'usage' })
+      expect(failure.message).toContain(`${key}: write { env: NAME } or { file: PATH }`)
+      expectNoSecret({ stdout: JSON.stringify(failure.json), stderr: failure.stderr })
+    }
+  })
+})

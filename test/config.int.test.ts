@@ -61,7 +61,7 @@ describe('the configuration', () => {
     expect(error.message.replace(dir, '')).toMatchInlineSnapshot(`
       "/pgbosun.yaml has 5 problems:
         PGBOSUN_LOCK_TIMEOT: unknown variable; did you mean PGBOSUN_LOCK_TIMEOUT?
-        database.url: write a secret as { env: NAME } or { file: PATH }, never as text
+        database.url: write { env: NAME } or { file: PATH }, which hold the URL, or as text a URL without a password
         wait.timeuot: unknown key; did you mean timeout?
         lock.timeout: write a number and a unit, like 30s or 6h
         migrat: unknown key; did you mean migrate?"

@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import { count, duration, secret } from './fields.ts'
+import { count, duration } from './fields.ts'
 import { formatNames, withSeveralFolders } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
+import { urlSource } from './url-source.ts'
 
 /** Which files belong to a database, and where their history is. */
 const place = {
@@ -49,7 +50,7 @@ export const migrateSchema = z
       description:
         'Program and arguments that migrate the target database instead of migration files, such as `[alembic, upgrade, head]`. It runs under the lock, between roles and grants, with the connection in DATABASE_URL and PG*.',
     }),
-    url: secret.optional().meta({
+    url: urlSource.optional().meta({
       description:
         'Login that runs migrations and seeds. It must be a member of the owner and of nothing else. Default: if the session user has more rights than the owner, a login that is created for the run.',
     }),

@@ -37,9 +37,9 @@ export function renderReference(): string {
     '',
     'The configuration is a YAML or JSON file: `pgbosun.yaml` in the working directory, or the one of `--config FILE`. Scalars and lists of scalars can',
     'also be set by an environment variable, which overrides the file; the items of a list are separated by commas. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
-    'the variable with `_FILE` at the end holds the path of a file with the secret. A duration is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown',
-    'key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder of the configuration file, or to the working directory if there is',
-    'no file.',
+    'the variable with `_FILE` at the end holds the path of a file with the secret. A URL of a database without a password may also be written as text. A duration',
+    'is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder',
+    'of the configuration file, or to the working directory if there is no file.',
     '',
     '| key | type | default | variable | meaning |',
     '|---|---|---|---|---|',
@@ -66,14 +66,14 @@ function keyRows(node: Node, path: string): Row[] {
 }
 
 function rowsOf(node: Node, path: string): Row[] {
-  if (isSecret(node)) return [row(node, path, 'secret')]
+  if (node.anyOf?.some(isSecretPart) && node.anyOf.every((option) => isSecretPart(option) || option.type === 'string'))
+    return [row(node, path, node.anyOf.every(isSecretPart) ? 'secret' : 'URL or secret')]
   const below = keyRows(node, path)
   if (below.length > 0 && node.description === undefined) return below
   return [row(node, path, typeOf(node)), ...below]
 }
 
-const isSecret = (node: Node) =>
-  node.anyOf?.every(({ properties }) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())) ?? false
+const isSecretPart = ({ properties }: Node) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())
 
 function row(node: Node, path: string, type: string): Row {
   const fallback =

@@ -1,13 +1,12 @@
 import { usage } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import type { Env } from './environment.ts'
-import type { SecretSource } from './fields.ts'
 import { acceptedSettings, historyTable, libpqVariables, settingsIn } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
 import { authorities, readPem } from './pem.ts'
 import { currentPassword } from './replaced-passwords.ts'
 import type { Config } from './schema.ts'
-import { secretReader } from './secrets.ts'
+import { type SecretReader, secretReader } from './secrets.ts'
 import {
   aloneIn,
   libpqLogin,
@@ -21,6 +20,7 @@ import {
 } from './sources.ts'
 import { bound, tlsMode, tlsOf } from './tls.ts'
 import { parseDatabaseUrl, type UrlParts } from './url.ts'
+import type { UrlSource } from './url-source.ts'
 
 /**
  * The connection to the target database, from the first source that is set: the configured URL, DATABASE_URL, libpq's PG*,
@@ -32,10 +32,10 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   const { directUrl, url, tls } = config.database
   const read = secretReader(env, baseDir)
   const configured = directUrl ?? url
-  const fromUrl = (what: string, where: SecretSource) =>
+  const fromUrl = (what: string, where: UrlSource) =>
     fromParts(
-      { source: what, login: urlLogin(where, env) },
-      () => parseDatabaseUrl(read(where, what), what, services(env, what, baseDir)),
+      { source: what, login: urlLogin(what, where, env) },
+      () => parseDatabaseUrl(urlIn(where, what, read), what, services(env, what, baseDir)),
       tls,
       env,
       baseDir,
@@ -62,6 +62,9 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   })
 }
 
+const urlIn = (source: UrlSource, what: string, read: SecretReader) =>
+  typeof source === 'string' ? source : read(source, what)
+
 /** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
 export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
   if (source === 'PGHOST') return []
@@ -84,9 +87,10 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
   const { url } = config.backup
   if (url === undefined) return resolveConnection(config, env, baseDir)
   const read = secretReader(env, baseDir)
-  const parts = () => parseDatabaseUrl(read(url, 'backup.url'), 'backup.url', services(env, 'backup.url', baseDir))
+  const parts = () =>
+    parseDatabaseUrl(urlIn(url, 'backup.url', read), 'backup.url', services(env, 'backup.url', baseDir))
   const connection = fromParts(
-    { source: 'backup.url', login: urlLogin(url, env) },
+    { source: 'backup.url', login: urlLogin('backup.url', url, env) },
     parts,
     config.database.tls,
     env,
@@ -103,9 +107,10 @@ export function resolveMigrateConnection(config: Config, env: Env, baseDir: stri
   const { url } = config.migrate
   if (url === undefined) return undefined
   const read = secretReader(env, baseDir)
-  const parts = () => parseDatabaseUrl(read(url, 'migrate.url'), 'migrate.url', services(env, 'migrate.url', baseDir))
+  const parts = () =>
+    parseDatabaseUrl(urlIn(url, 'migrate.url', read), 'migrate.url', services(env, 'migrate.url', baseDir))
   const connection = fromParts(
-    { source: 'migrate.url', login: urlLogin(url, env) },
+    { source: 'migrate.url', login: urlLogin('migrate.url', url, env) },
     parts,
     config.database.tls,
     env,

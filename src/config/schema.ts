@@ -2,14 +2,15 @@ import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { count, duration, durationText, noUrl, secret, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
+import { urlSource } from './url-source.ts'
 
 const database = z
   .strictObject({
-    url: secret.optional().meta({
+    url: urlSource.optional().meta({
       description:
         'Where the database is: `postgres://user:password@host:port/name`. Several hosts are separated by commas.',
     }),
-    directUrl: secret.optional().meta({
+    directUrl: urlSource.optional().meta({
       description:
         'Connection to the server itself, where `url` points to a connection pooler. Replaces every other connection setting.',
     }),
@@ -150,7 +151,7 @@ const backup = z
       description:
         'Name of this series of backups. If two pgbosun share a store but have different schedules, give each its own name.',
     }),
-    url: secret.optional().meta({
+    url: urlSource.optional().meta({
       description:
         'Connection for making backups, as a role that may read everything. Default: the connection of the target database.',
     }),

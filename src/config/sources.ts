@@ -2,11 +2,11 @@ import { usage } from '../errors.ts'
 import { withAddresses } from './addresses.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type Env, looksLikeUrl, readPort } from './environment.ts'
-import type { SecretSource } from './fields.ts'
 import { isIgnoredVariable, libpqVariables, normalised, refuseParameter } from './parameters.ts'
 import { readSecretFile } from './secrets.ts'
 import { serviceReader } from './service.ts'
 import type { UrlParts } from './url.ts'
+import type { UrlSource } from './url-source.ts'
 
 /** Reads services of libpq, for a source that names one. */
 export const services = (env: Env, source: string, baseDir: string) => serviceReader(env.PGSERVICEFILE, source, baseDir)
@@ -77,8 +77,9 @@ export type SourceLogin = { user: string; own: string; missing: string }
 
 const alone = 'PGPASSWORD or PGPASSWORD_FILE'
 
-/** The variable or the file that holds the URL, not the key that names it. */
-export function urlLogin(source: SecretSource, env: Env): SourceLogin {
+/** The variable or the file that holds the URL; the key only if it holds the URL itself. */
+export function urlLogin(key: string, source: UrlSource, env: Env): SourceLogin {
+  if (typeof source === 'string') return { user: key, own: key, missing: `set ${alone}` }
   const where = 'env' in source ? variableOf(source.env, env) : `the file ${source.file}`
   return { user: where, own: where, missing: `write it into ${where}, or set ${alone}` }
 }

@@ -43,8 +43,9 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
   const { type, shape, element, options } = defOf(inner)
   if (shape) return Object.entries(shape).flatMap(([key, value]) => leaves(value, [...path, key]))
   if (type === 'array') return element && kinds[defOf(unwrap(element)).type] ? [{ path, schema, kind: 'list' }] : []
-  if (options?.every(isSecretPart)) return [{ path, schema, kind: 'secret' }]
   if (options) {
+    const isSecret = options.some(isSecretPart) && options.every((option) => isSecretPart(option) || isText(option))
+    if (isSecret) return [{ path, schema, kind: 'secret' }]
     const either = options.flatMap((option) => leaves(option, path))
     return isOneOrMany(either) ? [{ path, schema, kind: 'paths' }] : either
   }
@@ -55,6 +56,8 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
 const isOneOrMany = (options: Leaf[]) => options.map(({ kind }) => kind).join() === 'string,list'
 
 const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys(defOf(schema).shape ?? {}).join())
+
+const isText = (schema: z.ZodType) => defOf(unwrap(schema)).type === 'string'
 
 /** The keys that are allowed at a path, for "did you mean". */
 export function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
