@@ -52,7 +52,7 @@ describe.skipIf(!client)('a role that may not read everything', () => {
         `grant select on sequence "my app"."T x_id_seq" to "${role}";`,
         `grant select on sequence public.alone to "${role}";`,
         `alter role "${role}" bypassrls;`,
-        `alter role "${role}" set lo_compat_privileges = on;`,
+        major >= 19 ? `grant pg_read_all_data to "${role}";` : `alter role "${role}" set lo_compat_privileges = on;`,
       ]),
     )
     for (const statement of statements) await sql.unsafe(statement)
