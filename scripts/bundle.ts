@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { type BuildOptions, type BuildResult, build, type Plugin, transform } from 'esbuild'
 import { configSchema } from '../src/config/schema.ts'
+import { compileSchema } from './schema-rules.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -72,12 +73,11 @@ export async function packParts(entry: string, outfile: string, version: string)
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
     define: {
       PGBOSUN_VERSION: JSON.stringify(version),
-      PGBOSUN_DEFAULTS: JSON.stringify(configSchema.parse({})),
       'import.meta.url': '"file:///pgbosun"',
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [parserApart, noPinoTransports, lightBuiltins],
+    plugins: [compiledSchema, parserApart, noPinoTransports, lightBuiltins],
   })
   const helpers = new Map<string, string>()
   const parts: string[] = []
@@ -114,6 +114,19 @@ const withOwnExports = (chunk: string) => chunk.replace(/export default (require
 /** The loader reads the script as latin1. esbuild escapes strings, but leaves regular expressions as they are. */
 const inAscii = (text: string) =>
   text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** Puts the schema as data where the sources have none. */
+const compiledSchema: Plugin = {
+  name: 'compiled-schema',
+  setup({ onLoad }) {
+    const config = /[\\/]src[\\/]config[\\/](compiled|defaults)\.ts$/
+    onLoad({ filter: config }, ({ path }) => {
+      const name = basename(path, '.ts')
+      const value = name === 'compiled' ? compileSchema() : configSchema.parse({})
+      return { contents: `export const ${name} = ${JSON.stringify(value)}` }
+    })
+  },
+}
 
 /** The parser for the linter stays a separate file, with its WASM beside it, so that no other command pays for it. */
 const parserApart: Plugin = {

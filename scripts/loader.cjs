@@ -16,12 +16,19 @@ const writeCacheTo = process.env.PGBOSUN_WRITE_CODE_CACHE
 delete process.env.PGBOSUN_WRITE_CODE_CACHE
 
 /**
- * A cache holds what one run has compiled, and loading time depends on its size: what usually ends soon has a small one. Any cache fits
- * any command; what is not in it is compiled when it is called.
+ * A cache holds what one run has compiled, and loading time depends on its size: what ends soon has a small one. Any cache fits any
+ * command; what is not in it is compiled when it is called.
  */
-const quick = ['migrate', 'wait', 'healthcheck', '--version', '--help', '-h']
+const caches = {
+  migrate: 'migrate',
+  wait: 'migrate',
+  healthcheck: 'migrate',
+  '--version': 'help',
+  '--help': 'help',
+  '-h': 'help',
+}
 const filename = `${__dirname}/main.js`
-const cacheFile = `${__dirname}/${quick.includes(process.argv[2]) ? 'migrate' : 'up'}.cache`
+const cacheFile = `${__dirname}/${caches[process.argv[2]] ?? 'up'}.cache`
 
 function readCache() {
   try {

@@ -7,11 +7,15 @@ import { findServerBinaries, startServer } from './server.ts'
 
 /**
  * Runs the built program and saves what V8 has compiled: `up.cache` after an `up` of the sample, `migrate.cache` after `migrate` without
- * a configuration; both with nothing to do, as most runs are. If this machine has no PostgreSQL server, they are saved after whatever
- * works without one. A build without a cache works too, but starts more slowly.
+ * a configuration, both with nothing to do, as most runs are; `help.cache` after `--help`. If this machine has no PostgreSQL server, they
+ * are saved after whatever works without one. A build without a cache works too, but starts more slowly.
  */
 export async function writeCodeCaches(program: string): Promise<void> {
-  const [up, migrate] = ['up.cache', 'migrate.cache'].map((name) => join(dirname(program), name)) as [string, string]
+  const [up, migrate, help] = ['up', 'migrate', 'help'].map((name) => join(dirname(program), `${name}.cache`)) as [
+    string,
+    string,
+    string,
+  ]
   const run = (command: string[], env: Record<string, string>, cacheFile?: string) =>
     execFileSync(process.execPath, [program, ...command], {
       env: { ...env, ...(cacheFile && { PGBOSUN_WRITE_CODE_CACHE: cacheFile }) },
@@ -19,9 +23,10 @@ export async function writeCodeCaches(program: string): Promise<void> {
     })
   const binDir = findServerBinaries()[0]
   try {
+    run(['--help'], cleanEnv(), help)
     if (binDir === undefined) {
       run(['config', 'show', ...sampleArgs], sampleEnv('postgres://127.0.0.1/postgres'), up)
-      run(['--help'], cleanEnv(), migrate)
+      run(['wait', '--help'], cleanEnv(), migrate)
     } else {
       await withSampleServer(binDir, (url) => {
         run(['up', ...sampleArgs], sampleEnv(url))
@@ -33,7 +38,7 @@ export async function writeCodeCaches(program: string): Promise<void> {
     const { stderr, message } = error as Error & { stderr?: Buffer }
     console.error(`warning: the warm-up run failed: ${stderr?.toString().trim() || message}`)
   }
-  if (!existsSync(up) || !existsSync(migrate)) {
+  if (![up, migrate, help].every((file) => existsSync(file))) {
     console.error('warning: there is no code cache, so the program will start more slowly')
     execFileSync(process.execPath, [program, '--version'], { env: cleanEnv() })
   }

@@ -145,6 +145,7 @@ describe('edges', () => {
     // Whose words they are: Node's parseArgs, zod, node-cron, PostgreSQL's elog (never translated), names in a server's message.
     const foreign = [
       'cli/args.ts',
+      'config/problems.ts',
       'config/read.ts',
       'config/cron.ts',
       'roles/errors.ts',

@@ -10,7 +10,7 @@ const program = join(dist, 'pgbosun.cjs')
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of ['main.js', 'up.cache', 'migrate.cache', 'package.json', 'pgbosun.cjs'])
+  for (const file of ['main.js', 'up.cache', 'migrate.cache', 'help.cache', 'package.json', 'pgbosun.cjs'])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
@@ -18,7 +18,7 @@ function copyOf(dir: string): string {
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
 describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => {
-  test.for(['up', 'migrate'])('has a code cache that fits it: %s', (name) => {
+  test.for(['up', 'migrate', 'help'])('has a code cache that fits it: %s', (name) => {
     const script = new Script(readFileSync(join(dist, 'main.js'), 'latin1'), {
       cachedData: readFileSync(join(dist, `${name}.cache`)),
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
@@ -36,9 +36,9 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
 
     const copy = copyOf(dir)
     expect((await version(copy, ['--no-opt'])).stdout).toBe(stdout)
-    for (const cache of ['up.cache', 'migrate.cache']) truncateSync(join(dir, cache), 1000)
+    for (const cache of ['up.cache', 'migrate.cache', 'help.cache']) truncateSync(join(dir, cache), 1000)
     expect((await version(copy)).stdout).toBe(stdout)
-    for (const cache of ['up.cache', 'migrate.cache']) writeFileSync(join(dir, cache), '')
+    for (const cache of ['up.cache', 'migrate.cache', 'help.cache']) writeFileSync(join(dir, cache), '')
     expect((await version(copy)).stdout).toBe(stdout)
   })
 

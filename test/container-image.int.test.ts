@@ -30,7 +30,7 @@ describe('the image', () => {
       `
       const { readFileSync } = require('node:fs')
       const { Script, constants } = require('node:vm')
-      for (const name of ['up', 'migrate']) {
+      for (const name of ['up', 'migrate', 'help']) {
         const script = new Script(readFileSync('/app/main.js', 'latin1'), {
           filename: '/app/main.js',
           cachedData: readFileSync(\`/app/\${name}.cache\`),
@@ -42,7 +42,7 @@ describe('the image', () => {
       ...flags,
     )
     expect(flags).toHaveLength(2)
-    expect(stdout).toBe('false\nfalse\n')
+    expect(stdout).toBe('false\nfalse\nfalse\n')
   })
 
   test('keeps Node’s heap below the limit of the container', async () => {

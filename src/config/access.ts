@@ -1,21 +1,20 @@
 import * as z from 'zod'
 import { secret } from './fields.ts'
 import { databaseMigrate } from './migrate.ts'
-
-const maxBytes = 63
+import { maxNameBytes, predicates } from './predicates.ts'
 
 /** A name as PostgreSQL stores it: 1 to 63 bytes. PostgreSQL would truncate a longer one. */
 const identifier = z
   .string()
   .min(1, 'the name is empty')
-  .refine((name) => Buffer.byteLength(name) <= maxBytes, {
+  .refine(predicates.fitsIntoName, {
     error: ({ input }) =>
-      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL truncates names to ${maxBytes}`,
+      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL truncates names to ${maxNameBytes}`,
   })
-  .refine((name) => !name.includes('\0'), 'a name cannot contain a zero byte')
+  .refine(predicates.hasNoZeroByte, 'a name cannot contain a zero byte')
 
 /** A role that we may create or change. */
-const roleName = identifier.refine((name) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()), {
+const roleName = identifier.refine(predicates.isNotReserved, {
   error: ({ input }) => `the name ${String(input)} is reserved by PostgreSQL`,
 })
 

@@ -33,6 +33,3 @@ export function readPort(text: string, name: string): number | string {
   // A text that is not a number may be a piece of a password that was not escaped.
   return /^-?\d{1,9}$/.test(text) ? `${name} is not a port: ${text}` : `${name} is not a number`
 }
-
-/** Whether a text is a URL, or a piece of one with a password in it. Such texts are never shown. */
-export const looksLikeUrl = (text: string) => /:\/\/|:.*@/s.test(text)

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { durationMs, durationPattern } from '../units.ts'
-import { looksLikeUrl } from './environment.ts'
+import { predicates } from './predicates.ts'
 
 const durationHelp = 'write a number and a unit, like 30s or 6h'
 
@@ -12,7 +12,7 @@ export const duration = (fallback: string) => durationText.prefault(fallback)
 
 /** A path or a name. A URL there would hold a password that `config show` would print. */
 export const noUrl = (what: string) =>
-  z.string().refine((text) => !looksLikeUrl(text), { error: `this is a URL, but ${what} is expected` })
+  z.string().refine(predicates.isNoUrl, { error: `this is a URL, but ${what} is expected` })
 
 /** Where to read a secret. The configuration file never holds the secret itself. */
 export const secret = z.union(
@@ -32,16 +32,6 @@ export type SecretSource = z.output<typeof secret>
 export const count = z.int().min(0)
 
 /** An IANA time zone that this Node knows. */
-export const timeZone = z.string().refine(isTimeZone, {
+export const timeZone = z.string().refine(predicates.isTimeZone, {
   error: ({ input }) => `unknown time zone ${String(input)}: write an IANA name like Europe/Berlin`,
 })
-
-function isTimeZone(name: string): boolean {
-  if (name === 'UTC') return true
-  try {
-    new Intl.DateTimeFormat('en-US', { timeZone: name })
-    return true
-  } catch {
-    return false
-  }
-}

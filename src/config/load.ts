@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { defaults } from './defaults.ts'
 import type { Env } from './environment.ts'
 import type { Config } from './schema.ts'
 
@@ -16,10 +17,6 @@ export type Loaded = {
 }
 
 const defaultFiles = ['pgbosun.yaml', 'pgbosun.yml', 'pgbosun.json']
-
-/** The defaults of the schema; the build inserts them. */
-declare const PGBOSUN_DEFAULTS: Config | undefined
-const defaults = typeof PGBOSUN_DEFAULTS === 'object' ? PGBOSUN_DEFAULTS : undefined
 
 /**
  * Finds and reads the configuration. If there is neither a file nor a variable, the schema is not loaded: loading it takes longer than

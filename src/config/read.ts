@@ -1,17 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import type * as z from 'zod'
 import { AppError, usage } from '../errors.ts'
 import { visible } from '../text.ts'
 import { someLines } from '../units.ts'
+import { compiled } from './compiled.ts'
 import { type Env, isIgnored } from './environment.ts'
+import { readPlainYaml } from './plain-yaml.ts'
+import type { Problem } from './problem.ts'
+import { accept } from './rules.ts'
 import type { Config } from './schema.ts'
-import { configSchema } from './schema.ts'
 import { didYouMean } from './suggest.ts'
-import { keysAt, type Leaf, leaves, variableOf } from './walk.ts'
-
-/** A key and what is wrong with it. */
-type Problem = { path: string; message: string }
+import { type Leaf, variableOf } from './walk.ts'
 
 /**
  * Reads the file, overrides it with the environment, fills in the defaults and checks everything.
@@ -28,13 +27,25 @@ export async function readConfig(
   const input = path === undefined ? {} : await readConfigFile(path)
   const origins = new Map<string, string>()
   noteOrigins(input, [], origins)
-  const problems = applyEnvironment(input, env, { origins, baseDir })
+  const problems = await applyEnvironment(input, env, { origins, baseDir })
+  const { config, problems: others } = await checked(input)
+  problems.push(...others, ...(await scheduleProblems(input)))
+  if (config === undefined || problems.length > 0) throw invalid(problems, path, origins)
+  return { config, origins }
+}
 
-  const parsed = configSchema.safeParse(input, { jitless: true })
-  if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [])))
-  problems.push(...(await scheduleProblems(input)))
-  if (!parsed.success || problems.length > 0) throw invalid(problems, path, origins)
-  return { config: parsed.data, origins }
+/** The schema is only loaded for a configuration that has a problem, where the build has compiled it. */
+async function checked(input: Tree): Promise<{ config: Config | undefined; problems: Problem[] }> {
+  const config = compiled && (accept(compiled.rule, input) as Config | undefined)
+  if (config !== undefined) return { config, problems: [] }
+  const { checkWithSchema } = await import('./problems.ts')
+  return checkWithSchema(input)
+}
+
+async function knownLeaves(): Promise<Pick<Leaf, 'path' | 'kind'>[]> {
+  if (compiled) return compiled.leaves
+  const { schemaLeaves } = await import('./problems.ts')
+  return schemaLeaves()
 }
 
 type Tree = Record<string, unknown>
@@ -74,6 +85,8 @@ function parseJson(text: string, path: string): unknown {
 }
 
 async function parseYaml(text: string, path: string): Promise<unknown> {
+  const plain = readPlainYaml(text)
+  if (plain) return plain.value
   const { parseDocument } = await import('yaml')
   const document = parseDocument(text, { merge: true })
   const [error] = document.errors
@@ -96,17 +109,17 @@ function noteOrigins(value: unknown, path: string[], origins: Map<string, string
 }
 
 /** Writes the values of `PGBOSUN_*` into the tree. @returns what is wrong with them */
-function applyEnvironment(
+async function applyEnvironment(
   tree: Tree,
   env: Env,
   { origins, baseDir }: { origins: Map<string, string>; baseDir: string },
-): Problem[] {
+): Promise<Problem[]> {
   const names = Object.keys(env)
     .filter((name) => name.startsWith('PGBOSUN_') && env[name] !== undefined)
     .sort()
   if (names.length === 0) return []
 
-  const byVariable = new Map(leaves(configSchema).map((leaf) => [variableOf(leaf.path), leaf]))
+  const byVariable = new Map((await knownLeaves()).map((leaf) => [variableOf(leaf.path), leaf]))
   const problems: Problem[] = []
   for (const name of names) {
     if (ownVariables.has(name)) continue
@@ -133,12 +146,16 @@ function applyEnvironment(
 /** Variables that are not keys, but global flags. */
 const ownVariables = new Set(['PGBOSUN_CONFIG', 'PGBOSUN_JSON_LINES', 'PGBOSUN_LOG_LEVEL', 'PGBOSUN_LOG_FORMAT'])
 
-function secretFileLeaf(byVariable: Map<string, Leaf>, name: string): Leaf | undefined {
+function secretFileLeaf<L extends Pick<Leaf, 'kind'>>(byVariable: Map<string, L>, name: string): L | undefined {
   const leaf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -'_FILE'.length)) : undefined
   return leaf?.kind === 'secret' ? leaf : undefined
 }
 
-function environmentValue({ kind }: Leaf, name: string, { text, baseDir }: { text: string; baseDir: string }): unknown {
+function environmentValue(
+  { kind }: Pick<Leaf, 'kind'>,
+  name: string,
+  { text, baseDir }: { text: string; baseDir: string },
+): unknown {
   switch (kind) {
     case 'string':
       return text
@@ -181,29 +198,6 @@ async function scheduleProblems({ backup }: { backup?: { schedule?: unknown } | 
   const parsed = parseCron(text)
   return typeof parsed === 'string' ? [{ path: 'backup.schedule', message: parsed }] : []
 }
-
-type Issue = z.core.$ZodIssue
-
-function problemsOf(issue: Issue, parent: PropertyKey[]): Problem[] {
-  const path = [...parent, ...issue.path]
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({
-      path: [...path, key].join('.'),
-      message: `unknown key${didYouMean(key, keysAt(configSchema, path))}`,
-    }))
-  if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path: path.join('.'), message }))
-  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
-    const [best] = [...issue.errors].sort(
-      (a, b) => Number(isOtherKind(a)) - Number(isOtherKind(b)) || a.length - b.length,
-    )
-    if (best && best.length > 0) return best.flatMap((inner) => problemsOf(inner, path))
-  }
-  return [{ path: path.join('.'), message: issue.message.replace(/^Invalid (input|option): /, '') }]
-}
-
-/** Whether this option of a union expects another kind of value: a map instead of a scalar, or another word. */
-const isOtherKind = (issues: Issue[]) =>
-  issues.some(({ path, code }) => path.length === 0 && (code === 'invalid_type' || code === 'invalid_value'))
 
 function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
   const setBy = (key: string) => {

@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
+import { defaultStore } from './default-store.ts'
 import { count, duration, durationText, noUrl, secret, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
+import { predicates } from './predicates.ts'
 import { urlSource } from './url-source.ts'
 
 const database = z
@@ -137,13 +139,7 @@ const keepRules = z
     monthly: kept('The same for months.'),
     yearly: kept('The same for years.'),
   })
-  .refine(
-    (rules) => Object.values(rules).some((value) => value !== 0),
-    'would keep nothing: set a rule, or `keep: all`',
-  )
-
-/** Of `backup.store`. */
-export const defaultStore = 'file:///backups'
+  .refine(predicates.keepsSomething, 'would keep nothing: set a rule, or `keep: all`')
 
 const backup = z
   .strictObject({
@@ -192,7 +188,7 @@ const serve = z
     listen: z
       .string()
       .regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]*):\d{1,5}$/, 'write an address and a port, like [::]:8080')
-      .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'the port must not be above 65535')
+      .refine(predicates.hasPossiblePort, 'the port must not be above 65535')
       .prefault('[::]:8080')
       .meta({
         description:

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
-import { type Env, looksLikeUrl } from './environment.ts'
+import type { Env } from './environment.ts'
 import type { SecretSource } from './fields.ts'
+import { looksLikeUrl } from './predicates.ts'
 
 /** Reads secrets from where the configuration says. Files are read again at every call, so that a rotated secret is noticed. */
 export type SecretReader = (source: SecretSource, what: string) => string

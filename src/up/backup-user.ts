@@ -1,5 +1,5 @@
+import { defaultStore } from '../config/default-store.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
-import { defaultStore } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'

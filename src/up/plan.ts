@@ -8,10 +8,8 @@ import { refuseUnhealthy } from './check.ts'
 import { migrateAll } from './migrate-all.ts'
 import { plannedDrift, readDeclared } from './roles.ts'
 import { planSeedStep, seedFiles, warnOfSeeds } from './seed.ts'
+import { stepNames } from './steps.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
-
-/** The steps of `up`, in order. */
-export const stepNames = ['wait', 'ensure', 'migrate', 'grant', 'seed', 'check']
 
 /** The result of `plan` and of `up --dry-run`. */
 export async function planUp(context: Context): Promise<Result> {

@@ -1,4 +1,3 @@
-import { planUp } from '../../up/plan.ts'
 import { runUp } from '../../up/up.ts'
 import { lockFlags } from '../args.ts'
 import { runAfterwards } from '../child.ts'
@@ -15,7 +14,10 @@ export const up: Command = {
   },
   exits: upExits,
   async run(context) {
-    if (context.flags['dry-run'] === true) return planUp(context)
+    if (context.flags['dry-run'] === true) {
+      const { planUp } = await import('../../up/plan.ts')
+      return planUp(context)
+    }
     const result = await runUp(context)
     return context.rest.length > 0 ? { ...result, after: () => runAfterwards(context) } : result
   },

@@ -1,0 +1,3 @@
+// pure
+/** Of `backup.store`. */
+export const defaultStore = 'file:///backups'

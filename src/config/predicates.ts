@@ -1,0 +1,25 @@
+// pure
+/** PostgreSQL stores this much of a name. */
+export const maxNameBytes = 63
+
+/** Whether a text is a URL, or a piece of one with a password in it. Such texts are never shown. */
+export const looksLikeUrl = (text: string) => /:\/\/|:.*@/s.test(text)
+
+/** What the schema checks by code. They have names so that the compiled schema (rules.ts) can refer to them. */
+export const predicates = {
+  isNoUrl: (text: string) => !looksLikeUrl(text),
+  fitsIntoName: (name: string) => Buffer.byteLength(name) <= maxNameBytes,
+  hasNoZeroByte: (name: string) => !name.includes('\0'),
+  isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),
+  keepsSomething: (rules: object) => Object.values(rules).some((value) => value !== 0),
+  hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
+  isTimeZone(name: string) {
+    if (name === 'UTC') return true
+    try {
+      new Intl.DateTimeFormat('en-US', { timeZone: name })
+      return true
+    } catch {
+      return false
+    }
+  },
+}

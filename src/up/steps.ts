@@ -1,0 +1,3 @@
+// pure
+/** The steps of `up`, in order. */
+export const stepNames = ['wait', 'ensure', 'migrate', 'grant', 'seed', 'check']
