@@ -39,7 +39,7 @@ const onceOnly = [
     'last-resort',
     'lost-connection',
   ],
-  ...['many-backups', 'passfile', 'pipes', 'poker', 'programs', 'read-only', 'readme', 'serve-attack', 'servers'],
+  ...['many-backups', 'migrate-folders', 'passfile', 'pipes', 'poker', 'programs', 'read-only', 'readme', 'serve-attack', 'servers'],
   ...['service', 'take-lock', 'tools', 'unread', 'wait-for'],
   ...waiting,
 ]
