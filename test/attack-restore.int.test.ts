@@ -78,7 +78,7 @@ const rolesOf = (cluster: Cluster) =>
   )
 
 const dumpOf = (cluster: Cluster, database: string, ...more: string[]) =>
-  execFileSync('pg_dump', ['--no-password', `--dbname=${cluster.url(database)}`, ...more], {
+  execFileSync(join(client!.dir, 'pg_dump'), ['--no-password', `--dbname=${cluster.url(database)}`, ...more], {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   }).replace(/^\\(un)?restrict .*$/gm, '')

@@ -685,7 +685,9 @@ describe('drift', () => {
     const admin = open('postgres')
     await admin.unsafe(`create database ${quoteIdent(name)}`)
     await admin.end()
-    const dump = execFileSync('pg_dump', ['-s', `--dbname=${urlOf(live.name)}`], { maxBuffer: 1 << 28 })
+    const dump = execFileSync(join(client!.dir, 'pg_dump'), ['-s', `--dbname=${urlOf(live.name)}`], {
+      maxBuffer: 1 << 28,
+    })
     execFileSync('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', urlOf(name)], { input: dump })
     const restored = open(name)
     const drifts = compareSchemas({ declared, live: await read(restored) })

@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import { describe, expect } from 'vitest'
 import { client } from './support/backup.ts'
 import { type Finished, program, run, runJson } from './support/cli.ts'
-import { test as base, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, server, urlOf, writeFiles } from './support/postgres.ts'
 
 type Files = Record<string, string>
 type Json = Awaited<ReturnType<typeof runJson>>
@@ -347,6 +347,56 @@ describe('plan and up', () => {
     expect(await sql`select to_regclass('users') is not null as there`).toEqual([{ there: true }])
     await files({ 'pgbosun.yaml': 'migrate: { lint: { rules: { drop-table: warn } } }' })
     expect((await withDatabase(['up'])).code).toBe(0)
+  })
+})
+
+describe('a statement that is newer than the grammar', () => {
+  const repack = 'create table t (id int primary key);\nrepack (concurrently) t;\ncreate table u (id bigint);\n'
+  const at = (dir: string, more: Record<string, string> = {}) => ({ cwd: dir, env: more })
+  const isKnown = server().major >= 19
+
+  test('is an error, or a warning if `lint.server` is newer, as in `plan`', async ({ files, dir, database }) => {
+    await files({ 'migrations/001_t.sql': repack })
+    const lint = (env: Record<string, string> = {}) => runJson(['migrate', 'lint'], at(dir, env))
+    const syntax = ({ json }: Json) =>
+      (json.findings as { rule: string }[]).filter(({ rule }) => rule === 'syntax-error')
+    const older = await lint()
+    expect([older.code, syntax(older)]).toMatchObject([22, [{ level: 'error', line: 2, column: 1 }]])
+    const newer = await lint({ PGBOSUN_LINT_SERVER: '19' })
+    expect(newer.code).toBe(0)
+    expect(syntax(newer)).toMatchObject([{ level: 'warn', line: 2, column: 1 }])
+    for (const server of ['18', '13']) expect(await lint({ PGBOSUN_LINT_SERVER: server })).toMatchObject({ code: 22 })
+    for (const server of ['12', '19.1', 'new'])
+      expect(await lint({ PGBOSUN_LINT_SERVER: server })).toMatchObject({ code: 2 })
+
+    const env = { DATABASE_URL: urlOf(database) }
+    const plan = (more: Record<string, string> = {}) => runJson(['plan'], at(dir, { ...env, ...more }))
+    expect(await plan()).toMatchObject({ code: isKnown ? 0 : 22 })
+    const planned = await plan({ PGBOSUN_LINT_SERVER: '19' })
+    expect(planned).toMatchObject({
+      code: 0,
+      json: { warnings: expect.arrayContaining([expect.stringMatching(/001_t\.sql:2:1 syntax-error/)]) },
+    })
+    expect(JSON.stringify(planned.json.steps)).toContain('outside a transaction (REPACK (CONCURRENTLY))')
+  })
+
+  test('is run as the server knows it, outside a transaction', async ({ files, dir, database, sql }) => {
+    await files({ 'migrations/001_t.sql': repack })
+    const { code, json } = await runJson(['up'], at(dir, { DATABASE_URL: urlOf(database) }))
+    const made = await sql`select to_regclass('t') is not null as t, to_regclass('u') is not null as u`
+    if (isKnown) {
+      expect([code, json.error, made]).toEqual([0, null, [{ t: true, u: true }]])
+    } else {
+      expect([code, made]).toEqual([20, [{ t: true, u: false }]])
+      expect(json.error).toMatchObject({ sqlstate: '42601', line: 2, column: 1 })
+    }
+  })
+
+  test.skipIf(!isKnown)('may be in a transaction where it can be', async ({ files, dir, database, sql }) => {
+    await files({ 'migrations/001_t.sql': 'create table t (id int primary key);\nrepack t;\nselect 1;\n' })
+    const { json } = await runJson(['up'], at(dir, { DATABASE_URL: urlOf(database), PGBOSUN_LINT_SERVER: '19' }))
+    expect(json.error).toBe(null)
+    expect(await sql`select status, progress from pgbosun.migrations`).toEqual([{ status: 'applied', progress: null }])
   })
 })
 
