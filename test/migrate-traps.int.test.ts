@@ -5,7 +5,7 @@ import type { FormatName } from '../src/config/formats.ts'
 import { openFormat } from '../src/formats/open.ts'
 import { runJson } from './support/cli.ts'
 import { formats, type Part } from './support/formats.ts'
-import { test as base, open, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, open, otherStrings, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Env = Record<string, string>
 type Up = (
@@ -223,7 +223,7 @@ describe('trap 3: what a file leaves in the session', () => {
     `set session authorization ${role};`,
     "set search_path = evil, pg_catalog; select evil.t('x');",
     'select pg_advisory_unlock_all();',
-    'set standard_conforming_strings = off;',
+    `${otherStrings()};`,
     "set client_encoding = 'LATIN1';",
     "set names 'LATIN1';",
     'create temp table seen (wrong int); create temp table migrations (wrong int);',
@@ -318,7 +318,7 @@ describe('trap 3: what a file leaves in the session', () => {
     good(
       await up('pgbosun', {
         '1_a.sql': `-- pgbosun: no-transaction\nset search_path = x, public;\ncreate table here ();\nset role ${role};\ncreate table public.theirs ();
-          vacuum;\nreset role;\ncreate table again ();\nset client_encoding = 'LATIN1';\nset standard_conforming_strings = off;\ncreate table texts as select 'ü\\' as t;`,
+          vacuum;\nreset role;\ncreate table again ();\nset client_encoding = 'LATIN1';\n${otherStrings()};\ncreate table texts as select 'ü\\' as t;`,
       }),
     )
     expect(

@@ -10,7 +10,7 @@ import { planMigrations } from '../src/migrate/plan/plan.ts'
 import { refuseProblems } from '../src/migrate/plan/verify.ts'
 import { quoteIdent } from '../src/sql/quote.ts'
 import { createState } from '../src/state/state.ts'
-import { test as base, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, otherStrings, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Files = Record<string, string>
 
@@ -181,7 +181,7 @@ test.for([
   ['search_path', "select pg_catalog.set_config('search_path', '', false)"],
   ['role', 'create role ROLE; set role ROLE'],
   ['session authorization', 'create role ROLE; set session authorization ROLE'],
-  ['the reading of strings', "set standard_conforming_strings = off; set client_encoding = 'LATIN1'"],
+  ['the reading of strings', `${otherStrings()}; set client_encoding = 'LATIN1'`],
   ['temporary tables', 'create temp table b (temporary int)'],
 ] as const)('a file leaves nothing of %s to the next one', async ([, text], { migrate, files, sql }) => {
   const role = uniqueName('leak')

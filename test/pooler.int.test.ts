@@ -12,7 +12,7 @@ import { client, connectionTo } from './support/backup.ts'
 import { run } from './support/cli.ts'
 import { fails, objectsOf } from './support/fails.ts'
 import { type Pooler, pgbouncer, startPooler } from './support/pooler.ts'
-import { server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { otherStrings, server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 if (!pgbouncer) process.stderr.write('NOT RUN: connection poolers: there is no pgbouncer here\n')
 
@@ -240,7 +240,7 @@ describe('what is no pooler', () => {
 
   test('a proxy whose role and database have settings of their own', async ({ database, sql }) => {
     await sql.unsafe(`alter database ${database} set lock_timeout = '7s'`)
-    await sql.unsafe(`alter database ${database} set standard_conforming_strings = off`)
+    await sql.unsafe(`alter database ${database} ${otherStrings()}`)
     await withProxy(
       rewritten(() => Buffer.alloc(0)),
       async (proxy) => {

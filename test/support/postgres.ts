@@ -38,6 +38,9 @@ async function asAdmin(statement: string): Promise<void> {
   await admin.end()
 }
 
+/** The setting of `standard_conforming_strings` that a file may make: from 19 on, the server refuses `off`. */
+export const otherStrings = () => `set standard_conforming_strings = ${server().major < 19 ? 'off' : 'on'}`
+
 let counter = 0
 
 /** A name that no other test uses: roles and databases are shared by the whole server. */
