@@ -39,6 +39,13 @@ describe('nothing is refused', () => {
 })
 
 describe('refused is', () => {
+  test('a name with a line break, which a server refuses from 19 on', () => {
+    const reasons = (serverVersion: number) =>
+      findRefusals(manifest, { into: 'a\nb', noOwner: false }, { ...good, serverVersion }).map(({ reason }) => reason)
+    expect(reasons(180001)).toEqual([])
+    expect(reasons(190000)).toEqual(['the name "a\\nb" has a line break, which PostgreSQL 19 does not accept'])
+  })
+
   test.for<[string, Partial<TargetServer>, string]>([
     [
       'a name that is taken',

@@ -51,6 +51,11 @@ export function findRefusals(
     refusals.push({ kind, reason: visible(reason), hint: visible(hint), ...more })
 
   if (target.exists) refuse(`the database ${into} already exists`, 'choose another name for --into')
+  if (/[\r\n]/.test(into) && majorOf(target.serverVersion) >= 19)
+    refuse(
+      `the name ${JSON.stringify(into)} has a line break, which PostgreSQL ${majorOf(target.serverVersion)} does not accept`,
+      'choose another name for --into',
+    )
   if (!target.superuser && !target.mayCreateDatabases)
     refuse(
       `the user ${target.user} may not create databases`,

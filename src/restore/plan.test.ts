@@ -11,7 +11,7 @@ const entry = (desc: string, tag: string, defn = '', more: Partial<TocEntry> = {
 const sectionOf = (desc: string): TocEntry['section'] =>
   /^(ACL|COMMENT|SECURITY LABEL)$/.test(desc)
     ? 'none'
-    : /^(TABLE DATA|BLOBS|SEQUENCE SET)$/.test(desc)
+    : /^(TABLE DATA|BLOB METADATA|BLOBS|SEQUENCE SET)$/.test(desc)
       ? 'data'
       : /INDEX|CONSTRAINT|TRIGGER|RULE|POLICY|ROW SECURITY|PUBLICATION|SUBSCRIPTION|MATERIALIZED VIEW DATA|DEFAULT ACL/.test(
             desc,
@@ -27,6 +27,17 @@ const fn = (tag: string, defn: string) => entry('FUNCTION', tag, defn)
 const domain = entry('DOMAIN', 'checked', 'CREATE DOMAIN app.checked AS integer CONSTRAINT c CHECK (app.f(VALUE));\n')
 
 describe('the order', () => {
+  test('has the creation of large objects before the data, wherever the archive has it', () => {
+    const { before, data } = plan(
+      entry('TABLE', 't', 'CREATE TABLE app.t (a integer);\n'),
+      entry('TABLE DATA', 't'),
+      entry('BLOB METADATA', '4711..4712', '4711\n4712\n', { namespace: '' }),
+      entry('BLOBS', '4711..4712', '', { namespace: '' }),
+    )
+    expect(shown(before)).toEqual(['login: table app.t, blob metadata 4711..4712'])
+    expect(shown([data])).toEqual(['login, runs code: table data app.t, blobs 4711..4712'])
+  })
+
   test('is schemas, extensions, everything, data, indexes, views, and policies last', () => {
     const { before, data, after, views, policies, finish } = plan(
       entry('ENCODING', 'ENCODING', "SET client_encoding = 'UTF8';\n"),

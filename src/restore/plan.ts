@@ -58,7 +58,7 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
   const of = (...descs: string[]) => made.filter(({ desc }) => descs.includes(desc))
   const inSection = (name: TocEntry['section']) => made.filter(({ section }) => section === name)
   const first = of('SCHEMA', 'EXTENSION')
-  const pre = made.filter(({ section, desc }) => section === 'pre-data' && !['SCHEMA', 'EXTENSION'].includes(desc))
+  const pre = made.filter((entry) => isBeforeData(entry) && !first.includes(entry))
   const views = of('MATERIALIZED VIEW DATA')
   const policies = of('POLICY', 'ROW SECURITY')
   const post = inSection('post-data').filter((entry) => !views.includes(entry) && !policies.includes(entry))
@@ -68,7 +68,13 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
   const owned = (list: TocEntry[]) => (noOwner ? [] : ownersOf(list))
   return {
     before: stepsOf([...first.filter(({ desc }) => desc === 'SCHEMA'), ...of('EXTENSION'), ...pre]),
-    data: { by: 'login', entries: inSection('data'), runsCode: true, relations: [], creates: false },
+    data: {
+      by: 'login',
+      entries: inSection('data').filter((entry) => !isBeforeData(entry)),
+      runsCode: true,
+      relations: [],
+      creates: false,
+    },
     after: stepsOf(post),
     views,
     policies: stepsOf(policies),
@@ -85,6 +91,9 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
     problems: problemsIn(wanted, hasOwnValue),
   }
 }
+
+/** From pg_dump 17 on, the creation of large objects is among the data. It runs no code, and is done before code of the data can run. */
+const isBeforeData = ({ section, desc }: TocEntry) => section === 'pre-data' || desc === 'BLOB METADATA'
 
 /** Settings, which pg_restore always applies, and properties of the database itself, which are in the manifest. */
 const isLeftOut = ({ desc, tag }: TocEntry) =>

@@ -117,7 +117,8 @@ const query = (allowed: string, creates: boolean, login: string) => `
        and n.relation in (select relation from pg_temp.pgbosun_seen where class = 'pg_catalog.pg_class'::regclass)))
   select coalesce((select pg_catalog.json_agg(d.what order by d.what) from (
            select coalesce(pg_catalog.pg_describe_object(case class when 'pg_catalog.pg_attribute'::regclass then 'pg_catalog.pg_class'::regclass
-                    when 'pg_catalog.pg_index'::regclass then 'pg_catalog.pg_class'::regclass else class end, id, part), 'an object was dropped') as what
+                    when 'pg_catalog.pg_index'::regclass then 'pg_catalog.pg_class'::regclass
+                    when 'pg_catalog.pg_largeobject_metadata'::regclass then 'pg_catalog.pg_largeobject'::regclass else class end, id, part), 'an object was dropped') as what
              from changed limit 50) d), '[]'::json) as changed,
          coalesce((select pg_catalog.json_agg(o.what order by o.what) from (
            select m.rolname || ' was made a member of the login of this restore' as what
