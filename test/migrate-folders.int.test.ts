@@ -37,11 +37,7 @@ const two = {
 }
 
 describe('a list of folders', () => {
-  test('is one set of migrations, relative to the configuration: plan, up, status, down, new', async ({
-    dir,
-    sql,
-    pgbosun,
-  }) => {
+  test('is one set of migrations, relative to the configuration: plan and up', async ({ dir, sql, pgbosun }) => {
     await writeFiles(dir, { ...two, ...config({ dir: ['core', './billing/'], format: 'dbmate' }) })
     const planned = (await pgbosun('plan')).json.steps.find(({ name }: Json) => name === 'migrate')
     expect(planned.changes.map(({ object }: Json) => object).slice(-3)).toEqual([
@@ -57,7 +53,11 @@ describe('a list of folders', () => {
     ])
     const again = await pgbosun('up')
     expect(again.json.steps.every(({ state }: Json) => state === 'nothing')).toBe(true)
+  })
 
+  test('is what `migrate new`, `status` and `down` work on', async ({ dir, sql, pgbosun }) => {
+    await writeFiles(dir, { ...two, ...config({ dir: ['core', 'billing'], format: 'dbmate' }) })
+    expect((await pgbosun('migrate')).json.error).toBe(null)
     const made = (await pgbosun('migrate', 'new', 'later')).json
     expect(made.files).toEqual([join(dir, 'core/004_later.sql')])
     const { json: status } = await pgbosun('migrate', 'status')
@@ -209,6 +209,10 @@ describe('a list of folders', () => {
     expect(await refused(where('core,odd'), 'up')).toMatchObject({
       code: 2,
       message: `no file in ${join(dir, 'odd')} is a migration in the format dbmate, but there is SQL: notes.sql`,
+    })
+    expect(await refused(where('core,filesystem:more', 'flyway'), 'up')).toMatchObject({
+      code: 2,
+      hint: 'write the path alone, without the prefix that Flyway has for its locations',
     })
     expect(await refused(where('core,core/../core'), 'up')).toMatchObject({
       code: 2,

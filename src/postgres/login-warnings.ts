@@ -1,5 +1,6 @@
 import { type Log, silentLog } from '../log.ts'
 import type { Db } from './db.ts'
+import { isServerError } from './server-error.ts'
 
 /** A warning that the server sends while somebody logs in. From 19 on: of an MD5 password, and of one that expires within days. */
 export type LoginWarning = { message: string; detail?: string | undefined }
@@ -20,7 +21,7 @@ export async function tellLoginWarnings(
   if (ofOneRun.test(user) || log === silentLog) return
   const news = warnings.filter(({ message }) => isNews(`${user}: ${message}`))
   if (news.length === 0) return
-  const hint = await expiryHint(db)
+  const hint = await expiryHint(db).catch(unlessLost)
   for (const { message, detail } of news)
     log.warn({ user, ...(detail !== undefined && { detail }), ...(hint && { hint }) }, `the server warns: ${message}`)
 }
@@ -30,6 +31,11 @@ function isNews(key: string): boolean {
   if (now - (told.get(key) ?? Number.NEGATIVE_INFINITY) < againMs) return false
   told.set(key, now)
   return true
+}
+
+/** A server may hide its roles: then the warning is told without the instant. */
+function unlessLost(error: unknown): undefined {
+  if (!isServerError(error)) throw error
 }
 
 /** Undefined unless the password expires so soon that the server warns of it. The words of the warning do not decide that. */

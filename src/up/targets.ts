@@ -115,7 +115,9 @@ export const missingIn = (dirs: Dirs): string | undefined => dirs.find((dir) => 
 /** Exit 2, because the folder is not there. */
 export const noFolder = (dir: string, [first]: Dirs) =>
   usage(`the migrations folder ${dir} does not exist`, {
-    hint: `set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it${dir === first ? ' with `pgbosun migrate new NAME`' : ''}`,
+    hint: /(^|\/)(filesystem|classpath):/.test(dir)
+      ? 'write the path alone, without the prefix that Flyway has for its locations'
+      : `set migrate.dir (PGBOSUN_MIGRATE_DIR), or create it${dir === first ? ' with `pgbosun migrate new NAME`' : ''}`,
   })
 
 /**
