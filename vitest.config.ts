@@ -38,6 +38,7 @@ const onceOnly = [
     'large-files',
     'last-resort',
     'lost-connection',
+    'name-server',
   ],
   ...['many-backups', 'migrate-folders', 'passfile', 'pipes', 'poker', 'programs', 'read-only', 'readme', 'serve-attack', 'servers'],
   ...['service', 'take-lock', 'tools', 'unread', 'wait-for'],

@@ -73,7 +73,7 @@ base('a refused password is said at once, a closed port is waited for', async ()
   const unknown = { ...wrong, endpoints: [{ host: 'no-such-host.invalid', port: 1 }] }
   await expect(openWhenReady(unknown, { ...now, deadline: performance.now() + 300 })).rejects.toMatchObject({
     kind: 'unreachable',
-    message: expect.stringContaining('the host name is unknown'),
+    message: expect.stringContaining('the host name no-such-host.invalid is not known'),
   })
 })
 

@@ -1,6 +1,7 @@
 import type { Connection } from '../config/connection.ts'
 import { describeEndpoint, type Endpoint } from '../config/endpoint.ts'
 import { AppError, usage } from '../errors.ts'
+import { nameProblem } from './names.ts'
 import { isPoolerError } from './pooler.ts'
 import { choosePrimary, type SeenHost } from './primary.ts'
 import { kindOfPassword } from './scram.ts'
@@ -56,7 +57,10 @@ async function openPrimary(
   const failures = results.flatMap((result, i) =>
     result.status === 'rejected' ? [{ endpoint: others[i]!, error: result.reason as Error }] : [],
   )
-  const silent = [...failed, ...failures].map(({ endpoint, error }) => ({ endpoint, problem: error.message }))
+  const silent = [...failed, ...failures].map(({ endpoint, error }) => ({
+    endpoint,
+    problem: nameProblem(error, connection.source)?.text ?? error.message,
+  }))
   let chosen: SeenHost | undefined
   try {
     options.endWith?.throwIfAborted()

@@ -1,5 +1,6 @@
 // pure
 import { AppError, hasReason } from '../errors.ts'
+import { nameCodes } from './names.ts'
 
 /** Exit 10: the connection was lost during the work. */
 export const connectionLost = (cause?: unknown) =>
@@ -25,6 +26,9 @@ const lostCodes = new Set([
   ...['CONNECTION_CLOSED', 'CONNECTION_DESTROYED', 'CONNECTION_ENDED', 'CONNECT_TIMEOUT'],
   // the operating system
   ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
+  // the name of the host, for one more session
+  ...nameCodes.unknown,
+  ...nameCodes.noAnswer,
 ])
 
 /** Whether the connection is gone, according to the driver, the server or ourselves. */

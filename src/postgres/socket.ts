@@ -36,7 +36,15 @@ export async function openSocket(
   const socket = local
     ? connect(`${host}/.s.PGSQL.${port}`)
     : connect({ host: address ?? host, port, noDelay: true, keepAlive: true })
-  await settled(socket, 'connect', `connecting to ${host}:${port} timed out`, { signal, ms: connectTimeoutMs })
+  let named = local || isIP(address ?? host) > 0
+  socket.once('lookup', () => {
+    named = true
+  })
+  await settled(socket, 'connect', `connecting to ${host}:${port} timed out`, { signal, ms: connectTimeoutMs }).catch(
+    (error: unknown) => {
+      throw named ? error : Object.assign(new Error('no answer of a name server', { cause: error }), noName(host))
+    },
+  )
   if (local || tls.mode === 'disable') return socket
 
   socket.write(sslRequest)
@@ -49,6 +57,9 @@ export async function openSocket(
     hint: 'enable ssl on the server, or set database.tls.mode to prefer or disable',
   })
 }
+
+/** What Node's own errors about names have. */
+const noName = (hostname: string) => ({ code: 'ETIMEOUT', hostname })
 
 async function secure(socket: Socket, host: string, tls: Connection['tls'], limit: Limit): Promise<Socket> {
   const { mode, ca, cert, key } = tls

@@ -1,12 +1,15 @@
+import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, describe, type LoginPlace } from '../config/connection.ts'
 import type { Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
+import { isAskingNameServer } from '../machine/name-server.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleLines, visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { openSession } from './connect.ts'
 import { noConnectionLeft } from './full.ts'
+import { type NameProblem, nameProblem, noAnswerFor } from './names.ts'
 import { isPoolerError } from './pooler.ts'
 import type { Session, SessionOptions } from './session.ts'
 
@@ -22,7 +25,14 @@ export type WaitOptions = SessionOptions & {
 }
 
 /** Why the database is not ready, and whether waiting may help. */
-export type NotReady = { state: string; retry: boolean; missing?: boolean; error: AppError }
+export type NotReady = {
+  state: string
+  retry: boolean
+  missing?: boolean
+  /** Its host could not be found by its name. */
+  unnamed?: boolean
+  error: AppError
+}
 
 /**
  * Opens a session as soon as the database is ready: name, TCP, TLS, authentication, not in recovery.
@@ -35,13 +45,16 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   const { log, deadline, signal, patient, mayBeMissing } = options
   const where = describe({ ...connection, database: options.database ?? connection.database })
   const startedAt = performance.now()
-  const noAnswer = retryLater('no answer', new AppError('unreachable', `${where} does not answer`))
+  const noAnswer = () =>
+    isAskingNameServer()
+      ? unnamed(where, noAnswerFor(hostsOf(connection)))
+      : retryLater('no answer', new AppError('unreachable', `${where} does not answer`))
   let last: NotReady | undefined
   for (;;) {
     signal.throwIfAborted()
     const leftMs = Math.max(deadline, startedAt + leastMs) - performance.now()
     const result = await unlessLate(attempt(connection, options, where), signal, leftMs)
-    if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer)
+    if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer())
     if (!('error' in result)) {
       if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
       return result
@@ -101,16 +114,27 @@ async function attempt(connection: Connection, options: WaitOptions, where: stri
  * Short at first, so that a starting database is noticed at once; then longer, with jitter so that many runs spread out. Longer for
  * unknown names and refused logins, to spare name servers (a name in Kubernetes may take ten queries) and the log of failed logins.
  */
-function pauseMs(elapsedMs: number, { error, state }: NotReady): number {
-  const soon = error.kind === 'refused' ? 1_000 : state === unknownName ? 250 : 25
+function pauseMs(elapsedMs: number, { error, unnamed }: NotReady): number {
+  const soon = error.kind === 'refused' ? 1_000 : unnamed ? 250 : 25
   const later = elapsedMs < 3_000 || error.kind === 'refused' ? 0 : Math.min(2_000, elapsedMs / 20)
   return Math.max(soon, later) * (0.75 + Math.random() / 2)
 }
 
-const unknownName = 'the host name is unknown'
-
 const retryLater = (state: string, error: AppError): NotReady => ({ state, retry: true, error })
 const never = (state: string, error: AppError): NotReady => ({ state, retry: false, error })
+
+/** It waits for a name. */
+const unnamed = (where: string, { text, hint }: NameProblem, cause?: unknown): NotReady => ({
+  ...retryLater(text, new AppError('unreachable', `${where}: ${text}`, { hint, cause })),
+  unnamed: true,
+})
+
+/** The hosts that have to be found by their names. */
+const hostsOf = ({ endpoints }: Connection) =>
+  endpoints
+    .map(({ host, address }) => address ?? host)
+    .filter((host) => isIP(host) === 0 && !host.startsWith('/'))
+    .join(', ')
 
 /** Turns an error of connecting into what it means. */
 export function classify(
@@ -125,6 +149,8 @@ export function classify(
       ? retryLater(error.message, error)
       : never(error.message, error)
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
+  const naming = nameProblem(error, connection.source)
+  if (naming) return unnamed(where, naming, error)
   const refused = (text: string, hint: string) =>
     never(visibleLines(text), new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error }))
   const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
@@ -133,9 +159,6 @@ export function classify(
   const orLater = !patient && connection.endpoints.some(isLocal) ? firstStart : ''
 
   switch (code) {
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return down(unknownName)
     case 'ECONNREFUSED':
     case 'ENOENT':
       return down('nothing is listening there')
