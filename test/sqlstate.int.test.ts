@@ -33,6 +33,36 @@ describe('a hint', () => {
     )
   })
 
+  test.for([
+    ['create table t (a int, b int, a text)', 'the statement itself has the column a twice'],
+    ['create view v as select 1 as a, 2 as a', 'the statement itself has the column a twice'],
+    ['create table t (a int); insert into t (a, a) values (1, 2)', 'the statement itself has the column a twice'],
+    ['create table t (a int); alter table t add a int', 'a was not there before: this file creates it twice'],
+    ['create table t (); alter table t add b int, add b int', 'b was not there before: this file creates it twice'],
+    ['create table t (); create index i on t ((1)); create table t ()', 't was not there before: this file'],
+    ['create type mood as enum (); create type mood as enum ()', 'mood was not there before: this file'],
+    ['create table t (a int constraint ck check (a > 0)); alter table t add constraint ck check (a > 1)', 'ck was not'],
+    ['create function f() returns int return 1; create function f() returns int return 2', 'f was not there before'],
+    ['create schema s; create schema s', 's was not there before: this file creates it twice'],
+  ] as const)('for what the text itself has twice does not blame the database: %s', async ([text, wanted], { sql }) => {
+    const hint = await hintOf(sql, text)
+    expect(hint).toContain(wanted)
+    expect(hint).toMatch(/remove one of the two, or rename it$/)
+  })
+
+  test.for([
+    ['create table t (a int)', 'create table t ()', 'if not exists'],
+    ['create table t (a int)', 'alter table t add a int', 'add column if not exists'],
+    ['create table t (a int constraint c check (a > 0))', 'alter table t add constraint c check (a > 1)', 'guard'],
+    ['create function f() returns int return 1', 'create function f() returns int return 1', 'or replace'],
+    ['create schema s', 'create schema s', 'create schema if not exists'],
+  ] as const)('for what was there before says so: %s; %s', async ([before, text, wanted], { sql }) => {
+    await sql.unsafe(before)
+    const hint = await hintOf(sql, text)
+    expect(hint).toMatch(/^the database already has this \w+.*, from an earlier file or made by hand: /)
+    expect(hint).toContain(wanted)
+  })
+
   test('sends a new enum value and its use to two files', async ({ sql }) => {
     await sql.unsafe(`create type mood as enum ('sad'); create table m (mood mood)`)
     const error = await failureOf(sql, `alter type mood add value 'happy'; insert into m values ('happy')`)

@@ -1,5 +1,6 @@
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
+import { type Ask, askTwice } from './ask-twice.ts'
 import type { Db } from './db.ts'
 import { extensionFor, quotedNames } from './hints.ts'
 import { setPath } from './search-path.ts'
@@ -14,11 +15,12 @@ export async function askFor(db: Db, error: ServerError, path?: readonly string[
   return extension === undefined ? asks[error.code]?.(ask, error) : askExtension(ask, extension)
 }
 
-/** Runs a query that yields one `text`, or null. */
-type Ask = (query: string) => Promise<string | undefined>
-
 const asks: Record<string, (ask: Ask, error: ServerError) => Promise<string | undefined>> = {
-  '42710': askEnum,
+  '42701': askTwice,
+  '42710': async (ask, error) => (await askEnum(ask, error)) ?? askTwice(ask, error),
+  '42723': askTwice,
+  '42P06': askTwice,
+  '42P07': askTwice,
   '42P01': askTable,
   '42703': askColumns,
   '42501': askOwner,

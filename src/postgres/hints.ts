@@ -61,7 +61,7 @@ const extensionOfType: Record<string, string> = {
 }
 
 const exists = (what: string, instead: string) => () =>
-  `the database already has this ${what}, but no recorded file created it: ${instead}`
+  `the database already has this ${what}, from an earlier file or made by hand: ${instead}`
 
 const text = (hint: string) => () => hint
 
