@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { client } from './support/backup.ts'
-import { run, type Started, start } from './support/cli.ts'
+import { run, runJson, type Started, start } from './support/cli.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Config = {
@@ -197,6 +197,34 @@ describe('serve', () => {
       stderr: expect.stringContaining(app.store),
     })
   })
+
+  test.skipIf(!client)(
+    'shows a backup that another process has made within a minute, with a schedule and without',
+    async ({ app, dir }) => {
+      const made = async () => {
+        const { code, json } = await runJson(['backup'], { cwd: dir, env: app.env })
+        expect(code).toBe(0)
+        return json.id
+      }
+      const shows = (id: unknown) =>
+        app.until(
+          'the backup is shown',
+          async () => ((await statusOf(app)).backups[0]?.last_success_id === id ? true : undefined),
+          75_000,
+        )
+      const { child, finished } = await app.serve()
+      await isUp(app)
+      await shows(await made())
+      child.kill('SIGTERM')
+      await finished
+      await app.serve({ schedule: '@yearly' })
+      const first = await backedUp(app)
+      const second = await made()
+      expect(second).not.toBe(first)
+      await shows(second)
+    },
+    200_000,
+  )
 
   test.skipIf(!client)(
     'makes the backup of a minute in which it was stopped, and only it writes to the log',
