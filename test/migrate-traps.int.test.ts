@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import type { FormatName } from '../src/config/formats.ts'
 import { openFormat } from '../src/formats/open.ts'
-import { runJson } from './support/cli.ts'
+import { until } from './support/chaos.ts'
+import { runJson, start } from './support/cli.ts'
 import { formats, type Part } from './support/formats.ts'
 import { test as base, open, otherStrings, type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -25,6 +26,8 @@ const test = base.extend<{ up: Up }>({
       })
     }),
 })
+
+const numbers = [1, 2, 3]
 
 const below = (folder: string, files: Record<string, string>) =>
   Object.fromEntries(Object.entries(files).map(([path, text]) => [`${folder}/${path}`, text]))
@@ -547,14 +550,23 @@ describe('trap 11: a database that is ahead of the files', () => {
 })
 
 describe('trap 12: the lock of the tool itself', () => {
+  /** The key of a format's tool in a database; undefined if it has no lock. */
+  async function keyOf(name: FormatName, database: string) {
+    const { native } = await openFormat(name)
+    if (!native?.lockKey) {
+      expect(['pgbosun', 'dbmate']).toContain(name)
+      return undefined
+    }
+    const [schema = '', table] = native.table.split('.')
+    return native.lockKey(
+      table === undefined ? { database, schema: 'public', table: schema } : { database, schema, table },
+    )
+  }
+
   for (const format of formats) {
     test(`is waited for, and held while we work: ${format.name}`, async ({ up, sql, database }) => {
-      const { native } = await openFormat(format.name)
-      if (!native?.lockKey) return expect(['pgbosun', 'dbmate']).toContain(format.name)
-      const [schema, table] = native.table.includes('.')
-        ? (native.table.split('.') as [string, string])
-        : ['public', native.table]
-      const key = native.lockKey({ database, schema, table })
+      const key = await keyOf(format.name, database)
+      if (key === undefined) return
       const holder = open(database)
       await holder.unsafe(`select pg_advisory_lock(${key})`)
       const slow = [...parts, { up: `create table locked as select pg_try_advisory_lock(${key}) as free;`, down: '' }]
@@ -564,6 +576,58 @@ describe('trap 12: the lock of the tool itself', () => {
       await holder.end()
       good(await up(format.name))
       expect(await sql`select free from locked`).toEqual([{ free: false }])
+    })
+
+    test(`what the tool did while it held it counts: ${format.name}`, async ({ sql, database, dir }) => {
+      const key = await keyOf(format.name, database)
+      if (key === undefined) return
+      await sql`create table counted (n int)`
+      const inserts = numbers.map((n) => ({
+        up: `insert into counted values (${n});`,
+        down: `delete from counted where n = ${n};`,
+      }))
+      const files = format.files(inserts)
+      await writeFiles(dir, below('migrations', files))
+
+      /** Starts a command of ours while the tool works, which then does the rest and ends. */
+      async function meanwhile(args: string[], rest: () => Promise<unknown>) {
+        const tool = open(database)
+        await tool.unsafe(`select pg_advisory_lock(${key})`)
+        const ours = start([...args, '--json'], {
+          cwd: dir,
+          env: { DATABASE_URL: urlOf(database), PGBOSUN_MIGRATE_FORMAT: format.name },
+        })
+        let log = ''
+        ours.child.stderr?.on('data', (chunk) => (log += chunk))
+        await until('we wait for the tool', () => log.includes(`waiting for the lock of ${format.name}`))
+        await rest()
+        await tool.end()
+        const { code, stdout, stderr } = await ours.finished
+        expect(code, stderr).toBe(0)
+        return (JSON.parse(stdout).results as { name: string }[]).map(({ name }) => name)
+      }
+      const apply = async (n: number) => {
+        await sql`insert into counted values (${n})`
+        await sql.unsafe(format.record(n, files))
+      }
+      const counted = async () => (await sql<{ n: number }[]>`select n from counted order by n`).map(({ n }) => n)
+
+      await sql.unsafe(format.ddl)
+      if (format.name === 'golang-migrate') await sql`insert into schema_migrations values (1, true)`
+      const applied = await meanwhile(['migrate'], async () => {
+        for (const n of numbers.slice(0, 2)) await apply(n)
+      })
+      expect([applied, await counted()]).toEqual([[format.title(3)], numbers])
+      if (!format.down) return
+
+      const { native, read } = await openFormat(format.name)
+      const [, second, third] = read(join(dir, 'migrations'), { placeholders: {}, environment: {}, database, user: '' })
+      const undone = await meanwhile(['migrate', 'down'], async () => {
+        await sql`delete from counted where n = 3`
+        await sql.unsafe(native!.unrecord(native!.table, third!, second))
+      })
+      expect([undone, await counted()]).toEqual([[format.title(2)], [1]])
+      expect(await format.rows(sql)).toEqual(format.expected([1], files))
     })
   }
 })

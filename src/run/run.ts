@@ -21,6 +21,8 @@ export type Run = {
    * A session for reading what the run may change. Until it changes something, a question is asked only once; from then on every time.
    */
   reads(session: Session): Db
+  /** What was read before counts no longer, because somebody else may have changed it. */
+  forget(): void
   /** Opens the target database after it was created. */
   openTarget(): Promise<Session>
   /** Gives `use` a session in a declared database (for the target, its own session), or undefined when the database does not exist. */
@@ -30,6 +32,8 @@ export type Run = {
   close(session: Session): Promise<void>
   /** A session in `lock.database` for changing roles and databases. What was read before counts no longer. */
   changingCluster<T>(use: (session: Session) => Promise<T>): Promise<T>
+  /** The history whose tool's own lock this run holds, if there is one. */
+  nativeLock?: string
   /** Throws when the session that holds the locks was lost, because then nothing more may be written. */
   guard(): void
   /** Call this before the first write: from then on a lost connection ends the run instead of starting it over. */
@@ -94,6 +98,9 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
       readers.set(session, reader)
       return reader
     },
+    forget() {
+      known = false
+    },
     async openTarget() {
       run.target ??= await openToWork(connection.database)
       return run.target
@@ -111,7 +118,7 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
       const session = await open(loaded.config.lock.database)
       try {
         await claimWork(session.sql, { log, signal, object: 1 })
-        known = false
+        run.forget()
         return await use(session)
       } finally {
         await close(session)

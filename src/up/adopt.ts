@@ -15,7 +15,7 @@ import type { Run } from '../run/run.ts'
 import { linesNaming } from '../sql/mentions.ts'
 import { applyState } from '../state/state.ts'
 import { someOf } from '../units.ts'
-import { type MigrateStep, planMigrateStep, withNativeLock } from './migrate.ts'
+import { type MigrateStep, planMigrateStep } from './migrate.ts'
 import { defaultRole } from './owner.ts'
 import type { MigrateTarget } from './target.ts'
 
@@ -102,7 +102,7 @@ export function adoptChanges({ look, plan, missing }: Adoption, format: FormatNa
   return [...state, ...files, ...rows]
 }
 
-/** Writes the files, then the records. */
+/** Writes the files, then the records, under the lock of the tool whose history it is. */
 export async function applyAdoptStep(
   run: Run,
   { look, plan, into, missing }: Adoption,
@@ -117,13 +117,11 @@ export async function applyAdoptStep(
     await applyState(sql, state)
   }
   const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, historyTable!, () =>
-    adoptHistory({
-      ...{ sql, historyTable: historyTable!, files: folder?.files ?? [], history, plan, role },
-      lockTimeoutMs: run.context.loaded.config.migrate.lockTimeout,
-      toolVersion: run.context.version,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
+  await adoptHistory({
+    ...{ sql, historyTable: historyTable!, files: folder?.files ?? [], history, plan, role },
+    lockTimeoutMs: run.context.loaded.config.migrate.lockTimeout,
+    toolVersion: run.context.version,
+    beforeChange: journal.beforeChange,
+    guard: run.guard,
+  })
 }

@@ -5,7 +5,7 @@ import type { Change } from '../plan.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { applyState } from '../state/state.ts'
-import { type MigrateStep, withNativeLock } from './migrate.ts'
+import type { MigrateStep } from './migrate.ts'
 import { defaultRole } from './owner.ts'
 
 /** What a baseline records. */
@@ -18,7 +18,7 @@ export function baselineChanges({ changes }: MigrateStep, recorded: Migration[],
   ]
 }
 
-/** Writes the tool's own mark that stands for everything up to a version. */
+/** Writes the tool's own mark that stands for everything up to a version, under that tool's lock. */
 export async function applyBaselineMark(
   run: Run,
   step: MigrateStep,
@@ -33,15 +33,13 @@ export async function applyBaselineMark(
   }
   const role = await defaultRole(run.context, sql, target)
   const startedAt = performance.now()
-  await withNativeLock(run, step, historyTable!, () =>
-    markBaseline({
-      sql,
-      historyTable: historyTable!,
-      role,
-      file,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
+  await markBaseline({
+    sql,
+    historyTable: historyTable!,
+    role,
+    file,
+    beforeChange: journal.beforeChange,
+    guard: run.guard,
+  })
   return [{ name: file.name, status: 'applied', durationMs: Math.round(performance.now() - startedAt) }]
 }

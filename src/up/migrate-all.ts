@@ -9,6 +9,7 @@ import { warnOfIsolation } from './isolation/choose.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { defaultRole } from './owner.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
+import { planUnderNativeLock } from './under-lock.ts'
 
 export type MigrateAllOptions = {
   targets: MigrateTarget[]
@@ -60,32 +61,48 @@ async function migrateOne(
     const { migrateByCommand } = await import('./program/migrate.ts')
     return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
-  const step = await planMigrateStep(run.context, target, session && run.reads(session), {
+  const options: PlanOptions = {
     ...(forSeeds && { records: ['seeds'] }),
     ...(wanted && targets.length === 1 && { wanted }),
-  })
+  }
+  if (journal)
+    return planUnderNativeLock(run, target, session, options, async (locked, step) => {
+      await showStep(locked, step, session, { show, lint: lintStops(run) })
+      return applyMigrateStep(locked, step, () => openTarget(run, target, session), journal)
+    })
+  const step = await planMigrateStep(run.context, target, session && run.reads(session), options)
+  await showStep(run, step, session, { show, lint: true })
+  if (session && (step.plan.steps.length > 0 || isAccepted(run)))
+    await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
+  return []
+}
+
+/** Shows what a step would change, and refuses what must not be applied. @throws {AppError} `history`, `migration`, `lint` */
+async function showStep(
+  run: Run,
+  step: MigrateStep,
+  session: Session | undefined,
+  { show, lint }: { show: Show; lint: boolean },
+): Promise<void> {
   try {
-    await refuse(run, step, { session, planning: !journal })
+    await refuse(run, step, { session, lint })
   } catch (error) {
     show(step.changes, { refused: true })
     throw error
   }
   show(step.changes)
-  if (!journal && session && (step.plan.steps.length > 0 || isAccepted(run)))
-    await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
-  return journal ? applyMigrateStep(run, step, () => openTarget(run, target, session), journal) : []
 }
 
 /** @throws {AppError} for a plan that must not be applied, with what linting finds */
 async function refuse(
-  run: Run,
+  { context }: Run,
   step: MigrateStep,
-  { session, planning }: { session: Session | undefined; planning: boolean },
+  { session, lint }: { session: Session | undefined; lint: boolean },
 ): Promise<void> {
   refusePlan(step.plan)
-  if (step.plan.steps.length === 0 || (!planning && !lintStops(run))) return
+  if (step.plan.steps.length === 0 || !lint) return
   const { lintPending } = await import('./lint.ts')
-  await lintPending(run.context, step, session?.sql)
+  await lintPending(context, step, session?.sql)
 }
 
 /** An accepted risk is mentioned in every plan. */
@@ -129,4 +146,20 @@ export async function planAll(run: Run, targets: MigrateTarget[], options: PlanO
     )
   }
   return steps
+}
+
+/**
+ * Refuses what must not be applied, in any of the targets. What looks like a problem may be the work of a tool that is still running,
+ * so its lock is waited for.
+ * @throws {AppError} `history`, `migration`
+ */
+export async function refuseAll(run: Run, targets: MigrateTarget[]): Promise<void> {
+  const options = { looking: true }
+  for (const { target, plan } of await planAll(run, targets, options)) {
+    if (plan.problems.length === 0) refusePlan(plan)
+    else
+      await inTarget(run, target, (session) =>
+        planUnderNativeLock(run, target, session, options, async (_, step) => refusePlan(step.plan)),
+      )
+  }
 }

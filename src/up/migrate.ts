@@ -240,7 +240,7 @@ async function bookAs(
 
 /**
  * Holds the other tool's own lock during the work, on a session of its own, because a migration may release every lock of its session.
- * @param work gets the run with a guard that also checks that lock
+ * @param work gets the run with a guard that also checks that lock; the same run if there is no such lock, or it is held already
  */
 export async function withNativeLock<T>(
   run: Run,
@@ -248,11 +248,12 @@ export async function withNativeLock<T>(
   historyTable: HistoryTable,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
-  if (!historyTable.native || !historyTable.format.native?.lockKey) return work(run)
+  const { native, format } = historyTable
+  if (!native || !format.native?.lockKey || run.nativeLock === native.table) return work(run)
   const { holdNativeLock } = await import('./native-lock.ts')
   const database = target.database ?? run.context.connection().database
   return holdNativeLock(run.context, historyTable, database, (guardNative) =>
-    work({ ...run, guard: both(run.guard, guardNative) }),
+    work({ ...run, guard: both(run.guard, guardNative), nativeLock: native.table }),
   )
 }
 

@@ -4,7 +4,7 @@ import type { Change } from '../plan.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import { applyState } from '../state/state.ts'
-import { type MigrateStep, withNativeLock } from './migrate.ts'
+import type { MigrateStep } from './migrate.ts'
 import { defaultRole } from './owner.ts'
 
 /** The tool's own history table, as people write it. */
@@ -31,7 +31,7 @@ export const repairChanges = ({ changes }: MigrateStep, { repairs }: RepairPlan)
         })),
       ]
 
-/** Makes the repairs, all or none. */
+/** Makes the repairs, all or none, under the lock of the tool whose history it is. */
 export async function applyRepairStep(run: Run, look: MigrateStep, plan: RepairPlan, journal: Journal): Promise<void> {
   const { target, historyTable, files, state } = look
   if (plan.repairs.length === 0 || !historyTable) return
@@ -41,12 +41,10 @@ export async function applyRepairStep(run: Run, look: MigrateStep, plan: RepairP
     await applyState(sql, state)
   }
   const role = await defaultRole(run.context, sql, target)
-  await withNativeLock(run, look, historyTable, () =>
-    repairHistory({
-      ...{ sql, historyTable, files, plan, role },
-      toolVersion: run.context.version,
-      beforeChange: journal.beforeChange,
-      guard: run.guard,
-    }),
-  )
+  await repairHistory({
+    ...{ sql, historyTable, files, plan, role },
+    toolVersion: run.context.version,
+    beforeChange: journal.beforeChange,
+    guard: run.guard,
+  })
 }

@@ -11,7 +11,7 @@ import type { Run } from '../run/run.ts'
 import { applyState } from '../state/state.ts'
 import { isolationFor } from './isolation/choose.ts'
 import { type FileWork, withFileSession } from './isolation/session.ts'
-import { type MigrateStep, planMigrateStep, runOptions, withNativeLock } from './migrate.ts'
+import { type MigrateStep, planMigrateStep, runOptions } from './migrate.ts'
 import { placeOf } from './place.ts'
 import { inDatabase, type MigrateTarget } from './target.ts'
 
@@ -43,7 +43,7 @@ export async function planUndoStep(
 const isBeingUndone = ({ history }: MigrateStep, name: string) =>
   history.applied.some((row) => row.name === name && row.progress?.direction === 'down')
 
-/** Undoes exactly what was planned. */
+/** Undoes exactly what was planned, under the lock of the tool whose history it is. */
 export async function applyUndoStep(
   run: Run,
   { look, undo }: UndoStepPlan,
@@ -58,14 +58,13 @@ export async function applyUndoStep(
     await journal.beforeChange()
     await applyState(session.sql, state)
   }
-  const results = await withNativeLock(run, look, historyTable, (guarded) =>
-    withFileSession(guarded, workOf(run, look, undo, { own: session, role: place.role, isolation }), async (files) => {
-      const options = await runOptions(guarded, { historyTable, place, own: session, files, journal })
-      return withProgress(run.context, 'migrations', (onProgress) =>
-        undoMigrations({ ...options, plan: undo, onProgress }),
-      )
-    }),
-  )
+  const work = workOf(run, look, undo, { own: session, role: place.role, isolation })
+  const results = await withFileSession(run, work, async (files) => {
+    const options = await runOptions(run, { historyTable, place, own: session, files, journal })
+    return withProgress(run.context, 'migrations', (onProgress) =>
+      undoMigrations({ ...options, plan: undo, onProgress }),
+    )
+  })
   return results.map((result) => ({ ...result, name: `${result.name}${inDatabase(target)}` }))
 }
 

@@ -7,8 +7,8 @@ import { createStory, jsonSteps, type Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
-import { askAboutMigrations, nothingToMigrate, refusePlan } from './migrate.ts'
-import { migrateAll, planAll } from './migrate-all.ts'
+import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
+import { migrateAll, refuseAll } from './migrate-all.ts'
 import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
 import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles } from './seed.ts'
 import { stepNames } from './steps.ts'
@@ -93,7 +93,7 @@ async function waited({ context, target, cluster }: Run, story: Story, startedAt
 
 async function refuseFiles(run: Run, story: Story, targets: MigrateTarget[]): Promise<void> {
   try {
-    for (const { plan } of await planAll(run, targets, { looking: true })) refusePlan(plan)
+    await refuseAll(run, targets)
     for (const target of targets.filter(hasCommand)) {
       const { refuseCommandFiles } = await import('./program/migrate.ts')
       await refuseCommandFiles(run, target)

@@ -9,6 +9,7 @@ import { yamlWord } from '../../text.ts'
 import { adoptChanges, applyAdoptStep, planAdoptStep, warningsOfAdoption } from '../../up/adopt.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { underNativeLock } from '../../up/under-lock.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -51,13 +52,15 @@ async function run(context: CommandContext): Promise<Result> {
   const writes = flags.yes === true && flags['dry-run'] !== true
   const story = createStory(['adopt'], out, { planning: !writes })
   const { plan, missing } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
-    story.step('adopt', async (show) => {
-      const adoption = await planAdoptStep(run, target, format, into)
-      for (const warning of [...adoption.plan.warnings, ...warningsOfAdoption(adoption)]) out.warn(warning)
-      show(adoptChanges(adoption, format))
-      if (writes) await applyAdoptStep(run, adoption, journal)
-      return adoption
-    }),
+    story.step('adopt', (show) =>
+      underNativeLock(run, target, writes ? run.target : undefined, async (run) => {
+        const adoption = await planAdoptStep(run, target, format, into)
+        for (const warning of [...adoption.plan.warnings, ...warningsOfAdoption(adoption)]) out.warn(warning)
+        show(adoptChanges(adoption, format))
+        if (writes) await applyAdoptStep(run, adoption, journal)
+        return adoption
+      }),
+    ),
   )
   const next = nextConfiguration(context, into)
   const needsYes = !writes && story.changes().length > 0

@@ -5,6 +5,7 @@ import { createStory, jsonSteps } from '../../run/story.ts'
 import { applyBaselineMark, baselineChanges } from '../../up/baseline.ts'
 import { applyMigrateStep, planMigrateStep } from '../../up/migrate.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { underNativeLock } from '../../up/under-lock.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -32,21 +33,22 @@ async function run(context: CommandContext): Promise<Result> {
   const results = await withStory(context, story, { locks: planning ? 'none' : 'target' }, (run, journal) =>
     story.step(
       'baseline',
-      async (show) => {
-        // The only target is always the database that the run is about; without it there is no run.
-        const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
-        const files = look.folder?.files ?? []
-        const marks = look.format.native?.baseline !== undefined
-        const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)
-        refuseProblems(plan.problems)
-        const recorded = mark ? [mark] : plan.steps
-        show(baselineChanges(look, recorded, mark !== undefined))
-        if (planning || recorded.length === 0) return []
-        const step = { ...look, plan }
-        return mark
-          ? applyBaselineMark(run, step, mark, journal)
-          : applyMigrateStep(run, step, async () => run.target!, journal)
-      },
+      (show) =>
+        underNativeLock(run, target, planning ? undefined : run.target, async (run) => {
+          // The only target is always the database that the run is about; without it there is no run.
+          const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
+          const files = look.folder?.files ?? []
+          const marks = look.format.native?.baseline !== undefined
+          const { plan, mark } = planBaseline(files, look.history, { policy: look.policy, marks }, args[0]!)
+          refuseProblems(plan.problems)
+          const recorded = mark ? [mark] : plan.steps
+          show(baselineChanges(look, recorded, mark !== undefined))
+          if (planning || recorded.length === 0) return []
+          const step = { ...look, plan }
+          return mark
+            ? applyBaselineMark(run, step, mark, journal)
+            : applyMigrateStep(run, step, async () => run.target!, journal)
+        }),
       'nothing to do: everything up to this version is recorded',
     ),
   )

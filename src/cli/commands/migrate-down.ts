@@ -9,6 +9,7 @@ import { applyMigrateStep, planMigrateStep, refusePlan } from '../../up/migrate.
 import { inTarget } from '../../up/migrate-all.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { underNativeLock } from '../../up/under-lock.ts'
 import { applyUndoStep, planUndoStep } from '../../up/undo.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags, stepsOf } from '../args.ts'
@@ -44,10 +45,10 @@ export const migrateDown: Command = {
       const { flags } = context
       const wanted = { steps: stepsOf(flags.steps), to: typeof flags.to === 'string' ? flags.to : undefined }
       return story.step('migrate', async (show) => {
-        const session = sessionOf(run, target)
-        const plan = await planUndoStep(run.context, target, await session, wanted)
+        const session = await sessionOf(run, target)
+        const plan = await planUndoStep(run.context, target, session, wanted)
         show(plan.changes)
-        return journal ? applyUndoStep(run, plan, await session, journal) : []
+        return journal ? applyUndoStep(run, plan, session, journal) : []
       })
     }),
 }
@@ -91,7 +92,9 @@ async function undoIn(context: CommandContext, undo: Undo): Promise<Result> {
   const target = onlyTarget(context, await migrateTargets(context, { needed: true }))
   const story = createStory(['migrate'], context.out, { planning })
   const results = await withStory(context, story, { locks: planning ? 'none' : 'target' }, (run, journal) =>
-    undo(run, target, story, planning ? undefined : journal),
+    underNativeLock(run, target, planning ? undefined : run.target, (locked) =>
+      undo(locked, target, story, planning ? undefined : journal),
+    ),
   )
   return {
     fields: {

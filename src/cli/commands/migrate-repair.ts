@@ -5,6 +5,7 @@ import { createStory, jsonSteps } from '../../run/story.ts'
 import { planMigrateStep } from '../../up/migrate.ts'
 import { applyRepairStep, historyTableOf, repairChanges } from '../../up/repair.ts'
 import { migrateTargets, onlyTarget } from '../../up/targets.ts'
+import { underNativeLock } from '../../up/under-lock.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -37,20 +38,22 @@ async function run(context: CommandContext): Promise<Result> {
   const writes = flags.yes === true && flags['dry-run'] !== true
   const story = createStory(['repair'], out, { planning: !writes })
   const { repairs } = await withStory(context, story, { locks: writes ? 'target' : 'none' }, (run, journal) =>
-    story.step('repair', async (show) => {
-      // The only target is always the database that the run is about; without it there is no run.
-      const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
-      const plan = planRepair(
-        look.files,
-        look.history,
-        { policy: look.policy, table: historyTableOf(look) },
-        wantedOf(context),
-      )
-      for (const repair of plan.repairs) explain(context, repair)
-      show(repairChanges(look, plan))
-      if (writes) await applyRepairStep(run, look, plan, journal)
-      return plan
-    }),
+    story.step('repair', (show) =>
+      underNativeLock(run, target, writes ? run.target : undefined, async (run) => {
+        // The only target is always the database that the run is about; without it there is no run.
+        const look = await planMigrateStep(run.context, target, run.target!.sql, { records: [] })
+        const plan = planRepair(
+          look.files,
+          look.history,
+          { policy: look.policy, table: historyTableOf(look) },
+          wantedOf(context),
+        )
+        for (const repair of plan.repairs) explain(context, repair)
+        show(repairChanges(look, plan))
+        if (writes) await applyRepairStep(run, look, plan, journal)
+        return plan
+      }),
+    ),
   )
   const needsYes = !writes && repairs.length > 0
   return {
