@@ -148,6 +148,32 @@ describe('variables of libpq', () => {
   })
 
   test.each([
+    [{ PGSSLMODE: 'geheim' }, 'PGSSLMODE has an unknown value'],
+    [{ PGCHANNELBINDING: 'geheim' }, 'PGCHANNELBINDING has an unknown value'],
+    [{ PGCHANNELBINDING: 'require', PGSSLMODE: 'disable' }, 'PGCHANNELBINDING is require, but TLS is switched off'],
+    [
+      { PGTARGETSESSIONATTRS: 'standby' },
+      'PGTARGETSESSIONATTRS must allow writing, because pgbosun changes the database',
+    ],
+    [{ PGHOSTADDR: '10.0.0.1' }, 'PGHOSTADDR needs sslmode verify-full, but it is prefer'],
+    [{ PGOPTIONS: 'geheim' }, 'PGOPTIONS contains something that is not a setting'],
+    [{ PGOPTIONS: '-c role=x' }, 'the setting role in PGOPTIONS is not supported and cannot be ignored'],
+  ])('%j are named in the message', async (env, message) => {
+    await expect(connect({ PGHOST: 'h', ...(env as unknown as Record<string, string>) })).rejects.toMatchObject({
+      message,
+    })
+  })
+
+  test('a parameter of a URL is named with the source of the URL', async () => {
+    await expect(fromUrl('sslmode=geheim')).rejects.toMatchObject({
+      message: 'sslmode in DATABASE_URL has an unknown value',
+    })
+    await expect(fromUrl('options=geheim')).rejects.toMatchObject({
+      message: 'options in DATABASE_URL contains something that is not a setting',
+    })
+  })
+
+  test.each([
     { PGHOSTADDR: '10.0.0.1', PGSSLMODE: 'verify-ca', PGSSLROOTCERT: '/f' },
     { PGSSLCRL: '/c' },
     { PGREQUIREAUTH: 'scram-sha-256' },

@@ -149,6 +149,12 @@ export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGGEQO: undefined,
 }
 
+/** What a source calls a parameter, for messages: `sslmode in DATABASE_URL`, but `PGSSLMODE` among the variables of libpq. */
+export function calledIn(source: string, parameter: string): string {
+  const variable = Object.keys(libpqVariables).find((name) => libpqVariables[name] === parameter)
+  return source === 'PGHOST' && variable !== undefined ? variable : `${parameter} in ${source}`
+}
+
 /** Values of refused parameters that ask for what pgbosun does anyway. */
 const harmlessValues: Readonly<Record<string, string[]>> = {
   gssencmode: ['disable', 'prefer'],
@@ -237,13 +243,16 @@ export function settingsIn(options: string, source: string): Record<string, stri
     const word = words[i] === '-c' ? `-c${words[++i] ?? ''}` : (words[i] ?? '')
     const [, name, value] = /^(?:-c|--)([^=]*)=(.*)$/s.exec(word) ?? []
     if (name === undefined || value === undefined)
-      throw usage(`options in ${source} contain something that is not a setting`, {
+      throw usage(`${calledIn(source, 'options')} contains something that is not a setting`, {
         hint: 'write -c name=value; in a URL, write the space as %20 and the = as %3D',
       })
     entries.push([name, value])
   }
   return acceptedSettings(entries, source)
 }
+
+/** Where a source has settings of the server: in variables of libpq, only PGOPTIONS has any. */
+export const placeOfSettings = (source: string) => (source === 'PGHOST' ? 'PGOPTIONS' : source)
 
 /**
  * Settings under the server's names.
@@ -253,10 +262,10 @@ export function acceptedSettings(entries: [string, string][], source: string): R
   const named = entries.map(([name, value]) => [name.replaceAll('-', '_').toLowerCase(), value] as const)
   for (const [name, value] of named) {
     if (!/^[a-z_][\w$]*(\.[a-z_][\w$]*)*$/.test(name))
-      throw usage(`options in ${source} contain an invalid name of a setting`)
+      throw usage(`${calledIn(source, 'options')} contains an invalid name of a setting`)
     const hint = refusalOf(name)
     if (hint !== undefined && !isHarmless(name, value))
-      throw usage(`the setting ${name} in ${source} is not supported and cannot be ignored`, { hint })
+      throw usage(`the setting ${name} in ${placeOfSettings(source)} is not supported and cannot be ignored`, { hint })
   }
   return Object.fromEntries(named.filter(([name, value]) => !isHarmless(name, value)))
 }

@@ -1,7 +1,7 @@
 import { usage } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import type { Env } from './environment.ts'
-import { acceptedSettings, historyTable, libpqVariables, settingsIn } from './parameters.ts'
+import { acceptedSettings, calledIn, historyTable, libpqVariables, settingsIn } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
 import { authorities, readPem } from './pem.ts'
 import { currentPassword } from './replaced-passwords.ts'
@@ -158,7 +158,7 @@ function fromParts(
   const asked = tls.mode ?? tlsMode(source, parameters.sslmode) ?? (ca === undefined ? 'prefer' : 'verify-full')
   const mode = bound(asked, parameters.channel_binding, source)
   if (mode !== 'verify-full' && endpoints.some(({ address }) => address !== undefined))
-    throw usage(`hostaddr in ${source} needs sslmode verify-full, but it is ${mode}`, {
+    throw usage(`${calledIn(source, 'hostaddr')} needs sslmode verify-full, but it is ${mode}`, {
       hint: 'set sslmode=verify-full, or put the address into `host`: otherwise whoever answers at that address gets the password',
     })
   const account = user ?? process.getBuiltinModule('node:os').userInfo().username
@@ -221,7 +221,7 @@ const isTrue = (text = '') => ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(t
 function target(source: string, text: string | undefined): Connection['target'] {
   if (text === undefined || text === 'any') return text
   if (text === 'primary' || text === 'read-write') return 'primary'
-  throw usage(`${source}: target_session_attrs must allow writing, because pgbosun changes the database`, {
+  throw usage(`${calledIn(source, 'target_session_attrs')} must allow writing, because pgbosun changes the database`, {
     hint: 'use primary, read-write or any',
   })
 }

@@ -1,5 +1,6 @@
 import { usage } from '../errors.ts'
 import type { Tls, TlsFiles, TlsMode } from './connection.ts'
+import { calledIn } from './parameters.ts'
 import type { Pem } from './pem.ts'
 
 /** TLS with the certificates that were given. `files` names those that lie in files, for programs that read them themselves. */
@@ -17,10 +18,12 @@ export function tlsOf(mode: TlsMode, given: Record<keyof TlsFiles, Pem | undefin
 /** The TLS mode with channel binding taken into account, which needs TLS. @throws {AppError} `usage` */
 export function bound(mode: TlsMode, binding: string | undefined, source: string): TlsMode {
   if (binding !== undefined && !['disable', 'prefer', 'require'].includes(binding))
-    throw usage(`${source}: channel_binding has an unknown value`, { hint: 'use disable, prefer or require' })
+    throw usage(`${calledIn(source, 'channel_binding')} has an unknown value`, {
+      hint: 'use disable, prefer or require',
+    })
   if (binding !== 'require') return mode
   if (mode === 'disable')
-    throw usage(`${source}: channel_binding=require needs TLS, which is switched off`, {
+    throw usage(`${calledIn(source, 'channel_binding')} is require, but TLS is switched off`, {
       hint: 'remove one of the two',
     })
   return mode === 'prefer' ? 'require' : mode
@@ -33,5 +36,5 @@ export function tlsMode(source: string, text: string | undefined): TlsMode | und
   if (text === undefined) return undefined
   const mode = { true: 'require', false: 'disable', allow: 'prefer' }[text] ?? text
   if ((tlsModes as string[]).includes(mode)) return mode as TlsMode
-  throw usage(`${source}: sslmode has an unknown value`, { hint: `use one of ${tlsModes.join(', ')}` })
+  throw usage(`${calledIn(source, 'sslmode')} has an unknown value`, { hint: `use one of ${tlsModes.join(', ')}` })
 }

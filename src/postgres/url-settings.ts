@@ -1,3 +1,4 @@
+import { placeOfSettings } from '../config/parameters.ts'
 import { AppError, usage } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
@@ -31,7 +32,7 @@ function refusal(
   { role, source }: { role: string | undefined; source: string },
 ): AppError {
   const { code: sqlstate, message } = cause
-  const said = `the setting ${name} in ${source} cannot be used${role === undefined ? '' : ` by ${role}`}: ${message}`
+  const said = `the setting ${name} in ${placeOfSettings(source)} cannot be used${role === undefined ? '' : ` by ${role}`}: ${message}`
   if (sqlstate !== '42501') return usage(said, { hint: 'correct it, or remove it', sqlstate, cause })
   return new AppError('refused', said, { hint: 'remove it: only superusers may set it', sqlstate, cause })
 }
