@@ -316,6 +316,12 @@ describe('a file that was written for something else', () => {
     expect(hint).toMatch(/^`\{. … .\}` belongs to a template of another program: .*render it first$/)
   })
 
+  test('what took effect before is said too', async ({ refused }) => {
+    const text = '-- pgbosun: no-transaction\ncreate table t (id int);\nselect {{ x }}'
+    const { hint } = await refused({ 'migrations/001_a.sql': text })
+    expect(hint).toMatch(/^its first statement \(of 2\) took effect .*; `\{\{ … \}\}` belongs to a template/)
+  })
+
   test('also as a seed', async ({ refused }) => {
     const { code, hint } = await refused({
       'pgbosun.yaml': 'seeds: [{ file: a.sql }]',

@@ -285,11 +285,19 @@ async function runSteps(
   }
   return withFileSession(run, work, async (files) => {
     const options = await runOptions(run, { historyTable, place, own, files, journal })
-    const undone = async (name: string) =>
-      run.context.command === 'migrate redo' || wasUndone(own.sql, `migration ${name}${inDatabase(target)}`)
+    const undone = (name: string) => undoneBefore(run.context, own.sql, `migration ${name}${inDatabase(target)}`)
     return withProgress(run.context, 'migrations', (onProgress) =>
       applyMigrations({ ...options, wasUndone: undone, plan, onProgress }),
     )
+  })
+}
+
+/** For a hint only: if it cannot be found out, the error that it is about is what counts. */
+async function undoneBefore({ command, log }: Context, db: Db, object: string): Promise<boolean> {
+  if (command === 'migrate redo') return true
+  return wasUndone(db, object).catch((error: Error) => {
+    log.debug({ problem: error.message }, 'no details for a hint')
+    return false
   })
 }
 

@@ -1,5 +1,5 @@
 // pure
-import { plural } from '../../units.ts'
+import { plural, someOf } from '../../units.ts'
 import { beginsTransaction, endsTransaction, type FileContext } from '../context.ts'
 import { blockedTables } from '../locks.ts'
 import type { Rule } from '../rule.ts'
@@ -128,7 +128,7 @@ const severalHotTables: Rule = {
     return [
       {
         at: statement.start,
-        message: `${printName(table)} is locked while ${held.join(' and ')} ${plural(held.length, 'is', 'are')} still blocked`,
+        message: `${printName(table)} is locked while ${someOf(held, ' and ')} ${plural(held.length, 'is', 'are')} still blocked`,
         table,
         rewrite: [...earlier.map(({ text }) => ({ sql: `${text};` })), { sql: `${statement.text};` }],
       },

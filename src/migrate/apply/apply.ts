@@ -311,11 +311,15 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
   const step = plan.steps[at]!
   results[at] = { name: step.name, status: 'failed', durationMs: 0 }
   await finish(running)
-  const about =
+  const hint =
     hintOnTransaction(error, step.sending, historyTable.format) ??
     (await hintOnUndone(step.name, error, wasUndone)) ??
     (await hintFor(error))
-  const hints = [left, stoppedWithin(step, thrown), about]
-  const hint = hints.filter((hint) => hint).join('; ') || undefined
-  return migrationFailed(step.name, step, error, { ...where, historyTable, hint, blockedBy: retryPolicy.blockedBy() })
+  return migrationFailed(step.name, step, error, {
+    ...where,
+    historyTable,
+    left: [left, stoppedWithin(step, thrown)],
+    hint,
+    blockedBy: retryPolicy.blockedBy(),
+  })
 }

@@ -21,6 +21,8 @@ export type FailureOptions = {
   piece?: Piece | undefined
   /** Who was in the way, in words. */
   blockedBy?: string | undefined
+  /** What to know before running it again, such as what took effect; said in any case. */
+  left?: (string | undefined)[]
   hint: string | undefined
   report?: Record<string, unknown> | undefined
 }
@@ -32,6 +34,8 @@ export type FailureOptions = {
 export function migrationFailed(name: string, script: Script, error: unknown, options: FailureOptions): unknown {
   if (!isServerError(error)) return error
   const { prefixLength, blockedBy, historyTable, piece, statement } = options
+  const said = (hint: string | undefined) =>
+    [...(options.left ?? []), hint].filter((text) => text).join('; ') || undefined
   const position = Number(error.position ?? 0)
   const inPrefix = position > 0 ? position <= prefixLength : (statement ?? 0) < 0
   const inFile = position > prefixLength || isOneOf(script.text, statement)
@@ -41,13 +45,13 @@ export function migrationFailed(name: string, script: Script, error: unknown, op
       ? `${historyTable.native.schema}.${historyTable.native.name}`
       : 'pgbosun.migrations'
     return new AppError('history', `${name} could not be recorded in ${table}: ${indented(error.message)}`, {
-      hint: options.hint ?? 'another session wrote to that table during the run; run this again',
+      hint: said(options.hint) ?? 'another session wrote to that table during the run; run this again',
       sqlstate: error.code,
       cause: error,
     })
   }
   const rendered = render(script, error, options)
-  const hint = templateIn(script, error, rendered) ?? options.hint
+  const hint = said(templateIn(script, error, rendered) ?? options.hint)
   if (isLocked) {
     const what = error.code === '55P03' ? 'could not get a lock in time' : 'was caught in a deadlock'
     const who = blockedBy === undefined ? '' : `, ${blockedBy}`

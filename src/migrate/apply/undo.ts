@@ -178,13 +178,13 @@ async function failed(
     { sending, text: down.text, prefix: prefixOf(running, step, numbers) },
     thrown,
   )
-  const about = hintOnTransaction(error, sending, historyTable.format) ?? (await hintFor(error))
-  const hints = [left, stoppedWithin(step, thrown), about].filter((hint) => hint)
+  const hint = hintOnTransaction(error, sending, historyTable.format) ?? (await hintFor(error))
   throw migrationFailed(`undoing ${step.name}`, down, error, {
     prefixLength: 0,
     ...where,
     historyTable,
-    hint: hints.join('; ') || undefined,
+    left: [left, stoppedWithin(step, thrown)],
+    hint,
     blockedBy: retryPolicy.blockedBy(),
   })
 }
