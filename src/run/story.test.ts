@@ -6,6 +6,10 @@ const changeOf = (object: string) => ({ action: 'create', object, reason: 'is de
 
 /** A story, and the lines that it printed. */
 function storyOf(...names: string[]) {
+  return storyWith(names)
+}
+
+function storyWith(names: string[], options: { planning?: boolean } = {}) {
   const lines: string[] = []
   const out: Output = {
     print: (text) => void lines.push(...[text].flat()),
@@ -14,7 +18,7 @@ function storyOf(...names: string[]) {
     warnings: [],
     terminal: () => undefined,
   }
-  return { story: createStory(names, out), lines }
+  return { story: createStory(names, out, options), lines }
 }
 
 describe('a step', () => {
@@ -43,5 +47,20 @@ describe('a step', () => {
     const { story } = storyOf('wait', 'ensure')
     await expect(story.step('wait', () => Promise.reject(new Error('no')))).rejects.toThrow('no')
     expect(story.steps.map(({ state }) => state)).toEqual(['failed', 'not-run'])
+  })
+
+  test.each([
+    ['a plan has all of them', { planning: true }, {}, 30],
+    ['when they are applied, the first twenty', {}, {}, 20],
+    ['when they are refused, the first three', {}, { refused: true }, 3],
+    ['when a plan is refused, the first three', { planning: true }, { refused: true }, 3],
+  ])('prints of many changes the first, and keeps all: %s', async (_, options, how, shown) => {
+    const { story, lines } = storyWith(['migrate'], options)
+    const changes = Array.from({ length: 30 }, (_, i) => changeOf(`migration ${i}`))
+    await story.step('migrate', async (show) => show(changes, how))
+    expect(lines[0]).toBe('migrate  30 changes')
+    expect(lines.filter((line) => line.includes('create migration'))).toHaveLength(shown)
+    expect(lines.filter((line) => line === `           and ${30 - shown} more`)).toHaveLength(shown < 30 ? 1 : 0)
+    expect(story.changes()).toHaveLength(30)
   })
 })

@@ -135,3 +135,16 @@ test('numbers a new file like those before it', () => {
   expect(nextVersion(['20250101000000'], now)).toBe('20260304050607')
   expect(nextVersion(['20260304050607'], now)).toBe('20260304050608')
 })
+
+test('many warnings of one kind are told together, those of another beside them', () => {
+  const numbers = [1, 2, 3, 4]
+  const { warnings } = planOf(
+    numbers.map((n) => file(n, { checksum: `edited ${n}` })),
+    [...numbers, 5].map((n) => row(n)),
+    { ...ours, edited: 'warn' },
+  )
+  expect(warnings).toEqual([
+    'the database is ahead of the files: 5_x',
+    numbers.map((n) => `${n}_x was changed after it was applied`),
+  ])
+})
