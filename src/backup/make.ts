@@ -4,11 +4,13 @@ import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } 
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { AppError } from '../errors.ts'
+import { ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
+import { someOf } from '../units.ts'
 import { readAccess } from './access.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
 import { exportSnapshot, type Inspected, inspectDatabase, readClockDifference, readMigration } from './inspect.ts'
@@ -58,9 +60,10 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const globals = await storeObject(options, globalsName, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, inspected)
     const objects = [dump.object, globals.object]
-    for (const { table, reason } of counted.notCounted)
-      warnings.push(`the rows of ${table} were not counted: ${reason}`)
-    for (const warning of warnings) log.warn({ database }, warning)
+    const notCounted = counted.notCounted.map(({ table, reason }) => `the rows of ${table} were not counted: ${reason}`)
+    for (const warning of [...warnings, ...ofOneKind(notCounted)])
+      log.warn({ database }, someOf([warning].flat(), '; '))
+    warnings.push(...notCounted)
 
     await readBack(store, { id, database }, objects, { tools, signal })
     signal.throwIfAborted()

@@ -1,5 +1,6 @@
 import { type BackupResult, runBackup } from '../../backup/run.ts'
 import { AppError } from '../../errors.ts'
+import { ofOneKind } from '../../plan.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
@@ -65,7 +66,7 @@ async function backUp(
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
     }),
   )
-  for (const warning of result.warnings) out.warn(`${database}: ${warning}`)
+  for (const warning of ofOneKind(result.warnings.map((text) => `${database}: ${text}`))) out.warn(warning)
   const { id, sizeBytes, durationMs } = result
   out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}`)
   return result
