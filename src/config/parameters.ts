@@ -144,6 +144,7 @@ export const libpqVariables: Readonly<Record<string, string | undefined>> = {
   PGLOADBALANCEHOSTS: 'load_balance_hosts',
   PGMINPROTOCOLVERSION: 'min_protocol_version',
   PGMAXPROTOCOLVERSION: 'max_protocol_version',
+  PGOAUTHCAFILE: 'oauth_ca_file',
   PGDATESTYLE: undefined,
   PGTZ: undefined,
   PGGEQO: undefined,
