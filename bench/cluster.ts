@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 import { findServerBinaries, startServer } from '../scripts/server.ts'
+import type { Traffic } from './proxy.ts'
 import { median } from './table.ts'
 
 /** The benchmark's own server, and how to connect to it. */
@@ -17,8 +18,8 @@ export type Cluster = {
   ask<T>(database: string, query: string): Promise<T>
 }
 
-/** Where clients connect: the server itself, or a proxy in front of it that adds latency. */
-export type Link = { port: number; roundTripMs: number }
+/** Where clients connect: the server itself, or a proxy in front of it that adds latency. `taken`: what went through it since the last call. */
+export type Link = { port: number; roundTripMs: number; taken(): Promise<Traffic> }
 
 /** Runs `use` with a server that ends with it. It has PostgreSQL's default settings, so fsync is on. */
 export async function withCluster(use: (cluster: Cluster) => Promise<void>): Promise<void> {
@@ -60,13 +61,21 @@ export async function withCluster(use: (cluster: Cluster) => Promise<void>): Pro
 export async function withLatency(cluster: Cluster, delayMs: number, use: (link: Link) => Promise<void>) {
   const { port } = new URL(cluster.url('postgres'))
   const proxy = spawn(process.execPath, [join(import.meta.dirname, 'proxy.ts'), port, String(delayMs)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   try {
-    const [line] = (await createInterface(proxy.stdout)[Symbol.asyncIterator]().next()).value?.split('\n') ?? []
-    const link = { port: Number(line), roundTripMs: 0 }
+    const lines = createInterface(proxy.stdout)[Symbol.asyncIterator]()
+    const link: Link = {
+      port: Number((await lines.next()).value),
+      roundTripMs: 0,
+      async taken() {
+        proxy.stdin.write('\n')
+        return JSON.parse((await lines.next()).value ?? '')
+      },
+    }
     const samples: number[] = []
     for (let i = 0; i < 21; i++) samples.push(await roundTrip(link.port))
+    await link.taken()
     await use({ ...link, roundTripMs: median(samples) })
   } finally {
     proxy.kill()

@@ -27,22 +27,22 @@ export async function startProxy(serverPort: number, delayMs: number): Promise<P
     const server = connect({ host: '127.0.0.1', port: serverPort, noDelay: true, allowHalfOpen: true })
     const mine = traffic
     const nth = mine.roundTrips.push(0) - 1
-    let asking = false
-    let depth = 0
+    let [forwarded, answered] = [0, 0]
     // timers of one duration fire in the order they were set
     client.on('data', (chunk) => {
-      if (!asking) {
-        asking = true
-        depth = mine.longestChain + 1
-      }
-      setTimeout(() => server.write(chunk), delayMs)
+      const depth = mine.longestChain + 1
+      setTimeout(() => {
+        forwarded = depth
+        server.write(chunk)
+      }, delayMs)
     })
     client.on('end', () => setTimeout(() => server.end(), delayMs))
     server.on('data', (chunk) => {
-      if (asking) {
-        asking = false
+      // It cannot be the answer to what is still on its way.
+      if (forwarded > answered) {
+        answered = forwarded
         mine.roundTrips[nth]! += 1
-        mine.longestChain = Math.max(mine.longestChain, depth)
+        mine.longestChain = Math.max(mine.longestChain, answered)
       }
       client.write(chunk)
     })

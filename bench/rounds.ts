@@ -28,6 +28,8 @@ export type Race = {
   targets: Target[]
   /** An extra run of each beforehand, which warms the caches and measures the memory. */
   warmUp: boolean
+  /** What else was found out. */
+  notes?: string[]
 }
 
 /** The measurements of one contestant, one for each round. */

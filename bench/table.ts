@@ -16,7 +16,7 @@ const reachedOf = ({ what }: Target, outcome: Outcome, reference: Outcome) =>
   what === 'size' ? (outcome.resultMb ?? 0) / (reference.resultMb ?? 0) : ratio(outcome, reference, what && 'cpuMs')
 
 /** A race as Markdown: a table, the targets beside what was reached, and how much the runs differ. */
-export function renderRace({ title, references, targets }: Race, outcomes: Outcome[]): string {
+export function renderRace({ title, references, targets, notes = [] }: Race, outcomes: Outcome[]): string {
   const find = (name: string) => outcomes.find((outcome) => outcome.name === name)
   const compared = references.map(find).filter((reference) => reference !== undefined)
   const sized = outcomes.some(({ resultMb }) => resultMb !== undefined)
@@ -54,6 +54,7 @@ export function renderRace({ title, references, targets }: Race, outcomes: Outco
     `## ${title}`,
     renderTable(header, rows),
     ...(reached.length > 0 ? [renderTable(['', 'target', 'this run'], reached)] : []),
+    ...(notes.length > 0 ? [notes.map((note) => `- ${note}`).join('\n')] : []),
     `${outcomes[0]?.runs.length} round(s); ${busy} of ${runs.length} runs began on a busy machine.`,
   ]
   return `${sections.join('\n\n')}\n`

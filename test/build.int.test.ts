@@ -67,6 +67,36 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
     expect(stdout).toContain('::warning file=x.sql,line=1,col=1,title=index-not-concurrent::')
   })
 
+  test('runs neither the schema nor the YAML parser for a configuration without a problem', async ({ dir }) => {
+    const hook = join(dir, 'hook.cjs')
+    writeFileSync(
+      hook,
+      `const { Script } = require('node:vm')
+       const run = Script.prototype.runInThisContext
+       const called = []
+       Script.prototype.runInThisContext = function (...args) {
+         const parts = run.apply(this, args)
+         const text = () => called.map((name) => String(parts[name])).join('')
+         process.on('exit', () => require('node:fs').writeFileSync('called', text()))
+         return new Proxy(parts, { get: (all, name) => (called.push(name), all[name]) })
+       }`,
+    )
+    const slow = async (configuration: string) => {
+      writeFileSync(join(dir, 'pgbosun.yaml'), configuration)
+      await execa(process.execPath, ['--require', hook, program, 'config', 'validate'], {
+        cwd: dir,
+        env: { DATABASE_URL: 'postgres://h/d', PGBOSUN_WAIT_TIMEOUT: '7s' },
+        extendEnv: false,
+        reject: false,
+      })
+      const text = readFileSync(join(dir, 'called'), 'utf8')
+      return { parser: /\bparseDocument=/.test(text), schema: /\$ZodUnion/.test(text) }
+    }
+    expect(await slow('lock: { timeout: 5m } # a comment')).toEqual({ parser: false, schema: false })
+    expect(await slow('lock: { timeout: &x 5m }')).toEqual({ parser: true, schema: false })
+    expect(await slow('lock: { timeuot: 5m }')).toEqual({ parser: false, schema: true })
+  })
+
   test('loads neither tls nor http nor what else is slow when it only talks to a server', async ({ dir }) => {
     const hook = join(dir, 'hook.cjs')
     writeFileSync(

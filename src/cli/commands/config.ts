@@ -1,6 +1,5 @@
 import { wantedFrom } from '../../check/conditions.ts'
 import { type Connection, describe } from '../../config/connection.ts'
-import { jsonSchema, renderReference } from '../../config/reference.ts'
 import { resolveBackupConnection } from '../../config/resolve.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
@@ -90,6 +89,7 @@ export const configSchemaCommand: Command = {
   flags: { markdown: { type: 'boolean', help: 'Print the reference page (docs/configuration.md) instead.' } },
   exits: {},
   async run({ flags, out }) {
+    const { jsonSchema, renderReference } = await import('../../config/reference.ts')
     const schema = jsonSchema()
     out.print((flags.markdown ? renderReference() : JSON.stringify(schema, null, 2)).split('\n'))
     return { fields: { schema } }
