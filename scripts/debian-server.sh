@@ -55,6 +55,9 @@ link_libraries() {
   done
 }
 
+mkdir -p "$base"
+exec 9> "$base/debian-$major.lock"
+flock 9 # two at once: the second finds it complete
 if [ ! -e "$dir/complete" ]; then
   command -v apt-get > /dev/null && [ -r "$keyring" ] || fail 'that needs apt-get and the keys of Debian'
   [ -e /usr/share/zoneinfo ] || fail 'the time zones (tzdata) are not installed'

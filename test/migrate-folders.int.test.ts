@@ -185,7 +185,16 @@ describe('a list of folders', () => {
     })
     expect(await refused({ PGBOSUN_MIGRATE_DIR: 'old,core', PGBOSUN_MIGRATE_FORMAT: 'goose' }, 'up')).toMatchObject({
       code: 2,
-      message: `migrate.dir has 2 folders, but the format goose takes one: ${join(dir, 'old')}, ${join(dir, 'core')}`,
+      message:
+        'the configuration: migrate.dir (PGBOSUN_MIGRATE_DIR): the format takes one folder; only pgbosun, dbmate, flyway, node-pg-migrate take several',
+    })
+  })
+
+  test('is refused where the format that is detected takes one folder', async ({ dir, refused }) => {
+    await writeFiles(dir, { 'a/1_a.sql': '-- +goose Up\nselect 1;\n', 'b/2_b.sql': '-- +goose Up\nselect 1;\n' })
+    expect(await refused({ PGBOSUN_MIGRATE_DIR: 'a,b', PGBOSUN_MIGRATE_FORMAT: 'auto' }, 'up')).toMatchObject({
+      code: 2,
+      message: `migrate.dir has 2 folders, but the format goose takes one: ${join(dir, 'a')}, ${join(dir, 'b')}`,
     })
   })
 

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { count, duration } from './fields.ts'
 import { formatNames, withSeveralFolders } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
+import { predicates } from './predicates.ts'
 import { urlSource } from './url-source.ts'
 
 /** Which files belong to a database, and where their history is. */
@@ -39,8 +40,13 @@ const place = {
   }),
 }
 
+const folders = {
+  path: ['dir'],
+  error: `the format takes one folder; only ${withSeveralFolders.join(', ')} take several`,
+}
+
 /** The migrations of a database that is not the target. */
-export const databaseMigrate = z.strictObject(place)
+export const databaseMigrate = z.strictObject(place).refine(predicates.takesFolders, folders)
 
 /** The migrations of the target database, and how all are run. */
 export const migrateSchema = z
@@ -83,4 +89,5 @@ export const migrateSchema = z
       })
       .prefault({}),
   })
+  .refine(predicates.takesFolders, folders)
   .prefault({})

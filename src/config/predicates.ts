@@ -1,4 +1,6 @@
 // pure
+import { type FormatName, withSeveralFolders } from './formats.ts'
+
 /** PostgreSQL stores this much of a name. */
 export const maxNameBytes = 63
 
@@ -13,6 +15,9 @@ export const predicates = {
   isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),
   keepsSomething: (rules: object) => Object.values(rules).some((value) => value !== 0),
   hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
+  /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
+  takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>
+    format === 'auto' || [dir].flat().length === 1 || withSeveralFolders.includes(format),
   isTimeZone(name: string) {
     if (name === 'UTC') return true
     try {
