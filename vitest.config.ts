@@ -31,6 +31,8 @@ const onceOnly = [
   ...[
     'cli',
     'compat',
+    'compat-alembic',
+    'compat-tools',
     'contract',
     'exit',
     'hostaddr',

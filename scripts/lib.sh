@@ -83,6 +83,19 @@ ensure_pooler() {
   export PATH="$PATH:$dir"
 }
 
+# Installs Alembic with two drivers if it is not here and we are allowed to. Fails if it is still not here.
+ensure_alembic() {
+  ! has_alembic || return 0
+  command -v apt-get > /dev/null && can_be_root || return 1
+  say 'no Alembic found: apt-get install alembic'
+  as_root apt-get update -q >&2 || return 1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends alembic python3-psycopg2 python3-asyncpg >&2
+  has_alembic
+}
+has_alembic() {
+  alembic --version && /usr/bin/python3 -c 'import alembic, psycopg2, asyncpg'
+} > /dev/null 2>&1
+
 # If it were installed, the package would start a service. So it is only unpacked, together with the libraries that are missing.
 apt_unpack_pooler() {
   local package libraries

@@ -10,6 +10,7 @@ import { leaves } from '../src/config/walk.ts'
 import { exitCodes } from '../src/errors.ts'
 import { loadParser } from '../src/lint/parse.ts'
 import { renderLintReference } from '../src/lint/reference.ts'
+import { sources } from './support/tools.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -28,6 +29,12 @@ test('docs/exit-codes.md has every exit code, and no other', () => {
     Number(code),
   ])
   expect(Object.fromEntries(rows)).toEqual(exitCodes)
+})
+
+test('docs/formats.md names the versions of the tools that are tested, and no other', () => {
+  const table = /## Tested with the real tools([\s\S]*?)\n## /.exec(read('docs/formats.md'))?.[1] ?? ''
+  const named = [...table.matchAll(/^\| ([\w-]+ \d[\d.]*) \|/gm)].map(([, name]) => name)
+  expect(named.sort()).toEqual(sources.map(({ name }) => name).sort())
 })
 
 const documents = [

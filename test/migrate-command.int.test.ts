@@ -1,26 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
+import { envPy, hasAlembic, ini, revision } from './support/alembic.ts'
 import { until } from './support/chaos.ts'
 import { run, runJson, start } from './support/cli.ts'
 import { expectNoSecret, fails } from './support/fails.ts'
 import { test as base, open, type Sql, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { startTlsServer, tlsMissing } from './support/tls.ts'
-
-const envPy = `
-import os
-from sqlalchemy import create_engine, pool
-from alembic import context
-
-engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-`
 
 const asyncEnvPy = `
 import asyncio, os
@@ -43,21 +31,6 @@ async def main():
     await engine.dispose()
 
 asyncio.run(main())
-`
-
-const ini = '[alembic]\nscript_location = alembic\n'
-
-/** A revision file: \`after\` is what it comes after, in Python. */
-const revision = (id: string, after: string | string[] | null, sql: string) => `
-from alembic import op
-revision = ${JSON.stringify(id)}
-down_revision = ${after === null ? 'None' : Array.isArray(after) ? `(${after.map((one) => JSON.stringify(one)).join(', ')},)` : JSON.stringify(after)}
-branch_labels = None
-depends_on = None
-def upgrade():
-    op.execute(${JSON.stringify(sql)})
-def downgrade():
-    pass
 `
 
 const users = revision('aaa1', null, 'create table users (id int primary key)')
@@ -83,11 +56,6 @@ const test = base.extend<Fixtures>({
   },
   env: async ({ database }, use) => use({ DATABASE_URL: urlOf(database) }),
 })
-
-const hasAlembic =
-  spawnSync('alembic', ['--version']).status === 0 &&
-  spawnSync('/usr/bin/python3', ['-c', 'import alembic, psycopg2, asyncpg']).status === 0
-if (!hasAlembic) console.warn('NOT RUN: Alembic is not here (apt-get install alembic python3-psycopg2 python3-asyncpg)')
 
 const heads = async (sql: Sql) =>
   (await sql<{ version: string }[]>`select version_num as version from alembic_version order by 1`).map(

@@ -6,7 +6,9 @@ import type { Migration } from '../src/formats/types.ts'
 import { quoteName } from '../src/sql/quote.ts'
 import { open, type Sql, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { shapeOf } from './support/shape.ts'
-import { installTools, type Tool } from './support/tools.ts'
+import type { Tool } from './support/tools/tool.ts'
+import { installTools } from './support/tools.ts'
+import { write } from './support/turns.ts'
 
 const tools = await installTools()
 
@@ -52,10 +54,10 @@ async function run(tool: Tool, args: string[], cwd: string, database: string): P
   return output
 }
 
-for (const tool of tools ?? []) {
+for (const tool of tools) {
   describe(`the real ${tool.format}`, () => {
     test('writes a history that we read as it was meant', async ({ sql, database, dir }) => {
-      await tool.write(dir, [part(1), part(2), part(3)])
+      await write(tool, dir, [part(1), part(2), part(3)])
       await run(tool, tool.up, dir, database)
       const { native, schema, table } = await formatOf(tool)
       const files = await filesOf(tool, dir)
@@ -73,7 +75,7 @@ for (const tool of tools ?? []) {
     })
 
     test('finds nothing to do after us, and goes on where we stopped', async ({ sql, database, dir }) => {
-      await tool.write(dir, [part(1), part(2)])
+      await write(tool, dir, [part(1), part(2)])
       const { native, table } = await formatOf(tool)
       await sql.unsafe(native.create(table))
       await apply(sql, native, table, await filesOf(tool, dir))
@@ -81,16 +83,16 @@ for (const tool of tools ?? []) {
       expect(await run(tool, tool.up, dir, database)).toMatch(tool.nothing)
       expect(await rowsOf(sql, native, table)).toEqual(before)
 
-      await tool.write(dir, [part(1), part(2), part(3)])
+      await write(tool, dir, [part(1), part(2), part(3)])
       await run(tool, tool.up, dir, database)
       expect(await tables(sql)).toEqual(['t1', 't2', 't3'])
       expect(await run(tool, tool.up, dir, database)).toMatch(tool.nothing)
     })
 
     test('the tool stops where we continue', async ({ sql, database, dir }) => {
-      await tool.write(dir, [part(1)])
+      await write(tool, dir, [part(1)])
       await run(tool, tool.up, dir, database)
-      await tool.write(dir, [part(1), part(2), part(3)])
+      await write(tool, dir, [part(1), part(2), part(3)])
       const { native, table } = await formatOf(tool)
       await apply(sql, native, table, await filesOf(tool, dir), 1)
       expect(await run(tool, tool.up, dir, database)).toMatch(tool.nothing)
@@ -99,12 +101,12 @@ for (const tool of tools ?? []) {
   })
 }
 
-const named = (format: Tool['format']) => tools?.find((tool) => tool.format === format)
+const named = (format: Tool['format']) => tools.find((tool) => tool.format === format)
 
 test.skipIf(!tools)('dbmate status agrees with us about what is pending', async ({ sql, database, dir }) => {
   const tool = named('dbmate')
   if (!tool) throw new Error('dbmate is not there')
-  await tool.write(dir, [part(1), part(2)])
+  await write(tool, dir, [part(1), part(2)])
   const { native, table } = await formatOf(tool)
   await sql.unsafe(native.create(table))
   const [first] = await filesOf(tool, dir)
@@ -119,7 +121,7 @@ test.skipIf(!tools)('dbmate status agrees with us about what is pending', async 
 test.skipIf(!tools)('graphile-migrate status agrees with us about what is pending', async ({ sql, database, dir }) => {
   const tool = named('graphile-migrate')
   if (!tool) throw new Error('graphile-migrate is not there')
-  await tool.write(dir, [part(1), part(2)])
+  await write(tool, dir, [part(1), part(2)])
   const { native, table } = await formatOf(tool)
   await sql.unsafe(native.create(table))
   const files = await filesOf(tool, dir)
@@ -135,7 +137,7 @@ test.skipIf(!tools)(
   async ({ sql, database, dir }) => {
     const tool = named('node-pg-migrate')
     if (!tool) throw new Error('node-pg-migrate is not there')
-    await tool.write(dir, [part(1), part(2)])
+    await write(tool, dir, [part(1), part(2)])
     const { native, table } = await formatOf(tool)
     await sql.unsafe(native.create(table))
     await apply(sql, native, table, await filesOf(tool, dir))
@@ -148,7 +150,7 @@ test.skipIf(!tools)(
 test.skipIf(!tools)('node-pg-migrate orders files and cuts them as we do', async ({ sql, database, dir }) => {
   const tool = named('node-pg-migrate')
   if (!tool) throw new Error('node-pg-migrate is not there')
-  await tool.write(dir, [])
+  await write(tool, dir, [])
   const files = {
     '10_whole.sql': 'create table whole ();\r\n',
     '9_down_first.sql': '-- Down Migration\ncreate table wrong1 ();\n-- Up Migration\ncreate table down_first ();',
