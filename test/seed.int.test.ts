@@ -370,27 +370,41 @@ describe('a CSV seed', () => {
 
   const rows = Array.from({ length: 20_000 }, (_, i) => `${i + 10},name ${i}\n`).join('')
 
-  test.for<[string, string, { message?: unknown; line?: number }]>([
+  test.for<[string, string, { message?: unknown; line?: number; column?: number }]>([
     [
       'names a line with too few values',
       'id,name\n1,a\n2\n3,c\n',
-      { message: 'a.csv, line 3: missing data for column "name"', line: 3 },
+      { message: 'a.csv, line 3: 1 value, but the first line names 2 columns', line: 3 },
     ],
     [
       'names a line with too many',
       'id,name\n1,a\n2,b,c\n',
-      { message: 'a.csv, line 3: extra data after last expected column', line: 3 },
+      { message: 'a.csv, line 3: 3 values, but the first line names 2 columns', line: 3, column: 5 },
     ],
     ['names it deep in a file', `id,name\n${rows}x\n${rows}`, { line: 20_002 }],
     [
       'names a value of the wrong type',
-      'id,name\n1,a\nx,b',
-      { message: 'a.csv, line 3: invalid input syntax for type integer: "x"', line: 3 },
+      'id,name\n1,"a\nb"\nx,b',
+      { message: 'a.csv, line 4, column id: invalid input syntax for type integer: "x"', line: 4, column: 1 },
     ],
     [
       'names an open quote',
       'id,name\n1,"a\n2,b\n',
-      { message: expect.stringContaining('unterminated CSV quoted field') },
+      { message: 'a.csv, line 2: the quote at column 3 is never closed', line: 2, column: 3 },
+    ],
+    [
+      'names the quote that opens within a value',
+      'id,name\n1,5" disk\n2,"b"\n',
+      { message: 'a.csv, line 2: the quote at column 4 is never closed', line: 2, column: 4 },
+    ],
+    [
+      'names the quote that swallows lines',
+      'id,name\n1,5" disk\n2,3" disk,4\n',
+      {
+        message: 'a.csv, line 2: the quote at column 4 makes one value of everything up to a quote in line 3',
+        line: 2,
+        column: 4,
+      },
     ],
     [
       'refuses an unknown column',
@@ -408,10 +422,18 @@ describe('a CSV seed', () => {
       'name\na\n',
       { message: 'a.csv: the key column id is not in the file', line: 1 },
     ],
-  ])('%s, into an empty table and into a full one', async ([, content, { line, ...wanted }], { load, dir, sql }) => {
+  ])('%s, into an empty table and into a full one', async ([, content, { line, column, ...wanted }], {
+    load,
+    dir,
+    sql,
+  }) => {
     await sql`create table a (id int primary key, name text)`
     await writeFiles(dir, { 'a.csv': content })
-    const error = { kind: 'seed', ...wanted, place: { file: 'a.csv', ...(line && { line }) } }
+    const error = {
+      kind: 'seed',
+      ...wanted,
+      place: { file: 'a.csv', ...(line && { line }), ...(column && { column }) },
+    }
     await expect(load([csv('a', ['id'])])).rejects.toMatchObject(error)
     await sql`insert into a values (0, 'zero')`
     await expect(load([csv('a', ['id'])])).rejects.toMatchObject(error)
@@ -427,17 +449,120 @@ describe('a CSV seed', () => {
     await expect(loading()).rejects.toMatchObject(empty)
     await writeFiles(dir, { 'b.csv': 'id,name\n1,"a\nb"\n2,""\n01,"a\nb"\n' })
     const b: SeedConfig = { file: 'b.csv', table: 'a', key: ['id', 'name'] }
-    await expect(load([b])).rejects.toMatchObject({
+    const twice = {
       kind: 'seed',
+      message: 'b.csv, line 5: the key (id, name) = (1, a\\u000ab) appears for the second time, after line 2',
+      place: { file: 'b.csv', line: 5 },
+    }
+    await expect(load([b])).rejects.toMatchObject({
       sqlstate: '23505',
-      place: { file: 'b.csv', line: 6 },
+      ...twice,
     })
 
     await sql`insert into a values (0, 'zero')`
     await expect(loading()).rejects.toMatchObject(empty)
-    await expect(load([b])).rejects.toMatchObject({
-      message: 'b.csv, line 5: the key (id, name) = (1, a\\u000ab) appears for the second time',
-      place: { file: 'b.csv', line: 5 },
+    await expect(load([b])).rejects.toMatchObject(twice)
+  })
+
+  describe('a row that a constraint refuses', () => {
+    const schema = `
+      create table country (code text primary key);
+      insert into country values ('de'), ('fr');
+      create table a (id int primary key, name text not null, email text, country text references country,
+        parent int references a deferrable initially deferred, size int, check (size > 0));
+      create unique index a_email on a (lower(email)) where size is distinct from 99;`
+    const good = '1,one,one@x,de,2,1\n2,"t\nwo",two@x,fr,,2\n'
+    const header = 'id,name,email,country,parent,size\n'
+
+    test.for<[string, string, object]>([
+      [
+        'a foreign key',
+        '3,three,,xx,,1\n4,four,,de,,1\n',
+        {
+          message: expect.stringMatching(/^a\.csv, line 5: .*"a_country_fkey"$/),
+          sqlstate: '23503',
+          place: { line: 5 },
+        },
+      ],
+      [
+        'a deferred one to the same table, which later rows may satisfy',
+        '3,three,,de,4,1\n4,four,,de,5,1\n',
+        { message: expect.stringMatching(/^a\.csv, line 6: .*"a_parent_fkey"$/), place: { line: 6 } },
+      ],
+      [
+        'a deferred one to the same table',
+        '3,three,,de,7,1\n',
+        { message: expect.stringMatching(/^a\.csv, line 5: .*"a_parent_fkey"$/), sqlstate: '23503' },
+      ],
+      [
+        'not null',
+        '3,,,de,,1\n',
+        {
+          message: expect.stringMatching(/^a\.csv, line 5, column name: /),
+          hint: 'an empty field is NULL: write a value, or "" for the empty text',
+          place: { line: 5, column: 3 },
+        },
+      ],
+      ['a check', '3,three,,de,,-1\n', { message: expect.stringMatching(/^a\.csv, line 5: .*"a_size_check"$/) }],
+      [
+        'a unique index on an expression, for some rows, twice in the file',
+        '3,three,x@x,de,,99\n4,four,X@x,de,,1\n5,five,x@X,de,,1\n',
+        {
+          message: 'a.csv, line 7: the key (lower(email)) = (x@x) appears for the second time, after line 6',
+          sqlstate: '23505',
+          place: { line: 7 },
+        },
+      ],
+      [
+        'the primary key, twice in the file',
+        '3,three,,de,,1\n2,again,,de,,1\n',
+        { message: 'a.csv, line 6: the key (id) = (2) appears for the second time, after line 3', place: { line: 6 } },
+      ],
+      [
+        'the type of a value',
+        '3,three,,de,,"1\n0"\n',
+        {
+          message: expect.stringMatching(/^a\.csv, line 5, column size: invalid input syntax for type integer/),
+          place: { line: 5, column: 14 },
+        },
+      ],
+    ])('is named by its line: %s', async ([, rows, wanted], { load, dir, sql }) => {
+      await sql.unsafe(schema)
+      await writeFiles(dir, { 'a.csv': header + good + rows })
+      await expect(load([csv('a', ['id'])])).rejects.toMatchObject({ kind: 'seed', ...wanted })
+      await sql.unsafe("insert into a values (0, 'zero', null, null, null, 1)")
+      await expect(load([csv('a', ['id'])])).rejects.toMatchObject({ kind: 'seed', ...wanted })
+      expect(await sql`select id from a`).toEqual([{ id: 0 }])
+      expect(await sql`select current_setting('pgbosun.culprit', true) as left`).toEqual([{ left: null }])
+    })
+
+    test('is named when it is updated, and when the table has its value already', async ({ load, dir, sql }) => {
+      await sql.unsafe(
+        `${schema} insert into a values (1, 'one', 'x@x', 'de', null, 1), (2, 'two', 'y@x', 'de', null, 1)`,
+      )
+      await writeFiles(dir, { 'a.csv': 'id,name,email,country\n1,one,x@x,de\n2,two,y@x,xx\n' })
+      await expect(load([csv('a', ['id'])])).rejects.toMatchObject({ place: { line: 3 }, sqlstate: '23503' })
+      await writeFiles(dir, { 'a.csv': 'id,name,email\n1,one,x@x\n3,three,X@x\n' })
+      await expect(load([csv('a', ['id'])])).rejects.toMatchObject({
+        message: 'a.csv, line 3: duplicate key value violates unique constraint "a_email"',
+        place: { line: 3 },
+      })
+      await writeFiles(dir, { 'a.csv': 'id,email\n3,z@x\n' })
+      await expect(load([csv('a', ['id'])])).rejects.toMatchObject({
+        hint: 'the file has no column name: add it, or give it a default',
+      })
+    })
+
+    test('is named to a role that owns the table, and leaves the role and the settings as they were', async ({
+      load,
+      dir,
+      sql,
+    }) => {
+      const role = uniqueName('owner')
+      await sql.unsafe(`create role ${role}; grant create on schema public to ${role}; set role ${role};
+        create table b (id int primary key, n int references b); insert into b values (0, null); reset role`)
+      await writeFiles(dir, { 'b.csv': 'id,n\n1,0\n2,9\n' })
+      await expect(load([csv('b', ['id'])], { role })).rejects.toMatchObject({ place: { line: 3 } })
     })
   })
 

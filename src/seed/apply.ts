@@ -47,7 +47,7 @@ export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptio
       options.log.info({ seed: seed.name, rows }, 'loaded a seed')
     } catch (cause) {
       finish('failed')
-      const error = await seedFailed(sql, seed, cause, { log: options.log, path: options.place.path })
+      const error = await seedFailed(sql, seed, cause, options)
       throw error instanceof AppError ? withReport(error, { seeds: results.map(renderResult) }) : error
     }
   }

@@ -1,15 +1,16 @@
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { statementsBeforeErrors } from '../postgres/answers.ts'
-import { copyLineOf } from '../postgres/copy.ts'
 import type { Sql } from '../postgres/db.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
+import type { RunsAs } from '../postgres/search-path.ts'
 import { failedPiece, renderPieceError } from '../postgres/send.ts'
 import { isServerError, type ServerError } from '../postgres/server-error.ts'
-import { hintFor, renderServerError, serverNotes } from '../postgres/sqlstate.ts'
+import { hintFor, renderServerError } from '../postgres/sqlstate.ts'
 import { piecesOf } from '../sql/pieces.ts'
 import { templateHint } from '../sql/template.ts'
 import { indented } from '../text.ts'
+import { csvFailed, kindOf } from './csv-failure.ts'
 import type { Seed, SqlSeed } from './types.ts'
 
 /**
@@ -20,30 +21,26 @@ export async function seedFailed(
   db: Sql,
   seed: Seed,
   cause: unknown,
-  { log, path }: { log: Log; path: readonly string[] },
+  { log, place }: { log: Log; place: RunsAs },
 ): Promise<unknown> {
   if (cause instanceof AppError || isConnectionLost(cause)) return cause
   const file = seed.name
   if (!isServerError(cause))
     return new AppError('seed', `${file}: ${cause instanceof Error ? cause.message : cause}`, { file, cause })
 
+  if (seed.kind === 'csv') return csvFailed(db, seed, cause, { log, place })
   const statement = statementsBeforeErrors(db).at(-1)
-  const place = seed.kind === 'sql' ? renderSqlError(seed, cause, statement) : renderCopyError(cause, file)
-  const at = place.line === undefined ? '' : `, line ${place.line}`
-  return new AppError(waited.has(cause.code) ? 'locked' : 'seed', `${file}${at}: ${indented(cause.message)}`, {
-    ...place,
-    hint: templateIn(seed, cause, place) ?? (await hintFor(db, cause, { log, path })),
+  const at = renderSqlError(seed, cause, statement)
+  const line = at.line === undefined ? '' : `, line ${at.line}`
+  return new AppError(kindOf(cause), `${file}${line}: ${indented(cause.message)}`, {
+    ...at,
+    hint: templateIn(seed, cause, at) ?? (await hintFor(db, cause, { log, path: place.path })),
     cause,
   })
 }
 
-const templateIn = (seed: Seed, { code }: ServerError, { line, column }: { line?: number; column?: number }) =>
-  seed.kind === 'sql' && line !== undefined && column !== undefined
-    ? templateHint(code, seed.text, { line, column })
-    : undefined
-
-/** Another session held the table for too long. */
-const waited = new Set(['55P03', '40P01'])
+const templateIn = ({ text }: SqlSeed, { code }: ServerError, { line, column }: { line?: number; column?: number }) =>
+  line !== undefined && column !== undefined ? templateHint(code, text, { line, column }) : undefined
 
 /** A long seed is sent in several pieces. */
 function renderSqlError({ name: file, text }: SqlSeed, error: ServerError, statement: number | undefined) {
@@ -52,15 +49,4 @@ function renderSqlError({ name: file, text }: SqlSeed, error: ServerError, state
   return piece && pieces.length > 1
     ? renderPieceError(text, piece, error, { file, statement })
     : renderServerError(text, error, { file, statement })
-}
-
-function renderCopyError(error: ServerError, file: string) {
-  const line = copyLineOf(error)
-  const notes = serverNotes(error)
-  return {
-    sqlstate: error.code,
-    file,
-    ...(line !== undefined && { line }),
-    ...(notes.length > 0 && { excerpt: notes.join('\n') }),
-  }
 }

@@ -3,13 +3,14 @@ import type { Db } from '../postgres/db.ts'
 import { pinPath, type RunsAs, setPath } from '../postgres/search-path.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
-import { copyFile, lineOf, readHeader } from './csv.ts'
+import { copyFile, findRecord, readHeader } from './csv.ts'
+import type { CsvRecord } from './records.ts'
 import { becomeRole } from './role.ts'
 import { findTarget, type SeedTable } from './target.ts'
 import type { CsvSeed } from './types.ts'
 
 /** The temporary tables: one for all rows of the file, one for those that have to be written. */
-const stage = 'pg_temp.pgbosun_stage'
+export const stage = 'pg_temp.pgbosun_stage'
 const delta = 'pg_temp.pgbosun_delta'
 
 /**
@@ -51,7 +52,11 @@ async function copyAndCompare(tx: Db, seed: CsvSeed, target: SeedTable, place: R
 }
 
 /** Creates the tables as the role that writes the rows; if that role lacks TEMPORARY on this database, as the session user, who then grants it access. */
-async function createStage(tx: Db, { table, header, temporary }: SeedTable, role: string | undefined): Promise<void> {
+export async function createStage(
+  tx: Db,
+  { table, header, temporary }: SeedTable,
+  role: string | undefined,
+): Promise<void> {
   const create = `
     create temporary table pgbosun_stage on commit drop as select ${list(header)} from ${table} with no data;
     create temporary table pgbosun_delta on commit drop as select true as pgbosun_new, ${list(header)} from ${table} with no data;`
@@ -80,10 +85,10 @@ const insertOf = ({ table, written }: SeedTable) => `
   insert into ${table} (${list(written)}) overriding system value
   select ${list(written)} from ${delta} where pgbosun_new`
 
-const list = (columns: string[], alias?: string) =>
+export const list = (columns: string[], alias?: string) =>
   columns.map((column) => `${alias === undefined ? '' : `${alias}.`}${quoteIdent(column)}`).join(', ')
 
-const sameKey = (key: string[]) =>
+export const sameKey = (key: string[]) =>
   key.map((column) => `r.${quoteIdent(column)} = s.${quoteIdent(column)}`).join(' and ')
 
 async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: SeedTable, table: string): Promise<void> {
@@ -92,7 +97,8 @@ async function refuseNullKey(tx: Db, seed: CsvSeed, { key, header }: SeedTable, 
   const [found] = await tx.unsafe(`select from ${table} where ${isNull} limit 1`)
   if (!found) return
   const places = key.map((column) => header.indexOf(column))
-  const line = await lineOf(seed.path, seed.name, (record) => places.some((place) => record[place] === null))
+  const isEmpty = ({ number, fields }: CsvRecord) => number > 0 && places.some((place) => fields[place]?.empty)
+  const line = (await findRecord(seed.path, isEmpty))?.line
   throw badKey(seed, line, `the key (${key.join(', ')}) is empty`, 'give every row a key; write "" for an empty text')
 }
 
@@ -103,18 +109,37 @@ async function refuseRepeatedKey(tx: Db, seed: CsvSeed, { key }: SeedTable): Pro
     `select pg_catalog.count(*) <> pg_catalog.count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
   )
   if (!sum?.repeated) return
-  // The rows of the temporary table are in the order of the file.
-  const [row] = await tx.unsafe<{ number: string; values: string }[]>(`
-    select number, values from (
-      select pg_catalog.row_number() over (order by ctid) as number, pg_catalog.row_number() over (partition by ${list(key)} order by ctid) as nth,
-             pg_catalog.concat_ws(', ', ${list(key)}) as values
-        from ${stage}) numbered
-     where nth > 1 order by number limit 1`)
-  const line = await lineOf(seed.path, seed.name, (_, number) => number === Number(row?.number))
-  throw badKey(
+  const row = await findRepeated(tx, key.map(quoteIdent))
+  throw await repeatedKey(seed, key.join(', '), row)
+}
+
+/** Numbers of rows of the file, from 1. */
+export type Repeated = { number: number; earlier: number; values: string }
+
+/**
+ * The first row of the temporary table whose values were in an earlier one; its rows are in the order of the file.
+ * @param values as SQL
+ */
+export async function findRepeated(tx: Db, values: string[], where = 'true'): Promise<Repeated | undefined> {
+  const names = values.map((_, i) => `k${i}`).join(', ')
+  const [row] = await tx.unsafe<Repeated[]>(`
+    select number::float8 as number, earlier::float8 as earlier, pg_catalog.concat_ws(', ', ${names}) as values
+      from (select *, pg_catalog.lag(number) over (partition by ${names} order by number) as earlier
+              from (select pg_catalog.row_number() over (order by ctid) as number, ${where} as counts, ${values.map((value, i) => `${value} as k${i}`).join(', ')}
+                      from ${stage}) numbered
+             where counts and (${values.map((_, i) => `k${i} is not null`).join(' and ')})) repeated
+     where earlier is not null order by number limit 1`)
+  return row
+}
+
+/** The error for a key that is in the file twice, with both lines. @param columns for people */
+export async function repeatedKey(seed: CsvSeed, columns: string, row: Repeated | undefined): Promise<AppError> {
+  const lineOf = async (row: number | undefined) => (await findRecord(seed.path, ({ number }) => number === row))?.line
+  const [line, earlier] = [await lineOf(row?.number), await lineOf(row?.earlier)]
+  return badKey(
     seed,
     line,
-    `the key (${key.join(', ')}) = (${row?.values}) appears for the second time`,
+    `the key (${columns}) = (${row?.values}) appears for the second time, after line ${earlier}`,
     'remove one of the rows',
   )
 }
