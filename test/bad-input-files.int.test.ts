@@ -71,7 +71,7 @@ describe('a syntax error in the third of five files', () => {
   }) => {
     await writeFiles(dir, five)
     const { stdout } = await run(['up'], options)
-    expect(stdout).toMatch(/failed after \d+ ms: 2 applied, 1 failed, 2 not run\n$/)
+    expect(stdout).toMatch(/failed after [\d.]+ m?s: 2 applied, 1 failed, 2 not run\n$/)
     const [row] = await sql`
       select exit_code, jsonb_path_query_array(detail, '$.changes[*].object') as changes, detail ->> 'error' as error
         from pgbosun.events where phase = 'finished'`
