@@ -68,7 +68,7 @@ export async function packParts(entry: string, outfile: string, version: string)
     format: 'esm',
     splitting: true,
     write: false,
-    entryPoints: { main: entry },
+    entryPoints: { main: entry, pino: 'pino' },
     outdir: dirname(outfile),
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
     define: {
@@ -92,6 +92,8 @@ export async function packParts(entry: string, outfile: string, version: string)
     const name = JSON.stringify(`./${basename(path)}`)
     parts.push(`${name}:function(exports,require,module){${withoutHelpers(code, helpers)}}`)
   }
+  // esbuild's own would copy the exports
+  helpers.set('__toCommonJS', 'var __toCommonJS=mod=>__defProp(mod,"__esModule",{value:true});')
   writeFileSync(outfile, inAscii(`(()=>{${[...helpers.values()].join('')}return{${parts.join(',\n')}}})()`))
   return result
 }
@@ -123,7 +125,7 @@ const compiledSchema: Plugin = {
     onLoad({ filter: config }, ({ path }) => {
       const name = basename(path, '.ts')
       const value = name === 'compiled' ? compileSchema() : configSchema.parse({})
-      return { contents: `export const ${name} = ${JSON.stringify(value)}` }
+      return { contents: `export const ${name} = JSON.parse(${JSON.stringify(JSON.stringify(value))})` }
     })
   },
 }
@@ -147,13 +149,15 @@ const lightBuiltins: Plugin = {
         return { path, namespace: 'for-dependencies' }
       return lazyBuiltins.includes(path) ? { path, namespace: 'lazy' } : undefined
     })
-    // pino is loaded with the first line that is logged
-    onResolve({ filter: /^pino$/ }, ({ namespace }) =>
-      namespace === 'lazy-package' ? undefined : { path: 'pino', namespace: 'lazy-package' },
+    // pino is a part of its own, loaded with the first line that is logged
+    onResolve({ filter: /^pino$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: 'pino', namespace: 'lazy-part' },
     )
-    onLoad({ filter: /.*/, namespace: 'lazy-package' }, ({ path }) => ({
-      contents: `module.exports = { get ${path}() { return require('${path}').${path} } }`,
-      resolveDir: import.meta.dirname,
+    onResolve({ filter: /^\.\/pino\.js$/ }, ({ namespace, path }) =>
+      namespace === 'lazy-part' ? { path, external: true } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'lazy-part' }, ({ path }) => ({
+      contents: `module.exports = { get ${path}() { return require('./${path}.js').${path} } }`,
     }))
     onLoad({ filter: /.*/, namespace: 'for-dependencies' }, ({ path }) => ({ contents: forDependencies[path] ?? '' }))
     onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: lazyModule(path) }))

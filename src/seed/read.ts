@@ -1,7 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { posix, resolve } from 'node:path'
 import type { SeedConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
@@ -15,7 +14,8 @@ import type { CsvSeed, Seed, SqlSeed } from './types.ts'
 type FileEntry = Extract<SeedConfig, { file: string }>
 
 /**
- * Finds the seeds of an environment and computes their checksums; CSV files are not kept in memory.
+ * Finds the seeds of an environment and computes their checksums; CSV files are not kept in memory. Small files are read at once:
+ * loading `node:fs/promises` or a stream takes longer than that.
  *
  * @param entries in the order in which they are loaded; `{ dir }` means its `.sql` files, sorted by name
  * @param baseDir the folder that relative paths start from: that of the configuration
@@ -29,19 +29,25 @@ export async function readSeeds(
   const seeds: Seed[] = []
   for (const entry of entries) {
     if (entry.when !== undefined && !entry.when.includes(environment)) continue
-    for (const file of 'dir' in entry ? await filesOf(entry.dir, baseDir) : [entry])
-      seeds.push(await readSeed(file, baseDir))
+    for (const file of 'dir' in entry ? filesOf(entry.dir, baseDir) : [entry]) seeds.push(await readSeed(file, baseDir))
   }
   refuseTwice(seeds)
   return seeds
 }
 
-async function filesOf(dir: string, baseDir: string): Promise<FileEntry[]> {
-  const names = await readdir(resolve(baseDir, dir)).catch(unreadable('seed folder', dir))
-  return names
+function filesOf(dir: string, baseDir: string): FileEntry[] {
+  return namesIn(dir, baseDir)
     .filter((name) => name.endsWith('.sql') && !name.startsWith('.'))
     .sort()
     .map((name) => ({ file: posix.join(dir, name) }))
+}
+
+function namesIn(dir: string, baseDir: string): string[] {
+  try {
+    return readdirSync(resolve(baseDir, dir))
+  } catch (error) {
+    return unreadable('seed folder', dir)(error as NodeJS.ErrnoException)
+  }
 }
 
 function readSeed(entry: FileEntry, baseDir: string): Promise<Seed> {
@@ -57,8 +63,8 @@ async function readSql({ table, mode, key }: FileEntry, name: string, path: stri
   if (given)
     throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
   const kind = 'seed'
-  refuseLargeFile(name, (await stat(path)).size, { ascii: true, kind })
-  const bytes = await readFile(path)
+  refuseLargeFile(name, statSync(path).size, { ascii: true, kind })
+  const bytes = readFileSync(path)
   refuseLargeFile(name, bytes.length, { ascii: isAscii(bytes), kind })
   const text = decode(name, bytes)
   const checksum = createHash('sha256').update(bytes).digest('hex')
@@ -74,6 +80,8 @@ function decode(name: string, bytes: Buffer): string {
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
+const smallBytes = 1024 * 1024
+
 async function readCsv({ table, mode, key }: FileEntry, name: string, path: string): Promise<CsvSeed> {
   if (table === undefined)
     throw usage(`${name}: a CSV file needs a \`table\``, {
@@ -82,7 +90,8 @@ async function readCsv({ table, mode, key }: FileEntry, name: string, path: stri
     })
   const how = { table: splitName(table), mode: mode ?? (key ? 'upsert' : 'insert'), key } as const
   const hash = createHash('sha256')
-  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer)
+  if (statSync(path).size <= smallBytes) hash.update(readFileSync(path))
+  else for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer)
   return { kind: 'csv', name, path, ...how, checksum: hash.update(JSON.stringify(how)).digest('hex') }
 }
 
