@@ -55,7 +55,8 @@ for (const tool of tools) {
         expect(await historyOf(tool, database)).toEqual(history)
         expect(await schemaOf(database)).toBe(schema)
       }
-      for (const database of [all, itFirst, weFirst, onlyWe]) await expectDone(tool, dir, database)
+      // that their histories and schemas are the same has just been compared
+      for (const database of [itFirst, weFirst]) await expectDone(tool, dir, database)
     })
 
     test('`auto` takes the folder for what it is', async ({ databases, dir }) => {
@@ -157,14 +158,16 @@ for (const tool of tools.filter(({ down }) => down)) {
   })
 }
 
-/** The first sleeps in a database that is {@link slow}, long enough for the other one to come. */
-const sleepy: Part[] = parts.map((part, i) =>
-  i === 0
-    ? { ...part, up: `select pg_sleep(coalesce(current_setting('compat.sleep', true), '0')::float);\n${part.up}` }
-    : part,
-)
+/** The first, for which both may race, sleeps in a database that is {@link slow}, long enough for the other one to come. */
+const sleepy: Part[] = [
+  {
+    up: "select pg_sleep(coalesce(current_setting('compat.sleep', true), '0')::float);\ncreate table first ();",
+    down: 'drop table first;',
+  },
+  ...parts,
+]
 
-const slow = ({ name, sql }: Database) => sql.unsafe(`alter database ${name} set compat.sleep = '3'`)
+const slow = ({ name, sql }: Database) => sql.unsafe(`alter database ${name} set compat.sleep = '4'`)
 const isAsleep = ({ sql }: Database) =>
   expect
     .poll(() => sql`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`)
@@ -207,7 +210,7 @@ for (const tool of tools)
       const { code, output } = await tool.run(tool.up, { cwd: dir, url: urlOf(database.name) })
       const { code: expected, says } = comingLate[tool.format]
       expect({ code, output }).toEqual({ code: expected, output: expect.stringMatching(says) })
-      expect(await ours).toHaveLength(parts.length)
+      expect(await ours).toHaveLength(sleepy.length)
       await expectOnce(dir, database, reference)
     })
 
