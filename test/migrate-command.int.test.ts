@@ -178,12 +178,17 @@ describe.skipIf(!hasAlembic)('Alembic', () => {
     const databases = { [name]: { users: { [`${name}_rw`]: { preset: 'app', password: { env: 'PW_RW' } } } } }
     await project({ a: users }, { databases })
     await writeFiles(dir, { 'alembic/env.py': asyncEnvPy })
-    const env = { DATABASE_URL: urlOf(name).replace('postgres:', 'postgresql+asyncpg:'), PW_RW: 'geheim rw' }
+    // a login made for the run would start as the role, whatever its driver reads
+    const env = {
+      DATABASE_URL: urlOf(name).replace('postgres:', 'postgresql+asyncpg:'),
+      PW_RW: 'geheim rw',
+      PGBOSUN_MIGRATE_ISOLATION: 'role',
+    }
     const first = await runJson(['up'], { cwd: dir, env })
     expect(first.code, first.stderr).toBe(0)
-    expect(first.json.warnings).toEqual([
+    expect(first.json.warnings).toContain(
       `public.alembic_version belongs to postgres, not to ${name}_owner: the driver of alembic does not read PGOPTIONS; make the program run \`set role\` with the name in DATABASE_ROLE before it migrates`,
-    ])
+    )
 
     const other = uniqueName('app')
     await project(

@@ -61,7 +61,9 @@ for (const tool of tools) {
       await run(tool, tool.up, dir, database)
       const { native, schema, table } = await formatOf(tool)
       const files = await filesOf(tool, dir)
-      const rows = await rowsOf(sql, native, table)
+      const all = await rowsOf(sql, native, table)
+      // as the engine reads them: without goose's row for nothing, and with those that golang-migrate's newest stands for
+      const rows = (native.expand?.(all, files) ?? all).filter(({ id }) => id !== null)
       expect(rows.map(({ id, kind, checksum, ok }) => [id, kind, checksum, ok])).toEqual(
         files.map(({ id, checksum }) => [id, 'versioned', checksum, true]),
       )
