@@ -35,6 +35,18 @@ describe('a command line that is wrong is 2', () => {
 })
 
 describe('a configuration that is wrong is 2, and every problem is named', () => {
+  test.for([
+    ['pgbosun.yaml', `a: ${'['.repeat(20_000)}`],
+    ['pgbosun.yaml', '- '.repeat(20_000)],
+    ['pgbosun.json', `${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`],
+  ] as const)('nested too deep: %s', async ([name, text], { dir }) => {
+    await writeFiles(dir, { [name]: text })
+    expect(await fails(['config', 'validate', '--config', name], { cwd: dir })).toMatchObject({
+      code: 2,
+      kind: 'usage',
+    })
+  })
+
   const database = (text: string) => `database: { url: { env: DATABASE_URL } }\n${text}`
 
   test.for<[string, string, string]>([

@@ -62,8 +62,26 @@ describe('plain YAML', () => {
     ['a prototype', '__proto__: { a: 1 }\n'],
     ['a scalar alone', 'x\n'],
     ['nothing', '# only a comment\n'],
+    ['infinity with a capital letter', 'a: -.Inf\n'],
+    ['a key that is a boolean', 'a: { True: 1 }\n'],
+    ['a key that is null', 'a:\n  NULL: 1\n'],
+    ['a key that is too long', `${'k'.repeat(1_025)}: 1\n`],
+    ['an indent that is not of spaces', 'a:\n\u00a0\u00a0b: 1\n'],
+    ['a line with white space that is text', 'a: 1\n\u3000\n'],
+    ['an item that begins with white space that is text', '- \u00a0x\n'],
+    ['brackets nested too deep', `a: ${'['.repeat(100_000)}`],
+    ['lists nested too deep', '- '.repeat(50_000)],
   ])('does not include %s', ([, text = '']) => {
     expect(readPlainYaml(text)).toBeUndefined()
+  })
+
+  test.for([
+    `a: x${' '.repeat(200_000)}y\n`,
+    `a: [x${' '.repeat(200_000)}y]\n`,
+  ])('with many spaces takes no long time', (text) => {
+    const startedAt = performance.now()
+    expect(readPlainYaml(text)).toBeDefined()
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 
   test('is read as the parser reads it, whatever is written', () => {

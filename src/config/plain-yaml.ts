@@ -13,7 +13,8 @@ export function readPlainYaml(text: string): { value: unknown } | undefined {
     const value = readBlock(reader, lines[0]!.indent)
     return reader.at === lines.length ? { value } : undefined
   } catch (error) {
-    if (error !== notPlain) throw error
+    // Nested too deep: the parser names the line.
+    if (error !== notPlain && !(error instanceof RangeError)) throw error
     return undefined
   }
 }
@@ -32,14 +33,18 @@ function linesOf(text: string): Line[] {
   // A tab, a carriage return and other special characters have rules of their own.
   if (/[^\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff]/.test(text)) leave()
   return text.split('\n').flatMap((line) => {
-    const content = line.trimStart()
+    const content = withoutIndent(line)
     if (content === '' || content.startsWith('#')) return []
     if (/^(---|\.\.\.|%)/.test(content)) leave()
     return [{ indent: line.length - content.length, text: content }]
   })
 }
 
-const entry = /^([A-Za-z_][\w.-]*):(?: +|$)/
+/** Only spaces indent: other white space belongs to the text. */
+const withoutIndent = (line: string) => line.replace(/^ +/, '')
+
+// The parser refuses a very long key.
+const entry = /^([A-Za-z_][\w.-]{0,200}):(?: +|$)/
 
 function readBlock(reader: Reader, indent: number): unknown {
   const { text } = reader.lines[reader.at]!
@@ -53,12 +58,15 @@ function readMap(reader: Reader, indent: number): Record<string, unknown> {
   const map: Record<string, unknown> = {}
   for (let line = reader.lines[reader.at]; line && line.indent >= indent; line = reader.lines[reader.at]) {
     const [start = '', key = ''] = entry.exec(line.text) ?? []
-    if (line.indent > indent || key === '' || Object.hasOwn(map, key) || key === '__proto__') leave()
+    if (line.indent > indent || !isNewKey(key, map)) leave()
     reader.at++
     map[key] = readValue(reader, line.text.slice(start.length), indent, indent)
   }
   return map
 }
+
+/** Not `null` or `True`, which the parser writes differently as a key. */
+const isNewKey = (key: string, map: object) => !Object.hasOwn(map, key) && key !== '__proto__' && scalar(key) === key
 
 function readList(reader: Reader, indent: number): unknown[] {
   const list: unknown[] = []
@@ -66,7 +74,7 @@ function readList(reader: Reader, indent: number): unknown[] {
     // A list may stand as far left as the key that it belongs to; then the next key ends it.
     if (line.indent === indent && !isItem(line.text)) break
     if (line.indent > indent) leave()
-    const content = line.text.slice(1).trimStart()
+    const content = withoutIndent(line.text.slice(1))
     if (content !== '' && (entry.test(content) || isItem(content))) {
       // A map or a list that begins on the line of the item.
       reader.lines[reader.at] = { indent: indent + line.text.length - content.length, text: content }
@@ -103,7 +111,8 @@ function readFlow(flow: Flow, inside: boolean): unknown {
   if (first === '{') return readFlowMap(flow)
   if (first === '[') return readFlowList(flow)
   if (first === '"' || first === "'") return readQuoted(flow)
-  const end = inside ? /(?= *(?:[,\]}[{]|: |:$|:[,\]}[{]| #))/g : / *$| +#|: |:$/g
+  // Spaces are looked at once, from the first of them: there may be many.
+  const end = inside ? /(?<! )(?= *(?:[,\]}[{]|: |:$|:[,\]}[{]| #))/g : /(?<! ) *$|(?<! ) +#|: |:$/g
   end.lastIndex = flow.at
   const found = end.exec(flow.text)
   if (!found || (!inside && found[0].startsWith(':'))) leave()
@@ -120,14 +129,14 @@ function readQuoted(flow: Flow): string {
   return double ?? single ?? ''
 }
 
-const flowKey = /([A-Za-z_][\w.-]*): +/y
+const flowKey = /([A-Za-z_][\w.-]{0,200}): +/y
 
 function readFlowMap(flow: Flow): Record<string, unknown> {
   const map: Record<string, unknown> = {}
   readItems(flow, '}', () => {
     flowKey.lastIndex = flow.at
     const [start, key] = flowKey.exec(flow.text) ?? leave()
-    if (key === undefined || Object.hasOwn(map, key) || key === '__proto__') leave()
+    if (key === undefined || !isNewKey(key, map)) leave()
     flow.at += start.length
     map[key] = readFlow(flow, true)
   })
@@ -166,7 +175,7 @@ function scalar(text: string): unknown {
   // Other numbers, and what only begins like a plain scalar.
   if (
     !/^[A-Za-z0-9_/.(+~-]/.test(text) ||
-    /^[-+.\d][\d.eExXoOa-fA-FinfNaN_+-]*$/.test(text) ||
+    /^[-+.\d][\d.eExXoOa-fA-FiInfNaN_+-]*$/.test(text) ||
     /^[-+.~] |^[-+.~]$/.test(text)
   )
     leave()

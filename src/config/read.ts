@@ -27,9 +27,9 @@ export async function readConfig(
   const input = path === undefined ? {} : await readConfigFile(path)
   const origins = new Map<string, string>()
   noteOrigins(input, [], origins)
-  const problems = await applyEnvironment(input, env, { origins, baseDir })
+  const ofVariables = await applyEnvironment(input, env, { origins, baseDir })
   const { config, problems: others } = await checked(input)
-  problems.push(...others, ...(await scheduleProblems(input)))
+  const problems = [ofVariables, others, await scheduleProblems(input)].flat()
   if (config === undefined || problems.length > 0) throw invalid(problems, path, origins)
   return { config, origins }
 }
@@ -102,7 +102,11 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
   return document.toJS()
 }
 
+/** More than any key of the schema has. */
+const deepest = 20
+
 function noteOrigins(value: unknown, path: string[], origins: Map<string, string>): void {
+  if (path.length > deepest) return
   if (value !== null && typeof value === 'object' && !Array.isArray(value))
     for (const [key, child] of Object.entries(value)) noteOrigins(child, [...path, key], origins)
   else if (path.length > 0) origins.set(path.join('.'), 'file')

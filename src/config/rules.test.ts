@@ -32,6 +32,14 @@ describe('the rules made of the schema', () => {
     expect(new Set(accepted)).toEqual(new Set(['accepted']))
   })
 
+  test.for([
+    '!!set { app }',
+    '!!timestamp 2020-01-01',
+    '!!omap [app: {}]',
+  ])('do not take what a tag of YAML makes for an empty map: %s', (value) => {
+    expect(expectSame(parse(`roles: ${value}`))).toBe('left')
+  })
+
   test.for<[string, unknown]>([
     ['an unknown key', { databse: {} }],
     ['an unknown key deep inside', { databases: { shop: { users: { a: { preset: 'app', pasword: 1 } } } } }],

@@ -102,8 +102,8 @@ function readEither(options: Rule[], input: unknown): unknown {
 
 function mapOf(input: unknown): Record<string, unknown> {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) fail(misfit)
-  // It would be the prototype of the copy.
-  if (Object.hasOwn(input as object, '__proto__')) fail(unknown)
+  // Tags of YAML make sets and dates, whose content is not in their keys. `__proto__` would be the prototype of the copy.
+  if (Object.getPrototypeOf(input) !== Object.prototype || Object.hasOwn(input as object, '__proto__')) fail(unknown)
   return input as Record<string, unknown>
 }
 
