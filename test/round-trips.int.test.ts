@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest'
 import { startProxy } from '../bench/proxy.ts'
 import { run } from './support/cli.ts'
-import { server, test, urlOf, writeFiles } from './support/postgres.ts'
+import { server, test, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 /** What the client computes takes less, so that only what waits for an answer counts as a round trip. */
 const delayMs = 100
@@ -44,5 +44,22 @@ describe('up with nothing to do', () => {
     }
     proxy.close()
     expect(Math.min(...chains), `PostgreSQL ${server().major}, ${chains}`).toBeLessThanOrEqual(login + 6)
+  })
+
+  test('opens no more than one session at once besides its two', async ({ dir, database, sql }) => {
+    const user = { name: uniqueName('few'), password: 'x' }
+    const files = { 'pgbosun.yaml': 'migrate: { format: goose }', 'migrations/1_a.sql': '-- +goose Up\nselect 1;\n' }
+    await writeFiles(dir, files)
+    await sql.unsafe(`create role ${user.name} login password 'x' connection limit 5`)
+    await sql.unsafe(`alter database ${database} owner to ${user.name}`)
+    await sql.unsafe(`alter schema public owner to ${user.name}`)
+    const env = { DATABASE_URL: urlOf(database, user) }
+    expect(await run(['up'], { cwd: dir, env })).toMatchObject({ code: 0 })
+    await sql.unsafe(`alter role ${user.name} connection limit 3`)
+    const left = `select pg_catalog.count(*)::int as n from pg_catalog.pg_stat_activity where usename = '${user.name}'`
+    for (let i = 0; i < 5; i++) {
+      await expect.poll(async () => (await sql.unsafe(left))[0]?.n, { timeout: 10_000 }).toBe(0)
+      expect(await run(['up'], { cwd: dir, env })).toMatchObject({ code: 0 })
+    }
   })
 })

@@ -69,7 +69,7 @@ async function pathOf(
   const { searchPath } = context.connection()
   if (searchPath !== undefined && isOwn(context, database)) return parsePath(searchPath)
   const own = role === undefined ? undefined : await readRolePath(db, role)
-  return own ?? naturalPath(context, database)
+  return own ?? naturalPath(context, db, database)
 }
 
 /** The schemas in which the tool that writes a history looks for it, first to last. */
@@ -86,7 +86,16 @@ export async function schemasOf(
  * The search_path that server, database and login role give a session. Only a session that does not set it itself can tell, so one is
  * opened to ask; SHOW calls no function that somebody could have planted.
  */
-async function naturalPath({ connection, log, runId }: Context, database: string | undefined): Promise<string[]> {
+function naturalPath(context: Context, db: Db, database: string | undefined): Promise<string[]> {
+  const path = asking.get(db) ?? askNewSession(context, database).finally(() => asking.delete(db))
+  asking.set(db, path)
+  return path
+}
+
+/** What is being asked now. Two sessions at once would be one more than a user with few connections may have. */
+const asking = new WeakMap<Db, Promise<string[]>>()
+
+async function askNewSession({ connection, log, runId }: Context, database: string | undefined): Promise<string[]> {
   const applicationName = `pgbosun ${runId}`
   const session = await openSession(connection(), { applicationName, log, database, ownPath: true })
   try {
