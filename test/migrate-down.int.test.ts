@@ -65,7 +65,7 @@ test('what undoing left behind is said where it is in the way, also of redo', as
   await sql`drop table u`
   expect((await call()).json.error).toBe(null)
   await write({ '2_t.sql': 'create table t (id int)' })
-  expect((await call()).json.error?.hint).toContain('no recorded file created it')
+  expect((await call()).json.error?.hint).toContain('from an earlier file or made by hand')
 })
 
 test('an isolation level holds for the transaction that undoes', async ({ write, call, sql }) => {

@@ -73,8 +73,8 @@ describe('output on a pipe', () => {
   })
 
   test('arrives complete on stderr too, where the hint comes last', async ({ dir }) => {
-    const keys = Array.from({ length: 9_000 }, (_, index) => `nothing-of-that-name-${index}: 1\n`)
-    await writeFiles(dir, { 'pgbosun.yaml': keys.join('') })
+    const keys = Array.from({ length: 20 }, (_, index) => [`${'nothing-of-that-name-'.repeat(600)}${index}`, 1])
+    await writeFiles(dir, { 'pgbosun.json': JSON.stringify(Object.fromEntries(keys)) })
     const { text } = await shell('"$@" 2>&1 >/dev/null | { sleep 1; cat; }', ['config', 'validate'], { cwd: dir })
     expect(text.length).toBeGreaterThan(3 * pipeBytes)
     expect(text.trimEnd().split('\n').at(-1)).toMatch(/^hint: /)
