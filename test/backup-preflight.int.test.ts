@@ -9,6 +9,7 @@ import { countRows } from '../src/backup/rows.ts'
 import { readSystemIdentifier } from '../src/postgres/system.ts'
 import { findReader, findTools } from '../src/programs/pgtools.ts'
 import { backUp, client, filesBelow, test } from './support/backup.ts'
+import { until } from './support/chaos.ts'
 import { type Sql, server, uniqueName, urlOf } from './support/postgres.ts'
 import { openOne } from './support/roles.ts'
 
@@ -80,18 +81,31 @@ describe.skipIf(!client)('a role that may not read everything', () => {
     }
   })
 
-  test('is warned of what would be left out without a word', async ({ configured, sql, database }) => {
+  test('is warned of what would be left out without a word, once, by the command and by serve', {
+    timeout: 60_000,
+  }, async ({ configured, sql, database }) => {
     const [role, other] = [uniqueName('dumper'), uniqueName('other')]
     await sql.unsafe(`
       create role ${role} login password '${password}'; create role ${other};
       create foreign data wrapper w; create server s foreign data wrapper w;
       create user mapping for ${other} server s options (secret 'x')`)
-    const { runJson } = await configured({ url: urlOf(database, { name: role, password }) })
-    const { code, json } = await runJson('backup')
+    const url = urlOf(database, { name: role, password })
+    const { runJson } = await configured({ url })
+    const { code, json, stderr } = await runJson('backup')
     expect(code).toBe(0)
-    expect(json.warnings).toEqual([
-      expect.stringContaining(`the user mapping ${other} on s is backed up without its options`),
-    ])
+    const warning = `the user mapping ${other} on s is backed up without its options`
+    expect(json.warnings).toEqual([expect.stringContaining(warning)])
+    expect(stderr.split(warning), 'logged once').toHaveLength(2)
+    const more = { serve: { listen: '127.0.0.1:0' } }
+    const { start } = await configured({ url, backup: { schedule: '@yearly', name: 'scheduled' }, more })
+    const { child, finished } = start('serve', '--no-up')
+    let said = ''
+    child.stderr!.on('data', (text) => {
+      said += text
+    })
+    await until('it has made a backup', () => said.includes('backed up and verified'))
+    child.kill('SIGTERM')
+    expect((await finished).stderr.split(warning), 'logged once').toHaveLength(2)
   })
 
   test('row-level security does not hide rows from whoever bypasses it, or owns the table', async ({

@@ -4,13 +4,11 @@ import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } 
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { AppError } from '../errors.ts'
-import { ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
-import { someOf } from '../units.ts'
 import { readAccess } from './access.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
 import { exportSnapshot, type Inspected, inspectDatabase, readClockDifference, readMigration } from './inspect.ts'
@@ -39,7 +37,7 @@ type StoredObject = Manifest['objects'][number]
 
 /** Makes a backup, from the first query to the manifest. If it fails, the caller removes what is left. */
 export async function makeBackup(options: MakeOptions): Promise<Manifest> {
-  const { connection, database, store, id, log, signal, startedAt, runId } = options
+  const { connection, database, store, id, signal, startedAt, runId } = options
   const begun = performance.now()
   const session = await openWork(options)
   const endSession = () => void session.end()
@@ -60,10 +58,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const globals = await storeObject(options, globalsName, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, inspected)
     const objects = [dump.object, globals.object]
-    const notCounted = counted.notCounted.map(({ table, reason }) => `the rows of ${table} were not counted: ${reason}`)
-    for (const warning of [...warnings, ...ofOneKind(notCounted)])
-      log.warn({ database }, someOf([warning].flat(), '; '))
-    warnings.push(...notCounted)
+    for (const { table, reason } of counted.notCounted)
+      warnings.push(`the rows of ${table} were not counted: ${reason}`)
 
     await readBack(store, { id, database }, objects, { tools, signal })
     signal.throwIfAborted()

@@ -5,7 +5,9 @@ import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { AppError } from '../errors.ts'
+import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
+import { someOf } from '../units.ts'
 import { backupOptions } from '../up/backups.ts'
 import type { Rotation } from './rotate.ts'
 import type { SchedulerOptions } from './scheduler.ts'
@@ -36,7 +38,7 @@ async function backUpAndTidy(
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
-  const { id, existing, sizeBytes, durationMs } = await rotation.loggingIn(() =>
+  const { id, existing, sizeBytes, durationMs, warnings } = await rotation.loggingIn(() =>
     runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
   )
   if (existing)
@@ -44,6 +46,7 @@ async function backUpAndTidy(
       { database, id, slot: slot.toISOString() },
       'another process has already made the backup of this slot',
     )
+  for (const warning of ofOneKind(warnings)) log.warn({ database, id }, someOf([warning].flat(), '; '))
   log.info(
     { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
