@@ -112,9 +112,26 @@ describe.skipIf(!client)('in the middle of a dump', () => {
     process.kill(pid!, 'SIGKILL')
     const { code, stderr } = await finished
     expect(code).toBe(60)
-    expect(stderr).toContain('pg_dump was ended by SIGKILL')
+    expect(stderr).toContain('pg_dump was ended by SIGKILL, probably because memory ran out')
+    expect(stderr).toContain('hint:  raise the memory limit of the container')
     expect(stderr).not.toContain(password)
     expect(withoutFailures(store)).toEqual([])
+  })
+
+  test('pg_restore is killed while a backup is verified: that does not make the backup a damaged one', {
+    timeout: 60_000,
+  }, async ({ pgbosun, sql, store, database }) => {
+    await fill(sql)
+    expect((await pgbosun.run('backup')).code).toBe(0)
+    const before = filesBelow(store)
+    const { child, finished } = pgbosun.start('backup', 'verify')
+    const pid = await until('pg_restore decodes', () => childrenOf(child.pid!, 'pg_restore')[0])
+    process.kill(pid, 'SIGKILL')
+    const { code, stderr } = await finished
+    expect(code, stderr).toBe(60)
+    expect(stderr).toContain('pg_restore was ended by SIGKILL, probably because memory ran out')
+    expect(stderr).toContain('hint:  raise the memory limit of the container')
+    expect(filesBelow(store), database).toEqual(before)
   })
 
   test.for(['SIGTERM', 'SIGINT'] as const)(

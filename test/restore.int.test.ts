@@ -8,7 +8,7 @@ import { describe, expect } from 'vitest'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
-import { client } from './support/backup.ts'
+import { childrenOf, client } from './support/backup.ts'
 import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
 import type { Finished } from './support/cli.ts'
 import { uniqueName } from './support/postgres.ts'
@@ -431,6 +431,20 @@ describe.skipIf(!client)('a restore that is ended', () => {
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, touched: false, error: { kind: 'terminated' } })
     expect(await databases(cluster, into)).toEqual([])
     expect(await logins(cluster)).toEqual([])
+  })
+
+  test('by SIGKILL of pg_restore is exit 70, and says that memory ran out', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, many)
+    await backUp(app)
+    const into = uniqueName('copy')
+    const { child, finished } = app.start('restore', '--into', into, '--yes')
+    await working(cluster, into)
+    for (const pid of childrenOf(child.pid!, 'pg_restore')) process.kill(pid, 'SIGKILL')
+    const { code, stderr } = await finished
+    expect(code, stderr).toBe(70)
+    expect(stderr).toMatch(/pg_restore \S+ was ended by SIGKILL, probably because memory ran out; nothing was changed/)
+    expect(stderr).toContain('hint:  raise the memory limit of the container')
+    expect(await databases(cluster, into)).toEqual([])
   })
 
   test('by the loss of its connections is exit 70 or 10, and the next one is good', async ({ cluster, makeApp }) => {

@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import {
   databaseArgument,
   type Ended,
+  howEnded,
   livenessArgument,
   startTool,
   type Tool,
@@ -72,11 +73,13 @@ async function packOutput(
 }
 
 /** Exit 60: a client program failed, with what it wrote to stderr. */
-function toolFailed({ name }: Pick<Tool, 'name'>, { code, signal, stderr }: Ended): AppError {
-  const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
+function toolFailed({ name }: Pick<Tool, 'name'>, ended: Ended): AppError {
+  const { stderr } = ended
+  const { how, hint } = howEnded(ended)
   const said = /(?:error|fatal): .*/i.exec(stderr)?.[0]
   return new AppError('backup', `${name} ${how}${said === undefined ? '' : `: ${said}`}`, {
-    hint: hints.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'see its output below, and the log of the server',
+    hint:
+      hint ?? hints.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'see its output below, and the log of the server',
     excerpt: stderr === '' ? undefined : stderr,
   })
 }

@@ -5,7 +5,7 @@ import { isSealed } from '../archive/seal.ts'
 import { recordVerification, type Verification } from '../archive/verification.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { feedTool, startTool } from '../programs/child.ts'
+import { feedTool, howEnded, startTool } from '../programs/child.ts'
 import { findReader, type ToolSearch, type Tools } from '../programs/pgtools.ts'
 import { unpack } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
@@ -79,7 +79,7 @@ async function findProblem(
  * Reads every object of a backup as it is stored: size, SHA-256, the checksum in the frame, and the archive itself with
  * pg_restore, to its end.
  *
- * @throws {AppError} `corrupt`
+ * @throws {AppError} `corrupt`; `backup` if something ended pg_restore, which says nothing about the backup
  */
 export async function readBack(
   store: Store,
@@ -104,10 +104,13 @@ async function decodeDump(content: AsyncGenerator<Buffer>, tools: Tools, signal:
   try {
     tool.stdout.resume()
     await feedTool(tool, content, { signal })
-    const { code, signal: ending, stderr } = await tool.ended
+    const ended = await tool.ended
     signal.throwIfAborted()
-    if (code !== 0)
-      throw corrupt(`pg_restore cannot decode ${dumpName}: ${stderr.split('\n').at(-1) || `it was ended by ${ending}`}`)
+    const { how, hint } = howEnded(ended)
+    if (ended.signal !== null)
+      throw new AppError('backup', `${dumpName} could not be read back: pg_restore ${how}`, { hint })
+    if (ended.code !== 0)
+      throw corrupt(`pg_restore cannot decode ${dumpName}: ${ended.stderr.split('\n').at(-1) || `it ${how}`}`)
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()

@@ -15,6 +15,19 @@ export type Ended = {
   stderr: string
 }
 
+/**
+ * How a program ended, in words, with a hint if that says what to do. Nobody here sends SIGKILL to a program whose end still matters: it
+ * is most likely the kernel, for want of memory.
+ */
+export function howEnded({ code, signal }: Pick<Ended, 'code' | 'signal'>): { how: string; hint?: string } {
+  if (signal === null) return { how: `ended with exit code ${code}` }
+  if (signal !== 'SIGKILL') return { how: `was ended by ${signal}` }
+  return {
+    how: 'was ended by SIGKILL, probably because memory ran out',
+    hint: 'raise the memory limit of the container, then run it again; the log of the kernel tells whether it was that',
+  }
+}
+
 /** A running client program. */
 export type Tool = {
   name: ToolName

@@ -2,7 +2,7 @@ import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import { type TemporaryOptions, writeTemporary } from '../machine/temporary.ts'
-import { databaseArgument, type Ended, feedTool, startTool } from '../programs/child.ts'
+import { databaseArgument, type Ended, feedTool, howEnded, startTool } from '../programs/child.ts'
 import type { Tools } from '../programs/pgtools.ts'
 
 /** Where and how pg_restore works. */
@@ -81,15 +81,12 @@ async function runRestore(
   }
 }
 
-function restoreFailed(
-  { code, signal, stderr }: Ended,
-  { version }: Tools,
-  advise: (said: string) => string,
-): AppError {
-  const how = signal === null ? `exit code ${code}` : `signal ${signal}`
-  const said = firstError(stderr)
-  return new AppError('restore', `pg_restore ${version} failed${said === undefined ? ` (${how})` : `: ${said}`}`, {
-    hint: advise(said ?? ''),
+function restoreFailed(ended: Ended, { version }: Tools, advise: (said: string) => string): AppError {
+  const { signal, stderr } = ended
+  const said = signal === null ? firstError(stderr) : undefined
+  const { how, hint } = howEnded(ended)
+  return new AppError('restore', `pg_restore ${version} ${said === undefined ? how : `failed: ${said}`}`, {
+    hint: hint ?? advise(said ?? ''),
     excerpt: commandOf(stderr),
   })
 }

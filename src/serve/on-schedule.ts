@@ -51,16 +51,18 @@ async function backUpAndTidy(
     { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
   )
-  await prune(context, catalog, database)
-  await verifyOldest(context, catalog, database)
+  await tidy(context, database, () =>
+    pruneStore(catalog, context.loaded.config.backup, { now: new Date(), database, log, signal: context.signal }),
+  )
+  await tidy(context, database, () => verifyOldest(context, catalog, database))
 }
 
-/** A refused or failed prune is only logged, because the backup itself is good. */
-async function prune({ loaded, log, signal }: Context, catalog: Catalog, database: string): Promise<void> {
+/** What is refused or fails after a backup is only logged, because the backup itself is good. */
+async function tidy({ log, signal }: Context, database: string, work: () => Promise<unknown>): Promise<void> {
   try {
-    await pruneStore(catalog, loaded.config.backup, { now: new Date(), database, log, signal })
+    await work()
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
+    if (!(error instanceof AppError) || signal.aborted) throw error
     log.error({ database, ...(error.hint && { hint: error.hint }) }, `after the backup: ${error.message}`)
   }
 }

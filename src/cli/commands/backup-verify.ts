@@ -18,7 +18,7 @@ export const backupVerify: Command = {
   args: { usage: '[ID|latest|all]', min: 0, max: 1 },
   flags: {},
   exits: {
-    backup: 'the store cannot be read or written to, or there is no pg_restore',
+    backup: 'the store cannot be read or written to, there is no pg_restore, or it was killed',
     corrupt: 'a backup is damaged',
     nobackup: 'no backup matches',
   },
