@@ -163,6 +163,27 @@ describe.skipIf(!client)('restore', () => {
     expect(row).toEqual({ rows: 1000, analyzed: 1000, owner: user })
   })
 
+  test('whoever passed --no-owner is not told to pass it', { timeout: 60_000 }, async ({ cluster, makeApp }) => {
+    const internal = "create function pid() returns int language internal as 'pg_backend_pid'"
+    const app = await filled(cluster, makeApp, `${things}; ${internal}`)
+    await backUp(app)
+    const user = uniqueName('creator')
+    await cluster.ask(`create role ${user} login createdb password 'pw'`)
+    const url = new URL(cluster.url(app.database))
+    url.username = user
+    url.password = 'pw'
+    await app.write({ url: url.href })
+    await app.write({
+      'pgbosun.yaml': JSON.stringify({ ...(await configOf(app)), database: { url: { file: 'url' } } }),
+    })
+    const { code, json } = await app.runJson('restore', '--into', uniqueName('copy'), '--yes', '--no-owner')
+    expect([code, json.error?.message]).toEqual([
+      70,
+      expect.stringContaining('permission denied for language internal'),
+    ])
+    expect(json.error?.hint).toBe('connect as a superuser')
+  })
+
   test('--at takes the newest that was started before, and says what is not in it', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, 'create table t as select 1 as n')
     await backUp(app)

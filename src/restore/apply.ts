@@ -214,7 +214,11 @@ function differs({ differences, rows }: Comparison): AppError {
 }
 
 /** Any failure, with a message that says what it means for the target. */
-function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { signal, lock }: RestoreWorld): unknown {
+function failed(
+  error: unknown,
+  { manifest, into, isolated, noOwner }: RestorePlan,
+  { signal, lock }: RestoreWorld,
+): unknown {
   if (signal.aborted) return signal.reason
   if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
     return new AppError(
@@ -234,7 +238,7 @@ function failed(error: unknown, { manifest, into, isolated }: RestorePlan, { sig
       error.code === '42501' && !isolated ? 'refused' : 'restore',
       `${into} could not be restored: ${error.message}; nothing was changed`,
       {
-        hint: error.hint ?? adviceFor(error.code, isolated),
+        hint: error.hint ?? adviceFor(error.code, { isolated, noOwner }),
         sqlstate: error.code,
         cause: error,
       },
@@ -251,9 +255,9 @@ function isLost(session: Session): boolean {
   }
 }
 
-function adviceFor(code: string, isolated: boolean): string {
+function adviceFor(code: string, { isolated, noOwner }: Pick<RestorePlan, 'isolated' | 'noOwner'>): string {
   const advice: Record<string, string> = {
-    '42501': isolated ? trustHint : 'connect as a superuser, or pass --no-owner',
+    '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',

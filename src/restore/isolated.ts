@@ -34,7 +34,6 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   owner: string
   /** Whether the session user is one. */
   superuser: boolean
-  noOwner: boolean
   log: Log
   /** Warns a person about a difference from what was backed up. */
   warn(text: string): void

@@ -12,6 +12,8 @@ export type LoadOptions = {
   database: string
   applicationName: string
   signal: AbortSignal
+  /** Whether owners and privileges are left out. */
+  noOwner: boolean
   /** Called with the uncompressed bytes of the dump read so far. */
   onBytes?: (bytes: number) => void
 }
@@ -25,8 +27,8 @@ const settings = { role: 'none', default_transaction_read_only: 'off', synchrono
  * @param dump ends with an error if it is not complete; see `unpack`
  * @throws {AppError} `corrupt` from the dump, `restore` if pg_restore failed
  */
-export const loadDump = (dump: AsyncIterable<Buffer>, { noOwner, ...options }: LoadOptions & { noOwner: boolean }) =>
-  runRestore(dump, noOwner ? withoutOwners : [], { ...options, advise: adviceFor })
+export const loadDump = (dump: AsyncIterable<Buffer>, options: LoadOptions) =>
+  runRestore(dump, options.noOwner ? withoutOwners : [], { ...options, advise: adviceFor })
 
 const withoutOwners = ['--no-owner', '--no-privileges']
 
@@ -61,7 +63,7 @@ export const checkListPlace = (): void => writeTemporary({ list: '' }, listOptio
 async function runRestore(
   dump: AsyncIterable<Buffer>,
   args: string[],
-  { advise, ...options }: LoadOptions & { advise: (said: string) => string },
+  { advise, ...options }: LoadOptions & { advise: Advise },
 ): Promise<void> {
   const { tools, connection, database, applicationName, signal } = options
   signal.throwIfAborted()
@@ -74,21 +76,27 @@ async function runRestore(
     await feedTool(tool, dump, options)
     const ended = await tool.ended
     signal.throwIfAborted()
-    if (ended.code !== 0) throw restoreFailed(ended, tools, advise)
+    if (ended.code !== 0) throw restoreFailed(ended, options, advise)
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()
   }
 }
 
-function restoreFailed(ended: Ended, { version }: Tools, advise: (said: string) => string): AppError {
+type Advise = (said: string, options: Pick<LoadOptions, 'noOwner'>) => string
+
+function restoreFailed(ended: Ended, options: Pick<LoadOptions, 'tools' | 'noOwner'>, advise: Advise): AppError {
   const { signal, stderr } = ended
   const said = signal === null ? firstError(stderr) : undefined
   const { how, hint } = howEnded(ended)
-  return new AppError('restore', `pg_restore ${version} ${said === undefined ? how : `failed: ${said}`}`, {
-    hint: hint ?? advise(said ?? ''),
-    excerpt: commandOf(stderr),
-  })
+  return new AppError(
+    'restore',
+    `pg_restore ${options.tools.version} ${said === undefined ? how : `failed: ${said}`}`,
+    {
+      hint: hint ?? advise(said ?? '', options),
+      excerpt: commandOf(stderr),
+    },
+  )
 }
 
 const prefix = /^pg_restore: (?:error: )?/
@@ -110,10 +118,11 @@ function commandOf(stderr: string): string | undefined {
   return command && `  ${command.length > 200 ? `${command.slice(0, 200)}…` : command}`
 }
 
-function adviceFor(said: string): string {
-  if (/^role .* does not exist/.test(said)) return 'create that role, or pass --no-owner'
+function adviceFor(said: string, { noOwner }: { noOwner: boolean }): string {
+  const orWithout = noOwner ? '' : ', or pass --no-owner'
+  if (/^role .* does not exist/.test(said)) return `create that role${orWithout}`
   if (/permission denied|must be (owner|member|superuser|able to)/.test(said))
-    return 'connect as a superuser, or pass --no-owner'
+    return `connect as a superuser${orWithout}`
   if (/no space left|could not extend file/i.test(said)) return 'free space on the disk of the server'
   if (/terminat|closed the connection|starting up|shutting down/.test(said))
     return 'run it again once the server is back'
@@ -121,10 +130,10 @@ function adviceFor(said: string): string {
 }
 
 /** A person can still allow what a login without rights may not do. */
-const adviceForLogin = (said: string): string =>
+const adviceForLogin: Advise = (said, options) =>
   /permission denied|must be (owner|member|superuser|able to)|superuser/.test(said)
     ? `a login without further rights does this, so that code in the backup gets none; if you trust everybody who could write to the database that was backed up, pass ${asSuperuserFlag}`
-    : adviceFor(said)
+    : adviceFor(said, options)
 
 /** Flag with which code in the backup runs with the rights of the session user. */
 export const asSuperuserFlag = '--as-superuser'
