@@ -147,7 +147,10 @@ describe.skipIf(!client)('in the middle of a dump', () => {
       const { code, stdout } = await finished
       expect(performance.now() - asked).toBeLessThan(10_000)
       expect(code).toBe(signal === 'SIGTERM' ? 143 : 130)
-      expect(JSON.parse(stdout)).toMatchObject({ ok: false })
+      expect(JSON.parse(stdout)).toMatchObject({
+        ok: false,
+        error: { hint: 'run it again: it starts from the beginning' },
+      })
       expect(filesBelow(store)).toEqual([])
       expect(() => process.kill(pid!, 0)).toThrow('ESRCH')
       await until('its sessions are gone', () =>

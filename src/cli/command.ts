@@ -23,6 +23,8 @@ export type Command = {
   args?: { usage: string; min: number; max: number }
   /** Takes a command after `--`. */
   rest?: boolean
+  /** Whether nothing of a run that was stopped is of use to the next one. */
+  startsAnew?: boolean
   flags: Flags
   /** The exit codes it can return besides 0, 1 and 2, and what they mean here. */
   exits: Partial<Record<Kind, string>>

@@ -34,7 +34,7 @@ export async function invoke(
     terminal: () => (isForPeople(format) ? (text) => write('stderr', text) : undefined),
     database: () => databaseOf(),
   })
-  const signal = stopSignal()
+  const signal = stopSignal(command)
   const result = await attempt(async () => {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
@@ -121,14 +121,14 @@ function makeLog(flags: CommandContext['flags'], env: Env, result: ResultFormat)
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */
-function stopSignal(): AbortSignal {
+function stopSignal({ startsAnew }: Command): AbortSignal {
   const controller = new AbortController()
   const stop = (signal: NodeJS.Signals, kind: Kind) =>
     process.once(signal, () => {
       process.once(signal, () => exit(kind === 'interrupted' ? 130 : 143))
       controller.abort(
         new AppError(kind, `stopped by ${signal} before it was done`, {
-          hint: 'run it again: it continues where it stopped',
+          hint: `run it again: it ${startsAnew ? 'starts from the beginning' : 'continues where it stopped'}`,
         }),
       )
     })

@@ -10,6 +10,7 @@ import type { Command } from '../command.ts'
 export const backupList: Command = {
   name: 'backup list',
   flags: {},
+  startsAnew: true,
   exits: { backup: 'the store cannot be read' },
   async run({ flags, loaded, out }) {
     const store = openStore(loaded.config.backup)

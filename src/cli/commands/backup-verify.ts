@@ -17,6 +17,7 @@ export const backupVerify: Command = {
   details: 'Needs no database. Default: the latest backup of every database that is backed up.',
   args: { usage: '[ID|latest|all]', min: 0, max: 1 },
   flags: {},
+  startsAnew: true,
   exits: {
     backup: 'the store cannot be read or written to, there is no pg_restore, or it was killed',
     corrupt: 'a backup is damaged',

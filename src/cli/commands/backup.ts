@@ -18,6 +18,7 @@ export const backupRun: Command = {
   name: 'backup run',
   details: 'A backup is verified by reading it back and decoding it. Without backup.databases: the target database.',
   flags: {},
+  startsAnew: true,
   exits: {
     unreachable: 'no connection within wait.timeout',
     locked: 'another backup of the same database took longer than lock.timeout',

@@ -20,6 +20,7 @@ export const check: Command = {
   name: 'check',
   details: 'Compares tables, columns, indexes, foreign keys, migrations, roles, assertions and the age of the backups.',
   flags: {},
+  startsAnew: true,
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },
   async run(context) {
     const declared = await readDeclaredToLook(context)

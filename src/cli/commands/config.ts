@@ -13,6 +13,7 @@ export const configShow: Command = {
   name: 'config show',
   details: 'Never shows a secret, only where it is read from.',
   flags: {},
+  startsAnew: true,
   exits: {},
   async run(context) {
     const { loaded, out } = context
@@ -59,6 +60,7 @@ function connectionOrReason({ connection, out }: CommandContext): Connection | {
 export const configValidate: Command = {
   name: 'config validate',
   flags: {},
+  startsAnew: true,
   exits: {},
   async run({ loaded, connection, out }) {
     const where = connection()
@@ -87,6 +89,7 @@ export const configSchemaCommand: Command = {
   name: 'config schema',
   details: 'With --json, in the field `schema` of the usual document.',
   flags: { markdown: { type: 'boolean', help: 'Print the reference page (docs/configuration.md) instead.' } },
+  startsAnew: true,
   exits: {},
   async run({ flags, out }) {
     const { jsonSchema, renderReference } = await import('../../config/reference.ts')

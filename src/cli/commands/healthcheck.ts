@@ -18,6 +18,7 @@ export const healthcheck: Command = {
       help: "Ask whether a backup failed, is overdue or damaged, or the store cannot be read. For monitoring, not for a container's health check.",
     },
   },
+  startsAnew: true,
   exits: {},
   async run(context) {
     const { loaded, out, flags } = context

@@ -25,6 +25,7 @@ export const migrateLint: Command = {
     },
     explain: { type: 'boolean', help: 'Show each finding with its line, lock, reason, and the safe way as SQL.' },
   },
+  startsAnew: true,
   exits: {
     lint: 'a finding has the level error (with --all, also one in a file that is already applied)',
     migration: 'a file does not fit into memory',

@@ -10,6 +10,7 @@ import type { Command, CommandContext } from '../command.ts'
 export const migrateStatus: Command = {
   name: 'migrate status',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when a migration is pending.' } },
+  startsAnew: true,
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     refused: 'credentials, or a missing database',

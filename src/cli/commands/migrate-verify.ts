@@ -20,6 +20,7 @@ export const migrateVerify: Command = {
     },
     down: { type: 'boolean', help: 'With --shadow: also undo all of them there, and apply them again.' },
   },
+  startsAnew: true,
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'with --shadow: other runs kept applying migrations during the comparison',

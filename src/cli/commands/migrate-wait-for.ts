@@ -18,6 +18,7 @@ export const migrateWaitFor: Command = {
   args: { usage: '[VERSION…]', min: 0, max: 1_000 },
   rest: true,
   flags: { timeout: { type: 'string', value: 'DURATION', help: 'How long to wait. Default: wait.timeout.' } },
+  startsAnew: true,
   exits: {
     unreachable: 'the schema is not new enough, or the database not ready, within the timeout',
     refused: 'credentials, TLS, or no privilege to read the history',

@@ -5,6 +5,7 @@ import type { Command } from '../command.ts'
 export const plan: Command = {
   name: 'plan',
   flags: { 'exit-code': { type: 'boolean', help: 'Exit 3 when something is pending.' } },
+  startsAnew: true,
   exits: {
     pending: 'with --exit-code: something is pending',
     unreachable: 'not ready within wait.timeout',

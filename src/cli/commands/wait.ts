@@ -9,6 +9,7 @@ export const wait: Command = {
   details: 'Its name resolves, TCP, TLS and authentication succeed, and it is not in recovery.',
   rest: true,
   flags: { 'allow-standby': { type: 'boolean', help: 'A standby is good enough.' } },
+  startsAnew: true,
   exits: { unreachable: 'not ready within wait.timeout', refused: 'credentials, TLS or a missing database' },
   async run(context) {
     const { loaded, connection, out, log, signal, flags, runId } = context
