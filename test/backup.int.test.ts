@@ -188,6 +188,11 @@ describe.skipIf(!client)('backup run', () => {
     expect(code).toBe(60)
     expect(json.error).toMatchObject({ kind: 'backup', message: expect.stringMatching(/^1 of 3 backups failed/) })
     expect(json.backups).toMatchObject([{ database }, { database: 'postgres' }])
+    const unknown = await runJson('backup', 'list', '--database', 'postgers')
+    expect(unknown.json.error).toMatchObject({
+      message: expect.stringContaining('; did you mean postgres?'),
+      hint: expect.stringContaining('a database that is only backed up belongs in `backup.databases`'),
+    })
     const only = await runJson('backup', 'run', '--database', 'postgres')
     expect(only.json).toMatchObject({ exit_code: 0, database: 'postgres', backups: [{}] })
   })

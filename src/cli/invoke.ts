@@ -96,8 +96,10 @@ function narrow({ config }: Loaded, { database }: Connection, only: string): voi
   const declared = Object.hasOwn(config.databases, only)
   if (!declared && only !== database && !config.backup.databases?.includes(only))
     throw usage(
-      `--database ${only} is neither declared nor the target ${database}${didYouMean(only, Object.keys(config.databases))}`,
-      { hint: 'name one of the keys under `databases`' },
+      `--database ${only} is neither declared nor the target ${database}${didYouMean(only, [...Object.keys(config.databases), ...(config.backup.databases ?? [])])}`,
+      {
+        hint: 'name one of the keys under `databases`; a database that is only backed up belongs in `backup.databases`',
+      },
     )
   config.databases = declared ? { [only]: config.databases[only] ?? null } : {}
 }
