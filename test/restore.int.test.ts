@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -287,6 +287,51 @@ async function change(app: App, id: string, edit: (manifest: Manifest) => Manife
   const { sha256, ...manifest } = JSON.parse(await readFile(path, 'utf8'))
   await writeFile(path, sealManifest(edit(manifest)))
 }
+
+const zstd = spawnSync('zstd', ['--version']).error === undefined
+if (!zstd) process.stderr.write('NOT RUN: the commands of docs/backups.md, because there is no zstd here\n')
+
+describe.skipIf(!client || !zstd)('without pgbosun', () => {
+  test('the commands of docs/backups.md load a good backup, and rescue what is good in another', {
+    timeout: 60_000,
+  }, async ({ cluster, makeApp }) => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/backups.md'), 'utf8')
+    const section = /\n### Without pgbosun\n([\s\S]*?)\n## /.exec(page)![1]!
+    const [load, rescue, ...rest] = [...section.matchAll(/```\n([\s\S]*?)```/g)].map(([, commands]) => commands!)
+    expect(rest).toEqual([])
+    const name = uniqueName('hand')
+    const byHand = (commands: string, app: App, id: string, suffix: string) => {
+      const { hostname, port, username, password } = new URL(cluster.url('postgres'))
+      const env = { PGHOST: hostname, PGPORT: port, PGUSER: username, PGPASSWORD: decodeURIComponent(password) }
+      const own = commands
+        .replaceAll('shop_by_hand', `${name}_${suffix}`)
+        .replaceAll('shop_rescued', `${name}_${suffix}`)
+      return spawnSync('bash', ['-o', 'pipefail', '-c', own], {
+        cwd: folderOf(app, id),
+        env: { PATH: `${client!.dir}:${process.env.PATH}`, ...env },
+        encoding: 'utf8',
+      })
+    }
+    const good = await filled(cluster, makeApp, things)
+    const first = byHand(load!, good, await backUp(good), 'good')
+    expect([first.status, first.stderr]).toEqual([0, expect.not.stringContaining('pg_restore')])
+    expect(await cluster.ask('select from things', `${name}_good`)).toHaveLength(1000)
+
+    const bad = await filled(
+      cluster,
+      makeApp,
+      `${things};
+       create function inner_one() returns int language sql as 'select 1'; create function outer_one() returns int language plpgsql as 'begin return inner_one(); end';
+       create materialized view m as select outer_one()`,
+    )
+    const id = await backUp(bad)
+    const stopped = byHand(load!, bad, id, 'stopped')
+    expect([stopped.status, stopped.stderr]).toEqual([1, expect.stringContaining('inner_one() does not exist')])
+    const rescued = byHand(rescue!, bad, id, 'rescued')
+    expect([rescued.status, rescued.stderr]).toEqual([1, expect.stringContaining('errors ignored on restore: 1')])
+    expect(await cluster.ask('select from things', `${name}_rescued`)).toHaveLength(1000)
+  })
+})
 
 describe.skipIf(!client)('a backup that is not what was written', () => {
   const flip = (bytes: Buffer, at: number, bit = 1) => {
