@@ -40,9 +40,18 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `no-connection`: no source names a database to connect to
  * - `pooler`: the target is a connection pooler instead of a server
  * - `unclear-primary`: it cannot be told which host of a URL is the primary, and waiting does not change that
+ * - `dump-failed`: pg_dump ended by itself, with a failure
+ * - `relation-dropped`: a relation that was being backed up was dropped
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  */
-export type Reason = 'connection-lost' | 'no-connection' | 'pooler' | 'unclear-primary' | 'store-unreadable'
+export type Reason =
+  | 'connection-lost'
+  | 'no-connection'
+  | 'pooler'
+  | 'unclear-primary'
+  | 'dump-failed'
+  | 'relation-dropped'
+  | 'store-unreadable'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

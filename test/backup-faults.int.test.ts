@@ -191,6 +191,31 @@ describe.skipIf(!client)('in the middle of a dump', () => {
     expect(withoutFailures(store)).toEqual([])
   })
 
+  test('a table that is dropped before pg_dump can lock it: one more attempt, with a new snapshot', {
+    timeout: 60_000,
+  }, async ({ pgbosun, sql, store, database }) => {
+    await sql.unsafe('create table stays (x int); insert into stays values (1); create table goes (x int)')
+    const holder = open(database)
+    const { finished } = await holder.begin(async (transaction) => {
+      await transaction.unsafe('drop table goes; create table comes (x int)')
+      const started = pgbosun.start('backup', '--json')
+      await until('pg_dump waits', () =>
+        sql`select from pg_stat_activity where application_name like 'pgbosun backup%' and datname = ${database} and wait_event_type = 'Lock' and query like 'LOCK%'`.then(
+          ({ length }) => length > 0,
+        ),
+      )
+      return started
+    })
+    await holder.end()
+    const { code, stdout, stderr } = await finished
+    expect(code, stderr).toBe(0)
+    expect(stderr).toContain('trying once more, with a new snapshot')
+    const { id } = JSON.parse(stdout)
+    const manifest = JSON.parse(readFileSync(join(store, database, id, 'manifest.json'), 'utf8'))
+    expect(manifest).toMatchObject({ rows: { 'public.stays': 1, 'public.comes': 0 }, warnings: [] })
+    expect(readdirSync(join(store, database))).toEqual([id])
+  })
+
   test(`kill -9 at ${full ? 20 : 6} random moments: no incomplete backup is ever visible, and the next run removes what stayed`, {
     ...neverAgain,
     timeout: 300_000,

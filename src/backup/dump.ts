@@ -78,6 +78,7 @@ function toolFailed({ name }: Pick<Tool, 'name'>, ended: Ended): AppError {
   const { how, hint } = howEnded(ended)
   const said = /(?:error|fatal): .*/i.exec(stderr)?.[0]
   return new AppError('backup', `${name} ${how}${said === undefined ? '' : `: ${said}`}`, {
+    reason: ended.signal === null ? 'dump-failed' : undefined,
     hint:
       hint ?? hints.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'see its output below, and the log of the server',
     excerpt: stderr === '' ? undefined : stderr,

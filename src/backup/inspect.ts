@@ -28,6 +28,20 @@ export async function exportSnapshot(db: Db): Promise<string> {
   return row!.snapshot
 }
 
+/**
+ * A relation that the snapshot of `db` has, but the database no longer: the functions for privileges look at what is there now, and know
+ * nothing of what is gone. Undefined if there is none.
+ */
+export async function readDropped(db: Db): Promise<string | undefined> {
+  const [row] = await db.unsafe<{ name: string }[]>(
+    `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and n.nspname !~ '^pg_'
+        and pg_catalog.has_table_privilege(c.oid, 'select') is null order by 1 limit 1`,
+  )
+  return row?.name
+}
+
 /** Reads the properties of the database that `db` is connected to. Every role may run this. */
 export async function inspectDatabase(db: Db): Promise<Inspected> {
   const [row] = await db.unsafe<{ inspected: Inspected }[]>(query)

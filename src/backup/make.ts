@@ -3,7 +3,7 @@ import type { Backup } from '../archive/backup.ts'
 import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { sealManifest } from '../archive/seal.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
@@ -11,7 +11,14 @@ import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
 import { readAccess } from './access.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
-import { exportSnapshot, type Inspected, inspectDatabase, readClockDifference, readMigration } from './inspect.ts'
+import {
+  exportSnapshot,
+  type Inspected,
+  inspectDatabase,
+  readClockDifference,
+  readDropped,
+  readMigration,
+} from './inspect.ts'
 import type { BackupOptions } from './options.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
 import { type Counted, countRows } from './rows.ts'
@@ -176,11 +183,32 @@ async function dumpAndCount(
   const total = earlier.at(-1)?.dumpSizeBytes ?? database.size_bytes
   const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
   const snapshot = await exportSnapshot(sql)
-  const counting = countRows(sql, signal).catch(
+  const failed = new AbortController()
+  const counting = countRows(sql, AbortSignal.any([signal, failed.signal])).catch(
     (error: Error): Counted => ({ rows: {}, notCounted: [{ table: 'all tables', reason: error.message }] }),
   )
-  const dump = await storeObject(options, dumpName, (upload) => dumpDatabase(snapshot, upload, { ...common, onBytes }))
-  return { dump, counted: await counting }
+  try {
+    const dump = await storeObject(options, dumpName, (upload) =>
+      dumpDatabase(snapshot, upload, { ...common, onBytes }),
+    )
+    return { dump, counted: await counting }
+  } catch (error) {
+    failed.abort()
+    throw signal.aborted ? error : await withDropped(sql, error)
+  }
+}
+
+/** The failure of pg_dump, with the relation that was dropped after the snapshot was taken, if there is one. */
+async function withDropped(db: Session['sql'], error: unknown): Promise<unknown> {
+  if (!hasReason(error, 'dump-failed')) return error
+  // without an answer, the failure is what is known
+  const dropped = await readDropped(db).catch(() => undefined)
+  if (dropped === undefined) return error
+  return error.with({
+    reason: 'relation-dropped',
+    message: `${dropped} was dropped while it was being backed up: ${error.message}`,
+    hint: 'run it again while nobody drops tables',
+  })
 }
 
 /** Writes a complete object, or nothing. */

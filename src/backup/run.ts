@@ -2,7 +2,7 @@ import { type Backup, readBackup } from '../archive/backup.ts'
 import { openCatalog } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at } from '../config/connection.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
 import { takeBackupLock } from '../postgres/lock.ts'
@@ -98,11 +98,8 @@ const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
 /** What there is of the database, by one listing. */
 type Found = { systemIdentifier: string; earlier: Backup[]; complete: Set<string>; unfinished: string[] }
 
-async function attempt(
-  options: BackupOptions,
-  lock: Session,
-  { systemIdentifier, earlier, ...listed }: Found,
-): Promise<Manifest> {
+async function attempt(options: BackupOptions, lock: Session, found: Found, again = true): Promise<Manifest> {
+  const { systemIdentifier, earlier, ...listed } = found
   const { store, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
@@ -115,6 +112,10 @@ async function attempt(
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
     // If the lock was lost, another backup may have removed our files: then this error is not the store's fault.
     const lost = lossOf(lock)
+    if (again && !lost && !signal.aborted && hasReason(cause, 'relation-dropped')) {
+      log.warn({ database, problem: cause.message }, 'trying once more, with a new snapshot')
+      return attempt(options, lock, found, false)
+    }
     const error = failureOf(database, lost ?? (signal.aborted ? signal.reason : cause))
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
