@@ -558,3 +558,56 @@ describe.skipIf(!client)('a restore that is ended', () => {
     expect(await databases(cluster, byHand)).toEqual([byHand])
   })
 })
+
+describe.skipIf(!client)('a backup that verifies and cannot be restored', () => {
+  const inner = `create function inner_one(int) returns int immutable language sql as 'select $1';
+    create function outer_one(int) returns int immutable language plpgsql as 'begin return inner_one($1); end'`
+  const path = '`alter function … set search_path = …`'
+  test.for<[string, string, string[]]>([
+    [
+      'a function without schema in a materialised view',
+      'create materialized view m as select outer_one(1)',
+      ['materialized view data m: function inner_one(integer) does not exist', path],
+    ],
+    [
+      'one in an index',
+      'create table t (a int); insert into t values (1); create index on t (outer_one(a))',
+      ['function inner_one(integer) does not exist', '  CREATE INDEX t_outer_one_idx', path],
+    ],
+    [
+      'one in a generated column',
+      'create table t (a int, b int generated always as (outer_one(a)) stored); insert into t values (1)',
+      ['function inner_one(integer) does not exist', path],
+    ],
+    [
+      'one in a domain',
+      'create domain d as int check (outer_one(value) > 0); create table t (a d); insert into t values (1)',
+      ['function inner_one(integer) does not exist', path],
+    ],
+    [
+      'a check of the time',
+      "create table t (a timestamptz check (a > now())); insert into t select clock_timestamp() + interval '1 s'; select pg_sleep(1)",
+      [
+        'violates check constraint "t_a_check"',
+        '  DETAIL:  Failing row contains',
+        'change the check or the rows there',
+      ],
+    ],
+    [
+      'rows that break a foreign key',
+      'create table k (a int primary key); create table t (a int references k); alter table t disable trigger all; insert into t values (7); alter table t enable trigger all',
+      [
+        '  DETAIL:  Key (a)=(7) is not present in table "k".',
+        'ADD CONSTRAINT t_a_fkey FOREIGN KEY (a) REFERENCES public.k(a)',
+        'break this foreign key: correct them there',
+      ],
+    ],
+  ])('says why, and what to do: %s', { timeout: 60_000 }, async ([, sql, said], { cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, `${inner}; ${sql}`)
+    await backUp(app)
+    const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
+    expect(code, stderr).toBe(70)
+    for (const part of said) expect(stderr).toContain(part)
+    expect(stderr).not.toContain('try another backup')
+  })
+})

@@ -17,6 +17,7 @@ import { createStatements, finishStatements } from './database.ts'
 import type { OwnRights } from './isolation.ts'
 import { asSuperuserFlag } from './load.ts'
 import { type Label, loginName, workName } from './name.ts'
+import { causes } from './said.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What to restore, and under which name. */
@@ -238,8 +239,9 @@ function failed(
       error.code === '42501' && !isolated ? 'refused' : 'restore',
       `${into} could not be restored: ${error.message}; nothing was changed`,
       {
-        hint: error.hint ?? adviceFor(error.code, { isolated, noOwner }),
+        hint: causes[error.code] ?? error.hint ?? adviceFor(error.code, { isolated, noOwner }),
         sqlstate: error.code,
+        excerpt: error.detail && `  DETAIL:  ${error.detail}`,
         cause: error,
       },
     )

@@ -178,11 +178,11 @@ async function grantExtensionData({ session, login }: IsolatedLoad): Promise<voi
 async function fillViews(asLogin: Session, { plan, session, warn, signal }: IsolatedLoad): Promise<void> {
   if (plan.views.length === 0) return
   const far = await viewsOfOthers(session.sql)
-  for (const { namespace, tag } of plan.views) {
+  for (const entry of plan.views) {
     signal.throwIfAborted()
-    const view = quoteName(namespace, tag)
+    const view = quoteName(entry.namespace, entry.tag)
     if (far.has(view)) warn(`the materialised view ${view} reads foreign tables, so it was left empty: refresh it`)
-    else await asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`)
+    else await named(entry, () => asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`))
   }
 }
 

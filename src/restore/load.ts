@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts'
 import { type TemporaryOptions, writeTemporary } from '../machine/temporary.ts'
 import { databaseArgument, type Ended, feedTool, howEnded, startTool } from '../programs/child.ts'
 import type { Tools } from '../programs/pgtools.ts'
+import { causeOf, readSaid } from './said.ts'
 
 /** Where and how pg_restore works. */
 export type LoadOptions = {
@@ -86,36 +87,17 @@ async function runRestore(
 type Advise = (said: string, options: Pick<LoadOptions, 'noOwner'>) => string
 
 function restoreFailed(ended: Ended, options: Pick<LoadOptions, 'tools' | 'noOwner'>, advise: Advise): AppError {
-  const { signal, stderr } = ended
-  const said = signal === null ? firstError(stderr) : undefined
+  const { message, excerpt } = readSaid(ended.stderr)
+  const said = ended.signal === null ? message : undefined
   const { how, hint } = howEnded(ended)
   return new AppError(
     'restore',
     `pg_restore ${options.tools.version} ${said === undefined ? how : `failed: ${said}`}`,
     {
       hint: hint ?? advise(said ?? '', options),
-      excerpt: commandOf(stderr),
+      excerpt,
     },
   )
-}
-
-const prefix = /^pg_restore: (?:error: )?/
-
-/** The server's own message, without what pg_restore adds, and without data that a COPY quotes. */
-function firstError(stderr: string): string | undefined {
-  const lines = stderr.split('\n')
-  const found =
-    lines.find((line) => /ERROR:|FATAL:/.test(line)) ?? lines.find((line) => /^pg_restore: error:/.test(line))
-  return found?.replace(prefix, '').replace(/^could not execute query: (ERROR: +)?/, '')
-}
-
-function commandOf(stderr: string): string | undefined {
-  const command = stderr
-    .split('\n')
-    .find((line) => line.startsWith('Command was:'))
-    ?.slice('Command was:'.length)
-    .trim()
-  return command && `  ${command.length > 200 ? `${command.slice(0, 200)}…` : command}`
 }
 
 function adviceFor(said: string, { noOwner }: { noOwner: boolean }): string {
@@ -126,7 +108,7 @@ function adviceFor(said: string, { noOwner }: { noOwner: boolean }): string {
   if (/no space left|could not extend file/i.test(said)) return 'free space on the disk of the server'
   if (/terminat|closed the connection|starting up|shutting down/.test(said))
     return 'run it again once the server is back'
-  return 'see the log of the server, or try another backup: `pgbosun backup list`'
+  return causeOf(said) ?? 'see the log of the server, or try another backup: `pgbosun backup list`'
 }
 
 /** A person can still allow what a login without rights may not do. */
