@@ -301,6 +301,17 @@ test('a connection lost on the way is passed on as it is, and history equals rea
   expect(await tablesOf(sql)).toHaveLength(119)
 })
 
+test('an error that names a lost connection, from a session that lives on, is one of the migration', async ({
+  files,
+  migrate,
+  sql,
+}) => {
+  const body = `begin raise exception 'could not connect to server "far"' using errcode = '08001'; end`
+  await files({ '1_a.sql': 'create table a ()', '2_b.sql': `do $$ ${body} $$` })
+  expect(await failureOf(migrate())).toMatchObject({ kind: 'migration', sqlstate: '08001' })
+  expect(await recorded(sql)).toHaveLength(1)
+})
+
 test('300 files go through, and a failure at 150 leaves exactly 149', async ({ files, migrate, sql }) => {
   const many = Object.fromEntries(
     Array.from({ length: 300 }, (_, i) => [`${i + 1}_t.sql`, `create table t${i + 1} (id int)`]),

@@ -141,6 +141,14 @@ describe('a lost connection', () => {
     await victim.end({ timeout: 1 })
   })
 
+  test('is not an error with one of its codes, after which the session goes on', async ({ sql }) => {
+    for (const code of ['08001', '08006', '57P01', '25P03']) {
+      const error = await failureOf(sql, `do $$ begin raise exception 'far' using errcode = '${code}'; end $$`)
+      expect(error).toMatchObject({ code })
+      expect(isConnectionLost(error)).toBe(false)
+    }
+  })
+
   test('is not an error in a statement, nor anything else that went wrong', async ({ sql }) => {
     expect(isConnectionLost(await failureOf(sql, 'select 1 / 0'))).toBe(false)
     expect(isConnectionLost(new Error('no'))).toBe(false)

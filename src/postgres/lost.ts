@@ -1,6 +1,7 @@
 // pure
 import { AppError, hasReason } from '../errors.ts'
 import { nameCodes } from './names.ts'
+import { isServerError } from './server-error.ts'
 
 /** Exit 10: the connection was lost during the work. */
 export const connectionLost = (cause?: unknown) =>
@@ -13,8 +14,12 @@ export const connectionLost = (cause?: unknown) =>
 /** Whether it is an error made by {@link connectionLost}. */
 export const isConnectionLostError = (error: unknown): error is AppError => hasReason(error, 'connection-lost')
 
-/** Whether the connection is gone, so that it is unknown whether what was sent succeeded or failed. */
+/**
+ * Whether the connection is gone, so that it is unknown whether what was sent succeeded or failed. A server ends a session with FATAL or
+ * PANIC. An ERROR of these codes comes from a session that lives on: from a foreign server that is down, or from code that raised it.
+ */
 export function isConnectionLost(error: unknown): boolean {
+  if (isServerError(error) && error.severity !== 'FATAL' && error.severity !== 'PANIC') return false
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
   return typeof code === 'string' && (/^08...$/.test(code) || lostCodes.has(code))
 }

@@ -1,6 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Warning } from '../plan.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
 import { createLogin, dropLogin, type Login } from '../postgres/login.ts'
 import { connectionLost, isConnectionLost, isConnectionLostError } from '../postgres/lost.ts'
@@ -40,6 +41,8 @@ export type RestoreWorld = {
   /** Fills the new database from the backup. */
   load(work: LoadWork): Promise<void>
   log: Log
+  /** Warns a person about a difference from what was backed up. */
+  warn(warning: Warning): void
   signal: AbortSignal
   /** Recorded in pgbosun.events of the restored database, if it has that table. */
   run: { runId: string; command: string }
@@ -141,7 +144,7 @@ async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld)
   const { manifest, into } = plan
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0) throw differs(comparison)
-  if (!plan.isolated) await analyze(sql)
+  if (!plan.isolated) await analyze(sql, world)
   await noteEvents(sql, world, {
     changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
     backup: manifest.id,

@@ -2,6 +2,7 @@ import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Warning } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
 import { endSessions, type Login } from '../postgres/login.ts'
@@ -36,7 +37,7 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   superuser: boolean
   log: Log
   /** Warns a person about a difference from what was backed up. */
-  warn(text: string): void
+  warn(warning: Warning): void
 }
 
 /**
@@ -59,7 +60,7 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
       whole = true
       for (const step of plan.after) await makeStep(step, load, watch)
       await watched(watch, nothing, () => fillViews(asLogin, load))
-      await watched(watch, nothing, () => analyze(asLogin.sql))
+      await watched(watch, nothing, () => analyze(asLogin.sql, load))
       for (const step of plan.policies) await makeStep(step, load, watch)
     } finally {
       await asLogin.end()

@@ -164,6 +164,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     lock: session,
     rights: loading.rights,
     log,
+    warn: options.out.warn,
     signal,
     run: { runId, command },
     connect: (database) => openSession(connection, { database, applicationName, log }),

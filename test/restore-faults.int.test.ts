@@ -1,0 +1,154 @@
+import { createServer } from 'node:net'
+import { describe, expect } from 'vitest'
+import { silentLog } from '../src/log.ts'
+import { openSession } from '../src/postgres/connect.ts'
+import { analyze } from '../src/restore/analyze.ts'
+import { quoteIdent } from '../src/sql/quote.ts'
+import { client, connectionTo } from './support/backup.ts'
+import { type App, type Cluster, test } from './support/chaos.ts'
+import { uniqueName, urlOf } from './support/postgres.ts'
+
+/** A database with one backup of it. */
+async function backedUp(
+  cluster: Cluster,
+  makeApp: (extra: object, name?: string) => Promise<App>,
+  sql: string,
+): Promise<App> {
+  const app = await makeApp({ databases: {} })
+  const config = { database: { url: { env: 'DATABASE_URL' } }, backup: { store: `file://${app.cwd}/store` } }
+  await app.write({ 'pgbosun.yaml': JSON.stringify(config) })
+  await cluster.ask(`create database ${quoteIdent(app.database)}`)
+  await cluster.ask(sql, app.database)
+  const { code, stderr } = await app.run('backup', 'run')
+  expect(code, stderr).toBe(0)
+  return app
+}
+
+const hasFdw = async (cluster: Cluster) =>
+  (await cluster.ask("select from pg_available_extensions where name = 'postgres_fdw'")).length > 0
+
+/** A server that accepts connections and never says anything. */
+async function silentServer(): Promise<{ port: number; seen(): number } & AsyncDisposable> {
+  const sockets = new Set<{ destroy(): void }>()
+  let seen = 0
+  const server = createServer((socket) => {
+    seen++
+    sockets.add(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as { port: number }).port,
+    seen: () => seen,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** An index whose function says that another server is down, but only when asked by a statement that begins like this. */
+const unreachable = (statement: string) => `
+  create function far(int) returns int language plpgsql immutable as $$ begin
+    if pg_catalog.current_query() ilike '${statement}%' then raise exception 'could not connect to server "far"' using errcode = '08001'; end if;
+    return $1; end $$`
+
+const analyzed = async (cluster: Cluster, database: string) => {
+  const rows = await cluster.ask<{ name: string }>(
+    "select tablename as name from pg_stats where schemaname = 'public' group by 1 order by 1",
+    database,
+  )
+  return rows.map(({ name }) => name)
+}
+
+describe.skipIf(!client)('restore and other servers', () => {
+  for (const more of [[], ['--as-superuser']])
+    test(`asks no other server for its statistics${more.map((flag) => ` (${flag})`)}`, async ({
+      cluster,
+      makeApp,
+      skip,
+    }) => {
+      if (!(await hasFdw(cluster)))
+        skip('NOT RUN: the server has no postgres_fdw: install the contrib package of PostgreSQL')
+      await using silent = await silentServer()
+      const app = await backedUp(
+        cluster,
+        makeApp,
+        `create extension postgres_fdw;
+         create server down foreign data wrapper postgres_fdw options (host '127.0.0.1', port '1');
+         create server silent foreign data wrapper postgres_fdw options (host '127.0.0.1', port '${silent.port}');
+         create user mapping for public server down; create user mapping for public server silent;
+         create table parts (a int) partition by list (a);
+         create table parts_1 partition of parts for values in (1);
+         create foreign table parts_2 partition of parts for values in (2) server down;
+         create foreign table parts_3 partition of parts for values in (3) server silent;
+         create table parent (a int); create table child () inherits (parent);
+         create foreign table far_child () inherits (parent) server silent;
+         create foreign table alone (a int) server down;
+         insert into parts values (1); insert into parent values (1); insert into child values (2)`,
+      )
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...more)
+      expect(code, stderr).toBe(0)
+      expect(json.warnings).toEqual([])
+      expect(silent.seen()).toBe(0)
+      expect(await analyzed(cluster, into)).toEqual(['child', 'parts_1'])
+    }, 60_000)
+
+  for (const more of [[], ['--as-superuser']])
+    test(`warns of a table whose statistics could not be gathered, and gathers the others${more.map((flag) => ` (${flag})`)}`, async ({
+      cluster,
+      makeApp,
+    }) => {
+      const app = await backedUp(
+        cluster,
+        makeApp,
+        `${unreachable('analyze')}; create table b (a int); insert into b values (1); create index on b (far(a));
+         create table a as select 1 as a; create table c as select 1 as a; create materialized view d as select 1 as a`,
+      )
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...more)
+      expect(code, stderr).toBe(0)
+      expect(json).toMatchObject({
+        touched: true,
+        differences: [],
+        warnings: [
+          'no statistics were gathered of "public"."b": could not connect to server "far"; until `analyze` succeeds there, its queries may be slow',
+        ],
+      })
+      expect(await analyzed(cluster, into)).toEqual(['a', 'c', 'd'])
+    })
+
+  test('does not take what the server says of another server for its own lost connection', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await backedUp(
+      cluster,
+      makeApp,
+      `${unreachable('set row_security to off; refresh')}; create materialized view v as select far(1) as a`,
+    )
+    const into = uniqueName('copy')
+    const { code, json } = await app.runJson('restore', '--into', into, '--yes')
+    expect(json.error).toMatchObject({ sqlstate: '08001' })
+    expect(json.error?.message).toBe(
+      `${into} could not be restored: could not connect to server "far"; nothing was changed`,
+    )
+    expect(code).toBe(70)
+  })
+
+  test('gives up on a table whose statistics take too long', async ({ database, sql }) => {
+    const session = await openSession(connectionTo(urlOf(database)), { applicationName: 'test', log: silentLog })
+    await sql.unsafe(`
+      create function slow(int) returns int language plpgsql immutable as $$ begin
+        if pg_catalog.current_query() ilike 'analyze%' then perform pg_catalog.pg_sleep(60); end if; return $1; end $$;
+      create table a (a int); insert into a values (1); create index on a (slow(a)); create table b as select 1 as a`)
+    const warnings: unknown[] = []
+    await analyze(session.sql, { timeoutMs: 300, warn: (warning) => warnings.push(warning) })
+    expect(warnings).toEqual([expect.stringContaining('"public"."a": canceling statement due to statement timeout')])
+    expect(await sql`select distinct tablename as name from pg_stats where schemaname = 'public'`).toEqual([
+      { name: 'b' },
+    ])
+    expect(await session.sql.unsafe('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
+    await session.end()
+  })
+})
