@@ -152,3 +152,34 @@ describe.skipIf(!client)('restore and other servers', () => {
     await session.end()
   })
 })
+
+describe.skipIf(!client)('a backup', () => {
+  test('connects to no database but its own and lock.database, whatever its name', async ({ cluster, makeApp }) => {
+    const role = uniqueName('owner')
+    const app = await makeApp({ databases: {} }, uniqueName("a=b host='x\\"))
+    const { database } = app
+    const url = new URL(cluster.url(database))
+    url.username = role
+    url.password = 'pw of the role'
+    await app.write({
+      url: url.href,
+      'pgbosun.yaml': JSON.stringify({
+        database: { url: { file: `${app.cwd}/url` } },
+        lock: { database },
+        backup: { store: `file://${app.cwd}/store` },
+      }),
+    })
+    await cluster.ask(`create role ${role} login password 'pw of the role'`)
+    await cluster.ask(`create database ${quoteIdent(database)} owner ${role}`)
+    await cluster.ask(`alter database ${quoteIdent(database)} set statement_timeout to '1ms'`)
+    await cluster.ask('revoke connect on database postgres from public')
+    await cluster.ask('revoke connect on database template1 from public')
+    try {
+      const { code, stderr } = await app.run('backup', 'run')
+      expect(code, stderr).toBe(0)
+    } finally {
+      await cluster.ask('grant connect on database postgres to public')
+      await cluster.ask('grant connect on database template1 to public')
+    }
+  })
+})

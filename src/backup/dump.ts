@@ -1,13 +1,5 @@
 import { AppError } from '../errors.ts'
-import {
-  databaseArgument,
-  type Ended,
-  howEnded,
-  livenessArgument,
-  startTool,
-  type Tool,
-  type ToolOptions,
-} from '../programs/child.ts'
+import { databaseArgument, type Ended, howEnded, startTool, type Tool, type ToolOptions } from '../programs/child.ts'
 import type { Tools } from '../programs/pgtools.ts'
 import { type Packed, pack } from '../store/pack.ts'
 import { inSteps } from '../store/steps.ts'
@@ -47,7 +39,9 @@ export const dumpDatabase = (
 
 /** Dumps the roles with their settings and memberships, without passwords and tablespaces, as SQL into an upload. */
 export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packed> => {
-  const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w', `--dbname=${livenessArgument}`]
+  // Without a database, pg_dumpall connects to postgres or template1, which this role may be kept out of.
+  const own = `--database=${databaseArgument(options.database)}`
+  const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w', own]
   return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options)
 }
 

@@ -136,11 +136,13 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
   }
 }
 
-/** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets the second and third itself, too. */
+/** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets most of them itself, too. */
 const sessionSettings = (serverVersion: number): Record<string, string> => ({
   role: 'none',
   row_security: 'off',
   default_transaction_read_only: 'on',
+  statement_timeout: '0',
+  lock_timeout: '0',
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',
   tcp_keepalives_count: '3',
