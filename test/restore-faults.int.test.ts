@@ -1,9 +1,13 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import type { Manifest } from '../src/archive/manifest.ts'
+import { sealManifest } from '../src/archive/seal.ts'
 import { silentLog } from '../src/log.ts'
 import { openSession } from '../src/postgres/connect.ts'
 import { analyze } from '../src/restore/analyze.ts'
-import { quoteIdent } from '../src/sql/quote.ts'
+import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { client, connectionTo } from './support/backup.ts'
 import { type App, type Cluster, test } from './support/chaos.ts'
 import { uniqueName, urlOf } from './support/postgres.ts'
@@ -23,6 +27,17 @@ async function backedUp(
   expect(code, stderr).toBe(0)
   return app
 }
+
+async function changeManifest(app: App, change: (manifest: Manifest) => Manifest): Promise<void> {
+  const folder = join(app.cwd, 'store', encodeURIComponent(app.database))
+  const [id = ''] = (await readdir(folder)).filter((name) => /^\d{8}T/.test(name))
+  const path = join(folder, id, 'manifest.json')
+  await writeFile(path, sealManifest(change(JSON.parse(await readFile(path, 'utf8')))))
+}
+
+/** Databases whose name begins like this. */
+const copies = (cluster: Cluster, prefix: string) =>
+  cluster.ask(`select datname from pg_database where starts_with(datname, ${quoteLiteral(prefix)})`)
 
 const hasFdw = async (cluster: Cluster) =>
   (await cluster.ask("select from pg_available_extensions where name = 'postgres_fdw'")).length > 0
@@ -150,6 +165,79 @@ describe.skipIf(!client)('restore and other servers', () => {
     ])
     expect(await session.sql.unsafe('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
     await session.end()
+  })
+})
+
+const subscribed = `
+  create table t as select 1 as a;
+  create subscription "Sub ""s""" connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect = false, slot_name = 'slot_of_original');
+  create function noted() returns event_trigger language plpgsql as $$ begin
+    if pg_catalog.current_query() !~* 'create|pgbosun_restore' then raise exception 'code of the application ran'; end if; end $$`
+
+const subscriptions = (cluster: Cluster, database: string) =>
+  cluster.ask(
+    `select subname, subslotname, subenabled from pg_subscription join pg_database d on d.oid = subdbid where datname = ${quoteLiteral(database)}`,
+  )
+
+describe.skipIf(!client)('restore of a subscription', () => {
+  for (const more of [[], ['--as-superuser']])
+    test(`leaves the slot to the original, and says so${more.map((flag) => ` (${flag})`)}`, async ({
+      cluster,
+      makeApp,
+    }) => {
+      const app = await backedUp(
+        cluster,
+        makeApp,
+        `${subscribed}; create event trigger first on ddl_command_start execute function noted();
+         create event trigger last on ddl_command_end execute function noted(); alter event trigger last enable always`,
+      )
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...more)
+      expect(code, stderr).toBe(0)
+      expect(json.warnings).toEqual([
+        `the subscription "Sub ""s""" was restored without its slot, which the original may still use; when the original is gone: alter subscription "Sub ""s""" set (slot_name = 'slot_of_original'); alter subscription "Sub ""s""" enable`,
+      ])
+      expect(await subscriptions(cluster, into)).toEqual([{ subname: 'Sub "s"', subslotname: null, subenabled: false }])
+      expect(await subscriptions(cluster, app.database)).toEqual([
+        { subname: 'Sub "s"', subslotname: 'slot_of_original', subenabled: false },
+      ])
+      expect(await cluster.ask('select evtname, evtenabled from pg_event_trigger order by 1', into)).toEqual([
+        { evtname: 'first', evtenabled: 'O' },
+        { evtname: 'last', evtenabled: 'A' },
+      ])
+    })
+
+  for (const more of [[], ['--as-superuser']])
+    test(`that fails leaves nothing behind${more.map((flag) => ` (${flag})`)}`, async ({ cluster, makeApp }) => {
+      const app = await backedUp(
+        cluster,
+        makeApp,
+        `${subscribed}; create event trigger first on ddl_command_start execute function noted()`,
+      )
+      await changeManifest(app, (manifest) => ({ ...manifest, rows: { ...manifest.rows, 'public.t': 2 } }))
+      const into = uniqueName('copy')
+      const { code, stderr } = await app.run('restore', '--into', into, '--yes', ...more)
+      expect(code, stderr).toBe(70)
+      expect(stderr).toContain('the restored rows differ')
+      expect(stderr).not.toContain('could not remove')
+      expect(await copies(cluster, into)).toEqual([])
+    })
+
+  test('that was killed is removed by the next one', async ({ cluster, makeApp }) => {
+    const app = await backedUp(cluster, makeApp, subscribed)
+    const other = uniqueName('other')
+    const work = `${other}__restore_0123abcd`
+    const story = { pgbosun: 'restore', id: '0123abcd', into: other }
+    await cluster.ask(`create database ${work}`)
+    await cluster.ask(`comment on database ${work} is ${quoteLiteral(JSON.stringify(story))}`)
+    await cluster.ask(
+      `${subscribed}; create event trigger first on ddl_command_start execute function noted();
+       alter event trigger first disable; alter subscription "Sub ""s""" enable; alter event trigger first enable always`,
+      work,
+    )
+    const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
+    expect(code, stderr).toBe(0)
+    expect(await copies(cluster, other)).toEqual([])
   })
 })
 

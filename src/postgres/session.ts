@@ -50,6 +50,8 @@ export type SessionOptions = {
   loginMayHang?: boolean
   /** Accept a standby, without looking for the primary. */
   allowStandby?: boolean
+  /** Runs no event triggers of the database, not even at login. Only for superusers, from PostgreSQL 17 on: others are refused. */
+  withoutEventTriggers?: boolean
   /** `statement_timeout` of the session. */
   statementTimeoutMs?: number
   /** Another session of the same server that can run a short query when this one hangs, because new sessions may be refused then. */
@@ -148,6 +150,7 @@ async function start(
     log,
     ownPath = false,
     endWith,
+    withoutEventTriggers = false,
     statementTimeoutMs,
     loginMayHang = false,
     witness,
@@ -177,6 +180,7 @@ async function start(
       application_name: applicationName,
       ...settings,
       ...(ownPath && { search_path: undefined }),
+      ...(withoutEventTriggers && { event_triggers: 'off' }),
       ...(statementTimeoutMs !== undefined && { statement_timeout: String(statementTimeoutMs) }),
     },
     socket: async () => {

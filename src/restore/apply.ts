@@ -1,7 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Warning } from '../plan.ts'
+import { ofOneKind, type Warning } from '../plan.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
 import { createLogin, dropLogin, type Login } from '../postgres/login.ts'
 import { connectionLost, isConnectionLost, isConnectionLostError } from '../postgres/lost.ts'
@@ -19,6 +19,7 @@ import type { OwnRights } from './isolation.ts'
 import { asSuperuserFlag } from './load.ts'
 import { type Label, loginName, workName } from './name.ts'
 import { causes } from './said.ts'
+import { detachSubscriptions } from './subscriptions.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What to restore, and under which name. */
@@ -36,7 +37,7 @@ export type RestoreWorld = {
   /** In `lock.database`; it holds the run lock of the new name. */
   lock: Session
   rights: OwnRights
-  /** Opens a session in the new database. */
+  /** Opens a session in the new database, in which its event triggers do not run where the server can do that. */
   connect(database: string): Promise<Session>
   /** Fills the new database from the backup. */
   load(work: LoadWork): Promise<void>
@@ -145,6 +146,7 @@ async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld)
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0) throw differs(comparison)
   if (!plan.isolated) await analyze(sql, world)
+  for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
   await noteEvents(sql, world, {
     changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
     backup: manifest.id,
@@ -196,9 +198,13 @@ async function publish(
   })
 }
 
-async function cleanUp(work: string, { isolated, story }: RestorePlan, { lock, log }: RestoreWorld): Promise<void> {
+async function cleanUp(
+  work: string,
+  { isolated, story }: RestorePlan,
+  { lock, connect, log }: RestoreWorld,
+): Promise<void> {
   try {
-    await dropDatabase(lock.sql, work)
+    await dropDatabase(lock.sql, work, connect)
     if (isolated) await dropLogin(lock.sql, loginName(story))
   } catch (error) {
     log.warn(

@@ -79,12 +79,8 @@ export async function loadIsolated(load: IsolatedLoad): Promise<void> {
 const settings = ['set check_function_bodies to off', 'set xmloption to content', 'set row_security to off']
 
 async function prepare({ session, plan, login }: IsolatedLoad): Promise<void> {
-  const { sql, serverVersion } = session
+  const { sql } = session
   await sql.unsafe(settings.join('; '))
-  if (serverVersion >= 170000)
-    await sql.unsafe(
-      `select pg_catalog.set_config('event_triggers', 'off', false) from pg_catalog.pg_roles where rolname = session_user and rolsuper`,
-    )
   for (const tablespace of plan.tablespaces)
     await sql.unsafe(`grant create on tablespace ${quoteIdent(tablespace)} to ${quoteIdent(login.user)}`)
 }

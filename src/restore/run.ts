@@ -155,11 +155,14 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   const { timeoutMs } = lock
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
   work.noteChange()
-  await sweepLeftovers(session.sql, log)
+  const applicationName = `pgbosun ${runId}`
+  const withoutEventTriggers = loading.rights.superuser && session.serverVersion >= 170_000
+  const connect = (database: string) =>
+    openSession(connection, { database, applicationName, withoutEventTriggers, log })
+  await sweepLeftovers(session.sql, connect, log)
   // another run may have created the database while we waited
   await guard(session, manifest, wanted)
   const plan = planOf(manifest, loading, options)
-  const applicationName = `pgbosun ${runId}`
   const comparison = await restoreInto(plan, {
     lock: session,
     rights: loading.rights,
@@ -167,7 +170,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     warn: options.out.warn,
     signal,
     run: { runId, command },
-    connect: (database) => openSession(connection, { database, applicationName, log }),
+    connect,
     load: (into) => load(into, work, options),
   })
   const durationMs = Math.round(performance.now() - startedAt)

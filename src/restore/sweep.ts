@@ -3,8 +3,10 @@ import type { Db } from '../postgres/db.ts'
 import { releaseRunLock, tryRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin } from '../postgres/login.ts'
+import type { Session } from '../postgres/session.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { type Label, lockOfLogin, loginPattern, readLabel, workPattern } from './name.ts'
+import { dropSubscriptions, hasSubscriptions } from './subscriptions.ts'
 
 /** A database that a restore works in, or left behind. */
 export type Leftover = { name: string; story: Label }
@@ -26,13 +28,14 @@ async function readLeftovers(db: Db): Promise<Leftover[]> {
  * lock cannot be taken, its database is left alone.
  *
  * @param db the session in `lock.database` that holds our own run lock
+ * @param connect see {@link dropDatabase}
  * @returns the databases removed
  */
-export async function sweepLeftovers(db: Db, log: Log): Promise<string[]> {
+export async function sweepLeftovers(db: Db, connect: Connect, log: Log): Promise<string[]> {
   const removed: string[] = []
   for (const { name, story } of await readLeftovers(db))
     await underItsLock(db, databaseObject(story.into), { database: name }, log, async () => {
-      await dropDatabase(db, name)
+      await dropDatabase(db, name, connect)
       removed.push(name)
       log.info({ database: name, into: story.into }, 'removed what a killed restore left behind')
     })
@@ -69,6 +72,17 @@ async function readLogins(db: Db): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Drops a database, ending the sessions that are connected to it. */
-export const dropDatabase = (db: Db, name: string) =>
-  db.unsafe(`drop database if exists ${quoteIdent(name)} with (force)`)
+/** Opens a session in a database. */
+type Connect = (database: string) => Promise<Session>
+
+/**
+ * Drops a database of a restore, ending the sessions that are connected to it.
+ * @param connect is only called if it has subscriptions, which are dropped from within
+ */
+export async function dropDatabase(db: Db, name: string, connect: Connect): Promise<void> {
+  if (await hasSubscriptions(db, name)) {
+    const session = await connect(name)
+    await dropSubscriptions(session.sql).finally(() => session.end())
+  }
+  await db.unsafe(`drop database if exists ${quoteIdent(name)} with (force)`)
+}

@@ -1,0 +1,72 @@
+import type { Db } from '../postgres/db.ts'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import { visibleSql } from '../text.ts'
+
+/** `slot`: of the server with the publication. */
+type Subscription = { name: string; slot: string | null }
+
+/**
+ * Takes the slots of the original from the subscriptions of a restored database: two subscribers of one slot lose each other's changes,
+ * and dropping a subscription drops its slot, on the server of the publication. Contacts no other server.
+ *
+ * @param sql a session in that database, outside a transaction
+ * @returns what a person has to know about each
+ */
+export async function detachSubscriptions(sql: Db): Promise<string[]> {
+  const subscriptions = (await readSubscriptions(sql)).filter(({ slot }) => slot !== null)
+  await withoutEventTriggers(sql, subscriptions.flatMap(detach))
+  return subscriptions.map(({ name, slot }) => {
+    const subscription = quoteIdent(name)
+    const back = `alter subscription ${subscription} set (slot_name = ${quoteLiteral(slot!)}); alter subscription ${subscription} enable`
+    return `the subscription ${visibleSql(subscription)} was restored without its slot, which the original may still use; when the original is gone: ${visibleSql(back)}`
+  })
+}
+
+/** Removes all subscriptions of a database, because a database with one cannot be dropped, but not their slots. */
+export async function dropSubscriptions(sql: Db): Promise<void> {
+  const subscriptions = await readSubscriptions(sql)
+  await withoutEventTriggers(
+    sql,
+    subscriptions.flatMap((subscription) => [
+      ...detach(subscription),
+      `drop subscription ${quoteIdent(subscription.name)}`,
+    ]),
+  )
+}
+
+/** Whether a database has subscriptions, asked in any database. */
+export async function hasSubscriptions(db: Db, database: string): Promise<boolean> {
+  const rows = await db.unsafe(
+    `select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid where d.datname = ${quoteLiteral(database)}`,
+  )
+  return rows.length > 0
+}
+
+const readSubscriptions = (sql: Db): Promise<Subscription[]> =>
+  sql.unsafe<Subscription[]>(
+    `select subname as name, subslotname as slot from pg_catalog.pg_subscription
+      where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by subname`,
+  )
+
+const detach = ({ name }: Subscription): string[] => [
+  `alter subscription ${quoteIdent(name)} disable`,
+  `alter subscription ${quoteIdent(name)} set (slot_name = none)`,
+]
+
+/** Runs statements in one transaction in which code of the application does not run with our rights. ALTER EVENT TRIGGER fires none. */
+async function withoutEventTriggers(sql: Db, statements: string[]): Promise<void> {
+  if (statements.length === 0) return
+  const triggers = await sql.unsafe<{ name: string; state: keyof typeof states }[]>(
+    `select evtname as name, evtenabled as state from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by evtname`,
+  )
+  const set = (name: string, state: string) => `alter event trigger ${quoteIdent(name)} ${state}`
+  await sql.unsafe(
+    [
+      ...triggers.map(({ name }) => set(name, 'disable')),
+      ...statements,
+      ...triggers.map(({ name, state }) => set(name, states[state])),
+    ].join(';\n'),
+  )
+}
+
+const states = { O: 'enable', R: 'enable replica', A: 'enable always' }
