@@ -10,7 +10,7 @@ import { analyze } from '../src/restore/analyze.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { client, connectionTo } from './support/backup.ts'
 import { type App, type Cluster, test } from './support/chaos.ts'
-import { uniqueName, urlOf } from './support/postgres.ts'
+import { server, uniqueName, urlOf } from './support/postgres.ts'
 
 /** A database with one backup of it. */
 async function backedUp(
@@ -235,6 +235,7 @@ describe.skipIf(!client)('restore of a subscription', () => {
        alter event trigger first disable; alter subscription "Sub ""s""" enable; alter event trigger first enable always`,
       work,
     )
+    if (server().major >= 17) await cluster.ask('create event trigger enter on login execute function noted()', work)
     const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
     expect(code, stderr).toBe(0)
     expect(await copies(cluster, other)).toEqual([])
