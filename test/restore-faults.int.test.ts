@@ -9,7 +9,7 @@ import { openSession } from '../src/postgres/connect.ts'
 import { analyze } from '../src/restore/analyze.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { client, connectionTo } from './support/backup.ts'
-import { type App, type Cluster, test } from './support/chaos.ts'
+import { type App, type Cluster, test, until } from './support/chaos.ts'
 import { server, uniqueName, urlOf } from './support/postgres.ts'
 
 /** A database with one backup of it. */
@@ -166,6 +166,29 @@ describe.skipIf(!client)('restore and other servers', () => {
     expect(await session.sql.unsafe('show statement_timeout')).toEqual([{ statement_timeout: '0' }])
     await session.end()
   })
+})
+
+const slow = `create function slow(int) returns int language plpgsql immutable as $$ begin
+  if pg_catalog.current_query() ilike 'analyze%' then perform pg_catalog.pg_sleep(60); end if; return $1; end $$;
+  create table a (a int); insert into a values (1); create index on a (slow(a))`
+
+describe.skipIf(!client)('a restore that is asked to stop while statistics are gathered', () => {
+  for (const more of [[], ['--as-superuser']])
+    test(`stops at once and removes what it made${more.map((flag) => ` (${flag})`)}`, async ({ cluster, makeApp }) => {
+      const app = await backedUp(cluster, makeApp, slow)
+      const into = uniqueName('copy')
+      const { child, finished } = app.start('restore', '--into', into, '--yes', ...more)
+      await until('statistics are gathered', async () => {
+        const busy = `select from pg_stat_activity where wait_event = 'PgSleep' and datname ^@ ${quoteLiteral(into)}`
+        return (await cluster.ask(busy)).length > 0
+      })
+      const startedAt = performance.now()
+      child.kill('SIGTERM')
+      expect(await finished).toMatchObject({ code: 143 })
+      expect(performance.now() - startedAt).toBeLessThan(10_000)
+      expect(await copies(cluster, into)).toEqual([])
+      expect(await cluster.ask("select from pg_roles where rolname ^@ 'pgbosun_restore_'")).toEqual([])
+    })
 })
 
 const subscribed = `

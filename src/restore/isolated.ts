@@ -93,10 +93,10 @@ const connectionOf = ({ connection, login }: IsolatedLoad): Connection => ({
 
 /** Also proves that the server accepts the login, before anything is loaded. */
 async function openAsLogin(load: IsolatedLoad): Promise<Session> {
-  const { database, applicationName, log } = load
+  const { database, applicationName, log, signal } = load
   const connection = connectionOf(load)
   try {
-    return await openSession(connection, { database, applicationName, log })
+    return await openSession(connection, { database, applicationName, log, endWith: signal })
   } catch (error) {
     const { error: refused } = classify(error, 'the server', connection)
     throw refused.kind === 'refused' ? loginRefused(refused.message, error) : error
