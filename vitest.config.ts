@@ -44,6 +44,7 @@ const onceOnly = [
   ],
   ...[
     'many-backups',
+    'migrate-command',
     'migrate-folders',
     'passfile',
     'pipes',
