@@ -146,7 +146,7 @@ describe.skipIf(!client)('restore and other servers', () => {
     const { code, json } = await app.runJson('restore', '--into', into, '--yes')
     expect(json.error).toMatchObject({ sqlstate: '08001' })
     expect(json.error?.message).toBe(
-      `${into} could not be restored: could not connect to server "far"; nothing was changed`,
+      `${into} could not be restored: materialized view data v: could not connect to server "far"; nothing was changed`,
     )
     expect(code).toBe(70)
   })
