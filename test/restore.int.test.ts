@@ -11,7 +11,7 @@ import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { childrenOf, client } from './support/backup.ts'
 import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
 import type { Finished } from './support/cli.ts'
-import { uniqueName } from './support/postgres.ts'
+import { server, uniqueName } from './support/postgres.ts'
 
 const richSql = readFileSync(join(import.meta.dirname, 'support/rich.sql'), 'utf8')
 
@@ -321,12 +321,13 @@ describe.skipIf(!client || !zstd)('without pgbosun', () => {
       cluster,
       makeApp,
       `${things};
-       create function inner_one() returns int language sql as 'select 1'; create function outer_one() returns int language plpgsql as 'begin return inner_one(); end';
-       create materialized view m as select outer_one()`,
+       create function inner_one(int) returns int immutable language sql as 'select $1';
+       create function outer_one(int) returns int immutable language plpgsql as 'begin return inner_one($1); end';
+       create table g (a int, b int generated always as (outer_one(a)) stored); insert into g values (1)`,
     )
     const id = await backUp(bad)
     const stopped = byHand(load!, bad, id, 'stopped')
-    expect([stopped.status, stopped.stderr]).toEqual([1, expect.stringContaining('inner_one() does not exist')])
+    expect([stopped.status, stopped.stderr]).toEqual([1, expect.stringContaining('inner_one(integer) does not exist')])
     const rescued = byHand(rescue!, bad, id, 'rescued')
     expect([rescued.status, rescued.stderr]).toEqual([1, expect.stringContaining('errors ignored on restore: 1')])
     expect(await cluster.ask('select from things', `${name}_rescued`)).toHaveLength(1000)
@@ -602,7 +603,9 @@ describe.skipIf(!client)('a backup that verifies and cannot be restored', () => 
         'break this foreign key: correct them there',
       ],
     ],
-  ])('says why, and what to do: %s', { timeout: 60_000 }, async ([, sql, said], { cluster, makeApp }) => {
+  ])('says why, and what to do: %s', { timeout: 60_000 }, async ([, sql, said], { cluster, makeApp, skip }) => {
+    // From 17 on, these are made with a search_path without the schema of the functions, so nobody can make them.
+    if (server().major >= 17 && /materialized view|create index/.test(sql)) skip('the server refuses to make this')
     const app = await filled(cluster, makeApp, `${inner}; ${sql}`)
     await backUp(app)
     const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
