@@ -240,7 +240,7 @@ withReal('goose', (tool) => {
 
 withReal('golang-migrate', (tool) => {
   const failed = [parts[0]!, { up: 'create table u ();\nselect 1/0;', down: '' }]
-  const mended = [parts[0]!, { up: 'create table u ();', down: 'drop table u;' }]
+  const corrected = [parts[0]!, { up: 'create table u ();', down: 'drop table u;' }]
 
   test('leaves a dirty version, which we neither continue nor hide, until `repair` has said what is so', async ({
     databases,
@@ -256,7 +256,7 @@ withReal('golang-migrate', (tool) => {
         expect.stringMatching(/^000002_part failed, or was interrupted/),
       ])
     }
-    await write(tool, dir, mended)
+    await write(tool, dir, corrected)
     const repair = (database: Database, flag: string) =>
       withPgbosun(tool, dir, database, { args: ['migrate', 'repair', flag, '000002_part', '--yes'] }).catch(() => {})
     await repair(pending, '--pending')
@@ -273,7 +273,7 @@ withReal('golang-migrate', (tool) => {
     await write(tool, dir, failed)
     await failing(tool, dir, database)
     await withTool(tool, dir, database, ['force', '1'])
-    await write(tool, dir, mended)
+    await write(tool, dir, corrected)
     expect(await withPgbosun(tool, dir, database)).toEqual(['000002_part'])
     await expectDone(tool, dir, database)
   })

@@ -61,17 +61,17 @@ for (const tool of tools) {
     })
 
     test('`auto` takes the folder for what it is', async ({ databases, dir }) => {
-      const [empty, begun] = (await databases(2)) as [Database, Database]
+      const [empty, partly] = (await databases(2)) as [Database, Database]
       await write(tool, dir, parts.slice(0, 2))
       const auto = { env: { PGBOSUN_MIGRATE_FORMAT: 'auto' } }
       const { code, json } = await pgbosun(tool, ['migrate'], dir, empty, auto.env)
       expect([code, json.results]).toEqual(tool.ambiguous ? [2, undefined] : [0, expect.arrayContaining([])])
       if (!tool.ambiguous) expect(await withTool(tool, dir, empty)).toMatch(tool.nothing)
 
-      await withTool(tool, dir, begun)
+      await withTool(tool, dir, partly)
       await write(tool, dir, parts.slice(0, 3))
-      expect(await withPgbosun(tool, dir, begun, auto)).toEqual(titles.slice(2, 3))
-      expect(await withTool(tool, dir, begun)).toMatch(tool.nothing)
+      expect(await withPgbosun(tool, dir, partly, auto)).toEqual(titles.slice(2, 3))
+      expect(await withTool(tool, dir, partly)).toMatch(tool.nothing)
     })
 
     test('turn by turn, one migration each', async ({ databases, dir }) => {

@@ -52,7 +52,7 @@ describe('what a role may not read', () => {
     })
   })
 
-  test('large objects are mended by pg_read_all_data where that covers them: from 19 on', () => {
+  test('the advice on large objects is pg_read_all_data where that covers them: from 19 on', () => {
     const { obstacles } = planPreflight({ ...nothing, largeObjects: 1, major: 19 })
     expect(obstacles).toEqual([
       { problem: '1 large object cannot be read', statement: 'grant pg_read_all_data to "dump""er";' },

@@ -65,6 +65,17 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
 const urlIn = (source: UrlSource, what: string, read: SecretReader) =>
   typeof source === 'string' ? source : read(source, what)
 
+/** A connection with a URL of its own, besides that of the database. */
+function fromUrlKey(
+  key: string,
+  url: UrlSource,
+  { config, env, baseDir }: { config: Config; env: Env; baseDir: string },
+): Connection {
+  const read = secretReader(env, baseDir)
+  const parts = () => parseDatabaseUrl(urlIn(url, key, read), key, services(env, key, baseDir))
+  return fromParts({ source: key, login: urlLogin(key, url, env) }, parts, config.database.tls, env, baseDir)
+}
+
 /** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
 export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
   if (source === 'PGHOST') return []
@@ -86,16 +97,7 @@ export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'so
 export function resolveBackupConnection(config: Config, env: Env, baseDir: string): Connection {
   const { url } = config.backup
   if (url === undefined) return resolveConnection(config, env, baseDir)
-  const read = secretReader(env, baseDir)
-  const parts = () =>
-    parseDatabaseUrl(urlIn(url, 'backup.url', read), 'backup.url', services(env, 'backup.url', baseDir))
-  const connection = fromParts(
-    { source: 'backup.url', login: urlLogin('backup.url', url, env) },
-    parts,
-    config.database.tls,
-    env,
-    baseDir,
-  )
+  const connection = fromUrlKey('backup.url', url, { config, env, baseDir })
   return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
@@ -106,16 +108,7 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
 export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
   const { url } = config.migrate
   if (url === undefined) return undefined
-  const read = secretReader(env, baseDir)
-  const parts = () =>
-    parseDatabaseUrl(urlIn(url, 'migrate.url', read), 'migrate.url', services(env, 'migrate.url', baseDir))
-  const connection = fromParts(
-    { source: 'migrate.url', login: urlLogin('migrate.url', url, env) },
-    parts,
-    config.database.tls,
-    env,
-    baseDir,
-  )
+  const connection = fromUrlKey('migrate.url', url, { config, env, baseDir })
   const idle = forFiles(connection)
   if (idle.length === 0) return connection
   throw usage(`${idle.join(', ')} in migrate.url would have no effect`, {
