@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { test as base, expect } from 'vitest'
 import { createLog, silentLog } from '../src/log.ts'
@@ -6,7 +7,7 @@ import { claimWork, takeRunLock } from '../src/postgres/lock.ts'
 import { databaseObject } from '../src/postgres/lock-keys.ts'
 import { openWhenReady } from '../src/postgres/wait.ts'
 import { connectionTo } from './support/backup.ts'
-import { server, test, urlOf } from './support/postgres.ts'
+import { server, test, uniqueName, urlOf } from './support/postgres.ts'
 
 const signal = new AbortController().signal
 const base_ = { applicationName: 'pgbosun test', log: silentLog, signal }
@@ -81,6 +82,27 @@ base('a missing database is refused, or left to the caller who will create it', 
   const missing = connectionTo(urlOf('there_is_none'))
   await expect(openWhenReady(missing, now)).rejects.toMatchObject({ kind: 'refused', sqlstate: '3D000' })
   await expect(openWhenReady(missing, { ...now, mayBeMissing: true })).resolves.toBeUndefined()
+})
+
+base('who connects while a database is swapped is refused once, and gets the new one', async () => {
+  const [name, other] = [uniqueName('swapped'), uniqueName('swapped')]
+  const swapping = await openSession(connectionTo(urlOf('postgres')), base_)
+  await swapping.sql.unsafe(`create database ${name}`)
+  await swapping.sql.unsafe(`create database ${other}`)
+  await swapping.sql.unsafe('begin')
+  await swapping.sql.unsafe(`alter database ${name} rename to ${name}_before`)
+  await swapping.sql.unsafe(`alter database ${other} rename to ${name}`)
+  const lines: string[] = []
+  const log = createLog('info', 'json', { write: (line) => lines.push(line) })
+  const late = { ...now, log, deadline: performance.now() + 10_000, mayBeMissing: true, lockDatabase: 'postgres' }
+  const opening = openWhenReady(connectionTo(urlOf(name)), late)
+  await sleep(500)
+  await swapping.sql.unsafe('commit')
+  const session = await opening
+  expect(await session!.sql`select current_database() as name`).toMatchObject([{ name }])
+  expect(lines.join('')).toContain('the database was replaced just now')
+  await session?.end()
+  await swapping.end()
 })
 
 base('TLS that is demanded and not offered is refused', async () => {

@@ -105,7 +105,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
 }
 
 /** Opens the session whose snapshot the dump and the counts share. */
-async function openWork({ connection, database, wait, log, signal, runId }: MakeOptions): Promise<Session> {
+async function openWork({ connection, database, lock, wait, log, signal, runId }: MakeOptions): Promise<Session> {
   const deadline = performance.now() + wait.timeoutMs
   const session = (await openWhenReady(connection, {
     ...wait,
@@ -113,6 +113,7 @@ async function openWork({ connection, database, wait, log, signal, runId }: Make
     log,
     signal,
     database,
+    lockDatabase: lock.database,
     applicationName: `pgbosun backup ${runId}`,
   }))!
   const endSession = () => void session.end()

@@ -4,7 +4,7 @@ import { type Connection, describe, type LoginPlace } from '../config/connection
 import type { Endpoint } from '../config/endpoint.ts'
 import { AppError } from '../errors.ts'
 import { isAskingNameServer } from '../machine/name-server.ts'
-import { quoteIdent } from '../sql/quote.ts'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleLines, visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { openSession } from './connect.ts'
@@ -21,6 +21,11 @@ export type WaitOptions = SessionOptions & {
   patient: boolean
   /** Return undefined at once if the database is missing, because the caller will create it. */
   mayBeMissing?: boolean
+  /**
+   * Where to ask if a missing database exists after all: who connects while a restore swaps the database in is refused once with 3D000.
+   * Then it is tried again.
+   */
+  lockDatabase?: string
   signal: AbortSignal
 }
 
@@ -53,7 +58,11 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
   for (;;) {
     signal.throwIfAborted()
     const leftMs = Math.max(deadline, startedAt + leastMs) - performance.now()
-    const result = await unlessLate(attempt(connection, options, where), signal, leftMs)
+    const result = await unlessLate(
+      attempt(connection, options, where).then((answer) => unlessReplaced(answer, connection, options)),
+      signal,
+      leftMs,
+    )
     if (result === undefined) throw gaveUp(where, options.timeoutMs, last ?? noAnswer())
     if (!('error' in result)) {
       if (last) log.info({ waited_ms: Math.round(performance.now() - startedAt) }, `${where} accepts work`)
@@ -109,6 +118,33 @@ async function attempt(connection: Connection, options: WaitOptions, where: stri
     return classify(error, where, { ...connection, database: options.database ?? connection.database }, options)
   }
 }
+
+/** A database that is said to be missing, but exists, has just been replaced. Without an answer, it stays missing. */
+async function unlessReplaced(
+  answer: Session | NotReady,
+  connection: Connection,
+  { lockDatabase, database = connection.database, mayBeMissing: _, ...options }: WaitOptions,
+): Promise<Session | NotReady> {
+  if (!('error' in answer) || !answer.missing || lockDatabase === undefined || lockDatabase === database) return answer
+  let exists = false
+  try {
+    const session = await openSession(connection, { ...options, database: lockDatabase })
+    const found = await session.sql
+      .unsafe(`select from pg_catalog.pg_database where datname = ${quoteLiteral(database)}`)
+      .finally(() => session.end())
+    exists = found.length > 0
+  } catch (error) {
+    options.log.debug({ problem: (error as Error).message }, `cannot ask in ${lockDatabase} whether ${database} exists`)
+  }
+  return exists ? retryLater('the database was replaced just now', replacedNow(answer.error)) : answer
+}
+
+const replacedNow = ({ message, cause }: AppError) =>
+  new AppError('unreachable', `${message}, but it exists: it was replaced just now`, {
+    hint: 'run it again',
+    sqlstate: '3D000',
+    cause,
+  })
 
 /**
  * Short at first, so that a starting database is noticed at once; then longer, with jitter so that many runs spread out. Longer for

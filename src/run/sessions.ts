@@ -69,7 +69,7 @@ export async function openSessions(context: Context, options: SessionsOptions): 
   try {
     const opening = openBoth(
       given,
-      (host) => kept(openWhenReady(host, { ...waiting, mayBeMissing })),
+      (host) => kept(openWhenReady(host, { ...waiting, mayBeMissing, lockDatabase: config.lock.database })),
       (host) =>
         kept(
           openWhenReady(host, { ...waiting, log: silentLog, command: context.command, database: config.lock.database }),

@@ -62,6 +62,7 @@ async function look(
     deadline,
     allowStandby: true,
     mayBeMissing: true,
+    lockDatabase: loaded.config.lock.database,
   })
   if (!session) return { why: 'the database does not exist yet', current: undefined }
   try {

@@ -23,6 +23,7 @@ export const wait: Command = {
       patient,
       timeoutMs: timeout,
       deadline: startedAt + timeout,
+      lockDatabase: loaded.config.lock.database,
       allowStandby: flags['allow-standby'] === true,
     })
     await session?.end()
