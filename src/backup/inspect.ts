@@ -1,7 +1,7 @@
 import type { Manifest } from '../archive/manifest.ts'
 import type { Db } from '../postgres/db.ts'
 import { planningRunsCode } from '../postgres/dumped.ts'
-import { localeFields } from '../postgres/locale.ts'
+import { databaseProperties, jsonList } from '../postgres/properties.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** The part of the manifest about the server and the database. */
@@ -70,22 +70,6 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
   return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }
 }
 
-const list = (rows: string) => `coalesce((select pg_catalog.json_agg(x) from (${rows}) x), '[]')`
-
-/** Columns that only some versions have are read from the row as JSON. */
-const databaseObject = `pg_catalog.json_build_object(
-  'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
-  'connection_limit', d.datconnlimit,
-  'acl', case when d.datacl is not null then ${list(`
-    select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee,
-           a.privilege_type as privilege, a.is_grantable as grantable
-      from pg_catalog.aclexplode(d.datacl) a order by 1, 2`)} end,
-  'settings', ${list(`
-    select r.rolname as role, pg_catalog.split_part(c, '=', 1) as name, pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) as value
-      from pg_catalog.pg_db_role_setting s left join pg_catalog.pg_roles r on r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c
-     where s.setdatabase = d.oid order by 1 nulls first, 2`)},
-  'comment', pg_catalog.shobj_description(d.oid, 'pg_database'), 'size_bytes', pg_catalog.pg_database_size(d.oid))`
-
 /** Finds objects of the bootstrap superuser, which are not in pg_shdepend. That lists all other roles that own or were granted something. */
 const bootstrapOwned = (catalog: string, owner: string, more = '') => `exists (
   select from ${catalog} o where o.oid >= 16384 and o.${owner} = 10 ${more} and not exists (
@@ -109,7 +93,7 @@ const roles = `
 const query = `select pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
-  'database', ${databaseObject},
+  'database', ${databaseProperties},
   'roles', coalesce((select pg_catalog.json_agg(rolname) from (${roles}) x), '[]'),
-  'extensions', ${list(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
+  'extensions', ${jsonList(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
 ) as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`
