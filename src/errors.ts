@@ -42,6 +42,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `unclear-primary`: it cannot be told which host of a URL is the primary, and waiting does not change that
  * - `dump-failed`: pg_dump ended by itself, with a failure
  * - `relation-dropped`: a relation that was being backed up was dropped
+ * - `outcome-unknown`: the connection was lost at the commit, and whether it took place could not be found out
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  */
 export type Reason =
@@ -51,6 +52,7 @@ export type Reason =
   | 'unclear-primary'
   | 'dump-failed'
   | 'relation-dropped'
+  | 'outcome-unknown'
   | 'store-unreadable'
 
 /** What an {@link AppError} carries besides its message. */

@@ -37,14 +37,15 @@ export const lockOfLogin = (name: string) => Number.parseInt(name.slice('pgbosun
  * @param comment of the database
  */
 export function readLabel(name: string, comment: string | null): Label | undefined {
-  const story = parse(comment)
+  const story = parseComment(comment)
   if (typeof story !== 'object' || story === null) return undefined
   const { pgbosun, id, into } = story as Partial<Label>
   const ours = pgbosun === 'restore' && typeof id === 'string' && typeof into === 'string'
   return ours && workName(into, id) === name ? (story as Label) : undefined
 }
 
-function parse(text: string | null): unknown {
+/** The JSON in a comment; undefined if it is none. */
+export function parseComment(text: string | null): unknown {
   try {
     return JSON.parse(text ?? 'null')
   } catch {

@@ -1,0 +1,42 @@
+// pure
+import { cutName } from '../../sql/quote.ts'
+import { parseComment } from '../name.ts'
+
+/**
+ * What a database was before it was replaced, stored as JSON in its comment. `before`: a restore replaced it; `after`: a rollback did.
+ */
+export type Replaced = {
+  pgbosun: 'replaced'
+  kind: 'before' | 'after'
+  /** Eight random hexadecimal digits, different for each swap. */
+  id: string
+  /** The name it had, which the database in its place has now. */
+  of: string
+  replaced_at: string
+  /** The backup that was restored in its place, or was restored into this one. */
+  backup: string
+  run: string
+  /** The backup of kind `before-restore` made just before the swap; null if a person went without. */
+  backed_up: string | null
+  /** Its own comment. */
+  comment: string | null
+}
+
+/** `<name cut to 40 bytes>__before_<id>`: the name of a database after it was replaced. */
+export const replacedName = ({ of, kind, id }: Pick<Replaced, 'of' | 'kind' | 'id'>) => `${cutName(of)}__${kind}_${id}`
+
+/** POSIX pattern of every {@link replacedName}. */
+export const replacedPattern = '__(before|after)_[0-9a-f]{8}$'
+
+/** The {@link Replaced} of a database; undefined for any other database, whatever its name. @param comment of the database */
+export function readReplaced(name: string, comment: string | null): Replaced | undefined {
+  const story = parseComment(comment)
+  if (typeof story !== 'object' || story === null) return undefined
+  const { pgbosun, kind, id, of } = story as Partial<Replaced>
+  const ours =
+    pgbosun === 'replaced' &&
+    (kind === 'before' || kind === 'after') &&
+    typeof id === 'string' &&
+    typeof of === 'string'
+  return ours && replacedName({ of, kind, id }) === name ? (story as Replaced) : undefined
+}
