@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline/promises'
-import { idPattern } from '../../archive/layout.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, usage, withReport } from '../../errors.ts'
@@ -13,30 +12,14 @@ import { openStore } from '../../store/open.ts'
 import { visible } from '../../text.ts'
 import { counted, megabytes, plural, seconds } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { readWanted, restoreFlags } from '../restore-flags.ts'
 
 /** `restore`: makes a new database from a backup, completely or not at all. */
 export const restore: Command = {
   name: 'restore',
   details: 'The backup is verified first, and the restored rows are compared with what was backed up.',
   args: { usage: '[ID|latest]', min: 0, max: 1 },
-  flags: {
-    into: { type: 'string', value: 'DB', help: 'Name of the new database. It must not exist yet.' },
-    at: {
-      type: 'string',
-      value: 'INSTANT',
-      help: 'Restore the newest backup started at or before this instant, like 2026-03-01T12:00:00Z.',
-    },
-    cluster: { type: 'string', value: 'ID', help: 'Only backups made on the server with this system identifier.' },
-    'no-owner': {
-      type: 'boolean',
-      help: 'Make the user that restores the owner of everything, and grant nothing to any role.',
-    },
-    'as-superuser': {
-      type: 'boolean',
-      help: 'Load with your own rights instead of a login without any: code in the backup runs with them.',
-    },
-    yes: { type: 'boolean', help: 'Do not ask for confirmation. Needed when stdin is not a terminal.' },
-  },
+  flags: restoreFlags,
   exits: {
     unreachable: 'no connection within wait.timeout, or the connection was lost',
     locked: 'the run lock was held for too long',
@@ -50,7 +33,7 @@ export const restore: Command = {
     const database = typeof context.flags.into === 'string' ? context.flags.into : null
     const report: Report = { id: null, database, touched: false, rows_compared: 0, differences: [] }
     try {
-      const wanted = readWanted(context)
+      const wanted = readWanted(context, { terminal: process.stdin.isTTY === true })
       report.id = wanted.id ?? null
       return await restoreAs(context, wanted, report)
     } catch (error) {
@@ -65,46 +48,6 @@ type Report = {
   touched: boolean
   rows_compared: number
   differences: never[]
-}
-
-/** What the command line asks for. Everything that is wrong with it is reported before any work. */
-function readWanted({ flags, args }: CommandContext): WantedRestore {
-  const { into, at, cluster } = flags as Record<string, string | undefined>
-  const [id] = args
-  if (into === undefined)
-    throw usage('restore needs --into with the name of a new database; nothing was changed', {
-      hint: 'run it like `pgbosun restore latest --into NEW`',
-    })
-  const bytes = Buffer.byteLength(into)
-  if (bytes === 0 || bytes > 63 || into.includes('\0'))
-    throw usage(`--into ${into}: a name must have 1 to 63 bytes, this one has ${bytes}`, {
-      hint: 'choose another name',
-    })
-  if (id !== undefined && id !== 'latest' && !idPattern.test(id))
-    throw usage(`${id} is neither latest nor the id of a backup`, { hint: 'use an id from `pgbosun backup list`' })
-  if (id !== undefined && id !== 'latest' && at !== undefined)
-    throw usage('--at and an id both choose a backup: give only one of them', { hint: 'leave out the id or --at' })
-  if (flags.yes !== true && !process.stdin.isTTY)
-    throw usage('restore needs confirmation, but stdin is not a terminal; nothing was changed', {
-      hint: 'pass --yes to skip the question',
-    })
-  return {
-    id: id === 'latest' ? undefined : id,
-    into,
-    at: at === undefined ? undefined : readInstant(at),
-    cluster,
-    noOwner: flags['no-owner'] === true,
-    asSuperuser: flags['as-superuser'] === true,
-  }
-}
-
-const instantPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
-
-function readInstant(text: string): Date {
-  const instant = new Date(text.replace(' ', 'T'))
-  if (!instantPattern.test(text) || Number.isNaN(instant.getTime()))
-    throw usage(`--at ${text} is not an instant`, { hint: 'write it with its time zone, like 2026-03-01T12:00:00Z' })
-  return instant
 }
 
 async function restoreAs(context: CommandContext, wanted: WantedRestore, report: Report): Promise<Result> {
