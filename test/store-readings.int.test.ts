@@ -45,6 +45,7 @@ async function contextOf(dir: string, store: string, database: string): Promise<
     },
     isTarget: () => true,
     takeLock: false,
+    afterRestore: false,
     out: createOutput({ format: 'json', write() {}, warn() {}, terminal: () => undefined, database: () => '' }),
     log: silentLog,
     signal: new AbortController().signal,

@@ -20,6 +20,8 @@ export type Backup = {
   slot: Date | null
   /** The last verification, by the backup's own run or later; undefined if it was never verified. */
   verification: Verification | undefined
+  /** Whether it is kept until its pin is removed. */
+  pinned: boolean
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined

@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
 import { takenAt } from './clock.ts'
 import { manifestName, objectKey, startedAtOf } from './layout.ts'
-import { type Folder, isComplete, lineOf, linesOf, listFolder, listFolders, listIds } from './listing.ts'
+import { type Folder, isComplete, isPinned, lineOf, linesOf, listFolder, listFolders, listIds } from './listing.ts'
 import type { Manifest, Series } from './manifest.ts'
 import { later, readLaterVerification, type Verification } from './verification.ts'
 
@@ -226,6 +226,7 @@ function entryOf({ id, database, problem, manifest }: WholeBackup, contents: str
       problem,
       slot: manifest?.slot == null ? null : new Date(manifest.slot),
       verification: undefined,
+      pinned: isPinned([...lines]),
       sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
       dumpSizeBytes: manifest?.dump_size_bytes,
     },

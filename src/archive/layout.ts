@@ -6,6 +6,10 @@ export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})
 export const manifestName = 'manifest.json'
 /** Result of the last later verification; the manifest itself is never changed. */
 export const verifiedName = 'verified.json'
+/** A pin, which keeps the backup from being pruned. @param hex eight hexadecimal digits */
+export const pinName = (hex: string) => `pin-${hex}.json`
+/** Every {@link pinName}. */
+export const pinPattern = /^pin-[0-9a-f]{8}\.json$/
 export const dumpName = 'dump.zst'
 export const globalsName = 'globals.sql.zst'
 

@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts'
-import { backupPrefix, databasePrefix, manifestName, startedAtOf, verifiedName } from './layout.ts'
+import { backupPrefix, databasePrefix, manifestName, pinPattern, startedAtOf, verifiedName } from './layout.ts'
 
 /**
  * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
@@ -49,6 +49,9 @@ const isAbout = (line: string, name: string) => line.startsWith(`${name} `)
 
 /** Whether a folder is a backup: whether it has a manifest. */
 export const isComplete = (lines: string[]) => lines.some((line) => isAbout(line, manifestName))
+
+/** Whether somebody pinned the backup. */
+export const isPinned = (lines: string[]) => lines.some((line) => pinPattern.test(line.slice(0, line.indexOf(' '))))
 
 /** The lines about verifications, or about all the rest, as one text. */
 export const linesOf = (lines: string[], verified: boolean) =>

@@ -22,12 +22,15 @@ const setting = z.object({ role: z.string().nullable(), name: z.string(), value:
 export const manifestSchema = z.looseObject({
   schema_version: z.int().min(1),
   id: z.string(),
-  /** Retention and catch-up work per series: name, cluster, database, kind. */
+  /**
+   * Retention and catch-up work per series: name, cluster, database, kind. `before-restore`: the last state of a database that a restore
+   * replaced, which may be the damage itself, so it is only restored by its id.
+   */
   series: z.object({
     name: z.string(),
     system_identifier: z.string(),
     database: z.string(),
-    kind: z.enum(['logical']),
+    kind: z.enum(['logical', 'before-restore']),
   }),
   /** The scheduled instant this backup was made for; null if a person started it. */
   slot: instant.nullable(),

@@ -12,6 +12,7 @@ const backup = (id: string, takenAt: string, change: Partial<Backup> = {}): Back
   series: { name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' },
   problem: undefined,
   slot: null,
+  pinned: false,
   verification: { at: new Date(takenAt), ok: true, problem: null },
   sizeBytes: 1,
   dumpSizeBytes: 1,

@@ -16,9 +16,9 @@ export type SeriesFacts = {
   fromFuture: string[]
 }
 
-/** Readable backups of the series with that name. */
+/** Readable backups of the series with that name, without those made before a restore. */
 export const ofName = (backups: Backup[], name: string): Backup[] =>
-  backups.filter(({ series }) => series?.name === name)
+  backups.filter(({ series }) => series?.name === name && series.kind === 'logical')
 
 /** Backups that may count as the newest: not known to be damaged, and not dated in the future by a wrong clock. */
 export const goodBackups = (backups: Backup[], now: Date): Backup[] =>

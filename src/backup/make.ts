@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Backup } from '../archive/backup.ts'
 import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
+import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Session } from '../postgres/session.ts'
@@ -44,7 +45,7 @@ type StoredObject = Manifest['objects'][number]
 
 /** Makes a backup, from the first query to the manifest. If it fails, the caller removes what is left. */
 export async function makeBackup(options: MakeOptions): Promise<Manifest> {
-  const { connection, database, store, id, signal, startedAt, runId } = options
+  const { connection, database, store, id, signal, startedAt, runId, kind = 'logical' } = options
   const begun = performance.now()
   const session = await openWork(options)
   const endSession = () => void session.end()
@@ -75,7 +76,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const manifest: Manifest = {
       schema_version: manifestVersion,
       id,
-      series: { name: options.name, system_identifier: options.systemIdentifier, database, kind: 'logical' },
+      series: { name: options.name, system_identifier: options.systemIdentifier, database, kind },
       slot: options.slot?.toISOString() ?? null,
       started_at: startedAt.toISOString(),
       server_time: new Date(startedAt.getTime() + aheadMs).toISOString(),
@@ -96,6 +97,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       warnings,
       verified_at: finishedAt.toISOString(),
     }
+    if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })
     await putText(store, objectKey(database, id, manifestName), sealManifest(manifest))
     return manifest
   } finally {
@@ -103,6 +105,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     await session.end()
   }
 }
+
+const beforeRestore = 'the last state before a restore; `pgbosun restore --discard` removes this pin'
 
 /** Opens the session whose snapshot the dump and the counts share. */
 async function openWork({ connection, database, lock, wait, log, signal, runId }: MakeOptions): Promise<Session> {

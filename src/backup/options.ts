@@ -1,4 +1,5 @@
 import type { Catalog } from '../archive/catalog.ts'
+import type { Manifest } from '../archive/manifest.ts'
 import type { Connection } from '../config/connection.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
@@ -14,6 +15,10 @@ export type BackupOptions = {
   catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string
+  /** `logical`, or the last state of a database before a restore replaces it: then it is pinned. */
+  kind?: Manifest['series']['kind'] | undefined
+  /** The system identifier that the server must have, if only one will do. */
+  systemIdentifier?: string | undefined
   /** The scheduled instant that it is made for; null if a person started it. */
   slot: Date | null
   lock: { database: string; timeoutMs: number }

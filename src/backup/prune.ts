@@ -93,7 +93,7 @@ function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[
         series: keys.get(key)!,
         startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
         verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
-        pinned: false,
+        pinned: backup.pinned,
       },
     ]
   })

@@ -43,7 +43,9 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const deadline = performance.now() + options.wait.timeoutMs
   const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
   try {
-    const series = { name: options.name, system_identifier: systemIdentifier, database: options.database }
+    refuseOther(options, systemIdentifier)
+    const { name, database, kind = 'logical' } = options
+    const series = { name, system_identifier: systemIdentifier, database, kind }
     const catalog = options.catalog ?? openCatalog(options.store)
     const stored = await catalog.update(options.database)
     const earlier = stored.filter(isOf(series))
@@ -80,8 +82,17 @@ async function openAndLook(options: BackupOptions, deadline: number) {
   }
 }
 
-const isOf = (wanted: Omit<Manifest['series'], 'kind'>) => (backup: Backup) =>
+/** @throws {AppError} `backup` if `backup.url` leads to another server than the one to back up */
+function refuseOther({ systemIdentifier, database }: BackupOptions, found: string): void {
+  if (systemIdentifier !== undefined && systemIdentifier !== found)
+    throw new AppError('backup', `backup.url leads to another server, which may have another database ${database}`, {
+      hint: 'set backup.url to the server of the target database',
+    })
+}
+
+const isOf = (wanted: Manifest['series']) => (backup: Backup) =>
   backup.series?.name === wanted.name &&
+  backup.series.kind === wanted.kind &&
   backup.series.system_identifier === wanted.system_identifier &&
   backup.series.database === wanted.database
 

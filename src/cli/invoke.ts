@@ -44,6 +44,7 @@ export async function invoke(
     return command.run({
       command: command.name,
       takeLock: flags['take-lock'] === true,
+      afterRestore: flags['after-restore'] === true,
       flags,
       args,
       rest,

@@ -1,5 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
@@ -45,6 +45,15 @@ export type RestoreWorld = {
   /** Warns a person about a difference from what was backed up. */
   warn(warning: Warning): void
   signal: AbortSignal
+  /** Called when everybody can see the restored database. */
+  onPublished(): void
+  /** How it takes the place of the database that has its name; undefined: there is none. */
+  swap?: {
+    /** Marks the restored database, before anybody else may connect to it. */
+    mark(session: Session): Promise<void>
+    /** @param login its owner so far */
+    publish(work: string, login: string | undefined): Promise<void>
+  }
   /** Recorded in pgbosun.events of the restored database, if it has that table. */
   run: { runId: string; command: string }
 }
@@ -84,7 +93,9 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
       return inspect(session, plan, world)
     }).finally(stopHeartbeat)
     signal.throwIfAborted()
-    await publish(work, plan, world, login)
+    if (world.swap) await world.swap.publish(work, login?.user)
+    else await publish(work, plan, world, login)
+    world.onPublished()
     return comparison
   } catch (error) {
     await cleanUp(work, plan, world)
@@ -141,12 +152,14 @@ async function inSession<T>(
   }
 }
 
-async function inspect({ sql }: Session, plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+async function inspect(session: Session, plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+  const { sql } = session
   const { manifest, into } = plan
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0) throw differs(comparison)
   if (!plan.isolated) await analyze(sql, world)
   for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
+  if (world.swap) await world.swap.mark(session)
   await noteEvents(sql, world, {
     changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
     backup: manifest.id,
@@ -229,6 +242,7 @@ function failed(
   { manifest, into, isolated, noOwner }: RestorePlan,
   { signal, lock }: RestoreWorld,
 ): unknown {
+  if (hasReason(error, 'outcome-unknown')) return error
   if (signal.aborted) return signal.reason
   if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
     return new AppError(

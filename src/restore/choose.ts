@@ -7,7 +7,7 @@ import { plural, renderAge, someLines, someOf } from '../units.ts'
 /** The parts of a backup that the choice depends on; `started_at` is RFC 3339 in UTC. */
 export type Candidate = {
   id: string
-  series: { name: string; system_identifier: string; database: string }
+  series: { name: string; system_identifier: string; database: string; kind?: string }
   started_at: string
   /** The instant to order by, if it is not `started_at`: see `takenAt`. */
   taken_at?: string | undefined
@@ -24,6 +24,8 @@ export type Request = {
   own: string | undefined
   /** System identifier given with `--cluster`. */
   cluster: string | undefined
+  /** A backup of another server is only taken with `--cluster`. */
+  ownOnly?: boolean
   /** Take the newest one started at or before this instant. */
   at: Date | undefined
   /** A backup that starts later than this is only taken by its id. Undefined: no limit. */
@@ -42,10 +44,23 @@ export type Choice<C> = { backup: C; notes: string[] }
  * @throws {AppError} `nobackup` if none matches, `restore` if backups of several other clusters match
  */
 export function chooseBackup<C extends Candidate>(backups: C[], request: Request): Choice<C> {
+  const choice = choose(backups, request)
+  const { id, series } = choice.backup
+  const { own, cluster, ownOnly = false } = request
+  if (ownOnly && cluster === undefined && series.system_identifier !== own)
+    throw new AppError(
+      'restore',
+      `backup ${id} was made on another server (system identifier ${series.system_identifier}, this one is ${own ?? 'unknown'}); nothing was changed`,
+      { hint: `pass --cluster ${shellWord(series.system_identifier)} to replace the database by it, or --into NEW` },
+    )
+  return choice
+}
+
+function choose<C extends Candidate>(backups: C[], request: Request): Choice<C> {
   const { id, name, database, own, cluster, at } = request
   if (id !== undefined) return chooseById(backups, id, request)
 
-  const all = backups.filter(({ series }) => series.database === database)
+  const all = backups.filter(({ series }) => series.database === database && series.kind !== 'before-restore')
   const named = all.filter(({ series }) => series.name === name)
   const inCluster = named.filter(({ series }) => cluster === undefined || series.system_identifier === cluster)
   const future = inCluster.filter((backup) => startsLater(backup, request))

@@ -25,13 +25,24 @@ import { loadIsolated } from './isolated.ts'
 import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
+import { withPropertiesOf } from './swap/properties.ts'
+import type { Allowed } from './swap/refusals.ts'
+import {
+  describeSwap,
+  differencesFrom,
+  markHeld,
+  readReplaceableNow,
+  type Swapped,
+  type SwapWorld,
+  swapIn,
+} from './swap/swap.ts'
 import { sweepLeftovers } from './sweep.ts'
 
 /** Which backup to restore, and into what. */
 export type WantedRestore = {
   /** Undefined: the newest that matches. */
   id: string | undefined
-  /** Name of the new database. */
+  /** Name of the new database, or of the one to replace. */
   into: string
   /** Take the newest backup started at or before this instant. */
   at: Date | undefined
@@ -39,6 +50,8 @@ export type WantedRestore = {
   cluster: string | undefined
   noOwner: boolean
   asSuperuser: boolean
+  /** It replaces the database `into`; undefined: that must not exist yet. */
+  swap: (Allowed & { backupFirst: boolean }) | undefined
 }
 
 /** Everything a restore needs to know. It reads neither the environment nor the configuration. */
@@ -61,7 +74,11 @@ export type RestoreOptions = {
   out: { print(line: string): void; warn(warning: Warning): void }
   /** Asks for confirmation before the first change; rejects if it is not given. */
   confirm(): Promise<void>
+  /** Backs up the database that will be replaced, and returns the id of the backup. */
+  backUp(systemIdentifier: string | undefined): Promise<string>
   onChosen(id: string): void
+  /** Called when everybody can see the restored database. */
+  onPublished(): void
   /** Called with the bytes of the dump read so far, and their total. */
   onProgress(done: number, total: number): void
   now(): Date
@@ -75,10 +92,12 @@ export type Restored = {
   durationMs: number
   /** The only user that may connect, if everything belongs to it. */
   onlyFor: string | undefined
+  swapped: Swapped | undefined
 }
 
 /**
- * Restores a backup into a new database: complete, compared and then published under its name, or not at all. If the connection is lost
+ * Restores a backup into a new database, or in place of an existing one: complete, compared and then published under its name, or not at
+ * all. If the connection is lost
  * before the first change, waits and starts over.
  *
  * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
@@ -118,7 +137,10 @@ async function restoreOn(
   const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
-  const manifest = trustedManifest(await wholeOf(store, backup))
+  const trusted = trustedManifest(await wholeOf(store, backup))
+  const open = (database: string) => openFor(connection, database, options)
+  const replaceable = await replaceableBy(session, trusted, options)
+  const manifest = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
   await guard(session, manifest, wanted)
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
   await refuseIncomplete(store, manifest)
@@ -127,15 +149,32 @@ async function restoreOn(
   if (wanted.asSuperuser)
     out.print(`trust    code in this backup runs with the rights of ${loading.rights.user} (${asSuperuserFlag})`)
   const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
-  out.print(
-    `restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, into the new database ${describe({ ...connection, database: wanted.into })}`,
-  )
+  const where = describe({ ...connection, database: wanted.into })
+  const how = replaceable ? 'in place of the database' : 'into the new database'
+  out.print(`restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, ${how} ${where}`)
+  if (replaceable) {
+    const swap = { connect: open, name: wanted.into, manifest }
+    for (const line of await describeSwap(replaceable, swap)) out.print(`swap     ${line}`)
+    for (const warning of differencesFrom(trusted, replaceable)) out.warn(warning)
+  }
   await options.confirm()
   const noteChange = () => {
     attempt.changed = true
   }
   return underLock({ connection, session, manifest, tools, loading, noteChange }, options)
 }
+
+/** The database to replace, if one is; @throws {AppError} `restore`, `refused` if it must not be replaced now */
+const replaceableBy = async ({ sql }: Session, manifest: Manifest, { wanted: { swap, into }, lock }: RestoreOptions) =>
+  swap && readReplaceableNow(sql, { name: into, lockDatabase: lock.database, manifest }, swap)
+
+/** One more session, in which code of the application does not run by itself, where we may choose so. */
+const openFor = (
+  connection: Connection,
+  database: string,
+  { runId, log }: RestoreOptions,
+  withoutEventTriggers = false,
+) => openSession(connection, { database, applicationName: `pgbosun ${runId}`, withoutEventTriggers, log })
 
 type Work = {
   loading: Loading
@@ -155,15 +194,30 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   const { timeoutMs } = lock
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
   work.noteChange()
-  const applicationName = `pgbosun ${runId}`
   const withoutEventTriggers = loading.rights.superuser && session.serverVersion >= 170_000
-  const connect = (database: string) =>
-    openSession(connection, { database, applicationName, withoutEventTriggers, log })
+  const connect = (database: string) => openFor(connection, database, options, withoutEventTriggers)
   await sweepLeftovers(session.sql, connect, log)
   // another run may have created the database while we waited
   await guard(session, manifest, wanted)
+  await replaceableBy(session, manifest, options)
   const plan = planOf(manifest, loading, options)
+  let swapped: Swapped | undefined
+  const own = await readSystemIdentifier(session.sql)
+  const { swap } = wanted
+  const backUp = swap?.backupFirst ? () => options.backUp(own) : undefined
+  const world: SwapWorld = {
+    ...{ name: into, manifest, id: plan.story.id, lock: session, lockDatabase: lock.database, connect },
+    ...{ sessionUser: loading.rights.user, run: runId, now: options.now, warn: options.out.warn, log, signal },
+  }
   const comparison = await restoreInto(plan, {
+    ...(swap && {
+      swap: {
+        mark: (restored: Session) => markHeld(restored, world),
+        async publish(work: string, login: string | undefined) {
+          swapped = await swapIn(work, login, { ...swap, backUp }, world)
+        },
+      },
+    }),
     lock: session,
     rights: loading.rights,
     log,
@@ -171,10 +225,11 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     signal,
     run: { runId, command },
     connect,
+    onPublished: options.onPublished,
     load: (into) => load(into, work, options),
   })
   const durationMs = Math.round(performance.now() - startedAt)
-  return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined }
+  return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined, swapped }
 }
 
 type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
@@ -218,7 +273,7 @@ const planOf = (
 function chooseFrom(
   backups: Backup[],
   own: string | undefined,
-  { wanted: { id, at, cluster }, source, name, out, now }: RestoreOptions,
+  { wanted: { id, at, cluster, swap }, source, name, out, now }: RestoreOptions,
 ): { backup: Backup; notes: string[] } {
   const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
   if (unreadable) throw damaged(unreadable.id, unreadable.problem!)
@@ -246,7 +301,7 @@ function chooseFrom(
       hint: 'see `pgbosun backup list`',
     })
   const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
-    ...{ id, database: source, own, cluster, at, name, now: now() },
+    ...{ id, database: source, own, cluster, at, name, now: now(), ownOnly: swap !== undefined },
   })
   return { backup: backup.backup, notes }
 }
@@ -258,8 +313,9 @@ async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBac
   return whole
 }
 
-async function guard(session: Session, manifest: Manifest, { into, noOwner }: WantedRestore): Promise<void> {
-  const target = await readTarget(session.sql, manifest, into)
+async function guard(session: Session, manifest: Manifest, { into, noOwner, swap }: WantedRestore): Promise<void> {
+  const found = await readTarget(session.sql, manifest, into)
+  const target = swap ? { ...found, exists: false } : found
   const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
   if (problem) throw problem
 }

@@ -1,4 +1,5 @@
 import type { Db } from '../postgres/db.ts'
+import type { Session } from '../postgres/session.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 
@@ -32,6 +33,42 @@ export async function dropSubscriptions(sql: Db): Promise<void> {
       `drop subscription ${quoteIdent(subscription.name)}`,
     ]),
   )
+}
+
+/**
+ * Disables the enabled subscriptions of a database, which otherwise go on writing into it, and connect to it again and again.
+ *
+ * @param any whether there are any
+ * @param connect opens a session in the database
+ * @returns enables them again
+ */
+export async function disableSubscriptions(
+  any: boolean,
+  connect: () => Promise<Session>,
+): Promise<() => Promise<void>> {
+  if (!any) return async () => {}
+  const inIt = async (change: (name: string) => string, names?: string[]) => {
+    const session = await connect()
+    try {
+      const enabled = names ?? (await readEnabled(session.sql))
+      await withoutEventTriggers(session.sql, enabled.map(change))
+      return enabled
+    } finally {
+      await session.end()
+    }
+  }
+  const names = await inIt((name) => `alter subscription ${quoteIdent(name)} disable`)
+  return async () => {
+    await inIt((name) => `alter subscription ${quoteIdent(name)} enable`, names)
+  }
+}
+
+async function readEnabled(sql: Db): Promise<string[]> {
+  const rows = await sql.unsafe<{ name: string }[]>(
+    `select subname as name from pg_catalog.pg_subscription
+      where subenabled and subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by subname`,
+  )
+  return rows.map(({ name }) => name)
 }
 
 /** Whether a database has subscriptions, asked in any database. */

@@ -15,6 +15,8 @@ export type Context = {
   isTarget(): boolean
   /** `--take-lock`: ends the session of whoever holds a lock of ours. */
   takeLock: boolean
+  /** Whether `--after-restore` was given: pending migrations are applied to a database that is held after a restore. */
+  afterRestore: boolean
   out: Output
   log: Log
   /** Aborted, with an AppError as reason, when the process is asked to stop. */

@@ -1,10 +1,12 @@
 import { AppError } from '../errors.ts'
 import type { StepResult } from '../migrate/types.ts'
+import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
+import { endHold, heedHold } from './hold.ts'
 import { warnOfIsolation } from './isolation/choose.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { defaultRole } from './owner.ts'
@@ -59,6 +61,8 @@ async function migrateOne(
   const forSeeds = seeds === true && target.database === undefined
   if (hasCommand(target)) {
     const { migrateByCommand } = await import('./program/migrate.ts')
+    const ends = await heedHold(run, target, session, { pending: undefined, planning: !journal })
+    if (journal && session) await endHold(ends, session, journal)
     return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
   const options: PlanOptions = {
@@ -67,31 +71,36 @@ async function migrateOne(
   }
   if (journal)
     return planUnderNativeLock(run, target, session, options, async (locked, step) => {
-      await showStep(locked, step, session, { show, lint: lintStops(run) })
+      const ends = await showStep(locked, step, session, { show, lint: lintStops(run) })
+      if (session) await endHold(ends, session, journal)
       return applyMigrateStep(locked, step, () => openTarget(run, target, session), journal)
     })
   const step = await planMigrateStep(run.context, target, session && run.reads(session), options)
-  await showStep(run, step, session, { show, lint: true })
+  await showStep(run, step, session, { show, lint: true, planning: true })
   if (session && (step.plan.steps.length > 0 || isAccepted(run)))
     await warnOfIsolation(run.context, session.sql, await defaultRole(run.context, session.sql, target))
   return []
 }
 
-/** Shows what a step would change, and refuses what must not be applied. @throws {AppError} `history`, `migration`, `lint` */
+/** Shows what a step would change, and refuses what must not be applied. Returns the change that ends a hold. @throws {AppError} `history`, `migration`, `lint` */
 async function showStep(
   run: Run,
   step: MigrateStep,
   session: Session | undefined,
-  { show, lint }: { show: Show; lint: boolean },
-): Promise<void> {
+  { show, lint, planning = false }: { show: Show; lint: boolean; planning?: boolean },
+): Promise<Change[]> {
   try {
     await refuse(run, step, { session, lint })
+    const ends = await heedHold(run, step.target, session, { pending: namesOf(step), planning })
+    show([...ends, ...step.changes])
+    return ends
   } catch (error) {
     show(step.changes, { refused: true })
     throw error
   }
-  show(step.changes)
 }
+
+const namesOf = ({ plan }: MigrateStep) => plan.steps.filter(({ fake }) => !fake).map(({ name }) => name)
 
 /** @throws {AppError} for a plan that must not be applied, with what linting finds */
 async function refuse(
@@ -155,9 +164,13 @@ export async function planAll(run: Run, targets: MigrateTarget[], options: PlanO
  */
 export async function refuseAll(run: Run, targets: MigrateTarget[]): Promise<void> {
   const options = { looking: true }
-  for (const { target, plan } of await planAll(run, targets, options)) {
-    if (plan.problems.length === 0) refusePlan(plan)
-    else
+  for (const step of await planAll(run, targets, options)) {
+    const { target, plan } = step
+    if (plan.problems.length === 0) {
+      refusePlan(plan)
+      if (namesOf(step).length > 0)
+        await inTarget(run, target, (session) => heedHold(run, target, session, { pending: namesOf(step) }))
+    } else
       await inTarget(run, target, (session) =>
         planUnderNativeLock(run, target, session, options, async (_, step) => refusePlan(step.plan)),
       )

@@ -28,15 +28,16 @@ export const backupList: Command = {
   },
 }
 
-const fields = ({ id, database, startedAt, sizeBytes, verification, problem, series }: Backup) => ({
+const fields = ({ id, database, startedAt, sizeBytes, verification, problem, series, pinned }: Backup) => ({
   id,
   database,
   name: series?.name ?? null,
+  kind: series?.kind ?? null,
   started_at: startedAt.toISOString(),
   size_bytes: sizeBytes ?? null,
   verified: verification?.ok ?? false,
   verified_at: verification?.at.toISOString() ?? null,
-  pinned: false,
+  pinned,
   problem: problem ?? verification?.problem ?? null,
 })
 
@@ -52,7 +53,12 @@ function stateOf(backup: Backup, now: Date): string {
   const { problem, verification } = backup
   if (problem !== undefined) return 'unreadable'
   if (verification?.ok === false) return 'DAMAGED'
-  const state = verification === undefined ? 'not verified' : 'verified'
+  const marks = [
+    verification === undefined ? 'not verified' : 'verified',
+    ...(backup.pinned ? ['pinned'] : []),
+    ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
+  ]
+  const state = marks.join(', ')
   return isFromFuture(backup, now) ? `${state}, starts in the future` : state
 }
 

@@ -85,7 +85,10 @@ async function listAll(store: Store, databases: string[]): Promise<Pick<Backup, 
 /** The backups that would be restored as `latest`, even ones known to be damaged: this command says so again. */
 function newestOfEach(backups: Backup[], name: string): Backup[] {
   const now = new Date()
-  const usable = backups.filter((backup) => (backup.series?.name ?? name) === name && !isFromFuture(backup, now))
+  const usable = backups.filter(
+    (backup) =>
+      (backup.series?.name ?? name) === name && backup.series?.kind !== 'before-restore' && !isFromFuture(backup, now),
+  )
   return [...Map.groupBy(usable, ({ database }) => database).values()].map((ofOne) => ofOne.at(-1)!)
 }
 

@@ -1,23 +1,27 @@
-import { createInterface } from 'node:readline/promises'
 import type { Manifest } from '../../archive/manifest.ts'
+import { runBackup } from '../../backup/run.ts'
 import { resolveConnection } from '../../config/resolve.ts'
-import { type AppError, usage, withReport } from '../../errors.ts'
+import { type AppError, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
 import type { Comparison } from '../../restore/compare.ts'
-import { runRestore, type WantedRestore } from '../../restore/run.ts'
+import { type Restored, type RestoreOptions, runRestore, type WantedRestore } from '../../restore/run.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
-import { visible } from '../../text.ts'
 import { counted, megabytes, plural, seconds } from '../../units.ts'
+import { backupOptions } from '../../up/backups.ts'
+import { askYes, typeName } from '../ask.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { readWanted, restoreFlags } from '../restore-flags.ts'
+import { modeOf, readWanted, restoreFlags } from '../restore-flags.ts'
+import { restoreDiscard, restoreRelease, restoreRollback } from '../restore-modes.ts'
+import { tuneForStreams } from '../v8.ts'
 
-/** `restore`: makes a new database from a backup, completely or not at all. */
+/** `restore`: makes a database from a backup, completely or not at all. */
 export const restore: Command = {
   name: 'restore',
-  details: 'The backup is verified first, and the restored rows are compared with what was backed up.',
+  details:
+    'Without --into, the target database is replaced, in one step, once the copy is complete. The backup is verified first, and the restored rows are compared with what was backed up.',
   args: { usage: '[ID|latest]', min: 0, max: 1 },
   flags: restoreFlags,
   exits: {
@@ -27,17 +31,19 @@ export const restore: Command = {
     backup: 'the store cannot be read',
     corrupt: 'the backup is damaged; nothing was changed',
     nobackup: 'no backup matches',
-    restore: 'refused or failed; the message says that nothing was changed',
+    restore: 'refused or failed; the message says whether the database was touched',
   },
   async run(context) {
+    const mode = modeOf(context)
+    if (mode === 'rollback') return restoreRollback(context)
+    if (mode === 'discard') return restoreDiscard(context)
+    if (mode === 'release') return restoreRelease(context)
     const database = typeof context.flags.into === 'string' ? context.flags.into : null
     const report: Report = { id: null, database, touched: false, rows_compared: 0, differences: [] }
     try {
-      const wanted = readWanted(context, { terminal: process.stdin.isTTY === true })
-      report.id = wanted.id ?? null
-      return await restoreAs(context, wanted, report)
+      return await restoreAs(context, report)
     } catch (error) {
-      return { fields: {}, failure: withReport(asForRestore(error, context.signal), report) }
+      return { fields: {}, failure: withReport(asForRestore(error, context.signal, report), report) }
     }
   },
 }
@@ -50,40 +56,91 @@ type Report = {
   differences: never[]
 }
 
-async function restoreAs(context: CommandContext, wanted: WantedRestore, report: Report): Promise<Result> {
+async function restoreAs(context: CommandContext, report: Report): Promise<Result> {
   const { loaded, log, signal, out, runId, command, flags } = context
   const { config, env, baseDir } = loaded
-  // --database chooses whose backups to read; the server is still that of the target.
+  // --database chooses whose backups to read, and what is replaced; the server is still that of the target.
   const connection = resolveConnection(config, env, baseDir)
+  const source = typeof flags.database === 'string' ? flags.database : connection.database
+  const wanted = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
+  report.id = wanted.id ?? null
+  report.database = wanted.into
   checkClientFiles(connection)
-  const { manifest, comparison, durationMs, onlyFor } = await withProgress(context, 'MB restored', (onProgress) =>
+  const store = openStore(config.backup)
+  const restored = await withProgress(context, 'MB restored', (onProgress) =>
     runRestore({
-      ...{ wanted, connection, runId, command, out, log, signal },
-      source: typeof flags.database === 'string' ? flags.database : connection.database,
-      store: openStore(config.backup),
+      ...{ wanted, connection, runId, command, out, log, signal, source, store },
       name: config.backup.name,
       lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
       wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
       search: { path: env.PATH },
-      confirm: async () => {
-        if (flags.yes !== true) await confirm(wanted.into, signal)
-      },
+      backUp: backUpFirst(context, store, wanted),
+      confirm: () => confirm(context, wanted),
       onChosen: (id) => {
         report.id = id
+      },
+      onPublished: () => {
+        report.touched = true
       },
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
       now: () => new Date(),
     }),
   )
+  return tell(context, restored, report)
+}
+
+/** Backs up the database that is about to be replaced; pinned, and never chosen as the latest. */
+const backUpFirst =
+  (context: CommandContext, store: RestoreOptions['store'], { into }: WantedRestore): RestoreOptions['backUp'] =>
+  async (systemIdentifier) => {
+    tuneForStreams()
+    const { id } = await withProgress(context, 'MB of the present state backed up', (onProgress) =>
+      runBackup({
+        ...backupOptions(context, store, into),
+        slot: null,
+        kind: 'before-restore',
+        systemIdentifier,
+        onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+      }),
+    )
+    context.out.print(`backup   ${id} has ${into} as it was just before`)
+    return id
+  }
+
+async function confirm({ flags, signal }: CommandContext, { into, swap }: WantedRestore): Promise<void> {
+  if (swap && flags.replace === undefined) await typeName(`Replace ${into}?`, into, signal)
+  else if (!swap && flags.yes !== true) await askYes(`Restore it into ${into}?`, 'answer y, or pass --yes', signal)
+}
+
+async function tell(
+  { out }: CommandContext,
+  { manifest, comparison, durationMs, onlyFor, swapped }: Restored,
+  report: Report,
+): Promise<Result> {
   if (onlyFor !== undefined)
     out.print(
       `closed   everything in it, functions too, belongs to ${onlyFor}; nobody else may connect until you grant it`,
     )
+  if (swapped) {
+    const { replaced, backedUp } = swapped
+    const since = backedUp === null ? 'is' : `was written after backup ${backedUp} began is`
+    out.print([
+      `kept     what it was before is ${replaced}: what ${since} only there; --rollback brings it back, --discard drops it`,
+      'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
+    ])
+  }
   const { rows, tables } = comparison
   out.print(
     `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} ${plural(rows, 'matches', 'match')} what was backed up (${seconds(durationMs)})`,
   )
-  return { fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), duration_ms: durationMs } }
+  const swap = swapped && {
+    replaced: swapped.replaced,
+    backup_before: swapped.backedUp,
+    waited_ms: swapped.waitedMs,
+  }
+  return {
+    fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), ...swap, duration_ms: durationMs },
+  }
 }
 
 const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest) => ({
@@ -94,22 +151,11 @@ const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest)
   differences,
 })
 
-async function confirm(into: string, signal: AbortSignal): Promise<void> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await terminal.question(`Restore it into ${visible(into)}? [y/N] `, { signal })
-    if (!/^y(es)?$/i.test(answer.trim()))
-      throw usage('not confirmed; nothing was changed', { hint: 'answer y, or pass --yes' })
-  } finally {
-    terminal.close()
-  }
-}
-
 /** A failure of the client programs is 60 for a backup, but 70 for a restore. A store that cannot be read stays 60. */
-function asForRestore(error: unknown, { aborted, reason }: AbortSignal): AppError {
+function asForRestore(error: unknown, { aborted, reason }: AbortSignal, { touched, database }: Report): AppError {
   const failure = asAppError(aborted ? reason : error)
-  const message = `${failure.message}; nothing was changed`
-  if (aborted) return failure.with({ message, hint: 'run it again' })
+  const message = `${failure.message}; ${touched ? `the restore of ${database} was complete` : 'nothing was changed'}`
+  if (aborted) return failure.with({ message, hint: touched ? 'see `pgbosun status`' : 'run it again' })
   if (failure.kind !== 'backup') return failure
   return failure.with({ ...(failure.reason !== 'store-unreadable' && { kind: 'restore' }), message })
 }

@@ -10,6 +10,10 @@ export const up: Command = {
   rest: true,
   flags: {
     'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' },
+    'after-restore': {
+      type: 'boolean',
+      help: 'Apply pending migrations to a database that a restore replaced, and end its hold.',
+    },
     ...lockFlags,
   },
   exits: upExits,

@@ -17,7 +17,7 @@ export type Exchange = {
   /** The database that gets the name. */
   next: string
   /** The first renames `next`; the others give it its properties. */
-  then: string[]
+  statements: string[]
 }
 
 export type ExchangeWorld = {
@@ -72,7 +72,7 @@ export async function exchange(plan: Exchange, world: ExchangeWorld): Promise<nu
 }
 
 async function tryOnce(
-  { story, next, then: [renameNext, ...rest] }: Exchange,
+  { story, next, statements: [renameNext, ...rest] }: Exchange,
   session: Session,
   { lock, connect, signal }: ExchangeWorld,
 ): Promise<number> {

@@ -10,6 +10,8 @@ export type Replaceable = {
   facts: SwapFacts
   properties: Manifest['database'] | undefined
   labels: Label[]
+  /** The instant by the clock of the server, RFC 3339 in UTC. */
+  now: string
 }
 
 /**
@@ -46,13 +48,14 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
         'sessions', ${jsonList(`${sessionsIn('d.oid')} order by 1`)},
         'standbys', ${names(standbys)},
         'sizeBytes', coalesce(pg_catalog.pg_database_size(d.oid), 0)),
+      'now', pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
       'properties', case when d.oid is not null then ${databaseProperties} end,
       'labels', ${jsonList(`select l.provider, l.label from pg_catalog.pg_shseclabel l
         where l.objoid = d.oid and l.classoid = 'pg_catalog.pg_database'::regclass order by 1`)}) as found
       from pg_catalog.pg_roles u left join pg_catalog.pg_database d on d.datname = ${quoteLiteral(name)}
      where u.rolname = session_user`)
   if (!row) throw new Error('the server did not answer')
-  const { facts, properties, labels } = row.found
+  const { facts, properties, labels, now } = row.found
   const { sessions, ...rest } = facts as unknown as Omit<SwapFacts, 'sessions'> & { sessions: Session[] }
   return {
     facts: {
@@ -64,6 +67,7 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
     },
     properties: properties ?? undefined,
     labels,
+    now,
   }
 }
 

@@ -1,0 +1,198 @@
+import type { Manifest } from '../../archive/manifest.ts'
+import { AppError } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import { ofOneKind, type Warning } from '../../plan.ts'
+import { startHeartbeat } from '../../postgres/heartbeat.ts'
+import type { Session } from '../../postgres/session.ts'
+import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
+import { writeHold } from '../../state/hold.ts'
+import { createState } from '../../state/state.ts'
+import { visibleSql } from '../../text.ts'
+import { finishStatements } from '../database.ts'
+import { refusal } from '../guard.ts'
+import { disableSubscriptions } from '../subscriptions.ts'
+import { exchange } from './exchange.ts'
+import { type Replaceable, readPublications, readReplaceable } from './facts.ts'
+import { labelStatements, propertyDifferences } from './properties.ts'
+import { type Allowed, findSwapRefusals, spaceNeeded, swapConsequences } from './refusals.ts'
+import { type Replaced, replacedName } from './story.ts'
+
+/** How a database is replaced by its backup. */
+export type SwapOptions = Allowed & {
+  /** Backs up the present state, and returns the id of the backup; undefined if a person goes without. */
+  backUp: (() => Promise<string>) | undefined
+}
+
+/** What a swap did. */
+export type Swapped = {
+  /** The name of the database that was replaced. */
+  replaced: string
+  /** Id of the backup of its last state. */
+  backedUp: string | null
+  /** How long newcomers had to wait. */
+  waitedMs: number
+}
+
+/** Everything a swap needs to know, apart from how it is wanted. */
+export type SwapWorld = {
+  /** The database to replace. */
+  name: string
+  manifest: Manifest
+  /** Eight hexadecimal digits. */
+  id: string
+  lock: Session
+  lockDatabase: string
+  connect(database: string): Promise<Session>
+  sessionUser: string
+  run: string
+  now(): Date
+  warn(warning: Warning): void
+  log: Log
+  signal: AbortSignal
+}
+
+/**
+ * Looks at the database that is to be replaced.
+ * @throws {AppError} `restore`, `refused` if it must not be replaced now
+ */
+export async function readReplaceableNow(
+  db: Session['sql'],
+  { name, lockDatabase, manifest }: Pick<SwapWorld, 'name' | 'lockDatabase' | 'manifest'>,
+  allowed: Allowed,
+): Promise<Replaceable & { properties: Manifest['database'] }> {
+  const found = await readReplaceable(db, name, lockDatabase)
+  const problem = refusal(findSwapRefusals(found.facts, allowed), { id: manifest.id, into: name })
+  if (problem) throw problem
+  return { ...found, properties: found.properties! }
+}
+
+/** What a person must know before, in lines. */
+export async function describeSwap(
+  { facts }: Replaceable,
+  { connect, name, manifest }: Pick<SwapWorld, 'connect' | 'name' | 'manifest'>,
+): Promise<string[]> {
+  const session = await connect(name)
+  const publications = await readPublications(session.sql).finally(() => session.end())
+  return [spaceNeeded(manifest.database.size_bytes), ...swapConsequences(facts, { publications })]
+}
+
+/** What of the backup's properties does not come back. */
+export const differencesFrom = (manifest: Manifest, { properties }: { properties: Manifest['database'] }): Warning[] =>
+  ofOneKind(
+    propertyDifferences(manifest.database, properties).map(
+      (difference) => `kept as it is, and not as in the backup: ${difference}`,
+    ),
+  )
+
+/**
+ * Writes into the restored database that it was restored: pending migrations are then not applied before a person says so, because one of
+ * them may have been the accident.
+ *
+ * @throws {AppError} `refused`, `history` if the state in the backup must not be written
+ */
+export async function markHeld({ sql }: Session, { name, manifest, id, now }: SwapWorld): Promise<void> {
+  await createState(sql, { needs: [], readers: [] })
+  await writeHold(sql, {
+    since: now().toISOString(),
+    backup: manifest.id,
+    taken_at: manifest.started_at,
+    replaced: replacedName({ of: name, kind: 'before', id }),
+  })
+}
+
+/**
+ * Gives the restored database the place of the one that has its name: first a backup of that one, then the exchange in one transaction.
+ *
+ * @param work name of the restored database
+ * @param login its owner so far, which is dropped
+ * @throws {AppError} `restore`, `refused`; nothing was changed
+ */
+export async function swapIn(
+  work: string,
+  login: string | undefined,
+  { backUp, ...allowed }: SwapOptions,
+  world: SwapWorld,
+): Promise<Swapped> {
+  const { name, manifest, id, lock, connect, lockDatabase, sessionUser, run, log, signal, warn } = world
+  const backedUp = backUp ? await backUpFirst(backUp, world) : null
+  signal.throwIfAborted()
+  // Much may have changed while it was loaded.
+  const { facts, properties, labels, now: replacedAt } = await readReplaceableNow(lock.sql, world, allowed)
+  const story: Replaced = {
+    pgbosun: 'replaced',
+    kind: 'before',
+    id,
+    of: name,
+    replaced_at: replacedAt,
+    backup: manifest.id,
+    run,
+    backed_up: backedUp,
+    comment: properties.comment,
+  }
+  const finish = finishStatements(work, name, properties, { noOwner: false, sessionUser, login })
+  const [rename, ...rest] = finish
+  const enable = await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
+  let waitedMs: number
+  try {
+    const statements = [rename!, ...labelStatements(name, labels), ...rest]
+    waitedMs = await exchange(
+      { story, next: work, statements },
+      { lock, connect: () => connect(lockDatabase), log, signal },
+    )
+  } catch (error) {
+    await enable().catch((problem: Error) =>
+      warn(`the subscriptions of ${name} stay disabled, because they could not be enabled: ${problem.message}`),
+    )
+    throw error
+  }
+  const replaced = replacedName(story)
+  for (const problem of await dropSlots(facts.slots, replaced, world).catch((error: Error) => [
+    `the replication slots of ${replaced} keep WAL until they are dropped: ${error.message}`,
+  ]))
+    warn(problem)
+  return { replaced, backedUp, waitedMs }
+}
+
+async function backUpFirst(backUp: () => Promise<string>, { name, lock, log }: SwapWorld): Promise<string> {
+  const stop = startHeartbeat(lock, { log })
+  try {
+    return await backUp()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind === 'interrupted' || error.kind === 'terminated') throw error
+    throw new AppError('restore', `the present state of ${name} could not be backed up: ${error.message}`, {
+      hint: `${error.hint ?? 'see the message'}; or pass --no-backup-first: what ${name} is now then exists only in the database that is set aside`,
+      cause: error,
+    })
+  } finally {
+    stop()
+  }
+}
+
+/** After the swap, in the database they belong to: had it failed, they would be needed. Returns what went wrong. */
+export async function dropSlots(
+  slots: string[],
+  database: string,
+  { connect }: Pick<SwapWorld, 'connect'>,
+): Promise<string[]> {
+  if (slots.length === 0) return []
+  const session = await connect(database)
+  const problems: string[] = []
+  try {
+    for (const slot of slots) {
+      const drop = `select pg_catalog.pg_drop_replication_slot(${quoteLiteral(slot)})`
+      await session.sql
+        .unsafe(
+          `select pg_catalog.pg_terminate_backend(active_pid, 5000) from pg_catalog.pg_replication_slots where slot_name = ${quoteLiteral(slot)} and active`,
+        )
+        .then(() => session.sql.unsafe(drop))
+        .catch((error: Error) =>
+          problems.push(
+            `the replication slot ${slot} keeps WAL until it is dropped: run in ${visibleSql(quoteIdent(database))}: ${drop} (${error.message})`,
+          ),
+        )
+    }
+  } finally {
+    await session.end()
+  }
+  return problems
+}
