@@ -1,7 +1,11 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, rmdirSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import { startServer } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { silentLog } from '../src/log.ts'
@@ -292,6 +296,157 @@ describe.skipIf(!client)('a backup', () => {
     } finally {
       await cluster.ask('grant connect on database postgres to public')
       await cluster.ask('grant connect on database template1 to public')
+    }
+  })
+})
+
+describe.skipIf(!client)('a restore whose server goes down', () => {
+  const many =
+    'create table many as select n, repeat(md5(n::text), 10) as text from generate_series(1, 60000) n; create index on many (text)'
+
+  /** A restore that is loading. */
+  async function loading(cluster: Cluster, app: App, into: string) {
+    const restoring = app.start('restore', '--into', into, '--yes', '--json')
+    await until('pg_restore works', async () => {
+      const rows = await cluster.ask(
+        `select from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_'`,
+      )
+      return rows.length > 0
+    })
+    return restoring
+  }
+
+  async function crash(cluster: Cluster): Promise<void> {
+    const pid = cluster.pid()!
+    process.kill(pid, 'SIGKILL')
+    await until('the postmaster is gone', () => cluster.pid() === undefined)
+  }
+
+  /** Its processes notice the end of the postmaster a little later, and until then it cannot be started. */
+  const startAgain = (cluster: Cluster) =>
+    until('the server starts', () =>
+      cluster.start().then(
+        () => true,
+        () => false,
+      ),
+    )
+
+  test('and comes back is exit 70 with the size needed, and nothing stays behind', { timeout: 60_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await backedUp(cluster, makeApp, many)
+    const into = uniqueName('copy')
+    const { finished } = await loading(cluster, app, into)
+    await crash(cluster)
+    await startAgain(cluster)
+    const { code, stdout, stderr } = await finished
+    expect(code, stderr).toBe(70)
+    expect(JSON.parse(stdout)).toMatchObject({
+      touched: false,
+      error: {
+        kind: 'restore',
+        message: `the server went down while ${into} was being restored; nothing was changed`,
+        hint: expect.stringMatching(
+          /^look in the log of the server .* the database had \d\S* MB when it was backed up/,
+        ),
+      },
+    })
+    expect(await copies(cluster, into)).toEqual([])
+    expect(await cluster.ask("select from pg_roles where rolname ~ '^pgbosun_restore_'")).toEqual([])
+    expect((await app.run('restore', '--into', into, '--yes')).code).toBe(0)
+  })
+
+  test('and stays down is exit 70, and names what is left; status and check show it, and the next restore removes it', {
+    timeout: 90_000,
+  }, async ({ cluster, makeApp }) => {
+    const app = await backedUp(cluster, makeApp, many)
+    await app.write({
+      'pgbosun.yaml': (await readFile(join(app.cwd, 'pgbosun.yaml'), 'utf8')).replace('{', '{"wait":{"timeout":"6s"},'),
+    })
+    const into = uniqueName('copy')
+    const { finished } = await loading(cluster, app, into)
+    await crash(cluster)
+    const { code, stdout, stderr } = await finished
+    expect(code, stderr).toBe(70)
+    await startAgain(cluster)
+    const [{ datname: left } = { datname: '' }] = (await copies(cluster, into)) as { datname: string }[]
+    expect(left).toContain(`${into}__restore_`)
+    const { error } = JSON.parse(stdout)
+    expect(error.message).toBe(
+      `the server went down while ${into} was being restored; what was loaded so far is left in the database ${left}`,
+    )
+    expect(error.hint).toContain(`drop database "${left}" with (force)`)
+
+    for (const command of ['status', 'check']) {
+      const seen = await app.runJson(command)
+      expect(seen.json.leftovers).toEqual([
+        {
+          database: left,
+          kind: 'restore',
+          size_bytes: expect.any(Number),
+          remove: `drop database "${left}" with (force)`,
+        },
+      ])
+      expect(JSON.stringify(seen.json.warnings)).toMatch(
+        new RegExp(
+          `a restore into ${into} left the database ${left} \\(\\S+ MB\\) behind: the next restore removes it`,
+        ),
+      )
+    }
+    expect((await app.run('status')).stdout).toMatch(new RegExp(`^leftovers    ${left} \\(\\S+ MB\\)$`, 'm'))
+
+    expect((await app.run('restore', '--into', into, '--yes')).code).toBe(0)
+    expect((await copies(cluster, into)).length).toBe(1)
+    const after = await app.runJson('status')
+    expect(after.json.leftovers).toEqual([])
+  })
+
+  test('is not waited for once it is asked to stop', { timeout: 60_000 }, async ({ cluster, makeApp }) => {
+    const app = await backedUp(cluster, makeApp, many)
+    const into = uniqueName('copy')
+    const { finished, child, log } = await loading(cluster, app, into)
+    await crash(cluster)
+    await until('it tries to clean up', () => log().includes('to remove what was restored so far'))
+    const askedAt = performance.now()
+    child.kill('SIGTERM')
+    expect((await finished).code).toBe(143)
+    expect(performance.now() - askedAt).toBeLessThan(5_000)
+    expect(log()).toContain(`drop database \\"${into}__restore_`)
+    await startAgain(cluster)
+  })
+
+  test('because its disk is full says how much the restore needs, and leaves nothing behind', {
+    timeout: 120_000,
+  }, async ({ cluster, makeApp, skip }) => {
+    if (process.getuid?.() !== 0) skip('NOT RUN: a small disk for a server can only be mounted by root')
+    const app = await backedUp(cluster, makeApp, many)
+    const disk = await mkdtemp(join(tmpdir(), 'pgbosun-disk-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m,mode=755', 'pgbosun-test', disk])
+    try {
+      const small = await startServer(server().binDir, {
+        parent: disk,
+        settings: ['fsync=off', 'min_wal_size=32MB', 'max_wal_size=1GB', 'log_line_prefix=%p '],
+      })
+      try {
+        await app.write({
+          url: small.url('postgres'),
+          'pgbosun.yaml': JSON.stringify({
+            database: { url: { file: `${app.cwd}/url` } },
+            wait: { timeout: '20s' },
+            backup: { store: `file://${app.cwd}/store` },
+          }),
+        })
+        const into = uniqueName('copy')
+        const { code, stderr, json } = await app.runJson('restore', '--into', into, '--yes', '--database', app.database)
+        console.info(code, stderr, json, readFileSync(small.logFile, 'utf8'))
+        expect(code, stderr).toBe(70)
+      } finally {
+        await small.remove()
+      }
+    } finally {
+      execFileSync('umount', ['--lazy', disk])
+      rmdirSync(disk)
     }
   })
 })

@@ -529,11 +529,12 @@ describe.skipIf(!client)('a restore that is ended', () => {
     await cluster.ask(
       `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${crc32(into)}`,
     )
-    expect(await second.finished).toMatchObject({
-      code: 10,
-      stderr: expect.stringContaining('it is complete or absent'),
-    })
-    expect(await databases(cluster, into)).toEqual([expect.stringContaining(`${into}__restore_`)])
+    const { code, stderr } = await second.finished
+    expect(code, stderr).toBe(10)
+    expect(stderr).toContain(`the connection was lost while ${into} was being restored; nothing was changed`)
+    expect(stderr).toContain('hint:  once the server is back, run it again')
+    expect(await databases(cluster, into)).toEqual([])
+    expect(await logins(cluster)).toEqual([])
     expectGood(await app.run('restore', '--into', into, '--yes'))
     await complete(cluster, into)
     expect(await databases(cluster, into)).toEqual([into])

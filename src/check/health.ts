@@ -3,6 +3,7 @@ import { type Change, ofOneKind, type Warning } from '../plan.ts'
 import { counted, plural, someOf } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
+import { type Leftover, fieldsOf as leftoverFields, sized, warningOf } from './leftovers.ts'
 import type { HealthFindings } from './types.ts'
 
 /** Everything that was found out about one database. */
@@ -34,6 +35,8 @@ export type HealthInput = {
   backups?: BackupHealth | undefined
   /** Advice on what could be safer; it makes nothing unhealthy. */
   advice?: string[]
+  /** Undefined without a connection. */
+  leftovers?: Leftover[]
   /** The schema compared with what the migrations make; undefined when not asked for. */
   shadow?: ShadowHealth | undefined
 }
@@ -72,6 +75,7 @@ export function judgeHealth({
   assertions: { results: assertions, unknown } = { results: [] },
   backups,
   advice = [],
+  leftovers,
   shadow,
 }: HealthInput): Health {
   const connected = connectionError === null
@@ -101,6 +105,7 @@ export function judgeHealth({
       ...(unknown === undefined ? [] : [unknown]),
       ...(backups?.warnings ?? []),
       ...ofOneKind(shadow?.warnings ?? []),
+      ...ofOneKind(leftovers?.map(warningOf) ?? []),
       ...advice,
     ],
     fields: {
@@ -120,6 +125,7 @@ export function judgeHealth({
       ...(assertions.length > 0 && { assertions }),
       ...(backups && { backups: { ok: backupsOk(backups), databases: backups.entries } }),
       ...(shadow && { drift: shadow.drift }),
+      leftovers: leftovers?.map(leftoverFields) ?? null,
       overall_healthy: healthy,
     },
     lines: connected
@@ -130,6 +136,7 @@ export function judgeHealth({
           line('roles', [...joined(lockedOut), roleState(drift, uncompared)].join('; ')),
           ...assertionLines(assertions),
           ...(backups?.lines ?? []),
+          ...(leftovers?.length ? [line('leftovers', someOf(leftovers.map(sized)))] : []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
         ]
       : [line('connection', `failed: ${connectionError}`)],

@@ -52,7 +52,7 @@ function describe({ back, written, consequences }: RollbackPlan, name: string): 
 function describeWritten(written: Written[] | undefined): string[] {
   if (!written)
     return [
-      'written  unknown: the server was started, or its statistics were reset, since the restore; all of it stays in the database that is kept',
+      'written  unknown, as the statistics of the server do not tell; all of it stays in the database that is kept',
     ]
   if (written.length === 0) return ['written  about nothing since the restore']
   return written.map(

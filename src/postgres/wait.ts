@@ -26,6 +26,8 @@ export type WaitOptions = SessionOptions & {
    * Then it is tried again.
    */
   lockDatabase?: string
+  /** Called after each failed attempt that another one may follow. */
+  onWaiting?: (why: NotReady) => void
   signal: AbortSignal
 }
 
@@ -34,6 +36,8 @@ export type NotReady = {
   state: string
   retry: boolean
   missing?: boolean
+  /** Nothing listens there, or the server says that it is starting or stopping. */
+  down?: boolean
   /** Its host could not be found by its name. */
   unnamed?: boolean
   error: AppError
@@ -73,6 +77,7 @@ export async function openWhenReady(connection: Connection, options: WaitOptions
     if (!result.retry && !healable) throw result.error
     if (result.state !== last?.state) log.info(`waiting for ${where}: ${result.state}`)
     last = result
+    options.onWaiting?.(result)
     const pause = pauseMs(performance.now() - startedAt, result)
     if (performance.now() + pause > deadline) throw gaveUp(where, options.timeoutMs, result)
     await sleep(pause, undefined, { signal })
@@ -189,7 +194,7 @@ export function classify(
   if (naming) return unnamed(where, naming, error)
   const refused = (text: string, hint: string) =>
     never(visibleLines(text), new AppError('refused', `${where}: ${text}`, { hint, sqlstate: code, cause: error }))
-  const down = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
+  const later = (text: string) => retryLater(text, new AppError('unreachable', `${where}: ${text}`, { cause: error }))
 
   const place = loginOf(connection)
   const orLater = !patient && connection.endpoints.some(isLocal) ? firstStart : ''
@@ -197,12 +202,12 @@ export function classify(
   switch (code) {
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return down('nothing is listening there')
+      return { ...later('nothing is listening there'), down: true }
     case '57P03':
-      return down('the server is starting up')
+      return { ...later('the server is starting up'), down: true }
     case '57P01':
     case '57P02':
-      return down('the server is shutting down')
+      return { ...later('the server is shutting down'), down: true }
     case '53300': {
       const { state, hint } = noConnectionLeft(error, { user, database: connection.database })
       return retryLater(
@@ -231,7 +236,7 @@ export function classify(
     default:
       return /^([0-9A-Z]{5})$/.test(code) && !code.startsWith('08') && !code.startsWith('5')
         ? refused(message, 'see the log of the server for the reason')
-        : down(connectionTrouble(code, message))
+        : later(connectionTrouble(code, message))
   }
 }
 

@@ -1,11 +1,10 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { AppError, hasReason } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
-import { createLogin, dropLogin, type Login } from '../postgres/login.ts'
-import { connectionLost, isConnectionLost, isConnectionLostError } from '../postgres/lost.ts'
-import { isServerError } from '../postgres/server-error.ts'
+import { createLogin, type Login } from '../postgres/login.ts'
+import { connectionLost, isConnectionLost } from '../postgres/lost.ts'
 import type { Session } from '../postgres/session.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { quoteLiteral } from '../sql/quote.ts'
@@ -13,14 +12,13 @@ import { writeFinished, writeStarted } from '../state/events.ts'
 import { refuseStrangeState } from '../state/state.ts'
 import { someLines } from '../units.ts'
 import { analyze } from './analyze.ts'
+import { cleanUp, type Reopen, readStart } from './clean-up.ts'
 import { type Comparison, compareRows, renderDifference } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
+import { failed } from './failure.ts'
 import type { OwnRights } from './isolation.ts'
-import { asSuperuserFlag } from './load.ts'
 import { type Label, loginName, workName } from './name.ts'
-import { causes } from './said.ts'
 import { detachSubscriptions } from './subscriptions.ts'
-import { dropDatabase } from './sweep.ts'
 
 /** What to restore, and under which name. */
 export type RestorePlan = {
@@ -41,6 +39,10 @@ export type RestoreWorld = {
   connect(database: string): Promise<Session>
   /** Fills the new database from the backup. */
   load(work: LoadWork): Promise<void>
+  /** Opens another session like `lock`, once that was lost. */
+  reopen: Reopen
+  /** How long to try to clean up after a lost connection. */
+  patienceMs: number
   log: Log
   /** Warns a person about a difference from what was backed up. */
   warn(warning: Warning): void
@@ -83,6 +85,8 @@ const loginValidMs = 7 * 86_400_000
 export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
   const work = workName(plan.into, plan.story.id)
   const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
+  const startedAt = await readStart(world.lock.sql)
+  let publishing = false
   try {
     signal.throwIfAborted()
     const login = plan.isolated ? await makeLogin(work, plan, world) : undefined
@@ -93,13 +97,13 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
       return inspect(session, plan, world)
     }).finally(stopHeartbeat)
     signal.throwIfAborted()
+    publishing = true
     if (world.swap) await world.swap.publish(work, login?.user)
     else await publish(work, plan, world, login)
     world.onPublished()
     return comparison
   } catch (error) {
-    await cleanUp(work, plan, world)
-    throw failed(error, plan, world)
+    throw failed(error, plan, world.signal, await cleanUp(work, { ...plan, publishing, startedAt }, world))
   }
 }
 
@@ -211,22 +215,6 @@ async function publish(
   })
 }
 
-async function cleanUp(
-  work: string,
-  { isolated, story }: RestorePlan,
-  { lock, connect, log }: RestoreWorld,
-): Promise<void> {
-  try {
-    await dropDatabase(lock.sql, work, connect)
-    if (isolated) await dropLogin(lock.sql, loginName(story))
-  } catch (error) {
-    log.warn(
-      { database: work, problem: (error as Error).message },
-      'could not remove the partly restored database: the next restore will do it',
-    )
-  }
-}
-
 function differs({ differences, rows }: Comparison): AppError {
   const lines = differences.map((difference) => `  ${renderDifference(difference)}`)
   return new AppError('restore', 'the restored rows differ from what was backed up', {
@@ -235,61 +223,3 @@ function differs({ differences, rows }: Comparison): AppError {
     report: { rows_compared: rows, differences },
   })
 }
-
-/** Any failure, with a message that says what it means for the target. */
-function failed(
-  error: unknown,
-  { manifest, into, isolated, noOwner }: RestorePlan,
-  { signal, lock }: RestoreWorld,
-): unknown {
-  if (hasReason(error, 'outcome-unknown')) return error
-  if (signal.aborted) return signal.reason
-  if (isConnectionLostError(error) || isConnectionLost(error) || isLost(lock))
-    return new AppError(
-      'unreachable',
-      `the connection was lost while ${into} was being restored: it is complete or absent`,
-      {
-        hint: 'run it again once the server is back; it then tells you whether the database exists',
-        cause: error,
-      },
-    )
-  if (error instanceof AppError) {
-    const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
-    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; nothing was changed` })
-  }
-  if (isServerError(error))
-    return new AppError(
-      error.code === '42501' && !isolated ? 'refused' : 'restore',
-      `${into} could not be restored: ${error.message}; nothing was changed`,
-      {
-        hint: causes[error.code] ?? error.hint ?? adviceFor(error.code, { isolated, noOwner }),
-        sqlstate: error.code,
-        excerpt: error.detail && `  DETAIL:  ${error.detail}`,
-        cause: error,
-      },
-    )
-  return error
-}
-
-function isLost(session: Session): boolean {
-  try {
-    session.guard()
-    return false
-  } catch {
-    return true
-  }
-}
-
-function adviceFor(code: string, { isolated, noOwner }: Pick<RestorePlan, 'isolated' | 'noOwner'>): string {
-  const advice: Record<string, string> = {
-    '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
-    '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
-    '22023': 'install the locale of the backup on the server, or use a server built with ICU',
-    '42P04': 'choose another name for --into',
-    '53100': 'free space on the disk of the server',
-    '55006': 'end the sessions that are connected to the database, then run it again',
-  }
-  return advice[code] ?? `see the log of the server${isolated ? `; ${trustHint}` : ''}`
-}
-
-const trustHint = `if you trust everybody who could write to the database that was backed up, ${asSuperuserFlag} loads it with your own rights`

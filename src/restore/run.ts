@@ -12,12 +12,13 @@ import { databaseObject } from '../postgres/lock-keys.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
-import { openWhenReady } from '../postgres/wait.ts'
+import { type NotReady, openWhenReady } from '../postgres/wait.ts'
 import { findTools, type Tools } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
 import { renderAgo } from '../units.ts'
 import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
 import { type Choice, chooseBackup } from './choose.ts'
+import type { Reopen } from './clean-up.ts'
 import type { Comparison } from './compare.ts'
 import { findRefusals, refusal } from './guard.ts'
 import { readTarget } from './inspect.ts'
@@ -188,7 +189,7 @@ type Work = {
 
 async function underLock(work: Work, options: RestoreOptions): Promise<Restored> {
   const { connection, session, manifest, loading } = work
-  const { wanted, lock, runId, command, log, signal } = options
+  const { wanted, lock, wait, runId, command, log, signal } = options
   const { into } = wanted
   const startedAt = performance.now()
   const { timeoutMs } = lock
@@ -227,10 +228,31 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     connect,
     onPublished: options.onPublished,
     load: (into) => load(into, work, options),
+    reopen: reopenerFor(work, options),
+    patienceMs: wait.timeoutMs,
   })
   const durationMs = Math.round(performance.now() - startedAt)
   return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined, swapped }
 }
+
+/** For removing what is left after the connection was lost. Somebody else who took the lock in the meantime does that too. */
+const reopenerFor =
+  ({ connection }: Work, { wanted: { into }, lock, wait, runId, command, log }: RestoreOptions): Reopen =>
+  async ({ deadline, signal, onDown }) => {
+    const where = { ...wait, applicationName: `pgbosun ${runId}`, command, log, database: lock.database }
+    const onWaiting = ({ down }: NotReady) => {
+      if (down) onDown()
+    }
+    const session = (await openWhenReady(connection, { ...where, deadline, signal, patient: true, onWaiting }))!
+    const timeoutMs = Math.max(0, deadline - performance.now())
+    try {
+      await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
+      return session
+    } catch (error) {
+      await session.end()
+      throw error
+    }
+  }
 
 type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
 

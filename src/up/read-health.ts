@@ -11,6 +11,7 @@ import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
 import { findingsOf, lookAtMigrations } from './check.ts'
+import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
 import type { MigrateTarget } from './target.ts'
@@ -52,6 +53,7 @@ export async function readHealth(
     lockedOut,
     assertions: await assertionResults(run),
     advice: advice ? await adviceFor(run) : [],
+    leftovers: await readLeftovers(run.cluster.sql),
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
 }

@@ -1,0 +1,60 @@
+// pure
+import { databaseObject } from '../postgres/lock-keys.ts'
+import { quoteIdent } from '../sql/quote.ts'
+import { visibleSql } from '../text.ts'
+import { renderBytes } from '../units.ts'
+
+/** A database that a run of ours made for itself and could not remove. */
+export type Leftover = {
+  database: string
+  kind: 'restore' | 'shadow'
+  /** What it was for: the new name of a restore, the live database of a comparison. */
+  of: string
+  /** Null if we may not know. */
+  sizeBytes: number | null
+}
+
+/** A database with a comment that says it is ours. */
+export type Found = Omit<Leftover, 'kind' | 'of'> & { comment: string | null }
+
+/** What a comment says: what the database is for, and whose run lock is held while it is in use. Undefined: it is no story of ours. */
+export type ReadStory = (
+  database: string,
+  comment: string | null,
+) => (Pick<Leftover, 'kind' | 'of'> & { lock: string }) | undefined
+
+/**
+ * The databases that nobody is working on any more.
+ * @param held objects of the run locks that are held now
+ */
+export function leftoversIn(found: Found[], held: readonly number[], readStory: ReadStory): Leftover[] {
+  return found.flatMap(({ comment, ...more }) => {
+    const story = readStory(more.database, comment)
+    if (!story || held.includes(databaseObject(story.lock))) return []
+    return [{ ...more, kind: story.kind, of: story.of }]
+  })
+}
+
+const removedBy: Record<Leftover['kind'], string> = {
+  restore: 'the next restore removes it',
+  shadow: 'the next comparison with `check.shadow` removes it',
+}
+
+/** The statement that removes it. */
+const removal = ({ database }: Leftover) => `drop database ${visibleSql(quoteIdent(database))} with (force)`
+
+/** What `check` and `status` warn of. */
+export const warningOf = (leftover: Leftover): string =>
+  `${leftover.kind === 'restore' ? `a restore into ${leftover.of}` : `a comparison with ${leftover.of}`} left the database ${sized(leftover)} behind: ${removedBy[leftover.kind]}, and so does \`${removal(leftover)}\``
+
+/** Its name and size. */
+export const sized = ({ database, sizeBytes }: Leftover): string =>
+  sizeBytes === null ? database : `${database} (${renderBytes(sizeBytes)})`
+
+/** For the JSON document. */
+export const fieldsOf = (leftover: Leftover) => ({
+  database: leftover.database,
+  kind: leftover.kind,
+  size_bytes: leftover.sizeBytes,
+  remove: removal(leftover),
+})

@@ -1,0 +1,91 @@
+import type { Manifest } from '../archive/manifest.ts'
+import { AppError, hasReason } from '../errors.ts'
+import { wasLost } from '../postgres/lost.ts'
+import { isServerError } from '../postgres/server-error.ts'
+import { indented } from '../text.ts'
+import { renderBytes } from '../units.ts'
+import { type CleanedUp, removal } from './clean-up.ts'
+import { asSuperuserFlag } from './load.ts'
+import { causes } from './said.ts'
+
+type Failing = { manifest: Manifest; into: string; isolated: boolean; noOwner: boolean }
+
+/** Any failure of a restore, with a message that says what it means for the target. */
+export function failed(error: unknown, plan: Failing, signal: AbortSignal, cleaned: CleanedUp): unknown {
+  const { manifest, into, isolated, noOwner } = plan
+  if (hasReason(error, 'outcome-unknown')) return error
+  if (signal.aborted) return signal.reason
+  if (cleaned.lost || wasLost(error)) return lost(error, plan, cleaned)
+  const rest = restOf(cleaned)
+  if (error instanceof AppError) {
+    const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
+    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; ${rest}` })
+  }
+  if (isServerError(error))
+    return new AppError(
+      error.code === '42501' && !isolated ? 'refused' : 'restore',
+      `${into} could not be restored: ${error.message}; ${rest}`,
+      {
+        hint: causes[error.code] ?? error.hint ?? adviceFor(error.code, { isolated, noOwner }),
+        sqlstate: error.code,
+        excerpt: error.detail && `  DETAIL:  ${error.detail}`,
+        cause: error,
+      },
+    )
+  return error
+}
+
+/** The connection is gone. If the server went down, running it again would most likely end in the same way. */
+function lost(error: unknown, { manifest, into }: Failing, cleaned: CleanedUp): AppError {
+  const { published, down, left } = cleaned
+  if (published)
+    return new AppError('unreachable', `the connection was lost after ${into} had been restored: it is complete`, {
+      hint: 'nothing: there is no need to run it again',
+      report: { touched: true },
+      cause: error,
+    })
+  const [kind, what] = down
+    ? (['restore', 'the server went down'] as const)
+    : (['unreachable', 'the connection was lost'] as const)
+  const size = renderBytes(manifest.database.size_bytes)
+  const need = `the database had ${size} when it was backed up, so the disk needs that much, and about as much again for the write-ahead log`
+  const again =
+    left === undefined
+      ? 'run it again'
+      : `run it again, which first removes what is left, or remove it: \`${removal(left)}\``
+  return new AppError(kind, `${what} while ${into} was being restored; ${restOf(cleaned)}`, {
+    hint: down
+      ? `look in the log of the server for the reason. If its disk was full: ${need}. Then ${again}`
+      : `once the server is back, ${again}`,
+    excerpt: saidBefore(error),
+    cause: error,
+  })
+}
+
+const restOf = ({ left, published }: CleanedUp): string =>
+  published === undefined
+    ? 'it is complete or absent'
+    : left === undefined
+      ? 'nothing was changed'
+      : `what was loaded so far is left in the database ${left}`
+
+/** What a client program, or the server, said when it happened. */
+function saidBefore(error: unknown): string | undefined {
+  if (!(error instanceof Error) || (wasLost(error) && !isServerError(error))) return undefined
+  const more = error instanceof AppError && error.excerpt !== undefined ? `\n${error.excerpt}` : ''
+  return `${indented(error.message, 0)}${more}`
+}
+
+function adviceFor(code: string, { isolated, noOwner }: Pick<Failing, 'isolated' | 'noOwner'>): string {
+  const advice: Record<string, string> = {
+    '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
+    '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
+    '22023': 'install the locale of the backup on the server, or use a server built with ICU',
+    '42P04': 'choose another name for --into',
+    '53100': 'free space on the disk of the server',
+    '55006': 'end the sessions that are connected to the database, then run it again',
+  }
+  return advice[code] ?? `see the log of the server${isolated ? `; ${trustHint}` : ''}`
+}
+
+const trustHint = `if you trust everybody who could write to the database that was backed up, ${asSuperuserFlag} loads it with your own rights`
