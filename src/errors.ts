@@ -43,6 +43,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `dump-failed`: pg_dump ended by itself, with a failure
  * - `relation-dropped`: a relation that was being backed up was dropped
  * - `outcome-unknown`: the connection was lost at the commit, and whether it took place could not be found out
+ * - `disk-full`: the disk of the server is full
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  */
 export type Reason =
@@ -53,6 +54,7 @@ export type Reason =
   | 'dump-failed'
   | 'relation-dropped'
   | 'outcome-unknown'
+  | 'disk-full'
   | 'store-unreadable'
 
 /** What an {@link AppError} carries besides its message. */

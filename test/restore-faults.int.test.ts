@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { readFileSync, rmdirSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmdirSync, symlinkSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { startServer } from '../scripts/server.ts'
+import { type Server, startServer } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { silentLog } from '../src/log.ts'
@@ -416,31 +416,20 @@ describe.skipIf(!client)('a restore whose server goes down', () => {
     await startAgain(cluster)
   })
 
-  test('because its disk is full says how much the restore needs, and leaves nothing behind', {
-    timeout: 120_000,
-  }, async ({ cluster, makeApp, skip }) => {
-    if (process.getuid?.() !== 0) skip('NOT RUN: a small disk for a server can only be mounted by root')
-    const app = await backedUp(cluster, makeApp, many)
+  /** A server with a small disk of its own, for everything or only for its write-ahead log. */
+  async function withSmallDisk(
+    only: 'data' | 'wal',
+    size: string,
+    use: (small: Server) => Promise<void>,
+  ): Promise<void> {
     const disk = await mkdtemp(join(tmpdir(), 'pgbosun-disk-'))
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m,mode=755', 'pgbosun-test', disk])
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=777`, 'pgbosun-test', disk])
     try {
-      const small = await startServer(server().binDir, {
-        parent: disk,
-        settings: ['fsync=off', 'min_wal_size=32MB', 'max_wal_size=1GB', 'log_line_prefix=%p '],
-      })
+      const settings = ['fsync=off', 'min_wal_size=32MB']
+      const small = await startServer(server().binDir, { settings, ...(only === 'data' && { parent: disk }) })
       try {
-        await app.write({
-          url: small.url('postgres'),
-          'pgbosun.yaml': JSON.stringify({
-            database: { url: { file: `${app.cwd}/url` } },
-            wait: { timeout: '20s' },
-            backup: { store: `file://${app.cwd}/store` },
-          }),
-        })
-        const into = uniqueName('copy')
-        const { code, stderr, json } = await app.runJson('restore', '--into', into, '--yes', '--database', app.database)
-        console.info(code, stderr, json, readFileSync(small.logFile, 'utf8'))
-        expect(code, stderr).toBe(70)
+        if (only === 'wal') await moveLog(small, disk)
+        await use(small)
       } finally {
         await small.remove()
       }
@@ -448,5 +437,66 @@ describe.skipIf(!client)('a restore whose server goes down', () => {
       execFileSync('umount', ['--lazy', disk])
       rmdirSync(disk)
     }
-  })
+  }
+
+  /** Root in a container may not. */
+  function canMount(): boolean {
+    const place = mkdtempSync(join(tmpdir(), 'pgbosun-disk-'))
+    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'pgbosun-test', place])
+    if (status === 0) execFileSync('umount', [place])
+    rmdirSync(place)
+    return status === 0
+  }
+
+  async function ask(small: Server, query: string): Promise<object[]> {
+    const session = await openSession(connectionTo(small.url('postgres')), { applicationName: 'test', log: silentLog })
+    return session.sql.unsafe(query).finally(() => session.end())
+  }
+
+  async function moveLog(small: Server, disk: string): Promise<void> {
+    await small.stop()
+    const log = join(small.dir, 'data/pg_wal')
+    execFileSync('cp', ['-a', log, disk])
+    execFileSync('rm', ['-r', log])
+    symlinkSync(join(disk, 'pg_wal'), log)
+    await small.start()
+  }
+
+  for (const { full, size } of [
+    { full: 'data', size: '80m' },
+    { full: 'wal', size: '40m' },
+  ] as const)
+    test(`because its disk is full says how much the restore needs (${full})`, { timeout: 120_000 }, async ({
+      cluster,
+      makeApp,
+      skip,
+    }) => {
+      if (!canMount()) skip('NOT RUN: a small disk for a server can only be mounted by root')
+      const app = await backedUp(cluster, makeApp, many)
+      await withSmallDisk(full, size, async (small) => {
+        await app.write({
+          url: small.url(app.database),
+          'pgbosun.yaml': JSON.stringify({
+            database: { url: { file: `${app.cwd}/url` } },
+            wait: { timeout: '8s' },
+            backup: { store: `file://${app.cwd}/store` },
+          }),
+        })
+        const into = uniqueName('copy')
+        const { code, stderr, json } = await app.runJson('restore', '--into', into, '--yes')
+        expect(code, stderr).toBe(70)
+        expect(json.error?.hint).toMatch(/the database had \d\S* MB when it was backed up, so the disk needs that much/)
+        if (full === 'data') {
+          expect(json.error?.message).toMatch(/(No space left on device|could not extend file).*; nothing was changed$/)
+          const left = "select datname from pg_database where datname ~ '__restore_'"
+          expect(await ask(small, left)).toEqual([])
+        } else {
+          expect(json.error?.message).toMatch(
+            `the server went down while ${into} was being restored; what was loaded so far is left in the database`,
+          )
+          expect(stderr).toContain('  pg_restore')
+          expect(stderr).toContain('No space left on device')
+        }
+      })
+    })
 })

@@ -12,21 +12,22 @@ type Failing = { manifest: Manifest; into: string; isolated: boolean; noOwner: b
 
 /** Any failure of a restore, with a message that says what it means for the target. */
 export function failed(error: unknown, plan: Failing, signal: AbortSignal, cleaned: CleanedUp): unknown {
-  const { manifest, into, isolated, noOwner } = plan
+  const { manifest, into, isolated } = plan
   if (hasReason(error, 'outcome-unknown')) return error
   if (signal.aborted) return signal.reason
   if (cleaned.lost || wasLost(error)) return lost(error, plan, cleaned)
   const rest = restOf(cleaned)
   if (error instanceof AppError) {
     const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
-    return error.with({ kind, message: `backup ${manifest.id}: ${error.message}; ${rest}` })
+    const hint = error.reason === 'disk-full' ? `${error.hint}: ${needOf(manifest)}` : error.hint
+    return error.with({ kind, hint, message: `backup ${manifest.id}: ${error.message}; ${rest}` })
   }
   if (isServerError(error))
     return new AppError(
       error.code === '42501' && !isolated ? 'refused' : 'restore',
       `${into} could not be restored: ${error.message}; ${rest}`,
       {
-        hint: causes[error.code] ?? error.hint ?? adviceFor(error.code, { isolated, noOwner }),
+        hint: (error.code === '53100' ? undefined : (causes[error.code] ?? error.hint)) ?? adviceFor(error.code, plan),
         sqlstate: error.code,
         excerpt: error.detail && `  DETAIL:  ${error.detail}`,
         cause: error,
@@ -47,20 +48,21 @@ function lost(error: unknown, { manifest, into }: Failing, cleaned: CleanedUp): 
   const [kind, what] = down
     ? (['restore', 'the server went down'] as const)
     : (['unreachable', 'the connection was lost'] as const)
-  const size = renderBytes(manifest.database.size_bytes)
-  const need = `the database had ${size} when it was backed up, so the disk needs that much, and about as much again for the write-ahead log`
   const again =
     left === undefined
       ? 'run it again'
       : `run it again, which first removes what is left, or remove it: \`${removal(left)}\``
   return new AppError(kind, `${what} while ${into} was being restored; ${restOf(cleaned)}`, {
     hint: down
-      ? `look in the log of the server for the reason. If its disk was full: ${need}. Then ${again}`
+      ? `look in the log of the server for the reason. If its disk was full: ${needOf(manifest)}. Then ${again}`
       : `once the server is back, ${again}`,
     excerpt: saidBefore(error),
     cause: error,
   })
 }
+
+const needOf = ({ database }: Manifest): string =>
+  `the database had ${renderBytes(database.size_bytes)} when it was backed up, so the disk needs that much, and about as much again for the write-ahead log`
 
 const restOf = ({ left, published }: CleanedUp): string =>
   published === undefined
@@ -76,13 +78,13 @@ function saidBefore(error: unknown): string | undefined {
   return `${indented(error.message, 0)}${more}`
 }
 
-function adviceFor(code: string, { isolated, noOwner }: Pick<Failing, 'isolated' | 'noOwner'>): string {
+function adviceFor(code: string, { manifest, isolated, noOwner }: Failing): string {
   const advice: Record<string, string> = {
     '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',
     '22023': 'install the locale of the backup on the server, or use a server built with ICU',
     '42P04': 'choose another name for --into',
-    '53100': 'free space on the disk of the server',
+    '53100': `free space on the disk of the server: ${needOf(manifest)}`,
     '55006': 'end the sessions that are connected to the database, then run it again',
   }
   return advice[code] ?? `see the log of the server${isolated ? `; ${trustHint}` : ''}`

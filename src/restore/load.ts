@@ -96,16 +96,19 @@ function restoreFailed(ended: Ended, options: Pick<LoadOptions, 'tools' | 'noOwn
     {
       hint: hint ?? advise(said ?? '', options),
       excerpt,
+      ...(isDiskFull(said ?? '') && { reason: 'disk-full' as const }),
     },
   )
 }
+
+const isDiskFull = (said: string) => /no space left|could not extend file/i.test(said)
 
 function adviceFor(said: string, { noOwner }: { noOwner: boolean }): string {
   const orWithout = noOwner ? '' : ', or pass --no-owner'
   if (/^role .* does not exist/.test(said)) return `create that role${orWithout}`
   if (/permission denied|must be (owner|member|superuser|able to)/.test(said))
     return `connect as a superuser${orWithout}`
-  if (/no space left|could not extend file/i.test(said)) return 'free space on the disk of the server'
+  if (isDiskFull(said)) return 'free space on the disk of the server'
   if (/terminat|closed the connection|starting up|shutting down/.test(said))
     return 'run it again once the server is back'
   return causeOf(said) ?? 'see the log of the server, or try another backup: `pgbosun backup list`'

@@ -7,7 +7,7 @@ import type { Session } from '../../postgres/session.ts'
 import { rollback } from '../../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { seconds } from '../../units.ts'
-import { sessionsIn } from './facts.ts'
+import { sessionsIn } from './read.ts'
 import { type Replaced, replacedName } from './story.ts'
 
 /** Two databases change their names, in one transaction. */

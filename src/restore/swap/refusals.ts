@@ -7,7 +7,7 @@ import type { RestoreRefusal } from '../guard.ts'
 /** What a person allowed a swap to break. */
 export type Allowed = { dropSlots: boolean; disableSubscriptions: boolean; standbysReconnect: boolean }
 
-/** What the server says about a database that is about to be replaced; see facts.ts. */
+/** What the server says about a database that is about to be replaced; see read.ts. */
 export type SwapFacts = {
   name: string
   /** Whether it is `lock.database`. */
