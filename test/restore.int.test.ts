@@ -272,6 +272,34 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     expect(await cluster.ask('select from things', into)).toHaveLength(1000)
   })
 
+  test('an owner that is gone, or no longer the superuser it has to be, is said before anything is loaded', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const root = uniqueName('root')
+    const app = await filled(
+      cluster,
+      makeApp,
+      `create role ${root} superuser; create publication p for all tables; alter publication p owner to ${root}`,
+    )
+    await backUp(app)
+    const into = uniqueName('copy')
+    const refused = async () => {
+      const { code, json } = await app.runJson('restore', '--into', into, '--yes')
+      expect([code, json.touched, await databases(cluster, into)]).toEqual([70, false, []])
+      return json.error?.hint
+    }
+    await cluster.ask(`alter role ${root} nosuperuser`)
+    expect(await refused()).toContain(`alter role "${root}" superuser`)
+    await cluster.ask(`drop owned by ${root}; drop role ${root}`, app.database)
+    expect(await refused()).toContain(`create role "${root}" superuser`)
+    await cluster.ask(`create role ${root} superuser`)
+    expectGood(await app.run('restore', '--into', into, '--yes'))
+    expect(await cluster.ask('select pubowner::regrole::text as owner from pg_publication', into)).toEqual([
+      { owner: root },
+    ])
+  })
+
   test('a backup of a newer server is exit 70', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)

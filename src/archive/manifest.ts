@@ -63,6 +63,8 @@ export const manifestSchema = z.looseObject({
   }),
   /** Roles that own something in the database, or were granted something. */
   roles: z.array(z.string()),
+  /** Those of them that own what only a superuser may own; older manifests do not say. */
+  superusers: z.array(z.string()).optional(),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Newest applied migration, without `.sql`. */
   migration: z.string().nullable(),

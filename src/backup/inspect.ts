@@ -2,10 +2,11 @@ import type { Manifest } from '../archive/manifest.ts'
 import type { Db } from '../postgres/db.ts'
 import { planningRunsCode } from '../postgres/dumped.ts'
 import { databaseProperties, jsonList } from '../postgres/properties.ts'
+import { neededRoles, neededSuperusers } from './needed-roles.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** The part of the manifest about the server and the database. */
-export type Inspected = Pick<Manifest, 'database' | 'roles' | 'extensions' | 'lsn'> & {
+export type Inspected = Pick<Manifest, 'database' | 'roles' | 'superusers' | 'extensions' | 'lsn'> & {
   /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
 }
@@ -70,30 +71,13 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
   return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }
 }
 
-/** Finds objects of the bootstrap superuser, which are not in pg_shdepend. That lists all other roles that own or were granted something. */
-const bootstrapOwned = (catalog: string, owner: string, more = '') => `exists (
-  select from ${catalog} o where o.oid >= 16384 and o.${owner} = 10 ${more} and not exists (
-    select from pg_catalog.pg_depend e where e.classid = 'pg_catalog.${catalog}'::regclass and e.objid = o.oid and e.deptype = 'e'))`
-
-const roles = `
-  select distinct r.rolname from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and (
-    r.oid = d.datdba
-    or r.oid in (select a.grantee from pg_catalog.aclexplode(d.datacl) a)
-    or r.oid in (select s.setrole from pg_catalog.pg_db_role_setting s where s.setdatabase = d.oid)
-    or r.oid in (select s.refobjid from pg_catalog.pg_shdepend s
-        where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.dbid = d.oid)
-    or r.oid = 10 and (${[
-      bootstrapOwned('pg_class', 'relowner', `and o.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')`),
-      bootstrapOwned('pg_proc', 'proowner'),
-      bootstrapOwned('pg_type', 'typowner', `and o.typtype in ('d', 'e', 'r')`),
-      bootstrapOwned('pg_namespace', 'nspowner'),
-    ].join(' or ')}))
-  order by 1`
+const names = (rows: string) =>
+  `coalesce((select pg_catalog.json_agg(x.rolname order by x.rolname) from (${rows}) x), '[]')`
 
 const query = `select pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
-  'roles', coalesce((select pg_catalog.json_agg(rolname) from (${roles}) x), '[]'),
+  'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},
   'extensions', ${jsonList(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
 ) as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`

@@ -89,6 +89,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       lsn: inspected.lsn,
       database: inspected.database,
       roles: inspected.roles,
+      superusers: inspected.superusers,
       extensions: inspected.extensions,
       migration,
       rows: counted.rows,

@@ -19,11 +19,12 @@ const good: TargetServer = {
   mayCreateDatabases: true,
   exists: false,
   roles: ['reader', 'shop_owner'],
+  superusers: [],
   extensions: ['pg_trgm', 'plpgsql'],
   mayActAsOwner: true,
 }
-const found = (target: Partial<TargetServer>, noOwner = false) =>
-  findRefusals(manifest, { into: 'copy', noOwner }, { ...good, ...target }).map(
+const found = (target: Partial<TargetServer>, noOwner = false, backup = manifest) =>
+  findRefusals(backup, { into: 'copy', noOwner }, { ...good, ...target }).map(
     ({ kind, reason, hint }) => `${kind}: ${reason} -> ${hint}`,
   )
 
@@ -68,6 +69,16 @@ describe('refused is', () => {
       'restore: 1 role in this backup does not exist here: reader -> create it (create role "reader"), or pass --no-owner to leave out owners and privileges',
     ],
     [
+      'a role that owned what only a superuser may own, and is none here',
+      { roles: ['reader', 'root', 'shop_owner'] },
+      'restore: only a superuser may own what root owned in this backup: event triggers, foreign-data wrappers, or publications of all tables or a schema -> alter role "root" superuser, or pass --no-owner to leave out owners and privileges',
+    ],
+    [
+      'such a role that is missing',
+      { roles: ['reader', 'shop_owner'] },
+      'restore: 1 role in this backup does not exist here: root -> create it (create role "root" superuser), or pass --no-owner to leave out owners and privileges',
+    ],
+    [
       'an owner that we cannot act as',
       { mayActAsOwner: false },
       'refused: the user me may not act as shop_owner, which owned the database -> grant "shop_owner" to "me", connect as a superuser, or pass --no-owner',
@@ -77,7 +88,11 @@ describe('refused is', () => {
       { extensions: ['plpgsql'] },
       'restore: this server does not have the extension pg_trgm -> install the packages of these extensions on the server',
     ],
-  ])('%s', ([, target, expected]) => expect(found(target)).toEqual([expected]))
+  ])('%s', ([, target, expected]) => {
+    const withSuperuser = { ...manifest, roles: [...manifest.roles, 'root'], superusers: ['root'] }
+    const owned = expected.includes('root') ? withSuperuser : manifest
+    expect(found(target, false, owned)).toEqual([expected])
+  })
 })
 
 test.for<[string, Partial<TargetServer>, string | undefined]>([

@@ -16,6 +16,8 @@ export type TargetServer = {
   exists: boolean
   /** Of the backup's roles, those that exist. */
   roles: string[]
+  /** Those of them that are superusers. */
+  superusers: string[]
   /** Of the backup's extensions, those that can be created. */
   extensions: string[]
   /** Whether the session user may make the backup's owner the owner of a database. */
@@ -23,7 +25,10 @@ export type TargetServer = {
 }
 
 /** The parts of a manifest that the guard needs. */
-export type Guarded = Pick<Manifest, 'id' | 'server_version' | 'server_version_num' | 'roles' | 'extensions'> & {
+export type Guarded = Pick<
+  Manifest,
+  'id' | 'server_version' | 'server_version_num' | 'roles' | 'superusers' | 'extensions'
+> & {
   database: Pick<Manifest['database'], 'owner'>
 }
 
@@ -70,12 +75,13 @@ export function findRefusals(
       `restore it to a server of version ${major} or newer`,
     )
 
+  const owners = noOwner ? [] : (manifest.superusers ?? [])
   const missingRoles = noOwner ? [] : neededRoles(manifest).filter((name) => !target.roles.includes(name))
   if (missingRoles.length > 0)
     refuse(
       `${counted(missingRoles.length, 'role')} in this backup ${plural(missingRoles.length, 'does', 'do')} not exist here: ${someOf(missingRoles)}`,
       `create ${plural(missingRoles.length, 'it', 'them')} (${someOf(
-        missingRoles.map((name) => `create role ${sqlName(name)}`),
+        missingRoles.map((name) => `create role ${sqlName(name)}${owners.includes(name) ? ' superuser' : ''}`),
         '; ',
       )}), or pass --no-owner to leave out owners and privileges`,
       { report: { missing_roles: missingRoles } },
@@ -85,6 +91,16 @@ export function findRefusals(
       `the user ${target.user} may not act as ${manifest.database.owner}, which owned the database`,
       `grant ${sqlName(manifest.database.owner)} to ${sqlName(target.user)}, connect as a superuser, or pass --no-owner`,
       { kind: 'refused' },
+    )
+
+  const powerless = owners.filter((name) => target.roles.includes(name) && !target.superusers.includes(name))
+  if (powerless.length > 0)
+    refuse(
+      `only a superuser may own what ${someOf(powerless)} owned in this backup: event triggers, foreign-data wrappers, or publications of all tables or a schema`,
+      `${someOf(
+        powerless.map((name) => `alter role ${sqlName(name)} superuser`),
+        '; ',
+      )}, or pass --no-owner to leave out owners and privileges`,
     )
 
   const missing = manifest.extensions.map(({ name }) => name).filter((name) => !target.extensions.includes(name))

@@ -14,6 +14,8 @@ export async function readTarget(db: Db, manifest: Guarded, into: string): Promi
       'exists', exists (select from pg_catalog.pg_database where datname = ${quoteLiteral(into)}),
       'roles', (select coalesce(pg_catalog.json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
                  where rolname in (${literals(neededRoles(manifest))})),
+      'superusers', (select coalesce(pg_catalog.json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
+                      where rolsuper and rolname in (${literals(manifest.superusers ?? [])})),
       'extensions', (select coalesce(pg_catalog.json_agg(name order by name), '[]') from pg_catalog.pg_available_extensions
                       where name in (${literals(manifest.extensions.map(({ name }) => name))})),
       'mayActAsOwner', coalesce((select pg_catalog.pg_has_role(session_user, oid, ${setRolePrivilege}) from pg_catalog.pg_roles
