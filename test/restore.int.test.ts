@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { describe, expect } from 'vitest'
+import { serverAccount } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
@@ -298,6 +299,59 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     expect(await cluster.ask('select pubowner::regrole::text as owner from pg_publication', into)).toEqual([
       { owner: root },
     ])
+  })
+
+  test('tablespaces that are gone are named before anything is loaded, and --no-tablespaces goes without', {
+    timeout: 120_000,
+  }, async ({ cluster, makeApp }) => {
+    const spaces = ['of the database', 'of tables', 'of an index', 'of a view', 'of partitions'].map(uniqueName)
+    const [base, tables, index, view, parts] = spaces.map(quoteIdent)
+    for (const name of spaces) {
+      const dir = join(cluster.dir, name.replaceAll(' ', '-'))
+      mkdirSync(dir)
+      const account = serverAccount()
+      if (account) chownSync(dir, account.uid, account.gid)
+      await cluster.ask(`create tablespace ${quoteIdent(name)} location ${quoteLiteral(dir)}`)
+    }
+    const app = await filled(
+      cluster,
+      makeApp,
+      `${things}; alter table things set tablespace ${tables}; create index on things (n) tablespace ${index};
+       create materialized view v tablespace ${view} as select 1 as one;
+       create table p (a int) partition by range (a) tablespace ${parts}; create table p1 partition of p for values from (1) to (9) tablespace pg_default`,
+    )
+    await cluster.ask(`alter database ${app.database} set tablespace ${base}`)
+    const id = await backUp(app)
+    const manifest = JSON.parse(await readFile(join(folderOf(app, id), 'manifest.json'), 'utf8')) as Manifest
+    expect([manifest.tablespaces, manifest.database.tablespace]).toEqual([[...spaces].sort(), spaces[0]])
+
+    const whole = uniqueName('whole')
+    expectGood(await app.run('restore', '--into', whole, '--yes'))
+    const { dump } = await everything(cluster, app.database)
+    expect((await everything(cluster, whole)).dump).toEqual(dump)
+    const where = (database: string) =>
+      cluster.ask(
+        `select spcname as name from pg_database d join pg_tablespace t on t.oid = d.dattablespace where datname = '${database}'`,
+      )
+    expect(await where(whole)).toEqual([{ name: spaces[0] }])
+
+    for (const name of spaces)
+      await cluster.ask(`alter tablespace ${quoteIdent(name)} rename to ${quoteIdent(`${name} new`)}`)
+    const into = uniqueName('copy')
+    const refused = await app.runJson('restore', '--into', into, '--yes')
+    expect([refused.code, refused.json.touched]).toEqual([70, false])
+    for (const name of spaces) expect(refused.json.error?.message).toContain(name)
+    expect(refused.json.error?.hint).toContain('--no-tablespaces')
+    expect(await databases(cluster, into)).toEqual([])
+    for (const more of [[], ['--as-superuser'], ['--no-owner']]) {
+      const database = uniqueName('copy')
+      expectGood(await app.run('restore', '--into', database, '--yes', '--no-tablespaces', ...more))
+      expect(await where(database)).toEqual([{ name: 'pg_default' }])
+      expect(await cluster.ask(`select relname from pg_class where reltablespace not in (0, 1664)`, database)).toEqual(
+        [],
+      )
+      expect(await cluster.ask('select from things', database)).toHaveLength(1000)
+    }
   })
 
   test('a backup of a newer server is exit 70', async ({ cluster, makeApp }) => {

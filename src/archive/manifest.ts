@@ -54,6 +54,8 @@ export const manifestSchema = z.looseObject({
     ctype: z.string().nullable(),
     locale: z.string().nullable(),
     icu_rules: z.string().nullable(),
+    /** Its default tablespace; older manifests do not say. */
+    tablespace: z.string().optional(),
     connection_limit: z.int(),
     /** Null: PostgreSQL's default privileges. */
     acl: z.array(z.object({ grantee: z.string(), privilege: z.string(), grantable: z.boolean() })).nullable(),
@@ -65,6 +67,8 @@ export const manifestSchema = z.looseObject({
   roles: z.array(z.string()),
   /** Those of them that own what only a superuser may own; older manifests do not say. */
   superusers: z.array(z.string()).optional(),
+  /** Those of the database, its tables, indexes and materialised views, but `pg_default`; older manifests do not say. */
+  tablespaces: z.array(z.string()).optional(),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Newest applied migration, without `.sql`. */
   migration: z.string().nullable(),

@@ -2,11 +2,11 @@ import type { Manifest } from '../archive/manifest.ts'
 import type { Db } from '../postgres/db.ts'
 import { planningRunsCode } from '../postgres/dumped.ts'
 import { databaseProperties, jsonList } from '../postgres/properties.ts'
-import { neededRoles, neededSuperusers } from './needed-roles.ts'
+import { isPart, neededRoles, neededSuperusers } from './needed-roles.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** The part of the manifest about the server and the database. */
-export type Inspected = Pick<Manifest, 'database' | 'roles' | 'superusers' | 'extensions' | 'lsn'> & {
+export type Inspected = Pick<Manifest, 'database' | 'roles' | 'superusers' | 'tablespaces' | 'extensions' | 'lsn'> & {
   /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
 }
@@ -71,13 +71,19 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
   return { migration: newest[0]?.name.replace(/\.sql$/, '') ?? null }
 }
 
-const names = (rows: string) =>
-  `coalesce((select pg_catalog.json_agg(x.rolname order by x.rolname) from (${rows}) x), '[]')`
+const names = (rows: string) => `coalesce((select pg_catalog.json_agg(x.name order by x.name) from (${rows}) x), '[]')`
+
+/** Sequences and what belongs to extensions have none in a dump. */
+const tablespaces = `
+  select s.spcname as name from pg_catalog.pg_tablespace s where s.spcname <> 'pg_default' and (s.oid = d.dattablespace or s.oid in (
+    select c.reltablespace from pg_catalog.pg_class c where c.relkind in ('r', 'p', 'm', 'i', 'I') and c.relpersistence <> 't' and c.oid >= 16384
+       and not ${isPart("'pg_catalog.pg_class'::regclass", 'c.oid')}))`
 
 const query = `select pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
   'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},
+  'tablespaces', ${names(tablespaces)},
   'extensions', ${jsonList(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
 ) as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`

@@ -90,6 +90,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       database: inspected.database,
       roles: inspected.roles,
       superusers: inspected.superusers,
+      tablespaces: inspected.tablespaces,
       extensions: inspected.extensions,
       migration,
       rows: counted.rows,

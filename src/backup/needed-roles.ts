@@ -24,7 +24,7 @@ export const ownerColumns: Readonly<Record<string, readonly [owner: string, acl?
 const classOf = (catalog: string) => `'pg_catalog.${catalog}'::regclass`
 
 /** Whether the object is dumped as a part of another one: an extension, a table with its row type. */
-const isPart = (classid: string, objid: string) => `exists (select from pg_catalog.pg_depend e
+export const isPart = (classid: string, objid: string) => `exists (select from pg_catalog.pg_depend e
   where e.classid = ${classid} and e.objid = ${objid} and e.objsubid = 0 and e.deptype in ('e', 'i'))`
 
 /** Whether the object lies in a schema for temporary ones, of a session that is open now. */
@@ -96,7 +96,7 @@ const subscriptionOwners = `select subowner from pg_catalog.pg_subscription
  * are not among them, and neither are those of the temporary objects of other sessions.
  */
 export const neededRoles = `
-  select r.oid, r.rolname from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and (
+  select r.rolname as name from pg_catalog.pg_roles r where r.rolname !~ '^pg_' and (
     r.oid = d.datdba
     or r.oid in (select a.grantee from pg_catalog.aclexplode(d.datacl) a)
     or r.oid in (select s.setrole from pg_catalog.pg_db_role_setting s where s.setdatabase = ${database})
@@ -116,7 +116,7 @@ const ofSchemas = `select p.refobjid from pg_catalog.pg_depend p
 
 /** Owners of what only a superuser may own. */
 export const neededSuperusers = `
-  select r.rolname from pg_catalog.pg_roles r where r.oid in (
+  select r.rolname as name from pg_catalog.pg_roles r where r.oid in (
     select evtowner from pg_catalog.pg_event_trigger o where not ${isPart(classOf('pg_event_trigger'), 'o.oid')}
     union all
     select fdwowner from pg_catalog.pg_foreign_data_wrapper o where not ${isPart(classOf('pg_foreign_data_wrapper'), 'o.oid')}

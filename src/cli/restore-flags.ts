@@ -40,6 +40,10 @@ export const restoreFlags: Flags = {
     type: 'boolean',
     help: 'Make the user that restores the owner of everything, and grant nothing to any role.',
   },
+  'no-tablespaces': {
+    type: 'boolean',
+    help: 'Load everything into the default tablespace of the server.',
+  },
   'as-superuser': {
     type: 'boolean',
     help: 'Load with your own rights instead of a login without any: code in the backup runs with them.',
@@ -109,6 +113,7 @@ export function readWanted(
     at: at === undefined ? undefined : readInstant(at),
     cluster,
     noOwner: flags['no-owner'] === true,
+    noTablespaces: flags['no-tablespaces'] === true,
     asSuperuser: flags['as-superuser'] === true,
     swap: into === undefined ? { ...readAllowed(parsed), backupFirst: flags['no-backup-first'] !== true } : undefined,
   }

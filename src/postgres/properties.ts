@@ -10,7 +10,7 @@ export const jsonList = (rows: string) => `coalesce((select pg_catalog.json_agg(
  */
 export const databaseProperties = `pg_catalog.json_build_object(
   'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
-  'connection_limit', d.datconnlimit,
+  'tablespace', (select s.spcname from pg_catalog.pg_tablespace s where s.oid = d.dattablespace), 'connection_limit', d.datconnlimit,
   'acl', case when d.datacl is not null then ${jsonList(`
     select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee,
            a.privilege_type as privilege, a.is_grantable as grantable

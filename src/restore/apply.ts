@@ -25,6 +25,7 @@ export type RestorePlan = {
   manifest: Manifest
   into: string
   noOwner: boolean
+  noTablespaces: boolean
   story: Label
   /** Whether it is loaded by a login created for it, which only owns the new database and may do nothing else. */
   isolated: boolean
@@ -121,12 +122,15 @@ const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: Resto
  */
 async function createDatabase(
   work: string,
-  { manifest, story }: RestorePlan,
+  { manifest, noTablespaces, story }: RestorePlan,
   { lock }: RestoreWorld,
   login: Login | undefined,
 ): Promise<void> {
   const { serverVersion } = lock
-  const statements = createStatements(work, manifest.database, story, { serverVersion, login: login?.user })
+  const statements = createStatements(work, manifest.database, story, {
+    ...{ serverVersion, noTablespaces },
+    login: login?.user,
+  })
   const results = await Promise.allSettled(statements.map((statement) => lock.sql.unsafe(statement)))
   const failure = results.find((result) => result.status === 'rejected')
   if (failure) throw failure.reason

@@ -52,6 +52,14 @@ test('the locale is given as the server knows it', () => {
   )
 })
 
+test('it lies in the tablespace of the original, unless that is left out or the default one', () => {
+  const create = (properties: { tablespace?: string } = {}, noTablespaces = false) =>
+    createStatements('x', { ...plain, ...properties }, story, { serverVersion: 150000, noTablespaces })[0]
+  expect(create({ tablespace: 'fast "disk"' })).toMatch(/ tablespace "fast ""disk"""$/)
+  for (const other of [create(), create({ tablespace: 'pg_default' }), create({ tablespace: 'fast' }, true)])
+    expect(other).not.toContain('tablespace')
+})
+
 const rich: Manifest['database'] = {
   ...plain,
   connection_limit: 7,

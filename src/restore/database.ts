@@ -11,17 +11,24 @@ type Properties = Manifest['database']
  * Statements that create the empty database to restore into, in this order. They are sent together, without waiting: so the database
  * has its {@link Label} and is closed to others even if we are killed while it is being created.
  *
- * @param options `serverVersion` of the server, because older ones know fewer properties; `login`: its owner during the restore
+ * @param options `serverVersion` of the server, because older ones know fewer properties; `noTablespaces`: it lies in the
+ *   default tablespace of the server; `login`: its owner during the restore
  */
 export function createStatements(
   name: string,
   properties: Properties,
   story: Label,
-  { serverVersion, login }: { serverVersion: number; login?: string | undefined },
+  {
+    serverVersion,
+    noTablespaces = false,
+    login,
+  }: { serverVersion: number; noTablespaces?: boolean; login?: string | undefined },
 ): string[] {
   const database = quoteIdent(name)
+  const { tablespace = 'pg_default' } = noTablespaces ? {} : properties
+  const where = tablespace === 'pg_default' ? '' : ` tablespace ${quoteIdent(tablespace)}`
   return [
-    createDatabaseSql(name, properties, serverVersion),
+    createDatabaseSql(name, properties, serverVersion) + where,
     `comment on database ${database} is ${quoteLiteral(JSON.stringify(story))}`,
     `revoke connect on database ${database} from public`,
     ...(login === undefined ? [] : [`alter database ${database} owner to ${quoteIdent(login)}`]),

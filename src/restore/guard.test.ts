@@ -20,11 +20,14 @@ const good: TargetServer = {
   exists: false,
   roles: ['reader', 'shop_owner'],
   superusers: [],
+  tablespaces: ['fast', 'slow'],
+  usableTablespaces: ['fast'],
   extensions: ['pg_trgm', 'plpgsql'],
   mayActAsOwner: true,
 }
+const asItIs = { noOwner: false, noTablespaces: false }
 const found = (target: Partial<TargetServer>, noOwner = false, backup = manifest) =>
-  findRefusals(backup, { into: 'copy', noOwner }, { ...good, ...target }).map(
+  findRefusals(backup, { into: 'copy', noOwner, noTablespaces: false }, { ...good, ...target }).map(
     ({ kind, reason, hint }) => `${kind}: ${reason} -> ${hint}`,
   )
 
@@ -39,10 +42,36 @@ describe('nothing is refused', () => {
     expect(found({ roles: [], mayActAsOwner: false }, true)).toEqual([]))
 })
 
+describe('tablespaces', () => {
+  const found = (tablespaces: string[], noTablespaces = false) =>
+    findRefusals({ ...manifest, tablespaces }, { into: 'copy', noOwner: false, noTablespaces }, good)
+
+  test('that are missing are named, all of them, with what to do', () => {
+    expect(found(['archive', 'fast', 'gone'])).toEqual([
+      {
+        kind: 'restore',
+        reason: '2 tablespaces in this backup do not exist here: archive, gone',
+        hint: `create them (create tablespace "archive" location '…'; create tablespace "gone" location '…'), or pass --no-tablespaces to load everything into the default one`,
+        report: { missing_tablespaces: ['archive', 'gone'] },
+      },
+    ])
+  })
+  test('in which the user may create nothing are a missing privilege', () => {
+    expect(found(['fast', 'slow'])).toEqual([
+      {
+        kind: 'refused',
+        reason: 'the user me may not create anything in the tablespace slow',
+        hint: 'grant create on tablespace "slow" to "me" with grant option, or pass --no-tablespaces to load everything into the default one',
+      },
+    ])
+  })
+  test('are not needed with --no-tablespaces', () => expect(found(['gone'], true)).toEqual([]))
+})
+
 describe('refused is', () => {
   test('a name with a line break, which a server refuses from 19 on', () => {
     const reasons = (serverVersion: number) =>
-      findRefusals(manifest, { into: 'a\nb', noOwner: false }, { ...good, serverVersion }).map(({ reason }) => reason)
+      findRefusals(manifest, { into: 'a\nb', ...asItIs }, { ...good, serverVersion }).map(({ reason }) => reason)
     expect(reasons(180001)).toEqual([])
     expect(reasons(190000)).toEqual(['the name "a\\nb" has a line break, which PostgreSQL 19 does not accept'])
   })
@@ -103,14 +132,14 @@ test.for<[string, Partial<TargetServer>, string | undefined]>([
   ['a missing privilege beside a name that is taken', { mayCreateDatabases: false, exists: true }, 'restore'],
   ['two that are no privileges', { exists: true, extensions: [] }, 'restore'],
 ])('the exit code says whether it is only about privileges: %s', ([, target, kind]) => {
-  const refusals = findRefusals(manifest, { into: 'copy', noOwner: false }, { ...good, ...target })
+  const refusals = findRefusals(manifest, { into: 'copy', ...asItIs }, { ...good, ...target })
   expect(refusal(refusals, { id: manifest.id, into: 'copy' })?.kind).toBe(kind)
 })
 
 test('several reasons are said at once', () => {
   const refusals = findRefusals(
     manifest,
-    { into: 'copy', noOwner: false },
+    { into: 'copy', ...asItIs },
     { ...good, exists: true, extensions: [], roles: [] },
   )
   expect(refusals.map(({ reason }) => reason)).toEqual(

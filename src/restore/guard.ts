@@ -18,6 +18,9 @@ export type TargetServer = {
   roles: string[]
   /** Those of them that are superusers. */
   superusers: string[]
+  /** Of the backup's tablespaces, those that exist, and those of them in which the session user may create something. */
+  tablespaces: string[]
+  usableTablespaces: string[]
   /** Of the backup's extensions, those that can be created. */
   extensions: string[]
   /** Whether the session user may make the backup's owner the owner of a database. */
@@ -27,7 +30,7 @@ export type TargetServer = {
 /** The parts of a manifest that the guard needs. */
 export type Guarded = Pick<
   Manifest,
-  'id' | 'server_version' | 'server_version_num' | 'roles' | 'superusers' | 'extensions'
+  'id' | 'server_version' | 'server_version_num' | 'roles' | 'superusers' | 'tablespaces' | 'extensions'
 > & {
   database: Pick<Manifest['database'], 'owner'>
 }
@@ -44,15 +47,15 @@ export type RestoreRefusal = {
 /**
  * Everything that is known to fail, found before anything is changed.
  *
- * @param noOwner objects will belong to the session user and nobody is granted anything, so no role is needed
+ * @param options `noTablespaces`: everything will lie in the server's default tablespace, so none is needed; `noOwner`: objects will belong to the session user and nobody is granted anything, so no role is needed
  */
 export function findRefusals(
   manifest: Guarded,
-  { into, noOwner }: { into: string; noOwner: boolean },
+  { into, noOwner, noTablespaces }: { into: string; noOwner: boolean; noTablespaces: boolean },
   target: TargetServer,
 ): RestoreRefusal[] {
   const refusals: RestoreRefusal[] = []
-  const refuse = (reason: string, hint: string, { kind = 'restore', ...more }: Partial<RestoreRefusal> = {}) =>
+  const refuse: Refuse = (reason, hint, { kind = 'restore', ...more } = {}) =>
     refusals.push({ kind, reason: visible(reason), hint: visible(hint), ...more })
 
   if (target.exists) refuse(`the database ${into} already exists`, 'choose another name for --into')
@@ -103,6 +106,8 @@ export function findRefusals(
       )}, or pass --no-owner to leave out owners and privileges`,
     )
 
+  refuseTablespaces(noTablespaces ? [] : (manifest.tablespaces ?? []), target, refuse)
+
   const missing = manifest.extensions.map(({ name }) => name).filter((name) => !target.extensions.includes(name))
   if (missing.length > 0)
     refuse(
@@ -111,6 +116,34 @@ export function findRefusals(
       { report: { missing_extensions: missing } },
     )
   return refusals
+}
+
+type Refuse = (reason: string, hint: string, more?: Partial<RestoreRefusal>) => void
+
+function refuseTablespaces(needed: string[], target: TargetServer, refuse: Refuse): void {
+  const without = 'or pass --no-tablespaces to load everything into the default one'
+  const missing = needed.filter((name) => !target.tablespaces.includes(name))
+  if (missing.length > 0)
+    refuse(
+      `${counted(missing.length, 'tablespace')} in this backup ${plural(missing.length, 'does', 'do')} not exist here: ${missing.join(', ')}`,
+      `create ${plural(missing.length, 'it', 'them')} (${someOf(
+        missing.map((name) => `create tablespace ${sqlName(name)} location '…'`),
+        '; ',
+      )}), ${without}`,
+      { report: { missing_tablespaces: missing } },
+    )
+  const closed = needed.filter((name) => !missing.includes(name) && !target.usableTablespaces.includes(name))
+  if (closed.length > 0)
+    refuse(
+      `the user ${target.user} may not create anything in the ${plural(closed.length, 'tablespace')} ${someOf(closed)}`,
+      `${someOf(
+        closed.map(
+          (name) => `grant create on tablespace ${sqlName(name)} to ${sqlName(target.user)} with grant option`,
+        ),
+        '; ',
+      )}, ${without}`,
+      { kind: 'refused' },
+    )
 }
 
 /** The refusals as one error; undefined if there are none. */

@@ -16,6 +16,10 @@ export async function readTarget(db: Db, manifest: Guarded, into: string): Promi
                  where rolname in (${literals(neededRoles(manifest))})),
       'superusers', (select coalesce(pg_catalog.json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
                       where rolsuper and rolname in (${literals(manifest.superusers ?? [])})),
+      'tablespaces', (select coalesce(pg_catalog.json_agg(spcname order by spcname), '[]') from pg_catalog.pg_tablespace
+                       where spcname in (${literals(manifest.tablespaces ?? [])})),
+      'usableTablespaces', (select coalesce(pg_catalog.json_agg(spcname order by spcname), '[]') from pg_catalog.pg_tablespace
+                             where spcname in (${literals(manifest.tablespaces ?? [])}) and pg_catalog.has_tablespace_privilege(session_user, oid, 'CREATE')),
       'extensions', (select coalesce(pg_catalog.json_agg(name order by name), '[]') from pg_catalog.pg_available_extensions
                       where name in (${literals(manifest.extensions.map(({ name }) => name))})),
       'mayActAsOwner', coalesce((select pg_catalog.pg_has_role(session_user, oid, ${setRolePrivilege}) from pg_catalog.pg_roles

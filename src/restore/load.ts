@@ -15,6 +15,8 @@ export type LoadOptions = {
   signal: AbortSignal
   /** Whether owners and privileges are left out. */
   noOwner: boolean
+  /** Whether everything is created in the default tablespace. */
+  noTablespaces: boolean
   /** Called with the uncompressed bytes of the dump read so far. */
   onBytes?: (bytes: number) => void
 }
@@ -29,9 +31,13 @@ const settings = { role: 'none', default_transaction_read_only: 'off', synchrono
  * @throws {AppError} `corrupt` from the dump, `restore` if pg_restore failed
  */
 export const loadDump = (dump: AsyncIterable<Buffer>, options: LoadOptions) =>
-  runRestore(dump, options.noOwner ? withoutOwners : [], { ...options, advise: adviceFor })
+  runRestore(dump, [...(options.noOwner ? withoutOwners : []), ...inTablespaces(options)], {
+    ...options,
+    advise: adviceFor,
+  })
 
 const withoutOwners = ['--no-owner', '--no-privileges']
+const inTablespaces = ({ noTablespaces }: { noTablespaces: boolean }) => (noTablespaces ? ['--no-tablespaces'] : [])
 
 /**
  * Loads some entries of a dump, in the given order, as the user of the connection, who owns them afterwards.
@@ -46,7 +52,10 @@ export async function loadEntries(
   const list = entries.map(({ id }) => `${id};\n`).join('')
   const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
   try {
-    await runRestore(dump, [...withoutOwners, `--use-list=${paths.list}`], { ...options, advise: adviceForLogin })
+    await runRestore(dump, [...withoutOwners, ...inTablespaces(options), `--use-list=${paths.list}`], {
+      ...options,
+      advise: adviceForLogin,
+    })
   } finally {
     remove()
   }

@@ -13,7 +13,11 @@ export type Loading = { rights: OwnRights; load: { plan: LoadPlan; head: Head } 
 /** @throws {AppError} `refused`, `restore` or `corrupt` if it cannot be loaded without giving rights to code in it */
 export async function loadingFor(
   session: Session,
-  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: { noOwner: boolean; asSuperuser: boolean } },
+  {
+    store,
+    manifest,
+    wanted,
+  }: { store: Store; manifest: Manifest; wanted: { noOwner: boolean; noTablespaces: boolean; asSuperuser: boolean } },
 ): Promise<Loading> {
   const rights = await readOwnRights(session.sql)
   if (!needsLogin(rights, wanted.asSuperuser)) return { rights, load: undefined }

@@ -36,7 +36,7 @@ export type LoadPlan = {
     eventTriggerRemarks: TocEntry[]
     eventTriggerOwners: string[]
   }
-  /** Tablespaces of tables and indexes. */
+  /** Tablespaces of tables and indexes that the login needs. */
   tablespaces: string[]
   /** What can only be created by running code of the application with the rights of the session user, in words. */
   problems: string[]
@@ -47,9 +47,12 @@ export type LoadPlan = {
  * everything that it may. The session user creates the rest, in the order of the archive, but only what is created without running
  * code. Pure.
  *
- * @param noOwner leaves out owners and privileges
+ * @param options `noOwner` leaves out owners and privileges, `noTablespaces` the tablespaces
  */
-export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): LoadPlan {
+export function planLoad(
+  { entries }: Toc,
+  { noOwner, noTablespaces = false }: { noOwner: boolean; noTablespaces?: boolean },
+): LoadPlan {
   const wanted = entries.filter((entry) => !isLeftOut(entry))
   const hasOwnValue = ownValues(wanted)
   const relationsOf = relationFinder(wanted)
@@ -87,7 +90,9 @@ export function planLoad({ entries }: Toc, { noOwner }: { noOwner: boolean }): L
       eventTriggerRemarks: noted.filter(isOfLast),
       eventTriggerOwners: owned(last),
     },
-    tablespaces: [...new Set(wanted.map(({ tablespace }) => tablespace).filter((name) => name !== ''))].sort(),
+    tablespaces: noTablespaces
+      ? []
+      : [...new Set(wanted.map(({ tablespace }) => tablespace).filter((name) => name !== ''))].sort(),
     problems: problemsIn(wanted, hasOwnValue),
   }
 }

@@ -50,6 +50,7 @@ export type WantedRestore = {
   /** System identifier of the server it was made on. */
   cluster: string | undefined
   noOwner: boolean
+  noTablespaces: boolean
   asSuperuser: boolean
   /** It replaces the database `into`; undefined: that must not exist yet. */
   swap: (Allowed & { backupFirst: boolean }) | undefined
@@ -259,11 +260,12 @@ type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
 function load(
   { database, session, login, signal }: Into,
   { connection, manifest, tools, loading }: Work,
-  { store, wanted: { noOwner }, runId, log, out, onProgress }: RestoreOptions,
+  { store, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: RestoreOptions,
 ): Promise<void> {
   const open = () => openDump(store, manifest)
   const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
-  const options = { tools, connection, database, applicationName: `pgbosun ${runId}`, noOwner, signal, onBytes }
+  const how = { noOwner, noTablespaces }
+  const options = { tools, connection, database, applicationName: `pgbosun ${runId}`, ...how, signal, onBytes }
   if (!login || !loading.load) return loadDump(open(), options)
   const { user, superuser } = loading.rights
   const owner = noOwner ? user : manifest.database.owner
@@ -274,11 +276,12 @@ function load(
 const planOf = (
   manifest: Manifest,
   { load }: Loading,
-  { wanted: { into, noOwner }, runId, now }: RestoreOptions,
+  { wanted: { into, noOwner, noTablespaces }, runId, now }: RestoreOptions,
 ): RestorePlan => ({
   manifest,
   into,
   noOwner,
+  noTablespaces,
   isolated: load !== undefined,
   story: {
     pgbosun: 'restore',
@@ -335,9 +338,10 @@ async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBac
   return whole
 }
 
-async function guard(session: Session, manifest: Manifest, { into, noOwner, swap }: WantedRestore): Promise<void> {
+async function guard(session: Session, manifest: Manifest, wanted: WantedRestore): Promise<void> {
+  const { into, swap } = wanted
   const found = await readTarget(session.sql, manifest, into)
   const target = swap ? { ...found, exists: false } : found
-  const problem = refusal(findRefusals(manifest, { into, noOwner }, target), { id: manifest.id, into })
+  const problem = refusal(findRefusals(manifest, wanted, target), { id: manifest.id, into })
   if (problem) throw problem
 }

@@ -13,8 +13,11 @@ export type Label = { provider: string; label: string }
  * it. Encoding and locale stay those of the backup, because the contents were sorted by them.
  */
 export function withPropertiesOf(manifest: Manifest, now: Properties): Manifest {
-  const { owner, connection_limit, acl, settings, comment } = now
-  return { ...manifest, database: { ...manifest.database, owner, connection_limit, acl, settings, comment } }
+  const { owner, tablespace, connection_limit, acl, settings, comment } = now
+  return {
+    ...manifest,
+    database: { ...manifest.database, owner, tablespace, connection_limit, acl, settings, comment },
+  }
 }
 
 /** Statements that set the security labels of a database. */
