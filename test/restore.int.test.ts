@@ -4,10 +4,12 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
+import postgres from 'postgres'
 import { describe, expect } from 'vitest'
 import { serverAccount } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
+import { compareRows } from '../src/restore/compare.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { childrenOf, client } from './support/backup.ts'
 import { type App, type Cluster, full, neverAgain, randomFrom, test, until } from './support/chaos.ts'
@@ -162,6 +164,68 @@ describe.skipIf(!client)('restore', () => {
       into,
     )
     expect(row).toEqual({ rows: 1000, analyzed: 1000, owner: user })
+  })
+
+  test('counts tables with forced row-level security as their owner, who may not see every row', {
+    timeout: 60_000,
+  }, async ({ cluster, makeApp }) => {
+    const user = uniqueName('creator')
+    const other = uniqueName('other')
+    const app = await filled(
+      cluster,
+      makeApp,
+      `create role ${user} login createdb password 'pw'; create role ${other}; grant ${other} to ${user};
+       ${things}; create function twice(int) returns int language sql immutable return $1 * 2;
+       create table secrets as select n from generate_series(1, 70) n; create index on secrets (twice(n));
+       create schema theirs authorization ${other}; create table theirs.notes as select n from generate_series(1, 30) n;
+       alter table secrets force row level security; alter table theirs.notes force row level security;
+       do $$ declare t text; begin foreach t in array array['things', 'secrets', 'theirs.notes'] loop
+         execute format('alter table %s enable row level security', t); execute format('create policy few on %s using (n < 5)', t);
+         execute format('alter table %s owner to %I', t, case t when 'theirs.notes' then '${other}' else '${user}' end); end loop; end $$;
+       alter function twice owner to ${user}`,
+    )
+    await cluster.ask(`alter database ${app.database} owner to ${user}`)
+    await backUp(app)
+    const url = new URL(cluster.url(app.database))
+    url.username = user
+    url.password = 'pw'
+    await app.write({ url: url.href })
+    await app.write({
+      'pgbosun.yaml': JSON.stringify({ ...(await configOf(app)), database: { url: { file: 'url' } } }),
+    })
+    for (const more of [[], ['--no-owner']]) {
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...more)
+      expect([code, json.rows_compared, json.tables_compared, json.warnings], stderr).toEqual([0, 1100, 3, []])
+      const forced = await cluster.ask(
+        'select relname as name from pg_class where relforcerowsecurity and relrowsecurity order by 1',
+        into,
+      )
+      expect(forced).toEqual([{ name: 'notes' }, { name: 'secrets' }])
+    }
+  })
+
+  test('what may not be counted is named, and the rest is compared', async ({ cluster }) => {
+    const [database, user] = [uniqueName('db'), uniqueName('nobody')]
+    await cluster.ask(`create database ${database}`)
+    await cluster.ask(
+      `create role ${user} login password 'pw'; create table hidden (a int); create table t as select 1 as a; grant select on t to ${user}`,
+      database,
+    )
+    const url = new URL(cluster.url(database))
+    url.username = user
+    url.password = 'pw'
+    const sql = postgres(url.href, { max: 1, fetch_types: false, prepare: false, onnotice() {} })
+    try {
+      expect(await compareRows(sql, { 'public.hidden': 0, 'public.t': 1, 'public.gone': 2 })).toEqual({
+        tables: 2,
+        rows: 1,
+        differences: [{ table: 'public.gone', expected: 2, actual: null }],
+        notCompared: [{ table: 'public.hidden', reason: expect.stringContaining('permission denied') }],
+      })
+    } finally {
+      await sql.end()
+    }
   })
 
   test('whoever passed --no-owner is not told to pass it', { timeout: 60_000 }, async ({ cluster, makeApp }) => {

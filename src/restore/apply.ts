@@ -10,6 +10,7 @@ import { inTransaction } from '../postgres/transaction.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { writeFinished, writeStarted } from '../state/events.ts'
 import { refuseStrangeState } from '../state/state.ts'
+import { visible } from '../text.ts'
 import { someLines } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { cleanUp, type Reopen, readStart } from './clean-up.ts'
@@ -165,6 +166,7 @@ async function inspect(session: Session, plan: RestorePlan, world: RestoreWorld)
   const { manifest, into } = plan
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0) throw differs(comparison)
+  for (const warning of ofOneKind(comparison.notCompared.map(notCompared))) world.warn(warning)
   if (!plan.isolated) await analyze(sql, world)
   for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
   if (world.swap) await world.swap.mark(session)
@@ -218,6 +220,9 @@ async function publish(
     for (const statement of statements) await tx.unsafe(statement)
   })
 }
+
+const notCompared = ({ table, reason }: Comparison['notCompared'][number]) =>
+  `the rows of ${table} were not compared with what was backed up (${visible(reason)}): count them as a superuser`
 
 function differs({ differences, rows }: Comparison): AppError {
   const lines = differences.map((difference) => `  ${renderDifference(difference)}`)

@@ -1,5 +1,7 @@
-import type { Db } from '../postgres/db.ts'
+import type { Db, Sql } from '../postgres/db.ts'
 import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
+import { isServerError, type ServerError } from '../postgres/server-error.ts'
+import { rollback } from '../postgres/transaction.ts'
 import { quoteName, splitName } from '../sql/quote.ts'
 import { counted } from '../units.ts'
 
@@ -7,23 +9,33 @@ import { counted } from '../units.ts'
 export type RowDifference = { table: string; expected: number; actual: number | null }
 
 /** How many rows were compared, and where they differ. */
-export type Comparison = { tables: number; rows: number; differences: RowDifference[] }
+export type Comparison = {
+  tables: number
+  rows: number
+  differences: RowDifference[]
+  /** Tables that the session user may not count, with the server's reason. */
+  notCompared: { table: string; reason: string }[]
+}
 
 /**
  * Counts the rows of a restored database and compares them with those of the backup.
  *
  * @param expected number of rows by `schema.table`, quoted where SQL requires it, as counted in the snapshot of the dump
  */
-export async function compareRows(db: Db, expected: Record<string, number>): Promise<Comparison> {
+export async function compareRows(db: Sql, expected: Record<string, number>): Promise<Comparison> {
   const present = await readTables(db)
-  const comparison: Comparison = { tables: 0, rows: 0, differences: [] }
+  const comparison: Comparison = { tables: 0, rows: 0, differences: [], notCompared: [] }
   // a policy must not hide rows: an error is better than a wrong count
   await db.unsafe('set row_security to off')
   for (const [table, count] of Object.entries(expected)) {
     // compare the parts, not the text: which words must be quoted depends on the version of the server
     const { schema, name } = splitName(table)
     const found = present.get(quoteName(schema, name))
-    const actual = found ? await countRows(db, found) : null
+    const actual = found ? await countAsPossible(db, found) : null
+    if (isServerError(actual)) {
+      comparison.notCompared.push({ table, reason: actual.message })
+      continue
+    }
     comparison.tables += 1
     comparison.rows += actual ?? 0
     if (actual !== count) comparison.differences.push({ table, expected: count, actual })
@@ -31,17 +43,42 @@ export async function compareRows(db: Db, expected: Record<string, number>): Pro
   return comparison
 }
 
-/** `unplanned`: count it without a query, because planning one would run code of the application. `name` is quoted. */
-type Table = { name: string; unplanned: boolean; column: string | null }
+/** `unplanned`: count it without a query, because planning one would run code of the application. `name` and `owner` are quoted. */
+type Table = { name: string; unplanned: boolean; column: string | null; owner: string }
 
 async function readTables(db: Db): Promise<Map<string, Table>> {
-  const rows = await db.unsafe<{ schema: string; table: string; unplanned: boolean; column: string | null }[]>(
-    `select n.nspname as schema, c.relname as table, c.oid in (${planningRunsCode}) as unplanned, ${leastColumn} as "column"
+  const rows = await db.unsafe<({ schema: string; table: string } & Omit<Table, 'name'>)[]>(
+    `select n.nspname as schema, c.relname as table, c.oid in (${planningRunsCode}) as unplanned, ${leastColumn} as "column",
+            pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) as owner
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r'`,
   )
   return new Map(
     rows.map(({ schema, table, ...rest }) => [quoteName(schema, table), { name: quoteName(schema, table), ...rest }]),
   )
+}
+
+/** The number of rows; the server's error if neither the session user nor the owner of the table may count them. */
+async function countAsPossible(db: Sql, table: Table): Promise<number | ServerError> {
+  try {
+    return await countRows(db, table)
+  } catch (error) {
+    if (!isServerError(error) || error.code !== '42501') throw error
+    return countAsOwner(db, table)
+  }
+}
+
+/** Even an owner is subject to forced row-level security, and may lift it: here in a transaction that is rolled back. */
+async function countAsOwner(db: Sql, table: Table): Promise<number | ServerError> {
+  await db.unsafe('begin')
+  try {
+    await db.unsafe(`set local role ${table.owner}; alter table only ${table.name} no force row level security`)
+    return await countRows(db, table)
+  } catch (error) {
+    if (!isServerError(error) || error.code !== '42501') throw error
+    return error
+  } finally {
+    await rollback(db)
+  }
 }
 
 /** Counts only the table's own rows: child tables are counted separately. */
