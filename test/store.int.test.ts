@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -96,6 +106,43 @@ describe('a folder as a store', () => {
       message: `${url(root)} cannot be written: permission denied (${root} belongs to uid 0, gid 0, mode 755; pgbosun runs as uid 65534, gid 65534)`,
       hint: 'chown 65534:65534 that folder; in Kubernetes, set securityContext.fsGroup: 65534',
     })
+  })
+})
+
+describe('a folder that takes nothing', () => {
+  test('is an error at once where the system has no room for folders', async () => {
+    const store = localStore('file:///proc/nope')
+    await expect(store.checkWritable()).rejects.toMatchObject({
+      kind: 'backup',
+      message: 'file:///proc/nope cannot be written: ENOENT at /proc/nope',
+    })
+    expect(await store.folders('')).toEqual([])
+  })
+
+  test('is named where it was deleted under a bind mount', async ({ skip }) => {
+    const [source, root] = [folder(), folder()]
+    for (const path of [source, root]) mkdirSync(path)
+    try {
+      execFileSync('mount', ['--bind', source, root], { stdio: 'pipe' })
+    } catch {
+      return skip('NOT RUN: a bind mount needs root')
+    }
+    try {
+      rmdirSync(source)
+      mkdirSync(source)
+      const store = localStore(url(root))
+      const problem = (what: string) => ({
+        kind: 'backup',
+        message: `${url(root)} cannot be ${what}: the folder ${root} was deleted under us`,
+      })
+      await expect(store.checkWritable()).rejects.toMatchObject(problem('written'))
+      await expect(store.open('shop/1/dump.zst')).rejects.toMatchObject(problem('written'))
+      // an empty store would be a lie
+      await expect(store.folders('')).rejects.toMatchObject({ ...problem('read'), reason: 'store-unreadable' })
+      await expect(collect(store.list('shop/'))).rejects.toMatchObject(problem('read'))
+    } finally {
+      execFileSync('umount', ['-l', root])
+    }
   })
 })
 

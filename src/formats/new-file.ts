@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { usage } from '../errors.ts'
+import { makeFolder } from '../machine/make-folder.ts'
 import { whyNotWritten } from '../machine/temporary.ts'
 import type { Folder } from './read.ts'
 
@@ -18,7 +19,7 @@ export async function createMigration(
   const created = format.create(name, { now, files, reversible })
   const paths: string[] = []
   try {
-    await mkdir(dir, { recursive: true })
+    await makeFolder(dir)
     for (const { file, text } of created) {
       await writeFile(join(dir, file), text, { flag: 'wx' })
       paths.push(join(dir, file))

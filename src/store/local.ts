@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { type Dirent, type Stats, stat as statFile } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { readProblem, writeProblem } from './problem.ts'
+import { makeFolder } from '../machine/make-folder.ts'
+import { isDeleted, nearestFolder, removeEmpty, syncFolder } from './folders.ts'
+import { deletedFolder, readProblem, writeProblem } from './problem.ts'
 import type { Store, Stored, Upload } from './store.ts'
 
 /** An unfinished upload: `dump.zst.1a2b3c4d.partial`. */
@@ -112,21 +114,12 @@ async function openUpload({ name, root }: StoreFolder, path: string): Promise<Up
 /** Another process may remove the empty folder between its creation and that of the file in it. */
 async function openNew(path: string): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {
-    await mkdir(dirname(path), { recursive: true, mode: folderMode })
     try {
+      await makeFolder(dirname(path), folderMode)
       return await open(path, 'wx', fileMode)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || attempt === 5) throw error
     }
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 
@@ -146,11 +139,18 @@ async function readObject(place: StoreFolder, path: string): Promise<Readable> {
 async function entriesOf(place: StoreFolder, folder: string): Promise<Dirent[]> {
   try {
     const entries = await readdir(folder, { withFileTypes: true })
+    if (entries.length === 0) await refuseDeleted(place)
     return entries.filter(({ name }) => isName(name)).sort((a, b) => (a.name < b.name ? -1 : 1))
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return []
-    throw await readProblem(place, error)
+    if (codeOf(error) !== 'ENOENT') throw await readProblem(place, error)
+    await refuseDeleted(place)
+    return []
   }
+}
+
+/** A root that was deleted under a mount looks empty, which says nothing about the backups. */
+async function refuseDeleted(place: StoreFolder): Promise<void> {
+  if (await isDeleted(place.root)) throw await readProblem(place, deletedFolder(place.root))
 }
 
 /**
@@ -232,26 +232,6 @@ async function sweepPartials(
   }
   for (const folder of empty) await removeEmpty(place.root, folder)
   return swept
-}
-
-/** Removes a folder and those above it as long as they are empty, except the root. */
-async function removeEmpty(root: string, folder: string): Promise<void> {
-  for (let path = folder; path.startsWith(join(root, '/')); path = dirname(path)) {
-    try {
-      await rmdir(path)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') continue
-      if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return
-      throw error
-    }
-  }
-}
-
-async function nearestFolder(path: string): Promise<string> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    const found = await stat(folder).catch(() => undefined)
-    if (found !== undefined || folder === dirname(folder)) return folder
-  }
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code

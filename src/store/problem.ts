@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError, type Reason } from '../errors.ts'
+import { isDeleted, nearestFolder } from './folders.ts'
 
 type Place = { name: string; root: string }
 
@@ -46,6 +47,19 @@ const notFolder: Explain = async (path) => ({
   hint: 'set `backup.store` to a folder',
 })
 
+const gone: Explain = async (path, code) => {
+  const folder = await nearestFolder(path)
+  if (!(await isDeleted(folder))) return unexplained(path, code)
+  return {
+    text: `the folder ${folder} was deleted under us`,
+    hint: 'make the folder again where it comes from, and mount it again: a container must be started anew for that',
+  }
+}
+
+/** What the system says of a folder that was deleted and is still mounted, where it says anything. */
+export const deletedFolder = (path: string): NodeJS.ErrnoException =>
+  Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT', syscall: 'scandir', path })
+
 const explanations: Record<string, Explain> = {
   EACCES: denied,
   EPERM: denied,
@@ -53,6 +67,7 @@ const explanations: Record<string, Explain> = {
   EDQUOT: full,
   ENOTDIR: notFolder,
   EEXIST: notFolder,
+  ENOENT: gone,
   EROFS: async (path) => ({
     text: `${path} is on a read-only file system`,
     hint: 'mount the volume read-write, or set `backup.store` to another folder',

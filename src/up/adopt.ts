@@ -110,7 +110,7 @@ export async function applyAdoptStep(
 ): Promise<void> {
   const { sql } = run.target!
   const { state, folder, historyTable, history, target } = look
-  writeFolder(into, missing)
+  await writeFolder(into, missing)
   if (plan.adopted.every((one) => one.state !== 'adopt')) return
   if (state.length > 0) {
     await journal.beforeChange()

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError, usage } from '../../errors.ts'
 import { isFolder, readNames } from '../../formats/files.ts'
 import type { NewFile } from '../../formats/format.ts'
 import { pgbosun } from '../../formats/pgbosun.ts'
 import type { Migration } from '../../formats/types.ts'
+import { makeFolder } from '../../machine/make-folder.ts'
 import type { BeforeChange } from '../../plan.ts'
 import type { Db, Sql } from '../../postgres/db.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
@@ -44,13 +45,13 @@ const namesBelow = (dir: string): string[] =>
  * Writes files, each completely or not at all.
  * @throws {AppError} `usage` when the folder cannot be written to
  */
-export function writeFolder(dir: string, files: NewFile[]): void {
+export async function writeFolder(dir: string, files: NewFile[]): Promise<void> {
   for (const { file, text } of files) {
     const path = join(dir, file)
     // If we are killed now, no tool takes a name that starts with a dot for a migration.
     const unfinished = join(dirname(path), `.${basename(path)}.unfinished`)
     try {
-      mkdirSync(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       writeFileSync(unfinished, text)
       renameSync(unfinished, path)
     } catch (cause) {
