@@ -4,7 +4,7 @@ import { predicates } from '../src/config/predicates.ts'
 import type { Check, Compiled, Rule } from '../src/config/rules.ts'
 import { configSchema } from '../src/config/schema.ts'
 import { leaves } from '../src/config/walk.ts'
-import { durationMs } from '../src/units.ts'
+import { durationMs, sizeBytes } from '../src/units.ts'
 
 export const compileSchema = (): Compiled => ({
   rule: ruleOf(configSchema),
@@ -78,8 +78,9 @@ export function ruleOf(schema: z.ZodType): Rule {
     case 'prefault':
       return { is: 'default', of: ruleOf(def.innerType), value: def.defaultValue }
     case 'pipe':
-      if (defOf(def.out).transform !== durationMs) throw new Error('only durations are transformed')
-      return { is: 'duration', of: ruleOf(def.in) }
+      if (defOf(def.out).transform === durationMs) return { is: 'duration', of: ruleOf(def.in) }
+      if (defOf(def.out).transform === sizeBytes) return { is: 'size', of: ruleOf(def.in) }
+      throw new Error('only durations and sizes are transformed')
     default:
       throw new Error(`the schema has a type without a rule: ${def.type}`)
   }

@@ -10,7 +10,10 @@ import {
   renderAgo,
   renderBytes,
   renderDuration,
+  renderSize,
   seconds,
+  sizeBytes,
+  sizePattern,
   someLines,
   someOf,
 } from './units.ts'
@@ -42,6 +45,24 @@ describe('durations', () => {
   test.each(['30', 's', '1.5h', '-1s', ' 30s', '30s ', '30 s', '1h30m', '5w', '30S'])('“%s” is none', (text) => {
     expect(durationPattern.test(text)).toBe(false)
   })
+})
+
+test.each([
+  ['0B', 0],
+  ['500MB', 500_000_000],
+  ['1kB', 1_000],
+  ['1KiB', 1_024],
+  ['20GiB', 21_474_836_480],
+  ['2TB', 2_000_000_000_000],
+  ['1TiB', 1_099_511_627_776],
+])('the size %s is %i bytes', (text, bytes) => {
+  expect(sizePattern.test(text)).toBe(true)
+  expect(sizeBytes(text)).toBe(bytes)
+  expect(renderSize(bytes)).toBe(text)
+})
+
+test.each(['20', 'GB', '1.5GB', '-1GB', '20 GB', '20gb', '20G', '1KB'])('“%s” is no size', (text) => {
+  expect(sizePattern.test(text)).toBe(false)
 })
 
 test.each([

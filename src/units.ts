@@ -16,6 +16,23 @@ export function renderDuration(ms: number): string {
   return `${ms / msPer[unit]}${unit}`
 }
 
+/** A number and a unit: `500MB`, in powers of a thousand; `20GiB`, in powers of 1024. */
+export const sizePattern = /^(\d+)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$/
+
+/** A size that matches {@link sizePattern}, in bytes. */
+export function sizeBytes(text: string): number {
+  const [, count, unit = ''] = sizePattern.exec(text) ?? []
+  const power = ' KMGT'.indexOf(unit.length > 1 ? unit[0]!.toUpperCase() : ' ')
+  return Number(count) * (unit.endsWith('iB') ? 1024 : 1000) ** power
+}
+
+/** The shortest exact spelling: 21474836480 is `20GiB`. */
+export function renderSize(bytes: number): string {
+  const units = ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'kB']
+  const unit = units.find((name) => bytes >= sizeBytes(`1${name}`) && bytes % sizeBytes(`1${name}`) === 0) ?? 'B'
+  return `${bytes / sizeBytes(`1${unit}`)}${unit}`
+}
+
 /** A size for people: `8.2 MB`, in powers of a thousand. */
 export function renderBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']

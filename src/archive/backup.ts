@@ -4,6 +4,7 @@ import { takenAt } from './clock.ts'
 import { backupPrefix, decodeName, manifestName, objectKey } from './layout.ts'
 import { isComplete, listFolders } from './listing.ts'
 import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
+import type { RestoreTest } from './restore-test.ts'
 import type { Verification } from './verification.ts'
 
 /** What is kept in memory for each complete backup in a store. */
@@ -22,6 +23,8 @@ export type Backup = {
   verification: Verification | undefined
   /** Whether it is kept until its pin is removed. */
   pinned: boolean
+  /** The last test restore; undefined if it was never restored for a test. */
+  restoreTest?: RestoreTest | undefined
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined

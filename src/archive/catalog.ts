@@ -3,8 +3,19 @@ import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
 import { takenAt } from './clock.ts'
 import { manifestName, objectKey, startedAtOf } from './layout.ts'
-import { type Folder, isComplete, isPinned, lineOf, linesOf, listFolder, listFolders, listIds } from './listing.ts'
+import {
+  type Folder,
+  isComplete,
+  isPinned,
+  lineOf,
+  linesOf,
+  listFolder,
+  listFolders,
+  listIds,
+  nameOf,
+} from './listing.ts'
 import type { Manifest, Series } from './manifest.ts'
+import { type RestoreTest, readRestoreTest } from './restore-test.ts'
 import { later, readLaterVerification, type Verification } from './verification.ts'
 
 /** How many manifests are read at once: enough for a slow store, but few enough for a process with few files and little memory. */
@@ -46,6 +57,8 @@ export type Catalog = {
   noteMade(manifest: Manifest): void
   /** Call this when this process has verified a backup. */
   noteVerification(backup: Pick<Backup, 'database' | 'id'>, verification: Verification): void
+  /** Call this when this process has restored a backup for a test. */
+  noteRestoreTest(backup: Pick<Backup, 'database' | 'id'>, test: RestoreTest): void
   /** Removes a backup, and what was listed of it, without listing it again. */
   remove(backup: Pick<Backup, 'database' | 'id'>): Promise<void>
 }
@@ -98,7 +111,9 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
     }
     if (!entry) return undefined
     const unread = listed.verified !== '' && listed.verified !== before?.verified
-    const later = unread ? await readLaterVerification(store, { database, id }) : before?.later
+    const which = { database, id }
+    if (unread) entry.backup.restoreTest = await readRestoreTest(store, which, listed.verified.split('\n').map(nameOf))
+    const later = unread ? await readLaterVerification(store, which) : before?.later
     return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
   }
 
@@ -185,6 +200,10 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
       const backups = databases.get(database)?.backups
       const entry = backups?.get(id)
       if (entry) backups!.set(id, judged({ ...entry, later: verification }))
+    },
+    noteRestoreTest({ database, id }, test) {
+      const entry = databases.get(database)?.backups.get(id)
+      if (entry) entry.backup.restoreTest = test
     },
     async remove({ database, id }) {
       const backups = databases.get(database)?.backups

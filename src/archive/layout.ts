@@ -10,6 +10,15 @@ export const verifiedName = 'verified.json'
 export const pinName = (hex: string) => `pin-${hex}.json`
 /** Every {@link pinName}. */
 export const pinPattern = /^pin-[0-9a-f]{8}\.json$/
+
+const laterName = /^verified-\d{8}T\d{9}Z\.json$/
+
+/** `verified-20261129T050000000Z.json`: result of one later verification. The names sort by time. */
+export const verifiedAtName = (at: Date) => `verified-${at.toISOString().replace(/[-:.]/g, '')}.json`
+
+/** Whether an object of a backup is the result of a later verification. */
+export const isVerification = (name: string) => name === verifiedName || laterName.test(name)
+
 export const dumpName = 'dump.zst'
 export const globalsName = 'globals.sql.zst'
 

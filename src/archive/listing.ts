@@ -1,5 +1,5 @@
 import type { Store } from '../store/store.ts'
-import { backupPrefix, databasePrefix, manifestName, pinPattern, startedAtOf, verifiedName } from './layout.ts'
+import { backupPrefix, databasePrefix, isVerification, manifestName, pinPattern, startedAtOf } from './layout.ts'
 
 /**
  * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
@@ -35,7 +35,7 @@ export const listIds = async (store: Store, database: string): Promise<string[]>
   (await store.folders(databasePrefix(database))).filter((id) => startedAtOf(id) !== undefined)
 
 function listedLine(name: string, sizeBytes: number, modifiedAt: Date): string {
-  const isRead = name === manifestName || name === verifiedName
+  const isRead = name === manifestName || isVerification(name)
   return isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
 }
 
@@ -45,10 +45,11 @@ export type Folder = { id: string; lines: string[] }
 /** An object as a line: its name and its size in bytes. */
 export const lineOf = (name: string, sizeBytes: number) => `${name} ${sizeBytes}`
 
-const isAbout = (line: string, name: string) => line.startsWith(`${name} `)
+/** The name of an object whose line it is. */
+export const nameOf = (line: string) => line.slice(0, line.indexOf(' '))
 
 /** Whether a folder is a backup: whether it has a manifest. */
-export const isComplete = (lines: string[]) => lines.some((line) => isAbout(line, manifestName))
+export const isComplete = (lines: string[]) => lines.some((line) => nameOf(line) === manifestName)
 
 /** Whether somebody pinned the backup. */
 export const isPinned = (lines: string[]) => lines.some((line) => pinPattern.test(line.slice(0, line.indexOf(' '))))
@@ -56,6 +57,6 @@ export const isPinned = (lines: string[]) => lines.some((line) => pinPattern.tes
 /** The lines about verifications, or about all the rest, as one text. */
 export const linesOf = (lines: string[], verified: boolean) =>
   lines
-    .filter((line) => isAbout(line, verifiedName) === verified)
+    .filter((line) => isVerification(nameOf(line)) === verified)
     .sort()
     .join('\n')

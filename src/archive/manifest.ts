@@ -74,6 +74,8 @@ export const manifestSchema = z.looseObject({
   migration: z.string().nullable(),
   /** Rows per table as counted in the snapshot of the dump, by `schema.table`, both quoted where SQL requires it. */
   rows: z.record(z.string(), z.int().min(0)),
+  /** MD5 of the first rows per table by primary key, of the tables that have one; older manifests have none. */
+  samples: z.record(z.string(), z.object({ rows: z.int().min(0), md5: z.string() })).optional(),
   objects: z.array(objectEntry),
   /** Size of the uncompressed dump. */
   dump_size_bytes: z.int().min(0),

@@ -94,6 +94,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       extensions: inspected.extensions,
       migration,
       rows: counted.rows,
+      samples: counted.samples,
       objects,
       dump_size_bytes: dump.packed.plainBytes,
       warnings,
@@ -194,7 +195,11 @@ async function dumpAndCount(
   const snapshot = await exportSnapshot(sql)
   const failed = new AbortController()
   const counting = countRows(sql, AbortSignal.any([signal, failed.signal])).catch(
-    (error: Error): Counted => ({ rows: {}, notCounted: [{ table: 'all tables', reason: error.message }] }),
+    (error: Error): Counted => ({
+      rows: {},
+      samples: {},
+      notCounted: [{ table: 'all tables', reason: error.message }],
+    }),
   )
   try {
     const dump = await storeObject(options, dumpName, (upload) =>

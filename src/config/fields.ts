@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, durationPattern } from '../units.ts'
+import { durationMs, durationPattern, sizeBytes, sizePattern } from '../units.ts'
 import { predicates } from './predicates.ts'
 
 const durationHelp = 'write a number and a unit, like 30s or 6h'
@@ -9,6 +9,12 @@ export const durationText = z.string({ error: durationHelp }).regex(durationPatt
 
 /** A duration with its default; the output is in milliseconds. */
 export const duration = (fallback: string) => durationText.prefault(fallback)
+
+const sizeHelp = 'write a number and a unit, like 500MB or 20GiB'
+
+/** A size with its default; the output is in bytes. */
+export const size = (fallback: string) =>
+  z.string({ error: sizeHelp }).regex(sizePattern, sizeHelp).transform(sizeBytes).prefault(fallback)
 
 /** A path or a name. A URL there would hold a password that `config show` would print. */
 export const noUrl = (what: string) =>

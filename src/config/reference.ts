@@ -38,7 +38,7 @@ export function renderReference(): string {
     'The configuration is a YAML or JSON file: `pgbosun.yaml` in the working directory, or the one of `--config FILE`. Scalars and lists of scalars can',
     'also be set by an environment variable, which overrides the file; the items of a list are separated by commas. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
     'the variable with `_FILE` at the end holds the path of a file with the secret. A URL of a database without a password may also be written as text. A duration',
-    'is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`. An unknown key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder',
+    'is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`; so is a size: `500MB`, `20GiB`. An unknown key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder',
     'of the configuration file, or to the working directory if there is no file.',
     '',
     '| key | type | default | variable | meaning |',

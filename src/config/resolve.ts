@@ -116,6 +116,17 @@ export function resolveMigrateConnection(config: Config, env: Env, baseDir: stri
   })
 }
 
+/**
+ * The connection for test restores: `backup.verify.url`, or with `where: same-server` the target's. Undefined if none is configured.
+ * @throws {AppError} `usage` when it cannot be read
+ */
+export function resolveTestConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
+  const { url, where } = config.backup.verify
+  if (url === undefined) return where === 'same-server' ? resolveConnection(config, env, baseDir) : undefined
+  const connection = fromUrlKey('backup.verify.url', url, { config, env, baseDir })
+  return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
+}
+
 /** The parts of a connection that are about the files that are run, and about their history. */
 const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] => [
   ...(searchPath === undefined ? [] : ['search_path']),

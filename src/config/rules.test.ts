@@ -57,6 +57,7 @@ describe('the rules made of the schema', () => {
     ['a time zone that is none', { backup: { timezone: 'Europe/Berln' } }],
     ['a secret as text', { serve: { token: 'secret' } }],
     ['a URL with a password', { database: { url: 'postgres://u:p@h/d' } }],
+    ['a size without a unit', { backup: { verify: { maxBytes: '20' } } }],
     ['an empty list', { backup: { databases: [] } }],
     ['a prototype', JSON.parse('{ "databases": { "__proto__": {} } }')],
     ['a lint rule that is none', { migrate: { lint: { rules: { nonsense: 'off' } } } }],

@@ -1,5 +1,5 @@
 // pure
-import { durationMs } from '../units.ts'
+import { durationMs, sizeBytes } from '../units.ts'
 import { predicates } from './predicates.ts'
 import type { Leaf } from './walk.ts'
 
@@ -16,7 +16,7 @@ export type Rule =
   | { is: 'number'; checks?: Check[] }
   | { is: 'boolean' }
   | { is: 'one'; of: unknown[] }
-  | { is: 'optional' | 'nullable' | 'duration'; of: Rule }
+  | { is: 'optional' | 'nullable' | 'duration' | 'size'; of: Rule }
   | { is: 'default'; of: Rule; value: unknown }
 
 /** `named`: one of {@link predicates}. `other`: something that only the schema can check. */
@@ -55,6 +55,8 @@ function read(rule: Rule, input: unknown): unknown {
       return read(rule.of, input === undefined ? rule.value : input)
     case 'duration':
       return durationMs(read(rule.of, input) as string)
+    case 'size':
+      return sizeBytes(read(rule.of, input) as string)
     case 'either':
       return readEither(rule.of, input)
     case 'one':

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { defaultStore } from './default-store.ts'
-import { count, duration, durationText, noUrl, secret, timeZone } from './fields.ts'
+import { count, duration, durationText, noUrl, secret, size, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
 import { predicates } from './predicates.ts'
 import { urlSource } from './url-source.ts'
@@ -141,6 +141,20 @@ const keepRules = z
   })
   .refine(predicates.keepsSomething, 'would keep nothing: set a rule, or `keep: all`')
 
+const verify = z
+  .strictObject({
+    where: z.enum(['url', 'same-server']).prefault('url').meta({
+      description:
+        'Where backups are restored for a test: on the server of `url`, which must not be the one that was backed up, or on that very server (`same-server`).',
+    }),
+    url: urlSource.optional().meta({
+      description:
+        'Connection for test restores, as a user that may create databases. With `where: same-server` it must not be a superuser. Default with `same-server`: the connection of the target database.',
+    }),
+    maxBytes: size('20GiB').meta({ description: 'A larger database is not restored for a test.' }),
+  })
+  .prefault({})
+
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
@@ -180,6 +194,7 @@ const backup = z
         description:
           'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
       }),
+    verify,
   })
   .prefault({})
 

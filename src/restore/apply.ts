@@ -109,7 +109,8 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
   }
 }
 
-const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: RestoreWorld): Promise<Login> =>
+/** Creates the login that loads. */
+export const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: RestoreWorld): Promise<Login> =>
   createLogin(lock.sql, {
     database: work,
     user: loginName(story),
@@ -121,7 +122,7 @@ const makeLogin = (work: string, { story }: RestorePlan, { lock, rights }: Resto
  * On the session that holds the lock. Even if we are killed, its backend finishes these statements before it releases the lock, so the
  * next restore finds a database with a {@link Label}, or none.
  */
-async function createDatabase(
+export async function createDatabase(
   work: string,
   { manifest, noTablespaces, story }: RestorePlan,
   { lock }: RestoreWorld,
@@ -138,13 +139,14 @@ async function createDatabase(
 }
 
 /** Without the lock, another run may take the database for a leftover. */
-function whenLost({ lost }: Session): AbortSignal {
+export function whenLost({ lost }: Session): AbortSignal {
   const controller = new AbortController()
   void lost.then(() => controller.abort(connectionLost()))
   return controller.signal
 }
 
-async function inSession<T>(
+/** Gives `use` a session in the new database, which ends with it, or as soon as the signal is aborted. */
+export async function inSession<T>(
   work: string,
   { connect }: RestoreWorld,
   signal: AbortSignal,

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection } from '../config/connection.ts'
 import type { Log } from '../log.ts'
 import type { Db } from '../postgres/db.ts'
+import { takeRunLock } from '../postgres/lock.ts'
+import { databaseObject } from '../postgres/lock-keys.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { wasLost } from '../postgres/lost.ts'
 import type { Session } from '../postgres/session.ts'
+import { type NotReady, openWhenReady } from '../postgres/wait.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
@@ -24,6 +28,36 @@ export type CleanedUp = {
 
 /** Opens a session that holds the run lock; waits for the server until the deadline, and says when it turns out to be down. */
 export type Reopen = (options: { deadline: number; signal: AbortSignal; onDown(): void }) => Promise<Session>
+
+/** Opens sessions for {@link Reopen}. Somebody else who took the lock in the meantime does the same work. */
+export const reopener =
+  ({ connection, into, lock, wait, runId, command, log }: ReopenOptions): Reopen =>
+  async ({ deadline, signal, onDown }) => {
+    const where = { ...wait, applicationName: `pgbosun ${runId}`, command, log, database: lock.database }
+    const onWaiting = ({ down }: NotReady) => {
+      if (down) onDown()
+    }
+    const session = (await openWhenReady(connection, { ...where, deadline, signal, patient: true, onWaiting }))!
+    const timeoutMs = Math.max(0, deadline - performance.now())
+    try {
+      await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
+      return session
+    } catch (error) {
+      await session.end()
+      throw error
+    }
+  }
+
+type ReopenOptions = {
+  connection: Connection
+  /** The name whose run lock is taken. */
+  into: string
+  lock: { database: string }
+  wait: { timeoutMs: number; patient: boolean }
+  runId: string
+  command: string
+  log: Log
+}
 
 type World = {
   lock: Session

@@ -1,5 +1,6 @@
 import type { Db, Sql } from '../postgres/db.ts'
 import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
+import { type Sample, type Sampling, sampleQuery, sampleSettings, samplingField } from '../postgres/sample.ts'
 import { isServerError, type ServerError } from '../postgres/server-error.ts'
 import { rollback } from '../postgres/transaction.ts'
 import { quoteName, splitName } from '../sql/quote.ts'
@@ -97,3 +98,31 @@ export const renderDifference = ({ table, expected, actual }: RowDifference) =>
   actual === null
     ? `${table} is missing; it had ${counted(expected, 'row')}`
     : `${table} has ${counted(actual, 'row')} instead of ${expected}`
+
+/**
+ * Compares the contents of the first rows of each table with those of the backup.
+ *
+ * @param db a session that may run the code of the application: it owns nothing but the restored database
+ * @returns how many rows were compared, and the tables whose rows differ
+ */
+export async function compareSamples(
+  db: Db,
+  expected: Readonly<Record<string, Sample>>,
+): Promise<{ rows: number; differing: string[] }> {
+  const rows = await db.unsafe<{ schema: string; table: string; sampling: Sampling | null }[]>(
+    `select n.nspname as schema, c.relname as table, ${samplingField} as sampling
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r'`,
+  )
+  const present = new Map(rows.map(({ schema, table, sampling }) => [quoteName(schema, table), sampling]))
+  await db.unsafe(sampleSettings)
+  const compared = { rows: 0, differing: [] as string[] }
+  for (const [table, sample] of Object.entries(expected)) {
+    const { schema, name } = splitName(table)
+    const found = quoteName(schema, name)
+    const sampling = present.get(found)
+    const [actual] = sampling ? await db.unsafe<Sample[]>(sampleQuery(found, sampling)) : []
+    if (actual?.md5 === sample.md5) compared.rows += sample.rows
+    else compared.differing.push(table)
+  }
+  return compared
+}

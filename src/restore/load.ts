@@ -105,7 +105,7 @@ function restoreFailed(ended: Ended, options: Pick<LoadOptions, 'tools' | 'noOwn
     {
       hint: hint ?? advise(said ?? '', options),
       excerpt,
-      ...(isDiskFull(said ?? '') && { reason: 'disk-full' as const }),
+      reason: isDiskFull(said ?? '') ? 'disk-full' : ended.signal === null ? 'load-failed' : undefined,
     },
   )
 }

@@ -12,13 +12,14 @@ import { databaseObject } from '../postgres/lock-keys.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
-import { type NotReady, openWhenReady } from '../postgres/wait.ts'
+import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, type Tools } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
 import { renderAgo } from '../units.ts'
 import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
+import { boundWarnings } from './bound.ts'
 import { type Choice, chooseBackup } from './choose.ts'
-import type { Reopen } from './clean-up.ts'
+import { reopener } from './clean-up.ts'
 import type { Comparison } from './compare.ts'
 import { findRefusals, refusal } from './guard.ts'
 import { readTarget } from './inspect.ts'
@@ -140,6 +141,7 @@ async function restoreOn(
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
   const trusted = trustedManifest(await wholeOf(store, backup))
+  for (const warning of boundWarnings(trusted.extensions)) out.warn(warning)
   const open = (database: string) => openFor(connection, database, options)
   const replaceable = await replaceableBy(session, trusted, options)
   const manifest = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
@@ -229,31 +231,12 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     connect,
     onPublished: options.onPublished,
     load: (into) => load(into, work, options),
-    reopen: reopenerFor(work, options),
+    reopen: reopener({ connection, into, lock, wait, runId, command, log }),
     patienceMs: wait.timeoutMs,
   })
   const durationMs = Math.round(performance.now() - startedAt)
   return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined, swapped }
 }
-
-/** For removing what is left after the connection was lost. Somebody else who took the lock in the meantime does that too. */
-const reopenerFor =
-  ({ connection }: Work, { wanted: { into }, lock, wait, runId, command, log }: RestoreOptions): Reopen =>
-  async ({ deadline, signal, onDown }) => {
-    const where = { ...wait, applicationName: `pgbosun ${runId}`, command, log, database: lock.database }
-    const onWaiting = ({ down }: NotReady) => {
-      if (down) onDown()
-    }
-    const session = (await openWhenReady(connection, { ...where, deadline, signal, patient: true, onWaiting }))!
-    const timeoutMs = Math.max(0, deadline - performance.now())
-    try {
-      await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
-      return session
-    } catch (error) {
-      await session.end()
-      throw error
-    }
-  }
 
 type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
 

@@ -40,6 +40,7 @@ export async function watchObjects(db: Db, login: string): Promise<Watch> {
 
 const changed = (what: string[]) =>
   new AppError('restore', `code in this backup changed something else while it was loaded: ${someOf(what, '; ')}`, {
+    reason: 'load-failed',
     hint: 'in the database that was backed up, find out what that code is for: it tried to change objects that are not its own',
   })
 

@@ -3,7 +3,7 @@ import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { ofOneKind } from '../../plan.ts'
 import { openStore } from '../../store/open.ts'
-import { renderBytes } from '../../units.ts'
+import { renderBytes, seconds } from '../../units.ts'
 import type { Command } from '../command.ts'
 
 /** `backup list`: every backup in the store. */
@@ -28,18 +28,30 @@ export const backupList: Command = {
   },
 }
 
-const fields = ({ id, database, startedAt, sizeBytes, verification, problem, series, pinned }: Backup) => ({
-  id,
-  database,
-  name: series?.name ?? null,
-  kind: series?.kind ?? null,
-  started_at: startedAt.toISOString(),
-  size_bytes: sizeBytes ?? null,
-  verified: verification?.ok ?? false,
-  verified_at: verification?.at.toISOString() ?? null,
-  pinned,
-  problem: problem ?? verification?.problem ?? null,
-})
+const fields = (backup: Backup) => {
+  const { id, database, startedAt, sizeBytes, verification, restoreTest, problem, series, pinned } = backup
+  return {
+    id,
+    database,
+    name: series?.name ?? null,
+    kind: series?.kind ?? null,
+    started_at: startedAt.toISOString(),
+    size_bytes: sizeBytes ?? null,
+    verified: verification?.ok ?? false,
+    verified_at: verification?.at.toISOString() ?? null,
+    restore_test: restoreTest
+      ? {
+          at: restoreTest.at.toISOString(),
+          ok: restoreTest.ok,
+          problem: restoreTest.problem,
+          duration_ms: restoreTest.durationMs,
+          server: restoreTest.server,
+        }
+      : null,
+    pinned,
+    problem: problem ?? verification?.problem ?? null,
+  }
+}
 
 const columns = (backup: Backup, now: Date) => [
   backup.database,
@@ -50,16 +62,19 @@ const columns = (backup: Backup, now: Date) => [
 ]
 
 function stateOf(backup: Backup, now: Date): string {
-  const { problem, verification } = backup
+  const { problem, verification, restoreTest } = backup
   if (problem !== undefined) return 'unreadable'
   if (verification?.ok === false) return 'DAMAGED'
-  const marks = [
+  const state = [
     verification === undefined ? 'not verified' : 'verified',
+    ...(restoreTest === undefined
+      ? []
+      : [restoreTest.ok ? `restored in ${seconds(restoreTest.durationMs ?? 0)}` : 'test restore FAILED']),
     ...(backup.pinned ? ['pinned'] : []),
     ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
+    ...(isFromFuture(backup, now) ? ['starts in the future'] : []),
   ]
-  const state = marks.join(', ')
-  return isFromFuture(backup, now) ? `${state}, starts in the future` : state
+  return state.join(', ')
 }
 
 function table(rows: string[][]): string[] {

@@ -2,33 +2,51 @@ import { type Backup, listBackups, storedDatabases } from '../../archive/backup.
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
+import type { RestoreTest } from '../../archive/restore-test.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
-import { AppError, usage } from '../../errors.ts'
+import { AppError, usage, withReport } from '../../errors.ts'
+import { renderCompared } from '../../restore/trial/run.ts'
+import type { Result } from '../../run/context.ts'
+import { asAppError } from '../../run/failure.ts'
+import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/store.ts'
-import { someOf } from '../../units.ts'
+import { megabytes, seconds, someOf } from '../../units.ts'
+import { testConnection, testRestore } from '../../up/test-restore.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
 
-/** `backup verify`: reads backups back, byte for byte, and decodes them. */
+/** `backup verify`: reads backups back, byte for byte, and decodes them, or restores them for a test. */
 export const backupVerify: Command = {
   name: 'backup verify',
-  details: 'Needs no database. Default: the latest backup of every database that is backed up.',
+  details:
+    'Default: the latest backup of every database that is backed up. Without --restore, every byte is read and decoded, and no database is needed.',
   args: { usage: '[ID|latest|all]', min: 0, max: 1 },
-  flags: {},
+  flags: {
+    restore: {
+      type: 'boolean',
+      help: 'Restore it on the server of `backup.verify`, compare the rows, and drop what was restored.',
+    },
+  },
   startsAnew: true,
   exits: {
+    unreachable: 'no connection to the server for test restores, or it was lost',
+    locked: 'another test restore was running there for too long',
+    refused: 'the user for test restores lacks a privilege, or has too many',
     backup: 'the store cannot be read or written to, there is no pg_restore, or it was killed',
-    corrupt: 'a backup is damaged',
+    corrupt: 'a backup is damaged, or could not be restored as it was',
     nobackup: 'no backup matches',
+    restore: 'the test restore was refused, or the server for it failed; this says nothing about the backup',
   },
   async run(context) {
     const { loaded, out, signal, log } = context
     const store = openStore(loaded.config.backup)
     const search = { path: loaded.env.PATH }
-    const results: Verified[] = []
+    if (context.flags.restore === true) testConnection(loaded)
     const backups = await wanted(context)
+    if (context.flags.restore === true) return restoreEach(context, store, backups)
+    const results: Verified[] = []
     tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
     for (const backup of backups) {
       signal.throwIfAborted()
@@ -45,6 +63,53 @@ export const backupVerify: Command = {
     }
   },
 }
+
+type Tested = Omit<Verified, 'level'> & Pick<RestoreTest, 'durationMs' | 'server'>
+
+/** A backup that cannot be tried ends the command: the others could not be either. */
+async function restoreEach(
+  context: CommandContext,
+  store: Store,
+  backups: Pick<Backup, 'id' | 'database'>[],
+): Promise<Result> {
+  const { out, signal } = context
+  const results: Tested[] = []
+  const report = () => ({ results: results.map(testFields) })
+  for (const { id, database } of backups)
+    try {
+      signal.throwIfAborted()
+      const { test, details } = await withProgress(context, 'MB restored', (onProgress) =>
+        testRestore(
+          context,
+          { id, database },
+          { store, onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)) },
+        ),
+      )
+      const { ok, problem, durationMs, server } = test
+      results.push({ id, database, ok, problem, durationMs, server })
+      const found = details && `restored in ${seconds(durationMs ?? 0)} on ${server}: ${renderCompared(details)}`
+      out.print(`${ok ? 'ok      ' : 'FAILED  '}  ${database}  ${id}  ${found ?? problem}`)
+    } catch (error) {
+      const failure = asAppError(error)
+      const named = failure.with({ message: `the backup ${id} of ${database} was not tried: ${failure.message}` })
+      return { fields: {}, failure: withReport(signal.aborted ? failure : named, report()) }
+    }
+  const bad = results.filter(({ ok }) => !ok)
+  return { fields: report(), failure: bad.length > 0 ? notRestored(bad, results.length) : undefined }
+}
+
+const testFields = ({ id, database, ok, problem, durationMs, server }: Tested) => ({
+  ...{ id, database, level: 'restore', ok, problem },
+  duration_ms: durationMs,
+  server,
+})
+
+const notRestored = (bad: Tested[], of: number): AppError =>
+  didNotVerify(
+    bad,
+    of,
+    `\`pgbosun restore ${bad[0]!.id} --into NEW\` shows more; other backups of the same database may fail in the same way`,
+  )
 
 const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
 
@@ -92,13 +157,14 @@ function newestOfEach(backups: Backup[], name: string): Backup[] {
   return [...Map.groupBy(usable, ({ database }) => database).values()].map((ofOne) => ofOne.at(-1)!)
 }
 
-function damaged(bad: Verified[], of: number): AppError {
+const damaged = (bad: Verified[], of: number): AppError =>
+  didNotVerify(bad, of, 'make a new backup with `pgbosun backup run`, and check the disk of the store')
+
+function didNotVerify(bad: Pick<Verified, 'id' | 'database' | 'problem'>[], of: number, hint: string): AppError {
   const [first] = bad
   const message =
     bad.length === 1
       ? `the backup ${first!.id} of ${first!.database} did not verify: ${first!.problem}`
       : `${bad.length} of ${of} backups did not verify: ${someOf(bad.map(({ id }) => id))}`
-  return new AppError('corrupt', message, {
-    hint: 'make a new backup with `pgbosun backup run`, and check the disk of the store',
-  })
+  return new AppError('corrupt', message, { hint })
 }

@@ -1,11 +1,11 @@
 import { wantedFrom } from '../../check/conditions.ts'
 import { type Connection, describe } from '../../config/connection.ts'
-import { resolveBackupConnection } from '../../config/resolve.ts'
+import { resolveBackupConnection, resolveTestConnection } from '../../config/resolve.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
 import { AppError } from '../../errors.ts'
 import { refuseHash } from '../../roles/secrets.ts'
-import { renderDuration } from '../../units.ts'
+import { renderDuration, renderSize } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `config show`: the effective configuration and where each value comes from, without secrets. */
@@ -67,6 +67,7 @@ export const configValidate: Command = {
     where.password()
     readSecrets(loaded)
     if (loaded.config.backup.url) resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password()
+    if (loaded.config.backup.verify.url) resolveTestConnection(loaded.config, loaded.env, loaded.baseDir)?.password()
     resolveServeAccess(loaded.config, loaded.env, loaded.baseDir)
     wantedFrom(loaded.config.check)
     out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)
@@ -102,16 +103,21 @@ export const configSchemaCommand: Command = {
 /** Keys whose value is a duration, kept in milliseconds. */
 const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents|backupMaxAge|keep\.within)$/
 
+/** Keys whose value is a size, kept in bytes. */
+const sizeKeys = /\.maxBytes$/
+
+/** A duration or a size as it is written; undefined for everything else. */
+function written(path: string, value: unknown): string | undefined {
+  if (typeof value !== 'number') return undefined
+  if (durationKeys.test(path)) return renderDuration(value)
+  return sizeKeys.test(path) ? renderSize(value) : undefined
+}
+
 const renderValue = (path: string, value: unknown) =>
-  durationKeys.test(path) && typeof value === 'number'
-    ? renderDuration(value)
-    : typeof value === 'string'
-      ? value
-      : JSON.stringify(value)
+  written(path, value) ?? (typeof value === 'string' ? value : JSON.stringify(value))
 
 function jsonConfig(value: unknown, path = ''): unknown {
-  if (durationKeys.test(path) && typeof value === 'number') return renderDuration(value)
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return written(path, value) ?? value
   return Object.fromEntries(
     Object.entries(value).map(([key, child]) => [key, jsonConfig(child, path === '' ? key : `${path}.${key}`)]),
   )

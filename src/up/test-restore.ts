@@ -1,0 +1,66 @@
+import type { Backup } from '../archive/backup.ts'
+import type { Catalog } from '../archive/catalog.ts'
+import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '../archive/restore-test.ts'
+import { verifyBackup } from '../backup/verify.ts'
+import type { Connection } from '../config/connection.ts'
+import type { Loaded } from '../config/load.ts'
+import { remarks, resolveTestConnection } from '../config/resolve.ts'
+import { usage } from '../errors.ts'
+import { tryBackup } from '../restore/trial/run.ts'
+import type { Context } from '../run/context.ts'
+import type { Store } from '../store/store.ts'
+
+export type TestRestoreOptions = {
+  store: Store
+  /** What this process knows of the store. */
+  catalog?: Catalog | undefined
+  onProgress?: (done: number, total: number) => void
+}
+
+/** The server for test restores. @throws {AppError} `usage` if none is configured */
+export function testConnection({ config, env, baseDir }: Loaded): Connection {
+  const connection = resolveTestConnection(config, env, baseDir)
+  if (connection) return connection
+  throw usage('there is no server for test restores', {
+    hint: 'set backup.verify.url to a server that nothing depends on, or backup.verify.where: same-server',
+  })
+}
+
+/**
+ * Restores a backup for a test, and records what was found next to it in the store. If its bytes turn out to be damaged, it is also
+ * verified, which records that.
+ *
+ * @throws {AppError} if it could not be tried, which says nothing about the backup; nothing is recorded then
+ */
+export async function testRestore(
+  context: Context,
+  backup: Pick<Backup, 'id' | 'database'>,
+  { store, catalog, onProgress = () => {} }: TestRestoreOptions,
+): Promise<{ test: RestoreTest; details: RestoreTestDetails | undefined }> {
+  const { loaded, log, signal, out, runId, command } = context
+  const { config, env } = loaded
+  const { where, maxBytes } = config.backup.verify
+  const connection = testConnection(loaded)
+  for (const remark of remarks(connection)) out.warn(remark)
+  const now = () => new Date()
+  const search = { path: env.PATH }
+  const { test, details, damaged } = await tryBackup({
+    ...{ backup, store, connection, where, maxBytes, search, runId, command, onProgress, now, log, signal },
+    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    timeoutMs: config.backup.timeout,
+    warn: out.warn,
+  })
+  try {
+    await recordRestoreTest(store, backup, test, details)
+    catalog?.noteRestoreTest(backup, test)
+  } catch (error) {
+    log.warn({ problem: (error as Error).message }, 'could not record the result of the test restore in the store')
+  }
+  if (damaged)
+    await verifyBackup(store, backup, {
+      ...{ search, log, signal, now },
+      onNoted: (verification) => catalog?.noteVerification(backup, verification),
+    })
+  return { test, details }
+}
