@@ -37,6 +37,8 @@ export type HealthInput = {
   advice?: string[]
   /** Undefined without a connection. */
   leftovers?: Leftover[]
+  /** In words, that a restore holds back pending migrations; undefined if none does. */
+  held?: string | undefined
   /** The schema compared with what the migrations make; undefined when not asked for. */
   shadow?: ShadowHealth | undefined
 }
@@ -76,6 +78,7 @@ export function judgeHealth({
   backups,
   advice = [],
   leftovers,
+  held,
   shadow,
 }: HealthInput): Health {
   const connected = connectionError === null
@@ -105,6 +108,7 @@ export function judgeHealth({
       ...(unknown === undefined ? [] : [unknown]),
       ...(backups?.warnings ?? []),
       ...ofOneKind(shadow?.warnings ?? []),
+      ...(held === undefined ? [] : [held]),
       ...ofOneKind(leftovers?.map(warningOf) ?? []),
       ...advice,
     ],

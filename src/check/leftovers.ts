@@ -1,14 +1,14 @@
 // pure
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import { visibleSql } from '../text.ts'
+import { shellWord, visibleSql } from '../text.ts'
 import { renderBytes } from '../units.ts'
 
-/** A database that a run of ours made for itself and could not remove. */
+/** A database that a run of ours made for itself and could not remove, or that a restore replaced. */
 export type Leftover = {
   database: string
-  kind: 'restore' | 'shadow'
-  /** What it was for: the new name of a restore, the live database of a comparison. */
+  kind: 'restore' | 'shadow' | 'replaced'
+  /** What it was for: the new name of a restore, the live database of a comparison, the name it had. */
   of: string
   /** Null if we may not know. */
   sizeBytes: number | null
@@ -21,7 +21,7 @@ export type Found = Omit<Leftover, 'kind' | 'of'> & { comment: string | null }
 export type ReadStory = (
   database: string,
   comment: string | null,
-) => (Pick<Leftover, 'kind' | 'of'> & { lock: string }) | undefined
+) => (Pick<Leftover, 'kind' | 'of'> & { lock?: string }) | undefined
 
 /**
  * The databases that nobody is working on any more.
@@ -30,22 +30,30 @@ export type ReadStory = (
 export function leftoversIn(found: Found[], held: readonly number[], readStory: ReadStory): Leftover[] {
   return found.flatMap(({ comment, ...more }) => {
     const story = readStory(more.database, comment)
-    if (!story || held.includes(databaseObject(story.lock))) return []
+    if (!story || (story.lock !== undefined && held.includes(databaseObject(story.lock)))) return []
     return [{ ...more, kind: story.kind, of: story.of }]
   })
 }
 
-const removedBy: Record<Leftover['kind'], string> = {
+const removedBy: Record<Exclude<Leftover['kind'], 'replaced'>, string> = {
   restore: 'the next restore removes it',
   shadow: 'the next comparison with `check.shadow` removes it',
 }
 
-/** The statement that removes it. */
-const removal = ({ database }: Leftover) => `drop database ${visibleSql(quoteIdent(database))} with (force)`
+/** The statement or the command that removes it. */
+const removal = ({ database, kind, of }: Leftover) =>
+  kind === 'replaced'
+    ? `pgbosun restore --discard ${shellWord(database)} --database ${shellWord(of)}`
+    : `drop database ${visibleSql(quoteIdent(database))} with (force)`
 
 /** What `check` and `status` warn of. */
-export const warningOf = (leftover: Leftover): string =>
-  `${leftover.kind === 'restore' ? `a restore into ${leftover.of}` : `a comparison with ${leftover.of}`} left the database ${sized(leftover)} behind: ${removedBy[leftover.kind]}, and so does \`${removal(leftover)}\``
+export function warningOf(leftover: Leftover): string {
+  const { kind, of } = leftover
+  if (kind === 'replaced')
+    return `a restore of ${of} keeps what it replaced in the database ${sized(leftover)}: \`pgbosun restore --rollback\` brings the newest back, \`${removal(leftover)}\` drops it`
+  const what = kind === 'restore' ? `a restore into ${of}` : `a comparison with ${of}`
+  return `${what} left the database ${sized(leftover)} behind: ${removedBy[kind]}, and so does \`${removal(leftover)}\``
+}
 
 /** Its name and size. */
 export const sized = ({ database, sizeBytes }: Leftover): string =>

@@ -24,11 +24,12 @@ export async function heedHold(
   const hold = session && (await readHold(run.reads(session)))
   if (!hold) return []
   const { context } = run
-  const held = describeHold(hold, `${target.database ?? context.connection().database}`)
+  const name = target.database ?? context.connection().database
+  const held = describeHold(hold, name)
   if (context.afterRestore)
     return [{ action: 'end', object: `the hold${inDatabase(target)}`, reason: '--after-restore was given' }]
   if (pending?.length === 0 || planning) {
-    context.out.warn(`${held}; \`pgbosun restore --release\` ends the hold`)
+    context.out.warn(adviceOnHold(hold, name))
     return []
   }
   throw new AppError('history', `${held}, and ${renderPending(pending)}`, {
@@ -50,6 +51,10 @@ export const describeHold = ({ backup, taken_at }: Hold, database: string) =>
 export const askAboutHold = async (run: Run, session: Session): Promise<void> => {
   await readHold(run.reads(session))
 }
+
+/** The hold in words, and how to end it. */
+export const adviceOnHold = (hold: Hold, database: string) =>
+  `${describeHold(hold, database)}; \`pgbosun restore --release\` ends the hold`
 
 /** Ends the hold, if `changes` says so. */
 export async function endHold(changes: Change[], session: Session, journal: Journal): Promise<void> {

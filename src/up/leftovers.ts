@@ -3,8 +3,9 @@ import { isScratch, type ScratchStory } from '../check/scratch/name.ts'
 import type { Db } from '../postgres/db.ts'
 import { runKey } from '../postgres/lock-keys.ts'
 import { readLabel } from '../restore/name.ts'
+import { readReplaced } from '../restore/swap/story.ts'
 
-/** The databases that restores and comparisons left behind, by name. @param db any session on the server */
+/** The databases that restores and comparisons left behind, and those that restores replaced, by name. @param db any session on the server */
 export async function readLeftovers(db: Db): Promise<Leftover[]> {
   const [row] = await db.unsafe<{ found: Found[]; held: number[] }[]>(`
     select (select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('database', d.datname, 'comment', s.description,
@@ -20,6 +21,8 @@ export async function readLeftovers(db: Db): Promise<Leftover[]> {
 const readStory: ReadStory = (database, comment) => {
   const restore = readLabel(database, comment)
   if (restore) return { kind: 'restore', of: restore.into, lock: restore.into }
+  const replaced = readReplaced(database, comment ?? null)
+  if (replaced) return { kind: 'replaced', of: replaced.of }
   if (isScratch(database, comment)) {
     const { of } = JSON.parse(comment ?? '') as ScratchStory
     return { kind: 'shadow', of, lock: database }

@@ -7,10 +7,12 @@ import { type Change, ofOneKind, type Warning } from '../plan.ts'
 import type { Context } from '../run/context.ts'
 import type { Run } from '../run/run.ts'
 import { readFirstEventAt } from '../state/events.ts'
+import { readHold } from '../state/hold.ts'
 import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
 import { findingsOf, lookAtMigrations } from './check.ts'
+import { adviceOnHold } from './hold.ts'
 import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
@@ -54,8 +56,14 @@ export async function readHealth(
     assertions: await assertionResults(run),
     advice: advice ? await adviceFor(run) : [],
     leftovers: await readLeftovers(run.cluster.sql),
+    held: await heldInWords(run),
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
   })
+}
+
+async function heldInWords({ context, target }: Run): Promise<string | undefined> {
+  const hold = target && (await readHold(target.sql))
+  return hold && adviceOnHold(hold, context.connection().database)
 }
 
 /** The earliest instant known of the database: that of its first migration, or of our first change. */
