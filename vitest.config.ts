@@ -55,7 +55,7 @@ const onceOnly = [
     'serve-attack',
     'servers',
   ],
-  ...['service', 'take-lock', 'tools', 'unread', 'wait-for'],
+  ...['service', 'store-hangs', 'take-lock', 'tools', 'unread', 'wait-for'],
   ...waiting,
 ]
 

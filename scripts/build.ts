@@ -16,12 +16,16 @@ rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 // esbuild has already printed what is wrong
 const { metafile } = await packParts('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
+const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-program.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
 const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
 copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
 // the package is "type": "module", what is here is CommonJS
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
-writeFileSync(join(dist, 'LICENSES.txt'), licences(Object.keys({ ...metafile.inputs, ...chunk.metafile.inputs })))
+writeFileSync(
+  join(dist, 'LICENSES.txt'),
+  licences(Object.keys({ ...metafile.inputs, ...chunk.metafile.inputs, ...folder.metafile.inputs })),
+)
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
 if (!process.argv.includes('--quick')) await writeCodeCaches(join(dist, 'pgbosun.cjs'))
 

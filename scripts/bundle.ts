@@ -60,7 +60,8 @@ export async function bundle(entry: string, outfile: string): Promise<BuildResul
 /**
  * Bundles the program into one script: an object with a function for every part, by its name; `./main.js` is the first. The loader calls
  * a part at its first `require`, so one that a run does not use is neither run nor compiled, nor is it in the code cache of that run.
- * The parts are esbuild's chunks: what a dynamic import separates. The version becomes `PGBOSUN_VERSION`.
+ * The parts are esbuild's chunks: what a dynamic import separates. The version becomes `PGBOSUN_VERSION`, the folder that
+ * the loader found the program in `PGBOSUN_FOLDER`.
  */
 export async function packParts(entry: string, outfile: string, version: string): Promise<BuildResult<typeof options>> {
   const result = await build({
@@ -73,6 +74,7 @@ export async function packParts(entry: string, outfile: string, version: string)
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
     define: {
       PGBOSUN_VERSION: JSON.stringify(version),
+      PGBOSUN_FOLDER: 'module.folder',
       'import.meta.url': '"file:///pgbosun"',
       navigator: 'undefined',
     },

@@ -61,7 +61,7 @@ function load(name) {
   if (module === undefined) {
     const part = parts[name]
     if (part === undefined) return require(name)
-    module = { exports: {} }
+    module = { exports: {}, folder: __dirname }
     modules.set(name, module)
     part.call(module.exports, module.exports, load, module)
   }

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { storeApart } from '../src/store/apart.ts'
 import { localStore } from '../src/store/local.ts'
 import { putText } from '../src/store/pack.ts'
 import { collect, storeContract } from './contracts/store.ts'
@@ -26,6 +27,7 @@ const url = (path: string) => pathToFileURL(path).href
 const isRoot = process.getuid?.() === 0
 
 storeContract('a folder', async () => localStore(url(folder())))
+storeContract('a folder, by a process of its own', async () => storeApart(url(folder())))
 
 describe('a folder as a store', () => {
   test('passes over what else lies in a volume', async () => {

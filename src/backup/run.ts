@@ -14,6 +14,7 @@ import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { quoteIdent } from '../sql/quote.ts'
+import { type Bounded, until } from '../store/until.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { recordFailure } from './failed.ts'
@@ -44,25 +45,10 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
   try {
     refuseOther(options, systemIdentifier)
-    const { name, database, kind = 'logical' } = options
-    const series = { name, system_identifier: systemIdentifier, database, kind }
-    const catalog = options.catalog ?? openCatalog(options.store)
-    const stored = await catalog.update(options.database)
-    const earlier = stored.filter(isOf(series))
-    const existing = options.slot && earlier.find(({ slot }) => slot?.getTime() === options.slot?.getTime())
-    const whole = existing && (await readBackup(options.store, options.database, existing.id))
-    if (whole?.manifest) return resultOf(whole.manifest, true)
-    const found: Found = {
-      systemIdentifier,
-      earlier,
-      complete: new Set(stored.map(({ id }) => id)),
-      unfinished: catalog.unfinished(options.database),
-    }
-    const manifest = await withinTime(options, lock, (signal) =>
-      attempt({ ...options, connection: at(options.connection, lock), signal }, lock, found),
-    )
-    catalog.noteMade(manifest)
-    return resultOf(manifest, false)
+    return await withinTime(options, lock, (signal) => {
+      const store = until(options.store, signal)
+      return backUp({ ...options, connection: at(options.connection, lock), store, signal }, lock, systemIdentifier)
+    })
   } finally {
     await lock.end()
   }
@@ -90,6 +76,31 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
     })
 }
 
+async function backUp(options: BoundOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
+  const { database, store, slot, signal, name, kind = 'logical' } = options
+  const series = { name, system_identifier: systemIdentifier, database, kind }
+  const catalog = options.catalog ?? openCatalog(store)
+  const stored = await store
+    .within(() => catalog.update(database))
+    .catch((cause) => {
+      if (!signal.aborted) throw cause
+      throw isOurs(signal.reason) ? stopped(database, signal.reason, cause) : signal.reason
+    })
+  const earlier = stored.filter(isOf(series))
+  const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
+  const whole = existing && (await readBackup(store, database, existing.id))
+  if (whole?.manifest) return resultOf(whole.manifest, true)
+  const found: Found = {
+    systemIdentifier,
+    earlier,
+    complete: new Set(stored.map(({ id }) => id)),
+    unfinished: catalog.unfinished(database),
+  }
+  const manifest = await attempt(options, lock, found)
+  catalog.noteMade(manifest)
+  return resultOf(manifest, false)
+}
+
 const isOf = (wanted: Manifest['series']) => (backup: Backup) =>
   backup.series?.name === wanted.name &&
   backup.series.kind === wanted.kind &&
@@ -109,7 +120,10 @@ const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
 /** What there is of the database, by one listing. */
 type Found = { systemIdentifier: string; earlier: Backup[]; complete: Set<string>; unfinished: string[] }
 
-async function attempt(options: BackupOptions, lock: Session, found: Found, again = true): Promise<Manifest> {
+/** With a store and a signal that end with the time limit. */
+type BoundOptions = BackupOptions & { store: Bounded }
+
+async function attempt(options: BoundOptions, lock: Session, found: Found, again = true): Promise<Manifest> {
   const { systemIdentifier, earlier, ...listed } = found
   const { store, database, log, signal, now } = options
   const startedAt = now()
@@ -119,7 +133,9 @@ async function attempt(options: BackupOptions, lock: Session, found: Found, agai
     await sweepLeftovers(store, database, { systemIdentifier, ...listed, now: startedAt, log })
     return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
   } catch (cause) {
-    await quietly(log, 'could not remove what the failed backup left behind', () => removeAll(store, database, id))
+    const left = await quietly(log, 'could not remove what the failed backup left behind', () =>
+      removeAll(store, database, id),
+    )
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
     // If the lock was lost, another backup may have removed our files: then this error is not the store's fault.
     const lost = lossOf(lock)
@@ -127,7 +143,7 @@ async function attempt(options: BackupOptions, lock: Session, found: Found, agai
       log.warn({ database, problem: cause.message }, 'trying once more, with a new snapshot')
       return attempt(options, lock, found, false)
     }
-    const error = failureOf(database, lost ?? (signal.aborted ? signal.reason : cause))
+    const error = lost || !signal.aborted ? failureOf(database, lost ?? cause) : stopped(database, signal.reason, left)
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
@@ -147,12 +163,20 @@ function lossOf({ guard }: Session): unknown {
 }
 
 /** An error while cleaning up is only logged: what counts is the failure of the backup. */
-async function quietly(log: Log, what: string, work: () => Promise<void>): Promise<void> {
+async function quietly(log: Log, what: string, work: () => Promise<void>): Promise<unknown> {
   try {
-    await work()
+    return await work()
   } catch (error) {
     log.warn({ problem: (error as Error).message }, what)
+    return error
   }
+}
+
+/** The error of a backup that this file has stopped, with that of the store if it is the store that did not return. */
+function stopped(database: string, reason: AppError, ofStore: unknown): AppError {
+  if (!hasReason(ofStore, 'store-unreadable')) return failureOf(database, reason)
+  const { message, hint } = ofStore
+  return failureOf(database, reason.with({ message: `${reason.message}: ${message}`, hint, cause: ofStore }))
 }
 
 function failureOf(database: string, cause: unknown): AppError {
@@ -248,4 +272,4 @@ const lockLost = () =>
   })
 
 /** Whether the backup was stopped by this file, and not by the caller. */
-const isOurs = (reason: unknown) => reason instanceof AppError && reason.kind === 'backup'
+const isOurs = (reason: unknown): reason is AppError => reason instanceof AppError && reason.kind === 'backup'

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { type Dirent, type Stats, stat as statFile } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { makeFolder } from '../machine/make-folder.ts'
 import { isDeleted, nearestFolder, removeEmpty, syncFolder } from './folders.ts'
 import { deletedFolder, readProblem, writeProblem } from './problem.ts'
 import type { Store, Stored, Upload } from './store.ts'
+import { type Sweeping, sweepWith, type Unfinished } from './sweeping.ts'
 
 /** An unfinished upload: `dump.zst.1a2b3c4d.partial`. */
 const partial = /\.partial$/
@@ -20,12 +21,17 @@ const fileMode = 0o640
  * A store in a folder, which does not have to exist yet.
  * @param url `file:///backups`
  */
-export function localStore(url: string): Store {
+export function localStore(url: string): Store & Sweeping {
   const root = fileURLToPath(url)
   const place = { name: url, root }
   const pathOf = (key: string) => join(root, ...partsOf(key))
+  const sweeping: Sweeping = {
+    unfinished: (prefix) => translated(place, () => findUnfinished(place, prefix)),
+    clear: (left) => translated(place, () => clear(place, left)),
+  }
 
   return {
+    ...sweeping,
     name: url,
     open: (key) => translated(place, () => openUpload(place, pathOf(key))),
     read: (key) => readObject(place, pathOf(key)),
@@ -51,7 +57,9 @@ export function localStore(url: string): Store {
       const { bavail, bsize } = await statfs(await nearestFolder(root))
       return bavail * bsize
     },
-    sweep: (prefix, olderThanMs) => translated(place, () => sweepPartials(place, prefix, olderThanMs)),
+    sweep: (prefix, olderThanMs) => sweepWith(sweeping, prefix, olderThanMs),
+    // what hangs in a thread of this process stays there
+    giveUp() {},
   }
 }
 
@@ -213,25 +221,25 @@ const folderPrefix = (prefix: string) => `${partsOf(prefix).join('/')}${prefix &
 const listObjects = (place: StoreFolder, prefix: string): AsyncGenerator<Stored> =>
   files(place, folderPrefix(prefix), { isWanted: (name) => !partial.test(name) })
 
-async function sweepPartials(
-  place: StoreFolder,
-  prefix: string,
-  olderThanMs: number | ((key: string) => number),
-): Promise<string[]> {
-  const ageOf = typeof olderThanMs === 'number' ? () => olderThanMs : olderThanMs
-  const swept: string[] = []
-  // of whoever was killed before the first file
-  const empty: string[] = []
-  const walk: Walk = { isWanted: (name) => partial.test(name), onEmpty: (folder) => void empty.push(folder) }
-  for await (const { key, modifiedAt } of files(place, folderPrefix(prefix), walk)) {
-    if (Date.now() - modifiedAt.getTime() < ageOf(key)) continue
-    const path = join(place.root, key)
-    await rm(path, { force: true })
-    await removeEmpty(place.root, dirname(path))
-    swept.push(key)
+async function findUnfinished(place: StoreFolder, prefix: string): Promise<Unfinished> {
+  const left: Unfinished = { files: [], emptyFolders: [] }
+  // empty ones are of whoever was killed before the first file
+  const walk: Walk = {
+    isWanted: (name) => partial.test(name),
+    onEmpty: (folder) => void left.emptyFolders.push(relative(place.root, folder)),
   }
-  for (const folder of empty) await removeEmpty(place.root, folder)
-  return swept
+  for await (const { key, modifiedAt } of files(place, folderPrefix(prefix), walk))
+    left.files.push({ key, modifiedAtMs: modifiedAt.getTime() })
+  return left
+}
+
+async function clear({ root }: StoreFolder, { files, emptyFolders }: Unfinished): Promise<void> {
+  for (const { key } of files) {
+    const path = join(root, key)
+    await rm(path, { force: true })
+    await removeEmpty(root, dirname(path))
+  }
+  for (const folder of emptyFolders) await removeEmpty(root, join(root, folder))
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code

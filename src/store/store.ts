@@ -39,4 +39,6 @@ export interface Store {
    * returns their keys. Empty folders disappear.
    */
   sweep(prefix: string, olderThanMs: number | ((key: string) => number)): Promise<string[]>
+  /** Ends every call that has not returned, with this error, where that is possible. Later calls work, or hang again. */
+  giveUp(error: Error): void
 }

@@ -53,13 +53,14 @@ export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone
 
 /** What `check` and `status` judge backups by; undefined when there are none and neither a schedule nor a limit asks for any. */
 export async function backupFacts(
-  { config, env, baseDir, ...rest }: Loaded,
+  { loaded, signal }: Pick<Context, 'loaded' | 'signal'>,
   now: Date,
   since: Date | undefined,
 ): Promise<BackupFacts[] | undefined> {
-  const schedule = await scheduleOf({ config, env, baseDir, ...rest })
+  const { config, env, baseDir } = loaded
+  const schedule = await scheduleOf(loaded)
   const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
-  const store = openStore(config.backup)
+  const store = openStore(config.backup, signal)
   const facts: BackupFacts[] = []
   for (const database of backupDatabases(config, env, baseDir)) {
     const { backups, unreadable } = await readable(() => readBackups(store, database))

@@ -39,7 +39,7 @@ export async function readHealth(
   const revision = target?.command && (await revisionOfCommand(run, target))
   const { drift, lockedOut, warnings, uncompared } = await driftOrWarning(run, declared)
   const now = new Date()
-  const facts = await backupFacts(run.context.loaded, now, await knownSince(run, applied))
+  const facts = await backupFacts(run.context, now, await knownSince(run, applied))
   return judgeHealth({
     connectionError: null,
     backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),

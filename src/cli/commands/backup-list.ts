@@ -12,8 +12,8 @@ export const backupList: Command = {
   flags: {},
   startsAnew: true,
   exits: { backup: 'the store cannot be read' },
-  async run({ flags, loaded, out }) {
-    const store = openStore(loaded.config.backup)
+  async run({ flags, loaded, out, signal }) {
+    const store = openStore(loaded.config.backup, signal)
     const only = typeof flags.database === 'string' ? flags.database : undefined
     const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
     const now = new Date()

@@ -41,7 +41,7 @@ export const backupVerify: Command = {
   },
   async run(context) {
     const { loaded, out, signal, log } = context
-    const store = openStore(loaded.config.backup)
+    const store = openStore(loaded.config.backup, signal)
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
     const backups = await wanted(context)
@@ -115,11 +115,11 @@ const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, databa
 
 /** `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store. */
 async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'database'>[]> {
-  const { args, flags, loaded } = context
+  const { args, flags, loaded, signal } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
     throw usage(`${which} is not the id of a backup`, { hint: 'use an id from `pgbosun backup list`, latest or all' })
-  const store = openStore(loaded.config.backup)
+  const store = openStore(loaded.config.backup, signal)
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const databases = idPattern.test(which)
     ? only === undefined

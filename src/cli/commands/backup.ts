@@ -28,7 +28,7 @@ export const backupRun: Command = {
   async run(context) {
     tuneForStreams()
     checkBackupFiles(context.loaded)
-    const store = openStore(context.loaded.config.backup)
+    const store = openStore(context.loaded.config.backup, context.signal)
     const databases = chosenDatabases(context)
     const superusers = new Set<string>()
     const made: BackupResult[] = []

@@ -66,7 +66,7 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   report.id = wanted.id ?? null
   report.database = wanted.into
   checkClientFiles(connection)
-  const store = openStore(config.backup)
+  const store = openStore(config.backup, signal)
   const restored = await withProgress(context, 'MB restored', (onProgress) =>
     runRestore({
       ...{ wanted, connection, runId, command, out, log, signal, source, store },
