@@ -46,6 +46,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `outcome-unknown`: the connection was lost at the commit, and whether it took place could not be found out
  * - `disk-full`: the disk of the server is full
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
+ * - `store-full`: the store has no space left
  */
 export type Reason =
   | 'connection-lost'
@@ -58,6 +59,7 @@ export type Reason =
   | 'outcome-unknown'
   | 'disk-full'
   | 'store-unreadable'
+  | 'store-full'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

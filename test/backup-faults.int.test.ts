@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +14,7 @@ import { localStore } from '../src/store/local.ts'
 import { backUp, childrenOf, client, filesBelow, search, test } from './support/backup.ts'
 import { full, neverAgain, randomFrom, until, test as withCluster } from './support/chaos.ts'
 import { run as runProgram, start as startProgram } from './support/cli.ts'
+import { manifestOf, putBackup } from './support/many.ts'
 import { open, type Sql, urlOf, writeFiles } from './support/postgres.ts'
 
 const megabytes = 80
@@ -338,6 +339,117 @@ describe.skipIf(!client)('a store', () => {
         ),
       })
       expect(withoutFailures(path)).toEqual([])
+    })
+    if (!mounted) skip('NOT RUN: mounting a tmpfs needs root')
+  })
+
+  const dayMs = 86_400_000
+  const none = { within: 0, last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
+  /** As it is made two days from now, when those of today are no longer protected by their age. */
+  const inTwoDays = (keep: 'all' | { last: number }) => ({
+    now: () => new Date(Date.now() + 2 * dayMs),
+    retention: { keep: keep === 'all' ? keep : { ...none, ...keep }, timezone: 'UTC' },
+  })
+  /** About 1.3 MB as it is stored. */
+  const fillAFew = (sql: Sql, name = 'few') =>
+    sql.unsafe(`create table ${name} as select md5(random()::text || i) as t from generate_series(1, 70000) i`)
+  /** Leaves so much of a volume free. */
+  const fillUp = (path: string, leave: number) => {
+    const { bavail, bsize } = statfsSync(path)
+    writeFileSync(join(path, 'something-else'), Buffer.alloc(Math.max(0, bavail * bsize - leave)))
+  }
+  const idsIn = (path: string, database: string) =>
+    readdirSync(join(path, database))
+      .filter((name) => name !== 'failed')
+      .sort()
+
+  test.for([
+    ['short of space', 1_000_000],
+    ['entirely full', 0],
+  ] as const)(
+    'that is %s is pruned by the rules first, down to two good backups',
+    { timeout: 120_000 },
+    async ([, left], { sql, database, skip }) => {
+      await fillAFew(sql)
+      const mounted = await onVolume('40m', async (path) => {
+        const made: string[] = []
+        for (let i = 0; i < 4; i++) made.push((await backUp(path, urlOf(database))).id)
+        fillUp(path, left)
+
+        // what keeps everything is no reason to delete anything
+        await expect(backUp(path, urlOf(database), inTwoDays('all'))).rejects.toMatchObject({
+          kind: 'backup',
+          message: expect.stringMatching(/(has only|no space left).*; backup.keep keeps every backup that is there$/),
+        })
+        expect(idsIn(path, database)).toEqual(made.toSorted())
+        // nor is anything that is younger than an hour
+        await expect(
+          backUp(path, urlOf(database), { ...inTwoDays({ last: 1 }), now: () => new Date() }),
+        ).rejects.toMatchObject({ kind: 'backup' })
+        expect(idsIn(path, database)).toEqual(made.toSorted())
+
+        const { id, warnings } = await backUp(path, urlOf(database), inTwoDays({ last: 1 }))
+        expect(idsIn(path, database)).toEqual([...made.slice(2), id].sort())
+        expect(warnings).toContain(`2 old backups were deleted to make room: ${made[1]}, ${made[0]}`)
+      })
+      if (!mounted) skip('NOT RUN: mounting a tmpfs needs root')
+    },
+  )
+
+  test('that is still too full afterwards keeps the two, and says both', { timeout: 120_000 }, async ({
+    sql,
+    database,
+    skip,
+  }) => {
+    await fillAFew(sql)
+    const mounted = await onVolume('40m', async (path) => {
+      const made: string[] = []
+      for (let i = 0; i < 3; i++) made.push((await backUp(path, urlOf(database))).id)
+      fillUp(path, 0)
+      await fill(sql)
+      await expect(backUp(path, urlOf(database), inTwoDays({ last: 1 }))).rejects.toMatchObject({
+        kind: 'backup',
+        message: expect.stringMatching(
+          new RegExp(`(has only|no space left).*; 1 old backup was deleted to make room: ${made[0]}$`),
+        ),
+      })
+      expect(idsIn(path, database)).toEqual(made.slice(1).sort())
+    })
+    if (!mounted) skip('NOT RUN: mounting a tmpfs needs root')
+  })
+
+  test('is not pruned of most of a series: that takes --force', { timeout: 120_000 }, async ({
+    sql,
+    database,
+    skip,
+  }) => {
+    await fillAFew(sql)
+    const mounted = await onVolume('40m', async (path) => {
+      for (let i = 0; i < 9; i++)
+        putBackup(path, manifestOf(database, new Date(Date.now() - (9 - i) * dayMs), `ffff000${i}`))
+      fillUp(path, 100_000)
+      await expect(backUp(path, urlOf(database), inTwoDays({ last: 1 }))).rejects.toMatchObject({
+        kind: 'backup',
+        message: expect.stringMatching(/; nothing was deleted: 7 of the 9 backups of .* would be deleted$/),
+      })
+      expect(idsIn(path, database)).toHaveLength(9)
+    })
+    if (!mounted) skip('NOT RUN: mounting a tmpfs needs root')
+  })
+
+  test('that fills up in the middle of a dump of more than was expected is pruned, and the backup made again', {
+    timeout: 120_000,
+  }, async ({ sql, database, skip }) => {
+    await fillAFew(sql)
+    const mounted = await onVolume('40m', async (path) => {
+      const made: string[] = []
+      for (let i = 0; i < 4; i++) made.push((await backUp(path, urlOf(database))).id)
+      const { size } = statSync(join(path, database, made[0]!, 'dump.zst'))
+      await fillAFew(sql, 'as_much_again')
+      fillUp(path, 1.5 * size)
+      const { id, warnings } = await backUp(path, urlOf(database), inTwoDays({ last: 1 }))
+      expect(idsIn(path, database)).toEqual([...made.slice(2), id].sort())
+      expect(warnings.join()).toContain('2 old backups were deleted to make room')
     })
     if (!mounted) skip('NOT RUN: mounting a tmpfs needs root')
   })

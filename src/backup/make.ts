@@ -39,6 +39,8 @@ type MakeOptions = BackupOptions & {
   earlier: Backup[]
   /** Throws if the backup lock was lost. */
   guard(): void
+  /** What was noticed before it began. */
+  remarks: string[]
 }
 
 type StoredObject = Manifest['objects'][number]
@@ -97,7 +99,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       samples: counted.samples,
       objects,
       dump_size_bytes: dump.packed.plainBytes,
-      warnings,
+      warnings: [...options.remarks, ...warnings],
       verified_at: finishedAt.toISOString(),
     }
     if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })

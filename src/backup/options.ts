@@ -4,6 +4,7 @@ import type { Connection } from '../config/connection.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
+import type { PrunePolicy } from './prune.ts'
 
 /** Everything a backup needs to know. It reads neither the environment nor the configuration. */
 export type BackupOptions = {
@@ -19,6 +20,8 @@ export type BackupOptions = {
   kind?: Manifest['series']['kind'] | undefined
   /** The system identifier that the server must have, if only one will do. */
   systemIdentifier?: string | undefined
+  /** What `backup.keep` says, for when the store is short of space. */
+  retention: Pick<PrunePolicy, 'keep' | 'timezone'>
   /** The scheduled instant that it is made for; null if a person started it. */
   slot: Date | null
   lock: { database: string; timeoutMs: number }

@@ -5,7 +5,7 @@ import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { someOf } from '../units.ts'
-import { type Backup, drasticSeries, planRetention } from './retention.ts'
+import { type Backup, drasticSeries, keepVerified, planRetention } from './retention.ts'
 
 /** What to keep, of the backups with this name. */
 export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'timezone'>
@@ -25,6 +25,8 @@ export type PruneOptions = {
   force?: boolean
   dryRun?: boolean
   signal?: AbortSignal
+  /** So many verified backups of each series stay, whatever the rules say. */
+  atLeast?: number
 }
 
 /**
@@ -43,14 +45,15 @@ export async function pruneStore(catalog: Catalog, policy: PrunePolicy, options:
 export async function planPrune(
   catalog: Catalog,
   { name, keep, timezone }: PrunePolicy,
-  { now, database }: Pick<PruneOptions, 'now' | 'database'>,
+  { now, database, atLeast = 0 }: Pick<PruneOptions, 'now' | 'database' | 'atLeast'>,
 ): Promise<PrunePlan> {
   const found: StoredBackup[][] = []
   for (const one of database === undefined ? await storedDatabases(catalog.store) : [database])
     found.push(await catalog.recent(one))
   const stored = found.flat()
   const unreadable = stored.filter(({ problem }) => problem !== undefined)
-  const decisions = planRetention(candidates(stored, name, now), keep, { now, zone: timezone })
+  const byRules = planRetention(candidates(stored, name, now), keep, { now, zone: timezone })
+  const decisions = keepVerified(byRules, atLeast)
   return {
     items: [
       ...decisions.map(({ backup, action, reasons }) => ({

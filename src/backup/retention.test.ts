@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Backup, drasticSeries, type KeepRules, planRetention } from './retention.ts'
+import { type Backup, drasticSeries, type KeepRules, keepVerified, planRetention } from './retention.ts'
 
 const none: KeepRules = { within: 0, last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
 const hourMs = 3_600_000
@@ -27,6 +27,39 @@ const kept = (...args: Parameters<typeof plan>) =>
   plan(...args)
     .filter(({ action }) => action === 'keep')
     .map(({ backup }) => backup.id)
+
+describe('before the next backup is there', () => {
+  const ok = (day: string, fields: Partial<Backup> = {}) => at(`2026-03-${day}T03:00Z`, { verified: 'ok', ...fields })
+  const kept2 = (backups: Backup[], rules: Partial<KeepRules> | 'all') =>
+    keepVerified(plan(backups, rules), 2).map(
+      ({ backup, action, reasons }) => `${action} ${backup.id.slice(8, 10)}: ${reasons.join(', ')}`,
+    )
+
+  test('two verified ones of each series stay, the newest, whatever the rules say', () => {
+    const other = ['01', '02', '03'].map((day) => ok(day, { series: 'default/2/shop' }))
+    expect(kept2([ok('01'), ok('02'), ok('03'), ...other], { last: 1 })).toEqual([
+      'keep 03: newest, newest verified, last 1 of 1',
+      'keep 02: one of 2 verified until the next is made',
+      'delete 01: last 1: it is number 3',
+      'keep 03: newest, newest verified, last 1 of 1',
+      'keep 02: one of 2 verified until the next is made',
+      'delete 01: last 1: it is number 3',
+    ])
+  })
+
+  test('what is not known to be good does not count as one of them, and where the rules keep enough nothing changes', () => {
+    expect(kept2([ok('01'), ok('02'), ok('03', { verified: 'unknown' }), ok('04')], { last: 1 })).toEqual([
+      'keep 04: newest, newest verified, last 1 of 1',
+      'delete 03: last 1: it is number 2',
+      'keep 02: one of 2 verified until the next is made',
+      'delete 01: last 1: it is number 4',
+    ])
+    const many = ['01', '02', '03', '04'].map((day) => ok(day))
+    for (const rules of [{ last: 2 }, { daily: 3 }, 'all'] as const)
+      expect(keepVerified(plan(many, rules), 2)).toEqual(plan(many, rules))
+    expect(kept2([ok('01')], { last: 1 })).toEqual(['keep 01: newest, newest verified, last 1 of 1'])
+  })
+})
 
 describe('rules', () => {
   const week = ['01', '02', '03', '05', '08'].map((day) => at(`2026-03-${day}T03:00Z`))

@@ -53,6 +53,26 @@ export function planRetention<B extends Backup>(
   return [...series.keys()].sort().flatMap((name) => planSeries(newestFirst(series.get(name)!), rules, now, zone))
 }
 
+/**
+ * The same decisions, but of each series so many verified backups stay, the newest: for what is deleted before the next backup is there
+ * to replace it. Pure.
+ */
+export function keepVerified<B extends Backup>(decisions: Decision<B>[], count: number): Decision<B>[] {
+  const stays = ({ backup, action }: Decision<B>) => action === 'keep' && backup.verified === 'ok'
+  const wanted = new Set(
+    [...Map.groupBy(decisions, ({ backup }) => backup.series).values()].flatMap((all) =>
+      newestFirst(
+        all.filter(({ action, backup }) => action === 'delete' && backup.verified === 'ok').map(({ backup }) => backup),
+      ).slice(0, Math.max(0, count - all.filter(stays).length)),
+    ),
+  )
+  return decisions.map((decision) =>
+    wanted.has(decision.backup)
+      ? { ...decision, action: 'keep', reasons: [`one of ${count} verified until the next is made`] }
+      : decision,
+  )
+}
+
 /** Series that would lose so many backups at once that it looks like a mistake: more than three and more than half. */
 export function drasticSeries(decisions: Decision[]): { series: string; deleted: number; of: number }[] {
   return [...Map.groupBy(decisions, ({ backup }) => backup.series)]

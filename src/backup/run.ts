@@ -1,5 +1,5 @@
 import { type Backup, readBackup } from '../archive/backup.ts'
-import { openCatalog } from '../archive/catalog.ts'
+import { type Catalog, openCatalog } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at } from '../config/connection.ts'
 import { AppError, hasReason } from '../errors.ts'
@@ -20,6 +20,7 @@ import { renderDuration } from '../units.ts'
 import { recordFailure } from './failed.ts'
 import { makeBackup, newId } from './make.ts'
 import type { BackupOptions } from './options.ts'
+import { makeRoom, type Room } from './room.ts'
 import { removeAll, sweepLeftovers } from './sweep.ts'
 
 /** A backup in the store that was read back and decoded. */
@@ -96,7 +97,7 @@ async function backUp(options: BoundOptions, lock: Session, systemIdentifier: st
     complete: new Set(stored.map(({ id }) => id)),
     unfinished: catalog.unfinished(database),
   }
-  const manifest = await attempt(options, lock, found)
+  const manifest = await attempt({ ...options, catalog }, lock, found)
   catalog.noteMade(manifest)
   return resultOf(manifest, false)
 }
@@ -123,15 +124,25 @@ type Found = { systemIdentifier: string; earlier: Backup[]; complete: Set<string
 /** With a store and a signal that end with the time limit. */
 type BoundOptions = BackupOptions & { store: Bounded }
 
-async function attempt(options: BoundOptions, lock: Session, found: Found, again = true): Promise<Manifest> {
+/** What was done before another attempt. Each is done once. */
+type Done = { dropped?: boolean; room?: Room }
+
+async function attempt(
+  options: BoundOptions & { catalog: Catalog },
+  lock: Session,
+  found: Found,
+  done: Done = {},
+): Promise<Manifest> {
   const { systemIdentifier, earlier, ...listed } = found
   const { store, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
   try {
-    await store.checkWritable()
+    // what was left behind may be what fills the store
     await sweepLeftovers(store, database, { systemIdentifier, ...listed, now: startedAt, log })
-    return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, guard: lock.guard })
+    await store.checkWritable()
+    const remarks = done.room ? [done.room.said] : []
+    return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, remarks, guard: lock.guard })
   } catch (cause) {
     const left = await quietly(log, 'could not remove what the failed backup left behind', () =>
       removeAll(store, database, id),
@@ -139,11 +150,20 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, again
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
     // If the lock was lost, another backup may have removed our files: then this error is not the store's fault.
     const lost = lossOf(lock)
-    if (again && !lost && !signal.aborted && hasReason(cause, 'relation-dropped')) {
-      log.warn({ database, problem: cause.message }, 'trying once more, with a new snapshot')
-      return attempt(options, lock, found, false)
+    const ours = lost || signal.aborted ? undefined : cause
+    if (!done.dropped && hasReason(ours, 'relation-dropped')) {
+      log.warn({ database, problem: ours.message }, 'trying once more, with a new snapshot')
+      return attempt(options, lock, found, { ...done, dropped: true })
     }
-    const error = lost || !signal.aborted ? failureOf(database, lost ?? cause) : stopped(database, signal.reason, left)
+    const room = hasReason(ours, 'store-full') ? (done.room ?? (await roomFor(options))) : undefined
+    if (!done.room && room && room.deleted.length > 0) {
+      log.warn({ database, problem: (cause as Error).message, deleted: room.deleted }, 'trying once more')
+      return attempt(options, lock, found, { ...done, room })
+    }
+    const error =
+      lost || !signal.aborted
+        ? failureOf(database, lost ?? (room ? withRoom(cause as AppError, room) : cause))
+        : stopped(database, signal.reason, left)
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
@@ -151,6 +171,11 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, again
     throw error
   }
 }
+
+const roomFor = ({ catalog, store, name, retention, now, ...options }: BoundOptions & { catalog: Catalog }) =>
+  store.within(() => makeRoom(catalog, { name, ...retention }, { ...options, now: now() }))
+
+const withRoom = (error: AppError, { said }: Room): AppError => error.with({ message: `${error.message}; ${said}` })
 
 /** The error of a lock whose session is gone. */
 function lossOf({ guard }: Session): unknown {

@@ -10,7 +10,7 @@ export const neededSpace = (lastBytes: number | undefined, databaseBytes: number
 
 /**
  * Refuses to start a backup for which there is probably not enough space.
- * @throws {AppError} `backup`
+ * @throws {AppError} `backup`, for the reason `store-full`
  */
 export async function checkSpace(store: Store, lastBytes: number | undefined, databaseBytes: number): Promise<void> {
   const free = await store.freeBytes()
@@ -20,6 +20,7 @@ export async function checkSpace(store: Store, lastBytes: number | undefined, da
     'backup',
     `${store.name} has only ${renderBytes(free)} of free space, but the backup needs ${renderBytes(bytes)}: ${reason}`,
     {
+      reason: 'store-full',
       hint: 'enlarge the volume, or delete backups with `pgbosun backup prune`',
     },
   )

@@ -18,11 +18,11 @@ export async function readProblem(place: Place, error: unknown): Promise<unknown
 async function problem({ name, root }: Place, error: unknown, what: string, reason?: Reason): Promise<unknown> {
   const { code, syscall, path = root } = error as NodeJS.ErrnoException
   if (syscall === undefined || code === undefined) return error
-  const { text, hint } = await (explanations[code] ?? unexplained)(path, code)
-  return new AppError('backup', `${name} ${what}: ${text}`, { reason, hint, cause: error })
+  const { text, hint, reason: known } = await (explanations[code] ?? unexplained)(path, code)
+  return new AppError('backup', `${name} ${what}: ${text}`, { reason: known ?? reason, hint, cause: error })
 }
 
-type Explain = (path: string, code: string) => Promise<{ text: string; hint: string }>
+type Explain = (path: string, code: string) => Promise<{ text: string; hint: string; reason?: Reason }>
 
 const unexplained: Explain = async (path, code) => ({
   text: `${code} at ${path}`,
@@ -40,6 +40,7 @@ const denied: Explain = async (path) => {
 const full: Explain = async (path) => ({
   text: `no space left at ${path}`,
   hint: 'enlarge the volume, or delete backups with `pgbosun backup prune`',
+  reason: 'store-full',
 })
 
 const notFolder: Explain = async (path) => ({

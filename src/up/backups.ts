@@ -24,6 +24,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     database,
     store,
     name: config.backup.name,
+    retention: config.backup,
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     timeoutMs: config.backup.timeout,

@@ -44,6 +44,7 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
     database: connection.database,
     store: localStore(pathToFileURL(store).href),
     name: 'default',
+    retention: { keep: 'all', timezone: 'UTC' },
     slot: null,
     lock: { database: 'postgres', timeoutMs: 30_000 },
     wait: { timeoutMs: 10_000, patient: false },
