@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { describe, expect } from 'vitest'
 import { full, neverAgain } from './support/chaos.ts'
@@ -69,6 +71,27 @@ describe('the end of a process', () => {
     expect(performance.now() - askedAt).toBeLessThan(10_000)
     expect(exitCode).toBe(143)
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, error: { kind: 'terminated' } })
+  })
+
+  test('does not wait for a file call that never returns', async ({ dir }) => {
+    execFileSync('mkfifo', [join(dir, 'nobody-writes.sql')])
+    const child = execa(process.execPath, [program, 'migrate', 'lint', 'nobody-writes.sql'], {
+      cwd: dir,
+      env: {},
+      extendEnv: false,
+      reject: false,
+    })
+    const waits = () =>
+      readdirSync(`/proc/${child.pid}/task`).some((thread) =>
+        readFileSync(`/proc/${child.pid}/task/${thread}/wchan`, 'utf8').includes('wait_for_partner'),
+      )
+    await expect.poll(waits).toBe(true)
+    child.kill('SIGTERM')
+    await sleep(200)
+    child.kill('SIGTERM')
+    const secondAt = performance.now()
+    expect((await child).exitCode).toBe(143)
+    expect(performance.now() - secondAt).toBeLessThan(10_000)
   })
 
   test('always comes, in every one of many runs', { ...neverAgain, timeout: 300_000 }, async ({ dir }) => {

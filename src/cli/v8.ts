@@ -36,7 +36,7 @@ const shortRunMs = 200
  * ended in 1,000 of 1,000 runs this way (test/exit.int.test.ts). A short run does not need this, however long it has waited.
  */
 export function exit(code: number): never {
-  if (isAskingNameServer() && isFlushed()) leaveAtOnce(code)
+  if (isWaitingForSystem() && isFlushed()) leaveAtOnce(code)
   // After the other listeners: one of them writes the code cache, which is only valid for the flags set at that moment.
   if (processorMs() > shortRunMs) process.once('exit', calmThreads)
   process.exit(code)
@@ -53,15 +53,18 @@ function calmThreads(): void {
 }
 
 /**
- * `process.exit()` also waits for the thread in which libuv resolves a name, and that thread waits for name servers that do not answer:
- * 10 s for one of them, longer for several or with a search list; Kubernetes kills the container after 30 s.
+ * `process.exit()` also waits for the threads in which libuv resolves a name or calls the file system. The one waits for name servers that
+ * do not answer: 10 s for one of them, longer for several or with a search list; Kubernetes kills the container after 30 s. The other may
+ * never return: from a FIFO that nobody writes to, or a file server that is gone.
  */
-const isAskingNameServer = () => process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap')
+const isWaitingForSystem = () => process.getActiveResourcesInfo().some((name) => callsOfThreads.includes(name))
+const callsOfThreads = ['GetAddrInfoReqWrap', 'FSReqPromise', 'FSReqCallback']
 
 const isFlushed = () => process.stdout.writableLength + process.stderr.writableLength === 0
 
-/** Replacing this process with another program ends all its threads; that program only sets the exit code. */
+/** Replacing this process with another program ends all its threads; that program only sets the exit code. SIGKILL does where that cannot be done. */
 function leaveAtOnce(code: number): void {
   process.emit('exit', code)
   process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${code})`])
+  process.kill(process.pid, 'SIGKILL')
 }
