@@ -72,7 +72,7 @@ describe.skipIf(!client)('serve', () => {
 
     // a turn with a backup: the oldest is pruned, and the one that is the oldest then is read back
     await readStore(database)
-    const { newest } = await backUp(database, new Date())
+    const { newest } = await backUp(database, new Date(), () => {})
     const all = asked()
     expect(all.filter((what) => /^(list|folders) /.test(what))).toEqual([`list ${prefix}`, `list ${prefix}`])
     expect(all.filter((what) => what.startsWith('sweep'))).toEqual([`sweep ${prefix}`])

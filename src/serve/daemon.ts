@@ -130,6 +130,9 @@ async function makeReady(
   }
 }
 
+/** A backup that was stopped cleans up, and gives up what hangs there, within seconds. */
+const afterTimeoutMs = 60_000
+
 /** Makes backups on schedule until told to stop; retries `up` until it succeeds. */
 async function stay(
   context: Context,
@@ -146,6 +149,7 @@ async function stay(
     schedule,
     backups: state.backups,
     ...scheduledWork(context, openCatalog(store), watchers.rotation),
+    longestMs: config.wait.timeout + config.lock.timeout + config.backup.timeout + afterTimeoutMs,
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
     onTick: () => {

@@ -23,8 +23,8 @@ export function scheduledWork(
   const factsOf = (backups: Backup[]) => storedFacts(backups, context.loaded.config.backup.name, new Date())
   return {
     readStore: async (database) => factsOf(await catalog.glance(database)),
-    async backUp(database, slot) {
-      await backUpAndTidy(context, catalog, { database, slot }, rotation)
+    async backUp(database, slot, onMade) {
+      await backUpAndTidy(context, catalog, { database, slot, onMade }, rotation)
       return factsOf(catalog.known(database))
     },
   }
@@ -34,13 +34,14 @@ export function scheduledWork(
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
-  { database, slot }: { database: string; slot: Date },
+  { database, slot, onMade }: { database: string; slot: Date; onMade: () => void },
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
   const { id, existing, sizeBytes, durationMs, warnings } = await rotation.loggingIn(() =>
     runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
   )
+  onMade()
   if (existing)
     return log.info(
       { database, id, slot: slot.toISOString() },

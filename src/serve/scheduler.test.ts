@@ -29,7 +29,7 @@ function started(
   { store = () => none, maxAgeMs }: { store?: () => StoredFacts; maxAgeMs?: number } = {},
 ) {
   const backup = { database: 'shop', running: false, lastError: null, storeProblem: null } as unknown as BackupState
-  const running: { slot: Date; end(): void; fail(): void }[] = []
+  const running: { slot: Date; end(): void; fail(): void; made(): void }[] = []
   const world = {
     backup,
     now: at(time),
@@ -58,11 +58,12 @@ function started(
       world.readings++
       return world.store()
     },
-    backUp: (_, slot) =>
+    longestMs: 3_600_000,
+    backUp: (_, slot, onMade) =>
       new Promise((resolve, reject) => {
         world.slots.push(slot.toISOString().slice(11, 19))
         const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
-        running.push({ slot, end: () => resolve(world.store()), fail })
+        running.push({ slot, end: () => resolve(world.store()), fail, made: onMade })
       }),
     storeName: 'the store',
     maxAgeMs,
@@ -80,6 +81,33 @@ function started(
   })
   return { world, settled }
 }
+
+describe('a backup', () => {
+  test('that runs longer than it may is an error as long as it runs, whatever it waits for', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30')
+    await settled()
+    await world.turn('13:00:30')
+    expect(world.backup.overdue ?? '').not.toContain('still running')
+    await world.turn('13:00:31')
+    expect(world.backup).toMatchObject({
+      running: true,
+      overdue: 'the one that was begun at 2026-03-01T12:00:30.000Z is still running, longer than backup.timeout allows',
+    })
+    world.running[0]!.fail()
+    await settled()
+    await world.turn('13:01:31')
+    expect(world.backup.overdue ?? '').not.toContain('still running')
+  })
+
+  test('that is made may be followed by as much work as there is', async () => {
+    const { world, settled } = started('0 12 * * *', '12:00:30')
+    await settled()
+    world.running[0]!.made()
+    await world.turn('18:00:00')
+    expect(world.backup.running).toBe(true)
+    expect(world.backup.overdue ?? '').not.toContain('still running')
+  })
+})
 
 describe('a slot', () => {
   test('whose backup another process has made in the meantime is no failure', async () => {

@@ -14,8 +14,13 @@ export type SchedulerOptions = {
   backups: BackupState[]
   /** One reading of the store: it is asked once a turn, and cheap where nothing has changed. */
   readStore(database: string): Promise<StoredFacts>
-  /** Backs up, prunes and verifies; then says what is known of the store. Rejects when the backup failed. */
-  backUp(database: string, slot: Date): Promise<StoredFacts>
+  /**
+   * Backs up, prunes and verifies; then says what is known of the store. Rejects when the backup failed.
+   * @param onMade called when the backup is there, before the rest
+   */
+  backUp(database: string, slot: Date, onMade: () => void): Promise<StoredFacts>
+  /** By then a backup has ended, one way or the other. */
+  longestMs: number
   /** For messages. */
   storeName: string
   /** How old the newest backup may be, in addition to the schedule. */
@@ -41,7 +46,7 @@ export type Scheduler = {
  * process. `slotsBetween` decides which slots there are; each turn looks back, so no slot is lost when a turn is missed.
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const known: Known = { failures: new Map(), facts: new Map(), startedAt: options.now() }
+  const known: Known = { failures: new Map(), facts: new Map(), endsBy: new Map(), startedAt: options.now() }
   let working: Promise<void> | undefined
   let stopped = false
   let again = false
@@ -80,6 +85,8 @@ type Failed = { slot: number; count: number; at: Date }
 type Known = {
   failures: Map<string, Failed>
   facts: Map<string, StoredFacts>
+  /** When the backups that are being made must have ended. */
+  endsBy: Map<string, Date>
   startedAt: Date
 }
 
@@ -141,12 +148,19 @@ function dueNow(
 /** Judges the backups as `pgbosun check` does. If there is no backup yet, this process has as much time as after a slot. */
 function judgeAll(
   { schedule, backups, storeName, maxAgeMs, now, onLook }: SchedulerOptions,
-  { facts, startedAt }: Known,
+  { facts, endsBy, startedAt }: Known,
 ): void {
   const [instant, dueAt] = [now(), new Date(now().getTime() - graceMs)]
   for (const backup of backups) {
     const fact = facts.get(backup.database)
-    if (!fact) continue
+    const endless =
+      instant > (endsBy.get(backup.database) ?? instant)
+        ? `the one that was begun at ${backup.lastAttemptAt} is still running, longer than backup.timeout allows`
+        : null
+    if (endless !== null || !fact) {
+      backup.overdue = endless
+      continue
+    }
     const { newest, firstAt, lastVerifiedAt, damaged } = fact
     const newestSlot =
       schedule && newestMissedSlot(schedule.cron, schedule.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
@@ -174,15 +188,16 @@ function judgeAll(
 async function backUp(
   options: SchedulerOptions,
   backup: BackupState,
-  { failures }: Known,
+  { failures, endsBy }: Known,
   { slot, before }: Due,
 ): Promise<StoredFacts | undefined> {
   const { log, now, signal } = options
   const { database } = backup
   backup.running = true
   backup.lastAttemptAt = now().toISOString()
+  endsBy.set(database, new Date(now().getTime() + options.longestMs))
   try {
-    const facts = await options.backUp(database, slot)
+    const facts = await options.backUp(database, slot, () => endsBy.delete(database))
     backup.lastError = null
     return facts
   } catch (error) {
@@ -203,6 +218,7 @@ async function backUp(
     log.error({ database, slot: slot.toISOString(), ...(hint && { hint }) }, message)
     return facts
   } finally {
+    endsBy.delete(database)
     backup.running = false
   }
 }
