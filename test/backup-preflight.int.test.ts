@@ -268,12 +268,14 @@ describe('what is read of a database', () => {
       `create role ${role} login password '${password}'; create table t as select generate_series(1, 7); create table u (x int); grant select on u to ${role}`,
     )
     const { signal } = new AbortController()
-    expect(await reading(database, undefined, (db) => countRows(db, signal))).toEqual({
+    expect(await reading(database, undefined, (db) => countRows(db, 'exact', signal))).toEqual({
       rows: { 'public.t': 7, 'public.u': 0 },
+      estimated: {},
       notCounted: [],
     })
-    expect(await reading(database, { name: role, password }, (db) => countRows(db, signal))).toEqual({
+    expect(await reading(database, { name: role, password }, (db) => countRows(db, 'exact', signal))).toEqual({
       rows: { 'public.u': 0 },
+      estimated: {},
       notCounted: [{ table: 'public.t', reason: 'permission denied for table t' }],
     })
   })
@@ -283,10 +285,11 @@ describe('what is read of a database', () => {
     const counted = await reading(database, undefined, async (db) => {
       await db.unsafe('select 1')
       await sql.unsafe('truncate t')
-      return countRows(db, new AbortController().signal)
+      return countRows(db, 'exact', new AbortController().signal)
     })
     expect(counted).toEqual({
       rows: { 'public.u': 0 },
+      estimated: {},
       notCounted: [{ table: 'public.t', reason: 'it was truncated or rewritten during the backup' }],
     })
   })

@@ -13,6 +13,13 @@ const objectEntry = z.object({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
+/** Which rows are counted: all; only up to {@link mostCounted} of a table, and estimated beyond; none. */
+export const counts = ['exact', 'sampled', 'none'] as const
+export type Counts = (typeof counts)[number]
+
+/** More rows of a table are not counted with `sampled`. */
+export const mostCounted = 1_000_000
+
 const setting = z.object({ role: z.string().nullable(), name: z.string(), value: z.string() })
 
 /**
@@ -76,6 +83,10 @@ export const manifestSchema = z.looseObject({
   rows: z.record(z.string(), z.int().min(0)),
   /** MD5 of the first rows per table by primary key, of the tables that have one; older manifests have none. */
   samples: z.record(z.string(), z.object({ rows: z.int().min(0), md5: z.string() })).optional(),
+  /** Older manifests, which do not say, are exact. */
+  counts: z.enum(counts).optional(),
+  /** About how many rows, by the server's statistics, of the tables that were too large to count. They are not in `rows`, and not compared. */
+  estimated_rows: z.record(z.string(), z.int().min(0)).optional(),
   objects: z.array(objectEntry),
   /** Size of the uncompressed dump. */
   dump_size_bytes: z.int().min(0),

@@ -1,10 +1,14 @@
+import { bytesOf, parseBytes, shown } from '../postgres/bytes.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Access } from './preflight.ts'
 
 /** Finds what the session's role may not read in the database, and what pg_dump would leave out. Every role may run this. */
 export async function readAccess(db: Db): Promise<Access> {
-  const [row] = await db.unsafe<{ access: Access }[]>(query)
-  return row!.access
+  const [row] = await db.unsafe<{ access: string }[]>(query)
+  const access = parseBytes<Access>(row!.access)
+  return Object.fromEntries(
+    Object.entries(access).map(([key, value]) => [key, Array.isArray(value) ? value.map(shown) : value]),
+  ) as Access
 }
 
 const names = (rows: string) => `coalesce((select pg_catalog.json_agg(x.name order by x.name) from (${rows}) x), '[]')`
@@ -27,7 +31,7 @@ const readableObject = `(pg_catalog.current_setting('lo_compat_privileges')::boo
 
 const query = `with me as materialized (
   select rolname, rolsuper from pg_catalog.pg_roles where rolname = current_user), ${relations}
-select pg_catalog.json_build_object(
+select ${bytesOf(`pg_catalog.json_build_object(
   'role', me.rolname, 'superuser', me.rolsuper, 'major', pg_catalog.current_setting('server_version_num')::int / 10000,
   'schemas', ${names(`select distinct pg_catalog.quote_ident(n.nspname) as name from rel join pg_catalog.pg_namespace n on n.oid = rel.relnamespace
      where not pg_catalog.has_schema_privilege(n.oid, 'USAGE')`)},
@@ -38,4 +42,4 @@ select pg_catalog.json_build_object(
   'userMappings', ${names(`select pg_catalog.format('%s on %s', usename, srvname) as name from pg_catalog.pg_user_mappings where umoptions is null`)},
   'subscriptions', ${names(`select subname as name from pg_catalog.pg_subscription
      where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`)}
-) as access from me`
+)`)} as access from me`

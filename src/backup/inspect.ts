@@ -1,4 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
+import { bytesOf, parseBytes, shown } from '../postgres/bytes.ts'
 import type { Db } from '../postgres/db.ts'
 import { planningRunsCode } from '../postgres/dumped.ts'
 import { databaseProperties, jsonList } from '../postgres/properties.ts'
@@ -35,18 +36,18 @@ export async function exportSnapshot(db: Db): Promise<string> {
  */
 export async function readDropped(db: Db): Promise<string | undefined> {
   const [row] = await db.unsafe<{ name: string }[]>(
-    `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    `select ${bytesOf("pg_catalog.to_json(pg_catalog.format('%I.%I', n.nspname, c.relname))")} as name
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and n.nspname !~ '^pg_'
-        and pg_catalog.has_table_privilege(c.oid, 'select') is null order by 1 limit 1`,
+        and pg_catalog.has_table_privilege(c.oid, 'select') is null order by n.nspname, c.relname limit 1`,
   )
-  return row?.name
+  return row && shown(parseBytes<string>(row.name))
 }
 
-/** Reads the properties of the database that `db` is connected to. Every role may run this. */
+/** Reads the properties of the database that `db` is connected to. Every role may run this. Names may be broken: see postgres/bytes.ts. */
 export async function inspectDatabase(db: Db): Promise<Inspected> {
-  const [row] = await db.unsafe<{ inspected: Inspected }[]>(query)
-  return row!.inspected
+  const [row] = await db.unsafe<{ inspected: string }[]>(query)
+  return parseBytes<Inspected>(row!.inspected)
 }
 
 /**
@@ -79,11 +80,11 @@ const tablespaces = `
     select c.reltablespace from pg_catalog.pg_class c where c.relkind in ('r', 'p', 'm', 'i', 'I') and c.relpersistence <> 't' and c.oid >= 16384
        and not ${isPart("'pg_catalog.pg_class'::regclass", 'c.oid')}))`
 
-const query = `select pg_catalog.json_build_object(
+const query = `select ${bytesOf(`pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
   'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},
   'tablespaces', ${names(tablespaces)},
   'extensions', ${jsonList(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
-) as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`
+)`)} as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`

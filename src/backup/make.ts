@@ -5,12 +5,14 @@ import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { AppError, hasReason } from '../errors.ts'
+import { sendAsItIs } from '../postgres/bytes.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
 import { readAccess } from './access.ts'
+import { refuseBroken } from './broken-names.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
 import {
   exportSnapshot,
@@ -95,8 +97,10 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       tablespaces: inspected.tablespaces,
       extensions: inspected.extensions,
       migration,
+      counts: options.counts,
       rows: counted.rows,
       samples: counted.samples,
+      estimated_rows: counted.estimated,
       objects,
       dump_size_bytes: dump.packed.plainBytes,
       warnings: [...options.remarks, ...warnings],
@@ -132,6 +136,7 @@ async function openWork({ connection, database, lock, wait, log, signal, runId }
     await session.sql.unsafe(
       "select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'",
     )
+    await session.sql.unsafe(sendAsItIs)
     // For the whole session, not only the transaction: nothing in it may write, or see only some of the rows.
     await session.sql.unsafe(
       `set search_path to pg_catalog, pg_temp; set default_transaction_read_only to on; set row_security to off`,
@@ -167,6 +172,7 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
 /** Reads what the manifest needs, and refuses if pg_dump would fail or leave something out. */
 async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools) {
   const inspected = await inspectDatabase(sql)
+  refuseBroken(inspected)
   const access = await readAccess(sql)
   if (access.superuser) options.onSuperuser?.(access.role)
   const { obstacles, warnings } = planPreflight(access)
@@ -196,10 +202,11 @@ async function dumpAndCount(
   const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
   const snapshot = await exportSnapshot(sql)
   const failed = new AbortController()
-  const counting = countRows(sql, AbortSignal.any([signal, failed.signal])).catch(
+  const counting = countRows(sql, options.counts, AbortSignal.any([signal, failed.signal])).catch(
     (error: Error): Counted => ({
       rows: {},
       samples: {},
+      estimated: {},
       notCounted: [{ table: 'all tables', reason: error.message }],
     }),
   )

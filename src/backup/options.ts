@@ -1,5 +1,5 @@
 import type { Catalog } from '../archive/catalog.ts'
-import type { Manifest } from '../archive/manifest.ts'
+import type { Counts, Manifest } from '../archive/manifest.ts'
 import type { Connection } from '../config/connection.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
@@ -26,6 +26,8 @@ export type BackupOptions = {
   slot: Date | null
   lock: { database: string; timeoutMs: number }
   wait: { timeoutMs: number; patient: boolean }
+  /** `backup.counts`: which tables' rows are counted. */
+  counts: Counts
   /** Time limit of the backup, from when it has the lock. */
   timeoutMs: number
   /** Where to look for the client programs. */

@@ -1,3 +1,5 @@
+import { type Counts, mostCounted } from '../archive/manifest.ts'
+import { bytesOf, isBroken, parseBytes, shown } from '../postgres/bytes.ts'
 import type { Db } from '../postgres/db.ts'
 import { copyRows, leastColumn, linesIn, planningRunsCode } from '../postgres/dumped.ts'
 import { type Sample, type Sampling, sampleQuery, sampleSettings, samplingField } from '../postgres/sample.ts'
@@ -7,6 +9,8 @@ import { copyInSavepoint, inSavepoint } from './savepoint.ts'
 export type Counted = {
   rows: Record<string, number>
   samples: Record<string, Sample>
+  /** About how many rows of those that were too large to count. */
+  estimated: Record<string, number>
   notCounted: { table: string; reason: string }[]
 }
 
@@ -21,13 +25,17 @@ type Table = {
   sampling: Sampling | null
   /** Whether a sample in another order than that of the primary key's index takes little. */
   small: boolean
+  /** About how many rows, by the statistics of the server: -1 if there are none. */
+  tuples: number
 }
 
 /** The tables whose rows pg_dump writes: not those of extensions, and only the partitions of partitioned tables. */
 const tablesQuery = `
-  select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', t, 'unplanned', unplanned, 'column', "column", 'sampling', sampling, 'small', small) order by t), '[]') as tables
+  select ${bytesOf(`coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', t, 'unplanned', unplanned, 'column', "column",
+           'tuples', tuples, 'sampling', sampling, 'small', small) order by t), '[]')`)} as tables
     from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t, c.oid in (${planningRunsCode}) as unplanned,
-                 ${leastColumn} as "column", ${samplingField} as sampling, pg_catalog.pg_relation_size(c.oid) < 16777216 as small
+                 ${leastColumn} as "column", c.reltuples::bigint as tuples, ${samplingField} as sampling,
+                 pg_catalog.pg_relation_size(c.oid) < 16777216 as small
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
              and not exists (select from pg_catalog.pg_depend e
@@ -35,26 +43,32 @@ const tablesQuery = `
 
 /** Tables that were truncated or rewritten after the snapshot was taken: their counts may differ from what was dumped. */
 const rewrittenQuery = `
-  select coalesce(pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, c.relname)), '[]') as tables
+  select ${bytesOf("coalesce(pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, c.relname)), '[]')")} as tables
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind = 'r' and c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid)`
 
 /**
  * Counts the rows of every table in the snapshot of the transaction that `db` is in. Each table is locked only while it is counted, so
- * that no deadlock is possible.
+ * that no deadlock is possible. No failure ends the transaction, whose snapshot pg_dump may not have taken yet.
  */
-export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
-  const [found] = await db.unsafe<{ tables: Table[] }[]>(tablesQuery)
-  const counted: Counted = { rows: {}, samples: {}, notCounted: [] }
-  for (const table of found!.tables) {
+export async function countRows(db: Db, counts: Counts, signal: AbortSignal): Promise<Counted> {
+  const counted: Counted = { rows: {}, samples: {}, estimated: {}, notCounted: [] }
+  if (counts === 'none') return counted
+  const tables = await readList<Table>(db, tablesQuery)
+  for (const table of tables) {
     signal.throwIfAborted()
-    const result = await countTable(db, table)
-    if (typeof result === 'number') counted.rows[table.name] = result
-    else counted.notCounted.push({ table: table.name, reason: result })
+    if (isBroken(table.name)) {
+      counted.notCounted.push({ table: shown(table.name), reason: 'its name is not valid UTF-8' })
+      continue
+    }
+    const result = await countTable(db, table, counts)
+    if (typeof result !== 'number') counted.notCounted.push({ table: table.name, reason: result })
+    else if (counts === 'sampled' && result > mostCounted)
+      counted.estimated[table.name] = Math.max(result, table.tuples)
+    else counted.rows[table.name] = result
   }
-  counted.samples = await sampleTables(db, found!.tables, signal)
-  const [rewritten] = await db.unsafe<{ tables: string[] }[]>(rewrittenQuery)
-  for (const table of rewritten!.tables) {
+  counted.samples = await sampleTables(db, tables, signal)
+  for (const table of await readList<string>(db, rewrittenQuery)) {
     if (!(table in counted.rows)) continue
     delete counted.rows[table]
     delete counted.samples[table]
@@ -63,10 +77,22 @@ export async function countRows(db: Db, signal: AbortSignal): Promise<Counted> {
   return counted
 }
 
-/** The number of rows, or why it could not be counted. */
-async function countTable(db: Db, { name, unplanned, column }: Table): Promise<number | string> {
+async function readList<T>(db: Db, query: string): Promise<T[]> {
+  const found = await inSavepoint<{ tables: string }>(db, query)
+  if (found instanceof Error) throw found
+  return parseBytes<T[]>(found[0]!.tables)
+}
+
+/** The number of rows, or why it could not be counted. With `sampled`, only whether there are more than {@link mostCounted}. */
+async function countTable(
+  db: Db,
+  { name, unplanned, column, tuples }: Table,
+  counts: Counts,
+): Promise<number | string> {
+  if (unplanned && counts === 'sampled' && tuples > mostCounted) return tuples
   if (unplanned) return countLines(db, copyRows(name, column))
-  const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from only ${name}`)
+  const rows = counts === 'sampled' ? `(select from only ${name} limit ${mostCounted + 1}) t` : `only ${name}`
+  const counted = await inSavepoint<{ count: string }>(db, `select pg_catalog.count(*) as count from ${rows}`)
   return counted instanceof Error ? counted.message : Number(counted[0]!.count)
 }
 
@@ -90,7 +116,7 @@ async function sampleTables(db: Db, tables: Table[], signal: AbortSignal): Promi
   for (const { name, unplanned, sampling, small } of tables) {
     signal.throwIfAborted()
     if (performance.now() > until) break
-    if (!sampling || unplanned || (!small && sampling.key.some(({ text }) => text))) continue
+    if (!sampling || unplanned || isBroken(name) || (!small && sampling.key.some(({ text }) => text))) continue
     const found = await inSavepoint<Sample>(db, sampleQuery(name, sampling))
     if (!(found instanceof Error)) samples[name] = { rows: found[0]!.rows, md5: found[0]!.md5 }
   }

@@ -176,6 +176,10 @@ const backup = z
     format: z.enum(['custom']).prefault('custom').meta({
       description: 'Format of the dump. `custom`: one compressed archive of pg_dump, with checksums.',
     }),
+    counts: z.enum(['exact', 'sampled', 'none']).prefault('exact').meta({
+      description:
+        'Whether a backup counts the rows of each table, which a restore then compares: `exact` counts all; `sampled` only tables of up to 1,000,000 rows, of larger ones it notes an estimate that is not compared; `none` counts nothing.',
+    }),
     timeout: duration('6h').meta({
       description: 'A backup that takes longer than this is stopped and counts as failed.',
     }),

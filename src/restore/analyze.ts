@@ -1,4 +1,5 @@
 import { ofOneKind, type Warning } from '../plan.ts'
+import { bytesOf, isBroken, parseBytes, shown } from '../postgres/bytes.ts'
 import type { Db } from '../postgres/db.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
 import { isServerError } from '../postgres/server-error.ts'
@@ -23,12 +24,15 @@ export async function analyze(sql: Db, { timeoutMs = 600_000, warn }: AnalyzeOpt
   const failures: string[] = []
   await sql.unsafe(`set statement_timeout to ${timeoutMs}`)
   for (const table of tables)
-    try {
-      await sql.unsafe(`analyze ${table}`)
-    } catch (error) {
-      if (!isServerError(error) || isConnectionLost(error)) throw error
-      failures.push(`no statistics were gathered of ${visible(`${table}: ${error.message}`)}; ${hint}`)
-    }
+    if (isBroken(table))
+      failures.push(`no statistics were gathered of ${shown(table)}, whose name is not valid UTF-8; ${hint}`)
+    else
+      try {
+        await sql.unsafe(`analyze ${table}`)
+      } catch (error) {
+        if (!isServerError(error) || isConnectionLost(error)) throw error
+        failures.push(`no statistics were gathered of ${visible(`${table}: ${error.message}`)}; ${hint}`)
+      }
   await sql.unsafe('set statement_timeout to 0')
   for (const warning of ofOneKind(failures)) warn(warning)
 }
@@ -36,13 +40,13 @@ export async function analyze(sql: Db, { timeoutMs = 600_000, warn }: AnalyzeOpt
 const hint = 'until `analyze` succeeds there, its queries may be slow'
 
 async function readTables(sql: Db): Promise<string[]> {
-  const rows = await sql.unsafe<{ namespace: string; name: string }[]>(`
-    select n.nspname as namespace, c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  const [row] = await sql.unsafe<{ tables: string }[]>(`
+    select ${bytesOf("coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname) order by n.nspname, c.relname), '[]')")} as tables
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
        and pg_catalog.pg_has_role(c.relowner, 'USAGE')
        and not exists (
          with recursive below (oid) as (select c.oid union select i.inhrelid from pg_catalog.pg_inherits i join below on below.oid = i.inhparent)
-         select from below join pg_catalog.pg_class f on f.oid = below.oid where f.relkind = 'f')
-     order by 1, 2`)
-  return rows.map(({ namespace, name }) => quoteName(namespace, name))
+         select from below join pg_catalog.pg_class f on f.oid = below.oid where f.relkind = 'f')`)
+  return parseBytes<[string, string][]>(row!.tables).map(([namespace, name]) => quoteName(namespace, name))
 }

@@ -2,6 +2,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
+import { sendAsItIs } from '../postgres/bytes.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
 import { createLogin, type Login } from '../postgres/login.ts'
 import { connectionLost, isConnectionLost } from '../postgres/lost.ts'
@@ -156,6 +157,7 @@ export async function inSession<T>(
   const stop = () => void session.end()
   signal.addEventListener('abort', stop)
   try {
+    await session.sql.unsafe(sendAsItIs)
     return await use(session)
   } finally {
     signal.removeEventListener('abort', stop)

@@ -27,6 +27,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     retention: config.backup,
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    counts: config.backup.counts,
     timeoutMs: config.backup.timeout,
     search: { path: env.PATH },
     command,

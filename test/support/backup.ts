@@ -48,6 +48,7 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
     slot: null,
     lock: { database: 'postgres', timeoutMs: 30_000 },
     wait: { timeoutMs: 10_000, patient: false },
+    counts: 'exact',
     timeoutMs: 60_000,
     search,
     command: 'backup run',

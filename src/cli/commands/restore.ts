@@ -1,4 +1,4 @@
-import type { Manifest } from '../../archive/manifest.ts'
+import { type Manifest, mostCounted } from '../../archive/manifest.ts'
 import { runBackup } from '../../backup/run.ts'
 import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, withReport } from '../../errors.ts'
@@ -130,9 +130,17 @@ async function tell(
     ])
   }
   const { rows, tables } = comparison
-  out.print(
-    `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} ${plural(rows, 'matches', 'match')} what was backed up (${seconds(durationMs)})`,
-  )
+  const estimated = Object.keys(manifest.estimated_rows ?? {})
+  if (estimated.length > 0)
+    out.print(
+      `partly   ${counted(estimated.length, 'table')} of more than ${mostCounted} rows ${plural(estimated.length, 'was', 'were')} not compared: backup.counts was sampled`,
+    )
+  if (manifest.counts === 'none')
+    out.print(`done     nothing was compared: backup.counts was none when it was backed up (${seconds(durationMs)})`)
+  else
+    out.print(
+      `done     ${counted(rows, 'row')} in ${counted(tables, 'table')} ${plural(rows, 'matches', 'match')} what was backed up (${seconds(durationMs)})`,
+    )
   const swap = swapped && {
     replaced: swapped.replaced,
     backup_before: swapped.backedUp,
@@ -143,11 +151,12 @@ async function tell(
   }
 }
 
-const fieldsOf = ({ rows, tables, differences }: Comparison, manifest: Manifest) => ({
+const fieldsOf = ({ rows, tables, differences, notCompared }: Comparison, manifest: Manifest) => ({
   source_database: manifest.database.name,
   backed_up_at: manifest.started_at,
   rows_compared: rows,
   tables_compared: tables,
+  not_compared: [...Object.keys(manifest.estimated_rows ?? {}), ...notCompared.map(({ table }) => table)].sort(),
   differences,
 })
 
