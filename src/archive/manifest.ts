@@ -61,6 +61,8 @@ export const manifestSchema = z.looseObject({
     ctype: z.string().nullable(),
     locale: z.string().nullable(),
     icu_rules: z.string().nullable(),
+    /** Version of its collation when its indexes were built; null where it has none. Older manifests do not say. */
+    collation_version: z.string().nullish(),
     /** Its default tablespace; older manifests do not say. */
     tablespace: z.string().optional(),
     connection_limit: z.int(),
@@ -76,6 +78,8 @@ export const manifestSchema = z.looseObject({
   superusers: z.array(z.string()).optional(),
   /** Those of the database, its tables, indexes and materialised views, but `pg_default`; older manifests do not say. */
   tablespaces: z.array(z.string()).optional(),
+  /** Versions of the collations in use, by the quoted name; older manifests do not say. */
+  collations: z.array(z.object({ name: z.string(), version: z.string() })).optional(),
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Newest applied migration, without `.sql`. */
   migration: z.string().nullable(),

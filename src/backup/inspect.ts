@@ -7,7 +7,10 @@ import { isPart, neededRoles, neededSuperusers } from './needed-roles.ts'
 import { inSavepoint } from './savepoint.ts'
 
 /** The part of the manifest about the server and the database. */
-export type Inspected = Pick<Manifest, 'database' | 'roles' | 'superusers' | 'tablespaces' | 'extensions' | 'lsn'> & {
+export type Inspected = Pick<
+  Manifest,
+  'database' | 'roles' | 'superusers' | 'tablespaces' | 'collations' | 'extensions' | 'lsn'
+> & {
   /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
 }
@@ -74,6 +77,13 @@ export async function readMigration(db: Db): Promise<{ migration: string | null;
 
 const names = (rows: string) => `coalesce((select pg_catalog.json_agg(x.name order by x.name) from (${rows}) x), '[]')`
 
+/** Those that a column, an index or anything else uses. */
+const collations = `
+  select pg_catalog.format('%I.%I', n.nspname, l.collname) as name, l.collversion as version
+    from pg_catalog.pg_collation l join pg_catalog.pg_namespace n on n.oid = l.collnamespace
+   where l.collversion is not null and l.oid in (select refobjid from pg_catalog.pg_depend where refclassid = 'pg_catalog.pg_collation'::regclass)
+   order by 1`
+
 /** Sequences and what belongs to extensions have none in a dump. */
 const tablespaces = `
   select s.spcname as name from pg_catalog.pg_tablespace s where s.spcname <> 'pg_default' and (s.oid = d.dattablespace or s.oid in (
@@ -85,6 +95,6 @@ const query = `select ${bytesOf(`pg_catalog.json_build_object(
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
   'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},
-  'tablespaces', ${names(tablespaces)},
+  'tablespaces', ${names(tablespaces)}, 'collations', ${jsonList(collations)},
   'extensions', ${jsonList(`select extname as name, extversion as version from pg_catalog.pg_extension order by 1`)}
 )`)} as inspected from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()`

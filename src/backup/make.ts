@@ -95,6 +95,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       roles: inspected.roles,
       superusers: inspected.superusers,
       tablespaces: inspected.tablespaces,
+      collations: inspected.collations,
       extensions: inspected.extensions,
       migration,
       counts: options.counts,

@@ -10,6 +10,7 @@ export const jsonList = (rows: string) => `coalesce((select pg_catalog.json_agg(
  */
 export const databaseProperties = `pg_catalog.json_build_object(
   'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba), ${localeFields},
+  'collation_version', pg_catalog.to_jsonb(d)->>'datcollversion',
   'tablespace', (select s.spcname from pg_catalog.pg_tablespace s where s.oid = d.dattablespace), 'connection_limit', d.datconnlimit,
   'acl', case when d.datacl is not null then ${jsonList(`
     select case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end as grantee,

@@ -1,4 +1,5 @@
 import { judgeBackups } from '../check/backups.ts'
+import { adviceOnCollations } from '../check/collations.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../check/health.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
 import { AppError } from '../errors.ts'
@@ -76,10 +77,11 @@ async function knownSince(
   return [...instants, await readFirstEventAt(target!.sql)].reduce<Date | undefined>(earlier, undefined)
 }
 
-async function adviceFor({ context, cluster }: Run): Promise<string[]> {
+async function adviceFor({ context, cluster, target }: Run): Promise<string[]> {
   return [
     ...(await adviceOnLockDatabase(cluster.sql, context.loaded.config.lock.database)),
     ...(await adviceOnBackupUser(context, cluster.sql)),
+    ...(target ? await adviceOnCollations(target.sql, target.serverVersion) : []),
   ]
 }
 
