@@ -24,6 +24,7 @@ import {
 } from './inspect.ts'
 import type { BackupOptions } from './options.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
+import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
 import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
@@ -189,7 +190,7 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
     : []
   const { migration, problem } = await readMigration(sql)
   const unknown = problem === undefined ? [] : [`the newest migration is unknown: ${problem}`]
-  return { inspected, migration, warnings: [...warnings, ...older, ...unknown] }
+  return { inspected, migration, warnings: [...warnings, ...older, ...unknown, ...(await unqualifiedFunctions(sql))] }
 }
 
 async function dumpAndCount(
