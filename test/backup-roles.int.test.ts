@@ -41,7 +41,7 @@ const kinds: Record<string, [create: string, give: string]> = {
     'alter operator === (int, int) owner to $role',
   ],
   pg_opfamily: ['create operator family f using btree', 'alter operator family f using btree owner to $role'],
-  pg_proc: ['create function f() returns int language sql return 1', 'alter function f() owner to $role'],
+  pg_proc: ["create function f() returns int language sql as 'select 1'", 'alter function f() owner to $role'],
   pg_publication: ['create publication p', 'alter publication p owner to $role'],
   pg_statistic_ext: [
     'create table t (a int, b int); alter table t owner to $other; create statistics x on a, b from t',
@@ -72,8 +72,7 @@ const mentions: Record<string, string> = {
 async function roles(sql: Sql, database: string) {
   const [other, owner] = [uniqueName('other'), uniqueName('owner')]
   await sql.unsafe(
-    `create role ${other} superuser; create role ${owner} superuser; alter database ${database} owner to ${other};
-    alter schema public owner to pg_database_owner`.replace(major < 14 ? 'pg_database_owner' : '\0', other),
+    `create role ${other} superuser; create role ${owner} superuser; alter database ${database} owner to ${other}`,
   )
   return { other, owner }
 }

@@ -44,7 +44,7 @@ const query = (withDatabase: boolean) => `
   found as (
     ${withDatabase ? `${ofDatabase} union all` : ''}
     select pg_catalog.json_build_object('kind', 'collation', 'name', pg_catalog.format('%I.%I', n.nspname, l.collname), 'version', l.collversion,
-        'actual', pg_catalog.pg_collation_actual_version(l.oid), ${uses('l.oid')})
+        'actual', pg_catalog.pg_collation_actual_version(l.oid), ${uses('l.oid')}) as stale
       from pg_catalog.pg_collation l join pg_catalog.pg_namespace n on n.oid = l.collnamespace
      where (l.oid in (select coll from sorted) or exists (
              select from pg_catalog.pg_partitioned_table p where p.partstrat <> 'h' and l.oid = any (p.partcollation::oid[])))
