@@ -10,7 +10,15 @@ const program = join(dist, 'pgbosun.cjs')
 
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of ['main.js', 'up.cache', 'migrate.cache', 'help.cache', 'package.json', 'pgbosun.cjs'])
+  for (const file of [
+    'main.js',
+    'folder-program.js',
+    'up.cache',
+    'migrate.cache',
+    'help.cache',
+    'package.json',
+    'pgbosun.cjs',
+  ])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
@@ -26,7 +34,7 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
     expect(script.cachedDataRejected).toBe(false)
   })
 
-  test.for(['main', 'pg-query'])('is plain ASCII, as which it is read: %s', (name) => {
+  test.for(['main', 'pg-query', 'folder-program'])('is plain ASCII, as which it is read: %s', (name) => {
     expect(readFileSync(join(dist, `${name}.js`), 'utf8').match(/[\u0080-\uffff]/g)).toBeNull()
   })
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
@@ -119,6 +119,33 @@ describe('a file call that never returns', () => {
   })
 })
 
+test('however often a store that hangs is asked, one process hangs there, and once it answers all is well', {
+  timeout: 60_000,
+}, async ({ dir, skip }) => {
+  const done = await onFreezer(dir, async ({ path, freeze, thaw }) => {
+    const apart = storeApart(pathToFileURL(path).href)
+    await putText(apart, 'shop/x', 'x')
+    const [pid] = processesOf(path)
+    freeze()
+    const stopped = AbortSignal.abort()
+    for (let i = 0; i < 3; i++) {
+      const startedAt = performance.now()
+      await expect(putText(bounded(apart, stopped), 'shop/y', 'y')).rejects.toMatchObject({
+        message: expect.stringContaining('does not answer'),
+      })
+      expect(performance.now() - startedAt).toBeLessThan(i === 0 ? 10_000 : 3_000)
+      // killed, and still there
+      expect([existsSync(`/proc/${pid}`), processesOf(path)]).toEqual([true, []])
+    }
+    thaw()
+    await until('it is gone', () => !existsSync(`/proc/${pid}`))
+    await putText(apart, 'shop/y', 'again')
+    expect(await getText(apart, 'shop/y')).toBe('again')
+    apart.giveUp(new Error('the test is over'))
+  })
+  if (!done) skip(freezerNeeds)
+})
+
 describe.skipIf(!client)('a store that hangs', () => {
   test('keeps neither a backup beyond backup.timeout nor its lock', { timeout: 120_000 }, async ({
     configured,
@@ -140,8 +167,8 @@ describe.skipIf(!client)('a store that hangs', () => {
         hint: expect.stringContaining('file server'),
       })
       thaw()
-      await until('the process is gone', () => processesOf(path).length === 0)
-      const again = await runJson('backup')
+      const patient = await configured({ backup: { store: pathToFileURL(path).href } })
+      const again = await patient.runJson('backup')
       expect(again.json).toMatchObject({ exit_code: 0 })
       expect(new Set(filesBelow(path).map((file) => file.split('/')[1]))).toEqual(new Set([again.json.id]))
     })

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type FolderProcess, startFolderProcess } from './folder-process.ts'
 import type { Part } from './messages.ts'
 import type { Store, Stored, Upload } from './store.ts'
 import { type Sweeping, sweepWith, type Unfinished } from './sweeping.ts'
+import { unanswered } from './unanswered.ts'
 
 /**
  * A store in a folder, whose file calls are made by a process of its own. A file call may never return, and then no signal reaches it: on
@@ -13,19 +15,23 @@ import { type Sweeping, sweepWith, type Unfinished } from './sweeping.ts'
  */
 export function storeApart(url: string): Store {
   let running: FolderProcess | undefined
-  const folder = (): FolderProcess => {
+  const folder = async (): Promise<FolderProcess> => {
+    if (running && !running.ended) return running
+    // One that cannot be killed still hangs in a file call. Others would hang there too, and each of them needs memory.
+    if (running && !(await isGone(running))) throw unanswered(url)
     if (!running || running.ended) running = startFolderProcess(url)
     return running
   }
-  const ask = async <T>(request: Parameters<FolderProcess['ask']>[0]) => (await folder().ask(request)).value as T
+  const ask = async <T>(request: Parameters<FolderProcess['ask']>[0]) =>
+    (await (await folder()).ask(request)).value as T
   const sweeping: Sweeping = {
     unfinished: (prefix) => ask<Unfinished>({ call: 'unfinished', prefix }),
     clear: (left) => ask({ call: 'clear', left }),
   }
   return {
     name: url,
-    open: (key) => openUpload(folder(), key),
-    read: (key) => readObject(folder(), key),
+    open: async (key) => openUpload(await folder(), key),
+    read: async (key) => readObject(await folder(), key),
     list: (prefix) => listKeys(folder, prefix),
     folders: (prefix) => ask({ call: 'folders', prefix }),
     delete: (key) => ask({ call: 'delete', key }),
@@ -34,6 +40,16 @@ export function storeApart(url: string): Store {
     sweep: (prefix, olderThanMs) => sweepWith(sweeping, prefix, olderThanMs),
     giveUp: (error) => running?.kill(error),
   }
+}
+
+const goneWithinMs = 1_000
+
+async function isGone({ gone }: FolderProcess): Promise<boolean> {
+  const late = new AbortController()
+  const waited = sleep(goneWithinMs, false, { signal: late.signal }).catch(() => false)
+  const isGone = await Promise.race([gone.then(() => true), waited])
+  late.abort()
+  return isGone
 }
 
 async function openUpload(folder: FolderProcess, key: string): Promise<Upload> {
@@ -90,8 +106,8 @@ async function readObject(folder: FolderProcess, key: string): Promise<Readable>
 /** So much is read while what came before is used. */
 const readBytes = 512 * 1024
 
-async function* listKeys(start: () => FolderProcess, prefix: string): AsyncGenerator<Stored> {
-  const folder = start()
+async function* listKeys(start: () => Promise<FolderProcess>, prefix: string): AsyncGenerator<Stored> {
+  const folder = await start()
   const first = await folder.ask({ call: 'list', prefix })
   const opened = holding(folder, first.id)
   try {

@@ -24,6 +24,8 @@ export type FolderProcess = {
   /** Ends it at once, whatever its calls wait for: what was asked rejects with this error. */
   kill(error: Error): void
   readonly ended: boolean
+  /** Resolves once it is gone: after SIGKILL at once, unless a file call of it cannot be interrupted. */
+  gone: Promise<void>
 }
 
 type Omitted<R> = R extends Request ? Omit<R, 'id'> : never
@@ -81,12 +83,16 @@ export function startFolderProcess(url: string): FolderProcess {
   // how the process ended tells more
   channel.on('error', () => {})
   child.once('error', (cause) => kill(notStarted(url, cause)))
-  child.once('exit', () => kill(gone(url, child)))
+  child.once('exit', () => kill(lost(url, child)))
   settle()
+  const gone = new Promise<void>((resolve) => {
+    for (const event of ['exit', 'error']) child.once(event, () => resolve())
+  })
   return {
+    gone,
     ask: (request, bytes) =>
       new Promise((resolve, reject) => {
-        if (ended) return reject(gone(url, child))
+        if (ended) return reject(lost(url, child))
         const id = ++lastId
         const timer = setTimeout(() => kill(unanswered(url)), limitOf(request))
         asked.set(id, { resolve, reject, timer })
@@ -127,7 +133,7 @@ const notStarted = (url: string, cause: Error) =>
     cause,
   })
 
-const gone = (url: string, { exitCode, signalCode }: ChildProcess) =>
+const lost = (url: string, { exitCode, signalCode }: ChildProcess) =>
   new AppError(
     'backup',
     `the process that reads and writes ${url} was ended by ${signalCode ?? `exit code ${exitCode}`}`,
