@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { describe, expect } from 'vitest'
-import { type Server, startServer } from '../scripts/server.ts'
+import { freePort, type Server, startServer } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { quoteIdent } from '../src/sql/quote.ts'
@@ -21,14 +21,16 @@ const test = base.extend('other', { scope: 'file' }, async ({}, { onCleanup }) =
   return other
 })
 
-type Place = { url?: string; where?: 'url' | 'same-server'; maxBytes?: string }
+type Place = { url?: string; where?: 'url' | 'same-server'; maxBytes?: string; schedule?: string }
 
-const configure = (app: App, { url, ...verify }: Place) =>
+const configure = (app: App, { url, ...verify }: Place, more: { backup?: object; serve?: object } = {}) =>
   app.write({
     url: url ?? '',
     'pgbosun.yaml': JSON.stringify({
       database: { url: { env: 'DATABASE_URL' } },
+      ...more,
       backup: {
+        ...more.backup,
         store: `file://${app.cwd}/store`,
         verify: { ...verify, ...(url !== undefined && { url: { file: `${app.cwd}/url` } }) },
       },
@@ -328,5 +330,103 @@ describe.skipIf(!client)('backup verify --restore', () => {
     const { code, stderr } = await app.run('backup', 'verify', '--restore')
     expect(code).toBe(2)
     expect(stderr).toContain('there is no server for test restores')
+  })
+})
+
+describe.skipIf(!client)('serve', () => {
+  /** Longer ago than a day, so that its slot has been missed. */
+  const schedule = '0 0 1 1 *'
+
+  async function serving(app: App, place: Place) {
+    const port = await freePort()
+    await configure(app, place, { serve: { listen: `127.0.0.1:${port}` } })
+    const process = app.start('serve', '--no-up')
+    const status = async () =>
+      JSON.parse(await (await fetch(`http://127.0.0.1:${port}/status.json`)).text()) as {
+        backups: { restore_test: { running: boolean; last: { ok: boolean } | null; last_error: string | null } }[]
+        conditions: { name: string; severity: string; message: string }[]
+      }
+    return {
+      process,
+      seen: (what: string, is: (now: Awaited<ReturnType<typeof status>>) => boolean) =>
+        until(what, async () => {
+          const now = await status().catch(() => undefined)
+          return now && is(now) ? now : undefined
+        }),
+    }
+  }
+
+  test('restores the newest backup on schedule, and shows how long it took and where', async ({
+    cluster,
+    other,
+    makeApp,
+  }) => {
+    const app = await backedUp(cluster, makeApp, 'create table t (a int primary key)', {})
+    const { process, seen } = await serving(app, { url: other.url('postgres'), schedule })
+    const { backups, conditions } = await seen(
+      'a test restore',
+      ({ backups }) => backups[0]!.restore_test.last !== null,
+    )
+    expect(backups).toMatchObject([
+      {
+        restore_test: {
+          running: false,
+          last: {
+            ok: true,
+            problem: null,
+            duration_ms: expect.any(Number),
+            server: expect.stringContaining(`${other.port}`),
+          },
+          last_error: null,
+          next_run_at: expect.stringMatching(/-01-01T00:00:00.000Z$/),
+        },
+      },
+    ])
+    expect(conditions).toEqual([])
+    process.child.kill('SIGTERM')
+    expect((await process.finished).code).toBe(0)
+    expect((await app.run('check')).stdout).toContain('; restored in ')
+  })
+
+  test('goes on after one that could not be made, and after one that failed', async ({ cluster, other, makeApp }) => {
+    const app = await backedUp(cluster, makeApp, 'create table t (a int primary key)', {})
+    const wrong = new URL(other.url('postgres'))
+    wrong.password = 'wrong'
+    const first = await serving(app, { url: wrong.href, schedule })
+    const refused = await first.seen('the condition', ({ conditions }) => conditions.length > 0)
+    expect(refused.conditions).toMatchObject([
+      { name: 'restore-test-failed', severity: 'error', message: expect.stringContaining('could not be tried') },
+    ])
+    expect(refused.backups[0]!.restore_test).toMatchObject({ last: null, last_error: expect.any(String) })
+    first.process.child.kill('SIGTERM')
+    expect((await first.process.finished).code).toBe(0)
+
+    await changeManifest(app, (manifest) => ({ ...manifest, rows: { 'public.t': 1 } }))
+    const second = await serving(app, { url: other.url('postgres'), schedule })
+    const failed = await second.seen('the condition', ({ conditions }) => conditions.length > 0)
+    expect(failed.conditions).toMatchObject([
+      { name: 'restore-test-failed', message: expect.stringContaining('public.t has 0 rows instead of 1') },
+    ])
+    expect((await app.run('healthcheck', '--backups')).code).toBe(1)
+    second.process.child.kill('SIGTERM')
+    expect((await second.process.finished).code).toBe(0)
+    const { code, stderr } = await app.run('check')
+    expect(code).toBe(50)
+    expect(stderr).toContain('could not be restored for a test')
+  })
+
+  test('is told by check that no backup was ever restored for a test, where backups are scheduled', async ({
+    cluster,
+    other,
+    makeApp,
+  }) => {
+    const app = await backedUp(cluster, makeApp, 'create table t (a int primary key)', { url: other.url('postgres') })
+    const said = 'no backup was ever restored for a test: set backup.verify.schedule'
+    expect((await app.run('check')).stderr).not.toContain(said)
+    await configure(app, { url: other.url('postgres') }, { backup: { schedule } })
+    const before = await app.run('check')
+    expect(before.stderr.split(said)).toHaveLength(2)
+    expect((await app.run('backup', 'verify', '--restore')).code).toBe(0)
+    expect((await app.run('check')).stderr).not.toContain(said)
   })
 })

@@ -1,6 +1,7 @@
 // pure
 import type { Backup } from '../archive/backup.ts'
 import { isFromFuture } from '../archive/clock.ts'
+import type { RestoreTest } from '../archive/restore-test.ts'
 
 /** Facts about a database from the backups of one series. Pure. */
 export type SeriesFacts = {
@@ -10,6 +11,8 @@ export type SeriesFacts = {
   /** Newest instant that a good backup covers: its slot, or when it was started. */
   covered: Date | undefined
   lastVerifiedAt: Date | undefined
+  /** The last test restore of any of them. */
+  restoreTest: (RestoreTest & { id: string }) | undefined
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
   /** Ids of backups dated in the future: the clock of some machine was wrong. */
@@ -32,10 +35,16 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
     first: good[0],
     covered: latest(good.flatMap(({ takenAt, slot }) => (slot ? [takenAt, slot] : [takenAt]))),
     lastVerifiedAt: latest(good.flatMap(({ verification }) => (verification ? [verification.at] : []))),
+    restoreTest: lastTest(backups),
     damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
     fromFuture: backups.filter((backup) => isFromFuture(backup, now)).map(({ id }) => id),
   }
 }
+
+const lastTest = (backups: Backup[]) =>
+  backups
+    .flatMap(({ id, restoreTest }) => (restoreTest ? [{ id, ...restoreTest }] : []))
+    .reduce<SeriesFacts['restoreTest']>((best, test) => (best && best.at >= test.at ? best : test), undefined)
 
 const latest = (instants: Date[]): Date | undefined =>
   instants.reduce<Date | undefined>((best, instant) => (best && best >= instant ? best : instant), undefined)
@@ -49,6 +58,8 @@ export type StoredFacts = {
   /** When the oldest good backup was started. */
   firstAt: Date | undefined
   lastVerifiedAt: Date | undefined
+  /** The last test restore of any of them. */
+  restoreTest?: SeriesFacts['restoreTest']
   damaged: string[]
 }
 
@@ -57,6 +68,6 @@ export type StoredFacts = {
  * @param backups all backups of the database, oldest first
  */
 export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
-  const { newest, first, covered, lastVerifiedAt, damaged } = seriesFacts(ofName(backups, name), now)
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, damaged }
+  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged } = seriesFacts(ofName(backups, name), now)
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged }
 }

@@ -1,6 +1,7 @@
 // pure
 import { ofOneKind, type Warning } from '../plan.ts'
 import { renderAge, renderDuration } from '../units.ts'
+import { judgeRestoreTests, type RestoreTestFacts, renderRestoreTest, restoreTestFields } from './restore-tests.ts'
 
 /** The backups of one database in the store, and those that should exist. */
 export type BackupFacts = {
@@ -16,6 +17,8 @@ export type BackupFacts = {
   unreadable?: string | undefined
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  /** The test restores; undefined where nothing is known of them. */
+  restoreTests?: Omit<RestoreTestFacts, 'database'> | undefined
   /** Ids of backups that start in the future, according to their manifests. */
   fromFuture?: string[] | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
@@ -41,6 +44,8 @@ export type BackupHealth = {
     age_ms: number | null
     last_verified_at: string | null
     next_run_at: string | null
+    /** The last test restore; null if there was none. */
+    restore_test: ReturnType<typeof restoreTestFields>
   }[]
 }
 
@@ -65,8 +70,12 @@ export function judgeBackups(
       age_ms: fact.newest ? ageOf(fact.newest.startedAt, now) : null,
       last_verified_at: fact.lastVerifiedAt?.toISOString() ?? null,
       next_run_at: fact.nextRunAt?.toISOString() ?? null,
+      restore_test: restoreTestFields(fact.restoreTests?.last),
     }
   })
+  const tests = facts.map(({ database, restoreTests }) =>
+    restoreTests ? judgeRestoreTests({ database, ...restoreTests }) : { failed: undefined, overdue: undefined },
+  )
   return {
     entries,
     warnings: facts.flatMap(({ database, store, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
@@ -82,9 +91,13 @@ export function judgeBackups(
           (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
         ),
       ),
+      ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
     ]),
-    errors: entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
-    lines: entries.map((entry, i) => `backups      ${describe(entry, facts[i]!.store)}`),
+    errors: [
+      ...entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
+      ...tests.flatMap(({ failed }) => failed ?? []),
+    ],
+    lines: entries.map((entry, i) => `backups      ${describe(entry, facts[i]!)}`),
   }
 }
 
@@ -108,13 +121,18 @@ function problemOf(
 
 function describe(
   { database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number],
-  store: string,
+  { store, restoreTests }: BackupFacts,
 ): string {
+  const tested = restoreTests?.last
   const last =
     last_id === null
       ? `none in ${store}`
       : `${last_id}, ${renderAge(age_ms ?? 0)} old, ${last_verified_at ? `verified ${last_verified_at}` : 'not verified'}`
-  return [`${database}: ${problem ?? last}`, ...(next_run_at ? [`next ${next_run_at}`] : [])].join('; ')
+  return [
+    `${database}: ${problem ?? last}`,
+    ...(tested ? [renderRestoreTest(tested)] : []),
+    ...(next_run_at ? [`next ${next_run_at}`] : []),
+  ].join('; ')
 }
 
 /** Not negative, even if clocks differ a little. */

@@ -14,6 +14,9 @@ export const predicates = {
   hasNoZeroByte: (name: string) => !name.includes('\0'),
   isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),
   keepsSomething: (rules: object) => Object.values(rules).some((value) => value !== 0),
+  /** Whether scheduled test restores have a server. */
+  knowsTestServer: ({ schedule, where, url }: { schedule?: unknown; where: string; url?: unknown }) =>
+    schedule === undefined || where === 'same-server' || url !== undefined,
   hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
   /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
   takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>

@@ -195,13 +195,18 @@ function setAt(tree: Tree, path: string[], value: unknown): boolean {
 }
 
 /** Not part of the schema, so that node-cron is loaded only if there is a schedule. */
-async function scheduleProblems({ backup }: { backup?: { schedule?: unknown } | null }): Promise<Problem[]> {
-  const text = backup?.schedule
-  if (typeof text !== 'string') return []
+async function scheduleProblems({ backup }: { backup?: Schedules | null }): Promise<Problem[]> {
+  const found = { 'backup.schedule': backup?.schedule, 'backup.verify.schedule': backup?.verify?.schedule }
+  const texts = Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  if (texts.length === 0) return []
   const { parseCron } = await import('./cron.ts')
-  const parsed = parseCron(text)
-  return typeof parsed === 'string' ? [{ path: 'backup.schedule', message: parsed }] : []
+  return texts.flatMap(([path, text]) => {
+    const parsed = parseCron(text)
+    return typeof parsed === 'string' ? [{ path, message: parsed }] : []
+  })
 }
+
+type Schedules = { schedule?: unknown; verify?: { schedule?: unknown } | null }
 
 function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
   const setBy = (key: string) => {

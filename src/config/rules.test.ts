@@ -58,6 +58,7 @@ describe('the rules made of the schema', () => {
     ['a secret as text', { serve: { token: 'secret' } }],
     ['a URL with a password', { database: { url: 'postgres://u:p@h/d' } }],
     ['a size without a unit', { backup: { verify: { maxBytes: '20' } } }],
+    ['test restores without a server', { backup: { verify: { schedule: '0 5 * * 0' } } }],
     ['an empty list', { backup: { databases: [] } }],
     ['a prototype', JSON.parse('{ "databases": { "__proto__": {} } }')],
     ['a lint rule that is none', { migrate: { lint: { rules: { nonsense: 'off' } } } }],

@@ -143,6 +143,10 @@ const keepRules = z
 
 const verify = z
   .strictObject({
+    schedule: z.string().optional().meta({
+      description:
+        'When `serve` restores the newest backup of each database to see whether it can be restored: five cron fields, in the time zone `backup.timezone`. Needs `url`, or `where: same-server`. Default: never.',
+    }),
     where: z.enum(['url', 'same-server']).prefault('url').meta({
       description:
         'Where backups are restored for a test: on the server of `url`, which must not be the one that was backed up, or on that very server (`same-server`).',
@@ -153,6 +157,7 @@ const verify = z
     }),
     maxBytes: size('20GiB').meta({ description: 'A larger database is not restored for a test.' }),
   })
+  .refine(predicates.knowsTestServer, 'a schedule of test restores needs `url`, or `where: same-server`')
   .prefault({})
 
 const backup = z

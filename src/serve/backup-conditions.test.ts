@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { backupConditions } from './backup-conditions.ts'
-import type { BackupState } from './state.ts'
+import { type BackupState, noRestoreTest } from './state.ts'
 
 const good: BackupState = {
   database: 'shop',
@@ -14,6 +14,7 @@ const good: BackupState = {
   storeProblem: null,
   overdue: null,
   damaged: [],
+  restoreTest: noRestoreTest(),
 }
 const [first, second] = ['2026-03-01T00:00:00.000Z', '2026-03-02T00:00:00.000Z']
 
@@ -27,10 +28,23 @@ describe('the conditions of backups', () => {
     ['backup-overdue', { overdue: 'the newest is 2 h old' }, 'backup of shop: the newest is 2 h old'],
     ['backup-damaged', { damaged: ['a'] }, 'the backup a of shop is damaged'],
     ['backup-damaged', { damaged: ['a', 'b'] }, 'the backups a, b of shop are damaged'],
+    ['restore-test-failed', { restoreTest: { ...noRestoreTest(), failed: 'why' } }, 'why'],
+    [
+      'restore-test-failed',
+      { restoreTest: { ...noRestoreTest(), lastError: { message: 'not tried: why', hint: undefined } } },
+      'not tried: why',
+    ],
     ['store-unreadable', { storeProblem: 'why' }, 'the store of the backups of shop cannot be read: why'],
   ])('are %s', (name, state, message) => {
     expect(backupConditions([{ ...good, ...state }], [], first)).toMatchObject([
       { name, database: 'shop', severity: 'error', roles: [], message, since: first, hint: expect.any(String) },
+    ])
+  })
+
+  test('are a warning where no backup was restored for a test in time', () => {
+    const state = { ...good, restoreTest: { ...noRestoreTest(), overdue: 'none ever was' } }
+    expect(backupConditions([state], [], first)).toMatchObject([
+      { name: 'restore-test-overdue', severity: 'warning', message: 'none ever was' },
     ])
   })
 

@@ -2,7 +2,10 @@
 import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
-export const backupConditionNames = ['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const
+export const backupConditionNames = [
+  ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
+  ...(['restore-test-failed', 'restore-test-overdue'] as const),
+]
 
 /**
  * What is wrong with the backups. A condition that existed before keeps its instant. Pure.
@@ -16,9 +19,10 @@ export function backupConditions(
   const of = (name: Condition['name'], database: string, message: string | undefined, hint: string): Condition[] => {
     if (message === undefined) return []
     const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
-    return [{ name, severity: 'error', roles: [], database, message, hint, since }]
+    const severity = name === 'restore-test-overdue' ? 'warning' : 'error'
+    return [{ name, severity, roles: [], database, message, hint, since }]
   }
-  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged }) => [
+  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged, restoreTest }) => [
     ...of(
       'store-unreadable',
       database,
@@ -44,6 +48,20 @@ export function backupConditions(
         ? undefined
         : `the ${plural(damaged.length, 'backup')} ${someOf(damaged)} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
       'check the disk; the condition ends once a newer backup was verified, which the schedule or `pgbosun backup run` makes',
+    ),
+    ...of(
+      'restore-test-failed',
+      database,
+      restoreTest.failed ?? restoreTest.lastError?.message,
+      restoreTest.failed === null && restoreTest.lastError?.hint
+        ? restoreTest.lastError.hint
+        : 'look at it with `pgbosun backup verify latest --restore`, and restore by hand what it names; the condition ends with the next test restore that succeeds',
+    ),
+    ...of(
+      'restore-test-overdue',
+      database,
+      restoreTest.overdue ?? undefined,
+      'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
     ),
   ])
 }

@@ -8,17 +8,19 @@ import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
-import { checkBackupFiles, scheduleOf } from '../up/backups.ts'
+import { checkBackupFiles, scheduleOf, testScheduleOf } from '../up/backups.ts'
+import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import { backupConditionNames, backupConditions } from './backup-conditions.ts'
 import { replaceConditions } from './conditions.ts'
-import { scheduledWork } from './on-schedule.ts'
+import { scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import { livez, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
+import { livez, noRestoreTest, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
+import { createTestScheduler } from './test-scheduler.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
 /**
@@ -33,6 +35,8 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const store = openStore(loaded.config.backup, signal)
   if (schedule) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
+  const testSchedule = await testScheduleOf(loaded)
+  if (testSchedule) testConnection(loaded)
   const access = accessOf(context)
   const rotation = await createRotation(context, state)
   const files = watchFiles(context, state, { migrations: up })
@@ -58,7 +62,12 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
     if (schedule)
       log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
     else log.info('backup.schedule is not set: there will be no backups')
-    await stay(context, state, probe, schedule, store, { rotation, files })
+    if (testSchedule)
+      log.info(
+        { at: nextSlot(testSchedule.cron, testSchedule.zone, new Date())?.toISOString() },
+        'the next scheduled test restore',
+      )
+    await stay(context, state, probe, { schedule, testSchedule }, store, { rotation, files })
     return stopped(state)
   } finally {
     await shutDown(http, state)
@@ -100,6 +109,7 @@ function initialState({ loaded, version }: Context, upWanted: boolean): ServeSta
       storeProblem: null,
       overdue: null,
       damaged: [],
+      restoreTest: noRestoreTest(),
     })),
     conditions: [],
   }
@@ -133,29 +143,47 @@ async function makeReady(
 /** A backup that was stopped cleans up, and gives up what hangs there, within seconds. */
 const afterTimeoutMs = 60_000
 
+type Schedule = Awaited<ReturnType<typeof scheduleOf>>
+
 /** Makes backups on schedule until told to stop; retries `up` until it succeeds. */
 async function stay(
   context: Context,
   state: ServeState,
   probe: Probe,
-  schedule: Awaited<ReturnType<typeof scheduleOf>>,
+  { schedule, testSchedule }: Record<'schedule' | 'testSchedule', Schedule>,
   store: Store,
   watchers: Watchers,
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
+  const catalog = openCatalog(store)
+  const onLook = () => noteBackups(state, log)
+  const tests = createTestScheduler({
+    schedule: testSchedule,
+    where: config.backup.verify.where,
+    timeoutMs: config.backup.timeout,
+    backups: state.backups,
+    ...scheduledTests(context, catalog),
+    onLook,
+    now: () => new Date(),
+    log,
+    signal,
+  })
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
-    ...scheduledWork(context, openCatalog(store), watchers.rotation),
+    ...scheduledWork(context, catalog, watchers.rotation),
     longestMs: config.wait.timeout + config.lock.timeout + config.backup.timeout + afterTimeoutMs,
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
     onTick: () => {
       state.tickedAtMs = performance.now()
     },
-    onLook: () => noteBackups(state, log),
+    onLook() {
+      onLook()
+      tests.turn()
+    },
     now: () => new Date(),
     log,
     signal,
@@ -165,17 +193,20 @@ async function stay(
     watchers.files.watch()
     await upAgain(context, state, probe, watchers)
     await untilAborted(signal)
-    log.info('stopping: a running backup is ended first')
+    log.info('stopping: a running backup or test restore is ended first')
   } finally {
     state.phase = 'stopping'
-    await scheduler.stop()
+    await Promise.all([scheduler.stop(), tests.stop()])
   }
 }
+
+/** Whoever makes them logs why they failed. */
+const told = ['backup-failed', 'store-unreadable', 'restore-test-failed'] as const
 
 function noteBackups(state: ServeState, log: Log): void {
   const now = new Date()
   const after = backupConditions(state.backups, state.conditions, now.toISOString())
-  replaceConditions(state, backupConditionNames, after, { log, now, told: ['backup-failed', 'store-unreadable'] })
+  replaceConditions(state, backupConditionNames, after, { log, now, told })
 }
 
 const firstRetryMs = 10_000

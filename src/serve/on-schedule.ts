@@ -9,8 +9,10 @@ import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
 import { someOf } from '../units.ts'
 import { backupOptions } from '../up/backups.ts'
+import { testRestore } from '../up/test-restore.ts'
 import type { Rotation } from './rotate.ts'
 import type { SchedulerOptions } from './scheduler.ts'
+import type { TestSchedulerOptions } from './test-scheduler.ts'
 
 const verifyAgainMs = 7 * 86_400_000
 
@@ -26,6 +28,25 @@ export function scheduledWork(
     async backUp(database, slot, onMade) {
       await backUpAndTidy(context, catalog, { database, slot, onMade }, rotation)
       return factsOf(catalog.known(database))
+    },
+  }
+}
+
+/** The same for test restores, with what the other scheduler has read of the store. */
+export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSchedulerOptions, 'factsOf' | 'test'> {
+  const { log, loaded } = context
+  return {
+    factsOf(database) {
+      const backups = catalog.known(database)
+      return backups.length === 0 ? undefined : storedFacts(backups, loaded.config.backup.name, new Date())
+    },
+    async test(backup) {
+      log.info({ ...backup }, 'restoring a backup for a test')
+      const { test } = await testRestore(context, backup, { store: catalog.store, catalog, lockTimeoutMs: 0 })
+      const { ok, problem, durationMs, server } = test
+      if (ok)
+        log.info({ ...backup, duration_ms: durationMs, server }, 'the backup was restored for a test, and is good')
+      else log.error({ ...backup, server, problem }, 'the backup could not be restored for a test')
     },
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type BackupState, livez, notReady, type ServeState, startupz, statusDocument } from './state.ts'
+import { type BackupState, livez, noRestoreTest, notReady, type ServeState, startupz, statusDocument } from './state.ts'
 
 const state: ServeState = {
   version: '1.2.3',
@@ -82,6 +82,15 @@ describe('/status.json', () => {
       storeProblem: null,
       overdue: 'it is old',
       damaged: ['20260201T030000Z-00000001'],
+      restoreTest: {
+        ...noRestoreTest(),
+        last: {
+          ...{ id: '20260301T030000Z-00000001', at: new Date('2026-03-01T05:00:00Z'), ok: true, problem: null },
+          ...{ durationMs: 1_200, server: 'db-test:5432, PostgreSQL 17.2' },
+        },
+        lastError: { message: 'the password was refused', hint: 'look' },
+        nextRunAt: '2026-03-08T05:00:00.000Z',
+      },
     }
     const backups = [
       backup,
@@ -98,6 +107,15 @@ describe('/status.json', () => {
       last_error: null,
       last_verified_at: '2026-03-01T04:00:00.000Z',
       next_run_at: '2026-03-03T03:00:00.000Z',
+      restore_test: {
+        running: false,
+        last: {
+          ...{ id: '20260301T030000Z-00000001', at: '2026-03-01T05:00:00.000Z', ok: true, problem: null },
+          ...{ duration_ms: 1_200, server: 'db-test:5432, PostgreSQL 17.2' },
+        },
+        last_error: 'the password was refused',
+        next_run_at: '2026-03-08T05:00:00.000Z',
+      },
     }
     expect(document).toEqual({
       version: '1.2.3',

@@ -1,4 +1,5 @@
 // pure
+import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
 import type { Kind } from '../errors.ts'
 
 /** The state of the backups of one database, as far as this process and the store know it. Instants are RFC 3339 in UTC. */
@@ -18,7 +19,26 @@ export type BackupState = {
   overdue: string | null
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  restoreTest: RestoreTestState
 }
+
+/** The state of the test restores of one database. */
+export type RestoreTestState = {
+  running: boolean
+  /** The last one in the store, of whatever backup. */
+  last: RestoreTestFacts['last'] | null
+  /** What is wrong with it. */
+  failed: string | null
+  /** Why this process could not make the last one. */
+  lastError: { message: string; hint: string | undefined } | null
+  overdue: string | null
+  nextRunAt: string | null
+}
+
+/** Before anything is known. */
+export const noRestoreTest = (): RestoreTestState => ({
+  ...{ running: false, last: null, failed: null, lastError: null, overdue: null, nextRunAt: null },
+})
 
 /** Something that needs attention but does not make `serve` unready. `name` is permanent: programs look for it. */
 export type Condition = {
@@ -31,6 +51,8 @@ export type Condition = {
     | 'backup-overdue'
     | 'backup-damaged'
     | 'store-unreadable'
+    | 'restore-test-failed'
+    | 'restore-test-overdue'
   severity: 'error' | 'warning'
   /** The roles that it is about. */
   roles: string[]
@@ -123,6 +145,12 @@ export const statusDocument = (
     last_error: backup.lastError ?? backup.storeProblem,
     last_verified_at: backup.lastVerifiedAt,
     next_run_at: backup.nextRunAt,
+    restore_test: {
+      running: backup.restoreTest.running,
+      last: restoreTestFields(backup.restoreTest.last ?? undefined),
+      last_error: backup.restoreTest.lastError?.message ?? null,
+      next_run_at: backup.restoreTest.nextRunAt,
+    },
   })),
   conditions: conditions.map(({ name, severity, roles, database, message, hint, since }) => ({
     name,

@@ -44,13 +44,17 @@ export const checkBackupFiles = ({ config, env, baseDir }: Loaded): void =>
   checkClientFiles(resolveBackupConnection(config, env, baseDir))
 
 /** The schedule of the configuration; node-cron is loaded only where there is one. */
-export async function scheduleOf({ config }: Loaded): Promise<{ cron: Cron; zone: string } | undefined> {
-  const { schedule, timezone } = config.backup
+export const scheduleOf = ({ config }: Loaded) => parsed(config.backup.schedule, config.backup.timezone)
+
+/** That of test restores. */
+export const testScheduleOf = ({ config }: Loaded) => parsed(config.backup.verify.schedule, config.backup.timezone)
+
+async function parsed(schedule: string | undefined, zone: string): Promise<{ cron: Cron; zone: string } | undefined> {
   if (schedule === undefined) return undefined
   const { parseCron } = await import('../config/cron.ts')
   const cron = parseCron(schedule)
-  if (typeof cron === 'string') throw new Error(`backup.schedule ${cron}`)
-  return { cron, zone: timezone }
+  if (typeof cron === 'string') throw new Error(`the schedule ${schedule} ${cron}`)
+  return { cron, zone }
 }
 
 /** What `check` and `status` judge backups by; undefined when there are none and neither a schedule nor a limit asks for any. */
@@ -61,12 +65,19 @@ export async function backupFacts(
 ): Promise<BackupFacts[] | undefined> {
   const { config, env, baseDir } = loaded
   const schedule = await scheduleOf(loaded)
+  const testSchedule = await testScheduleOf(loaded)
+  const { timeout } = config.backup
+  const missed = (wanted: typeof schedule, graceMs: number) => {
+    const dueAt = new Date(now.getTime() - graceMs)
+    return wanted && newestMissedSlot(wanted.cron, wanted.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
+  }
   const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
   const store = openStore(config.backup, signal)
   const facts: BackupFacts[] = []
   for (const database of backupDatabases(config, env, baseDir)) {
     const { backups, unreadable } = await readable(() => readBackups(store, database))
-    const { newest, first, lastVerifiedAt, damaged, fromFuture } = seriesFacts(ofName(backups, config.backup.name), now)
+    const found = seriesFacts(ofName(backups, config.backup.name), now)
+    const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture } = found
     facts.push({
       database,
       store: store.name,
@@ -75,16 +86,10 @@ export async function backupFacts(
       fromFuture,
       newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
       lastVerifiedAt,
-      newestSlot:
-        schedule &&
-        newestMissedSlot(
-          schedule.cron,
-          schedule.zone,
-          new Date(now.getTime() - lookBackMs),
-          new Date(now.getTime() - graceMs),
-        ),
+      newestSlot: missed(schedule, graceMs),
       nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
       since: earlier(since, first?.takenAt),
+      restoreTests: { last: restoreTest, newestSlot: missed(testSchedule, graceMs + timeout), since: first?.takenAt },
     })
   }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined

@@ -18,6 +18,7 @@ import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import { type Declared, roleDrift } from './roles.ts'
 import type { MigrateTarget } from './target.ts'
+import { adviceOnTestRestores } from './test-restore.ts'
 
 /** What the database is compared with; read before connecting. */
 export type Expected = {
@@ -55,7 +56,7 @@ export async function readHealth(
     uncompared,
     lockedOut,
     assertions: await assertionResults(run),
-    advice: advice ? await adviceFor(run) : [],
+    advice: advice ? [...(await adviceFor(run)), ...adviceOnTestRestores(run.context.loaded, facts)] : [],
     leftovers: await readLeftovers(run.cluster.sql),
     held: await heldInWords(run),
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),

@@ -2,6 +2,7 @@ import type { Backup } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog.ts'
 import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '../archive/restore-test.ts'
 import { verifyBackup } from '../backup/verify.ts'
+import type { BackupFacts } from '../check/backups.ts'
 import type { Connection } from '../config/connection.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveTestConnection } from '../config/resolve.ts'
@@ -15,6 +16,21 @@ export type TestRestoreOptions = {
   /** What this process knows of the store. */
   catalog?: Catalog | undefined
   onProgress?: (done: number, total: number) => void
+  /** How long to wait for another test restore on the server. Default: `lock.timeout`. */
+  lockTimeoutMs?: number
+}
+
+/**
+ * That nothing tells whether the scheduled backups can be restored, and what to set.
+ * @param facts what is known of the backups; undefined if there are none
+ */
+export function adviceOnTestRestores({ config }: Loaded, facts: BackupFacts[] | undefined): string[] {
+  const { schedule, verify } = config.backup
+  if (schedule === undefined || verify.schedule !== undefined) return []
+  if (facts?.some(({ restoreTests }) => restoreTests?.last?.ok)) return []
+  return [
+    'no backup was ever restored for a test: set backup.verify.schedule, and backup.verify.url to a role that may create databases, on a server that nothing depends on',
+  ]
 }
 
 /** The server for test restores. @throws {AppError} `usage` if none is configured */
@@ -35,7 +51,7 @@ export function testConnection({ config, env, baseDir }: Loaded): Connection {
 export async function testRestore(
   context: Context,
   backup: Pick<Backup, 'id' | 'database'>,
-  { store, catalog, onProgress = () => {} }: TestRestoreOptions,
+  { store, catalog, onProgress = () => {}, lockTimeoutMs }: TestRestoreOptions,
 ): Promise<{ test: RestoreTest; details: RestoreTestDetails | undefined }> {
   const { loaded, log, signal, out, runId, command } = context
   const { config, env } = loaded
@@ -46,7 +62,7 @@ export async function testRestore(
   const search = { path: env.PATH }
   const { test, details, damaged } = await tryBackup({
     ...{ backup, store, connection, where, maxBytes, search, runId, command, onProgress, now, log, signal },
-    lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
+    lock: { database: config.lock.database, timeoutMs: lockTimeoutMs ?? config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     timeoutMs: config.backup.timeout,
     warn: out.warn,

@@ -43,7 +43,7 @@ async function askBackups({ loaded: { config, env, baseDir }, out }: CommandCont
     typeof access === 'string' ? {} : { authorization: `Bearer ${access.token()}` },
   )
   if (status !== 200) throw unhealthy(`${url} answered ${status}: ${body.trim()}`)
-  const open = (JSON.parse(body) as Status).conditions.filter(({ name }) => /^(backup|store)-/.test(name))
+  const open = (JSON.parse(body) as Status).conditions.filter(({ name }) => /^(backup|store|restore-test)-/.test(name))
   if (open.length > 0)
     throw unhealthy(
       someOf(
