@@ -10,6 +10,7 @@ import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { silentLog } from '../src/log.ts'
 import { openSession } from '../src/postgres/connect.ts'
+import { mayGoWithoutEventTriggers } from '../src/postgres/event-triggers.ts'
 import { analyze } from '../src/restore/analyze.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { client, connectionTo } from './support/backup.ts'
@@ -266,6 +267,88 @@ describe.skipIf(!client)('restore of a subscription', () => {
     const { code, stderr } = await app.run('restore', '--into', uniqueName('copy'), '--yes')
     expect(code, stderr).toBe(0)
     expect(await copies(cluster, other)).toEqual([])
+  })
+})
+
+describe.skipIf(!client || server().major < 17)('a restore of an event trigger that refuses every login', () => {
+  const denied = `create function deny() returns event_trigger language plpgsql as $$ begin raise 'nobody enters'; end $$`
+  const trigger = 'create event trigger deny on login execute function public.deny()'
+  const open = (cluster: Cluster, database: string, user: string, withoutEventTriggers: boolean) => {
+    const url = new URL(cluster.url(database))
+    url.username = user
+    url.password = 'pw'
+    const options = { applicationName: 'test', log: silentLog, withoutEventTriggers }
+    return openSession(connectionTo(url.href), options)
+  }
+
+  for (const more of [[], ['--as-superuser']])
+    test(`brings it back, and is not locked out${more.map((flag) => ` (${flag})`)}`, async ({ cluster, makeApp }) => {
+      const app = await backedUp(cluster, makeApp, denied)
+      const source = await openSession(connectionTo(cluster.url(app.database)), {
+        applicationName: 'test',
+        log: silentLog,
+        withoutEventTriggers: true,
+      })
+      await source.sql.unsafe(trigger)
+      const env = `alter role postgres in database ${quoteIdent(app.database)} set event_triggers to off`
+      await source.sql.unsafe(env)
+      expect((await app.run('backup', 'run')).code).toBe(0)
+      await source.sql.unsafe(`alter role postgres in database ${quoteIdent(app.database)} reset all`)
+      await source.end()
+      const into = uniqueName('copy')
+      const { code, stderr } = await app.run('restore', '--into', into, '--yes', ...more)
+      expect(code, stderr).toBe(0)
+      await cluster.ask(`alter role postgres in database ${quoteIdent(into)} set event_triggers to off`)
+      expect(await cluster.ask('select evtname, evtenabled from pg_event_trigger', into)).toEqual([
+        { evtname: 'deny', evtenabled: 'O' },
+      ])
+    })
+
+  test('is refused before anything is read where sessions may not go without it, with what to grant', async ({
+    cluster,
+    makeApp,
+  }) => {
+    const user = uniqueName('plain')
+    await cluster.ask(`create role ${user} login createdb password 'pw'`)
+    const app = await backedUp(cluster, makeApp, `${denied}; ${trigger}; alter event trigger deny disable`)
+    const source = await openSession(connectionTo(cluster.url(app.database)), {
+      applicationName: 'test',
+      log: silentLog,
+    })
+    await source.sql.unsafe('set event_triggers to off; alter event trigger deny enable')
+    await source.sql.unsafe(`alter role postgres in database ${quoteIdent(app.database)} set event_triggers to off`)
+    await source.end()
+    expect((await app.run('backup', 'run')).code).toBe(0)
+    const url = new URL(cluster.url('postgres'))
+    url.username = user
+    url.password = 'pw'
+    const backup = { databases: [app.database], store: `file://${app.cwd}/store` }
+    const config = { database: { url: { file: `${app.cwd}/url` } }, backup }
+    await app.write({ url: url.href, 'pgbosun.yaml': JSON.stringify(config) })
+    const { code, stderr } = await app.run(
+      ...['restore', '--database', app.database, '--into', uniqueName('copy'), '--no-owner', '--yes'],
+    )
+    expect(code, stderr).toBe(12)
+    expect(stderr).toContain(
+      `the backup has 1 event trigger that runs at every login (deny), and ${user} may not start sessions without it; nothing was changed`,
+    )
+    expect(stderr).toContain(`grant set on parameter event_triggers to "${user}"`)
+  })
+
+  test('finds that a user who was granted it may go without event triggers', async ({ cluster }) => {
+    const [user, database] = [uniqueName('granted'), uniqueName('denied')]
+    await cluster.ask(`create role ${user} login password 'pw'`)
+    await cluster.ask(`create database ${database}`)
+    const before = await open(cluster, database, user, false)
+    expect(await mayGoWithoutEventTriggers(before)).toBe(false)
+    await expect(open(cluster, database, user, true)).rejects.toThrow('permission denied to set parameter')
+    await cluster.ask(`grant set on parameter event_triggers to ${user}`)
+    await cluster.ask(`${denied}; ${trigger}`, database)
+    expect(await mayGoWithoutEventTriggers(before)).toBe(true)
+    await before.end()
+    await expect(open(cluster, database, user, false)).rejects.toThrow('nobody enters')
+    const session = await open(cluster, database, user, true)
+    await session.end()
   })
 })
 

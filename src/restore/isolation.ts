@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
 import { attributesOf } from '../postgres/login.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import { someOf } from '../units.ts'
+import { counted, plural, someOf } from '../units.ts'
 import { asSuperuserFlag } from './load.ts'
 
 /** What the session user may do that code in a backup must not gain. */
@@ -61,6 +61,22 @@ export function refuseProblems(problems: string[], user: string): AppError | und
     {
       report: { objects: problems },
       hint: `pass ${asSuperuserFlag} if you trust everybody who could write to the database that was backed up`,
+    },
+  )
+}
+
+/**
+ * Exit 12, before anything is changed: once such a trigger exists, it runs in the next session of ours, with our rights, and may refuse it.
+ * @param triggers names of event triggers that run at every login
+ */
+export function refuseLoginTriggers(triggers: string[], user: string): void {
+  if (triggers.length === 0) return
+  throw new AppError(
+    'refused',
+    `the backup has ${counted(triggers.length, 'event trigger')} that ${plural(triggers.length, 'runs', 'run')} at every login (${someOf(triggers)}), and ${user} may not start sessions without ${plural(triggers.length, 'it', 'them')}; nothing was changed`,
+    {
+      report: { event_triggers: triggers },
+      hint: `restore as a superuser; or, where ${user} may create event triggers, grant it the right to go without them: grant set on parameter event_triggers to ${quoteIdent(user)}`,
     },
   )
 }

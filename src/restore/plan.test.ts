@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { TocEntry } from '../archive/toc.ts'
-import { type LoadStep, named, planLoad } from './plan.ts'
+import { type LoadStep, loginTriggersIn, named, planLoad } from './plan.ts'
 
 let id = 0
 const entry = (desc: string, tag: string, defn = '', more: Partial<TocEntry> = {}): TocEntry => ({
@@ -211,4 +211,22 @@ describe('what cannot be made without running code', () => {
       "function app.f() has a value of one of the application's types in its definition",
     ])
   })
+})
+
+test('event triggers that run at every login are found, whatever their names, but for disabled ones', () => {
+  const of = (tag: string, defn: string) => entry('EVENT TRIGGER', tag, defn, { namespace: '' })
+  const entries = [
+    of('enter', 'CREATE EVENT TRIGGER enter ON login\n   EXECUTE FUNCTION app.deny();\n'),
+    of(
+      'a b',
+      'CREATE EVENT TRIGGER "a b" ON login\n   EXECUTE FUNCTION app.deny();\n\nALTER EVENT TRIGGER "a b" ENABLE ALWAYS;\n',
+    ),
+    of(
+      'off',
+      'CREATE EVENT TRIGGER off ON login\n   EXECUTE FUNCTION app.deny();\n\nALTER EVENT TRIGGER off DISABLE;\n',
+    ),
+    of('x on login', 'CREATE EVENT TRIGGER "x on login" ON ddl_command_end\n   EXECUTE FUNCTION app.deny();\n'),
+    entry('FUNCTION', 'deny()', 'CREATE FUNCTION app.deny() ON login'),
+  ]
+  expect(loginTriggersIn({ entries })).toEqual(['enter', 'a b'])
 })

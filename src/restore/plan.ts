@@ -269,6 +269,16 @@ function validatorsOf({ defn }: TocEntry): string[] {
   )
 }
 
+/** Names of event triggers that run at every login, and are not disabled. */
+export const loginTriggersIn = ({ entries }: Toc): string[] =>
+  entries.filter((entry) => entry.desc === 'EVENT TRIGGER' && isForLogins(entry)).map(({ tag }) => tag)
+
+/** `create event trigger NAME on login …`, perhaps followed by `alter event trigger NAME disable`. */
+function isForLogins({ defn }: TocEntry): boolean {
+  const tokens = tokensOf(defn, 0, defn.length).filter((token) => token !== ';')
+  return tokens[4] === 'on' && tokens[5] === 'login' && tokens.at(-1) !== 'disable'
+}
+
 /** Describes an entry, for messages. */
 export const named = ({ desc, namespace, tag }: TocEntry) =>
   `${desc.toLowerCase()} ${namespace === '' ? '' : `${namespace}.`}${tag}`

@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
+import { mayGoWithoutEventTriggers } from '../postgres/event-triggers.ts'
 import { takeRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
@@ -142,7 +143,8 @@ async function restoreOn(
   options.onChosen(backup.id)
   const trusted = trustedManifest(await wholeOf(store, backup))
   for (const warning of boundWarnings(trusted.extensions)) out.warn(warning)
-  const open = (database: string) => openFor(connection, database, options)
+  const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
+  const open = (database: string) => openFor(connection, database, options, withoutEventTriggers)
   const replaceable = await replaceableBy(session, trusted, options)
   const manifest = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
   await guard(session, manifest, wanted)
@@ -177,7 +179,7 @@ const openFor = (
   connection: Connection,
   database: string,
   { runId, log }: RestoreOptions,
-  withoutEventTriggers = false,
+  withoutEventTriggers: boolean,
 ) => openSession(connection, { database, applicationName: `pgbosun ${runId}`, withoutEventTriggers, log })
 
 type Work = {
@@ -198,8 +200,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   const { timeoutMs } = lock
   await takeRunLock(session.sql, databaseObject(into), `the lock of database ${into}`, { timeoutMs, log, signal })
   work.noteChange()
-  const withoutEventTriggers = loading.rights.superuser && session.serverVersion >= 170_000
-  const connect = (database: string) => openFor(connection, database, options, withoutEventTriggers)
+  const connect = (database: string) => openFor(connection, database, options, loading.withoutEventTriggers)
   await sweepLeftovers(session.sql, connect, log)
   // another run may have created the database while we waited
   await guard(session, manifest, wanted)

@@ -2,11 +2,11 @@ import { at, type Connection } from '../../config/connection.ts'
 import type { Log } from '../../log.ts'
 import type { Warning } from '../../plan.ts'
 import { openSession } from '../../postgres/connect.ts'
+import { mayGoWithoutEventTriggers } from '../../postgres/event-triggers.ts'
 import { takeRunLock } from '../../postgres/lock.ts'
 import { databaseObject } from '../../postgres/lock-keys.ts'
 import { openWhenReady } from '../../postgres/wait.ts'
 import type { Store } from '../../store/store.ts'
-import { readOwnRights } from '../isolation.ts'
 import type { RollbackWorld } from './rollback.ts'
 
 /** What a rollback and a discard need to know. They read neither the environment nor the configuration. */
@@ -38,8 +38,7 @@ export async function withLockSession<T>(
     ...{ ...base, ...wait, command, signal, deadline, database: lock.database },
   }))!
   try {
-    const { superuser } = await readOwnRights(session.sql)
-    const withoutEventTriggers = superuser && session.serverVersion >= 170_000
+    const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
     const connect = (database: string) =>
       openSession(at(connection, session), { ...base, database, withoutEventTriggers })
     const world: RollbackWorld = {

@@ -9,6 +9,7 @@ import { AppError, hasReason } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Warning } from '../../plan.ts'
 import { openSession } from '../../postgres/connect.ts'
+import { mayGoWithoutEventTriggers } from '../../postgres/event-triggers.ts'
 import { startHeartbeat } from '../../postgres/heartbeat.ts'
 import { takeRunLock } from '../../postgres/lock.ts'
 import { databaseObject } from '../../postgres/lock-keys.ts'
@@ -194,7 +195,7 @@ async function underLock(work: Work, options: TrialOptions): Promise<Found> {
   const what = 'the lock for test restores on this server'
   await takeRunLock(session.sql, databaseObject(into), what, { timeoutMs: lock.timeoutMs, log, signal: options.signal })
   const applicationName = `pgbosun ${runId}`
-  const withoutEventTriggers = rights.superuser && session.serverVersion >= 170_000
+  const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const connect = (database: string) =>
     openSession(connection, { database, applicationName, withoutEventTriggers, log })
   await sweepLeftovers(session.sql, connect, log)
