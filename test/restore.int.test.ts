@@ -770,4 +770,88 @@ describe.skipIf(!client)('a backup that verifies and cannot be restored', () => 
     expect((await app.runJson('backup', 'run')).json.warnings).toEqual([])
     expectGood(await app.run('restore', '--into', uniqueName('copy'), '--yes'))
   })
+
+  const broken = `create table good as select 1 as a; create schema s; create table s.d as select 2 as a; comment on table s.d is 'kept';
+    create table t (a timestamptz check (a > now())); insert into t select clock_timestamp() + interval '1 s';
+    create table k (a int primary key); create table f (a int constraint f_fk references k(a)); alter table f disable trigger all;
+    insert into f values (7); alter table f enable trigger all; create view v as select count(*) from f; select pg_sleep(1)`
+
+  for (const more of [[], ['--as-superuser']])
+    test(`is loaded as far as possible with --keep-going, and ends with the list of what is missing${more.map((flag) => ` (${flag})`)}`, {
+      timeout: 60_000,
+    }, async ({ cluster, makeApp }) => {
+      const app = await filled(cluster, makeApp, broken)
+      await backUp(app)
+      const into = uniqueName('copy')
+      const failed = await app.run('restore', '--into', into, '--yes', ...more)
+      expect(failed.code, failed.stderr).toBe(70)
+      expect(failed.stderr).toContain('`--keep-going` loads the rest')
+      expect(await databases(cluster, into)).toEqual([])
+
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', '--keep-going', ...more)
+      expect(code, stderr).toBe(70)
+      expect(json).toMatchObject({
+        touched: true,
+        database: into,
+        differences: [{ table: 'public.t', expected: 1, actual: 0 }],
+        error: {
+          kind: 'restore',
+          message: `the new database ${into} has only a part of the backup: 2 statements failed, and 1 table has other rows than were backed up`,
+        },
+      })
+      const [data, key, ...others] = json.missing as { object: string; problem: string }[]
+      expect(data?.object).toMatch(/table data (public\.)?t/i)
+      expect(data?.problem).toContain('violates check constraint "t_a_check"')
+      expect(key?.object).toMatch(/fk constraint (public\.)?f f_fk/i)
+      expect(key?.problem).toContain(
+        'violates foreign key constraint "f_fk" (Key (a)=(7) is not present in table "k".)',
+      )
+      expect(others).toEqual([])
+      const rows = `select (select count(*)::int from good) as good, (select a from s.d) as d, (select count(*)::int from t) as t, (select * from v) as v,
+        obj_description('s.d'::regclass) as remark, (select tableowner from pg_tables where tablename = 'd') as owner`
+      expect(await cluster.ask(rows, into)).toEqual([
+        { good: 1, d: 2, t: 0, v: '1', remark: 'kept', owner: 'postgres' },
+      ])
+      expect(await databases(cluster, into)).toEqual([into])
+      expect(await logins(cluster)).toEqual([])
+
+      const shown = await app.run('restore', '--into', uniqueName('copy'), '--yes', '--keep-going', ...more)
+      expect(shown.stdout).toMatch(/^missing {2}.*f_fk.*\nrows {5}public\.t has 0 rows instead of 1$/m)
+    })
+
+  test('with --keep-going is complete where nothing fails, and 2 without --into', async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, things)
+    await backUp(app)
+    const { code, json, stderr } = await app.runJson('restore', '--into', uniqueName('copy'), '--yes', '--keep-going')
+    expect(code, stderr).toBe(0)
+    expect(json).toMatchObject({ differences: [], missing: [], rows_compared: 1000 })
+    const without = await app.run('restore', '--yes', '--keep-going')
+    expect(without.code).toBe(2)
+    expect(without.stderr).toContain('--keep-going needs --into')
+  })
+
+  test('keeps nothing with --keep-going when the connection of pg_restore is lost', { timeout: 60_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await filled(
+      cluster,
+      makeApp,
+      'create table many as select n, repeat(md5(n::text), 10) as text from generate_series(1, 60000) n; create index on many (text)',
+    )
+    await backUp(app)
+    const into = uniqueName('copy')
+    const { finished } = app.start('restore', '--into', into, '--yes', '--keep-going')
+    const pid = await until('pg_restore works', async () => {
+      const [row] = await cluster.ask<{ pid: number }>(
+        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_'`,
+      )
+      return row?.pid
+    })
+    await cluster.ask(`select pg_terminate_backend(${pid})`)
+    const { code, stderr } = await finished
+    expect(code, stderr).toBe(70)
+    expect(stderr).toContain('nothing was changed')
+    expect(await databases(cluster, into)).toEqual([])
+  })
 })

@@ -48,6 +48,10 @@ export const restoreFlags: Flags = {
     type: 'boolean',
     help: 'Load with your own rights instead of a login without any: code in the backup runs with them.',
   },
+  'keep-going': {
+    type: 'boolean',
+    help: 'Load what can be loaded, and end with the list of what is missing (exit 70). Needs --into.',
+  },
   yes: { type: 'boolean', help: 'Do not ask for confirmation. Needed when stdin is not a terminal.' },
 }
 
@@ -115,12 +119,13 @@ export function readWanted(
     noOwner: flags['no-owner'] === true,
     noTablespaces: flags['no-tablespaces'] === true,
     asSuperuser: flags['as-superuser'] === true,
+    keepGoing: flags['keep-going'] === true,
     swap: into === undefined ? { ...readAllowed(parsed), backupFirst: flags['no-backup-first'] !== true } : undefined,
   }
 }
 
 /** Flags that leave something out, or say something about a new database: never for the one that everybody uses. */
-const onlyInto = ['no-owner']
+const onlyInto = ['no-owner', 'keep-going']
 const onlySwap = ['replace', 'no-backup-first', ...allowed]
 
 function checkInto({ flags }: ParsedArgs, into: string): void {

@@ -47,6 +47,8 @@ export type ToolOptions = {
   applicationName?: string
   /** Settings of its session. */
   settings?: Record<string, string>
+  /** How many characters of its stderr are kept, from the end. */
+  keptStderr?: number
 }
 
 const launch = (program: string, args: string[], env: Record<string, string>) =>
@@ -67,7 +69,7 @@ export function startTool(tools: Tools, name: ToolName, args: string[], options:
   // it may end before it has read everything; `ended` tells how it ended
   child.stdin.on('error', () => {})
   let running = true
-  const ended = endOf(child, name, password).finally(() => {
+  const ended = endOf(child, name, password, options.keptStderr).finally(() => {
     running = false
     client?.remove()
   })
@@ -115,9 +117,7 @@ const written = (stdin: Writable, chunk: Uint8Array) =>
     stdin.write(chunk, done)
   })
 
-const keptStderr = 8_192
-
-async function endOf(child: Child, name: string, password: string | undefined): Promise<Ended> {
+async function endOf(child: Child, name: string, password: string | undefined, keptStderr = 8_192): Promise<Ended> {
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-keptStderr)

@@ -1,5 +1,5 @@
 import type { Manifest } from '../archive/manifest.ts'
-import { AppError } from '../errors.ts'
+import { AppError, exitCodes } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { sendAsItIs } from '../postgres/bytes.ts'
@@ -15,11 +15,14 @@ import { visible } from '../text.ts'
 import { someLines } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { cleanUp, type Reopen, readStart } from './clean-up.ts'
-import { type Comparison, compareRows, renderDifference } from './compare.ts'
+import { compareRows } from './compare.ts'
 import { createStatements, finishStatements } from './database.ts'
+import { type Comparison, renderDifference } from './differences.ts'
 import { failed } from './failure.ts'
 import type { OwnRights } from './isolation.ts'
+import type { Missing, OnMissing } from './missing.ts'
 import { type Label, loginName, workName } from './name.ts'
+import { goingOn } from './said.ts'
 import { detachSubscriptions } from './subscriptions.ts'
 
 /** What to restore, and under which name. */
@@ -31,7 +34,12 @@ export type RestorePlan = {
   story: Label
   /** Whether it is loaded by a login created for it, which only owns the new database and may do nothing else. */
   isolated: boolean
+  /** Whether what cannot be restored is left out. */
+  keepGoing: boolean
 }
+
+/** A restored database. `missing` is empty unless the restore was to keep going. */
+export type RestoredInto = { comparison: Comparison; missing: Missing[] }
 
 /** Sessions and functions that a restore works with. */
 export type RestoreWorld = {
@@ -74,6 +82,7 @@ export type LoadWork = {
   /** Owns the database and loads it; undefined: the session user does. */
   login: Login | undefined
   signal: AbortSignal
+  onMissing: OnMissing
 }
 
 /** Longer than any restore, because it opens connections until its end. */
@@ -85,26 +94,28 @@ const loginValidMs = 7 * 86_400_000
  *
  * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was changed
  */
-export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<RestoredInto> {
   const work = workName(plan.into, plan.story.id)
   const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
   const startedAt = await readStart(world.lock.sql)
   let publishing = false
+  const missing: Missing[] = []
+  const onMissing: OnMissing = plan.keepGoing ? (one) => missing.push(one) : undefined
   try {
     signal.throwIfAborted()
     const login = plan.isolated ? await makeLogin(work, plan, world) : undefined
     await createDatabase(work, plan, world, login)
     const stopHeartbeat = startHeartbeat(world.lock, { log: world.log })
     const comparison = await inSession(work, world, signal, async (session) => {
-      await world.load({ database: work, session, login, signal })
-      return inspect(session, plan, world)
+      await world.load({ database: work, session, login, signal, onMissing })
+      return inspect(session, plan, world, missing)
     }).finally(stopHeartbeat)
     signal.throwIfAborted()
     publishing = true
     if (world.swap) await world.swap.publish(work, login?.user)
     else await publish(work, plan, world, login)
     world.onPublished()
-    return comparison
+    return { comparison, missing }
   } catch (error) {
     throw failed(error, plan, world.signal, await cleanUp(work, { ...plan, publishing, startedAt }, world))
   }
@@ -165,11 +176,16 @@ export async function inSession<T>(
   }
 }
 
-async function inspect(session: Session, plan: RestorePlan, world: RestoreWorld): Promise<Comparison> {
+async function inspect(
+  session: Session,
+  plan: RestorePlan,
+  world: RestoreWorld,
+  missing: Missing[],
+): Promise<Comparison> {
   const { sql } = session
-  const { manifest, into } = plan
+  const { manifest, into, keepGoing } = plan
   const comparison = await compareRows(sql, manifest.rows)
-  if (comparison.differences.length > 0) throw differs(comparison)
+  if (comparison.differences.length > 0 && !keepGoing) throw differs(comparison)
   for (const warning of ofOneKind(comparison.notCompared.map(notCompared))) world.warn(warning)
   if (!plan.isolated) await analyze(sql, world)
   for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
@@ -179,12 +195,21 @@ async function inspect(session: Session, plan: RestorePlan, world: RestoreWorld)
     backup: manifest.id,
     from: manifest.database.name,
     backed_up_at: manifest.started_at,
+    ...(isPart(comparison, missing) && { differences: comparison.differences.length, missing: missing.length }),
   })
   return comparison
 }
 
+/** Whether something of the backup is missing. */
+export const isPart = ({ differences }: Comparison, missing: Missing[]): boolean =>
+  differences.length > 0 || missing.length > 0
+
 /** Writes both events, if the backup contains the state tables. */
-async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detail: unknown): Promise<void> {
+async function noteEvents(
+  sql: Session['sql'],
+  { run, log }: RestoreWorld,
+  detail: { missing?: number; [field: string]: unknown },
+): Promise<void> {
   const [row] = await sql.unsafe<{ found: boolean }[]>(
     "select pg_catalog.to_regclass('pgbosun.events') is not null as found",
   )
@@ -193,7 +218,7 @@ async function noteEvents(sql: Session['sql'], { run, log }: RestoreWorld, detai
     await refuseStrangeState(sql)
     await inTransaction(sql, async (tx) => {
       await writeStarted(tx, run)
-      await writeFinished(tx, { ...run, exitCode: 0, detail })
+      await writeFinished(tx, { ...run, exitCode: detail.missing === undefined ? 0 : exitCodes.restore, detail })
     })
   } catch (error) {
     if (isConnectionLost(error)) throw error
@@ -231,7 +256,7 @@ const notCompared = ({ table, reason }: Comparison['notCompared'][number]) =>
 function differs({ differences, rows }: Comparison): AppError {
   const lines = differences.map((difference) => `  ${renderDifference(difference)}`)
   return new AppError('restore', 'the restored rows differ from what was backed up', {
-    hint: 'use another backup; `pgbosun backup list` shows them',
+    hint: `use another backup; \`pgbosun backup list\` shows them. ${goingOn}`,
     excerpt: someLines(lines, 20).join('\n'),
     report: { rows_compared: rows, differences },
   })

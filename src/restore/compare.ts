@@ -4,19 +4,7 @@ import { type Sample, type Sampling, sampleQuery, sampleSettings, samplingField 
 import { isServerError, type ServerError } from '../postgres/server-error.ts'
 import { rollback } from '../postgres/transaction.ts'
 import { quoteName, splitName } from '../sql/quote.ts'
-import { counted } from '../units.ts'
-
-/** A table with another number of rows than when it was backed up; `actual` is null if the table is missing. */
-export type RowDifference = { table: string; expected: number; actual: number | null }
-
-/** How many rows were compared, and where they differ. */
-export type Comparison = {
-  tables: number
-  rows: number
-  differences: RowDifference[]
-  /** Tables that the session user may not count, with the server's reason. */
-  notCompared: { table: string; reason: string }[]
-}
+import type { Comparison } from './differences.ts'
 
 /**
  * Counts the rows of a restored database and compares them with those of the backup.
@@ -92,12 +80,6 @@ async function countRows(db: Db, { name, unplanned, column }: Table): Promise<nu
   const [row] = await db.unsafe<{ count: string }[]>(`select pg_catalog.count(*) as count from only ${name}`)
   return Number(row?.count)
 }
-
-/** A difference in words. */
-export const renderDifference = ({ table, expected, actual }: RowDifference) =>
-  actual === null
-    ? `${table} is missing; it had ${counted(expected, 'row')}`
-    : `${table} has ${counted(actual, 'row')} instead of ${expected}`
 
 /**
  * Compares the contents of the first rows of each table with those of the backup.

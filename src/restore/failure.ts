@@ -6,7 +6,7 @@ import { indented } from '../text.ts'
 import { renderBytes } from '../units.ts'
 import { type CleanedUp, removal } from './clean-up.ts'
 import { asSuperuserFlag } from './load.ts'
-import { causes } from './said.ts'
+import { causes, goingOn } from './said.ts'
 
 type Failing = { manifest: Manifest; into: string; isolated: boolean; noOwner: boolean }
 
@@ -87,7 +87,7 @@ function adviceFor(code: string, { manifest, isolated, noOwner }: Failing): stri
     '53100': `free space on the disk of the server: ${needOf(manifest)}`,
     '55006': 'end the sessions that are connected to the database, then run it again',
   }
-  return advice[code] ?? `see the log of the server${isolated ? `; ${trustHint}` : ''}`
+  return advice[code] ?? `see the log of the server; ${goingOn}${isolated ? `; ${trustHint}` : ''}`
 }
 
 const trustHint = `if you trust everybody who could write to the database that was backed up, ${asSuperuserFlag} loads it with your own rights`

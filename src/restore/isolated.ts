@@ -7,7 +7,6 @@ import { openSession } from '../postgres/connect.ts'
 import type { Db } from '../postgres/db.ts'
 import { endSessions, type Login } from '../postgres/login.ts'
 import { isConnectionLost } from '../postgres/lost.ts'
-import { isServerError } from '../postgres/server-error.ts'
 import type { Session } from '../postgres/session.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { classify } from '../postgres/wait.ts'
@@ -16,6 +15,7 @@ import { counted, plural, someOf } from '../units.ts'
 import { analyze } from './analyze.ts'
 import { loginRefused } from './isolation.ts'
 import { type LoadOptions, loadEntries } from './load.ts'
+import { make, runStatements } from './missing.ts'
 import { ownerStatement, privilegeStatements } from './owners.ts'
 import type { LoadPlan, LoadStep } from './plan.ts'
 import { drain, type Head, sameBeginning } from './source.ts'
@@ -143,9 +143,9 @@ const loadData = (load: IsolatedLoad, watch: Watch): Promise<void> =>
   )
 
 /** Creates what only the session user may create, and gives it to the login in the same transaction, so that its code never runs with our rights. */
-async function makeOurs(entries: TocEntry[], { session, login }: IsolatedLoad): Promise<void> {
+async function makeOurs(entries: TocEntry[], { session, login, onMissing }: IsolatedLoad): Promise<void> {
   for (const entry of entries)
-    await named(entry, () =>
+    await make(entry, onMissing, () =>
       inTransaction(session.sql, async (tx) => {
         const handOver = keptOurs.has(entry.desc) ? [] : ownerStatement(entry, login.user)
         await tx.unsafe([entry.defn, ...handOver].join('\n'))
@@ -155,16 +155,6 @@ async function makeOurs(entries: TocEntry[], { session, login }: IsolatedLoad): 
 
 /** Their owner has to be a superuser. */
 const keptOurs = new Set(['FOREIGN DATA WRAPPER', 'PROCEDURAL LANGUAGE'])
-
-/** Adds the name of the entry to an error of the server. */
-async function named<T>({ desc, tag }: TocEntry, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (isServerError(error)) error.message = `${desc.toLowerCase()} ${tag}: ${error.message}`
-    throw error
-  }
-}
 
 /** Tables of extensions belong to us, but some of them contain rows of the application. */
 async function grantExtensionData({ session, login }: IsolatedLoad): Promise<void> {
@@ -179,14 +169,17 @@ async function grantExtensionData({ session, login }: IsolatedLoad): Promise<voi
 }
 
 /** Views that would query another server stay empty: nobody has a user mapping yet, and a restore must not need another server. */
-async function fillViews(asLogin: Session, { plan, session, warn, signal }: IsolatedLoad): Promise<void> {
+async function fillViews(asLogin: Session, { plan, session, warn, signal, onMissing }: IsolatedLoad): Promise<void> {
   if (plan.views.length === 0) return
   const far = await viewsOfOthers(session.sql)
   for (const entry of plan.views) {
     signal.throwIfAborted()
     const view = quoteName(entry.namespace, entry.tag)
     if (far.has(view)) warn(`the materialised view ${view} reads foreign tables, so it was left empty: refresh it`)
-    else await named(entry, () => asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`))
+    else
+      await make(entry, onMissing, () =>
+        asLogin.sql.unsafe(`set row_security to off; refresh materialized view ${view}`),
+      )
   }
 }
 
@@ -208,30 +201,27 @@ async function viewsOfOthers(db: Db): Promise<Set<string>> {
 
 /** Sets owners and privileges, and creates what only the session user may create, with event triggers last. None of it runs code of the application. */
 async function finish(load: IsolatedLoad): Promise<void> {
-  const { plan, session, head, login, owner, superuser, noOwner, database } = load
+  const { plan, session, head, login, owner, superuser, noOwner, database, onMissing } = load
   const { finish } = plan
   const { sql } = session
-  for (const entry of finish.objects) await named(entry, () => sql.unsafe(entry.defn))
-  await inBatches(
+  for (const entry of finish.objects) await make(entry, onMissing, () => sql.unsafe(entry.defn))
+  await runStatements(
     sql,
     finish.remarks.map(({ defn }) => defn),
+    onMissing,
   )
   // A user that is not a superuser may only give objects to a role that may create in their schema: in public, the owner of the database.
   if (!superuser && !noOwner) await sql.unsafe(`alter database ${quoteIdent(database)} owner to ${quoteIdent(owner)}`)
-  await inBatches(sql, finish.owners)
-  await inBatches(
+  await runStatements(sql, finish.owners, onMissing)
+  await runStatements(
     sql,
     finish.privileges.flatMap((entry) => privilegeStatements(entry, head.toc.entries)),
+    onMissing,
   )
   await handOverRest(load)
   await sql.unsafe(`drop owned by ${quoteIdent(login.user)}`)
   const last = [finish.eventTriggers, finish.eventTriggerRemarks].flat().map(({ defn }) => defn)
-  for (const statement of [...last, ...finish.eventTriggerOwners]) await sql.unsafe(statement)
-}
-
-/** Each message is a transaction: locks on all tables at once would be too many. */
-async function inBatches(db: Db, statements: string[]): Promise<void> {
-  for (let i = 0; i < statements.length; i += 50) await db.unsafe(statements.slice(i, i + 50).join('\n'))
+  await runStatements(sql, [...last, ...finish.eventTriggerOwners], onMissing, 1)
 }
 
 /**

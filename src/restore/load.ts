@@ -4,7 +4,9 @@ import { AppError } from '../errors.ts'
 import { type TemporaryOptions, writeTemporary } from '../machine/temporary.ts'
 import { databaseArgument, type Ended, feedTool, howEnded, startTool } from '../programs/child.ts'
 import type { Tools } from '../programs/pgtools.ts'
-import { causeOf, readSaid } from './said.ts'
+import type { OnMissing } from './missing.ts'
+import { named } from './plan.ts'
+import { causeOf, type Failure, goingOn, readFailures, readSaid } from './said.ts'
 
 /** Where and how pg_restore works. */
 export type LoadOptions = {
@@ -17,6 +19,8 @@ export type LoadOptions = {
   noOwner: boolean
   /** Whether everything is created in the default tablespace. */
   noTablespaces: boolean
+  /** Given to go on after a statement that fails. */
+  onMissing?: OnMissing
   /** Called with the uncompressed bytes of the dump read so far. */
   onBytes?: (bytes: number) => void
 }
@@ -34,6 +38,7 @@ export const loadDump = (dump: AsyncIterable<Buffer>, options: LoadOptions) =>
   runRestore(dump, [...(options.noOwner ? withoutOwners : []), ...inTablespaces(options)], {
     ...options,
     advise: adviceFor,
+    nameOf: ({ entry }) => entry,
   })
 
 const withoutOwners = ['--no-owner', '--no-privileges']
@@ -52,8 +57,13 @@ export async function loadEntries(
   const list = entries.map(({ id }) => `${id};\n`).join('')
   const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
   try {
+    const nameOf = ({ id, entry }: Failure) => {
+      const found = entries.find((one) => one.id === id)
+      return found ? named(found) : entry
+    }
     await runRestore(dump, [...withoutOwners, ...inTablespaces(options), `--use-list=${paths.list}`], {
       ...options,
+      nameOf,
       advise: adviceForLogin,
     })
   } finally {
@@ -73,12 +83,21 @@ export const checkListPlace = (): void => writeTemporary({ list: '' }, listOptio
 async function runRestore(
   dump: AsyncIterable<Buffer>,
   args: string[],
-  { advise, ...options }: LoadOptions & { advise: Advise },
+  { advise, nameOf, ...options }: LoadOptions & { advise: Advise; nameOf(failure: Failure): string },
 ): Promise<void> {
-  const { tools, connection, database, applicationName, signal } = options
+  const { tools, connection, database, applicationName, signal, onMissing } = options
   signal.throwIfAborted()
-  const all = ['--exit-on-error', '--no-password', ...args, `--dbname=${databaseArgument(database)}`]
-  const tool = startTool(tools, 'pg_restore', all, { connection, database, applicationName, settings })
+  const all = [
+    // Only with --verbose does it say which entry failed.
+    onMissing ? '--verbose' : '--exit-on-error',
+    '--no-password',
+    ...args,
+    `--dbname=${databaseArgument(database)}`,
+  ]
+  const tool = startTool(tools, 'pg_restore', all, {
+    ...{ connection, database, applicationName, settings },
+    ...(onMissing && { keptStderr: everything }),
+  })
   const stop = () => void tool.kill()
   signal.addEventListener('abort', stop)
   try {
@@ -86,12 +105,18 @@ async function runRestore(
     await feedTool(tool, dump, options)
     const ended = await tool.ended
     signal.throwIfAborted()
-    if (ended.code !== 0) throw restoreFailed(ended, options, advise)
+    if (ended.code === 0) return
+    const failures = onMissing && ended.signal === null ? readFailures(ended.stderr) : undefined
+    if (!onMissing || !failures) throw restoreFailed(ended, options, advise)
+    for (const failure of failures) onMissing({ object: nameOf(failure), problem: failure.problem })
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()
   }
 }
+
+/** Enough for a message about every object of a large database. */
+const everything = 64 * 1024 * 1024
 
 type Advise = (said: string, options: Pick<LoadOptions, 'noOwner'>) => string
 
@@ -120,7 +145,7 @@ function adviceFor(said: string, { noOwner }: { noOwner: boolean }): string {
   if (isDiskFull(said)) return 'free space on the disk of the server'
   if (/terminat|closed the connection|starting up|shutting down/.test(said))
     return 'run it again once the server is back'
-  return causeOf(said) ?? 'see the log of the server, or try another backup: `pgbosun backup list`'
+  return causeOf(said) ?? `see the log of the server, or try another backup: \`pgbosun backup list\`; ${goingOn}`
 }
 
 /** A person can still allow what a login without rights may not do. */

@@ -21,12 +21,13 @@ import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
 import { boundWarnings } from './bound.ts'
 import { type Choice, chooseBackup } from './choose.ts'
 import { reopener } from './clean-up.ts'
-import type { Comparison } from './compare.ts'
+import type { Comparison } from './differences.ts'
 import { findRefusals, refusal } from './guard.ts'
 import { readTarget } from './inspect.ts'
 import { loadIsolated } from './isolated.ts'
 import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
+import type { Missing } from './missing.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
 import type { Allowed } from './swap/refusals.ts'
@@ -56,6 +57,8 @@ export type WantedRestore = {
   asSuperuser: boolean
   /** It replaces the database `into`; undefined: that must not exist yet. */
   swap: (Allowed & { backupFirst: boolean }) | undefined
+  /** Load what can be loaded. */
+  keepGoing: boolean
 }
 
 /** Everything a restore needs to know. It reads neither the environment nor the configuration. */
@@ -93,6 +96,8 @@ export type RestoreOptions = {
 export type Restored = {
   manifest: Manifest
   comparison: Comparison
+  /** What could not be restored, if it was to keep going. */
+  missing: Missing[]
   durationMs: number
   /** The only user that may connect, if everything belongs to it. */
   onlyFor: string | undefined
@@ -214,7 +219,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     ...{ name: into, manifest, id: plan.story.id, lock: session, lockDatabase: lock.database, connect },
     ...{ sessionUser: loading.rights.user, run: runId, now: options.now, warn: options.out.warn, log, signal },
   }
-  const comparison = await restoreInto(plan, {
+  const { comparison, missing } = await restoreInto(plan, {
     ...(swap && {
       swap: {
         mark: (restored: Session) => markHeld(restored, world),
@@ -236,20 +241,36 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     patienceMs: wait.timeoutMs,
   })
   const durationMs = Math.round(performance.now() - startedAt)
-  return { manifest, comparison, durationMs, onlyFor: isClosed(plan) ? loading.rights.user : undefined, swapped }
+  return {
+    manifest,
+    comparison,
+    missing,
+    durationMs,
+    onlyFor: isClosed(plan) ? loading.rights.user : undefined,
+    swapped,
+  }
 }
 
 type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
 
 function load(
-  { database, session, login, signal }: Into,
+  { database, session, login, signal, onMissing }: Into,
   { connection, manifest, tools, loading }: Work,
   { store, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: RestoreOptions,
 ): Promise<void> {
   const open = () => openDump(store, manifest)
   const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
   const how = { noOwner, noTablespaces }
-  const options = { tools, connection, database, applicationName: `pgbosun ${runId}`, ...how, signal, onBytes }
+  const options = {
+    tools,
+    connection,
+    database,
+    applicationName: `pgbosun ${runId}`,
+    ...how,
+    signal,
+    onBytes,
+    onMissing,
+  }
   if (!login || !loading.load) return loadDump(open(), options)
   const { user, superuser } = loading.rights
   const owner = noOwner ? user : manifest.database.owner
@@ -260,12 +281,13 @@ function load(
 const planOf = (
   manifest: Manifest,
   { load }: Loading,
-  { wanted: { into, noOwner, noTablespaces }, runId, now }: RestoreOptions,
+  { wanted: { into, noOwner, noTablespaces, keepGoing }, runId, now }: RestoreOptions,
 ): RestorePlan => ({
   manifest,
   into,
   noOwner,
   noTablespaces,
+  keepGoing,
   isolated: load !== undefined,
   story: {
     pgbosun: 'restore',

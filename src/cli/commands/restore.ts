@@ -3,7 +3,9 @@ import { runBackup } from '../../backup/run.ts'
 import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
-import type { Comparison } from '../../restore/compare.ts'
+import { isPart } from '../../restore/apply.ts'
+import type { Comparison } from '../../restore/differences.ts'
+import { inPart, renderMissing } from '../../restore/part.ts'
 import { type Restored, type RestoreOptions, runRestore, type WantedRestore } from '../../restore/run.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
@@ -31,7 +33,8 @@ export const restore: Command = {
     backup: 'the store cannot be read',
     corrupt: 'the backup is damaged; nothing was changed',
     nobackup: 'no backup matches',
-    restore: 'refused or failed; the message says whether the database was touched',
+    restore:
+      'refused or failed, and the message says whether the database was touched; with --keep-going: something is missing',
   },
   async run(context) {
     const mode = modeOf(context)
@@ -39,7 +42,7 @@ export const restore: Command = {
     if (mode === 'discard') return restoreDiscard(context)
     if (mode === 'release') return restoreRelease(context)
     const database = typeof context.flags.into === 'string' ? context.flags.into : null
-    const report: Report = { id: null, database, touched: false, rows_compared: 0, differences: [] }
+    const report: Report = { id: null, database, touched: false, rows_compared: 0, differences: [], missing: [] }
     try {
       return await restoreAs(context, report)
     } catch (error) {
@@ -54,6 +57,7 @@ type Report = {
   touched: boolean
   rows_compared: number
   differences: never[]
+  missing: never[]
 }
 
 async function restoreAs(context: CommandContext, report: Report): Promise<Result> {
@@ -114,7 +118,7 @@ async function confirm({ flags, signal }: CommandContext, { into, swap }: Wanted
 
 async function tell(
   { out }: CommandContext,
-  { manifest, comparison, durationMs, onlyFor, swapped }: Restored,
+  { manifest, comparison, missing, durationMs, onlyFor, swapped }: Restored,
   report: Report,
 ): Promise<Result> {
   if (onlyFor !== undefined)
@@ -128,6 +132,11 @@ async function tell(
       `kept     what it was before is ${replaced}: what ${since} only there; --rollback brings it back, --discard drops it`,
       'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
     ])
+  }
+  const fields = { ...report, touched: true, ...fieldsOf(comparison, manifest), missing, duration_ms: durationMs }
+  if (isPart(comparison, missing)) {
+    for (const line of renderMissing(comparison, missing)) out.print(line)
+    return { fields, failure: inPart(report.database ?? '', comparison, missing) }
   }
   const { rows, tables } = comparison
   const estimated = Object.keys(manifest.estimated_rows ?? {})
@@ -146,9 +155,7 @@ async function tell(
     backup_before: swapped.backedUp,
     waited_ms: swapped.waitedMs,
   }
-  return {
-    fields: { ...report, touched: true, ...fieldsOf(comparison, manifest), ...swap, duration_ms: durationMs },
-  }
+  return { fields: { ...fields, ...swap } }
 }
 
 const fieldsOf = ({ rows, tables, differences, notCompared }: Comparison, manifest: Manifest) => ({

@@ -24,7 +24,8 @@ import { counted, renderDuration, someOf } from '../../units.ts'
 import { createDatabase, inSession, makeLogin, type RestorePlan, type RestoreWorld, whenLost } from '../apply.ts'
 import { boundOf, withoutExtensions } from '../bound.ts'
 import { cleanUp, readStart, reopener } from '../clean-up.ts'
-import { compareRows, compareSamples, renderDifference } from '../compare.ts'
+import { compareRows, compareSamples } from '../compare.ts'
+import { renderDifference } from '../differences.ts'
 import { findRefusals, neededRoles, refusal } from '../guard.ts'
 import { readTarget } from '../inspect.ts'
 import { loadIsolated } from '../isolated.ts'
@@ -206,7 +207,7 @@ async function underLock(work: Work, options: TrialOptions): Promise<Found> {
     ...{ id, into, backup: manifest.id, database: manifest.database.name, run: runId },
     started_at: now().toISOString(),
   }
-  const plan: RestorePlan = { manifest, into, noOwner: true, noTablespaces: true, isolated, story }
+  const plan: RestorePlan = { manifest, into, noOwner: true, noTablespaces: true, keepGoing: false, isolated, story }
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(tooLong(timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1))
   const room = work.same ? watchRoom(session.sql, own, (full) => late.abort(full)) : undefined
