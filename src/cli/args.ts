@@ -85,7 +85,13 @@ function unknownCommand(first: string, second: string | undefined, names: string
   return usage(what, { hint: `use one of: ${subcommands.join(', ')}` })
 }
 
-export type ParsedArgs = { flags: Record<string, string | boolean | undefined>; args: string[] }
+export type ParsedArgs = {
+  /** Of a flag that may be given several times, the first value. */
+  flags: Record<string, string | boolean | undefined>
+  /** The values of the flags that may be given several times. */
+  lists: Record<string, string[]>
+  args: string[]
+}
 
 /**
  * Parses the arguments of a command, strictly.
@@ -94,19 +100,27 @@ export type ParsedArgs = { flags: Record<string, string | boolean | undefined>; 
 export function parseFlags(command: Command, args: string[], rest: string[] | undefined): ParsedArgs {
   const declared = { ...globalFlags, ...command.flags }
   const hint = `run \`${['pgbosun', command.name, '--help'].filter(Boolean).join(' ')}\``
-  const { values, positionals } = parse(declared, args, hint)
+  const { values: parsed, positionals } = parse(declared, args, hint)
+  const lists = Object.fromEntries(
+    Object.entries(parsed).filter((flag): flag is [string, string[]] => Array.isArray(flag[1])),
+  )
+  const values = Object.fromEntries(
+    Object.entries(parsed).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
+  ) as ParsedArgs['flags']
   if (rest !== undefined && !command.rest) throw usage(`${command.name} takes no command after --`, { hint })
   const { min, max } = command.args ?? { min: 0, max: 0 }
-  if (values.help === true) return { flags: values, args: positionals }
+  if (values.help === true) return { flags: values, lists, args: positionals }
   if (values.json === true && values['json-lines'] === true)
     throw usage('--json and --json-lines exclude each other', { hint: 'use one of them' })
   if (positionals.length > max) throw usage(`${command.name}: unexpected argument ${positionals[max]}`, { hint })
   if (positionals.length < min) throw usage(`${command.name} needs ${command.args?.usage}`, { hint })
-  return { flags: values, args: positionals }
+  return { flags: values, lists, args: positionals }
 }
 
 function parse(declared: Flags, args: string[], hint: string) {
-  const options = Object.fromEntries(Object.entries(declared).map(([name, { type }]) => [name, { type }]))
+  const options = Object.fromEntries(
+    Object.entries(declared).map(([name, flag]) => [name, { type: flag.type, multiple: 'multiple' in flag }]),
+  )
   try {
     return parseArgs({ args, options, strict: true, allowPositionals: true })
   } catch (cause) {

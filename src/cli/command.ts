@@ -2,13 +2,20 @@ import type { Kind } from '../errors.ts'
 import type { Context, Result } from '../run/context.ts'
 
 /** A flag of a command. `value` is the placeholder that the help shows for a string flag. */
-export type Flag = { type: 'boolean'; help: string } | { type: 'string'; value: string; help: string }
+export type Flag =
+  | { type: 'boolean'; help: string }
+  | { type: 'string'; value: string; help: string }
+  /** May be given several times. */
+  | { type: 'string'; value: string; help: string; multiple: true }
 
 export type Flags = Record<string, Flag>
 
 /** What a command gets: its surroundings, and what it was called with. */
 export type CommandContext = Context & {
+  /** Of a flag that may be given several times, the first value. */
   flags: Record<string, string | boolean | undefined>
+  /** The values of the flags that may be given several times. */
+  lists: Record<string, string[]>
   args: string[]
   /** What follows `--`. */
   rest: string[]

@@ -58,7 +58,7 @@ const renderFlags = (flags: Flags) =>
   table(
     Object.entries(flags).map(([name, flag]) => [
       `--${name}${flag.type === 'string' ? ` ${flag.value}` : ''}`,
-      flag.help,
+      'multiple' in flag ? `${flag.help} May be given several times.` : flag.help,
     ]),
   )
 

@@ -16,12 +16,12 @@ import { write } from './streams.ts'
 import { exit, tuneForLittleMemory } from './v8.ts'
 import { version } from './version.ts'
 
-type Invocation = Pick<CommandContext, 'flags' | 'args' | 'rest'> & { env: Env; format: ResultFormat }
+type Invocation = Pick<CommandContext, 'flags' | 'lists' | 'args' | 'rest'> & { env: Env; format: ResultFormat }
 
 /** Runs a command with the log, the configuration and the connection that its flags and the environment ask for. */
 export async function invoke(
   command: Command,
-  { flags, args, rest, env, format }: Invocation,
+  { flags, lists, args, rest, env, format }: Invocation,
 ): Promise<{ result: Result; warnings: string[] }> {
   tuneForLittleMemory()
   const log = makeLog(flags, env, format)
@@ -46,6 +46,7 @@ export async function invoke(
       takeLock: flags['take-lock'] === true,
       afterRestore: flags['after-restore'] === true,
       flags,
+      lists,
       args,
       rest,
       loaded,

@@ -25,11 +25,11 @@ async function main(): Promise<void> {
     name = words.name ?? ''
     if (words.name === undefined) return await finish(withoutCommand(words.args, format))
     const command = await commands[words.name]!.load()
-    const { flags, args } = parseFlags(command, words.args, words.rest)
+    const { flags, lists, args } = parseFlags(command, words.args, words.rest)
     if (flags.version) return await finish(print(version))
     if (flags.help) return await finish(print(renderCommandHelp(commands[words.name]!.summary, command)))
     const { invoke } = await import('./invoke.ts')
-    const { result, warnings } = await invoke(command, { flags, args, rest: words.rest ?? [], env, format })
+    const { result, warnings } = await invoke(command, { flags, lists, args, rest: words.rest ?? [], env, format })
     const code = report.result(name, warnings, result)
     await finish(code === 0 && result.after ? await afterwards(report, result.after) : code)
   } catch (error) {

@@ -36,6 +36,24 @@ export const restoreFlags: Flags = {
     help: 'Restore the newest backup started at or before this instant, like 2026-03-01T12:00:00Z.',
   },
   cluster: { type: 'string', value: 'ID', help: 'Only backups made on the server with this system identifier.' },
+  schema: {
+    type: 'string',
+    value: 'NAME',
+    multiple: true,
+    help: 'Restore only this schema, with what it needs. Needs --into.',
+  },
+  table: {
+    type: 'string',
+    value: 'NAME',
+    multiple: true,
+    help: 'Restore only this table or view, with what belongs to it and what it needs. Needs --into.',
+  },
+  'skip-extension': {
+    type: 'string',
+    value: 'NAME',
+    multiple: true,
+    help: 'Leave out this extension and everything that needs it. Needs --into.',
+  },
   'no-owner': {
     type: 'boolean',
     help: 'Make the user that restores the owner of everything, and grant nothing to any role.',
@@ -98,7 +116,7 @@ export function readWanted(
   parsed: ParsedArgs,
   { terminal, target }: { terminal: boolean; target: string },
 ): WantedRestore {
-  const { flags, args } = parsed
+  const { flags, lists, args } = parsed
   const { into, at, cluster } = flags as Record<string, string | undefined>
   const [id] = args
   if (into === undefined) refuseUnnamed(parsed, { terminal, target })
@@ -120,12 +138,17 @@ export function readWanted(
     noTablespaces: flags['no-tablespaces'] === true,
     asSuperuser: flags['as-superuser'] === true,
     keepGoing: flags['keep-going'] === true,
+    part: {
+      schemas: lists.schema ?? [],
+      tables: lists.table ?? [],
+      skipExtensions: lists['skip-extension'] ?? [],
+    },
     swap: into === undefined ? { ...readAllowed(parsed), backupFirst: flags['no-backup-first'] !== true } : undefined,
   }
 }
 
 /** Flags that leave something out, or say something about a new database: never for the one that everybody uses. */
-const onlyInto = ['no-owner', 'keep-going']
+const onlyInto = ['no-owner', 'keep-going', 'schema', 'table', 'skip-extension']
 const onlySwap = ['replace', 'no-backup-first', ...allowed]
 
 function checkInto({ flags }: ParsedArgs, into: string): void {

@@ -29,17 +29,20 @@ export type LoadOptions = {
 const settings = { role: 'none', default_transaction_read_only: 'off', synchronous_commit: 'off' }
 
 /**
- * Streams a whole dump into a database, as the user of the connection.
+ * Streams a dump into a database, as the user of the connection.
  *
  * @param dump ends with an error if it is not complete; see `unpack`
+ * @param entries what to load of it; undefined: everything
  * @throws {AppError} `corrupt` from the dump, `restore` if pg_restore failed
  */
-export const loadDump = (dump: AsyncIterable<Buffer>, options: LoadOptions) =>
-  runRestore(dump, [...(options.noOwner ? withoutOwners : []), ...inTablespaces(options)], {
-    ...options,
-    advise: adviceFor,
-    nameOf: ({ entry }) => entry,
-  })
+export const loadDump = (dump: AsyncIterable<Buffer>, options: LoadOptions, entries?: readonly TocEntry[]) =>
+  withList(entries, (list) =>
+    runRestore(dump, [...(options.noOwner ? withoutOwners : []), ...inTablespaces(options), ...list], {
+      ...options,
+      advise: adviceFor,
+      nameOf: ({ entry }) => entry,
+    }),
+  )
 
 const withoutOwners = ['--no-owner', '--no-privileges']
 const inTablespaces = ({ noTablespaces }: { noTablespaces: boolean }) => (noTablespaces ? ['--no-tablespaces'] : [])
@@ -54,18 +57,28 @@ export async function loadEntries(
   entries: readonly TocEntry[],
   options: LoadOptions,
 ): Promise<void> {
-  const list = entries.map(({ id }) => `${id};\n`).join('')
-  const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
-  try {
-    const nameOf = ({ id, entry }: Failure) => {
-      const found = entries.find((one) => one.id === id)
-      return found ? named(found) : entry
-    }
-    await runRestore(dump, [...withoutOwners, ...inTablespaces(options), `--use-list=${paths.list}`], {
+  const nameOf = ({ id, entry }: Failure) => {
+    const found = entries.find((one) => one.id === id)
+    return found ? named(found) : entry
+  }
+  await withList(entries, (list) =>
+    runRestore(dump, [...withoutOwners, ...inTablespaces(options), ...list], {
       ...options,
       nameOf,
       advise: adviceForLogin,
-    })
+    }),
+  )
+}
+
+async function withList(
+  entries: readonly TocEntry[] | undefined,
+  use: (args: string[]) => Promise<void>,
+): Promise<void> {
+  if (entries === undefined) return use([])
+  const list = entries.map(({ id }) => `${id};\n`).join('')
+  const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
+  try {
+    await use([`--use-list=${paths.list}`])
   } finally {
     remove()
   }

@@ -6,6 +6,7 @@ import type { Session } from '../postgres/session.ts'
 import type { Store } from '../store/store.ts'
 import { needsLogin, type OwnRights, readOwnRights, refuseLoginTriggers, refuseProblems } from './isolation.ts'
 import { type LoadPlan, loginTriggersIn, planLoad } from './plan.ts'
+import { isPartial, type Wanted as Part, type Selection, selectEntries } from './select.ts'
 import { drain, type Head, openDump, readHead } from './source.ts'
 
 /** How a backup is loaded: by a login, as planned from the dump's list of contents; or by the session user. */
@@ -14,31 +15,41 @@ export type Loading = {
   /** Whether our sessions in the restored database start without its event triggers. */
   withoutEventTriggers: boolean
   load: { plan: LoadPlan; head: Head } | undefined
+  /** What is loaded, if that is not everything. */
+  selection: Selection | undefined
 }
+
+type HowToLoad = { noOwner: boolean; noTablespaces: boolean; asSuperuser: boolean; part: Part }
 
 /** @throws {AppError} `refused`, `restore` or `corrupt` if it cannot be loaded without giving rights to code in it */
 export async function loadingFor(
   session: Session,
-  {
-    store,
-    manifest,
-    wanted,
-  }: { store: Store; manifest: Manifest; wanted: { noOwner: boolean; noTablespaces: boolean; asSuperuser: boolean } },
+  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: HowToLoad },
 ): Promise<Loading> {
   const rights = await readOwnRights(session.sql)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const isolated = needsLogin(rights, wanted.asSuperuser)
+  const partial = isPartial(wanted.part)
   const mayBeLockedOut = hasEventTriggersParameter(session.serverVersion) && !withoutEventTriggers
-  if (!isolated && !mayBeLockedOut) return { rights, withoutEventTriggers, load: undefined }
+  const common = { rights, withoutEventTriggers }
+  if (!isolated && !partial && !mayBeLockedOut) return { ...common, load: undefined, selection: undefined }
   const { head, problem } = await listOf(store, manifest)
-  if (head && mayBeLockedOut) refuseLoginTriggers(loginTriggersIn(head.toc), rights.user)
-  if (!isolated) return { rights, withoutEventTriggers, load: undefined }
-  const plan = head && planLoad(head.toc, wanted)
+  const selection = head && partial ? selectEntries(head.toc, wanted.part) : undefined
+  const loaded = selection ?? head?.toc
+  if (loaded && mayBeLockedOut) refuseLoginTriggers(loginTriggersIn(loaded), rights.user)
+  if (!isolated && partial && problem !== undefined) throw noList(manifest, problem)
+  if (!isolated) return { ...common, load: undefined, selection }
+  const plan = loaded && planLoad(loaded, wanted)
   const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
-  if (head && plan && !refused) return { rights, withoutEventTriggers, load: { plan, head } }
+  if (head && plan && !refused) return { ...common, load: { plan, head }, selection }
   await whole(manifest, () => drain(openDump(store, manifest)))
   throw refused
 }
+
+const noList = ({ id }: Manifest, problem = '') =>
+  new AppError('restore', `backup ${id}: no part of it can be chosen, because ${problem}; nothing was changed`, {
+    hint: 'restore all of it',
+  })
 
 async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
   try {

@@ -28,6 +28,7 @@ import { loadIsolated } from './isolated.ts'
 import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
 import type { Missing } from './missing.ts'
+import { manifestOf, type Wanted as Part } from './select.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
 import type { Allowed } from './swap/refusals.ts'
@@ -59,6 +60,8 @@ export type WantedRestore = {
   swap: (Allowed & { backupFirst: boolean }) | undefined
   /** Load what can be loaded. */
   keepGoing: boolean
+  /** Load only these. */
+  part: Part
 }
 
 /** Everything a restore needs to know. It reads neither the environment nor the configuration. */
@@ -151,12 +154,15 @@ async function restoreOn(
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const open = (database: string) => openFor(connection, database, options, withoutEventTriggers)
   const replaceable = await replaceableBy(session, trusted, options)
-  const manifest = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
-  await guard(session, manifest, wanted)
+  const complete = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
+  const needed = manifestOf(complete, wanted.part)
+  await guard(session, needed, wanted)
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
-  await refuseIncomplete(store, manifest)
-  const loading = await loadingFor(session, { store, manifest, wanted })
-  if (loading.load) checkListPlace()
+  await refuseIncomplete(store, needed)
+  const loading = await loadingFor(session, { store, manifest: needed, wanted })
+  const manifest = manifestOf(needed, wanted.part, loading.selection?.tables)
+  for (const note of ofOneKind(loading.selection?.notes ?? [])) out.warn(note)
+  if (loading.load ?? loading.selection) checkListPlace()
   if (wanted.asSuperuser)
     out.print(`trust    code in this backup runs with the rights of ${loading.rights.user} (${asSuperuserFlag})`)
   const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
@@ -271,7 +277,7 @@ function load(
     onBytes,
     onMissing,
   }
-  if (!login || !loading.load) return loadDump(open(), options)
+  if (!login || !loading.load) return loadDump(open(), options, loading.selection?.entries)
   const { user, superuser } = loading.rights
   const owner = noOwner ? user : manifest.database.owner
   const { warn } = out
