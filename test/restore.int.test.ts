@@ -418,6 +418,83 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     }
   })
 
+  for (const more of [[], ['--as-superuser']])
+    test(`roles that are gone are created with --create-roles, and dropped again if the restore fails${more.map((flag) => ` (${flag})`)}`, {
+      timeout: 60_000,
+    }, async ({ cluster, makeApp }) => {
+      const [owner, reader] = [uniqueName('owner'), uniqueName('reader')]
+      const app = await filled(
+        cluster,
+        makeApp,
+        `create role ${owner}; create role ${reader}; create table good as select 1 as a; alter table good owner to ${owner};
+         grant select on good to ${reader}; create table bad (a timestamptz constraint late check (a > now()));
+         insert into bad select clock_timestamp() + interval '1 s'; select pg_sleep(1)`,
+      )
+      await backUp(app)
+      await cluster.ask(`drop database ${app.database}`)
+      await cluster.ask(`drop role ${owner}; drop role ${reader}`)
+      const into = uniqueName('copy')
+      const args = ['--into', into, '--yes', '--create-roles', ...more]
+      const roles = () =>
+        cluster.ask<{ rolname: string; rolcanlogin: boolean }>(
+          `select rolname, rolcanlogin from pg_roles where rolname in ('${owner}', '${reader}') order by 1`,
+        )
+
+      const failed = await app.run('restore', ...args)
+      expect(failed.code, failed.stderr).toBe(70)
+      expect(await roles()).toEqual([])
+
+      const { code, json, stderr } = await app.runJson('restore', ...args, '--keep-going')
+      expect(code, stderr).toBe(70)
+      expect(json).toMatchObject({ touched: true, roles_created: [owner, reader] })
+      expect(await roles()).toEqual([
+        { rolname: owner, rolcanlogin: false },
+        { rolname: reader, rolcanlogin: false },
+      ])
+      const [row] = await cluster.ask(
+        `select tableowner as owner, has_table_privilege('${reader}', 'good', 'select') as reads from pg_tables where tablename = 'good'`,
+        into,
+      )
+      expect(row).toEqual({ owner, reads: true })
+      const shown = await app.run('restore', '--into', uniqueName('copy'), '--yes', '--create-roles', '--keep-going')
+      expect(shown.stdout).not.toContain('created without login')
+    })
+
+  test('--create-roles by a user who may create databases and roles, and by one who may not', {
+    timeout: 60_000,
+  }, async ({ cluster, makeApp }) => {
+    const [owner, maker, poor] = [uniqueName('owner'), uniqueName('maker'), uniqueName('poor')]
+    const app = await filled(cluster, makeApp, `create role ${owner}; ${things}; alter table things owner to ${owner}`)
+    await cluster.ask(`alter database ${app.database} owner to ${owner}`)
+    await backUp(app)
+    await cluster.ask(`drop database ${app.database}`)
+    await cluster.ask(
+      `drop role ${owner}; create role ${maker} login password 'x' createdb createrole; create role ${poor} login password 'x' createdb`,
+    )
+    const as = async (user: string) => {
+      const url = new URL(cluster.url(app.database))
+      url.username = user
+      url.password = 'x'
+      await app.write({ url: url.href })
+      await app.write({
+        'pgbosun.yaml': JSON.stringify({
+          ...withStore(await configOf(app), app),
+          database: { url: { file: `${app.cwd}/url` } },
+        }),
+      })
+      return app.runJson('restore', '--into', uniqueName('copy'), '--yes', '--create-roles')
+    }
+    const refused = await as(poor)
+    expect(refused.code, refused.stderr).toBe(12)
+    expect(refused.json.error?.message).toContain('the missing roles could not be created')
+    const { code, json, stderr } = await as(maker)
+    expect(code, stderr).toBe(0)
+    expect(json).toMatchObject({
+      roles_created: [owner, 'postgres'].filter((name) => name === owner),
+      rows_compared: 1000,
+    })
+  })
+
   test('a backup of a newer server is exit 70', async ({ cluster, makeApp }) => {
     const app = await filled(cluster, makeApp, things)
     const id = await backUp(app)

@@ -54,6 +54,7 @@ export const restoreFlags: Flags = {
     multiple: true,
     help: 'Leave out this extension and everything that needs it. Needs --into.',
   },
+  'create-roles': { type: 'boolean', help: 'Create the roles that are missing, without login and without rights.' },
   'no-owner': {
     type: 'boolean',
     help: 'Make the user that restores the owner of everything, and grant nothing to any role.',
@@ -129,6 +130,8 @@ export function readWanted(
     throw usage('restore needs confirmation, but stdin is not a terminal; nothing was changed', {
       hint: 'pass --yes to skip the question',
     })
+  if (flags['no-owner'] === true && flags['create-roles'] === true)
+    throw usage('--no-owner needs no roles, so --create-roles has no meaning', { hint: 'leave out one of them' })
   return {
     id: id === 'latest' ? undefined : id,
     into: into ?? target,
@@ -138,6 +141,7 @@ export function readWanted(
     noTablespaces: flags['no-tablespaces'] === true,
     asSuperuser: flags['as-superuser'] === true,
     keepGoing: flags['keep-going'] === true,
+    createRoles: flags['create-roles'] === true,
     part: {
       schemas: lists.schema ?? [],
       tables: lists.table ?? [],

@@ -22,6 +22,7 @@ import { failed } from './failure.ts'
 import type { OwnRights } from './isolation.ts'
 import type { Missing, OnMissing } from './missing.ts'
 import { type Label, loginName, workName } from './name.ts'
+import { createRoles } from './roles.ts'
 import { goingOn } from './said.ts'
 import { detachSubscriptions } from './subscriptions.ts'
 
@@ -36,6 +37,8 @@ export type RestorePlan = {
   isolated: boolean
   /** Whether what cannot be restored is left out. */
   keepGoing: boolean
+  /** Roles to create first. */
+  createRoles?: readonly string[]
 }
 
 /** A restored database. `missing` is empty unless the restore was to keep going. */
@@ -99,10 +102,14 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
   const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
   const startedAt = await readStart(world.lock.sql)
   let publishing = false
+  let roles: readonly string[] = []
   const missing: Missing[] = []
   const onMissing: OnMissing = plan.keepGoing ? (one) => missing.push(one) : undefined
   try {
     signal.throwIfAborted()
+    const { createRoles: wanted = [] } = plan
+    if (wanted.length > 0) await createRoles(world.lock, wanted, world.rights)
+    roles = wanted
     const login = plan.isolated ? await makeLogin(work, plan, world) : undefined
     await createDatabase(work, plan, world, login)
     const stopHeartbeat = startHeartbeat(world.lock, { log: world.log })
@@ -117,7 +124,7 @@ export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promi
     world.onPublished()
     return { comparison, missing }
   } catch (error) {
-    throw failed(error, plan, world.signal, await cleanUp(work, { ...plan, publishing, startedAt }, world))
+    throw failed(error, plan, world.signal, await cleanUp(work, { ...plan, publishing, startedAt, roles }, world))
   }
 }
 
@@ -191,7 +198,14 @@ async function inspect(
   for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
   if (world.swap) await world.swap.mark(session)
   await noteEvents(sql, world, {
-    changes: [{ action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` }],
+    changes: [
+      ...(plan.createRoles ?? []).map((name) => ({
+        action: 'create',
+        object: `role ${name}`,
+        reason: 'the backup needs it',
+      })),
+      { action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` },
+    ],
     backup: manifest.id,
     from: manifest.database.name,
     backed_up_at: manifest.started_at,

@@ -12,6 +12,7 @@ import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
 import { type Label, loginName } from './name.ts'
+import { dropRoles } from './roles.ts'
 import { dropDatabase } from './sweep.ts'
 
 /** What became of a restore that failed. */
@@ -76,6 +77,8 @@ type Failed = {
   startedAt: string
   /** Whether the last step had begun, which gives the database its name. */
   publishing: boolean
+  /** Roles that were created for it. */
+  roles?: readonly string[]
 }
 
 /** How long to try once a person or a container engine waits for the end. */
@@ -116,9 +119,15 @@ export async function cleanUp(work: string, failed: Failed, world: World): Promi
   return cleaned
 }
 
-async function remove(db: Db, work: string, { isolated, story }: Failed, { connect }: World): Promise<void> {
+async function remove(
+  db: Db,
+  work: string,
+  { isolated, story, roles = [] }: Failed,
+  { connect, log }: World,
+): Promise<void> {
   await dropDatabase(db, work, connect)
   if (isolated) await dropLogin(db, loginName(story))
+  await dropRoles(db, roles, log)
 }
 
 /** A server with a full disk may crash again while it removes a database, so one attempt is not enough. */

@@ -95,7 +95,7 @@ describe('refused is', () => {
     [
       'a missing role',
       { roles: ['shop_owner'] },
-      'restore: 1 role in this backup does not exist here: reader -> create it (create role "reader"), or pass --no-owner to leave out owners and privileges',
+      'restore: 1 role in this backup does not exist here: reader -> create it (create role "reader") or pass --create-roles, or pass --no-owner to leave out owners and privileges',
     ],
     [
       'a role that owned what only a superuser may own, and is none here',
@@ -105,7 +105,7 @@ describe('refused is', () => {
     [
       'such a role that is missing',
       { roles: ['reader', 'shop_owner'] },
-      'restore: 1 role in this backup does not exist here: root -> create it (create role "root" superuser), or pass --no-owner to leave out owners and privileges',
+      'restore: 1 role in this backup does not exist here: root -> create it (create role "root" superuser) or pass --create-roles, or pass --no-owner to leave out owners and privileges',
     ],
     [
       'an owner that we cannot act as',

@@ -86,7 +86,7 @@ export function findRefusals(
       `create ${plural(missingRoles.length, 'it', 'them')} (${someOf(
         missingRoles.map((name) => `create role ${sqlName(name)}${owners.includes(name) ? ' superuser' : ''}`),
         '; ',
-      )}), or pass --no-owner to leave out owners and privileges`,
+      )}) or pass --create-roles, or pass --no-owner to leave out owners and privileges`,
       { report: { missing_roles: missingRoles } },
     )
   else if (!noOwner && !target.superuser && !target.mayActAsOwner)

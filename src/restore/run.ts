@@ -28,6 +28,7 @@ import { loadIsolated } from './isolated.ts'
 import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
 import type { Missing } from './missing.ts'
+import { creatableRoles, withRoles } from './roles.ts'
 import { manifestOf, type Wanted as Part } from './select.ts'
 import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
@@ -60,6 +61,8 @@ export type WantedRestore = {
   swap: (Allowed & { backupFirst: boolean }) | undefined
   /** Load what can be loaded. */
   keepGoing: boolean
+  /** Create the roles that are missing. */
+  createRoles: boolean
   /** Load only these. */
   part: Part
 }
@@ -101,6 +104,7 @@ export type Restored = {
   comparison: Comparison
   /** What could not be restored, if it was to keep going. */
   missing: Missing[]
+  createdRoles: string[]
   durationMs: number
   /** The only user that may connect, if everything belongs to it. */
   onlyFor: string | undefined
@@ -150,13 +154,13 @@ async function restoreOn(
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
   const trusted = trustedManifest(await wholeOf(store, backup))
-  for (const warning of boundWarnings(trusted.extensions)) out.warn(warning)
+  for (const warning of boundWarnings(manifestOf(trusted, wanted.part).extensions)) out.warn(warning)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const open = (database: string) => openFor(connection, database, options, withoutEventTriggers)
   const replaceable = await replaceableBy(session, trusted, options)
   const complete = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
   const needed = manifestOf(complete, wanted.part)
-  await guard(session, needed, wanted)
+  const createRoles = await guard(session, needed, wanted)
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
   await refuseIncomplete(store, needed)
   const loading = await loadingFor(session, { store, manifest: needed, wanted })
@@ -168,6 +172,8 @@ async function restoreOn(
   const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
   const where = describe({ ...connection, database: wanted.into })
   const how = replaceable ? 'in place of the database' : 'into the new database'
+  if (createRoles.length > 0)
+    out.print(`roles    are missing here, and will be created without login: ${createRoles.join(', ')}`)
   out.print(`restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, ${how} ${where}`)
   if (replaceable) {
     const swap = { connect: open, name: wanted.into, manifest }
@@ -214,9 +220,9 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   const connect = (database: string) => openFor(connection, database, options, loading.withoutEventTriggers)
   await sweepLeftovers(session.sql, connect, log)
   // another run may have created the database while we waited
-  await guard(session, manifest, wanted)
+  const createRoles = await guard(session, manifest, wanted)
   await replaceableBy(session, manifest, options)
-  const plan = planOf(manifest, loading, options)
+  const plan = { ...planOf(manifest, loading, options), createRoles }
   let swapped: Swapped | undefined
   const own = await readSystemIdentifier(session.sql)
   const { swap } = wanted
@@ -251,6 +257,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     manifest,
     comparison,
     missing,
+    createdRoles: createRoles,
     durationMs,
     onlyFor: isClosed(plan) ? loading.rights.user : undefined,
     swapped,
@@ -350,10 +357,14 @@ async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBac
   return whole
 }
 
-async function guard(session: Session, manifest: Manifest, wanted: WantedRestore): Promise<void> {
+/** @returns the roles to create */
+async function guard(session: Session, manifest: Manifest, wanted: WantedRestore): Promise<string[]> {
   const { into, swap } = wanted
-  const found = await readTarget(session.sql, manifest, into)
-  const target = swap ? { ...found, exists: false } : found
+  const read = await readTarget(session.sql, manifest, into)
+  const found = swap ? { ...read, exists: false } : read
+  const created = wanted.createRoles ? creatableRoles(manifest, found) : []
+  const target = withRoles(found, created, manifest.database.owner)
   const problem = refusal(findRefusals(manifest, wanted, target), { id: manifest.id, into })
   if (problem) throw problem
+  return created
 }

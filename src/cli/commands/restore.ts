@@ -118,7 +118,7 @@ async function confirm({ flags, signal }: CommandContext, { into, swap }: Wanted
 
 async function tell(
   { out }: CommandContext,
-  { manifest, comparison, missing, durationMs, onlyFor, swapped }: Restored,
+  { manifest, comparison, missing, createdRoles, durationMs, onlyFor, swapped }: Restored,
   report: Report,
 ): Promise<Result> {
   if (onlyFor !== undefined)
@@ -133,7 +133,10 @@ async function tell(
       'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
     ])
   }
-  const fields = { ...report, touched: true, ...fieldsOf(comparison, manifest), missing, duration_ms: durationMs }
+  const more = { missing, roles_created: createdRoles, duration_ms: durationMs }
+  const fields = { ...report, touched: true, ...fieldsOf(comparison, manifest), ...more }
+  if (createdRoles.length > 0)
+    out.print(`roles    created without login, for you to complete: ${createdRoles.join(', ')}`)
   if (isPart(comparison, missing)) {
     for (const line of renderMissing(comparison, missing)) out.print(line)
     return { fields, failure: inPart(report.database ?? '', comparison, missing) }
