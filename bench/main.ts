@@ -9,6 +9,7 @@ import { type Race, runRace } from './rounds.ts'
 import { apply } from './suites/apply.ts'
 import { backup } from './suites/backup.ts'
 import { noop } from './suites/noop.ts'
+import { restore } from './suites/restore.ts'
 import type { Setting } from './suites/setting.ts'
 import { start } from './suites/start.ts'
 import { up } from './suites/up.ts'
@@ -21,6 +22,7 @@ const suites: Record<string, { race: (setting: Setting) => Promise<Race>; rounds
   up: { race: up, rounds: 11, distant: true },
   apply: { race: apply, rounds: 3, distant: true },
   backup: { race: backup, rounds: 3, distant: false },
+  restore: { race: restore, rounds: 3, distant: false },
 }
 
 type Options = { names: string[]; rounds: number | undefined; latencyMs: number; builds: Setting['builds'] }

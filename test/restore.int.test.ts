@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { chownSync, globSync, mkdirSync, readFileSync } from 'node:fs'
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
@@ -108,6 +109,25 @@ describe.skipIf(!client)('restore', () => {
     expect(json.rows_compared).toBeGreaterThan(800)
     expect(await everything(cluster, into)).toEqual(await everything(cluster, app.database))
   })
+
+  for (const more of [[], ['--as-superuser']])
+    test(`brings it all back over several connections, too${more.map((flag) => ` (${flag})`)}`, {
+      timeout: 60_000,
+    }, async ({ cluster, makeApp }) => {
+      const [owner, reader] = [uniqueName('owner'), uniqueName('reader')]
+      for (const role of [owner, reader]) await cluster.ask(`create role ${quoteIdent(role)}`)
+      const sql = richSql
+        .replaceAll('"$owner"', () => quoteIdent(owner))
+        .replaceAll('"$reader"', () => quoteIdent(reader))
+      const app = await filled(cluster, makeApp, sql)
+      await backUp(app)
+      const into = uniqueName('copy')
+      const { code, stdout, stderr } = await app.run('restore', '--into', into, '--yes', '--jobs', '3', ...more)
+      expect(code, stderr).toBe(0)
+      expect(stdout).toMatch(/^jobs {5}3 connections, after \S+ [kM]?B were decoded into /m)
+      expect((await everything(cluster, into)).dump).toBe((await everything(cluster, app.database)).dump)
+      expect(await logins(cluster)).toEqual([])
+    })
 
   test('notes itself in the events of the restored database, and nowhere else', async ({ cluster, makeApp }) => {
     const app = await makeApp()
@@ -601,7 +621,8 @@ describe.skipIf(!client)('a backup that is not what was written', () => {
     const into = uniqueName('copy')
     for (const [i, [what, damage]] of cases.entries()) {
       await damage(app, id)
-      const { code, json, stderr } = await app.runJson('restore', i % 2 ? id : 'latest', '--into', into, '--yes')
+      const args = [i % 2 ? id : 'latest', '--into', into, '--yes', ...(i % 3 === 1 ? ['--jobs', '2'] : [])]
+      const { code, json, stderr } = await app.runJson('restore', ...args)
       expect([code, json.touched], `${what}\n${stderr}`).toEqual([61, false])
       expect(json.error?.message, what).toContain('nothing was changed')
       expect(await databases(cluster, into), what).toEqual([])
@@ -721,6 +742,24 @@ describe.skipIf(!client)('a restore that is ended', () => {
     expect(JSON.parse(stdout)).toMatchObject({ exit_code: 143, touched: false, error: { kind: 'terminated' } })
     expect(await databases(cluster, into)).toEqual([])
     expect(await logins(cluster)).toEqual([])
+  })
+
+  test('by kill -9 over several connections leaves no file behind, and the next one sweeps', {
+    timeout: 60_000,
+  }, async ({ cluster, makeApp }) => {
+    const app = await filled(cluster, makeApp, many)
+    await backUp(app)
+    const into = uniqueName('copy')
+    const dumps = () => globSync(join(tmpdir(), 'pgbosun-*', 'dump'))
+    const { child, finished } = app.start('restore', '--into', into, '--yes', '--jobs', '2')
+    await working(cluster, into)
+    expect(dumps()).toEqual([])
+    child.kill('SIGKILL')
+    await finished
+    expect(dumps()).toEqual([])
+    expectGood(await app.run('restore', '--into', into, '--yes', '--jobs', '2'))
+    await complete(cluster, into)
+    expect(await databases(cluster, into)).toEqual([into])
   })
 
   test('by SIGKILL of pg_restore is exit 70, and says that memory ran out', async ({ cluster, makeApp }) => {

@@ -3,6 +3,7 @@ import { existsSync, globSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { findServerBinaries } from '../../scripts/server.ts'
+import type { Cluster } from '../cluster.ts'
 import { command } from '../programs.ts'
 import type { Contestant, Race } from '../rounds.ts'
 import { type Setting, titleWith } from './setting.ts'
@@ -19,6 +20,15 @@ const documents = `
       'at', timestamptz '2026-01-01' + g * interval '1 s', 'session', md5((g % 90000)::text)) as data
       from generate_series(1, 700000) g`
 
+/** Fills a database with about 1 GB. */
+export async function fill(cluster: Cluster, database: string): Promise<void> {
+  const [binDir = ''] = findServerBinaries()
+  process.stderr.write('filling a database\n')
+  execFileSync(join(binDir, 'pgbench'), ['-i', '-q', '-s', '60', cluster.url(database)], { stdio: 'ignore' })
+  await cluster.ask(database, documents)
+  await cluster.ask(database, 'vacuum analyze')
+}
+
 /** What a verified backup costs at least: plain programs that dump, compress, read back and decode as pgbosun does. */
 const plainPrograms = `
   pg_dump -Fc -Z0 "$URL" | zstd -q -f -2 -o dump.zst
@@ -29,10 +39,7 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
   const [binDir = ''] = findServerBinaries()
   const database = await cluster.createDatabase()
   const url = cluster.url(database, link)
-  process.stderr.write('backup: filling a database\n')
-  execFileSync(join(binDir, 'pgbench'), ['-i', '-q', '-s', '60', cluster.url(database)], { stdio: 'ignore' })
-  await cluster.ask(database, documents)
-  await cluster.ask(database, 'vacuum analyze')
+  await fill(cluster, database)
 
   const store = join(dir, 'store')
   const sizeOf = async (pattern: string) =>
@@ -80,4 +87,4 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
   }
 }
 
-const hasZstd = () => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))
+export const hasZstd = () => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'zstd')))

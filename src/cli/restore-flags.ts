@@ -71,6 +71,11 @@ export const restoreFlags: Flags = {
     type: 'boolean',
     help: 'Load what can be loaded, and end with the list of what is missing (exit 70). Needs --into.',
   },
+  jobs: {
+    type: 'string',
+    value: 'N',
+    help: 'Load over N connections. Default: half the processors for a dump of more than 1 GB that fits into TMPDIR, otherwise 1.',
+  },
   yes: { type: 'boolean', help: 'Do not ask for confirmation. Needed when stdin is not a terminal.' },
 }
 
@@ -142,6 +147,7 @@ export function readWanted(
     asSuperuser: flags['as-superuser'] === true,
     keepGoing: flags['keep-going'] === true,
     createRoles: flags['create-roles'] === true,
+    jobs: readJobs(flags),
     part: {
       schemas: lists.schema ?? [],
       tables: lists.table ?? [],
@@ -190,6 +196,17 @@ export function refuseUnnamed(
     throw usage(`--replace ${String(replace)}, but the target database is ${target}; nothing was changed`, {
       hint: 'check the URL of the database, or choose with --database',
     })
+}
+
+function readJobs({ jobs, 'keep-going': keepGoing }: ParsedArgs['flags']): number | undefined {
+  if (jobs === undefined) return undefined
+  if (typeof jobs !== 'string' || !/^[1-9]\d{0,2}$/.test(jobs))
+    throw usage(`--jobs must be a number from 1 to 999, not ${jobs}`, { hint: 'write it like --jobs 4' })
+  if (jobs !== '1' && keepGoing === true)
+    throw usage('--keep-going loads over one connection, to know what failed; nothing was changed', {
+      hint: 'leave out --jobs',
+    })
+  return Number(jobs)
 }
 
 const instantPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/

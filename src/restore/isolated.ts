@@ -113,9 +113,15 @@ async function openAsLogin(load: IsolatedLoad): Promise<Session> {
 async function makeStep(step: LoadStep, load: IsolatedLoad, watch: Watch): Promise<void> {
   load.signal.throwIfAborted()
   if (step.by === 'us') return makeOurs(step.entries, load)
-  const { onBytes: _, ...options } = load
-  const make = () => loadEntries(beginning(load.head), step.entries, { ...options, connection: connectionOf(load) })
-  return step.runsCode ? watched(watch, step, make) : make()
+  const { onBytes: _, file, ...options } = load
+  // Indexes and constraints take longest after the rows. Nothing else is made side by side.
+  const inParallel = step.runsCode && !step.creates && step.entries.length > 1 ? file : undefined
+  const create = () =>
+    loadEntries(beginning(load.head), step.entries, {
+      ...{ ...options, file: inParallel },
+      connection: connectionOf(load),
+    })
+  return step.runsCode ? watched(watch, step, create) : create()
 }
 
 async function* beginning({ bytes }: Head): AsyncGenerator<Buffer> {

@@ -19,6 +19,8 @@ export type LoadOptions = {
   noOwner: boolean
   /** Whether everything is created in the default tablespace. */
   noTablespaces: boolean
+  /** The whole dump, decoded: it is read instead of the given one, over several connections where `jobs` says so. */
+  file?: { path: string; jobs: number } | undefined
   /** Given to go on after a statement that fails. */
   onMissing?: OnMissing
   /** Called with the uncompressed bytes of the dump read so far. */
@@ -98,7 +100,7 @@ async function runRestore(
   args: string[],
   { advise, nameOf, ...options }: LoadOptions & { advise: Advise; nameOf(failure: Failure): string },
 ): Promise<void> {
-  const { tools, connection, database, applicationName, signal, onMissing } = options
+  const { tools, connection, database, applicationName, signal, onMissing, file } = options
   signal.throwIfAborted()
   const all = [
     // Only with --verbose does it say which entry failed.
@@ -106,6 +108,7 @@ async function runRestore(
     '--no-password',
     ...args,
     `--dbname=${databaseArgument(database)}`,
+    ...(file ? [`--jobs=${file.jobs}`, file.path] : []),
   ]
   const tool = startTool(tools, 'pg_restore', all, {
     ...{ connection, database, applicationName, settings },
@@ -115,7 +118,8 @@ async function runRestore(
   signal.addEventListener('abort', stop)
   try {
     tool.stdout.resume()
-    await feedTool(tool, dump, options)
+    if (file) tool.stdin.end()
+    else await feedTool(tool, dump, options)
     const ended = await tool.ended
     signal.throwIfAborted()
     if (ended.code === 0) return

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { type Backup, readBackup, type WholeBackup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at, type Connection, describe } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { scratchPlace } from '../machine/scratch.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import { mayGoWithoutEventTriggers } from '../postgres/event-triggers.ts'
@@ -22,15 +24,16 @@ import { boundWarnings } from './bound.ts'
 import { type Choice, chooseBackup } from './choose.ts'
 import { reopener } from './clean-up.ts'
 import type { Comparison } from './differences.ts'
+import { fill } from './fill.ts'
 import { findRefusals, refusal } from './guard.ts'
 import { readTarget } from './inspect.ts'
-import { loadIsolated } from './isolated.ts'
-import { asSuperuserFlag, checkListPlace, loadDump } from './load.ts'
+import { planJobs } from './jobs.ts'
+import { asSuperuserFlag, checkListPlace } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
 import type { Missing } from './missing.ts'
 import { creatableRoles, withRoles } from './roles.ts'
-import { manifestOf, type Wanted as Part } from './select.ts'
-import { damaged, openDump, refuseIncomplete, trustedManifest } from './source.ts'
+import { isPartial, manifestOf, type Wanted as Part } from './select.ts'
+import { damaged, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
 import type { Allowed } from './swap/refusals.ts'
 import {
@@ -63,6 +66,8 @@ export type WantedRestore = {
   keepGoing: boolean
   /** Create the roles that are missing. */
   createRoles: boolean
+  /** How many connections load it; undefined: as many as are useful. */
+  jobs: number | undefined
   /** Load only these. */
   part: Part
 }
@@ -172,6 +177,11 @@ async function restoreOn(
   const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
   const where = describe({ ...connection, database: wanted.into })
   const how = replaceable ? 'in place of the database' : 'into the new database'
+  const { jobs, note } = planJobs({
+    ...{ asked: wanted.jobs, cores: availableParallelism(), alone: wanted.keepGoing || isPartial(wanted.part) },
+    ...{ dumpBytes: manifest.dump_size_bytes, place: await scratchPlace() },
+  })
+  if (note !== undefined) out.print(`jobs     ${note}`)
   if (createRoles.length > 0)
     out.print(`roles    are missing here, and will be created without login: ${createRoles.join(', ')}`)
   out.print(`restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, ${how} ${where}`)
@@ -184,7 +194,7 @@ async function restoreOn(
   const noteChange = () => {
     attempt.changed = true
   }
-  return underLock({ connection, session, manifest, tools, loading, noteChange }, options)
+  return underLock({ connection, session, manifest, tools, loading, jobs, noteChange }, options)
 }
 
 /** The database to replace, if one is; @throws {AppError} `restore`, `refused` if it must not be replaced now */
@@ -201,6 +211,7 @@ const openFor = (
 
 type Work = {
   loading: Loading
+  jobs: number
   connection: Connection
   session: Session
   manifest: Manifest
@@ -248,7 +259,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     run: { runId, command },
     connect,
     onPublished: options.onPublished,
-    load: (into) => load(into, work, options),
+    load: (into) => fill(into, work, options),
     reopen: reopener({ connection, into, lock, wait, runId, command, log }),
     patienceMs: wait.timeoutMs,
   })
@@ -262,33 +273,6 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     onlyFor: isClosed(plan) ? loading.rights.user : undefined,
     swapped,
   }
-}
-
-type Into = Parameters<Parameters<typeof restoreInto>[1]['load']>[0]
-
-function load(
-  { database, session, login, signal, onMissing }: Into,
-  { connection, manifest, tools, loading }: Work,
-  { store, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: RestoreOptions,
-): Promise<void> {
-  const open = () => openDump(store, manifest)
-  const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
-  const how = { noOwner, noTablespaces }
-  const options = {
-    tools,
-    connection,
-    database,
-    applicationName: `pgbosun ${runId}`,
-    ...how,
-    signal,
-    onBytes,
-    onMissing,
-  }
-  if (!login || !loading.load) return loadDump(open(), options, loading.selection?.entries)
-  const { user, superuser } = loading.rights
-  const owner = noOwner ? user : manifest.database.owner
-  const { warn } = out
-  return loadIsolated({ ...options, ...loading.load, open, login, session, owner, superuser, log, warn })
 }
 
 const planOf = (
