@@ -54,6 +54,7 @@ describe.skipIf(!client)('a name that is not UTF-8, in a SQL_ASCII database,', (
     expect((await pgbosun.run('backup')).code).toBe(0)
     const { code, json } = await pgbosun.runJson('restore', '--into', uniqueName('ascii_copy'), '--yes')
     expect([code, json.touched]).toEqual([70, false])
+    expect(json.error?.message).toContain('its table caf\\xe9 is not valid in the encoding SQL_ASCII')
     expect(json.error?.hint).toContain('--as-superuser')
   })
 

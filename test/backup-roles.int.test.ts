@@ -169,6 +169,12 @@ describe('a role that a restore needs', () => {
       expect(await of('create publication p for tables in schema public; alter publication p owner to $role')).toEqual([
         owner,
       ])
+    const subscription = `create subscription ${uniqueName('s')} connection 'host=nowhere.invalid' publication p with (connect = false, slot_name = none)`
+    const ofSubscription = await readAfter(sql, `set local role $role; ${subscription}; reset role`, {
+      $role: owner,
+      $other: other,
+    })
+    expect(ofSubscription).toMatchObject({ roles: [other, owner].sort(), superusers: major < 16 ? [owner] : [] })
     expect(await of('create publication p; alter publication p owner to $role; create extension hstore')).toEqual([])
   })
 

@@ -1,4 +1,6 @@
 // pure
+import { shown, textOf } from '../postgres/bytes.ts'
+
 /** One object in the list at the beginning of an archive of pg_dump. Texts are as pg_dump wrote them; empty if there is none. */
 export type TocEntry = {
   /** The id for `pg_restore --use-list`. */
@@ -69,8 +71,8 @@ function readToc(head: Buffer): Toc {
   const count = fields.int()
   const raw = []
   for (let i = 0; i < count; i++) raw.push(readEntry(reader, fields, { minor, offsetSize }))
-  const decode = decoderFor(raw)
-  return { entries: raw.map((entry) => decoded(entry, decode)) }
+  const decoder = decoderFor(raw)
+  return { entries: raw.map((entry) => decoded(entry, decoder)) }
 }
 
 type Raw = Pick<TocEntry, 'id' | 'section' | 'dependencies'> & {
@@ -101,7 +103,18 @@ function readEntry(
   return { id, desc, tag, section, defn, dropStmt, namespace, tablespace, owner, dependencies }
 }
 
-const decoded = (raw: Raw, decode: (text: Buffer) => string): TocEntry => ({
+/** @throws {TocError} that shows the name, whatever bytes it has */
+function decoded(raw: Raw, decoder: Decoder): TocEntry {
+  try {
+    return decodedWith(raw, decoder.decode)
+  } catch {
+    throw new TocError(
+      `its ${raw.desc.toString('latin1').toLowerCase()} ${shown(textOf(raw.tag))} is not valid in the encoding ${decoder.encoding}`,
+    )
+  }
+}
+
+const decodedWith = (raw: Raw, decode: Decoder['decode']): TocEntry => ({
   id: raw.id,
   desc: decode(raw.desc),
   tag: decode(raw.tag),
@@ -160,18 +173,14 @@ const labels: Record<string, string> = {
   ...{ EUC_JP: 'euc-jp', EUC_KR: 'euc-kr', EUC_CN: 'gb18030' },
 }
 
-function decoderFor(raw: Raw[]): (text: Buffer) => string {
+type Decoder = { encoding: string; decode: (text: Buffer) => string }
+
+function decoderFor(raw: Raw[]): Decoder {
   const said = raw.find(({ desc }) => desc.equals(Buffer.from('ENCODING')))?.defn.toString('latin1')
   const encoding = /client_encoding = '(\w+)'/.exec(said ?? '')?.[1] ?? 'UTF8'
-  if (encoding === 'LATIN1') return (text) => text.toString('latin1')
+  if (encoding === 'LATIN1') return { encoding, decode: (text) => text.toString('latin1') }
   const label = labels[encoding]
   if (label === undefined) throw new TocError(`names in it are in the encoding ${encoding}`)
   const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true })
-  return (text) => {
-    try {
-      return decoder.decode(text)
-    } catch {
-      throw new TocError(`it contains a name that is not valid in the encoding ${encoding}`)
-    }
-  }
+  return { encoding, decode: (text) => decoder.decode(text) }
 }

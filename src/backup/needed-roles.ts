@@ -121,4 +121,6 @@ export const neededSuperusers = `
     union all
     select fdwowner from pg_catalog.pg_foreign_data_wrapper o where not ${isPart(classOf('pg_foreign_data_wrapper'), 'o.oid')}
     union all
-    select pubowner from pg_catalog.pg_publication o where o.puballtables or o.oid in (${ofSchemas}))`
+    select pubowner from pg_catalog.pg_publication o where o.puballtables or o.oid in (${ofSchemas})
+    union all
+    select o.subowner from (${subscriptionOwners}) o where pg_catalog.current_setting('server_version_num')::int < 160000)`

@@ -11,12 +11,13 @@ export const sendAsItIs = `select pg_catalog.set_config('client_encoding', 'SQL_
 export const bytesOf = (json: string) => `pg_catalog.encode(pg_catalog.textsend((${json})::text), 'hex')`
 
 /** A JSON value from its {@link bytesOf}. */
-export const parseBytes = <T>(hex: string): T => JSON.parse(decode(Buffer.from(hex, 'hex'))) as T
+export const parseBytes = <T>(hex: string): T => JSON.parse(textOf(Buffer.from(hex, 'hex'))) as T
 
 const valid =
   /[^\x80-\xff]+|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g
 
-function decode(bytes: Buffer): string {
+/** UTF-8, with each byte that is none as a lone surrogate. */
+export function textOf(bytes: Buffer): string {
   const text = bytes.toString('utf8')
   if (!text.includes('\ufffd')) return text
   return bytes

@@ -100,7 +100,7 @@ describe('refused is', () => {
     [
       'a role that owned what only a superuser may own, and is none here',
       { roles: ['reader', 'root', 'shop_owner'] },
-      'restore: only a superuser may own what root owned in this backup: event triggers, foreign-data wrappers, or publications of all tables or a schema -> alter role "root" superuser, or pass --no-owner to leave out owners and privileges',
+      'restore: only a superuser may own what root owned in this backup: event triggers, foreign-data wrappers, publications of all tables or a schema, or, up to PostgreSQL 15, subscriptions -> alter role "root" superuser, or pass --no-owner to leave out owners and privileges',
     ],
     [
       'such a role that is missing',

@@ -99,7 +99,7 @@ export function findRefusals(
   const powerless = owners.filter((name) => target.roles.includes(name) && !target.superusers.includes(name))
   if (powerless.length > 0)
     refuse(
-      `only a superuser may own what ${someOf(powerless)} owned in this backup: event triggers, foreign-data wrappers, or publications of all tables or a schema`,
+      `only a superuser may own what ${someOf(powerless)} owned in this backup: event triggers, foreign-data wrappers, publications of all tables or a schema, or, up to PostgreSQL 15, subscriptions`,
       `${someOf(
         powerless.map((name) => `alter role ${sqlName(name)} superuser`),
         '; ',
