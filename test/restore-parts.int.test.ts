@@ -1,7 +1,9 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { describe, expect } from 'vitest'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { client } from './support/backup.ts'
-import { type App, type Cluster, test } from './support/chaos.ts'
+import { type App, type Cluster, test, until } from './support/chaos.ts'
+import { program } from './support/cli.ts'
 import { uniqueName } from './support/postgres.ts'
 
 /** A database with one backup of it. */
@@ -169,4 +171,76 @@ describe.skipIf(!client)('a part of a backup', () => {
       ])
       expect((await objects(cluster, into)).map(({ what }) => what)).toEqual(['table mixed', 'table plain'])
     })
+})
+
+const canOpenTerminal = spawnSync('script', ['--version']).status === 0
+if (!canOpenTerminal)
+  process.stderr.write('NOT RUN: picking a backup on a terminal: there is no script of util-linux\n')
+
+describe.skipIf(!client || !canOpenTerminal)('on a terminal', () => {
+  /** Runs the program in a terminal, and types when it shows something. */
+  async function onTerminal(app: App, url: string, args: string[], typing: [shown: string, keys: string][]) {
+    const command = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ')
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      cwd: app.cwd,
+      env: { PATH: process.env.PATH, DATABASE_URL: url, TERM: 'xterm' },
+    })
+    let shown = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      shown += text
+    })
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+    let seen = 0
+    for (const [what, keys] of typing) {
+      await until(`it shows ${what}`, () => {
+        const at = shown.indexOf(what, seen)
+        if (at >= 0) seen = at + what.length
+        return at >= 0
+      })
+      child.stdin.write(keys)
+    }
+    const code = await ended
+    return { code, shown }
+  }
+
+  test('a backup is picked from a table; none if the person stops', { timeout: 90_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await backedUp(cluster, makeApp, 'create table first as select 1 as a')
+    const [{ id } = { id: '' }] = (await app.runJson('backup', 'list')).json.backups as { id: string }[]
+    await cluster.ask('create table second as select 1 as a', app.database)
+    expect((await app.run('backup', 'run')).code).toBe(0)
+    const url = cluster.url(app.database)
+
+    const into = uniqueName('copy')
+    const down = '\u001b[B'
+    const { code, shown } = await onTerminal(
+      app,
+      url,
+      ['restore', '--into', into],
+      [
+        ['Which backup?', down],
+        ['verified', '\r'],
+        ['[y/N]', 'y\r'],
+      ],
+    )
+    expect(code, shown).toBe(0)
+    expect(shown).toMatch(
+      new RegExp(`\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\dZ  ${app.database}  \\S+ k?B +verified +\\d+ s ago`),
+    )
+    expect(shown).toContain(`restore  backup ${id} of`)
+    expect(await cluster.ask("select tablename from pg_tables where schemaname = 'public'", into)).toEqual([
+      { tablename: 'first' },
+    ])
+
+    const stopped = await onTerminal(app, url, ['restore', '--into', uniqueName('copy')], [['Which backup?', '\u0003']])
+    expect(stopped.code, stopped.shown).toBe(2)
+    expect(stopped.shown).toContain('no backup was picked; nothing was changed')
+
+    const latest = uniqueName('copy')
+    const named = await onTerminal(app, url, ['restore', 'latest', '--into', latest], [['[y/N]', 'y\r']])
+    expect(named.code, named.shown).toBe(0)
+    expect(named.shown).not.toContain('Which backup?')
+  })
 })

@@ -1,3 +1,4 @@
+import { readBackups } from '../../archive/catalog.ts'
 import { type Manifest, mostCounted } from '../../archive/manifest.ts'
 import { runBackup } from '../../backup/run.ts'
 import { resolveConnection } from '../../config/resolve.ts'
@@ -14,7 +15,9 @@ import { openStore } from '../../store/open.ts'
 import { counted, megabytes, plural, seconds } from '../../units.ts'
 import { backupOptions } from '../../up/backups.ts'
 import { askYes, typeName } from '../ask.ts'
+import { backupChoices } from '../backup-choices.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { pickBackup } from '../pick.ts'
 import { modeOf, readWanted, restoreFlags } from '../restore-flags.ts'
 import { restoreDiscard, restoreRelease, restoreRollback } from '../restore-modes.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -66,11 +69,12 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   // --database chooses whose backups to read, and what is replaced; the server is still that of the target.
   const connection = resolveConnection(config, env, baseDir)
   const source = typeof flags.database === 'string' ? flags.database : connection.database
-  const wanted = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
+  const store = openStore(config.backup, signal)
+  const asked = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
+  const wanted = isToBePicked(context) ? { ...asked, id: await pickFrom(store, source, signal) } : asked
   report.id = wanted.id ?? null
   report.database = wanted.into
   checkClientFiles(connection)
-  const store = openStore(config.backup, signal)
   const restored = await withProgress(context, 'MB restored', (onProgress) =>
     runRestore({
       ...{ wanted, connection, runId, command, out, log, signal, source, store },
@@ -91,6 +95,23 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
     }),
   )
   return tell(context, restored, report)
+}
+
+/** Whether a person is there to pick a backup, and nothing on the command line chooses one. */
+const isToBePicked = ({ args, flags }: CommandContext): boolean =>
+  process.stdin.isTTY &&
+  process.stderr.isTTY &&
+  args.length === 0 &&
+  [flags.at, flags.yes, flags.replace].every((flag) => flag === undefined)
+
+/** Undefined if there is none: the restore then says why. */
+async function pickFrom(
+  store: RestoreOptions['store'],
+  source: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const choices = backupChoices(await readBackups(store, source), new Date())
+  return choices.length === 0 ? undefined : pickBackup(choices, signal)
 }
 
 /** Backs up the database that is about to be replaced; pinned, and never chosen as the latest. */
