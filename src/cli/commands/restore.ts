@@ -94,7 +94,9 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
       now: () => new Date(),
     }),
   )
-  return tell(context, restored, report)
+  const result = await tell(context, restored, report)
+  if (!restored.swapped || wanted.into !== connection.database) return result
+  return { ...result, fields: { ...result.fields, plan: await planAfter(context) } }
 }
 
 /** Whether a person is there to pick a backup, and nothing on the command line chooses one. */
@@ -112,6 +114,19 @@ async function pickFrom(
 ): Promise<string | undefined> {
   const choices = backupChoices(await readBackups(store, source), new Date())
   return choices.length === 0 ? undefined : pickBackup(choices, signal)
+}
+
+/** Shows what `up` would change in the restored database: roles and grants of today that the backup does not have, migrations that it lacks. */
+async function planAfter(context: CommandContext): Promise<unknown> {
+  const { out } = context
+  out.print('next     `pgbosun up` would change:')
+  try {
+    const { planUp } = await import('../../up/plan.ts')
+    return (await planUp(context)).fields.steps
+  } catch (error) {
+    out.warn(`what \`pgbosun up\` would change is unknown: ${asAppError(error).message}`)
+    return null
+  }
 }
 
 /** Backs up the database that is about to be replaced; pinned, and never chosen as the latest. */
