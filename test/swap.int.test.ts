@@ -220,7 +220,7 @@ describe.skipIf(!client)('restore in place of a database', () => {
       await cluster.ask(
         `select subenabled from pg_subscription join pg_database d on d.oid = subdbid where starts_with(datname, ${quoteLiteral(app.database.slice(0, 30))})`,
       ),
-    ).toEqual([{ subenabled: false }, { subenabled: false }])
+    ).toEqual([{ subenabled: false }])
     expectGood(await app.run('restore', '--discard', '--yes'))
     expect(await databases(cluster, app)).toEqual([app.database])
   })
