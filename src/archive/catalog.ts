@@ -129,7 +129,7 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
   }
 
   const update = async (database: string): Promise<Backup[]> => {
-    const listedAtMs = nowMs()
+    const [listedAtMs, readBefore] = [nowMs(), read]
     const before = databases.get(database)?.backups
     const entries: Entry[] = []
     const unfinished: string[] = []
@@ -149,6 +149,7 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
       else if (fresh.push(folder) === atOnce) await readFresh()
     }
     await readFresh()
+    if (read - readBefore >= readBeforeCollecting) store.rest()
     note(database, { entries, unfinished, listedAtMs })
     return known(database)
   }

@@ -39,6 +39,7 @@ export function storeApart(url: string): Store {
     freeBytes: () => ask({ call: 'freeBytes' }),
     sweep: (prefix, olderThanMs) => sweepWith(sweeping, prefix, olderThanMs),
     giveUp: (error) => running?.kill(error),
+    rest: () => running?.rest(),
   }
 }
 

@@ -23,6 +23,8 @@ export type FolderProcess = {
   hold(): () => void
   /** Ends it at once, whatever its calls wait for: what was asked rejects with this error. */
   kill(error: Error): void
+  /** Ends it, unless it is doing something: a new one has less memory than one that has read thousands of objects. */
+  rest(): void
   readonly ended: boolean
   /** Resolves once it is gone: after SIGKILL at once, unless a file call of it cannot be interrupted. */
   gone: Promise<void>
@@ -62,7 +64,7 @@ export function startFolderProcess(url: string): FolderProcess {
     const one = asked.get(id)
     clearTimeout(one?.timer)
     asked.delete(id)
-    settle()
+    if (asked.size === 0) settle()
     return one
   }
   const kill = (error: Error) => {
@@ -96,7 +98,7 @@ export function startFolderProcess(url: string): FolderProcess {
         const id = ++lastId
         const timer = setTimeout(() => kill(unanswered(url)), limitOf(request))
         asked.set(id, { resolve, reject, timer })
-        settle()
+        if (asked.size === 1) settle()
         void sendFrame(channel, { ...request, id }, bytes)
       }),
     hold() {
@@ -108,6 +110,9 @@ export function startFolderProcess(url: string): FolderProcess {
       }
     },
     kill,
+    rest() {
+      if (asked.size + held === 0) kill(new Error('idle'))
+    },
     get ended() {
       return ended
     },
@@ -119,9 +124,10 @@ export function startFolderProcess(url: string): FolderProcess {
  * which may be gone.
  */
 const launch = (url: string): ChildProcess =>
-  spawn(process.execPath, ['--max-semi-space-size=1', program, url], {
+  spawn(process.execPath, ['--max-semi-space-size=1', '--expose-gc', program, url], {
     cwd: '/',
-    env: {},
+    // one arena: the threads that call the file system would have one each, of memory that is seldom used
+    env: { MALLOC_ARENA_MAX: '1' },
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
   })

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type Frame, frameReader, sendFrame } from './frames.ts'
 
 /** A stream that hands on everything in pieces of one size, each of which is overwritten afterwards. */
-function inPieces(size: number, take: (piece: Uint8Array) => void): Duplex {
+function inPieces(size: number, take: (piece: Buffer) => void): Duplex {
   return new Duplex({
     read() {},
     write(chunk: Buffer, _, done) {

@@ -21,7 +21,7 @@ const fileMode = 0o640
  * A store in a folder, which does not have to exist yet.
  * @param url `file:///backups`
  */
-export function localStore(url: string): Store & Sweeping {
+export function localStore(url: string): Store & Sweeping & Opening {
   const root = fileURLToPath(url)
   const place = { name: url, root }
   const pathOf = (key: string) => join(root, ...partsOf(key))
@@ -32,6 +32,7 @@ export function localStore(url: string): Store & Sweeping {
 
   return {
     ...sweeping,
+    openObject: (key) => openObject(place, pathOf(key)),
     name: url,
     open: (key) => translated(place, () => openUpload(place, pathOf(key))),
     read: (key) => readObject(place, pathOf(key)),
@@ -60,6 +61,7 @@ export function localStore(url: string): Store & Sweeping {
     sweep: (prefix, olderThanMs) => sweepWith(sweeping, prefix, olderThanMs),
     // what hangs in a thread of this process stays there
     giveUp() {},
+    rest() {},
   }
 }
 
@@ -131,13 +133,21 @@ async function openNew(path: string): Promise<FileHandle> {
   }
 }
 
+/** An object for whoever reads it without a stream. The handle is the caller's to close. */
+export type Opening = { openObject(key: string): Promise<{ handle: FileHandle; size: number }> }
+
 async function readObject(place: StoreFolder, path: string): Promise<Readable> {
+  const { handle, size } = await openObject(place, path)
+  // a buffer of half a megabyte for each of 10,000 manifests, and another to see their ends, would be gigabytes
+  const end = size > 0 ? { end: size - 1 } : {}
+  return handle.createReadStream({ highWaterMark: Math.max(1, Math.min(size, 512 * 1024)), ...end })
+}
+
+async function openObject(place: StoreFolder, path: string): ReturnType<Opening['openObject']> {
   try {
     const handle = await open(path, 'r')
     const { size } = await handle.stat()
-    // a buffer of half a megabyte for each of 10,000 manifests, and another to see their ends, would be gigabytes
-    const end = size > 0 ? { end: size - 1 } : {}
-    return handle.createReadStream({ highWaterMark: Math.max(1, Math.min(size, 512 * 1024)), ...end })
+    return { handle, size }
   } catch (error) {
     throw codeOf(error) === 'ENOENT' ? error : await readProblem(place, error)
   }

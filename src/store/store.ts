@@ -39,6 +39,8 @@ export interface Store {
    * returns their keys. Empty folders disappear.
    */
   sweep(prefix: string, olderThanMs: number | ((key: string) => number)): Promise<string[]>
+  /** Gives back the memory that many calls have taken, if nothing is being asked. */
+  rest(): void
   /** Ends every call that has not returned, with this error, where that is possible. Later calls work, or hang again. */
   giveUp(error: Error): void
 }
