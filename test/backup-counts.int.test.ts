@@ -33,7 +33,7 @@ describe.skipIf(!client)('backup.counts', () => {
     )
   })
 
-  test('none: nothing is counted, nothing compared, and the restore says so', { timeout: 60_000 }, async ({
+  test('none: nothing is counted, nothing compared, and the restore says so', { timeout: 120_000 }, async ({
     configured,
     sql,
     database,

@@ -23,7 +23,7 @@ const dumpOf = (url: string) =>
 
 describe.skipIf(!client)('a name that is not UTF-8, in a SQL_ASCII database,', () => {
   test('of a table, a schema, a column or a function: the backup is right, and says which rows it did not count', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async ({ configured }) => {
     const { name, url, execute } = await sqlAscii()
     await execute(
@@ -47,7 +47,9 @@ describe.skipIf(!client)('a name that is not UTF-8, in a SQL_ASCII database,', (
     expect(String(restored.json.warnings)).toContain('caf\\xe9')
   })
 
-  test('without the rights of a superuser a restore says that it cannot read it', async ({ configured }) => {
+  test('without the rights of a superuser a restore says that it cannot read it', { timeout: 120_000 }, async ({
+    configured,
+  }) => {
     const { url, execute } = await sqlAscii()
     await execute('create table public.%1$I (a int)')
     const pgbosun = await configured({ url })
@@ -58,7 +60,7 @@ describe.skipIf(!client)('a name that is not UTF-8, in a SQL_ASCII database,', (
     expect(json.error?.hint).toContain('--as-superuser')
   })
 
-  test('of a role, a comment on the database or a setting is refused by what it is', { timeout: 60_000 }, async ({
+  test('of a role, a comment on the database or a setting is refused by what it is', { timeout: 120_000 }, async ({
     configured,
   }) => {
     const { name, url, execute } = await sqlAscii()

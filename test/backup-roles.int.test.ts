@@ -95,7 +95,10 @@ async function readAfter(sql: Sql, statements: string, names: { $role: string; $
 }
 
 describe('a role that a restore needs', () => {
-  test('is the owner of any kind of object, also the first superuser of the server', async ({ sql, database }) => {
+  test('is the owner of any kind of object, also the first superuser of the server', { timeout: 120_000 }, async ({
+    sql,
+    database,
+  }) => {
     const { other, owner } = await roles(sql, database)
     expect((await readAfter(sql, 'select', { $role: owner, $other: other })).roles).toEqual([other])
     for (const [kind, [create, give]] of Object.entries(kinds)) {

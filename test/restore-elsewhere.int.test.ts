@@ -54,11 +54,9 @@ describe.skipIf(!client)('a backup of another server', () => {
     },
   )
 
-  test('with an extension that this server does not have is exit 70 before anything is loaded', async ({
-    pgbosun,
-    store,
-    database,
-  }) => {
+  test('with an extension that this server does not have is exit 70 before anything is loaded', {
+    timeout: 120_000,
+  }, async ({ pgbosun, store, database }) => {
     const { id } = await backUp(store, urlOf(database))
     const path = join(store, database, id, 'manifest.json')
     const { sha256: _, ...manifest } = JSON.parse(await readFile(path, 'utf8')) as Manifest & { sha256: string }

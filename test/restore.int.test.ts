@@ -187,7 +187,7 @@ describe.skipIf(!client)('restore', () => {
   })
 
   test('counts tables with forced row-level security as their owner, who may not see every row', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async ({ cluster, makeApp }) => {
     const user = uniqueName('creator')
     const other = uniqueName('other')
@@ -357,10 +357,9 @@ describe.skipIf(!client)('refused before anything is touched', () => {
     expect(await cluster.ask('select from things', into)).toHaveLength(1000)
   })
 
-  test('an owner that is gone, or no longer the superuser it has to be, is said before anything is loaded', async ({
-    cluster,
-    makeApp,
-  }) => {
+  test('an owner that is gone, or no longer the superuser it has to be, is said before anything is loaded', {
+    timeout: 120_000,
+  }, async ({ cluster, makeApp }) => {
     const root = uniqueName('root')
     const app = await filled(
       cluster,
@@ -866,7 +865,7 @@ describe.skipIf(!client)('a backup that verifies and cannot be restored', () => 
         'break this foreign key: correct them there',
       ],
     ],
-  ])('says why, and what to do: %s', { timeout: 60_000 }, async ([, sql, said], { cluster, makeApp, skip }) => {
+  ])('says why, and what to do: %s', { timeout: 120_000 }, async ([, sql, said], { cluster, makeApp, skip }) => {
     // From 17 on, these are made with a search_path without the schema of the functions, so nobody can make them.
     if (server().major >= 17 && /materialized view|create index/.test(sql)) skip('the server refuses to make this')
     const app = await filled(cluster, makeApp, `${inner}; ${sql}`)
