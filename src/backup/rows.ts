@@ -69,9 +69,9 @@ export async function countRows(db: Db, counts: Counts, signal: AbortSignal): Pr
   }
   counted.samples = await sampleTables(db, tables, signal)
   for (const table of await readList<string>(db, rewrittenQuery)) {
+    delete counted.samples[table]
     if (!(table in counted.rows)) continue
     delete counted.rows[table]
-    delete counted.samples[table]
     counted.notCounted.push({ table, reason: 'it was truncated or rewritten during the backup' })
   }
   return counted
