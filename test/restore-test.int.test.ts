@@ -183,6 +183,28 @@ describe.skipIf(!client)('a test restore', () => {
     expect(await leftovers(other)).toEqual([])
   })
 
+  test('gives code in the backup none of the rights of its user', async ({ cluster, other, makeApp }) => {
+    const evil = uniqueName('evil')
+    const app = await backedUp(
+      cluster,
+      makeApp,
+      `create function grab(int) returns bool immutable language plpgsql as $$ begin
+         if current_database() like 'pgbosun_test%' then
+           begin execute 'set role none; reset session authorization'; exception when others then null; end;
+           begin execute 'create role ${evil} superuser'; exception when others then null; end;
+         end if;
+         return true; end $$;
+       create table t (a int primary key); insert into t values (1); alter table t add check (public.grab(a));
+       create index on t ((public.grab(a)));
+       create materialized view m as select public.grab(a) from t`,
+      { url: other.url('postgres') },
+    )
+    const { code, stderr } = await app.run('backup', 'verify', '--restore')
+    expect(code, stderr).toBe(0)
+    expect(await ask(other, `select rolname from pg_roles where rolname = '${evil}'`)).toEqual([])
+    expect(await leftovers(other)).toEqual([])
+  })
+
   test('that is killed leaves a database that the next one removes; one that is stopped removes it itself', async ({
     cluster,
     other,

@@ -23,7 +23,7 @@ type Table = {
   column: string | null
   /** Null: no sample is taken of it. */
   sampling: Sampling | null
-  /** Whether a sample in another order than that of the primary key's index takes little. */
+  /** Whether a sample in another order than that of the primary key's index takes little. By statistics: asking for the size takes a lock. */
   small: boolean
   /** About how many rows, by the statistics of the server: -1 if there are none. */
   tuples: number
@@ -35,7 +35,7 @@ const tablesQuery = `
            'tuples', tuples, 'sampling', sampling, 'small', small) order by t), '[]')`)} as tables
     from (select pg_catalog.format('%I.%I', n.nspname, c.relname) as t, c.oid in (${planningRunsCode}) as unplanned,
                  ${leastColumn} as "column", c.reltuples::bigint as tuples, ${samplingField} as sampling,
-                 pg_catalog.pg_relation_size(c.oid) < 16777216 as small
+                 c.relpages < 2048 as small
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
            where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
              and not exists (select from pg_catalog.pg_depend e

@@ -62,7 +62,11 @@ export async function testRestore(
   const search = { path: env.PATH }
   const { test, details, damaged } = await tryBackup({
     ...{ backup, store, connection, where, maxBytes, search, runId, command, onProgress, now, log, signal },
-    lock: { database: config.lock.database, timeoutMs: lockTimeoutMs ?? config.lock.timeout },
+    // elsewhere, lock.database need not exist
+    lock: {
+      database: where === 'url' ? connection.database : config.lock.database,
+      timeoutMs: lockTimeoutMs ?? config.lock.timeout,
+    },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     timeoutMs: config.backup.timeout,
     warn: out.warn,

@@ -151,6 +151,7 @@ async function prepare(session: Session, options: TrialOptions): Promise<Work> {
   if (refused) throw refused
   const left = boundOf(manifest.extensions).filter(({ test }) => test === 'left out')
   const without = left.map(({ name }) => name)
+  for (const { name, advice } of left) options.warn(`the extension ${name} is left out of the test restore: ${advice}`)
   const wanted = { ...manifest, extensions: manifest.extensions.filter(({ name }) => !without.includes(name)) }
   const target = await readTarget(session.sql, wanted, into)
   const problem = refusal(findRefusals(wanted, { into, noOwner: true, noTablespaces: true }, target), {
