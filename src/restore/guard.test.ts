@@ -115,7 +115,7 @@ describe('refused is', () => {
     [
       'a missing extension',
       { extensions: ['plpgsql'] },
-      'restore: this server does not have the extension pg_trgm -> install the packages of these extensions on the server',
+      'restore: this server does not have the extension pg_trgm -> install the packages of these extensions on the server, or pass --into and --skip-extension to leave one out with what needs it',
     ],
   ])('%s', ([, target, expected]) => {
     const withSuperuser = { ...manifest, roles: [...manifest.roles, 'root'], superusers: ['root'] }

@@ -112,7 +112,7 @@ export function findRefusals(
   if (missing.length > 0)
     refuse(
       `this server does not have the ${plural(missing.length, 'extension')} ${someOf(missing)}`,
-      'install the packages of these extensions on the server',
+      'install the packages of these extensions on the server, or pass --into and --skip-extension to leave one out with what needs it',
       { report: { missing_extensions: missing } },
     )
   return refusals
