@@ -369,13 +369,15 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     )
     await id()
     const before = await rolesOf(cluster)
-    const into = uniqueName('copy')
-    const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes')
-    expect(code, stderr).toBe(70)
-    expect(json.error?.message).toMatch(said)
-    expect(json.error?.message).toContain('nothing was changed')
-    expect(await cluster.ask(`select from pg_database where starts_with(datname, '${into}')`)).toEqual([])
-    expect(await rolesOf(cluster)).toEqual(before)
+    for (const jobs of [[], ['--jobs', '2']]) {
+      const into = uniqueName('copy')
+      const { code, json, stderr } = await app.runJson('restore', '--into', into, '--yes', ...jobs)
+      expect(code, stderr).toBe(70)
+      expect(json.error?.message).toMatch(said)
+      expect(json.error?.message).toContain('nothing was changed')
+      expect(await cluster.ask(`select from pg_database where starts_with(datname, '${into}')`)).toEqual([])
+      expect(await rolesOf(cluster)).toEqual(before)
+    }
   })
 
   test('is refused before anything is touched where only running the code would do, naming --as-superuser', async ({

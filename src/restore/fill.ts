@@ -58,7 +58,10 @@ export function fill(
       : loadDump(dump(), { ...options, ...how }, selection?.entries)
   if (jobs === 1) return use({}, open)
   const content = isolated ? sameBeginning(open(), isolated.head) : open()
-  return withScratch(content, { signal, kind: 'restore', onBytes }, (path) => use({ file: { path, jobs } }, nothing))
+  return withScratch(content, { signal, kind: 'restore', onBytes }, (path) => {
+    log.info({ connections: jobs }, 'the dump is decoded and verified: loading it')
+    return use({ file: { path, jobs } }, nothing)
+  })
 }
 
 /** Everything was read already. */
