@@ -190,7 +190,9 @@ describe.skipIf(!client)('restore in place of a database', () => {
       await cluster.ask(`alter system set ${setting}`)
     await cluster.stop('fast')
     await cluster.start()
-    const { app } = await backedUp(makeApp, { more: "create publication p for table things with (publish = 'insert');" })
+    const { app } = await backedUp(makeApp, {
+      more: "create publication p for table things with (publish = 'insert');",
+    })
     const slot = uniqueName('slot')
     const gid = uniqueName('gid')
     await cluster.ask(
