@@ -270,11 +270,13 @@ describe('what is read of a database', () => {
     const { signal } = new AbortController()
     expect(await reading(database, undefined, (db) => countRows(db, 'exact', signal))).toEqual({
       rows: { 'public.t': 7, 'public.u': 0 },
+      samples: {},
       estimated: {},
       notCounted: [],
     })
     expect(await reading(database, { name: role, password }, (db) => countRows(db, 'exact', signal))).toEqual({
       rows: { 'public.u': 0 },
+      samples: {},
       estimated: {},
       notCounted: [{ table: 'public.t', reason: 'permission denied for table t' }],
     })
@@ -289,6 +291,7 @@ describe('what is read of a database', () => {
     })
     expect(counted).toEqual({
       rows: { 'public.u': 0 },
+      samples: {},
       estimated: {},
       notCounted: [{ table: 'public.t', reason: 'it was truncated or rewritten during the backup' }],
     })
