@@ -10,5 +10,6 @@ export const upExits: Command['exits'] = {
   lint: 'a migration has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
   roles: 'roles or privileges did not converge',
   seed: 'a seed failed',
+  backup: 'migrate.backupFirst asks for a backup that could not be made; nothing was migrated',
   unhealthy: 'the check at the end found an error',
 }

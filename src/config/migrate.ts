@@ -78,6 +78,10 @@ export const migrateSchema = z
     ahead: z.enum(['ok', 'warn', 'error']).prefault('warn').meta({
       description: 'What to do when the database is at a version newer than every file.',
     }),
+    backupFirst: z.enum(['never', 'lint', 'always']).prefault('never').meta({
+      description:
+        'Whether `up` and `migrate` make and verify a backup of a database before they apply pending migrations to it. `lint`: when one of them loses data or rewrites a table. `always`: before each of them, and before `migrate.command`.',
+    }),
     lint: z
       .strictObject({
         rules: z

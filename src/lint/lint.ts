@@ -23,6 +23,8 @@ export type LintOptions = {
   isLinted?: (file: LintFile) => boolean
   /** Levels that differ from the defaults: `migrate.lint.rules`. */
   levels?: Partial<Record<LintRuleName, LintLevel>>
+  /** Whether comments that allow a rule count; default yes. */
+  heedAllows?: boolean
   /** Tables in the database, as `schema.name`, if there is a connection: a table that is not among them is new and empty. */
   existing?: ReadonlySet<string>
   /** Major version of the server that the files are for. Undefined if it is not known: then that of the grammar. */
@@ -39,6 +41,7 @@ export function lintFiles({
   files,
   isLinted = () => true,
   levels = {},
+  heedAllows = true,
   existing,
   server,
 }: LintOptions): Finding[] {
@@ -50,7 +53,7 @@ export function lintFiles({
   return files.flatMap((file, number) => {
     const place = { parser, catalog, world: { files, existing, server }, number }
     const hits = hitsOf(place, file, isLinted(file) ? active : [])
-    return isLinted(file) ? findingsOf(file, hits, active) : []
+    return isLinted(file) ? findingsOf(file, hits, { active, heedAllows }) : []
   })
 }
 
@@ -154,8 +157,12 @@ function blanked(text: string, parts: { start: number; end: number }[]): string 
 }
 
 /** Removes what comments allow, adds what is wrong with the comments, and gives each finding its line and column. */
-function findingsOf(file: LintFile, hits: RuleHit[], active: Rule[]): Finding[] {
-  const { allows, bad } = readAllows(file.text)
+function findingsOf(
+  file: LintFile,
+  hits: RuleHit[],
+  { active, heedAllows }: { active: Rule[]; heedAllows: boolean },
+): Finding[] {
+  const { allows, bad } = heedAllows ? readAllows(file.text) : { allows: [], bad: [] }
   const allowed = new Set<LintRuleName>(allows.map(({ rule }) => rule))
   const found = new Set(hits.map(({ rule }) => rule))
   const unused = allows

@@ -1,8 +1,9 @@
 import { AppError } from '../errors.ts'
 import type { Format } from '../formats/format.ts'
 import type { Migration } from '../formats/types.ts'
+import { everyRule, putsDataAtRisk } from '../lint/at-risk.ts'
 import type { Sizes } from '../lint/estimate.ts'
-import { lintFiles } from '../lint/lint.ts'
+import { type LintOptions, lintFiles } from '../lint/lint.ts'
 import { loadParser } from '../lint/parse.ts'
 import { findingLine, jsonFinding } from '../lint/render.ts'
 import { readMajor, readSizes, readTables } from '../lint/sizes.ts'
@@ -37,19 +38,27 @@ export type LintScope = {
  * @throws {AppError} `migration` when a file does not fit into memory
  */
 export async function lint(context: Context, scope: LintScope): Promise<Linted> {
-  const { format, files, isLinted, isPending, db, target } = scope
+  const { db, target } = scope
+  const findings = await findIn(context, scope, { levels: context.loaded.config.migrate.lint.rules })
+  return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
+}
+
+async function findIn(
+  context: Context,
+  { format, files, isLinted, isPending, db }: LintScope,
+  options: Pick<LintOptions, 'levels' | 'heedAllows'>,
+): Promise<Finding[]> {
   const chosen = new Set(files.filter(isLinted).map(({ path }) => path))
   for (const { path, text } of files) refuseLargeLint(path, text)
   const [existing, major] = db ? await Promise.all([readTables(db), readMajor(db)]) : []
-  const findings = lintFiles({
+  return lintFiles({
     parser: await loadParser(),
     files: lintFilesOf(files, format, isPending),
     isLinted: ({ path }) => chosen.has(path),
-    levels: context.loaded.config.migrate.lint.rules,
+    ...options,
     ...(existing && { existing }),
     server: newest(context.loaded.config.lint.server, major),
   })
-  return { findings, sizes: db ? await readSizes(db, findings, () => seenBy(context, db, target)) : new Map() }
 }
 
 /** A file may be run on servers of both versions. */
@@ -65,19 +74,29 @@ const seenBy = async (context: Context, db: Db, target: MigrateTarget | undefine
  * Lints the files that a plan would apply: the findings become warnings.
  * @throws {AppError} `lint` when one of them is an error
  */
-export async function lintPending(
-  context: Context,
-  { format, files, plan, target }: MigrateStep,
-  db: Db | undefined,
-): Promise<void> {
-  const pending = new Set(plan.steps.filter(({ fake }) => !fake).map(({ path }) => path))
-  if (pending.size === 0) return
-  const isPending = ({ path }: Migration) => pending.has(path)
-  const linted = await lint(context, { format, files, isLinted: isPending, isPending, db, target })
+export async function lintPending(context: Context, step: MigrateStep, db: Db | undefined): Promise<void> {
+  const scope = pendingScope(step, db)
+  if (!scope) return
+  const linted = await lint(context, scope)
   refuseErrors(linted)
   for (const ofRule of Map.groupBy(linted.findings, ({ rule }) => rule).values())
     for (const warning of ofOneKind(ofRule.map((finding) => findingLine(finding, linted.sizes))))
       context.out.warn(warning)
+}
+
+/** What in the files that a plan would apply loses data or rewrites a table, whatever the levels are and whoever allows it. */
+export async function findDataAtRisk(context: Context, step: MigrateStep, db: Db): Promise<Finding[]> {
+  const scope = pendingScope(step, db)
+  const findings = scope ? await findIn(context, scope, { levels: everyRule, heedAllows: false }) : []
+  return findings.filter(putsDataAtRisk)
+}
+
+/** The files that a plan would run; undefined if there is none. */
+function pendingScope({ format, files, plan, target }: MigrateStep, db: Db | undefined): LintScope | undefined {
+  const pending = new Set(plan.steps.filter(({ fake }) => !fake).map(({ path }) => path))
+  if (pending.size === 0) return undefined
+  const isPending = ({ path }: Migration) => pending.has(path)
+  return { format, files, isLinted: isPending, isPending, db, target }
 }
 
 /** @throws {AppError} `lint` with all findings in the report, when one of them is an error */

@@ -6,7 +6,10 @@ import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
+import type { FirstBackups } from './backup-first.ts'
+import type { FirstBackup } from './first-backups.ts'
 import { endHold, heedHold } from './hold.ts'
+import { inTarget } from './in-target.ts'
 import { warnOfIsolation } from './isolation/choose.ts'
 import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
 import { defaultRole } from './owner.ts'
@@ -22,6 +25,8 @@ export type MigrateAllOptions = {
   seeds?: boolean
   /** Which migrations of the only target are wanted. */
   wanted?: PlanOptions['wanted']
+  /** Gets the backups that `migrate.backupFirst` asks for. */
+  backups?: FirstBackup[]
 }
 
 /**
@@ -31,12 +36,16 @@ export type MigrateAllOptions = {
  * @throws {AppError} what the first failing database throws, with the results of all so far in the report
  */
 export async function migrateAll(run: Run, options: MigrateAllOptions): Promise<StepResult[]> {
+  const { journal, backups = [] } = options
+  const first = journal && backsUp(run) ? await startBackups(run, { ...options, backups }) : undefined
   const results: StepResult[] = []
   const done: string[] = []
   for (const target of options.targets) {
     const name = target.database ?? run.context.connection().database
     try {
-      results.push(...(await inTarget(run, target, (session) => migrateOne(run, target, session, options))))
+      results.push(
+        ...(await inTarget(run, target, (session) => migrateOne(run, target, session, { ...options, first }))),
+      )
       done.push(name)
     } catch (error) {
       throw error instanceof AppError ? withDone(error, results, done, name) : error
@@ -45,24 +54,38 @@ export async function migrateAll(run: Run, options: MigrateAllOptions): Promise<
   return results
 }
 
-/** A session in the target's database; undefined while that does not exist. */
-export const inTarget = <T>(
+/** Backs up the databases with pending migrations, as configured. */
+async function startBackups(
   run: Run,
-  { database }: MigrateTarget,
-  use: (session: Session | undefined) => Promise<T>,
-) => (database === undefined ? use(run.target) : run.inDatabase(database, use))
+  { targets, show, wanted, backups }: MigrateAllOptions & { backups: FirstBackup[] },
+): Promise<FirstBackups> {
+  const { backUpFirst } = await import('./backup-first.ts')
+  return backUpFirst(run, {
+    ...{ targets, show },
+    ...(wanted && { wanted }),
+    refuse: (step, session) => refuse(run, step, { session, lint: lintStops(run) }),
+    onMade: (made) => void backups.push(made),
+  })
+}
+
+const backsUp = ({ context }: Run) => context.loaded.config.migrate.backupFirst !== 'never'
 
 async function migrateOne(
   run: Run,
   target: MigrateTarget,
   session: Session | undefined,
-  { show, journal, seeds, wanted, targets }: MigrateAllOptions,
+  { show, journal, seeds, wanted, targets, first }: MigrateAllOptions & { first: FirstBackups | undefined },
 ): Promise<StepResult[]> {
   const forSeeds = seeds === true && target.database === undefined
   if (hasCommand(target)) {
     const { migrateByCommand } = await import('./program/migrate.ts')
     const ends = await heedHold(run, target, session, { pending: undefined, planning: !journal })
     if (journal && session) await endHold(ends, session, journal)
+    if (!journal && session && backsUp(run)) {
+      const { firstBackupOfCommand } = await import('./backup-first.ts')
+      const change = await firstBackupOfCommand(run, target, session)
+      if (change) show([change])
+    }
     return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
   }
   const options: PlanOptions = {
@@ -72,6 +95,7 @@ async function migrateOne(
   if (journal)
     return planUnderNativeLock(run, target, session, options, async (locked, step) => {
       const ends = await showStep(locked, step, session, { show, lint: lintStops(run) })
+      await first?.before(step, session)
       if (session) await endHold(ends, session, journal)
       return applyMigrateStep(locked, step, () => openTarget(run, target, session), journal)
     })
@@ -92,12 +116,19 @@ async function showStep(
   try {
     await refuse(run, step, { session, lint })
     const ends = await heedHold(run, step.target, session, { pending: namesOf(step), planning })
-    show([...ends, ...step.changes])
+    const backup = planning && session && backsUp(run) ? await planBackup(run, step, session) : []
+    show([...backup, ...ends, ...step.changes])
     return ends
   } catch (error) {
     show(step.changes, { refused: true })
     throw error
   }
+}
+
+async function planBackup(run: Run, step: MigrateStep, session: Session): Promise<Change[]> {
+  const { firstBackup } = await import('./backup-first.ts')
+  const change = await firstBackup(run, step, session)
+  return change ? [change] : []
 }
 
 const namesOf = ({ plan }: MigrateStep) => plan.steps.filter(({ fake }) => !fake).map(({ name }) => name)

@@ -7,6 +7,7 @@ import { createStory, jsonSteps, type Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
+import { type FirstBackup, firstBackupFields, withFirstBackups } from './first-backups.ts'
 import { askAboutHold } from './hold.ts'
 import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
@@ -21,7 +22,14 @@ import { withStory } from './with-story.ts'
  * All of `up`; also the first part of `serve`.
  * @param onReady called with the passwords that the server has now
  */
-export async function runUp(context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> {
+export const runUp = (context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> =>
+  withFirstBackups((backups) => upWith(context, backups, onReady))
+
+async function upWith(
+  context: Context,
+  backups: FirstBackup[],
+  onReady: ((secrets: Secrets) => void) | undefined,
+): Promise<Result> {
   const startedAt = performance.now()
   const story = createStory(stepNames, context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
@@ -39,7 +47,7 @@ export async function runUp(context: Context, onReady?: (secrets: Secrets) => vo
       if (declared) await ensure(run, declared, show, journal)
     })
     run.releaseCluster()
-    await migrateAndSeed(run, story, journal, inputs)
+    await migrateAndSeed(run, story, journal, { ...inputs, backups })
     await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   })
 
@@ -47,7 +55,7 @@ export async function runUp(context: Context, onReady?: (secrets: Secrets) => vo
   const count = story.changes().length
   const what = count === 0 ? 'nothing to do' : counted(count, 'change')
   context.out.print(`ready, ${what} (${seconds(performance.now() - startedAt)})`)
-  return { fields: { steps: jsonSteps(story.steps) } }
+  return { fields: { steps: jsonSteps(story.steps), ...firstBackupFields(backups) } }
 }
 
 /** What `up` reads before it asks the database: the files, and what is declared. */
@@ -110,11 +118,11 @@ async function migrateAndSeed(
   run: Run,
   story: Story,
   journal: Journal,
-  { targets, seeds, declared }: Inputs,
+  { targets, seeds, declared, backups }: Inputs & { backups: FirstBackup[] },
 ): Promise<void> {
   await story.step(
     'migrate',
-    (show) => migrateAll(run, { targets, show, journal, seeds: seeds.length > 0 }),
+    (show) => migrateAll(run, { targets, show, journal, seeds: seeds.length > 0, backups }),
     nothingToMigrate(targets),
   )
   await story.step('grant', async (show) => {

@@ -2,6 +2,7 @@ import { usage } from '../../errors.ts'
 import type { Result } from '../../run/context.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { someOf } from '../../units.ts'
+import { type FirstBackup, firstBackupFields, withFirstBackups } from '../../up/first-backups.ts'
 import { migrateAll } from '../../up/migrate-all.ts'
 import type { MigrateTarget } from '../../up/target.ts'
 import { migrateTargets } from '../../up/targets.ts'
@@ -24,6 +25,7 @@ const shared: Omit<Command, 'name'> = {
     migration: 'a file failed; what was applied before it stays',
     history: 'the files do not match the history',
     lint: 'a file has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
+    backup: 'migrate.backupFirst asks for a backup that could not be made; nothing was migrated',
   },
   run,
 }
@@ -34,7 +36,11 @@ export const migrateUp: Command = { name: 'migrate up', ...shared }
 /** `migrate` alone. */
 export const migrate: Command = { name: 'migrate', ...shared }
 
-async function run(context: CommandContext): Promise<Result> {
+function run(context: CommandContext): Promise<Result> {
+  return withFirstBackups((backups) => apply(context, backups))
+}
+
+async function apply(context: CommandContext, backups: FirstBackup[]): Promise<Result> {
   const { flags, out } = context
   const wanted = wantedOf(context)
   let targets: MigrateTarget[] = []
@@ -45,12 +51,15 @@ async function run(context: CommandContext): Promise<Result> {
   const dryRun = flags['dry-run'] === true
   const story = createStory(['migrate'], out, { planning: dryRun })
   const results = await withStory(context, story, { locks: dryRun ? 'none' : 'target', meanwhile }, (run, journal) =>
-    story.step('migrate', (show) => migrateAll(run, { targets, show, journal: dryRun ? undefined : journal, wanted })),
+    story.step('migrate', (show) =>
+      migrateAll(run, { targets, show, journal: dryRun ? undefined : journal, wanted, backups }),
+    ),
   )
   return {
     fields: {
       steps: jsonSteps(story.steps),
       results: results.map(({ name, status, durationMs }) => ({ name, status, duration_ms: durationMs })),
+      ...firstBackupFields(backups),
     },
   }
 }

@@ -86,6 +86,12 @@ export async function migrateByCommand(
   return [{ name: nameOf(target), status: 'applied', durationMs }]
 }
 
+/** Whether the program will be run, as far as can be told beforehand. */
+export async function mayRun(run: Run, target: CommandTarget, session: Session): Promise<boolean> {
+  const { pending } = await planCommand(run, target, session, false)
+  return pending !== false
+}
+
 /**
  * Checks the files of Alembic before roles and databases are changed.
  * @throws {AppError} `history`, `migration`
