@@ -1,14 +1,15 @@
 import { resolveConnection } from '../config/resolve.ts'
-import { usage } from '../errors.ts'
+import { usage, withReport } from '../errors.ts'
 import { discard, refuseDiscard } from '../restore/swap/discard.ts'
 import { type SwapRunOptions, withLockSession } from '../restore/swap/lock.ts'
-import { type ReplacedDatabase, readReplacedDatabases } from '../restore/swap/replaced.ts'
+import { readReplacedDatabases } from '../restore/swap/replaced.ts'
 import { planRollback, type RollbackPlan, rollBack } from '../restore/swap/rollback.ts'
 import type { Written } from '../restore/swap/written.ts'
 import type { Result } from '../run/context.ts'
+import { asAppError } from '../run/failure.ts'
 import { createJournal } from '../run/journal.ts'
 import { withRun } from '../run/run.ts'
-import { readHold, writeHold } from '../state/hold.ts'
+import { endHold, readHold } from '../state/hold.ts'
 import { openStore } from '../store/open.ts'
 import { counted, renderAgo, renderBytes } from '../units.ts'
 import { describeHold } from '../up/hold.ts'
@@ -24,8 +25,10 @@ export async function restoreRollback(context: CommandContext): Promise<Result> 
   const { name } = options
   refuseUnnamed(context, { terminal: process.stdin.isTTY === true, target: name })
   const allowed = readAllowed(context)
-  return withLockSession(options, async (world, takeLock) => {
+  const report = untouched(name)
+  return reporting(report, options, async (world, takeLock) => {
     const plan = await planRollback(world, allowed)
+    report.id = plan.back.story.backup
     for (const line of describe(plan, name)) out.print(line)
     if (flags.replace === undefined) await typeName(`Replace ${name}?`, name, signal)
     await takeLock()
@@ -33,11 +36,34 @@ export async function restoreRollback(context: CommandContext): Promise<Result> 
     out.print([`kept     what it was until now is ${kept}`, `done     ${name} is what it was before the restore`])
     return {
       fields: {
-        ...{ id: plan.back.story.backup, database: name, touched: true, rows_compared: 0, differences: [] },
+        ...{ ...report, touched: true },
         ...{ replaced: kept, waited_ms: waitedMs, written: plan.written?.map(fieldsOf) ?? null },
       },
     }
   })
+}
+
+type Report = { id: string | null; database: string; touched: boolean; rows_compared: number; differences: never[] }
+
+const untouched = (database: string): Report => ({
+  id: null,
+  database,
+  touched: false,
+  rows_compared: 0,
+  differences: [],
+})
+
+/** Like `withLockSession`; every failure is reported with the fields of a result too. */
+async function reporting(
+  report: Report,
+  options: SwapRunOptions,
+  use: Parameters<typeof withLockSession<Result>>[1],
+): Promise<Result> {
+  try {
+    return await withLockSession(options, use)
+  } catch (error) {
+    return { fields: {}, failure: withReport(asAppError(error), report) }
+  }
 }
 
 function describe({ back, written, consequences }: RollbackPlan, name: string): string[] {
@@ -71,11 +97,13 @@ export async function restoreDiscard(context: CommandContext): Promise<Result> {
   const options = optionsOf(context)
   if (flags.yes !== true && process.stdin.isTTY !== true) throw unconfirmed('--discard drops databases')
   const allowed = readAllowed(context)
-  return withLockSession(options, async (world, takeLock) => {
+  const discarded: string[] = []
+  const report = { ...untouched(options.name), discarded }
+  return reporting(report, options, async (world, takeLock) => {
     const databases = await toDiscard(world, args[0])
     if (databases.length === 0) {
       out.print(`done     no restore of ${options.name} left a database to drop`)
-      return { fields: fieldsFor([]) }
+      return { fields: report }
     }
     await refuseDiscard(databases, world, allowed)
     for (const { name, story, sizeBytes, sessions } of databases)
@@ -85,17 +113,14 @@ export async function restoreDiscard(context: CommandContext): Promise<Result> {
     if (flags.yes !== true)
       await askYes(`Drop ${counted(databases.length, 'database')}?`, 'answer y, or pass --yes', signal)
     await takeLock()
-    await discard(databases, world)
-    out.print(`done     ${counted(databases.length, 'database')} dropped`)
-    return { fields: fieldsFor(databases) }
+    // While somebody was asked, or another run had the lock, much may have changed.
+    const now = await toDiscard(world, args[0])
+    const still = databases.filter(({ name }) => now.some((one) => one.name === name))
+    await refuseDiscard(still, world, allowed)
+    await discard(still, world, ({ name }) => discarded.push(name))
+    out.print(`done     ${counted(still.length, 'database')} dropped`)
+    return { fields: report }
   })
-
-  function fieldsFor(databases: ReplacedDatabase[]) {
-    return {
-      ...{ id: null, database: options.name, touched: false, rows_compared: 0, differences: [] },
-      discarded: databases.map(({ name }) => name),
-    }
-  }
 }
 
 async function toDiscard(
@@ -121,7 +146,7 @@ export async function restoreRelease(context: CommandContext): Promise<Result> {
   if (flags.yes !== true && process.stdin.isTTY !== true)
     throw unconfirmed('--release lets pending migrations be applied')
   const { name } = optionsOf(context)
-  const fields = { id: null, database: name, touched: false, rows_compared: 0, differences: [] }
+  const fields = untouched(name)
   return withRun(context, { locks: 'target' }, async (run) => {
     const hold = await readHold(run.target!.sql)
     if (!hold) {
@@ -132,7 +157,7 @@ export async function restoreRelease(context: CommandContext): Promise<Result> {
     if (flags.yes !== true) await askYes('Let pending migrations be applied again?', 'answer y, or pass --yes', signal)
     const journal = createJournal(run)
     await journal.beforeChange()
-    await writeHold(run.target!.sql, undefined)
+    await endHold(run.target!.sql)
     await journal.finish([{ action: 'end', object: 'the hold', reason: '--release was given' }])
     out.print('done     the next run applies pending migrations')
     return { fields: { ...fields, id: hold.backup, touched: true } }

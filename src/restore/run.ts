@@ -235,6 +235,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   await replaceableBy(session, manifest, options)
   const plan = { ...planOf(manifest, loading, options), createRoles }
   let swapped: Swapped | undefined
+  let held = false
   const own = await readSystemIdentifier(session.sql)
   const { swap } = wanted
   const backUp = swap?.backupFirst ? () => options.backUp(own) : undefined
@@ -245,9 +246,11 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   const { comparison, missing } = await restoreInto(plan, {
     ...(swap && {
       swap: {
-        mark: (restored: Session) => markHeld(restored, world),
+        async mark(restored: Session) {
+          held = await markHeld(restored, world)
+        },
         async publish(work: string, login: string | undefined) {
-          swapped = await swapIn(work, login, { ...swap, backUp }, world)
+          swapped = { ...(await swapIn(work, login, { ...swap, backUp }, world)), held }
         },
       },
     }),

@@ -91,7 +91,7 @@ const detach = ({ name }: Subscription): string[] => [
 ]
 
 /** Runs statements in one transaction in which code of the application does not run with our rights. ALTER EVENT TRIGGER fires none. */
-async function withoutEventTriggers(sql: Db, statements: string[]): Promise<void> {
+export async function withoutEventTriggers(sql: Db, statements: string[]): Promise<void> {
   if (statements.length === 0) return
   const triggers = await sql.unsafe<{ name: string; state: keyof typeof states }[]>(
     `select evtname as name, evtenabled as state from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by evtname`,

@@ -27,6 +27,9 @@ export async function readHold(db: Db): Promise<Hold | undefined> {
   return row?.hold ?? undefined
 }
 
-/** @param hold undefined: none any more */
-export const writeHold = (db: Db, hold: Hold | undefined) =>
-  db.unsafe(`update pgbosun.state set hold = ${hold ? `${quoteLiteral(JSON.stringify(hold))}::jsonb` : 'null'}`)
+/** Writes it. @param hold undefined: none any more */
+export const holdStatement = (hold: Hold | undefined) =>
+  `update pgbosun.state set hold = ${hold ? `${quoteLiteral(JSON.stringify(hold))}::pg_catalog.jsonb` : 'null'}`
+
+/** Ends a hold. */
+export const endHold = (db: Db) => db.unsafe(holdStatement(undefined))

@@ -40,6 +40,19 @@ export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promi
  * @throws {AppError} `refused` for something on the tables that is not ours; `history` if a newer program wrote the state
  */
 export async function readState(db: Db, readers: readonly string[]): Promise<CurrentState> {
+  const current = await readOwnedState(db, readers)
+  const { version } = current
+  const owned = version === undefined || version >= 2 ? foreignOwner(current) : undefined
+  if (owned) throw owned
+  looked.add(db)
+  return current
+}
+
+/**
+ * {@link readState}, whoever owns it: for a database that nobody else may connect to, so that no owner can change it meanwhile.
+ * @throws {AppError} `refused` for something on the tables that is not ours; `history` if a newer program wrote the state
+ */
+export async function readOwnedState(db: Db, readers: readonly string[]): Promise<CurrentState> {
   const [row] = await db.unsafe<{ current: Omit<CurrentState, 'version'> }[]>(stateQuery(readers))
   if (!row) throw new Error('the server did not answer')
   const { current } = row
@@ -47,9 +60,6 @@ export async function readState(db: Db, readers: readonly string[]): Promise<Cur
   if (strange) throw strange
   const state = current.tables.find(({ name }) => name === 'state')
   const version = state === undefined ? undefined : await readVersionAs(db, state)
-  const owned = version === undefined || version >= 2 ? foreignOwner(current) : undefined
-  if (owned) throw owned
-  looked.add(db)
   return { ...current, version }
 }
 
@@ -151,7 +161,7 @@ function foreignOwner({ schema, tables, sessionUser }: Omit<CurrentState, 'versi
   )
 }
 
-const handOver = (tables: string[], to: string) =>
+export const handOver = (tables: string[], to: string) =>
   [
     `alter schema pgbosun owner to ${quoteIdent(to)}`,
     ...tables.map((name) => `alter table pgbosun.${name} owner to ${quoteIdent(to)}`),

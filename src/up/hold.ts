@@ -3,7 +3,7 @@ import type { Change } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
-import { type Hold, readHold, writeHold } from '../state/hold.ts'
+import { type Hold, readHold, endHold as writeEnd } from '../state/hold.ts'
 import { counted, plural, someOf } from '../units.ts'
 import { inDatabase, type MigrateTarget } from './target.ts'
 
@@ -60,5 +60,5 @@ export const adviceOnHold = (hold: Hold, database: string) =>
 export async function endHold(changes: Change[], session: Session, journal: Journal): Promise<void> {
   if (changes.length === 0) return
   await journal.beforeChange()
-  await writeHold(session.sql, undefined)
+  await writeEnd(session.sql)
 }

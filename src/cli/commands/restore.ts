@@ -2,7 +2,7 @@ import { readBackups } from '../../archive/catalog.ts'
 import { type Manifest, mostCounted } from '../../archive/manifest.ts'
 import { runBackup } from '../../backup/run.ts'
 import { resolveConnection } from '../../config/resolve.ts'
-import { type AppError, withReport } from '../../errors.ts'
+import { type AppError, hasReason, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
 import { isPart } from '../../restore/apply.ts'
 import type { Comparison } from '../../restore/differences.ts'
@@ -162,11 +162,15 @@ async function tell(
       `closed   everything in it, functions too, belongs to ${onlyFor}; nobody else may connect until you grant it`,
     )
   if (swapped) {
-    const { replaced, backedUp } = swapped
+    const { replaced, backedUp, held } = swapped
     const since = backedUp === null ? 'is' : `was written after backup ${backedUp} began is`
     out.print([
       `kept     what it was before is ${replaced}: what ${since} only there; --rollback brings it back, --discard drops it`,
-      'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
+      ...(held
+        ? [
+            'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
+          ]
+        : []),
     ])
   }
   const more = { missing, roles_created: createdRoles, duration_ms: durationMs }
@@ -208,6 +212,7 @@ const fieldsOf = ({ rows, tables, differences, notCompared }: Comparison, manife
 
 /** A failure of the client programs is 60 for a backup, but 70 for a restore. A store that cannot be read stays 60. */
 function asForRestore(error: unknown, { aborted, reason }: AbortSignal, { touched, database }: Report): AppError {
+  if (hasReason(error, 'outcome-unknown')) return error
   const failure = asAppError(aborted ? reason : error)
   const message = `${failure.message}; ${touched ? `the restore of ${database} was complete` : 'nothing was changed'}`
   if (aborted) return failure.with({ message, hint: touched ? 'see `pgbosun status`' : 'run it again' })

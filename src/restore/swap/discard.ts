@@ -1,3 +1,5 @@
+import { readBackup } from '../../archive/backup.ts'
+import { idPattern } from '../../archive/layout.ts'
 import { removePins } from '../../archive/pin.ts'
 import { AppError } from '../../errors.ts'
 import { quoteIdent } from '../../sql/quote.ts'
@@ -26,7 +28,13 @@ export async function refuseDiscard(
 ): Promise<void> {
   for (const { name } of databases) {
     const { facts } = await readReplaceable(lock.sql, name, lockDatabase)
-    const { slots, subscriptions } = facts
+    const { slots, subscriptions, prepared } = facts
+    if (prepared.length > 0)
+      throw new AppError(
+        'restore',
+        `${name} has ${counted(prepared.length, 'prepared transaction')}, with which it cannot be dropped: ${someOf(prepared)}; nothing was changed`,
+        { hint: `commit it or roll it back in ${visibleSql(quoteIdent(name))}` },
+      )
     if (slots.length > 0 && !allowed.dropSlots)
       throw new AppError(
         'restore',
@@ -42,19 +50,34 @@ export async function refuseDiscard(
   }
 }
 
-/** Drops databases that were replaced, and removes the pins of the backups made just before. */
-export async function discard(databases: ReplacedDatabase[], world: DiscardWorld): Promise<void> {
+/**
+ * Drops databases that were replaced, and removes the pins of the backups made just before.
+ * @param onDropped called for each as soon as it is gone
+ */
+export async function discard(
+  databases: ReplacedDatabase[],
+  world: DiscardWorld,
+  onDropped: (database: ReplacedDatabase) => void,
+): Promise<void> {
   const { lock, lockDatabase, connect, store, log, warn, signal } = world
-  for (const { name, story } of databases) {
+  for (const database of databases) {
+    const { name, story } = database
     signal.throwIfAborted()
     const { facts } = await readReplaceable(lock.sql, name, lockDatabase)
     for (const problem of await dropSlots(facts.slots, name, world)) warn(problem)
     await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
     await dropDatabase(lock.sql, name, connect)
+    onDropped(database)
     log.info({ database: name }, 'discarded')
     if (story.backed_up !== null)
-      await removePins(store, { database: story.of, id: story.backed_up }).catch((error: Error) =>
+      await unpin(store, { database: story.of, id: story.backed_up }).catch((error: Error) =>
         warn(`the backup ${story.backed_up} of ${story.of} stays pinned: ${error.message}`),
       )
   }
+}
+
+/** Its id comes from the comment of a database, which its owner can write: only a backup made before a restore loses its pins. */
+async function unpin(store: Store, { database, id }: { database: string; id: string }): Promise<void> {
+  const backup = idPattern.test(id) ? await readBackup(store, database, id) : undefined
+  if (backup?.manifest?.series.kind === 'before-restore') await removePins(store, { database, id })
 }

@@ -4,12 +4,13 @@ import { AppError } from '../../errors.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import type { Store } from '../../store/store.ts'
 import { refusal } from '../guard.ts'
+import { disableSubscriptions } from '../subscriptions.ts'
 import { exchange } from './exchange.ts'
 import { readPublications, readReplaceable } from './read.ts'
 import { type Allowed, findSwapRefusals, swapConsequences } from './refusals.ts'
 import { type ReplacedDatabase, readReplacedDatabases } from './replaced.ts'
 import { type Replaced, replacedName } from './story.ts'
-import type { SwapWorld } from './swap.ts'
+import { dropSlotsOf, enableAgain, type SwapWorld } from './swap.ts'
 import { readWritten, type Written } from './written.ts'
 
 /** What a rollback works with. */
@@ -34,7 +35,7 @@ export async function planRollback(world: RollbackWorld, allowed: Allowed): Prom
     throw new AppError('restore', `no restore has replaced the database ${name}, or what it replaced was discarded`, {
       hint: 'restore a backup instead: `pgbosun backup list`',
     })
-  const facts = await readFacts(world, allowed)
+  const facts = await readFacts(world, back.name, allowed)
   const rows = await readLoaded(world, back.story.backup)
   const session = await connect(name)
   try {
@@ -52,10 +53,18 @@ export async function planRollback(world: RollbackWorld, allowed: Allowed): Prom
   }
 }
 
-async function readFacts({ name, lock, lockDatabase }: RollbackWorld, allowed: Allowed) {
+/** @throws {AppError} `restore`, `refused` if one of both cannot be renamed */
+async function readFacts({ name, lock, lockDatabase }: RollbackWorld, back: string, allowed: Allowed) {
   const { facts } = await readReplaceable(lock.sql, name, lockDatabase)
-  const problem = refusal(findSwapRefusals(facts, allowed), { id: 'of before', into: name })
-  if (problem) throw problem
+  const ofBack = await readReplaceable(lock.sql, back, lockDatabase)
+  // It keeps its slots and subscriptions. The standbys are the same.
+  const all = { dropSlots: true, disableSubscriptions: true, standbysReconnect: true }
+  const refusals = [...findSwapRefusals(facts, allowed), ...findSwapRefusals(ofBack.facts, all)]
+  const [first] = refusals
+  if (first)
+    throw refusals.length === 1
+      ? new AppError(first.kind, `${first.reason}; nothing was changed`, { hint: first.hint })
+      : refusal(refusals, { id: back, into: name })!
   return facts
 }
 
@@ -81,13 +90,13 @@ export async function rollBack(
   allowed: Allowed,
   world: RollbackWorld,
 ): Promise<{ kept: string; waitedMs: number }> {
-  const { name, lock, connect, lockDatabase, run, log, signal } = world
+  const { name, lock, connect, lockDatabase, run, log, signal, warn } = world
   const [again] = await readReplacedDatabases(lock.sql, name)
   if (again?.name !== back.name)
     throw new AppError('restore', `another run replaced ${name} meanwhile; nothing was changed`, {
       hint: 'run it again',
     })
-  await readFacts(world, allowed)
+  const facts = await readFacts(world, back.name, allowed)
   const { properties, now } = await readReplaceable(lock.sql, name, lockDatabase)
   const story: Replaced = {
     pgbosun: 'replaced',
@@ -101,6 +110,7 @@ export async function rollBack(
     comment: properties?.comment ?? null,
   }
   const comment = back.story.comment === null ? 'null' : quoteLiteral(back.story.comment)
+  const enable = await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
   const waitedMs = await exchange(
     {
       story,
@@ -111,6 +121,11 @@ export async function rollBack(
       ],
     },
     { lock, connect: () => connect(lockDatabase), log, signal },
-  )
-  return { kept: replacedName(story), waitedMs }
+  ).catch(async (error) => {
+    await enableAgain(name, enable, warn)
+    throw error
+  })
+  const kept = replacedName(story)
+  await dropSlotsOf(kept, facts.slots, world)
+  return { kept, waitedMs }
 }

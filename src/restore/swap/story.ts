@@ -32,11 +32,14 @@ export const replacedPattern = '__(before|after)_[0-9a-f]{8}$'
 export function readReplaced(name: string, comment: string | null): Replaced | undefined {
   const story = parseComment(comment)
   if (typeof story !== 'object' || story === null) return undefined
-  const { pgbosun, kind, id, of } = story as Partial<Replaced>
+  const { pgbosun, kind, id, of, replaced_at, backup, run, backed_up, comment: own } = story as Partial<Replaced>
   const ours =
     pgbosun === 'replaced' &&
     (kind === 'before' || kind === 'after') &&
-    typeof id === 'string' &&
-    typeof of === 'string'
-  return ours && replacedName({ of, kind, id }) === name ? (story as Replaced) : undefined
+    [id, of, backup, run].every((value) => typeof value === 'string') &&
+    [backed_up, own].every((value) => value === null || typeof value === 'string') &&
+    instantPattern.test(String(replaced_at))
+  return ours && replacedName(story as Replaced) === name ? (story as Replaced) : undefined
 }
+
+const instantPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/

@@ -5,12 +5,12 @@ import { ofOneKind, type Warning } from '../../plan.ts'
 import { startHeartbeat } from '../../postgres/heartbeat.ts'
 import type { Session } from '../../postgres/session.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
-import { writeHold } from '../../state/hold.ts'
-import { createState } from '../../state/state.ts'
+import { holdStatement } from '../../state/hold.ts'
+import { handOver, planState, readOwnedState } from '../../state/state.ts'
 import { visibleSql } from '../../text.ts'
 import { finishStatements } from '../database.ts'
 import { refusal } from '../guard.ts'
-import { disableSubscriptions } from '../subscriptions.ts'
+import { disableSubscriptions, withoutEventTriggers } from '../subscriptions.ts'
 import { exchange } from './exchange.ts'
 import { labelStatements, propertyDifferences } from './properties.ts'
 import { type Replaceable, readPublications, readReplaceable } from './read.ts'
@@ -31,6 +31,8 @@ export type Swapped = {
   backedUp: string | null
   /** How long newcomers had to wait. */
   waitedMs: number
+  /** Whether pending migrations wait for a person. */
+  held: boolean
 }
 
 /** Everything a swap needs to know, apart from how it is wanted. */
@@ -86,18 +88,57 @@ export const differencesFrom = (manifest: Manifest, { properties }: { properties
 
 /**
  * Writes into the restored database that it was restored: pending migrations are then not applied before a person says so, because one of
- * them may have been the accident.
+ * them may have been the accident. The state belongs to whom it belongs in the database that is replaced, so that the same user goes on.
  *
+ * @returns whether it is held: not if neither database has a state, so that no run has ever applied anything
  * @throws {AppError} `refused`, `history` if the state in the backup must not be written
  */
-export async function markHeld({ sql }: Session, { name, manifest, id, now }: SwapWorld): Promise<void> {
-  await createState(sql, { needs: [], readers: [] })
-  await writeHold(sql, {
+export async function markHeld({ sql }: Session, world: SwapWorld): Promise<boolean> {
+  const { name, manifest, id, now } = world
+  const current = await readOwnedState(sql, [])
+  const owner = (await readStateOwner(world)) ?? current.schema?.owner
+  if (owner === undefined) return false
+  const hold = {
     since: now().toISOString(),
     backup: manifest.id,
     taken_at: manifest.started_at,
     replaced: replacedName({ of: name, kind: 'before', id }),
-  })
+  }
+  await withoutEventTriggers(sql, [
+    ...planState(current, { needs: [] }).map((change) => change.sql),
+    holdStatement(hold),
+  ])
+  const { tables, schema, superuser } = await readOwners(sql)
+  if (superuser && [schema, ...tables.map((table) => table.owner)].some((one) => one !== owner))
+    await withoutEventTriggers(sql, [
+      handOver(
+        tables.map((table) => table.name),
+        owner,
+      ),
+    ])
+  return true
+}
+
+/** To whom schema pgbosun belongs in the database that is replaced; undefined if it has none. */
+async function readStateOwner({ connect, name }: SwapWorld): Promise<string | undefined> {
+  const session = await connect(name)
+  try {
+    const [row] = await session.sql.unsafe<{ owner: string }[]>(
+      "select pg_catalog.pg_get_userbyid(nspowner) as owner from pg_catalog.pg_namespace where nspname = 'pgbosun'",
+    )
+    return row?.owner
+  } finally {
+    await session.end()
+  }
+}
+
+async function readOwners(db: Session['sql']) {
+  const [row] = await db.unsafe<{ schema: string; superuser: boolean }[]>(
+    `select pg_catalog.pg_get_userbyid(n.nspowner) as schema, r.rolsuper as superuser
+       from pg_catalog.pg_namespace n, pg_catalog.pg_roles r where n.nspname = 'pgbosun' and r.rolname = session_user`,
+  )
+  const { tables } = await readOwnedState(db, [])
+  return { schema: row!.schema, superuser: row!.superuser, tables }
 }
 
 /**
@@ -112,7 +153,7 @@ export async function swapIn(
   login: string | undefined,
   { backUp, ...allowed }: SwapOptions,
   world: SwapWorld,
-): Promise<Swapped> {
+): Promise<Omit<Swapped, 'held'>> {
   const { name, manifest, id, lock, connect, lockDatabase, sessionUser, run, log, signal, warn } = world
   const backedUp = backUp ? await backUpFirst(backUp, world) : null
   signal.throwIfAborted()
@@ -140,17 +181,30 @@ export async function swapIn(
       { lock, connect: () => connect(lockDatabase), log, signal },
     )
   } catch (error) {
-    await enable().catch((problem: Error) =>
-      warn(`the subscriptions of ${name} stay disabled, because they could not be enabled: ${problem.message}`),
-    )
+    await enableAgain(name, enable, warn)
     throw error
   }
   const replaced = replacedName(story)
-  for (const problem of await dropSlots(facts.slots, replaced, world).catch((error: Error) => [
-    `the replication slots of ${replaced} keep WAL until they are dropped: ${error.message}`,
-  ]))
-    warn(problem)
+  await dropSlotsOf(replaced, facts.slots, world)
   return { replaced, backedUp, waitedMs }
+}
+
+/** After an exchange that failed. */
+export const enableAgain = (name: string, enable: () => Promise<void>, warn: SwapWorld['warn']): Promise<void> =>
+  enable().catch((problem: Error) =>
+    warn(`the subscriptions of ${name} stay disabled, because they could not be enabled: ${problem.message}`),
+  )
+
+/** After the exchange: whatever goes wrong is a warning. */
+export async function dropSlotsOf(
+  replaced: string,
+  slots: string[],
+  world: Pick<SwapWorld, 'connect' | 'warn'>,
+): Promise<void> {
+  const problems = await dropSlots(slots, replaced, world).catch((error: Error) => [
+    `the replication slots of ${replaced} keep WAL until they are dropped: ${error.message}`,
+  ])
+  for (const problem of problems) world.warn(problem)
 }
 
 async function backUpFirst(backUp: () => Promise<string>, { name, lock, log }: SwapWorld): Promise<string> {
