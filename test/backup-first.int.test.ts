@@ -130,6 +130,31 @@ describe.skipIf(!client)('migrate.backupFirst', () => {
     await untouched.end()
   })
 
+  test('a server or a user of backups that does not answer or may not read is exit 60 too, and the table is as it was', async ({
+    call,
+    folder,
+    database,
+    sql,
+  }) => {
+    await call('never', ['migrate'])
+    await writeFiles(folder, drop)
+    const user = { name: uniqueName('nobody'), password: 'x' }
+    await sql.unsafe(`create role ${user.name} login password 'x'`)
+    const closed = urlOf(database).replace(/:\d+\//, ':1/')
+    for (const url of [closed, urlOf(database, { ...user, password: 'wrong' }), urlOf(database, user)]) {
+      await writeFiles(folder, { url })
+      const { code, json } = await call('', ['migrate'], {
+        backup: { store: `file://${folder}/backups`, url: { file: 'url' } },
+        wait: { timeout: '2s' },
+        migrate: { backupFirst: 'lint' },
+      })
+      expect([code, json.error.kind], json.error.message).toEqual([60, 'backup'])
+      expect(json.error.hint).toContain('migrate.backupFirst')
+    }
+    expect(await sql`select email from users`).toEqual([])
+    expect(await sql`select 1 from pgbosun.events where phase = 'started'`).toHaveLength(1)
+  })
+
   test('of every database with pending files, before the first of them is migrated; a failure later still names them', async ({
     call,
     folder,

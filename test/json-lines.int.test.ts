@@ -70,6 +70,7 @@ describe('up --json-lines', () => {
       ok: true,
       exit_code: 0,
       error: null,
+      backup_first: [],
       warnings: [],
     })
 

@@ -150,7 +150,7 @@ async function isEmpty(db: Db): Promise<boolean> {
 async function backUp(run: Run, database: string, session: Session): Promise<FirstBackup> {
   const { context } = run
   const { out, signal } = context
-  // Of the standby or the copy that backup.url may lead to, this backup would prove nothing.
+  // backup.url may lead to another server that has a database of that name.
   const systemIdentifier = await readSystemIdentifier(session.sql)
   const result = await withProgress(context, 'MB backed up first', (onProgress) =>
     runBackup({

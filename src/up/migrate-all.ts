@@ -95,7 +95,7 @@ async function migrateOne(
   if (journal)
     return planUnderNativeLock(run, target, session, options, async (locked, step) => {
       const ends = await showStep(locked, step, session, { show, lint: lintStops(run) })
-      await first?.before(step, session)
+      if (first) await first.before(step, session)
       if (session) await endHold(ends, session, journal)
       return applyMigrateStep(locked, step, () => openTarget(run, target, session), journal)
     })
