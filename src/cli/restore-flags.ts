@@ -1,7 +1,7 @@
 // pure
 import { idPattern } from '../archive/layout.ts'
 import { usage } from '../errors.ts'
-import type { WantedRestore } from '../restore/run.ts'
+import type { WantedRestore } from '../restore/options.ts'
 import { shellWord } from '../text.ts'
 import type { ParsedArgs } from './args.ts'
 import type { Flags } from './command.ts'

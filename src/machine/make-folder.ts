@@ -19,9 +19,12 @@ async function isMade(path: string, mode: number): Promise<boolean> {
     return true
   } catch (error) {
     const above = dirname(path)
-    if (codeOf(error) !== 'ENOENT' || above === path || (await exists(above))) throw error
-    return false
+    if (codeOf(error) !== 'ENOENT' || above === path) throw error
+    if (!(await exists(above))) return false
   }
+  // Another process made the one above in the meantime; or it takes nothing, which the second try says again.
+  await makeOne(path, mode)
+  return true
 }
 
 async function makeOne(path: string, mode: number): Promise<void> {

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { type Backup, readBackup, type WholeBackup } from '../archive/backup.ts'
+import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at, type Connection, describe } from '../config/connection.ts'
-import { AppError } from '../errors.ts'
-import type { Log } from '../log.ts'
 import { scratchPlace } from '../machine/scratch.ts'
-import { ofOneKind, type Warning } from '../plan.ts'
+import { ofOneKind } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
 import { mayGoWithoutEventTriggers } from '../postgres/event-triggers.ts'
 import { takeRunLock } from '../postgres/lock.ts'
@@ -17,11 +15,10 @@ import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, type Tools } from '../programs/pgtools.ts'
-import type { Store } from '../store/store.ts'
 import { renderAgo } from '../units.ts'
 import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
 import { boundWarnings } from './bound.ts'
-import { type Choice, chooseBackup } from './choose.ts'
+import { chooseFrom, wholeOf } from './chosen.ts'
 import { reopener } from './clean-up.ts'
 import type { Comparison } from './differences.ts'
 import { fill } from './fill.ts'
@@ -31,11 +28,11 @@ import { planJobs } from './jobs.ts'
 import { asSuperuserFlag, checkListPlace } from './load.ts'
 import { type Loading, loadingFor } from './loading.ts'
 import type { Missing } from './missing.ts'
+import type { RestoreOptions, WantedRestore } from './options.ts'
 import { creatableRoles, withRoles } from './roles.ts'
-import { isPartial, manifestOf, type Wanted as Part } from './select.ts'
-import { damaged, refuseIncomplete, trustedManifest } from './source.ts'
+import { isPartial, manifestOf } from './select.ts'
+import { refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
-import type { Allowed } from './swap/refusals.ts'
 import {
   describeSwap,
   differencesFrom,
@@ -46,63 +43,6 @@ import {
   swapIn,
 } from './swap/swap.ts'
 import { sweepLeftovers } from './sweep.ts'
-
-/** Which backup to restore, and into what. */
-export type WantedRestore = {
-  /** Undefined: the newest that matches. */
-  id: string | undefined
-  /** Name of the new database, or of the one to replace. */
-  into: string
-  /** Take the newest backup started at or before this instant. */
-  at: Date | undefined
-  /** System identifier of the server it was made on. */
-  cluster: string | undefined
-  noOwner: boolean
-  noTablespaces: boolean
-  asSuperuser: boolean
-  /** It replaces the database `into`; undefined: that must not exist yet. */
-  swap: (Allowed & { backupFirst: boolean }) | undefined
-  /** Load what can be loaded. */
-  keepGoing: boolean
-  /** Create the roles that are missing. */
-  createRoles: boolean
-  /** How many connections load it; undefined: as many as are useful. */
-  jobs: number | undefined
-  /** Load only these. */
-  part: Part
-}
-
-/** Everything a restore needs to know. It reads neither the environment nor the configuration. */
-export type RestoreOptions = {
-  wanted: WantedRestore
-  /** The server to restore to. */
-  connection: Connection
-  /** Name of the database that was backed up. */
-  source: string
-  store: Store
-  /** `backup.name`, the name of the series. */
-  name: string
-  lock: { database: string; timeoutMs: number }
-  wait: { timeoutMs: number; patient: boolean }
-  /** Where pg_restore is looked for. */
-  search: { path: string | undefined }
-  runId: string
-  /** For the audit trail. */
-  command: string
-  out: { print(line: string): void; warn(warning: Warning): void }
-  /** Asks for confirmation before the first change; rejects if it is not given. */
-  confirm(): Promise<void>
-  /** Backs up the database that will be replaced, and returns the id of the backup. */
-  backUp(systemIdentifier: string | undefined): Promise<string>
-  onChosen(id: string): void
-  /** Called when everybody can see the restored database. */
-  onPublished(): void
-  /** Called with the bytes of the dump read so far, and their total. */
-  onProgress(done: number, total: number): void
-  now(): Date
-  log: Log
-  signal: AbortSignal
-}
 
 export type Restored = {
   manifest: Manifest
@@ -118,8 +58,7 @@ export type Restored = {
 
 /**
  * Restores a backup into a new database, or in place of an existing one: complete, compared and then published under its name, or not at
- * all. If the connection is lost
- * before the first change, waits and starts over.
+ * all. If the connection is lost before the first change, waits and starts over.
  *
  * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
  */
@@ -299,50 +238,6 @@ const planOf = (
     started_at: now().toISOString(),
   },
 })
-
-/** For `latest`, skips backups that cannot be read or did not verify, with a warning. */
-function chooseFrom(
-  backups: Backup[],
-  own: string | undefined,
-  { wanted: { id, at, cluster, swap }, source, name, out, now }: RestoreOptions,
-): { backup: Backup; notes: string[] } {
-  const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
-  if (unreadable) throw damaged(unreadable.id, unreadable.problem!)
-  const candidates = backups.flatMap((backup) =>
-    backup.series && (id !== undefined || backup.verification?.ok !== false)
-      ? [
-          {
-            id: backup.id,
-            series: backup.series,
-            started_at: backup.startedAt.toISOString(),
-            taken_at: backup.takenAt.toISOString(),
-            backup,
-          },
-        ]
-      : [],
-  )
-  const skipped = backups.filter(({ problem, verification }) => problem !== undefined || verification?.ok === false)
-  const said = skipped.map(
-    ({ id, problem, verification }) =>
-      `skipping backup ${id}: ${problem ?? verification?.problem ?? 'it did not verify'}`,
-  )
-  if (id === undefined) for (const warning of ofOneKind(said)) out.warn(warning)
-  if (candidates.length === 0 && backups.length > 0)
-    throw new AppError('corrupt', `no backup of database ${source} can be read; nothing was changed`, {
-      hint: 'see `pgbosun backup list`',
-    })
-  const { backup, notes }: Choice<{ backup: Backup } & (typeof candidates)[number]> = chooseBackup(candidates, {
-    ...{ id, database: source, own, cluster, at, name, now: now(), ownOnly: swap !== undefined },
-  })
-  return { backup: backup.backup, notes }
-}
-
-/** Reads the rest of a backup, which the choice did not need. */
-async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBackup> {
-  const whole = await readBackup(store, database, id)
-  if (!whole) throw damaged(id, 'it has been deleted in the meantime')
-  return whole
-}
 
 /** @returns the roles to create */
 async function guard(session: Session, manifest: Manifest, wanted: WantedRestore): Promise<string[]> {
