@@ -15,6 +15,9 @@ export type Hold = {
   replaced: string
 }
 
+/** The row of a state that has a place for a hold. One text for all who ask, so that a run asks once. */
+export const stateRow = 'select version, hold from only pgbosun.state'
+
 /** The hold on the database of the session; undefined if there is none, or no state with a place for one. */
 export async function readHold(db: Db): Promise<Hold | undefined> {
   const [found] = await db.unsafe(
@@ -23,7 +26,7 @@ export async function readHold(db: Db): Promise<Hold | undefined> {
         and pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_schema_privilege(c.relnamespace, 'usage')`,
   )
   if (!found) return undefined
-  const [row] = await db.unsafe<{ hold: Hold | null }[]>(`select hold from only pgbosun.state`)
+  const [row] = await db.unsafe<{ hold: Hold | null }[]>(stateRow)
   return row?.hold ?? undefined
 }
 

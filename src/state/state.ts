@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import { stateRow } from './hold.ts'
 import { type CurrentState, type StateObject, stateQuery } from './query.ts'
 import { type StateTable, type StateTableName, stateTables, stateVersion, tablesFor, upgradeFrom1 } from './tables.ts'
 
@@ -25,13 +26,17 @@ export type StateNeeds = {
 export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promise<boolean> {
   const names = tablesFor(needs)
   const [row] = await db.unsafe<{ whole: boolean; owned: boolean }[]>(
-    `select pg_catalog.count(*) = ${names.length} as whole, coalesce(pg_catalog.bool_and(c.relowner = r.oid and c.relkind = 'r'), false) as owned
+    `select pg_catalog.count(*) = ${names.length} as whole, coalesce(pg_catalog.bool_and(c.relowner = r.oid and c.relkind = 'r'), false)
+              and exists (select from pg_catalog.pg_attribute a join pg_catalog.pg_class s on s.oid = a.attrelid
+                where s.relnamespace = pg_catalog.to_regnamespace('pgbosun') and s.relname = 'state' and a.attname = 'hold') as owned
        from pg_catalog.pg_class c cross join pg_catalog.pg_roles r
       where r.rolname = session_user and c.relnamespace = pg_catalog.to_regnamespace('pgbosun')
         and c.relname in (${names.map(quoteLiteral).join(', ')})`,
   )
   if (!row?.whole || !row.owned) return false
-  return (await readVersion(db)) === stateVersion
+  const [state] = await db.unsafe<{ version: number }[]>(stateRow)
+  refuseNewer(state?.version)
+  return state?.version === stateVersion
 }
 
 /**
@@ -99,8 +104,6 @@ export async function refuseStrangeState(db: Db): Promise<void> {
   if (!looked.has(db)) await readState(db, [])
 }
 
-const readVersion = (db: Db) => readVersionAs(db, { mayRead: true, owner: '' })
-
 /** @throws {AppError} `history` if a newer program wrote it; `refused` if it may not be read */
 async function readVersionAs(
   db: Db,
@@ -112,14 +115,18 @@ async function readVersionAs(
       sqlstate: '42501',
     })
   const [row] = await db.unsafe<{ version: number }[]>(`select version from pgbosun.state`)
-  if (row && row.version > stateVersion) {
+  refuseNewer(row?.version)
+  return row?.version
+}
+
+/** @throws {AppError} `history` */
+function refuseNewer(version: number | undefined): void {
+  if (version !== undefined && version > stateVersion)
     throw new AppError(
       'history',
-      `a newer pgbosun wrote the state: it has version ${row.version}, but this pgbosun knows ${stateVersion}`,
+      `a newer pgbosun wrote the state: it has version ${version}, but this pgbosun knows ${stateVersion}`,
       { hint: 'use the newer pgbosun for this database' },
     )
-  }
-  return row?.version
 }
 
 /** Exit 12: something on the tables would run with the rights of whoever writes a row. */
