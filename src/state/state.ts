@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Change } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
-import { stateRow } from './hold.ts'
+import { type Hold, noteHold } from './hold.ts'
 import { type CurrentState, type StateObject, stateQuery } from './query.ts'
 import { type StateTable, type StateTableName, stateTables, stateVersion, tablesFor, upgradeFrom1 } from './tables.ts'
 
@@ -26,17 +26,13 @@ export type StateNeeds = {
 export async function hasWholeState(db: Db, needs: readonly StateTable[]): Promise<boolean> {
   const names = tablesFor(needs)
   const [row] = await db.unsafe<{ whole: boolean; owned: boolean }[]>(
-    `select pg_catalog.count(*) = ${names.length} as whole, coalesce(pg_catalog.bool_and(c.relowner = r.oid and c.relkind = 'r'), false)
-              and exists (select from pg_catalog.pg_attribute a join pg_catalog.pg_class s on s.oid = a.attrelid
-                where s.relnamespace = pg_catalog.to_regnamespace('pgbosun') and s.relname = 'state' and a.attname = 'hold') as owned
+    `select pg_catalog.count(*) = ${names.length} as whole, coalesce(pg_catalog.bool_and(c.relowner = r.oid and c.relkind = 'r'), false) as owned
        from pg_catalog.pg_class c cross join pg_catalog.pg_roles r
       where r.rolname = session_user and c.relnamespace = pg_catalog.to_regnamespace('pgbosun')
         and c.relname in (${names.map(quoteLiteral).join(', ')})`,
   )
   if (!row?.whole || !row.owned) return false
-  const [state] = await db.unsafe<{ version: number }[]>(stateRow)
-  refuseNewer(state?.version)
-  return state?.version === stateVersion
+  return (await readRow(db)) === stateVersion
 }
 
 /**
@@ -65,6 +61,7 @@ export async function readOwnedState(db: Db, readers: readonly string[]): Promis
   if (strange) throw strange
   const state = current.tables.find(({ name }) => name === 'state')
   const version = state === undefined ? undefined : await readVersionAs(db, state)
+  if (state === undefined) noteHold(db, undefined)
   return { ...current, version }
 }
 
@@ -114,8 +111,20 @@ async function readVersionAs(
       hint: `run pgbosun as ${owner}, or change the owner of the state: ${handOver(['state', 'events'], 'NEW_OWNER')}`,
       sqlstate: '42501',
     })
-  const [row] = await db.unsafe<{ version: number }[]>(`select version from pgbosun.state`)
+  return readRow(db)
+}
+
+/**
+ * Its version; also notes the hold. Only for a table whose columns are known to be ours, because to_jsonb may run code for others.
+ * @throws {AppError} `history` if a newer program wrote it
+ */
+async function readRow(db: Db): Promise<number | undefined> {
+  const [row] = await db.unsafe<{ version: number; hold: Hold | null }[]>(
+    // the state of version 1 has no place for a hold
+    `select version, pg_catalog.to_jsonb(s) -> 'hold' as hold from only pgbosun.state s`,
+  )
   refuseNewer(row?.version)
+  noteHold(db, row?.hold ?? undefined)
   return row?.version
 }
 

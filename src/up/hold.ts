@@ -47,11 +47,6 @@ const renderPending = (pending: string[] | undefined) =>
 export const describeHold = ({ backup, taken_at }: Hold, database: string) =>
   `${database} is held after a restore: it is that of backup ${backup}, taken ${taken_at}`
 
-/** Asks what {@link heedHold} will need to know. */
-export const askAboutHold = async (run: Run, session: Session): Promise<void> => {
-  await readHold(run.reads(session))
-}
-
 /** The hold in words, and how to end it. */
 export const adviceOnHold = (hold: Hold, database: string) =>
   `${describeHold(hold, database)}; \`pgbosun restore --release\` ends the hold`

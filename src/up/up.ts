@@ -8,7 +8,6 @@ import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
 import { type FirstBackup, firstBackupFields, withFirstBackups } from './first-backups.ts'
-import { askAboutHold } from './hold.ts'
 import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
 import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
@@ -86,7 +85,6 @@ function askAhead(run: Run, { targets, seeds, declared }: Inputs): void {
         records: seeds.length > 0 ? ['seeds'] : undefined,
       }),
     )
-  if (run.target) asked.push(askAboutHold(run, run.target))
   asked.push(askAboutSeeds(run, seeds))
   if (declared) asked.push(askAboutRoles(run, declared))
   asked.push(askAboutHealth(run))
