@@ -70,6 +70,22 @@ describe.skipIf(!client)('restore in place of a database, by others and against 
     expect(code, stderr).toBe(0)
   })
 
+  test('a database without a state is held too, where its owner restores it', async ({ cluster, makeApp }) => {
+    const app = await makeApp()
+    const given = JSON.parse(readFileSync(join(app.cwd, 'pgbosun.yaml'), 'utf8'))
+    await app.write({
+      'pgbosun.yaml': JSON.stringify({ ...given, databases: undefined, backup: { store: `file://${app.cwd}/store` } }),
+    })
+    await cluster.ask(`create database ${quoteIdent(app.database)}`)
+    await cluster.ask('create table things as select n from generate_series(1, 1000) n', app.database)
+    expectGood(await app.run('backup'))
+    expectGood(await replace(app))
+    await app.write({ 'migrations/001_more.sql': 'create table more ();\n' })
+    expect((await app.run('up')).code).toBe(21)
+    expectGood(await app.run('up', '--after-restore'))
+    expect(await hold(cluster, app)).toBeNull()
+  })
+
   test('a user that may create databases restores its own', async ({ cluster, makeApp }) => {
     const runner = await makeRunner(cluster)
     const { app } = await backedUp(async (extra) => {

@@ -90,13 +90,13 @@ export const differencesFrom = (manifest: Manifest, { properties }: { properties
  * Writes into the restored database that it was restored: pending migrations are then not applied before a person says so, because one of
  * them may have been the accident. The state belongs to whom it belongs in the database that is replaced, so that the same user goes on.
  *
- * @returns whether it is held: not if neither database has a state, so that no run has ever applied anything
+ * @returns whether it is held: not if neither database has a state, and another user is to keep it ready, whom one of ours would lock out
  * @throws {AppError} `refused`, `history` if the state in the backup must not be written
  */
 export async function markHeld({ sql }: Session, world: SwapWorld): Promise<boolean> {
   const { name, manifest, id, now } = world
   const current = await readOwnedState(sql, [])
-  const owner = (await readStateOwner(world)) ?? current.schema?.owner
+  const owner = (await readStateOwner(world)) ?? current.schema?.owner ?? (await firstOwner(sql, world))
   if (owner === undefined) return false
   const hold = {
     since: now().toISOString(),
@@ -130,6 +130,19 @@ async function readStateOwner({ connect, name }: SwapWorld): Promise<string | un
   } finally {
     await session.end()
   }
+}
+
+/** Who owns a first state: the session user, unless a login of its own owns the database, which then most likely runs `up`. */
+async function firstOwner(
+  db: Session['sql'],
+  { sessionUser, manifest }: Pick<SwapWorld, 'sessionUser' | 'manifest'>,
+): Promise<string | undefined> {
+  const { owner } = manifest.database
+  if (owner === sessionUser) return sessionUser
+  const logins = await db.unsafe(
+    `select from pg_catalog.pg_roles where rolname = ${quoteLiteral(owner)} and rolcanlogin and not rolsuper`,
+  )
+  return logins.length > 0 ? undefined : sessionUser
 }
 
 async function readOwners(db: Session['sql']) {
