@@ -39,7 +39,7 @@ describe('a swap', () => {
 
   test.each<[string, Partial<SwapFacts>, string, string]>([
     ['lock.database', { holdsLocks: true }, 'shop is lock.database', 'set lock.database to another database'],
-    ['a slot', { slots: ["a'b"] }, '1 logical replication slot', "select pg_drop_replication_slot('a''b')"],
+    ['a slot', { slots: ["a'b"] }, '1 logical replication slot', "select pg_catalog.pg_drop_replication_slot('a''b')"],
     ['a subscription', { subscriptions: ['S 1'] }, '1 enabled subscription', 'alter subscription "S 1" disable'],
     ['a prepared transaction', { prepared: ['x'] }, '1 prepared transaction', "rollback prepared 'x'"],
     [

@@ -90,7 +90,7 @@ export function findSwapRefusals(facts: SwapFacts, allowed: Allowed): RestoreRef
 }
 
 const sqlName = (name: string) => visibleSql(quoteIdent(name))
-const dropSlot = (name: string) => `select pg_drop_replication_slot(${quoteLiteral(name)})`
+const dropSlot = (name: string) => `select pg_catalog.pg_drop_replication_slot(${quoteLiteral(name)})`
 const disable = (name: string) => `alter subscription ${sqlName(name)} disable`
 const rollbackPrepared = (gid: string) => `rollback prepared ${quoteLiteral(gid)}`
 
