@@ -30,7 +30,8 @@ export async function createRoles(
   { user, superuser }: { user: string; superuser: boolean },
 ): Promise<void> {
   const us = quoteIdent(user)
-  const member = serverVersion < 160_000 ? '' : ' with inherit false, set true'
+  // From 16 on, only who inherits from the owner of a database may rename it.
+  const member = serverVersion < 160_000 ? '' : ' with inherit true, set true'
   try {
     await inTransaction(sql, async (tx) => {
       for (const name of names.map(quoteIdent)) {
