@@ -13,7 +13,7 @@ import { until } from './until.ts'
 export const openStore = ({ store }: Pick<Config['backup'], 'store'>, signal: AbortSignal): Store =>
   until(hasRoom() ? storeApart(store) : localStore(store), signal)
 
-/** A second process takes some 15 MB of its own: in a container of 64 MiB, beside `serve` and what is run in it, that is too much. */
+/** A second process takes memory of its own: in a container of 64 MiB, beside `serve` and what is run in it, that is too much. */
 const hasRoom = (): boolean => {
   const limit = process.constrainedMemory()
   return limit === 0 || limit >= 128 * 2 ** 20
