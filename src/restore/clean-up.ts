@@ -75,7 +75,7 @@ type Failed = {
   story: Label
   /** When the server was started, before anything was changed. */
   startedAt: string
-  /** Whether the last step had begun, which gives the database its name. */
+  /** Whether the last step had started, which gives the database its name. */
   publishing: boolean
   /** Roles that were created for it. */
   roles?: readonly string[]

@@ -155,7 +155,7 @@ function judgeAll(
     const fact = facts.get(backup.database)
     const endless =
       instant > (endsBy.get(backup.database) ?? instant)
-        ? `the one that was begun at ${backup.lastAttemptAt} is still running, longer than backup.timeout allows`
+        ? `the one that was started at ${backup.lastAttemptAt} is still running, longer than backup.timeout allows`
         : null
     if (endless !== null || !fact) {
       backup.overdue = endless

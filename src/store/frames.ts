@@ -31,7 +31,7 @@ export function sendFrame(stream: Duplex, message: unknown, bytes?: Uint8Array):
  */
 export function frameReader<M>(onFrame: (frame: Frame<M>) => void): (piece: Buffer) => void {
   /** The beginning of a head and a message that came in several pieces. */
-  let begun: Buffer = nothing
+  let partial: Buffer = nothing
   let message: M | undefined
   let bytes: Filling | undefined
 
@@ -53,8 +53,8 @@ export function frameReader<M>(onFrame: (frame: Frame<M>) => void): (piece: Buff
     return end
   }
   return (arrived) => {
-    const piece = begun.length > 0 ? Buffer.concat([begun, arrived]) : arrived
-    begun = nothing
+    const piece = partial.length > 0 ? Buffer.concat([partial, arrived]) : arrived
+    partial = nothing
     for (let at = 0; at < piece.length; ) {
       if (bytes) {
         at += fill(bytes, piece, at)
@@ -63,7 +63,7 @@ export function frameReader<M>(onFrame: (frame: Frame<M>) => void): (piece: Buff
       }
       const end = begin(piece, at)
       if (end === undefined) {
-        begun = Buffer.from(piece.subarray(at))
+        partial = Buffer.from(piece.subarray(at))
         return
       }
       at = end

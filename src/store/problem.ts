@@ -53,7 +53,7 @@ const gone: Explain = async (path, code) => {
   if (!(await isDeleted(folder))) return unexplained(path, code)
   return {
     text: `the folder ${folder} was deleted under us`,
-    hint: 'make the folder again where it comes from, and mount it again: a container must be started anew for that',
+    hint: 'make the folder again where it comes from, and mount it again: a container must be started again for that',
   }
 }
 

@@ -123,7 +123,7 @@ export function swapConsequences(
     ...(standbys.length > 0
       ? [`restart the pools that read from ${someOf(standbys)}: their open sessions keep reading the old database`]
       : []),
-    'statistics (pg_stat_*) start anew; prepared statements and whatever keeps OIDs of its objects must look them up again',
+    'statistics (pg_stat_*) start from zero; prepared statements and whatever keeps OIDs of its objects must look them up again',
   ].map(visible)
 }
 
