@@ -91,7 +91,8 @@ describe('a backup', () => {
     await world.turn('13:00:31')
     expect(world.backup).toMatchObject({
       running: true,
-      overdue: 'the one that was started at 2026-03-01T12:00:30.000Z is still running, longer than backup.timeout allows',
+      overdue:
+        'the one that was started at 2026-03-01T12:00:30.000Z is still running, longer than backup.timeout allows',
     })
     world.running[0]!.fail()
     await settled()

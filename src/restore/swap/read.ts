@@ -46,8 +46,7 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
         'subscriptions', ${names(`select subname from pg_catalog.pg_subscription s where s.subdbid = d.oid and s.subenabled order by 1`)},
         'prepared', ${names(`select gid from pg_catalog.pg_prepared_xacts p where p.database = d.datname order by 1`)},
         'sessions', ${jsonList(`${sessionsIn('d.oid')} order by 1`)},
-        'standbys', ${names(standbys)},
-        'sizeBytes', coalesce(pg_catalog.pg_database_size(d.oid), 0)),
+        'standbys', ${names(standbys)}),
       'now', pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
       'properties', case when d.oid is not null then ${databaseProperties} end,
       'labels', ${jsonList(`select l.provider, l.label from pg_catalog.pg_shseclabel l

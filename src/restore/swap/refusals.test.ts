@@ -16,7 +16,6 @@ const facts: SwapFacts = {
   sessions: 0,
   stubborn: [],
   standbys: [],
-  sizeBytes: 1_000_000,
 }
 const nothing: Allowed = { dropSlots: false, disableSubscriptions: false, standbysReconnect: false }
 const everything: Allowed = { dropSlots: true, disableSubscriptions: true, standbysReconnect: true }

@@ -29,7 +29,6 @@ export type SwapFacts = {
   stubborn: { pid: number; user: string }[]
   /** Physical standbys of the server. */
   standbys: string[]
-  sizeBytes: number
 }
 
 /** Why the database cannot be replaced now, each with the statement or the flag that changes it. */
