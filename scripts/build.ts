@@ -4,8 +4,8 @@
  */
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { bundle, packParts } from './bundle.ts'
-import { writeCodeCaches } from './warm-up.ts'
+import { bundle, packParts, writeParts } from './bundle.ts'
+import { warmUp } from './warm-up.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -15,7 +15,8 @@ process.chdir(root)
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 // esbuild has already printed what is wrong
-const { metafile } = await packParts('src/cli/main.ts', join(dist, 'main.js'), version).catch(() => process.exit(1))
+const program = await packParts('src/cli/main.ts', dist, version).catch(() => process.exit(1))
+writeParts(join(dist, 'main.js'), program, () => true)
 const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-program.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
 const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
@@ -24,10 +25,15 @@ copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(
   join(dist, 'LICENSES.txt'),
-  licences(Object.keys({ ...metafile.inputs, ...chunk.metafile.inputs, ...folder.metafile.inputs })),
+  licences(Object.keys({ ...program.metafile.inputs, ...chunk.metafile.inputs, ...folder.metafile.inputs })),
 )
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
-if (!process.argv.includes('--quick')) await writeCodeCaches(join(dist, 'pgbosun.cjs'))
+if (!process.argv.includes('--quick')) {
+  await warmUp(join(dist, 'pgbosun.cjs'), (used) => {
+    writeParts(join(dist, 'main.js'), program, (name) => used.has(name))
+    writeParts(join(dist, 'more.js'), program, (name) => !used.has(name))
+  })
+}
 
 for (const file of globSync('*', { cwd: dist }).sort()) {
   const { size } = statSync(join(dist, file))

@@ -1,7 +1,7 @@
 /** How src/cli/main.ts becomes one file that starts fast (docs/decisions/001-bundle-and-code-cache.md). */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type BuildOptions, type BuildResult, build, type Plugin, transform } from 'esbuild'
 import { configSchema } from '../src/config/schema.ts'
 import { compileSchema } from './schema-rules.ts'
@@ -57,20 +57,27 @@ export async function bundle(entry: string, outfile: string): Promise<BuildResul
   return result
 }
 
+/** The program in parts, each the text of a function, by its name. */
+export type Program = {
+  metafile: BuildResult<typeof options>['metafile']
+  /** What esbuild puts in front of every part, once. */
+  helpers: string
+  parts: Map<string, string>
+}
+
 /**
- * Bundles the program into one script: an object with a function for every part, by its name; `./main.js` is the first. The loader calls
- * a part at its first `require`, so one that a run does not use is neither run nor compiled, nor is it in the code cache of that run.
- * The parts are esbuild's chunks: what a dynamic import separates. The version becomes `PGBOSUN_VERSION`, the folder that
- * the loader found the program in `PGBOSUN_FOLDER`.
+ * Bundles the program into parts; `./main.js` is the first. The loader calls a part at its first `require`, so one that a run does not use
+ * is neither run nor compiled, nor is it in the code cache of that run. The parts are esbuild's chunks: what a dynamic import separates.
+ * The version becomes `PGBOSUN_VERSION`, the folder that the loader found the program in `PGBOSUN_FOLDER`.
  */
-export async function packParts(entry: string, outfile: string, version: string): Promise<BuildResult<typeof options>> {
+export async function packParts(entry: string, outdir: string, version: string): Promise<Program> {
   const result = await build({
     ...options,
     format: 'esm',
     splitting: true,
     write: false,
     entryPoints: { main: entry, pino: 'pino' },
-    outdir: dirname(outfile),
+    outdir,
     // node-cron looks for its daemon's file beside itself when it is loaded; we never use that
     define: {
       PGBOSUN_VERSION: JSON.stringify(version),
@@ -82,7 +89,7 @@ export async function packParts(entry: string, outfile: string, version: string)
     plugins: [compiledSchema, parserApart, noPinoTransports, lightBuiltins],
   })
   const helpers = new Map<string, string>()
-  const parts: string[] = []
+  const parts = new Map<string, string>()
   for (const { path, text } of result.outputFiles) {
     const { code } = await transform(withOwnExports(text), {
       format: 'cjs',
@@ -91,13 +98,19 @@ export async function packParts(entry: string, outfile: string, version: string)
       minifyWhitespace: true,
       supported: withoutDynamicImport,
     })
-    const name = JSON.stringify(`./${basename(path)}`)
-    parts.push(`${name}:function(exports,require,module){${withoutHelpers(code, helpers)}}`)
+    parts.set(`./${basename(path)}`, `function(exports,require,module){${withoutHelpers(code, helpers)}}`)
   }
   // esbuild's own would copy the exports
   helpers.set('__toCommonJS', 'var __toCommonJS=mod=>__defProp(mod,"__esModule",{value:true});')
-  writeFileSync(outfile, inAscii(`(()=>{${[...helpers.values()].join('')}return{${parts.join(',\n')}}})()`))
-  return result
+  // esbuild's own makes a getter for every export of a builtin
+  helpers.set('__toESM', 'var __toESM=(mod,isNode)=>isNode||!mod?.__esModule?{__proto__:mod,default:mod}:mod;')
+  return { metafile: result.metafile, helpers: [...helpers.values()].join(''), parts }
+}
+
+/** Writes a script whose value is an object with the parts that are wanted. */
+export function writeParts(file: string, { helpers, parts }: Program, isWanted: (name: string) => boolean): void {
+  const wanted = [...parts].filter(([name]) => isWanted(name)).map(([name, code]) => `${JSON.stringify(name)}:${code}`)
+  writeFileSync(file, inAscii(`(()=>{${helpers}return{${wanted.join(',\n')}}})()`))
 }
 
 /** Takes the helpers, which esbuild puts in front of every part, out of one. Without this the code cache is a tenth larger. */

@@ -8,7 +8,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   process.exit(2)
 }
 
-const { readFileSync, renameSync, writeFileSync } = require('node:fs')
+const { existsSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
 
 /** The build's warm-up run sets this variable to get a new cache. It is removed here, because an unknown PGBOSUN_ variable is an error. */
@@ -27,23 +27,27 @@ const caches = {
   '--help': 'help',
   '-h': 'help',
 }
-const filename = `${__dirname}/main.js`
-const cacheFile = `${__dirname}/${caches[process.argv[2]] ?? 'up'}.cache`
+const cacheName = caches[process.argv[2]] ?? 'up'
 
-function readCache() {
+function readCache(file) {
   try {
-    return readFileSync(cacheFile)
+    return readFileSync(file)
   } catch {
     return undefined
   }
 }
 
-// The script is plain ASCII: read as latin1 it stays a one-byte string.
-const script = new Script(readFileSync(filename, 'latin1'), {
-  filename,
-  cachedData: writeCacheTo === undefined ? readCache() : undefined,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-})
+/** A script is plain ASCII: read as latin1 it stays a one-byte string. */
+function compile(name, cache) {
+  const filename = `${__dirname}/${name}.js`
+  return new Script(readFileSync(filename, 'latin1'), {
+    filename,
+    cachedData: writeCacheTo === undefined ? readCache(`${__dirname}/${cache}.cache`) : undefined,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  })
+}
+
+const script = compile('main', cacheName)
 
 if (writeCacheTo !== undefined) {
   process.on('exit', () => {
@@ -52,14 +56,26 @@ if (writeCacheTo !== undefined) {
   })
 }
 
-/** The parts of the program by name (`packParts` in bundle.ts), and the modules of those that were called. */
+/**
+ * The parts of the program by name (`packParts` in bundle.ts), and the modules of those that were called. `main.js` has the parts that
+ * most runs use: reading the others takes longer than everything else that is done here.
+ */
 const parts = script.runInThisContext()
 const modules = new Map()
+let hasAll = false
+
+function partOf(name) {
+  if (parts[name] === undefined && name.startsWith('./') && !hasAll) {
+    hasAll = true
+    if (existsSync(`${__dirname}/more.js`)) Object.assign(parts, compile('more', 'more').runInThisContext())
+  }
+  return parts[name]
+}
 
 function load(name) {
   let module = modules.get(name)
   if (module === undefined) {
-    const part = parts[name]
+    const part = partOf(name)
     if (part === undefined) return require(name)
     module = { exports: {}, folder: __dirname }
     modules.set(name, module)

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, Script } from 'node:vm'
 import { execa } from 'execa'
@@ -8,17 +8,11 @@ import { server, test, urlOf } from './support/postgres.ts'
 const dist = join(import.meta.dirname, '../dist')
 const program = join(dist, 'pgbosun.cjs')
 
+const caches = ['up.cache', 'migrate.cache', 'help.cache', 'more.cache']
+
 /** The package in a folder of the test's own, to break it. */
 function copyOf(dir: string): string {
-  for (const file of [
-    'main.js',
-    'folder-program.js',
-    'up.cache',
-    'migrate.cache',
-    'help.cache',
-    'package.json',
-    'pgbosun.cjs',
-  ])
+  for (const file of ['main.js', 'more.js', 'folder-program.js', ...caches, 'package.json', 'pgbosun.cjs'])
     copyFileSync(join(dist, file), join(dir, file))
   return join(dir, 'pgbosun.cjs')
 }
@@ -26,15 +20,16 @@ function copyOf(dir: string): string {
 const version = (file: string, nodeFlags: string[] = []) => execa(process.execPath, [...nodeFlags, file, '--version'])
 
 describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => {
-  test.for(['up', 'migrate', 'help'])('has a code cache that fits it: %s', (name) => {
-    const script = new Script(readFileSync(join(dist, 'main.js'), 'latin1'), {
+  test.for(['up', 'migrate', 'help', 'more'])('has a code cache that fits it: %s', (name) => {
+    const file = name === 'more' ? 'more.js' : 'main.js'
+    const script = new Script(readFileSync(join(dist, file), 'latin1'), {
       cachedData: readFileSync(join(dist, `${name}.cache`)),
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     })
     expect(script.cachedDataRejected).toBe(false)
   })
 
-  test.for(['main', 'pg-query', 'folder-program'])('is plain ASCII, as which it is read: %s', (name) => {
+  test.for(['main', 'more', 'pg-query', 'folder-program'])('is plain ASCII, as which it is read: %s', (name) => {
     expect(readFileSync(join(dist, `${name}.js`), 'utf8').match(/[\u0080-\uffff]/g)).toBeNull()
   })
 
@@ -44,9 +39,9 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
 
     const copy = copyOf(dir)
     expect((await version(copy, ['--no-opt'])).stdout).toBe(stdout)
-    for (const cache of ['up.cache', 'migrate.cache', 'help.cache']) truncateSync(join(dir, cache), 1000)
+    for (const cache of caches) truncateSync(join(dir, cache), 1000)
     expect((await version(copy)).stdout).toBe(stdout)
-    for (const cache of ['up.cache', 'migrate.cache', 'help.cache']) writeFileSync(join(dir, cache), '')
+    for (const cache of caches) writeFileSync(join(dir, cache), '')
     expect((await version(copy)).stdout).toBe(stdout)
   })
 
@@ -67,6 +62,10 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
     await execa(process.execPath, [copyOf(dir), 'wait'], { cwd: dir, env: { DATABASE_URL: url }, extendEnv: false })
   })
 
+  test('reads only a part of itself for an up, a migration without a configuration and --help', () => {
+    expect(statSync(join(dist, 'main.js')).size).toBeLessThan(statSync(join(dist, 'more.js')).size)
+  })
+
   test('lints with the parser and its WASM beside it', async ({ dir }) => {
     for (const file of ['pg-query.js', 'libpg-query.wasm']) copyFileSync(join(dist, file), join(dir, file))
     writeFileSync(join(dir, 'x.sql'), 'create index on users (email)')
@@ -81,13 +80,17 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
       hook,
       `const { Script } = require('node:vm')
        const run = Script.prototype.runInThisContext
-       const called = []
+       let called = ''
        Script.prototype.runInThisContext = function (...args) {
          const parts = run.apply(this, args)
-         const text = () => called.map((name) => String(parts[name])).join('')
-         process.on('exit', () => require('node:fs').writeFileSync('called', text()))
-         return new Proxy(parts, { get: (all, name) => (called.push(name), all[name]) })
-       }`,
+         for (const [name, part] of Object.entries(parts))
+           parts[name] = function (...args) {
+             called += part
+             return part.apply(this, args)
+           }
+         return parts
+       }
+       process.on('exit', () => require('node:fs').writeFileSync('called', called))`,
     )
     const slow = async (configuration: string) => {
       writeFileSync(join(dir, 'pgbosun.yaml'), configuration)

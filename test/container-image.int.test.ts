@@ -30,9 +30,10 @@ describe('the image', () => {
       `
       const { readFileSync } = require('node:fs')
       const { Script, constants } = require('node:vm')
-      for (const name of ['up', 'migrate', 'help']) {
-        const script = new Script(readFileSync('/app/main.js', 'latin1'), {
-          filename: '/app/main.js',
+      for (const name of ['up', 'migrate', 'help', 'more']) {
+        const filename = name === 'more' ? '/app/more.js' : '/app/main.js'
+        const script = new Script(readFileSync(filename, 'latin1'), {
+          filename,
           cachedData: readFileSync(\`/app/\${name}.cache\`),
           importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
         })
@@ -42,7 +43,7 @@ describe('the image', () => {
       ...flags,
     )
     expect(flags).toHaveLength(2)
-    expect(stdout).toBe('false\nfalse\nfalse\n')
+    expect(stdout).toBe('false\nfalse\nfalse\nfalse\n')
   })
 
   test('keeps Node’s heap below the limit of the container', async () => {

@@ -5,6 +5,7 @@ import { visible } from '../text.ts'
 import { someLines } from '../units.ts'
 import { compiled } from './compiled.ts'
 import { type Env, isIgnored } from './environment.ts'
+import { isPlainCron } from './plain-cron.ts'
 import { readPlainYaml } from './plain-yaml.ts'
 import type { Problem } from './problem.ts'
 import { accept } from './rules.ts'
@@ -194,11 +195,11 @@ function setAt(tree: Tree, path: string[], value: unknown): boolean {
   return true
 }
 
-/** Not part of the schema, so that node-cron is loaded only if there is a schedule. */
+/** Not part of the schema, so that node-cron is loaded only if there is a schedule that needs it. */
 async function scheduleProblems({ backup }: { backup?: Schedules | null }): Promise<Problem[]> {
   const found = { 'backup.schedule': backup?.schedule, 'backup.verify.schedule': backup?.verify?.schedule }
   const texts = Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-  if (texts.length === 0) return []
+  if (texts.every(([, text]) => isPlainCron(text))) return []
   const { parseCron } = await import('./cron.ts')
   return texts.flatMap(([path, text]) => {
     const parsed = parseCron(text)

@@ -45,6 +45,8 @@ export function keepText(text: string, ascii: boolean): void {
   held = { heap: held.heap + heap, outside: held.outside + outside }
 }
 
+const littleBytes = 128 * 1024
+
 /**
  * @param ascii   whether the text is ASCII; true if that is unknown
  * @param parsing see {@link needOfFile}
@@ -55,6 +57,8 @@ export function refuseLargeFile(
   bytes: number,
   { ascii, parsing, kind }: { ascii: boolean; parsing?: number | undefined; kind?: Kind },
 ): void {
+  // asking what there is takes longer than reading a few small files, which fit wherever the program does
+  if (held.heap + held.outside + bytes < littleBytes) return
   const lacks = misfit(needOfFile(bytes, ascii, parsing), held, memoryHere(), bytes)
   if (!lacks) return
   const others = held.heap + held.outside > bytes / 4 ? `, after others of ${size(held.heap + held.outside)},` : ''

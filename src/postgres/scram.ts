@@ -27,7 +27,20 @@ export function makeVerifier(prepared: string, { salt, iterations }: { salt: Buf
  * Whether what the server stores for a role belongs to this password.
  * `outdated`: it does, but it is an md5 hash, which should be replaced.
  */
-export function matchesVerifier(stored: string | null, secret: Password, role: string): 'yes' | 'no' | 'outdated' {
+export function matchesVerifier(stored: string | null, secret: Password, role: string): Match {
+  const before = compared.get(secret)
+  if (before?.stored === stored && before.role === role) return before.match
+  const match = compare(stored, secret, role)
+  compared.set(secret, { stored, role, match })
+  return match
+}
+
+export type Match = 'yes' | 'no' | 'outdated'
+
+/** What was found last, because it takes a millisecond or more: `up` compares while the server is still answering. */
+const compared = new WeakMap<Password, { stored: string | null; role: string; match: Match }>()
+
+function compare(stored: string | null, secret: Password, role: string): Match {
   if (stored === null) return 'no'
   if ('verifier' in secret) return equal(stored, secret.verifier) ? 'yes' : 'no'
   const [, iterations, salt] = shape.exec(stored) ?? []

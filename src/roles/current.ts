@@ -71,14 +71,20 @@ const session = `(select pg_catalog.json_build_object('name', rolname, 'superuse
 
 const major = `pg_catalog.current_setting('server_version_num')::int / 10000`
 
-/** The entries of an ACL without the owner's own, optionally only those granted to or by some roles. A null ACL means the built-in default. */
-const aclOf = (acl: string, kind: string, owner: string, grantees?: string) => `coalesce((
+/**
+ * The entries of an ACL that is not null, without the owner's own.
+ * @param more which of them, as a condition on `a`
+ */
+const entriesOf = (acl: string, owner: string, more = 'true') => `coalesce((
   select pg_catalog.json_agg(pg_catalog.json_build_object(
       'grantee', case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end,
       'grantor', pg_catalog.pg_get_userbyid(a.grantor), 'privilege', a.privilege_type, 'grantable', a.is_grantable)
     order by case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee)::text end collate "C", a.privilege_type, a.grantor)
-  from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a
-  where a.grantee <> ${owner} ${grantees === undefined ? '' : `and (a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees})`}), '[]')`
+  from pg_catalog.aclexplode(${acl}) a where a.grantee <> ${owner} and (${more})), '[]')`
+
+/** An ACL, where null means the built-in default. */
+const aclOf = (acl: string, kind: string, owner: string) =>
+  `coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))`
 
 /** From PostgreSQL 16 on, pg_auth_members has its own options; before, an attribute of the member says whether it inherits. */
 const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalog.json_build_object(
@@ -105,7 +111,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
      order by 1, 2, 3`)},
   'databases', ${list(`
     select datname as name, pg_catalog.pg_get_userbyid(datdba) as owner, datconnlimit as "connectionLimit",
-           pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate, ${aclOf('datacl', 'd', 'datdba')} as acl
+           pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate, ${entriesOf(aclOf('datacl', 'd', 'datdba'), 'datdba')} as acl
       from pg_catalog.pg_database where datname::text in ${oneOf(databases)} order by datname`)},
   'leftovers', coalesce((select pg_catalog.json_agg(datname order by datname) from pg_catalog.pg_database
      where datname ~ '__create_[0-9a-f]{8}$'), '[]')
@@ -128,11 +134,12 @@ const databaseQuery = ({
 }) => {
   const grantees = oneOf(roles)
   const everywhere = `${readAll} and ${major} < 14 and nspname !~ '^pg_' and nspname <> 'information_schema'`
+  // of a schema, everything counts
+  const concerned = `obj.kind = 'schema' or a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees}`
   const notOfExtension = (catalog: string, oid: string) =>
-    `not exists (select from ext where ext.classid = 'pg_catalog.${catalog}'::regclass and ext.objid = ${oid})`
+    `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
   return `with
   ns as materialized (select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname::text in ${oneOf(schemas)} or (${everywhere})),
-  ext as materialized (select classid, objid from pg_catalog.pg_depend where deptype = 'e'),
   rel as materialized (select c.*, ns.nspname from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${notOfExtension('pg_class', 'c.oid')}),
   obj as (
@@ -140,22 +147,22 @@ const databaseQuery = ({
            nspowner as owner, ${aclOf('nspacl', 'n', 'nspowner')} as acl
       from ns where ${notOfExtension('pg_namespace', 'ns.oid')}
     union all
-    select 'table', nspname::text, relname::text, null, null, relowner, ${aclOf('relacl', 'r', 'relowner', grantees)}
+    select 'table', nspname::text, relname::text, null, null, relowner, ${aclOf('relacl', 'r', 'relowner')}
       from rel where relkind <> 'S'
     union all
-    select 'sequence', nspname::text, relname::text, null, null, relowner, ${aclOf('relacl', 's', 'relowner', grantees)}
+    select 'sequence', nspname::text, relname::text, null, null, relowner, ${aclOf('relacl', 's', 'relowner')}
       from rel where relkind = 'S'
     union all
     select 'table', nspname::text, relname::text, null, attname::text, relowner,
-           ${aclOf('attacl', 'c', 'relowner', grantees)}
+           ${aclOf('attacl', 'c', 'relowner')}
       from rel join pg_catalog.pg_attribute a on a.attrelid = rel.oid where a.attacl is not null and not a.attisdropped
     union all
     select 'routine', ns.nspname::text, p.proname::text,
            coalesce((select pg_catalog.string_agg(pg_catalog.format_type(t, null), ', ' order by i) from pg_catalog.unnest(p.proargtypes::oid[]) with ordinality as u(t, i)), ''),
-           null, p.proowner, ${aclOf('p.proacl', 'f', 'p.proowner', grantees)}
+           null, p.proowner, ${aclOf('p.proacl', 'f', 'p.proowner')}
       from pg_catalog.pg_proc p join ns on ns.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
     union all
-    select 'type', ns.nspname::text, t.typname::text, null, null, t.typowner, ${aclOf('t.typacl', 'T', 't.typowner', grantees)}
+    select 'type', ns.nspname::text, t.typname::text, null, null, t.typowner, ${aclOf('t.typacl', 'T', 't.typowner')}
       from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace left join pg_catalog.pg_class c on c.oid = t.typrelid
      where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and ${notOfExtension('pg_type', 't.oid')})
 select pg_catalog.json_build_object(
@@ -172,7 +179,7 @@ select pg_catalog.json_build_object(
       from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace order by extname`)},
   'extensionsWithSchema', ${withSchema(extensions)},
   'objects', ${list(`
-    select kind, schema, name, arguments, "column", pg_catalog.pg_get_userbyid(owner) as owner, acl from obj
+    select kind, schema, name, arguments, "column", pg_catalog.pg_get_userbyid(owner) as owner, ${entriesOf('obj.acl', 'obj.owner', concerned)} as acl from obj
      order by kind collate "C", schema collate "C", name collate "C", arguments collate "C", "column" collate "C"`)},
   'defaults', ${list(`
     select pg_catalog.pg_get_userbyid(d.defaclrole) as creator, n.nspname as schema,

@@ -55,7 +55,7 @@ export async function openSessions(context: Context, options: SessionsOptions): 
   const end = async () => {
     signal.removeEventListener('abort', stop)
     stopHeartbeat()
-    for (const session of all) await session.end()
+    await Promise.all([...all].map((session) => session.end()))
   }
 
   const base = { applicationName: `pgbosun ${context.runId}`, log, signal, witness: () => cluster?.sql }
@@ -75,8 +75,9 @@ export async function openSessions(context: Context, options: SessionsOptions): 
           openWhenReady(host, { ...waiting, log: silentLog, command: context.command, database: config.lock.database }),
         ),
     )
-    // A socket starts to connect at the end of the turn of the event loop that it was made in.
-    if (options.meanwhile) await nextTurn().then(options.meanwhile)
+    // A socket starts to connect at the end of the turn of the event loop that it was made in; in the next one the server is told who
+    // we are, and begins to work.
+    if (options.meanwhile) await nextTurn().then(nextTurn).then(options.meanwhile)
     const [first, second] = await opening
     if (first.status === 'rejected') throw first.reason
     const locking = lockingSession(first.value, second, options.reading, config.lock.database)

@@ -14,7 +14,7 @@ import { isOwn, refusedLogin } from '../roles/own-login.ts'
 import { planCluster } from '../roles/plan-cluster.ts'
 import { adviceOnOpenSchemas, planDatabase } from '../roles/plan-database.ts'
 import { planGrants } from '../roles/plan-grants.ts'
-import type { Secrets } from '../roles/plan-roles.ts'
+import { planPasswords, type Secrets } from '../roles/plan-roles.ts'
 import { readSecrets } from '../roles/secrets.ts'
 import type { CurrentCluster, DesiredRoles } from '../roles/types.ts'
 import type { Context } from '../run/context.ts'
@@ -194,13 +194,14 @@ function splitPlan(
 }
 
 /** Asks what {@link ensure} and {@link grant} will need to know about the target database, at once. */
-export async function askAboutRoles(run: Run, { desired }: Declared): Promise<void> {
+export async function askAboutRoles(run: Run, { desired, secrets }: Declared): Promise<void> {
   const { target, context, cluster } = run
   const { database } = context.connection()
   const reads = run.reads(cluster)
   const asked: Promise<unknown>[] = [
     readCatalog(reads, desired).then((current) => askAboutOwners(run, desired, current)),
-    readCluster(reads, desired),
+    // while the server is still answering: the step that plans finds the result
+    readCluster(reads, desired).then((current) => planPasswords(desired, current, secrets, randomBytes)),
   ]
   if (target && desired.databases.some(({ name }) => name === database))
     asked.push(readDatabase(run.reads(target), desired, database))
