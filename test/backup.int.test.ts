@@ -287,6 +287,7 @@ describe.skipIf(!client)('backup list and verify', () => {
         verified_at: expect.stringMatching(/Z$/),
         restore_test: null,
         pinned: false,
+        pin_notes: [],
         problem: null,
       },
     ])

@@ -23,6 +23,8 @@ export type Backup = {
   verification: Verification | undefined
   /** Whether it is kept until its pin is removed. */
   pinned: boolean
+  /** Names of the leases on it: see lease.ts. */
+  leases: string[]
   /** The last test restore; undefined if it was never restored for a test. */
   restoreTest?: RestoreTest | undefined
   /** Stored size of all objects together. */

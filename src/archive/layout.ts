@@ -10,6 +10,10 @@ export const verifiedName = 'verified.json'
 export const pinName = (hex: string) => `pin-${hex}.json`
 /** Every {@link pinName}. */
 export const pinPattern = /^pin-[0-9a-f]{8}\.json$/
+/** Says that something reads the backup, so that nobody prunes it meanwhile. @param hex eight hexadecimal digits */
+export const leaseName = (hex: string) => `lease-${hex}.json`
+/** Every {@link leaseName}. */
+export const leasePattern = /^lease-[0-9a-f]{8}\.json$/
 
 const laterName = /^verified-\d{8}T\d{9}Z\.json$/
 

@@ -1,5 +1,13 @@
 import type { Store } from '../store/store.ts'
-import { backupPrefix, databasePrefix, isVerification, manifestName, pinPattern, startedAtOf } from './layout.ts'
+import {
+  backupPrefix,
+  databasePrefix,
+  isVerification,
+  leasePattern,
+  manifestName,
+  pinPattern,
+  startedAtOf,
+} from './layout.ts'
 
 /**
  * What a listing shows of each folder that may be a backup: a line for each object, of its name, its size, and when it was written
@@ -53,6 +61,9 @@ export const isComplete = (lines: string[]) => lines.some((line) => nameOf(line)
 
 /** Whether somebody pinned the backup. */
 export const isPinned = (lines: string[]) => lines.some((line) => pinPattern.test(line.slice(0, line.indexOf(' '))))
+
+/** The names of the leases of those who read the backup, or were killed while they did. */
+export const leasesIn = (lines: string[]): string[] => lines.map(nameOf).filter((name) => leasePattern.test(name))
 
 /** The lines about verifications, or about all the rest, as one text. */
 export const linesOf = (lines: string[], verified: boolean) =>

@@ -13,6 +13,7 @@ const backup = (id: string, takenAt: string, change: Partial<Backup> = {}): Back
   problem: undefined,
   slot: null,
   pinned: false,
+  leases: [],
   verification: { at: new Date(takenAt), ok: true, problem: null },
   sizeBytes: 1,
   dumpSizeBytes: 1,

@@ -1,6 +1,7 @@
 import { type Backup as StoredBackup, storedDatabases } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
+import { isLeased, isLeasedNow } from '../archive/lease.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -52,7 +53,10 @@ export async function planPrune(
     found.push(await catalog.recent(one))
   const stored = found.flat()
   const unreadable = stored.filter(({ problem }) => problem !== undefined)
-  const byRules = planRetention(candidates(stored, name, now), keep, { now, zone: timezone })
+  const leased = new Set<string>()
+  for (const backup of stored)
+    if (await isLeased(catalog.store, backup, backup.leases, now)) leased.add(`${backup.database}/${backup.id}`)
+  const byRules = planRetention(candidates(stored, leased, name, now), keep, { now, zone: timezone })
   const decisions = keepVerified(byRules, atLeast)
   return {
     items: [
@@ -82,7 +86,7 @@ export async function planPrune(
 type Candidate = Backup & { database: string }
 
 /** Thousands of backups belong to few series, so they share the strings of their keys. */
-function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[] {
+function candidates(stored: StoredBackup[], leased: Set<string>, name: string, now: Date): Candidate[] {
   const keys = new Map<string, string>()
   return stored.flatMap((backup): Candidate[] => {
     const { id, database, startedAt, takenAt, series, verification } = backup
@@ -97,6 +101,7 @@ function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[
         startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
         verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
         pinned: backup.pinned,
+        leased: leased.has(`${database}/${id}`),
       },
     ]
   })
@@ -106,7 +111,7 @@ function candidates(stored: StoredBackup[], name: string, now: Date): Candidate[
 export async function applyPrune(
   catalog: Catalog,
   { items, drastic }: PrunePlan,
-  { log, force = false, signal }: Pick<PruneOptions, 'log' | 'force' | 'signal'>,
+  { log, force = false, signal, now }: Pick<PruneOptions, 'log' | 'force' | 'signal' | 'now'>,
 ): Promise<void> {
   if (drastic.length > 0 && !force) {
     throw new AppError('backup', `nothing was deleted: ${someOf(drastic, '; ')}`, {
@@ -116,6 +121,10 @@ export async function applyPrune(
   for (const { id, database, action, reasons } of items.toReversed()) {
     if (action === 'keep') continue
     signal?.throwIfAborted()
+    if (await isLeasedNow(catalog.store, { id, database }, now)) {
+      log.warn({ id, database }, 'backup not deleted: a restore began to read it')
+      continue
+    }
     await catalog.remove({ id, database })
     log.info({ id, database, reasons }, 'backup deleted')
   }

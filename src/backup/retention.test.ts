@@ -13,6 +13,7 @@ const at = (instant: string, fields: Partial<Backup> = {}): Backup => ({
   startedAt: new Date(instant),
   verified: 'unknown',
   pinned: false,
+  leased: false,
   ...fields,
 })
 
@@ -356,6 +357,7 @@ describe('for any backups and rules', () => {
     startedAt,
     verified: fc.constantFrom('ok', 'bad', 'unknown', 'unknown'),
     pinned: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+    leased: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
   }) as fc.Arbitrary<Backup>
   const backups = fc.uniqueArray(backup, { selector: ({ id }) => id, maxLength: 40 })
   const series = backups.map((all) => all.map((one) => ({ ...one, series: 'app' })))

@@ -23,6 +23,8 @@ export type Backup = {
   /** Result of reading it back; `bad` ones never count. */
   verified: 'ok' | 'bad' | 'unknown'
   pinned: boolean
+  /** Whether something reads it just now. */
+  leased: boolean
 }
 
 /** What happens to a backup, and all reasons for it. */
@@ -35,7 +37,7 @@ const dayMs = 24 * hourMs
  * Chooses which backups to keep; deletes nothing. Pure.
  *
  * Each rule goes through the backups of a series from the newest to the oldest, and keeps the newest one of each of the first n periods
- * that have any. Rules are independent. Always kept: pinned backups, the newest, the newest verified one, those younger than an hour
+ * that have any. Rules are independent. Always kept: pinned backups, those being read, the newest, the newest verified one, those younger than an hour
  * and those dated in the future. A backup that did not verify or is dated in the future never counts for a rule. One that did not
  * verify is kept until a newer one is verified.
  *
@@ -99,6 +101,7 @@ function planSeries<B extends Backup>(backups: B[], rules: KeepRules | 'all', no
     const ofRules = counts(backup) ? judges.map((judge) => judge(backup)) : []
     const reasons = [
       ...(backup.pinned ? ['pinned'] : []),
+      ...(backup.leased ? ['being restored'] : []),
       ...(backup === newest ? ['newest'] : []),
       ...(backup === verified ? ['newest verified'] : []),
       ...protectedByAge(now.getTime() - backup.startedAt.getTime()),

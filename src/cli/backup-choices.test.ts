@@ -14,6 +14,7 @@ const backup = (change: Partial<Backup>): Backup => ({
     problem: undefined,
     slot: null,
     pinned: false,
+    leases: [],
     sizeBytes: 8_200_000,
     dumpSizeBytes: undefined,
   },

@@ -101,6 +101,14 @@ export const commands: Record<string, Lazy> = {
     summary: 'Delete the backups that no rule of backup.keep keeps.',
     load: async () => (await import('./commands/backup-prune.ts')).backupPrune,
   },
+  'backup pin': {
+    summary: 'Keep a backup, whatever backup.keep says.',
+    load: async () => (await import('./commands/backup-pin.ts')).backupPin,
+  },
+  'backup unpin': {
+    summary: 'Let backup.keep decide about a pinned backup again.',
+    load: async () => (await import('./commands/backup-pin.ts')).backupUnpin,
+  },
   restore: {
     summary: 'Restore a backup into a new database, completely or not at all.',
     load: async () => (await import('./commands/restore.ts')).restore,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
+import { withLease } from '../archive/lease.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at, type Connection, describe } from '../config/connection.ts'
 import { scratchPlace } from '../machine/scratch.ts'
@@ -92,11 +93,21 @@ async function restoreOn(
   backups: Backup[],
   options: RestoreOptions,
 ): Promise<Restored> {
-  const { wanted, store, search, out } = options
-  const connection = at(options.connection, session)
+  const { store, out } = options
   const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
+  return withLease(store, backup, options, () => restoreChosen(session, attempt, backup, options))
+}
+
+async function restoreChosen(
+  session: Session,
+  attempt: Attempt,
+  backup: Backup,
+  options: RestoreOptions,
+): Promise<Restored> {
+  const { wanted, store, search, out } = options
+  const connection = at(options.connection, session)
   const trusted = trustedManifest(await wholeOf(store, backup))
   for (const warning of boundWarnings(manifestOf(trusted, wanted.part).extensions)) out.warn(warning)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)

@@ -88,7 +88,7 @@ export function childrenOf(pid: number, name: string): number[] {
     .map(Number)
 }
 
-type Pgbosun = {
+export type Pgbosun = {
   run(...args: string[]): ReturnType<typeof run>
   runJson(...args: string[]): ReturnType<typeof runJson>
   start(...args: string[]): Started

@@ -1,8 +1,10 @@
 import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
+import { readPinNotes } from '../../archive/pin.ts'
 import { ofOneKind } from '../../plan.ts'
 import { openStore } from '../../store/open.ts'
+import { visible } from '../../text.ts'
 import { renderBytes, seconds } from '../../units.ts'
 import type { Command } from '../command.ts'
 
@@ -16,19 +18,21 @@ export const backupList: Command = {
     const store = openStore(loaded.config.backup, signal)
     const only = typeof flags.database === 'string' ? flags.database : undefined
     const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
+    const notes = new Map<Backup, string[]>()
+    for (const backup of found) if (backup.pinned) notes.set(backup, await readPinNotes(store, backup))
     const now = new Date()
     const unusable = found.filter(({ problem }) => problem !== undefined)
     const said = unusable.map(
       ({ id, database, problem }) => `the backup ${id} of ${database} cannot be used: ${problem}`,
     )
     for (const warning of ofOneKind(said)) out.warn(warning)
-    for (const line of table(found.map((backup) => columns(backup, now)))) out.print(line)
+    for (const line of table(found.map((backup) => columns(backup, notes.get(backup) ?? [], now)))) out.print(line)
     if (found.length === 0) out.print(`there are no backups in ${store.name}`)
-    return { fields: { backups: found.map(fields) } }
+    return { fields: { backups: found.map((backup) => fields(backup, notes.get(backup) ?? [])) } }
   },
 }
 
-const fields = (backup: Backup) => {
+const fields = (backup: Backup, notes: string[]) => {
   const { id, database, startedAt, sizeBytes, verification, restoreTest, problem, series, pinned } = backup
   return {
     id,
@@ -49,19 +53,20 @@ const fields = (backup: Backup) => {
         }
       : null,
     pinned,
+    pin_notes: notes,
     problem: problem ?? verification?.problem ?? null,
   }
 }
 
-const columns = (backup: Backup, now: Date) => [
+const columns = (backup: Backup, notes: string[], now: Date) => [
   backup.database,
   backup.id,
   backup.startedAt.toISOString().replace(/\.\d+/, ''),
   backup.sizeBytes === undefined ? '?' : renderBytes(backup.sizeBytes),
-  stateOf(backup, now),
+  stateOf(backup, notes, now),
 ]
 
-function stateOf(backup: Backup, now: Date): string {
+function stateOf(backup: Backup, notes: string[], now: Date): string {
   const { problem, verification, restoreTest } = backup
   if (problem !== undefined) return 'unreadable'
   if (verification?.ok === false) return 'DAMAGED'
@@ -70,7 +75,7 @@ function stateOf(backup: Backup, now: Date): string {
     ...(restoreTest === undefined
       ? []
       : [restoreTest.ok ? `restored in ${seconds(restoreTest.durationMs ?? 0)}` : 'test restore FAILED']),
-    ...(backup.pinned ? ['pinned'] : []),
+    ...(backup.pinned ? [['pinned', ...notes.map(visible)].join(': ')] : []),
     ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
     ...(isFromFuture(backup, now) ? ['starts in the future'] : []),
   ]

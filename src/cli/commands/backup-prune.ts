@@ -42,7 +42,7 @@ export const backupPrune: Command = {
       return { fields }
     }
     try {
-      await applyPrune(catalog, plan, { log, signal, force: flags.force === true })
+      await applyPrune(catalog, plan, { log, signal, now, force: flags.force === true })
     } catch (error) {
       return { fields, failure: asAppError(error) }
     }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Backup, readBackup } from '../../archive/backup.ts'
+import { withLease } from '../../archive/lease.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import type { RestoreTest, RestoreTestDetails } from '../../archive/restore-test.ts'
 import { TocError } from '../../archive/toc.ts'
@@ -100,8 +101,9 @@ async function tryOn(session: Session, options: TrialOptions): Promise<Tried> {
     damaged: isDamaged,
   })
   try {
-    const work = await prepare(session, options)
-    const { durationMs, ...details } = await underLock(work, options)
+    const { durationMs, ...details } = await withLease(options.store, options.backup, options, async () =>
+      underLock(await prepare(session, options), options),
+    )
     return { test: { at: startedAt, ok: true, problem: null, durationMs, server }, details, damaged: false }
   } catch (error) {
     if (error instanceof AppError && error.kind === 'corrupt') return failed(error.message, true)

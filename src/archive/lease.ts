@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import * as z from 'zod'
+import type { Log } from '../log.ts'
+import { getText, putText } from '../store/pack.ts'
+import type { Store } from '../store/store.ts'
+import { leaseName, objectKey } from './layout.ts'
+import { leasesIn, listFolder } from './listing.ts'
+
+type Which = { database: string; id: string }
+
+/** A lease is renewed long before it ends; that of a killed process ends by itself. */
+const lastsMs = 3_600_000
+const renewedAfterMs = lastsMs / 3
+
+const schema = z.looseObject({ expires_at: z.iso.datetime() })
+
+/**
+ * Keeps a backup from being pruned while `use` reads it. A store that cannot be written to forbids nothing: it is said, and the work goes on.
+ */
+export async function withLease<T>(
+  store: Store,
+  which: Which,
+  { now, log }: { now(): Date; log: Log },
+  use: () => Promise<T>,
+): Promise<T> {
+  let held: string | undefined
+  const renew = async () => {
+    const before = held
+    held = await writeLease(store, which, new Date(now().getTime() + lastsMs))
+    if (before !== undefined) await store.delete(before)
+  }
+  const unprotected = (error: Error) =>
+    log.warn({ backup: which.id, problem: error.message }, 'this backup is not protected from being pruned meanwhile')
+  await renew().catch(unprotected)
+  const timer = setInterval(() => void renew().catch(unprotected), renewedAfterMs)
+  timer.unref()
+  try {
+    return await use()
+  } finally {
+    clearInterval(timer)
+    if (held !== undefined)
+      await store
+        .delete(held)
+        .catch((error: Error) => log.warn({ object: held, problem: error.message }, 'this lease stays until it ends'))
+  }
+}
+
+async function writeLease(store: Store, { database, id }: Which, expiresAt: Date): Promise<string> {
+  const key = objectKey(database, id, leaseName(randomBytes(4).toString('hex')))
+  await putText(store, key, `${JSON.stringify({ expires_at: expiresAt.toISOString() }, undefined, 2)}\n`)
+  return key
+}
+
+/** Whether one of these leases has not ended. One that cannot be understood never ends. */
+export async function isLeased(store: Store, { database, id }: Which, names: string[], now: Date): Promise<boolean> {
+  for (const name of names) {
+    const text = await getText(store, objectKey(database, id, name))
+    if (text !== undefined && endOf(text) > now.getTime()) return true
+  }
+  return false
+}
+
+/** {@link isLeased} by a listing of its own, for whoever is about to delete it. */
+export async function isLeasedNow(store: Store, which: Which, now: Date): Promise<boolean> {
+  const folder = await listFolder(store, which.database, which.id)
+  return folder !== undefined && isLeased(store, which, leasesIn(folder.lines), now)
+}
+
+function endOf(text: string): number {
+  try {
+    return Date.parse(schema.parse(JSON.parse(text), { jitless: true }).expires_at)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
