@@ -21,6 +21,8 @@ export type BackupFacts = {
   restoreTests?: Omit<RestoreTestFacts, 'database'> | undefined
   /** Ids of backups that start in the future, according to their manifests. */
   fromFuture?: string[] | undefined
+  /** Why the backups in this store end with this container, if they do. */
+  notPersistent?: string | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
 }
@@ -96,6 +98,8 @@ export function judgeBackups(
     errors: [
       ...entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
       ...tests.flatMap(({ failed }) => failed ?? []),
+      // Without a backup in it, the store is that of another container: this one only checks.
+      ...new Set(facts.flatMap(({ newest, notPersistent }) => (newest && notPersistent) || [])),
     ],
     lines: entries.map((entry, i) => `backups      ${describe(entry, facts[i]!)}`),
   }

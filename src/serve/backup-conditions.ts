@@ -1,4 +1,5 @@
 // pure
+import { persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
@@ -6,6 +7,21 @@ export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
   ...(['restore-test-failed', 'restore-test-overdue'] as const),
 ]
+
+/** What is wrong with the place of the store itself. @param problem why backups in it end with this container */
+export const storeConditions = (problem: string | undefined, now: string): Condition[] =>
+  problem === undefined
+    ? []
+    : [
+        {
+          name: 'store-not-persistent',
+          severity: 'error',
+          roles: [],
+          message: problem,
+          hint: persistenceHint,
+          since: now,
+        },
+      ]
 
 /**
  * What is wrong with the backups. A condition that existed before keeps its instant. Pure.

@@ -4,14 +4,16 @@ import { nextSlot } from '../backup/schedule.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import type { Log } from '../log.ts'
+import { readMounts } from '../machine/mounts.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { openStore } from '../store/open.ts'
+import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
 import { checkBackupFiles, scheduleOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
-import { backupConditionNames, backupConditions } from './backup-conditions.ts'
+import { backupConditionNames, backupConditions, storeConditions } from './backup-conditions.ts'
 import { replaceConditions } from './conditions.ts'
 import { scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
@@ -158,6 +160,7 @@ async function stay(
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
   const catalog = openCatalog(store)
+  if (schedule) noteStore(state, store, log)
   const onLook = () => noteBackups(state, log)
   const tests = createTestScheduler({
     schedule: testSchedule,
@@ -207,6 +210,13 @@ function noteBackups(state: ServeState, log: Log): void {
   const now = new Date()
   const after = backupConditions(state.backups, state.conditions, now.toISOString())
   replaceConditions(state, backupConditionNames, after, { log, now, told })
+}
+
+/** Without a schedule nothing is written to the store. */
+function noteStore(state: ServeState, store: Store, log: Log): void {
+  const now = new Date()
+  const after = storeConditions(endsWithContainer(store.name, readMounts()), now.toISOString())
+  replaceConditions(state, ['store-not-persistent'], after, { log, now })
 }
 
 const firstRetryMs = 10_000

@@ -51,6 +51,7 @@ export type Condition = {
     | 'backup-overdue'
     | 'backup-damaged'
     | 'store-unreadable'
+    | 'store-not-persistent'
     | 'restore-test-failed'
     | 'restore-test-overdue'
   severity: 'error' | 'warning'

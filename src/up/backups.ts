@@ -8,9 +8,11 @@ import type { Cron } from '../config/cron.ts'
 import type { Loaded } from '../config/load.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../config/resolve.ts'
 import { AppError } from '../errors.ts'
+import { readMounts } from '../machine/mounts.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
 import type { Context } from '../run/context.ts'
 import { openStore } from '../store/open.ts'
+import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
 
 /** The options of a backup, without its slot. */
@@ -82,6 +84,7 @@ export async function backupFacts(
       database,
       store: store.name,
       unreadable,
+      notPersistent: endsWithContainer(store.name, readMounts()),
       damaged,
       fromFuture,
       newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },

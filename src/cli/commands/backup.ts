@@ -1,10 +1,12 @@
 import { type BackupResult, runBackup } from '../../backup/run.ts'
 import { AppError } from '../../errors.ts'
+import { readMounts } from '../../machine/mounts.ts'
 import { ofOneKind } from '../../plan.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openStore } from '../../store/open.ts'
+import { endsWithContainer, persistenceHint } from '../../store/persistence.ts'
 import type { Store } from '../../store/store.ts'
 import { megabytes, renderBytes, seconds, someLines } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
@@ -29,6 +31,8 @@ export const backupRun: Command = {
     tuneForStreams()
     checkBackupFiles(context.loaded)
     const store = openStore(context.loaded.config.backup, context.signal)
+    const gone = endsWithContainer(store.name, readMounts())
+    if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
     const databases = chosenDatabases(context)
     const superusers = new Set<string>()
     const made: BackupResult[] = []

@@ -1,0 +1,46 @@
+// pure
+
+/** Something mounted: where, and the type of its file system. */
+type Mount = { folder: string; type: string }
+
+/** What container engines put a container's own files on. */
+const layered = ['overlay', 'fuse.fuse-overlayfs', 'aufs']
+const inMemory = ['tmpfs', 'ramfs']
+
+/**
+ * Why what is stored there ends with the container: the folder is no mount of its own, or one in memory. Undefined outside of a
+ * container, and where nothing is known.
+ *
+ * @param store `file:///backups`, or another kind of store, which is somewhere else
+ * @param mounts the text of `/proc/self/mountinfo`; see proc_pid_mountinfo(5)
+ */
+export function endsWithContainer(store: string, mounts: string): string | undefined {
+  const all = mounts.split('\n').flatMap(parse)
+  const root = all.findLast(({ folder }) => folder === '/')
+  if (!store.startsWith('file:') || !root || !layered.includes(root.type)) return undefined
+  const folder = decodeURIComponent(store.replace('file://', ''))
+  const own = mountOf(folder, all) ?? root
+  if (own.folder === '/') return `${store} is on the container's own file system, and ends with the container`
+  return inMemory.includes(own.type) ? `${store} is in memory (${own.type}), and ends with the container` : undefined
+}
+
+/** What to do about it. */
+export const persistenceHint = 'mount a volume there, or set backup.store to one'
+
+/** The mount that a folder is on. What was mounted last lies on top. */
+function mountOf(folder: string, all: Mount[]): Mount | undefined {
+  const above = all.filter((mount) => folder === mount.folder || folder.startsWith(mount.folder.replace(/\/?$/, '/')))
+  const longest = Math.max(...above.map((mount) => mount.folder.length))
+  return above.findLast((mount) => mount.folder.length === longest)
+}
+
+/** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`; blanks in a name are `\040`. */
+function parse(line: string): Mount[] {
+  const [before = '', after = ''] = line.split(' - ')
+  const folder = before.split(' ')[4]
+  const [type = ''] = after.split(' ')
+  return folder === undefined ? [] : [{ folder: unescaped(folder), type }]
+}
+
+const unescaped = (text: string) =>
+  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
