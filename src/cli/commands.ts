@@ -65,6 +65,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Find what is dangerous in migrations: locks, rewrites, lost data.',
     load: async () => (await import('./commands/migrate-lint.ts')).migrateLint,
   },
+  'migrate rehearse': {
+    summary: 'Apply pending migrations to a restored copy: how long they take, what they lock and rewrite.',
+    load: async () => (await import('./commands/migrate-rehearse.ts')).migrateRehearse,
+  },
   'migrate wait-for': {
     summary: 'Wait until the schema is new enough for an application.',
     load: async () => (await import('./commands/migrate-wait-for.ts')).migrateWaitFor,

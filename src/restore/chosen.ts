@@ -6,11 +6,17 @@ import { type Choice, chooseBackup } from './choose.ts'
 import type { RestoreOptions } from './options.ts'
 import { damaged } from './source.ts'
 
+/** Which backup, and of what. */
+type Choosing = Pick<RestoreOptions, 'source' | 'name' | 'now'> & {
+  wanted: Pick<RestoreOptions['wanted'], 'id' | 'at' | 'cluster' | 'swap'>
+  out: Pick<RestoreOptions['out'], 'warn'>
+}
+
 /** For `latest`, skips backups that cannot be read or did not verify, with a warning. */
 export function chooseFrom(
   backups: Backup[],
   own: string | undefined,
-  { wanted: { id, at, cluster, swap }, source, name, out, now }: RestoreOptions,
+  { wanted: { id, at, cluster, swap }, source, name, out, now }: Choosing,
 ): { backup: Backup; notes: string[] } {
   const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
   if (unreadable) throw damaged(unreadable.id, unreadable.problem!)

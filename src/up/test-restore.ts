@@ -7,7 +7,7 @@ import type { Connection } from '../config/connection.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveTestConnection } from '../config/resolve.ts'
 import { usage } from '../errors.ts'
-import { tryBackup } from '../restore/trial/run.ts'
+import { type TrialOptions, tryBackup } from '../restore/trial/run.ts'
 import type { Context } from '../run/context.ts'
 import type { Store } from '../store/store.ts'
 
@@ -42,6 +42,30 @@ export function testConnection({ config, env, baseDir }: Loaded): Connection {
   })
 }
 
+/** How backups are restored for a test, as configured. @throws {AppError} `usage` if no server for it is configured */
+export function trialOptions(
+  { loaded, log, signal, out, runId, command }: Context,
+  lockTimeoutMs?: number,
+): Omit<TrialOptions, 'backup' | 'store' | 'onProgress'> {
+  const { config, env } = loaded
+  const { where, maxBytes } = config.backup.verify
+  const connection = testConnection(loaded)
+  for (const remark of remarks(connection)) out.warn(remark)
+  return {
+    ...{ connection, where, maxBytes, runId, command, log, signal },
+    search: { path: env.PATH },
+    now: () => new Date(),
+    // elsewhere, lock.database need not exist
+    lock: {
+      database: where === 'url' ? connection.database : config.lock.database,
+      timeoutMs: lockTimeoutMs ?? config.lock.timeout,
+    },
+    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    timeoutMs: config.backup.timeout,
+    warn: out.warn,
+  }
+}
+
 /**
  * Restores a backup for a test, and records what was found next to it in the store. If its bytes turn out to be damaged, it is also
  * verified, which records that.
@@ -53,24 +77,10 @@ export async function testRestore(
   backup: Pick<Backup, 'id' | 'database'>,
   { store, catalog, onProgress = () => {}, lockTimeoutMs }: TestRestoreOptions,
 ): Promise<{ test: RestoreTest; details: RestoreTestDetails | undefined }> {
-  const { loaded, log, signal, out, runId, command } = context
-  const { config, env } = loaded
-  const { where, maxBytes } = config.backup.verify
-  const connection = testConnection(loaded)
-  for (const remark of remarks(connection)) out.warn(remark)
-  const now = () => new Date()
-  const search = { path: env.PATH }
-  const { test, details, damaged } = await tryBackup({
-    ...{ backup, store, connection, where, maxBytes, search, runId, command, onProgress, now, log, signal },
-    // elsewhere, lock.database need not exist
-    lock: {
-      database: where === 'url' ? connection.database : config.lock.database,
-      timeoutMs: lockTimeoutMs ?? config.lock.timeout,
-    },
-    wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
-    timeoutMs: config.backup.timeout,
-    warn: out.warn,
-  })
+  const { log, signal } = context
+  const options = trialOptions(context, lockTimeoutMs)
+  const { search, now } = options
+  const { test, details, damaged } = await tryBackup({ ...options, backup, store, onProgress })
   try {
     await recordRestoreTest(store, backup, test, details)
     catalog?.noteRestoreTest(backup, test)

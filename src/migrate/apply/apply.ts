@@ -27,7 +27,17 @@ import {
   writeNativeDurations,
 } from './statements.ts'
 
-export type ApplyOptions = ScriptOptions & { plan: MigrationPlan }
+export type ApplyOptions = ScriptOptions & {
+  plan: MigrationPlan
+  /** If given, no file is sent before the one before it has ended. */
+  around?: Around | undefined
+}
+
+/**
+ * Wraps each file that is run. `apply` runs it and resolves to the time that it took, in ms; when everything of it has run and only the
+ * commit is missing, it waits for `look`, whose time does not count. A file outside a transaction has no such moment.
+ */
+export type Around = (step: MigrationStep, apply: (look: () => Promise<void>) => Promise<number>) => Promise<number>
 
 /** Which step failed, and which part of it. `prefixLength`: code points sent before its text. */
 type Failure = {
@@ -163,7 +173,8 @@ async function sendFrom(running: Running, from: number): Promise<Failure | undef
 }
 
 /** Whether a step is one message that can be sent without waiting for the one before: if that one fails, the chain stops this one too. */
-function isPipelined({ plan, historyTable }: Running, i: number): boolean {
+function isPipelined({ plan, historyTable, around }: Running, i: number): boolean {
+  if (around) return false
   const step = plan.steps[i]!
   const before = plan.steps[i - 1]
   // A started step already has its row, so its failure would not stop the steps after it.
@@ -197,18 +208,39 @@ function sendWrapped(
 }
 
 /** Runs a step that is not pipelined; returns how long it took, in ms. */
-async function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
+function runAwaited(running: Running, step: MigrationStep, i: number): Promise<number> {
+  const { around } = running
+  return around && !step.fake ? around(step, (look) => runAlone(running, step, i, look)) : runAlone(running, step, i)
+}
+
+/** @param look waited for before the commit; its time does not count */
+async function runAlone(running: Running, step: MigrationStep, i: number, look?: () => Promise<void>): Promise<number> {
   const { sql, historyTable, rows, settings, retryPolicy, guard, log } = running
   const { sending } = step
   const row = rows[i]!
   const startedAt = performance.now()
+  let lookedMs = 0
+  const lookAround = async () => {
+    const before = performance.now()
+    await look?.()
+    lookedMs = performance.now() - before
+  }
   if (step.fake || isUnsendable(sending) || sending.mode === 'wrapped') {
-    await sql.unsafe(filePrefix(step, row, historyTable, settings) + textOf(step)).forEach(() => {})
+    const message = filePrefix(step, row, historyTable, settings) + textOf(step)
+    if (!look) await sql.unsafe(message).forEach(() => {})
+    else {
+      await inTransaction(sql, async (tx) => {
+        await tx.unsafe(message).forEach(() => {})
+        await lookAround()
+      })
+      await sql.unsafe(cleanSession)
+    }
   } else if (sending.mode === 'pieces') {
     await inTransaction(sql, async (tx) => {
       await tx.unsafe(filePrefix(step, row, historyTable, settings))
       await sendPieces(tx, step.text, sending.pieces, { onPiece: guard })
       guard()
+      await lookAround()
     })
     await sql.unsafe(cleanSession)
   } else {
@@ -230,7 +262,7 @@ async function runAwaited(running: Running, step: MigrationStep, i: number): Pro
       log,
     })
   }
-  return performance.now() - startedAt
+  return performance.now() - startedAt - lookedMs
 }
 
 /** Which part of a step failed. */
@@ -302,6 +334,7 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
     results,
     historyTable,
     retryPolicy,
+    around,
     path,
     wasUndone,
     hintFor = (cause) => askHint(sql, cause, { path }),
@@ -318,7 +351,8 @@ async function explain(running: Running, { at, error: thrown, left, ...where }: 
   return migrationFailed(step.name, step, error, {
     ...where,
     historyTable,
-    left: [left, stoppedWithin(step, thrown)],
+    // Whoever looks at each file does not run it again in the same database.
+    left: around ? [] : [left, stoppedWithin(step, thrown)],
     hint,
     blockedBy: retryPolicy.blockedBy(),
   })

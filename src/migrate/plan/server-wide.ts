@@ -50,14 +50,23 @@ const onlyServer =
 export function withinDatabase(file: Migration, leaveOut: (what: string) => void): Migration {
   const { name, down } = file
   const without = (script: Script): Script => {
-    const outside = findServerWide(script.text)
-    const more = outside.find(({ isAll }) => !isAll)
+    const more = findServerWide(script.text).find(({ isAll }) => !isAll)
     if (more) throw changesServer(name, script, more)
-    for (const { what } of outside) leaveOut(`${what} in ${name}`)
-    const text = outside.reduce(blanked, script.text)
-    return { ...script, text, transactional: script.transactional || scan(text).statements.length === 0 }
+    return { ...script, ...withoutServerWide(script, (what) => leaveOut(`${what} in ${name}`)) }
   }
   return { ...file, ...without(file), ...(down && { down: () => without(down()) }) }
+}
+
+/**
+ * A script without the statements that only change the server; those that also do something else stay.
+ * @param leaveOut called for each of them: `CREATE ROLE`
+ */
+export function withoutServerWide<S extends Script>(script: S, leaveOut: (what: string) => void): S {
+  const outside = findServerWide(script.text).filter(({ isAll }) => isAll)
+  if (outside.length === 0) return script
+  for (const { what } of outside) leaveOut(what)
+  const text = outside.reduce(blanked, script.text)
+  return { ...script, text, transactional: script.transactional || scan(text).statements.length === 0 }
 }
 
 const changesServer = (name: string, script: Script, { start: at, what }: ServerWide) =>

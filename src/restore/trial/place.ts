@@ -93,9 +93,9 @@ function refuseSameServer({ where, own, rights, room }: TrialPlace): AppError | 
 }
 
 /** Why a test restore that is running has to stop; undefined if it may go on. @param room with nothing needed any more */
-export const nearlyFull = (room: Room): AppError | undefined => {
+export const nearlyFull = (room: Room, what = 'test restore'): AppError | undefined => {
   const problem = tooFull(room)
-  return problem?.with({ message: `the test restore was stopped: ${problem.message}` })
+  return problem?.with({ message: `the ${what} was stopped: ${problem.message}` })
 }
 
 function tooFull(room: Room): AppError | undefined {

@@ -53,12 +53,29 @@ export type TrialOptions = {
   /** Time limit, from when it has the lock. */
   timeoutMs: number
   search: { path: string | undefined }
+  /** What it is made for, in messages. Default: `test restore`. */
+  what?: string
+  /** Works in the restored database, once it has been compared and before it is dropped. Its errors are thrown as they are. */
+  use?: ((copy: RestoredCopy) => Promise<void>) | undefined
   runId: string
   command: string
   warn(warning: Warning): void
   onProgress(done: number, total: number): void
   now(): Date
   log: Log
+  signal: AbortSignal
+}
+
+/** A restored database that is going to be dropped. */
+export type RestoredCopy = {
+  /** The login that loaded it and owns everything in it, in that database. It has no rights that code in the backup must not get. */
+  connection: Connection
+  /** In words: `127.0.0.1:5432, PostgreSQL 18.1`. */
+  server: string
+  durationMs: number
+  compared: Compared
+  /** In words. */
+  leftOut: string[]
   signal: AbortSignal
 }
 
@@ -86,7 +103,7 @@ export async function tryBackup(options: TrialOptions): Promise<Tried> {
     return await tryOn(session, options)
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw wasLost(error) ? lost(error) : error
+    throw wasLost(error) ? lost(error, options) : error
   } finally {
     await session.end()
   }
@@ -102,7 +119,7 @@ async function tryOn(session: Session, options: TrialOptions): Promise<Tried> {
   })
   try {
     const { durationMs, ...details } = await withLease(options.store, options.backup, options, async () =>
-      underLock(await prepare(session, options), options),
+      underLock(await prepare(session, server, options), options),
     )
     return { test: { at: startedAt, ok: true, problem: null, durationMs, server }, details, damaged: false }
   } catch (error) {
@@ -124,6 +141,7 @@ async function readVersion({ sql }: Session): Promise<string> {
 
 type Work = {
   session: Session
+  server: string
   connection: Connection
   manifest: Manifest
   rights: OwnRights
@@ -140,7 +158,7 @@ type Work = {
 const never = ['owners', 'privileges', 'comments', 'publications', 'subscriptions', 'user mappings', 'event triggers']
 
 /** Finds out everything that is known to fail, before anything is changed. */
-async function prepare(session: Session, options: TrialOptions): Promise<Work> {
+async function prepare(session: Session, server: string, options: TrialOptions): Promise<Work> {
   const { backup, store, where, maxBytes, search } = options
   const whole = await readBackup(store, backup.database, backup.id)
   if (!whole) throw damaged(backup.id, 'it has been deleted in the meantime')
@@ -172,7 +190,7 @@ async function prepare(session: Session, options: TrialOptions): Promise<Work> {
   const leftOut = [...without.map((name) => `the extension ${name}`), ...(knowsRoles ? [] : ['policies']), ...never]
   if (plan.problems.length > 0 && rights.more.length > 0) throw cannotRun(plan.problems, rights)
   const connection = at(options.connection, session)
-  return { session, connection, manifest, rights, tools, head, plan, leftOut, own, same }
+  return { session, server, connection, manifest, rights, tools, head, plan, leftOut, own, same }
 }
 
 async function readContents(store: Store, manifest: Manifest): Promise<Head> {
@@ -212,8 +230,8 @@ async function underLock(work: Work, options: TrialOptions): Promise<Found> {
   }
   const plan: RestorePlan = { manifest, into, noOwner: true, noTablespaces: true, keepGoing: false, isolated, story }
   const late = new AbortController()
-  const timer = setTimeout(() => late.abort(tooLong(timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1))
-  const room = work.same ? watchRoom(session.sql, own, (full) => late.abort(full)) : undefined
+  const timer = setTimeout(() => late.abort(tooLong(options)), Math.min(timeoutMs, 2 ** 31 - 1))
+  const room = work.same ? watchRoom(session.sql, own, options, (full) => late.abort(full)) : undefined
   const signal = AbortSignal.any([options.signal, late.signal, whenLost(session)])
   const world: RestoreWorld = {
     ...{ lock: session, rights, connect, log, signal, warn: options.warn },
@@ -241,9 +259,9 @@ async function underLock(work: Work, options: TrialOptions): Promise<Found> {
 async function createAndLook(
   name: string,
   { plan, world, work }: { plan: RestorePlan; world: RestoreWorld; work: Work },
-  { store, runId, log, warn, onProgress }: TrialOptions,
+  { store, runId, log, warn, onProgress, use }: TrialOptions,
 ): Promise<Found> {
-  const { session: lock, connection, manifest, rights, tools, head, leftOut, same } = work
+  const { session: lock, server, connection, manifest, rights, tools, head, leftOut, same } = work
   const walAt = await readWal(lock)
   const startedAt = performance.now()
   const login = plan.isolated
@@ -272,12 +290,14 @@ async function createAndLook(
       world.signal.throwIfAborted()
       throw judged(error)
     })
+    const durationMs = Math.round(performance.now() - startedAt - comparingMs)
+    const walBytes = walAt === null ? null : await readWalSince(lock, walAt)
+    const asLogin = { ...connection, database: name, user: login.user, password: () => login.password }
+    await use?.({ connection: asLogin, server, durationMs, compared: compared!, leftOut, signal: world.signal })
+    return { ...compared!, durationMs, walBytes, sameServer: same, leftOut }
   } finally {
     stopHeartbeat()
   }
-  const durationMs = Math.round(performance.now() - startedAt - comparingMs)
-  const walBytes = walAt === null ? null : await readWalSince(lock, walAt)
-  return { ...compared!, durationMs, walBytes, sameServer: same, leftOut }
 }
 
 type Compared = Pick<RestoreTestDetails, 'tablesCompared' | 'rowsCompared' | 'rowsSampled'>
@@ -329,14 +349,16 @@ const serverFailed = (error: ServerError) =>
     cause: error,
   })
 
-const lost = (cause: unknown) =>
-  new AppError('unreachable', 'the connection was lost during the test restore', {
+type Named = Pick<TrialOptions, 'what' | 'timeoutMs'>
+
+const lost = (cause: unknown, { what = 'test restore' }: Named) =>
+  new AppError('unreachable', `the connection was lost during the ${what}`, {
     hint: 'run it again once that server is back: what is left of it is removed then',
     cause,
   })
 
-const tooLong = (timeoutMs: number) =>
-  new AppError('restore', `the test restore took longer than backup.timeout (${renderDuration(timeoutMs)})`, {
+const tooLong = ({ what = 'test restore', timeoutMs }: Named) =>
+  new AppError('restore', `the ${what} took longer than backup.timeout (${renderDuration(timeoutMs)})`, {
     hint: 'raise backup.timeout, or set backup.verify.url to a faster server',
   })
 
