@@ -313,6 +313,39 @@ done      1 migration in T on the copy; shop was only read
     expect(files[0]!.locks).toEqual([{ object: `${owner}.t`, mode: 'AccessExclusiveLock' }])
   })
 
+  test('first creates the declared schemas and extensions that `up` would create', async ({
+    cluster,
+    other,
+    makeApp,
+  }) => {
+    const app = await backedUp({ cluster, makeApp }, first, { url: other.url('postgres') })
+    const declared = { schemas: { app: {} }, extensions: { pg_trgm: {}, file_fdw: {} } }
+    await write(
+      app,
+      { '002_app.sql': 'create table app.words (word text); create index on app.words using gin (word gin_trgm_ops);' },
+      { url: other.url('postgres') },
+      { databases: { [app.database]: declared } },
+    )
+    const { code, stderr, json } = await rehearse(app)
+    expect(code, stderr).toBe(0)
+    expect(json.warnings).toEqual([
+      expect.stringContaining('the copy lacks the extension file_fdw, which `up` creates before it migrates'),
+    ])
+  })
+
+  test('says of a file that stopped outside a transaction nothing about a next run', async ({
+    cluster,
+    other,
+    makeApp,
+  }) => {
+    const app = await backedUp({ cluster, makeApp }, first, { url: other.url('postgres') })
+    await write(app, { '002_half.sql': '-- pgbosun: no-transaction\nvacuum users;\nselect 1 / 0;' })
+    const { code, stderr } = await rehearse(app)
+    expect(code).toBe(20)
+    expect(stderr).toContain('002_half.sql:3:')
+    expect(stderr).not.toContain('next run')
+  })
+
   test('gives code in the backup and in the files none of the rights of its user', async ({
     cluster,
     other,

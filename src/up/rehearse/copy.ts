@@ -13,6 +13,7 @@ import { someOf } from '../../units.ts'
 import { type MigrateStep, planMigrateStep, refusePlan, runOptions } from '../migrate.ts'
 import { placeAs } from '../place.ts'
 import type { MigrateTarget } from '../target.ts'
+import { createDeclared } from './declared.ts'
 import type { Live } from './live.ts'
 import { type Observed, observing } from './observe.ts'
 import { newBackup, planRehearsal } from './plan.ts'
@@ -39,6 +40,7 @@ export const rehearseIn = (context: Context, copy: RestoredCopy, work: InCopy): 
     warnOf(run, plan.steps, leftOut)
     refuseBackup(step, work.backup)
     await applyState(own.sql, step.state)
+    await createDeclared(run.context, own, work.live.declared, copy.connection.user)
     const around = observing(run.cluster.sql, { pid: own.pid, without: step.historyTable?.native }, (file, observed) =>
       work.onFile({ ...observed, file: file.name, alreadyApplied: alreadyApplied.has(file) }),
     )

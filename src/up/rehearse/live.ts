@@ -5,6 +5,7 @@ import { withRun } from '../../run/run.ts'
 import { type MigrateStep, planMigrateStep, refusePlan } from '../migrate.ts'
 import { placeOf } from '../place.ts'
 import type { MigrateTarget } from '../target.ts'
+import { type Declared, readDeclared } from './declared.ts'
 
 /** The database that a rehearsal is about. */
 export type Live = {
@@ -14,6 +15,8 @@ export type Live = {
   step: MigrateStep
   /** The search_path that its files get, with the name of the user for `$user`. */
   path: string[]
+  /** What `up` would create before them. */
+  declared: Declared[]
 }
 
 /**
@@ -26,8 +29,10 @@ export const readLive = (context: Context, target: MigrateTarget): Promise<Live>
     const { database, user } = run.context.connection()
     const step = await planMigrateStep(run.context, target, sql, { looking: true })
     refusePlan(step.plan)
-    const path = step.plan.steps.length > 0 ? pathFor(await placeOf(run.context, sql, target), user) : []
-    return { database, systemIdentifier: await readSystemIdentifier(sql), step, path }
+    const systemIdentifier = await readSystemIdentifier(sql)
+    if (step.plan.steps.length === 0) return { database, systemIdentifier, step, path: [], declared: [] }
+    const path = pathFor(await placeOf(run.context, sql, target), user)
+    return { database, systemIdentifier, step, path, declared: await readDeclared(run.context, run.target!, database) }
   })
 
 const pathFor = ({ path, role }: RunsAs, user: string) => path.map((name) => (name === '$user' ? (role ?? user) : name))
