@@ -15,6 +15,8 @@ export type TocEntry = {
   dropStmt: string
   namespace: string
   tablespace: string
+  /** Of a table, if it is another one than heap. */
+  accessMethod?: string
   /** Unquoted. */
   owner: string
   /** Ids of the entries that must be restored before it. */
@@ -76,7 +78,7 @@ function readToc(head: Buffer): Toc {
 }
 
 type Raw = Pick<TocEntry, 'id' | 'section' | 'dependencies'> & {
-  [key in 'desc' | 'tag' | 'defn' | 'dropStmt' | 'namespace' | 'tablespace' | 'owner']: Buffer
+  [key in 'desc' | 'tag' | 'defn' | 'dropStmt' | 'namespace' | 'tablespace' | 'accessMethod' | 'owner']: Buffer
 }
 
 function readEntry(
@@ -92,15 +94,14 @@ function readEntry(
   const section = sections[int()] ?? 'none'
   const [defn, dropStmt] = [bytes(), bytes()]
   bytes() // COPY statement
-  const [namespace, tablespace] = [bytes(), bytes()]
-  bytes() // access method
+  const [namespace, tablespace, accessMethod] = [bytes(), bytes(), bytes()]
   if (minor >= 16) int() // kind of relation
   const owner = bytes()
   bytes() // with OIDs
   const dependencies: number[] = []
   for (let text = bytes.orNone(); text !== undefined; text = bytes.orNone()) dependencies.push(Number(text.toString()))
   reader.take(1 + offsetSize) // where its data is
-  return { id, desc, tag, section, defn, dropStmt, namespace, tablespace, owner, dependencies }
+  return { id, desc, tag, section, defn, dropStmt, namespace, tablespace, accessMethod, owner, dependencies }
 }
 
 /** @throws {TocError} that shows the name, whatever bytes it has */
@@ -115,6 +116,7 @@ function decoded(raw: Raw, decoder: Decoder): TocEntry {
 }
 
 const decodedWith = (raw: Raw, decode: Decoder['decode']): TocEntry => ({
+  ...(raw.accessMethod.length > 0 && decode(raw.accessMethod) !== 'heap' && { accessMethod: decode(raw.accessMethod) }),
   id: raw.id,
   desc: decode(raw.desc),
   tag: decode(raw.tag),

@@ -14,6 +14,10 @@ export const restoreFlags: Flags = {
     value: 'NAME',
     help: 'Without --into, the database itself is replaced: its name, instead of typing it. Needed when stdin is not a terminal.',
   },
+  'in-place': {
+    type: 'boolean',
+    help: 'Replace what is in the database, in one transaction, instead of swapping it for a copy: it stays the same database. With --replace NAME.',
+  },
   rollback: {
     type: 'boolean',
     help: 'Bring back the database that the last restore replaced. What is live now is kept. With --replace NAME.',
@@ -135,6 +139,7 @@ export function readWanted(
     throw usage('restore needs confirmation, but stdin is not a terminal; nothing was changed', {
       hint: 'pass --yes to skip the question',
     })
+  if (flags['in-place'] === true) checkInPlace(parsed)
   if (flags['no-owner'] === true && flags['create-roles'] === true)
     throw usage('--no-owner needs no roles, so --create-roles has no meaning', { hint: 'leave out one of them' })
   return {
@@ -145,6 +150,7 @@ export function readWanted(
     noOwner: flags['no-owner'] === true,
     noTablespaces: flags['no-tablespaces'] === true,
     asSuperuser: flags['as-superuser'] === true,
+    inPlace: flags['in-place'] === true,
     keepGoing: flags['keep-going'] === true,
     createRoles: flags['create-roles'] === true,
     jobs: readJobs(flags),
@@ -159,7 +165,23 @@ export function readWanted(
 
 /** Flags that leave something out, or say something about a new database: never for the one that everybody uses. */
 const onlyInto = ['no-owner', 'keep-going', 'schema', 'table', 'skip-extension']
-const onlySwap = ['replace', 'no-backup-first', ...allowed]
+const onlySwap = ['replace', 'in-place', 'no-backup-first', ...allowed]
+
+/** @throws {AppError} `usage` */
+function checkInPlace({ flags }: ParsedArgs): void {
+  const other = ['standbys-reconnect', 'disable-subscriptions'].find((name) => flags[name] !== undefined)
+  if (other !== undefined)
+    throw usage(
+      `--${other} is about a database that gives way to another one, which --in-place does not do; nothing was changed`,
+      {
+        hint: `leave out --${other} or --in-place`,
+      },
+    )
+  if (flags.jobs !== undefined && flags.jobs !== '1')
+    throw usage('--in-place loads over one connection, in one transaction; nothing was changed', {
+      hint: 'leave out --jobs',
+    })
+}
 
 function checkInto({ flags }: ParsedArgs, into: string): void {
   const bytes = Buffer.byteLength(into)

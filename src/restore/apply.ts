@@ -71,7 +71,7 @@ export type RestoreWorld = {
     publish(work: string, login: string | undefined): Promise<void>
   }
   /** Recorded in pgbosun.events of the restored database, if it has that table. */
-  run: { runId: string; command: string }
+  run: { runId: string; command: string; actor?: string }
 }
 
 /** Whether nobody else may connect to the new database, because code that ran with the rights of another owner now runs with ours. */
@@ -89,7 +89,7 @@ export type LoadWork = {
 }
 
 /** Longer than any restore, because it opens connections until its end. */
-const loginValidMs = 7 * 86_400_000
+export const loginValidMs = 7 * 86_400_000
 
 /**
  * Restores into a new database under a working name, compares the rows, and gives it its name in the last transaction: so it is
@@ -190,7 +190,7 @@ async function inspect(
   missing: Missing[],
 ): Promise<Comparison> {
   const { sql } = session
-  const { manifest, into, keepGoing } = plan
+  const { manifest, keepGoing } = plan
   const comparison = await compareRows(sql, manifest.rows)
   if (comparison.differences.length > 0 && !keepGoing) throw differs(comparison)
   for (const warning of ofOneKind(comparison.notCompared.map(notCompared))) world.warn(warning)
@@ -198,30 +198,31 @@ async function inspect(
   for (const warning of ofOneKind(await detachSubscriptions(sql))) world.warn(warning)
   if (world.swap) await world.swap.mark(session)
   await noteEvents(sql, world, {
-    changes: [
-      ...(plan.createRoles ?? []).map((name) => ({
-        action: 'create',
-        object: `role ${name}`,
-        reason: 'the backup needs it',
-      })),
-      { action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` },
-    ],
-    backup: manifest.id,
-    from: manifest.database.name,
-    backed_up_at: manifest.started_at,
+    ...eventOf(plan),
     ...(isPart(comparison, missing) && { differences: comparison.differences.length, missing: missing.length }),
   })
   return comparison
 }
+
+/** What the audit trail says of a restore. */
+export const eventOf = ({ createRoles = [], into, manifest }: RestorePlan) => ({
+  changes: [
+    ...createRoles.map((name) => ({ action: 'create', object: `role ${name}`, reason: 'the backup needs it' })),
+    { action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` },
+  ],
+  backup: manifest.id,
+  from: manifest.database.name,
+  backed_up_at: manifest.started_at,
+})
 
 /** Whether something of the backup is missing. */
 export const isPart = ({ differences }: Comparison, missing: Missing[]): boolean =>
   differences.length > 0 || missing.length > 0
 
 /** Writes both events, if the backup contains the state tables. */
-async function noteEvents(
+export async function noteEvents(
   sql: Session['sql'],
-  { run, log }: RestoreWorld,
+  { run, log }: Pick<RestoreWorld, 'run' | 'log'>,
   detail: { missing?: number; [field: string]: unknown },
 ): Promise<void> {
   const [row] = await sql.unsafe<{ found: boolean }[]>(
@@ -264,10 +265,10 @@ async function publish(
   })
 }
 
-const notCompared = ({ table, reason }: Comparison['notCompared'][number]) =>
+export const notCompared = ({ table, reason }: Comparison['notCompared'][number]) =>
   `the rows of ${table} were not compared with what was backed up (${visible(reason)}): count them as a superuser`
 
-function differs({ differences, rows }: Comparison): AppError {
+export function differs({ differences, rows }: Comparison): AppError {
   const lines = differences.map((difference) => `  ${renderDifference(difference)}`)
   return new AppError('restore', 'the restored rows differ from what was backed up', {
     hint: `use another backup; \`pgbosun backup list\` shows them. ${goingOn}`,

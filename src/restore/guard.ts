@@ -47,11 +47,16 @@ export type RestoreRefusal = {
 /**
  * Everything that is known to fail, found before anything is changed.
  *
- * @param options `noTablespaces`: everything will lie in the server's default tablespace, so none is needed; `noOwner`: objects will belong to the session user and nobody is granted anything, so no role is needed
+ * @param options `noTablespaces`: everything will lie in the server's default tablespace, so none is needed; `noOwner`: objects will belong to the session user and nobody is granted anything, so no role is needed; `inPlace`: no database is created
  */
 export function findRefusals(
   manifest: Guarded,
-  { into, noOwner, noTablespaces }: { into: string; noOwner: boolean; noTablespaces: boolean },
+  {
+    into,
+    noOwner,
+    noTablespaces,
+    inPlace = false,
+  }: { into: string; noOwner: boolean; noTablespaces: boolean; inPlace?: boolean },
   target: TargetServer,
 ): RestoreRefusal[] {
   const refusals: RestoreRefusal[] = []
@@ -64,7 +69,7 @@ export function findRefusals(
       `the name ${JSON.stringify(into)} has a line break, which PostgreSQL ${majorOf(target.serverVersion)} does not accept`,
       'choose another name for --into',
     )
-  if (!target.superuser && !target.mayCreateDatabases)
+  if (!inPlace && !target.superuser && !target.mayCreateDatabases)
     refuse(
       `the user ${target.user} may not create databases`,
       `alter role ${sqlName(target.user)} createdb, or connect as another user`,

@@ -30,7 +30,7 @@ export type IsolatedLoad = Omit<LoadOptions, 'connection'> & {
   login: Login
   connection: Connection
   /** Our own session, in the new database, which belongs to the login. */
-  session: Session
+  session: Pick<Session, 'sql'>
   /** Owner of the database, who also gets objects without an owner in the backup. */
   owner: string
   /** Whether the session user is one. */
@@ -149,7 +149,10 @@ const loadData = (load: IsolatedLoad, watch: Watch): Promise<void> =>
   )
 
 /** Creates what only the session user may create, and gives it to the login in the same transaction, so that its code never runs with our rights. */
-async function makeOurs(entries: TocEntry[], { session, login, onMissing }: IsolatedLoad): Promise<void> {
+export async function makeOurs(
+  entries: TocEntry[],
+  { session, login, onMissing }: Pick<IsolatedLoad, 'session' | 'login' | 'onMissing'>,
+): Promise<void> {
   for (const entry of entries)
     await make(entry, onMissing, () =>
       inTransaction(session.sql, async (tx) => {
@@ -163,7 +166,7 @@ async function makeOurs(entries: TocEntry[], { session, login, onMissing }: Isol
 const keptOurs = new Set(['FOREIGN DATA WRAPPER', 'PROCEDURAL LANGUAGE'])
 
 /** Tables of extensions belong to us, but some of them contain rows of the application. */
-async function grantExtensionData({ session, login }: IsolatedLoad): Promise<void> {
+export async function grantExtensionData({ session, login }: Pick<IsolatedLoad, 'session' | 'login'>): Promise<void> {
   const to = quoteLiteral(login.user)
   await session.sql.unsafe(`do $$ declare r record; begin
     for r in select pg_catalog.format('%I.%I', n.nspname, c.relname) as name, n.nspname as schema, c.relkind as kind
@@ -175,7 +178,10 @@ async function grantExtensionData({ session, login }: IsolatedLoad): Promise<voi
 }
 
 /** Views that would query another server stay empty: nobody has a user mapping yet, and a restore must not need another server. */
-async function fillViews(asLogin: Session, { plan, session, warn, signal, onMissing }: IsolatedLoad): Promise<void> {
+export async function fillViews(
+  asLogin: Pick<Session, 'sql'>,
+  { plan, session, warn, signal, onMissing }: Pick<IsolatedLoad, 'plan' | 'session' | 'warn' | 'signal' | 'onMissing'>,
+): Promise<void> {
   if (plan.views.length === 0) return
   const far = await viewsOfOthers(session.sql)
   for (const entry of plan.views) {
@@ -234,7 +240,13 @@ async function finish(load: IsolatedLoad): Promise<void> {
  * Gives objects without an owner in the archive to the owner of the database.
  * @throws {AppError} `restore` for objects that code in the archive created: they must not belong to somebody with more rights
  */
-async function handOverRest({ session, login, owner, noOwner, warn }: IsolatedLoad): Promise<void> {
+export async function handOverRest({
+  session,
+  login,
+  owner,
+  noOwner,
+  warn,
+}: Pick<IsolatedLoad, 'session' | 'login' | 'owner' | 'noOwner' | 'warn'>): Promise<void> {
   const { sql } = session
   const rows = await sql.unsafe<{ what: string; runs: boolean }[]>(
     `select pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as what,

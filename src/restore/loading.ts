@@ -46,10 +46,28 @@ export async function loadingFor(
   throw refused
 }
 
-const noList = ({ id }: Manifest, problem = '') =>
-  new AppError('restore', `backup ${id}: no part of it can be chosen, because ${problem}; nothing was changed`, {
-    hint: 'restore all of it',
-  })
+/**
+ * How a backup is loaded in one transaction: always as planned from its list of contents.
+ * @returns `isolated`: by a login created for it
+ * @throws {AppError} `refused`, `restore`, `corrupt`
+ */
+export async function loadingInPlace(
+  session: Session,
+  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: HowToLoad },
+): Promise<Loading & { load: { plan: LoadPlan; head: Head }; isolated: boolean }> {
+  const rights = await readOwnRights(session.sql)
+  const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
+  const isolated = needsLogin(rights, wanted.asSuperuser)
+  const { head, problem } = await listOf(store, manifest)
+  if (!head) throw noList(manifest, problem, 'it cannot be restored in place', 'restore it without --in-place')
+  const plan = planLoad(head.toc, wanted)
+  const refused = isolated ? refuseProblems(plan.problems, rights.user) : undefined
+  if (refused) throw refused
+  return { rights, withoutEventTriggers, load: { plan, head }, selection: undefined, isolated }
+}
+
+const noList = ({ id }: Manifest, problem = '', what = 'no part of it can be chosen', hint = 'restore all of it') =>
+  new AppError('restore', `backup ${id}: ${what}, because ${problem}; nothing was changed`, { hint })
 
 async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
   try {

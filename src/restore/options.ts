@@ -20,6 +20,8 @@ export type WantedRestore = {
   asSuperuser: boolean
   /** It replaces the database `into`; undefined: that must not exist yet. */
   swap: (Allowed & { backupFirst: boolean }) | undefined
+  /** Its contents are replaced in one transaction; `swap` says what else is allowed. */
+  inPlace: boolean
   /** Load what can be loaded. */
   keepGoing: boolean
   /** Create the roles that are missing. */

@@ -17,22 +17,24 @@ import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, type Tools } from '../programs/pgtools.ts'
 import { renderAgo } from '../units.ts'
-import { isClosed, type RestorePlan, restoreInto } from './apply.ts'
+import { isClosed, loginValidMs, type RestorePlan, restoreInto } from './apply.ts'
 import { boundWarnings } from './bound.ts'
 import { chooseFrom, wholeOf } from './chosen.ts'
 import { reopener } from './clean-up.ts'
 import type { Comparison } from './differences.ts'
 import { fill } from './fill.ts'
 import { findRefusals, refusal } from './guard.ts'
+import { describeInPlace, readInPlaceNow } from './in-place/describe.ts'
+import { type RestoredInPlace, restoreInPlace } from './in-place/in-place.ts'
 import { readTarget } from './inspect.ts'
 import { planJobs } from './jobs.ts'
 import { asSuperuserFlag, checkListPlace } from './load.ts'
-import { type Loading, loadingFor } from './loading.ts'
+import { type Loading, loadingFor, loadingInPlace } from './loading.ts'
 import type { Missing } from './missing.ts'
 import type { RestoreOptions, WantedRestore } from './options.ts'
 import { creatableRoles, withRoles } from './roles.ts'
 import { isPartial, manifestOf } from './select.ts'
-import { refuseIncomplete, trustedManifest } from './source.ts'
+import { openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
 import {
   describeSwap,
@@ -55,6 +57,8 @@ export type Restored = {
   /** The only user that may connect, if everything belongs to it. */
   onlyFor: string | undefined
   swapped: Swapped | undefined
+  /** What a restore in place did. */
+  inPlace: Pick<RestoredInPlace, 'backedUp' | 'held'> | undefined
 }
 
 /**
@@ -118,7 +122,8 @@ async function restoreChosen(
   const createRoles = await guard(session, needed, wanted)
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
   await refuseIncomplete(store, needed)
-  const loading = await loadingFor(session, { store, manifest: needed, wanted })
+  const inPlace = wanted.inPlace ? await loadingInPlace(session, { store, manifest: needed, wanted }) : undefined
+  const loading = inPlace ?? (await loadingFor(session, { store, manifest: needed, wanted }))
   const manifest = manifestOf(needed, wanted.part, loading.selection?.tables)
   for (const note of ofOneKind(loading.selection?.notes ?? [])) out.warn(note)
   if (loading.load ?? loading.selection) checkListPlace()
@@ -126,9 +131,17 @@ async function restoreChosen(
     out.print(`trust    code in this backup runs with the rights of ${loading.rights.user} (${asSuperuserFlag})`)
   const age = renderAgo(options.now().getTime() - backup.takenAt.getTime())
   const where = describe({ ...connection, database: wanted.into })
-  const how = replaceable ? 'in place of the database' : 'into the new database'
+  const how = inPlace
+    ? 'in place, into the database'
+    : replaceable
+      ? 'in place of the database'
+      : 'into the new database'
   const { jobs, note } = planJobs({
-    ...{ asked: wanted.jobs, cores: availableParallelism(), alone: wanted.keepGoing || isPartial(wanted.part) },
+    ...{
+      asked: inPlace ? 1 : wanted.jobs,
+      cores: availableParallelism(),
+      alone: wanted.keepGoing || isPartial(wanted.part),
+    },
     ...{ dumpBytes: manifest.dump_size_bytes, place: await scratchPlace() },
   })
   if (note !== undefined) out.print(`jobs     ${note}`)
@@ -137,7 +150,10 @@ async function restoreChosen(
   out.print(`restore  backup ${backup.id} of ${manifest.database.name}, taken ${age}, ${how} ${where}`)
   if (replaceable) {
     const swap = { connect: open, name: wanted.into, manifest }
-    for (const line of await describeSwap(replaceable, swap)) out.print(`swap     ${line}`)
+    const lines = inPlace
+      ? await describeInPlace(replaceable, { ...swap, toc: inPlace.load.head.toc, isolated: inPlace.isolated, wanted })
+      : await describeSwap(replaceable, swap)
+    for (const line of lines) out.print(`${inPlace ? 'in place' : 'swap    '} ${line}`)
     for (const warning of differencesFrom(trusted, replaceable)) out.warn(warning)
   }
   await options.confirm()
@@ -148,8 +164,14 @@ async function restoreChosen(
 }
 
 /** The database to replace, if one is; @throws {AppError} `restore`, `refused` if it must not be replaced now */
-const replaceableBy = async ({ sql }: Session, manifest: Manifest, { wanted: { swap, into }, lock }: RestoreOptions) =>
-  swap && readReplaceableNow(sql, { name: into, lockDatabase: lock.database, manifest }, swap)
+const replaceableBy = async (
+  { sql }: Session,
+  manifest: Manifest,
+  { wanted: { swap, inPlace, into }, lock }: RestoreOptions,
+) =>
+  inPlace
+    ? readInPlaceNow(sql, { name: into, lockDatabase: lock.database })
+    : swap && readReplaceableNow(sql, { name: into, lockDatabase: lock.database, manifest }, swap)
 
 /** One more session, in which code of the application does not run by itself, where we may choose so. */
 const openFor = (
@@ -182,13 +204,49 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
   await sweepLeftovers(session.sql, connect, log)
   // another run may have created the database while we waited
   const createRoles = await guard(session, manifest, wanted)
-  await replaceableBy(session, manifest, options)
+  const replaceable = await replaceableBy(session, manifest, options)
   const plan = { ...planOf(manifest, loading, options), createRoles }
   let swapped: Swapped | undefined
   let held = false
   const own = await readSystemIdentifier(session.sql)
   const { swap } = wanted
   const backUp = swap?.backupFirst ? () => options.backUp(own) : undefined
+  if (wanted.inPlace) {
+    const { head, plan: loadPlan } = loading.load!
+    const { facts } = replaceable!
+    // Much may have changed while somebody was asked.
+    await describeInPlace(replaceable!, {
+      connect,
+      name: into,
+      manifest,
+      toc: head.toc,
+      isolated: plan.isolated,
+      wanted,
+    })
+    const { comparison, missing, ...inPlace } = await restoreInPlace(plan, {
+      ...{ lock: session, rights: loading.rights, connect, log, signal, run: { runId, command }, connection, backUp },
+      ...{ warn: options.out.warn, onPublished: options.onPublished, applicationName: `pgbosun ${runId}` },
+      ...{ slots: facts.slots, lockTimeoutMs: timeoutMs, now: options.now, validMs: loginValidMs },
+      load: {
+        ...{ plan: loadPlan, head, tools: work.tools, noTablespaces: wanted.noTablespaces },
+        dump: () => openDump(options.store, manifest),
+        onBytes: (bytes) => options.onProgress(bytes, manifest.dump_size_bytes),
+      },
+    })
+    const durationMs = Math.round(performance.now() - startedAt)
+    return {
+      ...{
+        manifest,
+        comparison,
+        missing,
+        createdRoles: createRoles,
+        durationMs,
+        onlyFor: undefined,
+        swapped: undefined,
+      },
+      inPlace,
+    }
+  }
   const world: SwapWorld = {
     ...{ name: into, manifest, id: plan.story.id, lock: session, lockDatabase: lock.database, connect },
     ...{ sessionUser: loading.rights.user, run: runId, now: options.now, warn: options.out.warn, log, signal },
@@ -225,12 +283,13 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
     durationMs,
     onlyFor: isClosed(plan) ? loading.rights.user : undefined,
     swapped,
+    inPlace: undefined,
   }
 }
 
 const planOf = (
   manifest: Manifest,
-  { load }: Loading,
+  { load, isolated = load !== undefined }: Loading & { isolated?: boolean },
   { wanted: { into, noOwner, noTablespaces, keepGoing }, runId, now }: RestoreOptions,
 ): RestorePlan => ({
   manifest,
@@ -238,7 +297,7 @@ const planOf = (
   noOwner,
   noTablespaces,
   keepGoing,
-  isolated: load !== undefined,
+  isolated,
   story: {
     pgbosun: 'restore',
     id: randomBytes(4).toString('hex'),

@@ -21,8 +21,12 @@ export type Watch = {
   compare(expected: { relations: readonly RelationName[]; creates: boolean }): Promise<void>
 }
 
-/** @param db our own session in the new database; it stores what it saw in a temporary table */
-export async function watchObjects(db: Db, login: string): Promise<Watch> {
+/**
+ * @param db our own session in the new database; it stores what it saw in a temporary table
+ * @param options `shared`: others are connected, as the database is not new
+ */
+export async function watchObjects(db: Db, login: string, { shared = false } = {}): Promise<Watch> {
+  const objects = shared ? objectsIn(looked.filter(({ catalog }) => catalog !== 'pg_database')) : objectsIn(looked)
   await db.unsafe(`create temporary table pgbosun_seen (class oid, id oid, part int, relation oid, hash bytea)`)
   return {
     async look() {
@@ -30,7 +34,7 @@ export async function watchObjects(db: Db, login: string): Promise<Watch> {
     },
     async compare({ relations, creates }) {
       const [row] = await db.unsafe<{ changed: string[]; others: string[] }[]>(
-        query(oidsOf(relations), creates, quoteLiteral(login)),
+        query({ objects, allowed: oidsOf(relations), creates, login: quoteLiteral(login), shared }),
       )
       const what = [...(row?.others ?? []), ...(row?.changed ?? [])]
       if (what.length > 0) throw changed(what)
@@ -94,20 +98,23 @@ const idOf = (catalog: string) => ({ pg_attribute: 'o.attrelid', pg_index: 'o.in
 const firstOf = (catalog: string) => (catalog === 'pg_namespace' ? 2200 : 16384)
 
 /** All objects created in this database, as rows of the temporary table. */
-const objects = looked
-  .map(
-    ({ catalog, relation = '0', part = '0', what, where = 'true' }) =>
-      `select 'pg_catalog.${catalog}'::regclass::oid as class, ${idOf(catalog)} as id, ${part}::int as part, ${relation}::oid as relation,
+const objectsIn = (parts: typeof looked) =>
+  parts
+    .map(
+      ({ catalog, relation = '0', part = '0', what, where = 'true' }) =>
+        `select 'pg_catalog.${catalog}'::regclass::oid as class, ${idOf(catalog)} as id, ${part}::int as part, ${relation}::oid as relation,
               pg_catalog.sha256(pg_catalog.convert_to(${what}, pg_catalog.getdatabaseencoding())) as hash
          from pg_catalog.${catalog} o where ${idOf(catalog)} >= ${firstOf(catalog)} and (${where})`,
-  )
-  .join(' union all ')
+    )
+    .join(' union all ')
 
 /** Objects on a relation that run when somebody uses it. */
 const attached = `('pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_trigger'::regclass,
   'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_index'::regclass)`
 
-const query = (allowed: string, creates: boolean, login: string) => `
+type Question = { objects: string; allowed: string; creates: boolean; login: string; shared: boolean }
+
+const query = ({ objects, allowed, creates, login, shared }: Question) => `
   with now as materialized (${objects}), allowed as materialized (${allowed}),
   changed as (
     select s.class, s.id, s.part from pg_temp.pgbosun_seen s left join now n using (class, id, part)
@@ -127,7 +134,7 @@ const query = (allowed: string, creates: boolean, login: string) => `
             where l.rolname = ${login} and m.rolname <> session_user
            union all
            select coalesce(a.usename, '?') || ' is connected to the new database'
-             from pg_catalog.pg_stat_activity a where a.datname = pg_catalog.current_database() and a.backend_type = 'client backend'
+             from pg_catalog.pg_stat_activity a where not ${shared} and a.datname = pg_catalog.current_database() and a.backend_type = 'client backend'
               and a.usename <> ${login} and a.usename <> session_user and not (select u.rolsuper from pg_catalog.pg_roles u where u.oid = a.usesysid)) o),
            '[]'::json) as others`
 

@@ -11,8 +11,8 @@ export type Hold = {
   backup: string
   /** When the backup was taken. */
   taken_at: string
-  /** The name of the database that was replaced. */
-  replaced: string
+  /** The name of the database that was replaced; null if its contents were, in place. */
+  replaced: string | null
 }
 
 /** What was read together with the version of the state, so that a run asks once. */

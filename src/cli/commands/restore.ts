@@ -96,7 +96,7 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
     }),
   )
   const result = await tell(context, restored, report)
-  if (!restored.swapped || wanted.into !== connection.database) return result
+  if (!(restored.swapped ?? restored.inPlace) || wanted.into !== connection.database) return result
   return { ...result, fields: { ...result.fields, plan: await planAfter(context) } }
 }
 
@@ -155,7 +155,7 @@ async function confirm({ flags, signal }: CommandContext, { into, swap }: Wanted
 
 async function tell(
   { out }: CommandContext,
-  { manifest, comparison, missing, createdRoles, durationMs, onlyFor, swapped }: Restored,
+  { manifest, comparison, missing, createdRoles, durationMs, onlyFor, swapped, inPlace }: Restored,
   report: Report,
 ): Promise<Result> {
   if (onlyFor !== undefined)
@@ -167,12 +167,13 @@ async function tell(
     const since = backedUp === null ? 'is' : `was written after backup ${backedUp} began is`
     out.print([
       `kept     what it was before is ${replaced}: what ${since} only there; --rollback brings it back, --discard drops it`,
-      ...(held
-        ? [
-            'held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`',
-          ]
-        : []),
+      ...heldLines(held),
     ])
+  }
+  if (inPlace) {
+    const { backedUp, held } = inPlace
+    const before = backedUp === null ? 'was kept nowhere' : `is in backup ${backedUp}`
+    out.print([`replaced what it was before ${before}; the database is still the same one`, ...heldLines(held)])
   }
   const more = { missing, roles_created: createdRoles, duration_ms: durationMs }
   const fields = { ...report, touched: true, ...fieldsOf(comparison, manifest), ...more }
@@ -199,8 +200,13 @@ async function tell(
     backup_before: swapped.backedUp,
     waited_ms: swapped.waitedMs,
   }
-  return { fields: { ...fields, ...swap } }
+  return { fields: { ...fields, ...swap, ...(inPlace && { backup_before: inPlace.backedUp }) } }
 }
+
+const heldLines = (held: boolean): string[] =>
+  held
+    ? ['held     pending migrations are not applied until `pgbosun restore --release`, or `pgbosun up --after-restore`']
+    : []
 
 const fieldsOf = ({ rows, tables, differences, notCompared }: Comparison, manifest: Manifest) => ({
   source_database: manifest.database.name,

@@ -120,7 +120,10 @@ export async function markHeld({ sql }: Session, world: SwapWorld): Promise<bool
 }
 
 /** To whom schema pgbosun belongs in the database that is replaced; undefined if it has none. */
-async function readStateOwner({ connect, name }: SwapWorld): Promise<string | undefined> {
+export async function readStateOwner({
+  connect,
+  name,
+}: Pick<SwapWorld, 'connect' | 'name'>): Promise<string | undefined> {
   const session = await connect(name)
   try {
     const [row] = await session.sql.unsafe<{ owner: string }[]>(
@@ -133,7 +136,7 @@ async function readStateOwner({ connect, name }: SwapWorld): Promise<string | un
 }
 
 /** Who owns a first state: the session user, unless a login of its own owns the database, which then most likely runs `up`. */
-async function firstOwner(
+export async function firstOwner(
   db: Session['sql'],
   { sessionUser, manifest }: Pick<SwapWorld, 'sessionUser' | 'manifest'>,
 ): Promise<string | undefined> {
@@ -220,7 +223,10 @@ export async function dropSlotsOf(
   for (const problem of problems) world.warn(problem)
 }
 
-async function backUpFirst(backUp: () => Promise<string>, { name, lock, log }: SwapWorld): Promise<string> {
+export async function backUpFirst(
+  backUp: () => Promise<string>,
+  { name, lock, log }: Pick<SwapWorld, 'name' | 'lock' | 'log'>,
+): Promise<string> {
   const stop = startHeartbeat(lock, { log })
   try {
     return await backUp()
