@@ -64,14 +64,22 @@ export const dropGate = (sql: Db, login: string): Promise<void> =>
 /** Forgets what was not done, once the transaction of the login has ended. */
 export const emptyGate = (sql: Db, login: string) => sql.unsafe(`truncate ${quoteIdent(login)}.work`)
 
+/** Our statements in an open transaction of our own session: what would end it means nothing. */
+export const withinTransaction = (sql: Session['sql']): Session['sql'] =>
+  ({
+    unsafe: (statement: string) => (endsTransaction.test(statement) ? Promise.resolve([]) : sql.unsafe(statement)),
+  }) as unknown as Session['sql']
+
+const endsTransaction = /^(begin|commit|rollback|;)$/
+
 /**
  * Our statements in the transaction of the login: each is put into the table by our own session, and done by the session of the login.
- * `begin`, `commit` and `rollback` mean nothing here, because there is one transaction. In a query, session_user is our user.
+ * What would end the transaction means nothing here. In a query, session_user is our user.
  */
 export function throughGate(ours: Db, theirs: Session['sql'], login: string, user: string): Session['sql'] {
   const schema = quoteIdent(login)
   const unsafe = async (statement: string): Promise<unknown[]> => {
-    if (/^(begin|commit|rollback|;)$/.test(statement)) return []
+    if (endsTransaction.test(statement)) return []
     const asks = /^\s*(select|with)\b/i.test(statement)
     const text = asks ? statement.replaceAll(/\bsession_user\b/g, `${quoteLiteral(user)}::pg_catalog.name`) : statement
     const [work] = await ours.unsafe<{ n: number }[]>(

@@ -13,7 +13,7 @@ import { loginRefused } from '../isolation.ts'
 import { loginName, loginPattern } from '../name.ts'
 import { createRoles, dropRoles } from '../roles.ts'
 import { backUpFirst, dropSlotsOf } from '../swap/swap.ts'
-import { createGate, dropGate, emptyGate, throughGate } from './gate.ts'
+import { createGate, dropGate, emptyGate, throughGate, withinTransaction } from './gate.ts'
 import type { TransactionLoad } from './load.ts'
 import { readLeftGates } from './read.ts'
 import { inOneTransaction, type TransactionWorld } from './transaction.ts'
@@ -105,12 +105,15 @@ async function asWhoLoads(ours: Session, plan: RestorePlan, world: InPlaceWorld)
   if (!plan.isolated) {
     const session = await world.connect(plan.into)
     try {
-      return await inOneTransaction(plan, transactionWorld(world, { session, ours: session.sql, login: undefined }))
+      return await inOneTransaction(
+        plan,
+        transactionWorld(world, { session, ours: withinTransaction(session.sql), login: undefined }),
+      )
     } finally {
       await session.end()
     }
   }
-  const login = await makeLogin(plan, world)
+  const login = await makeLogin(plan, world, await readLacking(ours.sql))
   try {
     await createGate(ours.sql, login.user)
     const session = await openAs(login, plan.into, world)
@@ -145,17 +148,30 @@ const transactionWorld = (
   beforeAgain: async () => {},
 })
 
-const makeLogin = ({ into, story }: RestorePlan, { lock, rights, validMs, load }: InPlaceWorld): Promise<Login> =>
+const makeLogin = (
+  { into, story }: RestorePlan,
+  { lock, rights, validMs, load }: InPlaceWorld,
+  lacks: string[],
+): Promise<Login> =>
   createLogin(lock.sql, {
     database: into,
     user: loginName(story),
-    rights: { sessionUser: rights.user, superuser: rights.superuser, lacks: ['connect', 'create', 'temporary'] },
+    rights: { sessionUser: rights.user, superuser: rights.superuser, lacks },
     validMs,
     more: (user) =>
       (load.noTablespaces ? [] : load.plan.tablespaces).map(
         (name) => `grant create on tablespace ${quoteIdent(name)} to ${quoteIdent(user)}`,
       ),
   })
+
+/** What not everybody may do in the database. Where everybody may, a grant would leave a list of privileges where there was none. */
+async function readLacking(db: Db): Promise<string[]> {
+  const rows = await db.unsafe<{ privilege: string }[]>(
+    `select p as privilege from pg_catalog.unnest(array['connect', 'temporary']) p
+      where not pg_catalog.has_database_privilege('public', pg_catalog.current_database(), p) order by 1`,
+  )
+  return rows.map(({ privilege }) => privilege)
+}
 
 async function openAs(
   login: Login,

@@ -106,16 +106,16 @@ const runEach = (db: Db, statements: readonly string[]) => inTurn(statements, (s
 async function makeStep(step: LoadStep, load: TransactionLoad, watch: Watch | undefined): Promise<void> {
   const { session, ours, login, user, signal } = load
   signal.throwIfAborted()
-  if (step.by === 'us')
-    return makeOurs(step.entries, {
-      ...{ session: { sql: ours }, login: login ?? { user, password: '' } },
-      onMissing: undefined,
-    })
+  const makeAsUs = (entries: TocEntry[]) =>
+    makeOurs(entries, { session: { sql: ours }, login: login ?? { user, password: '' }, onMissing: undefined })
+  if (step.by === 'us') return makeAsUs(step.entries)
   await session.sql.unsafe(settings)
   const create = async () => {
     for (const entry of step.entries) {
       signal.throwIfAborted()
-      await make(entry, undefined, () => runEach(session.sql, statementsOf(entry, load)))
+      // The login may not create schemas: only who owns the database may, or was granted that.
+      if (entry.desc === 'SCHEMA') await makeAsUs([entry])
+      else await make(entry, undefined, () => runEach(session.sql, statementsOf(entry, load)))
     }
   }
   return step.runsCode ? watched(watch, step, create) : create()

@@ -2,9 +2,11 @@
 import type { Manifest } from '../../archive/manifest.ts'
 import type { Toc } from '../../archive/toc.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
+import { isTransactionControl, scan } from '../../sql/scan.ts'
 import { visible, visibleSql } from '../../text.ts'
 import { counted, plural, renderBytes, someOf } from '../../units.ts'
 import type { RestoreRefusal } from '../guard.ts'
+import { named } from '../plan.ts'
 import type { Allowed, SwapFacts } from '../swap/refusals.ts'
 
 /** What a database says, asked in it, before its contents are replaced in one transaction; see read.ts. */
@@ -111,6 +113,12 @@ function obstaclesIn({ toc: { entries }, isolated }: Contents): [string, string]
     found.push([
       `tables in the backup are kept by another access method than heap: ${someOf(methods)}`,
       'restore without --in-place',
+    ])
+  const ending = entries.filter(({ defn }) => [...scan(defn).statements].some(isTransactionControl))
+  if (ending.length > 0)
+    found.push([
+      `statements in the backup would end the transaction: ${someOf(ending.map(named))}`,
+      'find out who changed the backup, as pg_dump writes no such statement',
     ])
   const passed = entries.filter(({ desc, defn }) => desc === 'ACL' && /^SET SESSION AUTHORIZATION /m.test(defn))
   if (isolated && passed.length > 0)

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts'
+import { scan } from '../../sql/scan.ts'
 
 /** What the text that pg_restore writes is sent to. */
 export type RowTarget = {
@@ -45,6 +46,7 @@ async function wholeCopy(start: string, source: Reader): Promise<string> {
     if (more === undefined) throw unexpected()
     statement += `\n${more}`
   }
+  if (scan(statement).statements.length !== 1) throw unexpected()
   return statement
 }
 

@@ -42,8 +42,9 @@ export async function inOneTransaction(
     await sql.unsafe(markWork)
     if (serverVersion >= 170_000) await sql.unsafe('set transaction_timeout = 0')
     await empty(plan, world)
+    const xid = await readTransaction(sql)
     const done = await fillAndCompare(plan, world)
-    await commit(plan, world)
+    await commit(plan, world, xid)
     return done
   } catch (error) {
     if (!wasLost(error)) await rollback(sql).catch(() => {})
@@ -143,17 +144,23 @@ async function markHeld({ manifest, into }: RestorePlan, world: TransactionWorld
 /** How long to look for the outcome if the connection is lost at the commit. */
 const lookMs = 60_000
 
-async function commit({ into }: RestorePlan, world: TransactionWorld): Promise<void> {
+async function readTransaction(sql: Session['sql']): Promise<string> {
+  const [row] = await sql.unsafe<{ xid: string }[]>('select pg_catalog.pg_current_xact_id()::text as xid')
+  return row!.xid
+}
+
+/** @param xid of the transaction that emptied the database: no other one may be committed */
+async function commit({ into }: RestorePlan, world: TransactionWorld, xid: string): Promise<void> {
   const { load, lock, signal, connect, onPublished } = world
   const { sql } = load.session
-  const [row] = await sql.unsafe<{ xid: string }[]>('select pg_catalog.pg_current_xact_id()::text as xid')
+  if ((await readTransaction(sql)) !== xid) throw new Error('the transaction of the restore ended too early')
   signal.throwIfAborted()
   lock.guard()
   try {
     await sql.unsafe('commit')
   } catch (error) {
     if (!wasLost(error)) throw error
-    await findOutcome(into, row!.xid, connect, error)
+    await findOutcome(into, xid, connect, error)
   }
   onPublished()
 }
