@@ -207,7 +207,16 @@ describe.skipIf(!client)('a restore by a superuser', () => {
     expect(json.warnings).toEqual([])
     expect(await rolesOf(cluster)).toEqual(before)
     expect(dumpOf(cluster, into)).toEqual(dumpOf(cluster, attack.app.database))
-    expect(await ownersOf(cluster, into)).toEqual(await ownersOf(cluster, attack.app.database))
+    const owners = await ownersOf(cluster, attack.app.database)
+    expect(await ownersOf(cluster, into)).toEqual(owners)
+
+    const { database } = attack.app
+    const dump = dumpOf(cluster, database)
+    const inPlace = await attack.app.runJson('restore', '--in-place', '--replace', database, '--no-backup-first')
+    expect(inPlace.code, inPlace.stderr).toBe(0)
+    expect(await rolesOf(cluster)).toEqual(before)
+    expect(dumpOf(cluster, database)).toEqual(dump)
+    expect(await ownersOf(cluster, database)).toEqual(owners)
   }, 240_000)
 
   test('does not let what is planted on tables and functions run with more rights, with and without owners', async ({
@@ -232,6 +241,12 @@ describe.skipIf(!client)('a restore by a superuser', () => {
         dumpOf(cluster, app.database, '--no-owner', '--no-acl'),
       )
     }
+    const dump = dumpOf(cluster, app.database)
+    const { code, stderr } = await app.run('restore', '--in-place', '--replace', app.database, '--no-backup-first')
+    expect(code, stderr).toBe(0)
+    expect(await rolesOf(cluster)).toEqual(before)
+    expect(await cluster.ask('select * from public.seen', app.database)).toEqual([])
+    expect(dumpOf(cluster, app.database)).toEqual(dump)
   }, 240_000)
 
   test('needs no other server, and leaves what reads foreign tables empty, with a warning', async ({
@@ -352,7 +367,7 @@ describe.skipIf(!client)('a restore by a superuser', () => {
       // where the server lets it
       /was made a member of the login|must have admin option|permission denied to grant role/,
     ],
-  ] as const)('is ended with 70 when code in it %s', async ([, does, said, more = 'select 1'], {
+  ] as const)('is ended with 70 when code in it %s', async ([what, does, said, more = 'select 1'], {
     cluster,
     makeApp,
   }) => {
@@ -378,6 +393,17 @@ describe.skipIf(!client)('a restore by a superuser', () => {
       expect(await cluster.ask(`select from pg_database where starts_with(datname, '${into}')`)).toEqual([])
       expect(await rolesOf(cluster)).toEqual(before)
     }
+    const dump = dumpOf(cluster, app.database)
+    const inPlace = await app.runJson('restore', '--in-place', '--replace', app.database, '--no-backup-first')
+    // There the login owns neither the database nor schema public, so it has nothing to grant.
+    if (what.startsWith('opens')) expect(inPlace.code, inPlace.stderr).toBe(0)
+    else {
+      expect(inPlace.code, inPlace.stderr).toBe(70)
+      expect(inPlace.json.error?.message).toMatch(said)
+      expect(inPlace.json.error?.message).toContain('nothing was changed')
+    }
+    expect(dumpOf(cluster, app.database)).toEqual(dump)
+    expect(await rolesOf(cluster)).toEqual(before)
   })
 
   test('is refused before anything is touched where only running the code would do, naming --as-superuser', async ({

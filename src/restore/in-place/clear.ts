@@ -25,6 +25,11 @@ export const clearStatements = (keep: string, { serverVersion }: { serverVersion
     'select pubname from pg_catalog.pg_publication order by 1',
     `pg_catalog.format('drop publication %I', r.pubname)`,
   ),
+  // None is enabled or has a slot: that was refused.
+  loop(
+    `select subname from pg_catalog.pg_subscription where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by 1`,
+    `pg_catalog.format('drop subscription %I', r.subname)`,
+  ),
   loop(
     `select extname from pg_catalog.pg_extension where oid >= ${first} order by 1`,
     `pg_catalog.format('drop extension if exists %I cascade', r.extname)`,

@@ -1,4 +1,5 @@
 import type { Db } from '../../postgres/db.ts'
+import { endSessions } from '../../postgres/login.ts'
 import type { Session } from '../../postgres/session.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import { withoutEventTriggers } from '../subscriptions.ts'
@@ -57,9 +58,21 @@ const withoutDefaultPrivileges = (login: string) => `do $$ declare r record; beg
       case r.grantee when 0 then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.grantee)) end);
   end loop; end $$`
 
-/** Removes the gate, with whatever a run that was killed left there. */
-export const dropGate = (sql: Db, login: string): Promise<void> =>
-  withoutEventTriggers(sql, [`drop schema if exists ${quoteIdent(login)} cascade`])
+/**
+ * Removes the gate and its login, with whatever a run that was killed left there, without event triggers: they would run with our rights.
+ * @param sql our own session, in the database of the gate
+ */
+export async function dropGate(sql: Db, login: string): Promise<void> {
+  await endSessions(sql, login)
+  const [role] = await sql.unsafe(
+    `select from pg_catalog.pg_roles where rolname = ${quoteLiteral(login)} and pg_catalog.pg_has_role(session_user, oid, 'USAGE')`,
+  )
+  const name = quoteIdent(login)
+  await withoutEventTriggers(sql, [
+    `drop schema if exists ${name} cascade`,
+    ...(role ? [`drop owned by ${name}`, `drop role ${name}`] : []),
+  ])
+}
 
 /** Forgets what was not done, once the transaction of the login has ended. */
 export const emptyGate = (sql: Db, login: string) => sql.unsafe(`truncate ${quoteIdent(login)}.work`)

@@ -2,7 +2,7 @@ import type { Connection } from '../../config/connection.ts'
 import { openSession } from '../../postgres/connect.ts'
 import type { Db } from '../../postgres/db.ts'
 import { startHeartbeat } from '../../postgres/heartbeat.ts'
-import { createLogin, dropLogin, endSessions, type Login } from '../../postgres/login.ts'
+import { createLogin, type Login } from '../../postgres/login.ts'
 import { wasLost } from '../../postgres/lost.ts'
 import type { Session } from '../../postgres/session.ts'
 import { classify } from '../../postgres/wait.ts'
@@ -79,8 +79,7 @@ async function withOurSession<T>(
   const stops = [startHeartbeat(lock, { log }), startHeartbeat(ours, { log })]
   try {
     for (const left of await readLeftGates(ours.sql, loginPattern)) {
-      await endSessions(ours.sql, left)
-      await removeGate(ours.sql, lock.sql, left)
+      await dropGate(ours.sql, left)
       log.info({ role: left }, 'removed what a killed restore in place left behind')
     }
     return await use(ours)
@@ -88,16 +87,6 @@ async function withOurSession<T>(
     for (const stop of stops) stop()
     await ours.end()
   }
-}
-
-async function removeGate(ours: Db, lock: Db, login: string): Promise<void> {
-  await dropGate(ours, login)
-  const [role] = await ours.unsafe(
-    `select from pg_catalog.pg_roles where rolname = '${login}' and pg_catalog.pg_has_role(session_user, oid, 'USAGE')`,
-  )
-  if (!role) return
-  await ours.unsafe(`drop owned by ${quoteIdent(login)}`)
-  await dropLogin(lock, login)
 }
 
 /** Opens the session that loads: as a login that may do nothing else, where code in the backup must not get our rights. */
@@ -128,14 +117,12 @@ async function asWhoLoads(ours: Session, plan: RestorePlan, world: InPlaceWorld)
       await session.end()
     }
   } finally {
-    await endSessions(ours.sql, login.user)
-      .then(() => removeGate(ours.sql, world.lock.sql, login.user))
-      .catch((error: Error) =>
-        world.log.warn(
-          { role: login.user, problem: error.message },
-          'could not remove the login of this restore: the next restore will do it',
-        ),
-      )
+    await dropGate(ours.sql, login.user).catch((error: Error) =>
+      world.log.warn(
+        { role: login.user, problem: error.message },
+        'could not remove the login of this restore: the next restore will do it',
+      ),
+    )
   }
 }
 

@@ -21,7 +21,7 @@ export async function readInPlaceFacts(db: Db): Promise<InPlaceFacts> {
       'locks', ${setting('max_locks_per_transaction')} * (${setting('max_connections')} + ${setting('max_prepared_transactions')}),
       'locksPerTransaction', ${setting('max_locks_per_transaction')},
       'subscriptions', ${names(`select subname from pg_catalog.pg_subscription
-         where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`)},
+         where (subenabled or subslotname is not null) and subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())`)},
       'publications', ${names('select pubname from pg_catalog.pg_publication')},
       'fixedExtensions', ${names(`select extname from pg_catalog.pg_extension where oid >= 16384 and not pg_catalog.pg_has_role(session_user, extowner, 'USAGE')`)}
     ) as facts`)

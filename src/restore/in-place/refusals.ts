@@ -18,7 +18,7 @@ export type InPlaceFacts = {
   locks: number
   /** `max_locks_per_transaction` */
   locksPerTransaction: number
-  /** All of its subscriptions, enabled or not. */
+  /** Its subscriptions that are enabled or have a slot. */
   subscriptions: string[]
   publications: string[]
   /** Those of its extensions that the session user may not drop. */
