@@ -106,7 +106,7 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
     const { code, json, stderr } = await inPlace(app, '--no-backup-first')
     expect(code, stderr).toBe(11)
     expect(json.error?.message).toMatch(
-      /could not be locked within 3 s, blocked by pid \d+ \(application "report".*nothing was changed/,
+      /could not be locked within 3s, blocked by pid \d+ \(application "report".*nothing was changed/,
     )
     expect(json).toMatchObject({ touched: false })
     expect(await cluster.ask(`select from pg_stat_activity where pid = ${reader.pid}`)).toHaveLength(1)
@@ -202,11 +202,15 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
         return made
       },
       {
-        more: `create function seen() returns boolean language plpgsql as $$ begin
-            if session_user like 'pgbosun_restore%' then raise notice 'x'; elsif session_user <> 'postgres' then return true; end if; return true; end $$;
-          create table checked (a int check (seen()), by text generated always as ('x') stored); insert into checked values (1)`,
+        more: `create function seen() returns boolean language plpgsql as 'begin return true; end';
+          create table checked (a int check (seen())); insert into checked values (1);`,
       },
     )
+    await cluster.ask(
+      `create or replace function seen() returns boolean language plpgsql as 'begin return session_user like ''pgbosun_restore%''; end'`,
+      app.database,
+    )
+    expectGood(await app.run('backup'))
     await lose(cluster, app)
     const { code, stderr } = await inPlace(app)
     expect(code, stderr).toBe(0)

@@ -2,7 +2,7 @@
 import { databaseObject } from '../postgres/lock-keys.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { shellWord, visibleSql } from '../text.ts'
-import { renderBytes } from '../units.ts'
+import { plural, renderBytes, someOf } from '../units.ts'
 
 /** A database that a run of ours made for itself and could not remove, or that a restore replaced. */
 export type Leftover = {
@@ -12,16 +12,18 @@ export type Leftover = {
   of: string
   /** Null if we may not know. */
   sizeBytes: number | null
+  /** Subscriptions of the database `of` that are disabled until the next run with it enables them again. */
+  disabled?: string[]
 }
 
 /** A database with a comment that says it is ours. */
-export type Found = Omit<Leftover, 'kind' | 'of'> & { comment: string | null }
+export type Found = Omit<Leftover, 'kind' | 'of' | 'disabled'> & { comment: string | null }
 
 /** What a comment says: what the database is for, and whose run lock is held while it is in use. Undefined: it is no story of ours. */
 export type ReadStory = (
   database: string,
   comment: string | null,
-) => (Pick<Leftover, 'kind' | 'of'> & { lock?: string }) | undefined
+) => (Pick<Leftover, 'kind' | 'of' | 'disabled'> & { lock?: string }) | undefined
 
 /**
  * The databases that nobody is working on any more.
@@ -31,7 +33,8 @@ export function leftoversIn(found: Found[], held: readonly number[], readStory: 
   return found.flatMap(({ comment, ...more }) => {
     const story = readStory(more.database, comment)
     if (!story || (story.lock !== undefined && held.includes(databaseObject(story.lock)))) return []
-    return [{ ...more, kind: story.kind, of: story.of }]
+    const { kind, of, disabled } = story
+    return [{ ...more, kind, of, ...(disabled && disabled.length > 0 && { disabled }) }]
   })
 }
 
@@ -50,10 +53,18 @@ const removal = ({ database, kind, of }: Leftover) =>
 export function warningOf(leftover: Leftover): string {
   const { kind, of } = leftover
   if (kind === 'replaced')
-    return `a restore of ${of} keeps what it replaced in the database ${sized(leftover)}: \`pgbosun restore --rollback\` brings the newest back, \`${removal(leftover)}\` drops it`
+    return `a restore of ${of} keeps what it replaced in the database ${sized(leftover)}: \`pgbosun restore --rollback\` brings the newest back, \`${removal(leftover)}\` drops it${stillDisabled(leftover)}`
   const what = kind === 'restore' ? `a restore into ${of}` : `a comparison with ${of}`
-  return `${what} left the database ${sized(leftover)} behind: ${removedBy[kind]}, and so does \`${removal(leftover)}\``
+  return `${what} left the database ${sized(leftover)} behind: ${removedBy[kind]}, and so does \`${removal(leftover)}\`${stillDisabled(leftover)}`
 }
+
+/** What a run that was killed at the exchange did to the live database. */
+const stillDisabled = ({ of, kind, disabled = [] }: Leftover): string =>
+  disabled.length === 0
+    ? ''
+    : `. It left subscriptions of ${of} disabled: ${kind === 'replaced' ? 'both enable' : 'the next restore enables'} them again, and so ${plural(disabled.length, 'does', 'do')}, run there, ${someOf(
+        disabled.map((name) => `\`alter subscription ${visibleSql(quoteIdent(name))} enable\``),
+      )}`
 
 /** Its name and size. */
 export const sized = ({ database, sizeBytes }: Leftover): string =>

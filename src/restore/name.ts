@@ -14,6 +14,8 @@ export type Label = {
   database: string
   run: string
   started_at: string
+  /** Subscriptions of the database `into` that were disabled for the exchange; they are to be enabled again if it did not take place. */
+  disabled?: string[]
 }
 
 /** `<into cut to 40 bytes>__restore_<id>`: the name a database has while it is being restored. */
@@ -43,6 +45,10 @@ export function readLabel(name: string, comment: string | null): Label | undefin
   const ours = pgbosun === 'restore' && typeof id === 'string' && typeof into === 'string'
   return ours && workName(into, id) === name ? (story as Label) : undefined
 }
+
+/** The names of the subscriptions in a story, whatever its comment says. */
+export const disabledIn = ({ disabled }: { disabled?: unknown }): string[] =>
+  Array.isArray(disabled) ? disabled.filter((name) => typeof name === 'string') : []
 
 /** The JSON in a comment; undefined if it is none. */
 export function parseComment(text: string | null): unknown {

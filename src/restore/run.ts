@@ -5,6 +5,7 @@ import { readBackups } from '../archive/catalog.ts'
 import { withLease } from '../archive/lease.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at, type Connection, describe } from '../config/connection.ts'
+import { AppError } from '../errors.ts'
 import { scratchPlace } from '../machine/scratch.ts'
 import { ofOneKind } from '../plan.ts'
 import { openSession } from '../postgres/connect.ts'
@@ -16,6 +17,8 @@ import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, type Tools } from '../programs/pgtools.ts'
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
+import { visibleSql } from '../text.ts'
 import { renderAgo } from '../units.ts'
 import { isClosed, loginValidMs, type RestorePlan, restoreInto } from './apply.ts'
 import { boundWarnings } from './bound.ts'
@@ -36,6 +39,7 @@ import { creatableRoles, withRoles } from './roles.ts'
 import { isPartial, manifestOf } from './select.ts'
 import { openDump, refuseIncomplete, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
+import { describeReplaced } from './swap/refusals.ts'
 import {
   describeSwap,
   differencesFrom,
@@ -124,6 +128,7 @@ async function restoreChosen(
   await refuseIncomplete(store, needed)
   const inPlace = wanted.inPlace ? await loadingInPlace(session, { store, manifest: needed, wanted }) : undefined
   const loading = inPlace ?? (await loadingFor(session, { store, manifest: needed, wanted }))
+  if (loading.load && !replaceable && !wanted.noOwner) await refuseNoInheritance(session.sql, needed, loading)
   const manifest = manifestOf(needed, wanted.part, loading.selection?.tables)
   for (const note of ofOneKind(loading.selection?.notes ?? [])) out.warn(note)
   if (loading.load ?? loading.selection) checkListPlace()
@@ -153,7 +158,12 @@ async function restoreChosen(
     const lines = inPlace
       ? await describeInPlace(replaceable, { ...swap, toc: inPlace.load.head.toc, isolated: inPlace.isolated, wanted })
       : await describeSwap(replaceable, swap)
-    for (const line of lines) out.print(`${inPlace ? 'in place' : 'swap    '} ${line}`)
+    const what = describeReplaced(replaceable.facts, {
+      sizeBytes: replaceable.properties.size_bytes,
+      newest: newestOf(backups, options.now()),
+    })
+    options.log.info({ database: wanted.into }, `about to be replaced: ${what}`)
+    for (const line of [what, ...lines]) out.print(`${inPlace ? 'in place' : 'swap    '} ${line}`)
     for (const warning of differencesFrom(trusted, replaceable)) out.warn(warning)
   }
   await options.confirm()
@@ -161,6 +171,37 @@ async function restoreChosen(
     attempt.changed = true
   }
   return underLock({ connection, session, manifest, tools, loading, jobs, noteChange }, options)
+}
+
+/**
+ * A database is renamed by who inherits from its owner: known before the load, not at its end. From 16 on, a member may set a role and not
+ * inherit from it.
+ */
+async function refuseNoInheritance(
+  db: Session['sql'],
+  { database: { owner } }: Manifest,
+  { rights: { user, superuser } }: Loading,
+): Promise<void> {
+  if (superuser) return
+  const rows = await db.unsafe(
+    `select from pg_catalog.pg_roles where rolname = ${quoteLiteral(owner)} and not pg_catalog.pg_has_role(session_user, oid, 'USAGE')`,
+  )
+  if (rows.length > 0)
+    throw new AppError(
+      'refused',
+      `the user ${user} is a member of ${owner}, which owned the database, but does not inherit from it; nothing was changed`,
+      {
+        hint: `grant ${visibleSql(quoteIdent(owner))} to ${visibleSql(quoteIdent(user))} with inherit true, connect as a superuser, or pass --no-owner`,
+      },
+    )
+}
+
+/** The newest backup that is none of the state before a restore, and its age. */
+function newestOf(backups: Backup[], now: Date): string | undefined {
+  const [newest] = backups
+    .filter(({ series }) => series !== undefined && series.kind !== 'before-restore')
+    .sort((a, b) => b.takenAt.getTime() - a.takenAt.getTime())
+  return newest && `${newest.id}, taken ${renderAgo(now.getTime() - newest.takenAt.getTime())}`
 }
 
 /** The database to replace, if one is; @throws {AppError} `restore`, `refused` if it must not be replaced now */

@@ -38,28 +38,45 @@ export async function dropSubscriptions(sql: Db): Promise<void> {
 /**
  * Disables the enabled subscriptions of a database, which otherwise go on writing into it, and connect to it again and again.
  *
- * @param any whether there are any
+ * @param names those that are enabled
  * @param connect opens a session in the database
  * @returns enables them again
  */
 export async function disableSubscriptions(
-  any: boolean,
+  names: readonly string[],
   connect: () => Promise<Session>,
 ): Promise<() => Promise<void>> {
-  if (!any) return async () => {}
-  const inIt = async (change: (name: string) => string, names?: string[]) => {
-    const session = await connect()
-    try {
-      const enabled = names ?? (await readEnabled(session.sql))
-      await withoutEventTriggers(session.sql, enabled.map(change))
-      return enabled
-    } finally {
-      await session.end()
-    }
+  if (names.length === 0) return async () => {}
+  const session = await connect()
+  try {
+    const enabled = await readEnabled(session.sql)
+    await withoutEventTriggers(
+      session.sql,
+      enabled.map((name) => `alter subscription ${quoteIdent(name)} disable`),
+    )
+    return () => enableSubscriptions(enabled, connect)
+  } finally {
+    await session.end()
   }
-  const names = await inIt((name) => `alter subscription ${quoteIdent(name)} disable`)
-  return async () => {
-    await inIt((name) => `alter subscription ${quoteIdent(name)} enable`, names)
+}
+
+/** Enables those of these subscriptions that are there, are disabled, and have a slot. */
+export async function enableSubscriptions(names: readonly string[], connect: () => Promise<Session>): Promise<void> {
+  if (names.length === 0) return
+  const session = await connect()
+  try {
+    const there = await session.sql.unsafe<{ name: string }[]>(
+      `select subname as name from pg_catalog.pg_subscription where not subenabled and subslotname is not null
+          and subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by subname`,
+    )
+    await withoutEventTriggers(
+      session.sql,
+      there
+        .filter(({ name }) => names.includes(name))
+        .map(({ name }) => `alter subscription ${quoteIdent(name)} enable`),
+    )
+  } finally {
+    await session.end()
   }
 }
 

@@ -7,19 +7,20 @@ import type { Session } from '../postgres/session.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { type Label, lockOfLogin, loginPattern, readLabel, workPattern } from './name.ts'
 import { dropSubscriptions, hasSubscriptions } from './subscriptions.ts'
+import { repairDisabled } from './swap/disabled.ts'
 
 /** A database that a restore works in, or left behind. */
 export type Leftover = { name: string; story: Label }
 
 /** Databases whose comment is the {@link Label} of a restore. */
-async function readLeftovers(db: Db): Promise<Leftover[]> {
-  const rows = await db.unsafe<{ name: string; comment: string | null }[]>(
-    `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment
+async function readLeftovers(db: Db): Promise<(Leftover & { trusted: boolean })[]> {
+  const rows = await db.unsafe<{ name: string; comment: string | null; trusted: boolean }[]>(
+    `select datname as name, (select r.rolsuper or r.rolname = session_user or r.rolname ~ '${loginPattern}' from pg_catalog.pg_roles r where r.oid = datdba) as trusted, pg_catalog.shobj_description(oid, 'pg_database') as comment
        from pg_catalog.pg_database where datname ~ '${workPattern}' order by datname`,
   )
-  return rows.flatMap(({ name, comment }) => {
+  return rows.flatMap(({ name, comment, trusted }) => {
     const story = readLabel(name, comment)
-    return story ? [{ name, story }] : []
+    return story ? [{ name, story, trusted }] : []
   })
 }
 
@@ -33,8 +34,15 @@ async function readLeftovers(db: Db): Promise<Leftover[]> {
  */
 export async function sweepLeftovers(db: Db, connect: Connect, log: Log): Promise<string[]> {
   const removed: string[] = []
-  for (const { name, story } of await readLeftovers(db))
+  for (const { name, story, trusted } of await readLeftovers(db))
     await underItsLock(db, databaseObject(story.into), { database: name }, log, async () => {
+      // A stranger's database may say anything: its comment changes nothing in another one.
+      const left = trusted ? await repairDisabled(db, name, story, () => connect(story.into)) : []
+      if (left.length > 0)
+        log.warn(
+          { database: story.into, subscriptions: left },
+          'a killed run had left subscriptions disabled: enabled again',
+        )
       await dropDatabase(db, name, connect)
       removed.push(name)
       log.info({ database: name, into: story.into }, 'removed what a killed restore left behind')

@@ -3,6 +3,8 @@ import type { Toc } from '../../archive/toc.ts'
 import { AppError } from '../../errors.ts'
 import type { Db } from '../../postgres/db.ts'
 import type { Session } from '../../postgres/session.ts'
+import { quoteIdent } from '../../sql/quote.ts'
+import { visibleSql } from '../../text.ts'
 import { refusal } from '../guard.ts'
 import type { WantedRestore } from '../options.ts'
 import { type Replaceable, readReplaceable } from '../swap/read.ts'
@@ -18,6 +20,10 @@ export async function readInPlaceNow(
   if (!found.properties)
     throw new AppError('restore', `there is no database ${name} to restore in place; nothing was changed`, {
       hint: `restore it as a new one: --into ${name}`,
+    })
+  if (!found.facts.allowsConnections)
+    throw new AppError('restore', `${name} accepts no connections; nothing was changed`, {
+      hint: `alter database ${visibleSql(quoteIdent(name))} allow_connections true`,
     })
   return { ...found, properties: found.properties }
 }

@@ -68,7 +68,9 @@ async function empty({ into }: RestorePlan, world: TransactionWorld): Promise<vo
     signal.throwIfAborted()
     watch.start()
     try {
-      await sql.unsafe(`begin isolation level read committed read write; set local lock_timeout to '${patienceMs}ms'`)
+      await sql.unsafe(
+        `begin isolation level read committed read write; set local lock_timeout to '${Math.min(patienceMs, lockTimeoutMs)}ms'`,
+      )
       for (const statement of clearStatements(load.login?.user ?? '', { serverVersion }))
         await load.ours.unsafe(statement)
       await sql.unsafe('set local lock_timeout to 0')

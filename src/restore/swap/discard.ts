@@ -8,6 +8,7 @@ import { visibleSql } from '../../text.ts'
 import { counted, someOf } from '../../units.ts'
 import { disableSubscriptions } from '../subscriptions.ts'
 import { dropDatabase } from '../sweep.ts'
+import { repairDisabled } from './disabled.ts'
 import { readReplaceable } from './read.ts'
 import type { Allowed } from './refusals.ts'
 import type { ReplacedDatabase } from './replaced.ts'
@@ -64,8 +65,14 @@ export async function discard(
     const { name, story } = database
     signal.throwIfAborted()
     const { facts } = await readReplaceable(lock.sql, name, lockDatabase)
+    const left = await repairDisabled(lock.sql, name, story, () => connect(story.of))
+    if (left.length > 0)
+      log.warn(
+        { database: story.of, subscriptions: left },
+        'a killed run had left subscriptions disabled: enabled again',
+      )
     for (const problem of await dropSlots(facts.slots, name, world)) warn(problem)
-    await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
+    await disableSubscriptions(facts.subscriptions, () => connect(name))
     await dropDatabase(lock.sql, name, connect)
     onDropped(database)
     log.info({ database: name }, 'discarded')

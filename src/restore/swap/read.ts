@@ -46,7 +46,8 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
         'subscriptions', ${names(`select subname from pg_catalog.pg_subscription s where s.subdbid = d.oid and s.subenabled order by 1`)},
         'prepared', ${names(`select gid from pg_catalog.pg_prepared_xacts p where p.database = d.datname order by 1`)},
         'sessions', ${jsonList(`${sessionsIn('d.oid')} order by 1`)},
-        'standbys', ${names(standbys)}),
+        'standbys', ${names(standbys)},
+        'template', coalesce(d.datistemplate, false), 'allowsConnections', coalesce(d.datallowconn, true)),
       'now', pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
       'properties', case when d.oid is not null then ${databaseProperties} end,
       'labels', ${jsonList(`select l.provider, l.label from pg_catalog.pg_shseclabel l
@@ -55,19 +56,42 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
      where u.rolname = session_user`)
   if (!row) throw new Error('the server did not answer')
   const { facts, properties, labels, now } = row.found
-  const { sessions, ...rest } = facts as unknown as Omit<SwapFacts, 'sessions'> & { sessions: Session[] }
+  const { sessions, ...rest } = facts as unknown as Omit<SwapFacts, 'sessions' | 'fixedSettings'> & {
+    sessions: Session[]
+  }
   return {
     facts: {
       ...rest,
       name,
       holdsLocks: name === lockDatabase,
       sessions: sessions.length,
+      fixedSettings: rest.superuser || !properties ? [] : await readFixedSettings(db, name),
       stubborn: sessions.filter(({ may_end }) => !may_end).map(({ pid, user }) => ({ pid, user })),
     },
     properties: properties ?? undefined,
     labels,
     now,
   }
+}
+
+/** What a user who is no superuser may not set: for others, without CREATEROLE (from 16 on, ADMIN on that role), or what only superusers set. */
+async function readFixedSettings(db: Db, name: string): Promise<SwapFacts['fixedSettings']> {
+  const [server] = await db.unsafe<{ version: number }[]>(
+    "select pg_catalog.current_setting('server_version_num')::int as version",
+  )
+  const { version } = server!
+  const admin = version >= 160_000 ? "pg_catalog.pg_has_role(u.oid, r.oid, 'MEMBER WITH ADMIN OPTION')" : 'true'
+  const may = version >= 150_000 ? "pg_catalog.has_parameter_privilege(u.oid, p.name, 'SET')" : 'false'
+  const [row] = await db.unsafe<{ found: SwapFacts['fixedSettings'] }[]>(`
+    select ${jsonList(`
+      select r.rolname as role, c.name from pg_catalog.pg_database d join pg_catalog.pg_db_role_setting s on s.setdatabase = d.oid
+        join pg_catalog.pg_roles u on u.rolname = session_user left join pg_catalog.pg_roles r on r.oid = s.setrole,
+        pg_catalog.unnest(s.setconfig) x (setting), pg_catalog.split_part(x.setting, '=', 1) c (name)
+       where d.datname = ${quoteLiteral(name)} and (
+             r.oid <> u.oid and not (u.rolcreaterole and not r.rolsuper and ${admin})
+             or exists (select from pg_catalog.pg_settings p where pg_catalog.lower(p.name) = pg_catalog.lower(c.name) and p.context = 'superuser' and not ${may}))
+       order by 1 nulls first, 2`)} as found`)
+  return row!.found
 }
 
 type Session = { pid: number; user: string; may_end: boolean }

@@ -12,6 +12,9 @@ const facts: SwapFacts = {
   mayActAsOwner: true,
   slots: [],
   subscriptions: [],
+  template: false,
+  allowsConnections: true,
+  fixedSettings: [],
   prepared: [],
   sessions: 0,
   stubborn: [],
@@ -39,6 +42,20 @@ describe('a swap', () => {
   test.each<[string, Partial<SwapFacts>, string, string]>([
     ['lock.database', { holdsLocks: true }, 'shop is lock.database', 'set lock.database to another database'],
     ['a slot', { slots: ["a'b"] }, '1 logical replication slot', "select pg_catalog.pg_drop_replication_slot('a''b')"],
+    ['a template', { template: true }, 'is a template', 'is_template false'],
+    ['no connections', { allowsConnections: false }, 'accepts no connections', 'allow_connections true'],
+    [
+      'settings of others',
+      {
+        superuser: false,
+        fixedSettings: [
+          { role: 'R 1', name: 'work_mem' },
+          { role: null, name: 'log_statement' },
+        ],
+      },
+      'may not make 2 settings of',
+      'alter role "R 1" in database',
+    ],
     ['a subscription', { subscriptions: ['S 1'] }, '1 enabled subscription', 'alter subscription "S 1" disable'],
     ['a prepared transaction', { prepared: ['x'] }, '1 prepared transaction', "rollback prepared 'x'"],
     [

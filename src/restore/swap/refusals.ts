@@ -29,6 +29,11 @@ export type SwapFacts = {
   stubborn: { pid: number; user: string }[]
   /** Physical standbys of the server. */
   standbys: string[]
+  /** Whether databases may be copied from it by everybody, and whether anybody may connect to it. */
+  template: boolean
+  allowsConnections: boolean
+  /** Settings for this database that the user may not make for the new one. `role` null: for everybody. */
+  fixedSettings: { role: string | null; name: string }[]
 }
 
 /** Why the database cannot be replaced now, each with the statement or the flag that changes it. */
@@ -60,6 +65,7 @@ export function findSwapRefusals(facts: SwapFacts, allowed: Allowed): RestoreRef
       `alter role ${sqlName(user)} createdb, or connect as another user`,
       'refused',
     )
+  refuseProperties(facts, refuse)
   if (slots.length > 0 && !allowed.dropSlots)
     refuse(
       `${name} has ${counted(slots.length, 'logical replication slot')} (${someOf(slots)}), which would stay with the old database and keep its WAL`,
@@ -87,6 +93,35 @@ export function findSwapRefusals(facts: SwapFacts, allowed: Allowed): RestoreRef
     )
   return refusals
 }
+
+/** Properties that the new database would not get, or the old one would keep. */
+function refuseProperties(
+  { name, user, template, allowsConnections, fixedSettings }: SwapFacts,
+  refuse: (reason: string, hint: string, kind?: RestoreRefusal['kind']) => void,
+): void {
+  const database = sqlName(name)
+  if (template)
+    refuse(
+      `${name} is a template, of which others may make copies`,
+      `alter database ${database} is_template false; and afterwards is_template true, if that is still wanted`,
+    )
+  if (!allowsConnections) refuse(`${name} accepts no connections`, `alter database ${database} allow_connections true`)
+  if (fixedSettings.length > 0)
+    refuse(
+      `the user ${user} may not make ${counted(fixedSettings.length, 'setting')} of ${name} for the new one: ${someOf(fixedSettings.map(settingName))}`,
+      `connect as a superuser; or run as one: ${someOf(
+        fixedSettings.map(
+          ({ role, name: setting }) =>
+            `${role === null ? `alter database ${database}` : `alter role ${sqlName(role)} in database ${database}`} reset ${sqlName(setting)}`,
+        ),
+        '; ',
+      )}`,
+      'refused',
+    )
+}
+
+const settingName = ({ role, name }: SwapFacts['fixedSettings'][number]) =>
+  role === null ? name : `${name} of ${role}`
 
 const sqlName = (name: string) => visibleSql(quoteIdent(name))
 const dropSlot = (name: string) => `select pg_catalog.pg_drop_replication_slot(${quoteLiteral(name)})`
@@ -129,3 +164,12 @@ export function swapConsequences(
 /** The space a second copy needs, in words. */
 export const spaceNeeded = (sizeBytes: number) =>
   `needs about ${renderBytes(sizeBytes * 1.2)} on the server's disk, and as much again for WAL; pgbosun cannot see how much is free`
+
+/** What is about to be replaced, so that nobody takes it for another one. */
+export const describeReplaced = (
+  { name, sessions }: Pick<SwapFacts, 'name' | 'sessions'>,
+  { sizeBytes, newest }: { sizeBytes: number; newest: string | undefined },
+): string =>
+  visible(
+    `${name} has ${renderBytes(sizeBytes)} and ${counted(sessions, 'session')} now; its newest backup is ${newest ?? 'none'}`,
+  )

@@ -3,8 +3,10 @@ import { readBackup } from '../../archive/backup.ts'
 import { AppError } from '../../errors.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
 import type { Store } from '../../store/store.ts'
+import { counted, someOf } from '../../units.ts'
 import { refusal } from '../guard.ts'
-import { disableSubscriptions } from '../subscriptions.ts'
+import { disableSubscriptions, enableSubscriptions } from '../subscriptions.ts'
+import { noteDisabled, repairDisabled } from './disabled.ts'
 import { exchange } from './exchange.ts'
 import { readPublications, readReplaceable } from './read.ts'
 import { type Allowed, findSwapRefusals, swapConsequences } from './refusals.ts'
@@ -56,10 +58,15 @@ export async function planRollback(world: RollbackWorld, allowed: Allowed): Prom
 /** @throws {AppError} `restore`, `refused` if one of both cannot be renamed */
 async function readFacts({ name, lock, lockDatabase }: RollbackWorld, back: string, allowed: Allowed) {
   const { facts } = await readReplaceable(lock.sql, name, lockDatabase)
+  // Each keeps its own properties.
+  const kept = { template: false, allowsConnections: true, fixedSettings: [] }
   const ofBack = await readReplaceable(lock.sql, back, lockDatabase)
   // It keeps its slots and subscriptions. The standbys are the same.
   const all = { dropSlots: true, disableSubscriptions: true, standbysReconnect: true }
-  const refusals = [...findSwapRefusals(facts, allowed), ...findSwapRefusals(ofBack.facts, all)]
+  const refusals = [
+    ...findSwapRefusals({ ...facts, ...kept }, allowed),
+    ...findSwapRefusals({ ...ofBack.facts, ...kept }, all),
+  ]
   const [first] = refusals
   if (first)
     throw refusals.length === 1
@@ -67,6 +74,9 @@ async function readFacts({ name, lock, lockDatabase }: RollbackWorld, back: stri
       : refusal(refusals, { id: back, into: name })!
   return facts
 }
+
+const enabledAgain = (name: string, subscriptions: string[]) =>
+  `a run that was killed had left ${counted(subscriptions.length, 'subscription')} of ${name} disabled (${someOf(subscriptions)}): enabled again`
 
 /** The rows that were loaded; undefined if the backup is no longer there. */
 async function readLoaded(
@@ -96,6 +106,8 @@ export async function rollBack(
     throw new AppError('restore', `another run replaced ${name} meanwhile; nothing was changed`, {
       hint: 'run it again',
     })
+  const left = await repairDisabled(lock.sql, back.name, again.story, () => connect(name))
+  if (left.length > 0) warn(enabledAgain(name, left))
   const facts = await readFacts(world, back.name, allowed)
   const { properties, now } = await readReplaceable(lock.sql, name, lockDatabase)
   const story: Replaced = {
@@ -108,9 +120,11 @@ export async function rollBack(
     run,
     backed_up: back.story.backed_up,
     comment: properties?.comment ?? null,
+    ...(facts.subscriptions.length > 0 && { subscriptions: facts.subscriptions }),
   }
   const comment = back.story.comment === null ? 'null' : quoteLiteral(back.story.comment)
-  const enable = await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
+  await noteDisabled(lock.sql, back.name, facts.subscriptions)
+  const enable = await disableSubscriptions(facts.subscriptions, () => connect(name))
   const waitedMs = await exchange(
     {
       story,
@@ -125,6 +139,7 @@ export async function rollBack(
     await enableAgain(name, enable, warn)
     throw error
   })
+  await enableAgain(name, () => enableSubscriptions(back.story.subscriptions ?? [], () => connect(name)), warn)
   const kept = replacedName(story)
   await dropSlotsOf(kept, facts.slots, world)
   return { kept, waitedMs }

@@ -20,6 +20,10 @@ export type Replaced = {
   backed_up: string | null
   /** Its own comment. */
   comment: string | null
+  /** Its subscriptions that were disabled when it was replaced; they are enabled again if it comes back. */
+  subscriptions?: string[]
+  /** Subscriptions of the database in its place that were disabled for an exchange with it; to be enabled again if that did not take place. */
+  disabled?: string[]
 }
 
 /** `<name cut to 40 bytes>__before_<id>`: the name of a database after it was replaced. */

@@ -11,6 +11,7 @@ import { visibleSql } from '../../text.ts'
 import { finishStatements } from '../database.ts'
 import { refusal } from '../guard.ts'
 import { disableSubscriptions, withoutEventTriggers } from '../subscriptions.ts'
+import { noteDisabled } from './disabled.ts'
 import { exchange } from './exchange.ts'
 import { labelStatements, propertyDifferences } from './properties.ts'
 import { type Replaceable, readPublications, readReplaceable } from './read.ts'
@@ -185,10 +186,12 @@ export async function swapIn(
     run,
     backed_up: backedUp,
     comment: properties.comment,
+    ...(facts.subscriptions.length > 0 && { subscriptions: facts.subscriptions }),
   }
   const finish = finishStatements(work, name, properties, { noOwner: false, sessionUser, login })
   const [rename, ...rest] = finish
-  const enable = await disableSubscriptions(facts.subscriptions.length > 0, () => connect(name))
+  await noteDisabled(lock.sql, work, facts.subscriptions)
+  const enable = await disableSubscriptions(facts.subscriptions, () => connect(name))
   let waitedMs: number
   try {
     const statements = [rename!, ...labelStatements(name, labels), ...rest]
