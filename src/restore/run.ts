@@ -105,13 +105,13 @@ async function restoreOn(
   const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
-  return withLease(store, backup, options, () => restoreChosen(session, attempt, backup, options))
+  return withLease(store, backup, options, () => restoreChosen(session, attempt, { backup, backups }, options))
 }
 
 async function restoreChosen(
   session: Session,
   attempt: Attempt,
-  backup: Backup,
+  { backup, backups }: { backup: Backup; backups: Backup[] },
   options: RestoreOptions,
 ): Promise<Restored> {
   const { wanted, store, search, out } = options
