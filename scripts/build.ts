@@ -18,6 +18,7 @@ mkdirSync(dist)
 const program = await packParts('src/cli/main.ts', dist, version).catch(() => process.exit(1))
 writeParts(join(dist, 'main.js'), program, () => true)
 const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-program.js')).catch(() => process.exit(1))
+const aws = await bundle('src/store/aws.ts', join(dist, 'aws.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
 const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
 copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
@@ -25,7 +26,14 @@ copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(
   join(dist, 'LICENSES.txt'),
-  licences(Object.keys({ ...program.metafile.inputs, ...chunk.metafile.inputs, ...folder.metafile.inputs })),
+  licences(
+    Object.keys({
+      ...program.metafile.inputs,
+      ...chunk.metafile.inputs,
+      ...folder.metafile.inputs,
+      ...aws.metafile.inputs,
+    }),
+  ),
 )
 copyFileSync('scripts/loader.cjs', join(dist, 'pgbosun.cjs'))
 if (!process.argv.includes('--quick')) {

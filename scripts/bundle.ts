@@ -86,7 +86,7 @@ export async function packParts(entry: string, outdir: string, version: string):
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [compiledSchema, parserApart, noPinoTransports, lightBuiltins],
+    plugins: [compiledSchema, parserApart, awsApart, noPinoTransports, lightBuiltins],
   })
   const helpers = new Map<string, string>()
   const parts = new Map<string, string>()
@@ -150,6 +150,14 @@ const parserApart: Plugin = {
   name: 'parser-apart',
   setup({ onResolve }) {
     onResolve({ filter: /^libpg-query$/ }, () => ({ path: './pg-query.js', external: true }))
+  },
+}
+
+/** So does the AWS SDK, which is as large as everything else together. */
+const awsApart: Plugin = {
+  name: 'aws-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/aws\.ts$/ }, () => ({ path: './aws.js', external: true }))
   },
 }
 

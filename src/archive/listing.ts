@@ -1,4 +1,4 @@
-import type { Store } from '../store/store.ts'
+import type { Store, Stored } from '../store/store.ts'
 import {
   backupPrefix,
   databasePrefix,
@@ -16,10 +16,10 @@ import {
 export async function* listFolders(store: Store, database: string): AsyncGenerator<Folder> {
   const prefix = databasePrefix(database)
   let folder: Folder = { id: '', lines: [] }
-  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix)) {
+  for await (const { key, ...stored } of store.list(prefix)) {
     const [id = '', ...parts] = key.slice(prefix.length).split('/')
     if (parts.length === 0 || startedAtOf(id) === undefined) continue
-    const line = listedLine(parts.join('/'), sizeBytes, modifiedAt)
+    const line = listedLine(parts.join('/'), stored)
     if (id !== folder.id) {
       if (folder.lines.length > 0) yield folder
       folder = { id, lines: [] }
@@ -33,8 +33,7 @@ export async function* listFolders(store: Store, database: string): AsyncGenerat
 export async function listFolder(store: Store, database: string, id: string): Promise<Folder | undefined> {
   const prefix = backupPrefix(database, id)
   const lines: string[] = []
-  for await (const { key, sizeBytes, modifiedAt } of store.list(prefix))
-    lines.push(listedLine(key.slice(prefix.length), sizeBytes, modifiedAt))
+  for await (const { key, ...stored } of store.list(prefix)) lines.push(listedLine(key.slice(prefix.length), stored))
   return lines.length === 0 ? undefined : { id, lines }
 }
 
@@ -42,9 +41,10 @@ export async function listFolder(store: Store, database: string, id: string): Pr
 export const listIds = async (store: Store, database: string): Promise<string[]> =>
   (await store.folders(databasePrefix(database))).filter((id) => startedAtOf(id) !== undefined)
 
-function listedLine(name: string, sizeBytes: number, modifiedAt: Date): string {
+/** Where a store tells no two seconds apart, it knows contents by their tags. */
+function listedLine(name: string, { sizeBytes, modifiedAt, etag }: Omit<Stored, 'key'>): string {
   const isRead = name === manifestName || isVerification(name)
-  return isRead ? `${lineOf(name, sizeBytes)} ${modifiedAt.getTime()}` : lineOf(name, sizeBytes)
+  return isRead ? `${lineOf(name, sizeBytes)} ${etag ?? modifiedAt.getTime()}` : lineOf(name, sizeBytes)
 }
 
 /** A folder that may be a backup, with a line for each object in it. */

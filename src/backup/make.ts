@@ -68,7 +68,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       settings: sessionSettings(session.serverVersion),
       signal,
     }
-    const globals = await storeObject(options, globalsName, (upload) => dumpGlobals(upload, common))
+    const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, inspected)
     const objects = [dump.object, globals.object]
     for (const { table, reason } of counted.notCounted)
@@ -213,7 +213,7 @@ async function dumpAndCount(
     }),
   )
   try {
-    const dump = await storeObject(options, dumpName, (upload) =>
+    const dump = await storeObject(options, { name: dumpName, expectedBytes: expected(earlier, database) }, (upload) =>
       dumpDatabase(snapshot, upload, { ...common, onBytes }),
     )
     return { dump, counted: await counting }
@@ -222,6 +222,10 @@ async function dumpAndCount(
     throw signal.aborted ? error : await withDropped(sql, error)
   }
 }
+
+/** Half as much again as the last time; the first time, what the database takes on the disk. */
+const expected = (earlier: Backup[], database: Inspected['database']): number =>
+  (earlier.at(-1)?.sizeBytes ?? 0) * 1.5 || database.size_bytes
 
 /** The failure of pg_dump, with the relation that was dropped after the snapshot was taken, if there is one. */
 async function withDropped(db: Session['sql'], error: unknown): Promise<unknown> {
@@ -239,10 +243,10 @@ async function withDropped(db: Session['sql'], error: unknown): Promise<unknown>
 /** Writes a complete object, or nothing. */
 async function storeObject(
   { store, database, id }: MakeOptions,
-  name: string,
+  { name, expectedBytes }: { name: string; expectedBytes?: number },
   write: (upload: Upload) => Promise<Packed>,
 ): Promise<{ object: StoredObject; packed: Packed }> {
-  const upload = await store.open(objectKey(database, id, name))
+  const upload = await store.open(objectKey(database, id, name), expectedBytes)
   try {
     const packed = await write(upload)
     await upload.commit()

@@ -180,7 +180,7 @@ function optionsOf({ loaded, flags, runId, command, out, log, signal }: CommandC
   return {
     ...{ connection, runId, command, log, signal, warn: out.warn },
     name: typeof flags.database === 'string' ? flags.database : connection.database,
-    store: openStore(config.backup, signal),
+    store: openStore(loaded, signal),
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
   }

@@ -17,6 +17,9 @@ export const predicates = {
   /** Whether scheduled test restores have a server. */
   knowsTestServer: ({ schedule, where, url }: { schedule?: unknown; where: string; url?: unknown }) =>
     schedule === undefined || where === 'same-server' || url !== undefined,
+  /** Whether both keys of S3 are set, or neither. */
+  hasBothKeys: ({ accessKeyId, secretAccessKey }: { accessKeyId?: unknown; secretAccessKey?: unknown }) =>
+    (accessKeyId === undefined) === (secretAccessKey === undefined),
   hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
   /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
   takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>

@@ -4,6 +4,7 @@ import { defaultStore } from './default-store.ts'
 import { count, duration, durationText, noUrl, secret, size, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
 import { predicates } from './predicates.ts'
+import { s3Keys, storeUrl } from './s3.ts'
 import { urlSource } from './url-source.ts'
 
 const database = z
@@ -175,9 +176,10 @@ const backup = z
     }),
     store: z
       .string()
-      .regex(/^file:\/\/\//, 'write an absolute path like file:///backups')
+      .regex(storeUrl, 'write file:///folder with an absolute path, or s3://bucket/prefix')
       .prefault(defaultStore)
-      .meta({ description: 'Where backups are stored: `file:///folder`.' }),
+      .meta({ description: 'Where backups are stored: `file:///folder` or `s3://bucket/prefix`.' }),
+    s3: s3Keys,
     format: z.enum(['custom']).prefault('custom').meta({
       description: 'Format of the dump. `custom`: one compressed archive of pg_dump, with checksums.',
     }),

@@ -34,7 +34,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const state = initialState(context, up)
   const schedule = await scheduleOf(loaded)
   // Report problems with the configuration of backups and access before anything is changed.
-  const store = openStore(loaded.config.backup, signal)
+  const store = openStore(loaded, signal)
   if (schedule) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const testSchedule = await testScheduleOf(loaded)

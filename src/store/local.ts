@@ -6,12 +6,10 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { makeFolder } from '../machine/make-folder.ts'
 import { isDeleted, nearestFolder, removeEmpty, syncFolder } from './folders.ts'
+import { isName, partial, partsOf } from './keys.ts'
 import { deletedFolder, readProblem, writeProblem } from './problem.ts'
 import type { Store, Stored, Upload } from './store.ts'
 import { type Sweeping, sweepWith, type Unfinished } from './sweeping.ts'
-
-/** An unfinished upload: `dump.zst.1a2b3c4d.partial`. */
-const partial = /\.partial$/
 
 /** Dumps contain everything in a database, so other users get no access. */
 const folderMode = 0o750
@@ -67,17 +65,6 @@ export function localStore(url: string): Store & Sweeping & Opening {
 
 /** A store's name, for messages, and its folder. */
 export type StoreFolder = { name: string; root: string }
-
-/** The parts of a key or a prefix. Rejects names that `list` would skip. */
-function partsOf(key: string): string[] {
-  const parts = key.split('/').filter((part, i, all) => part !== '' || i < all.length - 1)
-  const wrong = parts.find((part) => !isName(part) || partial.test(part))
-  if (wrong !== undefined) throw new Error(`not a key: ${key}`)
-  return parts
-}
-
-/** A volume may contain other files: `lost+found`, snapshots, files of a person. */
-const isName = (name: string) => /^[A-Za-z0-9_%-][A-Za-z0-9_.%-]*$/.test(name)
 
 async function translated<T>(place: StoreFolder, work: () => Promise<T>): Promise<T> {
   try {

@@ -1,7 +1,13 @@
 import type { Readable } from 'node:stream'
 
 /** An object in a store. */
-export type Stored = { key: string; sizeBytes: number; modifiedAt: Date }
+export type Stored = {
+  key: string
+  sizeBytes: number
+  modifiedAt: Date
+  /** Another one for another content, without blanks, where the store has it. */
+  etag?: string
+}
 
 /** An object being written: nothing is visible under its key before `commit`. */
 export type Upload = {
@@ -17,8 +23,11 @@ export type Upload = {
 export interface Store {
   /** For messages: `file:///backups`. */
   readonly name: string
-  /** Starts writing an object, which replaces an existing one when it is committed. */
-  open(key: string): Promise<Upload>
+  /**
+   * Starts writing an object, which replaces an existing one when it is committed.
+   * @param expectedBytes about how large it will be, rather too much than too little; without it, small
+   */
+  open(key: string, expectedBytes?: number): Promise<Upload>
   /** Rejects with code ENOENT if the key does not exist. */
   read(key: string): Promise<Readable>
   /**
@@ -26,7 +35,7 @@ export interface Store {
    * Those of one folder follow each other. An absent store is empty.
    */
   list(prefix: string): AsyncIterable<Stored>
-  /** Names of the folders directly below a prefix. */
+  /** Names of the folders directly below a prefix; perhaps also of one that has become empty. */
   folders(prefix: string): Promise<string[]>
   /** Deletes a key, if it exists, and folders that become empty. */
   delete(key: string): Promise<void>

@@ -35,7 +35,7 @@ export function until(store: Store, signal: AbortSignal): Bounded {
   return {
     within,
     ...store,
-    open: async (key) => boundUpload(await within(() => store.open(key)), within),
+    open: async (key, expectedBytes) => boundUpload(await within(() => store.open(key, expectedBytes)), within),
     async read(key) {
       const body = await within(() => store.read(key))
       bindReading(body, signal, giveUp)

@@ -154,7 +154,7 @@ async function backUp(run: Run, database: string, session: Session): Promise<Fir
   const systemIdentifier = await readSystemIdentifier(session.sql)
   const result = await withProgress(context, 'MB backed up first', (onProgress) =>
     runBackup({
-      ...backupOptions(context, openStore(context.loaded.config.backup, signal), database),
+      ...backupOptions(context, openStore(context.loaded, signal), database),
       slot: null,
       systemIdentifier,
       onSuperuser: (user) => out.warn(backedUpBySuperuser(user)),

@@ -74,7 +74,7 @@ export async function backupFacts(
     return wanted && newestMissedSlot(wanted.cron, wanted.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
   }
   const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
-  const store = openStore(config.backup, signal)
+  const store = openStore(loaded, signal)
   const facts: BackupFacts[] = []
   for (const database of backupDatabases(config, env, baseDir)) {
     const { backups, unreadable } = await readable(() => readBackups(store, database))

@@ -88,6 +88,7 @@ export function childrenOf(pid: number, name: string): number[] {
     .map(Number)
 }
 
+/** The program, as a test runs it. */
 export type Pgbosun = {
   run(...args: string[]): ReturnType<typeof run>
   runJson(...args: string[]): ReturnType<typeof runJson>
@@ -98,7 +99,12 @@ type Fixtures = {
   /** A folder for backups, which does not exist yet. */
   store: string
   /** The program, bound to the configuration: another URL, and more under `backup` or beside it. */
-  configured: (options?: { url?: string; backup?: object; more?: object }) => Promise<Pgbosun>
+  configured: (options?: {
+    url?: string
+    backup?: object
+    more?: object
+    env?: Record<string, string>
+  }) => Promise<Pgbosun>
   /** The program, bound to the test's own database and store. */
   pgbosun: Pgbosun
 }
@@ -109,11 +115,11 @@ export const test = base.extend<Fixtures>({
   configured: async ({ dir, store, database }, use) => {
     const processes: Started[] = []
     let counter = 0
-    await use(async ({ url = urlOf(database), backup = {}, more = {} } = {}) => {
+    await use(async ({ url = urlOf(database), backup = {}, more = {}, env = {} } = {}) => {
       const cwd = join(dir, `work${++counter}`)
       const config = { backup: { store: pathToFileURL(store).href, ...backup }, ...more }
       await writeFiles(cwd, { 'pgbosun.yaml': JSON.stringify(config) })
-      const options = { cwd, env: { DATABASE_URL: url } }
+      const options = { cwd, env: { DATABASE_URL: url, ...env } }
       return {
         run: (...args) => run(args, options),
         runJson: (...args) => runJson(args, options),

@@ -38,7 +38,8 @@ export async function installTools(): Promise<Tool[]> {
   return tools
 }
 
-const reason = (error: unknown) =>
+/** Why something is missing, in a line. */
+export const reason = (error: unknown) =>
   (error instanceof Error ? error.message : String(error))
     .trim()
     .replaceAll(/\s*\n\s*/g, ' ')
@@ -46,15 +47,15 @@ const reason = (error: unknown) =>
 
 const installing = new Map<string, Promise<string>>()
 
-/** Once, for all tools that lie in the same folder. */
-function install(source: Source): Promise<string> {
+/** Installs once, for all tools that lie in the same folder. @returns that folder @throws with a line that says why not */
+export function install(source: Pick<Source, 'name' | 'key' | 'fill'>): Promise<string> {
   const started = installing.get(source.key) ?? fill(source)
   installing.set(source.key, started)
   return started
 }
 
 /** The folder is made elsewhere and renamed: several tests may install at once, and one that is killed leaves nothing half done. */
-async function fill({ name, key, fill }: Source): Promise<string> {
+async function fill({ name, key, fill }: Pick<Source, 'name' | 'key' | 'fill'>): Promise<string> {
   const cache = join(tmpdir(), `pgbosun-tools-${process.getuid?.() ?? ''}`)
   const target = join(cache, createHash('sha256').update(key).digest('hex').slice(0, 16))
   if (!existsSync(target)) {

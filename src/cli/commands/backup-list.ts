@@ -15,7 +15,7 @@ export const backupList: Command = {
   startsAnew: true,
   exits: { backup: 'the store cannot be read' },
   async run({ flags, loaded, out, signal }) {
-    const store = openStore(loaded.config.backup, signal)
+    const store = openStore(loaded, signal)
     const only = typeof flags.database === 'string' ? flags.database : undefined
     const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
     const notes = new Map<Backup, string[]>()

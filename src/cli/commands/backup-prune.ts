@@ -26,7 +26,7 @@ export const backupPrune: Command = {
     const dryRun = flags['dry-run'] === true
     const now = pretendedNow(flags.now, dryRun) ?? new Date()
     const { backup } = loaded.config
-    const catalog = openCatalog(openStore(backup, signal))
+    const catalog = openCatalog(openStore(loaded, signal))
     const database = typeof flags.database === 'string' ? flags.database : undefined
     const plan = await planPrune(catalog, backup, { now, database })
 

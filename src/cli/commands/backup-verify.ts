@@ -41,7 +41,7 @@ export const backupVerify: Command = {
   },
   async run(context) {
     const { loaded, out, signal, log } = context
-    const store = openStore(loaded.config.backup, signal)
+    const store = openStore(loaded, signal)
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
     const backups = await wanted(context)
@@ -119,7 +119,7 @@ async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'dat
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
     throw usage(`${which} is not the id of a backup`, { hint: 'use an id from `pgbosun backup list`, latest or all' })
-  const store = openStore(loaded.config.backup, signal)
+  const store = openStore(loaded, signal)
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const databases = idPattern.test(which)
     ? only === undefined

@@ -30,7 +30,7 @@ export const backupRun: Command = {
   async run(context) {
     tuneForStreams()
     checkBackupFiles(context.loaded)
-    const store = openStore(context.loaded.config.backup, context.signal)
+    const store = openStore(context.loaded, context.signal)
     const gone = endsWithContainer(store.name, readMounts())
     if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
     const databases = chosenDatabases(context)

@@ -70,7 +70,7 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   // --database chooses whose backups to read, and what is replaced; the server is still that of the target.
   const connection = resolveConnection(config, env, baseDir)
   const source = typeof flags.database === 'string' ? flags.database : connection.database
-  const store = openStore(config.backup, signal)
+  const store = openStore(loaded, signal)
   const asked = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
   const wanted = isToBePicked(context) ? { ...asked, id: await pickFrom(store, source, signal) } : asked
   report.id = wanted.id ?? null

@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
+import { s3Store } from '../src/store/s3.ts'
+import { collect } from './contracts/store.ts'
+import { client, type Pgbosun, test } from './support/backup.ts'
+import { keys, type S3Server, startMoto, startSeaweed } from './support/s3.ts'
+
+const servers = client ? [await startSeaweed(), await startMoto()].filter((one): one is S3Server => !!one) : []
+afterAll(async () => {
+  for (const one of servers) await one.end()
+})
+
+/** What the program finds the keys in. */
+const env = { KEY_ID: keys.accessKeyId, KEY: keys.secretAccessKey }
+const at = (endpoint: string, bucket: string, more: object = {}) => ({
+  store: `s3://${bucket}/of/tests`,
+  s3: { endpoint, accessKeyId: { env: 'KEY_ID' }, secretAccessKey: { env: 'KEY' }, ...more },
+})
+
+const keysIn = async (server: S3Server, bucket: string) =>
+  (await collect(s3Store(`s3://${bucket}/of/tests`, server.settings).list(''))).map(({ key }) => key)
+
+describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) => {
+  test('are made, listed, verified, restored and pruned as in a folder', async ({ configured, database, sql }) => {
+    const bucket = await server.bucket()
+    await sql`create table t as select g as id, md5(g::text) as text from generate_series(1, 20000) g`
+    const pgbosun = await configured({ backup: at(server.endpoint, bucket), env })
+
+    expect(await pgbosun.run('backup', 'list')).toMatchObject({
+      code: 0,
+      stdout: `there are no backups in s3://${bucket}/of/tests\n`,
+    })
+    const none = await pgbosun.runJson('restore', 'latest', '--into', `${database}_none`, '--yes')
+    expect(none.json).toMatchObject({ exit_code: 62 })
+
+    const { json: made } = await pgbosun.runJson('backup')
+    expect(made).toMatchObject({ exit_code: 0, database })
+    const { id } = made as unknown as { id: string }
+    expect(await keysIn(server, bucket)).toEqual(
+      ['dump.zst', 'globals.sql.zst', 'manifest.json'].map((name) => `${database}/${id}/${name}`),
+    )
+    expect((await pgbosun.runJson('backup', 'list')).json.backups).toMatchObject([{ id, database, verified: true }])
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).json).toMatchObject({ results: [{ id, ok: true }] })
+    const restored = await pgbosun.runJson('restore', 'latest', '--into', `${database}_copy`, '--yes')
+    expect(restored.json).toMatchObject({ exit_code: 0, id, rows_compared: 20000 })
+    expect((await pgbosun.runJson('check')).json).toMatchObject({ exit_code: 0 })
+    expect((await pgbosun.run('backup', 'prune')).stdout).toContain('0 deleted, 1 kept')
+  })
+
+  test('a dump of several parts comes back', async ({ configured, sql }) => {
+    const bucket = await server.bucket()
+    await sql`create table t as
+      select g as id, (select string_agg(md5(random()::text || g || i), '') from generate_series(1, 30) i) as text
+      from generate_series(1, 80000) g`
+    const pgbosun = await configured({ backup: at(server.endpoint, bucket), env })
+    const { json } = await pgbosun.runJson('backup')
+    expect(json).toMatchObject({ exit_code: 0 })
+    // more than two parts of 16 MiB
+    expect(json.size_bytes).toBeGreaterThan(34 * 2 ** 20)
+    expect((await pgbosun.runJson('backup', 'verify', 'latest')).json).toMatchObject({ exit_code: 0 })
+  })
+
+  test('a bucket that is not there is never an empty store', async ({ configured }) => {
+    const backup = { ...at(server.endpoint, 'missing'), schedule: '0 3 * * *' }
+    await expectUnreadable(await configured({ backup, env }), 'there is no bucket missing')
+  })
+})
+
+describe('backups in S3', () => {
+  test('a server that cannot be reached is never an empty store', async ({ configured }) => {
+    const backup = { ...at(`http://127.0.0.1:${await freePort()}`, 'any'), schedule: '0 3 * * *' }
+    await expectUnreadable(await configured({ backup, env }), 'the server cannot be reached (ECONNREFUSED)')
+  })
+})
+
+/** All commands at once: each tries for some seconds. */
+async function expectUnreadable(pgbosun: Pick<Pgbosun, 'runJson'>, said: string): Promise<void> {
+  const commands = [
+    ['backup', 'list'],
+    ['backup', 'verify', 'all'],
+    ['backup', 'prune'],
+    ['restore', 'latest', '--into', 'copy', '--yes'],
+    ['backup'],
+  ]
+  const ended = await Promise.all(commands.map((command) => pgbosun.runJson(...command)))
+  for (const [i, { json, stdout, stderr }] of ended.entries()) {
+    expect(json, commands[i]!.join(' ')).toMatchObject({
+      exit_code: 60,
+      error: { message: expect.stringContaining(said), hint: expect.stringContaining('backup.s3') },
+    })
+    expect(stdout + stderr).not.toContain('geheim')
+  }
+  const { json } = await pgbosun.runJson('check')
+  expect(json).toMatchObject({ exit_code: 50 })
+  expect(JSON.stringify(json)).toContain(said)
+}
+
+describe('the configuration of S3', () => {
+  test.for([
+    [{ endpoint: 's3.example.org' }, 'backup.s3.endpoint: write a scheme and a host, without a path'],
+    [{ endpoint: 'https://s3.example.org/bucket' }, 'backup.s3.endpoint: write a scheme'],
+    [{ endpoint: 'https://key:geheim@s3.example.org' }, 'backup.s3.endpoint: write a scheme'],
+    [{ accessKeyId: { env: 'KEY_ID' } }, 'backup.s3: set both `accessKeyId` and `secretAccessKey`, or neither'],
+    [{ accessKeyId: 'geheim', secretAccessKey: { env: 'KEY' } }, 'write a secret as { env: NAME } or { file: PATH }'],
+    [{ accessKeyId: { env: 'NONE' }, secretAccessKey: { env: 'KEY' } }, 'the environment variable NONE is not set'],
+    [{ region: 'eu central' }, 'backup.s3.region: write a name like eu-central-1'],
+    [{ ca: 'none.crt' }, 'backup.s3.ca: the file none.crt cannot be read'],
+    [{ ca: 'empty.crt' }, 'backup.s3.ca: there is no certificate in'],
+    [{ endPoint: 'https://s3.example.org' }, 'backup.s3.endPoint: unknown key; did you mean endpoint?'],
+  ] as const)('%j is exit 2', async ([s3, said], { configured, dir }) => {
+    const pgbosun = await configured({ backup: { store: 's3://bucket/prefix', s3 }, env })
+    writeFileSync(join(dir, 'work1', 'empty.crt'), 'nothing\n')
+    const { json, stdout, stderr } = await pgbosun.runJson('backup', 'list')
+    expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining(said) } })
+    expect(stdout + stderr).not.toContain('geheim')
+  })
+
+  test.for([
+    's3://',
+    's3:///prefix',
+    's3://bucket/../x',
+    's3://bucket//x',
+    's3://key:geheim@bucket/x',
+    's3://bucket/x?region=geheim',
+    'S3://bucket',
+    'rclone://remote/geheim',
+  ])('%s is no store', async (store, { configured }) => {
+    const pgbosun = await configured({ backup: { store } })
+    const { json, stdout, stderr } = await pgbosun.runJson('backup', 'list')
+    expect(json).toMatchObject({
+      exit_code: 2,
+      error: { message: expect.stringContaining('write file:///folder with an absolute path, or s3://bucket/prefix') },
+    })
+    expect(stdout + stderr).not.toContain('geheim')
+  })
+})
