@@ -47,7 +47,7 @@ export const backupUnpin: Command = {
 }
 
 async function wanted({ args, flags, loaded, signal }: CommandContext) {
-  const store = openStore(loaded.config.backup, signal)
+  const store = openStore(loaded, signal)
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const { id, database } = await storedBackup(store, args[0]!, only)
   return { store, backup: { id, database } }
