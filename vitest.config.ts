@@ -55,7 +55,7 @@ const onceOnly = [
     'serve-attack',
     'servers',
   ],
-  ...['s3', 'service', 'store-hangs', 'store-s3', 'take-lock', 'tools', 'unread', 'wait-for'],
+  ...['s3', 's3-faults', 'service', 'store-hangs', 'store-s3', 'take-lock', 'tools', 'unread', 'wait-for'],
   ...waiting,
 ]
 

@@ -43,6 +43,7 @@ async function* pages(requests: Requests, prefix: string, Delimiter?: string) {
         ),
       ),
     )
+    if (page.IsTruncated === undefined) throw noList(place.name)
     yield page
     token = page.NextContinuationToken
     if (!page.IsTruncated) return
@@ -54,6 +55,13 @@ async function* pages(requests: Requests, prefix: string, Delimiter?: string) {
 /** Keys may have characters that XML cannot have. */
 const decoded = (text: string, encoding: string | undefined) =>
   encoding === 'url' ? decodeURIComponent(text.replaceAll('+', ' ')) : text
+
+/** A proxy that answers everything, or an address that is of something else: it looks like an empty list. */
+const noList = (name: string) =>
+  new AppError('backup', `${name} cannot be listed: the answer is not one of S3`, {
+    reason: 'store-unreadable',
+    hint: 'check `backup.s3.endpoint`, and the variables HTTPS_PROXY and NO_PROXY: something else answers there',
+  })
 
 /** Part of a list would look as if backups were gone. */
 const endless = (name: string) =>

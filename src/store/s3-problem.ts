@@ -103,6 +103,11 @@ const silent: Explain = () => ({
   hint: 'check the server, the network, and the variables HTTPS_PROXY and NO_PROXY',
 })
 
+const foreign: Explain = () => ({
+  text: 'the answer is not one of S3',
+  hint: 'check `backup.s3.endpoint`, and the variables HTTPS_PROXY and NO_PROXY: something else answers there',
+})
+
 const untrusted: Explain = ({ code = '' }) => ({
   text: `the certificate of the server is not trusted (${code})`,
   hint: 'set `backup.s3.ca` to the file with the certificate of its authority',
@@ -166,6 +171,7 @@ function explain(error: Failure, doing: Doing, bucket: string): Explained {
   // the answer to HEAD has no body that would say more
   if (status !== undefined && isTelling(error.name) === false && ofStatus[status])
     return ofStatus[status](error, doing, bucket)
+  if (status !== undefined && status < 300) return foreign(error, doing, bucket)
   if (status === 403) return denied(error, doing, bucket)
   if (status !== undefined && status >= 500 && status !== 501) return busy(error, doing, bucket)
   const message = isTelling(error.message) ? `: ${error.message}` : ''

@@ -36,7 +36,7 @@ export const migrateRehearse: Command = {
     testConnection(context.loaded)
     const targets = await migrateTargets(context, { needed: true })
     const target = onlyTarget(context, targets)
-    const store = openStore(context.loaded.config.backup, context.signal)
+    const store = openStore(context.loaded, context.signal)
     const found: Found = { id: null, database: context.connection().database, server: null, files: [] }
     try {
       const pending = await rehearse(context, {

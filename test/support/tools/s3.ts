@@ -25,7 +25,7 @@ export const seaweed: Server = {
       ...['-v', '0', 'server', '-dir', data, '-ip', '127.0.0.1', '-ip.bind', '127.0.0.1', '-s3', '-filer'],
       ...['-s3.config', join(data, 's3.json'), '-s3.iam=false', '-s3.port.iceberg', '0', '-s3.port.lance', '0'],
       ...listening.flatMap((name, i) => [`-${name}`, `${ports[i]}`]),
-      ...['-master.volumeSizeLimitMB', '64', '-volume.max', '40'],
+      ...['-master.volumeSizeLimitMB', '64', '-volume.max', '100'],
     ],
     env: {},
   }),
