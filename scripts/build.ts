@@ -21,6 +21,7 @@ const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-pr
 const aws = await bundle('src/store/aws.ts', join(dist, 'aws.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
 const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
+const age = await bundle('age-encryption', join(dist, 'age.js')).catch(() => process.exit(1))
 copyFileSync(`${parser}/libpg-query.wasm`, join(dist, 'libpg-query.wasm'))
 // the package is "type": "module", what is here is CommonJS
 writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')
@@ -30,6 +31,7 @@ writeFileSync(
     Object.keys({
       ...program.metafile.inputs,
       ...chunk.metafile.inputs,
+      ...age.metafile.inputs,
       ...folder.metafile.inputs,
       ...aws.metafile.inputs,
     }),

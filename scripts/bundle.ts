@@ -86,7 +86,7 @@ export async function packParts(entry: string, outdir: string, version: string):
       navigator: 'undefined',
     },
     inject: [join(import.meta.dirname, 'performance.js')],
-    plugins: [compiledSchema, parserApart, awsApart, noPinoTransports, lightBuiltins],
+    plugins: [compiledSchema, packagesApart, awsApart, noPinoTransports, lightBuiltins],
   })
   const helpers = new Map<string, string>()
   const parts = new Map<string, string>()
@@ -145,11 +145,14 @@ const compiledSchema: Plugin = {
   },
 }
 
-/** The parser for the linter stays a separate file, with its WASM beside it, so that no other command pays for it. */
-const parserApart: Plugin = {
-  name: 'parser-apart',
+/** Packages that stay separate files, so that no run pays for them that does not use them. The parser has its WASM beside it. */
+const filesOf: Record<string, string> = { 'libpg-query': './pg-query.js', 'age-encryption': './age.js' }
+
+const packagesApart: Plugin = {
+  name: 'packages-apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^libpg-query$/ }, () => ({ path: './pg-query.js', external: true }))
+    const filter = new RegExp(`^(${Object.keys(filesOf).join('|')})$`)
+    onResolve({ filter }, ({ path }) => ({ path: filesOf[path]!, external: true }))
   },
 }
 

@@ -47,6 +47,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `disk-full`: the disk of the server is full
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  * - `store-full`: the store has no space left
+ * - `no-identity`: none of the identities that are configured opens a backup, which says nothing about the backup
  */
 export type Reason =
   | 'connection-lost'
@@ -60,6 +61,7 @@ export type Reason =
   | 'disk-full'
   | 'store-unreadable'
   | 'store-full'
+  | 'no-identity'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

@@ -487,6 +487,7 @@ describe.skipIf(!client)('damage', () => {
     const signal = new AbortController().signal
     const look = async () =>
       verifyBackup(local, (await readBackup(local, database, id))!, {
+        identities: [],
         search,
         signal,
         log: silentLog,

@@ -29,7 +29,7 @@ describe.skipIf(!existsSync(join(dist, 'up.cache')))('the built program', () => 
     expect(script.cachedDataRejected).toBe(false)
   })
 
-  test.for(['main', 'more', 'pg-query', 'folder-program'])('is plain ASCII, as which it is read: %s', (name) => {
+  test.for(['main', 'more', 'pg-query', 'age', 'folder-program'])('is plain ASCII, as which it is read: %s', (name) => {
     expect(readFileSync(join(dist, `${name}.js`), 'utf8').match(/[\u0080-\uffff]/g)).toBeNull()
   })
 

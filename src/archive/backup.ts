@@ -27,9 +27,21 @@ export type Backup = {
   leases: string[]
   /** The last test restore; undefined if it was never restored for a test. */
   restoreTest?: RestoreTest | undefined
+  /** How it is encrypted; undefined if it is not. */
+  encryption?: Encryption | undefined
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined
+}
+
+/** How a backup is encrypted. */
+export type Encryption = {
+  /** Fingerprints. */
+  recipients: readonly string[]
+  /** When the first backup of its series was encrypted, as far as was known when it was made. */
+  since: Date
+  /** When an identity last decrypted it or, as far as was known when it was made, another one of its series. */
+  decryptedAt: Date | undefined
 }
 
 /** A manifest as it is stored. */

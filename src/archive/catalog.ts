@@ -251,6 +251,11 @@ function entryOf({ id, database, problem, manifest }: WholeBackup, contents: str
       leases: leasesIn([...lines]),
       sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
       dumpSizeBytes: manifest?.dump_size_bytes,
+      encryption: manifest?.encryption && {
+        recipients: share(manifest.encryption.recipients),
+        since: new Date(manifest.encryption.since),
+        decryptedAt: instantOf(manifest.encryption.decrypted_at),
+      },
     },
     own: manifest?.verified_at ? { at: new Date(manifest.verified_at), ok: true, problem: null } : undefined,
     later: undefined,
@@ -260,6 +265,8 @@ function entryOf({ id, database, problem, manifest }: WholeBackup, contents: str
   }
 }
 
+const instantOf = (text: string | null) => (text === null ? undefined : new Date(text))
+
 /** What was verified must still be there: where a listing shows that it is not, nothing is known until it is read back again. */
 function judged(entry: Entry): Entry {
   const newest = later(entry.own, entry.later)
@@ -267,13 +274,13 @@ function judged(entry: Entry): Entry {
 }
 
 /** What says the same of thousands is there once. */
-type Share = (series: Series) => Series
+type Share = <T extends Series | readonly string[]>(value: T) => T
 
 function shared(): Share {
-  const seen = new Map<string, Series>()
-  return (series) => {
-    const key = JSON.stringify(series)
-    const same = seen.get(key) ?? series
+  const seen = new Map<string, Series | readonly string[]>()
+  return (value) => {
+    const key = JSON.stringify(value)
+    const same = (seen.get(key) ?? value) as typeof value
     seen.set(key, same)
     return same
   }

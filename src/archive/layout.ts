@@ -23,8 +23,13 @@ export const verifiedAtName = (at: Date) => `verified-${at.toISOString().replace
 /** Whether an object of a backup is the result of a later verification. */
 export const isVerification = (name: string) => name === verifiedName || laterName.test(name)
 
+/** Name of the dump. Encrypted, it ends in `.age`. */
 export const dumpName = 'dump.zst'
+/** Name of the roles of the server, as SQL. Encrypted, it ends in `.age`. */
 export const globalsName = 'globals.sql.zst'
+
+/** Whether that is the name of the object, encrypted or not. */
+export const isNamed = (found: string, name: string) => found === name || found === `${name}.age`
 
 const failedFolder = 'failed'
 

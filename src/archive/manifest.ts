@@ -5,12 +5,20 @@ export const manifestVersion = 1
 
 const instant = z.iso.datetime()
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** Whether the roles of a backup have their passwords, as the server stores them. */
+export const globalsKinds = ['no-passwords', 'with-passwords'] as const
+export type Globals = (typeof globalsKinds)[number]
+
 const objectEntry = z.object({
   /** File name in the folder of the backup. */
   name: z.string(),
   size_bytes: z.int().min(0),
   /** SHA-256 of the stored bytes, in hexadecimal. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256,
+  /** That of the content, before it was compressed and encrypted; objects that are not encrypted have none. */
+  sha256_plain: sha256.optional(),
 })
 
 /** Which rows are counted: all; only up to {@link mostCounted} of a table, and estimated beyond; none. */
@@ -92,6 +100,20 @@ export const manifestSchema = z.looseObject({
   /** About how many rows, by the server's statistics, of the tables that were too large to count. They are not in `rows`, and not compared. */
   estimated_rows: z.record(z.string(), z.int().min(0)).optional(),
   objects: z.array(objectEntry),
+  /** How its objects are encrypted; those that are not have no such field. */
+  encryption: z
+    .object({
+      format: z.literal('age'),
+      /** Fingerprints of the recipients: the first 16 digits of the SHA-256 of each. */
+      recipients: z.array(z.string()),
+      /** When the first backup of the series was encrypted, as far as was known. */
+      since: instant,
+      /** When an identity last decrypted a backup of the series, as far as was known when this one was made. */
+      decrypted_at: instant.nullable(),
+    })
+    .optional(),
+  /** Whether `globals.sql` has passwords; older manifests, which do not say, have none. */
+  globals: z.enum(globalsKinds).optional(),
   /** Size of the uncompressed dump. */
   dump_size_bytes: z.int().min(0),
   warnings: z.array(z.string()),

@@ -3,13 +3,25 @@ import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { objectKey, verifiedName } from './layout.ts'
 
-/** Result of the last verification of a backup, which reads all its bytes. */
-export type Verification = { at: Date; ok: boolean; problem: string | null }
+/**
+ * Result of the last verification of a backup, which reads all its bytes. `stored`: they were compared with their checksums, as an
+ * encrypted backup can be without an identity; otherwise they were also decoded.
+ */
+export type Verification = {
+  at: Date
+  ok: boolean
+  problem: string | null
+  level?: 'stored' | 'decode' | undefined
+  /** When an identity last decrypted it, in this verification or one before. */
+  decryptedAt?: Date | undefined
+}
 
 const verificationSchema = z.looseObject({
   verified_at: z.iso.datetime(),
   ok: z.boolean(),
   problem: z.string().nullable(),
+  level: z.enum(['stored', 'decode']).optional(),
+  decrypted_at: z.iso.datetime().nullish(),
 })
 
 /** What the newest run after the backup found; undefined where there was none, or its record cannot be read. */
@@ -25,7 +37,15 @@ export const later = (one: Verification | undefined, other: Verification | undef
 function parseVerification(text: string): Verification | undefined {
   try {
     const { data } = verificationSchema.safeParse(JSON.parse(text), { jitless: true })
-    return data && { at: new Date(data.verified_at), ok: data.ok, problem: data.problem }
+    return (
+      data && {
+        at: new Date(data.verified_at),
+        ok: data.ok,
+        problem: data.problem,
+        level: data.level,
+        decryptedAt: data.decrypted_at == null ? undefined : new Date(data.decrypted_at),
+      }
+    )
   } catch {
     return undefined
   }
@@ -38,8 +58,12 @@ type Which = { database: string; id: string }
 export async function recordVerification(
   store: Store,
   { database, id }: Which,
-  { at, ok, problem }: Verification,
+  { at, ok, problem, level, decryptedAt }: Verification,
 ): Promise<void> {
-  const record = { id, level: 'decode', ok, problem, verified_at: at.toISOString() }
+  const record = {
+    ...{ id, level: level ?? 'decode', ok, problem },
+    verified_at: at.toISOString(),
+    ...(decryptedAt && { decrypted_at: decryptedAt.toISOString() }),
+  }
   await putText(store, objectKey(database, id, verifiedName), `${JSON.stringify(record, undefined, 2)}\n`)
 }

@@ -4,6 +4,7 @@ import type { Tools } from '../programs/pgtools.ts'
 import { type Packed, pack } from '../store/pack.ts'
 import { inSteps } from '../store/steps.ts'
 import type { Upload } from '../store/store.ts'
+import { type Decoding, decodingDump, decodingGlobals } from './decoding.ts'
 
 /** How long pg_dump waits for a table that somebody has locked exclusively. */
 const lockWaitMs = 300_000
@@ -11,15 +12,20 @@ const lockWaitMs = 300_000
 export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'applicationName' | 'settings'>> & {
   database: string
   tools: Tools
+  /** For whom it is encrypted; nobody: it is not. */
+  recipients: readonly string[]
+  /** Whether the passwords of roles are dumped. */
+  passwords: boolean
   signal: AbortSignal
 }
 
 /**
  * Dumps a database, in the format `custom` without pg_dump's own compression, into an upload. The upload is left open.
- * Only the exit status of pg_dump tells whether the dump is complete: its output also ends when it is killed.
+ * Only the exit status of pg_dump tells whether the dump is complete: its output also ends when it is killed. What is encrypted is decoded
+ * on its way, because nobody here can do so later.
  *
  * @param snapshot exported by another session, which keeps it until this is done
- * @throws {AppError} `backup` with the message of pg_dump
+ * @throws {AppError} `backup` with the message of pg_dump; `corrupt` if what it wrote cannot be decoded
  */
 export const dumpDatabase = (
   snapshot: string,
@@ -34,35 +40,46 @@ export const dumpDatabase = (
     `--snapshot=${snapshot}`,
     `--dbname=${databaseArgument(options.database)}`,
   ]
-  return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options)
+  return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options, () =>
+    decodingDump(options.tools),
+  )
 }
 
-/** Dumps the roles with their settings and memberships, without passwords and tablespaces, as SQL into an upload. */
+/** Dumps the roles with their settings and memberships, without tablespaces, as SQL into an upload. */
 export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packed> => {
   // Without a database, pg_dumpall connects to postgres or template1, which this role may be kept out of.
   const own = `--database=${databaseArgument(options.database)}`
-  const args = ['--globals-only', '--no-role-passwords', '--no-tablespaces', '-w', own]
-  return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options)
+  const without = options.passwords ? [] : ['--no-role-passwords']
+  const args = ['--globals-only', ...without, '--no-tablespaces', '-w', own]
+  return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options, decodingGlobals)
 }
 
 async function packOutput(
   tool: Tool,
   upload: Upload,
-  { signal, onBytes }: { signal: AbortSignal; onBytes?: (plainBytes: number) => void },
+  { signal, onBytes, recipients }: Pick<DumpOptions, 'signal' | 'recipients'> & { onBytes?: (bytes: number) => void },
+  startDecoding: () => Decoding,
 ): Promise<Packed> {
-  const stop = () => void tool.kill()
+  const decoding = recipients.length > 0 ? startDecoding() : undefined
+  const stop = () => {
+    void tool.kill()
+    void decoding?.kill()
+  }
   signal.addEventListener('abort', stop)
   try {
     tool.stdin.end()
-    const packed = await pack(inSteps(tool.stdout), upload, onBytes)
+    const output = inSteps(tool.stdout)
+    const packed = await pack(decoding ? decoding.through(output) : output, upload, { recipients, onBytes })
     const ended = await tool.ended
     if (ended.code !== 0) throw toolFailed(tool, ended)
+    await decoding?.end()
     return packed
   } catch (error) {
     throw signal.aborted ? signal.reason : error
   } finally {
     signal.removeEventListener('abort', stop)
     await tool.kill()
+    await decoding?.kill()
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Backup } from '../archive/backup.ts'
+import { decryptions } from '../archive/decryptions.ts'
 import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { writePin } from '../archive/pin.ts'
@@ -9,6 +10,7 @@ import { sendAsItIs } from '../postgres/bytes.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
+import { fingerprint, sealedSuffix } from '../store/age.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
 import { readAccess } from './access.ts'
@@ -28,7 +30,7 @@ import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
 import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
-import { readBack } from './verify.ts'
+import { readBack, readStored } from './verify.ts'
 
 /** A unique id: one cluster makes only one backup of a database at a time. */
 export const newId = (startedAt: Date, systemIdentifier: string) =>
@@ -66,6 +68,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       database,
       applicationName: `pgbosun backup ${runId}`,
       settings: sessionSettings(session.serverVersion),
+      recipients: options.recipients,
+      passwords: options.globals === 'with-passwords',
       signal,
     }
     const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
@@ -74,7 +78,9 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     for (const { table, reason } of counted.notCounted)
       warnings.push(`the rows of ${table} were not counted: ${reason}`)
 
-    await readBack(store, { id, database }, objects, { tools, signal })
+    // what was encrypted was decoded on its way: nobody here can decrypt it
+    if (options.recipients.length > 0) await readStored(store, { id, database }, objects, signal)
+    else await readBack(store, { id, database }, objects, { tools, signal, identities: [] })
     signal.throwIfAborted()
     options.guard()
     const finishedAt = options.now()
@@ -104,6 +110,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       samples: counted.samples,
       estimated_rows: counted.estimated,
       objects,
+      encryption: encryptionOf(options),
+      globals: options.globals,
       dump_size_bytes: dump.packed.plainBytes,
       warnings: [...options.remarks, ...warnings],
       verified_at: finishedAt.toISOString(),
@@ -177,6 +185,10 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   refuseBroken(inspected)
   const access = await readAccess(sql)
   if (access.superuser) options.onSuperuser?.(access.role)
+  else if (options.globals === 'with-passwords')
+    throw new AppError('backup', `${access.role} may not read the passwords of roles: only a superuser may`, {
+      hint: 'set backup.url to a superuser, or backup.globals to no-passwords',
+    })
   const { obstacles, warnings } = planPreflight(access)
   if (obstacles.length > 0) {
     const { list, hint } = explainObstacles(obstacles, access)
@@ -240,17 +252,31 @@ async function withDropped(db: Session['sql'], error: unknown): Promise<unknown>
   })
 }
 
+/** How it is encrypted, with what the earlier backups of the series know, because they are deleted one day. */
+function encryptionOf({ recipients, earlier, startedAt }: MakeOptions): Manifest['encryption'] {
+  if (recipients.length === 0) return undefined
+  const { since, decryptedAt } = decryptions(earlier)
+  return {
+    format: 'age',
+    recipients: recipients.map(fingerprint),
+    since: (since ?? startedAt).toISOString(),
+    decrypted_at: decryptedAt?.toISOString() ?? null,
+  }
+}
+
 /** Writes a complete object, or nothing. */
 async function storeObject(
-  { store, database, id }: MakeOptions,
-  { name, expectedBytes }: { name: string; expectedBytes?: number },
+  { store, database, id, recipients }: MakeOptions,
+  { name: plainName, expectedBytes }: { name: string; expectedBytes?: number },
   write: (upload: Upload) => Promise<Packed>,
 ): Promise<{ object: StoredObject; packed: Packed }> {
+  const name = recipients.length > 0 ? `${plainName}${sealedSuffix}` : plainName
   const upload = await store.open(objectKey(database, id, name), expectedBytes)
   try {
     const packed = await write(upload)
     await upload.commit()
-    return { object: { name, size_bytes: packed.storedBytes, sha256: packed.sha256 }, packed }
+    const { storedBytes, sha256, sha256Plain } = packed
+    return { object: { name, size_bytes: storedBytes, sha256, sha256_plain: sha256Plain }, packed }
   } catch (error) {
     await upload.abort()
     throw error

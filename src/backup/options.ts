@@ -1,5 +1,5 @@
 import type { Catalog } from '../archive/catalog.ts'
-import type { Counts, Manifest } from '../archive/manifest.ts'
+import type { Counts, Globals, Manifest } from '../archive/manifest.ts'
 import type { Connection } from '../config/connection.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
@@ -22,6 +22,10 @@ export type BackupOptions = {
   systemIdentifier?: string | undefined
   /** What `backup.keep` says, for when the store is short of space. */
   retention: Pick<PrunePolicy, 'keep' | 'timezone'>
+  /** For whom it is encrypted; nobody: it is not. */
+  recipients: readonly string[]
+  /** `backup.globals`: whether it has the passwords of roles. */
+  globals: Globals
   /** The scheduled instant that it is made for; null if a person started it. */
   slot: Date | null
   lock: { database: string; timeoutMs: number }

@@ -1,23 +1,34 @@
 import { type Backup, readBackup, type WholeBackup } from '../archive/backup.ts'
-import { dumpName, globalsName, objectKey } from '../archive/layout.ts'
+import { dumpName, globalsName, isNamed, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { isSealed } from '../archive/seal.ts'
-import { recordVerification, type Verification } from '../archive/verification.ts'
-import { AppError } from '../errors.ts'
+import { readLaterVerification, recordVerification, type Verification } from '../archive/verification.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { feedTool, howEnded, startTool } from '../programs/child.ts'
 import { findReader, type ToolSearch, type Tools } from '../programs/pgtools.ts'
-import { unpack } from '../store/pack.ts'
+import { isSealedName } from '../store/age.ts'
+import { checkOpens, checkStored, unpack } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
+import { type Decoding, decodingDump, decodingGlobals } from './decoding.ts'
 
 type Where = { id: string; database: string }
 type Objects = Manifest['objects']
 
-/** Result of a verification, which reads every stored byte, compares every checksum and decodes the whole dump. */
-export type Verified = Where & { level: 'decode'; ok: boolean; problem: string | null }
+/**
+ * Result of a verification, which reads every stored byte and compares every checksum; with the level `decode` it also decoded the whole
+ * dump. `unopened`: identities were given, and none of them opens it, which says nothing about the backup.
+ */
+export type Verified = Where & {
+  level: 'stored' | 'decode'
+  ok: boolean
+  problem: string | null
+  unopened?: boolean
+}
 
 export type VerifyOptions = {
   search: ToolSearch
+  /** What opens backups that are encrypted; without one, they are only read as they are stored. */
+  identities: readonly string[]
   signal: AbortSignal
   now: () => Date
   log: Log
@@ -39,10 +50,14 @@ export async function verifyBackup(
   const whole = await readBackup(store, backup.database, backup.id)
   // somebody has deleted it in the meantime and wants no record of it
   if (!whole) return { ...where(backup), level: 'decode', ok: false, problem: 'it is no longer in the store' }
-  const problem = await findProblem(store, whole, options)
-  const verified = { ...where(backup), level: 'decode' as const, ok: problem === null, problem }
+  const before = whole.manifest?.encryption && (await readLaterVerification(store, backup))
+  const found = withEarlier(await look(store, whole, options), before)
+  const { level, problem, unopened } = found
+  const at = options.now()
   try {
-    const verification = { at: options.now(), ok: verified.ok, problem }
+    const isDecrypted = whole.manifest?.encryption !== undefined && level === 'decode' && problem === null
+    const decryptedAt = isDecrypted ? at : before?.decryptedAt
+    const verification = { at, ok: problem === null, problem, level, decryptedAt }
     await recordVerification(store, backup, verification)
     options.onNoted?.(verification)
   } catch (error) {
@@ -51,28 +66,75 @@ export async function verifyBackup(
       'could not record the result of the verification in the store',
     )
   }
-  return verified
+  if (unopened && problem === null)
+    return { ...where(backup), level, ok: false, problem: 'no identity opens it', unopened }
+  return { ...where(backup), level, ok: problem === null, problem }
 }
 
 const where = ({ id, database }: Where): Where => ({ id, database })
 
-async function findProblem(
-  store: Store,
-  { id, database, manifest, problem, text }: WholeBackup,
-  { search, signal }: VerifyOptions,
-): Promise<string | null> {
-  if (!manifest) return problem ?? 'manifest.json cannot be read'
-  if (!isSealed(text)) return 'manifest.json was changed after it was written'
+type Found = Pick<Verified, 'level' | 'problem' | 'unopened'>
+
+/** What decoding once found stays true when the bytes are only compared with their checksums. */
+const withEarlier = (found: Found, before: Verification | undefined): Found =>
+  found.level === 'stored' && found.problem === null && before?.ok === false && before.level !== 'stored'
+    ? { level: 'decode', problem: before.problem }
+    : found
+
+async function look(store: Store, whole: WholeBackup, options: VerifyOptions): Promise<Found> {
+  const { id, database, manifest, problem, text } = whole
+  const bad = (why: string): Found => ({ level: 'decode', problem: why })
+  if (!manifest) return bad(problem ?? 'manifest.json cannot be read')
+  if (!isSealed(text)) return bad('manifest.json was changed after it was written')
   if (manifest.id !== id || manifest.database.name !== database)
-    return `manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`
+    return bad(`manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`)
+  const place = { id, database }
+  let opens = false
   try {
-    const tools = await findReader(Number.parseInt(manifest.client_version, 10), search)
-    await readBack(store, { id, database }, manifest.objects, { tools, signal })
-    return null
+    opens = await isOpened(store, place, manifest.objects, options.identities)
+    if (!opens) await readStored(store, place, manifest.objects, options.signal)
+    else {
+      const tools = await findReader(Number.parseInt(manifest.client_version, 10), options.search)
+      await readBack(store, place, manifest.objects, { ...options, tools })
+    }
+    return { level: opens ? 'decode' : 'stored', problem: null, unopened: !opens && options.identities.length > 0 }
   } catch (error) {
-    if (error instanceof AppError && error.kind === 'corrupt') return error.message
+    if (error instanceof AppError && error.kind === 'corrupt')
+      return { level: opens ? 'decode' : 'stored', problem: error.message }
     throw error
   }
+}
+
+/** Whether everything that is encrypted can be decrypted, by the headers. @throws {AppError} `corrupt` */
+async function isOpened(
+  store: Store,
+  { database, id }: Where,
+  objects: Objects,
+  identities: readonly string[],
+): Promise<boolean> {
+  const encrypted = objects.filter(({ name }) => isSealedName(name))
+  if (encrypted.length > 0 && identities.length === 0) return false
+  try {
+    for (const { name } of encrypted) await checkOpens(store, objectKey(database, id, name), name, identities)
+    return true
+  } catch (error) {
+    if (hasReason(error, 'no-identity')) return false
+    throw error
+  }
+}
+
+/**
+ * Reads every object of a backup as it is stored: size and SHA-256.
+ * @throws {AppError} `corrupt`
+ */
+export async function readStored(
+  store: Store,
+  { database, id }: Where,
+  objects: Objects,
+  signal: AbortSignal,
+): Promise<void> {
+  refuseWithout(objects)
+  for (const object of objects) await checkStored(store, objectKey(database, id, object.name), object, signal)
 }
 
 /**
@@ -85,45 +147,35 @@ export async function readBack(
   store: Store,
   { database, id }: Where,
   objects: Objects,
-  { tools, signal }: { tools: Tools; signal: AbortSignal },
+  { tools, signal, identities }: { tools: Tools; signal: AbortSignal; identities: readonly string[] },
 ): Promise<void> {
-  for (const needed of [dumpName, globalsName])
-    if (!objects.some(({ name }) => name === needed)) throw corrupt(`${needed} is not in the manifest`)
+  refuseWithout(objects)
   for (const object of objects) {
-    const content = unpack(store, objectKey(database, id, object.name), object)
-    if (object.name === dumpName) await decodeDump(content, tools, signal)
-    else if (object.name === globalsName) await decodeGlobals(content, signal)
+    const content = unpack(store, objectKey(database, id, object.name), object, identities)
+    if (isNamed(object.name, dumpName)) await decode(content, decodingDump(tools), signal)
+    else if (isNamed(object.name, globalsName)) await decode(content, decodingGlobals(), signal)
     else for await (const _ of content) signal.throwIfAborted()
   }
 }
 
-async function decodeDump(content: AsyncGenerator<Buffer>, tools: Tools, signal: AbortSignal): Promise<void> {
-  const tool = startTool(tools, 'pg_restore', ['-f', '/dev/null'])
-  const stop = () => void tool.kill()
-  signal.addEventListener('abort', stop)
-  try {
-    tool.stdout.resume()
-    await feedTool(tool, content, { signal })
-    const ended = await tool.ended
-    signal.throwIfAborted()
-    const { how, hint } = howEnded(ended)
-    if (ended.signal !== null)
-      throw new AppError('backup', `${dumpName} could not be read back: pg_restore ${how}`, { hint })
-    if (ended.code !== 0)
-      throw corrupt(`pg_restore cannot decode ${dumpName}: ${ended.stderr.split('\n').at(-1) || `it ${how}`}`)
-  } finally {
-    signal.removeEventListener('abort', stop)
-    await tool.kill()
-  }
+function refuseWithout(objects: Objects): void {
+  for (const needed of [dumpName, globalsName])
+    if (!objects.some(({ name }) => isNamed(name, needed))) throw corrupt(`${needed} is not in the manifest`)
 }
 
-async function decodeGlobals(content: AsyncGenerator<Buffer>, signal: AbortSignal): Promise<void> {
-  let end = ''
-  for await (const chunk of content) {
+async function decode(content: AsyncGenerator<Buffer>, decoding: Decoding, signal: AbortSignal): Promise<void> {
+  const stop = () => void decoding.kill()
+  signal.addEventListener('abort', stop)
+  try {
+    for await (const _ of decoding.through(content)) signal.throwIfAborted()
     signal.throwIfAborted()
-    end = (end + chunk.toString('latin1')).slice(-1_000)
+    await decoding.end()
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await decoding.kill()
   }
-  if (!end.includes('PostgreSQL database cluster dump complete')) throw corrupt(`${globalsName} is not complete`)
 }
 
 const corrupt = (message: string) =>

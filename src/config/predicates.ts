@@ -1,4 +1,5 @@
 // pure
+import { isBech32 } from './bech32.ts'
 import { type FormatName, withSeveralFolders } from './formats.ts'
 
 /** PostgreSQL stores this much of a name. */
@@ -24,6 +25,11 @@ export const predicates = {
   /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
   takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>
     format === 'auto' || [dir].flat().length === 1 || withSeveralFolders.includes(format),
+  /** Whether it is a recipient of age with all its characters: 32 bytes and their checksum. */
+  isRecipient: (text: string) => text.length === 62 && isBech32(text, 'age'),
+  /** Whether passwords leave the server only encrypted. */
+  encryptsPasswords: ({ globals, encrypt }: { globals: string; encrypt?: unknown }) =>
+    globals !== 'with-passwords' || encrypt !== undefined,
   isTimeZone(name: string) {
     if (name === 'UTC') return true
     try {

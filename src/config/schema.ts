@@ -161,6 +161,33 @@ const verify = z
   .refine(predicates.knowsTestServer, 'a schedule of test restores needs `url`, or `where: same-server`')
   .prefault({})
 
+const encrypt = z
+  .strictObject({
+    recipients: z
+      .array(
+        z
+          .string()
+          .refine(
+            predicates.isRecipient,
+            'this is not a recipient of age: copy it whole from `age-keygen`, age1 and 58 more characters',
+          ),
+      )
+      .min(1)
+      .meta({
+        description:
+          'For whom backups are encrypted: the public halves of identities of the program `age`, like `age1…`. Each identity alone opens them: name at least two, and keep one identity far from here.',
+      }),
+    identity: secret.optional().meta({
+      description:
+        'The identity (`AGE-SECRET-KEY-1…`), or several in lines, as `age-keygen` writes them. Only needed where backups are verified by decoding them, restored or fetched: making them never reads it.',
+    }),
+  })
+  .optional()
+  .meta({
+    description:
+      'Encrypts backups, in the format of the program `age`. Without it, they are compressed and not encrypted. Who loses every identity has lost the backups.',
+  })
+
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
@@ -180,6 +207,11 @@ const backup = z
       .prefault(defaultStore)
       .meta({ description: 'Where backups are stored: `file:///folder` or `s3://bucket/prefix`.' }),
     s3: s3Keys,
+    encrypt,
+    globals: z.enum(['no-passwords', 'with-passwords']).prefault('no-passwords').meta({
+      description:
+        'Whether `globals.sql`, the roles of the server, has their passwords as the server stores them. `with-passwords` needs `encrypt`, and a superuser.',
+    }),
     format: z.enum(['custom']).prefault('custom').meta({
       description: 'Format of the dump. `custom`: one compressed archive of pg_dump, with checksums.',
     }),
@@ -206,6 +238,10 @@ const backup = z
           'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
       }),
     verify,
+  })
+  .refine(predicates.encryptsPasswords, {
+    error: 'passwords of roles are only stored encrypted: set `encrypt`, or leave them out with `no-passwords`',
+    path: ['globals'],
   })
   .prefault({})
 

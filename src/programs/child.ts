@@ -101,14 +101,15 @@ export async function feedTool(
     signal.throwIfAborted()
     bytes += chunk.length
     onBytes?.(bytes)
-    if (stdin.writable) await written(stdin, chunk)
+    await feed(stdin, chunk)
   }
   if (stdin.writable) stdin.end()
 }
 
 /** Resolves when the chunk is used up, or nobody reads any more. Its memory may then be freed or overwritten. */
-const written = (stdin: Writable, chunk: Uint8Array) =>
+export const feed = (stdin: Writable, chunk: Uint8Array) =>
   new Promise<void>((resolve) => {
+    if (!stdin.writable) return resolve()
     const done = () => {
       stdin.off('close', done)
       resolve()

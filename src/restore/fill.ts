@@ -4,18 +4,16 @@ import type { Log } from '../log.ts'
 import { withScratch } from '../machine/scratch.ts'
 import type { Warning } from '../plan.ts'
 import type { Tools } from '../programs/pgtools.ts'
-import type { Store } from '../store/store.ts'
 import type { LoadWork } from './apply.ts'
 import { loadIsolated } from './isolated.ts'
 import { type LoadOptions, loadDump } from './load.ts'
 import type { Loading } from './loading.ts'
-import { openDump, sameBeginning } from './source.ts'
+import { openDump, type Source, sameBeginning } from './source.ts'
 
 /** What is loaded, and how. */
 export type Filling = { connection: Connection; manifest: Manifest; tools: Tools; loading: Loading; jobs: number }
 
-type FillOptions = {
-  store: Store
+type FillOptions = Source & {
   wanted: { noOwner: boolean; noTablespaces: boolean }
   runId: string
   log: Log
@@ -31,9 +29,9 @@ type FillOptions = {
 export function fill(
   { database, session, login, signal, onMissing }: LoadWork,
   { connection, manifest, tools, loading, jobs }: Filling,
-  { store, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: FillOptions,
+  { store, keys, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: FillOptions,
 ): Promise<void> {
-  const open = () => openDump(store, manifest)
+  const open = () => openDump({ store, keys }, manifest)
   const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
   const how = { noOwner, noTablespaces }
   const options = {

@@ -3,11 +3,10 @@ import { TocError } from '../archive/toc.ts'
 import { AppError } from '../errors.ts'
 import { hasEventTriggersParameter, mayGoWithoutEventTriggers } from '../postgres/event-triggers.ts'
 import type { Session } from '../postgres/session.ts'
-import type { Store } from '../store/store.ts'
 import { needsLogin, type OwnRights, readOwnRights, refuseLoginTriggers, refuseProblems } from './isolation.ts'
 import { type LoadPlan, loginTriggersIn, planLoad } from './plan.ts'
 import { isPartial, type Wanted as Part, type Selection, selectEntries } from './select.ts'
-import { drain, type Head, openDump, readHead } from './source.ts'
+import { drain, type Head, openDump, readHead, type Source } from './source.ts'
 
 /** How a backup is loaded: by a login, as planned from the dump's list of contents; or by the session user. */
 export type Loading = {
@@ -24,7 +23,7 @@ type HowToLoad = { noOwner: boolean; noTablespaces: boolean; asSuperuser: boolea
 /** @throws {AppError} `refused`, `restore` or `corrupt` if it cannot be loaded without giving rights to code in it */
 export async function loadingFor(
   session: Session,
-  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: HowToLoad },
+  { manifest, wanted, ...source }: Source & { manifest: Manifest; wanted: HowToLoad },
 ): Promise<Loading> {
   const rights = await readOwnRights(session.sql)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
@@ -33,7 +32,7 @@ export async function loadingFor(
   const mayBeLockedOut = hasEventTriggersParameter(session.serverVersion) && !withoutEventTriggers
   const common = { rights, withoutEventTriggers }
   if (!isolated && !partial && !mayBeLockedOut) return { ...common, load: undefined, selection: undefined }
-  const { head, problem } = await listOf(store, manifest)
+  const { head, problem } = await listOf(source, manifest)
   const selection = head && partial ? selectEntries(head.toc, wanted.part) : undefined
   const loaded = selection ?? head?.toc
   if (loaded && mayBeLockedOut) refuseLoginTriggers(loginTriggersIn(loaded), rights.user)
@@ -42,7 +41,7 @@ export async function loadingFor(
   const plan = loaded && planLoad(loaded, wanted)
   const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
   if (head && plan && !refused) return { ...common, load: { plan, head }, selection }
-  await whole(manifest, () => drain(openDump(store, manifest)))
+  await whole(manifest, () => drain(openDump(source, manifest)))
   throw refused
 }
 
@@ -53,12 +52,12 @@ export async function loadingFor(
  */
 export async function loadingInPlace(
   session: Session,
-  { store, manifest, wanted }: { store: Store; manifest: Manifest; wanted: HowToLoad },
+  { store, keys, manifest, wanted }: Source & { manifest: Manifest; wanted: HowToLoad },
 ): Promise<Loading & { load: { plan: LoadPlan; head: Head }; isolated: boolean }> {
   const rights = await readOwnRights(session.sql)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const isolated = needsLogin(rights, wanted.asSuperuser)
-  const { head, problem } = await listOf(store, manifest)
+  const { head, problem } = await listOf({ store, keys }, manifest)
   if (!head) throw noList(manifest, problem, 'it cannot be restored in place', 'restore it without --in-place')
   const plan = planLoad(head.toc, wanted)
   const refused = isolated ? refuseProblems(plan.problems, rights.user) : undefined
@@ -69,9 +68,9 @@ export async function loadingInPlace(
 const noList = ({ id }: Manifest, problem = '', what = 'no part of it can be chosen', hint = 'restore all of it') =>
   new AppError('restore', `backup ${id}: ${what}, because ${problem}; nothing was changed`, { hint })
 
-async function listOf(store: Store, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
+async function listOf(source: Source, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
   try {
-    return { head: await whole(manifest, () => readHead(openDump(store, manifest))) }
+    return { head: await whole(manifest, () => readHead(openDump(source, manifest))) }
   } catch (error) {
     if (error instanceof TocError) return { problem: error.message }
     throw error

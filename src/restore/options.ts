@@ -1,4 +1,5 @@
 import type { Connection } from '../config/connection.ts'
+import type { Keys } from '../config/keys.ts'
 import type { Log } from '../log.ts'
 import type { Warning } from '../plan.ts'
 import type { Store } from '../store/store.ts'
@@ -40,6 +41,8 @@ export type RestoreOptions = {
   /** Name of the database that was backed up. */
   source: string
   store: Store
+  /** What opens backups that are encrypted. */
+  keys: Keys
   /** `backup.name`, the name of the series. */
   name: string
   lock: { database: string; timeoutMs: number }

@@ -37,7 +37,7 @@ import type { Missing } from './missing.ts'
 import type { RestoreOptions, WantedRestore } from './options.ts'
 import { creatableRoles, withRoles } from './roles.ts'
 import { isPartial, manifestOf } from './select.ts'
-import { openDump, refuseIncomplete, trustedManifest } from './source.ts'
+import { openDump, refuseIncomplete, refuseUnopened, trustedManifest } from './source.ts'
 import { withPropertiesOf } from './swap/properties.ts'
 import { describeReplaced } from './swap/refusals.ts'
 import {
@@ -114,7 +114,7 @@ async function restoreChosen(
   { backup, backups }: { backup: Backup; backups: Backup[] },
   options: RestoreOptions,
 ): Promise<Restored> {
-  const { wanted, store, search, out } = options
+  const { wanted, store, keys, search, out } = options
   const connection = at(options.connection, session)
   const trusted = trustedManifest(await wholeOf(store, backup))
   for (const warning of boundWarnings(manifestOf(trusted, wanted.part).extensions)) out.warn(warning)
@@ -126,8 +126,10 @@ async function restoreChosen(
   const createRoles = await guard(session, needed, wanted)
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
   await refuseIncomplete(store, needed)
-  const inPlace = wanted.inPlace ? await loadingInPlace(session, { store, manifest: needed, wanted }) : undefined
-  const loading = inPlace ?? (await loadingFor(session, { store, manifest: needed, wanted }))
+  await refuseUnopened(options, needed)
+  const source = { store, keys, manifest: needed, wanted }
+  const inPlace = wanted.inPlace ? await loadingInPlace(session, source) : undefined
+  const loading = inPlace ?? (await loadingFor(session, source))
   if (loading.load && !replaceable && !wanted.noOwner) await refuseNoInheritance(session.sql, needed, loading)
   const manifest = manifestOf(needed, wanted.part, loading.selection?.tables)
   for (const note of ofOneKind(loading.selection?.notes ?? [])) out.warn(note)
@@ -270,7 +272,7 @@ async function underLock(work: Work, options: RestoreOptions): Promise<Restored>
       ...{ slots: facts.slots, lockTimeoutMs: timeoutMs, now: options.now, validMs: loginValidMs },
       load: {
         ...{ plan: loadPlan, head, tools: work.tools, noTablespaces: wanted.noTablespaces },
-        dump: () => openDump(options.store, manifest),
+        dump: () => openDump(options, manifest),
         onBytes: (bytes) => options.onProgress(bytes, manifest.dump_size_bytes),
       },
     })

@@ -1,10 +1,12 @@
 import type { WholeBackup } from '../archive/backup.ts'
-import { backupPrefix, dumpName, objectKey } from '../archive/layout.ts'
+import { backupPrefix, dumpName, isNamed, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { isSealed } from '../archive/seal.ts'
 import { parseToc, type Toc, TocError } from '../archive/toc.ts'
+import type { Keys } from '../config/keys.ts'
 import { AppError } from '../errors.ts'
-import { unpack } from '../store/pack.ts'
+import { isSealedName } from '../store/age.ts'
+import { checkOpens, unpack } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 
 /** Exit 61, before anything is changed. */
@@ -23,9 +25,27 @@ export function trustedManifest({ id, manifest, problem, text }: WholeBackup): M
   return manifest
 }
 
-/** The dump, uncompressed; ends with `corrupt` if any byte is not what was written. */
-export const openDump = (store: Store, manifest: Manifest): AsyncIterable<Buffer> =>
-  unpack(store, dumpKey(manifest), dumpEntry(manifest))
+/** A store, and what opens the backups in it that are encrypted. */
+export type Source = { store: Store; keys: Keys }
+
+/** The dump, decrypted and uncompressed; ends with `corrupt` if any byte is not what was written. */
+export const openDump = ({ store, keys }: Source, manifest: Manifest): AsyncIterable<Buffer> =>
+  unpack(store, dumpKey(manifest), dumpEntry(manifest), keys.identities)
+
+/**
+ * Finds out by its header whether the dump can be decrypted.
+ * @throws {AppError} `corrupt`
+ */
+export async function refuseUnopened({ store, keys }: Source, manifest: Manifest): Promise<void> {
+  const { name } = dumpEntry(manifest)
+  if (!isSealedName(name)) return
+  try {
+    await checkOpens(store, dumpKey(manifest), name, keys.identities)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'corrupt') throw error
+    throw error.with({ message: `backup ${manifest.id}: ${error.message}; nothing was changed` })
+  }
+}
 
 /** The beginning of a dump, with its list of contents; the rest is not read. */
 export type Head = { toc: Toc; bytes: Buffer }
@@ -88,10 +108,10 @@ export async function refuseIncomplete(store: Store, manifest: Manifest): Promis
   if (found !== size_bytes) throw damaged(manifest.id, `${dumpName} has ${found} bytes instead of ${size_bytes}`)
 }
 
-const dumpKey = ({ series, id }: Manifest) => objectKey(series.database, id, dumpName)
+const dumpKey = (manifest: Manifest) => objectKey(manifest.series.database, manifest.id, dumpEntry(manifest).name)
 
 function dumpEntry({ id, objects }: Manifest) {
-  const entry = objects.find(({ name }) => name === dumpName)
+  const entry = objects.find(({ name }) => isNamed(name, dumpName))
   if (!entry) throw damaged(id, `manifest.json does not list ${dumpName}`)
   return entry
 }

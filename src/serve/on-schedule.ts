@@ -4,6 +4,7 @@ import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
+import { readKeys } from '../config/keys.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
@@ -95,13 +96,15 @@ async function verifyOldest({ loaded, log, signal }: Context, catalog: Catalog, 
   const verifiedAt = (backup: (typeof backups)[number]) => backup.verification?.at.getTime() ?? 0
   const [oldest] = backups.sort((a, b) => verifiedAt(a) - verifiedAt(b))
   if (!oldest || Date.now() - verifiedAt(oldest) < verifyAgainMs) return
-  const { id, ok, problem } = await verifyBackup(catalog.store, oldest, {
+  const { id, ok, problem, level, unopened } = await verifyBackup(catalog.store, oldest, {
     search: { path: loaded.env.PATH },
+    identities: readKeys(loaded.config, loaded.env, loaded.baseDir).identities,
     log,
     signal,
     now: () => new Date(),
     onNoted: (verification) => catalog.noteVerification(oldest, verification),
   })
-  if (ok) log.info({ database, id }, 'an older backup was read back and is good')
+  if (ok) log.info({ database, id, level }, 'an older backup was read back and is good')
+  else if (unopened) log.warn({ database, id }, 'an older backup is as it was written, but no identity opens it')
   else log.error({ database, id, problem }, 'an older backup is damaged')
 }

@@ -3,14 +3,22 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { AppError } from '../errors.ts'
+import { isSealedName, openHeader, openWith, sealFor } from './age.ts'
 import { free } from './steps.ts'
 import type { Store, Upload } from './store.ts'
 
-/** What was stored. */
-export type Packed = { storedBytes: number; plainBytes: number; sha256: string }
+/** What was stored. `sha256Plain`, of the source, where it was encrypted. */
+export type Packed = { storedBytes: number; plainBytes: number; sha256: string; sha256Plain?: string }
 
 /** An object as the manifest describes it. */
-export type ExpectedBytes = { name: string; size_bytes: number; sha256: string }
+export type ExpectedBytes = { name: string; size_bytes: number; sha256: string; sha256_plain?: string | undefined }
+
+export type PackOptions = {
+  /** For whom it is encrypted; nobody: it is not. */
+  recipients?: readonly string[] | undefined
+  /** Called with the size of the source so far. */
+  onBytes?: ((plainBytes: number) => void) | undefined
+}
 
 /** Largest chunks that zlib returns: compressed ones, and decompressed ones, of which there are many more. */
 const chunkBytes = 256 * 1024
@@ -26,17 +34,16 @@ const level = 2
 const shortestMatch = 7
 
 /**
- * Compresses into one checksummed zstd frame and writes it to an upload, with back pressure and in constant memory.
- * The upload is left open: the caller commits it if the source was complete.
- *
- * @param onBytes called with the size of the source so far
+ * Compresses into one checksummed zstd frame, encrypts that for the recipients, and writes it to an upload, with back pressure and in
+ * constant memory. The upload is left open: the caller commits it if the source was complete.
  */
 export async function pack(
   source: AsyncIterable<Uint8Array>,
   upload: Upload,
-  onBytes: (plainBytes: number) => void = () => {},
+  { recipients = [], onBytes }: PackOptions = {},
 ): Promise<Packed> {
   const hash = createHash('sha256')
+  const plainHash = recipients.length > 0 ? createHash('sha256') : undefined
   const packed = { storedBytes: 0, plainBytes: 0 }
   const frame = createZstdCompress({
     chunkSize: chunkBytes,
@@ -50,38 +57,48 @@ export async function pack(
   const counted = async function* () {
     for await (const step of source) {
       packed.plainBytes += step.length
-      onBytes(packed.plainBytes)
+      plainHash?.update(step)
+      onBytes?.(packed.plainBytes)
       yield step
     }
   }
-  await pipeline(counted, frame, async (stored: AsyncIterable<Buffer>) => {
-    for await (const chunk of stored) {
+  await pipeline(counted, frame, async (frames: AsyncIterable<Buffer>) => {
+    for await (const chunk of plainHash ? sealFor(recipients, frames) : frames) {
       hash.update(chunk)
       packed.storedBytes += chunk.length
       await upload.write(chunk)
       free(chunk)
     }
   })
-  return { ...packed, sha256: hash.digest('hex') }
+  return {
+    ...packed,
+    sha256: hash.digest('hex'),
+    ...(plainHash && { sha256Plain: plainHash.digest('hex') }),
+  }
 }
 
 /**
- * Reads an object of a backup back, decompressed. Ends with an error if any byte differs from what was written: then everything that was
- * read must be discarded. Each chunk is invalid once the next one is read.
+ * Reads an object of a backup back, decrypted and decompressed. Ends with an error if any byte differs from what was written: then
+ * everything that was read must be discarded. Each chunk is invalid once the next one is read.
  *
  * @param key of the object in the store
- * @throws {AppError} `corrupt` if it is missing, damaged, shorter or longer
+ * @param identities for an object that is encrypted
+ * @throws {AppError} `corrupt` if it is missing, damaged, shorter or longer, or no identity opens it
  */
-export async function* unpack(store: Store, key: string, expected: ExpectedBytes): AsyncGenerator<Buffer> {
+export async function* unpack(
+  store: Store,
+  key: string,
+  expected: ExpectedBytes,
+  identities: readonly string[] = [],
+): AsyncGenerator<Buffer> {
   const body = await openExisting(store, key, expected.name)
-  const hash = createHash('sha256')
-  let bytes = 0
+  const stored = measured(body as AsyncIterable<Buffer>)
   const frame = createZstdDecompress({ chunkSize: plainChunkBytes })
+  const plainHash = expected.sha256_plain === undefined ? undefined : createHash('sha256')
   const feed = async () => {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      hash.update(chunk)
-      bytes += chunk.length
-      await write(frame, chunk)
+    const { chunks } = stored
+    for await (const chunk of isSealedName(expected.name) ? openWith(identities, chunks, expected.name) : chunks) {
+      await write(frame, chunk as Buffer)
       free(chunk)
     }
     frame.end()
@@ -89,6 +106,7 @@ export async function* unpack(store: Store, key: string, expected: ExpectedBytes
   const feeding = feed().catch((error: Error) => void frame.destroy(error))
   try {
     for await (const chunk of frame as AsyncIterable<Buffer>) {
+      plainHash?.update(chunk)
       yield chunk
       free(chunk)
     }
@@ -99,9 +117,69 @@ export async function* unpack(store: Store, key: string, expected: ExpectedBytes
     body.destroy()
     frame.destroy()
   }
-  if (bytes !== expected.size_bytes)
-    throw damaged(expected.name, `it has ${bytes} bytes instead of ${expected.size_bytes}`)
-  if (hash.digest('hex') !== expected.sha256) throw damaged(expected.name, 'its SHA-256 does not match the manifest')
+  compare(stored.end(), expected)
+  if (plainHash && plainHash.digest('hex') !== expected.sha256_plain)
+    throw damaged(expected.name, 'the SHA-256 of its content does not match the manifest')
+}
+
+/**
+ * Reads an object of a backup as it is stored, to its end.
+ * @throws {AppError} `corrupt` if it is missing, or any byte differs from what was written
+ */
+export async function checkStored(
+  store: Store,
+  key: string,
+  expected: ExpectedBytes,
+  signal: AbortSignal,
+): Promise<void> {
+  const body = await openExisting(store, key, expected.name)
+  const stored = measured(body as AsyncIterable<Buffer>)
+  try {
+    for await (const chunk of stored.chunks) {
+      signal.throwIfAborted()
+      free(chunk)
+    }
+  } finally {
+    body.destroy()
+  }
+  compare(stored.end(), expected)
+}
+
+/**
+ * Whether an identity opens an object that is encrypted, by its header alone.
+ * @throws {AppError} `corrupt`, for the reason `no-identity` if none does
+ */
+export async function checkOpens(
+  store: Store,
+  key: string,
+  name: string,
+  identities: readonly string[],
+): Promise<void> {
+  const body = await openExisting(store, key, name)
+  try {
+    await openHeader(identities, body as AsyncIterable<Buffer>, name)
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Chunks on their way, and in the end how many bytes there were, and their SHA-256. */
+function measured(source: AsyncIterable<Buffer>) {
+  const hash = createHash('sha256')
+  let bytes = 0
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      hash.update(chunk)
+      bytes += chunk.length
+      yield chunk
+    }
+  }
+  return { chunks: chunks(), end: () => ({ bytes, sha256: hash.digest('hex') }) }
+}
+
+function compare(found: { bytes: number; sha256: string }, { name, size_bytes, sha256 }: ExpectedBytes): void {
+  if (found.bytes !== size_bytes) throw damaged(name, `it has ${found.bytes} bytes instead of ${size_bytes}`)
+  if (found.sha256 !== sha256) throw damaged(name, 'its SHA-256 does not match the manifest')
 }
 
 /** Resolves when the chunk is used up. Never resolves if the stream fails, which its reader notices. */

@@ -27,6 +27,8 @@ export function backupOptions(context: Context, store: Store, database: string):
     store,
     name: config.backup.name,
     retention: config.backup,
+    recipients: config.backup.encrypt?.recipients ?? [],
+    globals: config.backup.globals,
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     counts: config.backup.counts,

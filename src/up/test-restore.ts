@@ -4,6 +4,7 @@ import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '..
 import { verifyBackup } from '../backup/verify.ts'
 import type { BackupFacts } from '../check/backups.ts'
 import type { Connection } from '../config/connection.ts'
+import { readKeys } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveTestConnection } from '../config/resolve.ts'
 import { usage } from '../errors.ts'
@@ -47,11 +48,12 @@ export function trialOptions(
   { loaded, log, signal, out, runId, command }: Context,
   lockTimeoutMs?: number,
 ): Omit<TrialOptions, 'backup' | 'store' | 'onProgress'> {
-  const { config, env } = loaded
+  const { config, env, baseDir } = loaded
   const { where, maxBytes } = config.backup.verify
   const connection = testConnection(loaded)
   for (const remark of remarks(connection)) out.warn(remark)
   return {
+    keys: readKeys(config, env, baseDir),
     ...{ connection, where, maxBytes, runId, command, log, signal },
     search: { path: env.PATH },
     now: () => new Date(),
@@ -89,7 +91,7 @@ export async function testRestore(
   }
   if (damaged)
     await verifyBackup(store, backup, {
-      ...{ search, log, signal, now },
+      ...{ search, identities: options.keys.identities, log, signal, now },
       onNoted: (verification) => catalog?.noteVerification(backup, verification),
     })
   return { test, details }

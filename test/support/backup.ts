@@ -45,6 +45,8 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
     store: localStore(pathToFileURL(store).href),
     name: 'default',
     retention: { keep: 'all', timezone: 'UTC' },
+    recipients: [],
+    globals: 'no-passwords',
     slot: null,
     lock: { database: 'postgres', timeoutMs: 30_000 },
     wait: { timeoutMs: 10_000, patient: false },

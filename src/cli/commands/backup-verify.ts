@@ -4,6 +4,7 @@ import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
 import type { RestoreTest } from '../../archive/restore-test.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
+import { readKeys } from '../../config/keys.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
 import { renderCompared } from '../../restore/trial/run.ts'
 import type { Result } from '../../run/context.ts'
@@ -21,7 +22,7 @@ import { tuneForStreams } from '../v8.ts'
 export const backupVerify: Command = {
   name: 'backup verify',
   details:
-    'Default: the latest backup of every database that is backed up. Without --restore, every byte is read and decoded, and no database is needed.',
+    'Default: the latest backup of every database that is backed up. Without --restore, every byte is read and decoded, and no database is needed. A backup that is encrypted is decoded where backup.encrypt.identity is set; elsewhere, its bytes are compared with their checksums.',
   args: { usage: '[ID|latest|all]', min: 0, max: 1 },
   flags: {
     restore: {
@@ -35,7 +36,7 @@ export const backupVerify: Command = {
     locked: 'another test restore was running there for too long',
     refused: 'the user for test restores lacks a privilege, or has too many',
     backup: 'the store cannot be read or written to, there is no pg_restore, or it was killed',
-    corrupt: 'a backup is damaged, or could not be restored as it was',
+    corrupt: 'a backup is damaged, could not be restored as it was, or no identity opens it',
     nobackup: 'no backup matches',
     restore: 'the test restore was refused, or the server for it failed; this says nothing about the backup',
   },
@@ -44,17 +45,16 @@ export const backupVerify: Command = {
     const store = openStore(loaded, signal)
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
+    const { identities } = readKeys(loaded.config, loaded.env, loaded.baseDir)
     const backups = await wanted(context)
     if (context.flags.restore === true) return restoreEach(context, store, backups)
     const results: Verified[] = []
     tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
     for (const backup of backups) {
       signal.throwIfAborted()
-      const result = await verifyBackup(store, backup, { search, signal, log, now: () => new Date() })
+      const result = await verifyBackup(store, backup, { search, identities, signal, log, now: () => new Date() })
       results.push(result)
-      out.print(
-        `${result.ok ? 'ok      ' : 'DAMAGED '}  ${result.database}  ${result.id}${result.problem === null ? '' : `  ${result.problem}`}`,
-      )
+      out.print(`${stateOf(result)}  ${result.database}  ${result.id}${remarkOn(result)}`)
     }
     const bad = results.filter(({ ok }) => !ok)
     return {
@@ -62,6 +62,15 @@ export const backupVerify: Command = {
       failure: bad.length > 0 ? damaged(bad, results.length) : undefined,
     }
   },
+}
+
+const stateOf = ({ ok, unopened }: Verified) => (ok ? 'ok      ' : unopened ? 'UNOPENED' : 'DAMAGED ')
+
+function remarkOn({ ok, problem, level }: Verified): string {
+  if (problem !== null) return `  ${problem}`
+  return ok && level === 'stored'
+    ? '  its bytes are those that were written; to decode them too, set backup.encrypt.identity'
+    : ''
 }
 
 type Tested = Omit<Verified, 'level'> & Pick<RestoreTest, 'durationMs' | 'server'>
@@ -158,7 +167,13 @@ function newestOfEach(backups: Backup[], name: string): Backup[] {
 }
 
 const damaged = (bad: Verified[], of: number): AppError =>
-  didNotVerify(bad, of, 'make a new backup with `pgbosun backup run`, and check the disk of the store')
+  didNotVerify(
+    bad,
+    of,
+    bad.every(({ unopened }) => unopened)
+      ? 'set backup.encrypt.identity to that of a recipient of these backups; their bytes are those that were written'
+      : 'make a new backup with `pgbosun backup run`, and check the disk of the store',
+  )
 
 function didNotVerify(bad: Pick<Verified, 'id' | 'database' | 'problem'>[], of: number, hint: string): AppError {
   const [first] = bad

@@ -1,5 +1,6 @@
 import { wantedFrom } from '../../check/conditions.ts'
 import { type Connection, describe } from '../../config/connection.ts'
+import { readKeys } from '../../config/keys.ts'
 import { resolveBackupConnection, resolveTestConnection } from '../../config/resolve.ts'
 import { secretReader } from '../../config/secrets.ts'
 import { resolveServeAccess } from '../../config/serve-access.ts'
@@ -68,6 +69,7 @@ export const configValidate: Command = {
     readSecrets(loaded)
     if (loaded.config.backup.url) resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password()
     if (loaded.config.backup.verify.url) resolveTestConnection(loaded.config, loaded.env, loaded.baseDir)?.password()
+    readKeys(loaded.config, loaded.env, loaded.baseDir)
     resolveServeAccess(loaded.config, loaded.env, loaded.baseDir)
     wantedFrom(loaded.config.check)
     out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)

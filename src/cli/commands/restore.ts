@@ -1,6 +1,7 @@
 import { readBackups } from '../../archive/catalog.ts'
 import { type Manifest, mostCounted } from '../../archive/manifest.ts'
 import { runBackup } from '../../backup/run.ts'
+import { readKeys } from '../../config/keys.ts'
 import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, hasReason, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
@@ -35,7 +36,7 @@ export const restore: Command = {
     locked: 'the run lock was held for too long',
     refused: 'credentials, or a privilege is missing',
     backup: 'the store cannot be read',
-    corrupt: 'the backup is damaged; nothing was changed',
+    corrupt: 'the backup is damaged, or no identity opens it; nothing was changed',
     nobackup: 'no backup matches',
     restore:
       'refused or failed, and the message says whether the database was touched; with --keep-going: something is missing',
@@ -71,6 +72,7 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   const connection = resolveConnection(config, env, baseDir)
   const source = typeof flags.database === 'string' ? flags.database : connection.database
   const store = openStore(loaded, signal)
+  const keys = readKeys(config, env, baseDir)
   const asked = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
   const wanted = isToBePicked(context) ? { ...asked, id: await pickFrom(store, source, signal) } : asked
   report.id = wanted.id ?? null
@@ -78,7 +80,7 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   checkClientFiles(connection)
   const restored = await withProgress(context, 'MB restored', (onProgress) =>
     runRestore({
-      ...{ wanted, connection, runId, command, out, log, signal, source, store },
+      ...{ wanted, connection, runId, command, out, log, signal, source, store, keys },
       name: config.backup.name,
       lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
       wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },

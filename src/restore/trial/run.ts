@@ -6,6 +6,7 @@ import type { RestoreTest, RestoreTestDetails } from '../../archive/restore-test
 import { TocError } from '../../archive/toc.ts'
 import { at, type Connection } from '../../config/connection.ts'
 import { describeEndpoint } from '../../config/endpoint.ts'
+import type { Keys } from '../../config/keys.ts'
 import { AppError, hasReason } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Warning } from '../../plan.ts'
@@ -34,7 +35,7 @@ import { type OwnRights, readOwnRights } from '../isolation.ts'
 import { checkListPlace } from '../load.ts'
 import { workName } from '../name.ts'
 import { type LoadPlan, planLoad } from '../plan.ts'
-import { damaged, type Head, openDump, readHead, refuseIncomplete, trustedManifest } from '../source.ts'
+import { damaged, type Head, openDump, readHead, refuseIncomplete, type Source, trustedManifest } from '../source.ts'
 import { sweepLeftovers } from '../sweep.ts'
 import { isSameServer, refuseTrial } from './place.ts'
 import { readRoom } from './room.ts'
@@ -44,6 +45,8 @@ import { watchRoom } from './watch-room.ts'
 export type TrialOptions = {
   backup: Pick<Backup, 'id' | 'database'>
   store: Store
+  /** What opens backups that are encrypted. */
+  keys: Keys
   /** The server to restore on. */
   connection: Connection
   where: 'url' | 'same-server'
@@ -123,6 +126,8 @@ async function tryOn(session: Session, options: TrialOptions): Promise<Tried> {
     )
     return { test: { at: startedAt, ok: true, problem: null, durationMs, server }, details, damaged: false }
   } catch (error) {
+    // it could not even be tried
+    if (hasReason(error, 'no-identity')) throw error
     if (error instanceof AppError && error.kind === 'corrupt') return failed(error.message, true)
     if (error instanceof NotAsBackedUp) return failed(error.message)
     throw error
@@ -182,7 +187,7 @@ async function prepare(session: Session, server: string, options: TrialOptions):
   const tools = await findTools(session.serverVersion, search, 'pg_restore')
   await refuseIncomplete(store, manifest)
   checkListPlace()
-  const head = await readContents(store, manifest)
+  const head = await readContents(options, manifest)
   const entries = withoutExtensions(head.toc.entries, left)
   const planned = { ...planLoad({ ...head.toc, entries }, { noOwner: true }), tablespaces: [] }
   const knowsRoles = neededRoles(manifest).every((role) => target.roles.includes(role))
@@ -193,9 +198,9 @@ async function prepare(session: Session, server: string, options: TrialOptions):
   return { session, server, connection, manifest, rights, tools, head, plan, leftOut, own, same }
 }
 
-async function readContents(store: Store, manifest: Manifest): Promise<Head> {
+async function readContents(source: Source, manifest: Manifest): Promise<Head> {
   try {
-    return await readHead(openDump(store, manifest))
+    return await readHead(openDump(source, manifest))
   } catch (error) {
     if (error instanceof TocError) throw new NotAsBackedUp(error.message)
     throw error
@@ -259,7 +264,7 @@ async function underLock(work: Work, options: TrialOptions): Promise<Found> {
 async function createAndLook(
   name: string,
   { plan, world, work }: { plan: RestorePlan; world: RestoreWorld; work: Work },
-  { store, runId, log, warn, onProgress, use }: TrialOptions,
+  { store, keys, runId, log, warn, onProgress, use }: TrialOptions,
 ): Promise<Found> {
   const { session: lock, server, connection, manifest, rights, tools, head, leftOut, same } = work
   const walAt = await readWal(lock)
@@ -277,7 +282,7 @@ async function createAndLook(
         ...{ tools, connection, database: name, applicationName: `pgbosun ${runId}`, head, login, session, log, warn },
         plan: work.plan,
         ...{ owner: rights.user, superuser: rights.superuser, noOwner: true, noTablespaces: true },
-        open: () => openDump(store, manifest),
+        open: () => openDump({ store, keys }, manifest),
         signal: world.signal,
         onBytes: (bytes) => onProgress(bytes, manifest.dump_size_bytes),
         async tryOut(asLogin) {

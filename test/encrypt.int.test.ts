@@ -1,0 +1,360 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { zstdDecompressSync } from 'node:zlib'
+import { describe, expect } from 'vitest'
+import type { Manifest } from '../src/archive/manifest.ts'
+import { sealManifest } from '../src/archive/seal.ts'
+import { verifyBackup } from '../src/backup/verify.ts'
+import { silentLog } from '../src/log.ts'
+import { fingerprint } from '../src/store/age.ts'
+import { localStore } from '../src/store/local.ts'
+import { client, filesBelow, search, test } from './support/backup.ts'
+import { full, randomFrom } from './support/chaos.ts'
+import { ageFolder, encryptFor, makeKey } from './support/keys.ts'
+import { open, uniqueName } from './support/postgres.ts'
+
+const shop = `
+  create table users (id serial primary key, name text);
+  insert into users (name) select 'user ' || i || md5(i::text) from generate_series(1, 20000) i`
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+const folderOf = (store: string, database: string, id: unknown) => join(store, database, String(id))
+const manifestIn = (folder: string) => JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest
+
+const exists = async (name: string) => {
+  const sql = open('postgres')
+  try {
+    return (await sql`select from pg_database where datname = ${name}`).length > 0
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+describe.skipIf(!client)('an encrypted backup', () => {
+  test('is made and verified with recipients alone, and restored with an identity', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const [ops, escrow] = [await makeKey(dir, 'ops'), await makeKey(dir, 'escrow')]
+    const maker = await configured({ backup: { encrypt: encryptFor([ops, escrow]) } })
+    const made = await maker.runJson('backup', 'run')
+    expect(made.code, made.stderr).toBe(0)
+    const folder = folderOf(store, database, made.json.id)
+    expect(readdirSync(folder).sort()).toEqual(['dump.zst.age', 'globals.sql.zst.age', 'manifest.json'])
+    const manifest = manifestIn(folder)
+    expect(manifest).toMatchObject({
+      encryption: {
+        format: 'age',
+        recipients: [fingerprint(ops.recipient), fingerprint(escrow.recipient)],
+        since: manifest.started_at,
+        decrypted_at: null,
+      },
+      globals: 'no-passwords',
+      rows: { 'public.users': 20000 },
+      verified_at: manifest.finished_at,
+    })
+    for (const { name, sha256: stored } of manifest.objects)
+      expect(sha256(readFileSync(join(folder, name)))).toBe(stored)
+    for (const { name } of manifest.objects)
+      expect(readFileSync(join(folder, name)).subarray(0, 22).toString()).toBe('age-encryption.org/v1\n')
+
+    const stored = await maker.runJson('backup', 'verify')
+    expect(stored.code, stored.stderr).toBe(0)
+    expect(stored.json.results).toEqual([{ id: made.json.id, database, level: 'stored', ok: true, problem: null }])
+    expect((await maker.run('backup', 'verify')).stdout).toContain('to decode them too, set backup.encrypt.identity')
+
+    for (const key of [ops, escrow]) {
+      const reader = await configured({ backup: { encrypt: encryptFor([ops, escrow], key) } })
+      const decoded = await reader.runJson('backup', 'verify')
+      expect(decoded.code, decoded.stderr).toBe(0)
+      expect(decoded.json.results).toEqual([{ id: made.json.id, database, level: 'decode', ok: true, problem: null }])
+      const into = uniqueName('copy')
+      const restored = await reader.runJson('restore', 'latest', '--into', into, '--yes')
+      expect(restored.code, restored.stderr).toBe(0)
+      expect(restored.json).toMatchObject({ touched: true, rows_compared: 20000, differences: [] })
+    }
+    const record = JSON.parse(readFileSync(join(folder, 'verified.json'), 'utf8'))
+    expect(record).toMatchObject({ level: 'decode', ok: true, decrypted_at: record.verified_at })
+    // and what was decrypted once stays known
+    expect((await maker.run('backup', 'verify')).code).toBe(0)
+    expect(JSON.parse(readFileSync(join(folder, 'verified.json'), 'utf8'))).toMatchObject({
+      level: 'stored',
+      decrypted_at: record.verified_at,
+    })
+    const next = await maker.runJson('backup', 'run')
+    expect(manifestIn(folderOf(store, database, next.json.id)).encryption).toMatchObject({
+      since: manifest.started_at,
+      decrypted_at: record.verified_at,
+    })
+  })
+
+  test('without an identity, or with a wrong one, ends with 61 before anything is touched', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const [ops, wrong] = [await makeKey(dir, 'ops'), await makeKey(dir, 'wrong')]
+    const maker = await configured({ backup: { encrypt: encryptFor([ops]) } })
+    const { json } = await maker.runJson('backup', 'run')
+    const stranger = await configured({ backup: { encrypt: encryptFor([ops], wrong) } })
+    const without = await configured()
+    const into = uniqueName('copy')
+    for (const one of [maker, stranger, without]) {
+      const refused = await one.runJson('restore', 'latest', '--into', into, '--yes')
+      expect(refused.json).toMatchObject({
+        exit_code: 61,
+        touched: false,
+        error: { kind: 'corrupt', message: expect.stringContaining('no identity opens dump.zst.age') },
+      })
+      expect(await exists(into)).toBe(false)
+    }
+    const swap = await stranger.runJson('restore', 'latest', '--replace', database, '--no-backup-first')
+    expect(swap.json).toMatchObject({ exit_code: 61, touched: false })
+    expect(await sql`select count(*)::int as n from users`).toEqual([{ n: 20000 }])
+
+    const unopened = await stranger.runJson('backup', 'verify')
+    expect(unopened.json).toMatchObject({
+      exit_code: 61,
+      results: [{ id: json.id, level: 'stored', ok: false, problem: 'no identity opens it' }],
+    })
+    const trial = { where: 'same-server' }
+    const tested = await (await configured({ backup: { encrypt: encryptFor([ops], wrong), verify: trial } })).runJson(
+      'backup',
+      'verify',
+      '--restore',
+    )
+    expect(tested.code).not.toBe(0)
+    // a wrong identity says nothing about the backup: it is still the latest, and good
+    const listed = await without.runJson('backup', 'list')
+    expect(listed.json.backups).toMatchObject([{ id: json.id, verified: true, problem: null, restore_test: null }])
+    expect(filesBelow(store).filter((path) => /verified-/.test(path))).toEqual([])
+  })
+
+  test('is read by zstd and pg_restore after the program age, which also writes what is restored', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+    skip,
+  }) => {
+    if (ageFolder === undefined) return skip('there is no program age')
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const reader = await configured({ backup: { encrypt: encryptFor([ops], ops) } })
+    const { json } = await reader.runJson('backup', 'run')
+    const folder = folderOf(store, database, json.id)
+    const manifest = manifestIn(folder)
+    const age = (args: string[], input?: Buffer) =>
+      execFileSync(join(ageFolder!, 'age'), args, { input, maxBuffer: 2 ** 30 })
+    for (const object of manifest.objects) {
+      const path = join(folder, object.name)
+      const frame = age(['--decrypt', '-i', ops.path, path])
+      expect(sha256(zstdDecompressSync(frame))).toBe(object.sha256_plain)
+      const sealed = age(['-r', ops.recipient], frame)
+      writeFileSync(path, sealed)
+      Object.assign(object, { size_bytes: sealed.length, sha256: sha256(sealed) })
+    }
+    writeFileSync(join(folder, 'manifest.json'), sealManifest(manifest))
+    expect((await reader.runJson('backup', 'verify')).json.results).toMatchObject([{ level: 'decode', ok: true }])
+    const restored = await reader.runJson('restore', 'latest', '--into', uniqueName('copy'), '--yes')
+    expect(restored.json).toMatchObject({ exit_code: 0, rows_compared: 20000 })
+  })
+
+  test('that is changed in any place is 61, with and without an identity', { timeout: 300_000 }, async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const reader = await configured({ backup: { encrypt: encryptFor([ops], ops) } })
+    const { json } = await reader.runJson('backup', 'run')
+    const folder = folderOf(store, database, json.id)
+    const random = randomFrom(61)
+    const verify = (identities: string[]) =>
+      verifyBackup(
+        localStore(pathToFileURL(store).href),
+        { database, id: String(json.id) },
+        { identities, search, signal: new AbortController().signal, log: silentLog, now: () => new Date() },
+      )
+    const copy = join(dir, 'copy')
+    cpSync(folder, copy, { recursive: true })
+    const names = ['dump.zst.age', 'globals.sql.zst.age', 'manifest.json']
+    for (const name of names) {
+      const whole = readFileSync(join(copy, name))
+      const put = (bytes: Buffer) => writeFileSync(join(folder, name), bytes)
+      for (let i = 0; i < (full ? 200 : 12); i++) {
+        const changed = Buffer.from(whole)
+        // half of them in the header
+        const at = Math.floor(random() * (i % 2 === 0 ? whole.length : Math.min(whole.length, 216)))
+        changed[at]! ^= 1 << Math.floor(random() * 8)
+        put(changed)
+        expect((await verify([ops.identity])).ok, `${name}, byte ${at}`).toBe(false)
+        expect((await verify([])).ok, `${name}, byte ${at}, without an identity`).toBe(false)
+      }
+      for (const length of [0, 20, 200, Math.floor(whole.length / 2), whole.length - 1]) {
+        put(whole.subarray(0, length))
+        expect((await verify([ops.identity])).ok, `${name}, ${length} bytes`).toBe(false)
+        expect((await verify([])).ok, `${name}, ${length} bytes, without an identity`).toBe(false)
+      }
+      put(Buffer.concat([whole, Buffer.from([0])]))
+      expect((await verify([ops.identity])).ok, `${name}, one byte more`).toBe(false)
+      const into = uniqueName('copy')
+      if (name !== 'globals.sql.zst.age') {
+        const refused = await reader.runJson('restore', String(json.id), '--into', into, '--yes')
+        expect(refused.json).toMatchObject({ exit_code: 61, touched: false })
+        expect(await exists(into)).toBe(false)
+      }
+      copyFileSync(join(copy, name), join(folder, name))
+      expect((await verify([ops.identity])).problem).toBeNull()
+    }
+  })
+
+  test('that a restore finds changed behind its beginning is 61, and nothing is published', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const reader = await configured({ backup: { encrypt: encryptFor([ops], ops) } })
+    const { json } = await reader.runJson('backup', 'run')
+    const path = join(folderOf(store, database, json.id), 'dump.zst.age')
+    const whole = readFileSync(path)
+    const changed = Buffer.from(whole)
+    changed[whole.length - 40]! ^= 1
+    writeFileSync(path, changed)
+    const into = uniqueName('copy')
+    const refused = await reader.runJson('restore', 'latest', '--into', into, '--yes')
+    expect(refused.json).toMatchObject({ exit_code: 61, touched: false })
+    expect(await exists(into)).toBe(false)
+    writeFileSync(path, whole)
+    truncateSync(path, whole.length - 16)
+    expect((await reader.runJson('restore', 'latest', '--into', into, '--yes')).json).toMatchObject({ exit_code: 61 })
+  })
+
+  test('what decoding found wrong stays known when somebody without an identity verifies it', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const maker = await configured({ backup: { encrypt: encryptFor([ops]) } })
+    const { json } = await maker.runJson('backup', 'run')
+    const folder = folderOf(store, database, json.id)
+    const manifest = manifestIn(folder)
+    const globals = manifest.objects.find(({ name }) => name.startsWith('globals'))!
+    // a whole object with a fitting checksum, which is no dump
+    const dump = manifest.objects.find(({ name }) => name.startsWith('dump'))!
+    copyFileSync(join(folder, globals.name), join(folder, dump.name))
+    Object.assign(dump, { ...globals, name: dump.name })
+    writeFileSync(join(folder, 'manifest.json'), sealManifest(manifest))
+    expect((await maker.runJson('backup', 'verify')).code).toBe(0)
+    const reader = await configured({ backup: { encrypt: encryptFor([ops], ops) } })
+    expect((await reader.runJson('backup', 'verify')).json).toMatchObject({
+      exit_code: 61,
+      results: [{ level: 'decode' }],
+    })
+    expect((await maker.runJson('backup', 'verify')).json).toMatchObject({
+      exit_code: 61,
+      results: [{ ok: false, problem: expect.stringContaining('pg_restore cannot decode') }],
+    })
+  })
+
+  test('lies beside others: not encrypted, and for other recipients', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const [old, next] = [await makeKey(dir, 'old'), await makeKey(dir, 'next')]
+    const plain = await (await configured()).runJson('backup', 'run')
+    const first = await (await configured({ backup: { encrypt: encryptFor([old]) } })).runJson('backup', 'run')
+    const second = await (await configured({ backup: { encrypt: encryptFor([next]) } })).runJson('backup', 'run')
+    const both = join(dir, 'both.txt')
+    writeFileSync(both, `${old.identity}\n${next.identity}\n`)
+    const reader = await configured({
+      backup: { encrypt: { recipients: [next.recipient], identity: { file: both } } },
+    })
+    const verified = await reader.runJson('backup', 'verify', 'all')
+    expect(verified.json.results).toMatchObject(
+      [plain, first, second].map(({ json }) => ({ id: json.id, level: 'decode', ok: true })),
+    )
+    for (const { json } of [plain, first, second]) {
+      const restored = await reader.runJson('restore', String(json.id), '--into', uniqueName('copy'), '--yes')
+      expect(restored.json).toMatchObject({ exit_code: 0, rows_compared: 20000 })
+    }
+    const rotated = await configured({ backup: { encrypt: encryptFor([next], next) } })
+    const some = await rotated.runJson('backup', 'verify', 'all')
+    expect(some.json).toMatchObject({ exit_code: 61, results: [{ ok: true }, { ok: false }, { ok: true }] })
+    expect(filesBelow(store).filter((path) => path.endsWith('dump.zst'))).toHaveLength(1)
+    expect(database).not.toBe('')
+  })
+
+  test('has the passwords of roles only where it says so', async ({ configured, store, dir, database, sql }) => {
+    const role = uniqueName('role')
+    await sql.unsafe(`create role ${role} login password 'very geheim'`)
+    const ops = await makeKey(dir, 'ops')
+    const globalsOf = async (id: unknown) => {
+      const { objects } = manifestIn(folderOf(store, database, id))
+      const { name } = objects.find((object) => object.name.startsWith('globals'))!
+      const { unpack } = await import('../src/store/pack.ts')
+      const chunks: string[] = []
+      const object = objects.find((one) => one.name === name)!
+      const from = localStore(pathToFileURL(store).href)
+      for await (const chunk of unpack(from, `${database}/${id}/${name}`, object, [ops.identity]))
+        chunks.push(chunk.toString('utf8'))
+      return chunks.join('')
+    }
+    const without = await (await configured({ backup: { encrypt: encryptFor([ops]) } })).runJson('backup', 'run')
+    expect(await globalsOf(without.json.id)).not.toContain('SCRAM')
+    const backup = { encrypt: encryptFor([ops]), globals: 'with-passwords' }
+    const made = await (await configured({ backup })).runJson('backup', 'run')
+    expect(await globalsOf(made.json.id)).toMatch(new RegExp(`ALTER ROLE ${role} .* PASSWORD 'SCRAM-SHA-256`))
+    expect(manifestIn(folderOf(store, database, made.json.id)).globals).toBe('with-passwords')
+    const refused = await (await configured({ backup: { globals: 'with-passwords' } })).runJson('backup', 'run')
+    expect(refused.json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('backup.globals') } })
+    await sql.unsafe(`drop role ${role}`)
+  })
+
+  test('a recipient or an identity that was copied wrongly is exit 2, and is not shown', async ({
+    configured,
+    dir,
+  }) => {
+    const ops = await makeKey(dir, 'ops')
+    const mistyped = `${ops.recipient.slice(0, -3)}${ops.recipient.at(-3) === 'q' ? 'p' : 'q'}${ops.recipient.slice(-2)}`
+    const wrong = await (await configured({ backup: { encrypt: { recipients: [mistyped] } } })).runJson('backup', 'run')
+    expect(wrong.json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('recipients') } })
+    writeFileSync(join(dir, 'bad.txt'), `${ops.identity.slice(0, -1)}${ops.identity.at(-1) === 'Q' ? 'P' : 'Q'}\n`)
+    const encrypt = { recipients: [ops.recipient], identity: { file: join(dir, 'bad.txt') } }
+    const bad = await (await configured({ backup: { encrypt } })).runJson('backup', 'verify')
+    expect(bad.json).toMatchObject({
+      exit_code: 2,
+      error: { message: expect.stringContaining('backup.encrypt.identity') },
+    })
+    expect(bad.stderr + bad.stdout).not.toContain(ops.identity.slice(16, 40))
+    const none = await (await configured({ backup: { encrypt: { recipients: [] } } })).runJson('backup', 'run')
+    expect(none.json).toMatchObject({ exit_code: 2 })
+  })
+})
