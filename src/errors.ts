@@ -47,6 +47,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `disk-full`: the disk of the server is full
  * - `store-unreadable`: the store of the backups cannot be read, so its contents are unknown
  * - `store-full`: the store has no space left
+ * - `not-signed`: backups are signed here, and this one is not, or by somebody else: it may be as it was written
  * - `no-identity`: none of the identities that are configured opens a backup, which says nothing about the backup
  */
 export type Reason =
@@ -62,6 +63,7 @@ export type Reason =
   | 'store-unreadable'
   | 'store-full'
   | 'no-identity'
+  | 'not-signed'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

@@ -486,8 +486,8 @@ describe.skipIf(!client)('damage', () => {
     const local = localStore(pathToFileURL(store).href)
     const signal = new AbortController().signal
     const look = async () =>
-      verifyBackup(local, (await readBackup(local, database, id))!, {
-        identities: [],
+      verifyBackup(local, (await readBackup(local, database, id, []))!, {
+        keys: { identities: [], secrets: [] },
         search,
         signal,
         log: silentLog,

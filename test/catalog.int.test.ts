@@ -22,7 +22,7 @@ async function makeShop(root: string) {
   const ids = putMany(root, 'shop', 60)
   const { store, asked } = counting(localStore(pathToFileURL(root).href))
   const clock = { ms: 0 }
-  const catalog = openCatalog(store, () => clock.ms)
+  const catalog = openCatalog(store, [], () => clock.ms)
   const first = await catalog.update('shop')
   expect(first.map(({ id }) => id)).toEqual(ids)
   return {
@@ -84,7 +84,7 @@ describe('a catalogue', () => {
     renameSync(shop.path(gone, 'dump.zst'), shop.path(gone, 'dump.away'))
     appendFileSync(shop.path(grown, 'globals.sql.zst'), 'x')
     rmSync(shop.path(damaged, 'dump.zst'))
-    for (const found of [await shop.catalog.update('shop'), await readBackups(shop.store, 'shop')]) {
+    for (const found of [await shop.catalog.update('shop'), await readBackups(shop.store, 'shop', [])]) {
       expect(found.map(({ id }) => id)).toEqual(shop.ids)
       expect(verdicts(found).slice(0, 5)).toEqual([undefined, undefined, undefined, false, true])
     }
@@ -165,7 +165,7 @@ describe('a glance at many backups', () => {
     const ids = putMany(root, 'shop', 400)
     const { store, asked } = counting(localStore(pathToFileURL(root).href))
     const clock = { ms: 0 }
-    const catalog = openCatalog(store, () => clock.ms)
+    const catalog = openCatalog(store, [], () => clock.ms)
     const glance = async () => (await catalog.glance('shop')).map(({ id }) => id)
     expect(await glance()).toEqual(ids)
     asked()
@@ -199,7 +199,7 @@ describe('a glance at many backups', () => {
     const ids = putMany(root, 'shop', 400)
     const store = localStore(pathToFileURL(root).href)
     const clock = { ms: 0 }
-    const catalog = openCatalog(store, () => clock.ms)
+    const catalog = openCatalog(store, [], () => clock.ms)
     await catalog.glance('shop')
     const damaged = async () =>
       (await catalog.glance('shop')).filter(({ verification }) => verification?.ok === false).map(({ id }) => id)

@@ -58,6 +58,7 @@ describe.skipIf(!client)('an encrypted backup', () => {
         decrypted_at: null,
       },
       globals: 'no-passwords',
+      secrets: [],
       rows: { 'public.users': 20000 },
       verified_at: manifest.finished_at,
     })
@@ -189,7 +190,13 @@ describe.skipIf(!client)('an encrypted backup', () => {
       verifyBackup(
         localStore(pathToFileURL(store).href),
         { database, id: String(json.id) },
-        { identities, search, signal: new AbortController().signal, log: silentLog, now: () => new Date() },
+        {
+          keys: { identities, secrets: [] },
+          search,
+          signal: new AbortController().signal,
+          log: silentLog,
+          now: () => new Date(),
+        },
       )
     const copy = join(dir, 'copy')
     cpSync(folder, copy, { recursive: true })
@@ -356,5 +363,152 @@ describe.skipIf(!client)('an encrypted backup', () => {
     expect(bad.stderr + bad.stdout).not.toContain(ops.identity.slice(16, 40))
     const none = await (await configured({ backup: { encrypt: { recipients: [] } } })).runJson('backup', 'run')
     expect(none.json).toMatchObject({ exit_code: 2 })
+  })
+})
+
+describe.skipIf(!client)('a signed backup', () => {
+  const secretIn = (dir: string, name: string, ...secrets: string[]) => {
+    const file = join(dir, name)
+    writeFileSync(file, `${secrets.join('\n')}\n`)
+    return { secret: { file } }
+  }
+  const [ours, theirs] = ['0f'.repeat(32), 'e1'.repeat(32)] as [string, string]
+
+  test('is the only one that counts: a forged one is never the latest, never tested, never pruned for', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const encrypt = encryptFor([ops], ops)
+    const sign = secretIn(dir, 'sign', ours)
+    const us = await configured({ backup: { encrypt, sign, keep: { last: 2 } } })
+    const first = await us.runJson('backup', 'run')
+    expect(first.code, first.stderr).toBe(0)
+    const { objects, ...rest } = manifestIn(folderOf(store, database, first.json.id))
+    expect(rest.hmac_sha256).toMatch(/^[0-9a-f]{64}$/)
+
+    // the attacker can write the store, and has the recipients
+    await sql.unsafe('create table evil (id int)')
+    const attackers: string[] = []
+    for (const backup of [{ encrypt }, { encrypt, sign: secretIn(dir, 'theirs', theirs) }]) {
+      const forged = await (await configured({ backup })).runJson('backup', 'run')
+      expect(forged.code).toBe(0)
+      attackers.push(String(forged.json.id))
+    }
+    // a manifest of ours with another dump, another place, another time
+    const replaced = folderOf(store, database, '20990101T000000Z-00000000')
+    cpSync(folderOf(store, database, first.json.id), replaced, { recursive: true })
+    attackers.push('20990101T000000Z-00000000')
+    const moved = folderOf(store, database, '20261129T000000Z-00000000')
+    cpSync(folderOf(store, database, attackers[0]), moved, { recursive: true })
+    writeFileSync(
+      join(moved, 'manifest.json'),
+      sealManifest({ ...manifestIn(moved), id: '20261129T000000Z-00000000', started_at: '2026-11-29T00:00:00.000Z' }),
+    )
+    attackers.push('20261129T000000Z-00000000')
+    await sql.unsafe('drop table evil')
+
+    const into = uniqueName('copy')
+    const restored = await us.runJson('restore', 'latest', '--into', into, '--yes')
+    expect(restored.json).toMatchObject({ exit_code: 0, id: first.json.id })
+    for (const id of attackers) expect(JSON.stringify(restored.json.warnings)).toContain(id)
+    const at = new Date(Date.now() + 1_000).toISOString()
+    expect((await us.runJson('restore', '--at', at, '--into', uniqueName('copy'), '--yes')).json).toMatchObject({
+      exit_code: 0,
+      id: first.json.id,
+    })
+    for (const id of attackers) {
+      const copy = uniqueName('copy')
+      const refused = await us.runJson('restore', id, '--into', copy, '--yes')
+      expect(refused.json).toMatchObject({
+        exit_code: 61,
+        touched: false,
+        error: { message: expect.stringContaining('is not signed with backup.sign.secret') },
+      })
+      expect(await exists(copy)).toBe(false)
+      expect((await us.runJson('backup', 'verify', id)).json).toMatchObject({ exit_code: 61, results: [{ ok: false }] })
+      expect(filesBelow(folderOf(store, database, id))).not.toContain('verified.json')
+    }
+    const latest = await us.runJson('backup', 'verify')
+    expect(latest.json).toMatchObject({ exit_code: 0, results: [{ id: first.json.id, level: 'decode', ok: true }] })
+    const listed = await us.runJson('backup', 'list')
+    const bad = (listed.json.backups as { id: string; verified: boolean; problem: string | null }[]).filter(
+      ({ problem }) => problem !== null,
+    )
+    expect(bad.map(({ id }) => id).sort()).toEqual(attackers.toSorted())
+    expect(bad.every(({ verified }) => !verified)).toBe(true)
+    const checked = await us.runJson('check')
+    expect(JSON.stringify(checked.json.warnings)).toContain('not signed with backup.sign.secret')
+
+    const second = await us.runJson('backup', 'run')
+    const pruned = await us.runJson('backup', 'prune', '--dry-run', '--now', '2026-12-30T00:00:00Z')
+    const actions = Object.fromEntries(
+      (pruned.json.backups as { id: string; action: string }[]).map(({ id, action }) => [id, action]),
+    )
+    expect(actions).toEqual({
+      ...Object.fromEntries(attackers.map((id) => [id, 'keep'])),
+      [String(first.json.id)]: 'keep',
+      [String(second.json.id)]: 'keep',
+    })
+  })
+
+  test('is not condemned by a record that somebody else wrote beside it', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const sign = secretIn(dir, 'sign', ours)
+    const us = await configured({ backup: { sign } })
+    const { json } = await us.runJson('backup', 'run')
+    const folder = folderOf(store, database, json.id)
+    const verified_at = new Date().toISOString()
+    const record = { id: json.id, level: 'decode', ok: false, problem: 'it is bad', verified_at }
+    writeFileSync(join(folder, 'verified.json'), JSON.stringify(record))
+    const tested = { ...record, level: 'restore', duration_ms: null, server: 'x' }
+    writeFileSync(join(folder, 'verified-20261130T030000000Z.json'), JSON.stringify(tested))
+    const listed = await us.runJson('backup', 'list')
+    expect(listed.json.backups).toMatchObject([{ id: json.id, verified: true, problem: null, restore_test: null }])
+    expect((await us.runJson('backup', 'verify')).code).toBe(0)
+    const own = JSON.parse(readFileSync(join(folder, 'verified.json'), 'utf8'))
+    expect(own).toMatchObject({ ok: true, hmac_sha256: expect.any(String) })
+    // without the secret, everything that can be read counts
+    const plain = await (await configured()).runJson('backup', 'list')
+    expect(plain.json.backups).toMatchObject([{ restore_test: { ok: false } }])
+  })
+
+  test('stays good when the secret is replaced, as long as the old one is named too', async ({
+    configured,
+    dir,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const first = await (await configured({ backup: { sign: secretIn(dir, 'a', ours) } })).runJson('backup', 'run')
+    const both = await configured({ backup: { sign: secretIn(dir, 'b', theirs, ours) } })
+    const second = await both.runJson('backup', 'run')
+    expect((await both.runJson('backup', 'verify', 'all')).json).toMatchObject({
+      exit_code: 0,
+      results: [{ id: first.json.id }, { id: second.json.id }],
+    })
+    const only = await configured({ backup: { sign: secretIn(dir, 'c', theirs) } })
+    expect((await only.runJson('backup', 'verify', 'all')).json).toMatchObject({
+      exit_code: 61,
+      results: [{ ok: false }, { ok: true }],
+    })
+    const wrong = await configured({ backup: { sign: secretIn(dir, 'd', 'q'.repeat(32)) } })
+    expect((await wrong.runJson('restore', 'latest', '--into', uniqueName('copy'), '--yes')).json).toMatchObject({
+      exit_code: 61,
+      touched: false,
+    })
+    const short = await configured({ backup: { sign: secretIn(dir, 'e', 'geheim') } })
+    const refused = await short.runJson('backup', 'run')
+    expect(refused.json).toMatchObject({ exit_code: 2 })
+    expect(refused.stdout + refused.stderr).not.toContain('geheim')
   })
 })

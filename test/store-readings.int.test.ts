@@ -61,7 +61,7 @@ describe.skipIf(!client)('serve', () => {
     const ids = await sixtyDays(store, database)
     const context = await contextOf(dir, store, database)
     const { store: counted, asked } = counting(localStore(pathToFileURL(store).href))
-    const { readStore, backUp } = scheduledWork(context, openCatalog(counted), { loggingIn: (work) => work() })
+    const { readStore, backUp } = scheduledWork(context, openCatalog(counted, []), { loggingIn: (work) => work() })
     const prefix = `${database}/`
     const manifest = (id: string) => `read ${prefix}${id}/manifest.json`
 

@@ -1,3 +1,4 @@
+import type { Secrets } from '../config/keys.ts'
 import { getText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { takenAt } from './clock.ts'
@@ -5,6 +6,7 @@ import { backupPrefix, decodeName, manifestName, objectKey } from './layout.ts'
 import { isComplete, listFolders } from './listing.ts'
 import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
 import type { RestoreTest } from './restore-test.ts'
+import { isSigned } from './seal.ts'
 import type { Verification } from './verification.ts'
 
 /** What is kept in memory for each complete backup in a store. */
@@ -18,6 +20,8 @@ export type Backup = {
   /** Undefined if the manifest cannot be read; then `problem` says why. */
   series: Series | undefined
   problem: string | undefined
+  /** Whether nothing proves that we made it: then it is as if its manifest could not be read. */
+  unproven?: boolean
   slot: Date | null
   /** The last verification, by the backup's own run or later; undefined if it was never verified. */
   verification: Verification | undefined
@@ -45,8 +49,8 @@ export type Encryption = {
 }
 
 /** A manifest as it is stored. */
-export type WholeBackup = Pick<Backup, 'id' | 'database' | 'problem'> & {
-  /** Undefined when it cannot be read; then `problem` says why. */
+export type WholeBackup = Pick<Backup, 'id' | 'database' | 'problem' | 'unproven'> & {
+  /** Undefined when it cannot be read, or is not proven; then `problem` says why. */
   manifest: Manifest | undefined
   text: string
 }
@@ -64,15 +68,27 @@ export async function listBackups(store: Store, database: string): Promise<Pick<
   return ids.sort().map((id) => ({ id, database }))
 }
 
-/** The manifest of one backup; undefined when there is none of that id. */
-export async function readBackup(store: Store, database: string, id: string): Promise<WholeBackup | undefined> {
+/**
+ * The manifest of one backup; undefined when there is none of that id.
+ * @param secrets where backups are signed, nothing else is believed
+ */
+export async function readBackup(
+  store: Store,
+  database: string,
+  id: string,
+  secrets: Secrets,
+): Promise<WholeBackup | undefined> {
   const text = await getText(store, objectKey(database, id, manifestName))
   if (text === undefined) return undefined
+  const unproven = !isSigned(text, { what: 'manifest', database, id }, secrets)
+  if (unproven) return { id, database, problem: notSigned, unproven, manifest: undefined, text }
   const parsed = parseManifest(text)
   return typeof parsed === 'string'
     ? { id, database, problem: parsed, manifest: undefined, text }
     : { id, database, problem: undefined, manifest: parsed, text }
 }
+
+const notSigned = `${manifestName} is not signed with backup.sign.secret`
 
 /** The manifest in a text, or why it cannot be read. */
 function parseManifest(text: string): Manifest | string {

@@ -1,3 +1,4 @@
+import type { Secrets } from '../config/keys.ts'
 import { mapBounded } from '../store/bounded.ts'
 import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
@@ -26,12 +27,13 @@ const atOnce = 8
  * The complete backups of a database, oldest first. A backup without a manifest is left out; one whose manifest cannot be read is
  * included, with a problem.
  */
-export const readBackups = (store: Store, database: string): Promise<Backup[]> => openCatalog(store).update(database)
+export const readBackups = (store: Store, database: string, secrets: Secrets): Promise<Backup[]> =>
+  openCatalog(store, secrets).update(database)
 
 /** The backups of several databases, one database after the other. */
-export async function readAllBackups(store: Store, databases: string[]): Promise<Backup[]> {
+export async function readAllBackups(store: Store, databases: string[], secrets: Secrets): Promise<Backup[]> {
   const found: Backup[][] = []
-  for (const database of databases) found.push(await readBackups(store, database))
+  for (const database of databases) found.push(await readBackups(store, database, secrets))
   return found.flat()
 }
 
@@ -96,8 +98,11 @@ type Entry = {
   verified: string
 }
 
-/** @param nowMs a monotonic clock */
-export function openCatalog(store: Store, nowMs: () => number = () => performance.now()): Catalog {
+/**
+ * @param secrets where backups are signed, nothing else is believed
+ * @param nowMs a monotonic clock
+ */
+export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number = () => performance.now()): Catalog {
   const databases = new Map<string, Known>()
   const share = shared()
   let read = 0
@@ -107,14 +112,15 @@ export function openCatalog(store: Store, nowMs: () => number = () => performanc
     let entry = before
     if (before?.contents !== listed.contents) {
       if (++read % readBeforeCollecting === 0) globalThis.gc?.()
-      const whole = await readBackup(store, database, id)
+      const whole = await readBackup(store, database, id, secrets)
       entry = whole && entryOf(whole, listed.contents, share)
     }
     if (!entry) return undefined
     const unread = listed.verified !== '' && listed.verified !== before?.verified
     const which = { database, id }
-    if (unread) entry.backup.restoreTest = await readRestoreTest(store, which, listed.verified.split('\n').map(nameOf))
-    const later = unread ? await readLaterVerification(store, which) : before?.later
+    if (unread)
+      entry.backup.restoreTest = await readRestoreTest(store, which, listed.verified.split('\n').map(nameOf), secrets)
+    const later = unread ? await readLaterVerification(store, which, secrets) : before?.later
     return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
   }
 
@@ -231,7 +237,11 @@ const namesIn = ({ contents, verified }: Pick<Entry, 'contents' | 'verified'>) =
     .filter((name) => name !== '' && name !== manifestName)
 
 /** Without the manifest, which may be long. */
-function entryOf({ id, database, problem, manifest }: WholeBackup, contents: string, share: Share): Entry {
+function entryOf(
+  { id, database, problem, unproven = false, manifest }: WholeBackup,
+  contents: string,
+  share: Share,
+): Entry {
   const clocks = {
     startedAt: manifest ? new Date(manifest.started_at) : startedAtOf(id)!,
     serverTime: manifest?.server_time == null ? undefined : new Date(manifest.server_time),
@@ -245,6 +255,7 @@ function entryOf({ id, database, problem, manifest }: WholeBackup, contents: str
       takenAt: takenAt(clocks, new Date()),
       series: manifest && share(manifest.series),
       problem,
+      unproven,
       slot: manifest?.slot == null ? null : new Date(manifest.slot),
       verification: undefined,
       pinned: isPinned([...lines]),
@@ -269,7 +280,7 @@ const instantOf = (text: string | null) => (text === null ? undefined : new Date
 
 /** What was verified must still be there: where a listing shows that it is not, nothing is known until it is read back again. */
 function judged(entry: Entry): Entry {
-  const newest = later(entry.own, entry.later)
+  const newest = entry.backup.unproven ? undefined : later(entry.own, entry.later)
   return { ...entry, backup: { ...entry.backup, verification: newest?.ok && !entry.fits ? undefined : newest } }
 }
 

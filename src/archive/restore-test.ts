@@ -1,7 +1,10 @@
 import * as z from 'zod'
+import type { Secrets } from '../config/keys.ts'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { objectKey, verifiedAtName } from './layout.ts'
+import { isSigned, writeSigned } from './seal.ts'
+import { aboutOf } from './verification.ts'
 
 /** Result of a test restore: the backup was restored into a database that was then dropped. */
 export type RestoreTest = {
@@ -48,14 +51,14 @@ const mostRead = 8
  * The newest test restore of a backup; undefined if there is none, or its record cannot be read.
  * @param names of the objects of the backup that are about verifications
  */
-export async function readRestoreTest(store: Store, { database, id }: Which, names: string[]) {
+export async function readRestoreTest(store: Store, { database, id }: Which, names: string[], secrets: Secrets) {
   const newestFirst = names
     .filter((name) => name.startsWith('verified-'))
     .sort()
     .reverse()
   for (const name of newestFirst.slice(0, mostRead)) {
     const text = await getText(store, objectKey(database, id, name))
-    const found = text === undefined ? undefined : parse(text)
+    const found = text === undefined || !isSigned(text, aboutOf(database, id), secrets) ? undefined : parse(text)
     if (found) return found
   }
   return undefined
@@ -84,6 +87,7 @@ export async function recordRestoreTest(
   { database, id }: Which,
   { at, ok, problem, durationMs, server }: RestoreTest,
   details: RestoreTestDetails | undefined,
+  secrets: Secrets,
 ): Promise<void> {
   const record = {
     id,
@@ -102,5 +106,5 @@ export async function recordRestoreTest(
       left_out: details.leftOut,
     }),
   }
-  await putText(store, objectKey(database, id, verifiedAtName(at)), `${JSON.stringify(record, undefined, 2)}\n`)
+  await putText(store, objectKey(database, id, verifiedAtName(at)), writeSigned(record, aboutOf(database, id), secrets))
 }

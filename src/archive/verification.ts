@@ -1,7 +1,9 @@
 import * as z from 'zod'
+import type { Secrets } from '../config/keys.ts'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { objectKey, verifiedName } from './layout.ts'
+import { type About, isSigned, writeSigned } from './seal.ts'
 
 /**
  * Result of the last verification of a backup, which reads all its bytes. `stored`: they were compared with their checksums, as an
@@ -24,10 +26,10 @@ const verificationSchema = z.looseObject({
   decrypted_at: z.iso.datetime().nullish(),
 })
 
-/** What the newest run after the backup found; undefined where there was none, or its record cannot be read. */
-export async function readLaterVerification(store: Store, { database, id }: Which) {
+/** What the newest run after the backup found; undefined where there was none, or its record cannot be read or believed. */
+export async function readLaterVerification(store: Store, { database, id }: Which, secrets: Secrets) {
   const text = await getText(store, objectKey(database, id, verifiedName))
-  return text === undefined ? undefined : parseVerification(text)
+  return text === undefined || !isSigned(text, aboutOf(database, id), secrets) ? undefined : parseVerification(text)
 }
 
 /** The later of two. */
@@ -51,6 +53,9 @@ function parseVerification(text: string): Verification | undefined {
   }
 }
 
+/** What the signature of a record is about. */
+export const aboutOf = (database: string, id: string): About => ({ what: 'verification', database, id })
+
 /** A backup, wherever it is listed. */
 type Which = { database: string; id: string }
 
@@ -59,11 +64,12 @@ export async function recordVerification(
   store: Store,
   { database, id }: Which,
   { at, ok, problem, level, decryptedAt }: Verification,
+  secrets: Secrets = [],
 ): Promise<void> {
   const record = {
     ...{ id, level: level ?? 'decode', ok, problem },
     verified_at: at.toISOString(),
     ...(decryptedAt && { decrypted_at: decryptedAt.toISOString() }),
   }
-  await putText(store, objectKey(database, id, verifiedName), `${JSON.stringify(record, undefined, 2)}\n`)
+  await putText(store, objectKey(database, id, verifiedName), writeSigned(record, aboutOf(database, id), secrets))
 }

@@ -1,6 +1,7 @@
 // pure
 import type { Backup } from '../archive/backup.ts'
 import { isFromFuture } from '../archive/clock.ts'
+import { type Decryptions, decryptions } from '../archive/decryptions.ts'
 import type { RestoreTest } from '../archive/restore-test.ts'
 
 /** Facts about a database from the backups of one series. Pure. */
@@ -17,6 +18,8 @@ export type SeriesFacts = {
   damaged: string[]
   /** Ids of backups dated in the future: the clock of some machine was wrong. */
   fromFuture: string[]
+  /** Undefined where the newest one is not encrypted. */
+  decryptions: Decryptions | undefined
 }
 
 /** Readable backups of the series with that name, without those made before a restore. */
@@ -38,6 +41,7 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
     restoreTest: lastTest(backups),
     damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
     fromFuture: backups.filter((backup) => isFromFuture(backup, now)).map(({ id }) => id),
+    decryptions: good.at(-1)?.encryption && decryptions(good),
   }
 }
 
@@ -61,6 +65,8 @@ export type StoredFacts = {
   /** The last test restore of any of them. */
   restoreTest?: SeriesFacts['restoreTest']
   damaged: string[]
+  /** Undefined where the newest one is not encrypted. */
+  decryptions?: Decryptions | undefined
 }
 
 /**
@@ -68,6 +74,7 @@ export type StoredFacts = {
  * @param backups all backups of the database, oldest first
  */
 export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
-  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged } = seriesFacts(ofName(backups, name), now)
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged }
+  const found = seriesFacts(ofName(backups, name), now)
+  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions } = found
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
 }

@@ -117,7 +117,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       verified_at: finishedAt.toISOString(),
     }
     if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })
-    await putText(store, objectKey(database, id, manifestName), sealManifest(manifest))
+    await putText(store, objectKey(database, id, manifestName), sealManifest(manifest, options.secrets))
     return manifest
   } finally {
     signal.removeEventListener('abort', endSession)

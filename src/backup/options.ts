@@ -1,6 +1,7 @@
 import type { Catalog } from '../archive/catalog.ts'
 import type { Counts, Globals, Manifest } from '../archive/manifest.ts'
 import type { Connection } from '../config/connection.ts'
+import type { Secrets } from '../config/keys.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
@@ -26,6 +27,8 @@ export type BackupOptions = {
   recipients: readonly string[]
   /** `backup.globals`: whether it has the passwords of roles. */
   globals: Globals
+  /** Where backups are signed: the first signs, each is accepted. */
+  secrets: Secrets
   /** The scheduled instant that it is made for; null if a person started it. */
   slot: Date | null
   lock: { database: string; timeoutMs: number }

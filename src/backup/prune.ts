@@ -66,11 +66,11 @@ export async function planPrune(
         action,
         reasons,
       })),
-      ...unreadable.map(({ id, database, problem }) => ({
+      ...unreadable.map(({ id, database, problem, unproven }) => ({
         id,
         database,
         action: 'keep' as const,
-        reasons: [`it cannot be read: ${problem}`],
+        reasons: [unproven ? `it does not count: ${problem}` : `it cannot be read: ${problem}`],
       })),
     ],
     unreadable: unreadable.map(

@@ -80,7 +80,7 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
 async function backUp(options: BoundOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
   const { database, store, slot, signal, name, kind = 'logical' } = options
   const series = { name, system_identifier: systemIdentifier, database, kind }
-  const catalog = options.catalog ?? openCatalog(store)
+  const catalog = options.catalog ?? openCatalog(store, options.secrets)
   const stored = await store
     .within(() => catalog.update(database))
     .catch((cause) => {
@@ -89,7 +89,7 @@ async function backUp(options: BoundOptions, lock: Session, systemIdentifier: st
     })
   const earlier = stored.filter(isOf(series))
   const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
-  const whole = existing && (await readBackup(store, database, existing.id))
+  const whole = existing && (await readBackup(store, database, existing.id, options.secrets))
   if (whole?.manifest) return resultOf(whole.manifest, true)
   const found: Found = {
     systemIdentifier,

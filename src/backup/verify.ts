@@ -3,6 +3,7 @@ import { dumpName, globalsName, isNamed, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { isSealed } from '../archive/seal.ts'
 import { readLaterVerification, recordVerification, type Verification } from '../archive/verification.ts'
+import type { Keys } from '../config/keys.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { findReader, type ToolSearch, type Tools } from '../programs/pgtools.ts'
@@ -17,18 +18,20 @@ type Objects = Manifest['objects']
 /**
  * Result of a verification, which reads every stored byte and compares every checksum; with the level `decode` it also decoded the whole
  * dump. `unopened`: identities were given, and none of them opens it, which says nothing about the backup.
+ * `unproven`: nothing proves that we made it.
  */
 export type Verified = Where & {
   level: 'stored' | 'decode'
   ok: boolean
   problem: string | null
   unopened?: boolean
+  unproven?: boolean
 }
 
 export type VerifyOptions = {
   search: ToolSearch
-  /** What opens backups that are encrypted; without one, they are only read as they are stored. */
-  identities: readonly string[]
+  /** Backups that are encrypted and that no identity opens are only read as they are stored. */
+  keys: Keys
   signal: AbortSignal
   now: () => Date
   log: Log
@@ -47,10 +50,13 @@ export async function verifyBackup(
   backup: Pick<Backup, 'id' | 'database'>,
   options: VerifyOptions,
 ): Promise<Verified> {
-  const whole = await readBackup(store, backup.database, backup.id)
+  const { secrets } = options.keys
+  const whole = await readBackup(store, backup.database, backup.id, secrets)
   // somebody has deleted it in the meantime and wants no record of it
   if (!whole) return { ...where(backup), level: 'decode', ok: false, problem: 'it is no longer in the store' }
-  const before = whole.manifest?.encryption && (await readLaterVerification(store, backup))
+  // it may be as it was written: this says something about our secret as well
+  if (whole.unproven) return { ...where(backup), level: 'stored', ok: false, problem: whole.problem!, unproven: true }
+  const before = whole.manifest?.encryption && (await readLaterVerification(store, backup, secrets))
   const found = withEarlier(await look(store, whole, options), before)
   const { level, problem, unopened } = found
   const at = options.now()
@@ -58,7 +64,7 @@ export async function verifyBackup(
     const isDecrypted = whole.manifest?.encryption !== undefined && level === 'decode' && problem === null
     const decryptedAt = isDecrypted ? at : before?.decryptedAt
     const verification = { at, ok: problem === null, problem, level, decryptedAt }
-    await recordVerification(store, backup, verification)
+    await recordVerification(store, backup, verification, secrets)
     options.onNoted?.(verification)
   } catch (error) {
     options.log.warn(
@@ -89,15 +95,16 @@ async function look(store: Store, whole: WholeBackup, options: VerifyOptions): P
   if (manifest.id !== id || manifest.database.name !== database)
     return bad(`manifest.json belongs to the backup ${manifest.id} of ${manifest.database.name}`)
   const place = { id, database }
+  const { identities } = options.keys
   let opens = false
   try {
-    opens = await isOpened(store, place, manifest.objects, options.identities)
+    opens = await isOpened(store, place, manifest.objects, identities)
     if (!opens) await readStored(store, place, manifest.objects, options.signal)
     else {
       const tools = await findReader(Number.parseInt(manifest.client_version, 10), options.search)
-      await readBack(store, place, manifest.objects, { ...options, tools })
+      await readBack(store, place, manifest.objects, { ...options, identities, tools })
     }
-    return { level: opens ? 'decode' : 'stored', problem: null, unopened: !opens && options.identities.length > 0 }
+    return { level: opens ? 'decode' : 'stored', problem: null, unopened: !opens && identities.length > 0 }
   } catch (error) {
     if (error instanceof AppError && error.kind === 'corrupt')
       return { level: opens ? 'decode' : 'stored', problem: error.message }

@@ -1,6 +1,8 @@
 // pure
+import type { Decryptions } from '../archive/decryptions.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { renderAge, renderDuration } from '../units.ts'
+import { decryptionHint, judgeDecryption } from './decryption.ts'
 import { judgeRestoreTests, type RestoreTestFacts, renderRestoreTest, restoreTestFields } from './restore-tests.ts'
 
 /** The backups of one database in the store, and those that should exist. */
@@ -23,6 +25,10 @@ export type BackupFacts = {
   fromFuture?: string[] | undefined
   /** Why the backups in this store end with this container, if they do. */
   notPersistent?: string | undefined
+  /** Ids of backups that nothing proves to be ours, where backups are signed. */
+  unproven?: string[] | undefined
+  /** Undefined where the newest backup is not encrypted. */
+  decryptions?: Decryptions | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
 }
@@ -80,21 +86,29 @@ export function judgeBackups(
   )
   return {
     entries,
-    warnings: facts.flatMap(({ database, store, damaged, fromFuture = [], newest, nextRunAt, since }, i) => [
-      // once the first slot has passed, this is an error
-      ...(!newest && nextRunAt && entries[i]!.problem === null
-        ? [
-            `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
-          ]
-        : []),
-      ...ofOneKind(damaged.map((id) => `the backup ${id} of ${database} is damaged`)),
-      ...ofOneKind(
-        fromFuture.map(
-          (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
+    warnings: facts.flatMap(
+      ({ database, store, damaged, fromFuture = [], unproven = [], newest, nextRunAt, since, decryptions }, i) => [
+        // once the first slot has passed, this is an error
+        ...(!newest && nextRunAt && entries[i]!.problem === null
+          ? [
+              `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
+            ]
+          : []),
+        ...ofOneKind(damaged.map((id) => `the backup ${id} of ${database} is damaged`)),
+        ...ofOneKind(
+          fromFuture.map(
+            (id) => `the backup ${id} of ${database} starts in the future and does not count: a clock was or is wrong`,
+          ),
         ),
-      ),
-      ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
-    ]),
+        ...ofOneKind(
+          unproven.map(
+            (id) => `the backup ${id} of ${database} is not signed with backup.sign.secret, and does not count`,
+          ),
+        ),
+        ...neverDecrypted(judgeDecryption(database, decryptions, now)),
+        ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
+      ],
+    ),
     errors: [
       ...entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
       ...tests.flatMap(({ failed }) => failed ?? []),
@@ -104,6 +118,8 @@ export function judgeBackups(
     lines: entries.map((entry, i) => `backups      ${describe(entry, facts[i]!)}`),
   }
 }
+
+const neverDecrypted = (problem: string | undefined) => (problem === undefined ? [] : [`${problem}: ${decryptionHint}`])
 
 function problemOf(
   { store, newest, newestSlot, since, unreadable }: BackupFacts,

@@ -188,6 +188,19 @@ const encrypt = z
       'Encrypts backups, in the format of the program `age`. Without it, they are compressed and not encrypted. Who loses every identity has lost the backups.',
   })
 
+const sign = z
+  .strictObject({
+    secret: secret.meta({
+      description:
+        'At least 32 characters, like those of `openssl rand -hex 32`, that are nowhere in the store. Several may stand in lines: the first signs, and each is accepted. Needed wherever backups are made, listed, verified, pruned, checked or restored.',
+    }),
+  })
+  .optional()
+  .meta({
+    description:
+      'Signs each backup, so that who can write to the store cannot add one: without a valid signature, a backup is never the latest, never restored, and never counted. Those made before it was set have none.',
+  })
+
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
@@ -208,6 +221,7 @@ const backup = z
       .meta({ description: 'Where backups are stored: `file:///folder` or `s3://bucket/prefix`.' }),
     s3: s3Keys,
     encrypt,
+    sign,
     globals: z.enum(['no-passwords', 'with-passwords']).prefault('no-passwords').meta({
       description:
         'Whether `globals.sql`, the roles of the server, has their passwords as the server stores them. `with-passwords` needs `encrypt`, and a superuser.',

@@ -1,10 +1,9 @@
 import { type Backup, readBackup, type WholeBackup } from '../archive/backup.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
-import type { Store } from '../store/store.ts'
 import { type Choice, chooseBackup } from './choose.ts'
 import type { RestoreOptions } from './options.ts'
-import { damaged } from './source.ts'
+import { damaged, notSigned, type Source } from './source.ts'
 
 /** Which backup, and of what. */
 type Choosing = Pick<RestoreOptions, 'source' | 'name' | 'now'> & {
@@ -19,7 +18,7 @@ export function chooseFrom(
   { wanted: { id, at, cluster, swap }, source, name, out, now }: Choosing,
 ): { backup: Backup; notes: string[] } {
   const unreadable = backups.find((backup) => backup.id === id && backup.problem !== undefined)
-  if (unreadable) throw damaged(unreadable.id, unreadable.problem!)
+  if (unreadable) throw (unreadable.unproven ? notSigned : damaged)(unreadable.id, unreadable.problem!)
   const candidates = backups.flatMap((backup) =>
     backup.series && (id !== undefined || backup.verification?.ok !== false)
       ? [
@@ -50,8 +49,8 @@ export function chooseFrom(
 }
 
 /** Reads the rest of a backup, which the choice did not need. */
-export async function wholeOf(store: Store, { database, id }: Backup): Promise<WholeBackup> {
-  const whole = await readBackup(store, database, id)
+export async function wholeOf({ store, keys }: Source, { database, id }: Backup): Promise<WholeBackup> {
+  const whole = await readBackup(store, database, id, keys.secrets)
   if (!whole) throw damaged(id, 'it has been deleted in the meantime')
   return whole
 }

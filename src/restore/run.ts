@@ -72,8 +72,8 @@ export type Restored = {
  * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
  */
 export async function runRestore(options: RestoreOptions): Promise<Restored> {
-  const { connection, source, store, wait, lock, runId, command, log, signal } = options
-  const backups = await readBackups(store, source)
+  const { connection, source, store, keys, wait, lock, runId, command, log, signal } = options
+  const backups = await readBackups(store, source, keys.secrets)
   if (backups.length === 0) chooseFrom(backups, undefined, options)
   const deadline = performance.now() + wait.timeoutMs
   const where = {
@@ -116,7 +116,7 @@ async function restoreChosen(
 ): Promise<Restored> {
   const { wanted, store, keys, search, out } = options
   const connection = at(options.connection, session)
-  const trusted = trustedManifest(await wholeOf(store, backup))
+  const trusted = trustedManifest(await wholeOf(options, backup))
   for (const warning of boundWarnings(manifestOf(trusted, wanted.part).extensions)) out.warn(warning)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
   const open = (database: string) => openFor(connection, database, options, withoutEventTriggers)

@@ -15,11 +15,19 @@ export const damaged = (id: string, how: string) =>
     hint: 'use another backup; `pgbosun backup list` shows them',
   })
 
+/** Exit 61, before anything is changed: nothing proves that we made it. */
+export const notSigned = (id: string, how: string) =>
+  new AppError('corrupt', `backup ${id}: ${how}; nothing was changed`, {
+    reason: 'not-signed',
+    hint: 'somebody else may have put it into the store: compare backup.sign.secret with the one that backups are made with',
+  })
+
 /**
  * The manifest of the backup to restore.
  * @throws {AppError} `corrupt` if it is not exactly what was written
  */
-export function trustedManifest({ id, manifest, problem, text }: WholeBackup): Manifest {
+export function trustedManifest({ id, manifest, problem, unproven, text }: WholeBackup): Manifest {
+  if (unproven) throw notSigned(id, problem!)
   if (!manifest) throw damaged(id, problem ?? 'manifest.json cannot be read')
   if (!isSealed(text) || manifest.id !== id) throw damaged(id, 'manifest.json was changed or damaged')
   return manifest

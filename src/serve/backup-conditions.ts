@@ -1,11 +1,12 @@
 // pure
+import { decryptionHint } from '../check/decryption.ts'
 import { persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
-  ...(['restore-test-failed', 'restore-test-overdue'] as const),
+  ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted'] as const),
 ]
 
 /** What is wrong with the place of the store itself. @param problem why backups in it end with this container */
@@ -35,10 +36,10 @@ export function backupConditions(
   const of = (name: Condition['name'], database: string, message: string | undefined, hint: string): Condition[] => {
     if (message === undefined) return []
     const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
-    const severity = name === 'restore-test-overdue' ? 'warning' : 'error'
+    const severity = name === 'restore-test-overdue' || name === 'never-decrypted' ? 'warning' : 'error'
     return [{ name, severity, roles: [], database, message, hint, since }]
   }
-  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged, restoreTest }) => [
+  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted }) => [
     ...of(
       'store-unreadable',
       database,
@@ -79,5 +80,6 @@ export function backupConditions(
       restoreTest.overdue ?? undefined,
       'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
     ),
+    ...of('never-decrypted', database, neverDecrypted ?? undefined, decryptionHint),
   ])
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCatalog } from '../archive/catalog.ts'
 import { nextSlot } from '../backup/schedule.ts'
+import { readSecrets } from '../config/keys.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import type { Log } from '../log.ts'
@@ -35,6 +36,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const schedule = await scheduleOf(loaded)
   // Report problems with the configuration of backups and access before anything is changed.
   const store = openStore(loaded, signal)
+  readSecrets(loaded.config, loaded.env, loaded.baseDir)
   if (schedule) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const testSchedule = await testScheduleOf(loaded)
@@ -159,7 +161,7 @@ async function stay(
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
-  const catalog = openCatalog(store)
+  const catalog = openCatalog(store, readSecrets(config, loaded.env, loaded.baseDir))
   if (schedule) noteStore(state, store, log)
   const onLook = () => noteBackups(state, log)
   const tests = createTestScheduler({

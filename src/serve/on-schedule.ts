@@ -98,7 +98,7 @@ async function verifyOldest({ loaded, log, signal }: Context, catalog: Catalog, 
   if (!oldest || Date.now() - verifiedAt(oldest) < verifyAgainMs) return
   const { id, ok, problem, level, unopened } = await verifyBackup(catalog.store, oldest, {
     search: { path: loaded.env.PATH },
-    identities: readKeys(loaded.config, loaded.env, loaded.baseDir).identities,
+    keys: readKeys(loaded.config, loaded.env, loaded.baseDir),
     log,
     signal,
     now: () => new Date(),

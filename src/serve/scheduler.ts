@@ -1,6 +1,7 @@
 import type { StoredFacts } from '../backup/facts.ts'
 import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import { graceMs, judgeBackups } from '../check/backups.ts'
+import { judgeDecryption } from '../check/decryption.ts'
 import type { Cron } from '../config/cron.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -108,11 +109,11 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
   const facts = await options.readStore(backup.database)
   backup.storeProblem = null
-  noteFacts(backup, known, facts)
+  noteFacts(options, backup, known, facts)
   const due = dueNow(options, backup, known, facts)
   if (!due) return
   judgeAll(options, known)
-  noteFacts(backup, known, await backUp(options, backup, known, due))
+  noteFacts(options, backup, known, await backUp(options, backup, known, due))
 }
 
 /** A slot to back up for, and what this process has failed at it. */
@@ -232,12 +233,18 @@ async function lookAgain({ readStore }: SchedulerOptions, database: string): Pro
   }
 }
 
-function noteFacts(backup: BackupState, { facts }: Known, found: StoredFacts | undefined): void {
+function noteFacts(
+  { now }: Pick<SchedulerOptions, 'now'>,
+  backup: BackupState,
+  { facts }: Known,
+  found: StoredFacts | undefined,
+): void {
   if (!found) return
   facts.set(backup.database, found)
-  const { newest, lastVerifiedAt, damaged } = found
+  const { newest, lastVerifiedAt, damaged, decryptions } = found
   backup.lastSuccessId = newest?.id ?? null
   backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null
   backup.damaged = damaged
+  backup.neverDecrypted = judgeDecryption(backup.database, decryptions, now()) ?? null
 }

@@ -19,6 +19,8 @@ export type BackupState = {
   overdue: string | null
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  /** That nobody has decrypted one for too long. */
+  neverDecrypted?: string | null
   restoreTest: RestoreTestState
 }
 
@@ -54,6 +56,7 @@ export type Condition = {
     | 'store-not-persistent'
     | 'restore-test-failed'
     | 'restore-test-overdue'
+    | 'never-decrypted'
   severity: 'error' | 'warning'
   /** The roles that it is about. */
   roles: string[]

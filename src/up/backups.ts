@@ -5,6 +5,7 @@ import type { BackupOptions } from '../backup/options.ts'
 import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
 import { type BackupFacts, graceMs } from '../check/backups.ts'
 import type { Cron } from '../config/cron.ts'
+import { readSecrets } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../config/resolve.ts'
 import { AppError } from '../errors.ts'
@@ -29,6 +30,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     retention: config.backup,
     recipients: config.backup.encrypt?.recipients ?? [],
     globals: config.backup.globals,
+    secrets: readSecrets(config, env, baseDir),
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
     counts: config.backup.counts,
@@ -77,11 +79,12 @@ export async function backupFacts(
   }
   const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
   const store = openStore(loaded, signal)
+  const secrets = readSecrets(config, env, baseDir)
   const facts: BackupFacts[] = []
   for (const database of backupDatabases(config, env, baseDir)) {
-    const { backups, unreadable } = await readable(() => readBackups(store, database))
+    const { backups, unreadable } = await readable(() => readBackups(store, database, secrets))
     const found = seriesFacts(ofName(backups, config.backup.name), now)
-    const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture } = found
+    const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions } = found
     facts.push({
       database,
       store: store.name,
@@ -89,6 +92,8 @@ export async function backupFacts(
       notPersistent: endsWithContainer(store.name, readMounts()),
       damaged,
       fromFuture,
+      decryptions,
+      unproven: backups.filter(({ unproven }) => unproven).map(({ id }) => id),
       newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
       lastVerifiedAt,
       newestSlot: missed(schedule, graceMs),

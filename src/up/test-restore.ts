@@ -81,17 +81,17 @@ export async function testRestore(
 ): Promise<{ test: RestoreTest; details: RestoreTestDetails | undefined }> {
   const { log, signal } = context
   const options = trialOptions(context, lockTimeoutMs)
-  const { search, now } = options
+  const { search, keys, now } = options
   const { test, details, damaged } = await tryBackup({ ...options, backup, store, onProgress })
   try {
-    await recordRestoreTest(store, backup, test, details)
+    await recordRestoreTest(store, backup, test, details, keys.secrets)
     catalog?.noteRestoreTest(backup, test)
   } catch (error) {
     log.warn({ problem: (error as Error).message }, 'could not record the result of the test restore in the store')
   }
   if (damaged)
     await verifyBackup(store, backup, {
-      ...{ search, identities: options.keys.identities, log, signal, now },
+      ...{ search, keys, log, signal, now },
       onNoted: (verification) => catalog?.noteVerification(backup, verification),
     })
   return { test, details }

@@ -47,6 +47,7 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
     retention: { keep: 'all', timezone: 'UTC' },
     recipients: [],
     globals: 'no-passwords',
+    secrets: [],
     slot: null,
     lock: { database: 'postgres', timeoutMs: 30_000 },
     wait: { timeoutMs: 10_000, patient: false },

@@ -2,6 +2,7 @@ import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { readPinNotes } from '../../archive/pin.ts'
+import { readSecrets } from '../../config/keys.ts'
 import { ofOneKind } from '../../plan.ts'
 import { openStore } from '../../store/open.ts'
 import { visible } from '../../text.ts'
@@ -16,8 +17,9 @@ export const backupList: Command = {
   exits: { backup: 'the store cannot be read' },
   async run({ flags, loaded, out, signal }) {
     const store = openStore(loaded, signal)
+    const secrets = readSecrets(loaded.config, loaded.env, loaded.baseDir)
     const only = typeof flags.database === 'string' ? flags.database : undefined
-    const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only])
+    const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only], secrets)
     const notes = new Map<Backup, string[]>()
     for (const backup of found) if (backup.pinned) notes.set(backup, await readPinNotes(store, backup))
     const now = new Date()
@@ -67,7 +69,8 @@ const columns = (backup: Backup, notes: string[], now: Date) => [
 ]
 
 function stateOf(backup: Backup, notes: string[], now: Date): string {
-  const { problem, verification, restoreTest } = backup
+  const { problem, unproven, verification, restoreTest } = backup
+  if (unproven) return 'NOT SIGNED'
   if (problem !== undefined) return 'unreadable'
   if (verification?.ok === false) return 'DAMAGED'
   const state = [

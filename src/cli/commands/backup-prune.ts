@@ -1,5 +1,6 @@
 import { openCatalog } from '../../archive/catalog.ts'
 import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
+import { readSecrets } from '../../config/keys.ts'
 import { usage } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
 import { asAppError } from '../../run/failure.ts'
@@ -26,7 +27,7 @@ export const backupPrune: Command = {
     const dryRun = flags['dry-run'] === true
     const now = pretendedNow(flags.now, dryRun) ?? new Date()
     const { backup } = loaded.config
-    const catalog = openCatalog(openStore(loaded, signal))
+    const catalog = openCatalog(openStore(loaded, signal), readSecrets(loaded.config, loaded.env, loaded.baseDir))
     const database = typeof flags.database === 'string' ? flags.database : undefined
     const plan = await planPrune(catalog, backup, { now, database })
 

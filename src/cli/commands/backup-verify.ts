@@ -4,8 +4,9 @@ import { isFromFuture } from '../../archive/clock.ts'
 import { idPattern } from '../../archive/layout.ts'
 import type { RestoreTest } from '../../archive/restore-test.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
-import { readKeys } from '../../config/keys.ts'
+import { type Keys, readKeys } from '../../config/keys.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
+import { ofOneKind } from '../../plan.ts'
 import { renderCompared } from '../../restore/trial/run.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
@@ -45,14 +46,14 @@ export const backupVerify: Command = {
     const store = openStore(loaded, signal)
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
-    const { identities } = readKeys(loaded.config, loaded.env, loaded.baseDir)
-    const backups = await wanted(context)
+    const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
+    const backups = await wanted(context, keys)
     if (context.flags.restore === true) return restoreEach(context, store, backups)
     const results: Verified[] = []
     tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
     for (const backup of backups) {
       signal.throwIfAborted()
-      const result = await verifyBackup(store, backup, { search, identities, signal, log, now: () => new Date() })
+      const result = await verifyBackup(store, backup, { search, keys, signal, log, now: () => new Date() })
       results.push(result)
       out.print(`${stateOf(result)}  ${result.database}  ${result.id}${remarkOn(result)}`)
     }
@@ -64,7 +65,10 @@ export const backupVerify: Command = {
   },
 }
 
-const stateOf = ({ ok, unopened }: Verified) => (ok ? 'ok      ' : unopened ? 'UNOPENED' : 'DAMAGED ')
+function stateOf({ ok, unopened, unproven }: Verified): string {
+  if (ok) return 'ok      '
+  return unopened ? 'UNOPENED' : unproven ? 'UNSIGNED' : 'DAMAGED '
+}
 
 function remarkOn({ ok, problem, level }: Verified): string {
   if (problem !== null) return `  ${problem}`
@@ -123,7 +127,7 @@ const notRestored = (bad: Tested[], of: number): AppError =>
 const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
 
 /** `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store. */
-async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'database'>[]> {
+async function wanted(context: CommandContext, { secrets }: Keys): Promise<Pick<Backup, 'id' | 'database'>[]> {
   const { args, flags, loaded, signal } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
@@ -137,7 +141,7 @@ async function wanted(context: CommandContext): Promise<Pick<Backup, 'id' | 'dat
     : chosenDatabases(context)
   const found =
     which === 'latest'
-      ? newestOfEach(await readAllBackups(store, databases), loaded.config.backup.name)
+      ? newestOfEach(proven(await readAllBackups(store, databases, secrets), context), loaded.config.backup.name)
       : (await listAll(store, databases)).filter(({ id }) => which === 'all' || id === which)
   if (found.length > 0) return found
   throw new AppError(
@@ -156,6 +160,15 @@ async function listAll(store: Store, databases: string[]): Promise<Pick<Backup, 
   return found.flat()
 }
 
+/** Those that nothing proves to be ours are never the latest, and are named. */
+function proven(backups: Backup[], { out }: CommandContext): Backup[] {
+  const said = backups.flatMap(({ id, database, problem, unproven }) =>
+    unproven ? [`skipping backup ${id} of ${database}: ${problem}`] : [],
+  )
+  for (const warning of ofOneKind(said)) out.warn(warning)
+  return backups.filter(({ unproven }) => !unproven)
+}
+
 /** The backups that would be restored as `latest`, even ones known to be damaged: this command says so again. */
 function newestOfEach(backups: Backup[], name: string): Backup[] {
   const now = new Date()
@@ -170,9 +183,11 @@ const damaged = (bad: Verified[], of: number): AppError =>
   didNotVerify(
     bad,
     of,
-    bad.every(({ unopened }) => unopened)
-      ? 'set backup.encrypt.identity to that of a recipient of these backups; their bytes are those that were written'
-      : 'make a new backup with `pgbosun backup run`, and check the disk of the store',
+    bad.every(({ unproven }) => unproven)
+      ? 'somebody else may have put them into the store: compare backup.sign.secret with the one that backups are made with, then look at the folders'
+      : bad.every(({ unopened }) => unopened)
+        ? 'set backup.encrypt.identity to that of a recipient of these backups; their bytes are those that were written'
+        : 'make a new backup with `pgbosun backup run`, and check the disk of the store',
   )
 
 function didNotVerify(bad: Pick<Verified, 'id' | 'database' | 'problem'>[], of: number, hint: string): AppError {

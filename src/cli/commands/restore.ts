@@ -1,7 +1,7 @@
 import { readBackups } from '../../archive/catalog.ts'
 import { type Manifest, mostCounted } from '../../archive/manifest.ts'
 import { runBackup } from '../../backup/run.ts'
-import { readKeys } from '../../config/keys.ts'
+import { type Keys, readKeys } from '../../config/keys.ts'
 import { resolveConnection } from '../../config/resolve.ts'
 import { type AppError, hasReason, withReport } from '../../errors.ts'
 import { checkClientFiles } from '../../programs/tls-files.ts'
@@ -74,7 +74,9 @@ async function restoreAs(context: CommandContext, report: Report): Promise<Resul
   const store = openStore(loaded, signal)
   const keys = readKeys(config, env, baseDir)
   const asked = readWanted(context, { terminal: process.stdin.isTTY === true, target: source })
-  const wanted = isToBePicked(context) ? { ...asked, id: await pickFrom(store, source, signal) } : asked
+  const wanted = isToBePicked(context)
+    ? { ...asked, id: await pickFrom({ store, secrets: keys.secrets }, source, signal) }
+    : asked
   report.id = wanted.id ?? null
   report.database = wanted.into
   checkClientFiles(connection)
@@ -111,11 +113,11 @@ const isToBePicked = ({ args, flags }: CommandContext): boolean =>
 
 /** Undefined if there is none: the restore then says why. */
 async function pickFrom(
-  store: RestoreOptions['store'],
+  { store, secrets }: Pick<RestoreOptions, 'store'> & Pick<Keys, 'secrets'>,
   source: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const choices = backupChoices(await readBackups(store, source), new Date())
+  const choices = backupChoices(await readBackups(store, source, secrets), new Date())
   return choices.length === 0 ? undefined : pickBackup(choices, signal)
 }
 

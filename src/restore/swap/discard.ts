@@ -85,6 +85,6 @@ export async function discard(
 
 /** Its id comes from the comment of a database, which its owner can write: only a backup made before a restore loses its pins. */
 async function unpin(store: Store, { database, id }: { database: string; id: string }): Promise<void> {
-  const backup = idPattern.test(id) ? await readBackup(store, database, id) : undefined
+  const backup = idPattern.test(id) ? await readBackup(store, database, id, []) : undefined
   if (backup?.manifest?.series.kind === 'before-restore') await removePins(store, { database, id })
 }

@@ -78,13 +78,13 @@ async function readFacts({ name, lock, lockDatabase }: RollbackWorld, back: stri
 const enabledAgain = (name: string, subscriptions: string[]) =>
   `a run that was killed had left ${counted(subscriptions.length, 'subscription')} of ${name} disabled (${someOf(subscriptions)}): enabled again`
 
-/** The rows that were loaded; undefined if the backup is no longer there. */
+/** The rows that were loaded, which are only shown; undefined if the backup is no longer there. */
 async function readLoaded(
   { store, name, log }: RollbackWorld,
   id: string,
 ): Promise<Record<string, number> | undefined> {
   try {
-    return (await readBackup(store, name, id))?.manifest?.rows
+    return (await readBackup(store, name, id, []))?.manifest?.rows
   } catch (error) {
     log.debug({ problem: (error as Error).message }, `backup ${id} cannot be read`)
     return undefined

@@ -127,7 +127,7 @@ async function tryOn(session: Session, options: TrialOptions): Promise<Tried> {
     return { test: { at: startedAt, ok: true, problem: null, durationMs, server }, details, damaged: false }
   } catch (error) {
     // it could not even be tried
-    if (hasReason(error, 'no-identity')) throw error
+    if (hasReason(error, 'no-identity') || hasReason(error, 'not-signed')) throw error
     if (error instanceof AppError && error.kind === 'corrupt') return failed(error.message, true)
     if (error instanceof NotAsBackedUp) return failed(error.message)
     throw error
@@ -164,8 +164,8 @@ const never = ['owners', 'privileges', 'comments', 'publications', 'subscription
 
 /** Finds out everything that is known to fail, before anything is changed. */
 async function prepare(session: Session, server: string, options: TrialOptions): Promise<Work> {
-  const { backup, store, where, maxBytes, search } = options
-  const whole = await readBackup(store, backup.database, backup.id)
+  const { backup, store, keys, where, maxBytes, search } = options
+  const whole = await readBackup(store, backup.database, backup.id, keys.secrets)
   if (!whole) throw damaged(backup.id, 'it has been deleted in the meantime')
   const manifest = trustedManifest(whole)
   const own = await readSystemIdentifier(session.sql)

@@ -40,7 +40,7 @@ export async function rehearse(context: Context, options: RehearsalOptions): Pro
     wanted: { id: from, at: undefined, cluster: undefined, swap: undefined },
   }
   const trial = trialOptions(context)
-  const backups = await readBackups(store, source)
+  const backups = await readBackups(store, source, trial.keys.secrets)
   if (backups.length === 0) chooseFrom(backups, undefined, choosing)
   const live = await readLive(context, target)
   const { backup, notes } = orById(() => chooseFrom(backups, live.systemIdentifier, choosing))
