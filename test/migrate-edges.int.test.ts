@@ -234,6 +234,24 @@ describe('the place of a failure', () => {
     expect(undone.json.error).toMatchObject({ sqlstate: '22P02', file: `${dir}/migrations/2_b.down.sql`, line: 5 })
   })
 
+  test('at the commit after the rows of a COPY: the file failed, and not its record', async ({ up, dir }) => {
+    const text =
+      'create table a (id int primary key, b int references a deferrable initially deferred);\ncopy a from stdin;\n1\t2\n\\.\n'
+    const { code, json } = await up({ '1_a.sql': text })
+    expect(code).toBe(20)
+    expect(json.error).toMatchObject({ kind: 'migration', sqlstate: '23503', file: `${dir}/migrations/1_a.sql` })
+    expect(json.error!.message).toContain('1_a failed')
+    good(
+      await up({
+        '1_a.sql': 'create table a (id int)',
+        '2_b.sql': 'select 1',
+        '2_b.down.sql': text.replaceAll(/\ba\b/g, 'c'),
+      }),
+    )
+    const undone = await up({}, down)
+    expect(undone.json.error).toMatchObject({ kind: 'migration', sqlstate: '23503' })
+  })
+
   test('in a script outside a transaction that undoes', async ({ up, dir }) => {
     const undo = `${alone}insert into a values (1);\nvacuum a;\nselect 1/0;`
     good(await up({ '1_a.sql': 'create table a (id int)', '2_b.sql': 'select 1', '2_b.down.sql': undo }))

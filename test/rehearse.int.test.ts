@@ -210,6 +210,19 @@ done      1 migration in T on the copy; shop was only read
     expect(await leftovers(other)).toEqual([])
   })
 
+  test.for([
+    ['one message', 'insert into late values (-1);'],
+    ['rows for COPY', 'copy late from stdin;\n-1\n\\.\n'],
+  ])('of a file whose commit fails says that the file failed: %s', async ([, rows], { cluster, other, makeApp }) => {
+    const app = await backedUp({ cluster, makeApp }, first, { url: other.url('postgres') })
+    const table = 'create table late (id int references users deferrable initially deferred);'
+    await write(app, { '002_late.sql': `${table}\n${rows}` })
+    const { code, json } = await rehearse(app)
+    expect(code).toBe(20)
+    expect(json.error).toMatchObject({ kind: 'migration', sqlstate: '23503' })
+    expect(json.error!.message).toContain('002_late failed')
+  })
+
   test('restores nothing when no migration is pending, and names the backup', async ({ cluster, other, makeApp }) => {
     const app = await backedUp({ cluster, makeApp }, first, { url: other.url('postgres') })
     // nobody listens there

@@ -18,7 +18,7 @@ export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): P
   await sql.unsafe('begin')
   try {
     const result = await use(sql)
-    await sql.unsafe('commit')
+    await commit(sql)
     return result
   } catch (error) {
     // An error of the rollback does not matter: without a connection there is nothing left to roll back.
@@ -26,3 +26,18 @@ export async function inTransaction<T>(sql: Sql, use: (tx: Db) => Promise<T>): P
     throw error
   }
 }
+
+async function commit(sql: Sql): Promise<void> {
+  try {
+    await sql.unsafe('commit')
+  } catch (error) {
+    if (typeof error === 'object' && error !== null) ofCommit.add(error)
+    throw error
+  }
+}
+
+const ofCommit = new WeakSet<object>()
+
+/** Whether {@link inTransaction} threw the error because of its commit: a deferred constraint does not hold. */
+export const failedAtCommit = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && ofCommit.has(error)

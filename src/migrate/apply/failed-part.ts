@@ -1,6 +1,7 @@
 import { statementsBeforeErrors } from '../../postgres/answers.ts'
 import type { Sql } from '../../postgres/db.ts'
 import { failedPiece } from '../../postgres/send.ts'
+import { failedAtCommit } from '../../postgres/transaction.ts'
 import type { Piece } from '../../sql/pieces.ts'
 import { codePoints } from '../../sql/place.ts'
 import { scan } from '../../sql/scan.ts'
@@ -21,6 +22,8 @@ export type FailedPart = {
  * @param sent `prefix`: the text sent before that of the script
  */
 export function failedPart(sql: Sql, { sending, text, prefix }: Sent & { prefix: string }, error: unknown): FailedPart {
+  // behind the last statement, so that it is none of them
+  if (failedAtCommit(error)) return { statement: scan(text).statements.length }
   const ended = statementsBeforeErrors(sql).at(-1)
   if (isUnsendable(sending) || sending.mode === 'wrapped') return placeBehind(prefix, { sending, text }, ended)
   if (sending.mode === 'pieces') {
