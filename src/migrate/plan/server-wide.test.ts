@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { findServerWide } from './server-wide.ts'
+import { findServerWide, withoutServerWide } from './server-wide.ts'
 
 const what = (text: string) => findServerWide(text)[0]?.what
 
@@ -73,3 +73,15 @@ test.each([
   ["insert into slots select pg_create_logical_replication_slot('a', 'b')", false],
   ['do $$ begin drop role app; end $$', false],
 ])('does nothing else: %s, %s', (text, isAll) => expect(findServerWide(text)).toMatchObject([{ isAll }]))
+
+test('a script without them keeps everything else where it was', () => {
+  const script = (text: string) => ({ path: '/m/1.sql', text, line: 1, transactional: false })
+  const leftOut: string[] = []
+  const noted = (what: string) => leftOut.push(what)
+  const text = 'create role app; select 1; drop owned by app'
+  expect(withoutServerWide(script(text), noted)).toEqual(script(`${' '.repeat(16)} select 1; drop owned by app`))
+  expect(withoutServerWide(script('create role app'), noted)).toMatchObject({ transactional: true })
+  expect(leftOut).toEqual(['CREATE ROLE', 'CREATE ROLE'])
+  const same = script('select 1')
+  expect(withoutServerWide(same, noted)).toBe(same)
+})
