@@ -7,7 +7,7 @@ import { wasLost } from '../../postgres/lost.ts'
 import type { Session } from '../../postgres/session.ts'
 import { classify } from '../../postgres/wait.ts'
 import { quoteIdent } from '../../sql/quote.ts'
-import { type RestoredInto, type RestorePlan, type RestoreWorld, whenLost } from '../apply.ts'
+import { type RestoredInto, type RestorePlan, whenLost } from '../apply.ts'
 import { failed } from '../failure.ts'
 import { loginRefused } from '../isolation.ts'
 import { loginName, loginPattern } from '../name.ts'
@@ -16,28 +16,8 @@ import { backUpFirst, dropSlotsOf } from '../swap/swap.ts'
 import { createGate, dropGate, emptyGate, throughGate, withinTransaction } from './gate.ts'
 import type { TransactionLoad } from './load.ts'
 import { readLeftGates } from './read.ts'
-import { inOneTransaction, type TransactionWorld } from './transaction.ts'
-
-/** What a restore in place works with. */
-export type InPlaceWorld = Pick<
-  RestoreWorld,
-  'lock' | 'rights' | 'connect' | 'log' | 'warn' | 'signal' | 'onPublished' | 'run'
-> & {
-  connection: Connection
-  applicationName: string
-  /** Backs up the present state, and returns the id of the backup; undefined if a person goes without. */
-  backUp: (() => Promise<string>) | undefined
-  /** Logical slots to drop afterwards. */
-  slots: string[]
-  /** Tablespaces in which the login creates something. */
-  load: Pick<TransactionLoad, 'plan' | 'head' | 'tools' | 'noTablespaces' | 'onBytes'> & {
-    dump(): AsyncIterable<Buffer>
-  }
-  /** How long to wait for locks in all. */
-  lockTimeoutMs: number
-  now(): Date
-  validMs: number
-}
+import { inOneTransaction } from './transaction.ts'
+import type { InPlaceWorld, TransactionWorld } from './world.ts'
 
 /** What a restore in place did. */
 export type RestoredInPlace = RestoredInto & { backedUp: string | null; held: boolean }

@@ -160,6 +160,6 @@ export function inPlaceConsequences(
     ...(standbys.length > 0
       ? [`on ${someOf(standbys)}, queries that are in the way of those locks are cancelled`]
       : []),
-    'there is no --rollback: only the backup made first brings back what it was',
+    `there is no --rollback${backupFirst ? ': only the backup made first brings back what it was' : ''}`,
   ].map(visible)
 }

@@ -16,15 +16,8 @@ import type { Comparison } from '../differences.ts'
 import { detachSubscriptions } from '../subscriptions.ts'
 import { firstOwner, readStateOwner } from '../swap/swap.ts'
 import { clearStatements } from './clear.ts'
-import type { InPlaceWorld } from './in-place.ts'
 import { createEventTriggers, finishContents, loadContents, type TransactionLoad } from './load.ts'
-
-/** The sessions of the transaction, and what {@link InPlaceWorld} has. */
-export type TransactionWorld = Omit<InPlaceWorld, 'load'> & {
-  load: InPlaceWorld['load'] & Pick<TransactionLoad, 'session' | 'ours' | 'login'>
-  /** Called when the transaction was rolled back, before it is tried again. */
-  beforeAgain(): Promise<unknown>
-}
+import type { InPlaceWorld, TransactionWorld } from './world.ts'
 
 /**
  * Empties the database, loads the backup, compares it and commits. Until the commit nobody sees anything of it.

@@ -44,18 +44,6 @@ describe('a swap', () => {
     ['a slot', { slots: ["a'b"] }, '1 logical replication slot', "select pg_catalog.pg_drop_replication_slot('a''b')"],
     ['a template', { template: true }, 'is a template', 'is_template false'],
     ['no connections', { allowsConnections: false }, 'accepts no connections', 'allow_connections true'],
-    [
-      'settings of others',
-      {
-        superuser: false,
-        fixedSettings: [
-          { role: 'R 1', name: 'work_mem' },
-          { role: null, name: 'log_statement' },
-        ],
-      },
-      'may not make 2 settings of',
-      'alter role "R 1" in database',
-    ],
     ['a subscription', { subscriptions: ['S 1'] }, '1 enabled subscription', 'alter subscription "S 1" disable'],
     ['a prepared transaction', { prepared: ['x'] }, '1 prepared transaction', "rollback prepared 'x'"],
     [
@@ -99,5 +87,19 @@ describe('a swap', () => {
     for (const word of ['2 sessions in shop end', 'pub1', 'slot1', 'sub1', 'replica1', 'pg_stat_'])
       expect(lines.join('\n')).toContain(word)
     expect(swapConsequences(facts, { publications: [] })).toHaveLength(1)
+  })
+
+  test('is refused (12) for settings that the user may not make for the new database', () => {
+    const fixedSettings = [
+      { role: 'R 1', name: 'work_mem' },
+      { role: null, name: 'log_statement' },
+    ]
+    expect(of({ fixedSettings })).toEqual([
+      {
+        kind: 'refused',
+        reason: 'the user admin may not make 2 settings of shop for the new one: work_mem of R 1, log_statement',
+        hint: 'connect as a superuser; or run as one: alter role "R 1" in database "shop" reset "work_mem"; alter database "shop" reset "log_statement"',
+      },
+    ])
   })
 })
