@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the folder with the server and client programs of a major that npm does not have yet, from Debian's unstable and experimental
-# packages: debian-server.sh MAJOR. They are unpacked into a folder of their own, with the C library that they need; nothing is installed,
-# and no root is needed. Fails with the reason on stderr.
+# Prints the folder with the server and client programs of a major, out of Debian's packages: debian-server.sh MAJOR. 17 is that of the
+# release trixie, because npm has no client programs; newer ones come from unstable and experimental. They are unpacked into a folder of
+# their own, with the C library that they need; nothing is installed, and no root is needed. Fails with the reason on stderr.
 set -euo pipefail
 major=$1
 base=${TMPDIR:-/tmp}
@@ -33,7 +33,9 @@ download() {
   [ -n "$uri" ] || fail 'the package sources of this machine name no Debian mirror'
   mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/root"
   : > "$dir/status"
-  printf "deb [signed-by=$keyring] $uri %s main\n" sid experimental > "$dir/sources.list"
+  local suites=(sid experimental)
+  [ "$major" != 17 ] || suites=(trixie)
+  printf "deb [signed-by=$keyring] $uri %s main\n" "${suites[@]}" > "$dir/sources.list"
   # of experimental only PostgreSQL itself, until unstable has it
   printf 'Package: postgresql-%s postgresql-client-%s libpq5\nPin: release a=experimental\nPin-Priority: 500\n' "$major" "$major" \
     > "$dir/preferences"
