@@ -189,11 +189,12 @@ describe.skipIf(!client)('what is there', () => {
       await cluster.ask(
         `create role ${runner} login createdb createrole password 'x'; create role ${owner}; grant ${owner} to ${runner} with inherit false, set true`,
       )
-      const { app } = await backedUp(makeApp)
-      await cluster.ask(
-        `alter database ${quoteIdent(app.database)} owner to ${owner}; grant pg_signal_backend to ${runner}`,
-      )
-      await cluster.ask(`drop schema pgbosun cascade; alter table things owner to ${owner}`, app.database)
+      const app = await makeApp()
+      const given = JSON.parse(readFileSync(join(app.cwd, 'pgbosun.yaml'), 'utf8'))
+      const config = { ...given, databases: undefined, backup: { store: `file://${app.cwd}/store` } }
+      await app.write({ 'pgbosun.yaml': JSON.stringify(config) })
+      await cluster.ask(`create database ${quoteIdent(app.database)} owner ${owner}`)
+      await cluster.ask(`create table things (n int); alter table things owner to ${owner}`, app.database)
       expectGood(await app.run('backup'))
       await connectAs(cluster, app, runner)
       const into = uniqueName('copy')
