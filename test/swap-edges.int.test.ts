@@ -125,12 +125,12 @@ describe.skipIf(!client)('a swap', () => {
     const { code, json } = await replaceJson(app, '--no-backup-first')
     expect(code).toBe(12)
     expect(json.error?.message).toContain(
-      `may not make 2 settings of ${app.database} for the new one: log_min_duration_statement, work_mem of ${other}; nothing was changed`,
+      `may not make 3 settings of ${app.database} for the new one: app.tenant, log_min_duration_statement, work_mem of ${other}; nothing was changed`,
     )
     expect(json.error?.hint).toContain(`alter role "${other}" in database "${app.database}" reset "work_mem"`)
     expect(await things(cluster, app)).toBe(10)
     await cluster.ask(
-      `alter role ${other} in database ${database} reset work_mem; alter database ${database} reset log_min_duration_statement`,
+      `alter role ${other} in database ${database} reset work_mem; alter database ${database} reset log_min_duration_statement; alter database ${database} reset "app.tenant"`,
     )
     expectGood(await replace(app, '--no-backup-first'))
     expect(await things(cluster, app)).toBe(1000)

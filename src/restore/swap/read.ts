@@ -74,14 +74,17 @@ export async function readReplaceable(db: Db, name: string, lockDatabase: string
   }
 }
 
-/** What a user who is no superuser may not set: for others, without CREATEROLE (from 16 on, ADMIN on that role), or what only superusers set. */
+/**
+ * What a user who is no superuser may not set: for others, without CREATEROLE (from 16 on, ADMIN on that role), or what only superusers set,
+ * as they do all that the server does not know.
+ */
 async function readFixedSettings(db: Db, name: string): Promise<SwapFacts['fixedSettings']> {
   const [server] = await db.unsafe<{ version: number }[]>(
     "select pg_catalog.current_setting('server_version_num')::int as version",
   )
   const { version } = server!
   const admin = version >= 160_000 ? "pg_catalog.pg_has_role(u.oid, r.oid, 'MEMBER WITH ADMIN OPTION')" : 'true'
-  const may = version >= 150_000 ? "pg_catalog.has_parameter_privilege(u.oid, p.name, 'SET')" : 'false'
+  const may = version >= 150_000 ? "pg_catalog.has_parameter_privilege(u.oid, c.name, 'SET')" : 'false'
   const [row] = await db.unsafe<{ found: SwapFacts['fixedSettings'] }[]>(`
     select ${jsonList(`
       select r.rolname as role, c.name from pg_catalog.pg_database d join pg_catalog.pg_db_role_setting s on s.setdatabase = d.oid
@@ -89,7 +92,8 @@ async function readFixedSettings(db: Db, name: string): Promise<SwapFacts['fixed
         pg_catalog.unnest(s.setconfig) x (setting), pg_catalog.split_part(x.setting, '=', 1) c (name)
        where d.datname = ${quoteLiteral(name)} and (
              r.oid <> u.oid and not (u.rolcreaterole and not r.rolsuper and ${admin})
-             or exists (select from pg_catalog.pg_settings p where pg_catalog.lower(p.name) = pg_catalog.lower(c.name) and p.context = 'superuser' and not ${may}))
+             or not ${may} and not exists (
+               select from pg_catalog.pg_settings p where pg_catalog.lower(p.name) = pg_catalog.lower(c.name) and p.context in ('user', 'backend')))
        order by 1 nulls first, 2`)} as found`)
   return row!.found
 }
