@@ -6,6 +6,8 @@ import { s3Store } from '../src/store/s3.ts'
 import { collect } from './contracts/store.ts'
 import { client, type Pgbosun, test } from './support/backup.ts'
 import { keys, type S3Server, startMoto, startSeaweed } from './support/s3.ts'
+import { startS3Proxy, startWayOut } from './support/s3-proxy.ts'
+import { makeCertificate, tlsMissing } from './support/tls.ts'
 
 const servers = client ? [await startSeaweed(), await startMoto()].filter((one): one is S3Server => !!one) : []
 afterAll(async () => {
@@ -65,6 +67,110 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
   test('a bucket that is not there is never an empty store', async ({ configured }) => {
     const backup = { ...at(server.endpoint, 'missing'), schedule: '0 3 * * *' }
     await expectUnreadable(await configured({ backup, env }), 'there is no bucket missing')
+  })
+})
+
+describe.runIf(servers.length > 0)('a way to S3', () => {
+  const server = servers[0]!
+
+  test('is trusted with a private authority, and goes through a proxy where one is set', async ({
+    configured,
+    dir,
+    skip,
+  }) => {
+    if (tlsMissing() !== undefined) return skip(`NOT RUN: ${tlsMissing()}`)
+    const pair = makeCertificate(dir, 'localhost')
+    const [secure, out] = [await startS3Proxy(server.port, pair), await startWayOut()]
+    try {
+      const bucket = await server.bucket()
+      const listed = async (s3: object, more: Record<string, string>) => {
+        const pgbosun = await configured({ backup: at(secure.endpoint, bucket, s3), env: { ...env, ...more } })
+        const ended = await pgbosun.runJson('backup', 'list')
+        expect(ended.stdout + ended.stderr).not.toContain('geheim')
+        return ended.json
+      }
+      expect(await listed({}, {})).toMatchObject({
+        exit_code: 60,
+        error: { message: expect.stringContaining('is not trusted'), hint: expect.stringContaining('backup.s3.ca') },
+      })
+      const ca = { ca: pair.certificate }
+      expect(await listed(ca, {})).toMatchObject({ exit_code: 0, backups: [] })
+      expect(out.passed).toEqual([])
+      expect(await listed(ca, { HTTPS_PROXY: out.url })).toMatchObject({ exit_code: 0, backups: [] })
+      expect(out.passed).toEqual([new URL(secure.endpoint).host])
+      expect(await listed(ca, { HTTPS_PROXY: out.url, NO_PROXY: 'example.org,localhost' })).toMatchObject({
+        exit_code: 0,
+      })
+      expect(out.passed).toHaveLength(1)
+      const wrong = out.url.replace('out:geheim', 'out:geheim2')
+      expect(await listed(ca, { HTTPS_PROXY: wrong })).toMatchObject({
+        exit_code: 60,
+        error: { hint: expect.stringContaining('HTTPS_PROXY') },
+      })
+    } finally {
+      secure.close()
+      out.close()
+    }
+  })
+
+  test('that hangs ends with the signal, and a backup after its time limit', async ({ configured }) => {
+    const proxy = await startS3Proxy(server.port)
+    try {
+      const bucket = await server.bucket()
+      const s3 = at(proxy.endpoint, bucket)
+      const isDump = ({ method, path }: { method: string; path: string }) =>
+        method === 'PUT' && path.includes('dump.zst')
+      proxy.fault = (asked) => (isDump(asked) ? 'hang' : undefined)
+      const late = await (await configured({ backup: { ...s3, timeout: '5s' }, env })).runJson('backup')
+      expect(late.json).toMatchObject({
+        exit_code: 60,
+        error: { message: expect.stringContaining('it took longer than backup.timeout (5s)') },
+      })
+      proxy.asked.length = 0
+      const { child, finished } = (await configured({ backup: s3, env })).start('backup')
+      await expect.poll(() => proxy.asked.some(isDump)).toBe(true)
+      child.kill('SIGTERM')
+      expect(await finished).toMatchObject({ code: 143 })
+      proxy.fault = () => undefined
+      expect((await keysIn(server, bucket)).filter((key) => !key.includes('/failed/'))).toEqual([])
+    } finally {
+      proxy.close()
+    }
+  })
+})
+
+describe.runIf(servers.some(({ name }) => name.startsWith('moto')))('credentials that the SDK finds', () => {
+  test.for([
+    [
+      'of the environment',
+      () => ({ AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }),
+    ],
+    [
+      'of the web identity of a service account',
+      (dir: string, endpoint: string) => {
+        writeFileSync(join(dir, 'token'), 'a-token-of-the-cluster')
+        return {
+          AWS_WEB_IDENTITY_TOKEN_FILE: join(dir, 'token'),
+          AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/backup',
+          AWS_ENDPOINT_URL_STS: endpoint,
+          AWS_REGION: 'us-east-1',
+        }
+      },
+    ],
+  ] as const)('%s are used', async ([, found], { configured, dir }) => {
+    const server = servers.find(({ name }) => name.startsWith('moto'))!
+    const proxy = await startS3Proxy(server.port)
+    try {
+      const bucket = await server.bucket()
+      const pgbosun = await configured({
+        backup: { store: `s3://${bucket}/x`, s3: { endpoint: proxy.endpoint } },
+        env: { ...found(dir, server.endpoint), AWS_EC2_METADATA_DISABLED: 'true' },
+      })
+      expect((await pgbosun.runJson('backup', 'list')).json).toMatchObject({ exit_code: 0, backups: [] })
+      expect(proxy.asked[0]?.headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=A[A-Z0-9]+\//)
+    } finally {
+      proxy.close()
+    }
   })
 })
 

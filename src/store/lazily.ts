@@ -13,6 +13,7 @@ export function lazily(name: string, load: () => Promise<Store>): Store {
   }
   return {
     name,
+    interruptible: true,
     open: async (key, expectedBytes) => (await get()).open(key, expectedBytes),
     read: async (key) => (await get()).read(key),
     async *list(prefix) {

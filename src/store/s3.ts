@@ -27,6 +27,7 @@ export function s3Store(url: string, settings: S3Settings, options: S3Options = 
   const requests = requestsTo(placeOf(url), settings, { ...patience, ...options.patience })
   return {
     name: requests.place.name,
+    interruptible: true,
     open: async (key, expectedBytes = 0) => openUpload(requests, key, expectedBytes, partBytes),
     read: async (key) => readObject(requests, key),
     list: (prefix) => listObjects(requests, prefix),

@@ -52,4 +52,6 @@ export interface Store {
   rest(): void
   /** Ends every call that has not returned, with this error, where that is possible. Later calls work, or hang again. */
   giveUp(error: Error): void
+  /** Whether `giveUp` ends a call and nothing else, so that it can be used at once when the work is told to stop. */
+  readonly interruptible?: boolean
 }

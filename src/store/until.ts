@@ -13,10 +13,12 @@ const graceMs = 5_000
 
 /**
  * The same store, for work that may be told to stop: then a call that does not return is given up, and so is every call after it.
- * Nothing that hangs in the store keeps the work from ending.
+ * Nothing that hangs in the store keeps the work from ending. Where the store can be interrupted, calls that have not returned end at once.
  */
 export function until(store: Store, signal: AbortSignal): Bounded {
   let givenUp: AppError | undefined
+  // what cleans up afterwards is not refused
+  if (store.interruptible) signal.addEventListener('abort', () => store.giveUp(signal.reason), { once: true })
   const giveUp = () => {
     givenUp ??= unanswered(store.name)
     store.giveUp(givenUp)

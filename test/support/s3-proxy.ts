@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What a request asks for. */
@@ -34,14 +36,18 @@ export type S3Proxy = {
   close(): void
 }
 
-/** @param port where requests that pass go to */
-export async function startS3Proxy(port: number): Promise<S3Proxy> {
-  const listening = createServer((from, to) => void handle(proxy, port, from, to).catch(() => from.destroy()))
+/** @param port where requests that pass go to @param pair files of a key and a certificate, for TLS under the name localhost */
+export async function startS3Proxy(port: number, pair?: { key: string; certificate: string }): Promise<S3Proxy> {
+  const take = (from: IncomingMessage, to: ServerResponse) =>
+    void handle(proxy, port, from, to).catch(() => from.destroy())
+  const listening = pair
+    ? createTlsServer({ key: readFileSync(pair.key), cert: readFileSync(pair.certificate) }, take)
+    : createServer(take)
   listening.listen(0, '127.0.0.1')
   await once(listening, 'listening')
   const own = (listening.address() as AddressInfo).port
   const proxy: S3Proxy = {
-    endpoint: `http://127.0.0.1:${own}`,
+    endpoint: pair ? `https://localhost:${own}` : `http://127.0.0.1:${own}`,
     port: own,
     asked: [],
     fault: () => undefined,
@@ -115,4 +121,35 @@ function pass(port: number, from: IncomingMessage, to: ServerResponse, fault: Fa
   })
   from.on('end', () => upstream.end())
   from.on('error', () => upstream.destroy())
+}
+
+/** A proxy as companies have them: connections to other hosts go through it. */
+export type WayOut = { url: string; passed: string[]; close(): void }
+
+/** Starts one that wants a password. */
+export async function startWayOut(): Promise<WayOut> {
+  const passed: string[] = []
+  const listening = createServer((_, to) => void to.writeHead(405).end())
+  listening.on('connect', ({ url = '', headers }, from) => {
+    if (headers['proxy-authorization'] !== `Basic ${Buffer.from('out:geheim').toString('base64')}`)
+      return void from.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+    passed.push(url)
+    const to = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
+      from.write('HTTP/1.1 200 Connection established\r\n\r\n')
+      from.pipe(to).pipe(from)
+    })
+    for (const socket of [from, to])
+      socket.on('error', () => {}).on('close', () => [from, to].map((one) => one.destroy()))
+  })
+  listening.listen(0, '127.0.0.1')
+  await once(listening, 'listening')
+  const { port } = listening.address() as AddressInfo
+  return {
+    url: `http://out:geheim@127.0.0.1:${port}`,
+    passed,
+    close() {
+      listening.close()
+      listening.closeAllConnections()
+    },
+  }
 }
