@@ -49,6 +49,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `store-full`: the store has no space left
  * - `not-signed`: backups are signed here, and this one is not, or by somebody else: it may be as it was written
  * - `no-identity`: none of the identities that are configured opens a backup, which says nothing about the backup
+ * - `delete-refused`: the store can be read and written, but does not let this object be deleted
  */
 export type Reason =
   | 'connection-lost'
@@ -64,6 +65,7 @@ export type Reason =
   | 'store-full'
   | 'no-identity'
   | 'not-signed'
+  | 'delete-refused'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

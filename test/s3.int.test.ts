@@ -2,10 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
+import type { Backup } from '../src/archive/backup.ts'
+import { openCatalog } from '../src/archive/catalog.ts'
+import { manifestName, objectKey } from '../src/archive/layout.ts'
+import { sealManifest } from '../src/archive/seal.ts'
+import { putText } from '../src/store/pack.ts'
 import { s3Store } from '../src/store/s3.ts'
+import type { Store } from '../src/store/store.ts'
 import { collect } from './contracts/store.ts'
 import { client, type Pgbosun, test } from './support/backup.ts'
-import { keys, type S3Server, startMoto, startSeaweed } from './support/s3.ts'
+import { manifestOf } from './support/many.ts'
+import { keys, type S3Server, settingsFor, startMoto, startSeaweed } from './support/s3.ts'
 import { startS3Proxy, startWayOut } from './support/s3-proxy.ts'
 import { makeCertificate, tlsMissing } from './support/tls.ts'
 
@@ -168,6 +175,82 @@ describe.runIf(servers.some(({ name }) => name.startsWith('moto')))('credentials
       })
       expect((await pgbosun.runJson('backup', 'list')).json).toMatchObject({ exit_code: 0, backups: [] })
       expect(proxy.asked[0]?.headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=A[A-Z0-9]+\//)
+    } finally {
+      proxy.close()
+    }
+  })
+})
+
+describe.runIf(servers.length > 0)('many backups in S3', () => {
+  const server = servers[0]!
+
+  /** Backups of `shop` with nothing but a manifest, one an hour. */
+  async function putMany(store: Store, count: number): Promise<string[]> {
+    const made = Array.from({ length: count }, (_, i) =>
+      manifestOf('shop', new Date(Date.now() - (count - i + 1) * 3_600_000), `abcd${i.toString(16).padStart(4, '0')}`),
+    )
+    for (let at = 0; at < count; at += 40)
+      await Promise.all(
+        made
+          .slice(at, at + 40)
+          .map((one) => putText(store, objectKey('shop', one.id, manifestName), sealManifest(one))),
+      )
+    return made.map(({ id }) => id)
+  }
+
+  test('cost the pages of the list, and each manifest once', async () => {
+    const proxy = await startS3Proxy(server.port)
+    try {
+      const url = `s3://${await server.bucket()}/many`
+      const ids = await putMany(s3Store(url, server.settings), 350)
+      const catalog = openCatalog(s3Store(url, settingsFor(proxy.endpoint)))
+      const requests = async (look: () => Promise<Backup[]>) => {
+        proxy.asked.length = 0
+        expect((await look()).map(({ id }) => id)).toEqual(ids)
+        return proxy.asked.length
+      }
+      expect(await requests(() => catalog.update('shop'))).toBe(1 + 350)
+      expect(await requests(() => catalog.update('shop'))).toBe(1)
+      // the names, and what is in the newest
+      expect(await requests(() => catalog.glance('shop'))).toBe(2)
+      ids.push(...(await putMany(s3Store(url, server.settings), 1)))
+      expect(await requests(() => catalog.glance('shop'))).toBe(4)
+    } finally {
+      proxy.close()
+    }
+  })
+
+  test('that may not be deleted are named, and kept, and no backup fails for them', async ({
+    configured,
+    database,
+  }) => {
+    const proxy = await startS3Proxy(server.port)
+    try {
+      const bucket = await server.bucket()
+      const store = s3Store(`s3://${bucket}/of/tests`, server.settings)
+      const ids = await putMany(store, 3)
+      const backup = { ...at(proxy.endpoint, bucket), keep: { last: 1 } }
+      const pgbosun = await configured({ backup, env })
+      proxy.fault = ({ method }) => (method === 'DELETE' ? { status: 403, code: 'AccessDenied' } : undefined)
+      const { code, stdout, stderr } = await pgbosun.run('backup', 'prune')
+      expect(code).toBe(0)
+      expect(stdout).toContain('0 deleted, 3 kept')
+      for (const id of ids.slice(0, 2)) expect(stderr).toContain(id)
+      expect(stderr).toContain('s3:DeleteObject')
+      // what a killed one left behind cannot be removed either
+      const { id } = (await pgbosun.runJson('backup')).json as unknown as { id: string }
+      await s3Store(`s3://${bucket}/of/tests`, server.settings).delete(`${database}/${id}/manifest.json`)
+      expect((await pgbosun.runJson('backup')).json).toMatchObject({ exit_code: 0 })
+
+      proxy.fault = () => undefined
+      expect(await pgbosun.run('backup', 'prune')).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('2 deleted, 2 kept'),
+      })
+      expect(await store.folders('shop/')).toContain(ids[2])
+      expect((await keysIn(server, bucket)).filter((key) => key.startsWith('shop/'))).toEqual([
+        `shop/${ids[2]}/manifest.json`,
+      ])
     } finally {
       proxy.close()
     }

@@ -216,9 +216,10 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     async remove({ database, id }) {
       const backups = databases.get(database)?.backups
       const entry = backups?.get(id)
+      // without its manifest it is none any more; if that is not deleted, it still is
+      await store.delete(objectKey(database, id, manifestName))
       backups?.delete(id)
       if (!entry?.contents) return removeBackup(store, { database, id })
-      await store.delete(objectKey(database, id, manifestName))
       for (const name of namesIn(entry)) await store.delete(objectKey(database, id, name))
     },
   }

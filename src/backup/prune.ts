@@ -3,7 +3,7 @@ import type { Catalog } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
 import { isLeased, isLeasedNow } from '../archive/lease.ts'
 import type { BackupConfig } from '../config/schema.ts'
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { someOf } from '../units.ts'
 import { type Backup, drasticSeries, keepVerified, planRetention } from './retention.ts'
@@ -38,8 +38,8 @@ export type PruneOptions = {
  */
 export async function pruneStore(catalog: Catalog, policy: PrunePolicy, options: PruneOptions): Promise<PrunePlan> {
   const plan = await planPrune(catalog, policy, options)
-  if (!options.dryRun) await applyPrune(catalog, plan, options)
-  return plan
+  if (options.dryRun) return plan
+  return { ...plan, items: await applyPrune(catalog, plan, options) }
 }
 
 /** Decides by what is known of the store, and was listed just now; changes nothing. */
@@ -107,25 +107,52 @@ function candidates(stored: StoredBackup[], leased: Set<string>, name: string, n
   })
 }
 
-/** Applies the plan, oldest backups first. If it is interrupted at any point, no manifest is left without its data. */
+/**
+ * Applies the plan, oldest backups first. If it is interrupted at any point, no manifest is left without its data.
+ *
+ * @returns the plan as it was carried out: a backup that the store does not let go is kept
+ */
 export async function applyPrune(
   catalog: Catalog,
   { items, drastic }: PrunePlan,
   { log, force = false, signal, now }: Pick<PruneOptions, 'log' | 'force' | 'signal' | 'now'>,
-): Promise<void> {
+): Promise<PruneItem[]> {
   if (drastic.length > 0 && !force) {
     throw new AppError('backup', `nothing was deleted: ${someOf(drastic, '; ')}`, {
       hint: 'run `pgbosun backup prune --dry-run` to see why; if you want that, run `pgbosun backup prune --force`',
     })
   }
-  for (const { id, database, action, reasons } of items.toReversed()) {
-    if (action === 'keep') continue
-    signal?.throwIfAborted()
-    if (await isLeasedNow(catalog.store, { id, database }, now)) {
-      log.warn({ id, database }, 'backup not deleted: a restore began to read it')
-      continue
-    }
+  const done: PruneItem[] = []
+  for (const item of items.toReversed()) {
+    if (item.action === 'delete') signal?.throwIfAborted()
+    done.unshift(item.action === 'delete' ? await deleted(catalog, item, { log, now }) : item)
+  }
+  return done
+}
+
+/** What became of a backup that was to be deleted. That the store does not let it go says nothing about the others. */
+async function deleted(
+  catalog: Catalog,
+  item: PruneItem,
+  { log, now }: Pick<PruneOptions, 'log' | 'now'>,
+): Promise<PruneItem> {
+  const { id, database, reasons } = item
+  if (await isLeasedNow(catalog.store, item, now)) {
+    log.info({ id, database }, 'backup not deleted: a restore began to read it')
+    return { ...item, action: 'keep', reasons: ['being restored'] }
+  }
+  try {
     await catalog.remove({ id, database })
     log.info({ id, database, reasons }, 'backup deleted')
+    return item
+  } catch (error) {
+    if (!hasReason(error, 'delete-refused')) throw error
+    log.warn({ id, database, problem: error.message, hint: error.hint }, 'backup not deleted')
+    return { ...item, action: 'keep', reasons: [`it cannot be deleted: ${error.message}`] }
+    await catalog.remove({ id, database })
+    return undefined
+  } catch (error) {
+    if (hasReason(error, 'delete-refused')) return error
+    throw error
   }
 }

@@ -21,9 +21,10 @@ export async function makeRoom(
 ): Promise<Room> {
   try {
     const plan = await planPrune(catalog, policy, { ...options, atLeast })
-    const deleted = plan.items.filter(({ action }) => action === 'delete').map(({ id }) => id)
-    if (deleted.length === 0) return { deleted, said: 'backup.keep keeps every backup that is there' }
-    await applyPrune(catalog, plan, options)
+    if (plan.items.every(({ action }) => action === 'keep'))
+      return { deleted: [], said: 'backup.keep keeps every backup that is there' }
+    const items = await applyPrune(catalog, plan, options)
+    const deleted = items.filter(({ action }) => action === 'delete').map(({ id }) => id)
     const what = `${counted(deleted.length, 'old backup')} ${plural(deleted.length, 'was', 'were')} deleted`
     return { deleted, said: `${what} to make room: ${someOf(deleted)}` }
   } catch (error) {

@@ -1,5 +1,6 @@
 import { isUnfinished, removeBackup, removeRest } from '../archive/backup.ts'
 import { databasePrefix, isOfCluster, startedAtOf } from '../archive/layout.ts'
+import { hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 
@@ -29,8 +30,7 @@ export async function sweepLeftovers(
   const removed = new Set<string>()
   for (const id of unfinished.filter(isNobodys)) {
     if (!(await isUnfinished(store, { database, id }))) continue
-    await removeRest(store, database, id)
-    removed.add(id)
+    if (await isRemoved(store, { database, id, log })) removed.add(id)
   }
   // what was never finished is not listed
   const prefix = databasePrefix(database)
@@ -38,6 +38,18 @@ export async function sweepLeftovers(
   for (const key of await store.sweep(prefix, (key) => (isNobodys(idIn(key)) ? 0 : stalePartialMs)))
     if (isNobodys(idIn(key))) removed.add(idIn(key))
   for (const id of removed) log.info({ database, id }, 'removed what an unfinished backup left behind')
+}
+
+/** What may not be deleted stays, and is no reason to make no backup. */
+async function isRemoved(store: Store, { database, id, log }: { database: string; id: string; log: Log }) {
+  try {
+    await removeRest(store, database, id)
+    return true
+  } catch (error) {
+    if (!hasReason(error, 'delete-refused')) throw error
+    log.warn({ database, id, problem: error.message, hint: error.hint }, 'what an unfinished backup left behind stays')
+    return false
+  }
 }
 
 type Leftovers = { systemIdentifier: string; complete: Set<string>; unfinished: string[]; now: Date; log: Log }

@@ -37,11 +37,14 @@ export function problemOf(requests: Requests, doing: Doing, error: unknown): unk
   const { text, hint, reason } = explain(error, doing, place.bucket)
   const isReading = doing === 'read' || doing === 'list'
   return new AppError('backup', redacted(`${place.name} ${said[doing]}: ${text}`, requests.secrets()), {
-    reason: reason ?? (isReading ? 'store-unreadable' : undefined),
+    reason: reason ?? (isReading ? 'store-unreadable' : isRefused(doing, error) ? 'delete-refused' : undefined),
     hint,
     cause: withoutHeaders(error),
   })
 }
+
+/** No right to delete, or a lock on the object. */
+const isRefused = (doing: Doing, error: Failure) => doing === 'delete' && [403, 405].includes(statusOf(error) ?? 0)
 
 type Explained = { text: string; hint: string; reason?: Reason }
 

@@ -35,21 +35,24 @@ export const backupPrune: Command = {
     for (const warning of ofOneKind(said)) out.warn(warning)
     for (const item of plan.items) out.print(line(item))
     const fields = { backups: plan.items }
-    const count = plan.items.filter(({ action }) => action === 'delete').length
-    const kept = `${plan.items.length - count} kept`
     if (dryRun) {
       for (const what of plan.drastic) out.warn(`without --force nothing is deleted: ${what}`)
-      out.print(`${count} would be deleted, ${kept}`)
+      out.print(counts(plan.items, 'would be deleted'))
       return { fields }
     }
     try {
-      await applyPrune(catalog, plan, { log, signal, now, force: flags.force === true })
+      const backups = await applyPrune(catalog, plan, { log, signal, now, force: flags.force === true })
+      out.print(counts(backups, 'deleted'))
+      return { fields: { backups } }
     } catch (error) {
       return { fields, failure: asAppError(error) }
     }
-    out.print(`${count} deleted, ${kept}`)
-    return { fields }
   },
+}
+
+const counts = (items: PruneItem[], deleted: string) => {
+  const count = items.filter(({ action }) => action === 'delete').length
+  return `${count} ${deleted}, ${items.length - count} kept`
 }
 
 const line = ({ id, database, action, reasons }: PruneItem) =>
