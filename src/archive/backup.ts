@@ -120,8 +120,8 @@ export const isUnfinished = async (store: Store, { database, id }: Pick<Backup, 
 /** Removes everything in the folder of a backup that has no manifest, and the folder itself. */
 export async function removeRest(store: Store, database: string, id: string): Promise<void> {
   const prefix = backupPrefix(database, id)
-  await store.sweep(prefix, 0)
   for await (const { key } of store.list(prefix)) await store.delete(key)
+  await store.sweep(prefix, 0)
   // a backup that was killed before its first file left an empty folder, which is removed by deleting any key in it, even an absent one
   await store.delete(objectKey(database, id, manifestName))
 }

@@ -30,25 +30,29 @@ export async function sweepLeftovers(
   const removed = new Set<string>()
   for (const id of unfinished.filter(isNobodys)) {
     if (!(await isUnfinished(store, { database, id }))) continue
-    if (await isRemoved(store, { database, id, log })) removed.add(id)
+    const remove = () => removeRest(store, database, id).then(() => true)
+    if (await unlessRefused(remove, { database, id, log })) removed.add(id)
   }
   // what was never finished is not listed
   const prefix = databasePrefix(database)
   const idIn = (key: string) => key.slice(prefix.length).split('/')[0]!
-  for (const key of await store.sweep(prefix, (key) => (isNobodys(idIn(key)) ? 0 : stalePartialMs)))
+  const sweep = () => store.sweep(prefix, (key) => (isNobodys(idIn(key)) ? 0 : stalePartialMs))
+  for (const key of (await unlessRefused(sweep, { database, log })) ?? [])
     if (isNobodys(idIn(key))) removed.add(idIn(key))
   for (const id of removed) log.info({ database, id }, 'removed what an unfinished backup left behind')
 }
 
 /** What may not be deleted stays, and is no reason to make no backup. */
-async function isRemoved(store: Store, { database, id, log }: { database: string; id: string; log: Log }) {
+async function unlessRefused<T>(
+  work: () => Promise<T>,
+  { log, ...where }: { database: string; id?: string; log: Log },
+): Promise<T | undefined> {
   try {
-    await removeRest(store, database, id)
-    return true
+    return await work()
   } catch (error) {
     if (!hasReason(error, 'delete-refused')) throw error
-    log.warn({ database, id, problem: error.message, hint: error.hint }, 'what an unfinished backup left behind stays')
-    return false
+    log.warn({ ...where, problem: error.message, hint: error.hint }, 'what unfinished backups left behind stays')
+    return undefined
   }
 }
 

@@ -43,8 +43,9 @@ export function problemOf(requests: Requests, doing: Doing, error: unknown): unk
   })
 }
 
-/** No right to delete, or a lock on the object. */
-const isRefused = (doing: Doing, error: Failure) => doing === 'delete' && [403, 405].includes(statusOf(error) ?? 0)
+/** No right to delete, or to look for what may be deleted, or a lock on the object. */
+const isRefused = (doing: Doing, error: Failure) =>
+  (doing === 'delete' || doing === 'list-uploads') && [403, 405].includes(statusOf(error) ?? 0)
 
 type Explained = { text: string; hint: string; reason?: Reason }
 
@@ -198,4 +199,7 @@ function redacted(text: string, secrets: string[]): string {
 }
 
 /** Requests have signatures, and the token of a session, in their headers. */
-const withoutHeaders = ({ name, message, stack }: Error): Error => Object.assign(new Error(message), { name, stack })
+const withoutHeaders = (error: Failure & Error): Error => {
+  const { name, message, stack } = error
+  return Object.assign(new Error(message), { name, stack, $metadata: { httpStatusCode: statusOf(error) } })
+}

@@ -16,9 +16,10 @@ const mostBreaks = 5
 
 /** Opens an object. Where its body breaks off, it is read on from there, if it is still the same object. */
 export async function readObject(requests: Requests, key: string): Promise<Readable> {
+  const { given } = requests
   const first = await opened(requests, key)
   const stop = new AbortController()
-  const chunks = chunksOf(requests, key, first, stop.signal)
+  const chunks = chunksOf(requests, key, first, { signal: stop.signal, given })
   let body: Readable | undefined = first.body
   const from = chunks((now) => {
     body = now
@@ -77,7 +78,14 @@ async function get(requests: Requests, key: string, from?: { at: number; etag: s
   return { body, size: (from?.at ?? 0) + (answer.ContentLength ?? 0), etag: answer.ETag }
 }
 
-const chunksOf = (requests: Requests, key: string, { body: first, size, etag }: Opened, signal: AbortSignal) =>
+type Signals = {
+  /** Nobody reads it any more. */
+  signal: AbortSignal
+  /** It was given up while it was read. */
+  given: AbortSignal
+}
+
+const chunksOf = (requests: Requests, key: string, { body: first, size, etag }: Opened, { signal, given }: Signals) =>
   async function* (onBody: (body: Readable) => void): AsyncGenerator<Buffer> {
     let body = first
     let at = 0
@@ -93,6 +101,7 @@ const chunksOf = (requests: Requests, key: string, { body: first, size, etag }: 
         failure = error
       }
       if (at === size || signal.aborted) return
+      given.throwIfAborted()
       if (failure instanceof AppError) throw failure
       if (++breaks > mostBreaks || (failure !== undefined && !mayGoOn(failure)))
         throw failure ?? tooShort(requests, key, at, size)

@@ -54,6 +54,8 @@ export type Requests = {
   patience: Patience
   /** @throws the error of the last attempt, as the SDK has it; what a signal was aborted with */
   send<T>(attempt: Attempt<T>, limits?: Limits): Promise<T>
+  /** Aborted once what is asked or read now is given up. */
+  readonly given: AbortSignal
   /** What must not be shown. */
   secrets(): string[]
   /** Ends every request and everything that is being read. */
@@ -110,6 +112,9 @@ export function requestsTo(place: Place, settings: S3Settings, patience: Patienc
           await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
         }
       }
+    },
+    get given() {
+      return stop.signal
     },
     secrets() {
       try {

@@ -1,5 +1,5 @@
 import type { AppError } from '../errors.ts'
-import { isAbsent } from './s3-answers.ts'
+import { isAbsent, statusOf } from './s3-answers.ts'
 import { keyOf, prefixIn } from './s3-place.ts'
 import { explained } from './s3-problem.ts'
 import type { Requests } from './s3-requests.ts'
@@ -18,7 +18,7 @@ export async function sweepUploads(
   ageOf: (key: string) => number,
 ): Promise<string[]> {
   const swept: string[] = []
-  for (const upload of await unfinished(requests, prefix)) {
+  for (const upload of await listed(requests, prefix)) {
     const age = ageOf(upload.key)
     if (Date.now() - upload.startedAt.getTime() < age) continue
     const sentAt = await lastSent(requests, upload)
@@ -26,6 +26,16 @@ export async function sweepUploads(
     if (await abort(requests, upload)) swept.push(upload.key)
   }
   return swept
+}
+
+/** Nothing on a server that does not know this kind of list. */
+async function listed(requests: Requests, prefix: string): Promise<Unfinished[]> {
+  try {
+    return await unfinished(requests, prefix)
+  } catch (error) {
+    if ([405, 501].includes(statusOf((error as AppError).cause) ?? 0)) return []
+    throw error
+  }
 }
 
 async function unfinished(requests: Requests, prefix: string): Promise<Unfinished[]> {
