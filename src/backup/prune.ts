@@ -149,10 +149,5 @@ async function deleted(
     if (!hasReason(error, 'delete-refused')) throw error
     log.warn({ id, database, problem: error.message, hint: error.hint }, 'backup not deleted')
     return { ...item, action: 'keep', reasons: [`it cannot be deleted: ${error.message}`] }
-    await catalog.remove({ id, database })
-    return undefined
-  } catch (error) {
-    if (hasReason(error, 'delete-refused')) return error
-    throw error
   }
 }
