@@ -55,7 +55,7 @@ const onceOnly = [
     'serve-attack',
     'servers',
   ],
-  ...['s3', 's3-faults', 'service', 'store-hangs', 'store-s3', 'take-lock', 'tools', 'unread', 'wait-for'],
+  ...['rclone', 's3', 's3-faults', 'service', 'store-hangs', 'store-rclone', 'store-s3', 'take-lock', 'tools', 'unread', 'wait-for'],
   ...waiting,
 ]
 

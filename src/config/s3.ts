@@ -2,8 +2,12 @@ import * as z from 'zod'
 import { noUrl, secret } from './fields.ts'
 import { predicates } from './predicates.ts'
 
-/** `file:///folder`, or `s3://bucket/prefix` with parts of keys as src/store/keys.ts accepts them. */
-export const storeUrl = /^file:\/\/\/|^s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)*\/?$/
+/**
+ * `file:///folder`, `s3://bucket/prefix` with parts of keys as src/store/keys.ts accepts them, or `rclone://remote/path`: a remote that is
+ * described in place, with its password, is none of those.
+ */
+export const storeUrl =
+  /^file:\/\/\/|^rclone:\/\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*(\/[A-Za-z0-9_.%@+ /-]*)?$|^s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)*\/?$/
 
 /** `backup.s3`: how a store in S3 is reached. */
 export const s3Keys = z

@@ -216,9 +216,12 @@ const backup = z
     }),
     store: z
       .string()
-      .regex(storeUrl, 'write file:///folder with an absolute path, or s3://bucket/prefix')
+      .regex(storeUrl, 'write file:///folder with an absolute path, s3://bucket/prefix or rclone://remote/path')
       .prefault(defaultStore)
-      .meta({ description: 'Where backups are stored: `file:///folder` or `s3://bucket/prefix`.' }),
+      .meta({
+        description:
+          'Where backups are stored: `file:///folder`, `s3://bucket/prefix`, or `rclone://remote/path` with a remote of rclone, which must be installed.',
+      }),
     s3: s3Keys,
     encrypt,
     sign,

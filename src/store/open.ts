@@ -1,8 +1,10 @@
 import type { Loaded } from '../config/load.ts'
+import { rcloneEnvironment } from '../config/rclone-environment.ts'
 import { readS3Settings } from '../config/s3-settings.ts'
 import { storeApart } from './apart.ts'
 import { lazily } from './lazily.ts'
 import { localStore } from './local.ts'
+import { placeOf as rclonePlaceOf } from './rclone-place.ts'
 import { placeOf } from './s3-place.ts'
 import type { Store } from './store.ts'
 import { until } from './until.ts'
@@ -14,7 +16,10 @@ import { until } from './until.ts'
  * @throws {AppError} `usage` when a file or a variable that `backup.s3` names cannot be read
  */
 export const openStore = (loaded: Opening, signal: AbortSignal): Store =>
-  until(loaded.config.backup.store.startsWith('s3:') ? inBucket(loaded) : inFolder(loaded), signal)
+  until(openerOf(loaded.config.backup.store)(loaded), signal)
+
+const openerOf = (url: string): ((loaded: Opening) => Store) =>
+  url.startsWith('s3:') ? inBucket : url.startsWith('rclone:') ? byRclone : inFolder
 
 type Opening = Pick<Loaded, 'config' | 'env' | 'baseDir'>
 
@@ -37,5 +42,13 @@ function inBucket(loaded: Opening): Store {
   return lazily(placeOf(store).name, async () => {
     const { s3Store } = await import('./s3.ts')
     return s3Store(store, settings, { staleMs: timeout + sweepAfterMs })
+  })
+}
+
+function byRclone({ config, env }: Opening): Store {
+  const url = config.backup.store
+  return lazily(rclonePlaceOf(url).name, async () => {
+    const { rcloneStore } = await import('./rclone.ts')
+    return rcloneStore(url, rcloneEnvironment(env))
   })
 }
