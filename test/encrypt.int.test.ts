@@ -5,16 +5,17 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { zstdDecompressSync } from 'node:zlib'
 import { describe, expect } from 'vitest'
+import { startServer } from '../scripts/server.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { verifyBackup } from '../src/backup/verify.ts'
 import { silentLog } from '../src/log.ts'
 import { fingerprint } from '../src/store/age.ts'
 import { localStore } from '../src/store/local.ts'
-import { client, filesBelow, search, test } from './support/backup.ts'
-import { full, randomFrom } from './support/chaos.ts'
+import { childrenOf, client, filesBelow, search, test } from './support/backup.ts'
+import { full, randomFrom, until } from './support/chaos.ts'
 import { ageFolder, encryptFor, makeKey } from './support/keys.ts'
-import { open, uniqueName } from './support/postgres.ts'
+import { open, server, uniqueName } from './support/postgres.ts'
 
 const shop = `
   create table users (id serial primary key, name text);
@@ -58,7 +59,6 @@ describe.skipIf(!client)('an encrypted backup', () => {
         decrypted_at: null,
       },
       globals: 'no-passwords',
-      secrets: [],
       rows: { 'public.users': 20000 },
       verified_at: manifest.finished_at,
     })
@@ -129,13 +129,6 @@ describe.skipIf(!client)('an encrypted backup', () => {
       exit_code: 61,
       results: [{ id: json.id, level: 'stored', ok: false, problem: 'no identity opens it' }],
     })
-    const trial = { where: 'same-server' }
-    const tested = await (await configured({ backup: { encrypt: encryptFor([ops], wrong), verify: trial } })).runJson(
-      'backup',
-      'verify',
-      '--restore',
-    )
-    expect(tested.code).not.toBe(0)
     // a wrong identity says nothing about the backup: it is still the latest, and good
     const listed = await without.runJson('backup', 'list')
     expect(listed.json.backups).toMatchObject([{ id: json.id, verified: true, problem: null, restore_test: null }])
@@ -285,6 +278,69 @@ describe.skipIf(!client)('an encrypted backup', () => {
       exit_code: 61,
       results: [{ ok: false, problem: expect.stringContaining('pg_restore cannot decode') }],
     })
+  })
+
+  test('is not there if what decodes it is killed while it is made', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(
+      `create table many as select i, md5(i::text) || md5(random()::text) as text from generate_series(1, 800000) i`,
+    )
+    const ops = await makeKey(dir, 'ops')
+    const maker = await configured({ backup: { encrypt: encryptFor([ops]), counts: 'none' } })
+    const making = maker.start('backup', 'run', '--json')
+    const [pid] = await until('pg_restore runs beside pg_dump', () => {
+      const of = (name: string) => childrenOf(making.child.pid!, name)
+      return of('pg_dump').length > 0 && of('pg_restore').length > 0 ? of('pg_restore') : undefined
+    })
+    process.kill(pid!, 'SIGKILL')
+    const { code, stdout } = await making.finished
+    expect(JSON.parse(stdout)).toMatchObject({
+      exit_code: 60,
+      error: { message: expect.stringContaining('pg_restore was ended by SIGKILL') },
+    })
+    expect(code).toBe(60)
+    expect(filesBelow(store).filter((path) => !path.includes('failed'))).toEqual([])
+    expect(database).not.toBe('')
+  })
+
+  test('is restored for a test with an identity; with a wrong one, it is 61 and not noted', async ({
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const other = await startServer(server().binDir, { settings: ['fsync=off'] })
+    try {
+      writeFileSync(join(dir, 'url'), other.url('postgres'))
+      const verify = { url: { file: join(dir, 'url') } }
+      const [ops, wrong] = [await makeKey(dir, 'ops'), await makeKey(dir, 'wrong')]
+      const stranger = await configured({ backup: { encrypt: encryptFor([ops], wrong), verify } })
+      const { json } = await stranger.runJson('backup', 'run')
+      const records = () => readdirSync(folderOf(store, database, json.id)).filter((name) => /^verified/.test(name))
+      const refused = await stranger.runJson('backup', 'verify', 'latest', '--restore')
+      expect(refused.json).toMatchObject({
+        exit_code: 61,
+        error: { message: expect.stringContaining('was not tried: no identity opens dump.zst.age') },
+      })
+      expect(records()).toEqual([])
+      const reader = await configured({ backup: { encrypt: encryptFor([ops], ops), verify } })
+      const tested = await reader.runJson('backup', 'verify', 'latest', '--restore')
+      expect(tested.json, tested.stderr).toMatchObject({ exit_code: 0, results: [{ level: 'restore', ok: true }] })
+      expect(records()).toHaveLength(1)
+      // the next backup knows that one was decrypted
+      const next = await stranger.runJson('backup', 'run')
+      const { encryption } = manifestIn(folderOf(store, database, next.json.id))
+      expect(encryption?.decrypted_at).toMatch(/^\d{4}-/)
+    } finally {
+      await other.remove()
+    }
   })
 
   test('lies beside others: not encrypted, and for other recipients', async ({

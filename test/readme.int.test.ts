@@ -131,7 +131,9 @@ describe('the documents', () => {
     const table = /## Commands\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ''
     const cells = [...table.matchAll(/^\| (`.*?) \| /gm)].map(([, cell = '']) => cell.replaceAll('\\|', '|'))
     const named = cells.flatMap((cell) => {
-      const [first = '', ...others] = codes(cell).map((code) => /^[a-z]+(?: [a-z]+(?:-[a-z]+)*)?/.exec(code)?.[0] ?? '')
+      const [first = '', ...others] = codes(cell).map(
+        (code) => /^[a-z]+(?: [a-z]+(?:-[a-z]+)*){0,2}/.exec(code)?.[0] ?? '',
+      )
       return [
         first,
         ...others.map((other) => (commandNames.includes(other) ? other : `${first.split(' ')[0]} ${other}`)),

@@ -118,3 +118,12 @@ test('tens of thousands are no problem', () => {
   ).reverse()
   expect(seriesFacts(many, now).covered).toEqual(now)
 })
+
+test('whether somebody decrypts them matters while the newest one is encrypted', () => {
+  const since = new Date('2026-03-01T03:00:00Z')
+  const encryption = { recipients: [], since, decryptedAt: undefined }
+  const old = backup('a', '2026-03-08T03:00:00Z', { encryption: { ...encryption, decryptedAt: since } })
+  const newest = backup('b', '2026-03-09T03:00:00Z', { encryption })
+  expect(storedFacts([old, newest], 'default', now).decryptions).toEqual({ since, decryptedAt: since })
+  expect(seriesFacts([old, backup('c', '2026-03-09T03:00:00Z')], now).decryptions).toBeUndefined()
+})

@@ -89,3 +89,15 @@ test('a backup that starts in the future is a warning', () => {
     'the backup x of shop starts in the future and does not count: a clock was or is wrong',
   ])
 })
+
+test('an encrypted backup that nobody decrypts, and one that nothing proves to be ours, are warnings', () => {
+  const fact = { ...none, newest: backup(at('02T03:00:00')), unproven: ['b', 'c'] }
+  const decryptions = { since: new Date('2026-01-01T00:00:00Z'), decryptedAt: undefined }
+  const { errors, warnings } = judgeBackups([{ ...fact, decryptions }], { maxAgeMs: undefined, now })
+  expect(errors).toEqual([])
+  expect(warnings.flat()).toEqual([
+    'the backup b of shop is not signed with backup.sign.secret, and does not count',
+    'the backup c of shop is not signed with backup.sign.secret, and does not count',
+    'no backup of shop was ever decrypted, and they have been encrypted for 60 days: nothing shows that their identity still exists: run `pgbosun backup verify latest` where backup.encrypt.identity is set',
+  ])
+})

@@ -14,10 +14,10 @@ test('35 days after the last decryption, or after the first encrypted backup, so
   expect(judge(34.9)).toBeUndefined()
   expect(judge(400, 34.9)).toBeUndefined()
   expect(judge(36)).toBe(
-    'no backup of shop was ever decrypted, and they have been encrypted for 36 d: nothing shows that their identity still exists',
+    'no backup of shop was ever decrypted, and they have been encrypted for 36 days: nothing shows that their identity still exists',
   )
   expect(judge(400, 36)).toBe(
-    'no backup of shop was decrypted for 36 d: nothing shows that their identity still exists',
+    'no backup of shop was decrypted for 36 days: nothing shows that their identity still exists',
   )
   expect(judgeDecryption('shop', undefined, now)).toBeUndefined()
 })

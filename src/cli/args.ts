@@ -38,7 +38,7 @@ export type Words = { name: string | undefined; args: string[]; rest: string[] |
 
 /**
  * Finds the command in the arguments; global flags may stand anywhere.
- * @param names every command: `up`, `migrate`, `migrate status`
+ * @param names every command: `up`, `migrate`, `migrate status`, `backup keys check`
  * @throws {AppError} `usage` for a command that does not exist
  */
 export function findCommand(argv: string[], names: string[]): Words {
@@ -46,15 +46,15 @@ export function findCommand(argv: string[], names: string[]): Words {
   const own = (split < 0 ? argv : argv.slice(0, split)).map((arg) => (arg === '-h' ? '--help' : arg))
   const rest = split < 0 ? undefined : argv.slice(split + 1)
   const words = wordPositions(own)
-  const [first, second] = words.map((i) => own[i]!)
+  const [first, second, third] = words.map((i) => own[i]!)
   if (first === undefined) return { name: undefined, args: own, rest }
 
-  const both = `${first} ${second}`
-  const used = names.includes(both) ? 2 : names.includes(first) ? 1 : 0
+  const longest = [`${first} ${second} ${third}`, `${first} ${second}`, first].find((name) => names.includes(name))
+  const used = longest?.split(' ').length ?? 0
   const isGroup = words[1] === words[0]! + 1 && names.some((name) => name.startsWith(`${first} `))
   if (used === 0 || (used === 1 && isGroup)) throw unknownCommand(first, second, names)
   const taken = words.slice(0, used)
-  return { name: used === 2 ? both : first, args: own.filter((_, i) => !taken.includes(i)), rest }
+  return { name: longest, args: own.filter((_, i) => !taken.includes(i)), rest }
 }
 
 /** Positions of the arguments that are neither flags nor the value of a global flag. */

@@ -113,6 +113,14 @@ export const commands: Record<string, Lazy> = {
     summary: 'Let backup.keep decide about a pinned backup again.',
     load: async () => (await import('./commands/backup-pin.ts')).backupUnpin,
   },
+  'backup fetch': {
+    summary: 'Write a backup into a file, decrypted and verified, for pg_restore or psql.',
+    load: async () => (await import('./commands/backup-fetch.ts')).backupFetch,
+  },
+  'backup keys check': {
+    summary: 'Show which backups the configured identities open.',
+    load: async () => (await import('./commands/backup-keys.ts')).backupKeysCheck,
+  },
   restore: {
     summary: 'Restore a backup into a new database, completely or not at all.',
     load: async () => (await import('./commands/restore.ts')).restore,

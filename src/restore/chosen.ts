@@ -6,7 +6,7 @@ import type { RestoreOptions } from './options.ts'
 import { damaged, notSigned, type Source } from './source.ts'
 
 /** Which backup, and of what. */
-type Choosing = Pick<RestoreOptions, 'source' | 'name' | 'now'> & {
+export type Choosing = Pick<RestoreOptions, 'source' | 'name' | 'now'> & {
   wanted: Pick<RestoreOptions['wanted'], 'id' | 'at' | 'cluster' | 'swap'>
   out: Pick<RestoreOptions['out'], 'warn'>
 }

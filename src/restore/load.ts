@@ -72,15 +72,16 @@ export async function loadEntries(
   )
 }
 
-async function withList(
+/** Calls it with the arguments of pg_restore that choose entries; undefined: everything. */
+export async function withList<T>(
   entries: readonly TocEntry[] | undefined,
-  use: (args: string[]) => Promise<void>,
-): Promise<void> {
+  use: (args: string[]) => Promise<T>,
+): Promise<T> {
   if (entries === undefined) return use([])
   const list = entries.map(({ id }) => `${id};\n`).join('')
   const { paths, remove } = writeTemporary({ list }, { ...listOptions, kind: 'restore' })
   try {
-    await use([`--use-list=${paths.list}`])
+    return await use([`--use-list=${paths.list}`])
   } finally {
     remove()
   }

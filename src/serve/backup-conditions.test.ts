@@ -48,6 +48,15 @@ describe('the conditions of backups', () => {
     ])
   })
 
+  test('are a warning where nobody decrypted a backup for too long', () => {
+    expect(backupConditions([{ ...good, neverDecrypted: 'for 36 d' }], [], first)).toMatchObject([
+      {
+        ...{ name: 'never-decrypted', severity: 'warning', message: 'for 36 d' },
+        hint: 'run `pgbosun backup verify latest` where backup.encrypt.identity is set',
+      },
+    ])
+  })
+
   test('keep the instant of their start, for each database', () => {
     const failed = { ...good, lastError: 'why' }
     const before = backupConditions([failed], [], first)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCatalog } from '../archive/catalog.ts'
 import { nextSlot } from '../backup/schedule.ts'
-import { readSecrets } from '../config/keys.ts'
+import { readKeys, readSecrets } from '../config/keys.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import type { Log } from '../log.ts'
@@ -41,6 +41,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const testSchedule = await testScheduleOf(loaded)
   if (testSchedule) testConnection(loaded)
+  if (schedule || testSchedule) readKeys(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
   const rotation = await createRotation(context, state)
   const files = watchFiles(context, state, { migrations: up })

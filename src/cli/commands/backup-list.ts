@@ -78,6 +78,7 @@ function stateOf(backup: Backup, notes: string[], now: Date): string {
     ...(restoreTest === undefined
       ? []
       : [restoreTest.ok ? `restored in ${seconds(restoreTest.durationMs ?? 0)}` : 'test restore FAILED']),
+    ...(backup.encryption ? ['encrypted'] : []),
     ...(backup.pinned ? [['pinned', ...notes.map(visible)].join(': ')] : []),
     ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
     ...(isFromFuture(backup, now) ? ['starts in the future'] : []),
