@@ -55,7 +55,19 @@ const onceOnly = [
     'serve-attack',
     'servers',
   ],
-  ...['rclone', 's3', 's3-faults', 'service', 'store-hangs', 'store-rclone', 'store-s3', 'take-lock', 'tools', 'unread', 'wait-for'],
+  ...[
+    'rclone',
+    's3',
+    's3-faults',
+    'service',
+    'store-hangs',
+    'store-rclone',
+    'store-s3',
+    'take-lock',
+    'tools',
+    'unread',
+    'wait-for',
+  ],
   ...waiting,
 ]
 
