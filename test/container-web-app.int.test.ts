@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, readdirSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { docker, image, withReadableDir } from './support/docker.ts'
@@ -39,6 +39,9 @@ test('examples/web-app makes two databases and backs one up into its folder', as
       const { id } = JSON.parse(await ok('exec', '-T', 'pgbosun', 'pgbosun', 'backup', 'run', '--json'))
       expect(readdirSync(join(dir, 'backups/kennwilliamson'))).toContain(id)
       await ok('exec', '-T', 'pgbosun', 'pgbosun', 'restore', 'latest', '--into', 'kennwilliamson_copy', '--yes')
+      const file = ['--to', '/backups/kennwilliamson.sql', '--as', 'sql']
+      await ok('exec', '-T', 'pgbosun', 'pgbosun', 'backup', 'fetch', 'latest', ...file)
+      expect(readFileSync(join(dir, 'backups/kennwilliamson.sql'), 'utf8')).toContain('CREATE TABLE public.sessions')
       expect(await psql('kennwilliamson_copy', 'select count(*) from users')).toBe('2')
     } finally {
       const down = await compose('down', '--volumes', '--timeout=2')
