@@ -93,7 +93,9 @@ async function everything(cluster: Cluster, app: App): Promise<unknown> {
   const shared = await cluster.ask(
     'select datname as name, xmin::text from pg_database union all select rolname, oid::text from pg_roles order by 1',
   )
-  return { rows, catalog, shared, store: readdirSync(join(app.cwd, 'store'), { recursive: true }).sort() }
+  // the lease of a run that was killed ends by itself
+  const stored = readdirSync(join(app.cwd, 'store'), { recursive: true, encoding: 'utf8' })
+  return { rows, catalog, shared, store: stored.filter((path) => !/lease-/.test(path)).sort() }
 }
 
 type Entry = {
