@@ -22,7 +22,11 @@ async function makeShop(root: string) {
   const ids = putMany(root, 'shop', 60)
   const { store, asked } = counting(localStore(pathToFileURL(root).href))
   const clock = { ms: 0 }
-  const catalog = openCatalog(store, [], () => clock.ms)
+  const catalog = openCatalog(
+    store,
+    () => [],
+    () => clock.ms,
+  )
   const first = await catalog.update('shop')
   expect(first.map(({ id }) => id)).toEqual(ids)
   return {
@@ -165,7 +169,11 @@ describe('a glance at many backups', () => {
     const ids = putMany(root, 'shop', 400)
     const { store, asked } = counting(localStore(pathToFileURL(root).href))
     const clock = { ms: 0 }
-    const catalog = openCatalog(store, [], () => clock.ms)
+    const catalog = openCatalog(
+      store,
+      () => [],
+      () => clock.ms,
+    )
     const glance = async () => (await catalog.glance('shop')).map(({ id }) => id)
     expect(await glance()).toEqual(ids)
     asked()
@@ -199,7 +207,11 @@ describe('a glance at many backups', () => {
     const ids = putMany(root, 'shop', 400)
     const store = localStore(pathToFileURL(root).href)
     const clock = { ms: 0 }
-    const catalog = openCatalog(store, [], () => clock.ms)
+    const catalog = openCatalog(
+      store,
+      () => [],
+      () => clock.ms,
+    )
     await catalog.glance('shop')
     const damaged = async () =>
       (await catalog.glance('shop')).filter(({ verification }) => verification?.ok === false).map(({ id }) => id)

@@ -309,7 +309,11 @@ describe('interrupted anywhere', () => {
           await shop.store.delete(key)
         },
       }
-      const finished = await pruneStore(openCatalog(failing, []), policy, options).then(
+      const finished = await pruneStore(
+        openCatalog(failing, () => []),
+        policy,
+        options,
+      ).then(
         () => true,
         () => false,
       )
@@ -321,7 +325,12 @@ describe('interrupted anywhere', () => {
 
   test('two prunes at once do what one does', async ({ shop }) => {
     for (const number of [1, 2, 3, 4]) await shop.add(day(number))
-    const prune = () => pruneStore(openCatalog(shop.store, []), policy, options)
+    const prune = () =>
+      pruneStore(
+        openCatalog(shop.store, () => []),
+        policy,
+        options,
+      )
     await Promise.all([prune(), prune()])
     expect(shop.ids()).toEqual([idOf(day(4))])
   })

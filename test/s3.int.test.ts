@@ -203,7 +203,7 @@ describe.runIf(servers.length > 0)('many backups in S3', () => {
     try {
       const url = `s3://${await server.bucket()}/many`
       const ids = await putMany(s3Store(url, server.settings), 350)
-      const catalog = openCatalog(s3Store(url, settingsFor(proxy.endpoint)), [])
+      const catalog = openCatalog(s3Store(url, settingsFor(proxy.endpoint)), () => [])
       const requests = async (look: () => Promise<Backup[]>) => {
         proxy.asked.length = 0
         expect((await look()).map(({ id }) => id)).toEqual(ids)

@@ -10,7 +10,7 @@ import { loadConfig } from '../src/config/load.ts'
 import { silentLog } from '../src/log.ts'
 import type { Context } from '../src/run/context.ts'
 import { createOutput } from '../src/run/output.ts'
-import { scheduledWork } from '../src/serve/on-schedule.ts'
+import { catalogOf, scheduledWork } from '../src/serve/on-schedule.ts'
 import { localStore } from '../src/store/local.ts'
 import { backUp, client, test } from './support/backup.ts'
 import { counting } from './support/counting.ts'
@@ -33,9 +33,9 @@ async function sixtyDays(store: string, database: string): Promise<string[]> {
 }
 
 /** What a command is given, with a configuration that keeps the newest 60. */
-async function contextOf(dir: string, store: string, database: string): Promise<Context> {
+async function contextOf(dir: string, store: string, database: string, more: object = {}): Promise<Context> {
   await writeFiles(dir, {
-    'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href, keep: { last: 60 } } }),
+    'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(store).href, keep: { last: 60 }, ...more } }),
   })
   return {
     command: 'serve',
@@ -61,7 +61,11 @@ describe.skipIf(!client)('serve', () => {
     const ids = await sixtyDays(store, database)
     const context = await contextOf(dir, store, database)
     const { store: counted, asked } = counting(localStore(pathToFileURL(store).href))
-    const { readStore, backUp } = scheduledWork(context, openCatalog(counted, []), { loggingIn: (work) => work() })
+    const { readStore, backUp } = scheduledWork(
+      context,
+      openCatalog(counted, () => []),
+      { loggingIn: (work) => work() },
+    )
     const prefix = `${database}/`
     const manifest = (id: string) => `read ${prefix}${id}/manifest.json`
 
@@ -94,5 +98,37 @@ describe.skipIf(!client)('serve', () => {
     )
     await readStore(database)
     expect(asked()).toEqual([`list ${prefix}`])
+  })
+
+  test('counts what it made although the secret that signs backups was replaced since it started', async ({
+    dir,
+    store,
+    database,
+  }) => {
+    const file = join(dir, 'sign')
+    const [old, replaced] = ['a'.repeat(32), 'b'.repeat(32)]
+    writeFileSync(file, old)
+    const context = await contextOf(dir, store, database, { sign: { secret: { file } } })
+    const catalog = catalogOf(context, localStore(pathToFileURL(store).href))
+    const { readStore, backUp } = scheduledWork(context, catalog, { loggingIn: (work) => work() })
+    await backUp(database, new Date(Date.now() - 60_000), () => {})
+    const first = (await readStore(database)).newest?.id
+
+    writeFileSync(file, `${replaced}\n${old}`)
+    const slot = new Date()
+    await backUp(database, slot, () => {})
+    const { newest } = await readStore(database)
+    expect(newest?.id).not.toBe(first)
+    expect(newest?.slot).toEqual(slot)
+    await backUp(database, slot, () => {})
+    expect((await catalog.update(database)).map(({ id, problem }) => [id, problem])).toEqual([
+      [first, undefined],
+      [newest?.id, undefined],
+    ])
+
+    // what the old secret signed is no longer believed once that is gone
+    writeFileSync(file, replaced)
+    expect((await readStore(database)).firstAt).toEqual(newest?.takenAt)
+    expect((await catalog.glance(database)).map(({ unproven }) => unproven)).toEqual([true, false])
   })
 })

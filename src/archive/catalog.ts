@@ -28,7 +28,7 @@ const atOnce = 8
  * included, with a problem.
  */
 export const readBackups = (store: Store, database: string, secrets: Secrets): Promise<Backup[]> =>
-  openCatalog(store, secrets).update(database)
+  openCatalog(store, () => secrets).update(database)
 
 /** The backups of several databases, one database after the other. */
 export async function readAllBackups(store: Store, databases: string[], secrets: Secrets): Promise<Backup[]> {
@@ -83,7 +83,7 @@ const readBeforeCollecting = 100
 const listedBeforeCollecting = 2_500
 
 /** What is known of one database. */
-type Known = { backups: Map<string, Entry>; unfinished: string[]; listedAtMs: number }
+type Known = { backups: Map<string, Entry>; unfinished: string[]; listedAtMs: number; secrets: Secrets }
 
 /** A backup, what the store had noted about it, and the listing that it was read after. */
 type Entry = {
@@ -99,15 +99,19 @@ type Entry = {
 }
 
 /**
- * @param secrets where backups are signed, nothing else is believed
+ * @param readSecrets called before each look, because a secret may be replaced; where backups are signed, nothing else is believed
  * @param nowMs a monotonic clock
  */
-export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number = () => performance.now()): Catalog {
+export function openCatalog(
+  store: Store,
+  readSecrets: () => Secrets,
+  nowMs: () => number = () => performance.now(),
+): Catalog {
   const databases = new Map<string, Known>()
   const share = shared()
   let read = 0
 
-  const look = async (database: string, { id, lines }: Folder, before: Entry | undefined) => {
+  const look = async (database: string, { id, lines }: Folder, before: Entry | undefined, secrets: Secrets) => {
     const listed = { contents: linesOf(lines, false), verified: linesOf(lines, true) }
     let entry = before
     if (before?.contents !== listed.contents) {
@@ -124,25 +128,28 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
   }
 
-  const lookAgain = async (database: string, folder: Folder, before: Entry | undefined) =>
-    before && isUnchanged(before, folder.lines) ? before : look(database, folder, before)
+  const lookAgain = async (database: string, folder: Folder, before: Entry | undefined, secrets: Secrets) =>
+    before && isUnchanged(before, folder.lines) ? before : look(database, folder, before, secrets)
 
-  const note = (
-    database: string,
-    { entries, ...rest }: Pick<Known, 'unfinished' | 'listedAtMs'> & { entries: Entry[] },
-  ) => {
+  /** What is known; undefined where nothing is, or other secrets decided what was believed. */
+  const knownWith = (secrets: Secrets, database: string): Known | undefined => {
+    const state = databases.get(database)
+    return state && isSame(state.secrets, secrets) ? state : undefined
+  }
+
+  const note = (database: string, { entries, ...rest }: Omit<Known, 'backups'> & { entries: Entry[] }) => {
     const sorted = entries.sort((a, b) => byInstant(a.backup, b.backup))
     databases.set(database, { backups: new Map(sorted.map((entry) => [entry.backup.id, entry])), ...rest })
   }
 
   const update = async (database: string): Promise<Backup[]> => {
-    const [listedAtMs, readBefore] = [nowMs(), read]
-    const before = databases.get(database)?.backups
+    const [listedAtMs, readBefore, secrets] = [nowMs(), read, readSecrets()]
+    const before = knownWith(secrets, database)?.backups
     const entries: Entry[] = []
     const unfinished: string[] = []
     let fresh: Folder[] = []
     const readFresh = async () => {
-      const found = await mapBounded(fresh, atOnce, (folder) => look(database, folder, before?.get(folder.id)))
+      const found = await mapBounded(fresh, atOnce, (folder) => look(database, folder, before?.get(folder.id), secrets))
       fresh = []
       entries.push(...found.filter((entry) => entry !== undefined))
     }
@@ -157,12 +164,13 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     }
     await readFresh()
     if (read - readBefore >= readBeforeCollecting) store.rest()
-    note(database, { entries, unfinished, listedAtMs })
+    note(database, { entries, unfinished, listedAtMs, secrets })
     return known(database)
   }
 
   const glance = async (database: string): Promise<Backup[]> => {
-    const state = databases.get(database)
+    const secrets = readSecrets()
+    const state = knownWith(secrets, database)
     if (!state || state.backups.size <= fewBackups || nowMs() - state.listedAtMs >= wholeMs) return update(database)
     const ids = await listIds(store, database)
     const present = new Set(ids)
@@ -175,13 +183,15 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     const entries = new Map(kept.map((entry) => [entry.backup.id, entry]))
     for (const id of asked) {
       const folder = await listFolder(store, database, id)
-      const entry = folder && isComplete(folder.lines) ? await lookAgain(database, folder, entries.get(id)) : undefined
+      const entry =
+        folder && isComplete(folder.lines) ? await lookAgain(database, folder, entries.get(id), secrets) : undefined
       if (entry) entries.set(id, entry)
       else entries.delete(id)
       if (folder && !isComplete(folder.lines)) unfinished.add(id)
       else unfinished.delete(id)
     }
-    note(database, { entries: [...entries.values()], unfinished: [...unfinished], listedAtMs: state.listedAtMs })
+    const { listedAtMs } = state
+    note(database, { entries: [...entries.values()], unfinished: [...unfinished], listedAtMs, secrets })
     return known(database)
   }
 
@@ -192,7 +202,7 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     update,
     glance,
     async recent(database) {
-      const { listedAtMs = -Infinity } = databases.get(database) ?? {}
+      const { listedAtMs = -Infinity } = knownWith(readSecrets(), database) ?? {}
       return nowMs() - listedAtMs < recentMs ? known(database) : update(database)
     },
     known,
@@ -224,6 +234,8 @@ export function openCatalog(store: Store, secrets: Secrets, nowMs: () => number 
     },
   }
 }
+
+const isSame = (one: Secrets, other: Secrets) => one.length === other.length && one.every((s, i) => s === other[i])
 
 const byInstant = (a: Backup, b: Backup) => a.takenAt.getTime() - b.takenAt.getTime() || (a.id < b.id ? -1 : 1)
 

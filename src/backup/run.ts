@@ -80,7 +80,7 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
 async function backUp(options: BoundOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
   const { database, store, slot, signal, name, kind = 'logical' } = options
   const series = { name, system_identifier: systemIdentifier, database, kind }
-  const catalog = options.catalog ?? openCatalog(store, options.secrets)
+  const catalog = options.catalog ?? openCatalog(store, () => options.secrets)
   const stored = await store
     .within(() => catalog.update(database))
     .catch((cause) => {

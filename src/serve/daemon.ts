@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openCatalog } from '../archive/catalog.ts'
 import { nextSlot } from '../backup/schedule.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
@@ -16,7 +15,7 @@ import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import { backupConditionNames, backupConditions, storeConditions } from './backup-conditions.ts'
 import { replaceConditions } from './conditions.ts'
-import { scheduledTests, scheduledWork } from './on-schedule.ts'
+import { catalogOf, scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
@@ -162,7 +161,7 @@ async function stay(
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
-  const catalog = openCatalog(store, readSecrets(config, loaded.env, loaded.baseDir))
+  const catalog = catalogOf(context, store)
   if (schedule) noteStore(state, store, log)
   const onLook = () => noteBackups(state, log)
   const tests = createTestScheduler({

@@ -1,13 +1,14 @@
 import type { Backup } from '../archive/backup.ts'
-import type { Catalog } from '../archive/catalog.ts'
+import { type Catalog, openCatalog } from '../archive/catalog.ts'
 import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
-import { readKeys } from '../config/keys.ts'
+import { readKeys, readSecrets } from '../config/keys.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
+import type { Store } from '../store/store.ts'
 import { someOf } from '../units.ts'
 import { backupOptions } from '../up/backups.ts'
 import { testRestore } from '../up/test-restore.ts'
@@ -16,6 +17,10 @@ import type { SchedulerOptions } from './scheduler.ts'
 import type { TestSchedulerOptions } from './test-scheduler.ts'
 
 const verifyAgainMs = 7 * 86_400_000
+
+/** What this process knows of a store. The secret that signs backups may be replaced while it runs. */
+export const catalogOf = ({ loaded: { config, env, baseDir } }: Pick<Context, 'loaded'>, store: Store): Catalog =>
+  openCatalog(store, () => readSecrets(config, env, baseDir))
 
 /** What the scheduler does with a store. A turn lists it once; one with a backup does so again under the lock. */
 export function scheduledWork(

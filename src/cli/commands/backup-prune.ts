@@ -27,7 +27,8 @@ export const backupPrune: Command = {
     const dryRun = flags['dry-run'] === true
     const now = pretendedNow(flags.now, dryRun) ?? new Date()
     const { backup } = loaded.config
-    const catalog = openCatalog(openStore(loaded, signal), readSecrets(loaded.config, loaded.env, loaded.baseDir))
+    const secrets = readSecrets(loaded.config, loaded.env, loaded.baseDir)
+    const catalog = openCatalog(openStore(loaded, signal), () => secrets)
     const database = typeof flags.database === 'string' ? flags.database : undefined
     const plan = await planPrune(catalog, backup, { now, database })
 
