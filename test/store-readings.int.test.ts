@@ -78,7 +78,10 @@ describe.skipIf(!client)('serve', () => {
     await readStore(database)
     const { newest } = await backUp(database, new Date(), () => {})
     const all = asked()
-    expect(all.filter((what) => /^(list|folders) /.test(what))).toEqual([`list ${prefix}`, `list ${prefix}`])
+    // what is deleted is listed once more just before, by itself: somebody may have begun to restore it
+    expect(all.filter((what) => /^(list|folders) /.test(what))).toEqual(
+      [prefix, prefix, `${prefix}${ids[0]}/`].map((what) => `list ${what}`),
+    )
     expect(all.filter((what) => what.startsWith('sweep'))).toEqual([`sweep ${prefix}`])
     expect(all.filter((what) => /^read .*json$/.test(what))).toEqual([manifest(ids[1]!)])
     expect(all.filter((what) => /^read .*zst$/.test(what))).toEqual(
