@@ -1,9 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
+import { silentLog } from '../src/log.ts'
+import { fetchDump } from '../src/restore/fetch.ts'
 import { quoteIdent } from '../src/sql/quote.ts'
-import { childrenOf, client, test } from './support/backup.ts'
+import { localStore } from '../src/store/local.ts'
+import { childrenOf, client, search, test } from './support/backup.ts'
 import { until } from './support/chaos.ts'
 import { encryptFor, makeKey } from './support/keys.ts'
 import { open, server, uniqueName, urlOf } from './support/postgres.ts'
@@ -32,6 +36,13 @@ async function loaded(program: string, args: string[]): Promise<{ users: number 
   } finally {
     await sql.end({ timeout: 1 })
   }
+}
+
+/** A secret to sign with. */
+function signedBy(dir: string): { file: string } {
+  const file = join(dir, 'sign')
+  writeFileSync(file, '0f'.repeat(32))
+  return { file }
 }
 
 describe.skipIf(!client)('backup fetch', () => {
@@ -70,6 +81,44 @@ describe.skipIf(!client)('backup fetch', () => {
     expect(await loaded('psql', ['-v', 'ON_ERROR_STOP=1', '-q', '-f', part])).toEqual({ users: 20000, orders: null })
     expect(readFileSync(part, 'utf8')).toContain('users_pkey')
     expect(readdirSync(dir).filter((name) => name.endsWith('.partial'))).toEqual([])
+  })
+
+  test('keeps the backup from being pruned meanwhile, and notes that an identity decrypted it', async ({
+    configured,
+    dir,
+    database,
+    store,
+    sql,
+  }) => {
+    await sql.unsafe(shop)
+    const ops = await makeKey(dir, 'ops')
+    const pgbosun = await configured({ backup: { encrypt: encryptFor([ops], ops), sign: { secret: signedBy(dir) } } })
+    const { json } = await pgbosun.runJson('backup', 'run')
+    const folder = join(store, database, String(json.id))
+    const before = Date.now()
+    const leases = () => readdirSync(folder).filter((name) => /^lease-/.test(name)).length
+    const inner = localStore(pathToFileURL(store).href)
+    const meanwhile: number[] = []
+    await fetchDump({
+      store: {
+        ...inner,
+        read(key) {
+          if (key.endsWith('dump.zst.age')) meanwhile.push(leases())
+          return inner.read(key)
+        },
+      },
+      keys: { identities: [ops.identity], secrets: ['0f'.repeat(32)] },
+      manifest: JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')),
+      ...{ file: join(dir, 'a.dump'), as: 'custom', tables: [], search, log: silentLog },
+      ...{ signal: new AbortController().signal, now: () => new Date(), onProgress() {} },
+    })
+    expect(meanwhile).toEqual([1, 1])
+    expect(leases()).toBe(0)
+    const noted = JSON.parse(readFileSync(join(folder, 'verified.json'), 'utf8'))
+    expect(noted).toMatchObject({ id: json.id, ok: true, level: 'stored', hmac_sha256: expect.any(String) })
+    expect(Date.parse(noted.decrypted_at)).toBeGreaterThanOrEqual(before)
+    // what was known stays known
+    expect(noted.verified_at).toBe(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')).verified_at)
   })
 
   test('never replaces a file, and writes none that nobody can open', async ({ configured, dir, sql }) => {

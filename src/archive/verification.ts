@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import type { Secrets } from '../config/keys.ts'
+import type { Log } from '../log.ts'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { objectKey, verifiedName } from './layout.ts'
+import type { Manifest } from './manifest.ts'
 import { type About, isSigned, writeSigned } from './seal.ts'
 
 /**
@@ -72,4 +74,24 @@ export async function recordVerification(
     ...(decryptedAt && { decrypted_at: decryptedAt.toISOString() }),
   }
   await putText(store, objectKey(database, id, verifiedName), writeSigned(record, aboutOf(database, id), secrets))
+}
+
+/**
+ * Notes that an identity has decrypted the dump of a backup to its end, besides what was found before. A store that cannot be written to
+ * forbids nothing: it is said, and the work goes on.
+ */
+export async function noteDecrypted(
+  store: Store,
+  { id, series: { database }, encryption, verified_at }: Manifest,
+  { secrets, now, log }: { secrets: Secrets; now(): Date; log: Log },
+): Promise<void> {
+  if (!encryption || verified_at === null) return
+  const which = { database, id }
+  const own: Verification = { at: new Date(verified_at), ok: true, problem: null, level: 'stored' }
+  try {
+    const before = (await readLaterVerification(store, which, secrets)) ?? own
+    await recordVerification(store, which, { ...before, decryptedAt: now() }, secrets)
+  } catch (error) {
+    log.warn({ backup: id, problem: (error as Error).message }, 'could not note in the store that it was decrypted')
+  }
 }

@@ -1,7 +1,10 @@
 import { dumpName } from '../archive/layout.ts'
+import { withLease } from '../archive/lease.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { TocError } from '../archive/toc.ts'
+import { noteDecrypted } from '../archive/verification.ts'
 import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import { writeNewFile } from '../machine/new-file.ts'
 import { feedTool, howEnded, startTool } from '../programs/child.ts'
 import { findReader, type ToolSearch, type Tools } from '../programs/pgtools.ts'
@@ -22,6 +25,8 @@ export type FetchOptions = Source & {
   tables: readonly string[]
   search: ToolSearch
   signal: AbortSignal
+  log: Log
+  now(): Date
   onProgress(done: number, total: number): void
 }
 
@@ -33,6 +38,16 @@ export type Fetched = { sizeBytes: number; notes: string[]; writtenBy: string | 
  * @throws {AppError} `corrupt`, before the file is there; `usage`, `backup` if it cannot be written, or there is no pg_restore
  */
 export async function fetchDump(options: FetchOptions): Promise<Fetched> {
+  const { manifest, store, keys } = options
+  const which = { id: manifest.id, database: manifest.series.database }
+  return withLease(store, which, options, async () => {
+    const fetched = await writeFetched(options)
+    await noteDecrypted(store, manifest, { ...options, secrets: keys.secrets })
+    return fetched
+  })
+}
+
+async function writeFetched(options: FetchOptions): Promise<Fetched> {
   const { manifest, store, as, search } = options
   await refuseIncomplete(store, manifest)
   await refuseUnopened(options, manifest)

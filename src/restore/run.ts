@@ -1,6 +1,7 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import { withLease } from '../archive/lease.ts'
+import { noteDecrypted } from '../archive/verification.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
@@ -51,7 +52,9 @@ async function restoreOn(
   const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
-  return withLease(store, backup, options, async () =>
-    carryOut(await prepare(session, attempt, { backup, backups }, options), options),
-  )
+  return withLease(store, backup, options, async () => {
+    const restored = await carryOut(await prepare(session, attempt, { backup, backups }, options), options)
+    await noteDecrypted(store, restored.manifest, { ...options, secrets: options.keys.secrets })
+    return restored
+  })
 }

@@ -39,7 +39,7 @@ export const backupFetch: Command = {
     restore: 'the newest backups come from several servers: give the id of one',
   },
   async run(context) {
-    const { loaded, signal, out } = context
+    const { loaded, log, signal, out } = context
     const asked = readAsked(context)
     await refuseExisting(asked.file)
     const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
@@ -49,7 +49,8 @@ export const backupFetch: Command = {
     tuneForStreams()
     const { sizeBytes, notes, writtenBy } = await withProgress(context, 'MB fetched', (onProgress) =>
       fetchDump({
-        ...{ ...source, ...asked, manifest, signal, search: { path: loaded.env.PATH } },
+        ...{ ...source, ...asked, manifest, signal, log, search: { path: loaded.env.PATH } },
+        now: () => new Date(),
         onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
       }),
     )
