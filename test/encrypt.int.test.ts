@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { zstdDecompressSync } from 'node:zlib'
@@ -568,5 +577,38 @@ describe.skipIf(!client)('a signed backup', () => {
     const refused = await short.runJson('backup', 'run')
     expect(refused.json).toMatchObject({ exit_code: 2 })
     expect(refused.stdout + refused.stderr).not.toContain('geheim')
+  })
+
+  test.for([
+    ['into a new database', (): string[] => ['--into', uniqueName('copy'), '--yes']],
+    ['in place', (database: string) => ['--in-place', '--replace', database, '--no-backup-first']],
+  ] as const)('that was changed runs nothing with the rights of --as-superuser: %s', async ([, flags], {
+    configured,
+    store,
+    dir,
+    database,
+    sql,
+  }) => {
+    // what no rollback takes back
+    const taken = join('/tmp', uniqueName('taken'))
+    await sql.unsafe(shop)
+    const us = await configured({ backup: { sign: secretIn(dir, 'sign', ours) } })
+    const { json } = await us.runJson('backup', 'run')
+    await sql.unsafe(`
+      create function grab(int) returns bool language plpgsql as $$ begin
+        copy (select 1) to '${taken}'; return true; end $$;
+      create table evil (id int check (grab(id))); insert into evil values (1)`)
+    rmSync(taken)
+    const forged = await (await configured()).runJson('backup', 'run')
+    copyFileSync(
+      join(folderOf(store, database, forged.json.id), 'dump.zst'),
+      join(folderOf(store, database, json.id), 'dump.zst'),
+    )
+    // the attacker makes it as long as it has to be
+    const [wanted] = manifestIn(folderOf(store, database, json.id)).objects
+    truncateSync(join(folderOf(store, database, json.id), 'dump.zst'), wanted!.size_bytes)
+    const refused = await us.runJson('restore', String(json.id), ...flags(database), '--as-superuser')
+    expect(refused.json).toMatchObject({ exit_code: 61, touched: false })
+    expect(existsSync(taken)).toBe(false)
   })
 })

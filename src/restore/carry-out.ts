@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import type { Manifest } from '../archive/manifest.ts'
+import { withScratch } from '../machine/scratch.ts'
 import { takeRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
 import type { Session } from '../postgres/session.ts'
@@ -12,7 +14,7 @@ import { restoreInPlace } from './in-place/in-place.ts'
 import type { Loading } from './loading.ts'
 import type { RestoreOptions } from './options.ts'
 import { guard, replaceableBy } from './refuse.ts'
-import { openDump } from './source.ts'
+import { openDump, sameBeginning } from './source.ts'
 import { markHeld, type Swapped, type SwapWorld, swapIn } from './swap/swap.ts'
 import { sweepLeftovers } from './sweep.ts'
 import { openFor, type Restored, type Work } from './work.ts'
@@ -53,7 +55,7 @@ type Outcome = Omit<Restored, 'manifest' | 'createdRoles' | 'durationMs'>
 
 /** Into the database itself, in one transaction. */
 async function intoDatabase(
-  { connection, session, manifest, loading, tools }: Work,
+  { connection, session, manifest, loading, tools, proven }: Work,
   { plan, connect, replaceable, backUp }: Locked,
   options: RestoreOptions,
 ): Promise<Outcome> {
@@ -62,16 +64,23 @@ async function intoDatabase(
   const toReplace = { connect, name: wanted.into, manifest, toc: head.toc, isolated: plan.isolated, wanted }
   // much may have changed while somebody was asked
   await describeInPlace(replaceable!, toReplace)
-  const { comparison, missing, ...inPlace } = await restoreInPlace(plan, {
-    ...{ lock: session, rights: loading.rights, connect, log, signal, run: { runId, command }, connection, backUp },
-    ...{ warn: out.warn, onPublished, applicationName: `pgbosun ${runId}`, now, validMs: loginValidMs },
-    ...{ slots: replaceable!.facts.slots, lockTimeoutMs: lock.timeoutMs },
-    load: {
-      ...{ plan: load, head, tools, noTablespaces: wanted.noTablespaces },
-      dump: () => openDump(options, manifest),
-      onBytes: (bytes) => options.onProgress(bytes, manifest.dump_size_bytes),
-    },
-  })
+  const open = () => openDump(options, manifest)
+  const loadFrom = (dump: () => AsyncIterable<Buffer>) =>
+    restoreInPlace(plan, {
+      ...{ lock: session, rights: loading.rights, connect, log, signal, run: { runId, command }, connection, backUp },
+      ...{ warn: out.warn, onPublished, applicationName: `pgbosun ${runId}`, now, validMs: loginValidMs },
+      ...{ slots: replaceable!.facts.slots, lockTimeoutMs: lock.timeoutMs },
+      load: {
+        ...{ plan: load, head, tools, noTablespaces: wanted.noTablespaces },
+        dump,
+        onBytes: (bytes) => options.onProgress(bytes, manifest.dump_size_bytes),
+      },
+    })
+  const { comparison, missing, ...inPlace } = proven
+    ? await withScratch(sameBeginning(open(), head), { signal, kind: 'restore' }, (path) =>
+        loadFrom(() => createReadStream(path)),
+      )
+    : await loadFrom(open)
   return { comparison, missing, onlyFor: undefined, swapped: undefined, inPlace }
 }
 

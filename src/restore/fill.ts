@@ -10,8 +10,15 @@ import { type LoadOptions, loadDump } from './load.ts'
 import type { Loading } from './loading.ts'
 import { openDump, type Source, sameBeginning } from './source.ts'
 
-/** What is loaded, and how. */
-export type Filling = { connection: Connection; manifest: Manifest; tools: Tools; loading: Loading; jobs: number }
+/** What is loaded, and how. `proven`: nothing may be loaded before every byte was compared with what was signed. */
+export type Filling = {
+  connection: Connection
+  manifest: Manifest
+  tools: Tools
+  loading: Loading
+  jobs: number
+  proven: boolean
+}
 
 type FillOptions = Source & {
   wanted: { noOwner: boolean; noTablespaces: boolean }
@@ -28,7 +35,7 @@ type FillOptions = Source & {
  */
 export function fill(
   { database, session, login, signal, onMissing }: LoadWork,
-  { connection, manifest, tools, loading, jobs }: Filling,
+  { connection, manifest, tools, loading, jobs, proven }: Filling,
   { store, keys, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: FillOptions,
 ): Promise<void> {
   const open = () => openDump({ store, keys }, manifest)
@@ -54,7 +61,7 @@ export function fill(
           ...{ owner, superuser: rights.superuser, log, warn },
         })
       : loadDump(dump(), { ...options, ...how }, selection?.entries)
-  if (jobs === 1) return use({}, open)
+  if (jobs === 1 && !proven) return use({}, open)
   const content = isolated ? sameBeginning(open(), isolated.head) : open()
   return withScratch(content, { signal, kind: 'restore', onBytes }, (path) => {
     log.info({ connections: jobs }, 'the dump is decoded and verified: loading it')

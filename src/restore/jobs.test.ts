@@ -32,3 +32,11 @@ test('without room, one connection loads it, unless more were asked for', () => 
   expect(() => plan({ place, asked: 2 })).toThrow(expect.objectContaining({ kind: 'restore' }))
   expect(plan({ place: { folder: '/tmp', freeBytes: 2 * GB } }).jobs).toBe(4)
 })
+
+test('what must be proven first needs the room, also for one connection', () => {
+  const one = { proven: true, asked: 1 }
+  expect(plan(one)).toEqual({ jobs: 1, note: 'one connection, after 2 GB were decoded into /tmp' })
+  const place = { folder: '/tmp', freeBytes: GB }
+  for (const change of [{ proven: true }, one])
+    expect(() => plan({ ...change, place })).toThrow(expect.objectContaining({ kind: 'restore' }))
+})

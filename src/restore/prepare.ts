@@ -60,11 +60,13 @@ export async function prepare(
   if (loading.load ?? loading.selection) checkListPlace()
   if (wanted.asSuperuser)
     out.print(`trust    code in this backup runs with the rights of ${loading.rights.user} (${asSuperuserFlag})`)
+  const proven = isProvenFirst(options)
   const { jobs, note } = planJobs({
     ...{
       asked: inPlace ? 1 : wanted.jobs,
       cores: availableParallelism(),
       alone: wanted.keepGoing || isPartial(wanted.part),
+      proven,
     },
     ...{ dumpBytes: manifest.dump_size_bytes, place: await scratchPlace() },
   })
@@ -76,8 +78,11 @@ export async function prepare(
   const noteChange = () => {
     attempt.changed = true
   }
-  return { connection, session, manifest, tools, loading, jobs, noteChange }
+  return { connection, session, manifest, tools, loading, jobs, proven, noteChange }
 }
+
+/** Where backups are signed, code in one runs with our rights only after all of it was compared with what was signed. */
+const isProvenFirst = ({ wanted, keys }: RestoreOptions) => wanted.asSuperuser && keys.secrets.length > 0
 
 type Announced = {
   connection: Connection

@@ -32,6 +32,8 @@ export type Work = {
   session: Session
   manifest: Manifest
   tools: Tools
+  /** Nothing may be loaded before every byte was compared with what was signed. */
+  proven: boolean
   /** Call this before the first write. */
   noteChange(): void
 }
