@@ -154,7 +154,11 @@ async function loadData(load: TransactionLoad): Promise<void> {
   signal.addEventListener('abort', stop)
   try {
     const [fed, sent] = await Promise.allSettled([
-      feedTool(tool, sameBeginning(dump, head), { signal, onBytes }),
+      feedTool(tool, sameBeginning(dump, head), { signal, onBytes }).catch((error) => {
+        // pg_restore would wait for the rest for ever, and everybody for the locks of this transaction
+        stop()
+        throw error
+      }),
       sendRows(tool.stdout, {
         copy: (statement, rows) => copyIn(session.sql, statement, rows),
         run: (statement) => session.sql.unsafe(statement),
