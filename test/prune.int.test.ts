@@ -1,10 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { openCatalog } from '../src/archive/catalog.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
+import { writePin } from '../src/archive/pin.ts'
 import { pruneStore } from '../src/backup/prune.ts'
 import { configSchema } from '../src/config/schema.ts'
 import { silentLog } from '../src/log.ts'
@@ -333,5 +334,40 @@ describe('interrupted anywhere', () => {
       )
     await Promise.all([prune(), prune()])
     expect(shop.ids()).toEqual([idOf(day(4))])
+  })
+})
+
+describe('a backup that was planned to be deleted', () => {
+  const policy = configSchema.parse({ backup: { keep: { last: 1 } } }).backup
+  const hourMs = 3_600_000
+
+  test('is kept when somebody pins it meanwhile', async ({ shop }) => {
+    const [older] = [await shop.add(day(1)), await shop.add(day(2))]
+    const catalog = openCatalog(shop.store, [])
+    await catalog.update('shop')
+    await writePin(shop.store, { database: 'shop', id: older }, { note: '', at: new Date() })
+    const { items } = await pruneStore(catalog, policy, { now: new Date(), log: silentLog })
+    expect(items.find(({ id }) => id === older)).toMatchObject({ action: 'keep', reasons: ['pinned'] })
+    expect(shop.ids()).toContain(older)
+  })
+
+  test.for([
+    { name: 'whoever reads it has a clock that is behind', readerMs: -5 * hourMs, nowMs: 0, ageMs: 0, kept: true },
+    { name: 'the clock here is ahead', readerMs: 0, nowMs: 5 * hourMs, ageMs: 0, kept: true },
+    { name: 'nobody reads it any more', readerMs: -2 * hourMs, nowMs: 0, ageMs: 2 * hourMs, kept: false },
+  ])('is kept by a lease whatever the clocks say: $name', async ({ readerMs, nowMs, ageMs, kept }, { shop }) => {
+    const [older] = [await shop.add(day(1)), await shop.add(day(2))]
+    const lease = join(shop.root, 'shop', older, 'lease-0a1b2c3d.json')
+    writeFileSync(lease, JSON.stringify({ expires_at: new Date(Date.now() + readerMs + hourMs).toISOString() }))
+    const writtenAt = new Date(Date.now() - ageMs)
+    utimesSync(lease, writtenAt, writtenAt)
+    const { items } = await pruneStore(openCatalog(shop.store, []), policy, {
+      now: new Date(Date.now() + nowMs),
+      log: silentLog,
+    })
+    expect(items.find(({ id }) => id === older)?.action).toBe(kept ? 'keep' : 'delete')
+    expect(shop.ids().includes(older)).toBe(kept)
+    if (kept)
+      expect(readdirSync(join(shop.root, 'shop', older)).filter((name) => name.startsWith('lease-'))).toHaveLength(1)
   })
 })

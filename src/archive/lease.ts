@@ -3,8 +3,7 @@ import * as z from 'zod'
 import type { Log } from '../log.ts'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
-import { leaseName, objectKey } from './layout.ts'
-import { leasesIn, listFolder } from './listing.ts'
+import { backupPrefix, leaseName, leasePattern, objectKey, pinPattern } from './layout.ts'
 
 type Which = { database: string; id: string }
 
@@ -60,10 +59,40 @@ export async function isLeased(store: Store, { database, id }: Which, names: str
   return false
 }
 
-/** {@link isLeased} by a listing of its own, for whoever is about to delete it. */
-export async function isLeasedNow(store: Store, which: Which, now: Date): Promise<boolean> {
-  const folder = await listFolder(store, which.database, which.id)
-  return folder !== undefined && isLeased(store, which, leasesIn(folder.lines), now)
+/**
+ * Why a backup must not be deleted just now, in words: a look of its own, for whoever is about to delete it. What was known of it may
+ * be older than a pin, and the clock of whoever reads it another one than ours.
+ */
+export async function keptNow(store: Store, which: Which, now: Date): Promise<string | undefined> {
+  const objects = await objectsIn(store, which)
+  if (objects.some(({ name }) => pinPattern.test(name))) return 'pinned'
+  const leases = objects.filter(({ name }) => leasePattern.test(name))
+  const names = leases.map(({ name }) => name)
+  const isHeld =
+    leases.length > 0 && ((await isLeased(store, which, names, now)) || (await isYoung(store, which, names)))
+  return isHeld ? 'being restored' : undefined
+}
+
+/** Whether one of these leases was written lately by the clock of the store, which everybody shares. */
+async function isYoung(store: Store, which: Which, names: string[]): Promise<boolean> {
+  const own = await writeLease(store, which, new Date(0))
+  try {
+    const found = await objectsIn(store, which)
+    const writtenAt = (name: string) => found.find((one) => one.name === name)?.modifiedAt.getTime()
+    const present = writtenAt(nameIn(own, which)) ?? 0
+    return names.some((name) => present - (writtenAt(name) ?? 0) < lastsMs)
+  } finally {
+    await store.delete(own)
+  }
+}
+
+const nameIn = (key: string, { database, id }: Which) => key.slice(backupPrefix(database, id).length)
+
+async function objectsIn(store: Store, which: Which): Promise<{ name: string; modifiedAt: Date }[]> {
+  const found: { name: string; modifiedAt: Date }[] = []
+  for await (const { key, modifiedAt } of store.list(backupPrefix(which.database, which.id)))
+    found.push({ name: nameIn(key, which), modifiedAt })
+  return found
 }
 
 function endOf(text: string): number {

@@ -1,7 +1,7 @@
 import { type Backup as StoredBackup, storedDatabases } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog.ts'
 import { isFromFuture } from '../archive/clock.ts'
-import { isLeased, isLeasedNow } from '../archive/lease.ts'
+import { isLeased, keptNow } from '../archive/lease.ts'
 import type { BackupConfig } from '../config/schema.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -137,11 +137,12 @@ async function deleted(
   { log, now }: Pick<PruneOptions, 'log' | 'now'>,
 ): Promise<PruneItem> {
   const { id, database, reasons } = item
-  if (await isLeasedNow(catalog.store, item, now)) {
-    log.info({ id, database }, 'backup not deleted: a restore began to read it')
-    return { ...item, action: 'keep', reasons: ['being restored'] }
-  }
   try {
+    const why = await keptNow(catalog.store, item, now)
+    if (why !== undefined) {
+      log.info({ id, database, why }, 'backup not deleted: it was not so when that was planned')
+      return { ...item, action: 'keep', reasons: [why] }
+    }
     await catalog.remove({ id, database })
     log.info({ id, database, reasons }, 'backup deleted')
     return item
