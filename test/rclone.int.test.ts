@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { client } from './support/backup.ts'
@@ -76,6 +76,46 @@ describe.skipIf(!client || rcloneFolder === undefined)('a store of rclone', () =
         },
       },
     })
+  })
+
+  test('whose list is not whole is never one without backups', async ({ shop, dir, database }) => {
+    await shop.run('backup')
+    // rclone says of a folder below that is not there what it says of a store that is not there
+    const both = {
+      RCLONE_CONFIG_BOTH_TYPE: 'combine',
+      RCLONE_CONFIG_BOTH_UPSTREAMS: `${database}=vault:shop/${database} gone=vault:nowhere`,
+      RCLONE_CONFIG_TOP_TYPE: 'combine',
+      RCLONE_CONFIG_TOP_UPSTREAMS: `${database}=both:`,
+    }
+    const env = { ...rcloneRemotes(shop.vault), DATABASE_URL: urlOf(database), ...both }
+    await writeFiles(join(dir, 'half'), { 'pgbosun.json': JSON.stringify({ backup: { store: 'rclone://top/' } }) })
+    expect(await runJson(['backup', 'list'], { cwd: join(dir, 'half'), env })).toMatchObject({
+      code: 60,
+      json: { error: { message: expect.stringContaining('rclone://top/ cannot be listed') } },
+    })
+    for (const answer of ['', 'echo "["', 'echo "["; printf \'{"Path":"1/\'', 'echo fine']) {
+      await writeFiles(join(dir, 'bin'), { rclone: `#!/bin/sh\n${answer}\n` })
+      chmodSync(join(dir, 'bin/rclone'), 0o755)
+      const options = { cwd: dir, env: { ...env, PATH: `${dir}/bin:${process.env.PATH}` } }
+      expect(await runJson(['backup', 'list'], options), answer).toMatchObject({
+        code: 60,
+        json: { error: { message: expect.stringContaining('cannot be listed') } },
+      })
+    }
+  })
+
+  test('is what it is, whatever variables of rclone leave out or only pretend', async ({ shop, dir, database }) => {
+    const pretending = {
+      RCLONE_MAX_DEPTH: '1',
+      RCLONE_MIN_SIZE: '1G',
+      RCLONE_EXCLUDE: '**',
+      RCLONE_DRY_RUN: 'true',
+      RCLONE_VERBOSE: '2',
+    }
+    const env = { ...rcloneRemotes(shop.vault), DATABASE_URL: urlOf(database), ...pretending }
+    expect(await run(['backup'], { cwd: dir, env })).toMatchObject({ code: 0 })
+    const { json } = await runJson(['backup', 'list'], { cwd: dir, env })
+    expect(json.backups).toHaveLength(1)
   })
 
   test('that nobody has written to is empty', async ({ shop }) => {

@@ -27,10 +27,43 @@ export type Line = Stored & { unfinished: boolean }
  * @param below where it was listed: the paths are relative to it
  */
 export function parseLine(line: string, below: string): Line | undefined {
-  const text = line.trim().replace(/,$/, '')
-  if (!text.startsWith('{')) return undefined
-  const { Path, Size, ModTime } = JSON.parse(text) as { Path: string; Size: number; ModTime: string }
+  const { Path, Size, ModTime } = JSON.parse(withoutComma(line)) as { Path: string; Size: number; ModTime: string }
   const key = [below, Path].filter(Boolean).join('/')
   if (!key.split('/').every(isName)) return undefined
   return { key, sizeBytes: Size, modifiedAt: new Date(ModTime), unfinished: partial.test(key) }
+}
+
+const withoutComma = (line: string) => line.trim().replace(/,$/, '')
+
+/** Follows the lines of `rclone lsjson`. What else is written there, by a script around it, is left out. */
+export function readingList(): { isEntry(line: string): boolean; isWhole(): boolean } {
+  let state: 'before' | 'in' | 'after' | 'cut' = 'before'
+  return {
+    isEntry(line) {
+      const text = line.trim()
+      if (state === 'before' && text === '[') state = 'in'
+      else if (state === 'in' && text === ']') state = 'after'
+      else if (state === 'in' && text.startsWith('{')) {
+        if (isObject(withoutComma(text))) return true
+        state = 'cut'
+      }
+      return false
+    },
+    isWhole: () => state === 'after',
+  }
+}
+
+/** Whether it describes an object that `rclone lsjson` found. */
+function isObject(text: string): boolean {
+  const { Path, Size, ModTime } = (parseAnswer(text) ?? {}) as Record<string, unknown>
+  return typeof Path === 'string' && typeof Size === 'number' && typeof ModTime === 'string'
+}
+
+/** What rclone answered as JSON; undefined if it is none. */
+export function parseAnswer(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

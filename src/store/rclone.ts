@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { AppError } from '../errors.ts'
-import { checked, type Line, type Place, parseLine, pathOf, placeOf } from './rclone-place.ts'
+import { checked, type Line, type Place, parseAnswer, parseLine, pathOf, placeOf, readingList } from './rclone-place.ts'
 import { type Rclone, type RcloneEnded, rcloneWith } from './rclone-run.ts'
 import type { Store, Upload } from './store.ts'
 
@@ -25,7 +25,7 @@ export function rcloneStore(url: string, env: Record<string, string>): Store {
     async *list(prefix) {
       for await (const { unfinished, ...stored } of lines(remote, checked(prefix))) if (!unfinished) yield stored
     },
-    folders: (prefix) => folders(remote, checked(prefix)),
+    folders: async (prefix) => (await folders(remote, checked(prefix))) ?? [],
     delete: (key) => deleteObject(remote, checked(key)),
     async checkWritable() {
       const upload = await openUpload(remote, '.probe')
@@ -35,7 +35,8 @@ export function rcloneStore(url: string, env: Record<string, string>): Store {
     },
     async freeBytes() {
       const { code, stdout } = await rclone.run(['about', '--json', pathOf(place)])
-      return code === 0 ? (JSON.parse(stdout) as { free?: number }).free : undefined
+      const { free } = (code === 0 && (parseAnswer(stdout) as { free?: unknown } | null | undefined)) || {}
+      return typeof free === 'number' && free >= 0 ? free : undefined
     },
     async sweep(prefix, olderThanMs) {
       const ageOf = typeof olderThanMs === 'number' ? () => olderThanMs : olderThanMs
@@ -115,9 +116,17 @@ async function stat(remote: Remote, key: string): Promise<number | undefined> {
   const ended = await remote.rclone.run(['lsjson', '--stat', '--no-mimetype', pathOf(remote.place, key)])
   if (isAbsent(ended)) return undefined
   refuseFailure(remote, 'read', ended)
-  const found = JSON.parse(ended.stdout) as { Size: number; IsDir: boolean } | null
-  return found === null || found.IsDir ? undefined : found.Size
+  const found = parseAnswer(ended.stdout) as { Size?: unknown; IsDir?: unknown } | null | undefined
+  if (found === null || found?.IsDir === true) return undefined
+  if (typeof found?.Size !== 'number') throw noAnswer(remote.place, key)
+  return found.Size
 }
+
+const noAnswer = ({ name, remote }: Place, key: string) =>
+  new AppError('backup', `${name} cannot be read: rclone succeeded, and does not say whether ${key} is there`, {
+    reason: 'store-unreadable',
+    hint: `look at what \`rclone lsjson ${remote}:\` writes, with the same user and environment as pgbosun`,
+  })
 
 /** `rclone cat` of an object that is not there may be empty and succeed, so it is asked for first. */
 async function readObject(remote: Remote, key: string): Promise<Readable> {
@@ -140,29 +149,58 @@ async function readObject(remote: Remote, key: string): Promise<Readable> {
   return body
 }
 
+/** So often a list is asked for again, because a folder was deleted while it was being made. */
+const mostLists = 3
+
 /** Everything below a prefix. A folder that does not exist is empty. */
 async function* lines(remote: Remote, below: string): AsyncGenerator<Line> {
-  const { rclone, place } = remote
-  const call = rclone.start(['lsjson', '--recursive', '--files-only', '--no-mimetype', pathOf(place, below)])
-  call.stdin.end()
-  const found: Line[] = []
-  for await (const text of createInterface({ input: call.stdout })) {
-    const line = parseLine(text, below)
-    if (line) found.push(line)
+  for (let tries = 1; ; tries++) {
+    const listed = await listOnce(remote, ['--recursive', '--files-only'], below)
+    // the same code is that of a folder somewhere below, which went while it was being listed
+    const isUnknown = isAbsent(listed.ended)
+    if (isUnknown && (await folders(remote, below)) === undefined) return
+    if (isUnknown && tries < mostLists) continue
+    refusePart(remote, listed)
+    yield* listed.found.sort((a, b) => (a.key < b.key ? -1 : 1))
+    return
   }
-  const ended = await call.ended
-  if (isAbsent(ended)) return
-  // half a list would look like a store that has lost something
-  refuseFailure(remote, 'listed', ended)
-  yield* found.sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-async function folders(remote: Remote, below: string): Promise<string[]> {
-  const ended = await remote.rclone.run(['lsf', '--dirs-only', '--dir-slash=false', pathOf(remote.place, below)])
-  if (isAbsent(ended)) return []
-  refuseFailure(remote, 'listed', ended)
-  return ended.stdout.split('\n').filter((name) => /^[A-Za-z0-9_%-][A-Za-z0-9_.%-]*$/.test(name))
+/** Names of the folders right below a prefix; undefined if it does not exist itself. */
+async function folders(remote: Remote, below: string): Promise<string[] | undefined> {
+  const listed = await listOnce(remote, ['--dirs-only'], below)
+  if (isAbsent(listed.ended)) return undefined
+  refusePart(remote, listed)
+  return listed.found.map(({ key }) => key.slice(below === '' ? 0 : below.length + 1))
 }
+
+/** `whole`: whether it is a list with its end, and nothing in it is unknown. */
+type Listed = { found: Line[]; ended: RcloneEnded; whole: boolean }
+
+async function listOnce({ rclone, place }: Remote, flags: string[], below: string): Promise<Listed> {
+  const call = rclone.start(['lsjson', ...flags, '--no-mimetype', pathOf(place, below)])
+  call.stdin.end()
+  const found: Line[] = []
+  const list = readingList()
+  for await (const text of createInterface({ input: call.stdout })) {
+    const line = list.isEntry(text) ? parseLine(text, below) : undefined
+    if (line) found.push(line)
+  }
+  return { found, ended: await call.ended, whole: list.isWhole() }
+}
+
+/** Half a list would look like a store that has lost something. */
+function refusePart(remote: Remote, { ended, whole }: Listed): void {
+  refuseFailure(remote, 'listed', ended)
+  if (!whole) throw noList(remote.place)
+}
+
+/** A script in place of rclone, or one that was cut off, is no empty store. */
+const noList = ({ name, remote }: Place) =>
+  new AppError('backup', `${name} cannot be listed: rclone succeeded, and what it wrote is no whole list`, {
+    reason: 'store-unreadable',
+    hint: `look at what \`rclone lsjson ${remote}:\` writes, with the same user and environment as pgbosun`,
+  })
 
 /** Succeeds if it is not there. A folder that becomes empty goes too, where there are folders. */
 async function deleteObject(remote: Remote, key: string): Promise<void> {
