@@ -343,7 +343,7 @@ describe('a backup that was planned to be deleted', () => {
 
   test('is kept when somebody pins it meanwhile', async ({ shop }) => {
     const [older] = [await shop.add(day(1)), await shop.add(day(2))]
-    const catalog = openCatalog(shop.store, [])
+    const catalog = openCatalog(shop.store, () => [])
     await catalog.update('shop')
     await writePin(shop.store, { database: 'shop', id: older }, { note: '', at: new Date() })
     const { items } = await pruneStore(catalog, policy, { now: new Date(), log: silentLog })
@@ -361,10 +361,14 @@ describe('a backup that was planned to be deleted', () => {
     writeFileSync(lease, JSON.stringify({ expires_at: new Date(Date.now() + readerMs + hourMs).toISOString() }))
     const writtenAt = new Date(Date.now() - ageMs)
     utimesSync(lease, writtenAt, writtenAt)
-    const { items } = await pruneStore(openCatalog(shop.store, []), policy, {
-      now: new Date(Date.now() + nowMs),
-      log: silentLog,
-    })
+    const { items } = await pruneStore(
+      openCatalog(shop.store, () => []),
+      policy,
+      {
+        now: new Date(Date.now() + nowMs),
+        log: silentLog,
+      },
+    )
     expect(items.find(({ id }) => id === older)?.action).toBe(kept ? 'keep' : 'delete')
     expect(shop.ids().includes(older)).toBe(kept)
     if (kept)

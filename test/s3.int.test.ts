@@ -315,13 +315,13 @@ describe('the configuration of S3', () => {
     's3://key:geheim@bucket/x',
     's3://bucket/x?region=geheim',
     'S3://bucket',
-    'rclone://remote/geheim',
+    'rclone://:sftp,pass=geheim:/x',
   ])('%s is no store', async (store, { configured }) => {
     const pgbosun = await configured({ backup: { store } })
     const { json, stdout, stderr } = await pgbosun.runJson('backup', 'list')
     expect(json).toMatchObject({
       exit_code: 2,
-      error: { message: expect.stringContaining('write file:///folder with an absolute path, or s3://bucket/prefix') },
+      error: { message: expect.stringContaining('write file:///folder with an absolute path, s3://bucket/prefix or') },
     })
     expect(stdout + stderr).not.toContain('geheim')
   })
