@@ -22,6 +22,9 @@ const noSeeds = error(2, 'seeds/settings.csv does not exist')
 const noSecret = error(2, '/run/secrets/games_app_password does not exist')
 const nothingToDo: Told = [0, { steps: expect.arrayContaining([expect.objectContaining({ state: 'nothing' })]) }]
 const noBackup = error(62, 'there is no backup of')
+const absent = error(62, 'there is no backup 2020')
+const noTestServer = error(2, 'there is no server for test restores')
+const noIdentity = error(2, 'there is no identity to check')
 const applied = ['001_create_initial_schema', '002_add_verification_columns', '003_add_updated_at_triggers']
 const migrations: Told = [0, { applied, pending: [], problems: [] }]
 /** `serve` has made one by itself for the slot before it. */
@@ -71,6 +74,7 @@ const rows: Row[] = [
   { command: 'migrate adopt', serve: error(2, 'needs --from'), up: error(2, 'needs --from') },
   { command: 'migrate lint', serve: [0, { files: 3, findings: [] }], up: [0, { files: 3, findings: [] }] },
   { command: 'migrate wait-for', serve: fine, up: fine },
+  { command: 'migrate rehearse --from latest', serve: noTestServer, up: noTestServer },
   { command: 'roles plan', serve: noSecret, up: nothingToDo },
   { command: 'roles apply', serve: noSecret, up: nothingToDo },
   { command: 'seed', serve: noSeeds, up: nothingToDo },
@@ -78,6 +82,10 @@ const rows: Row[] = [
   { command: 'backup', serve: [0, { database: 'games' }], up: error(60, 'file:///backups cannot be written') },
   { command: 'backup prune', serve: kept, up: none },
   { command: 'backup list', serve: some, up: none },
+  { command: 'backup pin 20200101T000000Z-0a1b2c3d', serve: absent, up: absent },
+  { command: 'backup unpin 20200101T000000Z-0a1b2c3d', serve: absent, up: absent },
+  { command: 'backup fetch 20200101T000000Z-0a1b2c3d --to /tmp/x.sql --as sql', serve: absent, up: absent },
+  { command: 'backup keys check', serve: noIdentity, up: noIdentity },
   { command: 'backup verify', serve: [0, { results: [{ ok: true }] }], up: noBackup },
   { command: 'backup prune --dry-run', serve: kept, up: none },
   { command: 'restore latest --into copy --yes', serve: error(12, 'cannot be restored into copy'), up: noBackup },
