@@ -125,8 +125,8 @@ describe('pgbosun in the image of an application on Debian, without Node', () =>
     ]
     const { code, stdout, stderr } = await docker(runArgs(tag, at(postgres, database), ['backup', '--json'], flags))
     expect(code, stderr).toBe(0)
-    // nothing is mounted there
-    const ends = "file:///tmp/backups is on the container's own file system, and ends with the container"
+    // a tmpfs is all that is mounted there
+    const ends = 'file:///tmp/backups is in memory (tmpfs), and ends with the container'
     expect(JSON.parse(stdout)).toMatchObject({
       ok: true,
       warnings: [`${ends}: mount a volume there, or set backup.store to one`],

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { describe, expect } from 'vitest'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
@@ -66,6 +67,10 @@ describe.skipIf(!client)('restore --in-place', () => {
 
 const inPlace = (app: App, ...more: string[]) =>
   app.runJson('restore', 'latest', '--in-place', '--replace', app.database, ...more)
+
+/** The folder of its backups. */
+const storeOf = (app: App): string =>
+  fileURLToPath(JSON.parse(readFileSync(join(app.cwd, 'pgbosun.yaml'), 'utf8')).backup.store)
 
 /** Changes the configuration of an application. */
 async function configure(app: App, change: object): Promise<void> {
@@ -215,6 +220,26 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
     const { code, stderr } = await inPlace(app)
     expect(code, stderr).toBe(0)
     expect(await things(cluster, app)).toBe(1000)
+    expect(await leftovers(cluster, app)).toEqual([])
+  })
+
+  test('a dump that is damaged at its end changes nothing, and keeps nobody waiting', { timeout: 60_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const { app, id } = await backedUp(makeApp, {
+      more: 'create table wide as select i, md5(i::text) as a, md5((i + 1)::text) as b from generate_series(1, 200000) i',
+    })
+    await lose(cluster, app)
+    const left = await things(cluster, app)
+    const dump = join(storeOf(app), app.database, id, 'dump.zst')
+    const bytes = readFileSync(dump)
+    bytes[bytes.length - 300]! ^= 1
+    writeFileSync(dump, bytes)
+
+    const { code, stderr } = await inPlace(app, '--no-backup-first')
+    expect(code, stderr).toBe(61)
+    expect(await things(cluster, app)).toBe(left)
     expect(await leftovers(cluster, app)).toEqual([])
   })
 
