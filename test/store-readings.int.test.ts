@@ -78,7 +78,7 @@ describe.skipIf(!client)('serve', () => {
     await readStore(database)
     const { newest } = await backUp(database, new Date(), () => {})
     const all = asked()
-    // what is deleted is listed once more just before, by itself: somebody may have begun to restore it
+    // what is deleted is listed once more just before, by itself: a restore of it may have started
     expect(all.filter((what) => /^(list|folders) /.test(what))).toEqual(
       [prefix, prefix, `${prefix}${ids[0]}/`].map((what) => `list ${what}`),
     )

@@ -33,7 +33,7 @@ test('a signed manifest proves nothing elsewhere, nor as another document', () =
     expect(isSigned(text, { ...about, ...change }, [secret])).toBe(false)
 })
 
-test('no changed byte, no missing end and nothing behind it is accepted', () => {
+test('no changed byte, no missing end and nothing after it is accepted', () => {
   const text = sealManifest(manifest, [secret])
   for (let at = 0; at < text.length; at++) {
     const changed = `${text.slice(0, at)}${text[at] === '0' ? '1' : '0'}${text.slice(at + 1)}`

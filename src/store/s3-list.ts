@@ -52,9 +52,15 @@ async function* pages(requests: Requests, prefix: string, Delimiter?: string) {
   }
 }
 
-/** Keys may have characters that XML cannot have. */
-const decoded = (text: string, encoding: string | undefined) =>
-  encoding === 'url' ? decodeURIComponent(text.replaceAll('+', ' ')) : text
+/** Keys may have characters that XML cannot have. One that is not UTF-8 becomes a text that is no key of ours: somebody else's. */
+export function decoded(text: string, encoding: string | undefined): string {
+  if (encoding !== 'url') return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return `not UTF-8: ${text}`
+  }
+}
 
 /** A proxy that answers everything, or an address that is of something else: it looks like an empty list. */
 const noList = (name: string) =>

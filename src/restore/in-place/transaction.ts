@@ -51,7 +51,7 @@ const inTheWay = new Set(['55P03', '40P01'])
 const patienceMs = 5_000
 const pauseMs = 1_000
 
-/** With a limit, and again: who waits for a lock makes everybody else wait behind it. No session of others is ended. */
+/** In short tries: whoever waits for a lock makes everybody else wait after it. No session of others is ended. */
 async function empty({ into }: RestorePlan, world: TransactionWorld): Promise<void> {
   const { load, lock, lockTimeoutMs, log, signal, beforeAgain } = world
   const { sql, pid, serverVersion } = load.session
