@@ -307,6 +307,12 @@ describe('the configuration of S3', () => {
     expect(stdout + stderr).not.toContain('geheim')
   })
 
+  test('beside a store that is elsewhere is exit 2', async ({ configured }) => {
+    const pgbosun = await configured({ backup: { s3: { endpoint: 'https://s3.example.org' } } })
+    const { json } = await pgbosun.runJson('backup', 'list')
+    expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('`store` is not in S3') } })
+  })
+
   test.for([
     's3://',
     's3:///prefix',

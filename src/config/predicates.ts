@@ -21,6 +21,9 @@ export const predicates = {
   /** Whether both keys of S3 are set, or neither. */
   hasBothKeys: ({ accessKeyId, secretAccessKey }: { accessKeyId?: unknown; secretAccessKey?: unknown }) =>
     (accessKeyId === undefined) === (secretAccessKey === undefined),
+  /** Whether what is said of S3 is used: otherwise backups would go elsewhere, and nobody would know. */
+  usesS3: ({ store, s3 }: { store: string; s3: object }) =>
+    store.startsWith('s3:') || Object.values(s3).every((value) => value === undefined),
   hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
   /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
   takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>

@@ -256,6 +256,7 @@ const backup = z
       }),
     verify,
   })
+  .refine(predicates.usesS3, '`s3` is set, but `store` is not in S3: write s3://bucket/prefix, or remove `s3`')
   .refine(predicates.encryptsPasswords, {
     error: 'passwords of roles are only stored encrypted: set `encrypt`, or leave them out with `no-passwords`',
     path: ['globals'],
