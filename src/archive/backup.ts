@@ -36,6 +36,8 @@ export type Backup = {
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined
+  /** Names of the stores that have it, as far as they could be read; undefined where there is only one. */
+  stores?: readonly string[] | undefined
 }
 
 /** How a backup is encrypted. */

@@ -2,7 +2,9 @@ import type { Secrets } from '../config/keys.ts'
 import { mapBounded } from '../store/bounded.ts'
 import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
+import type { Catalog } from './catalog-type.ts'
 import { takenAt } from './clock.ts'
+import { unreadError } from './copies.ts'
 import { manifestName, objectKey, startedAtOf } from './layout.ts'
 import {
   type Folder,
@@ -16,8 +18,10 @@ import {
   listIds,
   nameOf,
 } from './listing.ts'
-import type { Manifest, Series } from './manifest.ts'
-import { type RestoreTest, readRestoreTest } from './restore-test.ts'
+import type { Series } from './manifest.ts'
+import { byInstant } from './merge.ts'
+import { readRestoreTest } from './restore-test.ts'
+import { severalCatalogs } from './several-catalogs.ts'
 import { later, readLaterVerification, type Verification } from './verification.ts'
 
 /** How many manifests are read at once: enough for a slow store, but few enough for a process with few files and little memory. */
@@ -27,43 +31,19 @@ const atOnce = 8
  * The complete backups of a database, oldest first. A backup without a manifest is left out; one whose manifest cannot be read is
  * included, with a problem.
  */
-export const readBackups = (store: Store, database: string, secrets: Secrets): Promise<Backup[]> =>
-  openCatalog(store, () => secrets).update(database)
+export async function readBackups(store: Store, database: string, secrets: Secrets): Promise<Backup[]> {
+  const backups = await openCatalog(store, () => secrets).update(database)
+  const unread = unreadError(store)
+  // a store that cannot be listed is never one without backups
+  if (backups.length === 0 && unread) throw unread
+  return backups
+}
 
 /** The backups of several databases, one database after the other. */
 export async function readAllBackups(store: Store, databases: string[], secrets: Secrets): Promise<Backup[]> {
   const found: Backup[][] = []
   for (const database of databases) found.push(await readBackups(store, database, secrets))
   return found.flat()
-}
-
-/**
- * What is known of the backups of a store, for whoever looks more than once. Everything is known from listings: what they show
- * as new or changed is read, once; a manifest never changes, so it is read once.
- */
-export type Catalog = {
-  store: Store
-  /** Lists everything of the database, once, and reads what is new or changed. Sees what other processes have done until then. */
-  update(database: string): Promise<Backup[]>
-  /**
-   * The same for a look every minute. Of many backups it lists the names alone, and what is in those that are new, unfinished or the
-   * newest; all of it again every ten minutes.
-   */
-  glance(database: string): Promise<Backup[]>
-  /** The same as `update`, but lists only what was listed more than a minute ago. */
-  recent(database: string): Promise<Backup[]>
-  /** As it was listed last, with what this process has done since then. Oldest first; asks nobody. */
-  known(database: string): Backup[]
-  /** Folders that looked like backups and had no manifest when they were listed last: being written just then, or left behind. */
-  unfinished(database: string): string[]
-  /** A backup was made by this process. */
-  noteMade(manifest: Manifest): void
-  /** Call this when this process has verified a backup. */
-  noteVerification(backup: Pick<Backup, 'database' | 'id'>, verification: Verification): void
-  /** Call this when this process has restored a backup for a test. */
-  noteRestoreTest(backup: Pick<Backup, 'database' | 'id'>, test: RestoreTest): void
-  /** Removes a backup, and what was listed of it, without listing it again. */
-  remove(backup: Pick<Backup, 'database' | 'id'>): Promise<void>
 }
 
 /** A turn of the scheduler: what is younger need not be listed again. */
@@ -102,11 +82,19 @@ type Entry = {
  * @param readSecrets called before each look, because a secret may be replaced; where backups are signed, nothing else is believed
  * @param nowMs a monotonic clock
  */
-export function openCatalog(
+export const openCatalog = (
   store: Store,
   readSecrets: () => Secrets,
   nowMs: () => number = () => performance.now(),
-): Catalog {
+): Catalog =>
+  store.several
+    ? severalCatalogs(
+        store,
+        store.several.stores.map((one) => catalogOf(one, readSecrets, nowMs)),
+      )
+    : catalogOf(store, readSecrets, nowMs)
+
+function catalogOf(store: Store, readSecrets: () => Secrets, nowMs: () => number): Catalog {
   const databases = new Map<string, Known>()
   const share = shared()
   let read = 0
@@ -236,8 +224,6 @@ export function openCatalog(
 }
 
 const isSame = (one: Secrets, other: Secrets) => one.length === other.length && one.every((s, i) => s === other[i])
-
-const byInstant = (a: Backup, b: Backup) => a.takenAt.getTime() - b.takenAt.getTime() || (a.id < b.id ? -1 : 1)
 
 const isUnchanged = ({ contents, verified }: Entry, lines: string[]) =>
   contents === linesOf(lines, false) && verified === linesOf(lines, true)

@@ -3,35 +3,43 @@ import * as z from 'zod'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { backupPrefix, objectKey, pinName, pinPattern } from './layout.ts'
+import { havingOf } from './several.ts'
 
 type Which = { database: string; id: string }
 
 const schema = z.looseObject({ note: z.string() })
 
 /** Keeps a backup from being pruned until all its pins are removed. @param note why, for people */
-export const writePin = (
-  store: Store,
-  { database, id }: Which,
-  { note, at }: { note: string; at: Date },
-): Promise<void> =>
-  putText(
-    store,
-    objectKey(database, id, pinName(randomBytes(4).toString('hex'))),
-    `${JSON.stringify({ pinned_at: at.toISOString(), note }, undefined, 2)}\n`,
-  )
+export const writePin = (store: Store, which: Which, { note, at }: { note: string; at: Date }): Promise<void> => {
+  const key = objectKey(which.database, which.id, pinName(randomBytes(4).toString('hex')))
+  const text = `${JSON.stringify({ pinned_at: at.toISOString(), note }, undefined, 2)}\n`
+  return inEach(store, which, (one) => putText(one, key, text))
+}
 
-/** Removes all pins of a backup, and returns how many there were. */
+/** Removes all pins of a backup, in every store that has it, and returns how many there were. */
 export async function removePins(store: Store, which: Which): Promise<number> {
-  const pins = await pinsOf(store, which)
-  for (const key of pins) await store.delete(key)
-  return pins.length
+  const pins = new Set<string>()
+  await inEach(store, which, async (one) => {
+    for (const key of await pinsOf(one, which)) {
+      await one.delete(key)
+      pins.add(key)
+    }
+  })
+  return pins.size
+}
+
+/** What one store refuses is done in the others all the same. @throws the first error */
+async function inEach(store: Store, which: Which, work: (store: Store) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(havingOf(store, which).map(work))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 /** What people wrote when they pinned the backup. Of a pin that cannot be read, nothing is known but that it is there. */
 export async function readPinNotes(store: Store, which: Which): Promise<string[]> {
   const notes: string[] = []
-  for (const key of await pinsOf(store, which)) notes.push(noteIn((await getText(store, key)) ?? ''))
-  return notes.filter((note) => note !== '')
+  for (const one of havingOf(store, which))
+    for (const key of await pinsOf(one, which)) notes.push(noteIn((await getText(one, key)) ?? ''))
+  return [...new Set(notes)].filter((note) => note !== '')
 }
 
 async function pinsOf(store: Store, { database, id }: Which): Promise<string[]> {

@@ -25,6 +25,7 @@ import {
   readMigration,
 } from './inspect.ts'
 import type { BackupOptions } from './options.ts'
+import type { Places } from './places.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
 import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
@@ -46,13 +47,15 @@ type MakeOptions = BackupOptions & {
   guard(): void
   /** What was noticed before it began. */
   remarks: string[]
+  /** The stores that it is written to. */
+  places: Places
 }
 
 type StoredObject = Manifest['objects'][number]
 
 /** Makes a backup, from the first query to the manifest. If it fails, the caller removes what is left. */
 export async function makeBackup(options: MakeOptions): Promise<Manifest> {
-  const { connection, database, store, id, signal, startedAt, runId, kind = 'logical' } = options
+  const { connection, database, places, id, signal, startedAt, runId, kind = 'logical' } = options
   const begun = performance.now()
   const session = await openWork(options)
   const endSession = () => void session.end()
@@ -79,8 +82,12 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       warnings.push(`the rows of ${table} were not counted: ${reason}`)
 
     // what was encrypted was decoded on its way: nobody here can decrypt it
-    if (options.recipients.length > 0) await readStored(store, { id, database }, objects, signal)
-    else await readBack(store, { id, database }, objects, { tools, signal, identities: [] })
+    let decoded = options.recipients.length > 0
+    await places.each(async (store) => {
+      if (decoded) return readStored(store, { id, database }, objects, signal)
+      await readBack(store, { id, database }, objects, { tools, signal, identities: [] })
+      decoded = true
+    })
     signal.throwIfAborted()
     options.guard()
     const finishedAt = options.now()
@@ -116,8 +123,11 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       warnings: [...options.remarks, ...warnings],
       verified_at: finishedAt.toISOString(),
     }
-    if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })
-    await putText(store, objectKey(database, id, manifestName), sealManifest(manifest, options.secrets))
+    const text = sealManifest(manifest, options.secrets)
+    await places.each(async (store) => {
+      if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })
+      await putText(store, objectKey(database, id, manifestName), text)
+    })
     return manifest
   } finally {
     signal.removeEventListener('abort', endSession)
@@ -194,7 +204,9 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
     const { list, hint } = explainObstacles(obstacles, access)
     throw new AppError('backup', `${access.role} may not read everything:\n${list}`, { hint })
   }
-  await checkSpace(options.store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes)
+  await options.places.each((store) =>
+    checkSpace(store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes),
+  )
   const older = isOlderRelease(tools, serverVersion)
     ? [
         `pg_dump ${tools.version} is older than the server (${inspected.serverVersion}), so its dump may differ from one of the server’s own release: update the client programs`,
@@ -266,12 +278,12 @@ function encryptionOf({ recipients, earlier, startedAt }: MakeOptions): Manifest
 
 /** Writes a complete object, or nothing. */
 async function storeObject(
-  { store, database, id, recipients }: MakeOptions,
+  { places, database, id, recipients }: MakeOptions,
   { name: plainName, expectedBytes }: { name: string; expectedBytes?: number },
   write: (upload: Upload) => Promise<Packed>,
 ): Promise<{ object: StoredObject; packed: Packed }> {
   const name = recipients.length > 0 ? `${plainName}${sealedSuffix}` : plainName
-  const upload = await store.open(objectKey(database, id, name), expectedBytes)
+  const upload = await places.open(objectKey(database, id, name), expectedBytes)
   try {
     const packed = await write(upload)
     await upload.commit()

@@ -1,4 +1,4 @@
-import type { Catalog } from '../archive/catalog.ts'
+import type { Catalog } from '../archive/catalog-type.ts'
 import type { Counts, Globals, Manifest } from '../archive/manifest.ts'
 import type { Connection } from '../config/connection.ts'
 import type { Secrets } from '../config/keys.ts'
@@ -12,6 +12,7 @@ export type BackupOptions = {
   /** Server and user for the backup; the database is in `database`. */
   connection: Connection
   database: string
+  /** Or several taken together: it is written to each of them. */
   store: Store
   /** What this process knows of the store; listed again here, once, under the lock. */
   catalog?: Catalog | undefined
@@ -23,6 +24,8 @@ export type BackupOptions = {
   systemIdentifier?: string | undefined
   /** What `backup.keep` says, for when the store is short of space. */
   retention: Pick<PrunePolicy, 'keep' | 'timezone'>
+  /** What is said for each of several stores instead, in their order. */
+  keepIn?: readonly (PrunePolicy['keep'] | undefined)[] | undefined
   /** For whom it is encrypted; nobody: it is not. */
   recipients: readonly string[]
   /** `backup.globals`: whether it has the passwords of roles. */

@@ -1,5 +1,5 @@
 import { type Backup as StoredBackup, storedDatabases } from '../archive/backup.ts'
-import type { Catalog } from '../archive/catalog.ts'
+import type { Catalog } from '../archive/catalog-type.ts'
 import { isFromFuture } from '../archive/clock.ts'
 import { isLeased, keptNow } from '../archive/lease.ts'
 import type { BackupConfig } from '../config/schema.ts'

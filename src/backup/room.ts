@@ -1,4 +1,4 @@
-import type { Catalog } from '../archive/catalog.ts'
+import type { Catalog } from '../archive/catalog-type.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { counted, plural, someOf } from '../units.ts'

@@ -1,5 +1,4 @@
 import { type Backup, readBackup } from '../archive/backup.ts'
-import { type Catalog, openCatalog } from '../archive/catalog.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { at } from '../config/connection.ts'
 import { AppError, hasReason } from '../errors.ts'
@@ -14,14 +13,12 @@ import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import { type Bounded, until } from '../store/until.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
-import { recordFailure } from './failed.ts'
 import { makeBackup, newId } from './make.ts'
 import type { BackupOptions } from './options.ts'
-import { makeRoom, type Room } from './room.ts'
-import { removeAll, sweepLeftovers } from './sweep.ts'
+import type { Room } from './room.ts'
+import { type BackupStores, openStores } from './stores.ts'
 
 /** A backup in the store that was read back and decoded. */
 export type BackupResult = {
@@ -33,6 +30,10 @@ export type BackupResult = {
   warnings: string[]
   /** It was already made for this slot by somebody else, so nothing was done. */
   existing: boolean
+  /** Names of the stores that have it. */
+  stores: readonly string[]
+  /** Those that do not, because they failed. */
+  lost: readonly { store: string; error: AppError }[]
 }
 
 /**
@@ -47,8 +48,7 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   try {
     refuseOther(options, systemIdentifier)
     return await withinTime(options, lock, (signal) => {
-      const store = until(options.store, signal)
-      return backUp({ ...options, connection: at(options.connection, lock), store, signal }, lock, systemIdentifier)
+      return backUp({ ...options, connection: at(options.connection, lock), signal }, lock, systemIdentifier)
     })
   } finally {
     await lock.end()
@@ -77,29 +77,21 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
     })
 }
 
-async function backUp(options: BoundOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
-  const { database, store, slot, signal, name, kind = 'logical' } = options
+async function backUp(options: BackupOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
+  const { database, slot, signal, name, kind = 'logical' } = options
   const series = { name, system_identifier: systemIdentifier, database, kind }
-  const catalog = options.catalog ?? openCatalog(store, () => options.secrets)
-  const stored = await store
-    .within(() => catalog.update(database))
-    .catch((cause) => {
-      if (!signal.aborted) throw cause
-      throw isOurs(signal.reason) ? stopped(database, signal.reason, cause) : signal.reason
-    })
+  const stores = openStores(options)
+  const stored = await stores.look().catch((cause) => {
+    if (!signal.aborted) throw cause
+    throw isOurs(signal.reason) ? stopped(database, signal.reason, cause) : signal.reason
+  })
   const earlier = stored.filter(isOf(series))
   const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
-  const whole = existing && (await readBackup(store, database, existing.id, options.secrets))
-  if (whole?.manifest) return resultOf(whole.manifest, true)
-  const found: Found = {
-    systemIdentifier,
-    earlier,
-    complete: new Set(stored.map(({ id }) => id)),
-    unfinished: catalog.unfinished(database),
-  }
-  const manifest = await attempt({ ...options, catalog }, lock, found)
-  catalog.noteMade(manifest)
-  return resultOf(manifest, false)
+  const whole = existing && (await readBackup(stores.copyOf(existing), database, existing.id, options.secrets))
+  if (whole?.manifest) return resultOf(whole.manifest, { existing: true, stores: stores.having(existing!), lost: [] })
+  const manifest = await attempt({ ...options, stores }, lock, { systemIdentifier, earlier })
+  const { having, lost } = await stores.noteMade(manifest)
+  return resultOf(manifest, { existing: false, stores: having, lost })
 }
 
 const isOf = (wanted: Manifest['series']) => (backup: Backup) =>
@@ -108,45 +100,45 @@ const isOf = (wanted: Manifest['series']) => (backup: Backup) =>
   backup.series.system_identifier === wanted.system_identifier &&
   backup.series.database === wanted.database
 
-const resultOf = (manifest: Manifest, existing: boolean): BackupResult => ({
+const resultOf = (manifest: Manifest, rest: Pick<BackupResult, 'existing' | 'stores' | 'lost'>): BackupResult => ({
   id: manifest.id,
   database: manifest.database.name,
   sizeBytes: manifest.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
   durationMs: manifest.duration_ms,
   manifest,
   warnings: manifest.warnings,
-  existing,
+  ...rest,
 })
 
-/** What there is of the database, by one listing. */
-type Found = { systemIdentifier: string; earlier: Backup[]; complete: Set<string>; unfinished: string[] }
+/** What there is of the series, oldest first. */
+type Found = { systemIdentifier: string; earlier: Backup[] }
 
-/** With a store and a signal that end with the time limit. */
-type BoundOptions = BackupOptions & { store: Bounded }
+type BoundOptions = BackupOptions & { stores: BackupStores }
 
 /** What was done before another attempt. Each is done once. */
 type Done = { dropped?: boolean; room?: Room }
 
-async function attempt(
-  options: BoundOptions & { catalog: Catalog },
-  lock: Session,
-  found: Found,
-  done: Done = {},
-): Promise<Manifest> {
-  const { systemIdentifier, earlier, ...listed } = found
-  const { store, database, log, signal, now } = options
+async function attempt(options: BoundOptions, lock: Session, found: Found, done: Done = {}): Promise<Manifest> {
+  const { systemIdentifier, earlier } = found
+  const { stores, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
   try {
-    // what was left behind may be what fills the store
-    await sweepLeftovers(store, database, { systemIdentifier, ...listed, now: startedAt, log })
-    await store.checkWritable()
+    await stores.prepare({ systemIdentifier, now: startedAt })
     const remarks = done.room ? [done.room.said] : []
-    return await makeBackup({ ...options, id, startedAt, systemIdentifier, earlier, remarks, guard: lock.guard })
+    const { places } = stores
+    return await makeBackup({
+      ...options,
+      id,
+      startedAt,
+      systemIdentifier,
+      earlier,
+      remarks,
+      places,
+      guard: lock.guard,
+    })
   } catch (cause) {
-    const left = await quietly(log, 'could not remove what the failed backup left behind', () =>
-      removeAll(store, database, id),
-    )
+    const left = await quietly(log, 'could not remove what the failed backup left behind', () => stores.remove(id))
     if (signal.aborted && !isOurs(signal.reason)) throw signal.reason
     // If the lock was lost, another backup may have removed our files: then this error is not the store's fault.
     const lost = lossOf(lock)
@@ -155,7 +147,7 @@ async function attempt(
       log.warn({ database, problem: ours.message }, 'trying once more, with a new snapshot')
       return attempt(options, lock, found, { ...done, dropped: true })
     }
-    const room = hasReason(ours, 'store-full') ? (done.room ?? (await roomFor(options))) : undefined
+    const room = hasReason(ours, 'store-full') ? (done.room ?? (await stores.makeRoom())) : undefined
     if (!done.room && room && room.deleted.length > 0) {
       log.warn({ database, problem: (cause as Error).message, deleted: room.deleted }, 'trying once more')
       return attempt(options, lock, found, { ...done, room })
@@ -167,13 +159,10 @@ async function attempt(
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
     const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
-    await quietly(log, 'could not record the failure in the store', () => recordFailure(store, failure))
+    await quietly(log, 'could not record the failure in the store', () => stores.recordFailure(failure))
     throw error
   }
 }
-
-const roomFor = ({ catalog, store, name, retention, now, ...options }: BoundOptions & { catalog: Catalog }) =>
-  store.within(() => makeRoom(catalog, { name, ...retention }, { ...options, now: now() }))
 
 const withRoom = (error: AppError, { said }: Room): AppError => error.with({ message: `${error.message}; ${said}` })
 

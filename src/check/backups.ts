@@ -1,9 +1,11 @@
 // pure
 import type { Decryptions } from '../archive/decryptions.ts'
+import type { Lacking } from '../archive/lacking.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { renderAge, renderDuration } from '../units.ts'
 import { decryptionHint, judgeDecryption } from './decryption.ts'
 import { judgeRestoreTests, type RestoreTestFacts, renderRestoreTest, restoreTestFields } from './restore-tests.ts'
+import { judgeLacking, judgeUnread, lackingHint } from './stores.ts'
 
 /** The backups of one database in the store, and those that should exist. */
 export type BackupFacts = {
@@ -27,6 +29,8 @@ export type BackupFacts = {
   notPersistent?: string | undefined
   /** Ids of backups that nothing proves to be ours, where backups are signed. */
   unproven?: string[] | undefined
+  /** What several stores lack; undefined with one. */
+  lacking?: Lacking | undefined
   /** Undefined where the newest backup is not encrypted. */
   decryptions?: Decryptions | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
@@ -87,7 +91,10 @@ export function judgeBackups(
   return {
     entries,
     warnings: facts.flatMap(
-      ({ database, store, damaged, fromFuture = [], unproven = [], newest, nextRunAt, since, decryptions }, i) => [
+      (
+        { database, store, damaged, fromFuture = [], unproven = [], newest, nextRunAt, since, decryptions, lacking },
+        i,
+      ) => [
         // once the first slot has passed, this is an error
         ...(!newest && nextRunAt && entries[i]!.problem === null
           ? [
@@ -105,13 +112,15 @@ export function judgeBackups(
             (id) => `the backup ${id} of ${database} is not signed with backup.sign.secret, and does not count`,
           ),
         ),
-        ...neverDecrypted(judgeDecryption(database, decryptions, now)),
+        ...withHint(judgeDecryption(database, decryptions, now), decryptionHint),
+        ...withHint(judgeLacking(database, lacking), lackingHint),
         ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
       ],
     ),
     errors: [
       ...entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
       ...tests.flatMap(({ failed }) => failed ?? []),
+      ...new Set(facts.flatMap(({ lacking }) => judgeUnread(lacking))),
       // Without a backup in it, the store is that of another container: this one only checks.
       ...new Set(facts.flatMap(({ newest, notPersistent }) => (newest && notPersistent) || [])),
     ],
@@ -119,7 +128,7 @@ export function judgeBackups(
   }
 }
 
-const neverDecrypted = (problem: string | undefined) => (problem === undefined ? [] : [`${problem}: ${decryptionHint}`])
+const withHint = (problem: string | undefined, hint: string) => (problem === undefined ? [] : [`${problem}: ${hint}`])
 
 function problemOf(
   { store, newest, newestSlot, since, unreadable }: BackupFacts,

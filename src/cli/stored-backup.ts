@@ -1,4 +1,5 @@
 import { type Backup, listBackups, storedDatabases } from '../archive/backup.ts'
+import { unreadError } from '../archive/copies.ts'
 import { idPattern } from '../archive/layout.ts'
 import { AppError, usage } from '../errors.ts'
 import type { Store } from '../store/store.ts'
@@ -19,5 +20,7 @@ export async function storedBackup(
     const found = (await listBackups(store, one)).find((backup) => backup.id === id)
     if (found) return found
   }
+  const unread = unreadError(store)
+  if (unread) throw unread
   throw new AppError('nobackup', `there is no backup ${id} in ${store.name}`, { hint: 'look at `pgbosun backup list`' })
 }

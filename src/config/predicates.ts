@@ -8,6 +8,12 @@ export const maxNameBytes = 63
 /** Whether a text is a URL, or a piece of one with a password in it. Such texts are never shown. */
 export const looksLikeUrl = (text: string) => /:\/\/|:.*@/s.test(text)
 
+/** A store in `backup.stores`. */
+export type StoreEntry = string | { url: string }
+
+/** The URL of a store in `backup.stores`. */
+export const urlOf = (entry: StoreEntry) => (typeof entry === 'string' ? entry : entry.url)
+
 /** What the schema checks by code. They have names so that the compiled schema (rules.ts) can refer to them. */
 export const predicates = {
   isNoUrl: (text: string) => !looksLikeUrl(text),
@@ -22,8 +28,15 @@ export const predicates = {
   hasBothKeys: ({ accessKeyId, secretAccessKey }: { accessKeyId?: unknown; secretAccessKey?: unknown }) =>
     (accessKeyId === undefined) === (secretAccessKey === undefined),
   /** Whether what is said of S3 is used: otherwise backups would go elsewhere, and nobody would know. */
-  usesS3: ({ store, s3 }: { store: string; s3: object }) =>
-    store.startsWith('s3:') || Object.values(s3).every((value) => value === undefined),
+  usesS3: ({ store, stores, s3 }: { store: string; stores?: readonly StoreEntry[] | undefined; s3: object }) =>
+    (stores?.map(urlOf) ?? [store]).some((url) => url.startsWith('s3:')) ||
+    Object.values(s3).every((value) => value === undefined),
+  /** Whether no store is in the list twice. */
+  hasEachStoreOnce: ({ stores = [] }: { stores?: readonly StoreEntry[] | undefined }) =>
+    new Set(stores.map((entry) => urlOf(entry).replace(/\/+$/, ''))).size === stores.length,
+  /** Whether what is said of a store fits its kind. */
+  fitsItsUrl: ({ url, s3, mustBeMount }: { url: string; s3?: unknown; mustBeMount?: unknown }) =>
+    (s3 === undefined || url.startsWith('s3:')) && (mustBeMount === undefined || url.startsWith('file:')),
   hasPossiblePort: (address: string) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535,
   /** Whether the format's tool takes as many folders as are set. With `auto`, that is only known later. */
   takesFolders: ({ dir, format }: { dir: string | string[]; format: FormatName | 'auto' }) =>

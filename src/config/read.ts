@@ -30,7 +30,7 @@ export async function readConfig(
   noteOrigins(input, [], origins)
   const ofVariables = await applyEnvironment(input, env, { origins, baseDir })
   const { config, problems: others } = await checked(input)
-  const problems = [ofVariables, others, await scheduleProblems(input)].flat()
+  const problems = [ofVariables, others, storeProblems(origins, input), await scheduleProblems(input)].flat()
   if (config === undefined || problems.length > 0) throw invalid(problems, path, origins)
   return { config, origins }
 }
@@ -194,6 +194,15 @@ function setAt(tree: Tree, path: string[], value: unknown): boolean {
   node[path.at(-1)!] = value
   return true
 }
+
+/** The schema does not tell a default from what was set. */
+const storeProblems = (
+  origins: Map<string, string>,
+  { backup }: { backup?: { stores?: unknown } | null },
+): Problem[] =>
+  backup?.stores !== undefined && origins.has('backup.store')
+    ? [{ path: 'backup.stores', message: 'is set together with backup.store; set only one' }]
+    : []
 
 /** Not part of the schema, so that node-cron is loaded only if there is a schedule that needs it. */
 async function scheduleProblems({ backup }: { backup?: Schedules | null }): Promise<Problem[]> {

@@ -3,6 +3,7 @@ import type { Env } from './environment.ts'
 import type { Loaded } from './load.ts'
 import { readPem } from './pem.ts'
 import { secretReader } from './secrets.ts'
+import type { StorePlace } from './stores.ts'
 
 /** How a store in S3 is reached, with what was read for it. */
 export type S3Settings = {
@@ -21,11 +22,12 @@ export type S3Settings = {
 export type S3Keys = { accessKeyId: string; secretAccessKey: string }
 
 /**
- * What `backup.s3` and the environment say.
+ * What is set for a store and the environment say.
+ * @param s3 of the store, with what `backup.s3` says for all
  * @throws {AppError} `usage` when a file or a variable that is named cannot be read
  */
-export function readS3Settings({ config, env, baseDir }: Pick<Loaded, 'config' | 'env' | 'baseDir'>): S3Settings {
-  const { endpoint, region, pathStyle, ca, accessKeyId, secretAccessKey } = config.backup.s3
+export function readS3Settings(s3: StorePlace['s3'], { env, baseDir }: Pick<Loaded, 'env' | 'baseDir'>): S3Settings {
+  const { endpoint, region, pathStyle, ca, accessKeyId, secretAccessKey } = s3
   const read = secretReader(env, baseDir)
   const keys =
     accessKeyId && secretAccessKey

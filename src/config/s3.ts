@@ -9,7 +9,7 @@ import { predicates } from './predicates.ts'
 export const storeUrl =
   /^file:\/\/\/|^rclone:\/\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*(\/[A-Za-z0-9_.%@+ /-]*)?$|^s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)*\/?$/
 
-/** `backup.s3`: how a store in S3 is reached. */
+/** How a store in S3 is reached. */
 export const s3Keys = z
   .strictObject({
     endpoint: z
@@ -48,4 +48,6 @@ export const s3Keys = z
       .meta({ description: 'The secret of `accessKeyId`. Both are read again for every request.' }),
   })
   .refine(predicates.hasBothKeys, 'set both `accessKeyId` and `secretAccessKey`, or neither')
-  .prefault({})
+
+/** `backup.s3`, for every store in S3. */
+export const s3ForAll = s3Keys.prefault({})

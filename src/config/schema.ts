@@ -4,7 +4,7 @@ import { defaultStore } from './default-store.ts'
 import { count, duration, durationText, noUrl, secret, size, timeZone } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
 import { predicates } from './predicates.ts'
-import { s3Keys, storeUrl } from './s3.ts'
+import { s3ForAll, s3Keys, storeUrl } from './s3.ts'
 import { urlSource } from './url-source.ts'
 
 const database = z
@@ -142,6 +142,24 @@ const keepRules = z
   })
   .refine(predicates.keepsSomething, 'would keep nothing: set a rule, or `keep: all`')
 
+const keep = z.union([z.literal('all', { error: 'write rules like { daily: 7, weekly: 4 }, or all' }), keepRules])
+
+const storePlace = z
+  .string()
+  .regex(storeUrl, 'write file:///folder with an absolute path, s3://bucket/prefix or rclone://remote/path')
+
+const storeEntry = z
+  .strictObject({
+    url: storePlace,
+    keep: keep.optional().meta({ description: 'Which backups stay in this store. Default: `backup.keep`.' }),
+    mustBeMount: z.boolean().optional().meta({
+      description:
+        'For a folder: write nothing to it unless a volume is mounted there, or above it. Without the volume, a backup in it fails.',
+    }),
+    s3: s3Keys.optional().meta({ description: 'How this store in S3 is reached. Default, key by key: `backup.s3`.' }),
+  })
+  .refine(predicates.fitsItsUrl, '`s3` is for s3://, and `mustBeMount` for file:///')
+
 const verify = z
   .strictObject({
     schedule: z.string().optional().meta({
@@ -214,15 +232,19 @@ const backup = z
     databases: z.array(z.string().min(1)).min(1).optional().meta({
       description: 'Databases to back up, all on the server of `url`. Default: the target database.',
     }),
-    store: z
-      .string()
-      .regex(storeUrl, 'write file:///folder with an absolute path, s3://bucket/prefix or rclone://remote/path')
-      .prefault(defaultStore)
+    store: storePlace.prefault(defaultStore).meta({
+      description:
+        'Where backups are stored: `file:///folder`, `s3://bucket/prefix`, or `rclone://remote/path` with a remote of rclone, which must be installed.',
+    }),
+    stores: z
+      .array(z.union([storePlace, storeEntry]))
+      .min(1)
+      .optional()
       .meta({
         description:
-          'Where backups are stored: `file:///folder`, `s3://bucket/prefix`, or `rclone://remote/path` with a remote of rclone, which must be installed.',
+          'Several stores instead of `store`: each backup goes to all of them. Each is a URL, or a map with `url`. The first sets the pace; one that fails or is too slow is left out of a backup and filled afterwards by `backup copy`, which `serve` does by itself.',
       }),
-    s3: s3Keys,
+    s3: s3ForAll,
     encrypt,
     sign,
     globals: z.enum(['no-passwords', 'with-passwords']).prefault('no-passwords').meta({
@@ -247,16 +269,14 @@ const backup = z
       description:
         'IANA time zone, like `Europe/Berlin`, of the schedule and of the hours, days, weeks, months and years of `keep`.',
     }),
-    keep: z
-      .union([z.literal('all', { error: 'write rules like { daily: 7, weekly: 4 }, or all' }), keepRules])
-      .prefault({ within: '7d' })
-      .meta({
-        description:
-          'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
-      }),
+    keep: keep.prefault({ within: '7d' }).meta({
+      description:
+        'Which backups `prune` keeps: those that at least one of these rules keeps, or `all`. It always keeps the newest backup, the newest verified one, and everything younger than an hour. Default: `{ within: 7d }`.',
+    }),
     verify,
   })
-  .refine(predicates.usesS3, '`s3` is set, but `store` is not in S3: write s3://bucket/prefix, or remove `s3`')
+  .refine(predicates.usesS3, '`s3` is set, but no store is in S3: write s3://bucket/prefix, or remove `s3`')
+  .refine(predicates.hasEachStoreOnce, { error: 'names a store twice', path: ['stores'] })
   .refine(predicates.encryptsPasswords, {
     error: 'passwords of roles are only stored encrypted: set `encrypt`, or leave them out with `no-passwords`',
     path: ['globals'],

@@ -1,5 +1,6 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
+import { fromAnyCopy, unreadWarnings } from '../archive/copies.ts'
 import { withLease } from '../archive/lease.ts'
 import { noteDecrypted } from '../archive/verification.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
@@ -21,6 +22,7 @@ import type { Restored } from './work.ts'
 export async function runRestore(options: RestoreOptions): Promise<Restored> {
   const { connection, source, store, keys, wait, lock, runId, command, log, signal } = options
   const backups = await readBackups(store, source, keys.secrets)
+  for (const warning of unreadWarnings(store)) options.out.warn(warning)
   if (backups.length === 0) chooseFrom(backups, undefined, options)
   const deadline = performance.now() + wait.timeoutMs
   const where = {
@@ -52,9 +54,21 @@ async function restoreOn(
   const { backup, notes } = chooseFrom(backups, await readSystemIdentifier(session.sql), options)
   for (const note of notes) out.warn(note)
   options.onChosen(backup.id)
-  return withLease(store, backup, options, async () => {
-    const restored = await carryOut(await prepare(session, attempt, { backup, backups }, options), options)
-    await noteDecrypted(store, restored.manifest, { ...options, secrets: options.keys.secrets })
-    return restored
-  })
+  const asking = { ...options, confirm: once(options.confirm) }
+  return fromAnyCopy(store, backup, out, () =>
+    withLease(store, backup, options, async () => {
+      const restored = await carryOut(await prepare(session, attempt, { backup, backups }, asking), options)
+      await noteDecrypted(store, restored.manifest, { ...options, secrets: options.keys.secrets })
+      return restored
+    }),
+  )
+}
+
+/** Nobody is asked the same twice. */
+function once(ask: () => Promise<void>): () => Promise<void> {
+  let asked: Promise<void> | undefined
+  return () => {
+    asked ??= ask()
+    return asked
+  }
 }

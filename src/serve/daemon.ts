@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore } from '../archive/open.ts'
 import { nextSlot } from '../backup/schedule.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import type { Log } from '../log.ts'
-import { readMounts } from '../machine/mounts.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
-import { openStore } from '../store/open.ts'
-import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
-import { checkBackupFiles, scheduleOf, testScheduleOf } from '../up/backups.ts'
+import { checkBackupFiles, notPersistent, scheduleOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import { backupConditionNames, backupConditions, storeConditions } from './backup-conditions.ts'
@@ -217,7 +215,7 @@ function noteBackups(state: ServeState, log: Log): void {
 /** Without a schedule nothing is written to the store. */
 function noteStore(state: ServeState, store: Store, log: Log): void {
   const now = new Date()
-  const after = storeConditions(endsWithContainer(store.name, readMounts()), now.toISOString())
+  const after = storeConditions(notPersistent(store), now.toISOString())
   replaceConditions(state, ['store-not-persistent'], after, { log, now })
 }
 

@@ -1,5 +1,6 @@
 import type { Backup } from '../archive/backup.ts'
-import { type Catalog, openCatalog } from '../archive/catalog.ts'
+import { openCatalog } from '../archive/catalog.ts'
+import type { Catalog } from '../archive/catalog-type.ts'
 import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'

@@ -1,31 +1,37 @@
 import type { Loaded } from '../config/load.ts'
 import { rcloneEnvironment } from '../config/rclone-environment.ts'
 import { readS3Settings } from '../config/s3-settings.ts'
+import type { StorePlace } from '../config/stores.ts'
 import { storeApart } from './apart.ts'
 import { lazily } from './lazily.ts'
 import { localStore } from './local.ts'
+import { onlyOnMount } from './only-on-mount.ts'
 import { placeOf as rclonePlaceOf } from './rclone-place.ts'
 import { placeOf } from './s3-place.ts'
 import type { Store } from './store.ts'
 import { until } from './until.ts'
 
 /**
- * The store that the configuration names. Nothing is read or written until it is used.
+ * The store of that place. Nothing is read or written until it is used.
  *
  * @param signal of the run: after it, no call keeps the run from ending
- * @throws {AppError} `usage` when a file or a variable that `backup.s3` names cannot be read
+ * @throws {AppError} `usage` when a file or a variable that is named for it cannot be read
  */
-export const openStore = (loaded: Opening, signal: AbortSignal): Store =>
-  until(openerOf(loaded.config.backup.store)(loaded), signal)
+export const openPlace = (place: StorePlace, loaded: Opening, signal: AbortSignal): Store =>
+  until(openerOf(place.url)(place, loaded), signal)
 
-const openerOf = (url: string): ((loaded: Opening) => Store) =>
+type Opener = (place: StorePlace, loaded: Opening) => Store
+
+const openerOf = (url: string): Opener =>
   url.startsWith('s3:') ? inBucket : url.startsWith('rclone:') ? byRclone : inFolder
 
 type Opening = Pick<Loaded, 'config' | 'env' | 'baseDir'>
 
 /** A process of its own makes the file calls, so that one that never returns keeps nothing; not where memory is very scarce. */
-const inFolder = ({ config: { backup } }: Opening): Store =>
-  hasRoom() ? storeApart(backup.store) : localStore(backup.store)
+function inFolder({ url, mustBeMount }: StorePlace): Store {
+  const store = hasRoom() ? storeApart(url) : localStore(url)
+  return mustBeMount ? onlyOnMount(store) : store
+}
 
 /** A second process takes memory of its own: in a container of 64 MiB, beside `serve` and what is run in it, that is too much. */
 const hasRoom = (): boolean => {
@@ -36,17 +42,16 @@ const hasRoom = (): boolean => {
 /** After the time limit of a backup nobody sends anything to it any more; who sweeps may have a clock that differs. */
 const sweepAfterMs = 3_600_000
 
-function inBucket(loaded: Opening): Store {
-  const { store, timeout } = loaded.config.backup
-  const settings = readS3Settings(loaded)
-  return lazily(placeOf(store).name, async () => {
+function inBucket({ url, s3 }: StorePlace, loaded: Opening): Store {
+  const settings = readS3Settings(s3, loaded)
+  const staleMs = loaded.config.backup.timeout + sweepAfterMs
+  return lazily(placeOf(url).name, async () => {
     const { s3Store } = await import('./s3.ts')
-    return s3Store(store, settings, { staleMs: timeout + sweepAfterMs })
+    return s3Store(url, settings, { staleMs })
   })
 }
 
-function byRclone({ config, env }: Opening): Store {
-  const url = config.backup.store
+function byRclone({ url }: StorePlace, { env }: Opening): Store {
   return lazily(rclonePlaceOf(url).name, async () => {
     const { rcloneStore } = await import('./rclone.ts')
     return rcloneStore(url, rcloneEnvironment(env))

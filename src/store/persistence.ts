@@ -18,11 +18,23 @@ export function endsWithContainer(store: string, mounts: string): string | undef
   const all = mounts.split('\n').flatMap(parse)
   const root = all.findLast(({ folder }) => folder === '/')
   if (!store.startsWith('file:') || !root || !layered.includes(root.type)) return undefined
-  const folder = decodeURIComponent(store.replace('file://', ''))
-  const own = mountOf(folder, all) ?? root
+  const own = mountOf(folderOf(store), all) ?? root
   if (own.folder === '/') return `${store} is on the container's own file system, and ends with the container`
   return inMemory.includes(own.type) ? `${store} is in memory (${own.type}), and ends with the container` : undefined
 }
+
+/**
+ * Whether a folder is on another mount than `/`. False where nothing is known of mounts.
+ *
+ * @param store `file:///backups`
+ * @param mounts as for {@link endsWithContainer}
+ */
+export function isMounted(store: string, mounts: string): boolean {
+  const own = mountOf(folderOf(store), mounts.split('\n').flatMap(parse))
+  return own !== undefined && own.folder !== '/'
+}
+
+const folderOf = (store: string) => decodeURIComponent(store.replace('file://', ''))
 
 /** What to do about it. */
 export const persistenceHint = 'mount a volume there, or set backup.store to one'

@@ -19,6 +19,23 @@ export type Upload = {
   abort(): Promise<void>
 }
 
+/** Several stores, read as one: each backup from one of them. */
+export type Several = {
+  readonly stores: readonly Store[]
+  /** The stores that have what is in a folder, the one to read it from first. */
+  prefer(folder: string, stores: readonly Store[]): void
+  /** Those stores; all, where nobody has said which. */
+  having(folder: string): readonly Store[]
+  /** Where what is in a folder is read from now. */
+  current(folder: string): Store
+  /** From now on it is read from the next store that has it. Undefined, and nothing changes, where there is none. */
+  next(folder: string): Store | undefined
+  /** The stores that could not be listed the last time, and why. */
+  readonly unread: ReadonlyMap<Store, Error>
+  /** Why a store cannot be listed; undefined: it was. */
+  note(store: Store, unread: Error | undefined): void
+}
+
 /** Named blobs. Keys are relative, separated by `/`, without `..`. Every store passes test/contracts/store.ts. */
 export interface Store {
   /** For messages: `file:///backups`. */
@@ -52,6 +69,8 @@ export interface Store {
   rest(): void
   /** Ends every call that has not returned, with this error, where that is possible. Later calls work, or hang again. */
   giveUp(error: Error): void
+  /** Where it is several stores taken together: see src/archive/several.ts. */
+  readonly several?: Several
   /** Whether `giveUp` ends a call and nothing else, so that it can be used at once when the work is told to stop. */
   readonly interruptible?: boolean
 }

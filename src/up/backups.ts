@@ -1,5 +1,8 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
+import { lacking } from '../archive/lacking.ts'
+import { openStore } from '../archive/open.ts'
+import { eachOf } from '../archive/several.ts'
 import { ofName, seriesFacts } from '../backup/facts.ts'
 import type { BackupOptions } from '../backup/options.ts'
 import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
@@ -8,11 +11,11 @@ import type { Cron } from '../config/cron.ts'
 import { readSecrets } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { backupDatabases, remarks, resolveBackupConnection } from '../config/resolve.ts'
+import { storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { readMounts } from '../machine/mounts.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
 import type { Context } from '../run/context.ts'
-import { openStore } from '../store/open.ts'
 import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
 
@@ -28,6 +31,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     store,
     name: config.backup.name,
     retention: config.backup,
+    keepIn: storesOf(config.backup).map(({ keep }) => keep),
     recipients: config.backup.encrypt?.recipients ?? [],
     globals: config.backup.globals,
     secrets: readSecrets(config, env, baseDir),
@@ -89,7 +93,8 @@ export async function backupFacts(
       database,
       store: store.name,
       unreadable,
-      notPersistent: endsWithContainer(store.name, readMounts()),
+      notPersistent: notPersistent(store, newest?.stores),
+      lacking: lacking(store, newest),
       damaged,
       fromFuture,
       decryptions,
@@ -103,6 +108,18 @@ export async function backupFacts(
     })
   }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
+}
+
+/**
+ * Why backups in a store, or in one of several, end with this container; undefined where they do not.
+ * @param only of those with these names
+ */
+export const notPersistent = (store: Store, only?: readonly string[]): string | undefined => {
+  const mounts = readMounts()
+  return eachOf(store)
+    .filter(({ name }) => only === undefined || only.includes(name))
+    .map(({ name }) => endsWithContainer(name, mounts))
+    .find((problem) => problem !== undefined)
 }
 
 export const earlier = (one: Date | undefined, other: Date | undefined) =>

@@ -1,5 +1,5 @@
 import type { Backup } from '../archive/backup.ts'
-import type { Catalog } from '../archive/catalog.ts'
+import type { Catalog } from '../archive/catalog-type.ts'
 import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '../archive/restore-test.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import type { BackupFacts } from '../check/backups.ts'

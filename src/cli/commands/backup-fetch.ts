@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { storedDatabases } from '../../archive/backup.ts'
 import { readBackups } from '../../archive/catalog.ts'
+import { fromAnyCopy, unreadError, unreadWarnings } from '../../archive/copies.ts'
 import { idPattern } from '../../archive/layout.ts'
+import { openStore } from '../../archive/open.ts'
 import { readKeys } from '../../config/keys.ts'
 import { AppError, usage } from '../../errors.ts'
 import { refuseExisting } from '../../machine/new-file.ts'
@@ -10,7 +12,6 @@ import { chooseFrom, wholeOf } from '../../restore/chosen.ts'
 import { type FetchedAs, fetchDump } from '../../restore/fetch.ts'
 import { type Source, trustedManifest } from '../../restore/source.ts'
 import { withProgress } from '../../run/progress.ts'
-import { openStore } from '../../store/open.ts'
 import { megabytes, renderBytes, seconds } from '../../units.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -45,15 +46,19 @@ export const backupFetch: Command = {
     const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
     const source = { store: openStore(loaded, signal), keys }
     const startedAt = performance.now()
-    const manifest = trustedManifest(await wholeOf(source, await chosen(context, source, asked.id)))
+    const backup = await chosen(context, source, asked.id)
     tuneForStreams()
-    const { sizeBytes, notes, writtenBy } = await withProgress(context, 'MB fetched', (onProgress) =>
-      fetchDump({
-        ...{ ...source, ...asked, manifest, signal, log, search: { path: loaded.env.PATH } },
-        now: () => new Date(),
-        onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
-      }),
-    )
+    const { manifest, sizeBytes, notes, writtenBy } = await fromAnyCopy(source.store, backup, out, async () => {
+      const manifest = trustedManifest(await wholeOf(source, backup))
+      const fetched = await withProgress(context, 'MB fetched', (onProgress) =>
+        fetchDump({
+          ...{ ...source, ...asked, manifest, signal, log, search: { path: loaded.env.PATH } },
+          now: () => new Date(),
+          onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+        }),
+      )
+      return { ...fetched, manifest }
+    })
     for (const note of ofOneKind(notes)) out.warn(note)
     const durationMs = Math.round(performance.now() - startedAt)
     const { id, database } = manifest
@@ -110,6 +115,7 @@ async function chosen(
     id === undefined || only !== undefined ? [only ?? connection().database] : await storedDatabases(store)
   for (const database of databases) {
     const backups = await readBackups(store, database, keys.secrets)
+    for (const warning of unreadWarnings(store)) out.warn(warning)
     if (id !== undefined && backups.every((backup) => backup.id !== id)) continue
     const wanted = { id, at: undefined, cluster: undefined, swap: undefined }
     const { name } = loaded.config.backup
@@ -119,5 +125,7 @@ async function chosen(
       throw error instanceof AppError && error.kind === 'restore' ? error.with({ hint: 'give the id of one' }) : error
     }
   }
+  const unread = unreadError(store)
+  if (unread) throw unread
   throw new AppError('nobackup', `there is no backup ${id} in ${store.name}`, { hint: 'see `pgbosun backup list`' })
 }

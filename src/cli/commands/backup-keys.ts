@@ -1,10 +1,10 @@
 import { storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
+import { openStore } from '../../archive/open.ts'
 import { checkKeys, type KeyCheck } from '../../backup/keys.ts'
 import { readKeys } from '../../config/keys.ts'
 import { AppError, usage } from '../../errors.ts'
 import { fingerprintsOf } from '../../store/age.ts'
-import { openStore } from '../../store/open.ts'
 import { counted, plural, someOf } from '../../units.ts'
 import type { Command } from '../command.ts'
 

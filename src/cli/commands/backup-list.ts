@@ -1,10 +1,14 @@
 import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
+import { unreadError, unreadWarnings } from '../../archive/copies.ts'
+import { openStore } from '../../archive/open.ts'
 import { readPinNotes } from '../../archive/pin.ts'
 import { readSecrets } from '../../config/keys.ts'
+import type { AppError } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
-import { openStore } from '../../store/open.ts'
+import { asAppError } from '../../run/failure.ts'
+import type { Store } from '../../store/store.ts'
 import { visible } from '../../text.ts'
 import { renderBytes, seconds } from '../../units.ts'
 import type { Command } from '../command.ts'
@@ -28,13 +32,21 @@ export const backupList: Command = {
       ({ id, database, problem }) => `the backup ${id} of ${database} cannot be used: ${problem}`,
     )
     for (const warning of ofOneKind(said)) out.warn(warning)
+    for (const warning of unreadWarnings(store)) out.warn(warning)
     for (const line of table(found.map((backup) => columns(backup, notes.get(backup) ?? [], now)))) out.print(line)
     if (found.length === 0) out.print(`there are no backups in ${store.name}`)
-    return { fields: { backups: found.map((backup) => fields(backup, notes.get(backup) ?? [])) } }
+    const listed = found.map((backup) => fields(backup, notes.get(backup) ?? [], backup.stores ?? [store.name]))
+    return { fields: { backups: listed }, failure: notAll(store) }
   },
 }
 
-const fields = (backup: Backup, notes: string[]) => {
+/** What the others have is shown, and that it may not be all. */
+function notAll(store: Store): AppError | undefined {
+  const unread = unreadError(store)
+  return unread && asAppError(unread)
+}
+
+const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
   const { id, database, startedAt, sizeBytes, verification, restoreTest, problem, series, pinned } = backup
   return {
     id,
@@ -56,6 +68,7 @@ const fields = (backup: Backup, notes: string[]) => {
       : null,
     pinned,
     pin_notes: notes,
+    stores,
     problem: problem ?? verification?.problem ?? null,
   }
 }
@@ -80,6 +93,7 @@ function stateOf(backup: Backup, notes: string[], now: Date): string {
       : [restoreTest.ok ? `restored in ${seconds(restoreTest.durationMs ?? 0)}` : 'test restore FAILED']),
     ...(backup.encryption ? ['encrypted'] : []),
     ...(backup.pinned ? [['pinned', ...notes.map(visible)].join(': ')] : []),
+    ...(backup.stores ? [`in ${backup.stores.join(', ')}`] : []),
     ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
     ...(isFromFuture(backup, now) ? ['starts in the future'] : []),
   ]

@@ -1,6 +1,6 @@
+import { openStore } from '../../archive/open.ts'
 import { readPinNotes, removePins, writePin } from '../../archive/pin.ts'
 import { usage } from '../../errors.ts'
-import { openStore } from '../../store/open.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { storedBackup } from '../stored-backup.ts'
 

@@ -1,10 +1,13 @@
 import { openCatalog } from '../../archive/catalog.ts'
-import { applyPrune, type PruneItem, planPrune } from '../../backup/prune.ts'
+import { partsOf } from '../../archive/catalog-type.ts'
+import { openStore } from '../../archive/open.ts'
+import { applyPrune, type PruneItem, type PrunePlan, planPrune } from '../../backup/prune.ts'
 import { readSecrets } from '../../config/keys.ts'
-import { usage } from '../../errors.ts'
+import { storesOf } from '../../config/stores.ts'
+import { type AppError, usage } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
+import type { Context } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
-import { openStore } from '../../store/open.ts'
 import type { Command } from '../command.ts'
 
 /** `backup prune`: deletes the backups that no rule of `backup.keep` keeps. */
@@ -30,25 +33,44 @@ export const backupPrune: Command = {
     const secrets = readSecrets(loaded.config, loaded.env, loaded.baseDir)
     const catalog = openCatalog(openStore(loaded, signal), () => secrets)
     const database = typeof flags.database === 'string' ? flags.database : undefined
-    const plan = await planPrune(catalog, backup, { now, database })
-
-    const said = plan.unreadable.map((problem) => `${problem}; it is kept, but the rules do not count it`)
-    for (const warning of ofOneKind(said)) out.warn(warning)
-    for (const item of plan.items) out.print(line(item))
-    const fields = { backups: plan.items }
-    if (dryRun) {
-      for (const what of plan.drastic) out.warn(`without --force nothing is deleted: ${what}`)
-      out.print(counts(plan.items, 'would be deleted'))
-      return { fields }
+    const parts = partsOf(catalog)
+    const places = storesOf(backup)
+    const backups: Item[] = []
+    let failure: AppError | undefined
+    for (const [i, part] of parts.entries()) {
+      const store = part.store.name
+      const policy = { ...backup, keep: places[i]!.keep ?? backup.keep }
+      const inStore = (items: PruneItem[]) => items.map((item) => ({ ...item, store }))
+      try {
+        const plan = await planPrune(part, policy, { now, database })
+        if (parts.length > 1) out.print(`store   ${store}`)
+        tell(plan, out)
+        if (dryRun) for (const what of plan.drastic) out.warn(`without --force nothing is deleted: ${what}`)
+        try {
+          const options = { log, signal, now, force: flags.force === true }
+          backups.push(...inStore(dryRun ? plan.items : await applyPrune(part, plan, options)))
+        } catch (error) {
+          backups.push(...inStore(plan.items))
+          throw error
+        }
+      } catch (error) {
+        if (signal.aborted) throw error
+        // one store says nothing about another
+        failure ??= asAppError(error)
+        if (parts.length > 1) log.error({ store, kind: failure.kind }, asAppError(error).message)
+      }
     }
-    try {
-      const backups = await applyPrune(catalog, plan, { log, signal, now, force: flags.force === true })
-      out.print(counts(backups, 'deleted'))
-      return { fields: { backups } }
-    } catch (error) {
-      return { fields, failure: asAppError(error) }
-    }
+    if (!failure) out.print(counts(backups, dryRun ? 'would be deleted' : 'deleted'))
+    return { fields: { backups }, failure }
   },
+}
+
+type Item = PruneItem & { store: string }
+
+function tell({ unreadable, items }: PrunePlan, out: Context['out']): void {
+  const said = unreadable.map((problem) => `${problem}; it is kept, but the rules do not count it`)
+  for (const warning of ofOneKind(said)) out.warn(warning)
+  for (const item of items) out.print(line(item))
 }
 
 const counts = (items: PruneItem[], deleted: string) => {

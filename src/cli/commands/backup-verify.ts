@@ -1,8 +1,11 @@
 import { type Backup, listBackups, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
+import { unreadError, unreadWarnings } from '../../archive/copies.ts'
 import { idPattern } from '../../archive/layout.ts'
+import { openStore } from '../../archive/open.ts'
 import type { RestoreTest } from '../../archive/restore-test.ts'
+import { havingOf } from '../../archive/several.ts'
 import { type Verified, verifyBackup } from '../../backup/verify.ts'
 import { type Keys, readKeys } from '../../config/keys.ts'
 import { AppError, usage, withReport } from '../../errors.ts'
@@ -11,7 +14,6 @@ import { renderCompared } from '../../restore/trial/run.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
-import { openStore } from '../../store/open.ts'
 import type { Store } from '../../store/store.ts'
 import { megabytes, seconds, someOf } from '../../units.ts'
 import { testConnection, testRestore } from '../../up/test-restore.ts'
@@ -47,17 +49,26 @@ export const backupVerify: Command = {
     const search = { path: loaded.env.PATH }
     if (context.flags.restore === true) testConnection(loaded)
     const keys = readKeys(loaded.config, loaded.env, loaded.baseDir)
-    const backups = await wanted(context, keys)
+    const backups = await wanted(context, store, keys)
     if (context.flags.restore === true) return restoreEach(context, store, backups)
-    const results: Verified[] = []
+    const results: (Verified & { store: string })[] = []
     tuneForStreams() // not earlier: the garbage of reading thousands of manifests is better collected in small steps
+    const every = context.args[0] === 'all'
     for (const backup of backups) {
-      signal.throwIfAborted()
-      const result = await verifyBackup(store, backup, { search, keys, signal, log, now: () => new Date() })
-      results.push(result)
-      out.print(`${stateOf(result)}  ${result.database}  ${result.id}${remarkOn(result)}`)
+      for (const copy of havingOf(store, backup)) {
+        signal.throwIfAborted()
+        const result = await verifyBackup(copy, backup, { search, keys, signal, log, now: () => new Date() })
+        results.push({ ...result, store: copy.name })
+        const where = store.several ? `  ${copy.name}` : ''
+        out.print(`${stateOf(result)}  ${result.database}  ${result.id}${where}${remarkOn(result)}`)
+        if (result.ok && !every) break
+      }
     }
-    const bad = results.filter(({ ok }) => !ok)
+    // a backup is good where one copy of it is; with `all`, each copy counts
+    const good = new Set(results.flatMap(({ ok, database, id }) => (ok ? [`${database}/${id}`] : [])))
+    const bad = results.filter(({ ok, database, id }) => !ok && (every || !good.has(`${database}/${id}`)))
+    for (const { id, store, problem } of results.filter((result) => !result.ok && !bad.includes(result)))
+      out.warn(`the copy of ${id} in ${store} is damaged, another one is good: ${problem}`)
     return {
       fields: { results: results.map(fields) },
       failure: bad.length > 0 ? damaged(bad, results.length) : undefined,
@@ -124,15 +135,20 @@ const notRestored = (bad: Tested[], of: number): AppError =>
     `\`pgbosun restore ${bad[0]!.id} --into NEW\` shows more; other backups of the same database may fail in the same way`,
   )
 
-const fields = ({ id, database, level, ok, problem }: Verified) => ({ id, database, level, ok, problem })
+const fields = ({ id, database, level, ok, problem, store }: Verified & { store: string }) => ({
+  ...{ id, database, level, ok, problem, store },
+})
 
 /** `latest`, the default, is the newest backup of each database that is backed up. An id is looked up in the whole store. */
-async function wanted(context: CommandContext, { secrets }: Keys): Promise<Pick<Backup, 'id' | 'database'>[]> {
-  const { args, flags, loaded, signal } = context
+async function wanted(
+  context: CommandContext,
+  store: Store,
+  { secrets }: Keys,
+): Promise<Pick<Backup, 'id' | 'database'>[]> {
+  const { args, flags, loaded, out } = context
   const [which = 'latest'] = args
   if (which !== 'latest' && which !== 'all' && !idPattern.test(which))
     throw usage(`${which} is not the id of a backup`, { hint: 'use an id from `pgbosun backup list`, latest or all' })
-  const store = openStore(loaded, signal)
   const only = typeof flags.database === 'string' ? flags.database : undefined
   const databases = idPattern.test(which)
     ? only === undefined
@@ -143,6 +159,9 @@ async function wanted(context: CommandContext, { secrets }: Keys): Promise<Pick<
     which === 'latest'
       ? newestOfEach(proven(await readAllBackups(store, databases, secrets), context), loaded.config.backup.name)
       : (await listAll(store, databases)).filter(({ id }) => which === 'all' || id === which)
+  const unread = unreadError(store)
+  if (found.length === 0 && unread) throw unread
+  for (const warning of unreadWarnings(store)) out.warn(warning)
   if (found.length > 0) return found
   throw new AppError(
     'nobackup',

@@ -1,16 +1,15 @@
+import { openStore } from '../../archive/open.ts'
 import { type BackupResult, runBackup } from '../../backup/run.ts'
 import { AppError } from '../../errors.ts'
-import { readMounts } from '../../machine/mounts.ts'
 import { ofOneKind } from '../../plan.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
-import { openStore } from '../../store/open.ts'
-import { endsWithContainer, persistenceHint } from '../../store/persistence.ts'
+import { persistenceHint } from '../../store/persistence.ts'
 import type { Store } from '../../store/store.ts'
 import { megabytes, renderBytes, seconds, someLines } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
-import { backupOptions, checkBackupFiles } from '../../up/backups.ts'
+import { backupOptions, checkBackupFiles, notPersistent } from '../../up/backups.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { chosenDatabases } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
@@ -31,7 +30,7 @@ export const backupRun: Command = {
     tuneForStreams()
     checkBackupFiles(context.loaded)
     const store = openStore(context.loaded, context.signal)
-    const gone = endsWithContainer(store.name, readMounts())
+    const gone = notPersistent(store)
     if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
     const databases = chosenDatabases(context)
     const superusers = new Set<string>()
@@ -39,7 +38,9 @@ export const backupRun: Command = {
     const failures: AppError[] = []
     for (const database of databases) {
       try {
-        made.push(await backUp(context, store, database, (user) => superusers.add(user)))
+        const result = await backUp(context, store, database, (user) => superusers.add(user))
+        made.push(result)
+        if (result.lost.length > 0) failures.push(notEverywhere(result))
       } catch (error) {
         if (context.signal.aborted) throw error
         const failure = asAppError(error)
@@ -72,21 +73,39 @@ async function backUp(
     }),
   )
   for (const warning of ofOneKind(result.warnings.map((text) => `${database}: ${text}`))) out.warn(warning)
-  const { id, sizeBytes, durationMs } = result
-  out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}`)
+  const { id, sizeBytes, durationMs, stores, lost } = result
+  const where = stores.length + lost.length === 1 ? '' : `, in ${stores.join(', ')}`
+  out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}${where}`)
   return result
 }
 
-const asFields = ({ id, database, sizeBytes, durationMs }: BackupResult) => ({
+const asFields = ({ id, database, sizeBytes, durationMs, stores, lost }: BackupResult) => ({
   id,
   database,
   size_bytes: sizeBytes,
   duration_ms: durationMs,
+  stores,
+  failed_stores: lost.map(({ store, error }) => ({ store, problem: error.message })),
 })
+
+/** Exit 60: it is good, and at risk until each store has it. */
+function notEverywhere({ id, database, stores, lost }: BackupResult): AppError {
+  const missing = lost.map(({ store, error }) => `${store} (${error.message})`).join(', ')
+  return new AppError(
+    'backup',
+    `the backup ${id} of ${database} is good, and in ${stores.join(', ')}, but not in ${missing}`,
+    {
+      hint: `${lost[0]!.error.hint ?? 'check that store'}; then \`pgbosun backup copy ${id} --to ${lost[0]!.store}\``,
+      cause: lost[0]!.error,
+    },
+  )
+}
 
 /** The fields of the first backup at the top level, and all backups as a list. */
 const fields = (made: BackupResult[], [database]: string[]) => ({
-  ...(made[0] ? asFields(made[0]) : { id: null, database, size_bytes: null, duration_ms: null }),
+  ...(made[0]
+    ? asFields(made[0])
+    : { id: null, database, size_bytes: null, duration_ms: null, stores: [], failed_stores: [] }),
   backups: made.map(asFields),
 })
 
