@@ -2,6 +2,7 @@
 import type { Backup } from '../archive/backup.ts'
 import { isFromFuture } from '../archive/clock.ts'
 import { type Decryptions, decryptions } from '../archive/decryptions.ts'
+import type { Lacking } from '../archive/lacking.ts'
 import type { RestoreTest } from '../archive/restore-test.ts'
 
 /** Facts about a database from the backups of one series. Pure. */
@@ -67,6 +68,8 @@ export type StoredFacts = {
   damaged: string[]
   /** Undefined where the newest one is not encrypted. */
   decryptions?: Decryptions | undefined
+  /** What several stores lack. */
+  lacking?: Lacking | undefined
 }
 
 /**

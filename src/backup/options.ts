@@ -5,7 +5,7 @@ import type { Secrets } from '../config/keys.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
-import type { PrunePolicy } from './prune.ts'
+import type { PrunePolicy } from './prune-candidates.ts'
 
 /** Everything a backup needs to know. It reads neither the environment nor the configuration. */
 export type BackupOptions = {

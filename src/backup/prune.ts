@@ -1,15 +1,11 @@
 import { type Backup as StoredBackup, storedDatabases } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog-type.ts'
-import { isFromFuture } from '../archive/clock.ts'
 import { isLeased, keptNow } from '../archive/lease.ts'
-import type { BackupConfig } from '../config/schema.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { someOf } from '../units.ts'
-import { type Backup, drasticSeries, keepVerified, planRetention } from './retention.ts'
-
-/** What to keep, of the backups with this name. */
-export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'timezone'>
+import { candidates, type PrunePolicy } from './prune-candidates.ts'
+import { drasticSeries, keepVerified, planRetention } from './retention.ts'
 
 /** What happens to a backup, and why. */
 export type PruneItem = { id: string; database: string; action: 'keep' | 'delete'; reasons: string[] }
@@ -81,30 +77,6 @@ export async function planPrune(
       return `${deleted} of the ${of} backups of ${database} (cluster ${system}) would be deleted`
     }),
   }
-}
-
-type Candidate = Backup & { database: string }
-
-/** Thousands of backups belong to few series, so they share the strings of their keys. */
-function candidates(stored: StoredBackup[], leased: Set<string>, name: string, now: Date): Candidate[] {
-  const keys = new Map<string, string>()
-  return stored.flatMap((backup): Candidate[] => {
-    const { id, database, startedAt, takenAt, series, verification } = backup
-    if (series?.name !== name) return []
-    const key = JSON.stringify([series.name, series.system_identifier, series.database, series.kind])
-    keys.set(key, keys.get(key) ?? key)
-    return [
-      {
-        id,
-        database,
-        series: keys.get(key)!,
-        startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
-        verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
-        pinned: backup.pinned,
-        leased: leased.has(`${database}/${id}`),
-      },
-    ]
-  })
 }
 
 /**

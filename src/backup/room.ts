@@ -2,7 +2,8 @@ import type { Catalog } from '../archive/catalog-type.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { counted, plural, someOf } from '../units.ts'
-import { applyPrune, type PrunePolicy, planPrune } from './prune.ts'
+import { applyPrune, planPrune } from './prune.ts'
+import type { PrunePolicy } from './prune-candidates.ts'
 
 /** What was deleted to make room, and that in words. */
 export type Room = { deleted: string[]; said: string }

@@ -1,5 +1,6 @@
 import { isUnfinished, removeBackup, removeRest } from '../archive/backup.ts'
 import { databasePrefix, isOfCluster, startedAtOf } from '../archive/layout.ts'
+import { keptNow } from '../archive/lease.ts'
 import { hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -28,15 +29,21 @@ export async function sweepLeftovers(
     return isOfCluster(id, systemIdentifier) || now.getTime() - startedAt.getTime() >= abandonedMs
   }
   const removed = new Set<string>()
+  const busy = new Set<string>()
   for (const id of unfinished.filter(isNobodys)) {
     if (!(await isUnfinished(store, { database, id }))) continue
+    // somebody copies a backup to it
+    if ((await keptNow(store, { database, id }, now)) !== undefined) {
+      busy.add(id)
+      continue
+    }
     const remove = () => removeRest(store, database, id).then(() => true)
     if (await unlessRefused(remove, { database, id, log })) removed.add(id)
   }
   // what was never finished is not listed
   const prefix = databasePrefix(database)
   const idIn = (key: string) => key.slice(prefix.length).split('/')[0]!
-  const sweep = () => store.sweep(prefix, (key) => (isNobodys(idIn(key)) ? 0 : stalePartialMs))
+  const sweep = () => store.sweep(prefix, (key) => (isNobodys(idIn(key)) && !busy.has(idIn(key)) ? 0 : stalePartialMs))
   for (const key of (await unlessRefused(sweep, { database, log })) ?? [])
     if (isNobodys(idIn(key))) removed.add(idIn(key))
   for (const id of removed) log.info({ database, id }, 'removed what an unfinished backup left behind')

@@ -113,6 +113,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Let backup.keep decide about a pinned backup again.',
     load: async () => (await import('./commands/backup-pin.ts')).backupUnpin,
   },
+  'backup copy': {
+    summary: 'Copy backups to a store that lacks them.',
+    load: async () => (await import('./commands/backup-copy.ts')).backupCopy,
+  },
   'backup fetch': {
     summary: 'Write a backup into a file, decrypted and verified, for pg_restore or psql.',
     load: async () => (await import('./commands/backup-fetch.ts')).backupFetch,

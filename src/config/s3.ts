@@ -9,6 +9,9 @@ import { predicates } from './predicates.ts'
 export const storeUrl =
   /^file:\/\/\/|^rclone:\/\/[A-Za-z0-9_][A-Za-z0-9_.@+-]*(\/[A-Za-z0-9_.%@+ /-]*)?$|^s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9_%-][A-Za-z0-9_.%-]*)*\/?$/
 
+/** Whether a text is the URL of a store. */
+export const isStoreUrl = (text: string) => storeUrl.test(text)
+
 /** How a store in S3 is reached. */
 export const s3Keys = z
   .strictObject({

@@ -1,13 +1,16 @@
 // pure
 import { decryptionHint } from '../check/decryption.ts'
+import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
 import { persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
-  ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted'] as const),
+  ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted', 'backup-incomplete'] as const),
 ]
+
+const warnings: Condition['name'][] = ['restore-test-overdue', 'never-decrypted', 'backup-incomplete']
 
 /** What is wrong with the place of the store itself. @param problem why backups in it end with this container */
 export const storeConditions = (problem: string | undefined, now: string): Condition[] =>
@@ -36,50 +39,55 @@ export function backupConditions(
   const of = (name: Condition['name'], database: string, message: string | undefined, hint: string): Condition[] => {
     if (message === undefined) return []
     const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
-    const severity = name === 'restore-test-overdue' || name === 'never-decrypted' ? 'warning' : 'error'
+    const severity = warnings.includes(name) ? 'warning' : 'error'
     return [{ name, severity, roles: [], database, message, hint, since }]
   }
-  return backups.flatMap(({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted }) => [
-    ...of(
-      'store-unreadable',
-      database,
-      storeProblem === null ? undefined : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
-      'check that the store is mounted here, and that it can be read',
-    ),
-    ...of(
-      'backup-failed',
-      database,
-      lastError ?? undefined,
-      'look at the log; it will be tried again, or make a backup now with `pgbosun backup run`',
-    ),
-    ...of(
-      'backup-overdue',
-      database,
-      overdue === null ? undefined : `backup of ${database}: ${overdue}`,
-      'look at the log for the reason, or make a backup now with `pgbosun backup run`',
-    ),
-    ...of(
-      'backup-damaged',
-      database,
-      damaged.length === 0
-        ? undefined
-        : `the ${plural(damaged.length, 'backup')} ${someOf(damaged)} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
-      'check the disk; the condition ends once a newer backup was verified, which the schedule or `pgbosun backup run` makes',
-    ),
-    ...of(
-      'restore-test-failed',
-      database,
-      restoreTest.failed ?? restoreTest.lastError?.message,
-      restoreTest.failed === null && restoreTest.lastError?.hint
-        ? restoreTest.lastError.hint
-        : 'look at it with `pgbosun backup verify latest --restore`, and restore by hand what it names; the condition ends with the next test restore that succeeds',
-    ),
-    ...of(
-      'restore-test-overdue',
-      database,
-      restoreTest.overdue ?? undefined,
-      'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
-    ),
-    ...of('never-decrypted', database, neverDecrypted ?? undefined, decryptionHint),
-  ])
+  return backups.flatMap(
+    ({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted, lacking }) => [
+      ...of(
+        'store-unreadable',
+        database,
+        storeProblem === null
+          ? judgeUnread(lacking)[0]
+          : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
+        'check that the store is mounted here, and that it can be read',
+      ),
+      ...of(
+        'backup-failed',
+        database,
+        lastError ?? undefined,
+        'look at the log; it will be tried again, or make a backup now with `pgbosun backup run`',
+      ),
+      ...of(
+        'backup-overdue',
+        database,
+        overdue === null ? undefined : `backup of ${database}: ${overdue}`,
+        'look at the log for the reason, or make a backup now with `pgbosun backup run`',
+      ),
+      ...of(
+        'backup-damaged',
+        database,
+        damaged.length === 0
+          ? undefined
+          : `the ${plural(damaged.length, 'backup')} ${someOf(damaged)} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
+        'check the disk; the condition ends once a newer backup was verified, which the schedule or `pgbosun backup run` makes',
+      ),
+      ...of(
+        'restore-test-failed',
+        database,
+        restoreTest.failed ?? restoreTest.lastError?.message,
+        restoreTest.failed === null && restoreTest.lastError?.hint
+          ? restoreTest.lastError.hint
+          : 'look at it with `pgbosun backup verify latest --restore`, and restore by hand what it names; the condition ends with the next test restore that succeeds',
+      ),
+      ...of(
+        'restore-test-overdue',
+        database,
+        restoreTest.overdue ?? undefined,
+        'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
+      ),
+      ...of('backup-incomplete', database, judgeLacking(database, lacking), lackingHint),
+      ...of('never-decrypted', database, neverDecrypted ?? undefined, decryptionHint),
+    ],
+  )
 }

@@ -13,7 +13,8 @@ import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import { backupConditionNames, backupConditions, storeConditions } from './backup-conditions.ts'
 import { replaceConditions } from './conditions.ts'
-import { catalogOf, scheduledTests, scheduledWork } from './on-schedule.ts'
+import { createCopying } from './copying.ts'
+import { catalogOf, scheduledCopies, scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
@@ -173,6 +174,13 @@ async function stay(
     log,
     signal,
   })
+  const copying = createCopying({
+    backups: state.backups,
+    ...scheduledCopies(context, catalog),
+    nowMs: () => performance.now(),
+    log,
+    signal,
+  })
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
@@ -186,6 +194,7 @@ async function stay(
     onLook() {
       onLook()
       tests.turn()
+      if (schedule) copying.turn()
     },
     now: () => new Date(),
     log,
@@ -199,7 +208,7 @@ async function stay(
     log.info('stopping: a running backup or test restore is ended first')
   } finally {
     state.phase = 'stopping'
-    await Promise.all([scheduler.stop(), tests.stop()])
+    await Promise.all([scheduler.stop(), tests.stop(), copying.stop()])
   }
 }
 

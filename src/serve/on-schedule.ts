@@ -1,18 +1,23 @@
 import type { Backup } from '../archive/backup.ts'
 import { openCatalog } from '../archive/catalog.ts'
-import type { Catalog } from '../archive/catalog-type.ts'
+import { type Catalog, partsOf } from '../archive/catalog-type.ts'
+import { lacking } from '../archive/lacking.ts'
 import { storedFacts } from '../backup/facts.ts'
 import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
+import { storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
 import type { Store } from '../store/store.ts'
+import { until } from '../store/until.ts'
 import { someOf } from '../units.ts'
 import { backupOptions } from '../up/backups.ts'
+import { copyOne, lackingIn } from '../up/copies.ts'
 import { testRestore } from '../up/test-restore.ts'
+import type { CopyingOptions } from './copying.ts'
 import type { Rotation } from './rotate.ts'
 import type { SchedulerOptions } from './scheduler.ts'
 import type { TestSchedulerOptions } from './test-scheduler.ts'
@@ -29,7 +34,10 @@ export function scheduledWork(
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Pick<SchedulerOptions, 'readStore' | 'backUp'> {
-  const factsOf = (backups: Backup[]) => storedFacts(backups, context.loaded.config.backup.name, new Date())
+  const factsOf = (backups: Backup[]) => {
+    const facts = storedFacts(backups, context.loaded.config.backup.name, new Date())
+    return { ...facts, lacking: lacking(catalog.store, newestIn(backups, facts.newest?.id)) }
+  }
   return {
     readStore: async (database) => factsOf(await catalog.glance(database)),
     async backUp(database, slot, onMade) {
@@ -38,6 +46,34 @@ export function scheduledWork(
     },
   }
 }
+
+const newestIn = (backups: Backup[], id: string | undefined) => backups.find((backup) => backup.id === id)
+
+/** Fills the stores that lack backups, with what the scheduler has read of them. */
+export const scheduledCopies = (context: Context, catalog: Catalog): Pick<CopyingOptions, 'lackingOf' | 'copy'> => ({
+  lackingOf: (database) =>
+    catalog.parts === undefined
+      ? []
+      : catalog.parts
+          .filter((part) => !catalog.store.several?.unread.has(part.store))
+          .flatMap((part) =>
+            lackingIn(context, catalog, { database, part }).map(({ id }) => ({ database, id, store: part.store.name })),
+          ),
+  async copy({ database, id, store }) {
+    const part = partsOf(catalog).find((one) => one.store.name === store)!
+    const { log, signal, loaded } = context
+    const late = AbortSignal.timeout(Math.min(loaded.config.backup.timeout, 2 ** 31 - 1))
+    const to = until(part.store, AbortSignal.any([signal, late]))
+    const there = part.known(database)
+    const copied = await copyOne(
+      { ...context, signal: AbortSignal.any([signal, late]) },
+      { database, id },
+      { catalog, to, there },
+    )
+    await part.update(database)
+    log.info({ database, id, store, size_bytes: copied.sizeBytes }, 'copied a backup to the store that lacked it')
+  },
+})
 
 /** The same for test restores, with what the other scheduler has read of the store. */
 export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSchedulerOptions, 'factsOf' | 'test'> {
@@ -66,7 +102,7 @@ async function backUpAndTidy(
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
-  const { id, existing, sizeBytes, durationMs, warnings } = await rotation.loggingIn(() =>
+  const { id, existing, sizeBytes, durationMs, warnings, lost } = await rotation.loggingIn(() =>
     runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
   )
   onMade()
@@ -80,10 +116,15 @@ async function backUpAndTidy(
     { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
   )
-  await tidy(context, database, () =>
-    pruneStore(catalog, context.loaded.config.backup, { now: new Date(), database, log, signal: context.signal }),
-  )
-  await tidy(context, database, () => verifyOldest(context, catalog, database))
+  const { backup } = context.loaded.config
+  for (const [i, { keep = backup.keep }] of storesOf(backup).entries()) {
+    const part = partsOf(catalog)[i]!
+    if (lost.some(({ store }) => store === part.store.name)) continue
+    await tidy(context, database, () =>
+      pruneStore(part, { ...backup, keep }, { now: new Date(), database, log, signal: context.signal }),
+    )
+    await tidy(context, database, () => verifyOldest(context, part, database))
+  }
 }
 
 /** What is refused or fails after a backup is only logged, because the backup itself is good. */

@@ -246,5 +246,6 @@ function noteFacts(
   backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null
   backup.damaged = damaged
+  backup.lacking = found.lacking
   backup.neverDecrypted = judgeDecryption(backup.database, decryptions, now()) ?? null
 }

@@ -1,4 +1,5 @@
 // pure
+import type { Lacking } from '../archive/lacking.ts'
 import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
 import type { Kind } from '../errors.ts'
 
@@ -21,6 +22,8 @@ export type BackupState = {
   damaged: string[]
   /** That nobody has decrypted one for too long. */
   neverDecrypted?: string | null
+  /** What several stores lack. */
+  lacking?: Lacking | undefined
   restoreTest: RestoreTestState
 }
 
@@ -57,6 +60,7 @@ export type Condition = {
     | 'restore-test-failed'
     | 'restore-test-overdue'
     | 'never-decrypted'
+    | 'backup-incomplete'
   severity: 'error' | 'warning'
   /** The roles that it is about. */
   roles: string[]

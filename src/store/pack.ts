@@ -146,6 +146,38 @@ export async function checkStored(
 }
 
 /**
+ * Copies an object of a backup as it is stored. If a byte differs from what was written, nothing of it appears.
+ *
+ * @param onBytes called for each chunk with its size
+ * @throws {AppError} `corrupt` if it is missing or damaged where it is read
+ */
+export async function transfer(
+  { from, to }: { from: Store; to: Store },
+  key: string,
+  expected: ExpectedBytes,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const body = await openExisting(from, key, expected.name)
+  const stored = measured(body as AsyncIterable<Buffer>)
+  const upload = await to.open(key, expected.size_bytes)
+  try {
+    for await (const chunk of stored.chunks) {
+      const { length } = chunk
+      await upload.write(chunk)
+      free(chunk)
+      onBytes(length)
+    }
+    compare(stored.end(), expected)
+    await upload.commit()
+  } catch (error) {
+    await upload.abort()
+    throw error
+  } finally {
+    body.destroy()
+  }
+}
+
+/**
  * Whether an identity opens an object that is encrypted, by its header alone.
  * @throws {AppError} `corrupt`, for the reason `no-identity` if none does
  */

@@ -1,0 +1,30 @@
+// pure
+import type { Backup } from '../archive/backup.ts'
+import { candidates, type PrunePolicy } from './prune-candidates.ts'
+import { planRetention } from './retention.ts'
+
+/**
+ * The backups that a store lacks and that its rules would keep, newest first. One that was found damaged there counts as lacking; one that
+ * is good nowhere is not copied.
+ *
+ * @param all what any of the stores has, at its best
+ * @param there what the store has
+ */
+export function planCopies(
+  all: readonly Backup[],
+  there: readonly Backup[],
+  { name, keep, timezone }: PrunePolicy,
+  now: Date,
+): Backup[] {
+  const has = new Set(there.filter(isGood).map(({ id }) => id))
+  const good = all.filter(isGood)
+  const decisions = planRetention(candidates(good, new Set(), name, now), keep, { now, zone: timezone })
+  const kept = new Set(decisions.filter(({ action }) => action === 'keep').map(({ backup }) => backup.id))
+  return good
+    .filter(({ id }) => kept.has(id) && !has.has(id))
+    .toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime() || (a.id < b.id ? 1 : -1))
+}
+
+/** Whether a copy can be read, and nobody has found it damaged. */
+export const isGood = ({ problem, verification }: Backup): boolean =>
+  problem === undefined && verification?.ok !== false

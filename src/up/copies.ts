@@ -1,0 +1,47 @@
+import type { Backup } from '../archive/backup.ts'
+import { type Catalog, partsOf } from '../archive/catalog-type.ts'
+import { type Copied, copyBackup } from '../backup/copy.ts'
+import { isGood, planCopies } from '../backup/copy-plan.ts'
+import { readSecrets } from '../config/keys.ts'
+import { storesOf } from '../config/stores.ts'
+import type { Context } from '../run/context.ts'
+import type { Store } from '../store/store.ts'
+
+type Copying = {
+  /** Of everything that it may be copied from; listed before. */
+  catalog: Catalog
+  to: Store
+  /** What the store has of the database. */
+  there: readonly Backup[]
+}
+
+/** The backups of a database that one of the configured stores lacks, by what was listed last. */
+export function lackingIn(
+  { loaded: { config } }: Pick<Context, 'loaded'>,
+  catalog: Catalog,
+  { database, part }: { database: string; part: Catalog },
+): Backup[] {
+  const place = storesOf(config.backup)[partsOf(catalog).indexOf(part)]
+  const policy = { ...config.backup, keep: place?.keep ?? config.backup.keep }
+  return planCopies(catalog.known(database), part.known(database), policy, new Date())
+}
+
+/** Copies one backup. */
+export function copyOne(
+  { loaded: { config, env, baseDir }, log, signal, out }: Context,
+  { database, id }: Pick<Backup, 'database' | 'id'>,
+  { catalog, to, there }: Copying,
+  onProgress?: (done: number, total: number) => void,
+): Promise<Copied> {
+  const before = there.find((backup) => backup.id === id)
+  return copyBackup(
+    { database, id },
+    {
+      ...{ from: catalog.store, to, log, signal, onProgress },
+      replaces: before !== undefined && !isGood(before),
+      secrets: readSecrets(config, env, baseDir),
+      now: () => new Date(),
+      warn: out.warn,
+    },
+  )
+}
