@@ -5,7 +5,7 @@ import type { Upload } from '../store/store.ts'
 export type Lag = {
   /** So many bytes wait for it at most: then it is waited for. */
   mostBytes: number
-  /** It is waited for no longer than this in one go. */
+  /** It may be that far behind for so long, without having caught up half of it. */
   fullMs: number
   /** And given up if it takes nothing at all for so long. */
   stalledMs: number
@@ -29,6 +29,7 @@ type QueueOptions = Lag & {
 export function queued(upload: Upload, { mostBytes, fullMs, stalledMs, tooSlow, isAlone }: QueueOptions): Queued {
   const waiting: Buffer[] = []
   let bytes = 0
+  let fullSince: number | undefined
   let failure: Error | undefined
   let working: Promise<void> | undefined
   let changed = Promise.withResolvers<void>()
@@ -43,6 +44,7 @@ export function queued(upload: Upload, { mostBytes, fullMs, stalledMs, tooSlow, 
         failure = error
       })
       bytes -= length
+      if (bytes <= mostBytes / 2) fullSince = undefined
       free(chunk)
       signal()
     }
@@ -50,15 +52,14 @@ export function queued(upload: Upload, { mostBytes, fullMs, stalledMs, tooSlow, 
     signal()
   }
   /** Waits until `done`, or until it takes too long. */
-  const until = async (done: () => boolean, limitMs: number): Promise<void> => {
-    const giveUpAt = performance.now() + limitMs
+  const until = async (done: () => boolean, giveUpAt: number): Promise<void> => {
     let [left, movedAt] = [bytes, performance.now()]
     while (!failure && !done()) {
       const now = performance.now()
       if (bytes !== left) [left, movedAt] = [bytes, now]
       if (isAlone()) await soon(changed.promise, 1_000)
       else if (now - movedAt >= stalledMs) failure = tooSlow(`it took nothing for ${Math.round(stalledMs / 1000)} s`)
-      else if (now >= giveUpAt) failure = tooSlow(`it was too slow for ${Math.round(limitMs / 1000)} s`)
+      else if (now >= giveUpAt) failure = tooSlow(`it was too slow for ${Math.round(fullMs / 1000)} s`)
       else await soon(changed.promise, Math.min(giveUpAt - now, movedAt + stalledMs - now))
     }
     if (failure) {
@@ -72,7 +73,9 @@ export function queued(upload: Upload, { mostBytes, fullMs, stalledMs, tooSlow, 
       waiting.push(Buffer.from(chunk))
       bytes += chunk.length
       working ??= work()
-      if (bytes > mostBytes) await until(() => bytes <= mostBytes, fullMs)
+      if (bytes <= mostBytes) return
+      fullSince ??= performance.now()
+      await until(() => bytes <= mostBytes, fullSince + fullMs)
     },
     // what is still waiting is written as slowly as it has to be, as long as something moves
     drained: () => until(() => working === undefined, Number.POSITIVE_INFINITY),

@@ -1,0 +1,255 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { describe, expect } from 'vitest'
+import { freePort } from '../scripts/server.ts'
+import { test as base, client, type Pgbosun } from './support/backup.ts'
+import { open, uniqueName } from './support/postgres.ts'
+
+type Shop = {
+  pgbosun: Pgbosun
+  /** Folders of the two stores, which are not there yet, and their URLs. */
+  one: string
+  two: string
+  urls: [string, string]
+  /** The folder of a backup in a store. */
+  at(store: string, id: string): string
+  /** Makes a backup. @returns its id */
+  made(): Promise<string>
+}
+
+/** A database with two rows, and backups in two folders. */
+const test = base.extend<{ shop: Shop }>({
+  shop: async ({ dir, configured, database }, use) => {
+    const sql = open(database)
+    await sql.unsafe('create table t (id int primary key); insert into t values (1), (2)')
+    await sql.end()
+    const [one, two] = [join(dir, 'one'), join(dir, 'two')]
+    const urls: [string, string] = [pathToFileURL(one).href, pathToFileURL(two).href]
+    const pgbosun = await configured({ backup: { store: undefined, stores: urls } })
+    await use({
+      ...{ pgbosun, one, two, urls },
+      at: (store, id) => join(store, database, id),
+      made: async () => (await pgbosun.runJson('backup')).json.id as string,
+    })
+  },
+})
+
+const objects = (folder: string) =>
+  Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name)).toString('base64')]))
+
+/** Replaces a byte in the middle of a file. */
+function damage(file: string): void {
+  const bytes = readFileSync(file)
+  bytes[Math.floor(bytes.length / 2)]! ^= 1
+  writeFileSync(file, bytes)
+}
+
+const restoreInto = (pgbosun: Pgbosun, id = 'latest') =>
+  pgbosun.runJson('restore', id, '--into', uniqueName('copy'), '--yes')
+
+describe.skipIf(!client)('several stores', () => {
+  test('get the same backup, which is one in the list', async ({ shop: { pgbosun, one, two, urls, at } }) => {
+    const { code, json } = await pgbosun.runJson('backup')
+    expect({ code, stores: json.stores, failed: json.failed_stores }).toEqual({ code: 0, stores: urls, failed: [] })
+    const id = json.id as string
+    expect(objects(at(two, id))).toEqual(objects(at(one, id)))
+    expect(Object.keys(objects(at(one, id)))).toEqual(['dump.zst', 'globals.sql.zst', 'manifest.json'])
+    const list = await pgbosun.runJson('backup', 'list')
+    expect(list.json.backups).toMatchObject([{ id, stores: urls, verified: true }])
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).json.results).toMatchObject([
+      { id, ok: true, store: urls[0] },
+      { id, ok: true, store: urls[1] },
+    ])
+  })
+
+  test('of which one fails: the backup is good, 60 names the store, and `backup copy` fills it', async ({
+    shop: { pgbosun, one, two, urls, at },
+  }) => {
+    writeFileSync(two, 'no folder')
+    const { code, json } = await pgbosun.runJson('backup')
+    expect(code).toBe(60)
+    expect(json.stores).toEqual([urls[0]])
+    expect(json.failed_stores).toMatchObject([{ store: urls[1] }])
+    const { message, hint } = json.error as { message: string; hint: string }
+    const id = json.id as string
+    expect(message).toContain(`is good, and in ${urls[0]}, but not in ${urls[1]}`)
+    expect(hint).toContain(`backup copy ${id} --to ${urls[1]}`)
+
+    // it is never said that there are no backups, and what is there is shown
+    const list = await pgbosun.runJson('backup', 'list')
+    expect([list.code, list.json.backups]).toMatchObject([60, [{ id, stores: [urls[0]] }]])
+    expect((await restoreInto(pgbosun)).code).toBe(0)
+    const check = await pgbosun.runJson('check')
+    expect(JSON.stringify(check.json)).toContain(`the store ${urls[1]} cannot be read`)
+
+    rmSync(two)
+    expect(JSON.stringify((await pgbosun.runJson('check')).json)).toContain(
+      `${urls[1]} does not have the newest backup`,
+    )
+    const copied = await pgbosun.runJson('backup', 'copy', '--to', urls[1])
+    expect([copied.code, copied.json.backups]).toMatchObject([0, [{ id }]])
+    expect(objects(at(two, id))).toEqual(objects(at(one, id)))
+    expect((await pgbosun.runJson('backup', 'copy', '--to', urls[1])).json.backups).toEqual([])
+    expect((await pgbosun.runJson('backup', 'copy', id, '--to', urls[1])).json.backups).toEqual([])
+    expect((await pgbosun.runJson('backup', 'list')).json.backups).toMatchObject([{ id, stores: urls }])
+  })
+
+  test('of which none can be written to: 60, as with one', async ({ shop: { pgbosun, one, two } }) => {
+    writeFileSync(one, 'no folder')
+    writeFileSync(two, 'no folder')
+    const { code, json } = await pgbosun.runJson('backup')
+    expect([code, json.id, json.stores]).toEqual([60, null, []])
+    expect((await pgbosun.runJson('backup', 'list')).code).toBe(60)
+    expect((await restoreInto(pgbosun)).code).toBe(60)
+    expect((await pgbosun.runJson('backup', 'verify', 'latest')).code).toBe(60)
+  })
+
+  test('with a damaged copy: the other one is read, and the damaged one is replaced', async ({
+    shop: { pgbosun, one, urls, at, made },
+  }) => {
+    const id = await made()
+    damage(join(at(one, id), 'dump.zst'))
+    const restored = await restoreInto(pgbosun)
+    expect([restored.code, restored.json.rows_compared]).toEqual([0, 2])
+    expect(JSON.stringify(restored.json.warnings)).toContain(`trying again with the one in ${urls[1]}`)
+
+    const verified = await pgbosun.runJson('backup', 'verify', 'latest')
+    expect([verified.code, verified.json.results]).toMatchObject([
+      0,
+      [
+        { ok: false, store: urls[0] },
+        { ok: true, store: urls[1] },
+      ],
+    ])
+    expect(JSON.stringify(verified.json.warnings)).toContain(`the copy of ${id} in ${urls[0]} is damaged`)
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).code).toBe(61)
+    expect((await pgbosun.runJson('backup', 'list')).json.backups).toMatchObject([{ id, verified: true }])
+
+    const copied = await pgbosun.runJson('backup', 'copy', '--to', urls[0])
+    expect([copied.code, copied.json.backups]).toMatchObject([0, [{ id }]])
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).code).toBe(0)
+  })
+
+  test('whose copies are all damaged: 61, and nothing is left of the restore', async ({
+    shop: { pgbosun, one, two, at, made },
+  }) => {
+    const id = await made()
+    for (const store of [one, two]) damage(join(at(store, id), 'dump.zst'))
+    expect((await restoreInto(pgbosun, id)).code).toBe(61)
+    expect((await pgbosun.runJson('backup', 'copy', '--to', pathToFileURL(`${one}-more`).href)).code).toBe(61)
+    expect(readdirSync(`${one}-more`, { recursive: true }).filter((name) => String(name).includes(id))).toEqual([])
+  })
+
+  test('are pinned together', async ({ shop: { pgbosun, one, two, at, made } }) => {
+    const id = await made()
+    await pgbosun.run('backup', 'pin', id, '--note', 'audit')
+    const pins = (store: string) => readdirSync(at(store, id)).filter((name) => name.startsWith('pin-'))
+    expect([pins(one), pins(two)]).toMatchObject([[expect.any(String)], [expect.any(String)]])
+    await pgbosun.run('backup', 'unpin', id)
+    expect([pins(one), pins(two)]).toEqual([[], []])
+  })
+})
+
+describe.skipIf(!client)('a store among several', () => {
+  test('has rules of its own for what it keeps', async ({ dir, configured }) => {
+    const url = (name: string) => pathToFileURL(join(dir, name)).href
+    const pgbosun = await configured({
+      backup: { store: undefined, stores: [{ url: url('few'), keep: { last: 1 } }, url('many')], keep: { last: 3 } },
+    })
+    await pgbosun.runJson('backup')
+    await pgbosun.runJson('backup')
+    const later = new Date(Date.now() + 2 * 3_600_000).toISOString()
+    const { json } = await pgbosun.runJson('backup', 'prune', '--dry-run', '--now', later)
+    const actions = (json.backups as { store: string; action: string }[]).map(({ store, action }) => [store, action])
+    expect(actions).toEqual([
+      [url('few'), 'keep'],
+      [url('few'), 'delete'],
+      [url('many'), 'keep'],
+      [url('many'), 'keep'],
+    ])
+  })
+
+  test('that must be a mount and is none gets nothing', async ({ dir, configured }) => {
+    const [good, unmounted] = [pathToFileURL(join(dir, 'good')).href, pathToFileURL('/pgbosun-unmounted').href]
+    const pgbosun = await configured({
+      backup: { store: undefined, stores: [good, { url: unmounted, mustBeMount: true }] },
+    })
+    const { code, json } = await pgbosun.runJson('backup')
+    expect([code, json.stores, json.failed_stores]).toMatchObject([60, [good], [{ store: unmounted }]])
+    expect(() => readdirSync('/pgbosun-unmounted')).toThrow()
+  })
+
+  test('is named once, and not beside `store`', async ({ dir, configured }) => {
+    const url = pathToFileURL(join(dir, 'a')).href
+    const twice = await configured({ backup: { store: undefined, stores: [url, { url: `${url}/` }] } })
+    const both = await configured({ backup: { stores: [url] } })
+    const misplaced = await configured({ backup: { store: undefined, stores: [{ url: 's3://b', mustBeMount: true }] } })
+    for (const pgbosun of [twice, both, misplaced]) expect((await pgbosun.runJson('backup', 'list')).code).toBe(2)
+  })
+
+  test('is needed by `backup copy`', async ({ shop: { pgbosun, urls, made } }) => {
+    await made()
+    expect((await pgbosun.runJson('backup', 'copy')).code).toBe(2)
+    expect((await pgbosun.runJson('backup', 'copy', '--to', 'nowhere')).code).toBe(2)
+    expect((await pgbosun.runJson('backup', 'copy', '20200101T000000Z-0a1b2c3d', '--to', urls[0])).code).toBe(62)
+  })
+})
+
+describe.skipIf(!client)('serve', () => {
+  test('makes the backup of a slot in the stores that there are, and fills the other when it is back', {
+    timeout: 60_000,
+  }, async ({ dir, configured, database }) => {
+    const [one, two] = [join(dir, 'one'), join(dir, 'two')]
+    const port = await freePort()
+    mkdirSync(two)
+    writeFileSync(join(two, database), 'no folder')
+    const pgbosun = await configured({
+      backup: {
+        store: undefined,
+        stores: [one, two].map((folder) => pathToFileURL(folder).href),
+        schedule: '0 3 * * *',
+      },
+      more: { serve: { listen: `127.0.0.1:${port}` } },
+    })
+    const status = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/status.json`)
+      const { conditions, backups } = (await response.json()) as Status
+      return { names: conditions.map(({ name }) => name), id: backups[0]?.last_success_id }
+    }
+    const until = async (isSo: (found: Awaited<ReturnType<typeof status>>) => boolean) => {
+      let found: Awaited<ReturnType<typeof status>> | undefined
+      const deadline = Date.now() + 40_000
+      while (!found || !isSo(found)) {
+        if (Date.now() > deadline) throw new Error(`it stays ${JSON.stringify(found)}`)
+        await sleep(100)
+        found = await status().catch(() => undefined)
+      }
+      return found
+    }
+    const stop = async ({ child, finished }: ReturnType<Pgbosun['start']>) => {
+      child.kill('SIGTERM')
+      expect((await finished).code).toBe(0)
+    }
+    const first = pgbosun.start('serve')
+    const { id } = await until(({ names, id }) => names.includes('store-unreadable') && id != null)
+    expect(backupsIn(one, database)).toEqual([id])
+    await stop(first)
+
+    rmSync(join(two, database))
+    const second = pgbosun.start('serve')
+    await until(() => backupsIn(two, database).includes(id!))
+    expect(objects(join(two, database, id!))).toEqual(objects(join(one, database, id!)))
+    await stop(second)
+    expect((await second.finished).stderr).toContain('copied a backup to the store that lacked it')
+  })
+})
+
+type Status = { conditions: { name: string }[]; backups: { last_success_id: string | null }[] }
+
+/** Ids of the complete backups in a folder. */
+const backupsIn = (store: string, database: string): string[] =>
+  existsSync(join(store, database))
+    ? readdirSync(join(store, database)).filter((name) => existsSync(join(store, database, name, 'manifest.json')))
+    : []
