@@ -1,10 +1,14 @@
-import { appendFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
+import { appendFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { listBackups, removeBackup } from '../src/archive/backup.ts'
 import { openCatalog, readBackups } from '../src/archive/catalog.ts'
-import { recordVerification } from '../src/archive/verification.ts'
+import { keepFewRecords, recordVerification } from '../src/archive/records.ts'
+import { recordRestoreTest } from '../src/archive/restore-test.ts'
+import { AppError } from '../src/errors.ts'
+import { silentLog } from '../src/log.ts'
 import { localStore } from '../src/store/local.ts'
 import { counting } from './support/counting.ts'
 import { manifestOf, putBackup, putMany } from './support/many.ts'
@@ -17,6 +21,12 @@ const verdicts = (backups: { verification: { ok: boolean } | undefined }[]) =>
 const test = base.extend<{ shop: Awaited<ReturnType<typeof makeShop>> }>({
   shop: async ({ dir }, use) => use(await makeShop(join(dir, 'store'))),
 })
+
+/** Later than every one before: records are named by the millisecond. */
+async function instant(): Promise<Date> {
+  await sleep(2)
+  return new Date()
+}
 
 async function makeShop(root: string) {
   const ids = putMany(root, 'shop', 60)
@@ -37,12 +47,16 @@ async function makeShop(root: string) {
     clock,
     path: (id: string, name: string) => join(root, 'shop', id, name),
     add: () => putBackup(root, manifestOf('shop', new Date(), 'ffff0000')),
+    records: (id: string) =>
+      readdirSync(join(root, 'shop', id))
+        .filter((name) => name.startsWith('verified'))
+        .sort(),
     /** As another process does it. */
-    verify: (id: string, ok: boolean) =>
+    verify: async (id: string, ok: boolean) =>
       recordVerification(
         localStore(pathToFileURL(root).href),
         { database: 'shop', id },
-        { at: new Date(), ok, problem: ok ? null : 'bad' },
+        { at: await instant(), ok, problem: ok ? null : 'bad' },
       ),
   }
 }
@@ -71,12 +85,58 @@ describe('a catalogue', () => {
       await shop.verify(id, ok)
       shop.asked()
       expect([await verdict(), await verdict()]).toEqual([ok, ok])
-      expect(shop.asked()).toEqual(['list shop/', `read shop/${id}/verified.json`, 'list shop/'])
+      // only the new one: those before were read, and never change
+      expect(shop.asked()).toEqual(['list shop/', `read shop/${id}/${shop.records(id).at(-1)}`, 'list shop/'])
     }
     await shop.verify(id, false)
     expect(await verdict()).toBe(false)
-    rmSync(shop.path(id, 'verified.json'))
+    expect(shop.records(id)).toHaveLength(3)
+    rmSync(shop.path(id, shop.records(id)[2]!))
     expect(await verdict()).toBe(true)
+    for (const name of shop.records(id)) rmSync(shop.path(id, name))
+    expect(await verdict()).toBe(true)
+  })
+
+  test('reads what older versions wrote about a verification, and counts what is newer', async ({ shop }) => {
+    const id = shop.ids[7]!
+    const verdict = async () => verdicts(await shop.catalog.update('shop'))[7]
+    const old = (at: Date, ok: boolean) =>
+      writeFileSync(
+        shop.path(id, 'verified.json'),
+        JSON.stringify({ id, level: 'decode', ok, problem: null, verified_at: at.toISOString() }),
+      )
+    old(await instant(), false)
+    expect(await verdict()).toBe(false)
+    await shop.verify(id, true)
+    expect(await verdict()).toBe(true)
+    expect(verdicts(await readBackups(shop.store, 'shop', []))[7]).toBe(true)
+    // an older version, elsewhere, replaces it
+    old(await instant(), false)
+    expect(await verdict()).toBe(false)
+    expect(verdicts(await readBackups(shop.store, 'shop', []))[7]).toBe(false)
+  })
+
+  test('keeps two records of each kind, the newest; where none may be deleted, all stay', async ({ shop }) => {
+    const which = { database: 'shop', id: shop.ids[7]! }
+    const test = { ok: true, problem: null, durationMs: 1, server: 'x' }
+    for (let i = 0; i < 3; i++) {
+      await recordRestoreTest(shop.store, which, { at: await instant(), ...test }, undefined, [])
+      await shop.verify(which.id, i === 2)
+    }
+    writeFileSync(shop.path(which.id, 'verified-20200101T000000000Z.json'), 'not ours')
+    const before = shop.records(which.id)
+    const locked = {
+      ...shop.store,
+      async delete() {
+        throw new AppError('backup', 'it is locked', { reason: 'delete-refused' })
+      },
+    }
+    await keepFewRecords(locked, which, { secrets: [], log: silentLog })
+    expect(shop.records(which.id)).toEqual(before)
+    await keepFewRecords(shop.store, which, { secrets: [], log: silentLog })
+    expect(shop.records(which.id)).toEqual([before[0], ...before.slice(3)])
+    const found = (await shop.catalog.update('shop'))[7]
+    expect(found).toMatchObject({ verification: { ok: true }, restoreTest: { ok: true } })
   })
 
   test('takes nothing for verified of which an object is gone or has another size, until it is there again', async ({
@@ -141,14 +201,21 @@ describe('a catalogue', () => {
   test('removes a backup without listing it again: the manifest first', async ({ shop }) => {
     const [id] = shop.ids as [string]
     await shop.verify(id, true)
+    const [record] = shop.records(id)
     await shop.catalog.update('shop')
     shop.asked()
     await shop.catalog.remove({ database: 'shop', id })
     expect(shop.asked()).toEqual(
-      ['manifest.json', 'dump.zst', 'globals.sql.zst', 'verified.json'].map((name) => `delete shop/${id}/${name}`),
+      ['manifest.json', 'dump.zst', 'globals.sql.zst', record].map((name) => `delete shop/${id}/${name}`),
     )
     expect(shop.catalog.known('shop').map((backup) => backup.id)).toEqual(shop.ids.slice(1))
     expect(await shop.store.folders('shop/')).toEqual(shop.ids.slice(1))
+    // what this process has written since then goes too
+    const next = { database: 'shop', id: shop.ids[1]! }
+    await shop.verify(next.id, true)
+    shop.catalog.noteVerification(next, { at: new Date(), ok: true, problem: null })
+    await shop.catalog.remove(next)
+    expect(await shop.store.folders('shop/')).toEqual(shop.ids.slice(2))
   })
 
   test('tells ids by one listing, without reading a manifest; what has none is unfinished', async ({ shop }) => {

@@ -20,9 +20,9 @@ import {
 } from './listing.ts'
 import type { Series } from './manifest.ts'
 import { byInstant } from './merge.ts'
-import { readRestoreTest } from './restore-test.ts'
+import { noRecords, type Records, readRecords } from './records.ts'
 import { severalCatalogs } from './several-catalogs.ts'
-import { later, readLaterVerification, type Verification } from './verification.ts'
+import { later, type Verification } from './verification.ts'
 
 /** How many manifests are read at once: enough for a slow store, but few enough for a process with few files and little memory. */
 const atOnce = 8
@@ -70,8 +70,12 @@ type Entry = {
   backup: Backup
   /** By the backup's own run, as its manifest says. */
   own: Verification | undefined
-  /** By the newest run after it. */
-  later: Verification | undefined
+  /** By the newest runs after it, as the store has them. */
+  records: Records
+  /** By this process, since it was listed. */
+  noted: Verification | undefined
+  /** Whether this process has written something beside it since then. */
+  isNoted: boolean
   /** Whether every object that the manifest names is listed with its size; true where the manifest names none. */
   fits: boolean
   contents: string
@@ -108,12 +112,20 @@ function catalogOf(store: Store, readSecrets: () => Secrets, nowMs: () => number
       entry = whole && entryOf(whole, listed.contents, share)
     }
     if (!entry) return undefined
-    const unread = listed.verified !== '' && listed.verified !== before?.verified
     const which = { database, id }
-    if (unread)
-      entry.backup.restoreTest = await readRestoreTest(store, which, listed.verified.split('\n').map(nameOf), secrets)
-    const later = unread ? await readLaterVerification(store, which, secrets) : before?.later
-    return judged({ ...entry, ...listed, later: listed.verified === '' ? undefined : later })
+    const records = await recordsOf(which, listed.verified, before, secrets)
+    entry.backup.restoreTest = records.restoreTest
+    return judged({ ...entry, ...listed, records, noted: undefined, isNoted: false })
+  }
+
+  /** A record never changes, but for the one that older versions replace: what is new is read, and all again if one that counted is gone. */
+  const recordsOf = (which: Which, verified: string, before: Entry | undefined, secrets: Secrets): Promise<Records> => {
+    const [lines, known] = [linesIn(verified), linesIn(before?.verified ?? '')]
+    const sources = Object.values(before?.records.sources ?? {})
+    const stays = known.every((line) => lines.includes(line) || !sources.includes(nameOf(line)))
+    if (!before || !stays) return readRecords(store, which, lines.map(nameOf), secrets)
+    const fresh = lines.filter((line) => !known.includes(line)).map(nameOf)
+    return readRecords(store, which, fresh, secrets, before.records)
   }
 
   const lookAgain = async (database: string, folder: Folder, before: Entry | undefined, secrets: Secrets) =>
@@ -205,11 +217,13 @@ function catalogOf(store: Store, readSecrets: () => Secrets, nowMs: () => number
     noteVerification({ database, id }, verification) {
       const backups = databases.get(database)?.backups
       const entry = backups?.get(id)
-      if (entry) backups!.set(id, judged({ ...entry, later: verification }))
+      if (entry) backups!.set(id, judged({ ...entry, noted: verification, isNoted: true }))
     },
     noteRestoreTest({ database, id }, test) {
       const entry = databases.get(database)?.backups.get(id)
-      if (entry) entry.backup.restoreTest = test
+      if (!entry) return
+      entry.backup.restoreTest = test
+      entry.isNoted = true
     },
     async remove({ database, id }) {
       const backups = databases.get(database)?.backups
@@ -217,11 +231,15 @@ function catalogOf(store: Store, readSecrets: () => Secrets, nowMs: () => number
       // without its manifest it is none any more; if that is not deleted, it still is
       await store.delete(objectKey(database, id, manifestName))
       backups?.delete(id)
-      if (!entry?.contents) return removeBackup(store, { database, id })
+      if (!entry?.contents || entry.isNoted) return removeBackup(store, { database, id })
       for (const name of namesIn(entry)) await store.delete(objectKey(database, id, name))
     },
   }
 }
+
+type Which = { database: string; id: string }
+
+const linesIn = (text: string) => (text === '' ? [] : text.split('\n'))
 
 const isSame = (one: Secrets, other: Secrets) => one.length === other.length && one.every((s, i) => s === other[i])
 
@@ -268,7 +286,9 @@ function entryOf(
       },
     },
     own: manifest?.verified_at ? { at: new Date(manifest.verified_at), ok: true, problem: null } : undefined,
-    later: undefined,
+    records: noRecords,
+    noted: undefined,
+    isNoted: false,
     fits: manifest?.objects.every(({ name, size_bytes }) => lines.has(lineOf(name, size_bytes))) ?? true,
     contents,
     verified: '',
@@ -279,7 +299,7 @@ const instantOf = (text: string | null) => (text === null ? undefined : new Date
 
 /** What was verified must still be there: where a listing shows that it is not, nothing is known until it is read back again. */
 function judged(entry: Entry): Entry {
-  const newest = entry.backup.unproven ? undefined : later(entry.own, entry.later)
+  const newest = entry.backup.unproven ? undefined : later(later(entry.own, entry.records.later), entry.noted)
   return { ...entry, backup: { ...entry.backup, verification: newest?.ok && !entry.fits ? undefined : newest } }
 }
 

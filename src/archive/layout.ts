@@ -4,7 +4,7 @@ export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})
 
 /** The object that makes a folder a backup. */
 export const manifestName = 'manifest.json'
-/** Result of the last later verification; the manifest itself is never changed. */
+/** Result of the last later verification, as older versions wrote it. */
 export const verifiedName = 'verified.json'
 /** A pin, which keeps the backup from being pruned. @param hex eight hexadecimal digits */
 export const pinName = (hex: string) => `pin-${hex}.json`

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import type { Secrets } from '../config/keys.ts'
-import { getText, putText } from '../store/pack.ts'
+import { putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { objectKey, verifiedAtName } from './layout.ts'
-import { isSigned, writeSigned } from './seal.ts'
+import { writeSigned } from './seal.ts'
 import { aboutOf } from './verification.ts'
 
 /** Result of a test restore: the backup was restored into a database that was then dropped. */
@@ -44,27 +44,8 @@ const schema = z.looseObject({
 
 type Which = { database: string; id: string }
 
-/** Older records than so many are not looked at: only the newest of a level counts. */
-const mostRead = 8
-
-/**
- * The newest test restore of a backup; undefined if there is none, or its record cannot be read.
- * @param names of the objects of the backup that are about verifications
- */
-export async function readRestoreTest(store: Store, { database, id }: Which, names: string[], secrets: Secrets) {
-  const newestFirst = names
-    .filter((name) => name.startsWith('verified-'))
-    .sort()
-    .reverse()
-  for (const name of newestFirst.slice(0, mostRead)) {
-    const text = await getText(store, objectKey(database, id, name))
-    const found = text === undefined || !isSigned(text, aboutOf(database, id), secrets) ? undefined : parse(text)
-    if (found) return found
-  }
-  return undefined
-}
-
-function parse(text: string): RestoreTest | undefined {
+/** The record of a test restore as it is stored; undefined for what is none. */
+export function parseRestoreTest(text: string): RestoreTest | undefined {
   try {
     const { data } = schema.safeParse(JSON.parse(text), { jitless: true })
     return (

@@ -1,8 +1,9 @@
 import { type Backup, readBackup, type WholeBackup } from '../archive/backup.ts'
 import { dumpName, globalsName, isNamed, objectKey } from '../archive/layout.ts'
 import type { Manifest } from '../archive/manifest.ts'
+import { keepFewRecords, readLaterVerification, recordVerification } from '../archive/records.ts'
 import { isSealed } from '../archive/seal.ts'
-import { readLaterVerification, recordVerification, type Verification } from '../archive/verification.ts'
+import type { Verification } from '../archive/verification.ts'
 import type { Keys } from '../config/keys.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -66,6 +67,7 @@ export async function verifyBackup(
     const verification = { at, ok: problem === null, problem, level, decryptedAt }
     await recordVerification(store, backup, verification, secrets)
     options.onNoted?.(verification)
+    await keepFewRecords(store, backup, { secrets, log: options.log })
   } catch (error) {
     options.log.warn(
       { problem: (error as Error).message },

@@ -1,5 +1,6 @@
 import type { Backup } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog-type.ts'
+import { keepFewRecords } from '../archive/records.ts'
 import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '../archive/restore-test.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import type { BackupFacts } from '../check/backups.ts'
@@ -86,6 +87,7 @@ export async function testRestore(
   try {
     await recordRestoreTest(store, backup, test, details, keys.secrets)
     catalog?.noteRestoreTest(backup, test)
+    await keepFewRecords(store, backup, { secrets: keys.secrets, log })
   } catch (error) {
     log.warn({ problem: (error as Error).message }, 'could not record the result of the test restore in the store')
   }

@@ -137,3 +137,9 @@ export const test = base.extend<Fixtures>({
   },
   pgbosun: async ({ configured }, use) => use(await configured()),
 })
+
+/** The newest record of a verification in the folder of a backup. */
+export function lastRecordIn(folder: string) {
+  const names = readdirSync(folder).filter((name) => name.startsWith('verified-'))
+  return JSON.parse(readFileSync(join(folder, names.sort().at(-1)!), 'utf8'))
+}
