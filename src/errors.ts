@@ -49,6 +49,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `store-full`: the store has no space left
  * - `not-signed`: backups are signed here, and this one is not, or by somebody else: it may be as it was written
  * - `no-identity`: none of the identities that are configured opens a backup, which says nothing about the backup
+ * - `prune-drastic`: retention would delete too much of a series
  * - `delete-refused`: the store can be read and written, but does not let this object be deleted
  */
 export type Reason =
@@ -66,6 +67,7 @@ export type Reason =
   | 'no-identity'
   | 'not-signed'
   | 'delete-refused'
+  | 'prune-drastic'
 
 /** What an {@link AppError} carries besides its message. */
 export type ErrorOptions = FilePlace & {

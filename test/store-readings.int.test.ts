@@ -7,13 +7,16 @@ import { backupId } from '../src/archive/layout.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { sealManifest } from '../src/archive/seal.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { AppError } from '../src/errors.ts'
 import { silentLog } from '../src/log.ts'
 import type { Context } from '../src/run/context.ts'
 import { createOutput } from '../src/run/output.ts'
 import { catalogOf, scheduledWork } from '../src/serve/on-schedule.ts'
+import { pruneOnSchedule } from '../src/serve/scheduled-prune.ts'
 import { localStore } from '../src/store/local.ts'
 import { backUp, client, test } from './support/backup.ts'
 import { counting } from './support/counting.ts'
+import { putMany } from './support/many.ts'
 import { urlOf, writeFiles } from './support/postgres.ts'
 
 /** A backup of the database for each of the last 60 days, all of them good. Returns their ids, oldest first. */
@@ -97,9 +100,11 @@ describe.skipIf(!client)('serve', () => {
     // what it wrote is new to the next one
     const after = await readStore(database)
     expect(after.newest?.id).toBe(newest!.id)
-    expect(asked().sort()).toEqual(
-      [`list ${prefix}`, expect.stringContaining(`read ${prefix}${ids[1]}/verified-`), manifest(newest!.id)],
-    )
+    expect(asked().sort()).toEqual([
+      `list ${prefix}`,
+      expect.stringContaining(`read ${prefix}${ids[1]}/verified-`),
+      manifest(newest!.id),
+    ])
     await readStore(database)
     expect(asked()).toEqual([`list ${prefix}`])
   })
@@ -134,5 +139,47 @@ describe.skipIf(!client)('serve', () => {
     writeFileSync(file, replaced)
     expect((await readStore(database)).firstAt).toEqual(newest?.takenAt)
     expect((await catalog.glance(database)).map(({ unproven }) => unproven)).toEqual([true, false])
+  })
+
+  test('knows after a scheduled prune why something was not deleted, until one deletes what it should', async ({
+    dir,
+  }) => {
+    const root = join(dir, 'store')
+    putMany(root, 'shop', 8)
+    const folder = localStore(pathToFileURL(root).href)
+    let isLocked = true
+    const store = {
+      ...folder,
+      async delete(key: string) {
+        if (isLocked)
+          throw new AppError('backup', 'the store refuses it', { reason: 'delete-refused', hint: 'allow it' })
+        await folder.delete(key)
+      },
+    }
+    const prune = async (last: number) => {
+      const told: unknown[] = []
+      const context = await contextOf(dir, root, 'shop', { keep: { last } })
+      const error = await pruneOnSchedule(context, catalogOf(context, store), 'shop', (...what) => {
+        told.push(what)
+      }).catch((error: Error) => error)
+      return { told, error }
+    }
+    const message = '2 old backups of shop were not deleted: the store refuses it'
+    expect(await prune(6)).toEqual({ told: [['shop', { message, hint: 'allow it' }]], error: undefined })
+    isLocked = false
+    expect(await prune(1)).toEqual({
+      told: [
+        [
+          'shop',
+          {
+            message: expect.stringMatching(/^nothing was deleted: 7 of the 8 backups of shop/),
+            hint: expect.any(String),
+          },
+        ],
+      ],
+      error: expect.any(AppError),
+    })
+    expect(await prune(6)).toEqual({ told: [['shop', null]], error: undefined })
+    expect(await folder.folders('shop/')).toHaveLength(6)
   })
 })

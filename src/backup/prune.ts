@@ -24,6 +24,8 @@ export type PruneOptions = {
   signal?: AbortSignal
   /** So many verified backups of each series stay, whatever the rules say. */
   atLeast?: number
+  /** Called with each backup that the store does not let go. */
+  onRefused?: ((item: PruneItem, error: AppError) => void) | undefined
 }
 
 /**
@@ -87,17 +89,18 @@ export async function planPrune(
 export async function applyPrune(
   catalog: Catalog,
   { items, drastic }: PrunePlan,
-  { log, force = false, signal, now }: Pick<PruneOptions, 'log' | 'force' | 'signal' | 'now'>,
+  { log, force = false, signal, now, onRefused }: Pick<PruneOptions, 'log' | 'force' | 'signal' | 'now' | 'onRefused'>,
 ): Promise<PruneItem[]> {
   if (drastic.length > 0 && !force) {
     throw new AppError('backup', `nothing was deleted: ${someOf(drastic, '; ')}`, {
+      reason: 'prune-drastic',
       hint: 'run `pgbosun backup prune --dry-run` to see why; if you want that, run `pgbosun backup prune --force`',
     })
   }
   const done: PruneItem[] = []
   for (const item of items.toReversed()) {
     if (item.action === 'delete') signal?.throwIfAborted()
-    done.unshift(item.action === 'delete' ? await deleted(catalog, item, { log, now }) : item)
+    done.unshift(item.action === 'delete' ? await deleted(catalog, item, { log, now, onRefused }) : item)
   }
   return done
 }
@@ -106,7 +109,7 @@ export async function applyPrune(
 async function deleted(
   catalog: Catalog,
   item: PruneItem,
-  { log, now }: Pick<PruneOptions, 'log' | 'now'>,
+  { log, now, onRefused }: Pick<PruneOptions, 'log' | 'now' | 'onRefused'>,
 ): Promise<PruneItem> {
   const { id, database, reasons } = item
   try {
@@ -121,6 +124,7 @@ async function deleted(
   } catch (error) {
     if (!hasReason(error, 'delete-refused')) throw error
     log.warn({ id, database, problem: error.message, hint: error.hint }, 'backup not deleted')
+    onRefused?.(item, error)
     return { ...item, action: 'keep', reasons: [`it cannot be deleted: ${error.message}`] }
   }
 }

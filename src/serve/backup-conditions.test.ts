@@ -57,6 +57,14 @@ describe('the conditions of backups', () => {
     ])
   })
 
+  test('are a warning where a prune could not delete what no rule keeps', () => {
+    const refused = { ...good, pruneRefused: { message: 'nothing was deleted: why', hint: 'use --force' } }
+    expect(backupConditions([refused], [], first)).toMatchObject([
+      { name: 'prune-refused', severity: 'warning', message: 'nothing was deleted: why', hint: 'use --force' },
+    ])
+    expect(backupConditions([{ ...good, pruneRefused: null }], [], first)).toEqual([])
+  })
+
   test('keep the instant of their start, for each database', () => {
     const failed = { ...good, lastError: 'why' }
     const before = backupConditions([failed], [], first)

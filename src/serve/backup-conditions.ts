@@ -7,10 +7,18 @@ import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
-  ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted', 'backup-incomplete'] as const),
+  ...([
+    'restore-test-failed',
+    'restore-test-overdue',
+    'never-decrypted',
+    'prune-refused',
+    'backup-incomplete',
+  ] as const),
 ]
 
-const warnings: Condition['name'][] = ['restore-test-overdue', 'never-decrypted', 'backup-incomplete']
+const warnings: readonly Condition['name'][] = [
+  ...(['restore-test-overdue', 'never-decrypted', 'prune-refused', 'backup-incomplete'] as const),
+]
 
 /** What is wrong with the place of the store itself. @param problem why backups in it end with this container */
 export const storeConditions = (problem: string | undefined, now: string): Condition[] =>
@@ -43,7 +51,7 @@ export function backupConditions(
     return [{ name, severity, roles: [], database, message, hint, since }]
   }
   return backups.flatMap(
-    ({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted, lacking }) => [
+    ({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted, lacking, pruneRefused }) => [
       ...of(
         'store-unreadable',
         database,
@@ -88,6 +96,12 @@ export function backupConditions(
       ),
       ...of('backup-incomplete', database, judgeLacking(database, lacking), lackingHint),
       ...of('never-decrypted', database, neverDecrypted ?? undefined, decryptionHint),
+      ...of(
+        'prune-refused',
+        database,
+        pruneRefused?.message,
+        pruneRefused?.hint ?? 'run `pgbosun backup prune --dry-run` to see what should go',
+      ),
     ],
   )
 }

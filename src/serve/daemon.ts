@@ -184,7 +184,9 @@ async function stay(
   const scheduler = startScheduler({
     schedule,
     backups: state.backups,
-    ...scheduledWork(context, catalog, watchers.rotation),
+    ...scheduledWork(context, catalog, watchers.rotation, (database, refusal) => {
+      for (const backup of state.backups) if (backup.database === database) backup.pruneRefused = refusal
+    }),
     longestMs: config.wait.timeout + config.lock.timeout + config.backup.timeout + afterTimeoutMs,
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,

@@ -3,11 +3,9 @@ import { openCatalog } from '../archive/catalog.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { lacking } from '../archive/lacking.ts'
 import { storedFacts } from '../backup/facts.ts'
-import { pruneStore } from '../backup/prune.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
-import { storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
@@ -19,8 +17,11 @@ import { copyOne, lackingIn } from '../up/copies.ts'
 import { testRestore } from '../up/test-restore.ts'
 import type { CopyingOptions } from './copying.ts'
 import type { Rotation } from './rotate.ts'
+import { pruneOnSchedule, type Refusal } from './scheduled-prune.ts'
 import type { SchedulerOptions } from './scheduler.ts'
 import type { TestSchedulerOptions } from './test-scheduler.ts'
+
+type OnPruned = (database: string, refusal: Refusal) => void
 
 const verifyAgainMs = 7 * 86_400_000
 
@@ -33,6 +34,7 @@ export function scheduledWork(
   context: Context,
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
+  onPruned: OnPruned = () => {},
 ): Pick<SchedulerOptions, 'readStore' | 'backUp'> {
   const factsOf = (backups: Backup[]) => {
     const facts = storedFacts(backups, context.loaded.config.backup.name, new Date())
@@ -41,7 +43,7 @@ export function scheduledWork(
   return {
     readStore: async (database) => factsOf(await catalog.glance(database)),
     async backUp(database, slot, onMade) {
-      await backUpAndTidy(context, catalog, { database, slot, onMade }, rotation)
+      await backUpAndTidy(context, catalog, { database, slot, onMade, onPruned }, rotation)
       return factsOf(catalog.known(database))
     },
   }
@@ -98,7 +100,7 @@ export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSch
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
-  { database, slot, onMade }: { database: string; slot: Date; onMade: () => void },
+  { database, slot, onMade, onPruned }: { database: string; slot: Date; onMade: () => void; onPruned: OnPruned },
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
@@ -116,15 +118,9 @@ async function backUpAndTidy(
     { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
   )
-  const { backup } = context.loaded.config
-  for (const [i, { keep = backup.keep }] of storesOf(backup).entries()) {
-    const part = partsOf(catalog)[i]!
-    if (lost.some(({ store }) => store === part.store.name)) continue
-    await tidy(context, database, () =>
-      pruneStore(part, { ...backup, keep }, { now: new Date(), database, log, signal: context.signal }),
-    )
-    await tidy(context, database, () => verifyOldest(context, part, database))
-  }
+  const usable = partsOf(catalog).filter((part) => lost.every(({ store }) => store !== part.store.name))
+  await tidy(context, database, () => pruneOnSchedule(context, { catalog, usable }, database, onPruned))
+  for (const part of usable) await tidy(context, database, () => verifyOldest(context, part, database))
 }
 
 /** What is refused or fails after a backup is only logged, because the backup itself is good. */

@@ -24,6 +24,8 @@ export type BackupState = {
   neverDecrypted?: string | null
   /** What several stores lack. */
   lacking?: Lacking | undefined
+  /** Why the last prune did not delete what no rule keeps. */
+  pruneRefused?: { message: string; hint: string | undefined } | null
   restoreTest: RestoreTestState
 }
 
@@ -61,6 +63,7 @@ export type Condition = {
     | 'restore-test-overdue'
     | 'never-decrypted'
     | 'backup-incomplete'
+    | 'prune-refused'
   severity: 'error' | 'warning'
   /** The roles that it is about. */
   roles: string[]
