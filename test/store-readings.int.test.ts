@@ -159,7 +159,8 @@ describe.skipIf(!client)('serve', () => {
     const prune = async (last: number) => {
       const told: unknown[] = []
       const context = await contextOf(dir, root, 'shop', { keep: { last } })
-      const error = await pruneOnSchedule(context, catalogOf(context, store), 'shop', (...what) => {
+      const catalog = catalogOf(context, store)
+      const error = await pruneOnSchedule(context, { catalog, usable: [catalog] }, 'shop', (...what) => {
         told.push(what)
       }).catch((error: Error) => error)
       return { told, error }

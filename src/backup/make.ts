@@ -5,6 +5,7 @@ import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } 
 import { type Manifest, manifestVersion } from '../archive/manifest.ts'
 import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
+import { eachOf } from '../archive/several.ts'
 import { AppError, hasReason } from '../errors.ts'
 import { sendAsItIs } from '../postgres/bytes.ts'
 import type { Session } from '../postgres/session.ts'
@@ -14,6 +15,7 @@ import { fingerprint, sealedSuffix } from '../store/age.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
 import { readAccess } from './access.ts'
+import { besideDatabase } from './beside.ts'
 import { refuseBroken } from './broken-names.ts'
 import { type DumpOptions, dumpDatabase, dumpGlobals } from './dump.ts'
 import {
@@ -203,6 +205,13 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   if (obstacles.length > 0) {
     const { list, hint } = explainObstacles(obstacles, access)
     throw new AppError('backup', `${access.role} may not read everything:\n${list}`, { hint })
+  }
+  if (options.onBeside) {
+    const beside = await besideDatabase(
+      sql,
+      eachOf(options.store).map(({ name }) => name),
+    )
+    if (beside !== undefined) options.onBeside(beside)
   }
   await options.places.each((store) =>
     checkSpace(store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes),

@@ -53,4 +53,6 @@ export type BackupOptions = {
   onProgress?: ((done: number, total: number) => void) | undefined
   /** Called with the user if the backup is made as a superuser. */
   onSuperuser?: ((user: string) => void) | undefined
+  /** Called if the store is on the same device as the server's data, with that in words. */
+  onBeside?: ((problem: string) => void) | undefined
 }

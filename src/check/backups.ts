@@ -12,6 +12,8 @@ export type BackupFacts = {
   database: string
   /** The store's name, for messages: what is said about it is true for this process only. */
   store: string
+  /** The names of several. */
+  stores?: readonly string[] | undefined
   newest: { id: string; startedAt: Date; slot: Date | null } | undefined
   lastVerifiedAt: Date | undefined
   /** The newest slot of the schedule whose backup should be finished by now; undefined without a schedule. */

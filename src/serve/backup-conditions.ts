@@ -1,7 +1,7 @@
 // pure
 import { decryptionHint } from '../check/decryption.ts'
 import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
-import { persistenceHint } from '../store/persistence.ts'
+import { besideHint, persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import type { BackupState, Condition } from './state.ts'
 
@@ -20,20 +20,24 @@ const warnings: readonly Condition['name'][] = [
   ...(['restore-test-overdue', 'never-decrypted', 'prune-refused', 'backup-incomplete'] as const),
 ]
 
-/** What is wrong with the place of the store itself. @param problem why backups in it end with this container */
-export const storeConditions = (problem: string | undefined, now: string): Condition[] =>
-  problem === undefined
-    ? []
-    : [
-        {
-          name: 'store-not-persistent',
-          severity: 'error',
-          roles: [],
-          message: problem,
-          hint: persistenceHint,
-          since: now,
-        },
-      ]
+/** What is wrong with the place of the store itself, in words. */
+export type StorePlace = {
+  /** Its backups end with this container. */
+  notPersistent?: string | undefined
+  /** It is on the device of the server's data. */
+  beside?: string | undefined
+}
+
+export const storeConditionNames = ['store-not-persistent', 'store-beside-database'] as const
+
+export const storeConditions = ({ notPersistent, beside }: StorePlace, now: string): Condition[] => {
+  const of = (rest: Pick<Condition, 'name' | 'severity' | 'hint'>, message: string | undefined): Condition[] =>
+    message === undefined ? [] : [{ ...rest, roles: [], message, since: now }]
+  return [
+    ...of({ name: 'store-not-persistent', severity: 'error', hint: persistenceHint }, notPersistent),
+    ...of({ name: 'store-beside-database', severity: 'warning', hint: besideHint }, beside),
+  ]
+}
 
 /**
  * What is wrong with the backups. A condition that existed before keeps its instant. Pure.

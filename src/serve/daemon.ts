@@ -11,7 +11,14 @@ import type { Store } from '../store/store.ts'
 import { checkBackupFiles, notPersistent, scheduleOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
-import { backupConditionNames, backupConditions, storeConditions } from './backup-conditions.ts'
+import {
+  backupConditionNames,
+  backupConditions,
+  type StorePlace,
+  storeConditionNames,
+  storeConditions,
+} from './backup-conditions.ts'
+import { askBeside } from './beside.ts'
 import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
 import { catalogOf, scheduledCopies, scheduledTests, scheduledWork } from './on-schedule.ts'
@@ -161,7 +168,7 @@ async function stay(
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
   const catalog = catalogOf(context, store)
-  if (schedule) noteStore(state, store, log)
+  if (schedule) noteStore(context, state, store)
   const onLook = () => noteBackups(state, log)
   const tests = createTestScheduler({
     schedule: testSchedule,
@@ -223,11 +230,16 @@ function noteBackups(state: ServeState, log: Log): void {
   replaceConditions(state, backupConditionNames, after, { log, now, told })
 }
 
-/** Without a schedule nothing is written to the store. */
-function noteStore(state: ServeState, store: Store, log: Log): void {
-  const now = new Date()
-  const after = storeConditions(notPersistent(store), now.toISOString())
-  replaceConditions(state, ['store-not-persistent'], after, { log, now })
+/** Without a schedule nothing is written to the store. What the server tells about its data comes later, if it does. */
+function noteStore(context: Context, state: ServeState, store: Store): void {
+  const { log } = context
+  const gone = notPersistent(store)
+  const note = (place: StorePlace) => {
+    const now = new Date()
+    replaceConditions(state, storeConditionNames, storeConditions(place, now.toISOString()), { log, now })
+  }
+  note({ notPersistent: gone })
+  void askBeside(context, store).then((beside) => beside !== undefined && note({ notPersistent: gone, beside }))
 }
 
 const firstRetryMs = 10_000

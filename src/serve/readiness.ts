@@ -162,7 +162,7 @@ function healthOf(plan: MigrationPlan | undefined): ProbeAnswer {
 }
 
 /** Without a connection to a target, `serve --no-up` is ready when the database that it backs up is. */
-function connectionOf({ connection, loaded: { config, env, baseDir } }: Context): Connection {
+export function connectionOf({ connection, loaded: { config, env, baseDir } }: Context): Connection {
   if (config.backup.url === undefined) return connection()
   try {
     return connection()

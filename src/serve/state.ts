@@ -59,6 +59,7 @@ export type Condition = {
     | 'backup-damaged'
     | 'store-unreadable'
     | 'store-not-persistent'
+    | 'store-beside-database'
     | 'restore-test-failed'
     | 'restore-test-overdue'
     | 'never-decrypted'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { endsWithContainer } from './persistence.ts'
+import { endsWithContainer, isElsewhere, isSameDevice } from './persistence.ts'
 
 const container = [
   '1540 1377 0:324 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/a - b',
@@ -38,4 +38,20 @@ test('on a machine nothing is said', () => {
   for (const store of ['file:///backups', 'file:///tmp/backups'])
     expect(endsWithContainer(store, machine)).toBeUndefined()
   expect(endsWithContainer('file:///backups', '')).toBeUndefined()
+})
+
+test.each([
+  ['/backups', '/tmp/kept/data', true],
+  ['/backups', '/backups/shop', true],
+  ['/backups', '/', false],
+  ['/tmp', '/tmp/kept', false],
+  // two folders of one server are not the concern of this machine
+  ['/with blank/a', '/with blank/b', false],
+])('%s and %s are on one device: %s', (one, other, expected) => {
+  expect(isSameDevice(one, other, container)).toBe(expected)
+  expect(isSameDevice(one, other, '')).toBe(false)
+})
+
+test('what is on another machine is not asked', () => {
+  expect([isElsewhere('/with blank/a', container), isElsewhere('/backups', container)]).toEqual([true, false])
 })

@@ -1,7 +1,7 @@
 // pure
 
-/** Something mounted: where, and the type of its file system. */
-type Mount = { folder: string; type: string }
+/** Something mounted: where, the type of its file system, and its device. */
+type Mount = { folder: string; type: string; device: string }
 
 /** What container engines put a container's own files on. */
 const layered = ['overlay', 'fuse.fuse-overlayfs', 'aufs']
@@ -35,9 +35,27 @@ export function isMounted(store: string, mounts: string): boolean {
 }
 
 const folderOf = (store: string) => decodeURIComponent(store.replace('file://', ''))
+/** Whether two folders are on one device, as far as the mounts tell. Of a network's file systems nothing is known. */
+export function isSameDevice(one: string, other: string, mounts: string): boolean {
+  const all = mounts.split('\n').flatMap(parse)
+  const [a, b] = [mountOf(one, all), mountOf(other, all)]
+  return a !== undefined && b !== undefined && a.device === b.device && !isRemote(a)
+}
+
+/** Whether a folder is on another machine, which may never answer. */
+export function isElsewhere(folder: string, mounts: string): boolean {
+  const mount = mountOf(folder, mounts.split('\n').flatMap(parse))
+  return mount !== undefined && isRemote(mount)
+}
+
+const isRemote = ({ type }: Mount) => /^(nfs|cifs|smb|9p|ceph|gluster|lustre|afs|virtiofs|fuse)/.test(type)
 
 /** What to do about it. */
 export const persistenceHint = 'mount a volume there, or set backup.store to one'
+
+/** What to do where backups lie beside the data. */
+export const besideHint =
+  'set backup.store to another disk, or to another place such as S3: both are lost with this one'
 
 /** The mount that a folder is on. What was mounted last lies on top. */
 function mountOf(folder: string, all: Mount[]): Mount | undefined {
@@ -49,9 +67,9 @@ function mountOf(folder: string, all: Mount[]): Mount | undefined {
 /** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`; blanks in a name are `\040`. */
 function parse(line: string): Mount[] {
   const [before = '', after = ''] = line.split(' - ')
-  const folder = before.split(' ')[4]
+  const [, , device = '', , folder] = before.split(' ')
   const [type = ''] = after.split(' ')
-  return folder === undefined ? [] : [{ folder: unescaped(folder), type }]
+  return folder === undefined ? [] : [{ folder: unescaped(folder), type, device }]
 }
 
 const unescaped = (text: string) =>

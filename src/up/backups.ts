@@ -92,6 +92,7 @@ export async function backupFacts(
     facts.push({
       database,
       store: store.name,
+      stores: eachOf(store).map(({ name }) => name),
       unreadable,
       notPersistent: notPersistent(store, newest?.stores),
       lacking: lacking(store, newest),

@@ -1,4 +1,5 @@
-import { judgeBackups } from '../check/backups.ts'
+import { besideDatabase } from '../backup/beside.ts'
+import { type BackupFacts, judgeBackups } from '../check/backups.ts'
 import { adviceOnCollations } from '../check/collations.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../check/health.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
@@ -9,6 +10,7 @@ import type { Context } from '../run/context.ts'
 import type { Run } from '../run/run.ts'
 import { readFirstEventAt } from '../state/events.ts'
 import { readHold } from '../state/hold.ts'
+import { besideHint } from '../store/persistence.ts'
 import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
@@ -56,7 +58,13 @@ export async function readHealth(
     uncompared,
     lockedOut,
     assertions: await assertionResults(run),
-    advice: advice ? [...(await adviceFor(run)), ...adviceOnTestRestores(run.context.loaded, facts)] : [],
+    advice: advice
+      ? [
+          ...(await adviceFor(run)),
+          ...(facts ? await adviceOnStore(run, facts) : []),
+          ...adviceOnTestRestores(run.context.loaded, facts),
+        ]
+      : [],
     leftovers: await readLeftovers(run.cluster.sql),
     held: await heldInWords(run),
     ...(shadow && step && { shadow: await shadowHealth(run, step) }),
@@ -84,6 +92,11 @@ async function adviceFor({ context, cluster, target }: Run): Promise<string[]> {
     ...(await adviceOnBackupUser(context, cluster.sql)),
     ...(target ? await adviceOnCollations(target.sql, target.serverVersion) : []),
   ]
+}
+
+async function adviceOnStore({ cluster }: Run, facts: BackupFacts[]): Promise<string[]> {
+  const found = await Promise.all(facts.map(({ store, stores = [store] }) => besideDatabase(cluster.sql, stores)))
+  return [...new Set(found.filter((problem) => problem !== undefined))].map((problem) => `${problem}: ${besideHint}`)
 }
 
 /** If the comparison cannot be made, that is an error too, because it was asked for. */

@@ -5,7 +5,7 @@ import { ofOneKind } from '../../plan.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
-import { persistenceHint } from '../../store/persistence.ts'
+import { besideHint, persistenceHint } from '../../store/persistence.ts'
 import type { Store } from '../../store/store.ts'
 import { megabytes, renderBytes, seconds, someLines } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
@@ -34,11 +34,18 @@ export const backupRun: Command = {
     if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
     const databases = chosenDatabases(context)
     const superusers = new Set<string>()
+    const beside = new Set<string>()
     const made: BackupResult[] = []
     const failures: AppError[] = []
     for (const database of databases) {
       try {
-        const result = await backUp(context, store, database, (user) => superusers.add(user))
+        const result = await backUp(
+          context,
+          store,
+          database,
+          (user) => superusers.add(user),
+          (problem) => beside.add(problem),
+        )
         made.push(result)
         if (result.lost.length > 0) failures.push(notEverywhere(result))
       } catch (error) {
@@ -49,6 +56,7 @@ export const backupRun: Command = {
         failures.push(failure)
       }
     }
+    for (const problem of beside) context.log.warn({ hint: besideHint }, problem)
     for (const user of superusers) context.log.warn(backedUpBySuperuser(user))
     return { fields: fields(made, databases), failure: summarise(failures, databases.length) } satisfies Result
   },
@@ -62,6 +70,7 @@ async function backUp(
   store: Store,
   database: string,
   onSuperuser: (user: string) => void,
+  onBeside: (problem: string) => void,
 ): Promise<BackupResult> {
   const { out } = context
   const result = await withProgress(context, 'MB dumped', (onProgress) =>
@@ -69,6 +78,7 @@ async function backUp(
       ...backupOptions(context, store, database),
       slot: null,
       onSuperuser,
+      onBeside,
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
     }),
   )
