@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { besideDatabase } from '../src/backup/beside.ts'
-import { test as base, client } from './support/backup.ts'
+import { test as base, client, filesBelow } from './support/backup.ts'
 import { until } from './support/chaos.ts'
 import { open, uniqueName } from './support/postgres.ts'
 
@@ -27,7 +27,7 @@ describe('a store on the disk of the server', () => {
     expect(await besideDatabase(sql, [url)
     ]).toEqual(said)
     symlinkSync(beside, join(dir, 'link'))
-    expect(await besideDatabase(sql, [pathToFileURL(join(dir, 'link')]).href)).toBeDefined()
+    expect(await besideDatabase(sql, [pathToFileURL(join(dir, 'link')).href])).toBeDefined()
     for (const elsewhere of ['s3://bucket/backups', 'file:///proc/backups'])
       expect(await besideDatabase(sql, [elsewhere)
     ]).toBeUndefined()
@@ -59,5 +59,42 @@ describe('a store on the disk of the server', () => {
     ])
     child.kill('SIGTERM')
     await finished
+  })
+})
+
+describe.skipIf(!client)('a store', () => {
+  test('gets its marker before its first backup, once; an older one with its next backup', async ({
+    configured,
+    store,
+    database,
+  }) => {
+    const marker = join(store, 'pgbosun-store.json')
+    const { runJson, run } = await configured()
+    expect((await runJson('backup', 'list')).json).toMatchObject({ exit_code: 0, backups: [] })
+    expect((await runJson('restore', 'latest', '--into', uniqueName('copy'), '--yes')).json).toMatchObject({
+      exit_code: 62,
+    })
+    expect(filesBelow(store)).toEqual([])
+    expect((await run('backup')).code).toBe(0)
+    const first = readFileSync(marker, 'utf8')
+    expect(JSON.parse(first)).toEqual({
+      store: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      created_at: expect.stringMatching(/Z$/),
+      tool_version: expect.any(String),
+    })
+    expect((await run('backup')).code).toBe(0)
+    expect(readFileSync(marker, 'utf8')).toBe(first)
+    rmSync(marker)
+    expect((await runJson('backup', 'list')).json.backups).toHaveLength(2)
+    expect((await run('backup')).code).toBe(0)
+    expect(JSON.parse(readFileSync(marker, 'utf8')).store).not.toBe(JSON.parse(first).store)
+
+    // another one is mounted: it has no backup of this database
+    rmSync(join(store, database), { recursive: true })
+    const checked = await configured({ more: { check: { backupMaxAge: '1h' } } })
+    expect((await checked.runJson('check')).json).toMatchObject({
+      exit_code: 50,
+      errors: [expect.stringContaining('is the right store mounted here?')],
+    })
   })
 })

@@ -2,6 +2,9 @@
 /** Ids of backups: the second in which it was started, and eight hexadecimal digits. They sort by time. */
 export const idPattern = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]{8})$/
 
+/** Says that a place is a store of ours; the first thing that is written to it. */
+export const markerName = 'pgbosun-store.json'
+
 /** The object that makes a folder a backup. */
 export const manifestName = 'manifest.json'
 /** Result of the last later verification, as older versions wrote it. */

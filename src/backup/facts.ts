@@ -56,6 +56,8 @@ const latest = (instants: Date[]): Date | undefined =>
 
 /** What the store knows about one database. It outlives this process. */
 export type StoredFacts = {
+  /** Whether the store has no backup of the database at all. */
+  isEmpty?: boolean
   /** Newest instant that a good backup of the series covers: its slot, or when it was started. */
   covered: Date | undefined
   /** The newest good backup. */
@@ -79,5 +81,6 @@ export type StoredFacts = {
 export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
   const found = seriesFacts(ofName(backups, name), now)
   const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions } = found
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
+  const isEmpty = backups.length === 0
+  return { isEmpty, covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
 }

@@ -124,7 +124,7 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
   try {
-    await stores.prepare({ systemIdentifier, now: startedAt })
+    await stores.prepare({ systemIdentifier, now: startedAt, toolVersion: options.toolVersion })
     const remarks = done.room ? [done.room.said] : []
     const { places } = stores
     return await makeBackup({

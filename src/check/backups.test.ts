@@ -36,6 +36,12 @@ test.each<[string, Partial<BackupFacts>, number | undefined, string[]]>([
     ['backup of shop: there is none in file:///backups: is the store mounted here?'],
   ],
   [
+    'no backup in a store of ours may be in another one',
+    { newestSlot: at('02T03:00:00'), since: at('01T08:00:00'), marked: true },
+    undefined,
+    ['backup of shop: there is none in file:///backups: is the right store mounted here?'],
+  ],
+  [
     'the newest slot is covered',
     { newest: backup(at('02T03:00:01'), at('02T03:00:00')), newestSlot: at('02T03:00:00'), since: at('01T03:00:00') },
     undefined,

@@ -29,6 +29,8 @@ export type BackupFacts = {
   fromFuture?: string[] | undefined
   /** Why the backups in this store end with this container, if they do. */
   notPersistent?: string | undefined
+  /** Whether the store is empty of backups of the database, and yet a store of ours. */
+  marked?: boolean | undefined
   /** Ids of backups that nothing proves to be ours, where backups are signed. */
   unproven?: string[] | undefined
   /** What several stores lack; undefined with one. */
@@ -100,7 +102,7 @@ export function judgeBackups(
         // once the first slot has passed, this is an error
         ...(!newest && nextRunAt && entries[i]!.problem === null
           ? [
-              `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; is the store mounted here?`,
+              `${store} has no backup of ${database}: the ${since ? 'first' : 'next'} is due at ${nextRunAt.toISOString()}; ${question(facts[i]!)}`,
             ]
           : []),
         ...ofOneKind(damaged.map((id) => `the backup ${id} of ${database} is damaged`)),
@@ -132,15 +134,18 @@ export function judgeBackups(
 
 const withHint = (problem: string | undefined, hint: string) => (problem === undefined ? [] : [`${problem}: ${hint}`])
 
+const question = ({ marked }: Pick<BackupFacts, 'marked'>) =>
+  marked ? 'is the right store mounted here?' : 'is the store mounted here?'
+
 function problemOf(
-  { store, newest, newestSlot, since, unreadable }: BackupFacts,
+  { store, newest, newestSlot, since, unreadable, marked }: BackupFacts,
   maxAgeMs: number | undefined,
   now: Date,
 ): string | undefined {
   if (unreadable !== undefined) return unreadable
   const slotPassed = newestSlot !== undefined && since !== undefined && newestSlot > since
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
-  if (!newest) return expected ? `there is none in ${store}: is the store mounted here?` : undefined
+  if (!newest) return expected ? `there is none in ${store}: ${question({ marked })}` : undefined
   const ageMs = ageOf(newest.startedAt, now)
   if (maxAgeMs !== undefined && ageMs > maxAgeMs)
     return `the newest is ${renderAge(ageMs)} old, but check.backupMaxAge is ${renderDuration(maxAgeMs)}`

@@ -65,6 +65,12 @@ describe('the conditions of backups', () => {
     expect(backupConditions([{ ...good, pruneRefused: null }], [], first)).toEqual([])
   })
 
+  test.each(['warning', 'error'] as const)('say with a %s that the store is empty', (severity) => {
+    expect(backupConditions([{ ...good, storeEmpty: { severity, message: 'none' } }], [], first)).toMatchObject([
+      { name: 'store-empty', severity, database: 'shop', message: 'none' },
+    ])
+  })
+
   test('keep the instant of their start, for each database', () => {
     const failed = { ...good, lastError: 'why' }
     const before = backupConditions([failed], [], first)

@@ -7,13 +7,8 @@ import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
-  ...([
-    'restore-test-failed',
-    'restore-test-overdue',
-    'never-decrypted',
-    'prune-refused',
-    'backup-incomplete',
-  ] as const),
+  ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted', 'prune-refused'] as const),
+  ...(['backup-incomplete', 'store-empty'] as const),
 ]
 
 const warnings: readonly Condition['name'][] = [
@@ -48,14 +43,30 @@ export function backupConditions(
   before: readonly Condition[],
   now: string,
 ): Condition[] {
-  const of = (name: Condition['name'], database: string, message: string | undefined, hint: string): Condition[] => {
+  const of = (
+    name: Condition['name'],
+    database: string,
+    message: string | undefined,
+    hint: string,
+    severity: Condition['severity'] = warnings.includes(name) ? 'warning' : 'error',
+  ): Condition[] => {
     if (message === undefined) return []
     const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
-    const severity = warnings.includes(name) ? 'warning' : 'error'
     return [{ name, severity, roles: [], database, message, hint, since }]
   }
   return backups.flatMap(
-    ({ database, lastError, storeProblem, overdue, damaged, restoreTest, neverDecrypted, lacking, pruneRefused }) => [
+    ({
+      database,
+      lastError,
+      storeProblem,
+      overdue,
+      damaged,
+      restoreTest,
+      neverDecrypted,
+      lacking,
+      pruneRefused,
+      storeEmpty,
+    }) => [
       ...of(
         'store-unreadable',
         database,
@@ -63,6 +74,13 @@ export function backupConditions(
           ? judgeUnread(lacking)[0]
           : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
         'check that the store is mounted here, and that it can be read',
+      ),
+      ...of(
+        'store-empty',
+        database,
+        storeEmpty?.message,
+        'check that the right store is mounted here; if it is new, make the first backup with `pgbosun backup run`',
+        storeEmpty?.severity,
       ),
       ...of(
         'backup-failed',

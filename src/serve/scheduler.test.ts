@@ -232,6 +232,24 @@ describe('the state of the backups', () => {
     expect(world.backup.overdue).toBe('there is none in the store: is the store mounted here?')
   })
 
+  test('says that the store is empty, first as a warning, then as an error, until there is a backup', async () => {
+    const empty = { ...none, isEmpty: true }
+    const { world, settled } = started('0 0 * * *', '12:00:00', { store: () => empty })
+    await settled()
+    // while the first one is being made nothing is wrong
+    expect(world.backup.storeEmpty).toBeNull()
+    world.running[0]!.fail()
+    await settled()
+    const message = 'the store has no backup of shop: is the store mounted here?'
+    expect(world.backup.storeEmpty).toEqual({ severity: 'warning', message })
+    await world.turn('13:00:00')
+    expect(world.backup.storeEmpty).toEqual({ severity: 'error', message })
+    world.store = () => ({ ...backupAt('13:01:00', '00:00:00'), isEmpty: false })
+    world.running[1]!.end()
+    await settled()
+    expect(world.backup.storeEmpty).toBeNull()
+  })
+
   test('is overdue when the newest backup is older than check.backupMaxAge', async () => {
     const { world, settled } = started('0 0 * * *', '12:00:00', {
       store: () => ({ ...backupAt('10:00:00', '00:00:00'), damaged: ['bad'] }),

@@ -112,8 +112,9 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, known
   noteFacts(options, backup, known, facts)
   const due = dueNow(options, backup, known, facts)
   if (!due) return
+  const making = backUp(options, backup, known, due)
   judgeAll(options, known)
-  noteFacts(options, backup, known, await backUp(options, backup, known, due))
+  noteFacts(options, backup, known, await making)
 }
 
 /** A slot to back up for, and what this process has failed at it. */
@@ -181,8 +182,19 @@ function judgeAll(
       { maxAgeMs, now: instant },
     )
     backup.overdue = judged.entries[0]?.problem ?? null
+    backup.storeEmpty = schedule && fact.isEmpty ? emptyStore(backup, storeName) : null
   }
   onLook()
+}
+
+/** Until the first backup should be there it is a warning, and none while that is being made. */
+function emptyStore(
+  { database, running, overdue }: BackupState,
+  store: string,
+): NonNullable<BackupState['storeEmpty']> | null {
+  if (running && overdue === null) return null
+  const message = `${store} has no backup of ${database}: is the store mounted here?`
+  return { severity: overdue === null ? 'warning' : 'error', message }
 }
 
 /** @returns what is known of the store after it; undefined where it failed, or was asked to stop, and nothing is */

@@ -18,6 +18,8 @@ export type BackupState = {
   storeProblem: string | null
   /** What is wrong with the age of the newest backup. */
   overdue: string | null
+  /** That the store has no backup of it at all: an error once the first should be there. */
+  storeEmpty?: { severity: 'error' | 'warning'; message: string } | null
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
   /** That nobody has decrypted one for too long. */
@@ -60,6 +62,7 @@ export type Condition = {
     | 'store-unreadable'
     | 'store-not-persistent'
     | 'store-beside-database'
+    | 'store-empty'
     | 'restore-test-failed'
     | 'restore-test-overdue'
     | 'never-decrypted'

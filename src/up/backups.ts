@@ -1,6 +1,7 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import { lacking } from '../archive/lacking.ts'
+import { isMarked } from '../archive/marker.ts'
 import { openStore } from '../archive/open.ts'
 import { eachOf } from '../archive/several.ts'
 import { ofName, seriesFacts } from '../backup/facts.ts'
@@ -96,6 +97,7 @@ export async function backupFacts(
       unreadable,
       notPersistent: notPersistent(store, newest?.stores),
       lacking: lacking(store, newest),
+      marked: backups.length === 0 && unreadable === undefined ? await isMarked(store) : undefined,
       damaged,
       fromFuture,
       decryptions,
