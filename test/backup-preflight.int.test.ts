@@ -7,7 +7,7 @@ import { readAccess } from '../src/backup/access.ts'
 import { inspectDatabase, readMigration } from '../src/backup/inspect.ts'
 import { countRows } from '../src/backup/rows.ts'
 import { readSystemIdentifier } from '../src/postgres/system.ts'
-import { findReader, findTools } from '../src/programs/pgtools.ts'
+import { adviceOnTools, findReader, findTools } from '../src/programs/pgtools.ts'
 import { backUp, client, filesBelow, test } from './support/backup.ts'
 import { until } from './support/chaos.ts'
 import { type Sql, server, uniqueName, urlOf } from './support/postgres.ts'
@@ -171,7 +171,7 @@ describe.skipIf(!client)('client programs', () => {
     })
   })
 
-  test('that are older than the server are refused, as are newer ones, and a folder that lacks one of them', async ({
+  test('of the next newer major stand in for missing ones; older ones are refused, and a folder that lacks one of them', async ({
     dir,
   }) => {
     layout(dir, 'a/bin')
@@ -181,9 +181,15 @@ describe.skipIf(!client)('client programs', () => {
       message: `pg_dump is too old: the server is PostgreSQL ${major + 1}, but there is only ${client!.version} in ${dir}/a/bin`,
       hint: expect.stringContaining(`postgresql-client-${major + 1}`),
     })
-    await expect(findTools(versionOf(major - 1), { path: '', packaged })).rejects.toMatchObject({
-      kind: 'backup',
-      message: expect.stringContaining('pg_dump is of another version'),
+    const standIn = await findTools(versionOf(major - 1), { path: '', packaged })
+    expect(standIn).toMatchObject({ major, unknownSettings: major === 17 ? ['transaction_timeout'] : [] })
+    expect(adviceOnTools(standIn, versionOf(major - 1))).toContain(`there is no pg_dump ${major - 1}, so pg_dump`)
+    await expect(
+      findTools(versionOf(major), { path: '', packaged }, { name: 'pg_restore', writtenBy: major + 1 }),
+    ).rejects.toMatchObject({
+      reason: 'client-missing',
+      message: expect.stringContaining(`pg_restore is too old: the dump was made by pg_dump ${major + 1}, but`),
+      hint: expect.stringContaining(`postgresql-client-${major + 1}`),
     })
     execFileSync('rm', [join(dir, 'a/bin/pg_restore')])
     await expect(findTools(versionOf(major), { path: '', packaged })).rejects.toMatchObject({

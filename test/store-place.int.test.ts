@@ -24,18 +24,15 @@ describe('a store on the disk of the server', () => {
   test('is seen, through links too; what cannot be seen is not said', async ({ sql, beside, dir, database }) => {
     const url = pathToFileURL(join(beside, 'not', 'there')).href
     const said = expect.stringContaining(`${url} is on the same disk as the server's own data, `)
-    expect(await besideDatabase(sql, [url)
-    ]).toEqual(said)
+    expect(await besideDatabase(sql, [url])).toEqual(said)
     symlinkSync(beside, join(dir, 'link'))
     expect(await besideDatabase(sql, [pathToFileURL(join(dir, 'link')).href])).toBeDefined()
     for (const elsewhere of ['s3://bucket/backups', 'file:///proc/backups'])
-      expect(await besideDatabase(sql, [elsewhere)
-    ]).toBeUndefined()
+      expect(await besideDatabase(sql, [elsewhere])).toBeUndefined()
     const name = uniqueName('nobody')
     await sql.unsafe(`create role ${name} login password 'p'`)
     const nobody = open(database, { name, password: 'p' })
-    expect(await besideDatabase(nobody, [url)
-    ]).toBeUndefined()
+    expect(await besideDatabase(nobody, [url])).toBeUndefined()
     await nobody.end()
   })
 

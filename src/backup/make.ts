@@ -10,7 +10,7 @@ import { AppError, hasReason } from '../errors.ts'
 import { sendAsItIs } from '../postgres/bytes.ts'
 import type { Session } from '../postgres/session.ts'
 import { openWhenReady } from '../postgres/wait.ts'
-import { findTools, isOlderRelease, type Tools } from '../programs/pgtools.ts'
+import { adviceOnTools, findTools, type Tools } from '../programs/pgtools.ts'
 import { fingerprint, sealedSuffix } from '../store/age.ts'
 import { type Packed, putText } from '../store/pack.ts'
 import type { Upload } from '../store/store.ts'
@@ -216,14 +216,11 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   await options.places.each((store) =>
     checkSpace(store, options.earlier.at(-1)?.sizeBytes, inspected.database.size_bytes),
   )
-  const older = isOlderRelease(tools, serverVersion)
-    ? [
-        `pg_dump ${tools.version} is older than the server (${inspected.serverVersion}), so its dump may differ from one of the server’s own release: update the client programs`,
-      ]
-    : []
+  const onTools = adviceOnTools(tools, serverVersion)
   const { migration, problem } = await readMigration(sql)
   const unknown = problem === undefined ? [] : [`the newest migration is unknown: ${problem}`]
-  return { inspected, migration, warnings: [...warnings, ...older, ...unknown, ...(await unqualifiedFunctions(sql))] }
+  const found = [...warnings, ...(onTools === undefined ? [] : [onTools]), ...unknown]
+  return { inspected, migration, warnings: [...found, ...(await unqualifiedFunctions(sql))] }
 }
 
 async function dumpAndCount(

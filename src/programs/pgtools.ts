@@ -14,6 +14,8 @@ export type Tools = {
   minor: number
   /** `15.18`, or `19beta1`. */
   version: string
+  /** Settings that pg_restore of this release makes at the start of every session, and that the server does not know. */
+  unknownSettings?: readonly string[]
 }
 
 /** Where to look for client programs. */
@@ -39,51 +41,68 @@ const packagedFolders = [
 const names: ToolName[] = ['pg_dump', 'pg_restore', 'pg_dumpall']
 
 /**
- * The client programs with the server's major version; of several releases, the newest. Archives of a newer pg_dump cannot be restored
- * to an older server, and an older pg_dump refuses a newer server.
+ * The client programs with the server's major version, otherwise those of the next newer one; of several releases, the newest. An older
+ * pg_dump refuses a newer server.
  *
  * @param serverVersion `server_version_num`: 150020 is 15.20
- * @param wanted program that the error names
- * @throws {AppError} `backup` if there are none, or only those of other versions
+ * @param wanted program that the error names; `writtenBy`: major of the pg_dump whose archive it reads
+ * @throws {AppError} `backup` with the reason `client-missing` if there are none, or only older ones
  */
 export async function findTools(
   serverVersion: number,
   search: ToolSearch,
-  wanted: ToolName = 'pg_dump',
+  { name = 'pg_dump', writtenBy = 0 }: { name?: ToolName; writtenBy?: number } = {},
 ): Promise<Tools> {
-  const major = Math.floor(serverVersion / 10_000)
+  const major = majorOf(serverVersion)
+  const least = Math.max(major, writtenBy)
   const found = await allTools(search)
-  const fitting = found.filter((tools) => tools.major === major).sort((a, b) => b.minor - a.minor)
-  if (fitting[0]) return fitting[0]
-  const hint = `install the client programs of PostgreSQL ${major} (Debian: postgresql-client-${major}; Alpine: postgresql${major}-client)`
-  if (found.length === 0) throw new AppError('backup', `${wanted} was not found`, { hint })
+  const fitting = oldestOf(found, least)
+  if (fitting) return { ...fitting, unknownSettings: unknownTo(major, fitting) }
+  const hint = `install the client programs of PostgreSQL ${least} (Debian: postgresql-client-${least}; Alpine: postgresql${least}-client)`
+  const missing = (message: string) => new AppError('backup', message, { reason: 'client-missing', hint })
+  if (found.length === 0) throw missing(`${name} was not found`)
   const versions = found.map(({ version, dir }) => `${version} in ${dir}`).join(', ')
-  const how = found.some((tools) => tools.major > major) ? 'of another version' : 'too old'
-  throw new AppError(
-    'backup',
-    `${wanted} is ${how}: the server is PostgreSQL ${major}, but there is only ${versions}`,
-    {
-      hint,
-    },
-  )
+  const why = least > major ? `the dump was made by pg_dump ${least}` : `the server is PostgreSQL ${major}`
+  throw missing(`${name} is too old: ${why}, but there is only ${versions}`)
 }
+
+/** Of those with at least that major version, the one with the lowest, in its newest release. */
+const oldestOf = (found: Tools[], least: number): Tools | undefined =>
+  found.filter(({ major }) => major >= least).sort((a, b) => a.major - b.major || b.minor - a.minor)[0]
+
+/** Settings that pg_restore makes from a major version on, without asking the server for its own. */
+const settingsSince: Readonly<Record<string, number>> = { transaction_timeout: 17 }
+
+const majorOf = (serverVersion: number) => Math.floor(serverVersion / 10_000)
+
+const unknownTo = (serverMajor: number, { major }: Tools) =>
+  Object.keys(settingsSince).filter((name) => major >= settingsSince[name]! && serverMajor < settingsSince[name]!)
 
 /**
  * Client programs that can read an archive: those of the major version that wrote it, otherwise of the next newer one.
+ * @param serverVersion of the server that was dumped
  * @throws {AppError} `backup` if there are none
  */
-export async function findReader(writtenBy: number, search: ToolSearch): Promise<Tools> {
-  const fitting = (await allTools(search))
-    .filter(({ major }) => major >= writtenBy)
-    .sort((a, b) => a.major - b.major || b.minor - a.minor)
-  if (fitting[0]) return fitting[0]
+export async function findReader(writtenBy: number, search: ToolSearch, serverVersion?: number): Promise<Tools> {
+  const fitting = oldestOf(await allTools(search), writtenBy)
+  if (fitting && serverVersion === undefined) return fitting
+  if (fitting) return { ...fitting, unknownSettings: unknownTo(majorOf(serverVersion!), fitting) }
   throw new AppError('backup', `there is no pg_restore that can read a dump of pg_dump ${writtenBy}`, {
     hint: `install the client programs of PostgreSQL ${writtenBy} or newer`,
   })
 }
 
-/** Whether the programs are an older release than a server of the same major version: they may not know everything it stores. */
-export const isOlderRelease = ({ minor }: Tools, serverVersion: number) => minor < serverVersion % 10_000
+/**
+ * What is to be said about a dump that these programs make of a server; undefined if they are of its own major version, and not an older
+ * release, which may not know everything the server stores.
+ */
+export function adviceOnTools({ major, minor, version }: Tools, serverVersion: number): string | undefined {
+  const own = majorOf(serverVersion)
+  if (major > own)
+    return `there is no pg_dump ${own}, so pg_dump ${version} made this backup: to restore it, even to a server ${own}, pg_restore ${major} or newer is needed; install the client programs of PostgreSQL ${own}`
+  if (minor >= serverVersion % 10_000) return undefined
+  return `pg_dump ${version} is older than the server (${own}.${serverVersion % 10_000}), so its dump may differ from one of the server’s own release: update the client programs`
+}
 
 async function allTools({ path = '', packaged = packagedFolders }: ToolSearch): Promise<Tools[]> {
   const dirs = [...packaged.flatMap((pattern) => globSync(pattern)).sort(), ...path.split(':').filter(Boolean)]

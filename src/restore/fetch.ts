@@ -52,7 +52,7 @@ async function writeFetched(options: FetchOptions): Promise<Fetched> {
   await refuseIncomplete(store, manifest)
   await refuseUnopened(options, manifest)
   if (as === 'custom') return { sizeBytes: await writeCustom(options), notes: [], writtenBy: undefined }
-  const tools = await findReader(Number.parseInt(manifest.client_version, 10), search)
+  const tools = await findReader(Number.parseInt(manifest.client_version, 10), search, manifest.server_version_num)
   const selection = await selected(options)
   const sizeBytes = await withList(selection?.entries, (list) => writeSql(options, tools, list, selection))
   return { sizeBytes, notes: selection?.notes ?? [], writtenBy: tools.version }
@@ -117,8 +117,11 @@ async function convert(
       stop()
     })
     let end = ''
+    let first = true
     for await (const step of inSteps(tool.stdout)) {
-      await append(step)
+      if (first) await append(withoutSettings(step, tools.unknownSettings ?? []))
+      else await append(step)
+      first = false
       end = (end + step.subarray(-200).toString('latin1')).slice(-200)
     }
     await feeding
@@ -130,6 +133,16 @@ async function convert(
     signal.removeEventListener('abort', stop)
     await tool.kill()
   }
+}
+
+/** All settings are in the first lines. */
+function withoutSettings(text: Buffer, names: readonly string[]): Buffer {
+  const found = names
+    .map((name) => Buffer.from(`SET ${name} = 0;\n`))
+    .find((line) => text.subarray(0, 4096).includes(line))
+  if (!found) return text
+  const at = text.indexOf(found)
+  return Buffer.concat([text.subarray(0, at), text.subarray(at + found.length)])
 }
 
 function refuseUndone({ id }: Manifest, ended: Parameters<typeof howEnded>[0] & { stderr: string }, end: string): void {

@@ -6,6 +6,7 @@ import { databaseArgument, type Ended, feedTool, howEnded, startTool } from '../
 import type { Tools } from '../programs/pgtools.ts'
 import type { OnMissing } from './missing.ts'
 import { named } from './plan.ts'
+import { withRelay } from './relay.ts'
 import { causeOf, type Failure, goingOn, readFailures, readSaid } from './said.ts'
 
 /** Where and how pg_restore works. */
@@ -96,10 +97,17 @@ export const checkListPlace = (): void => writeTemporary({ list: '' }, listOptio
  * With back pressure and in constant memory. If pg_restore stops, the rest of the dump is still read, to tell a damaged dump from one
  * that does not fit this server.
  */
-async function runRestore(
+const runRestore = (dump: AsyncIterable<Buffer>, args: string[], options: RestoreRun): Promise<void> =>
+  withRelay(options.connection, options.tools.unknownSettings ?? [], (connection) =>
+    runDirectly(dump, args, { ...options, connection }),
+  )
+
+type RestoreRun = LoadOptions & { advise: Advise; nameOf(failure: Failure): string }
+
+async function runDirectly(
   dump: AsyncIterable<Buffer>,
   args: string[],
-  { advise, nameOf, ...options }: LoadOptions & { advise: Advise; nameOf(failure: Failure): string },
+  { advise, nameOf, ...options }: RestoreRun,
 ): Promise<void> {
   const { tools, connection, database, applicationName, signal, onMissing, file } = options
   signal.throwIfAborted()

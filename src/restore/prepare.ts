@@ -48,7 +48,10 @@ export async function prepare(
   const complete = replaceable ? withPropertiesOf(trusted, replaceable.properties) : trusted
   const needed = manifestOf(complete, wanted.part)
   const createRoles = await guard(session, needed, wanted)
-  const tools = await findTools(session.serverVersion, search, 'pg_restore')
+  const tools = await findTools(session.serverVersion, search, {
+    name: 'pg_restore',
+    writtenBy: Number.parseInt(trusted.client_version, 10),
+  })
   await refuseIncomplete(store, needed)
   await refuseUnopened(options, needed)
   const source = { store, keys, manifest: needed, wanted }

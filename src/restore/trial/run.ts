@@ -184,7 +184,10 @@ async function prepare(session: Session, server: string, options: TrialOptions):
     into,
   })
   if (problem) throw problem
-  const tools = await findTools(session.serverVersion, search, 'pg_restore')
+  const tools = await findTools(session.serverVersion, search, {
+    name: 'pg_restore',
+    writtenBy: Number.parseInt(manifest.client_version, 10),
+  })
   await refuseIncomplete(store, manifest)
   checkListPlace()
   const head = await readContents(options, manifest)

@@ -1,0 +1,74 @@
+import { execFileSync } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { findTools, type Tools } from '../src/programs/pgtools.ts'
+import { backUp, client } from './support/backup.ts'
+import { type App, test as base, type Cluster } from './support/chaos.ts'
+import { run, runJson } from './support/cli.ts'
+import { server, uniqueName } from './support/postgres.ts'
+import { everything, richApp } from './support/rich.ts'
+import { expectGood } from './support/swap.ts'
+
+/** Where `scripts/debian-server.sh` puts other majors. */
+const unpacked = join(tmpdir(), 'pgbosun-servers-*/debian-*/root/usr/lib/postgresql/*/bin')
+
+/** The newest client programs here that set what this server does not know. */
+const newer = await newestOf([...globSync('/usr/lib/postgresql/*/bin'), ...globSync(unpacked)])
+
+async function newestOf(folders: string[]): Promise<Tools | undefined> {
+  const major = (folder: string) => Number(/(\d+)\/bin$/.exec(folder)?.[1])
+  const [folder] = folders.sort((a, b) => major(b) - major(a))
+  if (folder === undefined || major(folder) < 17 || server().major >= 17) return undefined
+  return findTools(server().major * 10_000, { path: '', packaged: [folder] })
+}
+
+if (!newer)
+  process.stderr.write(`NOT RUN: newer client programs with PostgreSQL ${server().major}: there are none here\n`)
+
+/** A database with one of everything, of which a newer pg_dump has made a backup. */
+const test = base.extend<{ rich: App }>({
+  rich: async ({ cluster, makeApp }, use) => {
+    const { app } = await richApp(cluster, makeApp)
+    const search = { path: '', packaged: [newer!.dir] }
+    const store = join(app.cwd, 'store')
+    const { manifest, warnings } = await backUp(store, cluster.url(app.database), { search })
+    expect(manifest.client_version).toBe(newer!.version)
+    expect(warnings).toContainEqual(expect.stringContaining(`there is no pg_dump ${server().major}, so pg_dump`))
+    await use(app)
+  },
+})
+
+/** The program, with the newer client programs on its PATH. */
+const beside = (cluster: Cluster, { cwd, database }: App) => ({
+  cwd,
+  env: { DATABASE_URL: cluster.url(database), PATH: `${newer!.dir}:${process.env.PATH}` },
+})
+
+describe.skipIf(!newer || !client)('a backup that a newer pg_dump made', () => {
+  test('is restored to the older server, streamed, over several connections, and in place', {
+    timeout: 240_000,
+  }, async ({ cluster, rich }) => {
+    const before = await everything(cluster, rich.database)
+    const options = beside(cluster, rich)
+    for (const how of [[], ['--jobs', '2'], ['--as-superuser'], ['--as-superuser', '--jobs', '2'], ['--keep-going']]) {
+      const into = uniqueName('older')
+      const { code, json, stderr } = await runJson(['restore', '--into', into, '--yes', ...how], options)
+      expect(code, `${how}\n${stderr}`).toBe(0)
+      expect(json).toMatchObject({ differences: [] })
+      expect((await everything(cluster, into)).dump, how.join(' ')).toBe(before.dump)
+    }
+    expectGood(await run(['restore', '--in-place', '--replace', rich.database], options))
+    expect((await everything(cluster, rich.database)).dump).toBe(before.dump)
+  })
+
+  test('becomes SQL that the older server knows', async ({ cluster, rich }) => {
+    const file = join(rich.cwd, 'dump.sql')
+    expectGood(await run(['backup', 'fetch', 'latest', '--as', 'sql', '--to', file], beside(cluster, rich)))
+    expect(readFileSync(file, 'utf8')).not.toContain('transaction_timeout')
+    const into = uniqueName('by_hand')
+    await cluster.ask(`create database ${into}`)
+    execFileSync('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', '-f', file, cluster.url(into)], { stdio: 'pipe' })
+  })
+})
