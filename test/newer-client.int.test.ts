@@ -2,12 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
+import { freePort, startServer } from '../scripts/server.ts'
 import { findTools, type Tools } from '../src/programs/pgtools.ts'
 import { backUp, client } from './support/backup.ts'
 import { type App, test as base, type Cluster } from './support/chaos.ts'
-import { run, runJson } from './support/cli.ts'
-import { server, uniqueName } from './support/postgres.ts'
+import { run, runJson, type Started, start } from './support/cli.ts'
+import { server, uniqueName, writeFiles } from './support/postgres.ts'
 import { everything, richApp } from './support/rich.ts'
 import { expectGood } from './support/swap.ts'
 
@@ -72,3 +74,49 @@ describe.skipIf(!newer || !client)('a backup that a newer pg_dump made', () => {
     execFileSync('psql', ['-qX', '-v', 'ON_ERROR_STOP=1', '-f', file, cluster.url(into)], { stdio: 'pipe' })
   })
 })
+
+const lacking =
+  newer !== undefined &&
+  (await findTools(newer.major * 10_000, { path: process.env.PATH }).then(
+    () => false,
+    () => true,
+  ))
+
+test.skipIf(!lacking)(
+  'a server that no pg_dump here fits is said by check and serve at once',
+  { timeout: 120_000 },
+  async ({ dir }) => {
+    const tooNew = await startServer(newer!.dir, { settings: ['fsync=off'] })
+    const port = await freePort()
+    const options = { cwd: dir, env: { DATABASE_URL: tooNew.url('postgres') } }
+    let serve: Started | undefined
+    try {
+      await writeFiles(dir, {
+        'pgbosun.yaml': JSON.stringify({
+          backup: { store: pathToFileURL(join(dir, 'store')).href, schedule: '0 3 * * *' },
+          serve: { listen: `127.0.0.1:${port}` },
+        }),
+      })
+      const said = `no backup can be made here: pg_dump is too old: the server is PostgreSQL ${newer!.major}`
+      const { json } = await runJson(['check'], options)
+      expect(json).toMatchObject({ exit_code: 50, errors: [expect.stringContaining(said)] })
+
+      serve = start(['serve', '--no-up'], options)
+      const conditions = async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/status.json`).catch(() => undefined)
+        return ((await answer?.json()) as { conditions: object[] } | undefined)?.conditions
+      }
+      await expect.poll(conditions, { timeout: 30_000 }).toMatchObject([
+        {
+          name: 'client-missing',
+          severity: 'error',
+          message: expect.stringContaining(said),
+          hint: expect.stringContaining('postgresql-client-'),
+        },
+      ])
+    } finally {
+      serve?.child.kill('SIGKILL')
+      await tooNew.remove()
+    }
+  },
+)

@@ -19,6 +19,7 @@ import {
   storeConditions,
 } from './backup-conditions.ts'
 import { askBeside } from './beside.ts'
+import { watchClient } from './client.ts'
 import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
 import { catalogOf, scheduledCopies, scheduledTests, scheduledWork } from './on-schedule.ts'
@@ -170,6 +171,8 @@ async function stay(
   const catalog = catalogOf(context, store)
   if (schedule) noteStore(context, state, store)
   const onLook = () => noteBackups(state, log)
+  const client = schedule && watchClient(context, state)
+  client?.turn()
   const tests = createTestScheduler({
     schedule: testSchedule,
     where: config.backup.verify.where,
@@ -202,6 +205,7 @@ async function stay(
     },
     onLook() {
       onLook()
+      client?.turn()
       tests.turn()
       if (schedule) copying.turn()
     },

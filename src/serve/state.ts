@@ -57,6 +57,7 @@ export type Condition = {
     | 'configuration-changed'
     | 'migrations-pending'
     | 'backup-failed'
+    | 'client-missing'
     | 'backup-overdue'
     | 'backup-damaged'
     | 'store-unreadable'

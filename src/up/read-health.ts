@@ -15,6 +15,7 @@ import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
 import { findingsOf, lookAtMigrations } from './check.ts'
+import { findClientMissing } from './client-missing.ts'
 import { adviceOnHold } from './hold.ts'
 import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
@@ -44,9 +45,12 @@ export async function readHealth(
   const { drift, lockedOut, warnings, uncompared } = await driftOrWarning(run, declared)
   const now = new Date()
   const facts = await backupFacts(run.context, now, await knownSince(run, applied))
+  const backups = facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now })
+  const missing = await findClientMissing(run.context.loaded, run.cluster.serverVersion)
+  if (missing) backups?.errors.push(`no backup can be made here: ${missing.message} (${missing.hint})`)
   return judgeHealth({
     connectionError: null,
-    backups: facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now }),
+    backups,
     findings,
     migrations: {
       initialized: applied.length > 0 || revision !== undefined,
