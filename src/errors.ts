@@ -60,6 +60,7 @@ export type Reason =
   | 'client-missing'
   | 'dump-failed'
   | 'recovery-conflict'
+  | 'standby-behind'
   | 'load-failed'
   | 'relation-dropped'
   | 'outcome-unknown'

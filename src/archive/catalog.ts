@@ -3,7 +3,7 @@ import { mapBounded } from '../store/bounded.ts'
 import type { Store } from '../store/store.ts'
 import { type Backup, readBackup, removeBackup, type WholeBackup } from './backup.ts'
 import type { Catalog } from './catalog-type.ts'
-import { takenAt } from './clock.ts'
+import { contentTime, takenAt } from './clock.ts'
 import { unreadError } from './copies.ts'
 import { manifestName, objectKey, startedAtOf } from './layout.ts'
 import {
@@ -261,7 +261,7 @@ function entryOf(
 ): Entry {
   const clocks = {
     startedAt: manifest ? new Date(manifest.started_at) : startedAtOf(id)!,
-    serverTime: manifest?.server_time == null ? undefined : new Date(manifest.server_time),
+    serverTime: manifest && contentTime(manifest),
   }
   const lines = new Set(contents.split('\n'))
   return {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isFromFuture, takenAt } from './clock.ts'
+import { contentTime, isFromFuture, takenAt } from './clock.ts'
 
 const now = new Date('2026-03-01T12:00:00.000Z')
 const at = (time: string) => new Date(`2026-03-01T${time}Z`)
@@ -20,4 +20,13 @@ test.each([
   ['12:05:00.001', true],
 ])('at 12:00, a backup that says that it started at %s is from the future: %s', (time, expected) => {
   expect(isFromFuture({ startedAt: at(time) }, now)).toBe(expected)
+})
+
+test('a backup of a standby is as old as what was replayed, and older manifests say nothing', () => {
+  const server_time = at('11:00:00').toISOString()
+  const standby = (time: string) => ({ replayed_at: at(time).toISOString() })
+  expect(contentTime({ server_time })).toEqual(at('11:00:00'))
+  expect(contentTime({ server_time, standby: standby('08:00:00') })).toEqual(at('08:00:00'))
+  expect(contentTime({ server_time, standby: standby('11:00:01') })).toEqual(at('11:00:00'))
+  expect(contentTime({ server_time: null })).toBeUndefined()
 })

@@ -52,6 +52,18 @@ export const manifestSchema = z.looseObject({
   started_at: instant,
   /** The same instant by the clock of the server; older manifests have none. */
   server_time: instant.nullish(),
+  /**
+   * Where it was made of a standby: until when everything that was committed on the primary is in it, the positions in the write-ahead log
+   * that the standby had received and replayed, and how far it was behind.
+   */
+  standby: z
+    .object({
+      replayed_at: instant,
+      receive_lsn: z.string().nullable(),
+      replay_lsn: z.string().nullable(),
+      lag_ms: z.int().min(0),
+    })
+    .optional(),
   finished_at: instant,
   duration_ms: z.int().min(0),
   tool_version: z.string(),

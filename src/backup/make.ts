@@ -33,6 +33,7 @@ import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
 import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
+import type { StandbyFacts } from './standby.ts'
 import { readBack, readStored } from './verify.ts'
 
 /** A unique id: one cluster makes only one backup of a database at a time. */
@@ -51,6 +52,8 @@ type MakeOptions = BackupOptions & {
   remarks: string[]
   /** The stores that it is written to. */
   places: Places
+  /** What the standby that it is made of has replayed; undefined at a primary. */
+  standby: StandbyFacts | undefined
 }
 
 type StoredObject = Manifest['objects'][number]
@@ -100,6 +103,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       slot: options.slot?.toISOString() ?? null,
       started_at: startedAt.toISOString(),
       server_time: new Date(startedAt.getTime() + aheadMs).toISOString(),
+      ...(options.standby && { standby: options.standby.entry }),
       finished_at: finishedAt.toISOString(),
       duration_ms: Math.round(performance.now() - begun),
       tool_version: options.toolVersion,
@@ -122,7 +126,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       encryption: encryptionOf(options),
       globals: options.globals,
       dump_size_bytes: dump.packed.plainBytes,
-      warnings: [...options.remarks, ...warnings],
+      warnings: [...options.remarks, ...(options.standby?.warnings ?? []), ...warnings],
       verified_at: finishedAt.toISOString(),
     }
     const text = sealManifest(manifest, options.secrets)
@@ -140,7 +144,16 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
 const beforeRestore = 'the last state before a restore; `pgbosun restore --discard` removes this pin'
 
 /** Opens the session whose snapshot the dump and the counts share. */
-async function openWork({ connection, database, lock, wait, log, signal, runId }: MakeOptions): Promise<Session> {
+async function openWork({
+  connection,
+  database,
+  lock,
+  wait,
+  log,
+  signal,
+  runId,
+  standby,
+}: MakeOptions): Promise<Session> {
   const deadline = performance.now() + wait.timeoutMs
   const session = (await openWhenReady(connection, {
     ...wait,
@@ -150,6 +163,7 @@ async function openWork({ connection, database, lock, wait, log, signal, runId }
     database,
     lockDatabase: lock.database,
     applicationName: `pgbosun backup ${runId}`,
+    allowStandby: standby !== undefined,
   }))!
   const endSession = () => void session.end()
   signal.addEventListener('abort', endSession)

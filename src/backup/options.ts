@@ -12,6 +12,10 @@ export type BackupOptions = {
   /** Server and user for the backup; the database is in `database`. */
   connection: Connection
   database: string
+  /** The connection of the target database, if `connection` is another one, which may then lead to a standby of its server. */
+  primary?: Connection | undefined
+  /** `backup.maxLag`: how far that standby may be behind. */
+  maxLagMs?: number | undefined
   /** Or several taken together: it is written to each of them. */
   store: Store
   /** What this process knows of the store; listed again here, once, under the lock. */

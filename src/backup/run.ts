@@ -1,6 +1,6 @@
 import { type Backup, readBackup } from '../archive/backup.ts'
 import type { Manifest } from '../archive/manifest.ts'
-import { at } from '../config/connection.ts'
+import { at, type Connection } from '../config/connection.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { startHeartbeat } from '../postgres/heartbeat.ts'
@@ -18,6 +18,7 @@ import { renderDuration } from '../units.ts'
 import { makeBackup, newId } from './make.ts'
 import type { BackupOptions } from './options.ts'
 import type { Room } from './room.ts'
+import { cancelledTwice, mayBeStandby, noPrimary, type Standby, type StandbyFacts, standbyAt } from './standby.ts'
 import { type BackupStores, openStores } from './stores.ts'
 
 /** A backup in the store that was read back and decoded. */
@@ -44,11 +45,15 @@ export type BackupResult = {
  */
 export async function runBackup(options: BackupOptions): Promise<BackupResult> {
   const deadline = performance.now() + options.wait.timeoutMs
-  const { lock, systemIdentifier } = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
+  const found = await retryWhenLost({ ...options, deadline }, () => openAndLook(options, deadline))
+  const { lock, connection, systemIdentifier, isStandby } = found
   try {
     refuseOther(options, systemIdentifier)
     return await withinTime(options, lock, (signal) => {
-      return backUp({ ...options, connection: at(options.connection, lock), signal }, lock, systemIdentifier)
+      const standby = isStandby
+        ? standbyAt(connection, { ...options, maxLagMs: options.maxLagMs ?? 0, primary: lock.sql, signal })
+        : undefined
+      return backUp({ ...options, connection, standby, signal }, lock, systemIdentifier)
     })
   } finally {
     await lock.end()
@@ -58,11 +63,28 @@ export async function runBackup(options: BackupOptions): Promise<BackupResult> {
 /** System identifier of a server that does not tell its own. */
 const unknownSystem = '0'
 
-/** @returns a session that holds the backup lock of the database, and the system identifier of the server */
-async function openAndLook(options: BackupOptions, deadline: number) {
-  const lock = await openLocked(options, deadline)
+/** Where the backup is made, and a session that holds its lock: on the primary, where that is another server. */
+type Opened = { lock: Session; connection: Connection; systemIdentifier: string; isStandby: boolean }
+
+async function openAndLook(options: BackupOptions, deadline: number): Promise<Opened> {
+  const { connection, primary } = options
+  const first = await openLocked(options, deadline, { allowStandby: mayBeStandby(connection, primary) })
+  const found = await identified(first, connection)
+  if (!first.inRecovery) return { ...found, isStandby: false }
+  await first.end()
+  // of several hosts, the primary is looked for
+  const allowStandby = primary!.endpoints.length === 1
+  const lock = await openLocked({ ...options, connection: primary! }, deadline, { allowStandby })
+  const { systemIdentifier } = await identified(lock, primary!)
+  if (!lock.inRecovery && systemIdentifier === found.systemIdentifier) return { ...found, lock, isStandby: true }
+  await lock.end()
+  throw noPrimary(lock.inRecovery ? 'so does the URL of the database' : 'the URL of the database to another server')
+}
+
+async function identified(lock: Session, connection: Connection): Promise<Omit<Opened, 'isStandby'>> {
   try {
-    return { lock, systemIdentifier: (await readSystemIdentifier(lock.sql)) ?? unknownSystem }
+    const systemIdentifier = (await readSystemIdentifier(lock.sql)) ?? unknownSystem
+    return { lock, connection: at(connection, lock), systemIdentifier }
   } catch (error) {
     await lock.end()
     throw error
@@ -77,7 +99,7 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
     })
 }
 
-async function backUp(options: BackupOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
+async function backUp(options: MadeOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
   const { database, slot, signal, name, kind = 'logical' } = options
   const series = { name, system_identifier: systemIdentifier, database, kind }
   const stores = openStores(options)
@@ -110,20 +132,25 @@ const resultOf = (manifest: Manifest, rest: Pick<BackupResult, 'existing' | 'sto
   ...rest,
 })
 
+/** With a signal that ends with the time limit, and the standby that the backup is made of, if it is. */
+type MadeOptions = BackupOptions & { standby: Standby | undefined }
+
 /** What there is of the series, oldest first. */
 type Found = { systemIdentifier: string; earlier: Backup[] }
 
-type BoundOptions = BackupOptions & { stores: BackupStores }
+type BoundOptions = MadeOptions & { stores: BackupStores }
 
 /** What was done before another attempt. Each is done once. */
-type Done = { dropped?: boolean; room?: Room }
+type Done = { dropped?: boolean; room?: Room; cancelled?: boolean }
 
 async function attempt(options: BoundOptions, lock: Session, found: Found, done: Done = {}): Promise<Manifest> {
   const { systemIdentifier, earlier } = found
   const { stores, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
+  let standby: StandbyFacts | undefined
   try {
+    standby = await options.standby?.look()
     await stores.prepare({ systemIdentifier, now: startedAt, toolVersion: options.toolVersion })
     const remarks = done.room ? [done.room.said] : []
     const { places } = stores
@@ -135,6 +162,7 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
       earlier,
       remarks,
       places,
+      standby,
       guard: lock.guard,
     })
   } catch (cause) {
@@ -147,6 +175,11 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
       log.warn({ database, problem: ours.message }, 'trying once more, with a new snapshot')
       return attempt(options, lock, found, { ...done, dropped: true })
     }
+    const cancelled = ours !== undefined && (await wasCancelled(options.standby, standby))
+    if (cancelled && !done.cancelled) {
+      log.warn({ database, problem: (cause as Error).message }, 'the standby has cancelled the dump: trying once more')
+      return attempt(options, lock, found, { ...done, cancelled })
+    }
     const room = hasReason(ours, 'store-full') ? (done.room ?? (await stores.makeRoom())) : undefined
     if (!done.room && room && room.deleted.length > 0) {
       log.warn({ database, problem: (cause as Error).message, deleted: room.deleted }, 'trying once more')
@@ -154,7 +187,10 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
     }
     const error =
       lost || !signal.aborted
-        ? failureOf(database, lost ?? (room ? withRoom(cause as AppError, room) : cause))
+        ? failureOf(
+            database,
+            lost ?? (room ? withRoom(cause as AppError, room) : cancelled ? cancelledTwice(cause) : cause),
+          )
         : stopped(database, signal.reason, left)
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
@@ -165,6 +201,10 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
 }
 
 const withRoom = (error: AppError, { said }: Room): AppError => error.with({ message: `${error.message}; ${said}` })
+
+/** Without an answer, the failure is what is known. */
+const wasCancelled = async (standby: Standby | undefined, before: StandbyFacts | undefined) =>
+  standby !== undefined && before !== undefined && (await standby.hasCancelled(before).catch(() => false))
 
 /** The error of a lock whose session is gone. */
 function lossOf({ guard }: Session): unknown {
@@ -217,17 +257,19 @@ function failureOf(database: string, cause: unknown): AppError {
   })
 }
 
-/** Takes the backup lock of the database on a separate session, which ends with the backup. */
+/** Takes the backup lock of the database on a separate session, which ends with the backup. A session at a standby has no lock. */
 async function openLocked(
   { connection, database, lock, wait, command, runId, log, signal }: BackupOptions,
   deadline: number,
+  { allowStandby }: { allowStandby: boolean },
 ): Promise<Session> {
-  const base = { applicationName: `pgbosun backup ${runId}`, command, log, signal, ...wait }
+  const base = { applicationName: `pgbosun backup ${runId}`, command, log, signal, allowStandby, ...wait }
   const session = await openWhenReady(connection, { ...base, database: lock.database, deadline }).catch(
     (error: unknown) => {
       throw noLockDatabase(error, lock.database)
     },
   )
+  if (session!.inRecovery) return session!
   const stop = startHeartbeat(session!, { log })
   try {
     await takeBackupLock(session!.sql, database, { timeoutMs: lock.timeoutMs, log, signal })

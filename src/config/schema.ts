@@ -227,7 +227,7 @@ const backup = z
     }),
     url: urlSource.optional().meta({
       description:
-        'Connection for making backups, as a role that may read everything. Default: the connection of the target database.',
+        'Connection for making backups, as a role that may read everything. It may lead to a standby: see `maxLag`. Default: the connection of the target database.',
     }),
     databases: z.array(z.string().min(1)).min(1).optional().meta({
       description: 'Databases to back up, all on the server of `url`. Default: the target database.',
@@ -260,6 +260,10 @@ const backup = z
     }),
     timeout: duration('6h').meta({
       description: 'A backup that takes longer than this is stopped and counts as failed.',
+    }),
+    maxLag: duration('5m').meta({
+      description:
+        'How far the standby that `url` leads to may be behind its primary. A backup of one further behind is refused.',
     }),
     schedule: z.string().optional().meta({
       description:

@@ -156,6 +156,7 @@ async function backUp(run: Run, database: string, session: Session): Promise<Fir
     runBackup({
       ...backupOptions(context, openStore(context.loaded, signal), database),
       slot: null,
+      maxLagMs: 0,
       systemIdentifier,
       onSuperuser: (user) => out.warn(backedUpBySuperuser(user)),
       onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),

@@ -29,6 +29,8 @@ export function backupOptions(context: Context, store: Store, database: string):
   return {
     connection,
     database,
+    primary: primaryOf(context),
+    maxLagMs: config.backup.maxLag,
     store,
     name: config.backup.name,
     retention: config.backup,
@@ -47,6 +49,17 @@ export function backupOptions(context: Context, store: Store, database: string):
     log,
     signal,
     now: () => new Date(),
+  }
+}
+
+/** Where the lock of a backup is taken if `backup.url` leads to a standby; undefined where there is no other connection. */
+function primaryOf({ loaded, connection }: Context): BackupOptions['primary'] {
+  if (loaded.config.backup.url === undefined) return undefined
+  try {
+    return connection()
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'usage') return undefined
+    throw error
   }
 }
 

@@ -145,6 +145,7 @@ const backUpFirst =
         ...backupOptions(context, store, into),
         slot: null,
         kind: 'before-restore',
+        maxLagMs: 0,
         systemIdentifier,
         onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
       }),
