@@ -37,6 +37,8 @@ export type BackupFacts = {
   lacking?: Lacking | undefined
   /** Undefined where the newest backup is not encrypted. */
   decryptions?: Decryptions | undefined
+  /** A pattern of `backup.databases` matched it, and the server does not have it any more: nothing is due. */
+  ended?: boolean | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
 }
@@ -62,6 +64,8 @@ export type BackupHealth = {
     next_run_at: string | null
     /** The last test restore; null if there was none. */
     restore_test: ReturnType<typeof restoreTestFields>
+    /** Only of a database that the server does not have any more. */
+    ended?: true
   }[]
 }
 
@@ -87,6 +91,7 @@ export function judgeBackups(
       last_verified_at: fact.lastVerifiedAt?.toISOString() ?? null,
       next_run_at: fact.nextRunAt?.toISOString() ?? null,
       restore_test: restoreTestFields(fact.restoreTests?.last),
+      ...(fact.ended && { ended: true as const }),
     }
   })
   const tests = facts.map(({ database, restoreTests }) =>
@@ -138,11 +143,12 @@ const question = ({ marked }: Pick<BackupFacts, 'marked'>) =>
   marked ? 'is the right store mounted here?' : 'is the store mounted here?'
 
 function problemOf(
-  { store, newest, newestSlot, since, unreadable, marked }: BackupFacts,
+  { store, newest, newestSlot, since, unreadable, marked, ended }: BackupFacts,
   maxAgeMs: number | undefined,
   now: Date,
 ): string | undefined {
   if (unreadable !== undefined) return unreadable
+  if (ended) return undefined
   const slotPassed = newestSlot !== undefined && since !== undefined && newestSlot > since
   const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
   if (!newest) return expected ? `there is none in ${store}: ${question({ marked })}` : undefined
@@ -157,7 +163,7 @@ function problemOf(
 
 function describe(
   { database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number],
-  { store, restoreTests }: BackupFacts,
+  { store, restoreTests, ended }: BackupFacts,
 ): string {
   const tested = restoreTests?.last
   const last =
@@ -167,6 +173,7 @@ function describe(
   return [
     `${database}: ${problem ?? last}`,
     ...(tested ? [renderRestoreTest(tested)] : []),
+    ...(ended ? ['ended: the server does not have it any more'] : []),
     ...(next_run_at ? [`next ${next_run_at}`] : []),
   ].join('; ')
 }

@@ -4,6 +4,7 @@ import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { remarks, resolveConnection, variablesBeside } from '../config/resolve.ts'
 import { didYouMean } from '../config/suggest.ts'
+import { includes, isPattern } from '../config/wildcards.ts'
 import { AppError, type Kind, usage, withReport } from '../errors.ts'
 import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Result } from '../run/context.ts'
@@ -96,9 +97,9 @@ function connections(
 /** `--database`: keeps only this one of the declared databases. */
 function narrow({ config }: Loaded, { database }: Connection, only: string): void {
   const declared = Object.hasOwn(config.databases, only)
-  if (!declared && only !== database && !config.backup.databases?.includes(only))
+  if (!declared && only !== database && !includes(config.backup.databases ?? [], only))
     throw usage(
-      `--database ${only} is neither declared nor the target ${database}${didYouMean(only, [...Object.keys(config.databases), ...(config.backup.databases ?? [])])}`,
+      `--database ${only} is neither declared nor the target ${database}${didYouMean(only, [...Object.keys(config.databases), ...(config.backup.databases ?? []).filter((name) => !isPattern(name))])}`,
       {
         hint: 'name one of the keys under `databases`; a database that is only backed up belongs in `backup.databases`',
       },

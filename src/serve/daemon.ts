@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../archive/open.ts'
 import { nextSlot } from '../backup/schedule.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
-import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
+import { resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
+import { isPattern } from '../config/wildcards.ts'
 import type { Log } from '../log.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import type { Store } from '../store/store.ts'
+import { databaseList } from '../up/backup-databases.ts'
 import { checkBackupFiles, notPersistent, scheduleOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
@@ -22,13 +24,14 @@ import { askBeside } from './beside.ts'
 import { watchClient } from './client.ts'
 import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
+import { watchDatabases } from './databases.ts'
 import { catalogOf, scheduledCopies, scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import { livez, noRestoreTest, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
+import { livez, newBackupState, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
 import { createTestScheduler } from './test-scheduler.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
@@ -108,20 +111,9 @@ function initialState({ loaded, version }: Context, upWanted: boolean): ServeSta
     up: null,
     upWanted,
     tickedAtMs: performance.now(),
-    backups: backupDatabases(loaded.config, loaded.env, loaded.baseDir).map((database) => ({
-      database,
-      running: false,
-      lastSuccessAt: null,
-      lastSuccessId: null,
-      lastAttemptAt: null,
-      lastError: null,
-      lastVerifiedAt: null,
-      nextRunAt: null,
-      storeProblem: null,
-      overdue: null,
-      damaged: [],
-      restoreTest: noRestoreTest(),
-    })),
+    backups: databaseList({ loaded })
+      .filter((name) => !isPattern(name))
+      .map(newBackupState),
     conditions: [],
   }
 }
@@ -173,11 +165,13 @@ async function stay(
   const onLook = () => noteBackups(state, log)
   const client = schedule && watchClient(context, state)
   client?.turn()
+  const databases = watchDatabases(context, state, watchers.rotation)
+  await databases.refresh()
   const tests = createTestScheduler({
     schedule: testSchedule,
     where: config.backup.verify.where,
     timeoutMs: config.backup.timeout,
-    backups: state.backups,
+    backups: databases.active,
     ...scheduledTests(context, catalog),
     onLook,
     now: () => new Date(),
@@ -193,10 +187,12 @@ async function stay(
   })
   const scheduler = startScheduler({
     schedule,
-    backups: state.backups,
-    ...scheduledWork(context, catalog, watchers.rotation, (database, refusal) => {
-      for (const backup of state.backups) if (backup.database === database) backup.pruneRefused = refusal
-    }),
+    backups: databases.active,
+    ...databases.among(
+      scheduledWork(context, catalog, watchers.rotation, (database, refusal) => {
+        for (const backup of state.backups) if (backup.database === database) backup.pruneRefused = refusal
+      }),
+    ),
     longestMs: config.wait.timeout + config.lock.timeout + config.backup.timeout + afterTimeoutMs,
     storeName: store.name,
     maxAgeMs: config.check.backupMaxAge,
@@ -213,6 +209,7 @@ async function stay(
     log,
     signal,
   })
+  const stopRefreshing = databases.watch(() => scheduler.turn())
   try {
     watchers.rotation.watch()
     watchers.files.watch()
@@ -221,6 +218,7 @@ async function stay(
     log.info('stopping: a running backup or test restore is ended first')
   } finally {
     state.phase = 'stopping'
+    stopRefreshing()
     await Promise.all([scheduler.stop(), tests.stop(), copying.stop()])
   }
 }

@@ -1,6 +1,7 @@
 import { type Connection, describe } from '../config/connection.ts'
 import type { Endpoint } from '../config/endpoint.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
+import { isPattern } from '../config/wildcards.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import type { MigrationPlan } from '../migrate/types.ts'
@@ -168,7 +169,8 @@ export function connectionOf({ connection, loaded: { config, env, baseDir } }: C
     return connection()
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'usage') throw error
-    const [database = ''] = backupDatabases(config, env, baseDir)
-    return { ...resolveBackupConnection(config, env, baseDir), database }
+    const own = resolveBackupConnection(config, env, baseDir)
+    const named = backupDatabases(config, env, baseDir).find((name) => !isPattern(name))
+    return { ...own, database: named ?? own.database }
   }
 }

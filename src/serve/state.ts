@@ -29,7 +29,16 @@ export type BackupState = {
   /** Why the last prune did not delete what no rule keeps. */
   pruneRefused?: { message: string; hint: string | undefined } | null
   restoreTest: RestoreTestState
+  /** A pattern of `backup.databases` matched it, and does not any more: it is not backed up, and nothing is due. */
+  ended?: boolean
 }
+
+/** Before anything is known. */
+export const newBackupState = (database: string): BackupState => ({
+  ...{ database, running: false, lastSuccessAt: null, lastSuccessId: null, lastAttemptAt: null, lastError: null },
+  ...{ lastVerifiedAt: null, nextRunAt: null, storeProblem: null, overdue: null, damaged: [] },
+  restoreTest: noRestoreTest(),
+})
 
 /** The state of the test restores of one database. */
 export type RestoreTestState = {
@@ -167,6 +176,7 @@ export const statusDocument = (
       last_error: backup.restoreTest.lastError?.message ?? null,
       next_run_at: backup.restoreTest.nextRunAt,
     },
+    ...(backup.ended && { ended: true }),
   })),
   conditions: conditions.map(({ name, severity, roles, database, message, hint, since }) => ({
     name,

@@ -11,7 +11,7 @@ import { type BackupFacts, graceMs } from '../check/backups.ts'
 import type { Cron } from '../config/cron.ts'
 import { readSecrets } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
-import { backupDatabases, remarks, resolveBackupConnection } from '../config/resolve.ts'
+import { remarks, resolveBackupConnection } from '../config/resolve.ts'
 import { storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { readMounts } from '../machine/mounts.ts'
@@ -19,6 +19,7 @@ import { checkClientFiles } from '../programs/tls-files.ts'
 import type { Context } from '../run/context.ts'
 import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
+import { databasesToCheck, firstFailureAt } from './check-databases.ts'
 
 /** The options of a backup, without its slot. */
 export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
@@ -83,10 +84,11 @@ async function parsed(schedule: string | undefined, zone: string): Promise<{ cro
 
 /** What `check` and `status` judge backups by; undefined when there are none and neither a schedule nor a limit asks for any. */
 export async function backupFacts(
-  { loaded, signal }: Pick<Context, 'loaded' | 'signal'>,
+  context: Context,
   now: Date,
   since: Date | undefined,
 ): Promise<BackupFacts[] | undefined> {
+  const { loaded, signal } = context
   const { config, env, baseDir } = loaded
   const schedule = await scheduleOf(loaded)
   const testSchedule = await testScheduleOf(loaded)
@@ -99,28 +101,37 @@ export async function backupFacts(
   const store = openStore(loaded, signal)
   const secrets = readSecrets(config, env, baseDir)
   const facts: BackupFacts[] = []
-  for (const database of backupDatabases(config, env, baseDir)) {
-    const { backups, unreadable } = await readable(() => readBackups(store, database, secrets))
+  for (const { database, matched, ended, unknown } of await databasesToCheck(context, store)) {
+    const { backups, unreadable } =
+      unknown === undefined
+        ? await readable(() => readBackups(store, database, secrets))
+        : { backups: [], unreadable: unknown }
     const found = seriesFacts(ofName(backups, config.backup.name), now)
     const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions } = found
+    if (ended && !newest) continue
+    const maybeNew = matched && database !== targetOf(context)
+    const known = maybeNew && !first && unreadable === undefined ? await firstFailureAt(store, database) : since
     facts.push({
       database,
       store: store.name,
       stores: eachOf(store).map(({ name }) => name),
+      ended,
       unreadable,
       notPersistent: notPersistent(store, newest?.stores),
       lacking: lacking(store, newest),
       marked: backups.length === 0 && unreadable === undefined ? await isMarked(store) : undefined,
       damaged,
       fromFuture,
-      decryptions,
+      decryptions: ended ? undefined : decryptions,
       unproven: backups.filter(({ unproven }) => unproven).map(({ id }) => id),
       newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
       lastVerifiedAt,
       newestSlot: missed(schedule, graceMs),
-      nextRunAt: schedule && nextSlot(schedule.cron, schedule.zone, now),
-      since: earlier(since, first?.takenAt),
-      restoreTests: { last: restoreTest, newestSlot: missed(testSchedule, graceMs + timeout), since: first?.takenAt },
+      nextRunAt: ended ? undefined : schedule && nextSlot(schedule.cron, schedule.zone, now),
+      since: earlier(known, first?.takenAt),
+      restoreTests: ended
+        ? undefined
+        : { last: restoreTest, newestSlot: missed(testSchedule, graceMs + timeout), since: first?.takenAt },
     })
   }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
@@ -136,6 +147,16 @@ export const notPersistent = (store: Store, only?: readonly string[]): string | 
     .filter(({ name }) => only === undefined || only.includes(name))
     .map(({ name }) => endsWithContainer(name, mounts))
     .find((problem) => problem !== undefined)
+}
+
+/** Undefined where only backups are configured. */
+function targetOf(context: Context): string | undefined {
+  try {
+    return context.connection().database
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'usage') throw error
+    return undefined
+  }
 }
 
 export const earlier = (one: Date | undefined, other: Date | undefined) =>

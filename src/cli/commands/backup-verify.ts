@@ -16,9 +16,10 @@ import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import type { Store } from '../../store/store.ts'
 import { megabytes, seconds, someOf } from '../../units.ts'
+import { databaseList } from '../../up/backup-databases.ts'
 import { testConnection, testRestore } from '../../up/test-restore.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { chosenDatabases } from '../databases.ts'
+import { chosenInStore } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
 
 /** `backup verify`: reads backups back, byte for byte, and decodes them, or restores them for a test. */
@@ -154,7 +155,7 @@ async function wanted(
     ? only === undefined
       ? await storedDatabases(store)
       : [only]
-    : chosenDatabases(context)
+    : await chosenInStore(context, store)
   const found =
     which === 'latest'
       ? newestOfEach(proven(await readAllBackups(store, databases, secrets), context), loaded.config.backup.name)
@@ -165,7 +166,7 @@ async function wanted(
   if (found.length > 0) return found
   throw new AppError(
     'nobackup',
-    `there is no backup ${which === 'latest' || which === 'all' ? `of ${someOf(chosenDatabases(context))}` : which} in ${store.name}`,
+    `there is no backup ${which === 'latest' || which === 'all' ? `of ${someOf(databases.length > 0 ? databases : databaseList(context))}` : which} in ${store.name}`,
     {
       hint: 'look at `pgbosun backup list`, or make a backup with `pgbosun backup run`',
       report: { results: [] },

@@ -11,7 +11,7 @@ import { megabytes, renderBytes, seconds, someLines } from '../../units.ts'
 import { backedUpBySuperuser } from '../../up/backup-user.ts'
 import { backupOptions, checkBackupFiles, notPersistent } from '../../up/backups.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { chosenDatabases } from '../databases.ts'
+import { chosenToBackUp } from '../databases.ts'
 import { tuneForStreams } from '../v8.ts'
 
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
@@ -32,7 +32,7 @@ export const backupRun: Command = {
     const store = openStore(context.loaded, context.signal)
     const gone = notPersistent(store)
     if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
-    const databases = chosenDatabases(context)
+    const databases = await chosenToBackUp(context)
     const superusers = new Set<string>()
     const beside = new Set<string>()
     const made: BackupResult[] = []

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { planList } from './plan-list.ts'
+import { type BackupState, newBackupState } from './state.ts'
+
+const state = (database: string, more: Partial<BackupState> = {}): BackupState => ({
+  ...newBackupState(database),
+  ...more,
+})
+const names = (states: BackupState[]) => states.map(({ database }) => database)
+
+test('a new database is added, and the others stay the same objects', () => {
+  const shop = state('shop')
+  const { active, met, ended } = planList({ active: [shop], ended: [] }, ['blog', 'shop'], new Set())
+  expect(names(active)).toEqual(['shop', 'blog'])
+  expect(active[0]).toBe(shop)
+  expect([names(met), names(ended)]).toEqual([['blog'], []])
+})
+
+test('one that is gone stays visible, and nothing of it is due or wrong', () => {
+  const gone = state('gone', {
+    ...{ lastSuccessId: 'x', lastError: 'e', overdue: 'o', storeProblem: 's', nextRunAt: 'n', neverDecrypted: 'd' },
+    ...{ running: true, damaged: ['x'] },
+  })
+  gone.restoreTest = { ...gone.restoreTest, failed: 'f', overdue: 'o', nextRunAt: 'n' }
+  const { active, allEnded } = planList({ active: [gone], ended: [] }, [], new Set())
+  expect(active).toEqual([])
+  expect(allEnded).toEqual([state('gone', { lastSuccessId: 'x', ended: true, neverDecrypted: null })])
+})
+
+test('one that comes back goes on with what is known of it', () => {
+  const ended = [state('shop', { lastSuccessId: 'x', ended: true }), state('other', { ended: true })]
+  const { active, allEnded, met } = planList({ active: [], ended }, ['shop'], new Set())
+  expect(active).toEqual([state('shop', { lastSuccessId: 'x', ended: false })])
+  expect([names(allEnded), names(met)]).toEqual([['other'], ['shop']])
+})
+
+test('one that is named stays, even if the server does not have it', () => {
+  const { active } = planList({ active: [state('named'), state('matched')], ended: [] }, [], new Set(['named']))
+  expect(names(active)).toEqual(['named'])
+})
