@@ -33,6 +33,8 @@ export type Backup = {
   restoreTest?: RestoreTest | undefined
   /** How it is encrypted; undefined if it is not. */
   encryption?: Encryption | undefined
+  /** Whether something was left out of it, so that it never replaces a database. */
+  partial?: boolean
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   dumpSizeBytes: number | undefined

@@ -279,6 +279,7 @@ function entryOf(
       leases: leasesIn([...lines]),
       sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
       dumpSizeBytes: manifest?.dump_size_bytes,
+      ...(manifest?.left_out && { partial: true }),
       encryption: manifest?.encryption && {
         recipients: share(manifest.encryption.recipients),
         since: new Date(manifest.encryption.since),

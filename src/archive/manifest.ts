@@ -103,6 +103,22 @@ export const manifestSchema = z.looseObject({
   extensions: z.array(z.object({ name: z.string(), version: z.string() })),
   /** Newest applied migration, without `.sql`. */
   migration: z.string().nullable(),
+  /**
+   * What `backup.exclude` left out: names, quoted where SQL requires it, and the entries that meant them. Those in `table_data` are there
+   * without their rows. Absent where nothing was left out.
+   */
+  left_out: z
+    .object({
+      schemas: z.array(z.string()),
+      tables: z.array(z.string()),
+      table_data: z.array(z.string()),
+      patterns: z.object({
+        schemas: z.array(z.string()),
+        tables: z.array(z.string()),
+        table_data: z.array(z.string()),
+      }),
+    })
+    .optional(),
   /** Rows per table as counted in the snapshot of the dump, by `schema.table`, both quoted where SQL requires it. */
   rows: z.record(z.string(), z.int().min(0)),
   /** MD5 of the first rows per table by primary key, of the tables that have one; older manifests have none. */

@@ -30,7 +30,11 @@ export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'application
 export const dumpDatabase = (
   snapshot: string,
   upload: Upload,
-  options: DumpOptions & { onBytes: (plainBytes: number) => void },
+  options: DumpOptions & {
+    /** Arguments that leave something out. */
+    exclude: readonly string[]
+    onBytes: (plainBytes: number) => void
+  },
 ): Promise<Packed> => {
   const args = [
     '-Fc',
@@ -38,6 +42,7 @@ export const dumpDatabase = (
     '-w',
     `--lock-wait-timeout=${lockWaitMs}`,
     `--snapshot=${snapshot}`,
+    ...options.exclude,
     `--dbname=${databaseArgument(options.database)}`,
   ]
   return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options, () =>

@@ -26,9 +26,11 @@ import {
   readDropped,
   readMigration,
 } from './inspect.ts'
+import { excludeArguments, type LeftOut, leftOutOf, neededAccess, notCounted, unmatchedWarnings } from './left-out.ts'
 import type { BackupOptions } from './options.ts'
 import type { Places } from './places.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
+import { readLeftOut } from './read-left-out.ts'
 import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
 import { isSkewed, skewWarning } from './skew.ts'
@@ -68,7 +70,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
   try {
     const tools = await findTools(session.serverVersion, options.search)
     const aheadMs = await readClockDifference(session.sql, options.now)
-    const { inspected, migration, warnings } = await look(session, options, tools)
+    const leftOut = await readLeftOut(session.sql, kind === 'logical' ? options.exclude : undefined)
+    const { inspected, migration, warnings } = await look(session, options, tools, leftOut)
     if (isSkewed(aheadMs)) warnings.push(skewWarning(aheadMs))
     const common: DumpOptions = {
       tools,
@@ -81,7 +84,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       signal,
     }
     const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
-    const { dump, counted } = await dumpAndCount(session, options, common, inspected)
+    const { dump, counted } = await dumpAndCount(session, options, common, { ...inspected, leftOut })
     const objects = [dump.object, globals.object]
     for (const { table, reason } of counted.notCounted)
       warnings.push(`the rows of ${table} were not counted: ${reason}`)
@@ -119,6 +122,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       extensions: inspected.extensions,
       migration,
       counts: options.counts,
+      ...(leftOut && { left_out: leftOutOf(leftOut) }),
       rows: counted.rows,
       samples: counted.samples,
       estimated_rows: counted.estimated,
@@ -206,7 +210,7 @@ const sessionSettings = (serverVersion: number): Record<string, string> => ({
 })
 
 /** Reads what the manifest needs, and refuses if pg_dump would fail or leave something out. */
-async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools) {
+async function look({ sql, serverVersion }: Session, options: MakeOptions, tools: Tools, leftOut: LeftOut | undefined) {
   const inspected = await inspectDatabase(sql)
   refuseBroken(inspected)
   const access = await readAccess(sql)
@@ -215,7 +219,7 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
     throw new AppError('backup', `${access.role} may not read the passwords of roles: only a superuser may`, {
       hint: 'set backup.url to a superuser, or backup.globals to no-passwords',
     })
-  const { obstacles, warnings } = planPreflight(access)
+  const { obstacles, warnings } = planPreflight(leftOut ? neededAccess(access, leftOut) : access)
   if (obstacles.length > 0) {
     const { list, hint } = explainObstacles(obstacles, access)
     throw new AppError('backup', `${access.role} may not read everything:\n${list}`, { hint })
@@ -233,7 +237,8 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   const onTools = adviceOnTools(tools, serverVersion)
   const { migration, problem } = await readMigration(sql)
   const unknown = problem === undefined ? [] : [`the newest migration is unknown: ${problem}`]
-  const found = [...warnings, ...(onTools === undefined ? [] : [onTools]), ...unknown]
+  const unmatched = leftOut ? unmatchedWarnings(leftOut) : []
+  const found = [...warnings, ...unmatched, ...(onTools === undefined ? [] : [onTools]), ...unknown]
   return { inspected, migration, warnings: [...found, ...(await unqualifiedFunctions(sql))] }
 }
 
@@ -241,14 +246,21 @@ async function dumpAndCount(
   { sql }: Session,
   options: MakeOptions,
   common: DumpOptions,
-  { database }: Inspected,
+  { database, leftOut }: Pick<Inspected, 'database'> & { leftOut: LeftOut | undefined },
 ): Promise<{ dump: { object: StoredObject; packed: Packed }; counted: Counted }> {
   const { signal, onProgress, earlier } = options
   const total = earlier.at(-1)?.dumpSizeBytes ?? database.size_bytes
   const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
   const snapshot = await exportSnapshot(sql)
+  const { major } = common.tools
+  const exclude = leftOut ? excludeArguments(leftOut, { major, encoding: database.encoding }) : []
   const failed = new AbortController()
-  const counting = countRows(sql, options.counts, AbortSignal.any([signal, failed.signal])).catch(
+  const counting = countRows(
+    sql,
+    options.counts,
+    AbortSignal.any([signal, failed.signal]),
+    leftOut && notCounted(leftOut),
+  ).catch(
     (error: Error): Counted => ({
       rows: {},
       samples: {},
@@ -258,7 +270,7 @@ async function dumpAndCount(
   )
   try {
     const dump = await storeObject(options, { name: dumpName, expectedBytes: expected(earlier, database) }, (upload) =>
-      dumpDatabase(snapshot, upload, { ...common, onBytes }),
+      dumpDatabase(snapshot, upload, { ...common, exclude, onBytes }),
     )
     return { dump, counted: await counting }
   } catch (error) {

@@ -5,6 +5,7 @@ import type { Secrets } from '../config/keys.ts'
 import type { Log } from '../log.ts'
 import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
+import type { Exclude } from './left-out.ts'
 import type { PrunePolicy } from './prune-candidates.ts'
 
 /** Everything a backup needs to know. It reads neither the environment nor the configuration. */
@@ -40,6 +41,8 @@ export type BackupOptions = {
   slot: Date | null
   lock: { database: string; timeoutMs: number }
   wait: { timeoutMs: number; patient: boolean }
+  /** `backup.exclude`. What a restore is about to replace is backed up whole, whatever this says. */
+  exclude?: Exclude | undefined
   /** `backup.counts`: which tables' rows are counted. */
   counts: Counts
   /** Time limit of the backup, from when it has the lock. */

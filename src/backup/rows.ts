@@ -50,11 +50,17 @@ const rewrittenQuery = `
 /**
  * Counts the rows of every table in the snapshot of the transaction that `db` is in. Each table is locked only while it is counted, so
  * that no deadlock is possible. No failure ends the transaction, whose snapshot pg_dump may not have taken yet.
+ * @param leftOut tables whose rows are not in the backup, quoted
  */
-export async function countRows(db: Db, counts: Counts, signal: AbortSignal): Promise<Counted> {
+export async function countRows(
+  db: Db,
+  counts: Counts,
+  signal: AbortSignal,
+  leftOut: ReadonlySet<string> = new Set(),
+): Promise<Counted> {
   const counted: Counted = { rows: {}, samples: {}, estimated: {}, notCounted: [] }
   if (counts === 'none') return counted
-  const tables = await readList<Table>(db, tablesQuery)
+  const tables = (await readList<Table>(db, tablesQuery)).filter(({ name }) => !leftOut.has(name))
   for (const table of tables) {
     signal.throwIfAborted()
     if (isBroken(table.name)) {

@@ -1,6 +1,7 @@
 // pure
 import { isBech32 } from './bech32.ts'
 import { type FormatName, withSeveralFolders } from './formats.ts'
+import { parseSchemaPattern, parseTablePattern } from './object-patterns.ts'
 
 /** PostgreSQL stores this much of a name. */
 export const maxNameBytes = 63
@@ -46,6 +47,10 @@ export const predicates = {
   /** Whether passwords leave the server only encrypted. */
   encryptsPasswords: ({ globals, encrypt }: { globals: string; encrypt?: unknown }) =>
     globals !== 'with-passwords' || encrypt !== undefined,
+  /** Whether it names a schema, or is a pattern for schemas. */
+  namesSchema: (text: string) => parseSchemaPattern(text) !== undefined,
+  /** Whether it names a table, or is a pattern for tables. */
+  namesTable: (text: string) => parseTablePattern(text) !== undefined,
   isTimeZone(name: string) {
     if (name === 'UTC') return true
     try {

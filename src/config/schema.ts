@@ -219,6 +219,40 @@ const sign = z
       'Signs each backup, so that who can write to the store cannot add one: without a valid signature, a backup is never the latest, never restored, and never counted. Those made before it was set have none.',
   })
 
+const tableNames = z
+  .array(
+    z
+      .string()
+      .refine(
+        predicates.namesTable,
+        'write `table`, `schema.table` or a pattern like `audit.log_*`; a name with a dot or a quote goes in double quotes',
+      ),
+  )
+  .prefault([])
+
+const exclude = z
+  .strictObject({
+    schemas: z
+      .array(
+        z
+          .string()
+          .refine(
+            predicates.namesSchema,
+            'write a schema or a pattern like `tmp_*`; a name with a dot or a quote goes in double quotes',
+          ),
+      )
+      .prefault([])
+      .meta({ description: 'Schemas that are left out with everything in them.' }),
+    tables: tableNames.meta({
+      description:
+        'Tables, views and sequences that are left out, each with its partitions and other tables that inherit from it: `table` in schema `public`, or `schema.table`.',
+    }),
+    tableData: tableNames.meta({
+      description: 'Tables that are backed up without their rows, written as in `tables`.',
+    }),
+  })
+  .prefault({})
+
 const backup = z
   .strictObject({
     name: z.string().min(1).prefault('default').meta({
@@ -230,7 +264,12 @@ const backup = z
         'Connection for making backups, as a role that may read everything. It may lead to a standby: see `maxLag`. Default: the connection of the target database.',
     }),
     databases: z.array(z.string().min(1)).min(1).optional().meta({
-      description: 'Databases to back up, all on the server of `url`. Default: the target database.',
+      description:
+        'Databases to back up, all on the server of `url`: names, or patterns with `*` for any characters and `?` for one. A pattern never means templates, databases that accept no connections, and those that a restore or a comparison made or replaced. Default: the target database.',
+    }),
+    exclude: exclude.meta({
+      description:
+        'What is left out of every backup. Such a backup never replaces a database: it is only restored into a new one. In names, `*` stands for any characters and `?` for one, unless they are in double quotes.',
     }),
     store: storePlace.prefault(defaultStore).meta({
       description:

@@ -41,6 +41,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     secrets: readSecrets(config, env, baseDir),
     lock: { database: config.lock.database, timeoutMs: config.lock.timeout },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
+    exclude: config.backup.exclude,
     counts: config.backup.counts,
     timeoutMs: config.backup.timeout,
     search: { path: env.PATH },

@@ -10,6 +10,7 @@ import { refuseExisting } from '../../machine/new-file.ts'
 import { ofOneKind } from '../../plan.ts'
 import { chooseFrom, wholeOf } from '../../restore/chosen.ts'
 import { type FetchedAs, fetchDump } from '../../restore/fetch.ts'
+import { leftOutWarning } from '../../restore/left-out.ts'
 import { type Source, trustedManifest } from '../../restore/source.ts'
 import { withProgress } from '../../run/progress.ts'
 import { megabytes, renderBytes, seconds } from '../../units.ts'
@@ -59,7 +60,8 @@ export const backupFetch: Command = {
       )
       return { ...fetched, manifest }
     })
-    for (const note of ofOneKind(notes)) out.warn(note)
+    const partial = leftOutWarning(manifest)
+    for (const note of ofOneKind([...(partial === undefined ? [] : [partial]), ...notes])) out.warn(note)
     const durationMs = Math.round(performance.now() - startedAt)
     const { id, database } = manifest
     const by = writtenBy === undefined ? '' : `, by pg_restore ${writtenBy}`

@@ -66,6 +66,7 @@ const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
           server: restoreTest.server,
         }
       : null,
+    ...(backup.partial && { partial: true }),
     pinned,
     pin_notes: notes,
     stores,
@@ -91,6 +92,7 @@ function stateOf(backup: Backup, notes: string[], now: Date): string {
     ...(restoreTest === undefined
       ? []
       : [restoreTest.ok ? `restored in ${seconds(restoreTest.durationMs ?? 0)}` : 'test restore FAILED']),
+    ...(backup.partial ? ['partial'] : []),
     ...(backup.encryption ? ['encrypted'] : []),
     ...(backup.pinned ? [['pinned', ...notes.map(visible)].join(': ')] : []),
     ...(backup.stores ? [`in ${backup.stores.join(', ')}`] : []),

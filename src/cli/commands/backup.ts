@@ -2,6 +2,7 @@ import { openStore } from '../../archive/open.ts'
 import { type BackupResult, runBackup } from '../../backup/run.ts'
 import { AppError } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
+import { describeLeftOut } from '../../restore/left-out.ts'
 import type { Result } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
@@ -85,7 +86,9 @@ async function backUp(
   for (const warning of ofOneKind(result.warnings.map((text) => `${database}: ${text}`))) out.warn(warning)
   const { id, sizeBytes, durationMs, stores, lost } = result
   const where = stores.length + lost.length === 1 ? '' : `, in ${stores.join(', ')}`
-  out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}${where}`)
+  const partial = describeLeftOut(result.manifest)
+  const how = `${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}${where}${partial ? `; without ${partial}` : ''}`
+  out.print(`backup  ${database}  ${id}  ${how}`)
   return result
 }
 

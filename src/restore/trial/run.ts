@@ -32,6 +32,7 @@ import { findRefusals, neededRoles, refusal } from '../guard.ts'
 import { readTarget } from '../inspect.ts'
 import { loadIsolated } from '../isolated.ts'
 import { type OwnRights, readOwnRights } from '../isolation.ts'
+import { describeLeftOut } from '../left-out.ts'
 import { checkListPlace } from '../load.ts'
 import { workName } from '../name.ts'
 import { type LoadPlan, planLoad } from '../plan.ts'
@@ -195,7 +196,13 @@ async function prepare(session: Session, server: string, options: TrialOptions):
   const planned = { ...planLoad({ ...head.toc, entries }, { noOwner: true }), tablespaces: [] }
   const knowsRoles = neededRoles(manifest).every((role) => target.roles.includes(role))
   const plan = knowsRoles ? planned : { ...planned, policies: [] }
-  const leftOut = [...without.map((name) => `the extension ${name}`), ...(knowsRoles ? [] : ['policies']), ...never]
+  const partial = describeLeftOut(manifest)
+  const leftOut = [
+    ...without.map((name) => `the extension ${name}`),
+    ...(knowsRoles ? [] : ['policies']),
+    ...never,
+    ...(partial === undefined ? [] : [`by backup.exclude: ${partial}`]),
+  ]
   if (plan.problems.length > 0 && rights.more.length > 0) throw cannotRun(plan.problems, rights)
   const connection = at(options.connection, session)
   return { session, server, connection, manifest, rights, tools, head, plan, leftOut, own, same }
