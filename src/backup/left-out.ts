@@ -7,7 +7,8 @@ import {
   parseSchemaPattern,
   parseTablePattern,
 } from '../config/object-patterns.ts'
-import { shown } from '../postgres/bytes.ts'
+import { AppError } from '../errors.ts'
+import { isBroken, shown } from '../postgres/bytes.ts'
 import { quoteName } from '../sql/quote.ts'
 import { visible } from '../text.ts'
 import type { Access } from './preflight.ts'
@@ -47,6 +48,11 @@ export type LeftOut = {
   tableData: Relation[]
   /** Everything that is not in the backup: also what lies in the schemas, and sequences. */
   gone: ReadonlySet<Relation>
+  /**
+   * Entries of `tables` and `tableData` that also match a sequence of a table that stays: pg_dump gets the names that they mean, because
+   * it would forget what number comes next.
+   */
+  wide: ReadonlySet<string>
   /** Entries that match nothing, by their key. */
   unmatched: [key: string, entry: string][]
   patterns: Exclude
@@ -59,7 +65,12 @@ export function planLeftOut(patterns: Exclude, found: { schemas: Schema[]; relat
   const heirs = heirsIn(found.relations)
   const own = found.relations.filter(({ member }) => !member)
   const meant = (entries: readonly string[]) =>
-    heirs(found.relations.filter((one) => isDumped(one) && entries.some((entry) => matchesTable(entry, one))))
+    heirs(found.relations.filter((one) => isNamed(one) && entries.some((entry) => matchesTable(entry, one))))
+  const tooWide = (entries: readonly string[]) => {
+    const oids = new Set(meant(entries).map(({ oid }) => oid))
+    const stay = found.relations.filter(({ owner }) => owner !== null && !oids.has(owner))
+    return entries.filter((entry) => stay.some((sequence) => matchesTable(entry, sequence)))
+  }
 
   const tables = meant(patterns.tables).filter(({ schema, member }) => !inSchemas.has(schema) && !member)
   const without = new Set(tables.map(({ oid }) => oid))
@@ -75,14 +86,15 @@ export function planLeftOut(patterns: Exclude, found: { schemas: Schema[]; relat
   ]
   return {
     schemas,
-    tables: tables.filter(({ kind, owner }) => kind !== 'S' || owner === null),
+    tables,
     tableData: [...new Set(tableData)].sort((a, b) => (a.quoted < b.quoted ? -1 : 1)),
     gone,
+    wide: new Set([...tooWide(patterns.tables), ...tooWide(patterns.tableData)]),
     unmatched: [
       ...unmatched('schemas', patterns.schemas, (entry) => schemas.some(({ name }) => matchesSchema(entry, name))),
       ...(['tables', 'tableData'] as const).flatMap((key) =>
         unmatched(key, patterns[key], (entry) =>
-          found.relations.some((one) => isDumped(one) && matchesTable(entry, one)),
+          found.relations.some((one) => isNamed(one) && matchesTable(entry, one)),
         ),
       ),
     ],
@@ -90,7 +102,8 @@ export function planLeftOut(patterns: Exclude, found: { schemas: Schema[]; relat
   }
 }
 
-const isDumped = ({ member, configuration }: Relation) => !member || configuration
+/** A sequence of a table goes or stays with it; what an extension makes again is not in a backup anyway. */
+const isNamed = ({ member, configuration, owner }: Relation) => owner === null && (!member || configuration)
 
 const unmatched = (key: string, entries: readonly string[], matched: (entry: string) => boolean): [string, string][] =>
   entries.filter((entry) => !matched(entry)).map((entry) => [key, entry])
@@ -118,34 +131,48 @@ function heirsIn(relations: readonly Relation[]) {
 }
 
 /**
- * Arguments of pg_dump that leave out exactly this. Its patterns stay patterns, so that their number does not grow with the tables.
+ * Arguments of pg_dump that leave out exactly this. Its patterns stay patterns where that is possible, so that their number does not grow
+ * with the tables.
  * @param major of pg_dump: before 16, it has to be told the heirs
  */
 export function excludeArguments(
-  { patterns, tables, tableData }: LeftOut,
+  { patterns, tables, tableData, gone, wide }: LeftOut,
   { major, encoding }: { major: number; encoding: string },
 ): string[] {
   const andChildren = major >= 16 ? '-and-children' : ''
-  const tablePatterns = (entries: readonly string[], meant: readonly Relation[]) => [
-    ...entries.map(tablePattern),
-    ...(major >= 16 ? [] : meant.filter((one) => !entries.some((entry) => matchesTable(entry, one))).map(exactly)),
-  ]
+  const patternsFor = (entries: readonly string[], meant: readonly Relation[]) => {
+    const narrow = entries.filter((entry) => !wide.has(entry))
+    const isToBeTold = (one: Relation) =>
+      !matchesSome(narrow, one) && (major < 16 || one.owner !== null || matchesSome(entries, one))
+    return [...narrow.map(tablePattern), ...meant.filter(isToBeTold).map(exactly)]
+  }
+  const without = new Set(tables.map(({ oid }) => oid))
+  const sequences = [...gone].filter(({ owner }) => owner !== null && without.has(owner))
   const args = [
     ...patterns.schemas.map((entry) => `--exclude-schema=${forPgDump(parsed(parseSchemaPattern(entry)))}`),
-    ...tablePatterns(patterns.tables, tables).map((pattern) => `--exclude-table${andChildren}=${pattern}`),
-    ...tablePatterns(patterns.tableData, tableData).map((pattern) => `--exclude-table-data${andChildren}=${pattern}`),
+    ...patternsFor(patterns.tables, [...tables, ...sequences]).map(
+      (pattern) => `--exclude-table${andChildren}=${pattern}`,
+    ),
+    ...patternsFor(patterns.tableData, tableData).map((pattern) => `--exclude-table-data${andChildren}=${pattern}`),
   ]
   // pg_dump takes them to be in the encoding of the database, and ours are in UTF-8
   const converted = encoding !== 'UTF8' && encoding !== 'SQL_ASCII' && args.some((arg) => /[^\0-\x7f]/.test(arg))
   return [...args, ...(converted ? ['--encoding=UTF8'] : [])]
 }
 
+const matchesSome = (entries: readonly string[], one: Relation) => entries.some((entry) => matchesTable(entry, one))
+
 function tablePattern(entry: string): string {
   const { schema, name } = parsed(parseTablePattern(entry))
   return `${forPgDump(schema)}.${forPgDump(name)}`
 }
 
-const exactly = ({ schema, name }: Relation) => quoteName(schema, name)
+function exactly({ schema, name, quoted }: Relation): string {
+  if (!isBroken(quoted)) return quoteName(schema, name)
+  throw new AppError('backup', `${shown(quoted)} cannot be left out: its name is not valid UTF-8`, {
+    hint: 'rename it, or leave its schema out',
+  })
+}
 
 /** The schema of the configuration has checked it. */
 function parsed<T extends NamePattern | { schema: NamePattern; name: NamePattern }>(pattern: T | undefined): T {

@@ -80,6 +80,8 @@ export type RestoredCopy = {
   compared: Compared
   /** In words. */
   leftOut: string[]
+  /** What the backup itself lacks, in words. */
+  partial: string | undefined
   signal: AbortSignal
 }
 
@@ -308,7 +310,10 @@ async function createAndLook(
     const durationMs = Math.round(performance.now() - startedAt - comparingMs)
     const walBytes = walAt === null ? null : await readWalSince(lock, walAt)
     const asLogin = { ...connection, database: name, user: login.user, password: () => login.password }
-    await use?.({ connection: asLogin, server, durationMs, compared: compared!, leftOut, signal: world.signal })
+    await use?.({
+      ...{ connection: asLogin, server, durationMs, compared: compared!, leftOut, signal: world.signal },
+      partial: describeLeftOut(manifest),
+    })
     return { ...compared!, durationMs, walBytes, sameServer: same, leftOut }
   } finally {
     stopHeartbeat()

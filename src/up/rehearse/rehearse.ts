@@ -75,6 +75,8 @@ async function rehearseFrom(
           context.out.warn(
             `the copy has no policies, because ${copy.server} lacks roles of the backup: files that change policies cannot be rehearsed there`,
           )
+        if (copy.partial !== undefined)
+          context.out.warn(`the copy is not all of the database: backup.exclude left out ${copy.partial}`)
         await rehearseIn(context, copy, { live, backup: id, onFile })
       },
     }),
