@@ -14,7 +14,15 @@ if (Number.parseInt(process.versions.node, 10) < 24)
 const retry = process.env.CI ? 1 : 0
 
 /** They wait for minutes and deadlines, and seldom need the processor: scripts/test runs them beside the others. */
-const waiting = ['black-hole', 'compat-at-once', 'dropped-packets', 'hung-login', 'rotation', 'serve']
+const waiting = [
+  'black-hole',
+  'compat-at-once',
+  'dropped-packets',
+  'hung-login',
+  'rotation',
+  'serve',
+  'serve-databases',
+]
 
 /** About the network, files, HTTP, the store, memory or examples: once is enough, whatever other majors of PostgreSQL are tested. */
 const onceOnly = [

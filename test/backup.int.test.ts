@@ -288,6 +288,7 @@ describe.skipIf(!client)('backup list and verify', () => {
         restore_test: null,
         pinned: false,
         pin_notes: [],
+        partial: false,
         problem: null,
       },
     ])

@@ -15,13 +15,17 @@ export async function readLeftOut(db: Db, exclude: Exclude | undefined): Promise
   if (!exclude || !excludesSomething(exclude)) return undefined
   const [row] = await db.unsafe<{ found: string }[]>(objectsQuery)
   const leftOut = planLeftOut(exclude, parseBytes<{ schemas: Schema[]; relations: Relation[] }>(row!.found))
-  const needed = await readNeeded(db, leftOut)
+  const { objects, rows } = await readNeeded(db, leftOut)
+  const needed = [...objects, ...rows]
   if (needed.length === 0) return leftOut
   throw new AppError(
     'backup',
     `what backup.exclude leaves out is needed by what remains, so the backup could not be restored:\n${someLines(needed, 10).join('\n')}`,
     {
-      hint: 'leave out what needs it too; or, where only the rows are too many, name the table in backup.exclude.tableData, which keeps the table itself',
+      hint:
+        objects.length > 0
+          ? 'leave out what needs it too; or, where only the rows are too many, name the table in backup.exclude.tableData, which keeps the table itself'
+          : 'name the tables whose rows need them in backup.exclude.tableData too',
     },
   )
 }
@@ -44,18 +48,21 @@ const objectsQuery = `select ${bytesOf(`pg_catalog.json_build_object(
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and ${ours} order by n.nspname, c.relname`)}
 )`)} as found`
 
-/** Lines about what remains and could not be restored, because it needs what is left out. */
-async function readNeeded(db: Db, { schemas, gone, tableData }: LeftOut): Promise<string[]> {
-  const lines: string[] = []
+/** Lines about what remains and could not be restored, because it needs what is left out: objects, and rows that refer to rows. */
+async function readNeeded(
+  db: Db,
+  { schemas, gone, tableData }: LeftOut,
+): Promise<Record<'objects' | 'rows', string[]>> {
   const list = (some: Iterable<{ oid: number }>) => `'{${[...some].map(({ oid }) => oid).join(',')}}'::oid[]`
   const ask = async (query: string) => {
     const [row] = await db.unsafe<{ lines: string }[]>(query)
-    lines.push(...parseBytes<string[]>(row!.lines))
+    return parseBytes<string[]>(row!.lines).map((line) => `  ${visible(shown(line))}`)
   }
   const relations = list(gone)
-  if (schemas.length + gone.size > 0) await ask(neededQuery(relations, list(schemas)))
-  if (tableData.length > 0) await ask(referringQuery(list(tableData), relations))
-  return lines.map((line) => `  ${visible(shown(line))}`)
+  return {
+    objects: schemas.length + gone.size > 0 ? await ask(neededQuery(relations, list(schemas))) : [],
+    rows: tableData.length > 0 ? await ask(referringQuery(list(tableData), relations)) : [],
+  }
 }
 
 const isPartition = `d.deptype = 'a' and d.classid = 'pg_catalog.pg_class'::regclass and exists (

@@ -66,7 +66,7 @@ const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
           server: restoreTest.server,
         }
       : null,
-    ...(backup.partial && { partial: true }),
+    partial: backup.partial ?? false,
     pinned,
     pin_notes: notes,
     stores,
