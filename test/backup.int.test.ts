@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import { describe, expect } from 'vitest'
@@ -231,6 +231,41 @@ describe.skipIf(!client)('backup run', () => {
     expect(next.existing).toBe(false)
   })
 
+  test('a slot of each schedule is backed up once', async ({ store, sql, database }) => {
+    await sql`create table t (id int)`
+    const slot = new Date('2026-11-20T03:00:00Z')
+    const of = (schedule: string) => backUp(store, urlOf(database), { slot, schedule })
+    const [hourly, daily] = [await of('hourly'), await of('daily')]
+    expect([hourly, daily].map(({ existing, manifest }) => [existing, manifest.series.schedule])).toEqual([
+      [false, 'hourly'],
+      [false, 'daily'],
+    ])
+    expect(await of('daily')).toMatchObject({ id: daily.id, existing: true })
+  })
+
+  test('a backup by hand joins the first schedule, or the one that is named', async ({
+    configured,
+    store,
+    database,
+  }) => {
+    const schedules = ['hourly', 'daily'].map((name) => ({ name, schedule: '@hourly' }))
+    const { run, runJson } = await configured({ backup: { schedules } })
+    for (const args of [[], ['--schedule', 'daily']]) expect((await run('backup', 'run', ...args)).code).toBe(0)
+    const { json } = await runJson('backup', 'list')
+    expect(json.backups).toMatchObject([{ schedule: 'hourly' }, { schedule: 'daily' }])
+    expect((await run('backup', 'list')).stdout).toMatch(/ hourly, verified\n.* daily, verified\n/)
+    expect(await runJson('backup', '--schedule', 'weekly')).toMatchObject({
+      code: 2,
+      json: {
+        error: {
+          message: 'there is no schedule weekly',
+          hint: 'the names in backup.schedules are: hourly, daily',
+        },
+      },
+    })
+    expect(readdirSync(join(store, database))).toHaveLength(2)
+  })
+
   test('a backup that takes too long to begin is locked, and names who is in the way', async ({
     configured,
     sql,
@@ -280,6 +315,7 @@ describe.skipIf(!client)('backup list and verify', () => {
         id: made.id,
         database,
         name: 'default',
+        schedule: null,
         kind: 'logical',
         started_at: expect.stringMatching(/^\d{4}-.*Z$/),
         size_bytes: made.size_bytes,

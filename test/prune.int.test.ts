@@ -190,6 +190,31 @@ describe('backup prune', () => {
     expect(shop.ids()).toEqual([2, 3, 4, 5, 6].map((number) => idOf(day(number))))
   })
 
+  test('keeps of each schedule what its own rules keep, and what it says is too much', async ({ shop }) => {
+    const schedules = [
+      { name: 'hourly', schedule: '@hourly', keep: { last: 2 } },
+      { name: 'daily', schedule: '@daily' },
+    ]
+    await shop.configure({ keep: { last: 1 }, schedules })
+    const of = (schedule: string) => ({ series: { schedule } })
+    for (const number of [1, 2, 3]) await shop.add(day(number), of('hourly'))
+    for (const number of [4, 5]) await shop.add(day(number), of('daily'))
+    for (const number of [6, 7]) await shop.add(day(number), of('no longer there'))
+    for (const number of [8, 9]) await shop.add(day(number))
+    expect((await shop.prune()).code).toBe(0)
+    expect(shop.ids()).toEqual([2, 3, 5, 7, 9].map((number) => idOf(day(number))))
+
+    await shop.configure({ schedules: [{ name: 'hourly', schedule: '@hourly', keep: { last: 1 } }] })
+    for (const number of [10, 11, 12, 13]) await shop.add(day(number), of('hourly'))
+    expect((await shop.prune()).json).toMatchObject({
+      exit_code: 60,
+      error: {
+        message:
+          'nothing was deleted: 5 of the 6 backups of shop (schedule hourly, cluster 7000000000000000001) would be deleted',
+      },
+    })
+  })
+
   test('keeps and reports what it cannot read, and never touches what is no backup', async ({ shop }) => {
     await shop.configure({ keep: { last: 1 } })
     for (const number of [2, 3]) await shop.add(day(number))
@@ -264,6 +289,21 @@ describe('backup prune', () => {
     [{ timezone: 'Europe/Nowhere' }, 'backup.timezone: unknown time zone Europe/Nowhere'],
     [{ schedule: '0 0 3 * * *' }, 'backup.schedule: has 6 fields, not five'],
     [{ schedule: '0 25 * * *' }, 'backup.schedule: 25 is not a valid hour'],
+    [{ schedules: [{ name: 'a', schedule: '0 25 * * *' }] }, 'backup.schedules.0.schedule: 25 is not a valid hour'],
+    [
+      { schedule: '@daily', schedules: [{ name: 'a', schedule: '@hourly' }] },
+      'backup.schedules: `schedule` is set, too: name that schedule in this list, and remove it there',
+    ],
+    [
+      { schedules: ['@daily', '@hourly'].map((schedule) => ({ name: 'a', schedule })) },
+      'backup.schedules: two schedules have the same name',
+    ],
+    [{ schedules: [{ name: '../a', schedule: '@daily' }] }, 'backup.schedules.0.name: write at most 63 letters'],
+    [{ schedules: [{ name: '', schedule: '@daily' }] }, 'backup.schedules.0.name: write at most 63 letters'],
+    [{ schedules: [] }, 'backup.schedules'],
+    [{ schedules: [{ name: 'a', schedule: '@daily', keep: { last: 0 } }] }, 'keep: would keep nothing'],
+    [{ retries: -1 }, 'backup.retries'],
+    [{ jitter: 'soon' }, 'backup.jitter: write a number and a unit'],
   ] as const)('the configuration %j is exit 2', async ([backup, message], { shop }) => {
     await shop.configure(backup)
     expect((await shop.prune()).json).toMatchObject({

@@ -38,11 +38,13 @@ export const manifestSchema = z.looseObject({
   schema_version: z.int().min(1),
   id: z.string(),
   /**
-   * Retention and catch-up work per series: name, cluster, database, kind. `before-restore`: the last state of a database that a restore
+   * Retention and catch-up work per series: name, schedule, cluster, database, kind. `before-restore`: the last state of a database that a restore
    * replaced, which may be the damage itself, so it is only restored by its id.
    */
   series: z.object({
     name: z.string(),
+    /** One of `backup.schedules`; those of `backup.schedule`, and older ones, have none. */
+    schedule: z.string().optional(),
     system_identifier: z.string(),
     database: z.string(),
     kind: z.enum(['logical', 'before-restore']),

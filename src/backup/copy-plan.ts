@@ -1,5 +1,6 @@
 // pure
 import type { Backup } from '../archive/backup.ts'
+import { keepOf } from './keep.ts'
 import { candidates, type PrunePolicy } from './prune-candidates.ts'
 import { planRetention } from './retention.ts'
 
@@ -10,15 +11,13 @@ import { planRetention } from './retention.ts'
  * @param all what any of the stores has, at its best
  * @param there what the store has
  */
-export function planCopies(
-  all: readonly Backup[],
-  there: readonly Backup[],
-  { name, keep, timezone }: PrunePolicy,
-  now: Date,
-): Backup[] {
+export function planCopies(all: readonly Backup[], there: readonly Backup[], policy: PrunePolicy, now: Date): Backup[] {
   const has = new Set(there.filter(isGood).map(({ id }) => id))
   const good = all.filter(isGood)
-  const decisions = planRetention(candidates(good, new Set(), name, now), keep, { now, zone: timezone })
+  const bySchedule = Map.groupBy(candidates(good, new Set(), policy.name, now), ({ schedule }) => schedule)
+  const decisions = [...bySchedule].flatMap(([schedule, backups]) =>
+    planRetention(backups, keepOf(policy, schedule), { now, zone: policy.timezone }),
+  )
   const kept = new Set(decisions.filter(({ action }) => action === 'keep').map(({ backup }) => backup.id))
   return good
     .filter(({ id }) => kept.has(id) && !has.has(id))

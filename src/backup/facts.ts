@@ -74,13 +74,28 @@ export type StoredFacts = {
   lacking?: Lacking | undefined
 }
 
+/** What is known of all backups of a database, and, by the name of each schedule, of those of that alone. */
+export type DatabaseFacts = StoredFacts & { bySchedule?: ReadonlyMap<string, StoredFacts> }
+
+/** Of readable backups, those of one schedule. @param schedule empty for those of `backup.schedule` */
+export const ofSchedule = (backups: Backup[], schedule: string): Backup[] =>
+  backups.filter(({ series }) => (series?.schedule ?? '') === schedule)
+
 /**
  * What the scheduler needs to know from the store.
- * @param backups all backups of the database, oldest first
+ * @param backups   all backups of the database, oldest first
+ * @param schedules the names of those that are configured
  */
-export function storedFacts(backups: Backup[], name: string, now: Date): StoredFacts {
-  const found = seriesFacts(ofName(backups, name), now)
-  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions } = found
+export function storedFacts(backups: Backup[], name: string, now: Date, schedules?: string[]): DatabaseFacts {
+  const named = ofName(backups, name)
   const isEmpty = backups.length === 0
-  return { isEmpty, covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
+  const bySchedule = schedules?.map(
+    (schedule) => [schedule, { ...factsOf(ofSchedule(named, schedule), now), isEmpty }] as const,
+  )
+  return { ...factsOf(named, now), isEmpty, ...(bySchedule && { bySchedule: new Map(bySchedule) }) }
+}
+
+function factsOf(backups: Backup[], now: Date): Omit<StoredFacts, 'isEmpty'> {
+  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions } = seriesFacts(backups, now)
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
 }

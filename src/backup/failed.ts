@@ -7,6 +7,8 @@ import type { Store } from '../store/store.ts'
 export type Failure = {
   id: string
   database: string
+  /** One of `backup.schedules`. */
+  schedule?: string | undefined
   startedAt: Date
   failedAt: Date
   slot: Date | null
@@ -17,10 +19,11 @@ const kept = 100
 
 /** Records a failure in the store, and deletes the oldest records. */
 export async function recordFailure(store: Store, failure: Failure): Promise<void> {
-  const { id, database, startedAt, failedAt, slot, error } = failure
+  const { id, database, schedule, startedAt, failedAt, slot, error } = failure
   const record = {
     id,
     database,
+    ...(schedule !== undefined && { schedule }),
     slot: slot?.toISOString() ?? null,
     started_at: startedAt.toISOString(),
     failed_at: failedAt.toISOString(),

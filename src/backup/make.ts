@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Backup } from '../archive/backup.ts'
 import { decryptions } from '../archive/decryptions.ts'
 import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
-import { type Manifest, manifestVersion } from '../archive/manifest.ts'
+import { type Manifest, manifestVersion, type Series } from '../archive/manifest.ts'
 import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { eachOf } from '../archive/several.ts'
@@ -45,7 +45,7 @@ export const newId = (startedAt: Date, systemIdentifier: string) =>
 type MakeOptions = BackupOptions & {
   id: string
   startedAt: Date
-  systemIdentifier: string
+  series: Series
   /** Complete backups of the same series, oldest first. */
   earlier: Backup[]
   /** Throws if the backup lock was lost. */
@@ -102,7 +102,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const manifest: Manifest = {
       schema_version: manifestVersion,
       id,
-      series: { name: options.name, system_identifier: options.systemIdentifier, database, kind },
+      series: options.series,
       slot: options.slot?.toISOString() ?? null,
       started_at: startedAt.toISOString(),
       server_time: new Date(startedAt.getTime() + aheadMs).toISOString(),

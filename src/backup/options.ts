@@ -23,12 +23,14 @@ export type BackupOptions = {
   catalog?: Catalog | undefined
   /** `backup.name`. */
   name: string
+  /** The schedule whose series it joins, of `backup.schedules`; none: the only one. */
+  schedule?: string | undefined
   /** `logical`, or the last state of a database before a restore replaces it: then it is pinned. */
   kind?: Manifest['series']['kind'] | undefined
   /** The system identifier that the server must have, if only one will do. */
   systemIdentifier?: string | undefined
-  /** What `backup.keep` says, for when the store is short of space. */
-  retention: Pick<PrunePolicy, 'keep' | 'timezone'>
+  /** What `keep` says, for when the store is short of space. */
+  retention: Omit<PrunePolicy, 'name'>
   /** What is said for each of several stores instead, in their order. */
   keepIn?: readonly (PrunePolicy['keep'] | undefined)[] | undefined
   /** For whom it is encrypted; nobody: it is not. */

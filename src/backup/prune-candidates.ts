@@ -5,9 +5,9 @@ import type { BackupConfig } from '../config/schema.ts'
 import type { Backup } from './retention.ts'
 
 /** What to keep, of the backups with this name. */
-export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'timezone'>
+export type PrunePolicy = Pick<BackupConfig, 'name' | 'keep' | 'schedules' | 'timezone'>
 
-export type Candidate = Backup & { database: string }
+export type Candidate = Backup & { database: string; schedule: string | undefined }
 
 /** The backups of that name as retention sees them. Thousands of backups belong to few series, so they share the strings of their keys. */
 export function candidates(
@@ -20,12 +20,15 @@ export function candidates(
   return stored.flatMap((backup): Candidate[] => {
     const { id, database, startedAt, takenAt, series, verification } = backup
     if (series?.name !== name) return []
-    const key = JSON.stringify([series.name, series.system_identifier, series.database, series.kind])
+    const { system_identifier, kind } = series
+    const schedule = series.schedule || undefined
+    const key = JSON.stringify([series.name, system_identifier, series.database, kind, schedule ?? null])
     keys.set(key, keys.get(key) ?? key)
     return [
       {
         id,
         database,
+        schedule,
         series: keys.get(key)!,
         startedAt: isFromFuture(backup, now) ? startedAt : takenAt,
         verified: verification === undefined ? 'unknown' : verification.ok ? 'ok' : 'bad',
@@ -35,3 +38,7 @@ export function candidates(
     ]
   })
 }
+
+/** The rules for a store that has some of its own: they count for the backups of every schedule. */
+export const policyIn = (policy: PrunePolicy, ofStore: PrunePolicy['keep'] | undefined): PrunePolicy =>
+  ofStore === undefined ? policy : { ...policy, keep: ofStore, schedules: undefined }

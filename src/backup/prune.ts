@@ -4,6 +4,7 @@ import { isLeased, keptNow } from '../archive/lease.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { someOf } from '../units.ts'
+import { keepOf } from './keep.ts'
 import { candidates, type PrunePolicy } from './prune-candidates.ts'
 import { drasticSeries, keepVerified, planRetention } from './retention.ts'
 
@@ -43,7 +44,7 @@ export async function pruneStore(catalog: Catalog, policy: PrunePolicy, options:
 /** Decides by what is known of the store, and was listed just now; changes nothing. */
 export async function planPrune(
   catalog: Catalog,
-  { name, keep, timezone }: PrunePolicy,
+  policy: PrunePolicy,
   { now, database, atLeast = 0 }: Pick<PruneOptions, 'now' | 'database' | 'atLeast'>,
 ): Promise<PrunePlan> {
   const found: StoredBackup[][] = []
@@ -54,7 +55,10 @@ export async function planPrune(
   const leased = new Set<string>()
   for (const backup of stored)
     if (await isLeased(catalog.store, backup, backup.leases, now)) leased.add(`${backup.database}/${backup.id}`)
-  const byRules = planRetention(candidates(stored, leased, name, now), keep, { now, zone: timezone })
+  const bySchedule = Map.groupBy(candidates(stored, leased, policy.name, now), ({ schedule }) => schedule)
+  const byRules = [...bySchedule].flatMap(([schedule, backups]) =>
+    planRetention(backups, keepOf(policy, schedule), { now, zone: policy.timezone }),
+  )
   const decisions = keepVerified(byRules, atLeast)
   return {
     items: [
@@ -75,8 +79,9 @@ export async function planPrune(
       ({ id, database, problem }) => `the backup ${id} of ${database} cannot be read: ${problem}`,
     ),
     drastic: drasticSeries(decisions).map(({ series, deleted, of }) => {
-      const [, system, database] = JSON.parse(series) as string[]
-      return `${deleted} of the ${of} backups of ${database} (cluster ${system}) would be deleted`
+      const [, system, database, , schedule] = JSON.parse(series) as (string | null)[]
+      const which = `${schedule === null ? '' : `schedule ${schedule}, `}cluster ${system}`
+      return `${deleted} of the ${of} backups of ${database} (${which}) would be deleted`
     }),
   }
 }

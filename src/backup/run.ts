@@ -1,5 +1,5 @@
 import { type Backup, readBackup } from '../archive/backup.ts'
-import type { Manifest } from '../archive/manifest.ts'
+import type { Manifest, Series } from '../archive/manifest.ts'
 import { at, type Connection } from '../config/connection.ts'
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -100,8 +100,14 @@ function refuseOther({ systemIdentifier, database }: BackupOptions, found: strin
 }
 
 async function backUp(options: MadeOptions, lock: Session, systemIdentifier: string): Promise<BackupResult> {
-  const { database, slot, signal, name, kind = 'logical' } = options
-  const series = { name, system_identifier: systemIdentifier, database, kind }
+  const { database, slot, signal, name, schedule, kind = 'logical' } = options
+  const series: Series = {
+    name,
+    ...(kind === 'logical' && schedule && { schedule }),
+    system_identifier: systemIdentifier,
+    database,
+    kind,
+  }
   const stores = openStores(options)
   const stored = await stores.look().catch((cause) => {
     if (!signal.aborted) throw cause
@@ -111,13 +117,14 @@ async function backUp(options: MadeOptions, lock: Session, systemIdentifier: str
   const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
   const whole = existing && (await readBackup(stores.copyOf(existing), database, existing.id, options.secrets))
   if (whole?.manifest) return resultOf(whole.manifest, { existing: true, stores: stores.having(existing!), lost: [] })
-  const manifest = await attempt({ ...options, stores }, lock, { systemIdentifier, earlier })
+  const manifest = await attempt({ ...options, stores }, lock, { series, earlier })
   const { having, lost } = await stores.noteMade(manifest)
   return resultOf(manifest, { existing: false, stores: having, lost })
 }
 
-const isOf = (wanted: Manifest['series']) => (backup: Backup) =>
+const isOf = (wanted: Series) => (backup: Backup) =>
   backup.series?.name === wanted.name &&
+  (backup.series.schedule ?? '') === (wanted.schedule ?? '') &&
   backup.series.kind === wanted.kind &&
   backup.series.system_identifier === wanted.system_identifier &&
   backup.series.database === wanted.database
@@ -136,7 +143,7 @@ const resultOf = (manifest: Manifest, rest: Pick<BackupResult, 'existing' | 'sto
 type MadeOptions = BackupOptions & { standby: Standby | undefined }
 
 /** What there is of the series, oldest first. */
-type Found = { systemIdentifier: string; earlier: Backup[] }
+type Found = { series: Series; earlier: Backup[] }
 
 type BoundOptions = MadeOptions & { stores: BackupStores }
 
@@ -144,7 +151,8 @@ type BoundOptions = MadeOptions & { stores: BackupStores }
 type Done = { dropped?: boolean; room?: Room; cancelled?: boolean }
 
 async function attempt(options: BoundOptions, lock: Session, found: Found, done: Done = {}): Promise<Manifest> {
-  const { systemIdentifier, earlier } = found
+  const { series, earlier } = found
+  const systemIdentifier = series.system_identifier
   const { stores, database, log, signal, now } = options
   const startedAt = now()
   const id = newId(startedAt, systemIdentifier)
@@ -156,13 +164,7 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
     const { places } = stores
     return await makeBackup({
       ...options,
-      id,
-      startedAt,
-      systemIdentifier,
-      earlier,
-      remarks,
-      places,
-      standby,
+      ...{ id, startedAt, series, earlier, remarks, places, standby },
       guard: lock.guard,
     })
   } catch (cause) {
@@ -194,7 +196,7 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
         : stopped(database, signal.reason, left)
     // Another backup is made for the slot, or it is tried again.
     if (lost && options.slot) throw error
-    const failure = { id, database, startedAt, failedAt: now(), slot: options.slot, error }
+    const failure = { id, database, schedule: series.schedule, startedAt, failedAt: now(), slot: options.slot, error }
     await quietly(log, 'could not record the failure in the store', () => stores.recordFailure(failure))
     throw error
   }

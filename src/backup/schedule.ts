@@ -2,6 +2,17 @@
 import type { Cron } from '../config/cron.ts'
 import { instantOf, localTime } from './zone.ts'
 
+/** When the backups of one series are made. The name of the only one is empty. */
+export type Schedule = {
+  name: string
+  /** As it is written. */
+  text: string
+  cron: Cron
+  zone: string
+  /** No start is as late as this after its slot. */
+  jitterMs: number
+}
+
 const dayMs = 86_400_000
 
 /** A leap year and a day: every schedule of five fields has a slot within that time, except for 29 February. */
@@ -36,6 +47,21 @@ export function newestMissedSlot(cron: Cron, zone: string, after: Date, now: Dat
     if (slot !== undefined) return new Date(slot)
   }
   return undefined
+}
+
+/** The last slots after `after`, up to and including `now`, ascending; so many at most. */
+export function newestSlots(cron: Cron, zone: string, after: Date, now: Date, most: number): Date[] {
+  const [from, to] = [after.getTime(), now.getTime()]
+  const found = new Set<number>()
+  // a day more than is needed: what it skips is at the start of the next one
+  for (let day = localDay(zone, to) + dayMs, more = 1; day >= localDay(zone, from) - dayMs && more >= 0; day -= dayMs) {
+    for (const instant of slotsOfDay(cron, zone, day)) if (instant > from && instant <= to) found.add(instant)
+    if (found.size >= most) more--
+  }
+  return [...found]
+    .sort((a, b) => a - b)
+    .slice(-most)
+    .map((instant) => new Date(instant))
 }
 
 function* slotsForward(cron: Cron, zone: string, from: number, to: number): Generator<Date> {

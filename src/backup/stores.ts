@@ -11,6 +11,7 @@ import { type Bounded, until } from '../store/until.ts'
 import { type Failure, recordFailure } from './failed.ts'
 import type { BackupOptions } from './options.ts'
 import { openPlaces, type Places } from './places.ts'
+import { type PrunePolicy, policyIn } from './prune-candidates.ts'
 import { makeRoom, type Room } from './room.ts'
 import { removeAll, sweepLeftovers } from './sweep.ts'
 
@@ -33,11 +34,11 @@ export type BackupStores = {
   noteMade(manifest: Manifest): Promise<{ having: string[]; lost: { store: string; error: AppError }[] }>
 }
 
-type Known = { store: Bounded; catalog: Catalog; keep: BackupOptions['retention']['keep'] }
+type Known = { store: Bounded; catalog: Catalog; policy: PrunePolicy }
 
 /** @param options with the signal of the time limit */
 export function openStores(options: BackupOptions): BackupStores {
-  const { database, log, signal, name, now } = options
+  const { database, log, signal, now } = options
   const known = knownOf(options)
   const places = openPlaces(
     known.map(({ store }) => store),
@@ -70,12 +71,8 @@ export function openStores(options: BackupOptions): BackupStores {
     recordFailure: (failure) => all(known, ({ store }) => recordFailure(store, failure)),
     async makeRoom() {
       const rooms: Room[] = []
-      for (const { store, catalog, keep } of listed())
-        rooms.push(
-          await store.within(() =>
-            makeRoom(catalog, { name, ...options.retention, keep }, { database, log, signal, now: now() }),
-          ),
-        )
+      for (const { store, catalog, policy } of listed())
+        rooms.push(await store.within(() => makeRoom(catalog, policy, { database, log, signal, now: now() })))
       return {
         deleted: rooms.flatMap(({ deleted }) => deleted),
         said: [...new Set(rooms.map(({ said }) => said))].join('; '),
@@ -93,12 +90,12 @@ export function openStores(options: BackupOptions): BackupStores {
   }
 }
 
-function knownOf({ store, catalog, secrets, signal, retention, keepIn = [] }: BackupOptions): Known[] {
+function knownOf({ store, catalog, secrets, signal, name, retention, keepIn = [] }: BackupOptions): Known[] {
   const catalogs = partsOf(catalog ?? openCatalog(store, () => secrets))
   return eachOf(store).map((one, i) => ({
     store: until(one, signal),
     catalog: catalogs[i]!,
-    keep: keepIn[i] ?? retention.keep,
+    policy: policyIn({ name, ...retention }, keepIn[i]),
   }))
 }
 

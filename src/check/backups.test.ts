@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type BackupFacts, judgeBackups } from './backups.ts'
 
 const now = new Date('2026-03-02T12:00:00Z')
@@ -106,4 +106,60 @@ test('an encrypted backup that nobody decrypts, and one that nothing proves to b
     'the backup c of shop is not signed with backup.sign.secret, and does not count',
     'no backup of shop was ever decrypted, and they have been encrypted for 60 days: nothing shows that their identity still exists: run `pgbosun backup verify latest` where backup.encrypt.identity is set',
   ])
+})
+
+describe('several schedules', () => {
+  const hourly = { name: 'hourly', newest: backup(at('02T11:00:01'), at('02T11:00:00')), newestSlot: at('02T11:00:00') }
+  const weekly = { name: 'weekly', newest: undefined, newestSlot: at('01T00:00:00') }
+  const next = { nextRunAt: at('02T13:00:00'), since: at('01T08:00:00') }
+  const both = (change: object = {}) => ({
+    ...none,
+    newest: hourly.newest,
+    schedules: [
+      { ...hourly, ...next },
+      { ...weekly, ...next, ...change },
+    ],
+  })
+  const judge = (fact: BackupFacts, maxAgeMs?: number) => judgeBackups([fact], { maxAgeMs, now })
+
+  test('are each judged by their own backups', () => {
+    expect(judge(both())).toMatchObject({
+      errors: [],
+      entries: [{ ok: true, schedules: [{ ok: true }, { ok: null }] }],
+    })
+    expect(judge(both({ since: new Date(0) }))).toMatchObject({
+      errors: [
+        'backup of shop: schedule weekly: the one scheduled for 2026-03-01T00:00:00.000Z is missing, and there is no other',
+      ],
+      entries: [
+        {
+          ok: false,
+          schedules: [
+            { name: 'hourly', ok: true, problem: null, last_id: 'x' },
+            { name: 'weekly', ok: false, last_id: null, next_run_at: '2026-03-02T13:00:00.000Z' },
+          ],
+        },
+      ],
+    })
+    const old = backup(at('01T00:00:00'))
+    expect(judge(both({ newest: old, newestSlot: at('02T00:00:00') })).errors).toEqual([
+      'backup of shop: schedule weekly: the one scheduled for 2026-03-02T00:00:00.000Z is missing; the newest is 1 d 12 h old',
+    ])
+  })
+
+  test('share the limit of the age, and a store without any backup is said once', () => {
+    expect(judge(both({ since: new Date(0) }), 60_000).errors).toHaveLength(2)
+    expect(
+      judge({
+        ...none,
+        schedules: both({ since: new Date(0) }).schedules.map((one) => ({ ...one, newest: undefined })),
+      }).errors,
+    ).toEqual(['backup of shop: there is none in file:///backups: is the store mounted here?'])
+  })
+
+  test('are named where the next of each is shown', () => {
+    expect(judge(both()).lines).toEqual([
+      'backups      shop: x, 59 min 59 s old, not verified; next hourly 2026-03-02T13:00:00.000Z; next weekly 2026-03-02T13:00:00.000Z',
+    ])
+  })
 })

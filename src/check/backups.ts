@@ -41,6 +41,14 @@ export type BackupFacts = {
   ended?: boolean | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
+  /** What `newest`, `newestSlot` and `since` are for each schedule. Without it, what is said of all is said of the only one. */
+  schedules?: ScheduleFacts[] | undefined
+}
+
+/** The backups of one schedule in the store, and those that should exist. */
+export type ScheduleFacts = Pick<BackupFacts, 'newest' | 'newestSlot' | 'nextRunAt' | 'since'> & {
+  /** Empty for the only one. */
+  name: string
 }
 
 /** How long after its slot a backup is not yet overdue. */
@@ -66,6 +74,15 @@ export type BackupHealth = {
     restore_test: ReturnType<typeof restoreTestFields>
     /** Only of a database that the server does not have any more. */
     ended?: true
+    /** One for each of `backup.schedules`, where that is set. */
+    schedules?: {
+      name: string
+      ok: boolean | null
+      problem: string | null
+      last_id: string | null
+      last_success_at: string | null
+      next_run_at: string | null
+    }[]
   }[]
 }
 
@@ -79,12 +96,13 @@ export function judgeBackups(
   facts: BackupFacts[],
   { maxAgeMs, now }: { maxAgeMs: number | undefined; now: Date },
 ): BackupHealth {
-  const entries = facts.map((fact) => {
-    const problem = problemOf(fact, maxAgeMs, now)
+  const problems = facts.map((fact) => problemsOf(fact, maxAgeMs, now))
+  const entries = facts.map((fact, i) => {
+    const problem = problems[i]!.join('; ') || null
     return {
       database: fact.database,
-      ok: problem !== undefined ? false : fact.newest ? true : null,
-      problem: problem ?? null,
+      ok: problem !== null ? false : fact.newest ? true : null,
+      problem,
       last_id: fact.newest?.id ?? null,
       last_success_at: fact.newest?.startedAt.toISOString() ?? null,
       age_ms: fact.newest ? ageOf(fact.newest.startedAt, now) : null,
@@ -92,6 +110,7 @@ export function judgeBackups(
       next_run_at: fact.nextRunAt?.toISOString() ?? null,
       restore_test: restoreTestFields(fact.restoreTests?.last),
       ...(fact.ended && { ended: true as const }),
+      ...fieldsOfSchedules(fact, now),
     }
   })
   const tests = facts.map(({ database, restoreTests }) =>
@@ -127,7 +146,7 @@ export function judgeBackups(
       ],
     ),
     errors: [
-      ...entries.flatMap(({ database, problem }) => (problem === null ? [] : [`backup of ${database}: ${problem}`])),
+      ...facts.flatMap(({ database }, i) => problems[i]!.map((problem) => `backup of ${database}: ${problem}`)),
       ...tests.flatMap(({ failed }) => failed ?? []),
       ...new Set(facts.flatMap(({ lacking }) => judgeUnread(lacking))),
       // Without a backup in it, the store is that of another container: this one only checks.
@@ -142,27 +161,86 @@ const withHint = (problem: string | undefined, hint: string) => (problem === und
 const question = ({ marked }: Pick<BackupFacts, 'marked'>) =>
   marked ? 'is the right store mounted here?' : 'is the store mounted here?'
 
-function problemOf(
-  { store, newest, newestSlot, since, unreadable, marked, ended }: BackupFacts,
+function problemsOf(fact: BackupFacts, maxAgeMs: number | undefined, now: Date): string[] {
+  const { newest, unreadable, ended, schedules = [{ name: '', ...fact }] } = fact
+  if (unreadable !== undefined) return [unreadable]
+  if (ended) return []
+  const store = { name: fact.store, marked: fact.marked }
+  const late = schedules.flatMap((schedule) => {
+    const problem = slotProblem(schedule, newest ? undefined : store, now)
+    return problem === undefined ? [] : [newest ? ofSchedule(schedule.name, problem) : problem]
+  })
+  const scheduled = schedules.some(({ newestSlot }) => newestSlot !== undefined)
+  const age = ageProblem(newest, maxAgeMs, { now, store: scheduled ? undefined : store })
+  if (age !== undefined) return schedules.length > 1 ? [age, ...late] : [age]
+  return [...new Set(late)]
+}
+
+/** A store that has no backup of the database. */
+type Empty = { name: string; marked?: boolean | undefined }
+
+const missing = ({ name, marked }: Empty) => `there is none in ${name}: ${question({ marked })}`
+
+/** What is said of a schedule, with its name where it has one. */
+export const ofSchedule = (name: string, text: string) => (name === '' ? text : `schedule ${name}: ${text}`)
+
+/**
+ * That the newest backup of a database is older than it may be, of whatever schedule it is.
+ * @param store if no schedule says when there must be a backup
+ */
+export function ageProblem(
+  newest: BackupFacts['newest'],
   maxAgeMs: number | undefined,
+  { now, store }: { now: Date; store: Empty | undefined },
+): string | undefined {
+  if (maxAgeMs === undefined) return undefined
+  if (!newest) return store === undefined ? undefined : missing(store)
+  const ageMs = ageOf(newest.startedAt, now)
+  return ageMs > maxAgeMs
+    ? `the newest is ${renderAge(ageMs)} old, but check.backupMaxAge is ${renderDuration(maxAgeMs)}`
+    : undefined
+}
+
+/**
+ * That a schedule has no backup of its newest slot, once there was something to back up.
+ * @param store if no backup of the database is in it
+ */
+export function slotProblem(
+  { newest, newestSlot, since }: Pick<ScheduleFacts, 'newest' | 'newestSlot' | 'since'>,
+  store: Empty | undefined,
   now: Date,
 ): string | undefined {
-  if (unreadable !== undefined) return unreadable
-  if (ended) return undefined
-  const slotPassed = newestSlot !== undefined && since !== undefined && newestSlot > since
-  const expected = newestSlot === undefined ? maxAgeMs !== undefined : slotPassed
-  if (!newest) return expected ? `there is none in ${store}: ${question({ marked })}` : undefined
-  const ageMs = ageOf(newest.startedAt, now)
-  if (maxAgeMs !== undefined && ageMs > maxAgeMs)
-    return `the newest is ${renderAge(ageMs)} old, but check.backupMaxAge is ${renderDuration(maxAgeMs)}`
+  if (newestSlot === undefined || since === undefined || newestSlot <= since) return undefined
+  const due = `the one scheduled for ${newestSlot.toISOString()} is missing`
+  if (!newest) return store === undefined ? `${due}, and there is no other` : missing(store)
   const covered = Math.max(newest.startedAt.getTime(), newest.slot?.getTime() ?? 0)
-  if (slotPassed && covered < newestSlot.getTime())
-    return `the one scheduled for ${newestSlot.toISOString()} is missing; the newest is ${renderAge(ageMs)} old`
-  return undefined
+  return covered < newestSlot.getTime()
+    ? `${due}; the newest is ${renderAge(ageOf(newest.startedAt, now))} old`
+    : undefined
+}
+
+function fieldsOfSchedules(fact: BackupFacts, now: Date) {
+  const named = (fact.schedules ?? []).filter(({ name }) => name !== '')
+  if (named.length === 0) return {}
+  return {
+    schedules: named.map((schedule) => {
+      const problem =
+        slotProblem(schedule, fact.newest ? undefined : { name: fact.store, marked: fact.marked }, now) ?? null
+      const { name, newest, nextRunAt } = schedule
+      return {
+        name,
+        ok: problem !== null ? false : newest ? true : null,
+        problem,
+        last_id: newest?.id ?? null,
+        last_success_at: newest?.startedAt.toISOString() ?? null,
+        next_run_at: nextRunAt?.toISOString() ?? null,
+      }
+    }),
+  }
 }
 
 function describe(
-  { database, problem, last_id, age_ms, last_verified_at, next_run_at }: BackupHealth['entries'][number],
+  { database, problem, last_id, age_ms, last_verified_at, next_run_at, schedules }: BackupHealth['entries'][number],
   { store, restoreTests, ended }: BackupFacts,
 ): string {
   const tested = restoreTests?.last
@@ -174,7 +252,8 @@ function describe(
     `${database}: ${problem ?? last}`,
     ...(tested ? [renderRestoreTest(tested)] : []),
     ...(ended ? ['ended: the server does not have it any more'] : []),
-    ...(next_run_at ? [`next ${next_run_at}`] : []),
+    ...(schedules?.map((each) => `next ${each.name} ${each.next_run_at}`) ??
+      (next_run_at ? [`next ${next_run_at}`] : [])),
   ].join('; ')
 }
 

@@ -22,6 +22,10 @@ export const predicates = {
   hasNoZeroByte: (name: string) => !name.includes('\0'),
   isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),
   keepsSomething: (rules: object) => Object.values(rules).some((value) => value !== 0),
+  /** Whether backups have one schedule or a list of them. */
+  schedulesOnce: ({ schedule, schedules }: { schedule?: unknown; schedules?: unknown }) =>
+    schedule === undefined || schedules === undefined,
+  haveOwnNames: (items: readonly { name: string }[]) => new Set(items.map(({ name }) => name)).size === items.length,
   /** Whether scheduled test restores have a server. */
   knowsTestServer: ({ schedule, where, url }: { schedule?: unknown; where: string; url?: unknown }) =>
     schedule === undefined || where === 'same-server' || url !== undefined,

@@ -206,8 +206,13 @@ const storeProblems = (
 
 /** Not part of the schema, so that node-cron is loaded only if there is a schedule that needs it. */
 async function scheduleProblems({ backup }: { backup?: Schedules | null }): Promise<Problem[]> {
-  const found = { 'backup.schedule': backup?.schedule, 'backup.verify.schedule': backup?.verify?.schedule }
-  const texts = Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  const several = Array.isArray(backup?.schedules) ? (backup.schedules as ({ schedule?: unknown } | null)[]) : []
+  const found = [
+    ['backup.schedule', backup?.schedule],
+    ...several.map((each, i) => [`backup.schedules.${i}.schedule`, each?.schedule]),
+    ['backup.verify.schedule', backup?.verify?.schedule],
+  ]
+  const texts = found.filter((entry): entry is [string, string] => typeof entry[1] === 'string')
   if (texts.every(([, text]) => isPlainCron(text))) return []
   const { parseCron } = await import('./cron.ts')
   return texts.flatMap(([path, text]) => {
@@ -216,7 +221,7 @@ async function scheduleProblems({ backup }: { backup?: Schedules | null }): Prom
   })
 }
 
-type Schedules = { schedule?: unknown; verify?: { schedule?: unknown } | null }
+type Schedules = { schedule?: unknown; schedules?: unknown; verify?: { schedule?: unknown } | null }
 
 function invalid(problems: Problem[], path: string | undefined, origins: Map<string, string>): AppError {
   const setBy = (key: string) => {

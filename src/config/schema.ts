@@ -159,6 +159,26 @@ const storeEntry = z
     s3: s3Keys.optional().meta({ description: 'How this store in S3 is reached. Default, key by key: `backup.s3`.' }),
   })
   .refine(predicates.fitsItsUrl, '`s3` is for s3://, and `mustBeMount` for file:///')
+const schedules = z
+  .array(
+    z.strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/, 'write at most 63 letters, digits, `_`, `.` and `-`')
+        .meta({ description: 'Its name. Backups of another name are another series.' }),
+      schedule: z.string().meta({ description: 'When `serve` makes its backups, written like `backup.schedule`.' }),
+      keep: keep.optional().meta({
+        description: 'Which of its backups `prune` keeps, written like `backup.keep`, which is the default.',
+      }),
+    }),
+  )
+  .min(1)
+  .refine(predicates.haveOwnNames, 'two schedules have the same name')
+  .optional()
+  .meta({
+    description:
+      'Several schedules instead of `schedule`. The backups of each are a series of their own, with slots and `keep` of its own. `backup run` joins the first, or that of `--schedule`.',
+  })
 
 const verify = z
   .strictObject({
@@ -308,9 +328,18 @@ const backup = z
       description:
         'When `serve` makes backups: five cron fields (`0 3 * * *`), or @hourly, @daily, @weekly, @monthly, @yearly, in the time zone `backup.timezone`. Default: never.',
     }),
+    schedules,
     timezone: timeZone.prefault('UTC').meta({
       description:
-        'IANA time zone, like `Europe/Berlin`, of the schedule and of the hours, days, weeks, months and years of `keep`.',
+        'IANA time zone, like `Europe/Berlin`, of the schedules and of the hours, days, weeks, months and years of `keep`.',
+    }),
+    retries: count.prefault(2).meta({
+      description:
+        'How often `serve` tries a scheduled backup again that has failed, after 1, 2, 4 and at most 30 minutes. After that, the next slot is the next try.',
+    }),
+    jitter: duration('0s').meta({
+      description:
+        'Starts each scheduled backup later than its slot, by less than this and than the time between two slots. How much depends on the name of the host, the database and the slot, so that many pgbosun with one schedule do not start at once.',
     }),
     keep: keep.prefault({ within: '7d' }).meta({
       description:
@@ -320,6 +349,10 @@ const backup = z
   })
   .refine(predicates.usesS3, '`s3` is set, but no store is in S3: write s3://bucket/prefix, or remove `s3`')
   .refine(predicates.hasEachStoreOnce, { error: 'names a store twice', path: ['stores'] })
+  .refine(predicates.schedulesOnce, {
+    error: '`schedule` is set, too: name that schedule in this list, and remove it there',
+    path: ['schedules'],
+  })
   .refine(predicates.encryptsPasswords, {
     error: 'passwords of roles are only stored encrypted: set `encrypt`, or leave them out with `no-passwords`',
     path: ['globals'],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { backupConditions } from './backup-conditions.ts'
+import { noSchedule } from './schedules.ts'
 import { type BackupState, noRestoreTest } from './state.ts'
 
 const good: BackupState = {
@@ -87,4 +88,31 @@ describe('the conditions of backups', () => {
       { database: 'b', since: second },
     ])
   })
+})
+
+test('conditions of schedules name them, and each has its own beginning', () => {
+  const hourly = { ...noSchedule('hourly'), lastError: 'why', nextRunAt: '2026-03-01T01:00:00.000Z' }
+  const daily = { ...noSchedule('daily'), overdue: 'it is missing', retryAt: null }
+  const both = { ...good, lastError: 'schedule hourly: why', schedules: [hourly, daily] }
+  const before = backupConditions([both], [], first)
+  expect(before).toMatchObject([
+    {
+      name: 'backup-failed',
+      schedule: 'hourly',
+      message: 'schedule hourly: why',
+      hint: 'look at the log; it is not tried again before the next slot, 2026-03-01T01:00:00.000Z, or make a backup now with `pgbosun backup run --schedule hourly`',
+    },
+    { name: 'backup-overdue', schedule: 'daily', message: 'backup of shop: schedule daily: it is missing' },
+  ])
+  const after = backupConditions(
+    [{ ...both, schedules: [{ ...hourly, overdue: 'late', retryAt: second }, daily] }],
+    before,
+    second,
+  )
+  expect(after.map(({ name, schedule, since }) => [name, schedule, since])).toEqual([
+    ['backup-failed', 'hourly', first],
+    ['backup-overdue', 'hourly', second],
+    ['backup-overdue', 'daily', first],
+  ])
+  expect(after[0]!.hint).toContain(`it is tried again at ${second}`)
 })

@@ -1,8 +1,10 @@
 // pure
+import { ofSchedule } from '../check/backups.ts'
 import { decryptionHint } from '../check/decryption.ts'
 import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
 import { besideHint, persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
+import { isSame } from './conditions.ts'
 import type { BackupState, Condition } from './state.ts'
 
 export const backupConditionNames = [
@@ -45,31 +47,24 @@ export function backupConditions(
 ): Condition[] {
   const of = (
     name: Condition['name'],
-    database: string,
+    { database, schedule }: { database: string; schedule?: string },
     message: string | undefined,
     hint: string,
     severity: Condition['severity'] = warnings.includes(name) ? 'warning' : 'error',
   ): Condition[] => {
     if (message === undefined) return []
-    const since = before.find((condition) => condition.name === name && condition.database === database)?.since ?? now
-    return [{ name, severity, roles: [], database, message, hint, since }]
+    const about = { name, database, ...(schedule !== undefined && { schedule }) }
+    const since = before.find((condition) => isSame(condition, about))?.since ?? now
+    return [{ ...about, severity, roles: [], message, hint, since }]
   }
-  return backups.flatMap(
-    ({
-      database,
-      lastError,
-      storeProblem,
-      overdue,
-      damaged,
-      restoreTest,
-      neverDecrypted,
-      lacking,
-      pruneRefused,
-      storeEmpty,
-    }) => [
+  return backups.flatMap((backup) => {
+    const { database, storeProblem, overdue, damaged, restoreTest, neverDecrypted } = backup
+    const { lacking, pruneRefused, storeEmpty } = backup
+    const where = { database }
+    return [
       ...of(
         'store-unreadable',
-        database,
+        where,
         storeProblem === null
           ? judgeUnread(lacking)[0]
           : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
@@ -77,26 +72,26 @@ export function backupConditions(
       ),
       ...of(
         'store-empty',
-        database,
+        where,
         storeEmpty?.message,
         'check that the right store is mounted here; if it is new, make the first backup with `pgbosun backup run`',
         storeEmpty?.severity,
       ),
-      ...of(
-        'backup-failed',
-        database,
-        lastError ?? undefined,
-        'look at the log; it will be tried again, or make a backup now with `pgbosun backup run`',
+      ...failed(backup).flatMap(({ schedule, lastError, hint }) =>
+        of('backup-failed', { database, ...schedule }, lastError, hint),
       ),
-      ...of(
-        'backup-overdue',
-        database,
-        overdue === null ? undefined : `backup of ${database}: ${overdue}`,
-        'look at the log for the reason, or make a backup now with `pgbosun backup run`',
+      ...of('backup-overdue', where, overdue === null ? undefined : `backup of ${database}: ${overdue}`, overdueHint),
+      ...named(backup).flatMap(({ name, overdue }) =>
+        of(
+          'backup-overdue',
+          { database, schedule: name },
+          overdue === null ? undefined : `backup of ${database}: ${ofSchedule(name, overdue)}`,
+          overdueHint,
+        ),
       ),
       ...of(
         'backup-damaged',
-        database,
+        where,
         damaged.length === 0
           ? undefined
           : `the ${plural(damaged.length, 'backup')} ${someOf(damaged)} of ${database} ${plural(damaged.length, 'is', 'are')} damaged`,
@@ -104,7 +99,7 @@ export function backupConditions(
       ),
       ...of(
         'restore-test-failed',
-        database,
+        where,
         restoreTest.failed ?? restoreTest.lastError?.message,
         restoreTest.failed === null && restoreTest.lastError?.hint
           ? restoreTest.lastError.hint
@@ -112,18 +107,44 @@ export function backupConditions(
       ),
       ...of(
         'restore-test-overdue',
-        database,
+        where,
         restoreTest.overdue ?? undefined,
         'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
       ),
-      ...of('backup-incomplete', database, judgeLacking(database, lacking), lackingHint),
-      ...of('never-decrypted', database, neverDecrypted ?? undefined, decryptionHint),
+      ...of('backup-incomplete', where, judgeLacking(database, lacking), lackingHint),
       ...of(
         'prune-refused',
-        database,
+        where,
         pruneRefused?.message,
         pruneRefused?.hint ?? 'run `pgbosun backup prune --dry-run` to see what should go',
       ),
-    ],
-  )
+      ...of('never-decrypted', where, neverDecrypted ?? undefined, decryptionHint),
+    ]
+  })
+}
+
+const overdueHint = 'look at the log for the reason, or make a backup now with `pgbosun backup run`'
+
+const named = ({ schedules = [] }: BackupState) => schedules.filter(({ name }) => name !== '')
+
+/** What has failed: one for each schedule that has a name. */
+function failed(backup: BackupState) {
+  const schedules = named(backup)
+  if (schedules.length === 0) {
+    const [{ retryAt, nextRunAt } = { retryAt: null, nextRunAt: null }] = backup.schedules ?? []
+    return [{ schedule: {}, lastError: backup.lastError ?? undefined, hint: failedHint(retryAt, nextRunAt, '') }]
+  }
+  return schedules.map(({ name, lastError, retryAt, nextRunAt }) => ({
+    schedule: { schedule: name },
+    lastError: lastError === null ? undefined : ofSchedule(name, lastError),
+    hint: failedHint(retryAt, nextRunAt, ` --schedule ${name}`),
+  }))
+}
+
+function failedHint(retryAt: string | null, nextRunAt: string | null, flag: string): string {
+  const then =
+    retryAt === null
+      ? `it is not tried again before the next slot${nextRunAt === null ? '' : `, ${nextRunAt}`}`
+      : `it is tried again at ${retryAt}`
+  return `look at the log; ${then}, or make a backup now with \`pgbosun backup run${flag}\``
 }

@@ -4,14 +4,18 @@ import type { Condition, ServeState } from './state.ts'
 
 type Name = Condition['name']
 
-/** Conditions of backups are compared by database, because their message changes with time. Others are logged again when their message changes. */
-const contentOf = ({ name, database, roles, message }: Condition) =>
-  JSON.stringify(database === undefined ? [name, roles, message] : [name, database])
+/** Conditions of backups are compared by database and schedule, because their message changes with time. Others are logged again when their message changes. */
+const contentOf = ({ name, database, schedule, roles, message }: Condition) =>
+  JSON.stringify(database === undefined ? [name, roles, message] : [name, database, schedule])
+
+/** Whether both are about the same thing, whatever they say about it. */
+export const isSame = (one: Condition, other: Pick<Condition, 'name' | 'database' | 'schedule'>) =>
+  one.name === other.name && one.database === other.database && one.schedule === other.schedule
 
 /** What to log: conditions that are new or have a new message, and those that are over. Pure. */
 export function newsOf(before: readonly Condition[], after: readonly Condition[]) {
   const known = new Set(before.map(contentOf))
-  const left = (gone: Condition) => after.some(({ name, database }) => name === gone.name && database === gone.database)
+  const left = (gone: Condition) => after.some((condition) => isSame(condition, gone))
   return {
     opened: after.filter((condition) => !known.has(contentOf(condition))),
     closed: before.filter((condition) => !left(condition)),
@@ -40,8 +44,9 @@ export function replaceConditions(
     )
 }
 
-const about = ({ name, database, roles }: Condition) => ({
+const about = ({ name, database, schedule, roles }: Condition) => ({
   condition: name,
   ...(database !== undefined && { database }),
+  ...(schedule !== undefined && { schedule }),
   ...(roles.length > 0 && { roles }),
 })

@@ -1,6 +1,8 @@
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../archive/open.ts'
-import { nextSlot } from '../backup/schedule.ts'
+import { delayMs } from '../backup/jitter.ts'
+import { nextSlot, type Schedule } from '../backup/schedule.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
@@ -9,8 +11,9 @@ import type { Log } from '../log.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import type { Store } from '../store/store.ts'
+import { renderDuration } from '../units.ts'
 import { databaseList } from '../up/backup-databases.ts'
-import { checkBackupFiles, notPersistent, scheduleOf, testScheduleOf } from '../up/backups.ts'
+import { checkBackupFiles, notPersistent, schedulesOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import {
@@ -42,15 +45,15 @@ import { type FileWatch, watchFiles } from './watch-files.ts'
 export async function runDaemon(context: Context, { up }: { up: boolean }): Promise<Result> {
   const { loaded, log, signal } = context
   const state = initialState(context, up)
-  const schedule = await scheduleOf(loaded)
+  const schedules = await schedulesOf(loaded)
   // Report problems with the configuration of backups and access before anything is changed.
   const store = openStore(loaded, signal)
   readSecrets(loaded.config, loaded.env, loaded.baseDir)
-  if (schedule) checkBackupFiles(loaded)
+  if (schedules.length > 0) checkBackupFiles(loaded)
   else resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
   const testSchedule = await testScheduleOf(loaded)
   if (testSchedule) testConnection(loaded)
-  if (schedule || testSchedule) readKeys(loaded.config, loaded.env, loaded.baseDir)
+  if (schedules.length > 0 || testSchedule) readKeys(loaded.config, loaded.env, loaded.baseDir)
   const access = accessOf(context)
   const rotation = await createRotation(context, state)
   const files = watchFiles(context, state, { migrations: up })
@@ -73,15 +76,13 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
     await probe.again()
     if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
     if (signal.aborted) return stopped(state)
-    if (schedule)
-      log.info({ at: nextSlot(schedule.cron, schedule.zone, new Date())?.toISOString() }, 'the next scheduled backup')
-    else log.info('backup.schedule is not set: there will be no backups')
+    tellSchedules(context, schedules)
     if (testSchedule)
       log.info(
         { at: nextSlot(testSchedule.cron, testSchedule.zone, new Date())?.toISOString() },
         'the next scheduled test restore',
       )
-    await stay(context, state, probe, { schedule, testSchedule }, store, { rotation, files })
+    await stay(context, state, probe, { schedules, testSchedule }, store, { rotation, files })
     return stopped(state)
   } finally {
     await shutDown(http, state)
@@ -146,14 +147,29 @@ async function makeReady(
 /** A backup that was stopped cleans up, and gives up what hangs there, within seconds. */
 const afterTimeoutMs = 60_000
 
-type Schedule = Awaited<ReturnType<typeof scheduleOf>>
+type TestSchedule = Awaited<ReturnType<typeof testScheduleOf>>
+
+/** Whether there will be backups, and when. */
+function tellSchedules({ loaded, log }: Context, schedules: Schedule[]): void {
+  if (schedules.length === 0) log.info('backup.schedule is not set: there will be no backups')
+  const { jitter } = loaded.config.backup
+  for (const { name, cron, zone, jitterMs } of schedules) {
+    const which = name === '' ? {} : { schedule: name }
+    log.info({ ...which, at: nextSlot(cron, zone, new Date())?.toISOString() }, 'the next scheduled backup')
+    if (jitterMs < jitter)
+      log.warn(
+        { ...which, jitter: renderDuration(jitter), shortened_to: renderDuration(jitterMs) },
+        'backup.jitter is longer than the time between two slots, so it is shortened',
+      )
+  }
+}
 
 /** Makes backups on schedule until told to stop; retries `up` until it succeeds. */
 async function stay(
   context: Context,
   state: ServeState,
   probe: Probe,
-  { schedule, testSchedule }: Record<'schedule' | 'testSchedule', Schedule>,
+  { schedules, testSchedule }: { schedules: Schedule[]; testSchedule: TestSchedule },
   store: Store,
   watchers: Watchers,
 ): Promise<void> {
@@ -161,9 +177,9 @@ async function stay(
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
   const catalog = catalogOf(context, store)
-  if (schedule) noteStore(context, state, store)
+  if (schedules.length > 0) noteStore(context, state, store)
   const onLook = () => noteBackups(state, log)
-  const client = schedule && watchClient(context, state)
+  const client = schedules.length > 0 ? watchClient(context, state) : undefined
   client?.turn()
   const databases = watchDatabases(context, state, watchers.rotation)
   await databases.refresh()
@@ -186,7 +202,10 @@ async function stay(
     signal,
   })
   const scheduler = startScheduler({
-    schedule,
+    schedules,
+    retries: config.backup.retries,
+    delayOf: (database, { name, jitterMs }, slot) =>
+      delayMs(slot, jitterMs, [config.backup.name, name, database, hostname()]),
     backups: databases.active,
     ...databases.among(
       scheduledWork(context, catalog, watchers.rotation, (database, refusal) => {
@@ -203,7 +222,7 @@ async function stay(
       onLook()
       client?.turn()
       tests.turn()
-      if (schedule) copying.turn()
+      if (schedules.length > 0) copying.turn()
     },
     now: () => new Date(),
     log,

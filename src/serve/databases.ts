@@ -1,4 +1,5 @@
 import { planWarnings } from '../backup/databases.ts'
+import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { isPattern } from '../config/wildcards.ts'
 import type { AppError } from '../errors.ts'
 import type { Context } from '../run/context.ts'
@@ -103,15 +104,15 @@ export function watchDatabases(
       const read: Work['readStore'] = async (database) => {
         const facts = await readStore(database)
         const met = metAt.get(database)
-        return met === undefined ? facts : { ...facts, covered: facts.covered ?? met, firstAt: facts.firstAt ?? met }
+        return met === undefined ? facts : metSince(facts, met)
       }
       return {
         readStore: read,
-        async backUp(database, slot, onMade) {
+        async backUp(database, slot, onMade, schedule) {
           await refresh()
           if (!isActive(database)) return read(database)
           try {
-            return await backUp(database, slot, onMade)
+            return await backUp(database, slot, onMade, schedule)
           } catch (error) {
             if (!signal.aborted) await refresh()
             if (signal.aborted || isActive(database)) throw error
@@ -131,3 +132,17 @@ const unknown = (pattern: string, problem: string): BackupState => ({
   ...newBackupState(pattern),
   lastError: `${unreadable}: ${problem}`,
 })
+
+/** Of a database that was met while we ran, nothing was due before. */
+function metSince(facts: DatabaseFacts, met: Date): DatabaseFacts {
+  const since = <T extends StoredFacts>(of: T): T => ({
+    ...of,
+    covered: of.covered ?? met,
+    firstAt: of.firstAt ?? met,
+  })
+  const { bySchedule } = facts
+  return {
+    ...since(facts),
+    ...(bySchedule && { bySchedule: new Map([...bySchedule].map(([name, of]) => [name, since(of)])) }),
+  }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { dueSlot } from './due.ts'
+import { type Attempts, dueSlot, retryAt } from './due.ts'
 
 const at = (time: string) => new Date(`2026-03-01T${time}Z`)
 const history = { newestSlot: at('03:00:00'), covered: undefined, failures: 0, lastFailureAt: undefined }
@@ -58,4 +58,28 @@ test.each([
   ],
 ])('finds %s', (_, slots, now, expected) => {
   expect(dueSlot(slots, at(now))).toEqual(expected === undefined ? undefined : at(expected))
+})
+
+const failed = { ...history, failures: 2, lastFailureAt: at('03:10:00') }
+test.each<[string, Attempts, string, typeof failed | typeof history, boolean]>([
+  ['not before its delay is over', { delayMs: 90_000 }, '03:01:29', history, false],
+  ['when its delay is over', { delayMs: 90_000 }, '03:01:30', history, true],
+  ['again after its second failure, with two retries', { retries: 2 }, '03:12:00', failed, true],
+  [
+    'not again after its third, however long ago that was',
+    { retries: 2 },
+    '23:00:00',
+    { ...failed, failures: 3 },
+    false,
+  ],
+  ['once, with no retries', { retries: 0 }, '03:00:01', history, true],
+  ['not again, with no retries', { retries: 0 }, '23:00:00', { ...failed, failures: 1 }, false],
+])('a slot is due %s', (_, attempts, now, slots, due) => {
+  expect(dueSlot(slots, at(now), attempts)).toEqual(due ? at('03:00:00') : undefined)
+})
+
+test('a failed slot says when it is tried again, until it was tried often enough', () => {
+  expect(retryAt(1, at('03:10:00'), 2)).toEqual(at('03:11:00'))
+  expect(retryAt(2, at('03:10:00'), 2)).toEqual(at('03:12:00'))
+  expect(retryAt(3, at('03:10:00'), 2)).toBeUndefined()
 })

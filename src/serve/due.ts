@@ -10,20 +10,34 @@ export type SlotHistory = {
   lastFailureAt: Date | undefined
 }
 
+/** `delayMs`: how long after the slot the first attempt starts. `retries`: how many attempts may follow it. */
+export type Attempts = { delayMs?: number; retries?: number }
+
 const firstRetryMs = 60_000
 const longestRetryMs = 30 * 60_000
 
 /**
  * Decides whether to back up now. Of the slots that were missed, because nothing ran or the backup failed, only the newest is made up for.
- * After a failure it waits 1, 2, 4 … up to 30 minutes.
+ * After a failure it waits 1, 2, 4 … up to 30 minutes. After the last retry, the next slot is the next attempt.
  *
  * @returns the slot to back up for, or undefined
  */
-export function dueSlot({ newestSlot, covered, failures, lastFailureAt }: SlotHistory, now: Date): Date | undefined {
+export function dueSlot(
+  { newestSlot, covered, failures, lastFailureAt }: SlotHistory,
+  now: Date,
+  { delayMs = 0, retries = Number.POSITIVE_INFINITY }: Attempts = {},
+): Date | undefined {
   if (newestSlot === undefined || (covered !== undefined && covered >= newestSlot)) return undefined
+  if (now.getTime() < newestSlot.getTime() + delayMs) return undefined
   if (failures === 0 || lastFailureAt === undefined) return newestSlot
-  const waitMs = Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs)
+  if (failures > retries) return undefined
   const waitedMs = now.getTime() - lastFailureAt.getTime()
   // If the clock was set back, a retry must not wait for ever.
-  return waitedMs >= waitMs || waitedMs < 0 ? newestSlot : undefined
+  return waitedMs >= pauseMs(failures) || waitedMs < 0 ? newestSlot : undefined
 }
+
+/** When a slot is tried again that has failed so often; undefined after the last retry. */
+export const retryAt = (failures: number, lastFailureAt: Date, retries: number): Date | undefined =>
+  failures > retries ? undefined : new Date(lastFailureAt.getTime() + pauseMs(failures))
+
+const pauseMs = (failures: number) => Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs)

@@ -2,10 +2,11 @@ import type { Backup } from '../archive/backup.ts'
 import { openCatalog } from '../archive/catalog.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { lacking } from '../archive/lacking.ts'
-import { storedFacts } from '../backup/facts.ts'
+import { type DatabaseFacts, storedFacts } from '../backup/facts.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
+import { writtenSchedules } from '../config/schedules.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
@@ -29,21 +30,28 @@ const verifyAgainMs = 7 * 86_400_000
 export const catalogOf = ({ loaded: { config, env, baseDir } }: Pick<Context, 'loaded'>, store: Store): Catalog =>
   openCatalog(store, () => readSecrets(config, env, baseDir))
 
+/** Without a name, it is for the only schedule. */
+type BackUp = (
+  ...asked: [...Parameters<SchedulerOptions['backUp']>] | [string, Date, () => void]
+) => Promise<DatabaseFacts>
+
 /** What the scheduler does with a store. A turn lists it once; one with a backup does so again under the lock. */
 export function scheduledWork(
   context: Context,
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
   onPruned: OnPruned = () => {},
-): Pick<SchedulerOptions, 'readStore' | 'backUp'> {
+): Pick<SchedulerOptions, 'readStore'> & { backUp: BackUp } {
+  const { backup } = context.loaded.config
+  const schedules = writtenSchedules(backup).map(({ name }) => name)
   const factsOf = (backups: Backup[]) => {
-    const facts = storedFacts(backups, context.loaded.config.backup.name, new Date())
+    const facts = storedFacts(backups, backup.name, new Date(), schedules)
     return { ...facts, lacking: lacking(catalog.store, newestIn(backups, facts.newest?.id)) }
   }
   return {
     readStore: async (database) => factsOf(await catalog.glance(database)),
-    async backUp(database, slot, onMade) {
-      await backUpAndTidy(context, catalog, { database, slot, onMade, onPruned }, rotation)
+    async backUp(database, slot, onMade, schedule = '') {
+      await backUpAndTidy(context, catalog, { database, slot, onMade, onPruned, schedule }, rotation)
       return factsOf(catalog.known(database))
     },
   }
@@ -96,26 +104,26 @@ export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSch
   }
 }
 
+type Wanted = { database: string; slot: Date; onMade: () => void; onPruned: OnPruned; schedule: string }
+
 /** Makes one scheduled backup; after a success, deletes old backups by retention, and reads an old one back again. */
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
-  { database, slot, onMade, onPruned }: { database: string; slot: Date; onMade: () => void; onPruned: OnPruned },
+  { database, slot, onMade, onPruned, schedule }: Wanted,
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
   const { id, existing, sizeBytes, durationMs, warnings, lost } = await rotation.loggingIn(() =>
-    runBackup({ ...backupOptions(context, catalog.store, database), slot, catalog }),
+    runBackup({ ...backupOptions(context, catalog.store, database, schedule || undefined), slot, catalog }),
   )
+  const about = { database, ...(schedule !== '' && { schedule }), id }
   onMade()
   if (existing)
-    return log.info(
-      { database, id, slot: slot.toISOString() },
-      'another process has already made the backup of this slot',
-    )
-  for (const warning of ofOneKind(warnings)) log.warn({ database, id }, someOf([warning].flat(), '; '))
+    return log.info({ ...about, slot: slot.toISOString() }, 'another process has already made the backup of this slot')
+  for (const warning of ofOneKind(warnings)) log.warn(about, someOf([warning].flat(), '; '))
   log.info(
-    { database, id, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
+    { ...about, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
   )
   const usable = partsOf(catalog).filter((part) => lost.every(({ store }) => store !== part.store.name))

@@ -1,5 +1,6 @@
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { pruneStore } from '../backup/prune.ts'
+import { policyIn } from '../backup/prune-candidates.ts'
 import { storesOf } from '../config/stores.ts'
 import { type AppError, hasReason } from '../errors.ts'
 import type { Context } from '../run/context.ts'
@@ -42,10 +43,9 @@ function pruneOne(
   refused: AppError[],
 ): Promise<unknown> {
   const { backup } = loaded.config
-  const keep = storesOf(backup)[partsOf(catalog).indexOf(part)]?.keep ?? backup.keep
-  return pruneStore(
-    part,
-    { ...backup, keep },
-    { ...{ now: new Date(), database, log, signal }, onRefused: (_, error) => refused.push(error) },
-  )
+  const policy = policyIn(backup, storesOf(backup)[partsOf(catalog).indexOf(part)]?.keep)
+  return pruneStore(part, policy, {
+    ...{ now: new Date(), database, log, signal },
+    onRefused: (_, error) => refused.push(error),
+  })
 }

@@ -1,6 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import type { StoredFacts } from '../backup/facts.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { type Cron, parseCron } from '../config/cron.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
@@ -24,12 +24,16 @@ const backupAt = (time: string, slot: string): StoredFacts => ({
 
 /** A scheduler with a clock and a store of the test's own, which takes a turn when it is told to. */
 function started(
-  schedule: string,
+  schedule: string | Record<string, string>,
   time: string,
-  { store = () => none, maxAgeMs }: { store?: () => StoredFacts; maxAgeMs?: number } = {},
+  {
+    store = () => none,
+    maxAgeMs,
+    delayMs = 0,
+  }: { store?: () => DatabaseFacts; maxAgeMs?: number; delayMs?: number } = {},
 ) {
   const backup = { database: 'shop', running: false, lastError: null, storeProblem: null } as unknown as BackupState
-  const running: { slot: Date; end(): void; fail(): void; made(): void }[] = []
+  const running: { slot: Date; of: string; end(): void; fail(): void; made(): void }[] = []
   const world = {
     backup,
     now: at(time),
@@ -52,18 +56,22 @@ function started(
   }
   const tell = (fields: object | string, message?: string) => void world.lines.push(message ?? String(fields))
   const options: SchedulerOptions = {
-    schedule: { cron: parseCron(schedule) as Cron, zone: 'UTC' },
+    schedules: Object.entries(typeof schedule === 'string' ? { '': schedule } : schedule).map(([name, text]) => ({
+      ...{ name, text, cron: parseCron(text) as Cron, zone: 'UTC', jitterMs: delayMs },
+    })),
+    retries: 2,
+    delayOf: () => delayMs,
     backups: [backup],
     readStore: async () => {
       world.readings++
       return world.store()
     },
     longestMs: 3_600_000,
-    backUp: (_, slot, onMade) =>
+    backUp: (_, slot, onMade, of) =>
       new Promise((resolve, reject) => {
         world.slots.push(slot.toISOString().slice(11, 19))
         const fail = () => reject(new AppError('backup', 'the backup of shop failed: the connection was lost'))
-        running.push({ slot, end: () => resolve(world.store()), fail, made: onMade })
+        running.push({ slot, of, end: () => resolve(world.store()), fail, made: onMade })
       }),
     storeName: 'the store',
     maxAgeMs,
@@ -276,4 +284,119 @@ describe('the state of the backups', () => {
     await world.turn('12:03:00')
     expect(world.backup).toMatchObject({ storeProblem: null, lastError: null })
   })
+})
+
+describe('several schedules', () => {
+  const bySchedule = (hourly: StoredFacts, daily: StoredFacts): DatabaseFacts => ({
+    ...hourly,
+    bySchedule: new Map([
+      ['hourly', hourly],
+      ['daily', daily],
+    ]),
+  })
+  const both = { hourly: '0 * * * *', daily: '0 12 * * *' }
+
+  test('that have one instant in common make a backup each, one after the other', async () => {
+    const { world, settled } = started(both, '12:00:01', { store: () => bySchedule(none, none) })
+    await settled()
+    expect(world.running.map(({ of }) => of)).toEqual(['hourly'])
+    world.store = () => bySchedule(backupAt('12:00:01', '12:00:00'), none)
+    world.running[0]!.end()
+    await settled()
+    expect(world.running.map(({ of, slot }) => [of, slot])).toEqual([
+      ['hourly', at('12:00:00')],
+      ['daily', at('12:00:00')],
+    ])
+    world.store = () => bySchedule(backupAt('12:00:01', '12:00:00'), backupAt('12:00:09', '12:00:00'))
+    world.running[1]!.end()
+    await settled()
+    await world.turn('12:01:00')
+    expect(world.running).toHaveLength(2)
+    expect(world.backup).toMatchObject({
+      running: false,
+      nextRunAt: '2026-03-01T13:00:00.000Z',
+      schedules: [
+        { name: 'hourly', lastSuccessAt: '2026-03-01T12:00:01.000Z', nextRunAt: '2026-03-01T13:00:00.000Z' },
+        { name: 'daily', lastSuccessAt: '2026-03-01T12:00:09.000Z', nextRunAt: '2026-03-02T12:00:00.000Z' },
+      ],
+    })
+  })
+
+  test('fail each on its own, and are overdue each on its own', async () => {
+    const old = backupAt('01:00:00', '01:00:00')
+    const { world, settled } = started(both, '12:00:01', { store: () => bySchedule(old, old) })
+    await settled()
+    world.running[0]!.fail()
+    await settled()
+    world.store = () => bySchedule(old, backupAt('12:00:02', '12:00:00'))
+    world.running[1]!.end()
+    await settled()
+    const message = 'the backup of shop failed: the connection was lost'
+    expect(world.backup).toMatchObject({
+      lastError: `schedule hourly: ${message}`,
+      overdue: null,
+      schedules: [
+        { lastError: message, retryAt: '2026-03-01T12:01:01.000Z', overdue: expect.stringContaining('11:00:00.000Z') },
+        { lastError: null, retryAt: null, overdue: null },
+      ],
+    })
+    expect(world.lines.at(-1)).toBe(message)
+  })
+})
+
+describe('a slot that fails', () => {
+  test('is tried again as often as backup.retries says, and then waits for the next slot', async () => {
+    const { world, settled } = started('0 12,18 * * *', '12:00:00')
+    await settled()
+    const retryAt = () => world.backup.schedules![0]!.retryAt
+    for (const [time, next] of [
+      ['12:01:00', '12:02:00'],
+      ['12:02:00', '12:04:00'],
+      ['12:04:00', null],
+    ] as const) {
+      world.now = at(time)
+      world.running.at(-1)!.fail()
+      await settled()
+      expect(retryAt()).toBe(next === null ? null : at(next).toISOString())
+      if (next) await world.turn(next)
+    }
+    await world.turn('17:59:00')
+    expect(world.slots).toEqual(['12:00:00', '12:00:00', '12:00:00'])
+    expect(world.backup.lastError).not.toBeNull()
+    await world.turn('18:00:00')
+    expect(world.slots.at(-1)).toBe('18:00:00')
+  })
+})
+
+describe('backup.jitter', () => {
+  test('delays the start and not the slot, and what is overdue is overdue later', async () => {
+    const day = { store: () => backupAt('08:00:00', '08:00:00'), delayMs: 90_000 }
+    const { world, settled } = started('0 12 * * *', '12:00:00', day)
+    await settled()
+    expect([world.slots, world.backup.nextRunAt]).toEqual([[], '2026-03-01T12:01:30.000Z'])
+    await world.turn('12:01:29')
+    expect(world.slots).toEqual([])
+    await world.turn('12:01:30')
+    expect(world.slots).toEqual(['12:00:00'])
+    await world.turn('13:01:29')
+    expect(world.backup.overdue).toBeNull()
+    await world.turn('13:01:30')
+    expect(world.backup.overdue).toContain('is missing')
+  })
+
+  test('starts a backup between two full minutes', async () => {
+    const { world } = started('0 12 * * *', '11:59:59', { store: () => backupAt('08:00:00', '08:00:00'), delayMs: 300 })
+    await world.turn('12:00:00')
+    world.now = new Date(at('12:00:00').getTime() + 300)
+    await vi.waitFor(() => expect(world.slots).toEqual(['12:00:00']))
+  })
+})
+
+test('without a schedule nothing is made, and the age of what others make is judged', async () => {
+  const { world, settled } = started({}, '12:00:00', { maxAgeMs: 3_600_000 })
+  await settled()
+  expect([world.slots, world.backup.overdue]).toEqual([[], 'there is none in the store: is the store mounted here?'])
+  world.store = () => backupAt('10:00:00', '10:00:00')
+  await world.turn('12:01:00')
+  expect(world.backup.overdue).toContain('but check.backupMaxAge is 1h')
 })

@@ -1,25 +1,31 @@
-import type { StoredFacts } from '../backup/facts.ts'
-import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
-import { graceMs, judgeBackups } from '../check/backups.ts'
+import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
+import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
+import { ageProblem, graceMs, slotProblem } from '../check/backups.ts'
 import { judgeDecryption } from '../check/decryption.ts'
-import type { Cron } from '../config/cron.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { dueSlot } from './due.ts'
-import type { BackupState } from './state.ts'
-import { startTicking } from './ticks.ts'
+import { dueSlot, retryAt } from './due.ts'
+import { noSchedule, sumUp } from './schedules.ts'
+import type { BackupState, ScheduleState } from './state.ts'
+import { behindMs, startTicking } from './ticks.ts'
 
 export type SchedulerOptions = {
-  schedule: { cron: Cron; zone: string } | undefined
+  /** None: nothing is backed up, but what the store says is judged. */
+  schedules: Schedule[]
+  /** `backup.retries`. */
+  retries: number
+  /** How long after its slot the backup starts. */
+  delayOf(database: string, schedule: Schedule, slot: Date): number
   /** One entry for each database, kept up to date here. */
   backups: BackupState[]
   /** One reading of the store: it is asked once a turn, and cheap where nothing has changed. */
-  readStore(database: string): Promise<StoredFacts>
+  readStore(database: string): Promise<DatabaseFacts>
   /**
    * Backs up, prunes and verifies; then says what is known of the store. Rejects when the backup failed.
-   * @param onMade called when the backup is there, before the rest
+   * @param onMade   called when the backup is there, before the rest
+   * @param schedule its name
    */
-  backUp(database: string, slot: Date, onMade: () => void): Promise<StoredFacts>
+  backUp(database: string, slot: Date, onMade: () => void, schedule: string): Promise<DatabaseFacts>
   /** By then a backup has ended, one way or the other. */
   longestMs: number
   /** For messages. */
@@ -43,7 +49,7 @@ export type Scheduler = {
 }
 
 /**
- * Every minute, backs up the databases whose slot is due, one after the other. A failure is reported and retried later; it never ends the
+ * Every minute, and whenever a delayed start is over, backs up the databases whose slots are due, one after the other. A failure is reported and retried later; it never ends the
  * process. `slotsBetween` decides which slots there are; each turn looks back, so no slot is lost when a turn is missed.
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
@@ -51,6 +57,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   let working: Promise<void> | undefined
   let stopped = false
   let again = false
+  let waking: NodeJS.Timeout | undefined
   const work = async () => {
     do {
       again = false
@@ -61,11 +68,20 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     options.onTick()
     // Not only after the work: the backup of another database may take hours.
     judgeAll(options, known)
+    wakeForDelayed()
     // A turn that is still running may have looked before this slot started.
     again = working !== undefined
     working ??= work().finally(() => {
       working = undefined
     })
+  }
+  /** A start that comes before the next full minute does not wait for it. */
+  const wakeForDelayed = () => {
+    clearTimeout(waking)
+    const delayed = allUnits(options).filter(({ schedule }) => schedule.jitterMs > 0)
+    const waits = delayed.flatMap((unit) => startOf(options, unit, known)?.getTime() ?? [])
+    const soon = Math.min(...waits) - options.now().getTime()
+    if (soon < tickMs && !stopped) waking = setTimeout(turn, soon + behindMs)
   }
   const stopTicking = startTicking(turn)
   turn()
@@ -74,21 +90,39 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     async stop() {
       stopped = true
       stopTicking()
+      clearTimeout(waking)
       await working
     },
   }
 }
+
+const tickMs = 60_000
 
 /** A slot that this process has failed at, how often, and when last. */
 type Failed = { slot: number; count: number; at: Date }
 
 /** What this process knows of the databases. */
 type Known = {
-  failures: Map<string, Failed>
-  facts: Map<string, StoredFacts>
+  failures: Map<ScheduleState, Failed>
+  facts: Map<string, DatabaseFacts>
   /** When the backups that are being made must have ended. */
-  endsBy: Map<string, Date>
+  endsBy: Map<ScheduleState, Date>
   startedAt: Date
+}
+
+/** A schedule of a database. */
+type Unit = { backup: BackupState; schedule: Schedule; state: ScheduleState }
+
+function unitsOf({ schedules }: SchedulerOptions, backup: BackupState): Unit[] {
+  backup.schedules ??= schedules.map(({ name }) => noSchedule(name))
+  return schedules.map((schedule, i) => ({ backup, schedule, state: backup.schedules![i]! }))
+}
+
+const allUnits = (options: SchedulerOptions) => options.backups.flatMap((backup) => unitsOf(options, backup))
+
+const factsOf = ({ facts }: Known, { backup, schedule }: Unit): StoredFacts | undefined => {
+  const found = facts.get(backup.database)
+  return found?.bySchedule?.get(schedule.name) ?? found
 }
 
 async function everyDatabase(options: SchedulerOptions, known: Known): Promise<void> {
@@ -110,134 +144,177 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, known
   const facts = await options.readStore(backup.database)
   backup.storeProblem = null
   noteFacts(options, backup, known, facts)
-  const due = dueNow(options, backup, known, facts)
-  if (!due) return
-  const making = backUp(options, backup, known, due)
-  judgeAll(options, known)
-  noteFacts(options, backup, known, await making)
+  for (const unit of unitsOf(options, backup)) {
+    if (options.signal.aborted) return
+    const due = dueNow(options, unit, known)
+    if (!due) continue
+    const making = backUp(options, unit, known, due)
+    judgeAll(options, known)
+    noteFacts(options, backup, known, await making)
+  }
 }
 
 /** A slot to back up for, and what this process has failed at it. */
 type Due = { slot: Date; before: Failed | undefined }
 
-function dueNow(
-  { schedule, now, log }: SchedulerOptions,
-  backup: BackupState,
-  { failures }: Known,
-  { covered }: StoredFacts,
-): Due | undefined {
-  if (!schedule) return undefined
+const newestSlotOf = ({ cron, zone }: Schedule, now: Date) =>
+  newestMissedSlot(cron, zone, new Date(now.getTime() - lookBackMs), now)
+
+function dueNow(options: SchedulerOptions, unit: Unit, known: Known): Due | undefined {
+  const { now, log, retries } = options
+  const { backup, schedule, state } = unit
   const { cron, zone } = schedule
-  backup.nextRunAt = nextSlot(cron, zone, now())?.toISOString() ?? null
-  const failed = failures.get(backup.database)
+  const { failures } = known
+  const { covered } = factsOf(known, unit)!
+  const failed = failures.get(state)
   if (failed && covered && covered.getTime() >= failed.slot) {
-    failures.delete(backup.database)
-    backup.lastError = null
+    failures.delete(state)
+    succeeded(state)
   }
-  const newestSlot = newestMissedSlot(cron, zone, new Date(now().getTime() - lookBackMs), now())
+  const newestSlot = newestSlotOf(schedule, now())
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
-  const slot = dueSlot({ newestSlot, covered, failures: before?.count ?? 0, lastFailureAt: before?.at }, now())
+  const slot = dueSlot({ newestSlot, covered, failures: before?.count ?? 0, lastFailureAt: before?.at }, now(), {
+    retries,
+    delayMs: newestSlot ? options.delayOf(backup.database, schedule, newestSlot) : 0,
+  })
   if (slot === undefined) return undefined
   const missed = covered && nextSlot(cron, zone, covered)
   if (missed && missed < slot && !before)
     log.warn(
-      { database: backup.database, missed_from: missed.toISOString(), slot: slot.toISOString() },
+      { ...about(unit), missed_from: missed.toISOString(), slot: slot.toISOString() },
       'slots were missed: only the newest is made up for',
     )
   return { slot, before }
 }
 
+/** For the log. */
+const about = ({ backup, schedule }: Unit) => ({
+  database: backup.database,
+  ...(schedule.name !== '' && { schedule: schedule.name }),
+})
+
+function succeeded(state: ScheduleState): void {
+  state.lastError = null
+  state.retryAt = null
+}
+
+/** When its next backup starts: that of the newest slot, where that is delayed, or of the slot after it. */
+function startOf({ now, delayOf }: SchedulerOptions, unit: Unit, known: Known): Date | undefined {
+  const { backup, schedule } = unit
+  const { covered } = factsOf(known, unit) ?? {}
+  const newest = newestSlotOf(schedule, now())
+  const next = nextSlot(schedule.cron, schedule.zone, now())
+  return [newest, next]
+    .filter((slot) => slot !== undefined && !(covered && covered >= slot))
+    .map((slot) => new Date(slot!.getTime() + delayOf(backup.database, schedule, slot!)))
+    .find((start) => start > now())
+}
+
 /** Judges the backups as `pgbosun check` does. If there is no backup yet, this process has as much time as after a slot. */
-function judgeAll(
-  { schedule, backups, storeName, maxAgeMs, now, onLook }: SchedulerOptions,
-  { facts, endsBy, startedAt }: Known,
-): void {
-  const [instant, dueAt] = [now(), new Date(now().getTime() - graceMs)]
+function judgeAll(options: SchedulerOptions, known: Known): void {
+  const { backups, schedules, storeName, maxAgeMs, now, onLook } = options
   for (const backup of backups) {
-    const fact = facts.get(backup.database)
-    const endless =
-      instant > (endsBy.get(backup.database) ?? instant)
-        ? `the one that was started at ${backup.lastAttemptAt} is still running, longer than backup.timeout allows`
-        : null
-    if (endless !== null || !fact) {
-      backup.overdue = endless
-      continue
-    }
-    const { newest, firstAt, lastVerifiedAt, damaged } = fact
-    const newestSlot =
-      schedule && newestMissedSlot(schedule.cron, schedule.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
-    const judged = judgeBackups(
-      [
-        {
-          database: backup.database,
-          store: storeName,
-          newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
-          lastVerifiedAt,
-          newestSlot,
-          nextRunAt: undefined,
-          damaged,
-          since: firstAt ?? (startedAt > dueAt ? startedAt : new Date(0)),
-        },
-      ],
-      { maxAgeMs, now: instant },
-    )
-    backup.overdue = judged.entries[0]?.problem ?? null
-    backup.storeEmpty = schedule && fact.isEmpty ? emptyStore(backup, storeName) : null
+    const fact = known.facts.get(backup.database)
+    for (const unit of unitsOf(options, backup)) judge(options, unit, known)
+    const store = schedules.length > 0 ? undefined : { name: storeName }
+    const newest = fact?.newest && judgedBackup(fact.newest)
+    backup.overdue = (fact && ageProblem(newest, maxAgeMs, { now: now(), store })) ?? null
+    sumUp(backup)
+    backup.storeEmpty = schedules.length > 0 && fact?.isEmpty ? emptyStore(backup, storeName) : null
   }
   onLook()
 }
 
 /** Until the first backup should be there it is a warning, and none while that is being made. */
 function emptyStore(
-  { database, running, overdue }: BackupState,
+  { database, running, overdue, schedules = [] }: BackupState,
   store: string,
 ): NonNullable<BackupState['storeEmpty']> | null {
-  if (running && overdue === null) return null
+  const isOverdue = overdue !== null || schedules.some((schedule) => schedule.overdue !== null)
+  if (running && !isOverdue) return null
   const message = `${store} has no backup of ${database}: is the store mounted here?`
-  return { severity: overdue === null ? 'warning' : 'error', message }
+  return { severity: isOverdue ? 'error' : 'warning', message }
+}
+
+const judgedBackup = ({ id, takenAt, slot }: NonNullable<StoredFacts['newest']>) => ({ id, startedAt: takenAt, slot })
+
+function judge(options: SchedulerOptions, unit: Unit, known: Known): void {
+  const { storeName, now } = options
+  const { backup, schedule, state } = unit
+  state.nextRunAt = startOf(options, unit, known)?.toISOString() ?? null
+  if (now() > (known.endsBy.get(state) ?? now())) {
+    state.overdue = `the one that was started at ${state.lastAttemptAt} is still running, longer than backup.timeout allows`
+    return
+  }
+  const fact = factsOf(known, unit)
+  state.overdue = null
+  if (!fact) return
+  const dueAt = new Date(now().getTime() - graceMs - schedule.jitterMs)
+  const { newest, firstAt } = fact
+  const since = firstAt ?? (known.startedAt > dueAt ? known.startedAt : new Date(0))
+  const judged = { newest: newest && judgedBackup(newest), newestSlot: newestSlotOf(schedule, dueAt), since }
+  state.overdue =
+    slotProblem(judged, known.facts.get(backup.database)!.newest ? undefined : { name: storeName }, now()) ?? null
 }
 
 /** @returns what is known of the store after it; undefined where it failed, or was asked to stop, and nothing is */
 async function backUp(
   options: SchedulerOptions,
-  backup: BackupState,
-  { failures, endsBy }: Known,
+  unit: Unit,
+  known: Known,
   { slot, before }: Due,
-): Promise<StoredFacts | undefined> {
-  const { log, now, signal } = options
+): Promise<DatabaseFacts | undefined> {
+  const { log, now, signal, retries } = options
+  const { backup, schedule, state } = unit
+  const { failures, endsBy } = known
   const { database } = backup
-  backup.running = true
-  backup.lastAttemptAt = now().toISOString()
-  endsBy.set(database, new Date(now().getTime() + options.longestMs))
+  state.running = true
+  state.lastAttemptAt = now().toISOString()
+  state.retryAt = null
+  sumUp(backup)
+  endsBy.set(state, new Date(now().getTime() + options.longestMs))
   try {
-    const facts = await options.backUp(database, slot, () => endsBy.delete(database))
-    backup.lastError = null
+    const facts = await options.backUp(database, slot, () => endsBy.delete(state), schedule.name)
+    succeeded(state)
     return facts
   } catch (error) {
     if (signal.aborted) return undefined
     const { message, hint } = error as AppError
     const facts = await lookAgain(options, database)
+    const covered = facts && (facts.bySchedule?.get(schedule.name) ?? facts).covered
     // A process that was paused loses its lock, and another one may make the backup: then the slot did not fail.
-    if (facts?.covered && facts.covered >= slot) {
-      backup.lastError = null
+    if (covered && covered >= slot) {
+      succeeded(state)
       log.info(
-        { database, slot: slot.toISOString(), problem: message },
+        { ...about(unit), slot: slot.toISOString(), problem: message },
         'another process has made this backup in the meantime',
       )
       return facts
     }
-    backup.lastError = message
-    failures.set(database, { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now() })
-    log.error({ database, slot: slot.toISOString(), ...(hint && { hint }) }, message)
+    const failed = { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now() }
+    failures.set(state, failed)
+    state.lastError = message
+    state.retryAt = retryAt(failed.count, failed.at, retries)?.toISOString() ?? null
+    log.error(
+      {
+        ...about(unit),
+        slot: slot.toISOString(),
+        attempt: failed.count,
+        retry_at: state.retryAt,
+        ...(hint && { hint }),
+      },
+      message,
+    )
     return facts
   } finally {
-    endsBy.delete(database)
-    backup.running = false
+    endsBy.delete(state)
+    state.running = false
+    sumUp(backup)
   }
 }
 
 /** Looks after a failed backup. Undefined if the store cannot be read: the failure is reported, and the next turn reports the store. */
-async function lookAgain({ readStore }: SchedulerOptions, database: string): Promise<StoredFacts | undefined> {
+async function lookAgain({ readStore }: SchedulerOptions, database: string): Promise<DatabaseFacts | undefined> {
   try {
     return await readStore(database)
   } catch {
@@ -246,18 +323,23 @@ async function lookAgain({ readStore }: SchedulerOptions, database: string): Pro
 }
 
 function noteFacts(
-  { now }: Pick<SchedulerOptions, 'now'>,
+  options: SchedulerOptions,
   backup: BackupState,
-  { facts }: Known,
-  found: StoredFacts | undefined,
+  known: Known,
+  found: DatabaseFacts | undefined,
 ): void {
   if (!found) return
-  facts.set(backup.database, found)
+  known.facts.set(backup.database, found)
   const { newest, lastVerifiedAt, damaged, decryptions } = found
   backup.lastSuccessId = newest?.id ?? null
   backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null
   backup.damaged = damaged
   backup.lacking = found.lacking
-  backup.neverDecrypted = judgeDecryption(backup.database, decryptions, now()) ?? null
+  backup.neverDecrypted = judgeDecryption(backup.database, decryptions, options.now()) ?? null
+  for (const unit of unitsOf(options, backup)) {
+    const newest = factsOf(known, unit)?.newest
+    unit.state.lastSuccessId = newest?.id ?? null
+    unit.state.lastSuccessAt = newest?.takenAt.toISOString() ?? null
+  }
 }

@@ -107,6 +107,7 @@ describe('/status.json', () => {
       last_error: null,
       last_verified_at: '2026-03-01T04:00:00.000Z',
       next_run_at: '2026-03-03T03:00:00.000Z',
+      schedules: [],
       restore_test: {
         running: false,
         last: {
@@ -150,13 +151,15 @@ describe('/status.json', () => {
         conditions: [
           { ...shared, name: 'secret-changed', roles: ['shop_rw'] },
           { ...shared, name: 'backup-damaged', roles: [], database: 'shop' },
+          { ...shared, name: 'backup-failed', roles: [], database: 'shop', schedule: 'hourly' },
         ],
       },
       { ok: true, text: 'ok' },
     )
     expect(document.conditions).toEqual([
-      { ...shared, name: 'secret-changed', roles: ['shop_rw'], database: null },
-      { ...shared, name: 'backup-damaged', roles: [], database: 'shop' },
+      { ...shared, name: 'secret-changed', roles: ['shop_rw'], database: null, schedule: null },
+      { ...shared, name: 'backup-damaged', roles: [], database: 'shop', schedule: null },
+      { ...shared, name: 'backup-failed', roles: [], database: 'shop', schedule: 'hourly' },
     ])
   })
 

@@ -31,6 +31,25 @@ export type BackupState = {
   restoreTest: RestoreTestState
   /** A pattern of `backup.databases` matched it, and does not any more: it is not backed up, and nothing is due. */
   ended?: boolean
+  /** What is known of each schedule; what is said above is about all of them. None before the scheduler has looked. */
+  schedules?: ScheduleState[]
+}
+
+/** The state of the backups of one schedule of a database. */
+export type ScheduleState = {
+  /** Empty for the only one. */
+  name: string
+  running: boolean
+  lastSuccessAt: string | null
+  lastSuccessId: string | null
+  lastAttemptAt: string | null
+  /** Why the last attempt failed; null after a success. */
+  lastError: string | null
+  /** When a failed slot is tried again; null where it waits for the next one. */
+  retryAt: string | null
+  nextRunAt: string | null
+  /** That the backup of its newest slot is missing, or is being made for too long. */
+  overdue: string | null
 }
 
 /** Before anything is known. */
@@ -83,6 +102,8 @@ export type Condition = {
   roles: string[]
   /** The database whose backups it is about. */
   database?: string
+  /** The schedule that it is about, of `backup.schedules`. */
+  schedule?: string
   message: string
   hint: string
   /** The instant of its start. */
@@ -170,6 +191,7 @@ export const statusDocument = (
     last_error: backup.lastError ?? backup.storeProblem,
     last_verified_at: backup.lastVerifiedAt,
     next_run_at: backup.nextRunAt,
+    schedules: (backup.schedules ?? []).map(scheduleFields),
     restore_test: {
       running: backup.restoreTest.running,
       last: restoreTestFields(backup.restoreTest.last ?? undefined),
@@ -178,13 +200,25 @@ export const statusDocument = (
     },
     ...(backup.ended && { ended: true }),
   })),
-  conditions: conditions.map(({ name, severity, roles, database, message, hint, since }) => ({
+  conditions: conditions.map(({ name, severity, roles, database, schedule, message, hint, since }) => ({
     name,
     severity,
     roles,
     database: database ?? null,
+    schedule: schedule ?? null,
     message,
     hint,
     since,
   })),
+})
+
+const scheduleFields = (schedule: ScheduleState) => ({
+  name: schedule.name || null,
+  running: schedule.running,
+  last_success_at: schedule.lastSuccessAt,
+  last_success_id: schedule.lastSuccessId,
+  last_attempt_at: schedule.lastAttemptAt,
+  last_error: schedule.lastError,
+  retry_at: schedule.retryAt,
+  next_run_at: schedule.nextRunAt,
 })

@@ -1,7 +1,7 @@
 const minuteMs = 60_000
 
 /** A timer may fire a millisecond before its instant on the wall clock (measured: 12 of 400); such a turn would miss its slot. */
-const behindMs = 5
+export const behindMs = 5
 
 /** Milliseconds until just after the next full minute, when slots start. */
 export const untilNextMinute = (nowMs: number) => minuteMs + behindMs - (nowMs % minuteMs)

@@ -15,7 +15,8 @@ export const backedUpBySuperuser = (user: string) =>
  */
 export async function adviceOnBackupUser({ loaded, connection }: Context, db: Db): Promise<string[]> {
   const { backup, check } = loaded.config
-  const asked = backup.url ?? backup.schedule ?? backup.databases ?? backup.stores ?? check.backupMaxAge
+  const when = backup.schedule ?? backup.schedules
+  const asked = backup.url ?? when ?? backup.databases ?? backup.stores ?? check.backupMaxAge
   if (asked === undefined && backup.store === defaultStore) return []
   const user = backup.url === undefined ? connection().user : userOfBackups(loaded)
   if (user === undefined) return []

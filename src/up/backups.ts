@@ -4,14 +4,16 @@ import { lacking } from '../archive/lacking.ts'
 import { isMarked } from '../archive/marker.ts'
 import { openStore } from '../archive/open.ts'
 import { eachOf } from '../archive/several.ts'
-import { ofName, seriesFacts } from '../backup/facts.ts'
+import { ofName, ofSchedule, type SeriesFacts, seriesFacts } from '../backup/facts.ts'
+import { jitterOf } from '../backup/jitter.ts'
 import type { BackupOptions } from '../backup/options.ts'
-import { lookBackMs, newestMissedSlot, nextSlot } from '../backup/schedule.ts'
-import { type BackupFacts, graceMs } from '../check/backups.ts'
+import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
+import { type BackupFacts, graceMs, type ScheduleFacts } from '../check/backups.ts'
 import type { Cron } from '../config/cron.ts'
 import { readSecrets } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveBackupConnection } from '../config/resolve.ts'
+import { joinedSchedule, writtenSchedules } from '../config/schedules.ts'
 import { storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { readMounts } from '../machine/mounts.ts'
@@ -21,8 +23,16 @@ import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
 import { databasesToCheck, firstFailureAt } from './check-databases.ts'
 
-/** The options of a backup, without its slot. */
-export function backupOptions(context: Context, store: Store, database: string): Omit<BackupOptions, 'slot'> {
+/**
+ * The options of a backup, without its slot.
+ * @param schedule whose series it joins; default: that of the first
+ */
+export function backupOptions(
+  context: Context,
+  store: Store,
+  database: string,
+  schedule?: string,
+): Omit<BackupOptions, 'slot'> {
   const { command, loaded, runId, version, log, signal, out } = context
   const { config, env, baseDir } = loaded
   const connection = resolveBackupConnection(config, env, baseDir)
@@ -34,6 +44,7 @@ export function backupOptions(context: Context, store: Store, database: string):
     maxLagMs: config.backup.maxLag,
     store,
     name: config.backup.name,
+    schedule: joinedSchedule(config.backup, schedule),
     retention: config.backup,
     keepIn: storesOf(config.backup).map(({ keep }) => keep),
     recipients: config.backup.encrypt?.recipients ?? [],
@@ -69,8 +80,15 @@ function primaryOf({ loaded, connection }: Context): BackupOptions['primary'] {
 export const checkBackupFiles = ({ config, env, baseDir }: Loaded): void =>
   checkClientFiles(resolveBackupConnection(config, env, baseDir))
 
-/** The schedule of the configuration; node-cron is loaded only where there is one. */
-export const scheduleOf = ({ config }: Loaded) => parsed(config.backup.schedule, config.backup.timezone)
+/** The schedules of the configuration; node-cron is loaded only where there is one. */
+export async function schedulesOf({ config: { backup } }: Loaded): Promise<Schedule[]> {
+  const schedules: Schedule[] = []
+  for (const { name, schedule: text } of writtenSchedules(backup)) {
+    const { cron, zone } = (await parsed(text, backup.timezone))!
+    schedules.push({ name, text, cron, zone, jitterMs: jitterOf(cron, backup.jitter) })
+  }
+  return schedules
+}
 
 /** That of test restores. */
 export const testScheduleOf = ({ config }: Loaded) => parsed(config.backup.verify.schedule, config.backup.timezone)
@@ -91,14 +109,10 @@ export async function backupFacts(
 ): Promise<BackupFacts[] | undefined> {
   const { loaded, signal } = context
   const { config, env, baseDir } = loaded
-  const schedule = await scheduleOf(loaded)
+  const schedules = await schedulesOf(loaded)
   const testSchedule = await testScheduleOf(loaded)
   const { timeout } = config.backup
-  const missed = (wanted: typeof schedule, graceMs: number) => {
-    const dueAt = new Date(now.getTime() - graceMs)
-    return wanted && newestMissedSlot(wanted.cron, wanted.zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
-  }
-  const asked = schedule !== undefined || config.check.backupMaxAge !== undefined
+  const asked = schedules.length > 0 || config.check.backupMaxAge !== undefined
   const store = openStore(loaded, signal)
   const secrets = readSecrets(config, env, baseDir)
   const facts: BackupFacts[] = []
@@ -107,11 +121,15 @@ export async function backupFacts(
       unknown === undefined
         ? await readable(() => readBackups(store, database, secrets))
         : { backups: [], unreadable: unknown }
-    const found = seriesFacts(ofName(backups, config.backup.name), now)
+    const named = ofName(backups, config.backup.name)
+    const found = seriesFacts(named, now)
     const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions } = found
     if (ended && !newest) continue
     const maybeNew = matched && database !== targetOf(context)
     const known = maybeNew && !first && unreadable === undefined ? await firstFailureAt(store, database) : since
+    const slots = schedules.map((schedule) =>
+      slotFacts(schedule, seriesFacts(ofSchedule(named, schedule.name), now), { now, since: known }),
+    )
     facts.push({
       database,
       store: store.name,
@@ -125,14 +143,21 @@ export async function backupFacts(
       fromFuture,
       decryptions: ended ? undefined : decryptions,
       unproven: backups.filter(({ unproven }) => unproven).map(({ id }) => id),
-      newest: newest && { id: newest.id, startedAt: newest.takenAt, slot: newest.slot },
+      newest: newest && factOf(newest),
       lastVerifiedAt,
-      newestSlot: missed(schedule, graceMs),
-      nextRunAt: ended ? undefined : schedule && nextSlot(schedule.cron, schedule.zone, now),
+      newestSlot: undefined,
+      nextRunAt: ended
+        ? undefined
+        : slots.flatMap(({ nextRunAt }) => nextRunAt ?? []).reduce<Date | undefined>(earlier, undefined),
       since: earlier(known, first?.takenAt),
+      ...(slots.length > 0 && !ended && { schedules: slots }),
       restoreTests: ended
         ? undefined
-        : { last: restoreTest, newestSlot: missed(testSchedule, graceMs + timeout), since: first?.takenAt },
+        : {
+            last: restoreTest,
+            newestSlot: testSchedule && passedSlot(testSchedule, now, graceMs + timeout),
+            since: first?.takenAt,
+          },
     })
   }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
@@ -159,6 +184,26 @@ function targetOf(context: Context): string | undefined {
     return undefined
   }
 }
+
+const factOf = ({ id, takenAt, slot }: Backup) => ({ id, startedAt: takenAt, slot })
+
+/** The newest slot that was so long ago that it must be over by now. */
+const passedSlot = ({ cron, zone }: Pick<Schedule, 'cron' | 'zone'>, now: Date, withinMs: number) => {
+  const dueAt = new Date(now.getTime() - withinMs)
+  return newestMissedSlot(cron, zone, new Date(dueAt.getTime() - lookBackMs), dueAt)
+}
+
+const slotFacts = (
+  schedule: Schedule,
+  { newest, first }: SeriesFacts,
+  { now, since }: { now: Date; since: Date | undefined },
+): ScheduleFacts => ({
+  name: schedule.name,
+  newest: newest && factOf(newest),
+  newestSlot: passedSlot(schedule, now, graceMs + schedule.jitterMs),
+  nextRunAt: nextSlot(schedule.cron, schedule.zone, now),
+  since: earlier(since, first?.takenAt),
+})
 
 export const earlier = (one: Date | undefined, other: Date | undefined) =>
   one && other ? (one < other ? one : other) : (one ?? other)

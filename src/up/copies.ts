@@ -2,6 +2,7 @@ import type { Backup } from '../archive/backup.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { type Copied, copyBackup } from '../backup/copy.ts'
 import { isGood, planCopies } from '../backup/copy-plan.ts'
+import { policyIn } from '../backup/prune-candidates.ts'
 import { readSecrets } from '../config/keys.ts'
 import { storesOf } from '../config/stores.ts'
 import type { Context } from '../run/context.ts'
@@ -22,7 +23,7 @@ export function lackingIn(
   { database, part }: { database: string; part: Catalog },
 ): Backup[] {
   const place = storesOf(config.backup)[partsOf(catalog).indexOf(part)]
-  const policy = { ...config.backup, keep: place?.keep ?? config.backup.keep }
+  const policy = policyIn(config.backup, place?.keep)
   return planCopies(catalog.known(database), part.known(database), policy, new Date())
 }
 

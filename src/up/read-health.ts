@@ -3,6 +3,7 @@ import { type BackupFacts, judgeBackups } from '../check/backups.ts'
 import { adviceOnCollations } from '../check/collations.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../check/health.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
+import { writtenSchedules } from '../config/schedules.ts'
 import { AppError } from '../errors.ts'
 import { isDone } from '../migrate/plan/verify.ts'
 import { type Change, ofOneKind, type Warning } from '../plan.ts'
@@ -85,7 +86,7 @@ async function knownSince(
   { context, target }: Run,
   applied: { appliedAt: string | null }[],
 ): Promise<Date | undefined> {
-  if (context.loaded.config.backup.schedule === undefined) return undefined
+  if (writtenSchedules(context.loaded.config.backup).length === 0) return undefined
   const instants = applied.flatMap(({ appliedAt }) => (appliedAt === null ? [] : [new Date(appliedAt)]))
   return [...instants, await readFirstEventAt(target!.sql)].reduce<Date | undefined>(earlier, undefined)
 }

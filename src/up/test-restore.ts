@@ -8,6 +8,7 @@ import type { Connection } from '../config/connection.ts'
 import { readKeys } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveTestConnection } from '../config/resolve.ts'
+import { writtenSchedules } from '../config/schedules.ts'
 import { usage } from '../errors.ts'
 import { type TrialOptions, tryBackup } from '../restore/trial/run.ts'
 import type { Context } from '../run/context.ts'
@@ -27,8 +28,8 @@ export type TestRestoreOptions = {
  * @param facts what is known of the backups; undefined if there are none
  */
 export function adviceOnTestRestores({ config }: Loaded, facts: BackupFacts[] | undefined): string[] {
-  const { schedule, verify } = config.backup
-  if (schedule === undefined || verify.schedule !== undefined) return []
+  const { verify } = config.backup
+  if (writtenSchedules(config.backup).length === 0 || verify.schedule !== undefined) return []
   if (facts?.some(({ restoreTests }) => restoreTests?.last?.ok)) return []
   return [
     'no backup was ever restored for a test: set backup.verify.schedule, and backup.verify.url to a role that may create databases, on a server that nothing depends on',

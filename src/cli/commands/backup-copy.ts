@@ -5,6 +5,7 @@ import { idPattern } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Copied } from '../../backup/copy.ts'
 import { isGood, planCopies } from '../../backup/copy-plan.ts'
+import { policyIn } from '../../backup/prune-candidates.ts'
 import { readSecrets } from '../../config/keys.ts'
 import { isStoreUrl } from '../../config/s3.ts'
 import { placeOf } from '../../config/stores.ts'
@@ -79,7 +80,7 @@ function readAsked({ args: [id], flags: { to }, loaded }: CommandContext): Asked
 }
 
 const missing = ({ loaded }: CommandContext, all: Backup[], there: Backup[], { keep }: Asked['place']) =>
-  planCopies(all, there, { ...loaded.config.backup, keep: keep ?? loaded.config.backup.keep }, new Date())
+  planCopies(all, there, policyIn(loaded.config.backup, keep), new Date())
 
 /** Undefined where there is none of that id; empty where the store has it. */
 function byId(all: Backup[], there: Backup[], id: string): Backup[] | undefined {

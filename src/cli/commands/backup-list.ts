@@ -52,6 +52,7 @@ const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
     id,
     database,
     name: series?.name ?? null,
+    schedule: series?.schedule || null,
     kind: series?.kind ?? null,
     started_at: startedAt.toISOString(),
     size_bytes: sizeBytes ?? null,
@@ -88,6 +89,7 @@ function stateOf(backup: Backup, notes: string[], now: Date): string {
   if (problem !== undefined) return 'unreadable'
   if (verification?.ok === false) return 'DAMAGED'
   const state = [
+    ...(backup.series?.schedule ? [backup.series.schedule] : []),
     verification === undefined ? 'not verified' : 'verified',
     ...(restoreTest === undefined
       ? []

@@ -2,6 +2,7 @@ import { openCatalog } from '../../archive/catalog.ts'
 import { partsOf } from '../../archive/catalog-type.ts'
 import { openStore } from '../../archive/open.ts'
 import { applyPrune, type PruneItem, type PrunePlan, planPrune } from '../../backup/prune.ts'
+import { policyIn } from '../../backup/prune-candidates.ts'
 import { readSecrets } from '../../config/keys.ts'
 import { storesOf } from '../../config/stores.ts'
 import { type AppError, usage } from '../../errors.ts'
@@ -39,7 +40,7 @@ export const backupPrune: Command = {
     let failure: AppError | undefined
     for (const [i, part] of parts.entries()) {
       const store = part.store.name
-      const policy = { ...backup, keep: places[i]!.keep ?? backup.keep }
+      const policy = policyIn(backup, places[i]!.keep)
       const inStore = (items: PruneItem[]) => items.map((item) => ({ ...item, store }))
       try {
         const plan = await planPrune(part, policy, { now, database })

@@ -1,5 +1,6 @@
 import { openStore } from '../../archive/open.ts'
 import { type BackupResult, runBackup } from '../../backup/run.ts'
+import { joinedSchedule } from '../../config/schedules.ts'
 import { AppError } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
 import { describeLeftOut } from '../../restore/left-out.ts'
@@ -19,7 +20,13 @@ import { tuneForStreams } from '../v8.ts'
 export const backupRun: Command = {
   name: 'backup run',
   details: 'A backup is verified by reading it back and decoding it. Without backup.databases: the target database.',
-  flags: {},
+  flags: {
+    schedule: {
+      type: 'string',
+      value: 'NAME',
+      help: 'The schedule of backup.schedules whose series it joins. Default: the first.',
+    },
+  },
   startsAnew: true,
   exits: {
     unreachable: 'no connection within wait.timeout',
@@ -33,6 +40,7 @@ export const backupRun: Command = {
     const store = openStore(context.loaded, context.signal)
     const gone = notPersistent(store)
     if (gone !== undefined) context.out.warn(`${gone}: ${persistenceHint}`)
+    const schedule = joinedSchedule(context.loaded.config.backup, flagOf(context))
     const databases = await chosenToBackUp(context)
     const superusers = new Set<string>()
     const beside = new Set<string>()
@@ -40,13 +48,11 @@ export const backupRun: Command = {
     const failures: AppError[] = []
     for (const database of databases) {
       try {
-        const result = await backUp(
-          context,
-          store,
-          database,
-          (user) => superusers.add(user),
-          (problem) => beside.add(problem),
-        )
+        const result = await backUp(context, {
+          ...{ store, database, schedule },
+          onSuperuser: (user) => superusers.add(user),
+          onBeside: (problem) => beside.add(problem),
+        })
         made.push(result)
         if (result.lost.length > 0) failures.push(notEverywhere(result))
       } catch (error) {
@@ -66,17 +72,24 @@ export const backupRun: Command = {
 /** `backup`: the same as `backup run`. */
 export const backup: Command = { ...backupRun, name: 'backup' }
 
+type Wanted = {
+  store: Store
+  database: string
+  schedule: string | undefined
+  onSuperuser(user: string): void
+  onBeside(problem: string): void
+}
+
+const flagOf = ({ flags }: CommandContext) => (typeof flags.schedule === 'string' ? flags.schedule : undefined)
+
 async function backUp(
   context: CommandContext,
-  store: Store,
-  database: string,
-  onSuperuser: (user: string) => void,
-  onBeside: (problem: string) => void,
+  { store, database, schedule, onSuperuser, onBeside }: Wanted,
 ): Promise<BackupResult> {
   const { out } = context
   const result = await withProgress(context, 'MB dumped', (onProgress) =>
     runBackup({
-      ...backupOptions(context, store, database),
+      ...backupOptions(context, store, database, schedule),
       slot: null,
       onSuperuser,
       onBeside,
