@@ -37,6 +37,8 @@ export type Backup = {
   partial?: boolean
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
+  /** How long it took to make. */
+  durationMs?: number | undefined
   dumpSizeBytes: number | undefined
   /** Names of the stores that have it, as far as they could be read; undefined where there is only one. */
   stores?: readonly string[] | undefined

@@ -278,6 +278,7 @@ function entryOf(
       pinned: isPinned([...lines]),
       leases: leasesIn([...lines]),
       sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+      durationMs: manifest?.duration_ms,
       dumpSizeBytes: manifest?.dump_size_bytes,
       ...(manifest?.left_out && { partial: true }),
       encryption: manifest?.encryption && {

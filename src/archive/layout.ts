@@ -94,6 +94,9 @@ export const backupPrefix = (database: string, id: string) => `${databasePrefix(
 /** Key of an object of a backup. */
 export const objectKey = (database: string, id: string, name: string) => `${backupPrefix(database, id)}${name}`
 
+/** `shop/slots.json`: what became of the slots of its schedules. */
+export const slotsKey = (database: string) => `${databasePrefix(database)}slots.json`
+
 /** `shop/failed/`: records of failed backups. */
 export const failedPrefix = (database: string) => `${databasePrefix(database)}${failedFolder}/`
 

@@ -58,6 +58,8 @@ export type BackupOptions = {
   log: Log
   signal: AbortSignal
   now(): Date
+  /** Called while it has the lock, when the backup is there. What it throws is only logged. */
+  onStored?: (() => Promise<void>) | undefined
   /** Called with the bytes of the dump so far, and an estimate of the total. */
   onProgress?: ((done: number, total: number) => void) | undefined
   /** Called with the user if the backup is made as a superuser. */

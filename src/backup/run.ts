@@ -119,6 +119,8 @@ async function backUp(options: MadeOptions, lock: Session, systemIdentifier: str
   if (whole?.manifest) return resultOf(whole.manifest, { existing: true, stores: stores.having(existing!), lost: [] })
   const manifest = await attempt({ ...options, stores }, lock, { series, earlier })
   const { having, lost } = await stores.noteMade(manifest)
+  const { onStored, log } = options
+  if (onStored) await quietly(log, 'could not note what became of the slot', () => stores.within(onStored))
   return resultOf(manifest, { existing: false, stores: having, lost })
 }
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Cron, parseCron } from '../config/cron.ts'
-import { lookBackMs, newestMissedSlot, nextSlot, slotsBetween } from './schedule.ts'
+import { lookBackMs, newestMissedSlot, newestSlots, nextSlot, slotsBetween } from './schedule.ts'
 import { localTime } from './zone.ts'
 
 function cron(text: string): Cron {
@@ -14,6 +14,11 @@ const slots = (expression: string, zone: string, after: string, until: string) =
   slotsBetween(cron(expression), zone, new Date(after), new Date(until)).map((slot) =>
     slot.toISOString().replace(':00.000Z', 'Z'),
   )
+
+test('two schedules with different times have one instant in common when the earlier one is skipped', () => {
+  const night = (text: string) => slots(text, 'Europe/Berlin', '2026-03-28T12:00Z', '2026-03-29T12:00Z')
+  expect([night('30 2 * * *'), night('0 3 * * *')]).toEqual([['2026-03-29T01:00Z'], ['2026-03-29T01:00Z']])
+})
 
 describe('around a change of daylight saving', () => {
   test.for([
@@ -218,6 +223,8 @@ describe('slots', () => {
         const next = nextSlot(cron(text), zone, after)!
         expect(next <= until ? next : undefined).toEqual(all[0])
         expect(newestMissedSlot(cron(text), zone, after, until)).toEqual(all.at(-1))
+        for (const most of [1, 3, 400])
+          expect(newestSlots(cron(text), zone, after, until, most)).toEqual(all.slice(-most))
         expect(all.every((slot) => slot > after && slot <= until)).toBe(true)
       }),
       { numRuns: 200 },

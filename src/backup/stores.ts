@@ -30,6 +30,8 @@ export type BackupStores = {
   remove(id: string): Promise<void>
   recordFailure(failure: Failure): Promise<void>
   makeRoom(): Promise<Room>
+  /** For what calls a store in its own way. */
+  within<T>(call: () => Promise<T>): Promise<T>
   /** A backup was made. Removes what there is of it in the stores that failed, and says which those are. */
   noteMade(manifest: Manifest): Promise<{ having: string[]; lost: { store: string; error: AppError }[] }>
 }
@@ -69,6 +71,7 @@ export function openStores(options: BackupOptions): BackupStores {
       }),
     remove: (id) => all(known, ({ store }) => removeAll(store, database, id)),
     recordFailure: (failure) => all(known, ({ store }) => recordFailure(store, failure)),
+    within: (call) => of(places.live()[0]!).store.within(call),
     async makeRoom() {
       const rooms: Room[] = []
       for (const { store, catalog, policy } of listed())

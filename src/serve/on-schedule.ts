@@ -13,13 +13,14 @@ import type { Context } from '../run/context.ts'
 import type { Store } from '../store/store.ts'
 import { until } from '../store/until.ts'
 import { someOf } from '../units.ts'
-import { backupOptions } from '../up/backups.ts'
+import { backupOptions, schedulesOf } from '../up/backups.ts'
 import { copyOne, lackingIn } from '../up/copies.ts'
 import { testRestore } from '../up/test-restore.ts'
 import type { CopyingOptions } from './copying.ts'
 import type { Rotation } from './rotate.ts'
 import { pruneOnSchedule, type Refusal } from './scheduled-prune.ts'
 import type { SchedulerOptions } from './scheduler.ts'
+import { keepSlotsInEach } from './slots.ts'
 import type { TestSchedulerOptions } from './test-scheduler.ts'
 
 type OnPruned = (database: string, refusal: Refusal) => void
@@ -41,17 +42,25 @@ export function scheduledWork(
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
   onPruned: OnPruned = () => {},
-): Pick<SchedulerOptions, 'readStore'> & { backUp: BackUp } {
+): Pick<SchedulerOptions, 'readStore' | 'noteSlots'> & { backUp: BackUp } {
   const { backup } = context.loaded.config
   const schedules = writtenSchedules(backup).map(({ name }) => name)
+  const keeper = keepSlotsInEach(catalog, backup.name, { log: context.log, now: () => new Date() })
+  const parsed = schedulesOf(context.loaded)
+  const onStored = async (database: string, name: string) => {
+    const schedule = (await parsed).find((one) => one.name === name)
+    if (schedule) await keeper.note(database, schedule)
+  }
   const factsOf = (backups: Backup[]) => {
     const facts = storedFacts(backups, backup.name, new Date(), schedules)
     return { ...facts, lacking: lacking(catalog.store, newestIn(backups, facts.newest?.id)) }
   }
   return {
     readStore: async (database) => factsOf(await catalog.glance(database)),
+    noteSlots: keeper.note,
     async backUp(database, slot, onMade, schedule = '') {
-      await backUpAndTidy(context, catalog, { database, slot, onMade, onPruned, schedule }, rotation)
+      const wanted = { database, slot, onMade, onPruned, onStored: () => onStored(database, schedule), schedule }
+      await backUpAndTidy(context, catalog, wanted, rotation)
       return factsOf(catalog.known(database))
     },
   }
@@ -104,18 +113,25 @@ export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSch
   }
 }
 
-type Wanted = { database: string; slot: Date; onMade: () => void; onPruned: OnPruned; schedule: string }
+type Wanted = {
+  database: string
+  slot: Date
+  onMade(): void
+  onPruned: OnPruned
+  onStored(): Promise<void>
+  schedule: string
+}
 
 /** Makes one scheduled backup; after a success, deletes old backups by retention, and reads an old one back again. */
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
-  { database, slot, onMade, onPruned, schedule }: Wanted,
+  { database, slot, onMade, onPruned, onStored, schedule }: Wanted,
   rotation: Pick<Rotation, 'loggingIn'>,
 ): Promise<void> {
   const { log } = context
   const { id, existing, sizeBytes, durationMs, warnings, lost } = await rotation.loggingIn(() =>
-    runBackup({ ...backupOptions(context, catalog.store, database, schedule || undefined), slot, catalog }),
+    runBackup({ ...backupOptions(context, catalog.store, database, schedule || undefined), slot, catalog, onStored }),
   )
   const about = { database, ...(schedule !== '' && { schedule }), id }
   onMade()

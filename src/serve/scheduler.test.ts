@@ -1,5 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { SlotRecord } from '../archive/slot-records.ts'
 import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { type Cron, parseCron } from '../config/cron.ts'
 import { AppError } from '../errors.ts'
@@ -42,6 +43,8 @@ function started(
     readings: 0,
     /** Slots that were started, as times. */
     slots: [] as string[],
+    /** What was noted of them: what has failed, each time that something was noted. */
+    noted: [] as (string | undefined)[],
     lines: [] as string[],
     /** How the backup that runs ends. */
     running,
@@ -65,6 +68,10 @@ function started(
     readStore: async () => {
       world.readings++
       return world.store()
+    },
+    async noteSlots(_, __, failed) {
+      world.noted.push(failed && `${failed.slot.toISOString().slice(11, 16)}: ${failed.problem}`)
+      return [{ slot: 'noted' } as SlotRecord]
     },
     longestMs: 3_600_000,
     backUp: (_, slot, onMade, of) =>
@@ -133,10 +140,15 @@ describe('a slot', () => {
     await settled()
     world.running[0]!.fail()
     await settled()
-    expect(world.backup).toMatchObject({ lastError: expect.stringContaining('was lost') })
+    expect(world.backup).toMatchObject({
+      lastError: expect.stringContaining('was lost'),
+      schedules: [{ slots: [{ slot: 'noted' }] }],
+    })
+    expect(world.noted).toEqual(['12:00: the backup of shop failed: the connection was lost'])
     world.store = () => backupAt('12:01:10', '12:01:10')
     await world.turn('12:01:20')
     expect(world.backup).toMatchObject({ lastError: null, lastSuccessId: 'for 12:01:10' })
+    expect(world.noted.at(-1)).toBeUndefined()
     expect(world.slots).toEqual(['12:00:00'])
   })
 

@@ -1,3 +1,4 @@
+import type { SlotRecord } from '../archive/slot-records.ts'
 import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
 import { ageProblem, graceMs, slotProblem } from '../check/backups.ts'
@@ -6,6 +7,7 @@ import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { dueSlot, retryAt } from './due.ts'
 import { noSchedule, sumUp } from './schedules.ts'
+import type { FailedSlot } from './slots.ts'
 import type { BackupState, ScheduleState } from './state.ts'
 import { behindMs, startTicking } from './ticks.ts'
 
@@ -26,6 +28,8 @@ export type SchedulerOptions = {
    * @param schedule its name
    */
   backUp(database: string, slot: Date, onMade: () => void, schedule: string): Promise<DatabaseFacts>
+  /** Records what became of the slots of a schedule. @returns the newest of them */
+  noteSlots?(database: string, schedule: Schedule, failed: FailedSlot | undefined): Promise<SlotRecord[]>
   /** By then a backup has ended, one way or the other. */
   longestMs: number
   /** For messages. */
@@ -99,7 +103,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 const tickMs = 60_000
 
 /** A slot that this process has failed at, how often, and when last. */
-type Failed = { slot: number; count: number; at: Date }
+type Failed = { slot: number; count: number; at: Date; problem: string }
 
 /** What this process knows of the databases. */
 type Known = {
@@ -147,11 +151,21 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, known
   for (const unit of unitsOf(options, backup)) {
     if (options.signal.aborted) return
     const due = dueNow(options, unit, known)
-    if (!due) continue
-    const making = backUp(options, unit, known, due)
-    judgeAll(options, known)
-    noteFacts(options, backup, known, await making)
+    if (due) {
+      const making = backUp(options, unit, known, due)
+      judgeAll(options, known)
+      noteFacts(options, backup, known, await making)
+    }
+    await noteSlots(options, unit, known)
   }
+}
+
+async function noteSlots(options: SchedulerOptions, unit: Unit, known: Known): Promise<void> {
+  if (options.signal.aborted || !options.noteSlots) return
+  const { backup, schedule, state } = unit
+  const failed = known.failures.get(state)
+  const about = failed && { slot: new Date(failed.slot), problem: failed.problem }
+  state.slots = await options.noteSlots(backup.database, schedule, about)
 }
 
 /** A slot to back up for, and what this process has failed at it. */
@@ -291,7 +305,7 @@ async function backUp(
       )
       return facts
     }
-    const failed = { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now() }
+    const failed = { slot: slot.getTime(), count: (before?.count ?? 0) + 1, at: now(), problem: message }
     failures.set(state, failed)
     state.lastError = message
     state.retryAt = retryAt(failed.count, failed.at, retries)?.toISOString() ?? null

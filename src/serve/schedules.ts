@@ -7,7 +7,7 @@ export const noSchedule = (name: string): ScheduleState => ({
   name,
   running: false,
   ...{ lastSuccessAt: null, lastSuccessId: null, lastAttemptAt: null },
-  ...{ lastError: null, retryAt: null, nextRunAt: null, overdue: null },
+  ...{ lastError: null, retryAt: null, nextRunAt: null, slots: [], overdue: null },
 })
 
 /**

@@ -1,5 +1,6 @@
 // pure
 import type { Lacking } from '../archive/lacking.ts'
+import type { SlotRecord } from '../archive/slot-records.ts'
 import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
 import type { Kind } from '../errors.ts'
 
@@ -48,6 +49,8 @@ export type ScheduleState = {
   /** When a failed slot is tried again; null where it waits for the next one. */
   retryAt: string | null
   nextRunAt: string | null
+  /** What became of the newest slots, ascending. */
+  slots: SlotRecord[]
   /** That the backup of its newest slot is missing, or is being made for too long. */
   overdue: string | null
 }
@@ -221,4 +224,5 @@ const scheduleFields = (schedule: ScheduleState) => ({
   last_error: schedule.lastError,
   retry_at: schedule.retryAt,
   next_run_at: schedule.nextRunAt,
+  slots: schedule.slots,
 })
