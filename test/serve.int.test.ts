@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { appendFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -13,6 +13,8 @@ import { test as base, open, server, uniqueName, urlOf, writeFiles } from './sup
 
 type Config = {
   schedule?: string
+  /** More keys of `backup`. */
+  backup?: string
   keep?: string
   /** Default: 127.0.0.1 and the port of the app. */
   listen?: string
@@ -50,17 +52,22 @@ const test = base.extend<{ app: App }>({
       env,
       get,
       async serve(
-        { schedule, keep, listen = `127.0.0.1:${port}`, serve = '', extra = '', through = [] } = {},
+        { schedule, backup: more = '', keep, listen = `127.0.0.1:${port}`, serve = '', extra = '', through = [] } = {},
         args = [],
-        more = {},
+        variables = {},
       ) {
-        const backup = [`store: "file://${store}"`, schedule && `schedule: "${schedule}"`, keep && `keep: ${keep}`]
+        const backup = [
+          `store: "file://${store}"`,
+          schedule && `schedule: "${schedule}"`,
+          more,
+          keep && `keep: ${keep}`,
+        ]
           .filter(Boolean)
           .join(', ')
         await writeFiles(dir, {
           'pgbosun.yaml': `backup: { ${backup} }\nserve: { listen: "${listen}"${serve && `, ${serve}`} }\n${extra}\n`,
         })
-        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...more }, through })
+        const child = start(['serve', ...args], { cwd: dir, env: { ...env, ...variables }, through })
         started.push(child)
         return child
       },
@@ -104,6 +111,11 @@ type Status = {
     last_success_id: string | null
     last_error: string | null
     next_run_at: string | null
+    schedules: {
+      name: string | null
+      last_success_id: string | null
+      slots: { slot: string; state: string; id: string | null }[]
+    }[]
   }[]
   conditions: { name: string; message: string }[]
 }
@@ -124,7 +136,7 @@ const backedUp = (app: App) =>
     return backup?.last_success_id ?? undefined
   })
 const backupFolders = async (store: string, database: string) =>
-  (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => name !== 'failed')
+  (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => name !== 'failed' && name !== 'slots.json')
 
 describe('serve', () => {
   test('listens before up is done, but is started only after it', async ({ app, dir }) => {
@@ -171,17 +183,36 @@ describe('serve', () => {
     },
   )
 
-  test.skipIf(!client)('two processes with one store make one backup for a slot', async ({ app, database }) => {
-    await app.serve({ schedule: '@yearly' })
-    const port = await freePort()
-    app.serveAlso(port)
-    const id = await backedUp(app)
-    await app.until('the other one knows the backup', async () => {
-      const { backups } = JSON.parse((await app.get('/status.json', port)).body) as Status
-      return backups[0]?.last_success_id === id ? true : undefined
-    })
-    expect(await backupFolders(app.store, database)).toEqual([id])
-  })
+  test.skipIf(!client)(
+    'two processes with one store make one backup for a slot of each schedule, and record it',
+    async ({ app, database }) => {
+      await app.serve({ backup: 'schedules: [{ name: a, schedule: "@yearly" }, { name: b, schedule: "@yearly" }]' })
+      const port = await freePort()
+      app.serveAlso(port)
+      const known = (at: number) =>
+        app.until(`${at} knows a backup of each schedule`, async () => {
+          const [backup] = (JSON.parse((await app.get('/status.json', at)).body) as Status).backups
+          const ids = backup!.schedules.map(({ slots }) => slots.at(-1)?.id)
+          return ids.length === 2 && ids.every((id) => typeof id === 'string') ? { ids, backup: backup! } : undefined
+        })
+      const [one, other] = [await known(app.port), await known(port)]
+      expect(new Set(one.ids).size).toBe(2)
+      expect(other.ids).toEqual(one.ids)
+      expect(await backupFolders(app.store, database)).toEqual([...one.ids].sort())
+      const slot = `${new Date().getUTCFullYear()}-01-01T00:00:00.000Z`
+      const schedules = ['a', 'b'].map((name, i) => ({
+        name,
+        last_success_id: one.ids[i],
+        slots: [{ slot, state: 'late', id: one.ids[i] }],
+      }))
+      expect(one.backup.schedules).toMatchObject(schedules)
+      const file = JSON.parse(await readFile(`${app.store}/${database}/slots.json`, 'utf8'))
+      expect(file).toMatchObject({
+        schema_version: 1,
+        series: schedules.map(({ name, slots }) => ({ name: 'default', schedule: name, slots })),
+      })
+    },
+  )
 
   test('reports a failing backup and goes on', async ({ app, dir }) => {
     await writeFiles(dir, { store: 'a file where the folder should be' })
