@@ -27,13 +27,14 @@ export function judgeSlots(facts: SlotFacts): SlotRecord[] {
   return slots.flatMap((slot, i): SlotRecord[] => {
     const next = slots[i + 1]
     const at = slot.toISOString()
-    const nothing = { slot: at, id: null, size_bytes: null, duration_ms: null, problem: null }
+    const nothing = { id: null, size_bytes: null, duration_ms: null, problem: null }
     const backup =
       backups.find((one) => one.slot?.getTime() === slot.getTime()) ??
       backups.find(({ takenAt }) => takenAt >= slot && (!next || takenAt < next))
-    if (backup) return [{ ...nothing, state: stateOf(backup, slot, facts), ...fieldsOf(backup) }]
-    if (failed?.slot.getTime() === slot.getTime()) return [{ ...nothing, state: 'failed', problem: failed.problem }]
-    return next ? [{ ...nothing, state: 'missed' }] : []
+    if (backup) return [{ slot: at, state: stateOf(backup, slot, facts), ...fieldsOf(backup) }]
+    if (failed?.slot.getTime() === slot.getTime())
+      return [{ slot: at, state: 'failed', ...nothing, problem: failed.problem }]
+    return next ? [{ slot: at, state: 'missed', ...nothing }] : []
   })
 }
 
@@ -62,4 +63,5 @@ const fieldsOf = ({ id, sizeBytes, durationMs }: Backup) => ({
   id,
   size_bytes: sizeBytes ?? null,
   duration_ms: durationMs ?? null,
+  problem: null,
 })

@@ -1,23 +1,29 @@
 import type { SlotRecord } from '../archive/slot-records.ts'
-import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
-import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
-import { ageProblem, graceMs, slotProblem } from '../check/backups.ts'
+import type { DatabaseFacts } from '../backup/facts.ts'
+import { nextSlot, type Schedule } from '../backup/schedule.ts'
 import { judgeDecryption } from '../check/decryption.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { dueSlot, retryAt } from './due.ts'
-import { noSchedule, sumUp } from './schedules.ts'
+import {
+  type Failed,
+  factsOf,
+  type Judging,
+  judge,
+  type Known,
+  newestSlotOf,
+  startOf,
+  type Unit,
+  unitsOf,
+} from './judge.ts'
+import { sumUp } from './schedules.ts'
 import type { FailedSlot } from './slots.ts'
 import type { BackupState, ScheduleState } from './state.ts'
 import { behindMs, startTicking } from './ticks.ts'
 
-export type SchedulerOptions = {
-  /** None: nothing is backed up, but what the store says is judged. */
-  schedules: Schedule[]
+export type SchedulerOptions = Judging & {
   /** `backup.retries`. */
   retries: number
-  /** How long after its slot the backup starts. */
-  delayOf(database: string, schedule: Schedule, slot: Date): number
   /** One entry for each database, kept up to date here. */
   backups: BackupState[]
   /** One reading of the store: it is asked once a turn, and cheap where nothing has changed. */
@@ -32,15 +38,10 @@ export type SchedulerOptions = {
   noteSlots?(database: string, schedule: Schedule, failed: FailedSlot | undefined): Promise<SlotRecord[]>
   /** By then a backup has ended, one way or the other. */
   longestMs: number
-  /** For messages. */
-  storeName: string
-  /** How old the newest backup may be, in addition to the schedule. */
-  maxAgeMs: number | undefined
   /** Called every minute: the process is alive. */
   onTick(): void
   /** Called after the state of the backups was judged, at least every minute. */
   onLook(): void
-  now(): Date
   log: Log
   signal: AbortSignal
 }
@@ -102,31 +103,11 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 
 const tickMs = 60_000
 
-/** A slot that this process has failed at, how often, and when last. */
-type Failed = { slot: number; count: number; at: Date; problem: string }
-
-/** What this process knows of the databases. */
-type Known = {
-  failures: Map<ScheduleState, Failed>
-  facts: Map<string, DatabaseFacts>
-  /** When the backups that are being made must have ended. */
-  endsBy: Map<ScheduleState, Date>
-  startedAt: Date
-}
-
-/** A schedule of a database. */
-type Unit = { backup: BackupState; schedule: Schedule; state: ScheduleState }
-
-function unitsOf({ schedules }: SchedulerOptions, backup: BackupState): Unit[] {
-  backup.schedules ??= schedules.map(({ name }) => noSchedule(name))
-  return schedules.map((schedule, i) => ({ backup, schedule, state: backup.schedules![i]! }))
-}
-
 const allUnits = (options: SchedulerOptions) => options.backups.flatMap((backup) => unitsOf(options, backup))
 
-const factsOf = ({ facts }: Known, { backup, schedule }: Unit): StoredFacts | undefined => {
-  const found = facts.get(backup.database)
-  return found?.bySchedule?.get(schedule.name) ?? found
+function judgeAll(options: SchedulerOptions, known: Known): void {
+  for (const backup of options.backups) judge(options, backup, known)
+  options.onLook()
 }
 
 async function everyDatabase(options: SchedulerOptions, known: Known): Promise<void> {
@@ -171,9 +152,6 @@ async function noteSlots(options: SchedulerOptions, unit: Unit, known: Known): P
 /** A slot to back up for, and what this process has failed at it. */
 type Due = { slot: Date; before: Failed | undefined }
 
-const newestSlotOf = ({ cron, zone }: Schedule, now: Date) =>
-  newestMissedSlot(cron, zone, new Date(now.getTime() - lookBackMs), now)
-
 function dueNow(options: SchedulerOptions, unit: Unit, known: Known): Due | undefined {
   const { now, log, retries } = options
   const { backup, schedule, state } = unit
@@ -210,65 +188,6 @@ const about = ({ backup, schedule }: Unit) => ({
 function succeeded(state: ScheduleState): void {
   state.lastError = null
   state.retryAt = null
-}
-
-/** When its next backup starts: that of the newest slot, where that is delayed, or of the slot after it. */
-function startOf({ now, delayOf }: SchedulerOptions, unit: Unit, known: Known): Date | undefined {
-  const { backup, schedule } = unit
-  const { covered } = factsOf(known, unit) ?? {}
-  const newest = newestSlotOf(schedule, now())
-  const next = nextSlot(schedule.cron, schedule.zone, now())
-  return [newest, next]
-    .filter((slot) => slot !== undefined && !(covered && covered >= slot))
-    .map((slot) => new Date(slot!.getTime() + delayOf(backup.database, schedule, slot!)))
-    .find((start) => start > now())
-}
-
-/** Judges the backups as `pgbosun check` does. If there is no backup yet, this process has as much time as after a slot. */
-function judgeAll(options: SchedulerOptions, known: Known): void {
-  const { backups, schedules, storeName, maxAgeMs, now, onLook } = options
-  for (const backup of backups) {
-    const fact = known.facts.get(backup.database)
-    for (const unit of unitsOf(options, backup)) judge(options, unit, known)
-    const store = schedules.length > 0 ? undefined : { name: storeName }
-    const newest = fact?.newest && judgedBackup(fact.newest)
-    backup.overdue = (fact && ageProblem(newest, maxAgeMs, { now: now(), store })) ?? null
-    sumUp(backup)
-    backup.storeEmpty = schedules.length > 0 && fact?.isEmpty ? emptyStore(backup, storeName) : null
-  }
-  onLook()
-}
-
-/** Until the first backup should be there it is a warning, and none while that is being made. */
-function emptyStore(
-  { database, running, overdue, schedules = [] }: BackupState,
-  store: string,
-): NonNullable<BackupState['storeEmpty']> | null {
-  const isOverdue = overdue !== null || schedules.some((schedule) => schedule.overdue !== null)
-  if (running && !isOverdue) return null
-  const message = `${store} has no backup of ${database}: is the store mounted here?`
-  return { severity: isOverdue ? 'error' : 'warning', message }
-}
-
-const judgedBackup = ({ id, takenAt, slot }: NonNullable<StoredFacts['newest']>) => ({ id, startedAt: takenAt, slot })
-
-function judge(options: SchedulerOptions, unit: Unit, known: Known): void {
-  const { storeName, now } = options
-  const { backup, schedule, state } = unit
-  state.nextRunAt = startOf(options, unit, known)?.toISOString() ?? null
-  if (now() > (known.endsBy.get(state) ?? now())) {
-    state.overdue = `the one that was started at ${state.lastAttemptAt} is still running, longer than backup.timeout allows`
-    return
-  }
-  const fact = factsOf(known, unit)
-  state.overdue = null
-  if (!fact) return
-  const dueAt = new Date(now().getTime() - graceMs - schedule.jitterMs)
-  const { newest, firstAt } = fact
-  const since = firstAt ?? (known.startedAt > dueAt ? known.startedAt : new Date(0))
-  const judged = { newest: newest && judgedBackup(newest), newestSlot: newestSlotOf(schedule, dueAt), since }
-  state.overdue =
-    slotProblem(judged, known.facts.get(backup.database)!.newest ? undefined : { name: storeName }, now()) ?? null
 }
 
 /** @returns what is known of the store after it; undefined where it failed, or was asked to stop, and nothing is */

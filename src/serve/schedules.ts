@@ -1,4 +1,3 @@
-// pure
 import { ofSchedule } from '../check/backups.ts'
 import type { BackupState, ScheduleState } from './state.ts'
 

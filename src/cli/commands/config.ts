@@ -103,7 +103,7 @@ export const configSchemaCommand: Command = {
 }
 
 /** Keys whose value is a duration, kept in milliseconds. */
-const durationKeys = /(^|\.)(timeout|lockTimeout|keepEvents|backupMaxAge|keep\.within)$/
+const durationKeys = /(^|\.)(timeout|lockTimeout|jitter|keepEvents|backupMaxAge|keep\.within)$/
 
 /** Keys whose value is a size, kept in bytes. */
 const sizeKeys = /\.maxBytes$/
@@ -116,10 +116,11 @@ function written(path: string, value: unknown): string | undefined {
 }
 
 const renderValue = (path: string, value: unknown) =>
-  written(path, value) ?? (typeof value === 'string' ? value : JSON.stringify(value))
+  written(path, value) ?? (typeof value === 'string' ? value : JSON.stringify(jsonConfig(value, path)))
 
 function jsonConfig(value: unknown, path = ''): unknown {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return written(path, value) ?? value
+  if (Array.isArray(value)) return value.map((child) => jsonConfig(child, path))
+  if (value === null || typeof value !== 'object') return written(path, value) ?? value
   return Object.fromEntries(
     Object.entries(value).map(([key, child]) => [key, jsonConfig(child, path === '' ? key : `${path}.${key}`)]),
   )
