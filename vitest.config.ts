@@ -71,6 +71,7 @@ const onceOnly = [
     's3',
     's3-faults',
     'service',
+    'slots',
     'store-hangs',
     'store-rclone',
     'store-s3',

@@ -48,12 +48,17 @@ function started(
     lines: [] as string[],
     /** How the backup that runs ends. */
     running,
+    /** How often the state was looked at. */
+    looks: 0,
+    /** Whether the store hangs when slots are noted. */
+    hangs: false,
     async turn(time: string) {
       world.now = at(time)
       scheduler.turn()
       await settled()
     },
   }
+  const hanging = Promise.withResolvers<void>()
   const settled = async () => {
     for (let i = 0; i < 20; i++) await breathe()
   }
@@ -71,6 +76,7 @@ function started(
     },
     async noteSlots(_, __, failed) {
       world.noted.push(failed && `${failed.slot.toISOString().slice(11, 16)}: ${failed.problem}`)
+      if (world.hangs) await hanging.promise
       return [{ slot: 'noted' } as SlotRecord]
     },
     longestMs: 3_600_000,
@@ -83,7 +89,9 @@ function started(
     storeName: 'the store',
     maxAgeMs,
     onTick() {},
-    onLook() {},
+    onLook() {
+      world.looks++
+    },
     now: () => world.now,
     log: { ...silentLog, warn: tell, info: tell, error: tell },
     signal: new AbortController().signal,
@@ -92,6 +100,7 @@ function started(
   onTestFinished(async () => {
     const stopping = scheduler.stop()
     for (const { end } of running) end()
+    hanging.resolve()
     await stopping
   })
   return { world, settled }
@@ -378,6 +387,16 @@ describe('a slot that fails', () => {
     await world.turn('18:00:00')
     expect(world.slots.at(-1)).toBe('18:00:00')
   })
+})
+
+test('what a backup came to is judged before its slot is noted, because the store may hang', async () => {
+  const { world, settled } = started('0 12 * * *', '12:00:30')
+  await settled()
+  const before = world.looks
+  world.hangs = true
+  world.running[0]!.fail()
+  await settled()
+  expect(world.looks).toBe(before + 1)
 })
 
 describe('backup.jitter', () => {

@@ -136,6 +136,8 @@ async function oneDatabase(options: SchedulerOptions, backup: BackupState, known
       const making = backUp(options, unit, known, due)
       judgeAll(options, known)
       noteFacts(options, backup, known, await making)
+      // the store may hang
+      judgeAll(options, known)
     }
     await noteSlots(options, unit, known)
   }

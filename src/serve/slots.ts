@@ -27,7 +27,7 @@ const shown = 10
 const longestProblem = 500
 
 /** @param catalog the store, and what is known of it and the others: by that, slots are judged */
-function keepSlots(
+export function keepSlots(
   catalog: Pick<Catalog, 'known' | 'store'>,
   name: string,
   { log, now }: { log: Log; now(): Date },
