@@ -253,6 +253,19 @@ describe.skipIf(!client)('backup run', () => {
     for (const args of [[], ['--schedule', 'daily']]) expect((await run('backup', 'run', ...args)).code).toBe(0)
     const { json } = await runJson('backup', 'list')
     expect(json.backups).toMatchObject([{ schedule: 'hourly' }, { schedule: 'daily' }])
+    const [hourly, daily] = (json.backups as { id: string }[]).map(({ id }) => id)
+    expect((await runJson('check')).json.backups).toMatchObject({
+      ok: true,
+      databases: [
+        {
+          last_id: daily,
+          schedules: [
+            { name: 'hourly', ok: true, last_id: hourly },
+            { name: 'daily', ok: true, last_id: daily },
+          ],
+        },
+      ],
+    })
     expect((await run('backup', 'list')).stdout).toMatch(/ hourly, verified\n.* daily, verified\n/)
     expect(await runJson('backup', '--schedule', 'weekly')).toMatchObject({
       code: 2,

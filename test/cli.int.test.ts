@@ -114,7 +114,7 @@ test('a bad configuration ends every command with one JSON document, and nothing
 describe('config', () => {
   const files = {
     'pgbosun.yaml':
-      'database: { url: { env: THE_URL } }\nusers: { app: { password: { env: APP_PW } }, ro: { password: { file: pw } } }',
+      'database: { url: { env: THE_URL } }\nbackup: { jitter: 90s, schedules: [{ name: a, schedule: "@daily", keep: { within: 2d } }] }\nusers: { app: { password: { env: APP_PW } }, ro: { password: { file: pw } } }',
     pw: 'geheim in a file',
   }
   const env = { THE_URL: 'postgres://me:geheim@db.example:5433/shop', APP_PW: 'geheim too', PGPASSWORD: 'geheim alone' }
@@ -136,6 +136,8 @@ describe('config', () => {
     expect(stdout).toContain('wait.timeout: 90s  (PGBOSUN_WAIT_TIMEOUT)')
     expect(stdout).toContain('users.app.password.env: APP_PW  (file)')
     expect(stdout).toContain('lock.timeout: 10m  (default)')
+    expect(stdout).toContain('backup.jitter: 90s  (file)')
+    expect(stdout).toContain('"keep":{"within":"2d","last":0')
   })
 
   test('validate reads the secrets without connecting', async ({ dir }) => {

@@ -11,9 +11,10 @@ import { silentLog } from '../src/log.ts'
 import { keepSlots } from '../src/serve/slots.ts'
 import { localStore } from '../src/store/local.ts'
 import type { Store } from '../src/store/store.ts'
+import { runJson } from './support/cli.ts'
 import { counting } from './support/counting.ts'
 import { manifestOf, putBackup } from './support/many.ts'
-import { test as base } from './support/postgres.ts'
+import { test as base, urlOf, writeFiles } from './support/postgres.ts'
 
 const day = (number: number, time = '03:00:00') => new Date(`2026-03-0${number}T${time}Z`)
 const daily: Schedule = {
@@ -181,4 +182,24 @@ describe('slots.json', () => {
     expect(await world.keeper().note(undefined, often)).toHaveLength(10)
     expect(world.stored()[0]).toHaveLength(1 + 400)
   })
+})
+
+test('check gives a backup as much more time as backup.jitter says', async ({ dir, database }) => {
+  const root = join(dir, 'backups')
+  const now = new Date()
+  const slot = new Date(now.getTime() - 90 * 60_000)
+  const series = { ...{ name: 'default', system_identifier: '7', kind: 'logical' as const }, database }
+  putBackup(root, manifestOf(database, new Date(now.getTime() - 25 * 3_600_000), 'abcd0001', { series }))
+  const check = async (jitter: string) => {
+    const schedule = `${slot.getUTCMinutes()} ${slot.getUTCHours()} * * *`
+    await writeFiles(dir, {
+      'pgbosun.yaml': JSON.stringify({ backup: { store: pathToFileURL(root).href, schedule, jitter } }),
+    })
+    return runJson(['check'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+  }
+  expect(await check('0s')).toMatchObject({
+    code: 50,
+    json: { backups: { databases: [{ problem: expect.stringContaining('is missing') }] } },
+  })
+  expect(await check('1h')).toMatchObject({ code: 0, json: { backups: { databases: [{ problem: null }] } } })
 })

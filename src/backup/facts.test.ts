@@ -112,6 +112,30 @@ test('the scheduler is told of one series only', () => {
   expect(storedFacts(backups, 'weekly', now)).toEqual({ damaged: [] })
 })
 
+test('the scheduler is told of each schedule by itself, and of all together', () => {
+  const of = (schedule?: string) => ({
+    series: {
+      ...{ name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' as const },
+      ...(schedule !== undefined && { schedule }),
+    },
+  })
+  const backups = [
+    backup('a', '2026-03-08T03:00:00Z', of('daily')),
+    backup('b', '2026-03-08T15:00:00Z', of('hourly')),
+    backup('c', '2026-03-09T03:00:00Z', of()),
+    backup('d', '2026-03-09T04:00:00Z', of('')),
+    backup('e', '2026-03-09T05:00:00Z', of('no longer there')),
+  ]
+  const { newest, bySchedule } = storedFacts(backups, 'default', now, ['hourly', 'daily', 'weekly', ''])
+  expect(newest?.id).toBe('e')
+  expect([...bySchedule!].map(([name, facts]) => [name, facts.newest?.id])).toEqual([
+    ['hourly', 'b'],
+    ['daily', 'a'],
+    ['weekly', undefined],
+    ['', 'd'],
+  ])
+})
+
 test('tens of thousands are no problem', () => {
   const many = Array.from({ length: 150_000 }, (_, i) =>
     backup(`${i}`, new Date(now.getTime() - i * 1000).toISOString()),

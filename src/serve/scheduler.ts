@@ -167,6 +167,7 @@ function dueNow(options: SchedulerOptions, unit: Unit, known: Known): Due | unde
   }
   const newestSlot = newestSlotOf(schedule, now())
   const before = failed && failed.slot === newestSlot?.getTime() ? failed : undefined
+  if (!before) state.retryAt = null
   const slot = dueSlot({ newestSlot, covered, failures: before?.count ?? 0, lastFailureAt: before?.at }, now(), {
     retries,
     delayMs: newestSlot ? options.delayOf(backup.database, schedule, newestSlot) : 0,
