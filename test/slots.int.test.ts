@@ -176,6 +176,20 @@ describe('slots.json', () => {
     expect(world.stored()[0]).toHaveLength(3)
   })
 
+  test('says nothing of slots that another schedule would have had', async ({ world }) => {
+    const id = world.put(day(5), day(5))
+    const { note } = world.keeper()
+    await note()
+    const hourly = { ...daily, text: '0 * * * *', cron: parseCron('0 * * * *') as Cron }
+    world.now = day(6, '12:30:00')
+    // its newest slot may still be made
+    expect(await note(undefined, hourly)).toHaveLength(1)
+    world.now = day(6, '13:30:00')
+    const next = world.put(day(6, '13:00:00'), day(6, '13:00:00'))
+    await note(undefined, hourly)
+    expect(world.stored()[0]).toEqual(['daily 7', `05 made ${id}`, `06 made ${next}`])
+  })
+
   test('has no more than 400 slots of a series, and shows the newest ten', async ({ world }) => {
     const often = { ...daily, text: '* * * * *', cron: parseCron('* * * * *') as Cron }
     world.put(day(4), day(4))
