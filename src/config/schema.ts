@@ -339,7 +339,7 @@ const backup = z
     }),
     jitter: duration('0s').meta({
       description:
-        'Starts each scheduled backup later than its slot, by less than this and than the time between two slots. How much depends on the name of the host, the database and the slot, so that many pgbosun with one schedule do not start at once.',
+        'Starts each scheduled backup later than its slot, by less than this, than the time between two slots and than a day. How much depends on the name of the host, the database and the slot, so that many pgbosun with one schedule do not start at once.',
     }),
     keep: keep.prefault({ within: '7d' }).meta({
       description:
