@@ -136,6 +136,8 @@ describe.skipIf(!client)('backup.exclude', () => {
       create schema ext; create extension if not exists pg_trgm schema ext;
       create table log (a int) partition by range (a); create schema old_logs; create table old_logs.log_1 (a int);
       create schema fine; create table fine.alone (id int primary key, up int references fine.alone, p int references public.parent);
+      create schema ranges; create table ranges."all" (a int) partition by range (a); create table first partition of ranges."all" for values from (0) to (9);
+      create table h (id int primary key); create table g (h int references h) partition by range (h); create table g1 partition of g for values from (0) to (9);
       create temp view mine as select * from parent;
       create table tolerant (p int); alter table tolerant add constraint loose foreign key (p) references child not valid`)
     const refused = async (exclude: object) => {
@@ -153,13 +155,14 @@ describe.skipIf(!client)('backup.exclude', () => {
       expect.stringContaining('extension pg_trgm needs schema ext'),
       expect.stringMatching(/table public\.named needs type types\.name/),
     ])
+    expect(await refused({ schemas: ['ranges'] })).toEqual(['  table public.first needs table ranges."all"'])
     expect(await refused({ tableData: ['parent'] })).toEqual([
       '  the rows of table fine.alone need those of table public.parent: alone_p_fkey',
       '  the rows of table public.child need those of table public.parent: to_parent',
     ])
 
     for (const exclude of [
-      { schemas: ['fine', 'old_logs'], tables: ['old', 'older', 'child', 'tolerant'], tableData: ['log'] },
+      { schemas: ['fine', 'old_logs'], tables: ['old', 'older', 'child', 'tolerant', 'g', 'h'], tableData: ['log'] },
       { tableData: ['parent', 'child', 'fine.*'] },
     ]) {
       const pgbosun = await configured({ backup: { exclude } })

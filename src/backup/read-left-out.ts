@@ -69,14 +69,14 @@ const isPartition = `d.deptype = 'a' and d.classid = 'pg_catalog.pg_class'::regc
   select from pg_catalog.pg_class c where c.oid = d.objid and c.relispartition)`
 
 /**
- * `gone`: what is not in the backup, with what belongs to it. A partition also depends on its table as if it belonged to it, but pg_dump
+ * `gone`: what is not in the backup, with what belongs to it. The schema `public` is there in every new database. A partition also depends on its table as if it belonged to it, but pg_dump
  * writes it all the same.
  */
 const neededQuery = (relations: string, schemas: string) => `
   with recursive gone(classid, objid) as (
     (select 'pg_catalog.pg_class'::regclass::oid as classid, r as objid from pg_catalog.unnest(${relations}) r
      union
-     select 'pg_catalog.pg_namespace'::regclass::oid, n from pg_catalog.unnest(${schemas}) n
+     select 'pg_catalog.pg_namespace'::regclass::oid, n.oid from pg_catalog.pg_namespace n where n.oid = any (${schemas}) and n.nspname <> 'public'
      union
      select d.classid, d.objid from pg_catalog.pg_depend d
       where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (${schemas}) and d.deptype = 'n'
