@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
@@ -9,20 +8,17 @@ import { findTools, type Tools } from '../src/programs/pgtools.ts'
 import { backUp, client } from './support/backup.ts'
 import { type App, test as base, type Cluster } from './support/chaos.ts'
 import { run, runJson, type Started, start } from './support/cli.ts'
+import { majorOf, programFolders } from './support/clients.ts'
 import { server, uniqueName, writeFiles } from './support/postgres.ts'
 import { everything, richApp } from './support/rich.ts'
 import { expectGood } from './support/swap.ts'
 
-/** Where `scripts/debian-server.sh` puts other majors. */
-const unpacked = join(tmpdir(), 'pgbosun-servers-*/debian-*/root/usr/lib/postgresql/*/bin')
-
 /** The newest client programs here that set what this server does not know. */
-const newer = await newestOf([...globSync('/usr/lib/postgresql/*/bin'), ...globSync(unpacked)])
+const newer = await newest()
 
-async function newestOf(folders: string[]): Promise<Tools | undefined> {
-  const major = (folder: string) => Number(/(\d+)\/bin$/.exec(folder)?.[1])
-  const [folder] = folders.sort((a, b) => major(b) - major(a))
-  if (folder === undefined || major(folder) < 17 || server().major >= 17) return undefined
+async function newest(): Promise<Tools | undefined> {
+  const [folder] = programFolders
+  if (folder === undefined || majorOf(folder) < 17 || server().major >= 17) return undefined
   return findTools(server().major * 10_000, { path: '', packaged: [folder] })
 }
 

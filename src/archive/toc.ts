@@ -46,7 +46,13 @@ const sections: TocSection[] = ['none', 'none', 'pre-data', 'data', 'post-data']
  * @throws {TocError}
  * @see https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc)
  */
-export function parseToc(head: Buffer): Toc | undefined {
+export const parseToc = (head: Buffer): Toc | undefined => parseLayout(head)?.toc
+
+/** The list of an archive, where its data begins, and how many bytes a number has in it. */
+export type Layout = { toc: Toc; endsAt: number; intSize: number }
+
+/** The same, with how to go on. @throws {TocError} */
+export function parseLayout(head: Buffer): Layout | undefined {
   try {
     return readToc(head)
   } catch (error) {
@@ -55,7 +61,7 @@ export function parseToc(head: Buffer): Toc | undefined {
   }
 }
 
-function readToc(head: Buffer): Toc {
+function readToc(head: Buffer): Layout {
   const reader = readerOf(head)
   if (reader.take(5).toString('latin1') !== 'PGDMP') throw new TocError('it is not an archive of pg_dump')
   const [major, minor] = [reader.byte(), reader.byte()]
@@ -74,7 +80,7 @@ function readToc(head: Buffer): Toc {
   const raw = []
   for (let i = 0; i < count; i++) raw.push(readEntry(reader, fields, { minor, offsetSize }))
   const decoder = decoderFor(raw)
-  return { entries: raw.map((entry) => decoded(entry, decoder)) }
+  return { toc: { entries: raw.map((entry) => decoded(entry, decoder)) }, endsAt: reader.at(), intSize }
 }
 
 type Raw = Pick<TocEntry, 'id' | 'section' | 'dependencies'> & {
@@ -138,7 +144,7 @@ function readerOf(head: Buffer) {
     at += length
     return head.subarray(at - length, at)
   }
-  return { take, byte: () => take(1)[0]! }
+  return { take, byte: () => take(1)[0]!, at: () => at }
 }
 
 type Fields = ReturnType<typeof fieldsOf>

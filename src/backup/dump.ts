@@ -5,6 +5,7 @@ import { type Packed, pack } from '../store/pack.ts'
 import { inSteps } from '../store/steps.ts'
 import type { Upload } from '../store/store.ts'
 import { type Decoding, decodingDump, decodingGlobals } from './decoding.ts'
+import { type TablesProgress, watchTables } from './tables.ts'
 
 /** How long pg_dump waits for a table that somebody has locked exclusively. */
 const lockWaitMs = 300_000
@@ -33,9 +34,10 @@ export const dumpDatabase = (
   options: DumpOptions & {
     /** Arguments that leave something out. */
     exclude: readonly string[]
-    onBytes: (plainBytes: number) => void
+    onBytes: (plainBytes: number, tables: TablesProgress | undefined) => void
   },
 ): Promise<Packed> => {
+  const watch = watchTables()
   const args = [
     '-Fc',
     '-Z0',
@@ -45,9 +47,10 @@ export const dumpDatabase = (
     ...options.exclude,
     `--dbname=${databaseArgument(options.database)}`,
   ]
-  return packOutput(startTool(options.tools, 'pg_dump', args, options), upload, options, () =>
-    decodingDump(options.tools),
-  )
+  const tool = startTool(options.tools, 'pg_dump', args, options)
+  const onStep = watch.push
+  const onBytes = (bytes: number) => options.onBytes(bytes, watch.state())
+  return packOutput(tool, upload, { ...options, onStep, onBytes }, () => decodingDump(options.tools))
 }
 
 /** Dumps the roles with their settings and memberships, without tablespaces, as SQL into an upload. */
@@ -59,10 +62,16 @@ export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packe
   return packOutput(startTool(options.tools, 'pg_dumpall', args, options), upload, options, decodingGlobals)
 }
 
+type PackingOptions = Pick<DumpOptions, 'signal' | 'recipients'> & {
+  onBytes?: (bytes: number) => void
+  /** Called with what the program wrote, before that is stored. */
+  onStep?: (step: Buffer) => void
+}
+
 async function packOutput(
   tool: Tool,
   upload: Upload,
-  { signal, onBytes, recipients }: Pick<DumpOptions, 'signal' | 'recipients'> & { onBytes?: (bytes: number) => void },
+  { signal, onBytes, onStep, recipients }: PackingOptions,
   startDecoding: () => Decoding,
 ): Promise<Packed> {
   const decoding = recipients.length > 0 ? startDecoding() : undefined
@@ -73,7 +82,7 @@ async function packOutput(
   signal.addEventListener('abort', stop)
   try {
     tool.stdin.end()
-    const output = inSteps(tool.stdout)
+    const output = seen(inSteps(tool.stdout), onStep)
     const packed = await pack(decoding ? decoding.through(output) : output, upload, { recipients, onBytes })
     const ended = await tool.ended
     if (ended.code !== 0) throw toolFailed(tool, ended)
@@ -85,6 +94,13 @@ async function packOutput(
     signal.removeEventListener('abort', stop)
     await tool.kill()
     await decoding?.kill()
+  }
+}
+
+async function* seen(output: AsyncIterable<Buffer>, onStep: PackingOptions['onStep']): AsyncGenerator<Buffer> {
+  for await (const step of output) {
+    onStep?.(step)
+    yield step
   }
 }
 

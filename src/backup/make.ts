@@ -36,6 +36,7 @@ import { type Counted, countRows } from './rows.ts'
 import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
 import type { StandbyFacts } from './standby.ts'
+import type { TablesProgress } from './tables.ts'
 import { readBack, readStored } from './verify.ts'
 
 /** A unique id: one cluster makes only one backup of a database at a time. */
@@ -250,7 +251,7 @@ async function dumpAndCount(
 ): Promise<{ dump: { object: StoredObject; packed: Packed }; counted: Counted }> {
   const { signal, onProgress, earlier } = options
   const total = earlier.at(-1)?.dumpSizeBytes ?? database.size_bytes
-  const onBytes = (bytes: number) => onProgress?.(Math.min(bytes, total), total)
+  const onBytes = (bytes: number, tables?: TablesProgress) => onProgress?.(bytes, Math.max(bytes, total), tables)
   const snapshot = await exportSnapshot(sql)
   const { major } = common.tools
   const exclude = leftOut ? excludeArguments(leftOut, { major, encoding: database.encoding }) : []

@@ -7,6 +7,7 @@ import type { ToolSearch } from '../programs/pgtools.ts'
 import type { Store } from '../store/store.ts'
 import type { Exclude } from './left-out.ts'
 import type { PrunePolicy } from './prune-candidates.ts'
+import type { TablesProgress } from './tables.ts'
 
 /** Everything a backup needs to know. It reads neither the environment nor the configuration. */
 export type BackupOptions = {
@@ -60,8 +61,8 @@ export type BackupOptions = {
   now(): Date
   /** Called while it has the lock, when the backup is there. What it throws is only logged. */
   onStored?: (() => Promise<void>) | undefined
-  /** Called with the bytes of the dump so far, and an estimate of the total. */
-  onProgress?: ((done: number, total: number) => void) | undefined
+  /** Called with the bytes of the dump so far, an estimate of the total, and where pg_dump is, if that is known. */
+  onProgress?: ((done: number, total: number, tables?: TablesProgress) => void) | undefined
   /** Called with the user if the backup is made as a superuser. */
   onSuperuser?: ((user: string) => void) | undefined
   /** Called if the store is on the same device as the server's data, with that in words. */

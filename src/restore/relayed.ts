@@ -19,7 +19,7 @@ export function withoutSettings(names: readonly string[]): Relayed {
   const setting = new RegExp(`^SET (${names.join('|')}) = \\w+;\\s*\\0$`)
   return byMessage(
     (type, length) => type === simpleQuery && length <= longest,
-    (message) => (setting.test(message.toString('latin1', headerBytes)) ? harmless : message),
+    (whole) => (setting.test(whole.toString('latin1', headerBytes)) ? harmless : whole),
   )
 }
 

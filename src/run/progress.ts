@@ -6,6 +6,11 @@ const quietMs = 10_000
 /** Back to the start of the line, and clear it. */
 const clear = '\r\u001b[K'
 
+/** Where long work is within a database. Names are quoted. */
+export type AtTable = { table: string | null; tablesDone: number; tablesTotal: number }
+
+type OnProgress = (done: number, total: number, name?: string, durationMs?: number, at?: AtTable) => void
+
 /**
  * Shows the progress of long work: on a terminal a bar on stderr, and a line for each finished item that has a name; otherwise a
  * log line every 10 s.
@@ -14,13 +19,13 @@ const clear = '\r\u001b[K'
 export async function withProgress<T>(
   { log, out }: Pick<Context, 'log' | 'out'>,
   what: string,
-  work: (onProgress: (done: number, total: number, name?: string, durationMs?: number) => void) => Promise<T>,
+  work: (onProgress: OnProgress) => Promise<T>,
 ): Promise<T> {
   const terminal = out.terminal()
   let lastAt = performance.now()
   let drawn = false
   try {
-    return await work((done, total, name, durationMs) => {
+    return await work((done, total, name, durationMs, at) => {
       const now = performance.now()
       if (terminal && name !== undefined) {
         terminal(`${drawn ? clear : ''}  ${visible(name)}  ${durationMs} ms\n`)
@@ -29,11 +34,27 @@ export async function withProgress<T>(
       if (now - lastAt < (terminal ? 100 : quietMs)) return
       lastAt = now
       const percent = Math.floor((100 * done) / total)
-      if (!terminal) return log.info({ done, total, percent }, `${what}: ${percent} %`)
+      if (!terminal) return log.info({ done, total, percent, ...(at && fieldsOf(at)) }, `${what}: ${percent} %`)
       drawn = true
-      terminal(`\r${'█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')} ${done}/${total} ${what}`)
+      const bar = '█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')
+      terminal(`${clear}${bar} ${done}/${total} ${what}${at ? renderTable(at) : ''}`)
     })
   } finally {
     if (drawn) terminal?.(clear)
   }
+}
+
+const fieldsOf = ({ table, tablesDone, tablesTotal }: AtTable) => ({
+  table,
+  tables_done: tablesDone,
+  tables_total: tablesTotal,
+})
+
+/** A line that does not fit cannot be cleared. */
+const longestName = 30
+
+function renderTable({ table, tablesDone, tablesTotal }: AtTable): string {
+  const name = visible(table ?? '')
+  const cut = name.length > longestName ? `${name.slice(0, longestName - 1)}…` : name
+  return `, ${tablesDone}/${tablesTotal} tables${cut === '' ? '' : `, ${cut}`}`
 }

@@ -201,6 +201,7 @@ async function stay(
     log,
     signal,
   })
+  const about = (database: string) => state.backups.filter((backup) => backup.database === database)
   const scheduler = startScheduler({
     schedules,
     retries: config.backup.retries,
@@ -208,8 +209,13 @@ async function stay(
       delayMs(slot, jitterMs, [config.backup.name, name, database, hostname()]),
     backups: databases.active,
     ...databases.among(
-      scheduledWork(context, catalog, watchers.rotation, (database, refusal) => {
-        for (const backup of state.backups) if (backup.database === database) backup.pruneRefused = refusal
+      scheduledWork(context, catalog, watchers.rotation, {
+        onPruned(database, refusal) {
+          for (const backup of about(database)) backup.pruneRefused = refusal
+        },
+        onProgress(database, progress) {
+          for (const backup of about(database)) backup.progress = progress
+        },
       }),
     ),
     longestMs: config.wait.timeout + config.lock.timeout + config.backup.timeout + afterTimeoutMs,

@@ -3,6 +3,7 @@ import { openCatalog } from '../archive/catalog.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { lacking } from '../archive/lacking.ts'
 import { type DatabaseFacts, storedFacts } from '../backup/facts.ts'
+import type { BackupOptions } from '../backup/options.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
@@ -10,9 +11,10 @@ import { writtenSchedules } from '../config/schedules.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
+import { withProgress } from '../run/progress.ts'
 import type { Store } from '../store/store.ts'
 import { until } from '../store/until.ts'
-import { someOf } from '../units.ts'
+import { megabytes, someOf } from '../units.ts'
 import { backupOptions, schedulesOf } from '../up/backups.ts'
 import { copyOne, lackingIn } from '../up/copies.ts'
 import { testRestore } from '../up/test-restore.ts'
@@ -21,6 +23,7 @@ import type { Rotation } from './rotate.ts'
 import { pruneOnSchedule, type Refusal } from './scheduled-prune.ts'
 import type { SchedulerOptions } from './scheduler.ts'
 import { keepSlotsInEach } from './slots.ts'
+import type { DumpProgress } from './state.ts'
 import type { TestSchedulerOptions } from './test-scheduler.ts'
 
 type OnPruned = (database: string, refusal: Refusal) => void
@@ -36,12 +39,37 @@ type BackUp = (
   ...asked: [...Parameters<SchedulerOptions['backUp']>] | [string, Date, () => void]
 ) => Promise<DatabaseFacts>
 
+/** Told how far the dump of a database is; null once it is over. */
+type OnProgress = (database: string, progress: DumpProgress | null) => void
+
+/** What becomes known while it works. */
+type Told = { onPruned?: OnPruned; onProgress?: OnProgress }
+
+/** Also logs it, every 10 s. */
+async function withNotes<T>(
+  { log, out }: Context,
+  database: string,
+  note: OnProgress,
+  make: (onProgress: BackupOptions['onProgress']) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withProgress({ log, out: { ...out, terminal: () => undefined } }, `MB of ${database} dumped`, (show) =>
+      make((done, total, tables) => {
+        note(database, { bytes: done, estimatedBytes: total, tables })
+        show(megabytes(done), megabytes(total), undefined, undefined, tables)
+      }),
+    )
+  } finally {
+    note(database, null)
+  }
+}
+
 /** What the scheduler does with a store. A turn lists it once; one with a backup does so again under the lock. */
 export function scheduledWork(
   context: Context,
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
-  onPruned: OnPruned = () => {},
+  { onPruned = () => {}, onProgress = () => {} }: Told = {},
 ): Pick<SchedulerOptions, 'readStore' | 'noteSlots'> & { backUp: BackUp } {
   const { backup } = context.loaded.config
   const schedules = writtenSchedules(backup).map(({ name }) => name)
@@ -60,7 +88,7 @@ export function scheduledWork(
     noteSlots: keeper.note,
     async backUp(database, slot, onMade, schedule = '') {
       const wanted = { database, slot, onMade, onPruned, onStored: () => onStored(database, schedule), schedule }
-      await backUpAndTidy(context, catalog, wanted, rotation)
+      await backUpAndTidy(context, catalog, wanted, rotation, onProgress)
       return factsOf(catalog.known(database))
     },
   }
@@ -128,10 +156,16 @@ async function backUpAndTidy(
   catalog: Catalog,
   { database, slot, onMade, onPruned, onStored, schedule }: Wanted,
   rotation: Pick<Rotation, 'loggingIn'>,
+  note: OnProgress,
 ): Promise<void> {
   const { log } = context
   const { id, existing, sizeBytes, durationMs, warnings, lost } = await rotation.loggingIn(() =>
-    runBackup({ ...backupOptions(context, catalog.store, database, schedule || undefined), slot, catalog, onStored }),
+    withNotes(context, database, note, (onProgress) =>
+      runBackup({
+        ...backupOptions(context, catalog.store, database, schedule || undefined),
+        ...{ slot, catalog, onStored, onProgress },
+      }),
+    ),
   )
   const about = { database, ...(schedule !== '' && { schedule }), id }
   onMade()

@@ -73,6 +73,7 @@ describe('/status.json', () => {
     const backup: BackupState = {
       database: 'shop',
       running: true,
+      progress: { bytes: 10, estimatedBytes: 40, tables: { table: 'public.a', tablesDone: 1, tablesTotal: 3 } },
       lastSuccessAt: '2026-03-01T03:00:00.000Z',
       lastSuccessId: '20260301T030000Z-00000001',
       lastAttemptAt: '2026-03-02T03:00:00.000Z',
@@ -94,13 +95,19 @@ describe('/status.json', () => {
     }
     const backups = [
       backup,
-      { ...backup, database: 'wiki', running: false, storeProblem: 'the disk is gone' },
-      { ...backup, lastError: 'pg_dump failed', storeProblem: 'the disk is gone' },
+      { ...backup, database: 'wiki', running: false, progress: null, storeProblem: 'the disk is gone' },
+      {
+        ...backup,
+        progress: { bytes: 1, estimatedBytes: 2, tables: undefined },
+        lastError: 'pg_dump failed',
+        storeProblem: 'the disk is gone',
+      },
     ]
     const document = statusDocument({ ...state, backups }, { ok: true, text: 'ok' }, 1234.5)
     const shown = {
       database: 'shop',
       running: true,
+      progress: { table: 'public.a', tables_done: 1, tables_total: 3, bytes: 10, estimated_bytes: 40 },
       last_success_at: '2026-03-01T03:00:00.000Z',
       last_success_id: '20260301T030000Z-00000001',
       last_attempt_at: '2026-03-02T03:00:00.000Z',
@@ -128,8 +135,12 @@ describe('/status.json', () => {
       up: { ok: true, finished_at: '2026-03-01T00:00:01.000Z', error: null },
       backups: [
         shown,
-        { ...shown, database: 'wiki', running: false, last_error: 'the disk is gone' },
-        { ...shown, last_error: 'pg_dump failed' },
+        { ...shown, database: 'wiki', running: false, progress: null, last_error: 'the disk is gone' },
+        {
+          ...shown,
+          progress: { table: null, tables_done: null, tables_total: null, bytes: 1, estimated_bytes: 2 },
+          last_error: 'pg_dump failed',
+        },
       ],
       conditions: [],
     })

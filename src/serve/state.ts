@@ -8,6 +8,8 @@ import type { Kind } from '../errors.ts'
 export type BackupState = {
   database: string
   running: boolean
+  /** How far the dump is, while one is made. */
+  progress?: DumpProgress | null
   lastSuccessAt: string | null
   lastSuccessId: string | null
   lastAttemptAt: string | null
@@ -61,6 +63,13 @@ export const newBackupState = (database: string): BackupState => ({
   ...{ lastVerifiedAt: null, nextRunAt: null, storeProblem: null, overdue: null, damaged: [] },
   restoreTest: noRestoreTest(),
 })
+
+/** How far a dump is. `tables` is undefined as long as nothing is known of them. */
+export type DumpProgress = {
+  bytes: number
+  estimatedBytes: number
+  tables: { table: string | null; tablesDone: number; tablesTotal: number } | undefined
+}
 
 /** The state of the test restores of one database. */
 export type RestoreTestState = {
@@ -172,6 +181,15 @@ export const notReady = (kind: Kind | 'unknown', reason: string): ProbeAnswer =>
   reason,
 })
 
+const progressFields = (progress: DumpProgress | null) =>
+  progress && {
+    table: progress.tables?.table ?? null,
+    tables_done: progress.tables?.tablesDone ?? null,
+    tables_total: progress.tables?.tablesTotal ?? null,
+    bytes: progress.bytes,
+    estimated_bytes: progress.estimatedBytes,
+  }
+
 /** The document of `/status.json`. */
 export const statusDocument = (
   { version, startedAt, phase, up, backups, conditions }: ServeState,
@@ -188,6 +206,7 @@ export const statusDocument = (
   backups: backups.map((backup) => ({
     database: backup.database,
     running: backup.running,
+    progress: progressFields(backup.progress ?? null),
     last_success_at: backup.lastSuccessAt,
     last_success_id: backup.lastSuccessId,
     last_attempt_at: backup.lastAttemptAt,

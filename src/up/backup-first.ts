@@ -159,7 +159,7 @@ async function backUp(run: Run, database: string, session: Session): Promise<Fir
       maxLagMs: 0,
       systemIdentifier,
       onSuperuser: (user) => out.warn(backedUpBySuperuser(user)),
-      onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+      onProgress: (done, total, at) => onProgress(megabytes(done), megabytes(total), undefined, undefined, at),
     }),
   ).catch((error: unknown) => {
     throw signal.aborted ? error : notBackedUp(context, database, error)

@@ -93,7 +93,7 @@ async function backUp(
       slot: null,
       onSuperuser,
       onBeside,
-      onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+      onProgress: (done, total, at) => onProgress(megabytes(done), megabytes(total), undefined, undefined, at),
     }),
   )
   for (const warning of ofOneKind(result.warnings.map((text) => `${database}: ${text}`))) out.warn(warning)

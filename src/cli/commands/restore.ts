@@ -147,7 +147,7 @@ const backUpFirst =
         kind: 'before-restore',
         maxLagMs: 0,
         systemIdentifier,
-        onProgress: (done, total) => onProgress(megabytes(done), megabytes(total)),
+        onProgress: (done, total, at) => onProgress(megabytes(done), megabytes(total), undefined, undefined, at),
       }),
     )
     context.out.print(`backup   ${id} has ${into} as it was just before`)
