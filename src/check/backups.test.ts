@@ -163,3 +163,19 @@ describe('several schedules', () => {
     ])
   })
 })
+
+test('one that the server does not have any more is never overdue, and shown as ended', () => {
+  const newest = backup(at('01T03:00:00'))
+  const fact = { ...none, newest, newestSlot: at('02T03:00:00'), since: at('01T03:00:00') }
+  expect(judgeBackups([fact], { maxAgeMs: 1, now }).errors).toHaveLength(1)
+  const { errors, entries, lines } = judgeBackups([{ ...fact, ended: true }], { maxAgeMs: 1, now })
+  expect(errors).toEqual([])
+  expect(entries).toMatchObject([{ ok: true, ended: true, last_id: 'x' }])
+  expect(lines[0]).toMatch(/; ended: the server does not have it any more$/)
+  expect(judgeBackups([fact], { maxAgeMs: 1, now }).entries[0]).not.toHaveProperty('ended')
+})
+
+test('one that may have been created a moment ago may be without a backup', () => {
+  expect(judgeBackups([none], { maxAgeMs: 1, now }).errors).toHaveLength(1)
+  expect(judgeBackups([{ ...none, maybeNew: true }], { maxAgeMs: 1, now }).errors).toEqual([])
+})

@@ -39,6 +39,8 @@ export type BackupFacts = {
   decryptions?: Decryptions | undefined
   /** A pattern of `backup.databases` matched it, and the server does not have it any more: nothing is due. */
   ended?: boolean | undefined
+  /** Only a pattern matched it, and no backup of it was tried yet: it may have been created a moment ago. */
+  maybeNew?: boolean | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
   /** What `newest`, `newestSlot` and `since` are for each schedule. Without it, what is said of all is said of the only one. */
@@ -162,7 +164,7 @@ const question = ({ marked }: Pick<BackupFacts, 'marked'>) =>
   marked ? 'is the right store mounted here?' : 'is the store mounted here?'
 
 function problemsOf(fact: BackupFacts, maxAgeMs: number | undefined, now: Date): string[] {
-  const { newest, unreadable, ended, schedules = [{ name: '', ...fact }] } = fact
+  const { newest, unreadable, ended, maybeNew, schedules = [{ name: '', ...fact }] } = fact
   if (unreadable !== undefined) return [unreadable]
   if (ended) return []
   const store = { name: fact.store, marked: fact.marked }
@@ -171,7 +173,7 @@ function problemsOf(fact: BackupFacts, maxAgeMs: number | undefined, now: Date):
     return problem === undefined ? [] : [newest ? ofSchedule(schedule.name, problem) : problem]
   })
   const scheduled = schedules.some(({ newestSlot }) => newestSlot !== undefined)
-  const age = ageProblem(newest, maxAgeMs, { now, store: scheduled ? undefined : store })
+  const age = ageProblem(newest, maxAgeMs, { now, store: scheduled || maybeNew ? undefined : store })
   if (age !== undefined) return schedules.length > 1 ? [age, ...late] : [age]
   return [...new Set(late)]
 }

@@ -33,7 +33,7 @@ test('a table of what can be restored, newest first', () => {
         pinned: true,
       }),
       backup({ id: 'unreadable', problem: 'manifest.json cannot be read' }),
-      backup({ id: 'new', sizeBytes: 12, verification: undefined }),
+      backup({ id: 'new', sizeBytes: 12, verification: undefined, partial: true }),
       backup({
         id: 'bad',
         takenAt: new Date('2026-03-01T11:00:00Z'),
@@ -43,7 +43,7 @@ test('a table of what can be restored, newest first', () => {
     now,
   )
   expect(choices).toEqual([
-    { value: 'new', label: '2026-03-01 12:00:00Z  shop  12 B    not verified  1 d ago' },
+    { value: 'new', label: '2026-03-01 12:00:00Z  shop  12 B    not verified  1 d ago      partial' },
     { value: 'bad', label: '2026-03-01 12:00:00Z  shop  8.2 MB  DAMAGED       1 d 1 h ago' },
     { value: 'old', label: '2026-02-01 12:00:00Z  shop  8.2 MB  verified      29 d ago     pinned' },
   ])

@@ -19,6 +19,7 @@ export function backupChoices(backups: readonly Backup[], now: Date): BackupChoi
     stateOf(backup),
     renderAgo(now.getTime() - backup.takenAt.getTime()),
     [
+      ...(backup.partial ? ['partial'] : []),
       ...(backup.pinned ? ['pinned'] : []),
       ...(backup.series?.kind === 'before-restore' ? ['made before a restore'] : []),
       ...(isFromFuture(backup, now) ? ['starts in the future'] : []),

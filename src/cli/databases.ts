@@ -33,7 +33,7 @@ export async function chosenToBackUp(context: CommandContext): Promise<string[]>
   for (const warning of planWarnings(plan)) out.warn(warning)
   if (plan.chosen.length > 0) return plan.chosen
   throw new AppError('backup', `nothing is to be backed up: ${someOf(list)} in backup.databases means no database`, {
-    hint: 'look at the names with `select datname from pg_database`; upper and lower case are different',
+    hint: 'look at the names with `select datname from pg_catalog.pg_database`; upper and lower case are different',
   })
 }
 

@@ -135,6 +135,7 @@ export async function backupFacts(
       store: store.name,
       stores: eachOf(store).map(({ name }) => name),
       ended,
+      maybeNew: maybeNew && known === undefined,
       unreadable,
       notPersistent: notPersistent(store, newest?.stores),
       lacking: lacking(store, newest),
