@@ -5,9 +5,11 @@ import { pathToFileURL } from 'node:url'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { type Server, startServer } from '../scripts/server.ts'
+import { readBackups } from '../src/archive/catalog.ts'
 import type { Manifest } from '../src/archive/manifest.ts'
 import { silentLog } from '../src/log.ts'
 import { takeBackupLock } from '../src/postgres/lock.ts'
+import { localStore } from '../src/store/local.ts'
 import { client } from './support/backup.ts'
 import { runJson } from './support/cli.ts'
 import { test as base, type Sql, server, uniqueName, writeFiles } from './support/postgres.ts'
@@ -122,6 +124,9 @@ describe.skipIf(!client)('a backup of a standby', () => {
     expect(entry!.lag_ms).toBeGreaterThan(1_000)
     expect(new Date(entry!.replayed_at) <= new Date(before!.now)).toBe(true)
     expect(Date.parse(started_at) - Date.parse(entry!.replayed_at)).toBeGreaterThan(1_000)
+
+    const [stored] = await readBackups(localStore(pathToFileURL(join(dir, 'store')).href), shop.name, [])
+    expect(stored!.takenAt.toISOString()).toBe(entry!.replayed_at)
 
     // it would not have what the migration is about to change
     await writeFiles(dir, { 'migrations/001_c.sql': 'create table c ()' })

@@ -5,13 +5,14 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { freePort, startServer } from '../scripts/server.ts'
 import { findTools, type Tools } from '../src/programs/pgtools.ts'
-import { backUp, client } from './support/backup.ts'
+import { backUp, client, connectionTo } from './support/backup.ts'
 import { type App, test as base, type Cluster } from './support/chaos.ts'
 import { run, runJson, type Started, start } from './support/cli.ts'
 import { majorOf, programFolders } from './support/clients.ts'
 import { server, uniqueName, writeFiles } from './support/postgres.ts'
 import { everything, richApp } from './support/rich.ts'
 import { expectGood } from './support/swap.ts'
+import { startTlsServer, tlsMissing } from './support/tls.ts'
 
 /** The newest client programs here that set what this server does not know. */
 const newer = await newest()
@@ -59,6 +60,54 @@ describe.skipIf(!newer || !client)('a backup that a newer pg_dump made', () => {
     }
     expectGood(await run(['restore', '--in-place', '--replace', rich.database], options))
     expect((await everything(cluster, rich.database)).dump).toBe(before.dump)
+  })
+
+  test.skipIf(tlsMissing() !== undefined)(
+    'is restored over TLS, with the password proven by SCRAM',
+    { timeout: 60_000 },
+    async ({ dir }) => {
+      const secure = await startTlsServer()
+      try {
+        const tls = { mode: 'verify-full', ca: secure.ca }
+        const url = secure.url('localhost')
+        const connection = connectionTo(url, { tls: { mode: 'verify-full', ca: readFileSync(secure.ca, 'utf8') } })
+        const search = { path: '', packaged: [newer!.dir] }
+        await backUp(join(dir, 'store'), url, { connection, search })
+        await writeFiles(dir, {
+          'pgbosun.yaml': JSON.stringify({
+            database: { tls },
+            backup: { store: pathToFileURL(join(dir, 'store')).href },
+          }),
+        })
+        const env = { DATABASE_URL: url, PATH: `${newer!.dir}:${process.env.PATH}` }
+        expectGood(await run(['restore', '--into', 'over_tls', '--yes'], { cwd: dir, env }))
+      } finally {
+        await secure.remove()
+      }
+    },
+  )
+
+  test('is restored for a test, and rehearsed, by a login with few rights', { timeout: 120_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await makeApp({ databases: {} })
+    const role = uniqueName('verify')
+    await cluster.ask(`create role ${role} login createdb password 'geheim'; grant pg_read_all_settings to ${role}`)
+    await cluster.ask(`create database ${app.database}`)
+    await cluster.ask('create table a as select n from generate_series(1, 100) n', app.database)
+    const store = join(app.cwd, 'store')
+    await backUp(store, cluster.url(app.database), { search: { path: '', packaged: [newer!.dir] } })
+    await app.write({
+      url: cluster.url('postgres').replace(/\/\/[^@]*@/, `//${role}:geheim@`),
+      'pgbosun.yaml': JSON.stringify({
+        backup: { store: pathToFileURL(store).href, verify: { where: 'same-server', url: { file: 'url' } } },
+      }),
+      'migrations/001_a.sql': 'create table later ()',
+    })
+    const options = beside(cluster, app)
+    expectGood(await run(['backup', 'verify', 'latest', '--restore'], options))
+    expectGood(await run(['migrate', 'rehearse', '--from', 'latest'], options))
   })
 
   test('becomes SQL that the older server knows', async ({ cluster, rich }) => {
