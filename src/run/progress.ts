@@ -37,7 +37,8 @@ export async function withProgress<T>(
       if (!terminal) return log.info({ done, total, percent, ...(at && fieldsOf(at)) }, `${what}: ${percent} %`)
       drawn = true
       const bar = '█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')
-      terminal(`${clear}${bar} ${done}/${total} ${what}${at ? renderTable(at) : ''}`)
+      const text = `${bar} ${done}/${total} ${what}`
+      terminal(`${clear}${text}${at ? renderTable(at, longestLine - text.length) : ''}`)
     })
   } finally {
     if (drawn) terminal?.(clear)
@@ -51,10 +52,15 @@ const fieldsOf = ({ table, tablesDone, tablesTotal }: AtTable) => ({
 })
 
 /** A line that does not fit cannot be cleared. */
-const longestName = 30
+const longestLine = 79
+const shortestName = 8
 
-function renderTable({ table, tablesDone, tablesTotal }: AtTable): string {
-  const name = visible(table ?? '')
-  const cut = name.length > longestName ? `${name.slice(0, longestName - 1)}…` : name
-  return `, ${tablesDone}/${tablesTotal} tables${cut === '' ? '' : `, ${cut}`}`
+/** @param room how many characters there are for it */
+function renderTable({ table, tablesDone, tablesTotal }: AtTable, room: number): string {
+  const counted = `, ${tablesDone}/${tablesTotal} tables`
+  if (counted.length > room) return ''
+  const name = table === null ? '' : `, ${visible(table)}`
+  const left = room - counted.length
+  if (name.length <= left) return `${counted}${name}`
+  return left < shortestName ? counted : `${counted}${name.slice(0, left - 1)}…`
 }
