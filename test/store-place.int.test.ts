@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
+import { sealManifest } from '../src/archive/seal.ts'
 import { besideDatabase } from '../src/backup/beside.ts'
 import { test as base, client, filesBelow } from './support/backup.ts'
 import { until } from './support/chaos.ts'
@@ -86,6 +87,14 @@ describe.skipIf(!client)('a store', () => {
     expect((await run('backup')).code).toBe(0)
     expect(JSON.parse(readFileSync(marker, 'utf8')).store).not.toBe(JSON.parse(first).store)
 
+    const [claim] = readdirSync(join(store, database, 'series'))
+    expect(claim).toMatch(/^default-\d+\.json$/)
+    expect(JSON.parse(readFileSync(join(store, database, 'series', claim!), 'utf8'))).toMatchObject({
+      environment: 'dev',
+      timeline: 1,
+      claim: expect.any(String),
+    })
+
     // another one is mounted: it has no backup of this database
     rmSync(join(store, database), { recursive: true })
     const checked = await configured({ more: { check: { backupMaxAge: '1h' } } })
@@ -94,4 +103,51 @@ describe.skipIf(!client)('a store', () => {
       errors: [expect.stringContaining('is the right store mounted here?')],
     })
   })
+
+  test('that two servers use for one series is said by backup and check, and none is the latest', async ({
+    configured,
+    store,
+    database,
+  }) => {
+    const here = await configured()
+    const [first, second] = [await here.runJson('backup', 'run'), await here.runJson('backup', 'run')]
+    expect([first.json.warnings, second.json.warnings]).toEqual([[], []])
+    // as if it came from a server whose log is farther
+    const path = join(store, database, String(first.json.id), 'manifest.json')
+    const manifest = JSON.parse(readFileSync(path, 'utf8'))
+    expect(manifest.origin).toEqual({ environment: 'dev', host: expect.any(String), timeline: 1, conflict: null })
+    writeFileSync(path, sealManifest({ ...manifest, lsn: 'FFFFFFFF/0' }))
+
+    const behind = await here.runJson('backup', 'run')
+    const said = expect.stringMatching(/^another server seems to make backups of this series: .* behind that of /)
+    expect(behind.json).toMatchObject({ exit_code: 0, warnings: [expect.stringContaining(': another server seems')] })
+    expect(manifestOf(store, database, behind.json.id)).toMatchObject({
+      origin: { conflict: 'behind' },
+      warnings: [said],
+    })
+    expect((await here.runJson('check')).json.warnings).toContainEqual(
+      expect.stringContaining(`another server seems to have made the backup ${behind.json.id} of ${database}`),
+    )
+    const into = uniqueName('copy')
+    expect((await here.runJson('restore', 'latest', '--into', into, '--yes')).json).toMatchObject({
+      exit_code: 70,
+      touched: false,
+      error: { kind: 'restore', hint: expect.stringContaining('give the id of the one to restore') },
+    })
+    expect((await here.runJson('restore', String(behind.json.id), '--into', into, '--yes')).code).toBe(0)
+  })
+
+  test('has backups of one environment, or says so', async ({ configured, store, database }) => {
+    const [dev, prod] = [await configured(), await configured({ more: { environment: 'prod' } })]
+    const warned = async (one: typeof dev) => (await one.runJson('backup', 'run')).json.warnings
+    expect(await warned(dev)).toEqual([])
+    expect(await warned(prod)).toEqual([expect.stringContaining('was made for environment dev, this one for prod')])
+    // it was given another name, and that is all
+    expect(await warned(prod)).toEqual([])
+    expect((await prod.runJson('restore', 'latest', '--into', uniqueName('copy'), '--yes')).code).toBe(0)
+    expect(readdirSync(join(store, database, 'series'))).toHaveLength(1)
+  })
 })
+
+const manifestOf = (store: string, database: string, id: unknown) =>
+  JSON.parse(readFileSync(join(store, database, String(id), 'manifest.json'), 'utf8'))

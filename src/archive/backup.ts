@@ -7,6 +7,7 @@ import { isComplete, listFolders } from './listing.ts'
 import { type Manifest, manifestSchema, manifestVersion, type Series } from './manifest.ts'
 import type { RestoreTest } from './restore-test.ts'
 import { isSigned } from './seal.ts'
+import type { Conflict, Origin } from './two-servers.ts'
 import type { Verification } from './verification.ts'
 
 /** What is kept in memory for each complete backup in a store. */
@@ -35,6 +36,10 @@ export type Backup = {
   encryption?: Encryption | undefined
   /** Whether something was left out of it, so that it never replaces a database. */
   partial?: boolean
+  /** Which server made it, as far as it says. */
+  origin?: Origin | undefined
+  /** What shows that another server than that of the backups before made it. */
+  conflict?: Conflict | undefined
   /** Stored size of all objects together. */
   sizeBytes: number | undefined
   /** How long it took to make. */

@@ -275,6 +275,10 @@ function entryOf(
       unproven,
       slot: manifest?.slot == null ? null : new Date(manifest.slot),
       verification: undefined,
+      origin: manifest?.origin && {
+        ...{ environment: manifest.origin.environment, timeline: manifest.origin.timeline, lsn: manifest.lsn },
+      },
+      conflict: manifest?.origin?.conflict ?? undefined,
       pinned: isPinned([...lines]),
       leases: leasesIn([...lines]),
       sizeBytes: manifest?.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0),

@@ -35,6 +35,7 @@ export const globalsName = 'globals.sql.zst'
 export const isNamed = (found: string, name: string) => found === name || found === `${name}.age`
 
 const failedFolder = 'failed'
+const seriesFolder = 'series'
 
 /** @param hex eight hexadecimal digits; see {@link clusterTag} for the first four */
 export const backupId = (startedAt: Date, hex: string) => `${startedAt.toISOString().replace(/[-:]|\.\d+/g, '')}-${hex}`
@@ -102,3 +103,7 @@ export const failedPrefix = (database: string) => `${databasePrefix(database)}${
 
 /** Key of the record of a failed backup. */
 export const failedKey = (database: string, id: string) => `${failedPrefix(database)}${id}.json`
+
+/** Key of the claim of a series: who began it in this store. */
+export const claimKey = (database: string, name: string, systemIdentifier: string) =>
+  `${databasePrefix(database)}${seriesFolder}/${encodeName(name)}-${systemIdentifier}.json`

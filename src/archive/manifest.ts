@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { conflicts } from './two-servers.ts'
 
 /** Version of the manifest that this program writes; it reads every older one. */
 export const manifestVersion = 1
@@ -74,6 +75,18 @@ export const manifestSchema = z.looseObject({
   client_version: z.string(),
   /** Position in the write-ahead log when the dump started; null if the server does not tell. */
   lsn: z.string().nullable(),
+  /** Which server made it: copies of one volume have the same system identifier. Older manifests do not say. */
+  origin: z
+    .object({
+      /** `environment` of the configuration. */
+      environment: z.string().nullable(),
+      host: z.string(),
+      /** Null if the server does not tell. */
+      timeline: z.int().nullable(),
+      /** What shows that another server than that of the backups before made it. */
+      conflict: z.enum(conflicts).nullable(),
+    })
+    .optional(),
   database: z.object({
     name: z.string(),
     owner: z.string(),

@@ -4,6 +4,7 @@ import { isFromFuture } from '../archive/clock.ts'
 import { type Decryptions, decryptions } from '../archive/decryptions.ts'
 import type { Lacking } from '../archive/lacking.ts'
 import type { RestoreTest } from '../archive/restore-test.ts'
+import { recentConflicts } from '../archive/two-servers.ts'
 
 /** Facts about a database from the backups of one series. Pure. */
 export type SeriesFacts = {
@@ -21,6 +22,8 @@ export type SeriesFacts = {
   fromFuture: string[]
   /** Undefined where the newest one is not encrypted. */
   decryptions: Decryptions | undefined
+  /** Ids of recent backups that another server seems to have made. */
+  conflicts: string[] | undefined
 }
 
 /** Readable backups of the series with that name, without those made before a restore. */
@@ -43,6 +46,7 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
     damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
     fromFuture: backups.filter((backup) => isFromFuture(backup, now)).map(({ id }) => id),
     decryptions: good.at(-1)?.encryption && decryptions(good),
+    conflicts: recentConflicts(backups, now),
   }
 }
 
@@ -57,7 +61,7 @@ const latest = (instants: Date[]): Date | undefined =>
 /** What the store knows about one database. It outlives this process. */
 export type StoredFacts = {
   /** Whether the store has no backup of the database at all. */
-  isEmpty?: boolean
+  isEmpty?: true | undefined
   /** Newest instant that a good backup of the series covers: its slot, or when it was started. */
   covered: Date | undefined
   /** The newest good backup. */
@@ -72,6 +76,8 @@ export type StoredFacts = {
   decryptions?: Decryptions | undefined
   /** What several stores lack. */
   lacking?: Lacking | undefined
+  /** Ids of recent backups that another server seems to have made. */
+  conflicts?: string[] | undefined
 }
 
 /** What is known of all backups of a database, and, by the name of each schedule, of those of that alone. */
@@ -88,7 +94,7 @@ export const ofSchedule = (backups: Backup[], schedule: string): Backup[] =>
  */
 export function storedFacts(backups: Backup[], name: string, now: Date, schedules?: string[]): DatabaseFacts {
   const named = ofName(backups, name)
-  const isEmpty = backups.length === 0
+  const isEmpty = backups.length === 0 ? true : undefined
   const bySchedule = schedules?.map(
     (schedule) => [schedule, { ...factsOf(ofSchedule(named, schedule), now), isEmpty }] as const,
   )
@@ -96,6 +102,7 @@ export function storedFacts(backups: Backup[], name: string, now: Date, schedule
 }
 
 function factsOf(backups: Backup[], now: Date): Omit<StoredFacts, 'isEmpty'> {
-  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions } = seriesFacts(backups, now)
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions }
+  const found = seriesFacts(backups, now)
+  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions, conflicts } = found
+  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions, conflicts }
 }

@@ -13,6 +13,8 @@ export type Inspected = Pick<
 > & {
   /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
+  /** Null if the server does not tell: a standby does not. */
+  timeline: number | null
 }
 
 /**
@@ -92,6 +94,7 @@ const tablespaces = `
 
 const query = `select ${bytesOf(`pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
+  'timeline', case when not pg_catalog.pg_is_in_recovery() then ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
   'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Backup } from '../archive/backup.ts'
+import { ensureClaim } from '../archive/claim.ts'
 import { decryptions } from '../archive/decryptions.ts'
 import { backupId, clusterTag, dumpName, globalsName, manifestName, objectKey } from '../archive/layout.ts'
 import { type Manifest, manifestVersion, type Series } from '../archive/manifest.ts'
+import { ensureMarker } from '../archive/marker.ts'
 import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
 import { eachOf } from '../archive/several.ts'
+import { conflictWith, twoServersHint } from '../archive/two-servers.ts'
 import { AppError, hasReason } from '../errors.ts'
 import { sendAsItIs } from '../postgres/bytes.ts'
 import type { Session } from '../postgres/session.ts'
@@ -84,6 +87,10 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       passwords: options.globals === 'with-passwords',
       signal,
     }
+    const found = { environment: options.environment ?? null, lsn: inspected.lsn, timeline: inspected.timeline }
+    const other = kind === 'logical' ? conflictWith(options.earlier, found) : undefined
+    if (other) warnings.push(`another server seems to make backups of this series: ${other.why}: ${twoServersHint}`)
+    await places.each((store) => ensureMarker(store, { toolVersion: options.toolVersion, now: startedAt }))
     const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, { ...inspected, leftOut })
     const objects = [dump.object, globals.object]
@@ -115,6 +122,12 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       server_version_num: session.serverVersion,
       client_version: tools.version,
       lsn: inspected.lsn,
+      origin: {
+        environment: found.environment,
+        host: hostOf(session),
+        timeline: inspected.timeline,
+        conflict: other?.conflict ?? null,
+      },
       database: inspected.database,
       roles: inspected.roles,
       superusers: inspected.superusers,
@@ -137,6 +150,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const text = sealManifest(manifest, options.secrets)
     await places.each(async (store) => {
       if (kind === 'before-restore') await writePin(store, { database, id }, { note: beforeRestore, at: startedAt })
+      await ensureClaim(store, manifest)
       await putText(store, objectKey(database, id, manifestName), text)
     })
     return manifest
@@ -145,6 +159,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     await session.end()
   }
 }
+
+const hostOf = ({ endpoint: { host, port } }: Session) => `${host}:${port}`
 
 const beforeRestore = 'the last state before a restore; `pgbosun restore --discard` removes this pin'
 

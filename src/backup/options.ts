@@ -26,6 +26,8 @@ export type BackupOptions = {
   name: string
   /** The schedule whose series it joins, of `backup.schedules`; none: the only one. */
   schedule?: string | undefined
+  /** `environment` of the configuration. */
+  environment?: string | undefined
   /** `logical`, or the last state of a database before a restore replaces it: then it is pinned. */
   kind?: Manifest['series']['kind'] | undefined
   /** The system identifier that the server must have, if only one will do. */

@@ -161,7 +161,7 @@ async function attempt(options: BoundOptions, lock: Session, found: Found, done:
   let standby: StandbyFacts | undefined
   try {
     standby = await options.standby?.look()
-    await stores.prepare({ systemIdentifier, now: startedAt, toolVersion: options.toolVersion })
+    await stores.prepare({ systemIdentifier, now: startedAt })
     const remarks = done.room ? [done.room.said] : []
     const { places } = stores
     return await makeBackup({

@@ -2,7 +2,6 @@ import type { Backup } from '../archive/backup.ts'
 import { openCatalog } from '../archive/catalog.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import type { Manifest } from '../archive/manifest.ts'
-import { ensureMarker } from '../archive/marker.ts'
 import { mergeBackups } from '../archive/merge.ts'
 import { eachOf } from '../archive/several.ts'
 import type { AppError } from '../errors.ts'
@@ -25,7 +24,7 @@ export type BackupStores = {
   /** A store that has it. */
   copyOf(backup: Backup): Store
   /** Removes leftovers, which may be what fills a store, and finds out whether it can be written to. */
-  prepare(options: { systemIdentifier: string; now: Date; toolVersion: string }): Promise<void>
+  prepare(options: { systemIdentifier: string; now: Date }): Promise<void>
   /** Removes everything of a backup that failed. */
   remove(id: string): Promise<void>
   recordFailure(failure: Failure): Promise<void>
@@ -60,14 +59,13 @@ export function openStores(options: BackupOptions): BackupStores {
     },
     having: (backup) => backup.stores ?? [],
     copyOf: ({ id }) => found().find(({ backup }) => backup.id === id)?.stores[0] ?? places.live()[0]!,
-    prepare: ({ systemIdentifier, now, toolVersion }) =>
+    prepare: ({ systemIdentifier, now }) =>
       places.each(async (store) => {
         const { catalog } = of(store)
         const complete = new Set(catalog.known(database).map(({ id }) => id))
         const unfinished = catalog.unfinished(database)
         await sweepLeftovers(store, database, { systemIdentifier, complete, unfinished, now, log })
         await store.checkWritable()
-        await ensureMarker(store, { toolVersion, now })
       }),
     remove: (id) => all(known, ({ store }) => removeAll(store, database, id)),
     recordFailure: (failure) => all(known, ({ store }) => recordFailure(store, failure)),

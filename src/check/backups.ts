@@ -1,8 +1,9 @@
 // pure
 import type { Decryptions } from '../archive/decryptions.ts'
 import type { Lacking } from '../archive/lacking.ts'
+import { twoServersHint } from '../archive/two-servers.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
-import { renderAge, renderDuration } from '../units.ts'
+import { plural, renderAge, renderDuration, someOf } from '../units.ts'
 import { decryptionHint, judgeDecryption } from './decryption.ts'
 import { judgeRestoreTests, type RestoreTestFacts, renderRestoreTest, restoreTestFields } from './restore-tests.ts'
 import { judgeLacking, judgeUnread, lackingHint } from './stores.ts'
@@ -35,6 +36,8 @@ export type BackupFacts = {
   unproven?: string[] | undefined
   /** What several stores lack; undefined with one. */
   lacking?: Lacking | undefined
+  /** Ids of recent backups that another server seems to have made. */
+  conflicts?: string[] | undefined
   /** Undefined where the newest backup is not encrypted. */
   decryptions?: Decryptions | undefined
   /** A pattern of `backup.databases` matched it, and the server does not have it any more: nothing is due. */
@@ -122,7 +125,19 @@ export function judgeBackups(
     entries,
     warnings: facts.flatMap(
       (
-        { database, store, damaged, fromFuture = [], unproven = [], newest, nextRunAt, since, decryptions, lacking },
+        {
+          database,
+          store,
+          damaged,
+          fromFuture = [],
+          unproven = [],
+          newest,
+          nextRunAt,
+          since,
+          decryptions,
+          conflicts = [],
+          lacking,
+        },
         i,
       ) => [
         // once the first slot has passed, this is an error
@@ -142,6 +157,7 @@ export function judgeBackups(
             (id) => `the backup ${id} of ${database} is not signed with backup.sign.secret, and does not count`,
           ),
         ),
+        ...(conflicts.length === 0 ? [] : [`${twoServers(database, conflicts)}: ${twoServersHint}`]),
         ...withHint(judgeDecryption(database, decryptions, now), decryptionHint),
         ...withHint(judgeLacking(database, lacking), lackingHint),
         ...(tests[i]!.overdue === undefined ? [] : [tests[i]!.overdue]),
@@ -159,6 +175,9 @@ export function judgeBackups(
 }
 
 const withHint = (problem: string | undefined, hint: string) => (problem === undefined ? [] : [`${problem}: ${hint}`])
+/** That another server makes backups of the same series. */
+export const twoServers = (database: string, ids: string[]) =>
+  `another server seems to have made the ${plural(ids.length, 'backup')} ${someOf(ids)} of ${database}, with the same system identifier`
 
 const question = ({ marked }: Pick<BackupFacts, 'marked'>) =>
   marked ? 'is the right store mounted here?' : 'is the store mounted here?'

@@ -1,5 +1,6 @@
 // pure
 import { isFromFuture } from '../archive/clock.ts'
+import type { Conflict } from '../archive/two-servers.ts'
 import { AppError } from '../errors.ts'
 import { shellWord, visible } from '../text.ts'
 import { plural, renderAge, someLines, someOf } from '../units.ts'
@@ -11,6 +12,8 @@ export type Candidate = {
   started_at: string
   /** The instant to order by, if it is not `started_at`: see `takenAt`. */
   taken_at?: string | undefined
+  /** What shows that another server than that of the backups before made it, though their system identifier is the same. */
+  conflict?: Conflict | undefined
 }
 
 /** Which backup to look for. */
@@ -71,7 +74,9 @@ function choose<C extends Candidate>(backups: C[], request: Request): Choice<C> 
   const ours = inTime.filter(({ series }) => series.system_identifier === own)
   const others = [...new Set(inTime.map(({ series }) => series.system_identifier))].sort()
   if (ours.length === 0 && others.length > 1) throw severalClusters(request, inTime, others)
-  const backup = newest(ours.length > 0 ? ours : inTime)
+  const ofOne = ours.length > 0 ? ours : inTime
+  const backup = newest(ofOne)
+  if (backup.conflict || ofOne.some(({ conflict }) => conflict === 'behind')) throw twoServers(request, ofOne)
   const notes = [
     ...futureNotes(future),
     ...clusterNotes(backup, own),
@@ -156,6 +161,21 @@ function nothing(
 }
 
 const identifiers = (backups: Candidate[]) => [...new Set(backups.map(({ series }) => series.system_identifier))].sort()
+
+function twoServers({ database }: Request, backups: Candidate[]): AppError {
+  const sorted = backups.toSorted((a, b) => (isNewer(a, b) ? -1 : 1))
+  const lines = sorted.map(({ id, started_at, conflict }) =>
+    visible(`  ${id}   started ${started_at}${conflict ? ', by another server than the one before' : ''}`),
+  )
+  return new AppError(
+    'restore',
+    `two servers with the same system identifier seem to have made the backups of database ${database}, so nobody can say which is the latest of this one; nothing was changed`,
+    {
+      hint: 'give the id of the one to restore, and give each environment a `backup.name`, or a store, of its own',
+      excerpt: someLines(lines, 10).join('\n'),
+    },
+  )
+}
 
 function severalClusters({ database, own }: Request, backups: Candidate[], clusters: string[]): AppError {
   const lines = clusters.map((cluster) => {

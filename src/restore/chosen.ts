@@ -27,6 +27,7 @@ export function chooseFrom(
             series: backup.series,
             started_at: backup.startedAt.toISOString(),
             taken_at: backup.takenAt.toISOString(),
+            conflict: backup.conflict,
             backup,
           },
         ]

@@ -1,5 +1,6 @@
 // pure
-import { ofSchedule } from '../check/backups.ts'
+import { twoServersHint } from '../archive/two-servers.ts'
+import { ofSchedule, twoServers } from '../check/backups.ts'
 import { decryptionHint } from '../check/decryption.ts'
 import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
 import { besideHint, persistenceHint } from '../store/persistence.ts'
@@ -10,11 +11,12 @@ import type { BackupState, Condition } from './state.ts'
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
   ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted', 'prune-refused'] as const),
-  ...(['backup-incomplete', 'store-empty'] as const),
+  ...(['backup-incomplete', 'store-empty', 'two-servers-one-series'] as const),
 ]
 
 const warnings: readonly Condition['name'][] = [
   ...(['restore-test-overdue', 'never-decrypted', 'prune-refused', 'backup-incomplete'] as const),
+  'two-servers-one-series',
 ]
 
 /** What is wrong with the place of the store itself, in words. */
@@ -59,7 +61,7 @@ export function backupConditions(
   }
   return backups.flatMap((backup) => {
     const { database, storeProblem, overdue, damaged, restoreTest, neverDecrypted } = backup
-    const { lacking, pruneRefused, storeEmpty } = backup
+    const { lacking, pruneRefused, storeEmpty, conflicts = [] } = backup
     const where = { database }
     return [
       ...of(
@@ -112,6 +114,12 @@ export function backupConditions(
         'look at the log for the reason, or restore one now with `pgbosun backup verify latest --restore`',
       ),
       ...of('backup-incomplete', where, judgeLacking(database, lacking), lackingHint),
+      ...of(
+        'two-servers-one-series',
+        where,
+        conflicts.length === 0 ? undefined : twoServers(database, conflicts),
+        twoServersHint,
+      ),
       ...of(
         'prune-refused',
         where,

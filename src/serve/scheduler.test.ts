@@ -262,7 +262,7 @@ describe('the state of the backups', () => {
   })
 
   test('says that the store is empty, first as a warning, then as an error, until there is a backup', async () => {
-    const empty = { ...none, isEmpty: true }
+    const empty = { ...none, isEmpty: true as const }
     const { world, settled } = started('0 0 * * *', '12:00:00', { store: () => empty })
     await settled()
     // while the first one is being made nothing is wrong
@@ -273,7 +273,7 @@ describe('the state of the backups', () => {
     expect(world.backup.storeEmpty).toEqual({ severity: 'warning', message })
     await world.turn('13:00:00')
     expect(world.backup.storeEmpty).toEqual({ severity: 'error', message })
-    world.store = () => ({ ...backupAt('13:01:00', '00:00:00'), isEmpty: false })
+    world.store = () => backupAt('13:01:00', '00:00:00')
     world.running[1]!.end()
     await settled()
     expect(world.backup.storeEmpty).toBeNull()

@@ -266,11 +266,12 @@ function noteFacts(
 ): void {
   if (!found) return
   known.facts.set(backup.database, found)
-  const { newest, lastVerifiedAt, damaged, decryptions } = found
+  const { newest, lastVerifiedAt, damaged, decryptions, conflicts = [] } = found
   backup.lastSuccessId = newest?.id ?? null
   backup.lastSuccessAt = newest?.takenAt.toISOString() ?? null
   backup.lastVerifiedAt = lastVerifiedAt?.toISOString() ?? null
   backup.damaged = damaged
+  backup.conflicts = conflicts
   backup.lacking = found.lacking
   backup.neverDecrypted = judgeDecryption(backup.database, decryptions, options.now()) ?? null
   for (const unit of unitsOf(options, backup)) {

@@ -25,6 +25,8 @@ export type BackupState = {
   storeEmpty?: { severity: 'error' | 'warning'; message: string } | null
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  /** Ids of recent backups that another server seems to have made. */
+  conflicts?: string[]
   /** That nobody has decrypted one for too long. */
   neverDecrypted?: string | null
   /** What several stores lack. */
@@ -104,6 +106,7 @@ export type Condition = {
     | 'store-not-persistent'
     | 'store-beside-database'
     | 'store-empty'
+    | 'two-servers-one-series'
     | 'restore-test-failed'
     | 'restore-test-overdue'
     | 'never-decrypted'

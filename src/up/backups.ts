@@ -45,6 +45,7 @@ export function backupOptions(
     store,
     name: config.backup.name,
     schedule: joinedSchedule(config.backup, schedule),
+    environment: config.environment,
     retention: config.backup,
     keepIn: storesOf(config.backup).map(({ keep }) => keep),
     recipients: config.backup.encrypt?.recipients ?? [],
@@ -123,7 +124,7 @@ export async function backupFacts(
         : { backups: [], unreadable: unknown }
     const named = ofName(backups, config.backup.name)
     const found = seriesFacts(named, now)
-    const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions } = found
+    const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions, conflicts } = found
     if (ended && !newest) continue
     const maybeNew = matched && database !== targetOf(context)
     const known = maybeNew && !first && unreadable === undefined ? await firstFailureAt(store, database) : since
@@ -143,6 +144,7 @@ export async function backupFacts(
       damaged,
       fromFuture,
       decryptions: ended ? undefined : decryptions,
+      conflicts,
       unproven: backups.filter(({ unproven }) => unproven).map(({ id }) => id),
       newest: newest && factOf(newest),
       lastVerifiedAt,

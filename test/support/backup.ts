@@ -68,11 +68,14 @@ export const backUp = (store: string, url: string, change: Partial<BackupOptions
   })
 }
 
-/** All files below a folder, by path, partial uploads too. */
+/** What a store says of itself, and of who uses it. */
+const ofStores = /^pgbosun-store\.json$|^[^/]+\/series\//
+
+/** All files below a folder, by path, partial uploads too, without what a store says of itself. */
 export function filesBelow(root: string): string[] {
   try {
     return readdirSync(root, { recursive: true, encoding: 'utf8' })
-      .filter((path) => statSync(join(root, path)).isFile())
+      .filter((path) => statSync(join(root, path)).isFile() && !ofStores.test(path))
       .sort()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []

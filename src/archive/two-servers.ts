@@ -1,0 +1,75 @@
+// pure
+
+/** Where a backup was made, as far as that tells servers apart that have the same system identifier: copies of one volume do. */
+export type Origin = {
+  /** `environment` of the configuration. */
+  environment: string | null
+  /** Position in the write-ahead log. */
+  lsn: string | null
+  timeline: number | null
+}
+
+/**
+ * What shows that another server makes backups of the same series: `behind`, its write-ahead log is not as far as it was;
+ * `environment`, the newest one was made for another environment.
+ */
+export type Conflict = 'behind' | 'environment'
+
+export const conflicts = ['behind', 'environment'] as const
+
+type Earlier = { id: string; origin?: Origin | undefined }
+
+/**
+ * Compares a backup with those before it. A server that became the primary has a later timeline, and is the same one; a log that goes
+ * back is that of a copy, or of a server that was set back to an earlier state.
+ *
+ * @param earlier backups of the series, oldest first
+ * @returns the conflict, in words too; undefined where there is none, or nothing is known
+ */
+export function conflictWith(
+  earlier: readonly Earlier[],
+  { environment, lsn, timeline }: Origin,
+): { conflict: Conflict; why: string } | undefined {
+  const known = earlier.flatMap(({ id, origin }) => (origin ? [{ id, ...origin }] : []))
+  const position = positionOf(lsn)
+  const ahead = known.find(
+    (one) =>
+      timeline !== null &&
+      one.timeline !== null &&
+      (one.timeline > timeline || (one.timeline === timeline && positionOf(one.lsn) > position && position >= 0n)),
+  )
+  if (ahead) {
+    const why = `its write-ahead log is at ${lsn} of timeline ${timeline}, behind that of ${ahead.id} (${ahead.lsn} of timeline ${ahead.timeline})`
+    return { conflict: 'behind', why }
+  }
+  const newest = known.at(-1)
+  if (!newest || newest.environment === null || environment === null || newest.environment === environment)
+    return undefined
+  return {
+    conflict: 'environment',
+    why: `${newest.id} was made for environment ${newest.environment}, this one for ${environment}`,
+  }
+}
+
+/** `16/B374D848` as a number; -1 where it is not known. */
+function positionOf(lsn: string | null): bigint {
+  const [, high, low] = /^([0-9A-F]+)\/([0-9A-F]+)$/i.exec(lsn ?? '') ?? []
+  return high === undefined ? -1n : (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)
+}
+
+/** What to do about two servers that make backups of one series. */
+export const twoServersHint =
+  'give each environment a `backup.name`, or a store, of its own; if this server was set back to an earlier state, that is all it says'
+
+const recentMs = 7 * 86_400_000
+
+/** Ids of recent backups that another server than that of those before seems to have made, oldest first; undefined if there are none. */
+export function recentConflicts(
+  backups: readonly { id: string; takenAt: Date; conflict?: Conflict | undefined }[],
+  now: Date,
+): string[] | undefined {
+  const found = backups.filter(
+    ({ conflict, takenAt }) => conflict !== undefined && now.getTime() - takenAt.getTime() < recentMs,
+  )
+  return found.length === 0 ? undefined : found.map(({ id }) => id)
+}
