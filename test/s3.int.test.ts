@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { GetBucketVersioningCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import { afterAll, describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import type { Backup } from '../src/archive/backup.ts'
@@ -29,7 +30,9 @@ const at = (endpoint: string, bucket: string, more: object = {}) => ({
 })
 
 const keysIn = async (server: S3Server, bucket: string) =>
-  (await collect(s3Store(`s3://${bucket}/of/tests`, server.settings).list(''))).map(({ key }) => key)
+  (await collect(s3Store(`s3://${bucket}/of/tests`, server.settings).list('')))
+    .map(({ key }) => key)
+    .filter((key) => key !== 'pgbosun-store.json' && !key.includes('/series/'))
 
 describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) => {
   test('are made, listed, verified, restored and pruned as in a folder', async ({ configured, database, sql }) => {
@@ -69,6 +72,59 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     // more than two parts of 16 MiB
     expect(json.size_bytes).toBeGreaterThan(34 * 2 ** 20)
     expect((await pgbosun.runJson('backup', 'verify', 'latest')).json).toMatchObject({ exit_code: 0 })
+  })
+
+  test('that were deleted in a bucket with versions are listed and restored all the same', async ({
+    configured,
+    database,
+    sql,
+    skip,
+  }) => {
+    const bucket = await server.bucket()
+    const Bucket = { Bucket: bucket }
+    await sql`create table t as select g as id from generate_series(1, 1000) g`
+    const pgbosun = await configured({ backup: at(server.endpoint, bucket), env })
+    const { id } = (await pgbosun.runJson('backup')).json as unknown as { id: string }
+    const plain = await pgbosun.runJson('backup', 'list', '--deleted')
+    expect(plain.json).toMatchObject({ exit_code: 0, backups: [{ id, deleted: false }] })
+
+    await server.client.send(
+      new PutBucketVersioningCommand({ ...Bucket, VersioningConfiguration: { Status: 'Enabled' } }),
+    )
+    if ((await server.client.send(new GetBucketVersioningCommand(Bucket))).Status !== 'Enabled')
+      return skip(`NOT RUN: ${server.name} has no versions`)
+    expect(plain.json.warnings).toEqual([expect.stringContaining('the bucket has no versions')])
+    const kept = (await pgbosun.runJson('backup')).json as unknown as { id: string }
+    const second = kept.id
+    await pgbosun.runJson('backup', 'verify', second)
+    const store = s3Store(`s3://${bucket}/of/tests`, server.settings)
+    for (const { key } of await collect(store.list(`${database}/${second}/`))) await store.delete(key)
+
+    expect((await pgbosun.runJson('backup', 'list')).json.backups).toMatchObject([{ id }])
+    const listed = await pgbosun.runJson('backup', 'list', '--deleted')
+    expect(listed.json).toMatchObject({
+      exit_code: 0,
+      warnings: [],
+      backups: [
+        { id, deleted: false, verified: true },
+        { id: second, deleted: true, verified: true, database },
+      ],
+    })
+    expect((await pgbosun.run('backup', 'list', '--deleted')).stdout).toMatch(new RegExp(`${second} .* deleted\n$`))
+    const restored = await pgbosun.runJson('restore', second, '--into', `${database}_old`, '--yes')
+    expect(restored.json).toMatchObject({ exit_code: 0, id: second, rows_compared: 1000 })
+    expect(restored.json.warnings).toContainEqual(expect.stringContaining(`the backup ${second} was deleted`))
+
+    for (const { key } of await collect(store.list(`${database}/`))) await store.delete(key)
+    const none = await pgbosun.runJson('restore', 'latest', '--into', `${database}_none`, '--yes')
+    expect(none.json).toMatchObject({
+      exit_code: 62,
+      error: { hint: expect.stringContaining(`2 deleted backups of ${database} can still be read`) },
+    })
+    expect((await pgbosun.runJson('backup', 'list', '--deleted')).json.backups).toMatchObject([
+      { id, deleted: true },
+      { id: second, deleted: true },
+    ])
   })
 
   test('a bucket that is not there is never an empty store', async ({ configured }) => {

@@ -1,12 +1,15 @@
 import type { Backup } from '../archive/backup.ts'
 import { readBackups } from '../archive/catalog.ts'
 import { fromAnyCopy, unreadWarnings } from '../archive/copies.ts'
+import { openDeleted, withDeleted } from '../archive/deleted.ts'
+import { backupPrefix } from '../archive/layout.ts'
 import { withLease } from '../archive/lease.ts'
 import { noteDecrypted } from '../archive/records.ts'
 import { type Attempt, retryWhenLost } from '../postgres/retry.ts'
 import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
+import type { Store } from '../store/store.ts'
 import { carryOut } from './carry-out.ts'
 import { chooseFrom } from './chosen.ts'
 import type { RestoreOptions } from './options.ts'
@@ -20,9 +23,32 @@ import type { Restored } from './work.ts'
  * @throws {AppError} `nobackup`, `corrupt`, `backup` if the store cannot be read, `restore` if it is refused or fails
  */
 export async function runRestore(options: RestoreOptions): Promise<Restored> {
-  const { connection, source, store, keys, wait, lock, runId, command, log, signal } = options
+  try {
+    return await restoreFrom(await foundIn(options), options)
+  } catch (error) {
+    throw await withDeleted(error, options.store, options.source)
+  }
+}
+
+/** Where the backup is, and the backups of the database. */
+type Place = { store: Store; backups: Backup[] }
+
+/** An id that is not in the store may be that of a backup that was deleted. */
+async function foundIn({ store, source, keys, wanted: { id }, out }: RestoreOptions): Promise<Place> {
   const backups = await readBackups(store, source, keys.secrets)
-  for (const warning of unreadWarnings(store)) options.out.warn(warning)
+  for (const warning of unreadWarnings(store)) out.warn(warning)
+  if (id === undefined || backups.some((backup) => backup.id === id)) return { store, backups }
+  // who may not look at versions finds nothing there
+  const deleted = await openDeleted(store, backupPrefix(source, id)).catch(() => undefined)
+  const found = deleted ? await readBackups(deleted, source, keys.secrets) : []
+  if (!deleted || found.length === 0) return { store, backups }
+  out.warn(`the backup ${id} was deleted: it is read from what ${deleted.name} has kept of it`)
+  return { store: deleted, backups: [...backups, ...found] }
+}
+
+async function restoreFrom({ store, backups }: Place, asked: RestoreOptions): Promise<Restored> {
+  const options = { ...asked, store }
+  const { connection, wait, lock, runId, command, log, signal } = options
   if (backups.length === 0) chooseFrom(backups, undefined, options)
   const deadline = performance.now() + wait.timeoutMs
   const where = {

@@ -1,7 +1,7 @@
 import type { Store } from './store.ts'
 
 /** A store whose code is loaded with its first call. */
-export function lazily(name: string, load: () => Promise<Store>): Store {
+export function lazily(name: string, load: () => Promise<Store>, { hasVersions = false } = {}): Store {
   let store: Store | undefined
   let loading: Promise<Store> | undefined
   const get = () => {
@@ -11,9 +11,17 @@ export function lazily(name: string, load: () => Promise<Store>): Store {
     })
     return loading
   }
+  const versions = async () => (await get()).versions!
   return {
     name,
     interruptible: true,
+    ...(hasVersions && {
+      versions: {
+        keeps: async () => (await versions()).keeps(),
+        deleted: async (prefix: string) => (await versions()).deleted(prefix),
+        read: async (key: string, version: string) => (await versions()).read(key, version),
+      },
+    }),
     open: async (key, expectedBytes) => (await get()).open(key, expectedBytes),
     read: async (key) => (await get()).read(key),
     async *list(prefix) {

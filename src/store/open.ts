@@ -45,10 +45,11 @@ const sweepAfterMs = 3_600_000
 function inBucket({ url, s3 }: StorePlace, loaded: Opening): Store {
   const settings = readS3Settings(s3, loaded)
   const staleMs = loaded.config.backup.timeout + sweepAfterMs
-  return lazily(placeOf(url).name, async () => {
+  const load = async () => {
     const { s3Store } = await import('./s3.ts')
     return s3Store(url, settings, { staleMs })
-  })
+  }
+  return lazily(placeOf(url).name, load, { hasVersions: true })
 }
 
 function byRclone({ url }: StorePlace, { env }: Opening): Store {

@@ -3,7 +3,7 @@ import { type Failure, isExpired, isSkew, regionIn, statusOf } from './s3-answer
 import type { Requests } from './s3-requests.ts'
 
 /** What was being done: in words, and the right that it takes. */
-export type Doing = 'read' | 'write' | 'list' | 'delete' | 'list-uploads'
+export type Doing = 'read' | 'write' | 'list' | 'delete' | 'list-uploads' | 'list-versions'
 
 const rights: Record<Doing, string> = {
   read: 's3:GetObject',
@@ -11,6 +11,7 @@ const rights: Record<Doing, string> = {
   list: 's3:ListBucket',
   delete: 's3:DeleteObject',
   'list-uploads': 's3:ListBucketMultipartUploads and s3:ListMultipartUploadParts',
+  'list-versions': 's3:ListBucketVersions and s3:GetObjectVersion',
 }
 
 const said: Record<Doing, string> = {
@@ -19,6 +20,7 @@ const said: Record<Doing, string> = {
   list: 'cannot be listed',
   delete: 'cannot delete',
   'list-uploads': 'cannot list unfinished uploads',
+  'list-versions': 'cannot list versions',
 }
 
 /** Runs one thing and turns what goes wrong into exit 60, with what to do. */

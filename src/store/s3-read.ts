@@ -14,12 +14,13 @@ const readBytes = 512 * 1024
 /** So often in a row a body may break off without a byte more. */
 const mostBreaks = 5
 
-/** Opens an object. Where its body breaks off, it is read on from there, if it is still the same object. */
-export async function readObject(requests: Requests, key: string): Promise<Readable> {
+/** Opens an object. Where its body breaks off, it is read on from there, if it is still the same object. @param version of one that was deleted */
+export async function readObject(requests: Requests, key: string, version?: string): Promise<Readable> {
   const { given } = requests
-  const first = await opened(requests, key)
+  const what = { key, version }
+  const first = await opened(requests, what)
   const stop = new AbortController()
-  const chunks = chunksOf(requests, key, first, { signal: stop.signal, given })
+  const chunks = chunksOf(requests, what, first, { signal: stop.signal, given })
   let body: Readable | undefined = first.body
   const from = chunks((now) => {
     body = now
@@ -42,11 +43,14 @@ export async function readObject(requests: Requests, key: string): Promise<Reada
 
 type Opened = { body: Readable; size: number; etag: string | undefined }
 
-async function opened(requests: Requests, key: string): Promise<Opened> {
+/** An object, or a version of it. */
+type What = { key: string; version: string | undefined }
+
+async function opened(requests: Requests, what: What): Promise<Opened> {
   try {
-    return await get(requests, key)
+    return await get(requests, what)
   } catch (error) {
-    if (isAbsent(error)) throw absent(requests.place, key)
+    if (isAbsent(error)) throw absent(requests.place, what.key)
     throw problemOf(requests, 'read', error)
   }
 }
@@ -54,13 +58,18 @@ async function opened(requests: Requests, key: string): Promise<Opened> {
 const absent = ({ name }: Place, key: string) =>
   Object.assign(new Error(`ENOENT: ${name}/${key}`), { code: 'ENOENT', path: key })
 
-async function get(requests: Requests, key: string, from?: { at: number; etag: string | undefined }): Promise<Opened> {
+async function get(
+  requests: Requests,
+  { key, version }: What,
+  from?: { at: number; etag: string | undefined },
+): Promise<Opened> {
   const { place } = requests
   const answer = await requests.send((client, options, aws) =>
     client.send(
       new aws.GetObjectCommand({
         Bucket: place.bucket,
         Key: keyIn(place, key),
+        ...(version !== undefined && { VersionId: version }),
         ...(from && { Range: `bytes=${from.at}-`, IfMatch: from.etag }),
       }),
       options,
@@ -85,7 +94,7 @@ type Signals = {
   given: AbortSignal
 }
 
-const chunksOf = (requests: Requests, key: string, { body: first, size, etag }: Opened, { signal, given }: Signals) =>
+const chunksOf = (requests: Requests, what: What, { body: first, size, etag }: Opened, { signal, given }: Signals) =>
   async function* (onBody: (body: Readable) => void): AsyncGenerator<Buffer> {
     let body = first
     let at = 0
@@ -104,9 +113,9 @@ const chunksOf = (requests: Requests, key: string, { body: first, size, etag }: 
       given.throwIfAborted()
       if (failure instanceof AppError) throw failure
       if (++breaks > mostBreaks || (failure !== undefined && !mayGoOn(failure)))
-        throw failure ?? tooShort(requests, key, at, size)
+        throw failure ?? tooShort(requests, what.key, at, size)
       await sleep(requests.patience.pauseMs * 2 ** breaks, undefined, { signal }).catch(() => {})
-      body = (await again(requests, key, { at, etag })).body
+      body = (await again(requests, what, { at, etag })).body
       onBody(body)
     }
   }
@@ -130,11 +139,11 @@ function freeArrived(socket: Duplex | null): void {
   socket.on('data', (piece: Buffer) => process.nextTick(free, piece))
 }
 
-async function again(requests: Requests, key: string, from: { at: number; etag: string | undefined }): Promise<Opened> {
+async function again(requests: Requests, what: What, from: { at: number; etag: string | undefined }): Promise<Opened> {
   try {
-    return await get(requests, key, from)
+    return await get(requests, what, from)
   } catch (error) {
-    throw isReplaced(error) || isAbsent(error) ? changed(requests.place, key) : error
+    throw isReplaced(error) || isAbsent(error) ? changed(requests.place, what.key) : error
   }
 }
 

@@ -7,6 +7,7 @@ import { readObject } from './s3-read.ts'
 import { type Patience, patience, type Requests, requestsTo } from './s3-requests.ts'
 import { sweepUploads } from './s3-sweep.ts'
 import { openUpload } from './s3-upload.ts'
+import { versionsIn } from './s3-versions.ts'
 import type { Store } from './store.ts'
 
 /** What only tests, and the configuration, change. */
@@ -39,6 +40,7 @@ export function s3Store(url: string, settings: S3Settings, options: S3Options = 
       const ageOf = typeof olderThanMs === 'number' ? () => olderThanMs : olderThanMs
       return sweepUploads(requests, prefix, (key) => Math.max(staleMs, ageOf(key)))
     },
+    versions: versionsIn(requests),
     giveUp: requests.giveUp,
     rest: requests.rest,
   }

@@ -9,6 +9,18 @@ export type Stored = {
   etag?: string
 }
 
+/** An object that was deleted, and a version of it that was kept. */
+export type DeletedObject = Stored & { version: string }
+
+/** What a store keeps of objects that were deleted. */
+export type Versions = {
+  /** Whether it does; undefined if nobody may ask. */
+  keeps(): Promise<boolean | undefined>
+  /** The newest version of each deleted object below a prefix, by key. */
+  deleted(prefix: string): Promise<DeletedObject[]>
+  read(key: string, version: string): Promise<Readable>
+}
+
 /** An object being written: nothing is visible under its key before `commit`. */
 export type Upload = {
   /** Appends bytes; resolves when more may be written. */
@@ -73,4 +85,6 @@ export interface Store {
   readonly several?: Several
   /** Whether `giveUp` ends a call and nothing else, so that it can be used at once when the work is told to stop. */
   readonly interruptible?: boolean
+  /** Only of stores that may keep what is deleted. */
+  readonly versions?: Versions
 }

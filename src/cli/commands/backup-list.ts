@@ -2,9 +2,12 @@ import { type Backup, storedDatabases } from '../../archive/backup.ts'
 import { readAllBackups } from '../../archive/catalog.ts'
 import { isFromFuture } from '../../archive/clock.ts'
 import { unreadError, unreadWarnings } from '../../archive/copies.ts'
+import { openDeleted } from '../../archive/deleted.ts'
+import { databasePrefix } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import { readPinNotes } from '../../archive/pin.ts'
-import { readSecrets } from '../../config/keys.ts'
+import { eachOf } from '../../archive/several.ts'
+import { readSecrets, type Secrets } from '../../config/keys.ts'
 import type { AppError } from '../../errors.ts'
 import { ofOneKind } from '../../plan.ts'
 import { asAppError } from '../../run/failure.ts'
@@ -16,7 +19,12 @@ import type { Command } from '../command.ts'
 /** `backup list`: every backup in the store. */
 export const backupList: Command = {
   name: 'backup list',
-  flags: {},
+  flags: {
+    deleted: {
+      type: 'boolean',
+      help: 'Show deleted backups too, which a bucket of S3 with versions keeps.',
+    },
+  },
   startsAnew: true,
   exits: { backup: 'the store cannot be read' },
   async run({ flags, loaded, out, signal }) {
@@ -24,8 +32,14 @@ export const backupList: Command = {
     const secrets = readSecrets(loaded.config, loaded.env, loaded.baseDir)
     const only = typeof flags.database === 'string' ? flags.database : undefined
     const found = await readAllBackups(store, only === undefined ? await storedDatabases(store) : [only], secrets)
+    const deleted =
+      flags.deleted === true
+        ? new Set(notAmong(found, await findDeleted(store, only, { secrets, warn: out.warn })))
+        : undefined
+    found.push(...(deleted ?? []))
     const notes = new Map<Backup, string[]>()
-    for (const backup of found) if (backup.pinned) notes.set(backup, await readPinNotes(store, backup))
+    for (const backup of found)
+      if (backup.pinned && !deleted?.has(backup)) notes.set(backup, await readPinNotes(store, backup))
     const now = new Date()
     const unusable = found.filter(({ problem }) => problem !== undefined)
     const said = unusable.map(
@@ -33,9 +47,17 @@ export const backupList: Command = {
     )
     for (const warning of ofOneKind(said)) out.warn(warning)
     for (const warning of unreadWarnings(store)) out.warn(warning)
-    for (const line of table(found.map((backup) => columns(backup, notes.get(backup) ?? [], now)))) out.print(line)
+    for (const line of table(
+      found.map((backup) =>
+        columns(backup, deleted?.has(backup) ? 'deleted' : stateOf(backup, notes.get(backup) ?? [], now)),
+      ),
+    ))
+      out.print(line)
     if (found.length === 0) out.print(`there are no backups in ${store.name}`)
-    const listed = found.map((backup) => fields(backup, notes.get(backup) ?? [], backup.stores ?? [store.name]))
+    const listed = found.map((backup) => ({
+      ...fields(backup, notes.get(backup) ?? [], backup.stores ?? [store.name]),
+      ...(deleted && { deleted: deleted.has(backup) }),
+    }))
     return { fields: { backups: listed }, failure: notAll(store) }
   },
 }
@@ -44,6 +66,25 @@ export const backupList: Command = {
 function notAll(store: Store): AppError | undefined {
   const unread = unreadError(store)
   return unread && asAppError(unread)
+}
+
+/** What was deleted in one store may still be in another. */
+function notAmong(found: Backup[], deleted: Backup[]): Backup[] {
+  const there = new Set(found.map(({ database, id }) => `${database}/${id}`))
+  return deleted.filter(({ database, id }) => !there.has(`${database}/${id}`))
+}
+
+/** What was deleted and can still be read. */
+async function findDeleted(
+  store: Store,
+  only: string | undefined,
+  { secrets, warn }: { secrets: Secrets; warn(text: string): void },
+): Promise<Backup[]> {
+  const deleted = await openDeleted(store, only === undefined ? '' : databasePrefix(only))
+  if (!deleted) warn(`${store.name} knows no deleted backups: only a bucket of S3 with versions does`)
+  for (const { name, versions } of eachOf(store))
+    if ((await versions?.keeps()) === false) warn(`${name} keeps nothing that is deleted: the bucket has no versions`)
+  return deleted ? readAllBackups(deleted, only === undefined ? await storedDatabases(deleted) : [only], secrets) : []
 }
 
 const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
@@ -75,12 +116,12 @@ const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
   }
 }
 
-const columns = (backup: Backup, notes: string[], now: Date) => [
+const columns = (backup: Backup, state: string) => [
   backup.database,
   backup.id,
   backup.startedAt.toISOString().replace(/\.\d+/, ''),
   backup.sizeBytes === undefined ? '?' : renderBytes(backup.sizeBytes),
-  stateOf(backup, notes, now),
+  state,
 ]
 
 function stateOf(backup: Backup, notes: string[], now: Date): string {
