@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { afterAll, test as base, describe, expect } from 'vitest'
+import { keepFewRecords, readLaterVerification, recordVerification } from '../src/archive/records.ts'
+import { silentLog } from '../src/log.ts'
 import { getText, putText, unpack } from '../src/store/pack.ts'
 import { s3Store } from '../src/store/s3.ts'
 import type { Store } from '../src/store/store.ts'
@@ -223,6 +225,32 @@ describe.runIf(server !== undefined)('a server that fails', () => {
       reason: 'delete-refused',
       hint: expect.stringContaining('s3:ListBucketMultipartUploads'),
     })
+  })
+
+  test('to let anything be replaced or deleted keeps neither a backup nor a verification from being written', async ({
+    store,
+    proxy,
+    again,
+  }) => {
+    const written = new Set<string>()
+    proxy.fault = ({ method, path }) => {
+      const isKnown = written.has(path)
+      if (method === 'PUT') written.add(path)
+      return method === 'DELETE' || (method === 'PUT' && isKnown) ? { status: 403, code: 'AccessDenied' } : undefined
+    }
+    const which = { database: 'shop', id: '20261120T030000Z-1a2b3c4d' }
+    for (const second of [0, 1, 2, 3]) {
+      await store.checkWritable()
+      const at = new Date(`2026-11-20T04:00:0${second}Z`)
+      await recordVerification(store, which, { at, ok: second === 3, problem: null })
+      await keepFewRecords(store, which, { secrets: [], log: silentLog })
+    }
+    expect(await keysOf(again())).toHaveLength(4)
+    expect(await readLaterVerification(store, which, [])).toMatchObject({ ok: true })
+    // what is really refused is said
+    proxy.fault = ({ method }) =>
+      method === 'PUT' || method === 'HEAD' ? { status: 403, code: 'AccessDenied' } : undefined
+    await expect(store.checkWritable()).rejects.toMatchObject({ hint: expect.stringContaining('s3:PutObject') })
   })
 
   test('with a page of a list late is asked again; without it there is no list', async ({ store, proxy, again }) => {

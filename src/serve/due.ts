@@ -13,12 +13,13 @@ export type SlotHistory = {
 /** `delayMs`: how long after the slot the first attempt starts. `retries`: how many attempts may follow it. */
 export type Attempts = { delayMs?: number; retries?: number }
 
+/** A blip is over in a minute. With two retries, a backup of the night survives an hour in which the database is away. */
 const firstRetryMs = 60_000
-const longestRetryMs = 30 * 60_000
+const laterRetryMs = 3_600_000
 
 /**
  * Decides whether to back up now. Of the slots that were missed, because nothing ran or the backup failed, only the newest is made up for.
- * After a failure it waits 1, 2, 4 … up to 30 minutes. After the last retry, the next slot is the next attempt.
+ * After a failure it waits a minute, then an hour each time. After the last retry, the next slot is the next attempt.
  *
  * @returns the slot to back up for, or undefined
  */
@@ -40,4 +41,4 @@ export function dueSlot(
 export const retryAt = (failures: number, lastFailureAt: Date, retries: number): Date | undefined =>
   failures > retries ? undefined : new Date(lastFailureAt.getTime() + pauseMs(failures))
 
-const pauseMs = (failures: number) => Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs)
+const pauseMs = (failures: number) => (failures === 1 ? firstRetryMs : laterRetryMs)

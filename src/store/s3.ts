@@ -1,8 +1,9 @@
 import type { S3Settings } from '../config/s3-settings.ts'
 import { AppError } from '../errors.ts'
+import { statusOf } from './s3-answers.ts'
 import { listFolders, listObjects } from './s3-list.ts'
 import { keyIn, placeOf } from './s3-place.ts'
-import { explained } from './s3-problem.ts'
+import { explained, problemOf } from './s3-problem.ts'
 import { readObject } from './s3-read.ts'
 import { type Patience, patience, type Requests, requestsTo } from './s3-requests.ts'
 import { sweepUploads } from './s3-sweep.ts'
@@ -54,18 +55,27 @@ const deleteObject = async (requests: Requests, Key: string): Promise<void> => {
   )
 }
 
+const isThere = (requests: Requests, object: { Bucket: string; Key: string }): Promise<boolean> =>
+  requests
+    .send((client, options, aws) => client.send(new aws.HeadObjectCommand(object), options))
+    .then(() => true)
+    .catch(() => false)
+
 /** Its name is none that a list shows. */
 const probeName = '.probe'
 
-/** Writes a small object and deletes it; who may not delete can still make backups. */
+/** Writes a small object and deletes it; who may not delete, or not replace what is there, can still make backups. */
 async function probe(requests: Requests): Promise<void> {
   const { bucket: Bucket, root } = requests.place
   const object = { Bucket, Key: root + probeName }
-  await explained(requests, 'write', () =>
-    requests.send((client, options, aws) =>
+  try {
+    await requests.send((client, options, aws) =>
       client.send(new aws.PutObjectCommand({ ...object, Body: Buffer.from('pgbosun'), ContentLength: 7 }), options),
-    ),
-  )
+    )
+  } catch (error) {
+    const isLeft = [403, 405, 412].includes(statusOf(error) ?? 0) && (await isThere(requests, object))
+    if (!isLeft) throw problemOf(requests, 'write', error)
+  }
   await deleteObject(requests, object.Key).catch((error) => {
     if (!(error instanceof AppError)) throw error
   })
