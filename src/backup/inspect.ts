@@ -13,8 +13,6 @@ export type Inspected = Pick<
 > & {
   /** `server_version`: `15.18 (Debian 15.18-0+deb12u1)`. */
   serverVersion: string
-  /** Null if the server does not tell: a standby does not. */
-  timeline: number | null
 }
 
 /**
@@ -53,6 +51,16 @@ export async function readDropped(db: Db): Promise<string | undefined> {
 export async function inspectDatabase(db: Db): Promise<Inspected> {
   const [row] = await db.unsafe<{ inspected: string }[]>(query)
   return parseBytes<Inspected>(row!.inspected)
+}
+
+/** The timeline of a primary; null for a standby, and where the server does not tell, as some hosted ones. */
+export async function readTimeline(db: Db): Promise<number | null> {
+  const found = await inSavepoint<{ timeline: number | null }>(
+    db,
+    `select case when not pg_catalog.pg_is_in_recovery()
+            then ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline`,
+  )
+  return found instanceof Error ? null : (found[0]?.timeline ?? null)
 }
 
 /**
@@ -94,7 +102,6 @@ const tablespaces = `
 
 const query = `select ${bytesOf(`pg_catalog.json_build_object(
   'serverVersion', pg_catalog.current_setting('server_version'),
-  'timeline', case when not pg_catalog.pg_is_in_recovery() then ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
   'lsn', (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end)::text,
   'database', ${databaseProperties},
   'roles', ${names(neededRoles)}, 'superusers', ${names(neededSuperusers)},

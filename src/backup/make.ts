@@ -28,6 +28,7 @@ import {
   readClockDifference,
   readDropped,
   readMigration,
+  readTimeline,
 } from './inspect.ts'
 import { excludeArguments, type LeftOut, leftOutOf, neededAccess, notCounted, unmatchedWarnings } from './left-out.ts'
 import type { BackupOptions } from './options.ts'
@@ -87,7 +88,11 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       passwords: options.globals === 'with-passwords',
       signal,
     }
-    const found = { environment: options.environment ?? null, lsn: inspected.lsn, timeline: inspected.timeline }
+    const found = {
+      environment: options.environment ?? null,
+      lsn: inspected.lsn,
+      timeline: await readTimeline(session.sql),
+    }
     const other = kind === 'logical' ? conflictWith(options.earlier, found) : undefined
     if (other) warnings.push(`another server seems to make backups of this series: ${other.why}: ${twoServersHint}`)
     await places.each((store) => ensureMarker(store, { toolVersion: options.toolVersion, now: startedAt }))
@@ -125,7 +130,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
       origin: {
         environment: found.environment,
         host: hostOf(session),
-        timeline: inspected.timeline,
+        timeline: found.timeline,
         conflict: other?.conflict ?? null,
       },
       database: inspected.database,

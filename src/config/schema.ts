@@ -335,7 +335,7 @@ const backup = z
     }),
     retries: count.prefault(2).meta({
       description:
-        'How often `serve` tries a scheduled backup again that has failed, after 1, 2, 4 and at most 30 minutes. After that, the next slot is the next try.',
+        'How often `serve` tries a scheduled backup again that has failed, after a minute, then after an hour each time. After that, the next slot is the next try.',
     }),
     jitter: duration('0s').meta({
       description:

@@ -100,8 +100,10 @@ async function adviceFor({ context, cluster, target }: Run): Promise<string[]> {
 }
 
 async function adviceOnStore({ cluster }: Run, facts: BackupFacts[]): Promise<string[]> {
-  const found = await Promise.all(facts.map(({ store, stores = [store] }) => besideDatabase(cluster.sql, stores)))
-  return [...new Set(found.filter((problem) => problem !== undefined))].map((problem) => `${problem}: ${besideHint}`)
+  const [first] = facts
+  // all databases are in the same stores
+  const problem = first && (await besideDatabase(cluster.sql, first.stores ?? [first.store]))
+  return problem === undefined ? [] : [`${problem}: ${besideHint}`]
 }
 
 /** If the comparison cannot be made, that is an error too, because it was asked for. */
