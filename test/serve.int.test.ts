@@ -136,7 +136,7 @@ const backedUp = (app: App) =>
     return backup?.last_success_id ?? undefined
   })
 const backupFolders = async (store: string, database: string) =>
-  (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => name !== 'failed' && name !== 'slots.json')
+  (await readdir(`${store}/${database}`).catch(() => [])).filter((name) => /^\d/.test(name))
 
 describe('serve', () => {
   test('listens before up is done, but is started only after it', async ({ app, dir }) => {

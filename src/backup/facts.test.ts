@@ -103,14 +103,14 @@ test('the scheduler is told of one series only', () => {
     backup('d', '2026-03-10T03:00:00Z', { series: hourly }),
   ]
   expect(storedFacts(backups, 'default', now)).toEqual({
-    isEmpty: false,
     covered: new Date('2026-03-09T03:00:01Z'),
     newest,
     firstAt: new Date('2026-03-08T03:00:00Z'),
     lastVerifiedAt: new Date('2026-03-09T03:00:00Z'),
     damaged: ['b'],
+    conflicts: [],
   })
-  expect(storedFacts(backups, 'weekly', now)).toEqual({ isEmpty: false, damaged: [] })
+  expect(storedFacts(backups, 'weekly', now)).toEqual({ damaged: [], conflicts: [] })
 })
 
 test('the scheduler is told of each schedule by itself, and of all together', () => {

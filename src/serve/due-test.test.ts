@@ -12,7 +12,7 @@ test.each<[string, Parameters<typeof dueTest>[0], 'url' | 'same-server', string,
   ['elsewhere it is made up for', fresh, 'url', '23:00:00', newestSlot],
   ['one that was tested is not due', { ...fresh, covered: at('05:00:01') }, 'url', '05:01:00', undefined],
   ['after a failure it waits', { ...fresh, failures: 1, lastFailureAt: at('05:00:30') }, 'url', '05:01:00', undefined],
-  ['and tries again', { ...fresh, failures: 2, lastFailureAt: at('05:00:30') }, 'url', '05:02:30', newestSlot],
+  ['and tries again', { ...fresh, failures: 2, lastFailureAt: at('05:00:30') }, 'url', '06:00:30', newestSlot],
   ['but not a fourth time', { ...fresh, failures: 3, lastFailureAt: at('05:00:30') }, 'url', '23:00:00', undefined],
 ])('%s', (_, history, where, time, due) => {
   expect(dueTest(history, where, at(time))).toEqual(due)

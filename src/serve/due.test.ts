@@ -63,6 +63,6 @@ test.each<[string, Attempts, string, typeof failed | typeof history, boolean]>([
 
 test('a failed slot says when it is tried again, until it was tried often enough', () => {
   expect(retryAt(1, at('03:10:00'), 2)).toEqual(at('03:11:00'))
-  expect(retryAt(2, at('03:10:00'), 2)).toEqual(at('03:12:00'))
+  expect(retryAt(2, at('03:10:00'), 2)).toEqual(at('04:10:00'))
   expect(retryAt(3, at('03:10:00'), 2)).toBeUndefined()
 })

@@ -372,8 +372,8 @@ describe('a slot that fails', () => {
     const retryAt = () => world.backup.schedules![0]!.retryAt
     for (const [time, next] of [
       ['12:01:00', '12:02:00'],
-      ['12:02:00', '12:04:00'],
-      ['12:04:00', null],
+      ['12:02:00', '13:02:00'],
+      ['13:02:00', null],
     ] as const) {
       world.now = at(time)
       world.running.at(-1)!.fail()
