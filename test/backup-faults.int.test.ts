@@ -274,7 +274,11 @@ describe.skipIf(!client)('leftovers', () => {
     // killed between the making of its folder and the making of the first file
     mkdirSync(join(store, database, `${now}-${own}0005`))
     const { id } = await backUp(store, urlOf(database))
-    expect(readdirSync(join(store, database)).filter((name) => name !== 'series').sort()).toEqual([`${now}-${foreign}0003`, id, 'notes.txt'].sort())
+    expect(
+      readdirSync(join(store, database))
+        .filter((name) => name !== 'series')
+        .sort(),
+    ).toEqual([`${now}-${foreign}0003`, id, 'notes.txt'].sort())
   })
 
   test('of failures, the last hundred are kept', async ({ store, database }) => {
