@@ -108,9 +108,8 @@ test('the scheduler is told of one series only', () => {
     firstAt: new Date('2026-03-08T03:00:00Z'),
     lastVerifiedAt: new Date('2026-03-09T03:00:00Z'),
     damaged: ['b'],
-    conflicts: [],
   })
-  expect(storedFacts(backups, 'weekly', now)).toEqual({ damaged: [], conflicts: [] })
+  expect(storedFacts(backups, 'weekly', now)).toEqual({ damaged: [] })
 })
 
 test('the scheduler is told of each schedule by itself, and of all together', () => {
