@@ -75,6 +75,7 @@ const onceOnly = [
     'store-hangs',
     'store-rclone',
     'store-s3',
+    'stores',
     'take-lock',
     'tools',
     'unread',
@@ -82,6 +83,15 @@ const onceOnly = [
   ],
   ...waiting,
 ]
+
+/** What other majors seldom change: on them, only `--full` runs these. */
+const rarely = process.env.BOSUN_TEST_FULL
+  ? []
+  : [
+      ...['adopt', 'backup-databases', 'backup-exclude', 'backup-progress', 'backup-standby', 'crash', 'lock-out'],
+      ...['migrate-traps', 'newer-client', 'rehearse', 'repair', 'restore-elsewhere', 'restore-faults'],
+      ...['restore-parts', 'shadow', 'store-place', 'swap-edges', 'swap-hostile'],
+    ]
 
 /** Files of tests by name; a name that is none fails here, not by leaving nothing out. */
 const files = (...names: string[]) =>
@@ -98,7 +108,7 @@ const parts = {
   waiting: { include: files(...waiting), exclude: [] },
   others: { include: ['test/**/*.int.test.ts'], exclude: files(...waiting) },
   /** On another major of PostgreSQL. */
-  again: { include: ['test/**/*.int.test.ts'], exclude: files(...onceOnly) },
+  again: { include: ['test/**/*.int.test.ts'], exclude: files(...onceOnly, ...rarely) },
 }
 const part = parts[(process.env.BOSUN_TEST_PART ?? 'all') as keyof typeof parts]
 

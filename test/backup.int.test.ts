@@ -337,6 +337,7 @@ describe.skipIf(!client)('backup list and verify', () => {
         restore_test: null,
         pinned: false,
         pin_notes: [],
+        stores: [expect.stringMatching(/^file:/)],
         partial: false,
         problem: null,
       },

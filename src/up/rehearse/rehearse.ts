@@ -1,4 +1,5 @@
 import { readBackups } from '../../archive/catalog.ts'
+import { fromAnyCopy } from '../../archive/copies.ts'
 import { AppError } from '../../errors.ts'
 import { chooseFrom } from '../../restore/chosen.ts'
 import { renderCompared, tryBackup } from '../../restore/trial/run.ts'
@@ -49,7 +50,9 @@ export async function rehearse(context: Context, options: RehearsalOptions): Pro
   onChosen(backup)
   context.out.print(`backup    ${backup.id} of ${backup.database}, taken ${age}`)
   if (live.step.plan.steps.length === 0) return false
-  await rehearseFrom(context, { live, trial: { ...trial, backup, store } }, options)
+  await fromAnyCopy(store, backup, context.out, () =>
+    rehearseFrom(context, { live, trial: { ...trial, backup, store } }, options),
+  )
   return true
 }
 
