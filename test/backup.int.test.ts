@@ -276,7 +276,7 @@ describe.skipIf(!client)('backup run', () => {
         },
       },
     })
-    expect(readdirSync(join(store, database))).toHaveLength(2)
+    expect(readdirSync(join(store, database)).filter((name) => /^\d/.test(name))).toHaveLength(2)
   })
 
   test('a backup that takes too long to begin is locked, and names who is in the way', async ({
@@ -398,8 +398,10 @@ describe.skipIf(!client)('backup list and verify', () => {
     expect(verified.json).toMatchObject({
       exit_code: 61,
       error: { kind: 'corrupt', message: expect.stringContaining('3 of 4 backups did not verify') },
-      results: [{ ok: false }, { ok: false }, { ok: false }, { ok: true }],
     })
+    // two of one second are in any order
+    const oks = (verified.json.results as { ok: boolean }[]).map(({ ok }) => ok)
+    expect(oks.sort()).toEqual([false, false, false, true])
     expect((await pgbosun.runJson('backup')).code).toBe(0)
   })
 
