@@ -366,7 +366,7 @@ describe('the configuration of S3', () => {
   test('beside a store that is elsewhere is exit 2', async ({ configured }) => {
     const pgbosun = await configured({ backup: { s3: { endpoint: 'https://s3.example.org' } } })
     const { json } = await pgbosun.runJson('backup', 'list')
-    expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('`store` is not in S3') } })
+    expect(json).toMatchObject({ exit_code: 2, error: { message: expect.stringContaining('no store is in S3') } })
   })
 
   test.for([
