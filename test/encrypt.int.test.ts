@@ -78,14 +78,18 @@ describe.skipIf(!client)('an encrypted backup', () => {
 
     const stored = await maker.runJson('backup', 'verify')
     expect(stored.code, stored.stderr).toBe(0)
-    expect(stored.json.results).toMatchObject([{ id: made.json.id, database, level: 'stored', ok: true, problem: null }])
+    expect(stored.json.results).toMatchObject([
+      { id: made.json.id, database, level: 'stored', ok: true, problem: null },
+    ])
     expect((await maker.run('backup', 'verify')).stdout).toContain('to decode them too, set backup.encrypt.identity')
 
     for (const key of [ops, escrow]) {
       const reader = await configured({ backup: { encrypt: encryptFor([ops, escrow], key) } })
       const decoded = await reader.runJson('backup', 'verify')
       expect(decoded.code, decoded.stderr).toBe(0)
-      expect(decoded.json.results).toEqual([{ id: made.json.id, database, level: 'decode', ok: true, problem: null }])
+      expect(decoded.json.results).toMatchObject([
+        { id: made.json.id, database, level: 'decode', ok: true, problem: null },
+      ])
       const into = uniqueName('copy')
       const restored = await reader.runJson('restore', 'latest', '--into', into, '--yes')
       expect(restored.code, restored.stderr).toBe(0)
