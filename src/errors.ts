@@ -42,6 +42,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `unclear-primary`: it cannot be told which host of a URL is the primary, and waiting does not change that
  * - `dump-failed`: pg_dump ended by itself, with a failure
  * - `load-failed`: what is in a backup could not be loaded: pg_restore ended by itself with a failure, or code in it did what no load needs
+ * - `deadlock`: several connections that load a backup were in each other's way
  * - `relation-dropped`: a relation that was being backed up was dropped
  * - `outcome-unknown`: the connection was lost at the commit, and whether it took place could not be found out
  * - `disk-full`: the disk of the server is full
@@ -62,6 +63,7 @@ export type Reason =
   | 'recovery-conflict'
   | 'standby-behind'
   | 'load-failed'
+  | 'deadlock'
   | 'relation-dropped'
   | 'outcome-unknown'
   | 'disk-full'

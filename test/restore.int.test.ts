@@ -129,6 +129,47 @@ describe.skipIf(!client)('restore', () => {
       expect(await logins(cluster)).toEqual([])
     })
 
+  test('is done by one connection when several are in each other’s way', { timeout: 60_000 }, async ({
+    cluster,
+    makeApp,
+  }) => {
+    const app = await filled(
+      cluster,
+      makeApp,
+      `create table b (id int primary key); insert into b values (1);
+       create table a as select 1 as b, repeat(md5(n::text), 8) as text from generate_series(1, 400000) n;
+       alter table a add foreign key (b) references b`,
+    )
+    await backUp(app)
+    const into = uniqueName('copy')
+    const { finished } = app.start('restore', '--into', into, '--yes', '--as-superuser', '--jobs', '2')
+    const work = await until('there is a database', async () => {
+      const [row] = await cluster.ask<{ name: string }>(
+        `select datname as name from pg_database where starts_with(datname, '${into}__restore_')`,
+      )
+      return row?.name
+    })
+    // holds b once its key is there, and asks for a once the foreign key, which has it, waits for b
+    const other = postgres(cluster.url(work), { max: 1, onnotice() {} })
+    const quickly = async (query: string) => {
+      while ((await other.unsafe(query)).length === 0) await sleep(5)
+    }
+    try {
+      await quickly(`select from pg_constraint where conrelid = to_regclass('public.b') and contype = 'p'`)
+      await other.unsafe('begin; set local deadlock_timeout to 30000; lock table b in access exclusive mode')
+      await quickly(
+        `select from pg_locks where relation = 'b'::regclass and not granted and mode = 'ShareRowExclusiveLock'`,
+      )
+      await other.unsafe('lock table a in access exclusive mode; rollback')
+    } finally {
+      await other.end()
+    }
+    const result = await finished
+    expect(result.stderr).toContain('trying again over one connection')
+    expectGood(result)
+    expect((await everything(cluster, into)).dump).toBe((await everything(cluster, app.database)).dump)
+  })
+
   test('notes itself in the events of the restored database, and nowhere else', async ({ cluster, makeApp }) => {
     const app = await makeApp()
     await app.write({

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { Manifest } from '../archive/manifest.ts'
+import { hasReason } from '../errors.ts'
 import { withScratch } from '../machine/scratch.ts'
 import { takeRunLock } from '../postgres/lock.ts'
 import { databaseObject } from '../postgres/lock-keys.ts'
@@ -8,6 +9,7 @@ import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { isClosed, loginValidMs, type RestorePlan, restoreInto } from './apply.ts'
 import { reopener } from './clean-up.ts'
+import { asDeadlock } from './deadlock.ts'
 import { fill } from './fill.ts'
 import { describeInPlace } from './in-place/describe.ts'
 import { restoreInPlace } from './in-place/in-place.ts'
@@ -47,7 +49,7 @@ export async function carryOut(work: Work, options: RestoreOptions): Promise<Res
   const own = await readSystemIdentifier(session.sql)
   const backUp = swap?.backupFirst ? () => options.backUp(own) : undefined
   const locked: Locked = { plan, connect, replaceable, backUp }
-  const restored = inPlace ? await intoDatabase(work, locked, options) : await intoNewDatabase(work, locked, options)
+  const restored = inPlace ? await intoDatabase(work, locked, options) : await intoNewOrAgain(work, locked, options)
   return { ...restored, manifest, createdRoles: createRoles, durationMs: Math.round(performance.now() - startedAt) }
 }
 
@@ -82,6 +84,17 @@ async function intoDatabase(
       )
     : await loadFrom(open)
   return { comparison, missing, onlyFor: undefined, swapped: undefined, inPlace }
+}
+
+/** Connections that were in each other's way have left nothing behind: then one does it alone. */
+async function intoNewOrAgain(work: Work, locked: Locked, options: RestoreOptions): Promise<Outcome> {
+  try {
+    return await intoNewDatabase(work, locked, options)
+  } catch (error) {
+    if (!hasReason(error, 'deadlock')) throw error
+    options.log.warn({ problem: error.message }, 'trying again over one connection')
+    return intoNewDatabase({ ...work, jobs: 1 }, locked, options)
+  }
 }
 
 /** Into a new database, which then gets the name of the one that it replaces, if it replaces one. */
@@ -120,7 +133,10 @@ async function intoNewDatabase(
       connect,
       onPublished,
     },
-    load: (copy) => fill(copy, work, options),
+    load: (copy) =>
+      fill(copy, work, options).catch(async (error) => {
+        throw work.jobs > 1 ? await asDeadlock(error, session, copy.database) : error
+      }),
     reopen: reopener({ connection, into, lock, wait, runId, command, log }),
     patienceMs: wait.timeoutMs,
   })
