@@ -45,7 +45,10 @@ export type Backup = {
   /** How long it took to make. */
   durationMs?: number | undefined
   dumpSizeBytes: number | undefined
-  /** Names of the stores that have it, as far as they could be read; undefined where there is only one. */
+  /**
+   * Names of the stores that have it, as far as they could be read, without those whose copy is damaged, unless each is; undefined where
+   * there is only one.
+   */
   stores?: readonly string[] | undefined
 }
 

@@ -50,6 +50,14 @@ async function writeLease(store: Store, { database, id }: Which, expiresAt: Date
   return key
 }
 
+/** How many leases on a backup have not ended. */
+export async function leasesHeld(store: Store, which: Which, now: Date): Promise<number> {
+  let held = 0
+  for (const { name } of await objectsIn(store, which))
+    if (leasePattern.test(name) && (await isLeased(store, which, [name], now))) held++
+  return held
+}
+
 /** Whether one of these leases has not ended. One that cannot be understood never ends. */
 export async function isLeased(store: Store, { database, id }: Which, names: string[], now: Date): Promise<boolean> {
   for (const name of names) {

@@ -24,7 +24,7 @@ export function mergeBackups<S>(listed: readonly Listed<S>[]): Merged<S>[] {
           ...backup,
           pinned: found.some((one) => one.backup.pinned),
           restoreTest: newestTest(found.map((one) => one.backup)),
-          stores: found.map(({ name }) => name),
+          stores: (isBad(backup) ? found : found.filter((one) => !isBad(one.backup))).map(({ name }) => name),
         },
         stores: ordered.map(({ store }) => store),
       }
@@ -41,6 +41,8 @@ const rank = ({ problem, verification }: Backup): number => {
   if (verification === undefined) return 1
   return verification.ok ? 0 : 2
 }
+
+const isBad = (backup: Backup) => rank(backup) >= 2
 
 const newestTest = (backups: readonly Backup[]): Backup['restoreTest'] =>
   backups

@@ -15,13 +15,22 @@ export function severalCatalogs(store: Store, parts: readonly Catalog[]): Catalo
   const several = store.several!
   const partOf = new Map(parts.map((part) => [part.store, part]))
 
+  /** Where each backup was read from first when it was last said. Only what has changed is said again: a copy may be in use just now. */
+  const said = new Map<string, string>()
+  const prefer = (folder: string, stores: readonly Store[]) => {
+    const order = stores.map((store) => several.stores.indexOf(store)).join()
+    if (said.get(folder) === order) return
+    said.set(folder, order)
+    several.prefer(folder, stores)
+  }
+
   const known = (database: string): Backup[] =>
     mergeBackups(
       parts
         .filter((part) => !several.unread.has(part.store))
         .map((part) => ({ store: part.store, name: part.store.name, backups: part.known(database) })),
     ).map(({ backup, stores }) => {
-      several.prefer(backupPrefix(database, backup.id), stores)
+      prefer(backupPrefix(database, backup.id), stores)
       return backup
     })
 

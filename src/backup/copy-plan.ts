@@ -5,15 +5,17 @@ import { candidates, type PrunePolicy } from './prune-candidates.ts'
 import { planRetention } from './retention.ts'
 
 /**
- * The backups that a store lacks and that its rules would keep, newest first. One that was found damaged there counts as lacking; one that
- * is good nowhere is not copied.
+ * The backups that a store lacks and that its rules would keep, newest first. One that was found damaged there counts as lacking, and so
+ * does one of which something is missing there, if another store has it whole; one that is good nowhere is not copied.
  *
  * @param all what any of the stores has, at its best
  * @param there what the store has
  */
 export function planCopies(all: readonly Backup[], there: readonly Backup[], policy: PrunePolicy, now: Date): Backup[] {
-  const has = new Set(there.filter(isGood).map(({ id }) => id))
   const good = all.filter(isGood)
+  const verified = new Set(good.filter(({ verification }) => verification?.ok).map(({ id }) => id))
+  const isWhole = (copy: Backup) => isGood(copy) && (copy.verification !== undefined || !verified.has(copy.id))
+  const has = new Set(there.filter(isWhole).map(({ id }) => id))
   const bySchedule = Map.groupBy(candidates(good, new Set(), policy.name, now), ({ schedule }) => schedule)
   const decisions = [...bySchedule].flatMap(([schedule, backups]) =>
     planRetention(backups, keepOf(policy, schedule), { now, zone: policy.timezone }),

@@ -1,10 +1,11 @@
-import { readBackup, removeBackup } from '../archive/backup.ts'
+import { isUnfinished, readBackup, removeBackup } from '../archive/backup.ts'
 import { fromAnyCopy } from '../archive/copies.ts'
 import { backupPrefix, manifestName, objectKey, pinPattern } from '../archive/layout.ts'
-import { withLease } from '../archive/lease.ts'
+import { leasesHeld, withLease } from '../archive/lease.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { recordVerification } from '../archive/records.ts'
 import { isSealed } from '../archive/seal.ts'
+import { havingOf } from '../archive/several.ts'
 import type { Secrets } from '../config/keys.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -17,8 +18,6 @@ export type CopyOptions = {
   /** Where it is read from: one store, or several taken together. */
   from: Store
   to: Store
-  /** Whether the store has a copy that was found damaged, which is replaced. */
-  replaces: boolean
   secrets: Secrets
   log: Log
   signal: AbortSignal
@@ -33,7 +32,8 @@ export type Copied = Which & { sizeBytes: number }
 
 /**
  * Copies a backup as it is stored to another store: every byte is compared with its checksum on the way and again after it was written; the
- * manifest comes last. Nothing is decoded, and no identity is needed. If it fails, nothing of it stays, but for a copy that was there.
+ * manifest comes last. Nothing is decoded, and no identity is needed. A copy that is there is replaced. If it fails, nothing of it stays, but
+ * for a copy that was there, and what somebody else copies at the same time.
  *
  * @throws {AppError} `corrupt` if no copy is whole; `backup` if a store fails
  */
@@ -48,10 +48,12 @@ export const copyBackup = (which: Which, options: CopyOptions): Promise<Copied> 
 }
 
 async function copyWhole(which: Which, options: CopyOptions): Promise<Copied> {
-  const { from, to, replaces, signal, secrets, now, log } = options
+  const { from, to, signal, secrets, now } = options
   const { manifest, text } = await readWhole(which, options)
   const total = manifest.objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0)
   let done = 0
+  // asked now: what was listed may be hours old
+  const replaces = !(await inTarget(to, () => isUnfinished(to, which)))
   try {
     await to.checkWritable()
     for (const object of manifest.objects) {
@@ -61,19 +63,53 @@ async function copyWhole(which: Which, options: CopyOptions): Promise<Copied> {
         done += bytes
         options.onProgress?.(done, total)
       })
-      await checkStored(to, key, object, signal)
+      await inTarget(to, () => checkStored(to, key, object, signal))
     }
     await copyPins(which, options)
+    await inTarget(to, () => refuseGone(which, manifest, to))
     await putText(to, objectKey(which.database, which.id, manifestName), text)
   } catch (error) {
-    if (!replaces)
-      await removeBackup(to, which).catch((left: Error) =>
-        log.warn({ store: to.name, ...which, problem: left.message }, 'what was copied until it failed stays for now'),
-      )
+    if (!replaces) await removeOurs(which, options)
     throw signal.aborted ? signal.reason : error
   }
   if (replaces) await recordVerification(to, which, { at: now(), ok: true, problem: null, level: 'stored' }, secrets)
   return { ...which, sizeBytes: total }
+}
+
+/** What fails where it is copied to says nothing about the copy that is read: another one would not help. */
+async function inTarget<T>(to: Store, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const isCorrupt = error.kind === 'corrupt'
+    const message = isCorrupt ? `what was written to ${to.name} cannot be read back: ${error.message}` : error.message
+    const hint = isCorrupt ? 'check the volume of that store, then copy it again' : error.hint
+    throw error.with({ kind: 'backup', reason: undefined, message, hint })
+  }
+}
+
+/** Removes what was copied, unless somebody else has finished the same copy, or is making it: that would lose its objects. */
+async function removeOurs(which: Which, { to, log, now }: CopyOptions): Promise<void> {
+  try {
+    if ((await isUnfinished(to, which)) && (await leasesHeld(to, which, now())) <= 1) await removeBackup(to, which)
+  } catch (left) {
+    const { message } = left as Error
+    log.warn({ store: to.name, ...which, problem: message }, 'what was copied until it failed stays for now')
+  }
+}
+
+/** A backup of the same id may have been removed meanwhile: no manifest appears without what it names. */
+async function refuseGone(which: Which, { objects }: Manifest, to: Store): Promise<void> {
+  const sizes = new Map<string, number>()
+  for await (const { key, sizeBytes } of to.list(backupPrefix(which.database, which.id))) sizes.set(key, sizeBytes)
+  const gone = objects.find(
+    ({ name, size_bytes }) => sizes.get(objectKey(which.database, which.id, name)) !== size_bytes,
+  )
+  if (gone)
+    throw new AppError('backup', `${gone.name} of ${which.id} was removed from ${to.name} while it was copied`, {
+      hint: 'copy it again',
+    })
 }
 
 async function readWhole(which: Which, { from, secrets }: CopyOptions): Promise<{ manifest: Manifest; text: string }> {
@@ -87,9 +123,11 @@ async function readWhole(which: Which, { from, secrets }: CopyOptions): Promise<
 
 async function copyPins({ database, id }: Which, { from, to }: CopyOptions): Promise<void> {
   const prefix = backupPrefix(database, id)
-  for await (const { key } of from.list(prefix)) {
-    if (!pinPattern.test(key.slice(prefix.length))) continue
-    const text = await getText(from, key)
-    if (text !== undefined) await putText(to, key, text)
-  }
+  // a pin counts in whichever store it is: one that is left behind would let the copy be pruned
+  for (const one of havingOf(from, { database, id }).filter((store) => store.name !== to.name))
+    for await (const { key } of one.list(prefix)) {
+      if (!pinPattern.test(key.slice(prefix.length))) continue
+      const text = await getText(one, key)
+      if (text !== undefined) await putText(to, key, text)
+    }
 }

@@ -98,6 +98,8 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     await places.each((store) => ensureMarker(store, { toolVersion: options.toolVersion, now: startedAt }))
     const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, { ...inspected, leftOut })
+    // the database need not wait for the stores: nothing is read from it any more
+    await session.end()
     const objects = [dump.object, globals.object]
     for (const { table, reason } of counted.notCounted)
       warnings.push(`the rows of ${table} were not counted: ${reason}`)

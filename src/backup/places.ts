@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store, Upload } from '../store/store.ts'
 import { type Lag, type Queued, queued } from './queue.ts'
@@ -36,8 +36,8 @@ export function openPlaces(
   const live = () => stores.filter((store) => lost.every((one) => one.store !== store))
   const drop = (store: Store, cause: unknown) => {
     if (signal.aborted) throw cause
-    // a backup that no store takes fails for the reason of the first
-    if (stores.length - lost.length === 1) throw lost[0]?.error ?? cause
+    // a backup that no store takes fails for the reason of the first; but in one that is full, room can be made
+    if (stores.length - lost.length === 1) throw hasReason(cause, 'store-full') ? cause : (lost[0]?.error ?? cause)
     const error = asStoreError(cause)
     lost.push({ store, error })
     log.warn(
@@ -85,6 +85,20 @@ function together(uploads: Map<Store, Upload>, { live, drop, lag }: Dropping): U
     drop(store, error)
   }
   const [first] = uploads.keys()
+  const openedAt = performance.now()
+  /** To make it durable may take as long as to write it, but keeps nobody waiting for ever. The first sets the pace. */
+  const commit = async (store: Store) => {
+    await queues.get(store)?.drained()
+    const work = uploads.get(store)!.commit()
+    if (store === first) return work
+    const mostMs = Math.max(lag.fullMs, performance.now() - openedAt)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () => reject(tooSlow(store.name, `it took longer than ${Math.round(mostMs / 1000)} s at the end`))
+      timer = setTimeout(() => open().length > 1 && giveUp(), Math.min(mostMs, 2 ** 31 - 1))
+    })
+    await Promise.race([work, late]).finally(() => clearTimeout(timer))
+  }
   return {
     async write(chunk) {
       for (const store of open())
@@ -93,13 +107,7 @@ function together(uploads: Map<Store, Upload>, { live, drop, lag }: Dropping): U
         )
     },
     async commit() {
-      for (const store of open()) {
-        const commit = async () => {
-          await queues.get(store)?.drained()
-          await uploads.get(store)!.commit()
-        }
-        await commit().catch((error) => dropped(store, error))
-      }
+      for (const store of open()) await commit(store).catch((error) => dropped(store, error))
     },
     async abort() {
       const results = await Promise.allSettled(open().map((store) => uploads.get(store)!.abort()))

@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { BackupState } from './state.ts'
 
@@ -16,6 +17,11 @@ export type CopyingOptions = {
 
 /** After a failure, a store is left alone for so long. */
 const pauseMs = 600_000
+/** And a backup, once it was tried: of one that is damaged everywhere, nothing else has to wait. */
+const againMs = 3_600_000
+
+/** Until when a store, or a backup for a store, is left alone. */
+type Resting = Map<string, number>
 
 /**
  * Fills the stores that lack backups, one backup after the other, beside the scheduler. A failure is reported, and tried again later; it
@@ -24,12 +30,12 @@ const pauseMs = 600_000
  * @returns `turn`: to be called every minute, and when the stores were read; `stop` waits for running work
  */
 export function createCopying(options: CopyingOptions): { turn(): void; stop(): Promise<void> } {
-  const failedAt = new Map<string, number>()
+  const resting: Resting = new Map()
   let working: Promise<void> | undefined
   return {
     turn() {
       if (!options.signal.aborted)
-        working ??= fill(options, failedAt).finally(() => {
+        working ??= fill(options, resting).finally(() => {
           working = undefined
         })
     },
@@ -39,22 +45,26 @@ export function createCopying(options: CopyingOptions): { turn(): void; stop(): 
   }
 }
 
-async function fill(options: CopyingOptions, failedAt: Map<string, number>): Promise<void> {
+async function fill(options: CopyingOptions, resting: Resting): Promise<void> {
   const { backups, lackingOf, copy, nowMs, log, signal } = options
-  const rests = ({ store }: Wanted) => nowMs() - (failedAt.get(store) ?? Number.NEGATIVE_INFINITY) < pauseMs
+  const rests = (key: string) => nowMs() < (resting.get(key) ?? Number.NEGATIVE_INFINITY)
   for (const { database, running } of backups) {
     if (running) continue
     for (const wanted of lackingOf(database)) {
       if (signal.aborted) return
-      if (rests(wanted)) continue
+      const { store } = wanted
+      const one = JSON.stringify([store, database, wanted.id])
+      if (rests(store) || rests(one)) continue
       try {
         await copy(wanted)
-        failedAt.delete(wanted.store)
       } catch (error) {
         if (signal.aborted) return
-        failedAt.set(wanted.store, nowMs())
+        const isDamaged = error instanceof AppError && error.kind === 'corrupt'
+        if (isDamaged) resting.set(one, nowMs() + againMs)
+        else resting.set(store, nowMs() + pauseMs)
         log.error({ ...wanted, problem: (error as Error).message }, 'the backup could not be copied to this store')
       }
     }
   }
+  for (const key of resting.keys()) if (!rests(key)) resting.delete(key)
 }

@@ -111,11 +111,13 @@ export const scheduledCopies = (context: Context, catalog: Catalog): Pick<Copyin
     const { log, signal, loaded } = context
     const late = AbortSignal.timeout(Math.min(loaded.config.backup.timeout, 2 ** 31 - 1))
     const to = until(part.store, AbortSignal.any([signal, late]))
-    const there = part.known(database)
+    // it may have been copied since, by another process
+    await part.recent(database)
+    if (lackingIn(context, catalog, { database, part }).every((backup) => backup.id !== id)) return
     const copied = await copyOne(
       { ...context, signal: AbortSignal.any([signal, late]) },
       { database, id },
-      { catalog, to, there },
+      { catalog, to },
     )
     await part.update(database)
     log.info({ database, id, store, size_bytes: copied.sizeBytes }, 'copied a backup to the store that lacked it')

@@ -107,7 +107,8 @@ export function keepSlotsInEach(
     async note(...asked) {
       const noted: SlotRecord[][] = []
       for (const keeper of keepers) noted.push(await keeper.note(...asked))
-      return noted[0]!
+      // one that cannot be read tells nothing
+      return noted.reduce((best, one) => (one.length > best.length ? one : best))
     },
   }
 }

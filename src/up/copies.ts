@@ -1,7 +1,7 @@
 import type { Backup } from '../archive/backup.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { type Copied, copyBackup } from '../backup/copy.ts'
-import { isGood, planCopies } from '../backup/copy-plan.ts'
+import { planCopies } from '../backup/copy-plan.ts'
 import { policyIn } from '../backup/prune-candidates.ts'
 import { readSecrets } from '../config/keys.ts'
 import { storesOf } from '../config/stores.ts'
@@ -12,8 +12,6 @@ type Copying = {
   /** Of everything that it may be copied from; listed before. */
   catalog: Catalog
   to: Store
-  /** What the store has of the database. */
-  there: readonly Backup[]
 }
 
 /** The backups of a database that one of the configured stores lacks, by what was listed last. */
@@ -31,15 +29,13 @@ export function lackingIn(
 export function copyOne(
   { loaded: { config, env, baseDir }, log, signal, out }: Context,
   { database, id }: Pick<Backup, 'database' | 'id'>,
-  { catalog, to, there }: Copying,
+  { catalog, to }: Copying,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Copied> {
-  const before = there.find((backup) => backup.id === id)
   return copyBackup(
     { database, id },
     {
       ...{ from: catalog.store, to, log, signal, onProgress },
-      replaces: before !== undefined && !isGood(before),
       secrets: readSecrets(config, env, baseDir),
       now: () => new Date(),
       warn: out.warn,

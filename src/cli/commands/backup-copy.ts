@@ -42,15 +42,17 @@ export const backupCopy: Command = {
     const copied: Copied[] = []
     let failure: AppError | undefined
     let found = false
+    let unread: Error | undefined
     for (const database of only === undefined ? await storedDatabases(from) : [only]) {
       const all = await catalog.update(database)
+      unread ??= unreadError(from)
       const there = await readBackups(to, database, secrets)
       const wanted = id === undefined ? missing(context, all, there, place) : byId(all, there, id)
       found ||= id === undefined || wanted !== undefined
       for (const backup of wanted ?? [])
         try {
           signal.throwIfAborted()
-          copied.push(await copy(context, backup, { catalog, to, there }))
+          copied.push(await copy(context, backup, { catalog, to }))
         } catch (error) {
           if (signal.aborted) throw error
           failure ??= asAppError(error)
@@ -58,7 +60,10 @@ export const backupCopy: Command = {
         }
     }
     for (const warning of unreadWarnings(from)) out.warn(warning)
-    if (!found) throw unreadError(from) ?? unknown(id!, from.name)
+    unread ??= unreadError(from)
+    if (!found) throw unread ?? unknown(id!, from.name)
+    // what that store alone has was not copied
+    if (id === undefined && unread) failure ??= asAppError(unread)
     if (!failure) out.print(`done     ${counted(copied.length, 'backup')} copied to ${to.name}`)
     return { fields: { store: to.name, backups: copied.map(fields) }, failure } satisfies Result
   },

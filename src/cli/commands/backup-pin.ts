@@ -1,6 +1,9 @@
+import { unreadError } from '../../archive/copies.ts'
 import { openStore } from '../../archive/open.ts'
 import { readPinNotes, removePins, writePin } from '../../archive/pin.ts'
-import { usage } from '../../errors.ts'
+import { type AppError, usage } from '../../errors.ts'
+import { asAppError } from '../../run/failure.ts'
+import type { Store } from '../../store/store.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { storedBackup } from '../stored-backup.ts'
 
@@ -23,7 +26,7 @@ export const backupPin: Command = {
     if (note === '' || !(await readPinNotes(store, backup)).includes(note))
       await writePin(store, backup, { note, at: new Date() })
     out.print(`pinned ${backup.id} of ${backup.database}`)
-    return { fields: backup }
+    return { fields: backup, failure: notEverywhere(store, backup.id) }
   },
 }
 
@@ -42,8 +45,19 @@ export const backupUnpin: Command = {
     const removed = await removePins(store, backup)
     const what = removed === 0 ? 'was not pinned' : 'is no longer pinned'
     context.out.print(`${backup.id} of ${backup.database} ${what}`)
-    return { fields: backup }
+    return { fields: backup, failure: notEverywhere(store, backup.id) }
   },
+}
+
+/** Exit 60: a copy in a store that cannot be read is as it was. */
+function notEverywhere(store: Store, id: string): AppError | undefined {
+  const unread = unreadError(store)
+  if (!unread) return undefined
+  const { message, hint } = asAppError(unread)
+  return asAppError(unread).with({
+    message: `a copy of ${id} may be where it could not be changed: ${message}`,
+    hint: `${hint ?? 'check that store'}; then run it again`,
+  })
 }
 
 async function wanted({ args, flags, loaded, signal }: CommandContext) {

@@ -72,7 +72,7 @@ export const backupVerify: Command = {
       out.warn(`the copy of ${id} in ${store} is damaged, another one is good: ${problem}`)
     return {
       fields: { results: results.map(fields) },
-      failure: bad.length > 0 ? damaged(bad, results.length) : undefined,
+      failure: bad.length > 0 ? damaged(bad, results.length) : notAll(context, store),
     }
   },
 }
@@ -120,7 +120,13 @@ async function restoreEach(
       return { fields: {}, failure: withReport(signal.aborted ? failure : named, report()) }
     }
   const bad = results.filter(({ ok }) => !ok)
-  return { fields: report(), failure: bad.length > 0 ? notRestored(bad, results.length) : undefined }
+  return { fields: report(), failure: bad.length > 0 ? notRestored(bad, results.length) : notAll(context, store) }
+}
+
+/** `all` means those of every store. */
+function notAll({ args }: CommandContext, store: Store): AppError | undefined {
+  const unread = args[0] === 'all' ? unreadError(store) : undefined
+  return unread && asAppError(unread)
 }
 
 const testFields = ({ id, database, ok, problem, durationMs, server }: Tested) => ({
