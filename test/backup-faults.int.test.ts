@@ -119,6 +119,22 @@ describe.skipIf(!client)('in the middle of a dump', () => {
     expect(withoutFailures(store)).toEqual([])
   })
 
+  test('nothing keeps the snapshot of the database while a backup is read back', { timeout: 60_000 }, async ({
+    pgbosun,
+    sql,
+    database,
+  }) => {
+    await fill(sql)
+    const { child, finished } = pgbosun.start('backup')
+    const pid = await until('pg_restore decodes', () => childrenOf(child.pid!, 'pg_restore')[0])
+    process.kill(pid, 'SIGSTOP')
+    const snapshots = await sql<{ pid: number }[]>`
+      select pid from pg_stat_activity where datname = ${database} and backend_xmin is not null and pid <> pg_backend_pid()`
+    process.kill(pid, 'SIGCONT')
+    expect([...snapshots]).toEqual([])
+    expect((await finished).code).toBe(0)
+  })
+
   test('pg_restore is killed while a backup is verified: that does not make the backup a damaged one', {
     timeout: 60_000,
   }, async ({ pgbosun, sql, store, database }) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -106,6 +106,23 @@ describe.skipIf(!client)('several stores', () => {
     expect((await pgbosun.runJson('backup', 'verify', 'latest')).code).toBe(60)
   })
 
+  test('of which one cannot be read: what was asked of all of them is 60, with what the other has', async ({
+    shop: { pgbosun, one, two, at, made },
+  }) => {
+    const id = await made()
+    rmSync(two, { recursive: true })
+    writeFileSync(two, 'no folder')
+    const verified = await pgbosun.runJson('backup', 'verify', 'all')
+    expect([verified.code, verified.json.results]).toMatchObject([60, [{ id, ok: true }]])
+    expect((await pgbosun.runJson('backup', 'verify', 'latest')).code).toBe(0)
+    const to = pathToFileURL(`${one}-more`).href
+    const copied = await pgbosun.runJson('backup', 'copy', '--to', to)
+    expect([copied.code, copied.json.backups]).toMatchObject([60, [{ id }]])
+    expect((await pgbosun.runJson('backup', 'copy', id, '--to', to)).code).toBe(0)
+    expect((await pgbosun.runJson('backup', 'pin', id)).code).toBe(60)
+    expect(readdirSync(at(one, id)).some((name) => name.startsWith('pin-'))).toBe(true)
+  })
+
   test('with a damaged copy: the other one is read, and the damaged one is replaced', async ({
     shop: { pgbosun, one, urls, at, made },
   }) => {
@@ -187,6 +204,27 @@ describe.skipIf(!client)('a store among several', () => {
     const both = await configured({ backup: { stores: [url] } })
     const misplaced = await configured({ backup: { store: undefined, stores: [{ url: 's3://b', mustBeMount: true }] } })
     for (const pgbosun of [twice, both, misplaced]) expect((await pgbosun.runJson('backup', 'list')).code).toBe(2)
+  })
+
+  test('that is another by another name is refused, and nothing is written', async ({
+    shop: { pgbosun, one, two, made },
+    database,
+  }) => {
+    mkdirSync(one)
+    symlinkSync(one, two)
+    const { code, json } = await pgbosun.runJson('backup')
+    expect([code, (json.error as { message: string }).message]).toEqual([
+      60,
+      expect.stringContaining('are the same place'),
+    ])
+    expect(backupsIn(one, database)).toEqual([])
+    expect(readdirSync(one).filter((name) => name.includes('probe'))).toEqual([])
+
+    // the files of another store are no other name of it
+    rmSync(two)
+    cpSync(one, two, { recursive: true })
+    const id = await made()
+    expect([backupsIn(one, database), backupsIn(two, database)]).toEqual([[id], [id]])
   })
 
   test('is needed by `backup copy`', async ({ shop: { pgbosun, urls, made } }) => {

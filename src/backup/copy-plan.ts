@@ -16,6 +16,8 @@ export function planCopies(all: readonly Backup[], there: readonly Backup[], pol
   const verified = new Set(good.filter(({ verification }) => verification?.ok).map(({ id }) => id))
   const isWhole = (copy: Backup) => isGood(copy) && (copy.verification !== undefined || !verified.has(copy.id))
   const has = new Set(there.filter(isWhole).map(({ id }) => id))
+  // to judge thousands by their rules takes time
+  if (good.every(({ id }) => has.has(id))) return []
   const bySchedule = Map.groupBy(candidates(good, new Set(), policy.name, now), ({ schedule }) => schedule)
   const decisions = [...bySchedule].flatMap(([schedule, backups]) =>
     planRetention(backups, keepOf(policy, schedule), { now, zone: policy.timezone }),

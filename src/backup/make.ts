@@ -37,6 +37,7 @@ import { explainObstacles, planPreflight } from './preflight.ts'
 import { readLeftOut } from './read-left-out.ts'
 import { unqualifiedFunctions } from './restorable.ts'
 import { type Counted, countRows } from './rows.ts'
+import { refuseSamePlace } from './same-place.ts'
 import { isSkewed, skewWarning } from './skew.ts'
 import { checkSpace } from './space.ts'
 import type { StandbyFacts } from './standby.ts'
@@ -96,6 +97,7 @@ export async function makeBackup(options: MakeOptions): Promise<Manifest> {
     const other = kind === 'logical' ? conflictWith(options.earlier, found) : undefined
     if (other) warnings.push(`another server seems to make backups of this series: ${other.why}: ${twoServersHint}`)
     await places.each((store) => ensureMarker(store, { toolVersion: options.toolVersion, now: startedAt }))
+    await refuseSamePlace(places.live())
     const globals = await storeObject(options, { name: globalsName }, (upload) => dumpGlobals(upload, common))
     const { dump, counted } = await dumpAndCount(session, options, common, { ...inspected, leftOut })
     // the database need not wait for the stores: nothing is read from it any more

@@ -13,12 +13,9 @@ import { ofOneKind } from '../plan.ts'
 import type { Context } from '../run/context.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Store } from '../store/store.ts'
-import { until } from '../store/until.ts'
 import { megabytes, someOf } from '../units.ts'
 import { backupOptions, schedulesOf } from '../up/backups.ts'
-import { copyOne, lackingIn } from '../up/copies.ts'
 import { testRestore } from '../up/test-restore.ts'
-import type { CopyingOptions } from './copying.ts'
 import type { Rotation } from './rotate.ts'
 import { pruneOnSchedule, type Refusal } from './scheduled-prune.ts'
 import type { SchedulerOptions } from './scheduler.ts'
@@ -96,35 +93,7 @@ export function scheduledWork(
 
 const newestIn = (backups: Backup[], id: string | undefined) => backups.find((backup) => backup.id === id)
 
-/** Fills the stores that lack backups, with what the scheduler has read of them. */
-export const scheduledCopies = (context: Context, catalog: Catalog): Pick<CopyingOptions, 'lackingOf' | 'copy'> => ({
-  lackingOf: (database) =>
-    catalog.parts === undefined
-      ? []
-      : catalog.parts
-          .filter((part) => !catalog.store.several?.unread.has(part.store))
-          .flatMap((part) =>
-            lackingIn(context, catalog, { database, part }).map(({ id }) => ({ database, id, store: part.store.name })),
-          ),
-  async copy({ database, id, store }) {
-    const part = partsOf(catalog).find((one) => one.store.name === store)!
-    const { log, signal, loaded } = context
-    const late = AbortSignal.timeout(Math.min(loaded.config.backup.timeout, 2 ** 31 - 1))
-    const to = until(part.store, AbortSignal.any([signal, late]))
-    // it may have been copied since, by another process
-    await part.recent(database)
-    if (lackingIn(context, catalog, { database, part }).every((backup) => backup.id !== id)) return
-    const copied = await copyOne(
-      { ...context, signal: AbortSignal.any([signal, late]) },
-      { database, id },
-      { catalog, to },
-    )
-    await part.update(database)
-    log.info({ database, id, store, size_bytes: copied.sizeBytes }, 'copied a backup to the store that lacked it')
-  },
-})
-
-/** The same for test restores, with what the other scheduler has read of the store. */
+/** What the scheduler of test restores does, with what the other one has read of the store. */
 export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSchedulerOptions, 'factsOf' | 'test'> {
   const { log, loaded } = context
   return {
