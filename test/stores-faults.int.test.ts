@@ -165,6 +165,21 @@ describe.skipIf(!client)('what is read of several stores', () => {
     expect(store.several!.current(folder)).toBe(second)
   })
 
+  test('is deleted where it is, and a store that cannot be read is not asked', async ({
+    world: { one, two, open, made },
+    database,
+  }) => {
+    const id = await made()
+    rmSync(two, { recursive: true })
+    writeFileSync(two, 'no folder')
+    const store = severalStores([open(one), open(two)])
+    await openCatalog(store, () => []).update(database)
+    const key = `${database}/${id}/pin-0a1b2c3d.json`
+    await putText(store, key, '{}')
+    await store.delete(key)
+    expect(readdirSync(join(one, database, id))).not.toContain('pin-0a1b2c3d.json')
+  })
+
   test('names only stores with a good copy, where there is one', async ({
     world: { one, two, open, made },
     database,

@@ -42,8 +42,8 @@ export function severalStores(stores: readonly Store[]): Store {
     }
   }
 
-  const every = async <T>(call: (store: Store) => Promise<T>): Promise<T[]> => {
-    const results = await Promise.allSettled(stores.map(call))
+  const every = async <T>(call: (store: Store) => Promise<T>, those: readonly Store[] = stores): Promise<T[]> => {
+    const results = await Promise.allSettled(those.map(call))
     for (const result of results) if (result.status === 'rejected') throw result.reason
     return results.map((result) => (result as PromiseFulfilledResult<Awaited<T>>).value)
   }
@@ -87,7 +87,8 @@ export function severalStores(stores: readonly Store[]): Store {
       for await (const [, name] of fromEach(named)) names.add(name)
       return [...names]
     },
-    delete: async (key) => void (await every((store) => store.delete(key))),
+    // one that does not have the backup, or cannot be read, is not asked to delete anything of it
+    delete: async (key) => void (await every((store) => store.delete(key), having.get(folderOf(key) ?? ''))),
     checkWritable: async () => void (await every((store) => store.checkWritable())),
     async freeBytes() {
       const free = (await every((store) => store.freeBytes())).filter((bytes) => bytes !== undefined)
