@@ -76,6 +76,7 @@ const onceOnly = [
     'store-rclone',
     'store-s3',
     'stores',
+    'stores-faults',
     'take-lock',
     'tools',
     'unread',
