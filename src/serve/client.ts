@@ -1,4 +1,4 @@
-import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
+import { resolveBackupConnection } from '../config/resolve.ts'
 import type { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { openSession } from '../postgres/connect.ts'
@@ -46,9 +46,9 @@ const conditionOf = ({ message, hint = '' }: AppError, since: string): Condition
 })
 
 async function readServerVersion({ loaded: { config, env, baseDir }, signal }: Context): Promise<number> {
-  const [database] = backupDatabases(config, env, baseDir)
   const session = await openSession(resolveBackupConnection(config, env, baseDir), {
-    database,
+    // backup.databases may have only patterns
+    database: config.lock.database,
     applicationName: 'pgbosun serve',
     log: silentLog,
     allowStandby: true,

@@ -196,7 +196,7 @@ async function stay(
     signal,
   })
   const copying = createCopying({
-    backups: state.backups,
+    backups: databases.active,
     ...scheduledCopies(context, catalog),
     nowMs: () => performance.now(),
     log,

@@ -11,7 +11,7 @@ import { type BackupState, newBackupState, type ServeState } from './state.ts'
 import { startTicking } from './ticks.ts'
 
 /** What the schedulers ask of the store. */
-type Work = Pick<SchedulerOptions, 'readStore' | 'backUp'>
+type Work = Pick<SchedulerOptions, 'readStore' | 'backUp' | 'noteSlots'>
 
 export type DatabaseWatch = {
   /** The databases that are backed up: changed in place, never replaced. */
@@ -100,13 +100,14 @@ export function watchDatabases(
         if (!signal.aborted && active.some((one) => !before.has(one))) onNew()
       })
     },
-    among({ readStore, backUp }) {
+    among({ readStore, backUp, ...others }) {
       const read: Work['readStore'] = async (database) => {
         const facts = await readStore(database)
         const met = metAt.get(database)
         return met === undefined ? facts : metSince(facts, met)
       }
       return {
+        ...others,
         readStore: read,
         async backUp(database, slot, onMade, schedule) {
           await refresh()

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { backupConditions } from './backup-conditions.ts'
 import { planList } from './plan-list.ts'
+import { noSchedule } from './schedules.ts'
 import { type BackupState, newBackupState } from './state.ts'
 
 const state = (database: string, more: Partial<BackupState> = {}): BackupState => ({
@@ -19,12 +21,31 @@ test('a new database is added, and the others stay the same objects', () => {
 test('one that is gone stays visible, and nothing of it is due or wrong', () => {
   const gone = state('gone', {
     ...{ lastSuccessId: 'x', lastError: 'e', overdue: 'o', storeProblem: 's', nextRunAt: 'n', neverDecrypted: 'd' },
-    ...{ running: true, damaged: ['x'] },
+    ...{ running: true, damaged: ['x'], conflicts: ['x'], pruneRefused: { message: 'p', hint: undefined } },
+    ...{
+      storeEmpty: { severity: 'error', message: 'm' },
+      progress: { bytes: 1, estimatedBytes: 2, tables: undefined },
+    },
+    lacking: { unread: ['u'] } as unknown as BackupState['lacking'],
+    schedules: [
+      {
+        ...noSchedule('daily'),
+        running: true,
+        lastSuccessId: 'x',
+        lastError: 'e',
+        retryAt: 'r',
+        overdue: 'o',
+        nextRunAt: 'n',
+      },
+    ],
   })
   gone.restoreTest = { ...gone.restoreTest, failed: 'f', overdue: 'o', nextRunAt: 'n' }
   const { active, allEnded } = planList({ active: [gone], ended: [] }, [], new Set())
   expect(active).toEqual([])
-  expect(allEnded).toEqual([state('gone', { lastSuccessId: 'x', ended: true, neverDecrypted: null })])
+  const nothing = { neverDecrypted: null, conflicts: [], pruneRefused: null, storeEmpty: null, progress: null }
+  const schedules = [{ ...noSchedule('daily'), lastSuccessId: 'x' }]
+  expect(allEnded).toEqual([state('gone', { lastSuccessId: 'x', ended: true, ...nothing, schedules })])
+  expect(backupConditions(allEnded, [], 'now')).toEqual([])
 })
 
 test('one that comes back goes on with what is known of it', () => {

@@ -1,5 +1,5 @@
 // pure
-import { type BackupState, newBackupState, noRestoreTest } from './state.ts'
+import { type BackupState, newBackupState, noRestoreTest, type ScheduleState } from './state.ts'
 
 export type DatabaseList = {
   active: BackupState[]
@@ -39,4 +39,11 @@ const endedState = (state: BackupState): BackupState => ({
   ...state,
   ...{ ended: true, lastError: null, storeProblem: null, overdue: null, nextRunAt: null, neverDecrypted: null },
   ...{ running: false, damaged: [], restoreTest: { ...noRestoreTest(), last: state.restoreTest.last } },
+  ...{ progress: null, storeEmpty: null, conflicts: [], lacking: undefined, pruneRefused: null },
+  ...(state.schedules && { schedules: state.schedules.map(endedSchedule) }),
+})
+
+const endedSchedule = (schedule: ScheduleState): ScheduleState => ({
+  ...schedule,
+  ...{ running: false, lastError: null, retryAt: null, nextRunAt: null, overdue: null },
 })

@@ -1,14 +1,16 @@
 import { storedDatabases } from '../archive/backup.ts'
 import { type DatabasePlan, planDatabases } from '../backup/databases.ts'
 import { readDatabases } from '../backup/read-databases.ts'
+import { mayBeStandby } from '../backup/standby.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { includes, isPattern } from '../config/wildcards.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import type { Store } from '../store/store.ts'
+import { primaryOf } from './primary.ts'
 
-type Asking = Pick<Context, 'loaded' | 'command' | 'runId' | 'log' | 'signal'>
+type Asking = Pick<Context, 'loaded' | 'connection' | 'command' | 'runId' | 'log' | 'signal'>
 
 /** The entries of `backup.databases` as they are configured, names and patterns. */
 export const databaseList = ({ loaded: { config, env, baseDir } }: Pick<Context, 'loaded'>): string[] =>
@@ -30,7 +32,9 @@ export async function databasesNow(context: Asking, timeoutMs?: number): Promise
   const list = databaseList(context)
   if (!list.some(isPattern)) return { ...planDatabases(list, []), systemIdentifier: undefined }
   const wait = { timeoutMs: timeoutMs ?? config.wait.timeout, patient: timeoutMs === undefined && config.wait.patient }
-  const session = (await openWhenReady(resolveBackupConnection(config, env, baseDir), {
+  const connection = resolveBackupConnection(config, env, baseDir)
+  const session = (await openWhenReady(connection, {
+    allowStandby: mayBeStandby(connection, primaryOf(context)),
     ...{ ...wait, command, log, signal, deadline: performance.now() + wait.timeoutMs },
     ...{ database: config.lock.database, applicationName: `pgbosun backup ${runId}` },
   }))!

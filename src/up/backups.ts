@@ -22,6 +22,7 @@ import type { Context } from '../run/context.ts'
 import { endsWithContainer } from '../store/persistence.ts'
 import type { Store } from '../store/store.ts'
 import { databasesToCheck, firstFailureAt } from './check-databases.ts'
+import { primaryOf } from './primary.ts'
 
 /**
  * The options of a backup, without its slot.
@@ -63,17 +64,6 @@ export function backupOptions(
     log,
     signal,
     now: () => new Date(),
-  }
-}
-
-/** Where the lock of a backup is taken if `backup.url` leads to a standby; undefined where there is no other connection. */
-function primaryOf({ loaded, connection }: Context): BackupOptions['primary'] {
-  if (loaded.config.backup.url === undefined) return undefined
-  try {
-    return connection()
-  } catch (error) {
-    if (error instanceof AppError && error.kind === 'usage') return undefined
-    throw error
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Loaded } from '../config/load.ts'
+import { writtenSchedules } from '../config/schedules.ts'
 import { type AppError, hasReason } from '../errors.ts'
 import { findTools } from '../programs/pgtools.ts'
 
@@ -10,7 +11,7 @@ export async function findClientMissing(
   { config, env }: Pick<Loaded, 'config' | 'env'>,
   serverVersion: number,
 ): Promise<AppError | undefined> {
-  if (config.backup.schedule === undefined) return undefined
+  if (writtenSchedules(config.backup).length === 0) return undefined
   try {
     await findTools(serverVersion, { path: env.PATH })
     return undefined
