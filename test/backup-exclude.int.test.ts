@@ -173,6 +173,36 @@ describe.skipIf(!client)('backup.exclude', () => {
     }
   })
 
+  test('says what it leaves out of a schema that an extension has made: tables of others, and the rows of its own', {
+    timeout: 60_000,
+  }, async ({ configured, database, sql, store, dir }) => {
+    await sql.unsafe(`
+      create extension pg_trgm; create schema jobs; alter extension pg_trgm add schema jobs;
+      create table jobs.job (a int); insert into jobs.job values (1); alter extension pg_trgm add table jobs.job;
+      update pg_extension set extconfig = array['jobs.job'::regclass::oid], extcondition = array[''] where extname = 'pg_trgm';
+      create table jobs.mine (a int); insert into jobs.mine values (1); create table kept (a int)`)
+    const pgbosun = await configured({ backup: { exclude: { schemas: ['jobs'] } } })
+    const { code, json, stderr } = await pgbosun.runJson('backup')
+    expect(code, stderr).toBe(0)
+    const { left_out, rows } = manifestIn(store, database, json.id)
+    expect([left_out, rows, json.warnings]).toMatchObject([
+      { schemas: ['jobs'], tables: [], table_data: ['jobs.job'] },
+      { 'public.kept': 0 },
+      [],
+    ])
+    expect(Object.keys(rows)).toEqual(['public.kept'])
+    const file = join(dir, 'x.sql')
+    await pgbosun.run('backup', 'fetch', 'latest', '--to', file, '--as', 'sql')
+    expect(readFileSync(file, 'utf8')).not.toMatch(/COPY jobs|jobs\.mine/)
+
+    await sql.unsafe('create table needing () inherits (jobs.mine)')
+    const refused = await pgbosun.runJson('backup')
+    expect([refused.code, refused.json.error?.message]).toEqual([
+      60,
+      expect.stringContaining('table public.needing needs'),
+    ])
+  })
+
   test('needs no right to read what it leaves out', async ({ configured, database, sql }) => {
     const user = { name: uniqueName('reader'), password: 'secret-of-reader' }
     await sql.unsafe(`

@@ -83,6 +83,7 @@ export function planLeftOut(patterns: Exclude, found: { schemas: Schema[]; relat
     ...meant(patterns.tableData).filter((one) => !gone.has(one)),
     // without its rows it is what the extension makes
     ...meant(patterns.tables).filter(({ member }) => member),
+    ...found.relations.filter(({ schema, member, configuration }) => inSchemas.has(schema) && member && configuration),
   ]
   return {
     schemas,

@@ -37,7 +37,7 @@ const isMember = (catalog: string, oid: string) => `exists (select from pg_catal
 
 const objectsQuery = `select ${bytesOf(`pg_catalog.json_build_object(
   'schemas', ${jsonList(`select n.oid::bigint as oid, n.nspname as name, pg_catalog.format('%I', n.nspname) as quoted
-     from pg_catalog.pg_namespace n where ${ours} and not ${isMember('pg_namespace', 'n.oid')} order by n.nspname`)},
+     from pg_catalog.pg_namespace n where ${ours} order by n.nspname`)},
   'relations', ${jsonList(`select c.oid::bigint as oid, n.nspname as schema, c.relname as name, pg_catalog.format('%I.%I', n.nspname, c.relname) as quoted, c.relkind as kind,
        array(select i.inhparent::bigint from pg_catalog.pg_inherits i where i.inhrelid = c.oid) as parents,
        (select d.refobjid::bigint from pg_catalog.pg_depend d where c.relkind = 'S' and d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
@@ -69,14 +69,15 @@ const isPartition = `d.deptype = 'a' and d.classid = 'pg_catalog.pg_class'::regc
   select from pg_catalog.pg_class c where c.oid = d.objid and c.relispartition)`
 
 /**
- * `gone`: what is not in the backup, with what belongs to it. The schema `public` is there in every new database. A partition also depends on its table as if it belonged to it, but pg_dump
+ * `gone`: what is not in the backup, with what belongs to it. The schema `public` is there in every new database, and an extension makes
+ * its own again. A partition also depends on its table as if it belonged to it, but pg_dump
  * writes it all the same.
  */
 const neededQuery = (relations: string, schemas: string) => `
   with recursive gone(classid, objid) as (
     (select 'pg_catalog.pg_class'::regclass::oid as classid, r as objid from pg_catalog.unnest(${relations}) r
      union
-     select 'pg_catalog.pg_namespace'::regclass::oid, n.oid from pg_catalog.pg_namespace n where n.oid = any (${schemas}) and n.nspname <> 'public'
+     select 'pg_catalog.pg_namespace'::regclass::oid, n.oid from pg_catalog.pg_namespace n where n.oid = any (${schemas}) and n.nspname <> 'public' and not ${isMember('pg_namespace', 'n.oid')}
      union
      select d.classid, d.objid from pg_catalog.pg_depend d
       where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (${schemas}) and d.deptype = 'n'

@@ -63,6 +63,13 @@ describe('what a server sends', () => {
     expect(relayed(withoutBinding, given)).toBe(text(sasl('SCRAM-SHA-256'), ...rest))
   })
 
+  test.each([-1, 0, 3])('goes on as it is where it is no message: length %s', (length) => {
+    const wrong = Buffer.from([0x52, 0, 0, 0, 0, 0, 0, 0])
+    wrong.writeInt32BE(length, 1)
+    const given = [sasl('SCRAM-SHA-256'), wrong, sasl('SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256')]
+    expect(relayed(withoutBinding, Buffer.concat(given))).toBe(text(...given))
+  })
+
   test('is otherwise as it is', () => {
     const given = [sasl('SCRAM-SHA-256'), message('R', Buffer.from([0, 0, 0, 12, 1, 2, 3])), message('E', 'x')]
     expect(relayed(withoutBinding, Buffer.concat(given))).toBe(text(...given))

@@ -5,7 +5,7 @@ export type Relayed = (chunk: Buffer) => Buffer[]
 /** A type, and a length that counts itself. */
 const headerBytes = 5
 
-/** Longer queries are none of ours. */
+/** Longer queries are none of ours, and no list of authentication methods is as long. */
 const longest = 200
 
 const simpleQuery = 0x51
@@ -41,7 +41,7 @@ const withBinding = Buffer.from('SCRAM-SHA-256-PLUS\0')
  */
 export const withoutBinding = (): Relayed =>
   byMessage(
-    (type) => type === authentication,
+    (type, length) => type === authentication && length <= longest,
     (message) => {
       const at = message.readInt32BE(headerBytes) === byMechanism ? message.indexOf(withBinding) : -1
       if (at < 0) return message
@@ -69,8 +69,11 @@ function byMessage(isWanted: (type: number, length: number) => boolean, change: 
         continue
       }
       const length = rest.length < headerBytes ? Infinity : rest.readInt32BE(1) + 1
-      const wanted = length !== Infinity && isWanted(rest[0]!, length)
-      if (length !== Infinity && !wanted) passing = length
+      const isMessage = length >= headerBytes
+      const wanted = length !== Infinity && isMessage && isWanted(rest[0]!, length)
+      // no length of a message: whoever gets it has to say what is wrong with it
+      if (!isMessage) passing = Infinity
+      else if (length !== Infinity && !wanted) passing = length
       else if (rest.length >= length) {
         out.push(change(rest.subarray(0, length)))
         rest = rest.subarray(length)
@@ -92,7 +95,7 @@ export function afterStartup(relayed: Relayed): Relayed {
     if (first === undefined) return relayed(chunk)
     first = Buffer.concat([first, chunk])
     if (first.length < 4 || first.length < first.readInt32BE(0)) return []
-    const length = first.readInt32BE(0)
+    const length = Math.max(0, first.readInt32BE(0))
     const [startup, rest] = [first.subarray(0, length), first.subarray(length)]
     first = undefined
     return [startup, ...relayed(rest)]
