@@ -3,7 +3,7 @@ import type { Label } from '../src/restore/name.ts'
 import type { Replaced } from '../src/restore/swap/story.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
 import { test as base, client } from './support/backup.ts'
-import { open, uniqueName, urlOf } from './support/postgres.ts'
+import { open, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 /** Databases that begin with a prefix of the test's own, as the server is shared. */
 const test = base.extend<{ many: { prefix: string; create(name: string, comment?: object): Promise<string> } }>({
@@ -105,12 +105,20 @@ describe.skipIf(!client)('a pattern in backup.databases', () => {
 
   test('is judged by check: a new database is not overdue yet, one that is gone has ended, and what is unknown is said', {
     timeout: 120_000,
-  }, async ({ many, configured, database }) => {
+  }, async ({ many, configured, database, dir, sql: sqlOfTarget }) => {
     const { prefix, create } = many
     const [stays, goes] = [await create('_stays'), await create('_goes')]
-    const backup = { databases: [database, `${prefix}*`], schedule: '* * * * *' }
+    const schedules = [
+      { name: 'often', schedule: '* * * * *' },
+      { name: 'yearly', schedule: '0 3 1 1 *' },
+    ]
+    const backup = { databases: [database, `${prefix}*`], schedules }
     const pgbosun = await configured({ backup })
+    await writeFiles(dir, Object.fromEntries([1, 2].map((i) => [`work${i}/migrations/001_a.sql`, 'create table a ()'])))
     expect((await pgbosun.run('up')).code).toBe(0)
+    // the target is years old, and the others may be new: nothing of them was due on 1 January
+    expect((await pgbosun.run('backup', '--schedule', 'yearly', '--database', database)).code).toBe(0)
+    await sqlOfTarget.unsafe(`update pgbosun.events set at = at - interval '3 years'; update pgbosun.migrations set applied_at = applied_at - interval '3 years'`)
     expect((await pgbosun.run('backup')).code).toBe(0)
     await sql(`drop database "${goes}"`)
     const met = await create('_met')

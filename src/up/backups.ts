@@ -117,10 +117,13 @@ export async function backupFacts(
     const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions, conflicts } = found
     if (ended && !newest) continue
     const maybeNew = matched && database !== targetOf(context)
-    const known = maybeNew && !first && unreadable === undefined ? await firstFailureAt(store, database) : since
-    const slots = schedules.map((schedule) =>
-      slotFacts(schedule, seriesFacts(ofSchedule(named, schedule.name), now), { now, since: known }),
-    )
+    const ofEach = schedules.map((schedule) => seriesFacts(ofSchedule(named, schedule.name), now))
+    const isComplete = first && ofEach.every((facts) => facts.first)
+    const failedAt =
+      maybeNew && !isComplete && unreadable === undefined ? await firstFailureAt(store, database) : undefined
+    // how old the target is says nothing of the others
+    const known = maybeNew ? earlier(first?.takenAt, failedAt) : since
+    const slots = schedules.map((schedule, i) => slotFacts(schedule, ofEach[i]!, { now, since: known }))
     facts.push({
       database,
       store: store.name,
