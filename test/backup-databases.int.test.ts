@@ -118,7 +118,9 @@ describe.skipIf(!client)('a pattern in backup.databases', () => {
     expect((await pgbosun.run('up')).code).toBe(0)
     // the target is years old, and the others may be new: nothing of them was due on 1 January
     expect((await pgbosun.run('backup', '--schedule', 'yearly', '--database', database)).code).toBe(0)
-    await sqlOfTarget.unsafe(`update pgbosun.events set at = at - interval '3 years'; update pgbosun.migrations set applied_at = applied_at - interval '3 years'`)
+    await sqlOfTarget.unsafe(
+      `update pgbosun.events set at = at - interval '3 years'; update pgbosun.migrations set applied_at = applied_at - interval '3 years'`,
+    )
     expect((await pgbosun.run('backup')).code).toBe(0)
     await sql(`drop database "${goes}"`)
     const met = await create('_met')

@@ -106,6 +106,28 @@ describe('slots.json', () => {
     )
   })
 
+  test('has no slots that are still to come, whoever wrote them: they would take the place of the others', async ({
+    world,
+  }) => {
+    const nothing = { id: null, size_bytes: null, duration_ms: null, problem: null }
+    const slots = Array.from({ length: 400 }, (_, i) => ({
+      ...{ slot: new Date(Date.UTC(2099, 0, i)).toISOString(), state: 'missed', ...nothing },
+    }))
+    const series = { name: 'default', schedule: 'daily', system_identifier: '7', cron: '0 3 * * *', timezone: 'UTC' }
+    world.write(JSON.stringify({ schema_version: 1, series: [{ ...series, slots }] }))
+    const one = world.put(day(4), day(4))
+    const { note } = world.keeper()
+    expect(await note()).toMatchObject([{ id: one }])
+    expect(world.stored()).toEqual([['daily 7', `04 made ${one}`]])
+
+    // the clock was wrong, and is right again
+    world.now = new Date('2099-03-05T12:00:00Z')
+    await note()
+    world.now = day(5, '12:00:00')
+    const two = world.put(day(5), day(5))
+    expect((await note()).at(-1)).toMatchObject({ id: two })
+  })
+
   test('keeps what another process has written, and each schedule and server apart', async ({ world }) => {
     const [one, other] = [world.keeper(), world.keeper()]
     const hourly = { ...daily, name: 'hourly', text: '0 * * * *', cron: parseCron('0 * * * *') as Cron }

@@ -56,6 +56,15 @@ export function withSeries({ series, ...file }: SlotsFile, added: SlotSeries): S
   return { ...file, series: known ? series.map((one) => (one === known ? merged : one)) : [...series, merged] }
 }
 
+/**
+ * Without slots that are still to come: a clock that was wrong, or something else, has written them, and they would take the place of
+ * those that there were.
+ */
+export const until = ({ series, ...file }: SlotsFile, now: Date): SlotsFile => ({
+  ...file,
+  series: series.map((one) => ({ ...one, slots: one.slots.filter(({ slot }) => new Date(slot) <= now) })),
+})
+
 /** What both files know. */
 export const mergeFiles = (before: SlotsFile, after: SlotsFile): SlotsFile => after.series.reduce(withSeries, before)
 

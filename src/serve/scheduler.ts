@@ -121,8 +121,9 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
         options.log.error({ database: backup.database, problem }, 'the scheduler could not read the store')
       backup.storeProblem = problem
     }
-    judgeAll(options, known)
+    judge(options, backup, known)
   }
+  options.onLook()
 }
 
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {

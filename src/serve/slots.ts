@@ -1,6 +1,6 @@
 import type { Catalog } from '../archive/catalog-type.ts'
 import { eachOf } from '../archive/several.ts'
-import { mergeFiles, type SlotRecord, type SlotsFile, slotsOf, withSeries } from '../archive/slot-records.ts'
+import { mergeFiles, type SlotRecord, type SlotsFile, slotsOf, until, withSeries } from '../archive/slot-records.ts'
 import { noSlots, readSlots, writeSlots } from '../archive/slots.ts'
 import { goodBackups, ofName, ofSchedule } from '../backup/facts.ts'
 import type { Schedule } from '../backup/schedule.ts'
@@ -40,6 +40,9 @@ export function keepSlots(
     log.warn({ database, problem }, message)
   }
 
+  /** Another machine's clock may be a little ahead. */
+  const latest = () => new Date(now().getTime() + graceMs)
+
   const read = async (database: string) => {
     const found = await readSlots(catalog.store, database)
     if (found.newer) tell(database, found.problem!, 'slots.json is left as it is, and the slots are not recorded')
@@ -68,7 +71,7 @@ export function keepSlots(
   }
 
   const note = async (database: string, schedule: Schedule, failed: FailedSlot | undefined) => {
-    const known = files.get(database) ?? (await read(database)).file
+    const known = until(files.get(database) ?? (await read(database)).file, latest())
     files.set(database, known)
     const records = recordsOf(database, schedule, known, failed)
     if (records.slots.length === 0) return
@@ -77,7 +80,7 @@ export function keepSlots(
     files.set(database, after)
     // another process may have written since
     const { file, newer } = await read(database)
-    const merged = mergeFiles(file, after)
+    const merged = mergeFiles(until(file, latest()), after)
     if (newer || isSame(file, merged)) return
     files.set(database, merged)
     await writeSlots(catalog.store, database, merged)
