@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
 import { freePort, startServer } from '../scripts/server.ts'
+import type { Config } from '../src/config/schema.ts'
 import { findTools, type Tools } from '../src/programs/pgtools.ts'
+import { findClientMissing } from '../src/up/client-missing.ts'
 import { backUp, client, connectionTo } from './support/backup.ts'
 import { type App, test as base, type Cluster } from './support/chaos.ts'
 import { run, runJson, type Started, start } from './support/cli.ts'
@@ -120,6 +122,13 @@ describe.skipIf(!newer || !client)('a backup that a newer pg_dump made', () => {
   })
 })
 
+test('that there is no pg_dump for a server is found wherever something is scheduled', async () => {
+  const of = (backup: object) => findClientMissing({ config: { backup } as Config, env: { PATH: '' } }, 990_000)
+  expect(await of({})).toBeUndefined()
+  for (const backup of [{ schedule: '0 3 * * *' }, { schedules: [{ name: 'nightly', schedule: '0 3 * * *' }] }])
+    expect((await of(backup))?.reason).toBe('client-missing')
+})
+
 const lacking =
   newer !== undefined &&
   (await findTools(newer.major * 10_000, { path: process.env.PATH }).then(
@@ -138,7 +147,11 @@ test.skipIf(!lacking)(
     try {
       await writeFiles(dir, {
         'pgbosun.yaml': JSON.stringify({
-          backup: { store: pathToFileURL(join(dir, 'store')).href, schedule: '0 3 * * *' },
+          backup: {
+            store: pathToFileURL(join(dir, 'store')).href,
+            databases: ['postgres*'],
+            schedules: [{ name: 'nightly', schedule: '0 3 * * *' }],
+          },
           serve: { listen: `127.0.0.1:${port}` },
         }),
       })
