@@ -40,6 +40,17 @@ const drop = {
 }
 
 describe.skipIf(!client)('migrate.backupFirst', () => {
+  test('says what backup.exclude leaves out of the backup', async ({ call, folder, store }) => {
+    expect((await call('always', ['migrate'])).code).toBe(0)
+    await writeFiles(folder, drop)
+    const backup = { store: `file://${store}`, exclude: { tableData: ['users'] } }
+    const { code, json, text } = await call('always', ['migrate'], { backup })
+    expect(code, text).toBe(0)
+    expect(json.warnings).toContainEqual(
+      expect.stringMatching(/is partial: backup.exclude left out the rows of 1 table \(public.users\)$/),
+    )
+  })
+
   test('lint: `up` backs up before a file that loses data, as it was before, even if a comment allows the loss', async ({
     call,
     folder,

@@ -6,6 +6,7 @@ import { type Change, ofOneKind } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
 import type { Session } from '../postgres/session.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
+import { leftOutWarning } from '../restore/left-out.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { withProgress } from '../run/progress.ts'
@@ -166,6 +167,8 @@ async function backUp(run: Run, database: string, session: Session): Promise<Fir
   })
   run.guard()
   for (const warning of ofOneKind(result.warnings.map((text) => `${database}: ${text}`))) out.warn(warning)
+  const partial = leftOutWarning(result.manifest)
+  if (partial !== undefined) out.warn(partial)
   const { id, sizeBytes, durationMs } = result
   out.print(`backup  ${database}  ${id}  ${renderBytes(sizeBytes)}, verified, in ${seconds(durationMs)}`)
   return { id, database, sizeBytes, durationMs }
