@@ -113,7 +113,7 @@ describe.skipIf(!client)('a store', () => {
     const [first, second] = [await here.runJson('backup', 'run'), await here.runJson('backup', 'run')]
     expect([first.json.warnings, second.json.warnings]).toEqual([[], []])
     // as if it came from a server whose log is farther
-    const path = join(store, database, String(first.json.id), 'manifest.json')
+    const path = join(store, database, String(second.json.id), 'manifest.json')
     const manifest = JSON.parse(readFileSync(path, 'utf8'))
     expect(manifest.origin).toEqual({ environment: 'dev', host: expect.any(String), timeline: 1, conflict: null })
     writeFileSync(path, sealManifest({ ...manifest, lsn: 'FFFFFFFF/0' }))

@@ -18,7 +18,7 @@ test.each<[string, Origin, string | undefined]>([
   [
     'the log is behind, as a number',
     at('0/F0000000'),
-    'its write-ahead log is at 0/F0000000 of timeline 1, behind that of b0 (0/FFFF0000 of timeline 1)',
+    'its write-ahead log is at 0/F0000000 of timeline 1, behind that of b1 (1/1000 of timeline 1)',
   ],
   ['the server does not tell', at(null, null), undefined],
   ['another environment', at('1/2000', 1, 'staging'), 'b1 was made for environment prod, this one for staging'],
@@ -30,6 +30,14 @@ test.each<[string, Origin, string | undefined]>([
 test('the old primary that goes on after a failover is another server', () => {
   const after = [...earlier, { id: 'b2', origin: at('1/3000', 2) }]
   expect(conflictWith(after, at('1/4000'))).toMatchObject({ conflict: 'behind', why: expect.stringContaining('b2') })
+})
+
+test('nothing is said any more once only one of them goes on', () => {
+  const copy = { id: 'copy', origin: at('9/0', 2) }
+  expect(conflictWith([...earlier, copy], at('1/2000'))).toMatchObject({ conflict: 'behind' })
+  const standby = { id: 'standby', origin: at('1/2500', null) }
+  expect(conflictWith([...earlier, copy, { id: 'b2', origin: at('1/2000') }, standby], at('1/3000'))).toBeUndefined()
+  expect(conflictWith([...earlier, standby], at('1/900'))).toMatchObject({ why: expect.stringContaining('b1') })
 })
 
 test('a backup of an older version says nothing', () => {

@@ -20,8 +20,9 @@ export const conflicts = ['behind', 'environment'] as const
 type Earlier = { id: string; origin?: Origin | undefined }
 
 /**
- * Compares a backup with those before it. A server that became the primary has a later timeline, and is the same one; a log that goes
- * back is that of a copy, or of a server that was set back to an earlier state.
+ * Compares a backup with the one before it: where two servers take turns, one of them is behind each time, and once only one goes on,
+ * nothing is said any more. A server that became the primary has a later timeline, and is the same one; a log that goes back is that of a
+ * copy, or of a server that was set back to an earlier state.
  *
  * @param earlier backups of the series, oldest first
  * @returns the conflict, in words too; undefined where there is none, or nothing is known
@@ -32,13 +33,12 @@ export function conflictWith(
 ): { conflict: Conflict; why: string } | undefined {
   const known = earlier.flatMap(({ id, origin }) => (origin ? [{ id, ...origin }] : []))
   const position = positionOf(lsn)
-  const ahead = known.find(
-    (one) =>
-      timeline !== null &&
-      one.timeline !== null &&
-      (one.timeline > timeline || (one.timeline === timeline && positionOf(one.lsn) > position && position >= 0n)),
-  )
-  if (ahead) {
+  const ahead = known.findLast((one) => one.timeline !== null)
+  const isBehind =
+    timeline !== null &&
+    ahead?.timeline != null &&
+    (ahead.timeline > timeline || (ahead.timeline === timeline && positionOf(ahead.lsn) > position && position >= 0n))
+  if (isBehind) {
     const why = `its write-ahead log is at ${lsn} of timeline ${timeline}, behind that of ${ahead.id} (${ahead.lsn} of timeline ${ahead.timeline})`
     return { conflict: 'behind', why }
   }

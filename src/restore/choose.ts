@@ -76,7 +76,7 @@ function choose<C extends Candidate>(backups: C[], request: Request): Choice<C> 
   if (ours.length === 0 && others.length > 1) throw severalClusters(request, inTime, others)
   const ofOne = ours.length > 0 ? ours : inTime
   const backup = newest(ofOne)
-  if (backup.conflict || ofOne.some(({ conflict }) => conflict === 'behind')) throw twoServers(request, ofOne)
+  if (backup.conflict || recent(ofOne).some(({ conflict }) => conflict === 'behind')) throw twoServers(request, ofOne)
   const notes = [
     ...futureNotes(future),
     ...clusterNotes(backup, own),
@@ -99,6 +99,14 @@ function chooseById<C extends Candidate>(backups: C[], id: string, request: Requ
 
 const newest = <C extends Candidate>(backups: C[]): C =>
   backups.reduce((best, candidate) => (isNewer(candidate, best) ? candidate : best))
+
+const recentMs = 7 * 86_400_000
+
+/** Those that may be of another server that still makes backups: the newest three, and all of the week before the newest. */
+function recent<C extends Candidate>(backups: C[]): C[] {
+  const sorted = backups.toSorted((a, b) => (isNewer(a, b) ? -1 : 1))
+  return sorted.filter((backup, i) => i < 3 || instantOf(sorted[0]!) - instantOf(backup) < recentMs)
+}
 
 const instantOf = ({ started_at, taken_at }: Candidate) => Date.parse(taken_at ?? started_at)
 
