@@ -12,6 +12,7 @@ import type { Store } from '../store/store.ts'
  * @throws {AppError} `backup`
  */
 export async function refuseSamePlace(stores: readonly Store[]): Promise<void> {
+  if (stores.length < 2) return
   const seen = new Map<string, Store>()
   for (const store of stores) {
     const marker = await getText(store, markerName).catch(() => undefined)

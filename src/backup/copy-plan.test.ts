@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import type { Backup } from '../archive/backup.ts'
+import { planCopies } from './copy-plan.ts'
+
+const backup = (day: number, change: Partial<Backup> = {}): Backup => {
+  const at = new Date(Date.UTC(2026, 10, day, 3))
+  return {
+    id: String(day),
+    database: 'shop',
+    startedAt: at,
+    takenAt: at,
+    series: { name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' },
+    problem: undefined,
+    slot: null,
+    verification: { at, ok: true, problem: null },
+    pinned: false,
+    leases: [],
+    sizeBytes: 1,
+    dumpSizeBytes: 1,
+    ...change,
+  }
+}
+
+const damaged = { verification: { at: new Date(0), ok: false, problem: 'it is damaged' } }
+const plan = (all: Backup[], there: Backup[]) =>
+  planCopies(
+    all,
+    there,
+    { name: 'default', keep: { last: 3 }, schedules: undefined, timezone: 'UTC' },
+    new Date('2026-11-30T00:00:00Z'),
+  ).map(({ id }) => id)
+
+describe('what is copied to a store', () => {
+  test('is what its rules keep and it lacks, newest first', () => {
+    const all = [1, 2, 3, 4].map((day) => backup(day))
+    expect(plan(all, [])).toEqual(['4', '3', '2'])
+    expect(plan(all, [backup(3)])).toEqual(['4', '2'])
+    expect(plan(all, all)).toEqual([])
+    expect(plan([backup(1, { pinned: true }), ...all.slice(1)], all.slice(1))).toEqual(['1'])
+  })
+
+  test('is also what is damaged or not whole there, if another store has it whole', () => {
+    const all = [backup(1), backup(2)]
+    expect(plan(all, [backup(1, damaged), backup(2)])).toEqual(['1'])
+    expect(plan(all, [backup(1, { verification: undefined }), backup(2)])).toEqual(['1'])
+    const nowhereWhole = [backup(1, { verification: undefined })]
+    expect(plan(nowhereWhole, nowhereWhole)).toEqual([])
+    expect(plan([backup(1, damaged)], [])).toEqual([])
+  })
+})
