@@ -1,7 +1,12 @@
+import { join } from 'node:path'
 import { describe, expect } from 'vitest'
+import { loadConfig } from '../src/config/load.ts'
+import { resolveConnection } from '../src/config/resolve.ts'
+import { silentLog } from '../src/log.ts'
 import type { Label } from '../src/restore/name.ts'
 import type { Replaced } from '../src/restore/swap/story.ts'
 import { quoteIdent, quoteLiteral } from '../src/sql/quote.ts'
+import { databasesNow } from '../src/up/backup-databases.ts'
 import { test as base, client } from './support/backup.ts'
 import { open, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
@@ -101,6 +106,20 @@ describe.skipIf(!client)('a pattern in backup.databases', () => {
     ).runJson('backup')
     expect([code, json.error?.message]).toEqual([60, expect.stringContaining('1 of 2 backups failed')])
     expect(json.backups).toEqual([expect.objectContaining({ database: there })])
+  })
+
+  test('keeps nobody waiting where the server does not say which databases it has', async ({ dir, configured }) => {
+    await configured({ backup: { databases: ['no_such_*'] } })
+    const loaded = await loadConfig({ env: { DATABASE_URL: urlOf('postgres') }, cwd: join(dir, 'work1') })
+    const connection = () => resolveConnection(loaded.config, loaded.env, loaded.baseDir)
+    const { signal } = new AbortController()
+    const asking = { loaded, connection, command: 'test', runId: 'test', log: silentLog, signal }
+    const admin = open('postgres')
+    await admin.begin(async (held) => {
+      await held.unsafe('lock table pg_shdescription')
+      await expect(databasesNow(asking, 500)).rejects.toMatchObject({ name: 'AppError', kind: 'unreachable' })
+    })
+    await admin.end()
   })
 
   test('is judged by check: a new database is not overdue yet, one that is gone has ended, and what is unknown is said', {

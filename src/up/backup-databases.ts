@@ -4,6 +4,9 @@ import { readDatabases } from '../backup/read-databases.ts'
 import { mayBeStandby } from '../backup/standby.ts'
 import { backupDatabases, resolveBackupConnection } from '../config/resolve.ts'
 import { includes, isPattern } from '../config/wildcards.ts'
+import { AppError } from '../errors.ts'
+import { wasLost } from '../postgres/lost.ts'
+import { isServerError } from '../postgres/server-error.ts'
 import { readSystemIdentifier } from '../postgres/system.ts'
 import { openWhenReady } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
@@ -37,16 +40,36 @@ export async function databasesNow(context: Asking, timeoutMs?: number): Promise
     allowStandby: mayBeStandby(connection, primaryOf(context)),
     ...{ ...wait, command, log, signal, deadline: performance.now() + wait.timeoutMs },
     ...{ database: config.lock.database, applicationName: `pgbosun backup ${runId}` },
+    ...limits(timeoutMs, signal),
   }))!
   try {
     const plan = planDatabases(list, await readDatabases(session.sql), Object.keys(config.databases))
     const stories = plan.leftOut.filter(({ reason }) => reason !== 'template').map(({ database }) => database)
     if (stories.length > 0) log.debug({ databases: stories }, 'databases that a pattern of backup.databases leaves out')
     return { ...plan, systemIdentifier: await readSystemIdentifier(session.sql) }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isServerError(error) || wasLost(error)) throw notSaid(error as Error)
+    throw error
   } finally {
     await session.end()
   }
 }
+
+/** A server may accept a connection, and then not answer. */
+const limits = (timeoutMs: number | undefined, signal: AbortSignal) =>
+  timeoutMs === undefined
+    ? { endWith: signal }
+    : {
+        statementTimeoutMs: timeoutMs,
+        endWith: AbortSignal.any([signal, AbortSignal.timeout(2 * Math.max(timeoutMs, 5_000))]),
+      }
+
+const notSaid = (cause: Error) =>
+  new AppError('unreachable', `the server did not say which databases it has: ${cause.message}`, {
+    hint: 'look in pg_stat_activity what it waits for, then run this again',
+    cause,
+  })
 
 /**
  * The databases that `backup.databases` means in a store, for work that needs no server: names as they are, and of what the store has,
