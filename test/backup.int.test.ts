@@ -356,7 +356,7 @@ describe.skipIf(!client)('backup list and verify', () => {
     expect(await verified()).toMatchObject({ exit_code: 0, results: [ok(ids[1]!)] })
     expect(await verified('latest')).toMatchObject({ results: [ok(ids[1]!)] })
     expect(await verified(ids[0]!)).toMatchObject({ results: [ok(ids[0]!)] })
-    expect(await verified('all')).toMatchObject({ results: ids.map(ok) })
+    expect(await verified('all')).toMatchObject({ results: ids.toSorted().map(ok) })
   })
 
   test('nothing that matches is exit 62, an id that is none exit 2', async ({ pgbosun }) => {
