@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, globSync, rmSync, statSync } from 'node:fs'
+import { existsSync, globSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { findServerBinaries } from '../../scripts/server.ts'
@@ -57,6 +57,22 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
       },
     }),
   )
+  const [newest] = builds
+  const config = join(dir, 'two-stores.json')
+  const stores = [store, join(dir, 'second')].map((folder) => pathToFileURL(folder).href)
+  writeFileSync(config, JSON.stringify({ backup: { stores } }))
+  const twice: Contestant = {
+    name: 'pgbosun, two stores',
+    async next() {
+      for (const folder of ['store', 'second']) rmSync(join(dir, folder), { recursive: true, force: true })
+      return {
+        command: command([process.execPath, newest!.program, 'backup', 'run', '--config', config], {
+          DATABASE_URL: url,
+        }),
+        resultBytes: () => sizeOf('store/*/*/dump.zst'),
+      }
+    },
+  }
   const shell = (name: string, script: string, result: string): Contestant => ({
     name,
     next: async () => ({
@@ -72,16 +88,18 @@ export async function backup({ cluster, dir, builds, link }: Setting): Promise<R
     title: titleWith('backup of a database of about 1 GB', link),
     contestants: [
       ...ours,
+      twice,
       ...(hasZstd() ? [shell('pg_dump | zstd, zstd | pg_restore', plainPrograms, 'dump.zst')] : []),
       shell('pg_dump | gzip', 'pg_dump "$URL" | gzip > dump.sql.gz', 'dump.sql.gz'),
       shell('pg_dump -Fc', 'pg_dump -Fc -f dump.custom "$URL"', 'dump.custom'),
       shell('pg_dump -f', 'pg_dump -f dump.sql "$URL"', 'dump.sql'),
     ],
-    references: ['pg_dump | gzip', 'pg_dump -Fc'],
+    references: ['pg_dump | gzip', 'pg_dump -Fc', 'pgbosun'],
     targets: [
       { of: 'pgbosun', to: 'pg_dump | gzip', atMost: 0.4, what: 'cpu' },
       { of: 'pgbosun', to: 'pg_dump -Fc', atMost: 1.1 },
       { of: 'pgbosun', to: 'pg_dump -Fc', atMost: 0.85, what: 'size' },
+      { of: 'pgbosun, two stores', to: 'pgbosun', atMost: 1.15, what: 'cpu' },
     ],
     warmUp: true,
   }

@@ -26,7 +26,12 @@ const plan = (all: Backup[], there: Backup[]) =>
   planCopies(
     all,
     there,
-    { name: 'default', keep: { last: 3 }, schedules: undefined, timezone: 'UTC' },
+    {
+      name: 'default',
+      keep: { within: 0, last: 3, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 },
+      schedules: undefined,
+      timezone: 'UTC',
+    },
     new Date('2026-11-30T00:00:00Z'),
   ).map(({ id }) => id)
 
