@@ -2,10 +2,10 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symli
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { describe, expect } from 'vitest'
+import { describe, expect, onTestFinished } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { test as base, client, type Pgbosun } from './support/backup.ts'
-import { open, uniqueName } from './support/postgres.ts'
+import { open, uniqueName, urlOf } from './support/postgres.ts'
 
 type Shop = {
   pgbosun: Pgbosun
@@ -151,6 +151,33 @@ describe.skipIf(!client)('several stores', () => {
     const copied = await pgbosun.runJson('backup', 'copy', '--to', urls[0])
     expect([copied.code, copied.json.backups]).toMatchObject([0, [{ id }]])
     expect((await pgbosun.runJson('backup', 'verify', 'all')).code).toBe(0)
+  })
+
+  test('with a damaged copy: the other one is restored for a test', async ({
+    shop: { one, urls, at, made },
+    configured,
+  }) => {
+    const id = await made()
+    damage(join(at(one, id), 'dump.zst'))
+    const role = uniqueName('verify')
+    const sql = open('postgres')
+    await sql.unsafe(`create role ${role} login createdb password 'p'; grant pg_read_all_settings to ${role}`)
+    onTestFinished(async () => {
+      await sql.unsafe(`drop role ${role}`)
+      await sql.end()
+    })
+    const url = new URL(urlOf('postgres'))
+    Object.assign(url, { username: role, password: 'p' })
+    const verify = { where: 'same-server', url: { env: 'VERIFY_URL' } }
+    const pgbosun = await configured({
+      backup: { store: undefined, stores: urls, verify },
+      env: { VERIFY_URL: url.href },
+    })
+    const tested = await pgbosun.runJson('backup', 'verify', 'latest', '--restore')
+    expect([tested.code, tested.json.results], JSON.stringify(tested.json)).toMatchObject([0, [{ id, ok: true }]])
+    expect(JSON.stringify(tested.json.warnings)).toContain(`trying again with the one in ${urls[1]}`)
+    const { json } = await pgbosun.runJson('backup', 'list')
+    expect(json.backups).toMatchObject([{ id, verified: true, restore_test: { ok: true }, stores: [urls[1]] }])
   })
 
   test('whose copies are all damaged: 61, and nothing is left of the restore', async ({

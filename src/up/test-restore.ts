@@ -1,7 +1,9 @@
 import type { Backup } from '../archive/backup.ts'
 import type { Catalog } from '../archive/catalog-type.ts'
+import { backupPrefix } from '../archive/layout.ts'
 import { keepFewRecords } from '../archive/records.ts'
 import { type RestoreTest, type RestoreTestDetails, recordRestoreTest } from '../archive/restore-test.ts'
+import { copyOf } from '../archive/several.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import type { BackupFacts } from '../check/backups.ts'
 import type { Connection } from '../config/connection.ts'
@@ -72,15 +74,35 @@ export function trialOptions(
 
 /**
  * Restores a backup for a test, and records what was found next to it in the store. If its bytes turn out to be damaged, it is also
- * verified, which records that.
+ * verified, which records that; of several stores, the next copy is tried then.
  *
  * @throws {AppError} if it could not be tried, which says nothing about the backup; nothing is recorded then
  */
-export async function testRestore(
+export async function testRestore(context: Context, backup: Which, options: TestRestoreOptions): Promise<Tested> {
+  const { store } = options
+  const bad = new Set<Store>()
+  for (;;) {
+    const copy = copyOf(store, backup)
+    const { damaged, ...tested } = await testCopy(context, backup, options)
+    bad.add(copy)
+    // what is read first may have changed by itself, now that it is known to be damaged
+    if (damaged && copyOf(store, backup) === copy) store.several?.next(backupPrefix(backup.database, backup.id))
+    const next = copyOf(store, backup)
+    if (!damaged || bad.has(next)) return tested
+    context.out.warn(
+      `the copy in ${copy.name} cannot be used: ${tested.test.problem}; trying again with the one in ${next.name}`,
+    )
+  }
+}
+
+type Which = Pick<Backup, 'id' | 'database'>
+type Tested = { test: RestoreTest; details: RestoreTestDetails | undefined }
+
+async function testCopy(
   context: Context,
-  backup: Pick<Backup, 'id' | 'database'>,
+  backup: Which,
   { store, catalog, onProgress = () => {}, lockTimeoutMs }: TestRestoreOptions,
-): Promise<{ test: RestoreTest; details: RestoreTestDetails | undefined }> {
+): Promise<Tested & { damaged: boolean }> {
   const { log, signal } = context
   const options = trialOptions(context, lockTimeoutMs)
   const { search, keys, now } = options
@@ -97,5 +119,5 @@ export async function testRestore(
       ...{ search, keys, log, signal, now },
       onNoted: (verification) => catalog?.noteVerification(backup, verification),
     })
-  return { test, details }
+  return { test, details, damaged }
 }
