@@ -22,7 +22,6 @@ const backup = (day: number, change: Partial<Backup> = {}): Backup => {
 }
 
 const damaged = { verification: { at: new Date(0), ok: false, problem: 'it is damaged' } }
-const none = { within: 0, last: 0, hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 }
 const plan = (all: Backup[], there: Backup[]) =>
   planCopies(
     all,
