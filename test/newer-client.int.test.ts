@@ -172,6 +172,7 @@ test.skipIf(!lacking)(
           hint: expect.stringContaining('postgresql-client-'),
         },
       ])
+      expect((await run(['healthcheck', '--backups'], options)).code).toBe(1)
     } finally {
       serve?.child.kill('SIGKILL')
       await tooNew.remove()

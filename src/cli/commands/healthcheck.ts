@@ -38,7 +38,7 @@ type Status = { conditions: { name: string; severity: string; message: string }[
 
 /** What a store should be otherwise is no failure of backups. */
 const isOpen = ({ name, severity }: Status['conditions'][number]) =>
-  /^(backup|restore-test)-/.test(name) || (name.startsWith('store-') && severity === 'error')
+  /^(backup|client|restore-test)-/.test(name) || (name.startsWith('store-') && severity === 'error')
 
 async function askBackups({ loaded: { config, env, baseDir }, out }: CommandContext, url: string) {
   const access = resolveServeAccess(config, env, baseDir)
