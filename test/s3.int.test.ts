@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { GetBucketVersioningCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import { afterAll, describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
@@ -72,6 +73,29 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     // more than two parts of 16 MiB
     expect(json.size_bytes).toBeGreaterThan(34 * 2 ** 20)
     expect((await pgbosun.runJson('backup', 'verify', 'latest')).json).toMatchObject({ exit_code: 0 })
+  })
+
+  test('lie beside those in a folder, and outlive it', async ({ configured, database, dir, sql }) => {
+    const bucket = await server.bucket()
+    await sql`create table t as select g as id, md5(g::text || random()) as text from generate_series(1, 20000) g`
+    const { store, s3 } = at(server.endpoint, bucket)
+    const folder = join(dir, 'first')
+    const stores = [pathToFileURL(folder).href, { url: store, s3 }]
+    const pgbosun = await configured({ backup: { store: undefined, stores }, env })
+    const { json } = await pgbosun.runJson('backup')
+    expect(json).toMatchObject({ exit_code: 0, stores: [pathToFileURL(folder).href, store] })
+    const id = json.id as string
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).json).toMatchObject({
+      results: [{ ok: true }, { ok: true }],
+    })
+
+    rmSync(folder, { recursive: true })
+    expect((await pgbosun.runJson('backup', 'list')).json.backups).toMatchObject([{ id, stores: [store] }])
+    const restored = await pgbosun.runJson('restore', 'latest', '--into', `${database}_copy`, '--yes')
+    expect(restored.json).toMatchObject({ exit_code: 0, id, rows_compared: 20000 })
+    const copied = await pgbosun.runJson('backup', 'copy', '--to', pathToFileURL(folder).href)
+    expect(copied.json).toMatchObject({ exit_code: 0, backups: [{ id, database }] })
+    expect((await pgbosun.runJson('backup', 'verify', 'all')).json).toMatchObject({ exit_code: 0, results: [{}, {}] })
   })
 
   test('that were deleted in a bucket with versions are listed and restored all the same', async ({
