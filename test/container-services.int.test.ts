@@ -84,6 +84,7 @@ const rows: Row[] = [
   { command: 'backup list', serve: some, up: none },
   { command: 'backup pin 20200101T000000Z-0a1b2c3d', serve: absent, up: absent },
   { command: 'backup unpin 20200101T000000Z-0a1b2c3d', serve: absent, up: absent },
+  { command: 'backup copy 20200101T000000Z-0a1b2c3d --to file:///tmp/more', serve: absent, up: absent },
   { command: 'backup fetch 20200101T000000Z-0a1b2c3d --to /tmp/x.sql --as sql', serve: absent, up: absent },
   { command: 'backup keys check', serve: noIdentity, up: noIdentity },
   { command: 'backup verify', serve: [0, { results: [{ ok: true }] }], up: noBackup },
