@@ -91,7 +91,26 @@ const rarely = process.env.BOSUN_TEST_FULL
   : [
       ...['adopt', 'backup-databases', 'backup-exclude', 'backup-progress', 'backup-standby', 'crash', 'lock-out'],
       ...['migrate-traps', 'newer-client', 'rehearse', 'repair', 'restore-elsewhere', 'restore-faults'],
-      ...['restore-parts', 'shadow', 'store-place', 'swap-edges', 'swap-hostile'],
+      ...['restore-parts', 'shadow', 'store-place', 'swap-edges', 'swap-hostile', 'prune', 'clock', 'store', 'config'],
+      ...['url-settings', 'bad-input-names', 'bad-input-secrets', 'backup-tls', 'detect', 'migrate-files', 'web-app'],
+      ...[
+        'migrate-several',
+        'strangers',
+        'restore-test',
+        'backup-first',
+        'pooler',
+        'concurrency',
+        'migrate-concurrent',
+      ],
+      ...['migrate-kill', 'migrate-lost', 'lock', 'baseline', 'catalog', 'store-readings', 'formats', 'format-dbmate'],
+      ...[
+        'format-flyway',
+        'format-golang-migrate',
+        'format-goose',
+        'format-graphile-migrate',
+        'format-node-pg-migrate',
+      ],
+      ...['format-sqlx', 'round-trips', 'login-warnings', 'stores-faults'],
     ]
 
 /** Files of tests by name; a name that is none fails here, not by leaving nothing out. */
