@@ -727,7 +727,7 @@ describe.skipIf(!client)('a restore that is ended', () => {
   const working = (cluster: Cluster, into: string) =>
     until('pg_restore works', async () => {
       const [row] = await cluster.ask<{ pid: number }>(
-        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_'`,
+        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_' and query like 'COPY %'`,
       )
       return row?.pid
     })
@@ -1000,7 +1000,7 @@ describe.skipIf(!client)('a backup that verifies and cannot be restored', () => 
     const { finished } = app.start('restore', '--into', into, '--yes', '--keep-going')
     const pid = await until('pg_restore works', async () => {
       const [row] = await cluster.ask<{ pid: number }>(
-        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_'`,
+        `select pid from pg_stat_activity where starts_with(datname, '${into}__restore_') and state = 'active' and usename ~ '^pgbosun_restore_' and query like 'COPY %'`,
       )
       return row?.pid
     })
