@@ -113,7 +113,7 @@ async function forget(
   } catch (error) {
     log.debug(
       { store: store.name, problem: (error as Error).message },
-      'what was begun in the store that failed stays until the next backup',
+      'what was started in the store that failed stays until the next backup',
     )
   }
 }
