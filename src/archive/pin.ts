@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
+import { inEach } from '../store/in-each.ts'
 import { getText, putText } from '../store/pack.ts'
 import type { Store } from '../store/store.ts'
 import { backupPrefix, objectKey, pinName, pinPattern } from './layout.ts'
@@ -13,25 +14,20 @@ const schema = z.looseObject({ note: z.string() })
 export const writePin = (store: Store, which: Which, { note, at }: { note: string; at: Date }): Promise<void> => {
   const key = objectKey(which.database, which.id, pinName(randomBytes(4).toString('hex')))
   const text = `${JSON.stringify({ pinned_at: at.toISOString(), note }, undefined, 2)}\n`
-  return inEach(store, which, (one) => putText(one, key, text))
+  // what one store refuses is done in the others all the same
+  return inEach(havingOf(store, which), (one) => putText(one, key, text)).then(() => {})
 }
 
 /** Removes all pins of a backup, in every store that has it, and returns how many there were. */
 export async function removePins(store: Store, which: Which): Promise<number> {
   const pins = new Set<string>()
-  await inEach(store, which, async (one) => {
+  await inEach(havingOf(store, which), async (one) => {
     for (const key of await pinsOf(one, which)) {
       await one.delete(key)
       pins.add(key)
     }
   })
   return pins.size
-}
-
-/** What one store refuses is done in the others all the same. @throws the first error */
-async function inEach(store: Store, which: Which, work: (store: Store) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(havingOf(store, which).map(work))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 /** What people wrote when they pinned the backup. Of a pin that cannot be read, nothing is known but that it is there. */

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { inEach } from '../store/in-each.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { backupPrefix, manifestName, startedAtOf } from './layout.ts'
 
@@ -42,12 +43,6 @@ export function severalStores(stores: readonly Store[]): Store {
     }
   }
 
-  const every = async <T>(call: (store: Store) => Promise<T>, those: readonly Store[] = stores): Promise<T[]> => {
-    const results = await Promise.allSettled(those.map(call))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
-    return results.map((result) => (result as PromiseFulfilledResult<Awaited<T>>).value)
-  }
-
   const read: Store['read'] = async (key) => {
     const folder = folderOf(key)
     const known = folder !== undefined && having.has(folder)
@@ -88,13 +83,13 @@ export function severalStores(stores: readonly Store[]): Store {
       return [...names]
     },
     // one that does not have the backup, or cannot be read, is not asked to delete anything of it
-    delete: async (key) => void (await every((store) => store.delete(key), having.get(folderOf(key) ?? ''))),
-    checkWritable: async () => void (await every((store) => store.checkWritable())),
+    delete: async (key) => void (await inEach(having.get(folderOf(key) ?? '') ?? stores, (store) => store.delete(key))),
+    checkWritable: async () => void (await inEach(stores, (store) => store.checkWritable())),
     async freeBytes() {
-      const free = (await every((store) => store.freeBytes())).filter((bytes) => bytes !== undefined)
+      const free = (await inEach(stores, (store) => store.freeBytes())).filter((bytes) => bytes !== undefined)
       return free.length === 0 ? undefined : Math.min(...free)
     },
-    sweep: async (prefix, olderThanMs) => (await every((store) => store.sweep(prefix, olderThanMs))).flat(),
+    sweep: async (prefix, olderThanMs) => (await inEach(stores, (store) => store.sweep(prefix, olderThanMs))).flat(),
     rest() {
       for (const store of stores) store.rest()
     },

@@ -1,5 +1,6 @@
 import { AppError, hasReason } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { inEach } from '../store/in-each.ts'
 import type { Store, Upload } from '../store/store.ts'
 import { type Lag, type Queued, queued } from './queue.ts'
 
@@ -110,8 +111,7 @@ function together(uploads: Map<Store, Upload>, { live, drop, lag }: Dropping): U
       for (const store of open()) await commit(store).catch((error) => dropped(store, error))
     },
     async abort() {
-      const results = await Promise.allSettled(open().map((store) => uploads.get(store)!.abort()))
-      for (const result of results) if (result.status === 'rejected') throw result.reason
+      await inEach(open(), (store) => uploads.get(store)!.abort())
     },
   }
 }

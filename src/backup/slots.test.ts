@@ -69,7 +69,7 @@ test.each<[string, Partial<SlotFacts>, string[]]>([
     ['05 made five'],
   ],
   [
-    'a record from the future of a wrong clock is passed over',
+    'a record from the future of a wrong clock is left out',
     {
       recorded: { ...recorded(4, 'made'), slots: [4, 9].flatMap((number) => recorded(number, 'made').slots) },
       backups: [fifth],

@@ -5,6 +5,7 @@ import type { Manifest } from '../archive/manifest.ts'
 import { mergeBackups } from '../archive/merge.ts'
 import { eachOf } from '../archive/several.ts'
 import type { AppError } from '../errors.ts'
+import { inEach } from '../store/in-each.ts'
 import type { Store } from '../store/store.ts'
 import { type Bounded, until } from '../store/until.ts'
 import { type Failure, recordFailure } from './failed.ts'
@@ -67,8 +68,8 @@ export function openStores(options: BackupOptions): BackupStores {
         await sweepLeftovers(store, database, { systemIdentifier, complete, unfinished, now, log })
         await store.checkWritable()
       }),
-    remove: (id) => all(known, ({ store }) => removeAll(store, database, id)),
-    recordFailure: (failure) => all(known, ({ store }) => recordFailure(store, failure)),
+    remove: async (id) => void (await inEach(known, ({ store }) => removeAll(store, database, id))),
+    recordFailure: async (failure) => void (await inEach(known, ({ store }) => recordFailure(store, failure))),
     within: (call) => of(places.live()[0]!).store.within(call),
     async makeRoom() {
       const rooms: Room[] = []
@@ -116,10 +117,4 @@ async function forget(
       'what was started in the store that failed stays until the next backup',
     )
   }
-}
-
-/** Does the same for each, whatever happens to the others. @throws the first error */
-async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(items.map(work))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
