@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { endsWithContainer, isElsewhere, isSameDevice } from './persistence.ts'
+import { endsWithContainer, isElsewhere, isMounted, isSameDevice } from './persistence.ts'
 
 const container = [
   '1540 1377 0:324 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/a - b',
@@ -27,6 +27,13 @@ test.each([
   ['file:///tmp/backups', 'file:///tmp/backups is in memory (tmpfs), and ends with the container'],
 ])('in a container, of %s: %s', (store, expected) => {
   expect(endsWithContainer(store, container)).toBe(expected)
+})
+
+test('a volume is a mount that is neither `/` nor in memory', () => {
+  const folders = ['/backups', '/backups/shop', '/with%20blank', '/tmp/kept/x', '/backups2', '/', '/tmp/backups']
+  expect(folders.filter((folder) => isMounted(`file://${folder}`, container))).toEqual(folders.slice(0, 4))
+  expect(isMounted('file:///backups', machine)).toBe(false)
+  expect(isMounted('file:///backups', '')).toBe(false)
 })
 
 test('what was mounted last lies on top', () => {

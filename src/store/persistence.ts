@@ -24,14 +24,14 @@ export function endsWithContainer(store: string, mounts: string): string | undef
 }
 
 /**
- * Whether a folder is on another mount than `/`. False where nothing is known of mounts.
+ * Whether a folder is on another mount than `/`, and not in memory. False where nothing is known of mounts.
  *
  * @param store `file:///backups`
  * @param mounts as for {@link endsWithContainer}
  */
 export function isMounted(store: string, mounts: string): boolean {
   const own = mountOf(folderOf(store), mounts.split('\n').flatMap(parse))
-  return own !== undefined && own.folder !== '/'
+  return own !== undefined && own.folder !== '/' && !inMemory.includes(own.type)
 }
 
 const folderOf = (store: string) => decodeURIComponent(store.replace('file://', ''))
