@@ -1,27 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { storedOn as backup, damaged } from '../../test/support/stored.ts'
 import type { Backup } from './backup.ts'
 import { mergeBackups } from './merge.ts'
 
-const backup = (id: string, change: Partial<Backup> = {}): Backup => {
-  const at = new Date(`2026-11-${id.padStart(2, '0')}T03:00:00Z`)
-  return {
-    id,
-    database: 'shop',
-    startedAt: at,
-    takenAt: at,
-    series: { name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' },
-    problem: undefined,
-    slot: null,
-    verification: { at, ok: true, problem: null },
-    pinned: false,
-    leases: [],
-    sizeBytes: 1,
-    dumpSizeBytes: 1,
-    ...change,
-  }
-}
-
-const bad = { at: new Date(0), ok: false, problem: 'it is damaged' }
 const merge = (...stores: Backup[][]) =>
   mergeBackups(stores.map((backups, i) => ({ store: i, name: `store ${i}`, backups }))).map(({ backup, stores }) => ({
     id: backup.id,
@@ -41,11 +22,11 @@ describe('the backups of several stores', () => {
   })
 
   test('are good where one copy is, and that one is read first', () => {
-    expect(merge([backup('1', { verification: bad })], [backup('1')])).toMatchObject([{ stores: [1, 0], ok: true }])
+    expect(merge([backup('1', damaged)], [backup('1')])).toMatchObject([{ stores: [1, 0], ok: true }])
     expect(merge([backup('1', { problem: 'no' })], [backup('1', { verification: undefined })])).toMatchObject([
       { stores: [1, 0], ok: undefined },
     ])
-    expect(merge([backup('1', { verification: bad })], [backup('1', { problem: 'no' })])).toMatchObject([
+    expect(merge([backup('1', damaged)], [backup('1', { problem: 'no' })])).toMatchObject([
       { stores: [0, 1], ok: false },
     ])
   })

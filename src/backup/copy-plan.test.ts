@@ -1,27 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { storedOn as backup, damaged } from '../../test/support/stored.ts'
 import type { Backup } from '../archive/backup.ts'
 import { planCopies } from './copy-plan.ts'
 
-const backup = (day: number, change: Partial<Backup> = {}): Backup => {
-  const at = new Date(Date.UTC(2026, 10, day, 3))
-  return {
-    id: String(day),
-    database: 'shop',
-    startedAt: at,
-    takenAt: at,
-    series: { name: 'default', system_identifier: '1', database: 'shop', kind: 'logical' },
-    problem: undefined,
-    slot: null,
-    verification: { at, ok: true, problem: null },
-    pinned: false,
-    leases: [],
-    sizeBytes: 1,
-    dumpSizeBytes: 1,
-    ...change,
-  }
-}
-
-const damaged = { verification: { at: new Date(0), ok: false, problem: 'it is damaged' } }
 const plan = (all: Backup[], there: Backup[]) =>
   planCopies(
     all,
