@@ -134,8 +134,8 @@ test('however often a store that hangs is asked, one process hangs there, and on
         message: expect.stringContaining('does not answer'),
       })
       expect(performance.now() - startedAt).toBeLessThan(i === 0 ? 10_000 : 3_000)
-      // killed, and still there
-      expect([existsSync(`/proc/${pid}`), processesOf(path)]).toEqual([true, []])
+      // killed, and still there; the kernel may take a moment to take its command line away
+      expect([existsSync(`/proc/${pid}`), processesOf(path).filter((one) => one !== pid)]).toEqual([true, []])
     }
     thaw()
     await until('it is gone', () => !existsSync(`/proc/${pid}`))
