@@ -126,6 +126,47 @@ describe.skipIf(!client)('restore --in-place, when something is in the way', () 
     expect(await leftovers(cluster, app)).toEqual([])
   })
 
+  test.for([[], ['--as-superuser']])(
+    'changes nothing when something else makes objects meanwhile (%j)',
+    {
+      timeout: 60_000,
+    },
+    async (flags, { cluster, makeApp }) => {
+      const more = `create function slow(int) returns int immutable language sql as 'select $1 from pg_catalog.pg_sleep(2)';
+      create table slow_one as select 1 as n; create index on slow_one (slow(n))`
+      const { app } = await backedUp(makeApp, { more })
+      await lose(cluster, app)
+      const asleep = `select from pg_stat_activity where datname = '${app.database}' and wait_event = 'PgSleep'`
+      for (const [made, what] of [
+        ['create table newcomer (n int)', 'table public.newcomer and 2 more'],
+        ['create schema newcomers; create table newcomers.t as select 1 as n', 'table newcomers.t and 3 more'],
+        [`create function newcomer() returns int language sql as 'select 1'`, 'function public.newcomer()'],
+      ] as const) {
+        const running = app.start(
+          'restore',
+          'latest',
+          '--in-place',
+          '--replace',
+          app.database,
+          '--no-backup-first',
+          '--json',
+          ...flags,
+        )
+        await until('it builds the index', async () => (await cluster.ask(asleep)).length > 0)
+        await cluster.ask(made, app.database)
+        const { code, stdout, stderr } = await running.finished
+        expect(code, stderr).toBe(70)
+        const json = JSON.parse(stdout)
+        expect(json).toMatchObject({ touched: false })
+        expect(json.error.message).toContain(`something else made ${what} in it`)
+        expect(await things(cluster, app)).toBe(10)
+        expect(await leftovers(cluster, app)).toEqual([])
+      }
+      expectGood(await inPlace(app, '--no-backup-first'))
+      expect(await cluster.ask(`select to_regclass('newcomer') as n`, app.database)).toEqual([{ n: null }])
+    },
+  )
+
   test('is refused, with the statements, where something depends on what it replaces', async ({ cluster, makeApp }) => {
     for (const setting of ['wal_level = logical', 'max_prepared_transactions = 5'])
       await cluster.ask(`alter system set ${setting}`)

@@ -17,6 +17,7 @@ import { detachSubscriptions } from '../subscriptions.ts'
 import { firstOwner, readStateOwner } from '../swap/swap.ts'
 import { clearStatements } from './clear.ts'
 import { createEventTriggers, finishContents, loadContents, type TransactionLoad } from './load.ts'
+import { newcomersSince, readInstant } from './newcomers.ts'
 import type { InPlaceWorld, TransactionWorld } from './world.ts'
 
 /**
@@ -34,9 +35,15 @@ export async function inOneTransaction(
   try {
     await sql.unsafe(markWork)
     if (serverVersion >= 170_000) await sql.unsafe('set transaction_timeout = 0')
-    await empty(plan, world)
+    const instant = await empty(plan, world)
     const xid = await readTransaction(sql)
-    const done = await fillAndCompare(plan, world)
+    const newcomers = () => newcomersSince(sql, plan.into, instant)
+    const done = await fillAndCompare(plan, world).catch(async (error: unknown) => {
+      // what others made looks as if the backup had made it; a transaction that failed cannot be asked
+      throw (await newcomers().catch(() => undefined)) ?? error
+    })
+    const problem = await newcomers()
+    if (problem) throw problem
     await commit(plan, world, xid)
     return done
   } catch (error) {
@@ -51,8 +58,12 @@ const inTheWay = new Set(['55P03', '40P01'])
 const patienceMs = 5_000
 const pauseMs = 1_000
 
-/** In short tries: whoever waits for a lock makes everybody else wait after it. No session of others is ended. */
-async function empty({ into }: RestorePlan, world: TransactionWorld): Promise<void> {
+/**
+ * In short tries: whoever waits for a lock makes everybody else wait after it. No session of others is ended.
+ *
+ * @returns the instant of {@link readInstant} before
+ */
+async function empty({ into }: RestorePlan, world: TransactionWorld): Promise<string> {
   const { load, lock, lockTimeoutMs, log, signal, beforeAgain } = world
   const { sql, pid, serverVersion } = load.session
   const deadline = performance.now() + lockTimeoutMs
@@ -61,13 +72,15 @@ async function empty({ into }: RestorePlan, world: TransactionWorld): Promise<vo
     signal.throwIfAborted()
     watch.start()
     try {
+      const instant = await readInstant(sql)
       await sql.unsafe(
         `begin isolation level read committed read write; set local lock_timeout to '${Math.min(patienceMs, lockTimeoutMs)}ms'`,
       )
       for (const statement of clearStatements(load.login?.user ?? '', { serverVersion }))
         await load.ours.unsafe(statement)
       await sql.unsafe('set local lock_timeout to 0')
-      return await watch.stop()
+      await watch.stop()
+      return instant
     } catch (error) {
       await watch.stop()
       if (!isServerError(error) || !inTheWay.has(error.code)) throw error
