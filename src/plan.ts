@@ -23,3 +23,18 @@ export type Warning = string | readonly string[]
 
 /** Warnings of one kind: few are told one by one, many in one line. */
 export const ofOneKind = (messages: readonly string[]): Warning[] => (messages.length > 3 ? [messages] : [...messages])
+
+/** A change with what a reviewed plan compares besides its words. It contains nothing secret either. */
+export type Item = Change & {
+  /** The SQL that makes it, where that is no secret. */
+  sql?: readonly string[]
+  /** Checksum of the file, or of what the SQL does not show. */
+  sha256?: string
+  /** What it does, privilege by privilege, where it can only be planned completely after other changes. */
+  atoms?: readonly Atom[]
+  /** It follows from other changes, or was asked for by a flag: nothing to review. */
+  implied?: boolean
+}
+
+/** One privilege on one thing: an object in a schema, a schema, or a database. */
+export type Atom = { key: string; thing: string }

@@ -1,13 +1,16 @@
 import { AppError } from '../errors.ts'
-import type { Change, Step } from '../plan.ts'
+import type { Change, Item, Step } from '../plan.ts'
 import { counted, seconds, someLines } from '../units.ts'
 import { jsonStep, type Output } from './output.ts'
 
 /**
  * Tells what is about to be done. `again`: an earlier attempt has told its plan already; what both plan is told and counted once.
- * `refused`: none of it will be done, and why follows.
+ * `refused`: none of it will be done, and why follows. `items`: the same for a reviewed plan; default: the changes.
  */
-export type Show = (changes: Change[], options?: { again?: boolean; refused?: boolean }) => void
+export type Show = (
+  changes: Change[],
+  options?: { again?: boolean; refused?: boolean; items?: () => readonly Item[] },
+) => void
 
 /** The steps of a command as they happen: written to stdout, and collected for the JSON document. */
 export type Story = {

@@ -132,7 +132,7 @@ async function makeReady(
   const { signal, log, loaded } = context
   try {
     await files.note()
-    await runUp(context, rotation.noteUp)
+    await runUp(context, { onReady: rotation.noteUp })
     state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
     return undefined
   } catch (error) {

@@ -11,7 +11,14 @@ import type { FirstBackup } from './first-backups.ts'
 import { endHold, heedHold } from './hold.ts'
 import { inTarget } from './in-target.ts'
 import { warnOfIsolation } from './isolation/choose.ts'
-import { applyMigrateStep, type MigrateStep, type PlanOptions, planMigrateStep, refusePlan } from './migrate.ts'
+import {
+  applyMigrateStep,
+  itemsOf,
+  type MigrateStep,
+  type PlanOptions,
+  planMigrateStep,
+  refusePlan,
+} from './migrate.ts'
 import { defaultRole } from './owner.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
 import { planUnderNativeLock } from './under-lock.ts'
@@ -117,7 +124,8 @@ async function showStep(
     await refuse(run, step, { session, lint })
     const ends = await heedHold(run, step.target, session, { pending: namesOf(step), planning })
     const backup = planning && session && backsUp(run) ? await planBackup(run, step, session) : []
-    show([...backup, ...ends, ...step.changes])
+    const asked = ends.map((change) => ({ ...change, implied: true }))
+    show([...backup, ...ends, ...step.changes], { items: () => [...backup, ...asked, ...itemsOf(step)] })
     return ends
   } catch (error) {
     show(step.changes, { refused: true })

@@ -10,7 +10,7 @@ import { planMigrations, type WantedMigrations } from '../migrate/plan/plan.ts'
 import { describeUnsendable, isUnsendable } from '../migrate/plan/sending.ts'
 import { type HistoryPolicy, refuseProblems } from '../migrate/plan/verify.ts'
 import type { History, MigrationPlan, MigrationStep, Problem, StepResult } from '../migrate/types.ts'
-import type { Change } from '../plan.ts'
+import type { Change, Item } from '../plan.ts'
 import type { Db } from '../postgres/db.ts'
 import type { RunsAs } from '../postgres/search-path.ts'
 import type { Session } from '../postgres/session.ts'
@@ -158,6 +158,15 @@ const changesOf = (target: MigrateTarget, { steps }: MigrationPlan) =>
       reason,
     }),
   )
+
+/** The changes of a step, to be reviewed: the files with their checksums. What the state needs follows from them, and from the roles. */
+export const itemsOf = ({ target, changes, plan }: MigrateStep): Item[] => {
+  const files = changesOf(target, plan)
+  return [
+    ...changes.slice(0, changes.length - files.length).map((change) => ({ ...change, implied: true })),
+    ...files.map((change, i) => ({ ...change, sha256: plan.steps[i]!.sha256 })),
+  ]
+}
 
 /**
  * Refuses a plan that must not be applied, before anything is changed.

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
-import type { Change } from '../plan.ts'
+import type { Change, Item } from '../plan.ts'
 import { createBlockerWatch } from '../postgres/blockers.ts'
+import { reassignItems } from '../roles/items.ts'
 import { type Ownership, type OwnershipQuestion, readOwnership } from '../roles/ownership.ts'
 import {
   type AppSessions,
@@ -109,6 +110,10 @@ export const handoverChanges = ({ reassign }: Owners): Change[] =>
   [...reassign].flatMap(([name, { actions }]) =>
     actions.map(({ change }) => ({ ...change, object: `${change.object} (database ${name})` })),
   )
+
+/** The same, to be reviewed. */
+export const handoverItems = ({ reassign }: Owners): Item[] =>
+  [...reassign].flatMap(([name, plan]) => reassignItems(name, plan))
 
 /** Gives everything its new owner. The roles must exist already. */
 export async function handOver(run: Run, { reassign }: Owners, journal: Journal): Promise<void> {

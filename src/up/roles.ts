@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { noteReplaced } from '../config/replaced-passwords.ts'
 import { secretReader } from '../config/secrets.ts'
 import { AppError } from '../errors.ts'
-import { type Change, ofOneKind } from '../plan.ts'
+import { type Change, type Item, ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../roles/actions.ts'
 import { applyCluster, applyDatabase } from '../roles/apply.ts'
@@ -10,6 +10,7 @@ import { readCatalog, readCluster, readDatabase } from '../roles/current.ts'
 import { desiredRoles } from '../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../roles/errors.ts'
 import { freshDatabase } from '../roles/fresh.ts'
+import { clusterItems, databaseItems, thingsIn } from '../roles/items.ts'
 import { isOwn, refusedLogin } from '../roles/own-login.ts'
 import { planCluster } from '../roles/plan-cluster.ts'
 import { adviceOnOpenSchemas, planDatabase } from '../roles/plan-database.ts'
@@ -22,7 +23,7 @@ import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
-import { askAboutOwners, handOver, handoverChanges, readOwners } from './ownership.ts'
+import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
 
 /** The declared roles and databases, with the passwords. */
 export type Declared = {
@@ -79,7 +80,8 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
       // The backend of a killed run has ended only now, and may still have finished its work, such as creating a database.
       const { plan } = await clusterPlan(run, declared)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
-      show([...plan.changes, ...handover], { again })
+      const items = () => [...clusterItems(plan), ...handoverItems(owners)]
+      show([...plan.changes, ...handover], { again, items })
       // Applications start as the new owner only after everything was handed over; until then they keep their roles.
       const apps = new Set(desired.databases.flatMap((database) => database.apps))
       const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
@@ -115,7 +117,7 @@ async function eachDatabase(
     await run.inDatabase(name, (session) =>
       converging(run, async (again) => {
         const plan = await databasePlan(run, session!, desired, name, planner)
-        show(inDatabase(name, plan.changes), { again })
+        show(inDatabase(name, plan.changes), { again, items: () => databaseItems(name, plan) })
         refuseUnprivileged(plan.session, plan.changes)
         if (plan.changes.length > 0)
           await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
@@ -233,14 +235,20 @@ export type RoleDrift = {
   refusal: AppError | undefined
   /** Schemas in which everyone may create objects, with what to do. */
   open: string[]
+  reviewable: ReviewableRoles
 }
+
+/** The same, for a plan that is reviewed. `things`: what exists in the databases, as an atom names it. */
+export type ReviewableRoles = { ensure: (() => Item[])[]; grant: (() => Item[])[]; things: (() => string[])[] }
+
+const nothingReviewable = (): ReviewableRoles => ({ ensure: [], grant: [], things: [] })
 
 /** {@link roleDrift} for a plan: throws what `up` would refuse. */
 export async function plannedDrift(
   run: Run,
   declared: Declared | undefined,
-): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'absent'>> {
-  if (!declared) return { ensure: [], grant: [], absent: [] }
+): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'absent' | 'reviewable'>> {
+  if (!declared) return { ensure: [], grant: [], absent: [], reviewable: nothingReviewable() }
   const drift = await roleDrift(run, declared)
   if (drift.refusal) throw drift.refusal
   warnOfOwnPassword(run, drift.cluster)
@@ -260,16 +268,23 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     lockedOut: owners.lockedOut,
     refusal: owners.refusal,
     open: [],
+    reviewable: { ...nothingReviewable(), ensure: [() => clusterItems(cluster), () => handoverItems(owners)] },
   }
+  const { reviewable } = drift
   const major = Math.floor(run.cluster.serverVersion / 10_000)
   for (const { name, owner } of declared.desired.databases) {
     await run.inDatabase(name, async (session) => {
       const current = session
         ? await readDatabase(run.reads(session), declared.desired, name)
         : freshDatabase(cluster.session, { major, owner })
-      drift.ensure.push(...inDatabase(name, planDatabase(declared.desired, name, current).changes))
+      const plan = planDatabase(declared.desired, name, current)
+      drift.ensure.push(...inDatabase(name, plan.changes))
+      reviewable.ensure.push(() => databaseItems(name, plan))
       if (!session) return drift.absent.push(name)
-      drift.grant.push(...inDatabase(name, planGrants(declared.desired, name, current).changes))
+      const grants = planGrants(declared.desired, name, current)
+      drift.grant.push(...inDatabase(name, grants.changes))
+      reviewable.grant.push(() => databaseItems(name, grants))
+      reviewable.things.push(() => thingsIn(name, current))
       drift.open.push(...adviceOnOpenSchemas(declared.desired, name, current))
     })
   }

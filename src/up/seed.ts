@@ -1,3 +1,4 @@
+import type { Item } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
@@ -24,6 +25,9 @@ export async function planSeedStep(run: Run, seeds: Seed[], { force = false } = 
   if (target && steps.length > 0) await refuseUrlSettings(context, target.sql, seedTarget(context))
   return steps
 }
+
+/** The same, to be reviewed. */
+export const seedItem = ({ seed, change }: SeedStep): Item => ({ ...change, sha256: seed.checksum })
 
 /** Asks at once what {@link planSeedStep} will need to know. */
 export async function askAboutSeeds(run: Run, seeds: Seed[]): Promise<void> {

@@ -10,25 +10,22 @@ import { askAboutHealth, refuseUnhealthy } from './check.ts'
 import { type FirstBackup, firstBackupFields, withFirstBackups } from './first-backups.ts'
 import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
+import { type Gate, openGate, type Review } from './reviewed/types.ts'
 import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
-import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles } from './seed.ts'
+import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles, seedItem } from './seed.ts'
 import { stepNames } from './steps.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
 import { withStory } from './with-story.ts'
 
-/**
- * All of `up`; also the first part of `serve`.
- * @param onReady called with the passwords that the server has now
- */
-export const runUp = (context: Context, onReady?: (secrets: Secrets) => void): Promise<Result> =>
-  withFirstBackups((backups) => upWith(context, backups, onReady))
+/** `onReady`: called with the passwords that the server has now. `review`: only what was reviewed is applied, or nothing. */
+export type UpOptions = { onReady?: (secrets: Secrets) => void; review?: Review }
 
-async function upWith(
-  context: Context,
-  backups: FirstBackup[],
-  onReady: ((secrets: Secrets) => void) | undefined,
-): Promise<Result> {
+/** All of `up`; also the first part of `serve`. */
+export const runUp = (context: Context, options: UpOptions = {}): Promise<Result> =>
+  withFirstBackups((backups) => upWith(context, backups, options))
+
+async function upWith(context: Context, backups: FirstBackup[], { onReady, review }: UpOptions): Promise<Result> {
   const startedAt = performance.now()
   const story = createStory(stepNames, context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
@@ -40,13 +37,14 @@ async function upWith(
     const { targets, declared } = inputs
     askAhead(run, inputs)
     await waited(run, story, startedAt)
+    const gate = review ? await reviewed(run, story, inputs, review) : openGate
     // Report problems with the files before roles are changed.
     if (declared) await refuseFiles(run, story, targets)
     await story.step('ensure', async (show) => {
-      if (declared) await ensure(run, declared, show, journal)
+      if (declared) await ensure(run, declared, gate('ensure', show), journal)
     })
     run.releaseCluster()
-    await migrateAndSeed(run, story, journal, { ...inputs, backups })
+    await migrateAndSeed(run, story, journal, { ...inputs, backups, gate })
     await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))
   })
 
@@ -55,6 +53,11 @@ async function upWith(
   const what = count === 0 ? 'nothing to do' : counted(count, 'change')
   context.out.print(`ready, ${what} (${seconds(performance.now() - startedAt)})`)
   return { fields: { steps: jsonSteps(story.steps), ...firstBackupFields(backups) } }
+}
+
+async function reviewed(run: Run, story: Story, inputs: Inputs, review: Review): Promise<Gate> {
+  const { reviewAgain } = await import('./reviewed/review.ts')
+  return reviewAgain(run, story, inputs, review)
 }
 
 /** What `up` reads before it asks the database: the files, and what is declared. */
@@ -116,21 +119,24 @@ async function migrateAndSeed(
   run: Run,
   story: Story,
   journal: Journal,
-  { targets, seeds, declared, backups }: Inputs & { backups: FirstBackup[] },
+  { targets, seeds, declared, backups, gate }: Inputs & { backups: FirstBackup[]; gate: Gate },
 ): Promise<void> {
   await story.step(
     'migrate',
-    (show) => migrateAll(run, { targets, show, journal, seeds: seeds.length > 0, backups }),
+    (show) => migrateAll(run, { targets, show: gate('migrate', show), journal, seeds: seeds.length > 0, backups }),
     nothingToMigrate(targets),
   )
   await story.step('grant', async (show) => {
     if (!declared) return
-    await grant(run, declared, show, journal)
+    await grant(run, declared, gate('grant', show), journal)
     if (story.changes().length > 0) await refuseDrift(run, declared)
   })
   await story.step('seed', async (show) => {
     const steps = await planSeedStep(run, seeds)
-    show(steps.map(({ change }) => change))
+    gate('seed', show)(
+      steps.map(({ change }) => change),
+      { items: () => steps.map(seedItem) },
+    )
     if (steps.length > 0) await applySeedStep(run, steps, journal)
   })
 }

@@ -1,12 +1,13 @@
 import { besides, type Connection } from '../../config/connection.ts'
 import { AppError, usage } from '../../errors.ts'
 import type { StepResult } from '../../migrate/types.ts'
-import type { Change } from '../../plan.ts'
+import type { Change, Item } from '../../plan.ts'
 import type { Session } from '../../postgres/session.ts'
 import { programName } from '../../programs/program.ts'
 import type { Context } from '../../run/context.ts'
 import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
+import type { Show } from '../../run/story.ts'
 import { applyState, type StateChange } from '../../state/state.ts'
 import { shellLine } from '../../text.ts'
 import { someOf } from '../../units.ts'
@@ -21,7 +22,7 @@ import { type AlembicTable, headsCommand, parseHeads, readAlembic, renderHeads, 
 import { endLeftovers, runToEnd } from './run.ts'
 
 type Options = {
-  show(changes: Change[]): void
+  show: Show
   /** Undefined: only plan. */
   journal: Journal | undefined
   /** Seeds will be recorded in the target. */
@@ -58,7 +59,7 @@ export async function migrateByCommand(
   // If nothing tells what the program did, running it counts as the change.
   const willChange = pending ?? before.length === 0
   if (!journal) return showPlan(run.context, plan, show)
-  show([...stateChanges(plan.state), ...(willChange ? [change] : [])])
+  show([...stateChanges(plan.state), ...(willChange ? [change] : [])], { items: () => itemsOf(plan) })
   const own = session ?? (await run.openTarget())
   const { sql, serverVersion } = own
   const isolation = pending === false ? undefined : await isolationFor(run.context, sql, plan.role)
@@ -82,7 +83,8 @@ export async function migrateByCommand(
   warnOfOwner(run.context, plan, after)
   const moved = renderTables(before) !== renderTables(after)
   if (!willChange && !moved) return []
-  if (!willChange) show([{ ...change, reason: `from ${renderTables(before)} to ${renderTables(after)}` }])
+  if (!willChange)
+    show([{ ...change, reason: `from ${renderTables(before)} to ${renderTables(after)}` }], { items: () => [] })
   return [{ name: nameOf(target), status: 'applied', durationMs }]
 }
 
@@ -132,13 +134,16 @@ async function planCommand(
   return { target, role, before, pending, change: { action: 'run', object: nameOf(target), reason }, state }
 }
 
-function showPlan(
-  context: Context,
-  { target, pending, change, state, before }: Plan,
-  show: Options['show'],
-): StepResult[] {
+/** The plan, to be reviewed: a program that decides itself what is pending will be run. */
+const itemsOf = ({ state, pending, change }: Plan): Item[] => [
+  ...stateChanges(state).map((item) => ({ ...item, implied: true })),
+  ...(pending === false ? [] : [change]),
+]
+
+function showPlan(context: Context, plan: Plan, show: Show): StepResult[] {
+  const { target, pending, change, state, before } = plan
   for (const { name, heads } of before) if (heads.length > 1) context.out.warn(severalHeads(name, heads).message)
-  show([...stateChanges(state), ...(pending ? [change] : [])])
+  show([...stateChanges(state), ...(pending ? [change] : [])], { items: () => itemsOf(plan) })
   if (pending === undefined)
     context.out.warn(
       `what \`${nameOf(target)}\` would change is not known before it runs: it decides itself what is pending`,
