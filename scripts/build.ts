@@ -18,7 +18,7 @@ mkdirSync(dist)
 const program = await packParts('src/cli/main.ts', dist, version).catch(() => process.exit(1))
 writeParts(join(dist, 'main.js'), program, () => true)
 const folder = await bundle('src/store/folder-program.ts', join(dist, 'folder-program.js')).catch(() => process.exit(1))
-const aws = await bundle('src/store/aws.ts', join(dist, 'aws.js')).catch(() => process.exit(1))
+const aws = await bundle('src/config/aws.ts', join(dist, 'aws.js')).catch(() => process.exit(1))
 const parser = 'node_modules/libpg-query/wasm'
 const chunk = await bundle(`${parser}/index.cjs`, join(dist, 'pg-query.js')).catch(() => process.exit(1))
 const age = await bundle('age-encryption', join(dist, 'age.js')).catch(() => process.exit(1))

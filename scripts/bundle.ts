@@ -160,7 +160,7 @@ const packagesApart: Plugin = {
 const awsApart: Plugin = {
   name: 'aws-apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/aws\.ts$/ }, () => ({ path: './aws.js', external: true }))
+    onResolve({ filter: /^(\.|\.\.\/config)\/aws\.ts$/ }, () => ({ path: './aws.js', external: true }))
   },
 }
 

@@ -55,7 +55,7 @@ export function ruleOf(schema: z.ZodType): Rule {
         ...withChecks,
       }
     case 'record':
-      return { is: 'record', key: ruleOf(def.keyType), value: ruleOf(def.valueType) }
+      return { is: 'record', key: ruleOf(def.keyType), value: ruleOf(def.valueType), ...withChecks }
     case 'array':
       return { is: 'list', of: ruleOf(def.element), ...withChecks }
     case 'union':

@@ -271,7 +271,7 @@ describe.runIf(server !== undefined)('a server that fails', () => {
   }) => {
     let asked = 0
     const settings = settingsFor(proxy.endpoint, {
-      keys: () => {
+      keys: async () => {
         asked++
         return keys
       },

@@ -28,7 +28,7 @@ export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'application
  * @param snapshot exported by another session, which keeps it until this is done
  * @throws {AppError} `backup` with the message of pg_dump; `corrupt` if what it wrote cannot be decoded
  */
-export const dumpDatabase = (
+export const dumpDatabase = async (
   snapshot: string,
   upload: Upload,
   options: DumpOptions & {
@@ -47,6 +47,7 @@ export const dumpDatabase = (
     ...options.exclude,
     `--dbname=${databaseArgument(options.database)}`,
   ]
+  await options.connection?.fresh?.()
   const tool = startTool(options.tools, 'pg_dump', args, options)
   const onStep = watch.push
   const onBytes = (bytes: number) => options.onBytes(bytes, watch.state())
@@ -54,7 +55,8 @@ export const dumpDatabase = (
 }
 
 /** Dumps the roles with their settings and memberships, without tablespaces, as SQL into an upload. */
-export const dumpGlobals = (upload: Upload, options: DumpOptions): Promise<Packed> => {
+export const dumpGlobals = async (upload: Upload, options: DumpOptions): Promise<Packed> => {
+  await options.connection?.fresh?.()
   // Without a database, pg_dumpall connects to postgres or template1, which this role may be kept out of.
   const own = `--database=${databaseArgument(options.database)}`
   const without = options.passwords ? [] : ['--no-role-passwords']

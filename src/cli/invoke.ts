@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Connection } from '../config/connection.ts'
 import type { Env } from '../config/environment.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
+import { renewNeeded } from '../config/needed.ts'
 import { remarks, resolveConnection, variablesBeside } from '../config/resolve.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { includes, isPattern } from '../config/wildcards.ts'
@@ -12,6 +13,7 @@ import { asAppError } from '../run/failure.ts'
 import { createOutput, type Output, type ResultFormat } from '../run/output.ts'
 import { plural } from '../units.ts'
 import type { Command, CommandContext } from './command.ts'
+import { neededSecrets } from './needed-secrets.ts'
 import { isForPeople } from './report.ts'
 import { write } from './streams.ts'
 import { exit, tuneForLittleMemory } from './v8.ts'
@@ -39,6 +41,7 @@ export async function invoke(
   const result = await attempt(async () => {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
+    await renewNeeded(loaded, neededSecrets(command.name, loaded.config))
     const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
     databaseOf = () => target.connection().database
     const runId = randomUUID()

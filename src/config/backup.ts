@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { defaultStore } from './default-store.ts'
-import { count, duration, secret, size, timeZone } from './fields.ts'
+import { count, duration, loginSecret, secret, size, timeZone } from './fields.ts'
 import { predicates } from './predicates.ts'
 import { s3ForAll, s3Keys, storeUrl } from './s3.ts'
 import { urlSource } from './url-source.ts'
@@ -73,8 +73,10 @@ const verify = z
       description:
         'Connection for test restores, as a user that may create databases. With `where: same-server` it must not be a superuser. Default with `same-server`: the connection of the target database.',
     }),
+    password: loginSecret.optional().meta({ description: 'Password for a `url` without one.' }),
     maxBytes: size('20GiB').meta({ description: 'A larger database is not restored for a test.' }),
   })
+  .refine(predicates.hasUrlForPassword, '`password` is set, but `url` is not')
   .refine(predicates.knowsTestServer, 'a schedule of test restores needs `url`, or `where: same-server`')
   .prefault({})
 
@@ -163,6 +165,7 @@ export const backup = z
       description:
         'Connection for making backups, as a role that may read everything. It may lead to a standby: see `maxLag`. Default: the connection of the target database.',
     }),
+    password: loginSecret.optional().meta({ description: 'Password for a `url` without one.' }),
     databases: z.array(z.string().min(1)).min(1).optional().meta({
       description:
         'Databases to back up, all on the server of `url`: names, or patterns with `*` for any characters and `?` for one. A pattern never means templates, databases that accept no connections, and those that a restore or a comparison made or replaced. Default: the target database.',
@@ -227,6 +230,7 @@ export const backup = z
     }),
     verify,
   })
+  .refine(predicates.hasUrlForPassword, '`password` is set, but `url` is not')
   .refine(predicates.usesS3, '`s3` is set, but no store is in S3: write s3://bucket/prefix, or remove `s3`')
   .refine(predicates.hasEachStoreOnce, { error: 'names a store twice', path: ['stores'] })
   .refine(predicates.schedulesOnce, {

@@ -31,6 +31,12 @@ export type Connection = {
   database: string
   user: string
   password(): string | undefined
+  /**
+   * Asks again for what has to be asked for: call it before each new connection. Undefined if nothing has to be asked for.
+   * @param sinceMs an answer from before this instant, as `performance.now()` counts, was refused
+   * @returns the login as it is now
+   */
+  fresh?: ((sinceMs?: number) => Promise<Pick<Connection, 'user'>>) | undefined
   /** Where the name of the user and the password are, for hints. */
   login?: (() => LoginPlace) | undefined
   tls: Tls
@@ -62,6 +68,12 @@ export const at = (connection: Connection, { endpoint }: { endpoint: Endpoint })
   ...connection,
   endpoints: [endpoint],
 })
+
+/** The same connection with another login, of which nothing has to be asked for. */
+export const loggedInAs = (
+  connection: Connection,
+  { user, password }: { user: string; password: string | undefined },
+): Connection => ({ ...connection, user, password: () => password, fresh: undefined })
 
 /** Another login's connection, narrowed to the one host of `connection` if it names that host too. */
 export function besides(other: Connection, { endpoints }: Connection): Connection {

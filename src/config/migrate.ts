@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { count, duration } from './fields.ts'
+import { count, duration, loginSecret } from './fields.ts'
 import { formatNames, withSeveralFolders } from './formats.ts'
 import { lintRuleNames } from './lint-rules.ts'
 import { predicates } from './predicates.ts'
@@ -60,6 +60,7 @@ export const migrateSchema = z
       description:
         'Login that runs migrations and seeds. It must be a member of the owner and of nothing else. Default: if the session user has more rights than the owner, a login that is created for the run.',
     }),
+    password: loginSecret.optional().meta({ description: 'Password for a `url` without one.' }),
     isolation: z.enum(['login', 'role']).prefault('login').meta({
       description:
         'How code of the owner (triggers, functions, the files) is kept from using the rights of the session user, if that has more. `login`: it runs in a session with a login of its own. `role`: only with SET ROLE, which such code can undo.',
@@ -94,4 +95,5 @@ export const migrateSchema = z
       .prefault({}),
   })
   .refine(predicates.takesFolders, folders)
+  .refine(predicates.hasUrlForPassword, '`password` is set, but `url` is not')
   .prefault({})

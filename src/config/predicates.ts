@@ -15,9 +15,28 @@ export type StoreEntry = string | { url: string }
 /** The URL of a store in `backup.stores`. */
 export const urlOf = (entry: StoreEntry) => (typeof entry === 'string' ? entry : entry.url)
 
+const secretHeader = /auth|token|secret|password|cookie|credential|(^|-)key|apikey|signature/i
+
+/** Plain HTTP is for this machine, and for the metadata servers of clouds, whose link-local addresses are never routed. */
+function isSecretUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, username, password, hash } = new URL(text)
+  if (username !== '' || password !== '' || hash !== '') return false
+  if (protocol === 'https:') return true
+  return protocol === 'http:' && (hostname === 'localhost' || localAddress.test(hostname))
+}
+
+/** As URL writes addresses: in decimal, and IPv6 in short. */
+const localAddress = /^127\.\d+\.\d+\.\d+$|^169\.254\.\d+\.\d+$|^\[::1\]$|^\[fe[89ab][0-9a-f]:/
+
 /** What the schema checks by code. They have names so that the compiled schema (rules.ts) can refer to them. */
 export const predicates = {
   isNoUrl: (text: string) => !looksLikeUrl(text),
+  /** Whether a secret may be asked for there: nobody on the way reads it, and the URL holds none. */
+  isSecretUrl: (text: string) => isSecretUrl(text),
+  /** Whether no header that is written as text has a name that says that it holds a secret. */
+  writesNoSecretHeader: (headers: object) =>
+    Object.entries(headers).every(([name, value]) => typeof value !== 'string' || !secretHeader.test(name)),
   fitsIntoName: (name: string) => Buffer.byteLength(name) <= maxNameBytes,
   hasNoZeroByte: (name: string) => !name.includes('\0'),
   isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),
@@ -29,6 +48,9 @@ export const predicates = {
   /** Whether scheduled test restores have a server. */
   knowsTestServer: ({ schedule, where, url }: { schedule?: unknown; where: string; url?: unknown }) =>
     schedule === undefined || where === 'same-server' || url !== undefined,
+  /** Whether a password is for a URL. */
+  hasUrlForPassword: ({ url, password }: { url?: unknown; password?: unknown }) =>
+    password === undefined || url !== undefined,
   /** Whether both keys of S3 are set, or neither. */
   hasBothKeys: ({ accessKeyId, secretAccessKey }: { accessKeyId?: unknown; secretAccessKey?: unknown }) =>
     (accessKeyId === undefined) === (secretAccessKey === undefined),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { configSchema } from './schema.ts'
-import { leaves, variableOf } from './walk.ts'
+import { leaves, secretForms, variableOf } from './walk.ts'
 
 type Node = {
   description?: string
@@ -36,7 +36,7 @@ export function renderReference(): string {
     '<!-- Made by `npm run docs` from src/config/schema.ts: do not edit. -->',
     '',
     'The configuration is a YAML or JSON file: `pgbosun.yaml` in the working directory, or the one of `--config FILE`. Scalars and lists of scalars can',
-    'also be set by an environment variable, which overrides the file; the items of a list are separated by commas. A secret is `{ env: NAME }` or `{ file: PATH }`; its variable holds the secret itself, and',
+    'also be set by an environment variable, which overrides the file; the items of a list are separated by commas. A secret is `{ env: NAME }`, `{ file: PATH }`, `{ command: [PROGRAM, ARGUMENT] }` or `{ http: URL }` (see [secrets](secrets.md)); its variable holds the secret itself, and',
     'the variable with `_FILE` at the end holds the path of a file with the secret. A URL of a database without a password may also be written as text. A duration',
     'is a number and a unit: `500ms`, `30s`, `5m`, `6h`, `7d`; so is a size: `500MB`, `20GiB`. An unknown key or `PGBOSUN_*` variable is an error (exit 2). Relative paths are relative to the folder',
     'of the configuration file, or to the working directory if there is no file.',
@@ -73,7 +73,7 @@ function rowsOf(node: Node, path: string): Row[] {
   return [row(node, path, typeOf(node)), ...below]
 }
 
-const isSecretPart = ({ properties }: Node) => ['env', 'file'].includes(Object.keys(properties ?? {}).join())
+const isSecretPart = ({ properties }: Node) => secretForms.includes(Object.keys(properties ?? {}).join())
 
 function row(node: Node, path: string, type: string): Row {
   const fallback =

@@ -1,9 +1,13 @@
 import { usage } from '../errors.ts'
+import { isAsked } from './asked.ts'
 import type { Connection } from './connection.ts'
 import type { Env } from './environment.ts'
+import type { LoginSecret } from './fields.ts'
+import { passwordOf } from './login-secret.ts'
 import { acceptedSettings, calledIn, historyTable, libpqVariables, settingsIn } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
 import { authorities, readPem } from './pem.ts'
+import { renewed } from './renewed.ts'
 import { currentPassword } from './replaced-passwords.ts'
 import type { Config } from './schema.ts'
 import { type SecretReader, secretReader } from './secrets.ts'
@@ -29,17 +33,18 @@ import type { UrlSource } from './url-source.ts'
  * @throws {AppError} `usage` when there is none, or it cannot be read
  */
 export function resolveConnection(config: Config, env: Env, baseDir: string): Connection {
-  const { directUrl, url, tls } = config.database
+  const { directUrl, url, tls, password } = config.database
   const read = secretReader(env, baseDir)
   const configured = directUrl ?? url
   const fromUrl = (what: string, where: UrlSource) =>
     fromParts(
-      { source: what, login: urlLogin(what, where, env) },
+      { source: what, login: urlLogin(what, where, env), ...alone, url: where },
       () => parseDatabaseUrl(urlIn(where, what, read), what, services(env, what, baseDir)),
       tls,
       env,
       baseDir,
     )
+  const alone = password && { password: { key: 'database.password', source: password } }
 
   if (configured !== undefined) {
     const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
@@ -47,10 +52,16 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
   }
   if (env.DATABASE_URL || env.DATABASE_URL_FILE) return fromUrl('DATABASE_URL', { env: 'DATABASE_URL' })
   if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
-    return fromParts({ source: 'PGHOST', login: libpqLogin(env) }, () => libpqParts(env, baseDir), tls, env, baseDir)
+    return fromParts(
+      { source: 'PGHOST', login: libpqLogin(env), ...alone },
+      () => libpqParts(env, baseDir),
+      tls,
+      env,
+      baseDir,
+    )
   if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
     return fromParts(
-      { source: 'POSTGRES_HOST', login: postgresLogin(env) },
+      { source: 'POSTGRES_HOST', login: postgresLogin(env), ...alone },
       () => postgresParts(env, baseDir),
       tls,
       env,
@@ -65,15 +76,17 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
 const urlIn = (source: UrlSource, what: string, read: SecretReader) =>
   typeof source === 'string' ? source : read(source, what)
 
-/** A connection with a URL of its own, besides that of the database. */
+/** A connection with a URL of its own, besides that of the database; `key` ends with `.url`. */
 function fromUrlKey(
   key: string,
-  url: UrlSource,
+  { url, password }: { url: UrlSource; password?: LoginSecret | undefined },
   { config, env, baseDir }: { config: Config; env: Env; baseDir: string },
 ): Connection {
+  const alone = password && { password: { key: key.replace(/url$/, 'password'), source: password } }
   const read = secretReader(env, baseDir)
   const parts = () => parseDatabaseUrl(urlIn(url, key, read), key, services(env, key, baseDir))
-  return fromParts({ source: key, login: urlLogin(key, url, env) }, parts, config.database.tls, env, baseDir)
+  const from = { source: key, login: urlLogin(key, url, env), ...alone, url }
+  return fromParts(from, parts, config.database.tls, env, baseDir)
 }
 
 /** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
@@ -95,9 +108,9 @@ export const remarks = ({ source, ignored, warnings = [] }: Pick<Connection, 'so
  * @throws {AppError} `usage` when there is none, or it cannot be read
  */
 export function resolveBackupConnection(config: Config, env: Env, baseDir: string): Connection {
-  const { url } = config.backup
+  const { url, password } = config.backup
   if (url === undefined) return resolveConnection(config, env, baseDir)
-  const connection = fromUrlKey('backup.url', url, { config, env, baseDir })
+  const connection = fromUrlKey('backup.url', { url, password }, { config, env, baseDir })
   return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
@@ -106,9 +119,9 @@ export function resolveBackupConnection(config: Config, env: Env, baseDir: strin
  * @throws {AppError} `usage` when it cannot be read, or says how files are run: that belongs into the URL of the database
  */
 export function resolveMigrateConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
-  const { url } = config.migrate
+  const { url, password } = config.migrate
   if (url === undefined) return undefined
-  const connection = fromUrlKey('migrate.url', url, { config, env, baseDir })
+  const connection = fromUrlKey('migrate.url', { url, password }, { config, env, baseDir })
   const idle = forFiles(connection)
   if (idle.length === 0) return connection
   throw usage(`${idle.join(', ')} in migrate.url would have no effect`, {
@@ -121,9 +134,9 @@ export function resolveMigrateConnection(config: Config, env: Env, baseDir: stri
  * @throws {AppError} `usage` when it cannot be read
  */
 export function resolveTestConnection(config: Config, env: Env, baseDir: string): Connection | undefined {
-  const { url, where } = config.backup.verify
+  const { url, password, where } = config.backup.verify
   if (url === undefined) return where === 'same-server' ? resolveConnection(config, env, baseDir) : undefined
-  const connection = fromUrlKey('backup.verify.url', url, { config, env, baseDir })
+  const connection = fromUrlKey('backup.verify.url', { url, password }, { config, env, baseDir })
   return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
@@ -148,8 +161,16 @@ export function backupDatabases(config: Config, env: Env, baseDir: string): stri
   }
 }
 
+/** Where the parts of a connection come from. `password`: the key for a password that is not in the URL. */
+type From = {
+  source: string
+  login: SourceLogin
+  url?: UrlSource
+  password?: { key: string; source: LoginSecret }
+}
+
 function fromParts(
-  { source, login }: { source: string; login: SourceLogin },
+  { source, login, url, password: alone }: From,
   read: () => UrlParts,
   tls: Config['database']['tls'],
   env: Env,
@@ -167,9 +188,11 @@ function fromParts(
     })
   const account = user ?? process.getBuiltinModule('node:os').userInfo().username
   const where = { endpoints, user: account, database: database ?? account }
+  const keyed = alone && passwordOf(alone, { ...where, mode }, { env, baseDir })
+  const asks = isAsked(url) || keyed?.renew !== undefined
   /** As in libpq, a password file is only read if nothing else gives a password. */
   const secret = () => {
-    const password = read().password ?? passwordAlone(env, baseDir)
+    const password = read().password ?? keyed?.read() ?? passwordAlone(env, baseDir)
     if (password !== undefined || !parameters.passfile) return { password, warnings: [] }
     return readPassfile(parameters.passfile, where, baseDir)
   }
@@ -177,10 +200,17 @@ function fromParts(
     source,
     ...where,
     password: () => currentPassword(account, secret().password),
+    ...(asks && {
+      async fresh(sinceMs?: number) {
+        await renewed(url, source, { env, baseDir }, sinceMs)
+        await keyed?.renew?.(sinceMs)
+        return { user: read().user ?? account }
+      },
+    }),
     login: () => {
       const own = read().password === undefined ? undefined : login.own
       const { passfile } = parameters
-      const password = own ?? aloneIn(env) ?? (passfile ? `the password file ${passfile}` : undefined)
+      const password = own ?? alone?.key ?? aloneIn(env) ?? (passfile ? `the password file ${passfile}` : undefined)
       return { user: login.user, password, missing: login.missing }
     },
     warnings: parameters.passfile ? secret().warnings : [],

@@ -9,7 +9,7 @@ import type { Leaf } from './walk.ts'
  */
 export type Rule =
   | { is: 'map'; keys: Record<string, Rule>; checks?: Check[] }
-  | { is: 'record'; key: Rule; value: Rule }
+  | { is: 'record'; key: Rule; value: Rule; checks?: Check[] }
   | { is: 'list'; of: Rule; checks?: Check[] }
   | { is: 'either'; of: Rule[] }
   | { is: 'string'; checks?: Check[] }
@@ -75,8 +75,11 @@ function read(rule: Rule, input: unknown): unknown {
           )
         : fail(misfit)
     case 'record':
-      return Object.fromEntries(
-        Object.entries(mapOf(input)).map(([key, value]) => [read(rule.key, key), read(rule.value, value)]),
+      return checked(
+        Object.fromEntries(
+          Object.entries(mapOf(input)).map(([key, value]) => [read(rule.key, key), read(rule.value, value)]),
+        ),
+        rule.checks,
       )
     case 'map':
       return checked(readMap(rule.keys, mapOf(input)), rule.checks)

@@ -1,7 +1,10 @@
 import { usage } from '../errors.ts'
+import { isAsked } from './asked.ts'
 import type { Env } from './environment.ts'
+import type { SecretSource } from './fields.ts'
 import type { Loaded } from './load.ts'
 import { readPem } from './pem.ts'
+import { askingReader } from './renewed.ts'
 import { secretReader } from './secrets.ts'
 import type { StorePlace } from './stores.ts'
 
@@ -13,8 +16,10 @@ export type S3Settings = {
   pathStyle: boolean
   /** Certificates of the authorities to trust; undefined: those that Node trusts. */
   ca: string[] | undefined
-  /** Reads the keys again; undefined: the credentials that the SDK finds. @throws {AppError} `usage` */
-  keys: (() => S3Keys) | undefined
+  /** Reads, or asks for, the keys again; undefined: the credentials that the SDK finds. @throws {AppError} `usage` */
+  keys: (() => Promise<S3Keys>) | undefined
+  /** What must not be shown: the keys as they were used last. */
+  shown(): string[]
   /** The variables of the environment that name proxies. */
   proxy: Record<string, string | undefined>
 }
@@ -28,22 +33,40 @@ export type S3Keys = { accessKeyId: string; secretAccessKey: string }
  */
 export function readS3Settings(s3: StorePlace['s3'], { env, baseDir }: Pick<Loaded, 'env' | 'baseDir'>): S3Settings {
   const { endpoint, region, pathStyle, ca, accessKeyId, secretAccessKey } = s3
-  const read = secretReader(env, baseDir)
-  const keys =
-    accessKeyId && secretAccessKey
-      ? () => ({
-          accessKeyId: read(accessKeyId, 'backup.s3.accessKeyId'),
-          secretAccessKey: read(secretAccessKey, 'backup.s3.secretAccessKey'),
-        })
-      : undefined
-  keys?.()
+  const { keys, shown } = keysIn(accessKeyId && secretAccessKey && { accessKeyId, secretAccessKey }, { env, baseDir })
   return {
     endpoint,
     region: region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined),
     pathStyle: pathStyle ?? [endpoint, env.AWS_ENDPOINT_URL_S3, env.AWS_ENDPOINT_URL].some(Boolean),
     ca: authorities(ca, baseDir),
     keys,
+    shown,
     proxy: proxies(env),
+  }
+}
+
+type KeySources = { accessKeyId: SecretSource; secretAccessKey: SecretSource }
+
+/** What cannot be read is said at once; what has to be asked for, with the first request. */
+function keysIn(
+  sources: KeySources | undefined,
+  { env, baseDir }: Pick<Loaded, 'env' | 'baseDir'>,
+): Pick<S3Settings, 'keys' | 'shown'> {
+  if (sources === undefined) return { keys: undefined, shown: () => [] }
+  const read = secretReader(env, baseDir)
+  const ask = askingReader({ env, baseDir })
+  const names = ['accessKeyId', 'secretAccessKey'] as const
+  let last = names.flatMap((name) => (isAsked(sources[name]) ? [] : [read(sources[name], `backup.s3.${name}`)]))
+  return {
+    async keys() {
+      const [accessKeyId = '', secretAccessKey = ''] = [
+        await ask(sources.accessKeyId, 'backup.s3.accessKeyId'),
+        await ask(sources.secretAccessKey, 'backup.s3.secretAccessKey'),
+      ]
+      last = [accessKeyId, secretAccessKey]
+      return { accessKeyId, secretAccessKey }
+    },
+    shown: () => last,
   }
 }
 

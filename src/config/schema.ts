@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { backup } from './backup.ts'
-import { duration, durationText, noUrl, secret } from './fields.ts'
+import { duration, durationText, loginSecret, noUrl, secret } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
 import { predicates } from './predicates.ts'
 import { urlSource } from './url-source.ts'
@@ -15,6 +15,10 @@ const database = z
     directUrl: urlSource.optional().meta({
       description:
         'Connection to the server itself, where `url` points to a connection pooler. Replaces every other connection setting.',
+    }),
+    password: loginSecret.optional().meta({
+      description:
+        'Password for a URL, or variables, without one. `{ awsRds: { region: NAME } }` signs a token with the credentials that the AWS SDK finds.',
     }),
     tls: z
       .strictObject({

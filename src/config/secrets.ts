@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { usage } from '../errors.ts'
+import { type AskedSource, isAsked, lastAnswer, placeOf } from './asked.ts'
 import type { Env } from './environment.ts'
 import type { SecretSource } from './fields.ts'
 import { looksLikeUrl } from './predicates.ts'
@@ -13,8 +14,20 @@ export type SecretReader = (source: SecretSource, what: string) => string
  * @param baseDir what relative paths are relative to
  */
 export function secretReader(env: Env, baseDir: string): SecretReader {
-  return (source, what) =>
-    'env' in source ? fromEnvironment(env, source.env, what, baseDir) : readSecretFile(source.file, what, baseDir)
+  return (source, what) => {
+    if (isAsked(source)) return answered(source, what)
+    return 'env' in source
+      ? fromEnvironment(env, source.env, what, baseDir)
+      : readSecretFile(source.file, what, baseDir)
+  }
+}
+
+function answered(source: AskedSource, what: string): string {
+  const { value } = lastAnswer(source) ?? {}
+  if (value !== undefined) return value
+  throw usage(`${what}: it is asked for at ${placeOf(source)}, which this command does not do`, {
+    hint: 'a command that connects asks for it, for example `pgbosun wait`',
+  })
 }
 
 function fromEnvironment(env: Env, name: string, what: string, baseDir: string): string {

@@ -1,10 +1,19 @@
 import { usage } from '../errors.ts'
+import { isAsked } from './asked.ts'
 import type { Env } from './environment.ts'
+import { renewed } from './renewed.ts'
 import type { Config } from './schema.ts'
 import { secretReader } from './secrets.ts'
 
 /** Who may read /status.json: this machine, everybody, or whoever has the token, which is read again at every call. */
-export type ServeAccess = 'loopback' | 'open' | { token(): string }
+export type ServeAccess =
+  | 'loopback'
+  | 'open'
+  | {
+      token(): string
+      /** Asks for it, where it has to be asked for; call it before each request. */
+      renew?: () => Promise<void>
+    }
 
 /**
  * `serve.access`, with the token if it needs one.
@@ -20,7 +29,7 @@ export function resolveServeAccess({ serve }: Config, env: Env, baseDir: string)
   const read = secretReader(env, baseDir)
   const token = () => sendable(read(source, 'serve.token'))
   token()
-  return { token }
+  return { token, ...(isAsked(source) && { renew: () => renewed(source, 'serve.token', { env, baseDir }) }) }
 }
 
 /** The value of a header has no spaces around it, and no agreed encoding. */

@@ -1,5 +1,6 @@
 import { usage } from '../errors.ts'
 import { withAddresses } from './addresses.ts'
+import { isAsked } from './asked.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type Env, readPort } from './environment.ts'
 import { isIgnoredVariable, libpqVariables, normalised, refuseParameter } from './parameters.ts'
@@ -81,6 +82,7 @@ const alone = 'PGPASSWORD or PGPASSWORD_FILE'
 /** The variable or the file that holds the URL; the key only if it holds the URL itself. */
 export function urlLogin(key: string, source: UrlSource, env: Env): SourceLogin {
   if (typeof source === 'string') return { user: key, own: key, missing: `set ${alone}` }
+  if (isAsked(source)) return { user: key, own: key, missing: `write it into ${key}, or set ${alone}` }
   const where = 'env' in source ? variableOf(source.env, env) : `the file ${source.file}`
   return { user: where, own: where, missing: `write it into ${where}, or set ${alone}` }
 }

@@ -55,7 +55,10 @@ export function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
 
 const isOneOrMany = (options: Leaf[]) => options.map(({ kind }) => kind).join() === 'string,list'
 
-const isSecretPart = (schema: z.ZodType) => ['env', 'file'].includes(Object.keys(defOf(schema).shape ?? {}).join())
+/** The forms of a secret, by their keys. */
+export const secretForms = ['env', 'file', 'command,env,ttl', 'http,headers,json,ttl', 'awsRds']
+
+const isSecretPart = (schema: z.ZodType) => secretForms.includes(Object.keys(defOf(schema).shape ?? {}).join())
 
 const isText = (schema: z.ZodType) => defOf(unwrap(schema)).type === 'string'
 

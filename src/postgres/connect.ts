@@ -16,6 +16,22 @@ import { readSystemIdentifier } from './system.ts'
  * {AppError} `refused` for an endpoint that is a connection pooler
  */
 export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  const { fresh } = connection
+  if (fresh === undefined) return openFirst(connection, options)
+  const startedAtMs = performance.now()
+  const [login, sent] = [await fresh(), connection.password()]
+  try {
+    return await openFirst({ ...connection, ...login }, options)
+  } catch (error) {
+    // The secret may have been replaced since it was asked for.
+    if ((error as { code?: string }).code !== '28P01' || options.endWith?.aborted) throw error
+    const again = await fresh(startedAtMs)
+    if (connection.password() === sent && again.user === login.user) throw error
+    return openFirst({ ...connection, ...again }, options)
+  }
+}
+
+async function openFirst(connection: Connection, options: SessionOptions): Promise<Session> {
   refuseHash(connection)
   const { endpoints, target } = connection
   const takesFirst = target === 'any' || (target === undefined && (options.allowStandby || endpoints.length === 1))

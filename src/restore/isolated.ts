@@ -1,5 +1,5 @@
 import type { TocEntry } from '../archive/toc.ts'
-import type { Connection } from '../config/connection.ts'
+import { type Connection, loggedInAs } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Warning } from '../plan.ts'
@@ -92,11 +92,7 @@ async function prepare({ session, plan, login }: IsolatedLoad): Promise<void> {
     await sql.unsafe(`grant create on tablespace ${quoteIdent(tablespace)} to ${quoteIdent(login.user)}`)
 }
 
-const connectionOf = ({ connection, login }: IsolatedLoad): Connection => ({
-  ...connection,
-  user: login.user,
-  password: () => login.password,
-})
+const connectionOf = ({ connection, login }: IsolatedLoad): Connection => loggedInAs(connection, login)
 
 /** Also proves that the server accepts the login, before anything is loaded. */
 async function openAsLogin(load: IsolatedLoad): Promise<Session> {

@@ -119,6 +119,7 @@ async function runDirectly(
     `--dbname=${databaseArgument(database)}`,
     ...(file ? [`--jobs=${file.jobs}`, file.path] : []),
   ]
+  await connection?.fresh?.()
   const tool = startTool(tools, 'pg_restore', all, {
     ...{ connection, database, applicationName, settings },
     ...(onMissing && { keptStderr: everything }),

@@ -1,4 +1,4 @@
-import type { SecretReader } from '../config/secrets.ts'
+import type { askingReader } from '../config/renewed.ts'
 import { usage } from '../errors.ts'
 import { preparePassword } from '../postgres/prepare-password.ts'
 import { kindOfPassword, type Password } from '../postgres/scram.ts'
@@ -12,14 +12,14 @@ import type { DesiredRoles } from './types.ts'
  */
 export async function readSecrets(
   { roles }: DesiredRoles,
-  read: SecretReader,
+  read: ReturnType<typeof askingReader>,
   onUnreadable?: (role: string, error: Error) => void,
 ): Promise<Secrets> {
   const secrets = new Map<string, Password>()
   for (const { name, password: source } of roles) {
     if (source === undefined) continue
     try {
-      secrets.set(name, await asPassword(read(source, `the password of role ${name}`), name))
+      secrets.set(name, await asPassword(await read(source, `the password of role ${name}`), name))
     } catch (error) {
       if (!onUnreadable) throw error
       onUnreadable(name, error as Error)

@@ -7,6 +7,7 @@ import type { BackupOptions } from '../backup/options.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
+import { renewNeeded } from '../config/needed.ts'
 import { writtenSchedules } from '../config/schedules.ts'
 import { AppError } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
@@ -81,9 +82,13 @@ export function scheduledWork(
     return { ...facts, lacking: lacking(catalog.store, newestIn(backups, facts.newest?.id)) }
   }
   return {
-    readStore: async (database) => factsOf(await catalog.glance(database)),
+    async readStore(database) {
+      await renewNeeded(context.loaded, ['sign'])
+      return factsOf(await catalog.glance(database))
+    },
     noteSlots: keeper.note,
     async backUp(database, slot, onMade, schedule = '') {
+      await renewNeeded(context.loaded, ['backup', 'sign', 'identity'])
       const wanted = { database, slot, onMade, onPruned, onStored: () => onStored(database, schedule), schedule }
       await backUpAndTidy(context, catalog, wanted, rotation, onProgress)
       return factsOf(catalog.known(database))
@@ -103,6 +108,7 @@ export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSch
     },
     async test(backup) {
       log.info({ ...backup }, 'restoring a backup for a test')
+      await renewNeeded(loaded, ['test', 'sign', 'identity'])
       const { test } = await testRestore(context, backup, { store: catalog.store, catalog, lockTimeoutMs: 0 })
       const { ok, problem, durationMs, server } = test
       if (ok)

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { askingReader } from '../config/renewed.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
-import { secretReader } from '../config/secrets.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { openSession } from '../postgres/connect.ts'
@@ -115,14 +115,16 @@ function ofSecret(error: unknown): AppError {
 
 /** The password that the login of the backups sends now. */
 async function readSent({ context: { loaded } }: Watched): Promise<Password> {
-  const password = resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password() ?? ''
+  const connection = resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir)
+  await connection.fresh?.()
+  const password = connection.password() ?? ''
   return { password, prepared: await preparePassword(password) }
 }
 
 async function readDeclaredSecrets({ context: { loaded }, desired }: Watched, only?: string) {
   const problems = new Map<string, AppError>()
   const roles = desired.roles.filter(({ name }) => only === undefined || name === only)
-  const read = secretReader(loaded.env, loaded.baseDir)
+  const read = askingReader(loaded)
   const secrets = await readSecrets({ ...desired, roles }, read, (role, error) => problems.set(role, ofSecret(error)))
   return { secrets, problems }
 }

@@ -107,6 +107,8 @@ async function answer(answers: Answers, guard: Guard, request: IncomingMessage, 
   if (hasBody(request)) return text(413, 'a request must not have a body')
   const target = readTarget(request.url ?? '')
   try {
+    if (guarded.includes(target.path) && typeof guard.access === 'object' && request.headers.authorization)
+      await guard.access.renew?.()
     const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
     return refusal ? refused(refusal) : await answerPath(answers, target.path)
   } catch (error) {

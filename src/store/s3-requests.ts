@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { S3Client } from '../config/aws.ts'
 import type { S3Settings } from '../config/s3-settings.ts'
-import type { S3Client } from './aws.ts'
 import { isExpired, isSkew, isTemporary, retryAfterMs } from './s3-answers.ts'
 import type { Place } from './s3-place.ts'
 
-export type Aws = typeof import('./aws.ts')
+export type Aws = typeof import('../config/aws.ts')
 
 /** How long things may take, in milliseconds. */
 export type Patience = {
@@ -70,7 +70,7 @@ export function requestsTo(place: Place, settings: S3Settings, patience: Patienc
   let answered = false
 
   const connect = async () => {
-    const aws = await import('./aws.ts')
+    const aws = await import('../config/aws.ts')
     return { aws, client: await aws.makeClient({ ...settings, ...patience }) }
   }
   const once = async <T>(attempt: Attempt<T>, { bytes = 0, answerMs, signal }: Limits): Promise<T> => {
@@ -116,13 +116,7 @@ export function requestsTo(place: Place, settings: S3Settings, patience: Patienc
     get given() {
       return stop.signal
     },
-    secrets() {
-      try {
-        return Object.values(settings.keys?.() ?? {})
-      } catch {
-        return []
-      }
-    },
+    secrets: () => settings.shown(),
     giveUp(error) {
       stop.abort(error)
       stop = new AbortController()

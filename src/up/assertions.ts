@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { AssertionResult } from '../check/assertion.ts'
 import { runAssertions } from '../check/assertions.ts'
+import { loggedInAs } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import { dropLogin } from '../postgres/login.ts'
 import { isServerError } from '../postgres/server-error.ts'
@@ -100,7 +101,7 @@ async function withSession<T>(
     run,
     { database, role, isolation, user, validMs },
     async (login) => {
-      const connection = { ...run.context.connection(), user: login.user, password: () => login.password }
+      const connection = loggedInAs(run.context.connection(), login)
       const session = await run.openAs(connection, database)
       return use(session).finally(() => run.close(session))
     },

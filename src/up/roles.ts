@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { askingReader } from '../config/renewed.ts'
 import { noteReplaced } from '../config/replaced-passwords.ts'
-import { secretReader } from '../config/secrets.ts'
 import { AppError } from '../errors.ts'
 import { type Change, type Item, ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
@@ -53,7 +53,7 @@ export async function readDeclared(
       onUnreadable(role, error)
       unread.push(role)
     })
-  const secrets = await readSecrets(desired, secretReader(loaded.env, loaded.baseDir), hear)
+  const secrets = await readSecrets(desired, askingReader(loaded), hear)
   return { desired, secrets, looking: onUnreadable !== undefined, unread }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
+import type { SecretSource } from '../../src/config/fields.ts'
 import { configSchema } from '../../src/config/schema.ts'
 import { silentLog } from '../../src/log.ts'
 import type { Change } from '../../src/plan.ts'
@@ -50,7 +51,8 @@ export function declared(
   { as, log = silentLog }: { as?: User; log?: typeof silentLog } = {},
 ) {
   const desired = desiredRoles(configSchema.parse(configuration))
-  const read = (source: { env: string } | { file: string }) => ('env' in source ? source.env : source.file)
+  const read = async (source: SecretSource) =>
+    'file' in source ? source.file : String((source as { env: string }).env)
   const context = { beforeChange() {}, log }
   const names = desired.databases.map(({ name }) => name)
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CreateBucketCommand, ListBucketsCommand } from '@aws-sdk/client-s3'
+import * as aws from '../../src/config/aws.ts'
 import type { S3Settings } from '../../src/config/s3-settings.ts'
-import * as aws from '../../src/store/aws.ts'
 import { patience } from '../../src/store/s3-requests.ts'
 import { moto, seaweed } from './tools/s3.ts'
 import { install, reason } from './tools.ts'
@@ -41,7 +41,8 @@ export const settingsFor = (endpoint: string, change: Partial<S3Settings> = {}):
   region: 'us-east-1',
   pathStyle: true,
   ca: undefined,
-  keys: () => keys,
+  keys: async () => keys,
+  shown: () => Object.values(keys),
   proxy: {},
   ...change,
 })

@@ -1,4 +1,5 @@
 import { wantedFrom } from '../../check/conditions.ts'
+import { isAsked } from '../../config/asked.ts'
 import { type Connection, describe } from '../../config/connection.ts'
 import { readKeys } from '../../config/keys.ts'
 import { resolveBackupConnection, resolveTestConnection } from '../../config/resolve.ts'
@@ -60,19 +61,29 @@ function connectionOrReason({ connection, out }: CommandContext): Connection | {
 /** `config validate`: reads everything that can be read without a connection. */
 export const configValidate: Command = {
   name: 'config validate',
+  details: 'Asks no command and no server for a secret.',
   flags: {},
   startsAnew: true,
   exits: {},
   async run({ loaded, connection, out }) {
-    const where = connection()
-    where.password()
+    const { config, env, baseDir } = loaded
+    const { directUrl, url } = config.database
+    const where = isAsked(directUrl ?? url) ? undefined : connection()
+    if (where && !where.fresh) where.password()
     readSecrets(loaded)
-    if (loaded.config.backup.url) resolveBackupConnection(loaded.config, loaded.env, loaded.baseDir).password()
-    if (loaded.config.backup.verify.url) resolveTestConnection(loaded.config, loaded.env, loaded.baseDir)?.password()
-    readKeys(loaded.config, loaded.env, loaded.baseDir)
-    resolveServeAccess(loaded.config, loaded.env, loaded.baseDir)
-    wantedFrom(loaded.config.check)
-    out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${describe(where)} from ${where.source}`)
+    for (const [key, resolve] of [
+      [config.backup.url, resolveBackupConnection],
+      [config.backup.verify.url, resolveTestConnection],
+    ] as const) {
+      const other = key === undefined || isAsked(key) ? undefined : resolve(config, env, baseDir)
+      if (other && !other.fresh) other.password()
+    }
+    const { encrypt, sign } = config.backup
+    if (![encrypt?.identity, sign?.secret].some(isAsked)) readKeys(config, env, baseDir)
+    if (!isAsked(config.serve.token)) resolveServeAccess(config, env, baseDir)
+    wantedFrom(config.check)
+    const found = where ? `${describe(where)} from ${where.source}` : 'from a URL that is asked for'
+    out.print(`valid: ${loaded.file ?? 'environment and defaults'}, connection ${found}`)
     return { fields: { file: loaded.file ?? null, valid: true } }
   },
 }
@@ -84,7 +95,7 @@ function readSecrets({ config, env, baseDir }: CommandContext['loaded']): void {
     ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {})),
   ].flat()
   for (const [name, { password }] of users)
-    if (password !== undefined) refuseHash(read(password, `the password of ${name}`), name)
+    if (password !== undefined && !isAsked(password)) refuseHash(read(password, `the password of ${name}`), name)
 }
 
 /** `config schema`: for editors, and for programs that write the configuration file. */
@@ -103,7 +114,7 @@ export const configSchemaCommand: Command = {
 }
 
 /** Keys whose value is a duration, kept in milliseconds. */
-const durationKeys = /(^|\.)(timeout|lockTimeout|jitter|keepEvents|backupMaxAge|keep\.within)$/
+const durationKeys = /(^|\.)(ttl|timeout|lockTimeout|jitter|keepEvents|backupMaxAge|keep\.within)$/
 
 /** Keys whose value is a size, kept in bytes. */
 const sizeKeys = /\.maxBytes$/

@@ -1,4 +1,4 @@
-import type { Connection } from '../../config/connection.ts'
+import { type Connection, loggedInAs } from '../../config/connection.ts'
 import { openSession } from '../../postgres/connect.ts'
 import type { Db } from '../../postgres/db.ts'
 import { startHeartbeat } from '../../postgres/heartbeat.ts'
@@ -145,7 +145,7 @@ async function openAs(
   database: string,
   { connection, applicationName, log, signal }: InPlaceWorld,
 ): Promise<Session> {
-  const theirs: Connection = { ...connection, user: login.user, password: () => login.password }
+  const theirs: Connection = loggedInAs(connection, login)
   try {
     return await openSession(theirs, { database, applicationName, log, endWith: signal })
   } catch (error) {

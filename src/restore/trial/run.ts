@@ -4,7 +4,7 @@ import { withLease } from '../../archive/lease.ts'
 import type { Manifest } from '../../archive/manifest.ts'
 import type { RestoreTest, RestoreTestDetails } from '../../archive/restore-test.ts'
 import { TocError } from '../../archive/toc.ts'
-import { at, type Connection } from '../../config/connection.ts'
+import { at, type Connection, loggedInAs } from '../../config/connection.ts'
 import { describeEndpoint } from '../../config/endpoint.ts'
 import type { Keys } from '../../config/keys.ts'
 import { AppError, hasReason } from '../../errors.ts'
@@ -309,7 +309,7 @@ async function createAndLook(
     })
     const durationMs = Math.round(performance.now() - startedAt - comparingMs)
     const walBytes = walAt === null ? null : await readWalSince(lock, walAt)
-    const asLogin = { ...connection, database: name, user: login.user, password: () => login.password }
+    const asLogin = loggedInAs({ ...connection, database: name }, login)
     await use?.({
       ...{ connection: asLogin, server, durationMs, compared: compared!, leftOut, signal: world.signal },
       partial: describeLeftOut(manifest),

@@ -1,3 +1,4 @@
+import { renewed } from '../../config/renewed.ts'
 import { remarks, resolveMigrateConnection } from '../../config/resolve.ts'
 import { AppError } from '../../errors.ts'
 import type { Db } from '../../postgres/db.ts'
@@ -17,6 +18,7 @@ async function readPlan(context: Context, db: Db, role: string | undefined): Pro
   const { config, env, baseDir } = context.loaded
   // The secret is only read when it is needed.
   const needed = rights !== undefined && rights.more.length > 0
+  if (needed) await renewed(config.migrate.url, 'migrate.url', { env, baseDir })
   const connection = needed ? resolveMigrateConnection(config, env, baseDir) : undefined
   for (const remark of connection ? remarks(connection) : []) context.out.warn(remark)
   return planIsolation(role, rights, { connection, accepted: config.migrate.isolation === 'role' })

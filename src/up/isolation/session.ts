@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection } from '../../config/connection.ts'
+import { type Connection, loggedInAs } from '../../config/connection.ts'
 import { AppError } from '../../errors.ts'
 import { openSession } from '../../postgres/connect.ts'
 import { markWork } from '../../postgres/lock.ts'
@@ -69,7 +69,7 @@ async function withLogin<T>(run: Run, work: Isolated<'login'>, use: (files: File
     run,
     { ...work, more: (user) => recorderFor(work, user, user) },
     async (login) => {
-      const connection = { ...run.context.connection(), user: login.user, password: () => login.password }
+      const connection = loggedInAs(run.context.connection(), login)
       const session = await run.openAs(connection, work.database).catch((error: unknown) => {
         throw refusedLogin(run, connection, error, role, isolation.rights)
       })

@@ -1,4 +1,4 @@
-import { besides, type Connection } from '../../config/connection.ts'
+import { besides, type Connection, loggedInAs } from '../../config/connection.ts'
 import { AppError, usage } from '../../errors.ts'
 import type { StepResult } from '../../migrate/types.ts'
 import type { Change, Item } from '../../plan.ts'
@@ -162,7 +162,7 @@ async function newestRevisions(
   const known = newestOf.get(target)
   if (known) return known
   // It needs no database, so it gets no password: the code that it loads is not ours.
-  const connection = { ...context.connection(), password: () => undefined }
+  const connection = { ...context.connection(), password: () => undefined, fresh: undefined }
   const { lines } = await runToEnd(context, asking, { role: undefined, serverVersion, connection, quiet: true })
   const heads = parseHeads(lines.join('\n'))
   if (heads.length > 1) throw severalHeads('the files', heads)
@@ -195,7 +195,7 @@ async function withCommandLogin<T>(
   return withRunLogin(
     run,
     options,
-    ({ user, password }) => use({ ...connection, user, password: () => password, foreign: undefined }),
+    ({ user, password }) => use({ ...loggedInAs(connection, { user, password }), foreign: undefined }),
     own,
   )
 }

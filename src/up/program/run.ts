@@ -32,6 +32,7 @@ export async function runToEnd(
   const path = findProgram(command[0]!, { path: loaded.env.PATH, cwd: loaded.baseDir })
   const lines: string[] = []
   const last: string[] = []
+  await (connection ?? context.connection()).fresh?.()
   const { env, secrets, remove } = commandEnvironment(context, { role, serverVersion, connection })
   const program = startProgram(path, command.slice(1), {
     env,

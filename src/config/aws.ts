@@ -1,12 +1,14 @@
 /**
- * The part of the AWS SDK that a store needs. The build makes a file of its own of it (dist/aws.js), which is loaded with the first request
- * to such a store. It must not import anything of ours: it would get copies.
+ * The part of the AWS SDK that stores and tokens for RDS need. The build makes a file of its own of it (dist/aws.js), which is loaded with
+ * the first request to such a store, or the first token. It must not import anything of ours: it would get copies.
  */
+import { createHash, createHmac } from 'node:crypto'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { S3Client } from '@aws-sdk/client-s3'
 import { defaultProvider } from '@aws-sdk/credential-provider-node'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { SignatureV4 } from '@smithy/signature-v4'
 
 export {
   AbortMultipartUploadCommand,
@@ -31,7 +33,7 @@ type Options = {
   pathStyle: boolean
   ca: string[] | undefined
   /** Undefined: the whole default chain of the SDK. */
-  keys: (() => { accessKeyId: string; secretAccessKey: string }) | undefined
+  keys: (() => Promise<{ accessKeyId: string; secretAccessKey: string }>) | undefined
   proxy: Record<string, string | undefined>
   connectMs: number
   idleMs: number
@@ -59,7 +61,7 @@ export async function makeClient({
     ...(endpoint !== undefined && { endpoint }),
     // an expiration that has passed: the keys are read again for every request
     credentials: keys
-      ? async () => ({ ...keys(), expiration: new Date() })
+      ? async () => ({ ...(await keys()), expiration: new Date() })
       : defaultProvider({ clientConfig: { requestHandler: handler({ ca: undefined, proxy, ...limits }) } }),
   } as const
   return new S3Client({ ...common, region: region ?? (await regionOfProfile()) ?? 'us-east-1' })
@@ -80,4 +82,62 @@ function handler({ ca, proxy, connectMs, idleMs }: Handling): NodeHttpHandler {
     // it would write to the console
     logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
   })
+}
+
+type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string }
+
+/**
+ * A token to log in to a database in RDS with: a presigned request, without its scheme, that is never sent. It is valid for 15 minutes.
+ * @param credentials default: what the SDK finds
+ * @see https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
+ */
+export async function signRdsToken(
+  { host, port, user, region }: { host: string; port: number; user: string; region: string },
+  { credentials, now }: { credentials?: Credentials; now?: Date } = {},
+): Promise<string> {
+  const signer = new SignatureV4({
+    service: 'rds-db',
+    region,
+    credentials: credentials ?? defaultProvider({}),
+    sha256: Sha256,
+    applyChecksum: false,
+  })
+  const { query = {} } = await signer.presign(
+    {
+      method: 'GET',
+      protocol: 'https:',
+      hostname: host,
+      port,
+      path: '/',
+      query: { Action: 'connect', DBUser: user },
+      headers: { host: `${host}:${port}` },
+    },
+    { expiresIn: 900, ...(now && { signingDate: now }) },
+  )
+  const written = Object.entries(query).map(([name, value]) => `${escaped(name)}=${escaped(String(value))}`)
+  return `${host}:${port}/?${written.join('&')}`
+}
+
+/** As SigV4 writes it. */
+const escaped = (text: string) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** The shape that the signer wants. */
+class Sha256 {
+  private hash
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.hash = secret === undefined ? createHash('sha256') : createHmac('sha256', bytesOf(secret))
+  }
+  update(data: string | ArrayBuffer | ArrayBufferView) {
+    this.hash.update(bytesOf(data))
+  }
+  async digest() {
+    return new Uint8Array(this.hash.digest())
+  }
+  reset() {}
+}
+
+const bytesOf = (data: string | ArrayBuffer | ArrayBufferView): string | Uint8Array => {
+  if (typeof data === 'string') return data
+  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data)
 }
