@@ -33,6 +33,7 @@ const onceOnly = [
     'bad-input-files',
     'bad-input-tls',
     'json-lines',
+    'notify',
     'up-command',
     'build',
   ],

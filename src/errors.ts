@@ -40,6 +40,7 @@ export type FilePlace = { file?: string; line?: number; column?: number }
  * - `no-connection`: no source names a database to connect to
  * - `pooler`: the target is a connection pooler instead of a server
  * - `unclear-primary`: it cannot be told which host of a URL is the primary, and waiting does not change that
+ * - `standby`: the server is in recovery, and a primary is needed
  * - `dump-failed`: pg_dump ended by itself, with a failure
  * - `load-failed`: what is in a backup could not be loaded: pg_restore ended by itself with a failure, or code in it did what no load needs
  * - `deadlock`: several connections that load a backup were in each other's way
@@ -58,6 +59,7 @@ export type Reason =
   | 'no-connection'
   | 'pooler'
   | 'unclear-primary'
+  | 'standby'
   | 'client-missing'
   | 'dump-failed'
   | 'recovery-conflict'

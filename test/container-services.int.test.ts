@@ -93,6 +93,7 @@ const rows: Row[] = [
   { command: 'check', serve: withoutSecret, up: withoutStore },
   { command: 'status', serve: withoutSecret, up: withoutStore },
   { command: 'backup run', serve: [0, { database: 'games' }], up: error(60, 'file:///backups cannot be written') },
+  { command: 'notify test', serve: fine, up: fine },
   { command: 'healthcheck', serve: fine, up: error(1, 'ECONNREFUSED') },
   { command: 'healthcheck --ready', serve: fine, up: error(1, 'ECONNREFUSED') },
   { command: 'healthcheck --backups', serve: fine, up: error(1, 'ECONNREFUSED') },

@@ -1,3 +1,4 @@
+import type { NotifyJob } from '../config/notify.ts'
 import type { Kind } from '../errors.ts'
 import type { Context, Result } from '../run/context.ts'
 
@@ -30,6 +31,8 @@ export type Command = {
   args?: { usage: string; min: number; max: number }
   /** Takes a command after `--`. */
   rest?: boolean
+  /** The job that a run of it is, for who is told of jobs by `notify`. */
+  job?: NotifyJob
   /** Whether nothing of a run that was stopped is of use to the next one. */
   startsAnew?: boolean
   flags: Flags

@@ -129,6 +129,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Restore a backup into a new database, completely or not at all.',
     load: async () => (await import('./commands/restore.ts')).restore,
   },
+  'notify test': {
+    summary: 'Send one message of each kind to each target of `notify`.',
+    load: async () => (await import('./commands/notify-test.ts')).notifyTest,
+  },
   check: {
     summary: 'Check that the database is what is declared, and that its backups are good.',
     load: async () => (await import('./commands/check.ts')).check,

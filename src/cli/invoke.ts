@@ -11,6 +11,7 @@ import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
 import type { Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { createOutput, type Output, type ResultFormat } from '../run/output.ts'
+import type { OneShot } from '../serve/notify/one-shot.ts'
 import { plural } from '../units.ts'
 import type { Command, CommandContext } from './command.ts'
 import { neededSecrets } from './needed-secrets.ts'
@@ -38,12 +39,17 @@ export async function invoke(
     database: () => databaseOf(),
   })
   const signal = stopSignal(command)
+  let tellOthers: OneShot | undefined
   const result = await attempt(async () => {
     const file = typeof flags.config === 'string' ? flags.config : env.PGBOSUN_CONFIG
     const loaded = await loadConfig({ env, cwd: process.cwd(), file })
     await renewNeeded(loaded, neededSecrets(command.name, loaded.config))
     const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
     databaseOf = () => target.connection().database
+    if (command.job && loaded.config.notify.length > 0) {
+      const { beginOneShot } = await import('../serve/notify/one-shot.ts')
+      tellOthers = beginOneShot(loaded, command.job, { log, database: databaseOf })
+    }
     const runId = randomUUID()
     return command.run({
       command: command.name,
@@ -64,7 +70,10 @@ export async function invoke(
   }, signal)
   if (result.failure?.kind === 'failed')
     log.debug({ stack: (result.failure.cause as Error | undefined)?.stack }, 'unexpected')
-  return { result, warnings: out.warnings }
+  return {
+    result: tellOthers ? { ...result, told: () => tellOthers!(result.failure) } : result,
+    warnings: out.warnings,
+  }
 }
 
 async function attempt(run: () => Promise<Result>, signal: AbortSignal): Promise<Result> {

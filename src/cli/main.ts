@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     const { invoke } = await import('./invoke.ts')
     const { result, warnings } = await invoke(command, { flags, lists, args, rest: words.rest ?? [], env, format })
     const code = report.result(name, warnings, result)
+    if (result.told) await tell(result.told)
     await finish(code === 0 && result.after ? await afterwards(report, result.after) : code)
   } catch (error) {
     await fail(error)
@@ -48,6 +49,12 @@ function lastResort(fail: (error: unknown) => Promise<never>): void {
     told = true
     void fail(error)
   })
+}
+
+/** After everything has arrived, because it may take ten seconds. */
+async function tell(others: () => Promise<void>): Promise<void> {
+  await Promise.all([arrived('stdout'), arrived('stderr')]).catch(() => {})
+  await others()
 }
 
 /** The document is already on stdout: an error now is reported on stderr alone. */

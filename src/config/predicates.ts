@@ -37,6 +37,12 @@ export const predicates = {
   /** Whether no header that is written as text has a name that says that it holds a secret. */
   writesNoSecretHeader: (headers: object) =>
     Object.entries(headers).every(([name, value]) => typeof value !== 'string' || !secretHeader.test(name)),
+  /** An address of HTTP without anything that may be a secret. */
+  isPlainHttpUrl: (text: string) => /^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/i.test(text) && URL.canParse(text),
+  /** What the targets of `notify` may have, by their kind. */
+  tellsConditions: ({ as, on }: { as: string; on?: unknown }) => as !== 'healthchecks' || on === undefined,
+  tellsJobs: ({ as, for: jobs }: { as: string; for?: unknown }) => as === 'healthchecks' || jobs === undefined,
+  signsJson: ({ as, sign }: { as: string; sign?: unknown }) => as === 'json' || sign === undefined,
   fitsIntoName: (name: string) => Buffer.byteLength(name) <= maxNameBytes,
   hasNoZeroByte: (name: string) => !name.includes('\0'),
   isNotReserved: (name: string) => !/^pg_/i.test(name) && !['public', 'none'].includes(name.toLowerCase()),

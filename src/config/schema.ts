@@ -3,6 +3,7 @@ import { accessKeys } from './access.ts'
 import { backup } from './backup.ts'
 import { duration, durationText, loginSecret, noUrl, secret } from './fields.ts'
 import { migrateSchema } from './migrate.ts'
+import { notifySchema } from './notify.ts'
 import { predicates } from './predicates.ts'
 import { urlSource } from './url-source.ts'
 
@@ -197,6 +198,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   backup,
+  notify: notifySchema,
   serve,
   check,
 })

@@ -53,6 +53,7 @@ async function openFirst(connection: Connection, options: SessionOptions): Promi
       return openPrimary(session, { failed, others: endpoints.slice(i + 1) }, connection, options)
     await session.end()
     failure ??= new AppError('unreachable', `${describeEndpoint(endpoint)} is a standby`, {
+      reason: 'standby',
       hint: 'name the primary in the URL',
     })
   }

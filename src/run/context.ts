@@ -32,4 +32,6 @@ export type Result = {
   exitCode?: number | undefined
   /** Runs after the result was reported as a success; the number it returns becomes the exit code. */
   after?: () => Promise<number>
+  /** Runs after the result was reported, whatever it is: tells others. It never fails. */
+  told?: () => Promise<void>
 }

@@ -52,7 +52,7 @@ describe('the log of conditions', () => {
       warn: (fields: object, text: string) => lines.push(['warn', fields, text]),
       info: (fields: object, text: string) => lines.push(['info', fields, text]),
     } as unknown as Log
-    const state = { conditions: [secret] } as unknown as ServeState
+    const state = { conditions: [secret], looked: new Set() } as unknown as ServeState
     const failed = condition({ name: 'backup-failed', database: 'shop' })
     const now = new Date('2026-03-01T00:01:00Z')
     const names = ['backup-overdue', 'backup-failed'] as const

@@ -9,8 +9,10 @@ const contentOf = ({ name, database, schedule, roles, message }: Condition) =>
   JSON.stringify(database === undefined ? [name, roles, message] : [name, database, schedule])
 
 /** Whether both are about the same thing, whatever they say about it. */
-export const isSame = (one: Condition, other: Pick<Condition, 'name' | 'database' | 'schedule'>) =>
-  one.name === other.name && one.database === other.database && one.schedule === other.schedule
+export const isSame = (
+  one: Pick<Condition, 'name' | 'database' | 'schedule'>,
+  other: Pick<Condition, 'name' | 'database' | 'schedule'>,
+) => one.name === other.name && one.database === other.database && one.schedule === other.schedule
 
 /** What to log: conditions that are new or have a new message, and those that are over. Pure. */
 export function newsOf(before: readonly Condition[], after: readonly Condition[]) {
@@ -32,6 +34,7 @@ export function replaceConditions(
   after: Condition[],
   { log, now, told = [] }: { log: Log; now: Date; told?: readonly Name[] },
 ): void {
+  for (const name of names) state.looked.add(name)
   const before = state.conditions.filter(({ name }) => names.includes(name))
   state.conditions = [...state.conditions.filter(({ name }) => !names.includes(name)), ...after]
   const { opened, closed } = newsOf(before, after)

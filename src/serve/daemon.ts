@@ -7,6 +7,7 @@ import { readKeys, readSecrets } from '../config/keys.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import { isPattern } from '../config/wildcards.ts'
+import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
@@ -27,7 +28,11 @@ import { askBeside } from './beside.ts'
 import { watchClient } from './client.ts'
 import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
+import { watchDatabaseHealth } from './database-conditions.ts'
 import { watchDatabases } from './databases.ts'
+import { asJob, lastWords } from './notify/job.ts'
+import { startNotifier } from './notify/notifier.ts'
+import { type Target, targetsOf } from './notify/targets.ts'
 import { catalogOf, scheduledTests, scheduledWork } from './on-schedule.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
@@ -35,7 +40,15 @@ import { createRotation, type Rotation } from './rotate.ts'
 import { scheduledCopies } from './scheduled-copies.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import { livez, newBackupState, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
+import {
+  type Condition,
+  livez,
+  newBackupState,
+  type ProbeAnswer,
+  type ServeState,
+  startupz,
+  statusDocument,
+} from './state.ts'
 import { createTestScheduler } from './test-scheduler.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
@@ -59,7 +72,8 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const rotation = await createRotation(context, state)
   const files = watchFiles(context, state, { migrations: up })
   await files.note()
-  const probe = watchReadiness(context, state)
+  const targets = targetsOf(loaded)
+  const probe = watchReadiness(context, state, watchDatabaseHealth(state, log))
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
     startupz: () => startupz(state),
@@ -72,10 +86,14 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
   const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
   log.info({ address: renderPlace(http) }, 'listening')
+  const notifier = startNotifier(context, state, { targets, store: schedules.length > 0 ? store : undefined })
   try {
-    const failure = up ? await makeReady(context, state, { rotation, files }) : undefined
+    const failure = up ? await makeReady(context, state, { rotation, files, targets }) : undefined
     await probe.again()
-    if (failure && loaded.config.serve.onUpFailure === 'exit') return failure
+    if (failure && loaded.config.serve.onUpFailure === 'exit') {
+      await notifier.stop({ finish: true })
+      return failure
+    }
     if (signal.aborted) return stopped(state)
     tellSchedules(context, schedules)
     if (testSchedule)
@@ -83,9 +101,10 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
         { at: nextSlot(testSchedule.cron, testSchedule.zone, new Date())?.toISOString() },
         'the next scheduled test restore',
       )
-    await stay(context, state, probe, { schedules, testSchedule }, store, { rotation, files })
+    await stay(context, state, probe, { schedules, testSchedule }, store, { rotation, files, targets })
     return stopped(state)
   } finally {
+    await Promise.all([notifier.stop(), lastWords()])
     await shutDown(http, state)
   }
 }
@@ -117,33 +136,44 @@ function initialState({ loaded, version }: Context, upWanted: boolean): ServeSta
       .filter((name) => !isPattern(name))
       .map(newBackupState),
     conditions: [],
+    looked: new Set(),
   }
 }
 
 /** They are told what `up` has read and set. */
-type Watchers = { rotation: Rotation; files: FileWatch }
+type Watchers = { rotation: Rotation; files: FileWatch; targets: readonly Target[] }
 
 /** Does what `up` does. A failure is returned as the result that `serve` ends with, unless `serve.onUpFailure` is `stay`. */
 async function makeReady(
   context: Context,
   state: ServeState,
-  { rotation, files }: Watchers,
+  { rotation, files, targets }: Watchers,
 ): Promise<Result | undefined> {
   const { signal, log, loaded } = context
+  const note = (failed: Condition[]) =>
+    replaceConditions(state, ['up-failed'], failed, { log, now: new Date(), told: ['up-failed'] })
   try {
     await files.note()
-    await runUp(context, { onReady: rotation.noteUp })
+    await asJob(context, targets, 'up', () => runUp(context, { onReady: rotation.noteUp }))
     state.up = { ok: true, finishedAt: new Date().toISOString(), error: null }
+    note([])
     return undefined
   } catch (error) {
     if (signal.aborted) return undefined
     const failure = asAppError(error)
+    const since = state.conditions.find(({ name }) => name === 'up-failed')?.since ?? new Date().toISOString()
     state.up = { ok: false, finishedAt: new Date().toISOString(), error: failure.message }
+    note([upFailed(failure, since)])
     if (loaded.config.serve.onUpFailure === 'stay')
       log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
     return { fields: {}, failure }
   }
 }
+
+const upFailed = ({ message, hint }: AppError, since: string): Condition => ({
+  ...{ name: 'up-failed', severity: 'error', roles: [], message: `up failed: ${message}`, since },
+  hint: hint ?? 'run `pgbosun up` to see more',
+})
 
 /** A backup that was stopped cleans up, and gives up what hangs there, within seconds. */
 const afterTimeoutMs = 60_000
@@ -189,7 +219,7 @@ async function stay(
     where: config.backup.verify.where,
     timeoutMs: config.backup.timeout,
     backups: databases.active,
-    ...scheduledTests(context, catalog),
+    ...scheduledTests(context, catalog, (work) => asJob(context, watchers.targets, 'restore-test', work)),
     onLook,
     now: () => new Date(),
     log,
@@ -211,6 +241,7 @@ async function stay(
     backups: databases.active,
     ...databases.among(
       scheduledWork(context, catalog, watchers.rotation, {
+        asJob: (work) => asJob(context, watchers.targets, 'backup', work),
         onPruned(database, refusal) {
           for (const backup of about(database)) backup.pruneRefused = refusal
         },

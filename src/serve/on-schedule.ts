@@ -41,7 +41,12 @@ type BackUp = (
 type OnProgress = (database: string, progress: DumpProgress | null) => void
 
 /** What becomes known while it works. */
-type Told = { onPruned?: OnPruned; onProgress?: OnProgress }
+type Told = { onPruned?: OnPruned; onProgress?: OnProgress; asJob?: AsJob }
+
+/** Tells others that a job starts, and how it ended. */
+type AsJob = <T>(work: () => Promise<T>) => Promise<T>
+
+const untold: AsJob = (work) => work()
 
 /** Also logs it, every 10 s. */
 async function withNotes<T>(
@@ -67,7 +72,7 @@ export function scheduledWork(
   context: Context,
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
-  { onPruned = () => {}, onProgress = () => {} }: Told = {},
+  { onPruned = () => {}, onProgress = () => {}, asJob = untold }: Told = {},
 ): Pick<SchedulerOptions, 'readStore' | 'noteSlots'> & { backUp: BackUp } {
   const { backup } = context.loaded.config
   const schedules = writtenSchedules(backup).map(({ name }) => name)
@@ -90,7 +95,7 @@ export function scheduledWork(
     async backUp(database, slot, onMade, schedule = '') {
       await renewNeeded(context.loaded, ['backup', 'sign', 'identity'])
       const wanted = { database, slot, onMade, onPruned, onStored: () => onStored(database, schedule), schedule }
-      await backUpAndTidy(context, catalog, wanted, rotation, onProgress)
+      await asJob(() => backUpAndTidy(context, catalog, wanted, rotation, onProgress))
       return factsOf(catalog.known(database))
     },
   }
@@ -99,7 +104,11 @@ export function scheduledWork(
 const newestIn = (backups: Backup[], id: string | undefined) => backups.find((backup) => backup.id === id)
 
 /** What the scheduler of test restores does, with what the other one has read of the store. */
-export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSchedulerOptions, 'factsOf' | 'test'> {
+export function scheduledTests(
+  context: Context,
+  catalog: Catalog,
+  asJob: AsJob = untold,
+): Pick<TestSchedulerOptions, 'factsOf' | 'test'> {
   const { log, loaded } = context
   return {
     factsOf(database) {
@@ -109,8 +118,10 @@ export function scheduledTests(context: Context, catalog: Catalog): Pick<TestSch
     async test(backup) {
       log.info({ ...backup }, 'restoring a backup for a test')
       await renewNeeded(loaded, ['test', 'sign', 'identity'])
-      const { test } = await testRestore(context, backup, { store: catalog.store, catalog, lockTimeoutMs: 0 })
-      const { ok, problem, durationMs, server } = test
+      const { ok, problem, durationMs, server } = await asJob(async () => {
+        const { test } = await testRestore(context, backup, { store: catalog.store, catalog, lockTimeoutMs: 0 })
+        return test
+      })
       if (ok)
         log.info({ ...backup, duration_ms: durationMs, server }, 'the backup was restored for a test, and is good')
       else log.error({ ...backup, server, problem }, 'the backup could not be restored for a test')

@@ -11,6 +11,7 @@ test('the answer is the result of the last look, until that is older than 10 s',
     ok: false,
     text: 'not ready: the state of the database is not known',
     reason: 'unknown: the last look at the database was 12 s ago',
+    kind: 'unknown',
   })
   expect(answerFrom(undefined, 0).ok).toBe(false)
 })

@@ -11,6 +11,8 @@ export type ProbeOptions = {
   look(signal: AbortSignal): Promise<ProbeAnswer>
   /** Whether changes are logged now. */
   isTold(): boolean
+  /** Called with the result of each look. */
+  onHealth?(health: ProbeAnswer): void
   log: Log
   signal: AbortSignal
 }
@@ -48,6 +50,7 @@ export function startProbe(options: ProbeOptions): Probe {
     const health = await lookOnce(options)
     known = { health, atMs: performance.now() }
     tell(health)
+    options.onHealth?.(health)
     done.resolve()
     first.resolve()
   }

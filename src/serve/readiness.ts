@@ -26,8 +26,9 @@ const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
 /**
  * Readiness: the database is reachable and has at least the migrations that were applied when this process became ready.
  * Files that are added later do not matter, because they may come before anybody runs `up`. Nor do backups.
+ * @param onHealth called with the result of each look
  */
-export function watchReadiness(context: Context, state: ServeState): Probe {
+export function watchReadiness(context: Context, state: ServeState, onHealth?: (health: ProbeAnswer) => void): Probe {
   let seen: { target: MigrateTarget | undefined } | undefined
   let place: Endpoint | undefined
   const logIn = oneLogin(
@@ -42,6 +43,7 @@ export function watchReadiness(context: Context, state: ServeState): Probe {
   return startProbe({
     log: context.log,
     signal: context.signal,
+    ...(onHealth && { onHealth }),
     // While `up` runs, not being ready is expected.
     isTold: () => state.phase === 'serving' || state.phase === 'up-failed',
     async look(signal) {
@@ -53,8 +55,8 @@ export function watchReadiness(context: Context, state: ServeState): Probe {
         if (health.ok) seen ??= { target }
         return health
       } catch (error) {
-        const { kind, message } = asAppError(error)
-        return notReady(kind, message)
+        const { kind, message, reason } = asAppError(error)
+        return notReady(kind, message, reason === 'standby')
       }
     },
   })

@@ -120,6 +120,7 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
       if (backup.storeProblem !== problem)
         options.log.error({ database: backup.database, problem }, 'the scheduler could not read the store')
       backup.storeProblem = problem
+      backup.looked = false
     }
     judge(options, backup, known)
   }
@@ -129,6 +130,7 @@ async function everyDatabase(options: SchedulerOptions, known: Known): Promise<v
 async function oneDatabase(options: SchedulerOptions, backup: BackupState, known: Known): Promise<void> {
   const facts = await options.readStore(backup.database)
   backup.storeProblem = null
+  backup.looked = true
   noteFacts(options, backup, known, facts)
   for (const unit of unitsOf(options, backup)) {
     if (options.signal.aborted) return

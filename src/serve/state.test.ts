@@ -10,6 +10,7 @@ const state: ServeState = {
   tickedAtMs: 0,
   backups: [],
   conditions: [],
+  looked: new Set(),
 }
 const failed: ServeState = {
   ...state,
@@ -55,6 +56,7 @@ describe('/readyz', () => {
       ok: false,
       text,
       reason: 'db.internal:5432/shop: the password of admin was refused',
+      kind,
     })
   })
 })

@@ -19,6 +19,8 @@ export type BackupState = {
   nextRunAt: string | null
   /** Why the store cannot be read now. */
   storeProblem: string | null
+  /** Whether the store was read, so that what is said of its backups is known. */
+  looked?: boolean
   /** What is wrong with the age of the newest backup. */
   overdue: string | null
   /** That the store has no backup of it at all: an error once the first should be there. */
@@ -94,6 +96,11 @@ export const noRestoreTest = (): RestoreTestState => ({
 /** Something that needs attention but does not make `serve` unready. `name` is permanent: programs look for it. */
 export type Condition = {
   name:
+    | 'database-unreachable'
+    | 'database-refused'
+    | 'database-in-recovery'
+    | 'up-failed'
+    | 'notify-failing'
     | 'secret-changed'
     | 'secret-unreadable'
     | 'configuration-changed'
@@ -137,6 +144,8 @@ export type ServeState = {
   tickedAtMs: number
   backups: BackupState[]
   conditions: Condition[]
+  /** Conditions that were looked for: what is not open of them is over. */
+  looked: Set<Condition['name']>
 }
 
 /** An answer of a health endpoint. */
@@ -146,6 +155,10 @@ export type ProbeAnswer = {
   text: string
   /** The whole reason, for the log and the status; if missing, `text` is all there is. */
   reason?: string
+  /** What kind of problem it is. */
+  kind?: Kind | 'unknown'
+  /** Whether the server is in recovery. */
+  standby?: boolean
 }
 
 const stuckMs = 180_000
@@ -178,10 +191,12 @@ const publicTexts: Partial<Record<Kind | 'unknown', string>> = {
  * 503 of `/readyz`.
  * @param reason the whole reason, which may name servers, users, databases and files
  */
-export const notReady = (kind: Kind | 'unknown', reason: string): ProbeAnswer => ({
+export const notReady = (kind: Kind | 'unknown', reason: string, standby = false): ProbeAnswer => ({
   ok: false,
   text: `not ready: ${publicTexts[kind] ?? 'see the log'}`,
   reason,
+  kind,
+  ...(standby && { standby }),
 })
 
 const progressFields = (progress: DumpProgress | null) =>

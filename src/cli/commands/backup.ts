@@ -19,6 +19,7 @@ import { tuneForStreams } from '../v8.ts'
 /** `backup run`: backs up every database of `backup.databases`, one after the other. */
 export const backupRun: Command = {
   name: 'backup run',
+  job: 'backup',
   details: 'A backup is verified by reading it back and decoding it. Without backup.databases: the target database.',
   flags: {
     schedule: {

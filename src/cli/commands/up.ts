@@ -10,6 +10,7 @@ import { upExits } from '../exits.ts'
 /** `up`: from empty to ready. */
 export const up: Command = {
   name: 'up',
+  job: 'up',
   rest: true,
   flags: {
     'dry-run': { type: 'boolean', help: 'Show what would be done, and stop (the same as `plan`).' },

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto'
+import type { Loaded } from '../../config/load.ts'
+import { type NotifyConfig, type NotifyEvent, type NotifyJob, notifyEvents } from '../../config/notify.ts'
+import { readPem } from '../../config/pem.ts'
+import { askingReader } from '../../config/renewed.ts'
+import { usage } from '../../errors.ts'
+import type { Posted } from './render.ts'
+import { send } from './send.ts'
+
+/** Somebody who is told. */
+export type Target = {
+  /** For messages, and for what is noted of it in the store; never a secret. */
+  name: string
+  as: NotifyConfig['as']
+  events: readonly NotifyEvent[]
+  jobs: readonly NotifyJob[]
+  details: boolean
+  /** Reads, or asks for, its secrets again. @throws {AppError} `usage` */
+  read(): Promise<{ url: string; secret: string | undefined }>
+  /** Sends once. @returns why it was not received, in words that show no secret; undefined if it was */
+  post(url: string, posted: Posted, signal: AbortSignal): Promise<string | undefined>
+}
+
+/**
+ * The targets of `notify`.
+ * @throws {AppError} `usage` for two of one name, and for a file of `ca` that cannot be read
+ */
+export function targetsOf({ config, env, baseDir }: Loaded): Target[] {
+  const targets = config.notify.map((one, i) => targetOf(one, `notify[${i}]`, { env, baseDir }))
+  const twice = targets.find(({ name }, i) => targets.findIndex((other) => other.name === name) !== i)
+  if (twice)
+    throw usage(`two targets of notify are called ${twice.name}`, { hint: 'give each of them a `name` of its own' })
+  return targets
+}
+
+function targetOf(one: NotifyConfig, key: string, around: Pick<Loaded, 'env' | 'baseDir'>): Target {
+  const { as, url, headers = {}, sign, ca, details } = one
+  const ask = askingReader(around)
+  const trusted = ca === undefined ? undefined : [readPem(ca, `${key}.ca`, around.baseDir).text]
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']
+  const proxy = Object.fromEntries(
+    names.map((name) => [name, around.env[name.toLowerCase()] || around.env[name] || undefined]),
+  )
+  return {
+    name: one.name ?? `${as}-${createHash('sha256').update(JSON.stringify(url)).digest('hex').slice(0, 8)}`,
+    as,
+    events: as === 'healthchecks' ? [] : (one.on ?? notifyEvents),
+    jobs: as === 'healthchecks' ? (one.for ?? ['backup']) : [],
+    details,
+    async read() {
+      const text = typeof url === 'string' ? url : await ask(url, `${key}.url`)
+      return { url: httpUrl(text, `${key}.url`), secret: sign && (await ask(sign, `${key}.sign`)) }
+    },
+    async post(to, { body, headers: own }, signal) {
+      const more: Record<string, string> = {}
+      for (const [name, value] of Object.entries(headers))
+        more[name.toLowerCase()] = typeof value === 'string' ? value : await ask(value, `${key}.headers.${name}`)
+      return send({ url: to, body, headers: { ...own, ...more }, ca: trusted, proxy, signal })
+    },
+  }
+}
+
+function httpUrl(text: string, key: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
+  throw usage(`${key} is no address of HTTP`, { hint: 'it begins with https:// (or http://)' })
+}
