@@ -54,7 +54,7 @@ const test = base.extend<{ shop: Shop }>({
         await writeFile(file, JSON.stringify(plan))
       },
       async pending() {
-        const { steps } = (await pgbosun(['plan'])).json as { steps: { name: string; changes: unknown[] }[] }
+        const steps = (await pgbosun(['plan'])).json.steps as { name: string; changes: unknown[] }[]
         return steps.filter(({ changes }) => changes.length > 0).map(({ name }) => name)
       },
       async ask(statement, database = name) {

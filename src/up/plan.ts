@@ -3,10 +3,10 @@ import { withSteps } from '../run/journal.ts'
 import { withRun } from '../run/run.ts'
 import { createStory, jsonSteps } from '../run/story.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
-import { type PlanInputs, planSteps } from './plan-steps.ts'
 import { readDeclared } from './roles.ts'
 import { seedFiles } from './seed.ts'
 import { stepNames } from './steps.ts'
+import { type PlanInputs, planSteps } from './story-of-plan.ts'
 import { migrateTargets } from './targets.ts'
 
 /**

@@ -33,7 +33,7 @@ describe('the file of a plan', () => {
     ],
   }))
     test(`is refused when its ${field} is not what it should be`, () => {
-      expect(parsePlan(JSON.stringify({ steps: [], ...plan, [field]: value }))).toBe(`has no valid ${field}`)
+      expect(parsePlan(JSON.stringify({ ...plan, [field]: value }))).toBe(`has no valid ${field}`)
     })
 
   test('is refused when it is something else, or of another version', () => {

@@ -5,7 +5,7 @@ import type { Context } from '../../run/context.ts'
 import type { Run } from '../../run/run.ts'
 import type { Story } from '../../run/story.ts'
 import type { Seed } from '../../seed/types.ts'
-import type { Planned } from '../plan-steps.ts'
+import type { Planned } from '../story-of-plan.ts'
 import type { MigrateTarget } from '../target.ts'
 import { planVersion, type ReviewedPlan, reviewedChange } from './document.ts'
 
