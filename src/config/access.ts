@@ -122,6 +122,10 @@ const databaseFields = z
         encoding: z.string().optional().meta({ description: 'Character set encoding, like `UTF8`.' }),
         locale: z.string().optional().meta({ description: 'Locale, like `C.UTF-8`.' }),
         template: identifier.optional().meta({ description: 'Database to copy.' }),
+        owner: roleName.optional().meta({
+          description:
+            'Owner of a database that is created, instead of `owner`. An existing database keeps its own, and this role gets all privileges on it.',
+        }),
       })
       .optional()
       .meta({

@@ -36,7 +36,7 @@ export async function loadConfig({
 }): Promise<Loaded> {
   const path = file === undefined ? defaultFiles.map((name) => resolve(cwd, name)).find(existsSync) : resolve(cwd, file)
   const common = { env, file: path, baseDir: path === undefined ? cwd : dirname(path) }
-  const silent = path === undefined && !Object.keys(env).some((name) => name.startsWith('PGBOSUN_'))
+  const silent = path === undefined && !Object.keys(env).some((name) => /^(PGBOSUN|INIT_POSTGRES)_/.test(name))
   if (silent && defaults) return { ...common, config: structuredClone(defaults), origins: new Map() }
   const { readConfig } = await import('./read.ts')
   return { ...common, ...(await readConfig(env, path, common.baseDir)) }

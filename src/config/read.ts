@@ -10,6 +10,7 @@ import { readPlainYaml } from './plain-yaml.ts'
 import type { Problem } from './problem.ts'
 import { accept } from './rules.ts'
 import type { Config } from './schema.ts'
+import { sourceIn } from './source-in.ts'
 import { didYouMean } from './suggest.ts'
 import { type Leaf, variableOf } from './walk.ts'
 
@@ -29,10 +30,23 @@ export async function readConfig(
   const origins = new Map<string, string>()
   noteOrigins(input, [], origins)
   const ofVariables = await applyEnvironment(input, env, { origins, baseDir })
+  ofVariables.push(...(await initProblems(input, env, { origins, baseDir })))
   const { config, problems: others } = await checked(input)
   const problems = [ofVariables, others, storeProblems(origins, input), await scheduleProblems(input)].flat()
   if (config === undefined || problems.length > 0) throw invalid(problems, path, origins)
   return { config, origins }
+}
+
+/** Where no other connection is configured, the variables of postgres-init say what to make. */
+async function initProblems(
+  input: Tree,
+  env: Env,
+  given: { origins: Map<string, string>; baseDir: string },
+): Promise<Problem[]> {
+  const { url, directUrl } = (input.database ?? {}) as { url?: unknown; directUrl?: unknown }
+  if (url !== undefined || directUrl !== undefined || sourceIn(env) !== 'INIT_POSTGRES_HOST') return []
+  const { applyInitPostgres } = await import('./init-postgres.ts')
+  return applyInitPostgres(input, env, given)
 }
 
 /** The schema is only loaded for a configuration that has a problem, where the build has compiled it. */

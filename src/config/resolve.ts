@@ -3,6 +3,7 @@ import { isAsked } from './asked.ts'
 import type { Connection } from './connection.ts'
 import type { Env } from './environment.ts'
 import type { LoginSecret } from './fields.ts'
+import { initVariablesIn } from './init-postgres.ts'
 import { passwordOf } from './login-secret.ts'
 import { acceptedSettings, calledIn, historyTable, libpqVariables, settingsIn } from './parameters.ts'
 import { readPassfile } from './passfile.ts'
@@ -11,8 +12,11 @@ import { renewed } from './renewed.ts'
 import { currentPassword } from './replaced-passwords.ts'
 import type { Config } from './schema.ts'
 import { type SecretReader, secretReader } from './secrets.ts'
+import { sourceIn } from './source-in.ts'
 import {
   aloneIn,
+  initLogin,
+  initParts,
   libpqLogin,
   libpqParts,
   passwordAlone,
@@ -28,7 +32,7 @@ import type { UrlSource } from './url-source.ts'
 
 /**
  * The connection to the target database, from the first source that is set: the configured URL, DATABASE_URL, libpq's PG*,
- * POSTGRES_*. `directUrl` replaces all of them. Sources are never mixed.
+ * POSTGRES_*, INIT_POSTGRES_*. `directUrl` replaces all of them. Sources are never mixed.
  *
  * @throws {AppError} `usage` when there is none, or it cannot be read
  */
@@ -50,23 +54,18 @@ export function resolveConnection(config: Config, env: Env, baseDir: string): Co
     const what = directUrl === undefined ? 'database.url' : 'database.directUrl'
     return fromUrl(what, configured)
   }
-  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return fromUrl('DATABASE_URL', { env: 'DATABASE_URL' })
-  if (['PGHOST', 'PGHOSTADDR', 'PGUSER', 'PGDATABASE', 'PGSERVICE'].some((name) => env[name]))
-    return fromParts(
-      { source: 'PGHOST', login: libpqLogin(env), ...alone },
-      () => libpqParts(env, baseDir),
-      tls,
-      env,
-      baseDir,
-    )
-  if (['POSTGRES_HOST', 'POSTGRES_USER', 'POSTGRES_DB'].some((name) => env[name]))
-    return fromParts(
-      { source: 'POSTGRES_HOST', login: postgresLogin(env), ...alone },
-      () => postgresParts(env, baseDir),
-      tls,
-      env,
-      baseDir,
-    )
+  const from = (source: string, login: SourceLogin, parts: () => UrlParts) =>
+    fromParts({ source, login, ...alone }, parts, tls, env, baseDir)
+  switch (sourceIn(env)) {
+    case 'DATABASE_URL':
+      return fromUrl('DATABASE_URL', { env: 'DATABASE_URL' })
+    case 'PGHOST':
+      return from('PGHOST', libpqLogin(env), () => libpqParts(env, baseDir))
+    case 'POSTGRES_HOST':
+      return from('POSTGRES_HOST', postgresLogin(env), () => postgresParts(env, baseDir))
+    case 'INIT_POSTGRES_HOST':
+      return from('INIT_POSTGRES_HOST', initLogin(env), () => initParts(env, baseDir))
+  }
   throw usage('no database connection is configured', {
     reason: 'no-connection',
     hint: 'set DATABASE_URL (or PGBOSUN_DATABASE_URL, or DATABASE_URL_FILE) to postgres://user:password@host:5432/database',
@@ -89,11 +88,12 @@ function fromUrlKey(
   return fromParts(from, parts, config.database.tls, env, baseDir)
 }
 
-/** libpq's variables that are set but have no effect, because another source is used. Only a password may come from a second source. */
+/** Variables of libpq and of postgres-init that are set but have no effect, because another source is used. Only a password may come from a second source. */
 export function variablesBeside(env: Env, { source, service }: Pick<Connection, 'source' | 'service'>): string[] {
-  if (source === 'PGHOST') return []
+  const init = source === 'INIT_POSTGRES_HOST' ? [] : initVariablesIn(env)
+  if (source === 'PGHOST') return init
   const heard = ['PGPASSWORD', ...(service ? ['PGSERVICEFILE'] : [])]
-  return Object.keys(libpqVariables).filter((name) => env[name] && !heard.includes(name))
+  return [...Object.keys(libpqVariables).filter((name) => env[name] && !heard.includes(name)), ...init]
 }
 
 /** Warnings about a connection: parameters and variables that are ignored, and what may be a mistake. */

@@ -3,6 +3,7 @@ import { withAddresses } from './addresses.ts'
 import { isAsked } from './asked.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type Env, readPort } from './environment.ts'
+import { initDatabases, initValue } from './init-postgres.ts'
 import { isIgnoredVariable, libpqVariables, normalised, refuseParameter } from './parameters.ts'
 import { looksLikeUrl } from './predicates.ts'
 import { readSecretFile } from './secrets.ts'
@@ -53,6 +54,20 @@ export function postgresParts(env: Env, baseDir: string): UrlParts {
   }
 }
 
+/** What the variables of the image postgres-init say. The target is the first of its databases. */
+export function initParts(env: Env, baseDir: string): UrlParts {
+  refuseUrl(env, ['INIT_POSTGRES_HOST', 'INIT_POSTGRES_SUPER_USER', 'INIT_POSTGRES_DBNAME'])
+  const value = (name: Parameters<typeof initValue>[1]) => initValue(env, name, baseDir)
+  return {
+    endpoints: endpointList(value('HOST') ?? 'localhost', value('PORT') ?? '5432', 'INIT_POSTGRES_PORT'),
+    database: initDatabases(env, baseDir)[0],
+    user: value('SUPER_USER') ?? 'postgres',
+    password: value('SUPER_PASS'),
+    parameters: {},
+    ignored: [],
+  }
+}
+
 /**
  * A URL where only a part of one is expected holds a password, which every message would show.
  * @throws {AppError} `usage`
@@ -97,6 +112,12 @@ export const postgresLogin = (env: Env): SourceLogin => ({
   user: 'POSTGRES_USER',
   own: variableOf('POSTGRES_PASSWORD', env),
   missing: 'set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE',
+})
+
+export const initLogin = (env: Env): SourceLogin => ({
+  user: 'INIT_POSTGRES_SUPER_USER',
+  own: variableOf('INIT_POSTGRES_SUPER_PASS', env),
+  missing: 'set INIT_POSTGRES_SUPER_PASS or INIT_POSTGRES_SUPER_PASS_FILE',
 })
 
 /** A variable of a secret, with `_FILE` if that is set instead. */

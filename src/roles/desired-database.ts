@@ -26,7 +26,10 @@ const levels: Record<string, Partial<Record<GrantableKind, string[]>>> = {
  */
 export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: string[] = []): DesiredDatabase {
   const users = Object.entries(fields.users ?? {})
-  const owner = fields.owner ?? `${name}_owner`
+  const { owner: creator, ...create } = fields.create ?? {}
+  if (creator !== undefined && fields.owner !== undefined)
+    throw usage(`databases.${name} has both owner and create.owner`, { hint: 'keep only one of them' })
+  const owner = fields.owner ?? creator ?? `${name}_owner`
   const schemas = desiredSchemas(fields)
   const covered = fields.schemas === undefined ? ['public'] : Object.keys(fields.schemas)
   const readers = users.filter(([, { preset }]) => preset === 'readonly').map(([user]) => user)
@@ -48,9 +51,13 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
     ...(fields.reassign && { reassign: reassignOf(fields.reassign) }),
     closed: fields.schemaCreate === 'revoke',
     ownerFixed: fields.owner !== undefined || users.some(([, { preset }]) => preset === 'app'),
-    create: definedOnly(fields.create ?? {}),
+    create: definedOnly(create),
     ...(fields.connectionLimit !== undefined && { connectionLimit: fields.connectionLimit }),
-    access: [...connecting].map((grantee) => ({ grantee, privileges: ['CONNECT'] })),
+    access: [
+      ...[...connecting].map((grantee) => ({ grantee, privileges: ['CONNECT'] })),
+      // only where the database belongs to somebody else
+      ...(creator === undefined ? [] : [{ grantee: creator, privileges: ['CONNECT', 'CREATE', 'TEMPORARY'] }]),
+    ],
     schemas,
     extensions: Object.entries(fields.extensions ?? {}).map(([extension, of]) => ({
       name: extension,
