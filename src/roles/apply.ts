@@ -5,6 +5,7 @@ import { inTransaction } from '../postgres/transaction.ts'
 import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
 import { failedChange, refuseUnprivileged } from './errors.ts'
 import { clusterSql, databaseSql } from './statements.ts'
+import type { SessionUser } from './types.ts'
 
 type Context = { beforeChange: BeforeChange; log: Log }
 
@@ -20,7 +21,8 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
   const created = new Set(plan.actions.flatMap(({ payload }) => (payload.do === 'create role' ? [payload.role] : [])))
   for (const group of inGroups(plan.actions)) {
     const [first] = group
-    if (first?.payload.do === 'set password') await translated(first.change, () => setPassword(sql, first.payload))
+    if (first?.payload.do === 'set password')
+      await translated(first.change, () => setPassword(sql, first.payload, plan.session))
     else if (first && standsAlone(first)) await run(sql, group, clusterSql)
     else await together(sql, group, clusterSql)
     logChanges(group, created, log)
@@ -95,13 +97,33 @@ async function together<Action>(
   )
 }
 
-/** Keeps the verifier out of the server's log, whether the statement succeeds or fails. */
-async function setPassword(sql: Sql, action: ClusterAction): Promise<void> {
+/** They keep a verifier out of the server's log, whether the statement succeeds or fails. */
+const silence: [name: string, value: string][] = [
+  ['log_statement', 'none'],
+  ['log_min_error_statement', 'panic'],
+  ['log_min_duration_statement', '-1'],
+  ['pg_stat_statements.track_utility', 'off'],
+]
+
+/** Of the settings in {@link silence}, those that we may make: others than superusers, from PostgreSQL 15 on, those granted to them. */
+async function mayBeSilent(db: Db, { superuser }: SessionUser): Promise<typeof silence> {
+  if (superuser) return silence
+  const may = (name: string) => `pg_catalog.has_parameter_privilege('${name}', 'SET')`
+  const [row] = await db.unsafe<{ major: number }[]>(
+    `select pg_catalog.current_setting('server_version_num')::int / 10000 as major`,
+  )
+  if (!row || row.major < 15) return []
+  const [allowed] = await db.unsafe<{ names: string[] }[]>(
+    `select pg_catalog.json_build_array(${silence.map(([name]) => `case when ${may(name)} then '${name}' end`).join(', ')}) as names`,
+  )
+  return silence.filter(([name]) => allowed?.names.includes(name))
+}
+
+async function setPassword(sql: Sql, action: ClusterAction, session: SessionUser): Promise<void> {
   await inTransaction(sql, async (transaction) => {
-    await transaction.unsafe(
-      "set local log_statement = 'none'; set local log_min_error_statement = 'panic'; set local log_min_duration_statement = -1; " +
-        'set local pg_stat_statements.track_utility = off',
-    )
+    const settings = await mayBeSilent(transaction, session)
+    const sets = settings.map(([name, value]) => `set local ${name} = '${value}'`)
+    if (sets.length > 0) await transaction.unsafe(sets.join('; '))
     for (const statement of clusterSql(action)) await transaction.unsafe(statement)
   })
 }

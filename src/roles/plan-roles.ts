@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import { describeOthers, planSurplus, type Surplus } from './passed-on.ts'
+import { whySet } from './standing.ts'
 import type {
   AclEntry,
   CurrentCluster,
@@ -101,12 +102,8 @@ export function planPasswords(
   return roles.flatMap(({ name, password }) => {
     const secret = secrets.get(name)
     if (password === undefined || secret === undefined) return []
-    if (current.verifiers === undefined) throw unreadableVerifiers(name, current.session.name)
-    const stored = current.verifiers.get(name) ?? null
-    const match = matchesVerifier(stored, secret, name)
-    if (match === 'yes') return []
-    const reason =
-      match === 'outdated' ? 'stored as an md5 hash' : stored === null ? 'has none' : 'differs from the declared one'
+    const reason = whyToSet(name, secret, current)
+    if (reason === undefined) return []
     const verifier =
       'verifier' in secret
         ? secret.verifier
@@ -115,6 +112,20 @@ export function planPasswords(
       planned<ClusterAction>({ do: 'set password', role: name, verifier }, 'set', `password of role ${name}`, reason),
     ]
   })
+}
+
+/** Undefined if the server has the declared password. @throws {AppError} `refused` where nothing tells */
+function whyToSet(name: string, secret: Password, { verifiers, standings, session, roles }: CurrentCluster) {
+  if (verifiers === undefined) {
+    const standing = standings?.get(name)
+    if (standing === undefined) throw unreadableVerifiers(name, session.name)
+    if (!roles.some((role) => role.name === name)) return 'has none'
+    return standing === 'in place' ? undefined : whySet(standing)
+  }
+  const stored = verifiers.get(name) ?? null
+  const match = matchesVerifier(stored, secret, name)
+  if (match === 'yes') return undefined
+  return match === 'outdated' ? 'stored as an md5 hash' : stored === null ? 'has none' : 'differs from the declared one'
 }
 
 const unreadableVerifiers = (role: string, user: string) =>

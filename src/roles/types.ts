@@ -1,4 +1,5 @@
 import type { SecretSource } from '../config/fields.ts'
+import type { Standing } from './standing.ts'
 
 /** How a role is managed. `user` logs in, `group` does not, `implied` is created if missing and otherwise left alone, `external` is never changed. */
 export type RoleKind = 'user' | 'group' | 'implied' | 'external'
@@ -134,6 +135,8 @@ export type CurrentCluster = {
   roles: CurrentRole[]
   /** Stored verifiers of roles with a declared password, null for none; undefined when we may not read them. */
   verifiers: Map<string, string | null> | undefined
+  /** What else is known of the declared passwords then, by role. */
+  standings?: ReadonlyMap<string, Standing>
   memberships: CurrentMembership[]
   /** As stored: `value` is the text after the first `=`. */
   settings: { role: string | null; database: string | null; name: string; value: string }[]
@@ -143,7 +146,7 @@ export type CurrentCluster = {
 }
 
 /** What everybody may read of it. */
-export type CurrentCatalog = Omit<CurrentCluster, 'verifiers'>
+export type CurrentCatalog = Omit<CurrentCluster, 'verifiers' | 'standings'>
 
 /** An object with privileges. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a column, whose table is `name`. */
 export type CurrentObject = {

@@ -201,7 +201,10 @@ async function applyOwn({ context, desired, user }: Watched, secret: Password): 
   await withRun(context, { locks: 'roles' }, async (run) => {
     const journal = createJournal(run)
     const { sql } = run.cluster
-    const plan = planPassword(user, desired, await readCluster(sql, desired), new Map([[user, secret]]), randomBytes)
+    const current = await readCluster(sql, desired)
+    // where nobody may compare: the server has just refused the login
+    const standings = new Map([[user, 'differs' as const]])
+    const plan = planPassword(user, desired, { ...current, standings }, new Map([[user, secret]]), randomBytes)
     try {
       await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: silentLog })
     } catch (error) {

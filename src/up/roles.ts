@@ -24,6 +24,7 @@ import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
 import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
+import { noteChanges, notePasswords, readStandings } from './unread-passwords.ts'
 
 /** The declared roles and databases, with the passwords. */
 export type Declared = {
@@ -68,8 +69,10 @@ export const readDeclaredToLook = (context: Context): Promise<Declared | undefin
 export async function ensure(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
   const { desired } = declared
   const { out, log } = run.context
+  let applied: { plan: ClusterPlan; current: CurrentCluster } | undefined
   await converging(run, async (again) => {
     const first = await clusterPlan(run, declared)
+    const { standings } = first.current
     const owners = await readOwners(run, desired, first.current)
     if (owners.refusal) throw owners.refusal
     for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
@@ -78,10 +81,15 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     if (first.plan.changes.length + handover.length === 0) return
     await run.changingCluster(async ({ sql }) => {
       // The backend of a killed run has ended only now, and may still have finished its work, such as creating a database.
-      const { plan } = await clusterPlan(run, declared)
+      const { plan, current } = await clusterPlan(run, declared, standings)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
-      const items = () => [...clusterItems(plan), ...handoverItems(owners)]
-      show([...plan.changes, ...handover], { again, items })
+      const notes = noteChanges(run, plan, current)
+      const items = () => [
+        ...clusterItems(plan),
+        ...handoverItems(owners),
+        ...notes.map((change) => ({ ...change, implied: true })),
+      ]
+      show([...plan.changes, ...handover, ...notes], { again, items })
       // Applications start as the new owner only after everything was handed over; until then they keep their roles.
       const apps = new Set(desired.databases.flatMap((database) => database.apps))
       const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
@@ -93,9 +101,11 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
       await handOver(run, owners, journal)
       if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
       noteOwnPassword(run, plan, declared.secrets)
+      applied = { plan, current }
     })
   })
   if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
+  if (applied) await notePasswords(run, applied.plan, applied.current, declared.secrets)
   await eachDatabase(run, desired, planDatabase, show, journal)
 }
 
@@ -132,9 +142,12 @@ const inDatabase = (name: string, changes: Change[]) =>
 async function clusterPlan(
   run: Run,
   { desired, secrets, looking }: Declared,
+  standings?: CurrentCluster['standings'],
 ): Promise<{ plan: ClusterPlan; current: CurrentCluster }> {
   const { out } = run.context
-  const current = await readCluster(run.reads(run.cluster), desired)
+  const read = await readCluster(run.reads(run.cluster), desired)
+  const known = read.verifiers === undefined && !looking
+  const current = known ? { ...read, standings: standings ?? (await readStandings(run, secrets, read)) } : read
   const unreadable = looking && current.verifiers === undefined && secrets.size > 0
   if (unreadable)
     out.warn(
@@ -203,7 +216,9 @@ export async function askAboutRoles(run: Run, { desired, secrets }: Declared): P
   const asked: Promise<unknown>[] = [
     readCatalog(reads, desired).then((current) => askAboutOwners(run, desired, current)),
     // while the server is still answering: the step that plans finds the result
-    readCluster(reads, desired).then((current) => planPasswords(desired, current, secrets, randomBytes)),
+    readCluster(reads, desired).then(
+      (current) => current.verifiers && planPasswords(desired, current, secrets, randomBytes),
+    ),
   ]
   if (target && desired.databases.some(({ name }) => name === database))
     asked.push(readDatabase(run.reads(target), desired, database))
@@ -261,7 +276,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   const { plan: cluster, current } = await clusterPlan(run, declared)
   const owners = await readOwners(run, declared.desired, current)
   const drift: RoleDrift = {
-    ensure: [...cluster.changes, ...handoverChanges(owners)],
+    ensure: [...cluster.changes, ...handoverChanges(owners), ...noteChanges(run, cluster, current)],
     grant: [],
     cluster,
     absent: [],
