@@ -42,9 +42,10 @@ const roleFields = {
 
 const userFields = {
   ...roleFields,
-  password: secret
-    .optional()
-    .meta({ description: 'The password. It is sent as a SCRAM verifier, and only if the server has another one.' }),
+  password: secret.optional().meta({
+    description:
+      'The password. It is only sent if the server has another one, and as a SCRAM verifier (see `passwords.send`).',
+  }),
   actsAs: identifier
     .optional()
     .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
@@ -178,10 +179,10 @@ export const accessKeys = {
     .prefault({}),
   passwords: z
     .strictObject({
-      send: z
-        .enum(['verifier'])
-        .prefault('verifier')
-        .meta({ description: 'Passwords are sent as SCRAM verifiers, which pgbosun computes.' }),
+      send: z.enum(['verifier', 'plaintext']).prefault('verifier').meta({
+        description:
+          '`verifier`: passwords are sent as SCRAM verifiers, which pgbosun computes. `plaintext`: as they are, for providers that refuse verifiers; the server sees them, and may log them.',
+      }),
       applyOnRotation: z.enum(['own', 'never']).prefault('own').meta({
         description:
           '`own`: `serve` sets a rotated password of the role that it makes backups as, and only after the server has rejected it; all other rotated passwords wait for `up`. `never`: all of them wait for `up`.',

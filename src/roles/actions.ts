@@ -9,7 +9,8 @@ export type ClusterAction =
   | { do: 'alter role'; role: string; attribute: 'login' | 'inherit' | 'bypassrls'; value: boolean }
   | { do: 'limit role'; role: string; connectionLimit: number }
   | { do: 'expire role'; role: string; validUntil: string }
-  | { do: 'set password'; role: string; verifier: string }
+  /** `sent`: a verifier, or the password itself if `plain`. Never shown. */
+  | { do: 'set password'; role: string; sent: string; plain: boolean }
   /** `withOptions`: write ADMIN, INHERIT and SET, which exist from PostgreSQL 16 on. */
   | { do: 'grant role'; role: string; member: string; grantor: string | null; withOptions: boolean }
   | ({ do: 'revoke role'; role: string; member: string; grantor: string | null; adminOnly: boolean } & Dependents)

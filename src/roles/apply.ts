@@ -3,7 +3,7 @@ import type { BeforeChange, Change } from '../plan.ts'
 import type { Db, Sql } from '../postgres/db.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
-import { failedChange, refuseUnprivileged } from './errors.ts'
+import { failedChange, refuseUnprivileged, type SentPassword } from './errors.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { SessionUser } from './types.ts'
 
@@ -22,7 +22,7 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
   for (const group of inGroups(plan.actions)) {
     const [first] = group
     if (first?.payload.do === 'set password')
-      await translated(first.change, () => setPassword(sql, first.payload, plan.session))
+      await translated(first.change, () => setPassword(sql, first.payload, plan.session), first.payload)
     else if (first && standsAlone(first)) await run(sql, group, clusterSql)
     else await together(sql, group, clusterSql)
     logChanges(group, created, log)
@@ -128,10 +128,10 @@ async function setPassword(sql: Sql, action: ClusterAction, session: SessionUser
   })
 }
 
-async function translated(change: Change, work: () => Promise<unknown>): Promise<void> {
+async function translated(change: Change, work: () => Promise<unknown>, password?: SentPassword): Promise<void> {
   try {
     await work()
   } catch (error) {
-    throw failedChange(change, error)
+    throw failedChange(change, error, password)
   }
 }

@@ -7,7 +7,7 @@ import { settingValue } from './settings.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRole, DesiredRoles, Setting } from './types.ts'
 import { inMembershipOrder, validateReferences } from './validate.ts'
 
-type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'lock'>
+type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'lock' | 'passwords'>
 type Preset = 'app' | 'readonly' | ServerPreset
 type UserConfig = Omit<Config['users'][string], 'preset'> & { preset?: Preset | undefined }
 type Values = Record<string, string | number | boolean | string[]>
@@ -46,6 +46,7 @@ export function desiredRoles(config: AccessConfig): DesiredRoles {
   const named = [...groups, ...expanded]
   const desired: DesiredRoles = {
     mode: config.manage.privileges,
+    ...(config.passwords.send === 'plaintext' && { plaintext: true }),
     roles: [...impliedOwners(databases, new Set(named.map(({ role }) => role.name))), ...named.map(({ role }) => role)],
     memberships: inMembershipOrder(named.flatMap(({ memberships }) => memberships)),
     settings: [...named.flatMap(({ settings }) => settings), ...databaseSettings(config)],

@@ -53,27 +53,34 @@ export function refuseUnprivileged(
   })
 }
 
+/** How a password was sent, for the error of it. */
+export type SentPassword = { sent: string; plain: boolean }
+
 /**
  * The error of a failed change. Errors that are not about the change (a lost connection, a lock) are returned as they are.
  * The statement is never part of the error, because it may contain a verifier.
  */
-export function failedChange(change: Change, error: unknown): unknown {
+export function failedChange(change: Change, error: unknown, password?: SentPassword): unknown {
   const { code, message, detail, hint, constraint_name } = error as ServerError
   if (error instanceof AppError || code === undefined || !/^[0-9A-Z]{5}$/.test(code) || /^(08|57|53|55P03)/.test(code))
     return error
   const what = `${change.action} ${change.object}`
-  const clean = message?.replaceAll(/SCRAM-SHA-256\$\S+/g, '<scram-sha-256>')
+  const said = password?.plain ? message?.replaceAll(password.sent, '***') : message
+  const clean = said?.replaceAll(/SCRAM-SHA-256\$\S+/g, '<scram-sha-256>')
   return new AppError(code === '42501' ? 'refused' : 'roles', `${what} failed: ${clean && indented(clean)}`, {
-    hint: hintFor(change, code) ?? hint ?? detail,
+    hint: hintFor(change, code, password) ?? hint ?? detail,
     sqlstate: code,
     cause: { code, message: clean, constraint_name },
   })
 }
 
-function hintFor({ object }: Change, code: string): string | undefined {
-  if (object.startsWith('password ') && code !== '42704') {
-    return 'choose another password; if this server accepts no SCRAM verifiers at all, set it with the provider’s own tools and remove it here'
-  }
+function hintFor({ object }: Change, code: string, password: SentPassword | undefined): string | undefined {
+  if (password && code === '42501')
+    return 'connect as a superuser, or as a role with CREATEROLE that has the ADMIN option of this role'
+  if (password && code !== '42704')
+    return password.plain
+      ? 'choose another password, or set it with the provider’s own tools and remove it here'
+      : 'if this server accepts no SCRAM verifiers, as Neon and Lakebase, set `passwords.send: plaintext`, and the server sees the password; otherwise choose another password'
   if (code === '2BP01') return 'the role has passed this privilege on to others: revoke those grants first'
   if (object.startsWith('extension ') && ['58P01', '0A000', '22023'].includes(code))
     return 'install the package of this extension on the server, or remove it from the configuration'

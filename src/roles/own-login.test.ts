@@ -14,12 +14,12 @@ const grant = (role: string, member: string) =>
   action({ do: 'grant role', role, member, grantor: null, withOptions: true })
 
 test.each<[string, Planned<ClusterAction>, boolean]>([
-  ['its password', action({ do: 'set password', role: 'me', verifier: 'x' }), true],
+  ['its password', action({ do: 'set password', role: 'me', sent: 'x', plain: false }), true],
   ['its limit', action({ do: 'limit role', role: 'me', connectionLimit: 9 }), true],
   ['a setting of it', setting('me'), true],
   ['a setting of a database', setting(null), false],
   ['a setting of another user', setting('other'), false],
-  ['the password of another user', action({ do: 'set password', role: 'other', verifier: 'x' }), false],
+  ['the password of another user', action({ do: 'set password', role: 'other', sent: 'x', plain: false }), false],
   ['what it is a member of', grant('group', 'me'), false],
   ['who is a member of it', grant('me', 'other'), false],
   ['a database', action({ do: 'limit database', database: 'me', connectionLimit: 9 }), false],

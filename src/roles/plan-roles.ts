@@ -92,30 +92,37 @@ function alterLimits({ name: role, connectionLimit, validUntil }: DesiredRole, e
   return actions
 }
 
-/** Sets verifiers where the stored one does not match the declared password. */
+/** Sets passwords where the stored verifier does not match the declared one. */
 export function planPasswords(
-  { roles }: DesiredRoles,
+  { roles, plaintext }: DesiredRoles,
   current: CurrentCluster,
   secrets: Secrets,
   randomBytes: RandomBytes,
 ): Actions {
-  return roles.flatMap(({ name, password }) => {
-    const secret = secrets.get(name)
+  const plain = plaintext === true
+  return roles.flatMap(({ name: role, password }) => {
+    const secret = secrets.get(role)
     if (password === undefined || secret === undefined) return []
-    const reason = whyToSet(name, secret, current)
+    const reason = whyToSet(role, secret, current, plain)
     if (reason === undefined) return []
-    const verifier =
-      'verifier' in secret
-        ? secret.verifier
-        : makeVerifier(secret.prepared, { salt: randomBytes(16), iterations: current.scramIterations })
-    return [
-      planned<ClusterAction>({ do: 'set password', role: name, verifier }, 'set', `password of role ${name}`, reason),
-    ]
+    const sent = plain && 'password' in secret ? secret.password : verifierOf(secret, current, randomBytes)
+    const shown = plain ? `${reason}; sent as plain text, which the server sees and may log` : reason
+    return [planned<ClusterAction>({ do: 'set password', role, sent, plain }, 'set', `password of role ${role}`, shown)]
   })
 }
 
+const verifierOf = (secret: Password, { scramIterations }: CurrentCluster, randomBytes: RandomBytes) =>
+  'verifier' in secret
+    ? secret.verifier
+    : makeVerifier(secret.prepared, { salt: randomBytes(16), iterations: scramIterations })
+
 /** Undefined if the server has the declared password. @throws {AppError} `refused` where nothing tells */
-function whyToSet(name: string, secret: Password, { verifiers, standings, session, roles }: CurrentCluster) {
+function whyToSet(
+  name: string,
+  secret: Password,
+  { verifiers, standings, session, roles }: CurrentCluster,
+  plain: boolean,
+): string | undefined {
   if (verifiers === undefined) {
     const standing = standings?.get(name)
     if (standing === undefined) throw unreadableVerifiers(name, session.name)
@@ -124,7 +131,8 @@ function whyToSet(name: string, secret: Password, { verifiers, standings, sessio
   }
   const stored = verifiers.get(name) ?? null
   const match = matchesVerifier(stored, secret, name)
-  if (match === 'yes') return undefined
+  // the server itself makes an md5 hash of what is sent as it is, where it is set up so
+  if (match === 'yes' || (match === 'outdated' && plain)) return undefined
   return match === 'outdated' ? 'stored as an md5 hash' : stored === null ? 'has none' : 'differs from the declared one'
 }
 

@@ -11,7 +11,7 @@ import type { DesiredRoles } from './types.ts'
  * @param onUnreadable called instead of throwing; that password is then missing from the result
  */
 export async function readSecrets(
-  { roles }: DesiredRoles,
+  { roles, plaintext }: Pick<DesiredRoles, 'roles' | 'plaintext'>,
   read: ReturnType<typeof askingReader>,
   onUnreadable?: (role: string, error: Error) => void,
 ): Promise<Secrets> {
@@ -19,7 +19,9 @@ export async function readSecrets(
   for (const { name, password: source } of roles) {
     if (source === undefined) continue
     try {
-      secrets.set(name, await asPassword(await read(source, `the password of role ${name}`), name))
+      const text = await read(source, `the password of role ${name}`)
+      refuseHash(text, name, { plaintext })
+      secrets.set(name, await asPassword(text))
     } catch (error) {
       if (!onUnreadable) throw error
       onUnreadable(name, error as Error)
@@ -28,16 +30,20 @@ export async function readSecrets(
   return secrets
 }
 
-async function asPassword(text: string, role: string): Promise<Password> {
-  refuseHash(text, role)
+async function asPassword(text: string): Promise<Password> {
   return kindOfPassword(text) === 'verifier'
     ? { verifier: text }
     : { password: text, prepared: await preparePassword(text) }
 }
 
-/** @throws {AppError} `usage` for a hash that we do not store */
-export function refuseHash(text: string, role: string): void {
-  if (kindOfPassword(text) === 'hash')
+/** @throws {AppError} `usage` for a hash that we do not store, and for any that would be sent as if it were a password */
+export function refuseHash(text: string, role: string, { plaintext }: { plaintext?: true | undefined } = {}): void {
+  const kind = kindOfPassword(text)
+  if (kind === 'verifier' && plaintext)
+    throw usage(`the password of role ${role} is a verifier, but passwords.send is plaintext`, {
+      hint: 'give the password itself: a server that refuses verifiers would take the verifier for the password',
+    })
+  if (kind === 'hash')
     throw usage(
       `the password of role ${role} is a hash that pgbosun does not store: md5, or a malformed SCRAM verifier`,
       {

@@ -23,7 +23,7 @@ export function clusterSql(action: ClusterAction): string[] {
     case 'expire role':
       return [`alter role ${quoteIdent(action.role)} valid until ${quoteLiteral(action.validUntil)}`]
     case 'set password':
-      return [`alter role ${quoteIdent(action.role)} password ${quoteLiteral(action.verifier)}`]
+      return [`alter role ${quoteIdent(action.role)} password ${quoteLiteral(action.sent)}`]
     case 'grant role':
       return [grantRole(action)]
     case 'revoke role':

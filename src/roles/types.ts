@@ -79,6 +79,8 @@ export type DesiredDatabase = {
 /** The declared roles and databases, with presets written out. */
 export type DesiredRoles = {
   mode: 'declared' | 'additive'
+  /** Passwords are sent as they are, because the server refuses verifiers. */
+  plaintext?: true
   roles: DesiredRole[]
   memberships: DesiredMembership[]
   settings: Setting[]

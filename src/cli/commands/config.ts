@@ -95,7 +95,10 @@ function readSecrets({ config, env, baseDir }: CommandContext['loaded']): void {
     ...Object.values(config.databases).map((database) => Object.entries(database?.users ?? {})),
   ].flat()
   for (const [name, { password }] of users)
-    if (password !== undefined && !isAsked(password)) refuseHash(read(password, `the password of ${name}`), name)
+    if (password !== undefined && !isAsked(password))
+      refuseHash(read(password, `the password of ${name}`), name, {
+        plaintext: config.passwords.send === 'plaintext' || undefined,
+      })
 }
 
 /** `config schema`: for editors, and for programs that write the configuration file. */
