@@ -81,6 +81,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Bring databases, roles, memberships and privileges to what is declared.',
     load: async () => (await import('./commands/roles.ts')).rolesApply,
   },
+  'roles rotate': {
+    summary: 'Give the idle one of two logins its new password, or close the one that was used before.',
+    load: async () => (await import('./commands/roles-rotate.ts')).rolesRotate,
+  },
   seed: {
     summary: 'Load seed data that is new or has changed.',
     load: async () => (await import('./commands/seed.ts')).seed,

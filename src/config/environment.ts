@@ -24,6 +24,9 @@ const ofScripts = /^PGBOSUN_(?:IMAGE|CONTAINERS|TEST_[A-Z_]+)$/
 /** Whether a variable may be set although it is not one of ours. */
 export const isIgnored = (name: string) => isServiceLink(name) || ofScripts.test(name)
 
+/** How long `roles rotate` looks at the sessions; only tests change it. */
+export const lookingMs = (env: Env): number => Number(env.PGBOSUN_TEST_LOOKING_MS ?? 60_000)
+
 /** A port, or a message that says why the text is not one. */
 export function readPort(text: string, name: string): number | string {
   if (/^tcp:\/\/[\d.a-f:[\]…]*$/i.test(text))

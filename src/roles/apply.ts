@@ -119,11 +119,16 @@ async function mayBeSilent(db: Db, { superuser }: SessionUser): Promise<typeof s
   return silence.filter(([name]) => allowed?.names.includes(name))
 }
 
+/** For the rest of the transaction, as far as we may. */
+export async function beSilent(transaction: Db, session: SessionUser): Promise<void> {
+  const settings = await mayBeSilent(transaction, session)
+  const sets = settings.map(([name, value]) => `set local ${name} = '${value}'`)
+  if (sets.length > 0) await transaction.unsafe(sets.join('; '))
+}
+
 async function setPassword(sql: Sql, action: ClusterAction, session: SessionUser): Promise<void> {
   await inTransaction(sql, async (transaction) => {
-    const settings = await mayBeSilent(transaction, session)
-    const sets = settings.map(([name, value]) => `set local ${name} = '${value}'`)
-    if (sets.length > 0) await transaction.unsafe(sets.join('; '))
+    await beSilent(transaction, session)
     for (const statement of clusterSql(action)) await transaction.unsafe(statement)
   })
 }

@@ -51,12 +51,14 @@ function createRole(role: DesiredRole): Actions {
   ]
 }
 
-function alterRole(role: DesiredRole, existing: CurrentRole, { session, major }: CurrentCluster): Actions {
+function alterRole(role: DesiredRole, existing: CurrentRole, { session, major, closed }: CurrentCluster): Actions {
   const { name } = role
   const login = role.kind === 'user'
   return [
     // Removing our own LOGIN would lock out the next run.
-    ...(existing.login !== login && name !== session.name ? [alterAttribute(name, 'login', login)] : []),
+    ...(existing.login !== login && name !== session.name && !closed?.has(name)
+      ? [alterAttribute(name, 'login', login)]
+      : []),
     ...(major < 16 && role.inherits && !existing.inherits ? [alterAttribute(name, 'inherit', true)] : []),
     ...alterBypass(role, existing),
     ...alterLimits(role, existing),
@@ -102,7 +104,7 @@ export function planPasswords(
   const plain = plaintext === true
   return roles.flatMap(({ name: role, password }) => {
     const secret = secrets.get(role)
-    if (password === undefined || secret === undefined) return []
+    if (password === undefined || secret === undefined || current.closed?.has(role)) return []
     const reason = whyToSet(role, secret, current, plain)
     if (reason === undefined) return []
     const sent = plain && 'password' in secret ? secret.password : verifierOf(secret, current, randomBytes)

@@ -139,6 +139,8 @@ export type CurrentCluster = {
   verifiers: Map<string, string | null> | undefined
   /** What else is known of the declared passwords then, by role. */
   standings?: ReadonlyMap<string, Standing>
+  /** Declared logins that a rotation has closed: they stay closed, and get no password. */
+  closed?: ReadonlySet<string>
   memberships: CurrentMembership[]
   /** As stored: `value` is the text after the first `=`. */
   settings: { role: string | null; database: string | null; name: string; value: string }[]
@@ -148,7 +150,7 @@ export type CurrentCluster = {
 }
 
 /** What everybody may read of it. */
-export type CurrentCatalog = Omit<CurrentCluster, 'verifiers' | 'standings'>
+export type CurrentCatalog = Omit<CurrentCluster, 'verifiers' | 'standings' | 'closed'>
 
 /** An object with privileges. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a column, whose table is `name`. */
 export type CurrentObject = {

@@ -4,8 +4,8 @@ import { quoteLiteral } from '../sql/quote.ts'
 /** How a password was remembered: a slow hash, so that who reads the state is no nearer to the password than who reads pg_authid. */
 export type PasswordPrint = { salt: string; iterations: number; hash: string }
 
-/** Which of two logins the application uses, and since when as far as we know. */
-export type InUse = { login: string; since: string }
+/** Which of two logins the application uses, since when as far as we know, and which one it is to use next. */
+export type InUse = { login: string; since: string; next?: string }
 
 /** What is remembered between runs, in `pgbosun.state.notes`. Keys that are not known here are kept as they are. */
 export type Notes = {
@@ -13,6 +13,8 @@ export type Notes = {
   passwords?: Record<string, PasswordPrint>
   /** By group. */
   in_use?: Record<string, InUse>
+  /** Logins that were closed after a rotation: they stay so, although they are declared. */
+  closed?: string[]
 }
 
 /** The notes in the database of the session; undefined if there is no state with a place for them, or it may not be read. */

@@ -23,8 +23,8 @@ import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
+import { closedLogins } from './closed-logins.ts'
 import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
-import { noteChanges, notePasswords, readStandings } from './unread-passwords.ts'
 
 /** The declared roles and databases, with the passwords. */
 export type Declared = {
@@ -83,7 +83,7 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
       // The backend of a killed run has ended only now, and may still have finished its work, such as creating a database.
       const { plan, current } = await clusterPlan(run, declared, standings)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
-      const notes = noteChanges(run, plan, current)
+      const notes = await noted(run, plan, current)
       const items = () => [
         ...clusterItems(plan),
         ...handoverItems(owners),
@@ -105,7 +105,8 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     })
   })
   if (desired.databases.some(({ name }) => name === run.context.connection().database)) await run.openTarget()
-  if (applied) await notePasswords(run, applied.plan, applied.current, declared.secrets)
+  if (applied?.current.verifiers === undefined && applied)
+    await (await unread()).notePasswords(run, applied.plan, declared.secrets)
   await eachDatabase(run, desired, planDatabase, show, journal)
 }
 
@@ -146,8 +147,14 @@ async function clusterPlan(
 ): Promise<{ plan: ClusterPlan; current: CurrentCluster }> {
   const { out } = run.context
   const read = await readCluster(run.reads(run.cluster), desired)
+  const closed = await closedLogins(run, desired, read)
+  const open = new Map([...secrets].filter(([name]) => !closed.has(name)))
   const known = read.verifiers === undefined && !looking
-  const current = known ? { ...read, standings: standings ?? (await readStandings(run, secrets, read)) } : read
+  const current: CurrentCluster = {
+    ...read,
+    closed,
+    ...(known && { standings: standings ?? (await (await unread()).readStandings(run, open, read)) }),
+  }
   const unreadable = looking && current.verifiers === undefined && secrets.size > 0
   if (unreadable)
     out.warn(
@@ -160,6 +167,13 @@ async function clusterPlan(
   for (const warning of plan.warnings) out.warn(warning)
   return { plan, current }
 }
+
+/** Only loaded where pg_authid may not be read. */
+const unread = () => import('./unread-passwords.ts')
+
+/** What is remembered of the passwords that a plan sets, where they cannot be read back. */
+const noted = async (run: Run, plan: ClusterPlan, { verifiers }: CurrentCluster): Promise<Change[]> =>
+  verifiers === undefined ? (await unread()).noteChanges(run, plan) : []
 
 const setsOwnPassword = ({ session, actions }: ClusterPlan) =>
   actions.some(({ payload }) => payload.do === 'set password' && payload.role === session.name)
@@ -276,7 +290,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   const { plan: cluster, current } = await clusterPlan(run, declared)
   const owners = await readOwners(run, declared.desired, current)
   const drift: RoleDrift = {
-    ensure: [...cluster.changes, ...handoverChanges(owners), ...noteChanges(run, cluster, current)],
+    ensure: [...cluster.changes, ...handoverChanges(owners), ...(await noted(run, cluster, current))],
     grant: [],
     cluster,
     absent: [],

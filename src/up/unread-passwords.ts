@@ -63,9 +63,9 @@ const setIn = (plan: ClusterPlan): string[] =>
   plan.actions.flatMap(({ payload }) => (payload.do === 'set password' ? [payload.role] : []))
 
 /** The change that remembering is, for a plan: a second run has to know what was set. */
-export function noteChanges({ target }: Run, plan: ClusterPlan, current: CurrentCluster): Change[] {
+export function noteChanges({ target }: Run, plan: ClusterPlan): Change[] {
   const roles = setIn(plan)
-  if (current.verifiers !== undefined || roles.length === 0 || !target) return []
+  if (roles.length === 0 || !target) return []
   const reason = 'they cannot be read back; schema pgbosun is made where it is missing'
   return [{ action: 'note', object: `passwords of ${someOf(roles)} in pgbosun.state`, reason }]
 }
@@ -74,9 +74,9 @@ export function noteChanges({ target }: Run, plan: ClusterPlan, current: Current
  * Remembers the passwords that were set, as slow hashes in the target database. Where that is not possible, a warning says that each
  * run will set them again.
  */
-export async function notePasswords(run: Run, plan: ClusterPlan, current: CurrentCluster, secrets: Secrets) {
+export async function notePasswords(run: Run, plan: ClusterPlan, secrets: Secrets): Promise<void> {
   const roles = setIn(plan)
-  if (current.verifiers !== undefined || roles.length === 0) return
+  if (roles.length === 0) return
   const { target, context } = run
   setHere.set(run.cluster, new Set(roles))
   const lost = (why: string) =>
