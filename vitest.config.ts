@@ -64,6 +64,7 @@ const onceOnly = [
     'programs',
     'read-only',
     'readme',
+    'secrets',
     'serve-attack',
     'servers',
   ],

@@ -77,6 +77,7 @@ const rows: Row[] = [
   { command: 'migrate rehearse --from latest', serve: noTestServer, up: noTestServer },
   { command: 'roles plan', serve: noSecret, up: nothingToDo },
   { command: 'roles apply', serve: noSecret, up: nothingToDo },
+  { command: 'roles rotate games', serve: noSecret, up: error(2, 'does not name two logins') },
   { command: 'seed', serve: noSeeds, up: nothingToDo },
   { command: 'seed --dry-run', serve: noSeeds, up: nothingToDo },
   { command: 'backup', serve: [0, { database: 'games' }], up: error(60, 'file:///backups cannot be written') },

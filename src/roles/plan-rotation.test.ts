@@ -21,7 +21,7 @@ describe('the pair that a name means', () => {
 
   test.for([
     ['reports', 'found c'],
-    ['all', 'found a, b and c'],
+    ['all', 'found a, b, c'],
     ['c', 'found none'],
     ['nobody', 'found none'],
   ])('is none for %s', ([name, found]) => {
