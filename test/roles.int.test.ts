@@ -242,7 +242,7 @@ describe('broken by hand, it is repaired', () => {
           [
             'a membership without SET',
             (s: Shop) => `grant ${s.owner} to ${s.app.name} with set false`,
-            'grant role shop_owner to shop_app: the membership lacks INHERIT or SET',
+            'grant role shop_owner to shop_app: the membership lacks SET',
           ],
         ] as [string, (shop: Shop) => string, string][])
       : [

@@ -1,56 +1,9 @@
 import * as z from 'zod'
-import { secret } from './fields.ts'
 import { databaseMigrate } from './migrate.ts'
-import { maxNameBytes, predicates } from './predicates.ts'
-
-/** A name as PostgreSQL stores it: 1 to 63 bytes. PostgreSQL would truncate a longer one. */
-const identifier = z
-  .string()
-  .min(1, 'the name is empty')
-  .refine(predicates.fitsIntoName, {
-    error: ({ input }) =>
-      `the name has ${Buffer.byteLength(String(input))} bytes; PostgreSQL truncates names to ${maxNameBytes}`,
-  })
-  .refine(predicates.hasNoZeroByte, 'a name cannot contain a zero byte')
-
-/** A role that we may create or change. */
-const roleName = identifier.refine(predicates.isNotReserved, {
-  error: ({ input }) => `the name ${String(input)} is reserved by PostgreSQL`,
-})
+import { connectionLimit, roleFields, settings, userFields } from './role-fields.ts'
+import { identifier, roleName } from './role-names.ts'
 
 const list = z.array(identifier)
-
-const settings = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
-
-const connectionLimit = z
-  .int()
-  .min(-1)
-  .optional()
-  .meta({ description: 'Maximum number of concurrent connections; -1 is unlimited.' })
-
-const roleFields = {
-  memberOf: list.optional().meta({ description: 'Roles that this role is a member of.' }),
-  connectionLimit,
-  config: settings
-    .optional()
-    .meta({ description: 'Settings of the role (ALTER ROLE … SET). For a setting that takes a list, write a list.' }),
-  configIn: z
-    .record(identifier, settings)
-    .optional()
-    .meta({ description: 'Settings of the role in one database, by database.' }),
-}
-
-const userFields = {
-  ...roleFields,
-  password: secret.optional().meta({
-    description:
-      'The password. It is only sent if the server has another one, and as a SCRAM verifier (see `passwords.send`).',
-  }),
-  actsAs: identifier
-    .optional()
-    .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
-  validUntil: z.string().optional().meta({ description: 'When the password expires: a timestamp, or `infinity`.' }),
-}
 
 const grant = z.strictObject({
   to: identifier.meta({ description: 'A role, or PUBLIC.' }),

@@ -1,6 +1,6 @@
 // pure
 import type { Change, Warning } from '../plan.ts'
-import type { DefaultKind, GrantableKind, OwnedObject, SessionUser, Setting } from './types.ts'
+import type { DefaultKind, GrantableKind, MembershipOptions, OwnedObject, SessionUser, Setting } from './types.ts'
 
 /** One change to the server as a whole. */
 export type ClusterAction =
@@ -12,7 +12,13 @@ export type ClusterAction =
   /** `sent`: a verifier, or the password itself if `plain`. Never shown. */
   | { do: 'set password'; role: string; sent: string; plain: boolean }
   /** `withOptions`: write ADMIN, INHERIT and SET, which exist from PostgreSQL 16 on. */
-  | { do: 'grant role'; role: string; member: string; grantor: string | null; withOptions: boolean }
+  | ({
+      do: 'grant role'
+      role: string
+      member: string
+      grantor: string | null
+      withOptions: boolean
+    } & MembershipOptions)
   | ({ do: 'revoke role'; role: string; member: string; grantor: string | null; adminOnly: boolean } & Dependents)
   | { do: 'set'; setting: Setting }
   | {

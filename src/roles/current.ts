@@ -50,7 +50,12 @@ function roleNames({ roles, memberships, databases, readAll }: DesiredRoles): st
   const grantees = databases.flatMap(({ grants, defaults }) => [...grants, ...defaults].map(({ grantee }) => grantee))
   const readers = readAll.length > 0 ? ['pg_read_all_data'] : []
   return [
-    ...new Set([...roles.map(({ name }) => name), ...memberships.map(({ role }) => role), ...readers, ...grantees]),
+    ...new Set([
+      ...roles.map(({ name }) => name),
+      ...memberships.flatMap(({ role, member }) => [role, member]),
+      ...readers,
+      ...grantees,
+    ]),
   ]
 }
 

@@ -2,10 +2,11 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { desiredDatabase } from './desired-database.ts'
+import { eachOnce, inMembershipOrder, membershipsOf, saysInherit } from './memberships.ts'
 import { type ServerPreset, serverPresets } from './presets.ts'
 import { settingValue } from './settings.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRole, DesiredRoles, Setting } from './types.ts'
-import { inMembershipOrder, validateReferences } from './validate.ts'
+import { validateReferences } from './validate.ts'
 
 type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'lock' | 'passwords'>
 type Preset = 'app' | 'readonly' | ServerPreset
@@ -48,7 +49,7 @@ export function desiredRoles(config: AccessConfig): DesiredRoles {
     mode: config.manage.privileges,
     ...(config.passwords.send === 'plaintext' && { plaintext: true }),
     roles: [...impliedOwners(databases, new Set(named.map(({ role }) => role.name))), ...named.map(({ role }) => role)],
-    memberships: inMembershipOrder(named.flatMap(({ memberships }) => memberships)),
+    memberships: inMembershipOrder(eachOnce(named.flatMap(({ memberships }) => memberships))),
     settings: [...named.flatMap(({ settings }) => settings), ...databaseSettings(config)],
     databases,
     readAll: ofServer.filter(({ preset }) => serverPresets[preset].readAll).map(({ user }) => user),
@@ -83,7 +84,7 @@ function userDeclarations({ users, databases, roles }: AccessConfig): Declaratio
 type Expanded = { role: DesiredRole; memberships: DesiredMembership[]; settings: Setting[] }
 
 function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>): Expanded {
-  const { external = false, memberOf = [], connectionLimit } = fields
+  const { external = false, connectionLimit } = fields
   if (external && Object.keys(fields).length > 1) {
     throw usage(`roles.${name} is external, but has other keys`, {
       hint: 'an external role is never changed: remove the other keys, or `external`',
@@ -93,10 +94,10 @@ function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>
     role: {
       name,
       kind: external ? 'external' : 'group',
-      inherits: false,
+      inherits: saysInherit(fields.memberOf),
       ...(connectionLimit !== undefined && { connectionLimit }),
     },
-    memberships: memberOf.map((role) => ({ role, member: name })),
+    memberships: membershipsOf(name, fields),
     settings: roleSettings(name, fields, {}),
   }
 }
@@ -108,21 +109,31 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
   const limit = agreed(declarations, 'connectionLimit') ?? ofServer?.connectionLimit
   const password = agreed(declarations, 'password')
   const actsAs = agreed(declarations, 'actsAs')
-  const memberships = [...(ofServer?.memberOf ?? []), ...declarations.flatMap(({ fields }) => fields.memberOf ?? [])]
-  if (actsAs !== undefined) memberships.push(actsAs)
-  for (const { fields, database } of presets) if (fields.preset === 'app') memberships.push(owners.get(database!)!)
+  const declared = declarations.flatMap(({ fields }) => membershipsOf(name, fields))
+  const roles = [
+    ...(ofServer?.memberOf ?? []),
+    ...(actsAs === undefined ? [] : [actsAs]),
+    ...presets.flatMap(({ fields, database }) => (fields.preset === 'app' ? [owners.get(database!)!] : [])),
+  ]
+  // Sessions that start as a role need no more than SET.
+  const isDeclared = (role: string) =>
+    role === actsAs && declared.some((one) => one.role === role && one.member === name && one.set !== false)
+  const implied = [...new Set(roles)].filter((role) => !isDeclared(role)).map((role) => ({ role, member: name }))
 
   return {
     role: {
       name,
       kind: 'user',
-      inherits: ofServer !== undefined || presets.some(({ fields }) => fields.preset === 'app'),
+      inherits:
+        ofServer !== undefined ||
+        presets.some(({ fields }) => fields.preset === 'app') ||
+        declarations.some(({ fields }) => saysInherit(fields.memberOf)),
       ...(ofServer && { bypassRls: ofServer.bypassRls }),
       ...(limit !== undefined && { connectionLimit: limit }),
       ...(password !== undefined && { password }),
       ...validUntil(declarations),
     },
-    memberships: [...new Set(memberships)].filter((role) => role !== name).map((role) => ({ role, member: name })),
+    memberships: eachOnce([...declared, ...implied]).filter(({ role, member }) => role !== member),
     settings: mergeSettings([
       ...toSettings(name, null, ofServer?.settings ?? {}).map((one) => ({
         ...one,

@@ -11,7 +11,7 @@ const action = (payload: ClusterAction): Planned<ClusterAction> => ({
 const setting = (role: string | null) =>
   action({ do: 'set', setting: { role, database: null, name: 'jit', value: 'off' } })
 const grant = (role: string, member: string) =>
-  action({ do: 'grant role', role, member, grantor: null, withOptions: true })
+  action({ do: 'grant role', role, member, grantor: null, withOptions: true, admin: false, inherit: true, set: true })
 
 test.each<[string, Planned<ClusterAction>, boolean]>([
   ['its password', action({ do: 'set password', role: 'me', sent: 'x', plain: false }), true],

@@ -17,6 +17,10 @@ type Rules = {
   /** Roles that shall have exactly the declared privileges. */
   exact: Set<string>
   isDeclared: (grantee: string, privilege: string) => boolean
+  /** Whether the declared privilege may be passed on. Default: it may not. */
+  mayPassOn?: (grantee: string, privilege: string) => boolean
+  /** Whether the privilege is declared absent, whoever has it. */
+  isAbsent?: (grantee: string, privilege: string) => boolean
   /** Further roles because of which an entry must stay, although they did not get the privilege from it. */
   heldBy?: (entry: AclEntry) => string[]
 }
@@ -29,10 +33,12 @@ type Rules = {
  */
 export function planSurplus(
   acl: AclEntry[],
-  { exact, isDeclared, heldBy = () => [] }: Rules,
+  { exact, isDeclared, mayPassOn = () => false, isAbsent = () => false, heldBy = () => [] }: Rules,
 ): { surplus: Surplus[]; stays: AclEntry[] } {
   const candidates = acl.filter(
-    ({ grantee, privilege, grantable }) => exact.has(grantee) && (grantable || !isDeclared(grantee, privilege)),
+    ({ grantee, privilege, grantable }) =>
+      isAbsent(grantee, privilege) ||
+      (exact.has(grantee) && !(isDeclared(grantee, privilege) && (!grantable || mayPassOn(grantee, privilege)))),
   )
   const surplus = candidates.map((entry): Surplus => {
     const given = entry.grantable ? passedOnBy(entry, acl) : []

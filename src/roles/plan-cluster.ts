@@ -5,7 +5,8 @@ import { sameSetting } from '../sql/settings.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
 import { ownLast } from './own-login.ts'
 import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
-import { planMemberships, planPasswords, planRoles, type RandomBytes, type Secrets, withReaders } from './plan-roles.ts'
+import { planMemberships, refuseOptions, withReaders } from './plan-memberships.ts'
+import { planPasswords, planRoles, type RandomBytes, type Secrets } from './plan-roles.ts'
 import type { CurrentCluster, DesiredRoles, Setting } from './types.ts'
 
 /**
@@ -24,6 +25,7 @@ export function planCluster(
   const desired = withReaders(declared, current.major)
   refuseMissing(desired, current)
   refuseLineBreaks(desired, current)
+  refuseOptions(desired, current.major)
   const databases = desired.databases.map((database) => {
     const existing = current.databases.find(({ name }) => name === database.name)
     return { database, existing, owner: existing && !database.ownerFixed ? existing.owner : database.owner }

@@ -73,7 +73,8 @@ export function ownershipQuestion(
 /** A role, and the roles it is declared to be a member of, directly or through others. */
 function withMemberships({ memberships }: DesiredRoles, role: string, more: string[]): string[] {
   const found = new Set([role])
-  for (const name of found) for (const { member, role: of } of memberships) if (member === name) found.add(of)
+  for (const name of found)
+    for (const one of memberships) if (one.member === name && one.inherit !== false) found.add(one.role)
   return [...found, ...more]
 }
 

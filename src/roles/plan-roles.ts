@@ -1,18 +1,9 @@
 // pure
 import { AppError } from '../errors.ts'
 import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
-import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
-import { describeOthers, planSurplus, type Surplus } from './passed-on.ts'
+import { type ClusterAction, type Planned, planned } from './actions.ts'
 import { whySet } from './standing.ts'
-import type {
-  AclEntry,
-  CurrentCluster,
-  CurrentMembership,
-  CurrentRole,
-  DesiredMembership,
-  DesiredRole,
-  DesiredRoles,
-} from './types.ts'
+import type { CurrentCluster, CurrentRole, DesiredRole, DesiredRoles } from './types.ts'
 
 /** Declared passwords by role. */
 export type Secrets = ReadonlyMap<string, Password>
@@ -142,110 +133,3 @@ const unreadableVerifiers = (role: string, user: string) =>
   new AppError('refused', `the password of role ${role} cannot be compared: ${user} may not read pg_authid`, {
     hint: `connect as a superuser, or remove the password of ${role} from the configuration`,
   })
-
-/** From PostgreSQL 14 on, roles that read everything are members of pg_read_all_data. */
-export const withReaders = (desired: DesiredRoles, major: number): DesiredRoles =>
-  major < 14
-    ? desired
-    : {
-        ...desired,
-        memberships: [
-          ...desired.memberships,
-          ...desired.readAll.map((member) => ({ role: 'pg_read_all_data', member })),
-        ],
-      }
-
-/** Memberships to revoke (first, because they may conflict with new ones) and to grant. */
-export function planMemberships(desired: DesiredRoles, current: CurrentCluster): Actions {
-  const exact = exactRoles(desired)
-  exact.delete(current.session.name)
-  const declared = new Set(desired.memberships.map(({ role, member }) => JSON.stringify([role, member])))
-  const rows = current.memberships.filter((row) => !isCreatorsRow(row))
-  const verdict = judgeMemberships(rows, {
-    major: current.major,
-    exact,
-    isDeclared: (role, member) => declared.has(JSON.stringify([role, member])),
-  })
-  return [
-    ...verdict.surplus
-      .filter(({ optionOnly }) => !optionOnly)
-      .map((surplus) => revokeRow(surplus, current.major, 'is not declared')),
-    ...desired.memberships.flatMap((membership) => planMembership(membership, verdict, current.major)),
-  ]
-}
-
-type Row = CurrentMembership
-type RowSurplus = Omit<Surplus, 'entry'> & { row: Row }
-
-/** Up to PostgreSQL 15 a membership does not depend on its grantor. */
-function judgeMemberships(
-  rows: Row[],
-  {
-    major,
-    exact,
-    isDeclared,
-  }: { major: number; exact: Set<string>; isDeclared: (role: string, member: string) => boolean },
-): { surplus: RowSurplus[]; stays: Row[] } {
-  const rowOf = new Map(
-    rows.map((row): [AclEntry, Row] => {
-      const grantor = major >= 16 ? row.grantor : ''
-      return [{ grantee: row.member, grantor, privilege: row.role, grantable: row.admin }, row]
-    }),
-  )
-  const { surplus, stays } = planSurplus([...rowOf.keys()], {
-    exact,
-    isDeclared: (member, role) => isDeclared(role, member),
-  })
-  return {
-    surplus: surplus.map(({ entry, ...rest }) => ({ row: rowOf.get(entry)!, ...rest })),
-    stays: stays.map((entry) => rowOf.get(entry)!),
-  }
-}
-
-/** The membership that PostgreSQL 16+ creates for the creator of a role. Revoking it would take away the right to manage the role. */
-const isCreatorsRow = ({ admin, inherit, set, grantedByBootstrap }: CurrentMembership) =>
-  grantedByBootstrap && admin && !inherit && !set
-
-function planMembership(
-  { role, member }: DesiredMembership,
-  { surplus, stays }: { surplus: RowSurplus[]; stays: Row[] },
-  major: number,
-): Actions {
-  const rows = stays.filter((row) => row.role === role && row.member === member)
-  const object = `role ${role} to ${member}`
-  const grant = (reason: string, grantor: string | null): Planned<ClusterAction> =>
-    planned({ do: 'grant role', role, member, grantor, withOptions: major >= 16 }, 'grant', object, reason)
-
-  const admins = surplus.filter(({ row, optionOnly }) => optionOnly && rows.includes(row))
-  const lessened = admins.map((admin) =>
-    major >= 16 && admin.passedOn.length + admin.keptBy.length === 0
-      ? grant('the admin option is not declared', admin.row.grantor)
-      : revokeRow(admin, major, 'the admin option is not declared'),
-  )
-  if (rows.length === 0) return [grant('is not a member', null)]
-  const fixed = lessened.some(({ payload }) => payload.do === 'grant role')
-  const works = major < 16 || rows.some(({ inherit, set }) => inherit && set) || fixed
-  return works ? lessened : [...lessened, grant('the membership lacks INHERIT or SET', null)]
-}
-
-function revokeRow(
-  { row, optionOnly, passedOn, keptBy }: RowSurplus,
-  major: number,
-  why: string,
-): Planned<ClusterAction> {
-  const { role, member } = row
-  return planned(
-    {
-      do: 'revoke role',
-      role,
-      member,
-      grantor: major >= 16 ? row.grantor : null,
-      adminOnly: optionOnly,
-      cascade: passedOn.length > 0,
-      impossible: keptBy.length > 0,
-    },
-    'revoke',
-    `role ${role} from ${member}`,
-    [why, ...describeOthers({ grantee: member, passedOn, keptBy })].join('; '),
-  )
-}

@@ -95,9 +95,11 @@ const asGrantor = (grantor: string | null, statement: string): string[] =>
 
 const grantedBy = (grantor: string | null) => (grantor === null ? '' : ` granted by ${quoteIdent(grantor)}`)
 
-function grantRole({ role, member, grantor, withOptions }: Of<ClusterAction, 'grant role'>): string {
+function grantRole(action: Of<ClusterAction, 'grant role'>): string {
+  const { role, member, grantor, withOptions, admin, inherit, set } = action
   // Options that are left out would stay as they are.
-  const options = withOptions ? ' with admin false, inherit true, set true' : ''
+  const modern = ` with admin ${admin}, inherit ${inherit}, set ${set}`
+  const options = withOptions ? modern : admin ? ' with admin option' : ''
   return `grant ${quoteIdent(role)} to ${quoteIdent(member)}${options}${grantedBy(grantor)}`
 }
 

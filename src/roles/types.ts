@@ -19,8 +19,11 @@ export type DesiredRole = {
   createdWith?: string
 }
 
-/** `member` has the privileges of `role` and may `SET ROLE` to it. */
-export type DesiredMembership = { role: string; member: string }
+/** Options of a membership: may grant the role to others; has its privileges without SET ROLE; may SET ROLE to it. */
+export type MembershipOptions = { admin: boolean; inherit: boolean; set: boolean }
+
+/** A membership as declared. Options that are missing are the default: no ADMIN, but INHERIT and SET. */
+export type DesiredMembership = { role: string; member: string } & Partial<MembershipOptions>
 
 /** A setting of a role, of a database, or of a role in a database. A list is sent as a list. */
 /** `before`: only servers older than this major need it. */
@@ -114,10 +117,7 @@ export type CurrentMembership = {
   member: string
   grantor: string
   grantedByBootstrap: boolean
-  admin: boolean
-  inherit: boolean
-  set: boolean
-}
+} & MembershipOptions
 
 export type CurrentDatabaseEntry = {
   name: string

@@ -1,29 +1,7 @@
 // pure
 import { usage } from '../errors.ts'
 import { yamlWord } from '../text.ts'
-import type { DesiredDatabase, DesiredMembership, DesiredRoles } from './types.ts'
-
-/**
- * Orders memberships so that those of a role come before those in that role.
- *
- * @throws {AppError} `usage` with the circle, when they form one
- */
-export function inMembershipOrder(memberships: DesiredMembership[]): DesiredMembership[] {
-  const ordered: DesiredMembership[] = []
-  const visit = (member: string, path: string[]) => {
-    if (path.includes(member)) {
-      const circle = [...path.slice(path.indexOf(member)), member].join(' → ')
-      throw usage(`the memberships form a circle: ${circle}`, { hint: 'remove one of these from its `memberOf`' })
-    }
-    for (const membership of memberships) {
-      if (membership.member !== member || ordered.includes(membership)) continue
-      visit(membership.role, [...path, member])
-      ordered.push(membership)
-    }
-  }
-  for (const { member } of memberships) visit(member, [])
-  return ordered
-}
+import type { DesiredDatabase, DesiredRoles } from './types.ts'
 
 /** @throws {AppError} `usage` for the first name that is referred to but not declared, or that is not allowed in PostgreSQL */
 export function validateReferences(desired: DesiredRoles): void {
@@ -34,7 +12,14 @@ export function validateReferences(desired: DesiredRoles): void {
       hint: `declare it under \`roles\` or \`users\`; if another tool manages it: roles: { ${yamlWord(name)}: { external: true } }`,
     })
   }
-  for (const { role, member } of desired.memberships) check(role, `the role ${member}`)
+  for (const { role, member } of desired.memberships) {
+    check(role, `the role ${member}`)
+    check(member, `roles.${role}.members`)
+    if (role === 'pg_database_owner')
+      throw usage(`${member} cannot be a member of pg_database_owner: PostgreSQL allows no members but the owner`, {
+        hint: `remove it from memberOf; to have the rights of a database's owner, name that owner`,
+      })
+  }
   for (const database of desired.databases) validateDatabase(database, check)
 }
 

@@ -1,0 +1,66 @@
+import * as z from 'zod'
+import { secret } from './fields.ts'
+import { identifier } from './role-names.ts'
+
+/** Settings by name, as ALTER … SET takes them. */
+export const settings = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
+
+/** The limit of connections, of a role or of a database. */
+export const connectionLimit = z
+  .int()
+  .min(-1)
+  .optional()
+  .meta({ description: 'Maximum number of concurrent connections; -1 is unlimited.' })
+
+const membership = z.union(
+  [
+    identifier,
+    z.strictObject({
+      role: identifier,
+      admin: z.boolean().optional().meta({ description: 'Whether the member may grant the role to others.' }),
+      inherit: z.boolean().optional().meta({
+        description: 'Whether the member has the privileges of the role without SET ROLE. `false` needs PostgreSQL 16.',
+      }),
+      set: z
+        .boolean()
+        .optional()
+        .meta({ description: 'Whether the member may SET ROLE to the role. `false` needs PostgreSQL 16.' }),
+    }),
+  ],
+  { error: 'write the name of a role, or { role: NAME, admin: true }' },
+)
+
+const memberships = z.array(membership)
+
+/** What roles with and without a login have in common. */
+export const roleFields = {
+  memberOf: memberships.optional().meta({
+    description:
+      'Roles that this role is a member of: names, or `{ role: NAME, admin: true, inherit: false, set: true }`. What is not written is the default: no ADMIN, but INHERIT and SET.',
+  }),
+  members: memberships.optional().meta({
+    description:
+      'Roles that are members of this role, written like `memberOf`. Members that the file does not name are left alone.',
+  }),
+  connectionLimit,
+  config: settings
+    .optional()
+    .meta({ description: 'Settings of the role (ALTER ROLE … SET). For a setting that takes a list, write a list.' }),
+  configIn: z
+    .record(identifier, settings)
+    .optional()
+    .meta({ description: 'Settings of the role in one database, by database.' }),
+}
+
+/** What only roles with a login have. */
+export const userFields = {
+  ...roleFields,
+  password: secret.optional().meta({
+    description:
+      'The password. It is only sent if the server has another one, and as a SCRAM verifier (see `passwords.send`).',
+  }),
+  actsAs: identifier
+    .optional()
+    .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
+  validUntil: z.string().optional().meta({ description: 'When the password expires: a timestamp, or `infinity`.' }),
+}
