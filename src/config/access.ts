@@ -1,25 +1,10 @@
 import * as z from 'zod'
+import { databaseGrant, defaultPrivilege, grant } from './grants.ts'
 import { databaseMigrate } from './migrate.ts'
 import { connectionLimit, roleFields, settings, userFields } from './role-fields.ts'
 import { identifier, roleName } from './role-names.ts'
 
 const list = z.array(identifier)
-
-const grant = z.strictObject({
-  to: identifier.meta({ description: 'A role, or PUBLIC.' }),
-  on: z.enum(['table', 'sequence', 'routine', 'schema', 'type']).meta({ description: 'Kind of the objects.' }),
-  names: list.optional().meta({ description: 'Names of objects in the schema. Default: all of that kind.' }),
-  privileges: z.array(z.string()).min(1).meta({ description: 'SELECT, INSERT, …, or ALL.' }),
-})
-
-const defaultPrivilege = z.strictObject({
-  creator: identifier
-    .optional()
-    .meta({ description: 'Role that creates the objects. Default: the owner of the schema.' }),
-  on: z.enum(['table', 'sequence', 'routine', 'type']).meta({ description: 'Kind of the objects.' }),
-  to: identifier.meta({ description: 'A role, or PUBLIC.' }),
-  privileges: z.array(z.string()).min(1).meta({ description: 'SELECT, INSERT, …, or ALL.' }),
-})
 
 const schemaFields = z
   .strictObject({
@@ -34,8 +19,11 @@ const schemaFields = z
         description:
           'Access level of each role, for existing and future objects. `read`: read tables and sequences; `write`: also change rows and call routines; `use`: only USAGE on the schema; `create`: USAGE and CREATE on the schema.',
       }),
-    grants: z.array(grant).optional(),
-    defaultPrivileges: z.array(defaultPrivilege).optional(),
+    grants: z.array(grant).optional().meta({ description: 'Privileges on objects in this schema.' }),
+    defaultPrivileges: z
+      .array(defaultPrivilege)
+      .optional()
+      .meta({ description: 'Privileges on objects that will be created in this schema.' }),
   })
   .nullable()
 
@@ -90,6 +78,10 @@ const databaseFields = z
     extensions: z.record(identifier, extensionFields).optional(),
     schemas: z.record(identifier, schemaFields).optional(),
     users: z.record(roleName, databaseUser).optional(),
+    grants: z
+      .array(databaseGrant)
+      .optional()
+      .meta({ description: 'Privileges on the database itself, and on objects that are in no schema.' }),
     reassign: z
       .union([
         z.array(identifier),

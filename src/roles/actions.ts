@@ -31,7 +31,7 @@ export type ClusterAction =
     }
   | { do: 'own database'; database: string; owner: string }
   | { do: 'limit database'; database: string; connectionLimit: number }
-  | { do: 'grant on database'; database: string; grantee: string; privileges: string[] }
+  | { do: 'grant on database'; database: string; grantee: string; privileges: string[]; withOption: boolean }
   | ({
       do: 'revoke on database'
       database: string
@@ -50,7 +50,7 @@ type Dependents = {
 }
 
 /** An object in a schema, as GRANT names it. */
-export type GrantTarget = { schema: string; name: string; arguments: string | null }
+export type GrantTarget = { schema: string | null; name: string; arguments: string | null }
 
 /** One change in a database. `grantor` null: the owner of the object. `column`: only this column. */
 export type DatabaseAction =
@@ -63,7 +63,15 @@ export type DatabaseAction =
   | { do: 'create extension'; extension: string; schema: string | null; version?: string }
   | { do: 'update extension'; extension: string; version: string }
   | { do: 'move extension'; extension: string; schema: string }
-  | { do: 'grant'; kind: GrantableKind; targets: GrantTarget[]; grantee: string; privileges: string[] }
+  | {
+      do: 'grant'
+      kind: GrantableKind
+      targets: GrantTarget[]
+      grantee: string
+      privileges: string[]
+      column: string | null
+      withOption: boolean
+    }
   | ({
       do: 'revoke'
       kind: GrantableKind

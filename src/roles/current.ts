@@ -1,6 +1,6 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
-import type { CurrentCatalog, CurrentCluster, CurrentDatabase, DesiredRoles } from './types.ts'
+import type { CurrentCatalog, CurrentCluster, CurrentDatabase, DesiredRoles, WideKind } from './types.ts'
 
 /**
  * The present state of the declared roles and databases on the server. Only reads; one or two round trips.
@@ -41,13 +41,18 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
       schemas: declared?.covered ?? [],
       readAll: desired.readAll.length > 0,
       extensions: declared?.extensions.map((extension) => extension.name) ?? [],
+      columns: declared?.grants.flatMap((grant) => grant.columns ?? []) ?? [],
+      wideKinds: declared?.grants.flatMap(({ schema, kind }) => (schema === null ? [kind as WideKind] : [])) ?? [],
+      wideDefaults: declared?.defaults.some(({ wide }) => wide) ?? false,
     })}`,
   )
   return results.at(-1)![0]!.current
 }
 
 function roleNames({ roles, memberships, databases, readAll }: DesiredRoles): string[] {
-  const grantees = databases.flatMap(({ grants, defaults }) => [...grants, ...defaults].map(({ grantee }) => grantee))
+  const grantees = databases.flatMap(({ grants, defaults, access }) =>
+    [...grants, ...defaults, ...access].map(({ grantee }) => grantee),
+  )
   const readers = readAll.length > 0 ? ['pg_read_all_data'] : []
   return [
     ...new Set([
@@ -131,11 +136,19 @@ const databaseQuery = ({
   schemas,
   readAll,
   extensions,
+  columns,
+  wideKinds,
+  wideDefaults,
 }: {
   roles: string[]
   schemas: string[]
   readAll: boolean
   extensions: string[]
+  /** Names of columns with declared privileges. */
+  columns: string[]
+  wideKinds: WideKind[]
+  /** Whether default privileges for the whole database are declared. */
+  wideDefaults: boolean
 }) => {
   const grantees = oneOf(roles)
   const everywhere = `${readAll} and ${major} < 14 and nspname !~ '^pg_' and nspname <> 'information_schema'`
@@ -160,7 +173,7 @@ const databaseQuery = ({
     union all
     select 'table', nspname::text, relname::text, null, attname::text, relowner,
            ${aclOf('attacl', 'c', 'relowner')}
-      from rel join pg_catalog.pg_attribute a on a.attrelid = rel.oid where a.attacl is not null and not a.attisdropped
+      from rel join pg_catalog.pg_attribute a on a.attrelid = rel.oid where (a.attacl is not null${columns.length > 0 ? ` or (rel.relkind <> 'S' and a.attname::text in ${oneOf(columns)})` : ''}) and not a.attisdropped
     union all
     select 'routine', ns.nspname::text, p.proname::text,
            coalesce((select pg_catalog.string_agg(pg_catalog.format_type(t, null), ', ' order by i) from pg_catalog.unnest(p.proargtypes::oid[]) with ordinality as u(t, i)), ''),
@@ -169,7 +182,8 @@ const databaseQuery = ({
     union all
     select 'type', ns.nspname::text, t.typname::text, null, null, t.typowner, ${aclOf('t.typacl', 'T', 't.typowner')}
       from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace left join pg_catalog.pg_class c on c.oid = t.typrelid
-     where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and ${notOfExtension('pg_type', 't.oid')})
+     where (t.typtype in ('e', 'd', 'r') or c.relkind = 'c') and ${notOfExtension('pg_type', 't.oid')}
+    ${[...new Set(wideKinds)].map((kind) => `union all select '${kind}', null, ${wideObjects[kind]}`).join('\n    ')})
 select pg_catalog.json_build_object(
   'major', ${major}, 'session', ${session},
   'owner', (select pg_catalog.pg_get_userbyid(datdba) from pg_catalog.pg_database where datname = pg_catalog.current_database()),
@@ -188,14 +202,32 @@ select pg_catalog.json_build_object(
      order by kind collate "C", schema collate "C", name collate "C", arguments collate "C", "column" collate "C"`)},
   'defaults', ${list(`
     select pg_catalog.pg_get_userbyid(d.defaclrole) as creator, n.nspname as schema,
-           case d.defaclobjtype when 'r' then 'table' when 'S' then 'sequence' when 'f' then 'routine' when 'T' then 'type'
-                when 'n' then 'schema' else 'large object' end as kind,
+           ${defaultKind('d.defaclobjtype')} as kind,
            case a.grantee when 0 then 'PUBLIC' else pg_catalog.pg_get_userbyid(a.grantee) end as grantee,
            a.privilege_type as privilege, a.is_grantable as grantable
       from pg_catalog.pg_default_acl d left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace, pg_catalog.aclexplode(d.defaclacl) a
      where a.grantee <> d.defaclrole and (d.defaclnamespace = 0 or n.nspname::text in ${oneOf(schemas)})
-     order by 1, 2, 3, 4, 5`)}
+     order by 1, 2, 3, 4, 5`)},
+  'changedDefaults', ${
+    wideDefaults
+      ? list(`select pg_catalog.pg_get_userbyid(defaclrole) as creator, ${defaultKind('defaclobjtype')} as kind
+          from pg_catalog.pg_default_acl where defaclnamespace = 0 order by 1, 2`)
+      : `'[]'::json`
+  }
 ) as current`
+}
+
+const defaultKind = (
+  type: string,
+) => `case ${type} when 'r' then 'table' when 'S' then 'sequence' when 'f' then 'routine' when 'T' then 'type'
+                when 'n' then 'schema' else 'large object' end`
+
+/** Name, owner and ACL of objects that are in no schema. Those of extensions count too. Untrusted languages cannot be granted. */
+const wideObjects: Record<WideKind, string> = {
+  language: `lanname::text, null, null, lanowner, ${aclOf('lanacl', 'l', 'lanowner')} from pg_catalog.pg_language where lanpltrusted`,
+  'foreign server': `srvname::text, null, null, srvowner, ${aclOf('srvacl', 'S', 'srvowner')} from pg_catalog.pg_foreign_server`,
+  'foreign data wrapper': `fdwname::text, null, null, fdwowner, ${aclOf('fdwacl', 'F', 'fdwowner')} from pg_catalog.pg_foreign_data_wrapper`,
+  'large object': `oid::text, null, null, lomowner, ${aclOf('lomacl', 'L', 'lomowner')} from pg_catalog.pg_largeobject_metadata`,
 }
 
 /** Only reads the server's folder of extensions, which is slow, if one of these is not installed. */

@@ -1,14 +1,13 @@
 // pure
 import type { Config } from '../config/schema.ts'
-import { usage } from '../errors.ts'
-import { privilegesOf } from './privileges.ts'
-import type { DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema, GrantableKind } from './types.ts'
+import { explicitDatabaseGrants, explicitDefault, explicitGrant, granteeName } from './desired-grants.ts'
+import type { DefaultKind, DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema } from './types.ts'
 
 type DatabaseConfig = NonNullable<Config['databases'][string]>
 type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
 
 /** What each level of `access` allows, on existing and on future objects. */
-const levels: Record<string, Partial<Record<GrantableKind, string[]>>> = {
+const levels: Record<string, Partial<Record<DefaultKind, string[]>>> = {
   read: { schema: ['USAGE'], table: ['SELECT'], sequence: ['SELECT'] },
   write: {
     schema: ['USAGE'],
@@ -34,11 +33,12 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
   const covered = fields.schemas === undefined ? ['public'] : Object.keys(fields.schemas)
   const readers = users.filter(([, { preset }]) => preset === 'readonly').map(([user]) => user)
   const rules = covered.flatMap((schema) => schemaRules(name, schema, fields.schemas?.[schema] ?? {}, readers))
-  const grants = rules.flatMap(({ grants }) => grants)
+  const wide = explicitDatabaseGrants(`databases.${name}`, fields.grants)
+  const grants = [...rules.flatMap(({ grants }) => grants), ...wide.grants]
   // An `app` user connects as a member of the owner.
   const connecting = new Set([
     ...users.filter(([, { preset }]) => preset !== 'app').map(([user]) => user),
-    ...grants.map(({ grantee }) => grantee),
+    ...grants.filter(({ absent }) => !absent).map(({ grantee }) => grantee),
     ...visitors,
   ])
   connecting.delete('PUBLIC')
@@ -57,6 +57,7 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
       ...[...connecting].map((grantee) => ({ grantee, privileges: ['CONNECT'] })),
       // only where the database belongs to somebody else
       ...(creator === undefined ? [] : [{ grantee: creator, privileges: ['CONNECT', 'CREATE', 'TEMPORARY'] }]),
+      ...wide.access,
     ],
     schemas,
     extensions: Object.entries(fields.extensions ?? {}).map(([extension, of]) => ({
@@ -89,23 +90,9 @@ function schemaRules(database: string, schema: string, fields: SchemaConfig, rea
   const access = [...readers.map((reader) => [reader, 'read'] as const), ...Object.entries(fields.access ?? {})]
   const rules = access.map(([grantee, level]) => levelRules(schema, granteeName(grantee), level, creators))
 
-  const explicit = (fields.grants ?? []).map(
-    ({ to, on, names, privileges }, i): DesiredGrant => ({
-      schema,
-      kind: on,
-      names: names === undefined || on === 'schema' || names.includes('*') ? null : names,
-      grantee: granteeName(to),
-      privileges: checkedPrivileges(`${path}.grants[${i}]`, on, privileges),
-    }),
-  )
-  const defaults = (fields.defaultPrivileges ?? []).map(
-    ({ creator, on, to, privileges }, i): DesiredDefault => ({
-      schema,
-      kind: on,
-      grantee: granteeName(to),
-      privileges: checkedPrivileges(`${path}.defaultPrivileges[${i}]`, on, privileges),
-      creators: creator === undefined ? null : [creator],
-    }),
+  const explicit = (fields.grants ?? []).map((grant, i) => explicitGrant(`${path}.grants[${i}]`, schema, grant))
+  const defaults = (fields.defaultPrivileges ?? []).map((one, i) =>
+    explicitDefault(`${path}.defaultPrivileges[${i}]`, schema, one),
   )
   return {
     grants: [...rules.flatMap((rule) => rule.grants), ...explicit],
@@ -114,26 +101,13 @@ function schemaRules(database: string, schema: string, fields: SchemaConfig, rea
 }
 
 function levelRules(schema: string, grantee: string, level: string, creators: string[] | null): Rules {
-  const entries = Object.entries(levels[level] ?? {}) as [GrantableKind, string[]][]
+  const entries = Object.entries(levels[level] ?? {}) as [Exclude<DefaultKind, 'large object'>, string[]][]
   return {
     grants: entries.map(([kind, privileges]) => ({ schema, kind, names: null, grantee, privileges })),
     defaults: entries
       .filter(([kind]) => kind !== 'schema')
       .map(([kind, privileges]) => ({ schema, kind, grantee, privileges, creators })),
   }
-}
-
-const granteeName = (name: string) => (name.toLowerCase() === 'public' ? 'PUBLIC' : name)
-
-function checkedPrivileges(path: string, kind: GrantableKind, privileges: string[]): string[] {
-  const upper = privileges.map((privilege) => privilege.toUpperCase().replace(/^ALL PRIVILEGES$/, 'ALL'))
-  const unknown = upper.find((privilege) => privilege !== 'ALL' && !privilegesOf[kind].includes(privilege))
-  if (unknown !== undefined) {
-    throw usage(`${path}: a ${kind} has no privilege ${unknown}`, {
-      hint: `use ${privilegesOf[kind].join(', ')}, or ALL`,
-    })
-  }
-  return upper
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }

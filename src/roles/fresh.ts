@@ -15,4 +15,5 @@ export const freshDatabase = (
   extensionsWithSchema: [],
   objects: [],
   defaults: [],
+  changedDefaults: [],
 })

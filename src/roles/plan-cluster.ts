@@ -66,8 +66,8 @@ export const planPassword = (
 
 function refuseMissing(desired: DesiredRoles, { roles, databases, major }: CurrentCluster): void {
   const existing = new Set(roles.map(({ name }) => name))
-  const grantees = desired.databases.flatMap(({ grants, defaults }) =>
-    [...grants, ...defaults].map(({ grantee }) => grantee),
+  const grantees = desired.databases.flatMap(({ grants, defaults, access }) =>
+    [...grants, ...defaults, ...access].map(({ grantee }) => grantee),
   )
   const needed = [
     ...desired.roles.filter(({ kind }) => kind === 'external').map(({ name }) => name),

@@ -3,7 +3,7 @@ import { cutName } from '../sql/quote.ts'
 import { type ClusterAction, exactRoles, type Planned, planned } from './actions.ts'
 import { describeOthers, planSurplus } from './passed-on.ts'
 import type { RandomBytes } from './plan-roles.ts'
-import type { CurrentCluster, CurrentDatabaseEntry, DesiredDatabase, DesiredRoles } from './types.ts'
+import type { CurrentCluster, CurrentDatabaseEntry, DesiredAccess, DesiredDatabase, DesiredRoles } from './types.ts'
 
 type Actions = Planned<ClusterAction>[]
 
@@ -78,27 +78,21 @@ function planAccess(
   owner: string,
   exact: Set<string>,
 ): Actions {
-  const wanted = access.filter(({ grantee }) => grantee !== owner)
-  const allowed = new Set(
-    wanted.flatMap(({ grantee, privileges }) => privileges.map((privilege) => JSON.stringify([grantee, privilege]))),
-  )
+  const { wanted, isDeclared, mayPassOn, isAbsent } = accessRules(access.filter(({ grantee }) => grantee !== owner))
   const { surplus, stays } = planSurplus(
     // PostgreSQL merges the new owner's own entries into its ownership.
     entry.acl.filter(({ grantee }) => grantee !== owner),
-    { exact, isDeclared: (grantee, privilege) => allowed.has(JSON.stringify([grantee, privilege])) },
+    { exact, isDeclared, mayPassOn, isAbsent },
   )
-  const grants = wanted.flatMap(({ grantee, privileges }) => {
-    const held = new Set(stays.filter((row) => row.grantee === grantee).map(({ privilege }) => privilege))
-    const missing = privileges.filter((privilege) => !held.has(privilege))
-    return missing.map((privilege) => {
-      const object = `${privilege} on database ${name} to ${grantee}`
-      return planned<ClusterAction>(
-        { do: 'grant on database', database: name, grantee, privileges: [privilege] },
-        'grant',
-        object,
-        'is missing',
-      )
-    })
+  const grants = wanted.flatMap(({ grantee, privilege, grantable }) => {
+    const held = stays.filter((row) => row.grantee === grantee && row.privilege === privilege)
+    if (held.some((row) => row.grantable || !grantable)) return []
+    return planned<ClusterAction>(
+      { do: 'grant on database', database: name, grantee, privileges: [privilege], withOption: grantable },
+      'grant',
+      `${privilege} on database ${name} to ${grantee}${grantable ? ' with grant option' : ''}`,
+      held.length === 0 ? 'is missing' : 'the grant option is missing',
+    )
   })
   const revokes = surplus.map(({ entry: { grantee, grantor, privilege }, optionOnly, passedOn, keptBy }) => {
     const object = `${optionOnly ? 'the grant option of ' : ''}${privilege} on database ${name} from ${grantee}`
@@ -112,8 +106,30 @@ function planAccess(
       cascade: passedOn.length > 0,
       impossible: keptBy.length > 0,
     }
-    const reason = ['is not declared', ...describeOthers({ grantee, passedOn, keptBy })].join('; ')
+    const why = isAbsent(grantee, privilege) ? 'is declared absent' : 'is not declared'
+    const reason = [why, ...describeOthers({ grantee, passedOn, keptBy })].join('; ')
     return planned(payload, 'revoke', object, reason)
   })
   return [...grants, ...revokes]
+}
+
+/** What is declared of a database's privileges. What is declared absent is not wanted. */
+function accessRules(access: DesiredAccess[]) {
+  const keyOf = (grantee: string, privilege: string) => JSON.stringify([grantee, privilege])
+  const keys = (some: DesiredAccess[]) =>
+    new Set(some.flatMap(({ grantee, privileges }) => privileges.map((privilege) => keyOf(grantee, privilege))))
+  const absent = keys(access.filter((one) => one.absent))
+  const present = keys(access.filter((one) => !one.absent))
+  const grantable = keys(access.filter((one) => one.grantable))
+  const isAbsent = (grantee: string, privilege: string) => absent.has(keyOf(grantee, privilege))
+  return {
+    wanted: [...present]
+      .map((key) => JSON.parse(key) as [string, string])
+      .filter(([grantee, privilege]) => !isAbsent(grantee, privilege))
+      .map(([grantee, privilege]) => ({ grantee, privilege, grantable: grantable.has(keyOf(grantee, privilege)) })),
+    isDeclared: (grantee: string, privilege: string) =>
+      present.has(keyOf(grantee, privilege)) && !isAbsent(grantee, privilege),
+    mayPassOn: (grantee: string, privilege: string) => grantable.has(keyOf(grantee, privilege)),
+    isAbsent,
+  }
 }

@@ -119,9 +119,9 @@ function grantedTo(roles: Set<string>, grants: DesiredGrant[], object: UnusableO
   const label = `${object.name}(${object.arguments})`
   return new Set(
     grants
-      .filter(({ kind, schema, names, grantee }) => {
+      .filter(({ kind, schema, names, grantee, columns, absent }) => {
         const named = names === null || names.includes(object.name) || names.includes(label)
-        return roles.has(grantee) && kind === object.kind && schema === object.schema && named
+        return !columns && !absent && roles.has(grantee) && kind === object.kind && schema === object.schema && named
       })
       .flatMap(({ kind, privileges }) => spelledOut(kind, privileges, major)),
   )

@@ -216,6 +216,7 @@ const database: CurrentDatabase = {
   extensionsWithSchema: [],
   objects: [],
   defaults: [],
+  changedDefaults: [],
 }
 
 test('in a database that we created, the owner gets schema public, and nobody else may create objects there', () => {
@@ -391,6 +392,7 @@ test('on PostgreSQL 13, roles that read everything get grants in every schema; n
     extensionsWithSchema: [],
     objects,
     defaults: [],
+    changedDefaults: [],
   }
   const statements = planGrants(visiting, 'shop', current).actions.flatMap(({ payload }) => databaseSql(payload))
   expect(statements).toEqual([

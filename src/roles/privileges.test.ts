@@ -27,5 +27,8 @@ test('what was named is left as it is, also what this server does not know', () 
 })
 
 test('every kind of thing has its privileges', () => {
-  expect(Object.keys(privilegesOf)).toEqual(['schema', 'table', 'sequence', 'routine', 'type'])
+  expect(Object.keys(privilegesOf)).toEqual([
+    ...['schema', 'table', 'sequence', 'routine', 'type'],
+    ...['language', 'foreign server', 'foreign data wrapper', 'large object'],
+  ])
 })

@@ -8,7 +8,17 @@ export const privilegesOf: Record<GrantableKind, readonly string[]> = {
   sequence: ['USAGE', 'SELECT', 'UPDATE'],
   routine: ['EXECUTE'],
   type: ['USAGE'],
+  language: ['USAGE'],
+  'foreign server': ['USAGE'],
+  'foreign data wrapper': ['USAGE'],
+  'large object': ['SELECT', 'UPDATE'],
 }
+
+/** Those of a single column. */
+export const columnPrivileges = ['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'] as const
+
+/** Those of a database. */
+export const databasePrivileges = ['CREATE', 'CONNECT', 'TEMPORARY'] as const
 
 /** The privileges, with `ALL` written out for a server of this major version. */
 export const spelledOut = (kind: GrantableKind, privileges: string[], major: number): readonly string[] =>

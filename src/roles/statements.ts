@@ -41,7 +41,7 @@ export function clusterSql(action: ClusterAction): string[] {
       return [`alter database ${quoteIdent(action.database)} connection limit ${action.connectionLimit}`]
     case 'grant on database':
       return [
-        `grant ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} to ${grantee(action.grantee)}`,
+        `grant ${action.privileges.join(', ')} on database ${quoteIdent(action.database)} to ${grantee(action.grantee)}${withOption(action)}`,
       ]
     case 'revoke on database':
       if (action.impossible) return []
@@ -77,7 +77,7 @@ export function databaseSql(action: DatabaseAction): string[] {
     case 'move extension':
       return [`alter extension ${quoteIdent(action.extension)} set schema ${quoteIdent(action.schema)}`]
     case 'grant':
-      return [`grant ${action.privileges.join(', ')} on ${targets(action)} to ${grantee(action.grantee)}`]
+      return [`grant ${privilegesOn(action)} on ${targets(action)} to ${grantee(action.grantee)}${withOption(action)}`]
     case 'revoke':
       return action.impossible ? [] : asGrantor(action.grantor, revoke(action))
     case 'grant default':
@@ -126,17 +126,23 @@ const grantee = (name: string) => (name === 'PUBLIC' ? 'public' : quoteIdent(nam
 
 function targets({ kind, targets }: { kind: string; targets: GrantTarget[] }): string {
   if (kind === 'schema') return `schema ${targets.map(({ name }) => quoteIdent(name)).join(', ')}`
-  const names = targets.map(
-    ({ schema, name, arguments: types }) => quoteName(schema, name) + (types === null ? '' : `(${types})`),
-  )
+  const names = targets.map(({ schema, name, arguments: types }) => {
+    if (kind === 'large object') return name
+    return (schema === null ? quoteIdent(name) : quoteName(schema, name)) + (types === null ? '' : `(${types})`)
+  })
   return `${kind} ${names.join(', ')}`
 }
 
 function revoke(action: Of<DatabaseAction, 'revoke'>): string {
-  const columns = action.column === null ? '' : ` (${quoteIdent(action.column)})`
-  const privileges = action.privileges.map((privilege) => `${privilege}${columns}`).join(', ')
-  return `revoke ${action.optionOnly ? 'grant option for ' : ''}${privileges} on ${targets(action)} from ${grantee(action.grantee)}${action.cascade ? ' cascade' : ''}`
+  return `revoke ${action.optionOnly ? 'grant option for ' : ''}${privilegesOn(action)} on ${targets(action)} from ${grantee(action.grantee)}${action.cascade ? ' cascade' : ''}`
 }
+
+function privilegesOn({ privileges, column }: { privileges: string[]; column: string | null }): string {
+  const columns = column === null ? '' : ` (${quoteIdent(column)})`
+  return privileges.map((privilege) => `${privilege}${columns}`).join(', ')
+}
+
+const withOption = (action: { withOption: boolean }) => (action.withOption ? ' with grant option' : '')
 
 type Default = Of<DatabaseAction, 'grant default' | 'revoke default'>
 

@@ -35,20 +35,41 @@ export type Setting = {
   before?: number
 }
 
-/** Kinds of objects in a schema that have privileges; `schema` is the schema itself. */
-export type GrantableKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type'
+/** Kinds of objects with privileges that are in no schema. */
+export type WideKind = 'language' | 'foreign server' | 'foreign data wrapper' | 'large object'
 
-/** Privileges on existing objects. `names` null: all objects of that kind. `ALL` depends on the server and is written out when planning. */
+/** Kinds of objects that have privileges; `schema` is the schema itself. */
+export type GrantableKind = 'schema' | 'table' | 'sequence' | 'routine' | 'type' | WideKind
+
+/**
+ * Privileges on existing objects. `schema` null: kinds that are in no schema. `names` null: all objects of that kind. `columns`: only on
+ * these columns. `grantable`: with the grant option. `absent`: nobody may have granted them. `ALL` depends on the server and is written
+ * out when planning.
+ */
 export type DesiredGrant = {
-  schema: string
+  schema: string | null
   kind: GrantableKind
   names: string[] | null
+  columns?: string[]
   grantee: string
   privileges: string[]
+  grantable?: true
+  absent?: true
 }
 
-/** Privileges on future objects. `creators` null: the owner of the schema. */
-export type DesiredDefault = Omit<DesiredGrant, 'names'> & { creators: string[] | null }
+/** Privileges on future objects. `creators` null: the owner of the schema. `wide`: wherever in the database they are created. */
+export type DesiredDefault = {
+  schema: string
+  wide?: true
+  kind: DefaultKind
+  grantee: string
+  privileges: string[]
+  creators: string[] | null
+  absent?: true
+}
+
+/** A privilege on the database itself, such as CONNECT. */
+export type DesiredAccess = { grantee: string; privileges: string[]; grantable?: true; absent?: true }
 
 /** A schema as declared. `owner` null: the owner of the database; `implied`: not declared, so never created. */
 export type DesiredSchema = { name: string; owner: string | null; implied: boolean }
@@ -69,8 +90,8 @@ export type DesiredDatabase = {
   ownerFixed: boolean
   create: { encoding?: string; locale?: string; template?: string }
   connectionLimit?: number
-  /** Privileges on the database itself, such as CONNECT, by role. */
-  access: { grantee: string; privileges: string[] }[]
+  /** Privileges on the database itself, by role. */
+  access: DesiredAccess[]
   schemas: DesiredSchema[]
   extensions: DesiredExtension[]
   /** Schemas whose grants are converged. */
@@ -152,10 +173,13 @@ export type CurrentCluster = {
 /** What everybody may read of it. */
 export type CurrentCatalog = Omit<CurrentCluster, 'verifiers' | 'standings' | 'closed'>
 
-/** An object with privileges. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a column, whose table is `name`. */
+/**
+ * An object with privileges. `schema` null: it is in none. `arguments`: the types of a routine's arguments, as SQL. `column`: set for a
+ * column, whose table is `name`.
+ */
 export type CurrentObject = {
   kind: GrantableKind
-  schema: string
+  schema: string | null
   name: string
   arguments: string | null
   column: string | null
@@ -163,7 +187,7 @@ export type CurrentObject = {
   acl: AclEntry[]
 }
 
-export type DefaultKind = GrantableKind | 'large object'
+export type DefaultKind = Exclude<GrantableKind, WideKind> | 'large object'
 
 /** One default privilege. `schema` null: in the whole database. */
 export type CurrentDefault = {
@@ -190,6 +214,8 @@ export type CurrentDatabase = {
   objects: CurrentObject[]
   /** In covered schemas and in the whole database. */
   defaults: CurrentDefault[]
+  /** Creators with default privileges for the whole database; without, those that are built in apply. Empty unless such are declared. */
+  changedDefaults: { creator: string; kind: DefaultKind }[]
 }
 
 /** An object whose owner shall change, as `pg_identify_object` names it: `identity` is SQL. */

@@ -44,7 +44,9 @@ function validateDatabase(database: DesiredDatabase, check: (name: string, where
       hint: 'list the roles whose objects it shall get',
     })
   }
-  for (const { schema, grantee } of database.grants) check(grantee, `${path}.schemas.${schema}`)
+  for (const { schema, grantee } of database.grants)
+    check(grantee, schema === null ? `${path}.grants` : `${path}.schemas.${schema}`)
+  for (const { grantee } of database.access) check(grantee, `${path}.grants`)
   for (const { schema, grantee, creators } of database.defaults) {
     for (const role of [grantee, ...(creators ?? [])]) check(role, `${path}.schemas.${schema}.defaultPrivileges`)
   }

@@ -1,0 +1,62 @@
+// pure
+import { spelledOut } from './privileges.ts'
+import type { CurrentDatabase, CurrentObject, DesiredDatabase, DesiredGrant } from './types.ts'
+
+/** What is declared for one object or column. */
+export type Wanted = {
+  /** By grantee, each privilege, with whether it may be passed on. */
+  present: Map<string, Map<string, boolean>>
+  isDeclared: (grantee: string, privilege: string) => boolean
+  mayPassOn: (grantee: string, privilege: string) => boolean
+  isAbsent: (grantee: string, privilege: string) => boolean
+}
+
+/**
+ * Per object and column, the declared privileges. What is declared absent wins over what is declared present, except that columns may
+ * be granted of a table whose privilege as a whole is absent. Pure.
+ */
+export function wantedPrivileges(
+  { grants }: DesiredDatabase,
+  { objects, major }: CurrentDatabase,
+): Map<CurrentObject, Wanted> {
+  const rules = grants.map((grant) => ({ ...grant, privileges: spelledOut(grant.kind, grant.privileges, major) }))
+  return new Map(objects.map((object) => [object, wantedOf(object, rules)]))
+}
+
+type Rule = Omit<DesiredGrant, 'privileges'> & { privileges: readonly string[] }
+
+function wantedOf(object: CurrentObject, rules: Rule[]): Wanted {
+  const present = new Map<string, Map<string, boolean>>()
+  for (const rule of rules) {
+    if (rule.absent || !matches(rule, object)) continue
+    const privileges = present.get(rule.grantee) ?? new Map<string, boolean>()
+    for (const privilege of rule.privileges)
+      privileges.set(privilege, (privileges.get(privilege) ?? false) || rule.grantable === true)
+    present.set(rule.grantee, privileges)
+  }
+  const absent = new Set<string>()
+  for (const rule of rules) {
+    if (!rule.absent || !(matches(rule, object) || (!rule.columns && matchesTable(rule, object)))) continue
+    for (const privilege of rule.privileges) {
+      if (!rule.columns && object.column !== null && present.get(rule.grantee)?.has(privilege)) continue
+      absent.add(JSON.stringify([rule.grantee, privilege]))
+      present.get(rule.grantee)?.delete(privilege)
+    }
+  }
+  return {
+    present,
+    isDeclared: (grantee, privilege) => present.get(grantee)?.has(privilege) ?? false,
+    mayPassOn: (grantee, privilege) => present.get(grantee)?.get(privilege) ?? false,
+    isAbsent: (grantee, privilege) => absent.has(JSON.stringify([grantee, privilege])),
+  }
+}
+
+/** Whether a grant is about this object; one with columns, about this column. Pure. */
+export const matches = ({ columns, ...grant }: Rule | DesiredGrant, object: CurrentObject): boolean =>
+  (object.column === null ? columns === undefined : (columns?.includes(object.column) ?? false)) &&
+  matchesTable(grant, object)
+
+const matchesTable = ({ kind, schema, names }: Omit<Rule | DesiredGrant, 'columns'>, object: CurrentObject): boolean =>
+  object.kind === kind &&
+  object.schema === schema &&
+  (names === null || names.includes(object.name) || names.includes(`${object.name}(${object.arguments})`))
