@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { databaseGrant, defaultPrivilege, grant } from './grants.ts'
 import { databaseMigrate } from './migrate.ts'
-import { connectionLimit, roleFields, settings, userFields } from './role-fields.ts'
+import { absence, connectionLimit, roleFields, settings, userFields } from './role-fields.ts'
 import { identifier, roleName } from './role-names.ts'
 
 const list = z.array(identifier)
@@ -51,6 +51,7 @@ const serverUser = z.strictObject({
       '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; whoever has its password can read all data. `monitor`: what a metrics exporter needs (pg_monitor), with at most 5 connections and 10 s for a statement. Both can connect to all declared databases.',
   }),
   ...userFields,
+  ...absence,
 })
 
 const databaseFields = z
@@ -110,7 +111,7 @@ const databaseFields = z
 export const accessKeys = {
   databases: z.record(identifier, databaseFields).prefault({}).meta({ description: 'Databases, by name.' }),
   roles: z
-    .record(roleName, z.strictObject({ ...roleFields, external: z.boolean().optional() }).nullable())
+    .record(roleName, z.strictObject({ ...roleFields, ...absence, external: z.boolean().optional() }).nullable())
     .prefault({})
     .meta({ description: 'Roles that cannot log in, by name. An `external` role is only referred to, never changed.' }),
   users: z.record(roleName, serverUser).prefault({}).meta({ description: 'Roles that can log in, by name.' }),

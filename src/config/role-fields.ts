@@ -64,3 +64,23 @@ export const userFields = {
     .meta({ description: 'Role that every session of this user starts as (ALTER ROLE … SET role).' }),
   validUntil: z.string().optional().meta({ description: 'When the password expires: a timestamp, or `infinity`.' }),
 }
+
+/** How a role is removed from the server. */
+export const absence = {
+  ensure: z.enum(['absent']).optional().meta({
+    description:
+      '`absent`: the role is dropped. What it owns, in any database, must be given to `reassignTo`, and its privileges are revoked.',
+  }),
+  reassignTo: z
+    .union([identifier, z.strictObject({ role: identifier, definer: z.boolean().optional() })], {
+      error: 'write the name of a role, or { role: NAME, definer: true }',
+    })
+    .optional()
+    .meta({
+      description:
+        'With `ensure: absent`: the role that gets what the dropped role owns. `{ role: NAME, definer: true }` includes what runs with the rights of its owner.',
+    }),
+  terminate: z.boolean().optional().meta({
+    description: 'With `ensure: absent`: whether open sessions of the role are ended. Otherwise they are exit 12.',
+  }),
+}

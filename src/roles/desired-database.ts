@@ -1,5 +1,6 @@
 // pure
 import type { Config } from '../config/schema.ts'
+import { usage } from '../errors.ts'
 import { explicitDatabaseGrants, explicitDefault, explicitGrant, granteeName } from './desired-grants.ts'
 import type { DefaultKind, DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema } from './types.ts'
 

@@ -1,6 +1,7 @@
 // pure
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
+import { takeAbsent } from './desired-absent.ts'
 import { desiredDatabase } from './desired-database.ts'
 import { eachOnce, inMembershipOrder, membershipsOf, saysInherit } from './memberships.ts'
 import { type ServerPreset, serverPresets } from './presets.ts'
@@ -27,7 +28,8 @@ const readonlySettings: Values = {
  *
  * @throws {AppError} `usage` for a name that is not declared, contradicting declarations, and memberships in a circle
  */
-export function desiredRoles(config: AccessConfig): DesiredRoles {
+export function desiredRoles(given: AccessConfig): DesiredRoles {
+  const { absent, config } = takeAbsent(given)
   const declarations = userDeclarations(config)
   const ofServer = Object.entries(config.users).flatMap(([user, { preset }]) => (preset ? [{ user, preset }] : []))
   const databases = Object.entries(config.databases).map(([name, fields]) =>
@@ -52,6 +54,7 @@ export function desiredRoles(config: AccessConfig): DesiredRoles {
     memberships: inMembershipOrder(eachOnce(named.flatMap(({ memberships }) => memberships))),
     settings: [...named.flatMap(({ settings }) => settings), ...databaseSettings(config)],
     databases,
+    absent,
     readAll: ofServer.filter(({ preset }) => serverPresets[preset].readAll).map(({ user }) => user),
     connects: ofServer
       .map(({ user, preset }) => ({ database: serverPresets[preset].connectsTo(config), grantee: user }))

@@ -209,7 +209,10 @@ const words: Record<string, string> = {
  *
  * @throws {AppError} `refused` for objects that run with the rights of their owner, unless accepted with `definer: true`
  */
-export function planReassign({ name, owner, reassign }: DesiredDatabase, { owned }: Ownership): ReassignPlan {
+export function planReassign(
+  { name, owner, reassign }: Pick<DesiredDatabase, 'name' | 'owner' | 'reassign'>,
+  { owned }: Ownership,
+): ReassignPlan {
   if (!reassign) return { actions: [], warnings: [] }
   const [bound, free] = [true, false].map((wanted) => owned.filter((object) => object.bound === wanted))
   const definers = free!.filter(({ definer }) => definer)

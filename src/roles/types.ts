@@ -100,6 +100,15 @@ export type DesiredDatabase = {
   defaults: DesiredDefault[]
 }
 
+/** A role that must not exist. `path`: where that is declared. `reassignTo`: who gets what it owns; `definer`: even what runs with its rights. */
+export type DesiredAbsence = {
+  name: string
+  path: string
+  reassignTo?: string
+  definer: boolean
+  terminate: boolean
+}
+
 /** The declared roles and databases, with presets written out. */
 export type DesiredRoles = {
   mode: 'declared' | 'additive'
@@ -109,6 +118,7 @@ export type DesiredRoles = {
   memberships: DesiredMembership[]
   settings: Setting[]
   databases: DesiredDatabase[]
+  absent: DesiredAbsence[]
   /** Roles that read everything: as members of pg_read_all_data; on PostgreSQL 13 by grants in the declared databases. */
   readAll: string[]
   /** CONNECT on databases that are not declared; nothing else is managed there. */

@@ -7,6 +7,11 @@ import type { DesiredDatabase, DesiredRoles } from './types.ts'
 export function validateReferences(desired: DesiredRoles): void {
   const known = new Set(desired.roles.map(({ name }) => name))
   const check = (name: string, where: string) => {
+    const absent = desired.absent.find((one) => one.name === name)
+    if (absent)
+      throw usage(`${where} refers to the role ${name}, which is declared absent`, {
+        hint: `remove one of the two: ${where}, or ${absent.path}`,
+      })
     if (known.has(name) || name === 'PUBLIC' || /^pg_/.test(name)) return
     throw usage(`${where} refers to the role ${name}, which is not declared`, {
       hint: `declare it under \`roles\` or \`users\`; if another tool manages it: roles: { ${yamlWord(name)}: { external: true } }`,
@@ -20,7 +25,12 @@ export function validateReferences(desired: DesiredRoles): void {
         hint: `remove it from memberOf; to have the rights of a database's owner, name that owner`,
       })
   }
-  for (const database of desired.databases) validateDatabase(database, check)
+  for (const { path, reassignTo } of desired.absent)
+    if (reassignTo !== undefined) check(reassignTo, `${path}.reassignTo`)
+  for (const database of desired.databases) {
+    check(database.owner, `databases.${database.name}.owner`)
+    validateDatabase(database, check)
+  }
 }
 
 function validateDatabase(database: DesiredDatabase, check: (name: string, where: string) => void): void {

@@ -25,6 +25,7 @@ import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
 import { closedLogins } from './closed-logins.ts'
 import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
+import { readRemovals, removalChanges, removalItems, removeRoles } from './removal.ts'
 
 /** The declared roles and databases, with the passwords. */
 export type Declared = {
@@ -76,6 +77,8 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     const owners = await readOwners(run, desired, first.current)
     if (owners.refusal) throw owners.refusal
     for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
+    // Refuses what could not be removed later.
+    await readRemovals(run, desired, first.plan.session)
     const handover = handoverChanges(owners)
     refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
     if (first.plan.changes.length + handover.length === 0) return
@@ -108,6 +111,18 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
   if (applied?.current.verifiers === undefined && applied)
     await (await unread()).notePasswords(run, applied.plan, declared.secrets)
   await eachDatabase(run, desired, planDatabase, show, journal)
+  await removeAbsent(run, declared, show, journal)
+}
+
+/** Removes the roles that are declared absent: last, because schemas and databases may have just got another owner. */
+async function removeAbsent(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
+  if (declared.desired.absent.length === 0) return
+  await converging(run, async (again) => {
+    const { session } = (await clusterPlan(run, declared)).plan
+    const removals = await readRemovals(run, declared.desired, session)
+    show(removalChanges(removals), { again, items: () => removalItems(removals) })
+    await removeRoles(run, removals, session, journal)
+  })
 }
 
 /** Grants privileges on what exists, and default privileges on what will be created. */
@@ -299,6 +314,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     open: [],
     reviewable: { ...nothingReviewable(), ensure: [() => clusterItems(cluster), () => handoverItems(owners)] },
   }
+  await addRemovals(run, declared, drift)
   const { reviewable } = drift
   const major = Math.floor(run.cluster.serverVersion / 10_000)
   for (const { name, owner } of declared.desired.databases) {
@@ -318,6 +334,19 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     })
   }
   return drift
+}
+
+async function addRemovals(run: Run, { desired }: Declared, drift: RoleDrift): Promise<void> {
+  try {
+    const removals = await readRemovals(run, desired, drift.cluster.session)
+    drift.ensure.push(...removalChanges(removals))
+    drift.reviewable.ensure.push(() => removalItems(removals))
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'refused') throw error
+    drift.refusal ??= error
+    const undone = desired.absent.map(({ name }) => `role ${name}`)
+    drift.ensure.push({ action: 'drop', object: undone.join(', '), reason: error.message })
+  }
 }
 
 /** Fails unless, after everything was applied, the plan is empty. */
