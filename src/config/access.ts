@@ -38,17 +38,17 @@ const extensionFields = z
   .nullable()
 
 const databaseUser = z.strictObject({
-  preset: z.enum(['app', 'readonly']).optional().meta({
+  preset: z.enum(['app', 'owner', 'rw', 'readonly']).optional().meta({
     description:
-      '`app`: reads, writes and creates objects in this database as its owner. `readonly`: reads the declared schemas, or `public` if none is declared; its sessions are read-only, with time limits of 5 minutes that `config` can change.',
+      '`app`: an application that reads, writes and creates objects in this database as its owner. `owner`: a person or a tool that does the same, beside the application. `rw`: reads and changes rows and calls routines in the declared schemas, or in `public` if none is declared; creates nothing. `readonly`: reads these schemas; its sessions are read-only, with time limits of 5 minutes that `config` can change.',
   }),
   ...userFields,
 })
 
 const serverUser = z.strictObject({
-  preset: z.enum(['backup', 'monitor']).optional().meta({
+  preset: z.enum(['backup', 'monitor', 'replication']).optional().meta({
     description:
-      '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; whoever has its password can read all data. `monitor`: what a metrics exporter needs (pg_monitor), with at most 5 connections and 10 s for a statement. Both can connect to all declared databases.',
+      '`backup`: reads everything, in read-only sessions, so that pg_dump works with it; whoever has its password can read all data. `monitor`: what a metrics exporter needs (pg_monitor), with at most 5 connections and 10 s for a statement. Both can connect to all declared databases. `replication`: for standbys and pg_basebackup, with at most 5 connections; whoever has its password can copy the whole server.',
   }),
   ...userFields,
   ...absence,
@@ -69,6 +69,10 @@ const databaseFields = z
           description:
             'Owner of a database that is created, instead of `owner`. An existing database keeps its own, and this role gets all privileges on it.',
         }),
+        localeProvider: z.enum(['libc', 'icu', 'builtin']).optional().meta({
+          description: 'What compares texts: `icu` needs PostgreSQL 15, `builtin` 17.',
+        }),
+        icuLocale: z.string().optional().meta({ description: 'Locale of ICU, like `de-DE`.' }),
       })
       .optional()
       .meta({
@@ -103,6 +107,19 @@ const databaseFields = z
       description:
         '`revoke`: revokes CREATE on `public` and on the declared schemas from PUBLIC, also in a database that already existed.',
     }),
+    public: z
+      .strictObject({
+        connect: z.enum(['grant', 'revoke']).optional().meta({ description: 'Whether every role may connect.' }),
+        temporary: z
+          .enum(['grant', 'revoke'])
+          .optional()
+          .meta({ description: 'Whether every role may create temporary tables.' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'What PUBLIC has on the database, also in one that already existed. Default: nothing in databases that pgbosun creates; in others it is left as it is.',
+      }),
     migrate: databaseMigrate.optional().meta({ description: 'Migrations of this database, with their own history.' }),
   })
   .nullable()

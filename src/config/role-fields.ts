@@ -32,6 +32,12 @@ const membership = z.union(
 
 const memberships = z.array(membership)
 
+const attribute = (name: string, meaning: string) =>
+  z
+    .boolean()
+    .optional()
+    .meta({ description: `Whether the role has ${name}: ${meaning}. Left as it is if not set.` })
+
 /** What roles with and without a login have in common. */
 export const roleFields = {
   memberOf: memberships.optional().meta({
@@ -43,6 +49,14 @@ export const roleFields = {
       'Roles that are members of this role, written like `memberOf`. Members that the file does not name are left alone.',
   }),
   connectionLimit,
+  createRole: attribute('CREATEROLE', 'it may create roles; up to PostgreSQL 15, that is nearly a superuser'),
+  createDb: attribute('CREATEDB', 'it may create databases'),
+  replication: attribute('REPLICATION', 'it may copy the whole server'),
+  bypassRls: attribute('BYPASSRLS', 'row-level security does not apply to it'),
+  inherit: attribute(
+    'INHERIT',
+    'the default of memberships that others grant from PostgreSQL 16 on; of all its memberships before',
+  ),
   config: settings
     .optional()
     .meta({ description: 'Settings of the role (ALTER ROLE … SET). For a setting that takes a list, write a list.' }),

@@ -1,12 +1,21 @@
 // pure
 import type { Change, Warning } from '../plan.ts'
-import type { DefaultKind, GrantableKind, MembershipOptions, OwnedObject, SessionUser, Setting } from './types.ts'
+import type {
+  CreateOptions,
+  DefaultKind,
+  GrantableKind,
+  MembershipOptions,
+  OwnedObject,
+  RoleAttribute,
+  SessionUser,
+  Setting,
+} from './types.ts'
 
 /** One change to the server as a whole. */
 export type ClusterAction =
   | { do: 'drop leftover'; database: string }
   | { do: 'create role'; role: string; login: boolean }
-  | { do: 'alter role'; role: string; attribute: 'login' | 'inherit' | 'bypassrls'; value: boolean }
+  | { do: 'alter role'; role: string; attribute: 'login' | 'bypassrls' | RoleAttribute; value: boolean }
   | { do: 'limit role'; role: string; connectionLimit: number }
   | { do: 'expire role'; role: string; validUntil: string }
   /** `sent`: a verifier, or the password itself if `plain`. Never shown. */
@@ -27,7 +36,7 @@ export type ClusterAction =
       /** The name of the database until it is complete. */
       temporary: string
       owner: string
-      create: { encoding?: string; locale?: string; template?: string }
+      create: CreateOptions
     }
   | { do: 'own database'; database: string; owner: string }
   | { do: 'limit database'; database: string; connectionLimit: number }

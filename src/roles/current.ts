@@ -102,7 +102,8 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
   'mayReadVerifiers', pg_catalog.has_table_privilege('pg_authid', 'select'),
   'scramIterations', coalesce(pg_catalog.current_setting('scram_iterations', true)::int, 4096),
   'roles', ${list(`
-    select rolname as name, rolcanlogin as login, rolsuper as superuser, rolinherit as inherits, rolbypassrls as "bypassRls", rolconnlimit as "connectionLimit",
+    select rolname as name, rolcanlogin as login, rolsuper as superuser, rolinherit as inherits, rolbypassrls as "bypassRls",
+           rolcreaterole as "createRole", rolcreatedb as "createDb", rolreplication as replication, rolconnlimit as "connectionLimit",
            case when rolvaliduntil is null or rolvaliduntil = 'infinity' then pg_catalog.to_json('infinity'::text)
                 else pg_catalog.to_json(pg_catalog.round(extract(epoch from rolvaliduntil) * 1000)) end as "validUntil"
       from pg_catalog.pg_roles where rolname::text in ${oneOf(roles)} order by rolname`)},
@@ -121,8 +122,10 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
      order by 1, 2, 3`)},
   'databases', ${list(`
     select datname as name, pg_catalog.pg_get_userbyid(datdba) as owner, datconnlimit as "connectionLimit",
-           pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate, ${entriesOf(aclOf('datacl', 'd', 'datdba'), 'datdba')} as acl
-      from pg_catalog.pg_database where datname::text in ${oneOf(databases)} order by datname`)},
+           pg_catalog.pg_encoding_to_char(encoding) as encoding, datcollate as collate,
+           case coalesce(pg_catalog.to_jsonb(d)->>'datlocprovider', 'c') when 'c' then 'libc' when 'i' then 'icu' else 'builtin' end as "localeProvider",
+           coalesce(pg_catalog.to_jsonb(d)->>'datlocale', pg_catalog.to_jsonb(d)->>'daticulocale') as "icuLocale", ${entriesOf(aclOf('datacl', 'd', 'datdba'), 'datdba')} as acl
+      from pg_catalog.pg_database d where datname::text in ${oneOf(databases)} order by datname`)},
   'leftovers', coalesce((select pg_catalog.json_agg(datname order by datname) from pg_catalog.pg_database
      where datname ~ '__create_[0-9a-f]{8}$'), '[]')
 ) as current`

@@ -2,7 +2,15 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { explicitDatabaseGrants, explicitDefault, explicitGrant, granteeName } from './desired-grants.ts'
-import type { DefaultKind, DesiredDatabase, DesiredDefault, DesiredGrant, DesiredSchema } from './types.ts'
+import { databasePresets } from './presets.ts'
+import type {
+  DefaultKind,
+  DesiredAccess,
+  DesiredDatabase,
+  DesiredDefault,
+  DesiredGrant,
+  DesiredSchema,
+} from './types.ts'
 
 type DatabaseConfig = NonNullable<Config['databases'][string]>
 type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
@@ -32,13 +40,16 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
   const owner = fields.owner ?? creator ?? `${name}_owner`
   const schemas = desiredSchemas(fields)
   const covered = fields.schemas === undefined ? ['public'] : Object.keys(fields.schemas)
-  const readers = users.filter(([, { preset }]) => preset === 'readonly').map(([user]) => user)
-  const rules = covered.flatMap((schema) => schemaRules(name, schema, fields.schemas?.[schema] ?? {}, readers))
+  const levelled = users.flatMap(([user, { preset }]): [string, string][] => {
+    const level = preset && databasePresets[preset].level
+    return level ? [[user, level]] : []
+  })
+  const rules = covered.flatMap((schema) => schemaRules(name, schema, fields.schemas?.[schema] ?? {}, levelled))
   const wide = explicitDatabaseGrants(`databases.${name}`, fields.grants)
   const grants = [...rules.flatMap(({ grants }) => grants), ...wide.grants]
-  // An `app` user connects as a member of the owner.
+  // Those that act as the owner connect as its members.
   const connecting = new Set([
-    ...users.filter(([, { preset }]) => preset !== 'app').map(([user]) => user),
+    ...users.filter(([, { preset }]) => !preset || !databasePresets[preset].asOwner).map(([user]) => user),
     ...grants.filter(({ absent }) => !absent).map(({ grantee }) => grantee),
     ...visitors,
   ])
@@ -49,6 +60,7 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
     name,
     owner,
     apps: users.filter(([, { preset }]) => preset === 'app').map(([user]) => user),
+    owners: users.filter(([, { preset }]) => preset === 'owner').map(([user]) => user),
     ...(fields.reassign && { reassign: reassignOf(fields.reassign) }),
     closed: fields.schemaCreate === 'revoke',
     ownerFixed: fields.owner !== undefined || users.some(([, { preset }]) => preset === 'app'),
@@ -58,6 +70,7 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
       ...[...connecting].map((grantee) => ({ grantee, privileges: ['CONNECT'] })),
       // only where the database belongs to somebody else
       ...(creator === undefined ? [] : [{ grantee: creator, privileges: ['CONNECT', 'CREATE', 'TEMPORARY'] }]),
+      ...publicAccess(fields.public),
       ...wide.access,
     ],
     schemas,
@@ -70,6 +83,16 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
     defaults: rules.flatMap(({ defaults }) => defaults),
   }
 }
+
+const publicAccess = ({ connect, temporary }: DatabaseConfig['public'] = {}): DesiredAccess[] =>
+  [
+    { privilege: 'CONNECT', wanted: connect },
+    { privilege: 'TEMPORARY', wanted: temporary },
+  ].flatMap(({ privilege, wanted }): DesiredAccess[] =>
+    wanted === undefined
+      ? []
+      : [{ grantee: 'PUBLIC', privileges: [privilege], ...(wanted === 'revoke' && { absent: true }) }],
+  )
 
 const reassignOf = (given: NonNullable<DatabaseConfig['reassign']>) =>
   Array.isArray(given) ? { from: given, definer: false } : given
@@ -85,10 +108,10 @@ function desiredSchemas({ schemas = {} }: DatabaseConfig): DesiredSchema[] {
 
 type Rules = { grants: DesiredGrant[]; defaults: DesiredDefault[] }
 
-function schemaRules(database: string, schema: string, fields: SchemaConfig, readers: string[]): Rules {
+function schemaRules(database: string, schema: string, fields: SchemaConfig, levelled: [string, string][]): Rules {
   const path = `databases.${database}.schemas.${schema}`
   const creators = fields.creators ?? null
-  const access = [...readers.map((reader) => [reader, 'read'] as const), ...Object.entries(fields.access ?? {})]
+  const access = [...levelled, ...Object.entries(fields.access ?? {})]
   const rules = access.map(([grantee, level]) => levelRules(schema, granteeName(grantee), level, creators))
 
   const explicit = (fields.grants ?? []).map((grant, i) => explicitGrant(`${path}.grants[${i}]`, schema, grant))

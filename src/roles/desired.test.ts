@@ -18,6 +18,7 @@ test('a small configuration is written out in full', () => {
     }),
   ).toMatchInlineSnapshot(`
     {
+      "absent": [],
       "connects": [],
       "databases": [
         {
@@ -90,6 +91,7 @@ test('a small configuration is written out in full', () => {
           "name": "shop",
           "owner": "shop_owner",
           "ownerFixed": true,
+          "owners": [],
           "schemas": [
             {
               "implied": true,

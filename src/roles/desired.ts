@@ -1,27 +1,21 @@
 // pure
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
+import { type AttributeKey, attributeKeys, attributesOf } from './attributes.ts'
 import { takeAbsent } from './desired-absent.ts'
 import { desiredDatabase } from './desired-database.ts'
 import { eachOnce, inMembershipOrder, membershipsOf, saysInherit } from './memberships.ts'
-import { type ServerPreset, serverPresets } from './presets.ts'
+import { type DatabasePreset, databasePresets, type ServerPreset, serverPresets } from './presets.ts'
 import { settingValue } from './settings.ts'
 import type { DesiredDatabase, DesiredMembership, DesiredRole, DesiredRoles, Setting } from './types.ts'
 import { validateReferences } from './validate.ts'
 
 type AccessConfig = Pick<Config, 'databases' | 'roles' | 'users' | 'manage' | 'lock' | 'passwords'>
-type Preset = 'app' | 'readonly' | ServerPreset
+type Preset = DatabasePreset | ServerPreset
 type UserConfig = Omit<Config['users'][string], 'preset'> & { preset?: Preset | undefined }
 type Values = Record<string, string | number | boolean | string[]>
 /** One declaration of a user: at the top level (`database` null) or under a database. */
 type Declaration = { user: string; path: string; database: string | null; fields: UserConfig }
-
-/** What `readonly` sets, unless the configuration says otherwise. */
-const readonlySettings: Values = {
-  default_transaction_read_only: true,
-  statement_timeout: '5min',
-  idle_in_transaction_session_timeout: '5min',
-}
 
 /**
  * The declared roles and databases, with presets written out and references checked.
@@ -36,7 +30,7 @@ export function desiredRoles(given: AccessConfig): DesiredRoles {
     desiredDatabase(
       name,
       fields ?? {},
-      ofServer.map(({ user }) => user),
+      ofServer.filter(({ preset }) => serverPresets[preset].connectsTo).map(({ user }) => user),
     ),
   )
   const owners = new Map(databases.map(({ name, owner }) => [name, owner]))
@@ -57,7 +51,10 @@ export function desiredRoles(given: AccessConfig): DesiredRoles {
     absent,
     readAll: ofServer.filter(({ preset }) => serverPresets[preset].readAll).map(({ user }) => user),
     connects: ofServer
-      .map(({ user, preset }) => ({ database: serverPresets[preset].connectsTo(config), grantee: user }))
+      .flatMap(({ user, preset }) => {
+        const database = serverPresets[preset].connectsTo?.(config)
+        return database === undefined ? [] : [{ database, grantee: user }]
+      })
       .filter(({ database }) => !owners.has(database)),
   }
   validateReferences(desired)
@@ -98,6 +95,7 @@ function desiredGroup(name: string, fields: NonNullable<Config['roles'][string]>
       name,
       kind: external ? 'external' : 'group',
       inherits: saysInherit(fields.memberOf),
+      ...attributesOf(`roles.${name}`, fields, saysInherit(fields.memberOf)),
       ...(connectionLimit !== undefined && { connectionLimit }),
     },
     memberships: membershipsOf(name, fields),
@@ -116,22 +114,36 @@ function desiredUser(declarations: Declaration[], owners: Map<string, string>): 
   const roles = [
     ...(ofServer?.memberOf ?? []),
     ...(actsAs === undefined ? [] : [actsAs]),
-    ...presets.flatMap(({ fields, database }) => (fields.preset === 'app' ? [owners.get(database!)!] : [])),
+    ...presets.flatMap(({ fields, database }) => (isAsOwner(fields) ? [owners.get(database!)!] : [])),
   ]
   // Sessions that start as a role need no more than SET.
   const isDeclared = (role: string) =>
     role === actsAs && declared.some((one) => one.role === role && one.member === name && one.set !== false)
   const implied = [...new Set(roles)].filter((role) => !isDeclared(role)).map((role) => ({ role, member: name }))
 
+  const inherits =
+    ofServer !== undefined ||
+    presets.some(({ fields }) => isAsOwner(fields)) ||
+    declarations.some(({ fields }) => saysInherit(fields.memberOf))
+
   return {
     role: {
       name,
       kind: 'user',
-      inherits:
-        ofServer !== undefined ||
-        presets.some(({ fields }) => fields.preset === 'app') ||
-        declarations.some(({ fields }) => saysInherit(fields.memberOf)),
+      inherits,
       ...(ofServer && { bypassRls: ofServer.bypassRls }),
+      ...attributesOf(
+        declarations[0]!.path,
+        {
+          ...(ofServer?.replication !== undefined && { replication: ofServer.replication }),
+          ...Object.fromEntries(
+            attributeKeys
+              .map((key) => [key, agreed(declarations, key)] as const)
+              .filter(([, value]) => value !== undefined),
+          ),
+        },
+        inherits,
+      ),
       ...(limit !== undefined && { connectionLimit: limit }),
       ...(password !== undefined && { password }),
       ...validUntil(declarations),
@@ -162,17 +174,15 @@ function serverPreset(declarations: Declaration[], [other]: Declaration[]) {
   return serverPresets[own.fields.preset as ServerPreset]
 }
 
-const presetSettings = (
-  user: string,
-  { preset, actsAs }: UserConfig,
-  owner: string,
-  database: string | null,
-): Setting[] =>
-  preset === 'readonly'
-    ? toSettings(user, database, readonlySettings)
-    : owner === user || actsAs !== undefined
-      ? []
-      : toSettings(user, database, { role: owner })
+const isAsOwner = ({ preset }: UserConfig) =>
+  preset !== undefined && Object.hasOwn(databasePresets, preset) && databasePresets[preset as DatabasePreset].asOwner
+
+const presetSettings = (user: string, fields: UserConfig, owner: string, database: string | null): Setting[] => [
+  ...toSettings(user, database, databasePresets[fields.preset as DatabasePreset].settings),
+  ...(isAsOwner(fields) && owner !== user && fields.actsAs === undefined
+    ? toSettings(user, database, { role: owner })
+    : []),
+]
 
 const roleSettings = (
   role: string,
@@ -200,7 +210,7 @@ const databaseSettings = ({ databases }: AccessConfig): Setting[] =>
   Object.entries(databases).flatMap(([name, of]) => toSettings(null, name, of?.config ?? {}))
 
 /** The value of a field of a user who may be declared in several places: all declarations must agree. */
-function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil'>(
+function agreed<K extends 'password' | 'connectionLimit' | 'actsAs' | 'validUntil' | AttributeKey>(
   declarations: Declaration[],
   key: K,
 ) {

@@ -47,7 +47,17 @@ function refused(declared: Partial<DesiredRole>, { name = 'me', current = 'infin
     session: { name: 'me', superuser: false, createRole: true, createDatabase: true },
     roles: [
       {
-        ...{ name: 'me', login: true, superuser: false, inherits: true, bypassRls: false, connectionLimit: -1 },
+        ...{
+          name: 'me',
+          login: true,
+          superuser: false,
+          inherits: true,
+          bypassRls: false,
+          createRole: false,
+          createDb: false,
+          replication: false,
+          connectionLimit: -1,
+        },
         validUntil: current,
       },
     ],

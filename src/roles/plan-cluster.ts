@@ -3,6 +3,7 @@ import { usage } from '../errors.ts'
 import { ofOneKind } from '../plan.ts'
 import { sameSetting } from '../sql/settings.ts'
 import { type ClusterAction, type ClusterPlan, makePlan, type Planned } from './actions.ts'
+import { immutableDifferences, refuseProviders } from './create-options.ts'
 import { ownLast } from './own-login.ts'
 import { planConnects, planDatabaseEntries, planLeftovers, planNewDatabases } from './plan-databases.ts'
 import { planMemberships, refuseOptions, withReaders } from './plan-memberships.ts'
@@ -26,6 +27,8 @@ export function planCluster(
   refuseMissing(desired, current)
   refuseLineBreaks(desired, current)
   refuseOptions(desired, current.major)
+  refuseProviders(desired.databases, current.major)
+  refuseUnknownOwners(desired, current)
   const databases = desired.databases.map((database) => {
     const existing = current.databases.find(({ name }) => name === database.name)
     return { database, existing, owner: existing && !database.ownerFixed ? existing.owner : database.owner }
@@ -62,6 +65,17 @@ export const planPassword = (
 ): ClusterPlan => {
   const roles = desired.roles.filter(({ name }) => name === role)
   return makePlan(current.session, planPasswords({ ...desired, roles }, current, secrets, randomBytes), [])
+}
+
+/** A user that acts as the owner of an existing database needs an owner that the file names: the default is not its owner. */
+function refuseUnknownOwners({ databases }: DesiredRoles, current: CurrentCluster): void {
+  for (const { name, owner, ownerFixed, owners } of databases) {
+    const existing = current.databases.find((one) => one.name === name)
+    if (!existing || ownerFixed || owners.length === 0 || existing.owner === owner) continue
+    throw usage(`databases.${name}.users.${owners[0]} has the preset owner, but ${name} belongs to ${existing.owner}`, {
+      hint: `declare its owner: databases.${name}.owner: ${existing.owner}`,
+    })
+  }
 }
 
 function refuseMissing(desired: DesiredRoles, { roles, databases, major }: CurrentCluster): void {
@@ -125,22 +139,6 @@ function planSettings(settings: Setting[], current: CurrentCluster): Planned<Clu
     const reason = stored === undefined ? `is not set, declared ${wanted}` : `is ${stored.value}, declared ${wanted}`
     return [{ change: { action: 'set', object, reason }, payload: { do: 'set', setting } as const }]
   })
-}
-
-function immutableDifferences(
-  create: { encoding?: string; locale?: string },
-  existing: CurrentCluster['databases'][number] | undefined,
-): string[] {
-  if (existing === undefined) return []
-  const plain = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
-  const differ = (declared: string | undefined, actual: string) =>
-    declared !== undefined && plain(declared) !== plain(actual)
-  return [
-    ...(differ(create.encoding, existing.encoding)
-      ? [`encoding ${existing.encoding}, declared ${create.encoding}`]
-      : []),
-    ...(differ(create.locale, existing.collate) ? [`locale ${existing.collate}, declared ${create.locale}`] : []),
-  ].map((text) => `database ${existing.name} has ${text}: that cannot be changed after creation`)
 }
 
 const unusualPasswords = (secrets: Secrets): string[] =>

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
 import { type ClusterAction, type Planned, planned } from './actions.ts'
 import { whySet } from './standing.ts'
-import type { CurrentCluster, CurrentRole, DesiredRole, DesiredRoles } from './types.ts'
+import type { CurrentCluster, CurrentRole, DesiredRole, DesiredRoles, RoleAttribute } from './types.ts'
 
 /** Declared passwords by role. */
 export type Secrets = ReadonlyMap<string, Password>
@@ -32,12 +32,16 @@ function createRole(role: DesiredRole): Actions {
     superuser: false,
     inherits: true,
     bypassRls: false,
+    createRole: false,
+    createDb: false,
+    replication: false,
     connectionLimit: -1,
     validUntil: 'infinity',
   }
   return [
     planned(create, 'create', `role ${role.name}`, login ? 'does not exist; logs in' : 'does not exist'),
     ...alterBypass(role, fresh),
+    ...alterAttributes(role, fresh),
     ...alterLimits(role, fresh),
   ]
 }
@@ -50,13 +54,16 @@ function alterRole(role: DesiredRole, existing: CurrentRole, { session, major, c
     ...(existing.login !== login && name !== session.name && !closed?.has(name)
       ? [alterAttribute(name, 'login', login)]
       : []),
-    ...(major < 16 && role.inherits && !existing.inherits ? [alterAttribute(name, 'inherit', true)] : []),
+    ...(major < 16 && role.inherits && !existing.inherits && role.attributes?.inherit === undefined
+      ? [alterAttribute(name, 'inherit', true)]
+      : []),
     ...alterBypass(role, existing),
+    ...alterAttributes(role, existing),
     ...alterLimits(role, existing),
   ]
 }
 
-const alterAttribute = (role: string, attribute: 'login' | 'inherit' | 'bypassrls', value: boolean) =>
+const alterAttribute = (role: string, attribute: 'login' | 'bypassrls' | RoleAttribute, value: boolean) =>
   planned<ClusterAction>(
     { do: 'alter role', role, attribute, value },
     'alter',
@@ -66,6 +73,19 @@ const alterAttribute = (role: string, attribute: 'login' | 'inherit' | 'bypassrl
 
 const alterBypass = ({ name, bypassRls }: DesiredRole, existing: CurrentRole): Actions =>
   bypassRls === undefined || bypassRls === existing.bypassRls ? [] : [alterAttribute(name, 'bypassrls', bypassRls)]
+
+function alterAttributes({ name, attributes = {} }: DesiredRole, existing: CurrentRole): Actions {
+  const actual: Record<RoleAttribute, boolean> = {
+    createrole: existing.createRole,
+    createdb: existing.createDb,
+    replication: existing.replication,
+    inherit: existing.inherits,
+  }
+  const declared = Object.entries(attributes) as [RoleAttribute, boolean][]
+  return declared
+    .filter(([attribute, value]) => value !== actual[attribute])
+    .map(([attribute, value]) => alterAttribute(name, attribute, value))
+}
 
 function alterLimits({ name: role, connectionLimit, validUntil }: DesiredRole, existing: CurrentRole): Actions {
   const object = `role ${role}`

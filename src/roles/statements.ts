@@ -113,8 +113,12 @@ function setSql({ setting: { role, database, name, value } }: Of<ClusterAction, 
 
 /** Under a temporary name first: the database gets its name only after PUBLIC has lost its privileges. */
 function createDatabase({ database, temporary, owner, create }: Of<ClusterAction, 'create database'>): string[] {
-  const { encoding = 'UTF8', locale, template = 'template0' } = create
-  const localeSql = locale === undefined ? '' : ` locale ${quoteLiteral(locale)}`
+  const { encoding = 'UTF8', locale, template = 'template0', localeProvider, icuLocale } = create
+  const localeSql = [
+    ...(locale === undefined ? [] : [` locale ${quoteLiteral(locale)}`]),
+    ...(localeProvider === undefined ? [] : [` locale_provider ${localeProvider}`]),
+    ...(icuLocale === undefined ? [] : [` icu_locale ${quoteLiteral(icuLocale)}`]),
+  ].join('')
   const name = quoteIdent(temporary)
   return [
     `create database ${name} owner ${quoteIdent(owner)} template ${quoteIdent(template)} encoding ${quoteLiteral(encoding)}${localeSql}`,

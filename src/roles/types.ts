@@ -4,6 +4,9 @@ import type { Standing } from './standing.ts'
 /** How a role is managed. `user` logs in, `group` does not, `implied` is created if missing and otherwise left alone, `external` is never changed. */
 export type RoleKind = 'user' | 'group' | 'implied' | 'external'
 
+/** Attributes of a role that are managed only where they are declared, as ALTER ROLE names them. */
+export type RoleAttribute = 'createrole' | 'createdb' | 'replication' | 'inherit'
+
 /** A role as declared. Missing fields are not managed. */
 export type DesiredRole = {
   name: string
@@ -15,6 +18,8 @@ export type DesiredRole = {
   /** Whether it must inherit the privileges of the roles it is a member of (an attribute of the role up to PostgreSQL 15). */
   inherits: boolean
   bypassRls?: boolean
+  /** Further attributes. */
+  attributes?: Partial<Record<RoleAttribute, boolean>>
   /** For an owner that is not declared: the only database whose creation needs it. */
   createdWith?: string
 }
@@ -76,19 +81,30 @@ export type DesiredSchema = { name: string; owner: string | null; implied: boole
 
 export type DesiredExtension = { name: string; schema?: string; version?: string }
 
+/** With what a database is created. */
+export type CreateOptions = {
+  encoding?: string
+  locale?: string
+  template?: string
+  localeProvider?: 'libc' | 'icu' | 'builtin'
+  icuLocale?: string
+}
+
 /** A database as declared. */
 export type DesiredDatabase = {
   name: string
   owner: string
   /** Users with the preset `app` in this database. */
   apps: string[]
+  /** Users with the preset `owner` in this database. */
+  owners: string[]
   /** The roles whose objects get the owner of the database. `definer`: including those that run with the rights of their owner. */
   reassign?: { from: string[]; definer: boolean }
   /** Whether CREATE on schemas is revoked from PUBLIC, even in a database that existed before. */
   closed: boolean
   /** Whether an existing database is given to `owner`; false when no owner is declared and no user has the preset `app` there. */
   ownerFixed: boolean
-  create: { encoding?: string; locale?: string; template?: string }
+  create: CreateOptions
   connectionLimit?: number
   /** Privileges on the database itself, by role. */
   access: DesiredAccess[]
@@ -137,6 +153,9 @@ export type CurrentRole = {
   superuser: boolean
   inherits: boolean
   bypassRls: boolean
+  createRole: boolean
+  createDb: boolean
+  replication: boolean
   connectionLimit: number
   /** Milliseconds since 1970, or `infinity`. */
   validUntil: number | 'infinity'
@@ -156,6 +175,9 @@ export type CurrentDatabaseEntry = {
   connectionLimit: number
   encoding: string
   collate: string
+  /** `libc` up to PostgreSQL 14. */
+  localeProvider: string
+  icuLocale: string | null
   acl: AclEntry[]
 }
 
