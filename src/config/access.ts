@@ -134,9 +134,13 @@ export const accessKeys = {
   users: z.record(roleName, serverUser).prefault({}).meta({ description: 'Roles that can log in, by name.' }),
   manage: z
     .strictObject({
-      privileges: z.enum(['additive', 'declared']).prefault('declared').meta({
+      privileges: z.enum(['additive', 'declared', 'strict']).prefault('declared').meta({
         description:
-          '`declared`: roles named in this file have exactly the declared privileges in the declared schemas. `additive`: they have at least those.',
+          '`declared`: roles named in this file have exactly the declared privileges in the declared schemas. `additive`: they have at least those. `strict`: nobody else has any there.',
+      }),
+      strictAccept: z.array(identifier).prefault([]).meta({
+        description:
+          'With `strict`: who may lose privileges without being named elsewhere in this file. When somebody else would, that is exit 30, and nothing is changed. `PUBLIC` may be one.',
       }),
     })
     .prefault({}),

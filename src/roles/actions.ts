@@ -90,6 +90,8 @@ export type DatabaseAction =
       grantor: string | null
       column: string | null
       optionOnly: boolean
+      /** Who loses something without being named in the file; only in mode `strict`. */
+      losers?: string[]
     } & Dependents)
   | {
       do: 'grant default' | 'revoke default'
@@ -99,6 +101,7 @@ export type DatabaseAction =
       grantee: string
       privileges: string[]
       optionOnly: boolean
+      losers?: string[]
     }
 
 /** An action, and the change that is shown for it. */
@@ -129,8 +132,8 @@ export const planned = <Action>(payload: Action, action: string, object: string,
   payload,
 })
 
-/** Roles that shall have exactly the declared privileges: those that we manage, in mode `declared`. */
+/** Roles that shall have exactly the declared privileges: those that we manage, unless the mode is `additive`. */
 export function exactRoles(desired: { mode: string; roles: { name: string; kind: string }[] }): Set<string> {
-  if (desired.mode !== 'declared') return new Set()
+  if (desired.mode === 'additive') return new Set()
   return new Set(desired.roles.filter(({ kind }) => kind === 'user' || kind === 'group').map(({ name }) => name))
 }

@@ -38,6 +38,7 @@ export async function readDatabase(db: Db, desired: DesiredRoles, name: string):
     // With an empty search_path, names of types are always qualified.
     `set local search_path to ''; ${databaseQuery({
       roles: roleNames(desired),
+      everyone: desired.mode === 'strict',
       schemas: declared?.covered ?? [],
       readAll: desired.readAll.length > 0,
       extensions: declared?.extensions.map((extension) => extension.name) ?? [],
@@ -136,6 +137,7 @@ const clusterQuery = (roles: string[], databases: string[]) => `select pg_catalo
  */
 const databaseQuery = ({
   roles,
+  everyone,
   schemas,
   readAll,
   extensions,
@@ -144,6 +146,8 @@ const databaseQuery = ({
   wideDefaults,
 }: {
   roles: string[]
+  /** Whether grantees that are not named count too. */
+  everyone: boolean
   schemas: string[]
   readAll: boolean
   extensions: string[]
@@ -156,7 +160,7 @@ const databaseQuery = ({
   const grantees = oneOf(roles)
   const everywhere = `${readAll} and ${major} < 14 and nspname !~ '^pg_' and nspname <> 'information_schema'`
   // of a schema, everything counts
-  const concerned = `obj.kind = 'schema' or a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees}`
+  const concerned = `${everyone} or obj.kind = 'schema' or a.grantee = 0 or pg_catalog.pg_get_userbyid(a.grantee)::text in ${grantees} or pg_catalog.pg_get_userbyid(a.grantor)::text in ${grantees}`
   const notOfExtension = (catalog: string, oid: string) =>
     `not exists (select from pg_catalog.pg_depend x where x.classid = 'pg_catalog.${catalog}'::regclass and x.objid = ${oid} and x.deptype = 'e')`
   return `with

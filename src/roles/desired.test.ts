@@ -155,6 +155,7 @@ test('a small configuration is written out in full', () => {
           "value": "5min",
         },
       ],
+      "strictAccept": [],
     }
   `)
 })

@@ -4,6 +4,7 @@ import { usage } from '../errors.ts'
 import { type AttributeKey, attributeKeys, attributesOf } from './attributes.ts'
 import { takeAbsent } from './desired-absent.ts'
 import { desiredDatabase } from './desired-database.ts'
+import { granteeName } from './desired-grants.ts'
 import { eachOnce, inMembershipOrder, membershipsOf, saysInherit } from './memberships.ts'
 import { type DatabasePreset, databasePresets, type ServerPreset, serverPresets } from './presets.ts'
 import { settingValue } from './settings.ts'
@@ -43,6 +44,7 @@ export function desiredRoles(given: AccessConfig): DesiredRoles {
   const named = [...groups, ...expanded]
   const desired: DesiredRoles = {
     mode: config.manage.privileges,
+    strictAccept: config.manage.strictAccept.map(granteeName),
     ...(config.passwords.send === 'plaintext' && { plaintext: true }),
     roles: [...impliedOwners(databases, new Set(named.map(({ role }) => role.name))), ...named.map(({ role }) => role)],
     memberships: inMembershipOrder(eachOnce(named.flatMap(({ memberships }) => memberships))),

@@ -39,7 +39,16 @@ type Case = { name?: string; current?: number | 'infinity'; secret?: Password; s
 
 function refused(declared: Partial<DesiredRole>, { name = 'me', current = 'infinity', secret, stored }: Case = {}) {
   const desired: DesiredRoles = {
-    ...{ mode: 'declared', memberships: [], settings: [], databases: [], absent: [], readAll: [], connects: [] },
+    ...{
+      mode: 'declared',
+      strictAccept: [],
+      memberships: [],
+      settings: [],
+      databases: [],
+      absent: [],
+      readAll: [],
+      connects: [],
+    },
     roles: [{ name, kind: 'user', inherits: true, ...declared }],
   }
   const cluster: CurrentCluster = {

@@ -3,6 +3,7 @@ import { usage } from '../errors.ts'
 import { type DatabaseAction, type Planned, planned } from './actions.ts'
 import { schemaOwner } from './plan-database.ts'
 import { spelledOut } from './privileges.ts'
+import type { Strangers } from './strict.ts'
 import type { CurrentDatabase, CurrentDefault, DefaultKind, DesiredDatabase, DesiredRoles } from './types.ts'
 
 type Actions = Planned<DatabaseAction>[]
@@ -18,6 +19,7 @@ export function planDefaults(
   database: DesiredDatabase,
   current: CurrentDatabase,
   exact: Set<string>,
+  strangers: Strangers,
 ): { grants: Actions; revokes: Actions } {
   refuseUnknown(database, current)
   const wanted = wantedDefaults(database, current, false)
@@ -39,7 +41,11 @@ export function planDefaults(
     if (absent.get(keyOf(row))?.privileges.has(row.privilege)) continue
     const declared = wanted.get(keyOf(row))?.privileges.has(row.privilege) ?? false
     // An entry for the whole database belongs to its creator; creators that are not declared are left alone.
-    if (!exact.has(row.grantee) || (declared && !row.grantable) || (row.schema === null && !managed.has(row.creator)))
+    if (
+      !(exact.has(row.grantee) || strangers.isDefault(row)) ||
+      (declared && !row.grantable) ||
+      (row.schema === null && !managed.has(row.creator))
+    )
       continue
     const key = JSON.stringify([keyOf(row), declared])
     const entry = surplus.get(key) ?? { where: row, privileges: [], optionOnly: declared }
@@ -50,7 +56,10 @@ export function planDefaults(
     grants,
     revokes: [
       ...[...surplus.values()].map(({ where, privileges, optionOnly }) =>
-        describe('revoke', where, privileges.sort(), 'is not declared', optionOnly),
+        describe('revoke', where, privileges.sort(), 'is not declared', {
+          optionOnly,
+          ...(!exact.has(where.grantee) && { losers: [where.grantee] }),
+        }),
       ),
       ...[...absent.values()].flatMap(({ where, privileges }) => {
         const held = heldDefaults(where, current).filter((privilege) => privileges.has(privilege))
@@ -108,13 +117,13 @@ function describe(
   where: Where,
   privileges: string[],
   reason: string,
-  optionOnly = false,
+  { optionOnly = false, ...losers }: { optionOnly?: boolean; losers?: string[] } = {},
 ): Planned<DatabaseAction> {
   const { creator, schema, kind, grantee } = where
   const place = schema === null ? '' : ` in ${schema}`
   const object = `${optionOnly ? 'the grant option of ' : ''}${privileges.join(', ')} on future ${kind}s of ${creator}${place} ${verb === 'grant' ? 'to' : 'from'} ${grantee}`
   return planned(
-    { do: `${verb} default`, creator, schema, kind, grantee, privileges, optionOnly },
+    { do: `${verb} default`, creator, schema, kind, grantee, privileges, optionOnly, ...losers },
     verb,
     object,
     reason,

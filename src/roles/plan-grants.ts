@@ -6,6 +6,7 @@ import { grouped, inWords, shortList, target } from './object-groups.ts'
 import { findDatabase, schemaOwner } from './plan-database.ts'
 import { planDefaults } from './plan-defaults.ts'
 import { judge, planRevokes, type Verdicts } from './plan-revokes.ts'
+import { strangersIn } from './strict.ts'
 import type { CurrentDatabase, CurrentObject, DesiredDatabase, DesiredGrant, DesiredRoles } from './types.ts'
 import { matches, type Wanted, wantedPrivileges } from './wanted-privileges.ts'
 
@@ -19,18 +20,19 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
   const database = withReaders(desired, findDatabase(desired, name), current)
   const exact = exactRoles(desired)
   exact.delete(current.owner)
-  const defaults = planDefaults(desired, database, current, exact)
+  const strangers = strangersIn(desired, database, current)
+  const defaults = planDefaults(desired, database, current, exact, strangers)
   const wanted = wantedPrivileges(database, current)
   // Privileges in schemas that are not declared are left alone.
   const isCovered = ({ schema }: CurrentObject) => schema === null || database.covered.includes(schema)
-  const verdicts = judge(wanted, (object) => (isCovered(object) ? exact : new Set()))
+  const verdicts = judge(wanted, (object) => new Set(isCovered(object) ? [...exact, ...strangers.on(object)] : []))
   const missing = planMissing(wanted, verdicts)
   return makePlan(
     current.session,
     [
       ...missing.filter((action) => !isOfColumn(action)),
       ...defaults.grants,
-      ...planRevokes(wanted, verdicts),
+      ...planRevokes(wanted, verdicts, strangers),
       // after the revokes: revoking a privilege on a table also revokes it on the columns
       ...missing.filter(isOfColumn),
       ...defaults.revokes,

@@ -2,6 +2,7 @@
 import type { DatabaseAction, Planned } from './actions.ts'
 import { grouped, inWords, shortList, target } from './object-groups.ts'
 import { describeOthers, planSurplus, type Surplus } from './passed-on.ts'
+import type { Strangers } from './strict.ts'
 import type { AclEntry, CurrentObject } from './types.ts'
 import type { Wanted } from './wanted-privileges.ts'
 
@@ -44,7 +45,11 @@ const keyOf = ({ schema, name }: CurrentObject, { grantee, privilege, grantor }:
   JSON.stringify([schema, name, grantee, privilege, grantor])
 
 /** The revokes that follow from the verdicts. Pure. */
-export function planRevokes(wanted: Map<CurrentObject, Wanted>, verdicts: Verdicts): Planned<DatabaseAction>[] {
+export function planRevokes(
+  wanted: Map<CurrentObject, Wanted>,
+  verdicts: Verdicts,
+  strangers: Strangers,
+): Planned<DatabaseAction>[] {
   const items = [...verdicts].flatMap(([object, { surplus }]) =>
     surplus.map(({ entry, optionOnly, passedOn, keptBy }) => ({
       object,
@@ -56,6 +61,7 @@ export function planRevokes(wanted: Map<CurrentObject, Wanted>, verdicts: Verdic
         grantor: entry.grantor === object.owner ? null : entry.grantor,
         column: object.column,
         absent: wanted.get(object)!.isAbsent(entry.grantee, entry.privilege),
+        losers: losersOf(object, entry, passedOn, wanted.get(object)!, strangers),
         optionOnly,
         passedOn,
         keptBy,
@@ -67,29 +73,47 @@ export function planRevokes(wanted: Map<CurrentObject, Wanted>, verdicts: Verdic
     (grantor === null ? 2 : 0) + (column === null ? 1 : 0)
   return grouped(items)
     .toSorted((a, b) => order(a.key) - order(b.key))
-    .map(({ key: { kind, grantee, privilege, grantor, column, absent, optionOnly, passedOn, keptBy }, objects }) => {
-      const why = absent ? 'is declared absent' : 'is not declared'
-      return {
-        change: {
-          action: 'revoke',
-          object: `${optionOnly ? 'the grant option of ' : ''}${privilege} on ${inWords(objects)} from ${grantee}`,
-          reason: [
-            objects.length === 1 ? why : `${why} on ${shortList(objects)}`,
-            ...describeOthers({ grantee, passedOn, keptBy }),
-          ].join('; '),
-        },
-        payload: {
-          do: 'revoke',
-          kind,
-          targets: objects.map(target),
-          grantee,
-          privileges: [privilege],
-          grantor,
-          column,
-          optionOnly,
-          cascade: passedOn.length > 0,
-          impossible: keptBy.length > 0,
-        },
-      }
-    })
+    .map(
+      ({
+        key: { kind, grantee, privilege, grantor, column, absent, losers, optionOnly, passedOn, keptBy },
+        objects,
+      }) => {
+        const why = absent ? 'is declared absent' : 'is not declared'
+        return {
+          change: {
+            action: 'revoke',
+            object: `${optionOnly ? 'the grant option of ' : ''}${privilege} on ${inWords(objects)} from ${grantee}`,
+            reason: [
+              objects.length === 1 ? why : `${why} on ${shortList(objects)}`,
+              ...describeOthers({ grantee, passedOn, keptBy }),
+            ].join('; '),
+          },
+          payload: {
+            do: 'revoke',
+            kind,
+            targets: objects.map(target),
+            grantee,
+            privileges: [privilege],
+            grantor,
+            column,
+            optionOnly,
+            ...(losers.length > 0 && { losers }),
+            cascade: passedOn.length > 0,
+            impossible: keptBy.length > 0,
+          },
+        }
+      },
+    )
+}
+
+/** Of those who lose a privilege, the ones that the file does not name. */
+function losersOf(
+  object: CurrentObject,
+  { grantee, privilege }: AclEntry,
+  passedOn: string[],
+  { isAbsent }: Wanted,
+  strangers: Strangers,
+): string[] {
+  const unnamed = strangers.on(object)
+  return [grantee, ...passedOn].filter((name) => unnamed.includes(name) && !isAbsent(name, privilege))
 }

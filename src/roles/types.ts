@@ -127,7 +127,9 @@ export type DesiredAbsence = {
 
 /** The declared roles and databases, with presets written out. */
 export type DesiredRoles = {
-  mode: 'declared' | 'additive'
+  mode: 'declared' | 'additive' | 'strict'
+  /** In mode `strict`: undeclared grantees that may lose privileges. */
+  strictAccept: string[]
   /** Passwords are sent as they are, because the server refuses verifiers. */
   plaintext?: true
   roles: DesiredRole[]

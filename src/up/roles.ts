@@ -17,6 +17,7 @@ import { adviceOnOpenSchemas, planDatabase } from '../roles/plan-database.ts'
 import { planGrants } from '../roles/plan-grants.ts'
 import { planPasswords, type Secrets } from '../roles/plan-roles.ts'
 import { readSecrets } from '../roles/secrets.ts'
+import { describeLosses, lossesOf } from '../roles/strict.ts'
 import type { CurrentCluster, DesiredRoles } from '../roles/types.ts'
 import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
@@ -24,6 +25,7 @@ import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
 import { closedLogins } from './closed-logins.ts'
+import { refuseLosses, refuseUnaccepted } from './losses.ts'
 import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
 import { readRemovals, removalChanges, removalItems, removeRoles } from './removal.ts'
 
@@ -35,6 +37,8 @@ export type Declared = {
   looking: boolean
   /** Roles whose password cannot be read here. */
   unread: string[]
+  /** Whether everybody may lose privileges in mode `strict`, this time. */
+  acceptRevokes?: boolean
 }
 
 /**
@@ -77,8 +81,9 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     const owners = await readOwners(run, desired, first.current)
     if (owners.refusal) throw owners.refusal
     for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
-    // Refuses what could not be removed later.
+    // Refuses what could not be done later.
     await readRemovals(run, desired, first.plan.session)
+    await refuseLosses(run, declared.acceptRevokes ?? false, desired)
     const handover = handoverChanges(owners)
     refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
     if (first.plan.changes.length + handover.length === 0) return
@@ -126,8 +131,13 @@ async function removeAbsent(run: Run, declared: Declared, show: Show, journal: J
 }
 
 /** Grants privileges on what exists, and default privileges on what will be created. */
-export async function grant(run: Run, { desired }: Declared, show: Show, journal: Journal): Promise<void> {
-  await eachDatabase(run, desired, planGrants, show, journal)
+export async function grant(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
+  const planner: Planner = (desired, name, current) => {
+    const plan = planGrants(desired, name, current)
+    refuseUnaccepted(declared.acceptRevokes ?? false, lossesOf(desired, plan))
+    return plan
+  }
+  await eachDatabase(run, declared.desired, planner, show, journal)
 }
 
 type Planner = typeof planDatabase | typeof planGrants
@@ -279,6 +289,8 @@ export type RoleDrift = {
   refusal: AppError | undefined
   /** Schemas in which everyone may create objects, with what to do. */
   open: string[]
+  /** What roles that the file does not name would lose, which nobody accepted. */
+  losses: string[]
   reviewable: ReviewableRoles
 }
 
@@ -297,6 +309,10 @@ export async function plannedDrift(
   if (drift.refusal) throw drift.refusal
   warnOfOwnPassword(run, drift.cluster)
   for (const problem of ofOneKind(drift.lockedOut)) run.context.out.warn(problem)
+  for (const loss of drift.losses)
+    run.context.out.warn(
+      `${loss}: up is exit 30 until manage.strictAccept names them, or roles apply --accept-revokes was run`,
+    )
   return drift
 }
 
@@ -312,6 +328,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     lockedOut: owners.lockedOut,
     refusal: owners.refusal,
     open: [],
+    losses: [],
     reviewable: { ...nothingReviewable(), ensure: [() => clusterItems(cluster), () => handoverItems(owners)] },
   }
   await addRemovals(run, declared, drift)
@@ -330,6 +347,8 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
       drift.grant.push(...inDatabase(name, grants.changes))
       reviewable.grant.push(() => databaseItems(name, grants))
       reviewable.things.push(() => thingsIn(name, current))
+      const losses = lossesOf(declared.desired, grants)
+      if (losses.size > 0) drift.losses.push(`${describeLosses(losses)} (database ${name})`)
       drift.open.push(...adviceOnOpenSchemas(declared.desired, name, current))
     })
   }

@@ -27,7 +27,14 @@ export const rolesPlan: Command = {
 /** `roles apply`: makes databases, roles and privileges what is declared. */
 export const rolesApply: Command = {
   name: 'roles apply',
-  flags: { 'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' }, ...lockFlags },
+  flags: {
+    'dry-run': { type: 'boolean', help: 'Show what would be changed, and stop.' },
+    'accept-revokes': {
+      type: 'boolean',
+      help: 'With manage.privileges: strict, roles that the file does not name may lose their privileges.',
+    },
+    ...lockFlags,
+  },
   exits: { ...exits, roles: 'something still differs after applying' },
   run: (context) => (context.flags['dry-run'] === true ? plan(context) : apply(context)),
 }
@@ -52,7 +59,8 @@ async function plan(context: CommandContext): Promise<Result> {
 }
 
 async function apply(context: CommandContext): Promise<Result> {
-  const declared = await readDeclared(context)
+  const read = await readDeclared(context)
+  const declared = read && { ...read, acceptRevokes: context.flags['accept-revokes'] === true }
   const story = createStory(['ensure', 'grant'], context.out)
   await withStory(context, story, { locks: 'everything', mayBeMissing: true }, async (run, journal) => {
     await story.step('ensure', async (show) => {
