@@ -48,6 +48,10 @@ export const roleFields = {
     description:
       'Roles that are members of this role, written like `memberOf`. Members that the file does not name are left alone.',
   }),
+  connect: z.array(identifier).optional().meta({
+    description:
+      'Databases that this role may connect to, beside those in which it has privileges. They need not be declared.',
+  }),
   connectionLimit,
   createRole: attribute('CREATEROLE', 'it may create roles; up to PostgreSQL 15, that is nearly a superuser'),
   createDb: attribute('CREATEDB', 'it may create databases'),

@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import { usage } from '../errors.ts'
 import { type AttributeKey, attributeKeys, attributesOf } from './attributes.ts'
+import { declaredConnects } from './connects.ts'
 import { takeAbsent } from './desired-absent.ts'
 import { desiredDatabase } from './desired-database.ts'
 import { granteeName } from './desired-grants.ts'
@@ -27,11 +28,12 @@ export function desiredRoles(given: AccessConfig): DesiredRoles {
   const { absent, config } = takeAbsent(given)
   const declarations = userDeclarations(config)
   const ofServer = Object.entries(config.users).flatMap(([user, { preset }]) => (preset ? [{ user, preset }] : []))
+  const connects = declaredConnects(config)
   const databases = Object.entries(config.databases).map(([name, fields]) =>
     desiredDatabase(
       name,
       fields ?? {},
-      ofServer.filter(({ preset }) => serverPresets[preset].connectsTo).map(({ user }) => user),
+      connects.filter(({ database }) => database === name).map(({ grantee }) => grantee),
     ),
   )
   const owners = new Map(databases.map(({ name, owner }) => [name, owner]))
@@ -52,12 +54,7 @@ export function desiredRoles(given: AccessConfig): DesiredRoles {
     databases,
     absent,
     readAll: ofServer.filter(({ preset }) => serverPresets[preset].readAll).map(({ user }) => user),
-    connects: ofServer
-      .flatMap(({ user, preset }) => {
-        const database = serverPresets[preset].connectsTo?.(config)
-        return database === undefined ? [] : [{ database, grantee: user }]
-      })
-      .filter(({ database }) => !owners.has(database)),
+    connects: connects.filter(({ database }) => !owners.has(database)),
   }
   validateReferences(desired)
   return desired

@@ -51,6 +51,7 @@ export function planCluster(
     [
       databases.flatMap(({ database, existing }) => immutableDifferences(database.create, existing)),
       unusualPasswords(secrets),
+      unknownDatabases(desired, current),
     ].flatMap(ofOneKind),
   )
 }
@@ -140,6 +141,14 @@ function planSettings(settings: Setting[], current: CurrentCluster): Planned<Clu
     return [{ change: { action: 'set', object, reason }, payload: { do: 'set', setting } as const }]
   })
 }
+
+const unknownDatabases = ({ connects }: DesiredRoles, { databases }: CurrentCluster): string[] =>
+  connects
+    .filter(({ database }) => !databases.some(({ name }) => name === database))
+    .map(
+      ({ database, grantee }) =>
+        `${grantee} cannot be allowed to connect to database ${database}, which does not exist`,
+    )
 
 const unusualPasswords = (secrets: Secrets): string[] =>
   [...secrets]

@@ -1,3 +1,5 @@
+import { desiredRoles } from '../../roles/desired.ts'
+import { expandedConfig } from '../../roles/expanded.ts'
 import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
@@ -18,10 +20,13 @@ export const rolesPlan: Command = {
   name: 'roles plan',
   flags: {
     'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' },
-    expanded: { type: 'boolean', help: 'Also show what is declared, with the presets spelled out.' },
+    expanded: {
+      type: 'boolean',
+      help: 'Instead, print the declared roles and databases as YAML, with presets and defaults spelled out.',
+    },
   },
   exits: { ...exits, pending: 'with --exit-code: something would be changed' },
-  run: (context) => plan(context),
+  run: (context) => (context.flags.expanded === true ? expand(context) : plan(context)),
 }
 
 /** `roles apply`: makes databases, roles and privileges what is declared. */
@@ -50,12 +55,22 @@ async function plan(context: CommandContext): Promise<Result> {
     else await story.step('grant', async (show) => show(grant))
   })
   const pending = story.changes().length > 0
-  const expanded = context.flags.expanded === true ? declared?.desired : undefined
-  if (expanded) context.out.print(JSON.stringify(expanded, undefined, 2).split('\n'))
   return {
-    fields: { steps: jsonSteps(story.steps), ...(expanded && { expanded }) },
+    fields: { steps: jsonSteps(story.steps) },
     exitCode: pending && context.flags['exit-code'] === true ? 3 : 0,
   }
+}
+
+/** What the file stands for depends on the version of the server, and on nothing else there. */
+async function expand(context: CommandContext): Promise<Result> {
+  const desired = desiredRoles(context.loaded.config)
+  const expanded = await withRun(context, { locks: 'none', mayBeMissing: true }, async ({ cluster }) =>
+    expandedConfig(desired, Math.floor(cluster.serverVersion / 10_000)),
+  )
+  const { stringify } = await import('yaml')
+  const text = stringify(expanded, { aliasDuplicateObjects: false, blockQuote: false, lineWidth: 0 })
+  context.out.print(text.trimEnd().split('\n'))
+  return { fields: { expanded } }
 }
 
 async function apply(context: CommandContext): Promise<Result> {
