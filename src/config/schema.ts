@@ -105,6 +105,14 @@ const check = z
     backupMaxAge: durationText.optional().meta({
       description: 'Maximum age of the newest backup of each database.',
     }),
+    passwordAge: durationText.optional().meta({
+      description:
+        'Maximum age of declared passwords, as far as the audit trail of pgbosun knows it: `check` warns of older ones. PostgreSQL itself does not keep it.',
+    }),
+    probeTrust: z.boolean().optional().meta({
+      description:
+        'Let `check` try to log in as each declared user with a wrong password, and warn if the server lets it in. Each attempt is in the log of the server. Default: false.',
+    }),
     assertions: z
       .array(
         z.strictObject({

@@ -12,6 +12,7 @@ import type { Run } from '../run/run.ts'
 import { readFirstEventAt } from '../state/events.ts'
 import { readHold } from '../state/hold.ts'
 import { besideHint } from '../store/persistence.ts'
+import { accessAdvice } from './access-advice.ts'
 import { assertionResults } from './assertions.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
@@ -66,6 +67,7 @@ export async function readHealth(
     advice: advice
       ? [
           ...(await adviceFor(run)),
+          ...(await accessAdvice(run, declared?.desired)),
           ...(facts ? await adviceOnStore(run, facts) : []),
           ...adviceOnTestRestores(run.context.loaded, facts),
         ]

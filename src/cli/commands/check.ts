@@ -18,7 +18,8 @@ const exits: Command['exits'] = {
 /** `check`: whether the database is what is declared. */
 export const check: Command = {
   name: 'check',
-  details: 'Compares tables, columns, indexes, foreign keys, migrations, roles, assertions and the age of the backups.',
+  details:
+    'Compares tables, columns, indexes, foreign keys, migrations, roles, assertions and the age of the backups. Warns of logins that reach further than declared.',
   flags: {},
   startsAnew: true,
   exits: { ...exits, unhealthy: 'an error was found; warnings alone are exit 0' },

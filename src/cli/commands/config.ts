@@ -117,7 +117,7 @@ export const configSchemaCommand: Command = {
 }
 
 /** Keys whose value is a duration, kept in milliseconds. */
-const durationKeys = /(^|\.)(ttl|timeout|lockTimeout|jitter|keepEvents|backupMaxAge|keep\.within)$/
+const durationKeys = /(^|\.)(ttl|timeout|lockTimeout|jitter|keepEvents|backupMaxAge|passwordAge|keep\.within)$/
 
 /** Keys whose value is a size, kept in bytes. */
 const sizeKeys = /\.maxBytes$/
