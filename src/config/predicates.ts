@@ -1,5 +1,6 @@
 // pure
 import { isBech32 } from './bech32.ts'
+import { parseCondition } from './condition.ts'
 import { type FormatName, withSeveralFolders } from './formats.ts'
 import { parseSchemaPattern, parseTablePattern } from './object-patterns.ts'
 
@@ -79,6 +80,11 @@ export const predicates = {
   /** Whether passwords leave the server only encrypted. */
   encryptsPasswords: ({ globals, encrypt }: { globals: string; encrypt?: unknown }) =>
     globals !== 'with-passwords' || encrypt !== undefined,
+  /** Whether it only compares columns. */
+  isCondition: (text: string) => parseCondition(text) !== undefined,
+  /** Whether a seed says what it may delete only where it deletes. */
+  syncsWhatItScopes: ({ mode, scope, maxDeletes }: { mode?: unknown; scope?: unknown; maxDeletes?: unknown }) =>
+    mode === 'sync' || (scope === undefined && maxDeletes === undefined),
   /** Whether it names a schema, or is a pattern for schemas. */
   namesSchema: (text: string) => parseSchemaPattern(text) !== undefined,
   /** Whether it names a table, or is a pattern for tables. */

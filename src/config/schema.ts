@@ -63,28 +63,54 @@ const environmentNames = z
   .optional()
   .meta({ description: 'Load it only if `environment` is one of these.' })
 
+const seedMode = z.enum(['insert', 'upsert', 'sync']).optional()
+
 const seed = z.union([
   z.strictObject({
-    dir: z.string().min(1).meta({ description: 'Folder of `.sql` files, loaded in the order of their names.' }),
-    when: environmentNames,
-  }),
-  z.strictObject({
-    file: z
-      .string()
-      .regex(/\.(sql|csv)$/, 'name a .sql or a .csv file')
-      .meta({ description: 'A `.sql` or `.csv` file.' }),
-    table: z.string().min(1).optional().meta({ description: 'Table of a CSV file: `name` or `schema.name`.' }),
-    mode: z.enum(['insert', 'upsert']).optional().meta({
+    dir: z.string().min(1).meta({
       description:
-        '`insert` adds the rows whose key is not in the table yet; `upsert` also updates the rows that differ. Default: `upsert` with a `key`, otherwise `insert`.',
+        'Folder of seed files, loaded in the order of their names; then those of its subfolder that is named like `environment`.',
     }),
-    key: z
-      .array(z.string())
-      .min(1)
-      .optional()
-      .meta({ description: 'Columns that identify a row; they need a unique index.' }),
+    mode: seedMode.meta({
+      description: 'How its files of rows are loaded, with the primary key. Default: `insert`.',
+    }),
     when: environmentNames,
   }),
+  z
+    .strictObject({
+      file: z
+        .string()
+        .regex(/\.(sql|csv|json|jsonl)$/, 'name a .sql, .csv, .json or .jsonl file')
+        .meta({ description: 'A `.sql` file, or one of rows: `.csv`, `.json` or `.jsonl`.' }),
+      table: z.string().min(1).optional().meta({ description: 'Table of the rows: `name` or `schema.name`.' }),
+      mode: seedMode.meta({
+        description:
+          '`insert` adds the rows whose key is not in the table yet; `upsert` also updates the rows that differ; `sync` also deletes the rows that the file lacks, and compares at every run. Default: `upsert` with a `key`, otherwise `insert`.',
+      }),
+      key: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .meta({ description: 'Columns that identify a row; they need a unique index. Default: the primary key.' }),
+      scope: z
+        .string()
+        .refine(predicates.isCondition, 'compare columns with texts and numbers: `managed and kind in (1, 2)`')
+        .optional()
+        .meta({
+          description:
+            'With `sync`: the rows that the file stands for, as a condition on columns. Other rows are never deleted. Default: all.',
+          examples: ["origin = 'pgbosun'"],
+        }),
+      maxDeletes: z
+        .union([z.int().min(0), z.string().regex(/^(100|\d{1,2})%$/, 'write a number of rows, or a share like 10%')])
+        .optional()
+        .meta({
+          description:
+            'With `sync`: how many rows may be deleted at once, or what share of those in the scope; 3 always may. Default: 10%.',
+        }),
+      when: environmentNames,
+    })
+    .refine(predicates.syncsWhatItScopes, '`scope` and `maxDeletes` are for `mode: sync`'),
 ])
 
 const check = z

@@ -9,7 +9,12 @@ const clear = '\r\u001b[K'
 /** Where long work is within a database. Names are quoted. */
 export type AtTable = { table: string | null; tablesDone: number; tablesTotal: number }
 
-type OnProgress = (done: number, total: number, name?: string, durationMs?: number, at?: AtTable) => void
+/** Where long work is within a file of rows. `rows`: about how many. */
+export type AtRows = { file: string; rows: number; rowsPerSecond: number }
+
+type At = AtTable | AtRows
+
+type OnProgress = (done: number, total: number, name?: string, durationMs?: number, at?: At) => void
 
 /**
  * Shows the progress of long work: on a terminal a bar on stderr, and a line for each finished item that has a name; otherwise a
@@ -38,26 +43,28 @@ export async function withProgress<T>(
       drawn = true
       const bar = '█'.repeat(Math.floor(percent / 4)).padEnd(25, '░')
       const text = `${bar} ${done}/${total} ${what}`
-      terminal(`${clear}${text}${at ? renderTable(at, longestLine - text.length) : ''}`)
+      terminal(`${clear}${text}${at ? renderAt(at, longestLine - text.length) : ''}`)
     })
   } finally {
     if (drawn) terminal?.(clear)
   }
 }
 
-const fieldsOf = ({ table, tablesDone, tablesTotal }: AtTable) => ({
-  table,
-  tables_done: tablesDone,
-  tables_total: tablesTotal,
-})
+const fieldsOf = (at: At) =>
+  'file' in at
+    ? { seed: at.file, rows: at.rows, rows_per_second: at.rowsPerSecond }
+    : { table: at.table, tables_done: at.tablesDone, tables_total: at.tablesTotal }
 
 /** A line that does not fit cannot be cleared. */
 const longestLine = 79
 const shortestName = 8
 
 /** @param room how many characters there are for it */
-function renderTable({ table, tablesDone, tablesTotal }: AtTable, room: number): string {
-  const counted = `, ${tablesDone}/${tablesTotal} tables`
+function renderAt(at: At, room: number): string {
+  const [counted, table] =
+    'file' in at
+      ? [`, ${at.rowsPerSecond.toLocaleString('en')} rows/s`, at.file]
+      : [`, ${at.tablesDone}/${at.tablesTotal} tables`, at.table]
   if (counted.length > room) return ''
   const name = table === null ? '' : `, ${visible(table)}`
   const left = room - counted.length

@@ -2,17 +2,19 @@ import { AppError, withReport } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { BeforeChange } from '../plan.ts'
 import type { Db, Sql } from '../postgres/db.ts'
-import { pinPath, type RunsAs, setPath } from '../postgres/search-path.ts'
-import { sendPieces } from '../postgres/send.ts'
+import type { RunsAs } from '../postgres/search-path.ts'
+import { isServerError } from '../postgres/server-error.ts'
 import { inTransaction } from '../postgres/transaction.ts'
-import { piecesOf } from '../sql/pieces.ts'
-import { setSettings, unsetLocally } from '../sql/settings.ts'
 import { seedFailed } from './failure.ts'
+import { endChecksum, startChecksum } from './file.ts'
 import { recordSeed } from './history.ts'
-import type { SeedStep } from './plan.ts'
+import { remembered, type SeedStep } from './plan.ts'
+import { type OnSeedProgress, watchFile } from './progress.ts'
 import { becomeRole } from './role.ts'
 import { loadRows } from './rows.ts'
-import type { Seed, SeedResult } from './types.ts'
+import { runStatements } from './statements.ts'
+import { fingerprint } from './sync.ts'
+import type { RowsSeed, Seed, SeedResult, SqlSeed, Written } from './types.ts'
 
 export type SeedOptions = {
   /** The role that writes the rows (the owner of the schema), and the search_path for names in the files. */
@@ -20,39 +22,78 @@ export type SeedOptions = {
   toolVersion: string
   /** The procedure that records the seeds, for a session that may not write the state itself. */
   recorder?: string | undefined
+  /** Whether `sync` may delete however many rows. */
+  acceptDeletes?: boolean
   beforeChange: BeforeChange
   /** Throws when the run must not go on, because its lock is lost. */
   guard(): void
+  onProgress?: OnSeedProgress | undefined
   log: Log
 }
 
 /**
- * Loads the seeds of a plan, each in one transaction together with its row in pgbosun.seeds, and stops at the first failure.
+ * Loads the seeds of a plan, each in one transaction together with its row in pgbosun.seeds, and stops at the first failure. Seeds whose
+ * tables refer to each other share a transaction.
  *
  * @throws {AppError} `seed` (or `locked`, `refused`) with file and line, if known, and the results so far as `report.seeds`;
  *         nothing of the failed seed stays. The error of a lost connection is thrown as it is.
  */
 export async function applySeeds(sql: Sql, steps: SeedStep[], options: SeedOptions): Promise<SeedResult[]> {
   const results = steps.map(({ seed }): SeedResult => ({ name: seed.name, state: 'not-run', rows: 0, durationMs: 0 }))
-  for (const [i, { seed }] of steps.entries()) {
+  for (const group of groupsOf(steps)) {
     options.guard()
     await options.beforeChange()
-    const startedAt = performance.now()
-    const finish = (state: 'done' | 'failed', rows = 0) => {
-      results[i] = { name: seed.name, state, rows, durationMs: Math.round(performance.now() - startedAt) }
+    const finish = (step: SeedStep, state: SeedResult['state'], rows: number, startedAt: number) => {
+      results[steps.indexOf(step)] = {
+        name: step.seed.name,
+        state,
+        rows,
+        durationMs: Math.round(performance.now() - startedAt),
+      }
     }
+    let [current, startedAt] = [group[0]!, performance.now()]
     try {
-      const rows = await loadSeed(sql, seed, options)
-      finish('done', rows)
-      options.log.info({ seed: seed.name, rows }, 'loaded a seed')
+      await inTransaction(sql, async (tx) => {
+        for (const step of group) {
+          ;[current, startedAt] = [step, performance.now()]
+          const { rows, ...counts } = await loadSeed(tx, step.seed, options, group.length > 1)
+          finish(step, 'done', rows, startedAt)
+          options.log.info({ seed: step.seed.name, rows, ...counts }, 'loaded a seed')
+        }
+      })
     } catch (cause) {
-      finish('failed')
-      const error = await seedFailed(sql, seed, cause, options)
+      const failed = culpritIn(group, cause) ?? current
+      for (const step of group) finish(step, 'not-run', 0, performance.now())
+      finish(failed, 'failed', 0, startedAt)
+      const error = withCycle(await seedFailed(sql, failed.seed, cause, options), failed)
       throw error instanceof AppError ? withReport(error, { seeds: results.map(renderResult) }) : error
     }
   }
   return results
 }
+
+/** The steps of each transaction. */
+function groupsOf(steps: readonly SeedStep[]): SeedStep[][] {
+  const groups: SeedStep[][] = []
+  for (const step of steps) {
+    const last = groups.at(-1)
+    if (last && step.together !== undefined && last[0]!.together === step.together) last.push(step)
+    else groups.push([step])
+  }
+  return groups
+}
+
+/** The seed of a shared transaction whose table broke a constraint at its end. */
+const culpritIn = (group: readonly SeedStep[], cause: unknown): SeedStep | undefined =>
+  group.length > 1 && isServerError(cause)
+    ? group.find(
+        ({ seed }) =>
+          seed.kind === 'rows' && seed.table.schema === cause.schema_name && seed.table.name === cause.table_name,
+      )
+    : undefined
+
+const withCycle = (error: unknown, { cycle }: SeedStep) =>
+  cycle !== undefined && error instanceof AppError && error.sqlstate === '23503' ? error.with({ hint: cycle }) : error
 
 /** A result as JSON documents have it. */
 export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => ({
@@ -65,32 +106,43 @@ export const renderResult = ({ name, state, rows, durationMs }: SeedResult) => (
 /** Undoes whatever the statements of a seed have set in the session. */
 const asOurselves = 'set session authorization default; reset all; set role none'
 
-async function loadSeed(sql: Sql, seed: Seed, { place, toolVersion, recorder }: SeedOptions): Promise<number> {
-  const { role } = place
-  return inTransaction(sql, async (tx) => {
-    await tx.unsafe(asOurselves)
-    if (role !== undefined) await becomeRole(tx, role)
-    const rows = seed.kind === 'sql' ? await runStatements(tx, seed.text, place) : await loadRows(tx, seed, place)
-    await tx.unsafe(asOurselves)
-    await recordSeed(tx, seed, rows, { toolVersion, recorder })
-    return rows
-  })
+type Loaded = Partial<Written> & { rows: number }
+
+async function loadSeed(tx: Db, seed: Seed, options: SeedOptions, together: boolean): Promise<Loaded> {
+  const { place, toolVersion, recorder } = options
+  await tx.unsafe(asOurselves)
+  if (place.role !== undefined) await becomeRole(tx, place.role)
+  if (together) await tx.unsafe('set constraints all deferred')
+  const { checksum, ...loaded } =
+    seed.kind === 'sql' ? await loadStatements(tx, seed, place) : await loadFile(tx, seed, options, together)
+  await tx.unsafe(asOurselves)
+  await recordSeed(tx, { name: seed.name, checksum }, loaded.rows, { toolVersion, recorder })
+  return loaded
 }
 
-/** Returns how many rows the statements wrote, including triggers and cascades. The driver only keeps the count of the last statement. */
-async function runStatements(tx: Db, text: string, { path, urlSettings = {} }: RunsAs): Promise<number> {
-  const before = await rowsWritten(tx)
-  await tx.unsafe(`${setSettings(urlSettings, 'local ')}${setPath(path, 'local ')}`)
-  await sendPieces(tx, text, piecesOf(text))
-  await tx.unsafe(`${unsetLocally(urlSettings)}${pinPath}`)
-  return (await rowsWritten(tx)) - before
-}
+const loadStatements = async (tx: Db, { text, checksum }: SqlSeed, place: RunsAs) => ({
+  rows: await runStatements(tx, text, place),
+  checksum,
+})
 
-/** The rows that the session has counted so far. Earlier transactions may be included; within one transaction, the difference is exact. */
-async function rowsWritten(tx: Db): Promise<number> {
-  const [row] = await tx.unsafe<{ rows: string }[]>(
-    `select coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint as rows
-       from pg_catalog.pg_stat_xact_user_tables where schemaname !~ '^pg_temp'`,
-  )
-  return Number(row?.rows ?? 0)
+async function loadFile(
+  tx: Db,
+  seed: RowsSeed,
+  { place, acceptDeletes = false, onProgress }: SeedOptions,
+  together: boolean,
+) {
+  const hash = seed.checksum === undefined ? startChecksum() : undefined
+  const watch = watchFile(seed, onProgress)
+  const onBytes = (bytes: Uint8Array) => {
+    hash?.update(bytes)
+    watch(bytes)
+  }
+  const { target, ...written } = await loadRows(tx, seed, { place, acceptDeletes, together, onBytes })
+  const print = seed.mode === 'sync' ? await fingerprint(tx, target) : undefined
+  const checksum = hash ? endChecksum(hash, seed) : seed.checksum!
+  return {
+    ...written,
+    rows: written.inserted + written.updated + written.deleted,
+    checksum: remembered(checksum, print),
+  }
 }

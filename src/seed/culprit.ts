@@ -4,11 +4,14 @@ import type { ServerError } from '../postgres/server-error.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
-import { copyFile, readHeader } from './csv.ts'
+import { copyFile } from './file.ts'
+import { findRepeated, type Repeated } from './keys.ts'
+import type { SeedTable } from './match.ts'
 import { becomeRole } from './role.ts'
-import { createStage, findRepeated, list, type Repeated, sameKey, stage } from './rows.ts'
-import { findTarget, type SeedTable } from './target.ts'
-import type { CsvSeed } from './types.ts'
+import { assignments, list, newValues, sameKey, stage, staged } from './row-sql.ts'
+import { createStage } from './rows.ts'
+import { findTarget } from './target.ts'
+import type { RowsSeed } from './types.ts'
 
 /** Which row of a file the server refused; rows are counted from 1. */
 export type Culprit = {
@@ -26,7 +29,7 @@ const limit = '60s'
  */
 export async function findCulprit(
   sql: Sql,
-  seed: CsvSeed,
+  seed: RowsSeed,
   error: ServerError,
   { role, path, urlSettings }: RunsAs,
 ): Promise<Culprit | undefined> {
@@ -35,10 +38,10 @@ export async function findCulprit(
   await inTransaction(sql, async (tx) => {
     await tx.unsafe(`set local statement_timeout = '${limit}'`)
     if (role !== undefined) await becomeRole(tx, role)
-    const target = await findTarget(tx, seed, await readHeader(seed.path, seed.name))
+    const target = await findTarget(tx, seed)
     if (urlSettings) await tx.unsafe(setSettings(urlSettings, 'local '))
     await createStage(tx, target, role)
-    await copyFile(tx, seed.path, stage, target.header)
+    await copyFile(tx, seed, stage, target)
     await tx.unsafe(`set local pgbosun.culprit = ''; ${setPath(path, 'local ')}`)
     await checkAtOnce(tx, target, error)
     await tx.unsafe(`do ${quoteLiteral(oneByOne(target, seed.mode, error))}`)
@@ -74,16 +77,16 @@ async function checkAtOnce(tx: Db, { table }: SeedTable, { constraint_name: name
  * as the time.
  */
 function oneByOne(
-  { table, header, key, written, updated }: SeedTable,
-  mode: CsvSeed['mode'],
+  target: SeedTable,
+  mode: RowsSeed['mode'],
   { code, constraint_name = '', column_name = '', detail = '' }: ServerError,
 ): string {
-  const value = (column: string) => `pgbosun_row.${quoteIdent(column)}`
+  const { table, header, key, updated } = target
   const isNew = key.length === 0 ? 'true' : `r.${quoteIdent(key[0] ?? '')} is null`
-  const insert = `insert into ${table} (${list(written)}) overriding system value values (${written.map(value).join(', ')});`
-  const update = `update ${table} set ${updated.map((column) => `${quoteIdent(column)} = ${value(column)}`).join(', ')}
-    where ${key.map((column) => `${quoteIdent(column)} = ${value(column)}`).join(' and ')};`
-  const updates = mode === 'upsert' && key.length > 0 && updated.length > 0
+  const insert = `insert into ${table} (${list(header)}) overriding system value values (${newValues(target, 'pgbosun_row')});`
+  const update = `update ${table} r set ${assignments(target, 'pgbosun_row')}
+    where ${key.map((column) => `r.${quoteIdent(column)} = pgbosun_row.${quoteIdent(column)}`).join(' and ')};`
+  const updates = mode !== 'insert' && key.length > 0 && updated.length > 0
   const reason = { code, constraint: constraint_name, column: column_name, ...(!ofWholeRow.has(code) && { detail }) }
   const isSame = Object.entries(reason).map(
     ([name, text]) => `pgbosun_${name} operator(pg_catalog.=) ${quoteLiteral(text)}`,
@@ -94,8 +97,8 @@ function oneByOne(
       pgbosun_row record; pgbosun_code text; pgbosun_constraint text; pgbosun_column text; pgbosun_detail text;
     begin
       for pgbosun_row in
-        select s.pgbosun_n, ${isNew} as pgbosun_new, ${list(header, 's')}
-          from (select pg_catalog.row_number() over (order by ctid) as pgbosun_n, ${list(header)} from ${stage}) s
+        select s.pgbosun_n, ${isNew} as pgbosun_new, ${staged(target, 's')}
+          from (select pg_catalog.row_number() over (order by ctid) as pgbosun_n, ${staged(target)} from ${stage}) s
           ${key.length === 0 ? '' : `left join ${table} r on ${sameKey(key)}`}
          order by s.pgbosun_n
       loop

@@ -10,7 +10,7 @@ import { hintFor, renderServerError } from '../postgres/sqlstate.ts'
 import { piecesOf } from '../sql/pieces.ts'
 import { templateHint } from '../sql/template.ts'
 import { indented } from '../text.ts'
-import { csvFailed, kindOf } from './csv-failure.ts'
+import { kindOf, rowsFailed } from './rows-failure.ts'
 import type { Seed, SqlSeed } from './types.ts'
 
 /**
@@ -28,7 +28,7 @@ export async function seedFailed(
   if (!isServerError(cause))
     return new AppError('seed', `${file}: ${cause instanceof Error ? cause.message : cause}`, { file, cause })
 
-  if (seed.kind === 'csv') return csvFailed(db, seed, cause, { log, place })
+  if (seed.kind === 'rows') return rowsFailed(db, seed, cause, { log, place })
   const statement = statementsBeforeErrors(db).at(-1)
   const at = renderSqlError(seed, cause, statement)
   const line = at.line === undefined ? '' : `, line ${at.line}`

@@ -1,7 +1,7 @@
 import type { Db } from '../postgres/db.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { callRecorder } from '../state/recorder.ts'
-import type { LoadedSeed, Seed } from './types.ts'
+import type { LoadedSeed } from './types.ts'
 
 /** The seeds that were loaded before, by name; none while the state does not exist. */
 export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
@@ -19,7 +19,7 @@ export async function seedHistory(db: Db): Promise<LoadedSeed[]> {
  */
 export const recordSeed = (
   db: Db,
-  { name, checksum }: Seed,
+  { name, checksum }: LoadedSeed,
   rows: number,
   { toolVersion, recorder }: { toolVersion: string; recorder?: string | undefined },
 ) =>

@@ -32,3 +32,16 @@ test('with force, also loads seeds that have not changed', () => {
     'load seed c.sql: not loaded yet',
   ])
 })
+
+test('compares the file of a sync seed, not what its table was like', () => {
+  const history = [
+    { name: 'b.sql', checksum: '1:5-99' },
+    { name: 'a.sql', checksum: '2:5-99' },
+    { name: 'c.sql', checksum: '2' },
+  ]
+  const differs = new Map([['b.sql', 'its table was changed']])
+  expect(planSeeds(seeds, history, { differs }).map(({ change }) => change.reason)).toEqual([
+    'its table was changed',
+    'changed since it was loaded',
+  ])
+})

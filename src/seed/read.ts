@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { posix, resolve } from 'node:path'
 import type { SeedConfig } from '../config/schema.ts'
 import { usage } from '../errors.ts'
@@ -8,16 +8,18 @@ import { refuseLargeFile, refuseLargeMessage, release } from '../machine/memory.
 import { piecesOf } from '../sql/pieces.ts'
 import { splitName } from '../sql/quote.ts'
 import { yamlWord } from '../text.ts'
+import { readChecksum } from './file.ts'
+import { filesOf, tableNameOf, unreadable } from './folder.ts'
 import { inspectSeed } from './inspect.ts'
-import type { CsvSeed, Seed, SqlSeed } from './types.ts'
+import type { DeleteLimit, LoadedSeed, RowsSeed, Seed, SqlSeed } from './types.ts'
 
 type FileEntry = Extract<SeedConfig, { file: string }>
 
 /**
- * Finds the seeds of an environment and computes their checksums; CSV files are not kept in memory. Small files are read at once:
- * loading `node:fs/promises` or a stream takes longer than that.
+ * Finds the seeds of an environment, and reads the SQL files; rows are not kept in memory. Small files are read at once: loading
+ * `node:fs/promises` or a stream takes longer than that.
  *
- * @param entries in the order in which they are loaded; `{ dir }` means its `.sql` files, sorted by name
+ * @param entries in the order in which they are loaded; `{ dir }` means its files, sorted by name, without those that have an entry
  * @param baseDir the folder that relative paths start from: that of the configuration
  * @throws {AppError} `usage` with the file or folder that is missing, unreadable, listed twice or described wrongly;
  *                    `seed` when an SQL file contains something that cannot run in our transaction, or does not fit into memory
@@ -26,42 +28,57 @@ export async function readSeeds(
   entries: SeedConfig[],
   { baseDir, environment }: { baseDir: string; environment: string },
 ): Promise<Seed[]> {
-  const seeds: Seed[] = []
-  for (const entry of entries) {
-    if (entry.when !== undefined && !entry.when.includes(environment)) continue
-    for (const file of 'dir' in entry ? filesOf(entry.dir, baseDir) : [entry]) seeds.push(await readSeed(file, baseDir))
-  }
+  const listed = new Set(entries.flatMap((entry) => ('file' in entry ? [posix.normalize(entry.file)] : [])))
+  const files = entries
+    .filter(({ when }) => when === undefined || when.includes(environment))
+    .flatMap((entry) => ('dir' in entry ? entriesOf(entry, baseDir, environment, listed) : [entry]))
+  const seeds = files.map((file) => readSeed(file, baseDir))
   refuseTwice(seeds)
   return seeds
 }
 
-function filesOf(dir: string, baseDir: string): FileEntry[] {
-  return namesIn(dir, baseDir)
-    .filter((name) => name.endsWith('.sql') && !name.startsWith('.'))
-    .sort()
-    .map((name) => ({ file: posix.join(dir, name) }))
+/**
+ * Adds the checksums of the files of rows that have been loaded before. Those of the others are computed while they are loaded, so that a
+ * long file is read once.
+ * @param history undefined: all are computed
+ */
+export async function withChecksums(seeds: Seed[], history?: LoadedSeed[]): Promise<Seed[]> {
+  const loaded = new Set((history ?? seeds).map(({ name }) => name))
+  const checked: Seed[] = []
+  for (const seed of seeds)
+    checked.push(
+      seed.kind === 'rows' && loaded.has(seed.name)
+        ? { ...seed, checksum: await readChecksum(seed).catch(unreadable('seed file', seed.name)) }
+        : seed,
+    )
+  return checked
 }
 
-function namesIn(dir: string, baseDir: string): string[] {
+function entriesOf(
+  { dir, mode }: Extract<SeedConfig, { dir: string }>,
+  baseDir: string,
+  environment: string,
+  listed: Set<string>,
+): FileEntry[] {
+  return filesOf(dir, baseDir, environment)
+    .filter((file) => !listed.has(file))
+    .map((file) => (file.endsWith('.sql') ? { file } : { file, table: tableNameOf(file), ...(mode && { mode }) }))
+}
+
+function readSeed(entry: FileEntry, baseDir: string): Seed {
+  const name = posix.normalize(entry.file)
+  const path = resolve(baseDir, entry.file)
   try {
-    return readdirSync(resolve(baseDir, dir))
+    return entry.file.endsWith('.sql') ? readSql(entry, name, path) : findRows(entry, name, path)
   } catch (error) {
-    return unreadable('seed folder', dir)(error as NodeJS.ErrnoException)
+    return unreadable('seed file', entry.file)(error as NodeJS.ErrnoException)
   }
 }
 
-function readSeed(entry: FileEntry, baseDir: string): Promise<Seed> {
-  const name = posix.normalize(entry.file)
-  const path = resolve(baseDir, entry.file)
-  return (entry.file.endsWith('.csv') ? readCsv(entry, name, path) : readSql(entry, name, path)).catch(
-    unreadable('seed file', entry.file),
-  )
-}
-
-async function readSql({ table, mode, key }: FileEntry, name: string, path: string): Promise<SqlSeed> {
-  const given = Object.entries({ table, mode, key }).find(([, value]) => value !== undefined)
+function readSql({ table, mode, key, scope, maxDeletes }: FileEntry, name: string, path: string): SqlSeed {
+  const given = Object.entries({ table, mode, key, scope, maxDeletes }).find(([, value]) => value !== undefined)
   if (given)
-    throw usage(`${name}: \`${given[0]}\` is for CSV files only`, { file: name, hint: `remove \`${given[0]}\`` })
+    throw usage(`${name}: \`${given[0]}\` is for files of rows only`, { file: name, hint: `remove \`${given[0]}\`` })
   const kind = 'seed'
   refuseLargeFile(name, statSync(path).size, { ascii: true, kind })
   const bytes = readFileSync(path)
@@ -80,20 +97,33 @@ function decode(name: string, bytes: Buffer): string {
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
-const smallBytes = 1024 * 1024
+const defaultLimit: DeleteLimit = { percent: 10 }
 
-async function readCsv({ table, mode, key }: FileEntry, name: string, path: string): Promise<CsvSeed> {
+function findRows({ table, mode, key, scope, maxDeletes }: FileEntry, name: string, path: string): RowsSeed {
   if (table === undefined)
-    throw usage(`${name}: a CSV file needs a \`table\``, {
+    throw usage(`${name}: a file of rows needs a \`table\``, {
       file: name,
-      hint: `add \`table: ${yamlWord(posix.basename(name, '.csv'))}\``,
+      hint: `add \`table: ${yamlWord(tableNameOf(name))}\``,
     })
-  const how = { table: splitName(table), mode: mode ?? (key ? 'upsert' : 'insert'), key } as const
-  const hash = createHash('sha256')
-  if (statSync(path).size <= smallBytes) hash.update(readFileSync(path))
-  else for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer)
-  return { kind: 'csv', name, path, ...how, checksum: hash.update(JSON.stringify(how)).digest('hex') }
+  // A folder would only be noticed while it is read.
+  if (statSync(path).isDirectory()) throw Object.assign(new Error('a folder'), { syscall: 'read', code: 'EISDIR' })
+  accessSync(path, constants.R_OK)
+  return {
+    kind: 'rows',
+    name,
+    format: posix.extname(name).slice(1) as RowsSeed['format'],
+    path,
+    table: splitName(table),
+    mode: mode ?? (key ? 'upsert' : 'insert'),
+    key,
+    scope,
+    maxDeletes: maxDeletes === undefined ? defaultLimit : readLimit(maxDeletes),
+    checksum: undefined,
+  }
 }
+
+const readLimit = (limit: number | string): DeleteLimit =>
+  typeof limit === 'number' ? { rows: limit } : { percent: Number.parseInt(limit, 10) }
 
 function refuseTwice(seeds: Seed[]): void {
   const seen = new Set<string>()
@@ -103,16 +133,3 @@ function refuseTwice(seeds: Seed[]): void {
     seen.add(name)
   }
 }
-
-/** Turns an error of the file system into exit 2; throws any other error as it is. */
-const unreadable =
-  (what: string, name: string) =>
-  (cause: NodeJS.ErrnoException): never => {
-    if (cause.syscall === undefined) throw cause
-    const problem = cause.code === 'ENOENT' ? 'does not exist' : `cannot be read (${cause.code})`
-    throw usage(`${what} ${name} ${problem}`, {
-      file: name,
-      hint: 'correct the path under `seeds`; it is relative to the configuration file',
-      cause,
-    })
-  }

@@ -21,6 +21,8 @@ export type CsvRecord = {
   stray: Place | undefined
   /** The values; only of record 0, and cut after a million characters. */
   names: string[]
+  /** The values that are kept, by their place. */
+  values: string[]
 }
 
 /** A table of PostgreSQL has at most 1,600 columns. */
@@ -37,15 +39,21 @@ export type RecordReader = {
 /**
  * Divides a CSV file into records, piece by piece, without keeping its values. Like COPY, it takes a quote anywhere in a value for the
  * start of a quoted part, and two quotes within one for a quote.
+ * @param keeps whether the values at a place, counted from 0, are kept all the same
  */
-export function createRecordReader(): RecordReader {
+export function createRecordReader(keeps?: (field: number) => boolean): RecordReader {
   let [line, column, number] = [1, 1, 0]
   let previous = ''
   let quoted = false
   let record = newRecord(number, line)
   let names = 0
 
+  const keep = (character: string) => {
+    const at = record.fieldCount - 1
+    if (keeps?.(at)) record.values[at] = (record.values[at] ?? '') + character
+  }
   const add = (character: string) => {
+    if (keeps && record.number > 0) keep(character)
     if (record.number > 0 || ++names > longestHeader) return
     record.names[record.names.length - 1] += character
   }
@@ -134,4 +142,5 @@ const newRecord = (number: number, line: number): CsvRecord => ({
   quote: undefined,
   stray: undefined,
   names: [],
+  values: [],
 })

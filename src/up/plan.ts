@@ -16,7 +16,7 @@ import { migrateTargets } from './targets.ts'
 export async function planUp(context: Context, outFile?: string): Promise<Result> {
   const inputs: PlanInputs = {
     targets: await migrateTargets(context, { running: true }),
-    seeds: await seedFiles(context),
+    seeds: await seedFiles(context, { reviewed: outFile !== undefined }),
     declared: await readDeclared(context),
   }
   const story = createStory(stepNames, context.out, { planning: true })

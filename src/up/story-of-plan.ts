@@ -64,7 +64,7 @@ async function planSeeds(
   seeds: Awaited<ReturnType<typeof seedFiles>>,
   after: string | undefined,
 ): Promise<Item[]> {
-  const steps = await planSeedStep(run, seeds)
+  const steps = await planSeedStep(run, seeds, { early: after !== undefined })
   if (steps.length > 0 && run.target) await warnOfSeeds(run, run.target)
   if (after && steps.length > 0) story.defer('seed', after)
   else await story.step('seed', async (show) => show(steps.map(({ change }) => change)))

@@ -30,7 +30,7 @@ async function upWith(context: Context, backups: FirstBackup[], { onReady, revie
   const story = createStory(stepNames, context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
   const meanwhile = async () => {
-    inputs = await readInputs(context)
+    inputs = await readInputs(context, review !== undefined)
   }
 
   await withStory(context, story, { locks: 'everything', mayBeMissing: true, meanwhile }, async (run, journal) => {
@@ -68,9 +68,9 @@ type Inputs = {
 }
 
 /** @throws {AppError} `usage` */
-async function readInputs(context: Context): Promise<Inputs> {
+async function readInputs(context: Context, reviewed: boolean): Promise<Inputs> {
   const targets = await migrateTargets(context, { running: true })
-  const seeds = await seedFiles(context)
+  const seeds = await seedFiles(context, { reviewed })
   return { targets, seeds, declared: await readDeclared(context) }
 }
 

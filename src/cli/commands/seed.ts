@@ -12,6 +12,7 @@ export const seed: Command = {
   name: 'seed',
   flags: {
     force: { type: 'boolean', help: 'Also load seeds that have not changed.' },
+    'accept-deletes': { type: 'boolean', help: 'Let `sync` delete more rows than `maxDeletes` allows.' },
     'dry-run': { type: 'boolean', help: 'Show what would be loaded, and stop.' },
     ...lockFlags,
   },
@@ -36,7 +37,7 @@ export const seed: Command = {
           await journal.beforeChange()
           await applyState(run.target!.sql, state)
         }
-        return applySeedStep(run, steps, journal)
+        return applySeedStep(run, steps, journal, { acceptDeletes: context.flags['accept-deletes'] === true })
       }),
     )
     return { fields: { steps: jsonSteps(story.steps), seeds: results.map(renderResult) } }

@@ -32,7 +32,7 @@ export async function reviewedPlan(
     migrations: targets.flatMap(({ database, folder }) =>
       (folder?.files ?? []).map(({ name, sha256 }) => ({ ...(database !== undefined && { database }), name, sha256 })),
     ),
-    seeds: seeds.map(({ name, checksum }) => ({ name, sha256: checksum })),
+    seeds: seeds.map(({ name, checksum = '' }) => ({ name, sha256: checksum })),
     steps: [...planned.items].map(([name, items]) => ({
       name,
       deferred: deferred.has(name),

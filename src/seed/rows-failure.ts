@@ -7,57 +7,61 @@ import type { ServerError } from '../postgres/server-error.ts'
 import { hintFor, serverNotes } from '../postgres/sqlstate.ts'
 import { indented } from '../text.ts'
 import { counted } from '../units.ts'
-import { findRecord, readHeader } from './csv.ts'
+import { findRecord } from './csv.ts'
 import { type Culprit, findCulprit } from './culprit.ts'
+import { findRow, readColumns } from './file.ts'
+import { repeatedKey } from './keys.ts'
 import type { CsvRecord } from './records.ts'
-import { repeatedKey } from './rows.ts'
-import type { CsvSeed } from './types.ts'
+import type { RowsSeed } from './types.ts'
 
 /** Another session held the table for too long, or the seed is wrong. */
 export const kindOf = ({ code }: ServerError): Kind => (['55P03', '40P01'].includes(code) ? 'locked' : 'seed')
 
-/** A server's error about a CSV file, with the line and the column of the file if they can be found. */
-export async function csvFailed(
+/** A server's error about a file of rows, with the line and the column of the file if they can be found. */
+export async function rowsFailed(
   db: Sql,
-  seed: CsvSeed,
+  seed: RowsSeed,
   cause: ServerError,
   { log, place }: { log: Log; place: RunsAs },
 ): Promise<AppError> {
-  const { name: file, path } = seed
-  const header = await readHeader(path, file)
-  const malformed = cause.code === '22P04' && (await findMalformed(path, header.length))
+  const { name: file, path, format } = seed
+  const { columns: header } = await readColumns(seed)
+  const malformed = format === 'csv' && cause.code === '22P04' && (await findMalformed(path, header.length))
   if (malformed) return wrongRecord(file, header.length, malformed, cause)
   const culprit = await culpritOf(db, seed, cause, { log, place })
   if (culprit?.repeated) {
     const error = await repeatedKey(seed, culprit.repeated.columns, culprit.repeated)
     return error.with({ sqlstate: cause.code, cause })
   }
-  const line = copyLineOf(cause)
-  const record =
-    culprit || line !== undefined
-      ? await findRecord(path, (one) =>
-          culprit ? one.number === culprit.number : one.line <= line! && line! <= one.lastLine,
-        )
-      : undefined
+  const row = await rowOf(seed, header, culprit?.number, copyLineOf(cause))
   const column = columnOf(cause, header)
-  const field = column === undefined ? undefined : record?.fields[header.indexOf(column)]
+  const field = column === undefined ? undefined : row?.field(column)
   const notes = serverNotes(cause)
-  const where = [record && `line ${field?.line ?? record.line}`, field && `column ${column}`].filter(Boolean)
+  const where = [row && `line ${field?.line ?? row.line}`, field && `column ${column}`].filter(Boolean)
   return new AppError(kindOf(cause), `${[file, ...where].join(', ')}: ${indented(cause.message)}`, {
     sqlstate: cause.code,
     file,
-    ...(record && { line: record.line }),
+    ...(row && { line: row.line }),
     ...(field && { line: field.line, column: field.column }),
     ...(notes.length > 0 && { excerpt: notes.join('\n') }),
-    hint: nullHint(cause, header) ?? (await hintFor(db, cause, { log, path: place.path })),
+    hint: nullHint(cause, seed, header) ?? (await hintFor(db, cause, { log, path: place.path })),
     cause,
   })
+}
+
+/** COPY counts the lines of a CSV file, and the rows that we send of a JSON file. */
+async function rowOf(seed: RowsSeed, header: string[], number: number | undefined, line: number | undefined) {
+  if (number !== undefined) return findRow(seed, header, (row) => row.number === number)
+  if (line === undefined) return undefined
+  return findRow(seed, header, (row) =>
+    seed.format === 'csv' ? row.line <= line && line <= row.lastLine : row.number === line,
+  )
 }
 
 /** The server names no line where it writes all rows at once, and only one of the two where a key is repeated. */
 async function culpritOf(
   db: Sql,
-  seed: CsvSeed,
+  seed: RowsSeed,
   cause: ServerError,
   { log, place }: { log: Log; place: RunsAs },
 ): Promise<Culprit | undefined> {
@@ -107,9 +111,14 @@ function columnOf({ where, column_name: name }: ServerError, header: string[]): 
     .at(0)
 }
 
-function nullHint({ code, column_name: column = '' }: ServerError, header: string[]): string | undefined {
+function nullHint(
+  { code, column_name: column = '' }: ServerError,
+  { format }: RowsSeed,
+  header: string[],
+): string | undefined {
   if (code !== '23502' || column === '') return undefined
-  return header.includes(column)
+  if (!header.includes(column)) return `the file has no column ${column}: add it, or give it a default`
+  return format === 'csv'
     ? `an empty field is NULL: write a value, or "" for the empty text`
-    : `the file has no column ${column}: add it, or give it a default`
+    : 'null is NULL, and so is a column without a default that the row lacks: write a value'
 }

@@ -1,0 +1,79 @@
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream, readFileSync, statSync } from 'node:fs'
+import { copyIn } from '../postgres/copy.ts'
+import type { Db } from '../postgres/db.ts'
+import { csvRow, csvRows, findRecord, readCsvColumns } from './csv.ts'
+import { findJsonRow, jsonLines, jsonRows, readJsonColumns } from './json.ts'
+import type { ColumnShape } from './json-copy.ts'
+import { given, list } from './row-sql.ts'
+import type { FileColumns, FileRow, RowsSeed } from './types.ts'
+
+/** The columns of a file. @throws {AppError} `seed` when there are none, or one appears twice */
+export const readColumns = (seed: RowsSeed): Promise<FileColumns> =>
+  seed.format === 'csv' ? readCsvColumns(seed) : readJsonColumns(seed)
+
+/** The first row that matches. */
+export async function findRow(
+  seed: RowsSeed,
+  header: string[],
+  matches: (row: FileRow) => boolean,
+): Promise<FileRow | undefined> {
+  if (seed.format !== 'csv') return findJsonRow(seed, matches)
+  const record = await findRecord(seed.path, (one) => one.number > 0 && matches(csvRow(one, header)))
+  return record && csvRow(record, header)
+}
+
+/** Every row, with its values in some columns. */
+export const rowsOf = (seed: RowsSeed, header: string[], kept: readonly string[]): AsyncGenerator<FileRow> =>
+  seed.format === 'csv' ? csvRows(seed.path, header, kept) : jsonRows(seed)
+
+/** Gets each piece of a file that is being sent. */
+export type OnBytes = (bytes: Uint8Array) => void
+
+/**
+ * Sends the rows of a file to the server, in reads of 64 KB with back pressure; returns how many rows were copied. A CSV file is sent
+ * unchanged, without its first line: an unquoted empty value is NULL, a quoted one is the empty text.
+ * @param table as SQL
+ */
+export function copyFile(
+  tx: Db,
+  seed: RowsSeed,
+  table: string,
+  { shapes, sparse }: { shapes: ColumnShape[]; sparse: boolean },
+  onBytes: OnBytes = () => {},
+): Promise<number> {
+  const columns = list(shapes.map(({ name }) => name))
+  return seed.format === 'csv'
+    ? copyIn(tx, `copy ${table} (${columns}) from stdin with (format csv, header true)`, watched(seed.path, onBytes))
+    : copyIn(
+        tx,
+        `copy ${table} (${columns}${sparse ? `, ${given}` : ''}) from stdin`,
+        jsonLines(seed, shapes, sparse, onBytes),
+      )
+}
+
+async function* watched(path: string, onBytes: OnBytes): AsyncGenerator<Uint8Array> {
+  for await (const bytes of createReadStream(path) as AsyncIterable<Buffer>) {
+    onBytes(bytes)
+    yield bytes
+  }
+}
+
+/** A checksum that is still to get the bytes of the file. */
+export const startChecksum = (): Hash => createHash('sha256')
+
+/** The checksum of a file whose bytes are known, and of the way it is loaded. */
+export function endChecksum(hash: Hash, { format, table, mode, key, scope }: RowsSeed): string {
+  const how = mode === 'sync' ? { table, mode, key, scope } : { table, mode, key }
+  return hash.update(JSON.stringify(format === 'csv' ? how : { ...how, format })).digest('hex')
+}
+
+const smallBytes = 1024 * 1024
+
+/** Reads a file for its checksum. Small files are read at once: loading a stream takes longer than that. */
+export async function readChecksum(seed: RowsSeed): Promise<string> {
+  const hash = startChecksum()
+  if (statSync(seed.path).size <= smallBytes) hash.update(readFileSync(seed.path))
+  else for await (const bytes of createReadStream(seed.path)) hash.update(bytes as Buffer)
+  return endChecksum(hash, seed)
+}

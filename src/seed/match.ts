@@ -1,0 +1,152 @@
+// pure
+import { type Condition, columnsIn, parseCondition } from '../config/condition.ts'
+import { AppError } from '../errors.ts'
+import { quoteIdent, quoteName } from '../sql/quote.ts'
+import { visibleSql } from '../text.ts'
+import type { ColumnShape } from './json-copy.ts'
+import type { FileColumns, RowsSeed } from './types.ts'
+
+export type Column = {
+  name: string
+  notNull: boolean
+  generated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: accepts a value on insert, never on update. */
+  alwaysIdentity: boolean
+  /** Whether its values are text, not numbers. */
+  text: boolean
+  json: boolean
+  array: boolean
+  /** Whether comparing it with a literal can run no code but PostgreSQL's own. */
+  comparable: boolean
+  /** What a row gets that is inserted without it, as SQL. */
+  default: string | null
+  /** The sequences that its values come from, as SQL: its own (serial or identity), and those in its default. */
+  sequences: string[]
+}
+
+/** A table as the catalog has it. */
+export type Table = {
+  schema: string
+  name: string
+  columns: Column[]
+  /** The columns of each unique index that identifies rows, the primary key first. */
+  uniques: { primary: boolean; columns: string[] }[]
+}
+
+/** A sequence, as SQL, with the columns of the file whose values come from it. */
+export type SequenceUse = { sequence: string; columns: { name: string; text: boolean }[] }
+
+/** How the rows of one file are written to one table. */
+export type SeedTable = {
+  /** As SQL. */
+  table: string
+  /** Columns of the file, in its order. */
+  header: string[]
+  shapes: ColumnShape[]
+  /** Whether some rows of the file lack some columns. */
+  sparse: boolean
+  defaults: Map<string, string | null>
+  updated: string[]
+  key: string[]
+  /** Whether the table itself forbids NULL in the key. */
+  keyNotNull: boolean
+  sequences: SequenceUse[]
+  scope: Condition | undefined
+}
+
+/**
+ * Matches the columns of a file with the table.
+ * @throws {AppError} `seed` when the table or a column does not exist or cannot be written, or the key has no unique index
+ */
+export function matchTable(seed: RowsSeed, file: FileColumns, found: Table | undefined): SeedTable {
+  const { schema, name } = seed.table
+  const fail = (problem: string, hint: string, line?: number): never => {
+    throw new AppError('seed', `${seed.name}: ${problem}`, { file: seed.name, ...(line && { line }), hint })
+  }
+  if (!found) return fail(`there is no table ${schema}.${name}`, 'create it in a migration, or correct `table`')
+  const columns = new Map(found.columns.map((column) => [column.name, column]))
+  const line = seed.format === 'csv' ? 1 : undefined
+  const key = seed.key ?? primaryKeyIn(found, file)
+  const header = file.rows === 0 ? key : file.columns
+
+  const unknown = header.find((column) => !columns.has(column))
+  if (unknown !== undefined)
+    return fail(
+      `the table ${schema}.${name} has no column ${JSON.stringify(unknown)}`,
+      `use its columns: ${[...columns.keys()].join(', ')}`,
+      line,
+    )
+  if (header.length === 0 && file.rows !== 0) return fail('its rows have no columns', 'give the rows some keys')
+  const generated = header.find((column) => columns.get(column)?.generated)
+  if (generated !== undefined)
+    return fail(
+      `the column ${JSON.stringify(generated)} of ${schema}.${name} is generated, and cannot be written`,
+      'remove it from the file',
+      line,
+    )
+  const absent = key.find((column) => !header.includes(column))
+  if (absent !== undefined)
+    return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', line)
+  if (key.length === 0 && seed.mode !== 'insert')
+    return fail(`${seed.mode} needs a \`key\``, 'set `key` to the columns that identify a row')
+  if (key.length > 0 && !found.uniques.some((unique) => sameSet(unique.columns, key)))
+    return fail(
+      `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,
+      visibleSql(
+        `add a unique index in a migration: create unique index on ${quoteName(schema, name)} (${key.map(quoteIdent).join(', ')})`,
+      ),
+    )
+  const used = header.map((column) => columns.get(column)!)
+  return {
+    table: quoteName(schema, name),
+    header,
+    shapes: used.map(({ name, json, array }) => ({ name, json, array })),
+    sparse: file.sparse,
+    defaults: new Map(used.map((column) => [column.name, column.default])),
+    updated: header.filter((column) => !key.includes(column) && !columns.get(column)?.alwaysIdentity),
+    key,
+    keyNotNull: key.every((column) => columns.get(column)?.notNull),
+    sequences: sequencesOf(used),
+    scope: scopeOf(seed, columns, fail),
+  }
+}
+
+/** The scope of a seed, whose columns exist and have types that compare without code of the application. */
+function scopeOf(
+  { scope, table: { schema, name } }: RowsSeed,
+  columns: Map<string, Column>,
+  fail: (problem: string, hint: string) => never,
+): Condition | undefined {
+  if (scope === undefined) return undefined
+  const condition = parseCondition(scope)
+  if (!condition) return fail(`\`scope\` is not a condition: ${scope}`, 'compare columns with texts and numbers')
+  for (const column of columnsIn(condition)) {
+    if (!columns.has(column))
+      return fail(
+        `\`scope\` names the column ${JSON.stringify(column)}, which ${schema}.${name} does not have`,
+        `use its columns: ${[...columns.keys()].join(', ')}`,
+      )
+    if (!columns.get(column)?.comparable)
+      return fail(
+        `\`scope\` cannot use the column ${JSON.stringify(column)}: its type has casts of its own`,
+        "use columns of PostgreSQL's own types, and enums",
+      )
+  }
+  return condition
+}
+
+/** Several columns may get their values from one sequence. */
+function sequencesOf(columns: Column[]): SequenceUse[] {
+  const names = new Set(columns.flatMap(({ sequences }) => sequences))
+  return [...names].sort().map((sequence) => ({
+    sequence,
+    columns: columns.filter(({ sequences }) => sequences.includes(sequence)).map(({ name, text }) => ({ name, text })),
+  }))
+}
+
+const primaryKeyIn = ({ uniques }: Table, { columns: header, rows }: FileColumns) => {
+  const columns = uniques.find(({ primary }) => primary)?.columns ?? []
+  return rows === 0 || columns.every((column) => header.includes(column)) ? columns : []
+}
+
+const sameSet = (a: string[], b: string[]) => a.length === b.length && a.every((item) => b.includes(item))
