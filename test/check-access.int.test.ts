@@ -63,16 +63,16 @@ describe('check warns', () => {
     const other = uniqueName('Other db')
     await shop.ask('postgres', `create database "${other}"`)
     const { code, warnings } = await shop.check()
-    const found = about(warnings, `${shop.user} can also connect to`)
+    const found = about(warnings, 'can also connect to').filter((text) => text.includes(shop.user))
     expect([code, found]).toEqual([0, [expect.stringContaining(`revoke connect on database "${other}" from public`)]])
-    expect(found[0]).not.toContain(`${shop.b}`)
+    expect(found[0]).not.toContain(`database "${shop.b}"`)
 
     await shop.ask('postgres', `revoke connect on database "${other}" from public`)
     await shop.ask('postgres', `grant connect on database "${shop.b}" to "${shop.user}"`)
-    const [granted] = about((await shop.check()).warnings, `${shop.user} can also connect to`).filter((text) =>
+    const [granted] = about((await shop.check()).warnings, 'can also connect to').filter((text) =>
       text.includes(shop.b),
     )
-    expect(granted).toContain('is not declared for it')
+    expect(granted).toContain('is not declared there')
   })
 
   test('of nothing where the server refuses that user: on B, and on a closed postgres', async ({ shop }) => {
@@ -118,7 +118,7 @@ describe('check warns', () => {
     const reader = { name: uniqueName('reader'), password: 'reads' }
     await shop.ask(
       'postgres',
-      `create role "${reader.name}" login password 'reads'; grant connect on database "${shop.a}" to "${reader.name}"`,
+      `create role "${reader.name}" login password 'reads'; grant connect on database "${shop.a}", "${shop.b}" to "${reader.name}"`,
     )
     await shop.ask(
       shop.a,

@@ -21,10 +21,17 @@ describe('advice on who may log in where', () => {
     ])
   })
 
+  test('names users that reach the same databases together', () => {
+    const reachable = ['shop', 'shop_ro'].map((role) => ({ role, database: 'crm', byPublic: true }))
+    expect(advice({ reachable }, [shop, { ...shop, role: 'shop_ro' }])).toEqual([
+      expect.stringMatching(/^shop, shop_ro can also connect to crm, because/),
+    ])
+  })
+
   test('tells what was granted from what everybody has', () => {
     const reachable = [{ role: 'shop', database: 'crm', byPublic: false }]
     expect(advice({ reachable })).toEqual([
-      expect.stringMatching(/^shop can also connect to crm, which is not declared/),
+      expect.stringMatching(/^shop can also connect to crm, which is not declared there/),
     ])
   })
 

@@ -28,33 +28,40 @@ export function adviceOnAccess(
   { lockDatabase, now }: { lockDatabase: string; now: Date },
 ): string[] {
   return [
-    ...declared.flatMap((one) => reachAdvice(one, access, lockDatabase)),
+    ...reachAdvice(declared, access, lockDatabase),
     ...declared.flatMap((one) => ownedAdvice(one, access)),
     ...access.expiring.flatMap(({ role, atMs }) => expiryAdvice(role, atMs - now.getTime())),
     ...passwordAdvice(access),
   ]
 }
 
-function reachAdvice({ role, databases }: DeclaredAccess, { reachable }: Access, lockDatabase: string): string[] {
-  const others = reachable.filter((one) => one.role === role && !databases.includes(one.database))
-  const open = others.filter(({ byPublic, database }) => byPublic && database !== lockDatabase)
-  const granted = others.filter(({ byPublic }) => !byPublic)
-  const names = (list: { database: string }[]) => someOf(list.map(({ database }) => database))
+/** Users that reach the same databases are named together. */
+function reachAdvice(declared: DeclaredAccess[], { reachable }: Access, lockDatabase: string): string[] {
+  const of = new Map(declared.map(({ role, databases }) => [role, databases]))
+  const others = reachable.filter(({ role, database }) => of.get(role)?.includes(database) === false)
   return [
-    ...(open.length === 0
-      ? []
-      : [
-          `${role} can also connect to ${names(open)}, because everybody may: \`${someOf(
-            open.map(({ database }) => `revoke connect on database ${quoteIdent(database)} from public`),
-            '; ',
-          )}\`, and grant CONNECT to those who need it`,
-        ]),
-    ...(granted.length === 0
-      ? []
-      : [
-          `${role} can also connect to ${names(granted)}, which ${plural(granted.length, 'is', 'are')} not declared for it: its own privileges there, or those of a role it is a member of, allow that`,
-        ]),
+    ...together(others.filter(({ byPublic, database }) => byPublic && database !== lockDatabase)).map(
+      ({ roles, databases }) => {
+        const revoke = databases.map((name) => `revoke connect on database ${quoteIdent(name)} from public`)
+        return `${someOf(roles)} can also connect to ${someOf(databases)}, because everybody may: \`${someOf(revoke, '; ')}\`, and grant CONNECT to those who need it`
+      },
+    ),
+    ...together(others.filter(({ byPublic }) => !byPublic)).map(
+      ({ roles, databases }) =>
+        `${someOf(roles)} can also connect to ${someOf(databases)}, which ${plural(databases.length, 'is', 'are')} not declared there: own privileges, or those of a role with this member, allow it`,
+    ),
   ]
+}
+
+function together(reachable: Access['reachable']): { roles: string[]; databases: string[] }[] {
+  const byRole = [...Map.groupBy(reachable, ({ role }) => role)].map(([role, list]) => ({
+    role,
+    databases: list.map(({ database }) => database),
+  }))
+  return [...Map.groupBy(byRole, ({ databases }) => JSON.stringify(databases)).values()].map((group) => ({
+    roles: group.map(({ role }) => role),
+    databases: group[0]!.databases,
+  }))
 }
 
 function ownedAdvice({ role, databases }: DeclaredAccess, { owned }: Access): string[] {

@@ -26,7 +26,6 @@ export async function planSteps(run: Run, story: Story, { targets, seeds, declar
   const note = (step: string, some: readonly Item[]) => items.set(step, [...(items.get(step) ?? []), ...some])
   const drift = await plannedDrift(run, declared)
   note('ensure', evaluated(drift.reviewable.ensure))
-  note('grant', evaluated(drift.reviewable.grant))
   await story.step('ensure', async (show) => show(drift.ensure))
   await story.step('migrate', (show) =>
     migrateAll(run, {
@@ -39,6 +38,7 @@ export async function planSteps(run: Run, story: Story, { targets, seeds, declar
       seeds: seeds.length > 0,
     }),
   )
+  note('grant', evaluated(drift.reviewable.grant))
   const after = pendingBefore(run, story, drift.absent)
   if (after && declared) story.defer('grant', after)
   else await story.step('grant', async (show) => show(drift.grant))
