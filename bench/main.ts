@@ -10,6 +10,7 @@ import { apply } from './suites/apply.ts'
 import { backup } from './suites/backup.ts'
 import { noop } from './suites/noop.ts'
 import { restore } from './suites/restore.ts'
+import { seed } from './suites/seed.ts'
 import type { Setting } from './suites/setting.ts'
 import { start } from './suites/start.ts'
 import { up } from './suites/up.ts'
@@ -23,6 +24,7 @@ const suites: Record<string, { race: (setting: Setting) => Promise<Race>; rounds
   apply: { race: apply, rounds: 3, distant: true },
   backup: { race: backup, rounds: 3, distant: false },
   restore: { race: restore, rounds: 3, distant: false },
+  seed: { race: seed, rounds: 5, distant: false },
 }
 
 type Options = { names: string[]; rounds: number | undefined; latencyMs: number; builds: Setting['builds'] }
