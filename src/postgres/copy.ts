@@ -1,9 +1,8 @@
 import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { AppError } from '../errors.ts'
 import type { Db } from './db.ts'
 
-/** Data to send; text is sent as UTF-8. */
+/** Data to send; text is sent as UTF-8. A chunk is only read until the next one is asked for, so that its memory may be used again. */
 export type Chunks = Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>
 
 /**
@@ -22,11 +21,43 @@ export async function copyIn(db: Db, statement: string, chunks: Chunks): Promise
   // The driver has settled the query with the stream, and ignores what the server answers after the last byte (postgres.js 3.4.9).
   // Without this, the stream would never end if the server refused the last line.
   const said = new Promise<{ count: number }>((resolve, reject) => Object.assign(query, { resolve, reject }))
-  said.catch((error: Error) => stdin.destroy(error))
+  const sending = createSending(stdin)
+  said.catch((error: Error) => sending.stop(error))
   const source = watched(chunks)
-  const [answer, sent] = await Promise.allSettled([said, pipeline(source.chunks, stdin)])
+  const [answer, sent] = await Promise.allSettled([said, sending.send(source.chunks)])
   if (answer.status === 'fulfilled' && sent.status === 'fulfilled') return answer.value.count
   throw source.failure() ?? (answer.status === 'rejected' ? answer.reason : (sent as PromiseRejectedResult).reason)
+}
+
+/** Writes chunks one after the other, each when the system has taken the one before. */
+function createSending(stdin: Writable) {
+  let failed: Error | undefined
+  let fail: ((error: Error) => void) | undefined
+  // Without a listener, the error that the stream is destroyed with would end the process.
+  stdin.on('error', () => {})
+  const write = (chunk: Uint8Array | string) =>
+    new Promise<void>((resolve, reject) => {
+      fail = reject
+      if (failed) reject(failed)
+      else stdin.write(chunk, (error) => (error ? reject(error) : resolve()))
+    })
+  const stop = (error: Error) => {
+    failed ??= error
+    stdin.destroy(error)
+    fail?.(error)
+  }
+  return {
+    stop,
+    async send(chunks: AsyncIterable<Uint8Array | string>): Promise<void> {
+      try {
+        for await (const chunk of chunks) await write(chunk)
+        stdin.end()
+      } catch (error) {
+        stop(error as Error)
+        throw error
+      }
+    },
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Endpoint } from '../config/endpoint.ts'
 import type { Log } from '../log.ts'
 import { announcedPid, watchAnswers } from './answers.ts'
 import type { Sql } from './db.ts'
+import { freeCopies } from './freed.ts'
 import { type LoginWarning, tellLoginWarnings } from './login-warnings.ts'
 import { connectionLost, wasLost } from './lost.ts'
 import { poolerRefused, refusePooler, settingsLost } from './pooler.ts'
@@ -198,7 +199,7 @@ async function start(
             })
           },
         })
-        return socket
+        return freeCopies(socket)
       } catch (error) {
         failure = error
         throw error
