@@ -1,10 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, readFileSync, statSync } from 'node:fs'
 import { copyIn } from '../postgres/copy.ts'
 import type { Db } from '../postgres/db.ts'
 import { csvRow, csvRows, findRecord, readCsvColumns } from './csv.ts'
 import { findJsonRow, jsonLines, jsonRows, readJsonColumns } from './json.ts'
 import type { ColumnShape } from './json-copy.ts'
+import { piecesOf } from './pieces.ts'
 import { given, list } from './row-sql.ts'
 import type { FileColumns, FileRow, RowsSeed } from './types.ts'
 
@@ -53,7 +53,7 @@ export function copyFile(
 }
 
 async function* watched(path: string, onBytes: OnBytes): AsyncGenerator<Uint8Array> {
-  for await (const bytes of createReadStream(path) as AsyncIterable<Buffer>) {
+  for await (const bytes of piecesOf(path)) {
     onBytes(bytes)
     yield bytes
   }
@@ -68,12 +68,9 @@ export function endChecksum(hash: Hash, { format, table, mode, key, scope }: Row
   return hash.update(JSON.stringify(format === 'csv' ? how : { ...how, format })).digest('hex')
 }
 
-const smallBytes = 1024 * 1024
-
-/** Reads a file for its checksum. Small files are read at once: loading a stream takes longer than that. */
+/** Reads a file for its checksum. */
 export async function readChecksum(seed: RowsSeed): Promise<string> {
   const hash = startChecksum()
-  if (statSync(seed.path).size <= smallBytes) hash.update(readFileSync(seed.path))
-  else for await (const bytes of createReadStream(seed.path)) hash.update(bytes as Buffer)
+  for await (const bytes of piecesOf(seed.path)) hash.update(bytes)
   return endChecksum(hash, seed)
 }

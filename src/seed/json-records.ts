@@ -1,4 +1,5 @@
 // pure
+import { backslash, closeBrace, closeBracket, openBrace, openBracket, quote } from './json-chars.ts'
 import type { JsonProblem } from './json-scan.ts'
 import type { Place } from './records.ts'
 
@@ -155,8 +156,6 @@ function endOfRow(row: { depth: number; quoted: boolean; escaped: boolean }, tex
   }
   return undefined
 }
-
-const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = [34, 92, 123, 125, 91, 93]
 
 function countBreaks(text: string): number {
   let count = 0

@@ -1,4 +1,18 @@
 // pure
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  letterF,
+  letterN,
+  letterT,
+  openBrace,
+  openBracket,
+  quote,
+} from './json-chars.ts'
+
 /** A value of a JSON text: its own text, unchanged, so that large numbers stay exact. `at`: where it starts. */
 export type JsonValue = { kind: 'string' | 'number' | 'literal' | 'null' | 'object' | 'array'; raw: string; at: number }
 
@@ -23,35 +37,42 @@ const deepest = 1_000
  * @throws {JsonProblem} when the text is anything else, or has a key twice
  */
 export function parseObject(text: string): JsonField[] {
-  const start = skipSpace(text, 0)
-  if (text[start] !== '{') throw new JsonProblem(start, 'a row must be an object: {"column": value}')
   const fields: JsonField[] = []
-  const names = new Set<string>()
-  const end = members(text, start, 0, (name, keyAt, value) => {
-    if (names.has(name)) throw new JsonProblem(keyAt, `the key ${JSON.stringify(name)} appears twice`)
-    names.add(name)
-    fields.push({ ...value(), name, keyAt })
-  })
-  refuseRest(text, end)
+  const start = skipSpace(text, 0)
+  if (text.charCodeAt(start) !== openBrace) throw new JsonProblem(start, 'a row must be an object: {"column": value}')
+  const end = skipSpace(text, endOfObject(text, start, 0, fields))
+  if (end < text.length) throw new JsonProblem(end, 'there is something after the end of the object')
+  refuseTwice(fields)
   return fields
 }
 
 /** The elements of a JSON array that {@link parseObject} has returned as a value. */
 export function parseArray(text: string): JsonValue[] {
   const values: JsonValue[] = []
-  elements(text, 0, 0, (value) => values.push(value()))
+  endOfArray(text, 0, 0, values)
   return values
+}
+
+/** A set takes longer than comparing a few names. */
+const fewFields = 12
+
+function refuseTwice(fields: readonly JsonField[]): void {
+  const twice = fields.length > fewFields ? findTwice(fields) : fields.find(hasEarlier)
+  if (twice) throw new JsonProblem(twice.keyAt, `the key ${JSON.stringify(twice.name)} appears twice`)
+}
+
+function hasEarlier({ name }: JsonField, at: number, fields: readonly JsonField[]): boolean {
+  for (let earlier = 0; earlier < at; earlier++) if (fields[earlier]!.name === name) return true
+  return false
+}
+
+function findTwice(fields: readonly JsonField[]): JsonField | undefined {
+  const names = new Set<string>()
+  return fields.find(({ name }) => names.size === names.add(name).size)
 }
 
 /** The text that a JSON string means. */
 export const stringOf = (raw: string): string => (raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1))
-
-type Value = () => JsonValue
-
-function refuseRest(text: string, from: number): void {
-  const at = skipSpace(text, from)
-  if (at < text.length) throw new JsonProblem(at, 'there is something after the end of the object')
-}
 
 function skipSpace(text: string, at: number): number {
   let next = at
@@ -68,88 +89,82 @@ const unexpected = (text: string, at: number, wanted: string) =>
       : `${JSON.stringify(String.fromCodePoint(text.codePointAt(at)!))} where ${wanted} is expected`,
   )
 
-/** Reads an object that starts at `at`; returns where it ends. */
-function members(
-  text: string,
-  at: number,
-  depth: number,
-  found?: (name: string, keyAt: number, value: Value) => void,
-): number {
+/** @param fields gets what is in the object that starts at `at`, if given */
+function endOfObject(text: string, at: number, depth: number, fields?: JsonField[]): number {
   let next = skipSpace(text, at + 1)
-  if (text[next] === '}') return next + 1
+  if (text.charCodeAt(next) === closeBrace) return next + 1
   for (;;) {
-    if (text[next] !== '"') throw unexpected(text, next, 'a key in double quotes')
+    if (text.charCodeAt(next) !== quote) throw unexpected(text, next, 'a key in double quotes')
     const keyAt = next
-    next = endOfString(text, next)
-    const key = text.slice(keyAt, next)
-    next = skipSpace(text, next)
-    if (text[next] !== ':') throw unexpected(text, next, 'a colon')
+    const keyEnd = endOfString(text, keyAt)
+    next = skipSpace(text, keyEnd)
+    if (text.charCodeAt(next) !== colon) throw unexpected(text, next, 'a colon')
     const valueAt = skipSpace(text, next + 1)
     const end = endOfValue(text, valueAt, depth + 1)
-    found?.(stringOf(key), keyAt, () => valueFrom(text, valueAt, end))
+    fields?.push({
+      name: stringOf(text.slice(keyAt, keyEnd)),
+      keyAt,
+      kind: kindAt(text, valueAt),
+      raw: text.slice(valueAt, end),
+      at: valueAt,
+    })
     next = skipSpace(text, end)
-    if (text[next] === '}') return next + 1
-    if (text[next] !== ',') throw unexpected(text, next, 'a comma or }')
+    const code = text.charCodeAt(next)
+    if (code === closeBrace) return next + 1
+    if (code !== comma) throw unexpected(text, next, 'a comma or }')
     next = skipSpace(text, next + 1)
   }
 }
 
-/** Reads an array that starts at `at`; returns where it ends. */
-function elements(text: string, at: number, depth: number, found?: (value: Value) => void): number {
+/** @param values gets what is in the array that starts at `at`, if given */
+function endOfArray(text: string, at: number, depth: number, values?: JsonValue[]): number {
   let next = skipSpace(text, at + 1)
-  if (text[next] === ']') return next + 1
+  if (text.charCodeAt(next) === closeBracket) return next + 1
   for (;;) {
     const start = next
     const end = endOfValue(text, start, depth + 1)
-    found?.(() => valueFrom(text, start, end))
+    values?.push({ kind: kindAt(text, start), raw: text.slice(start, end), at: start })
     next = skipSpace(text, end)
-    if (text[next] === ']') return next + 1
-    if (text[next] !== ',') throw unexpected(text, next, 'a comma or ]')
+    const code = text.charCodeAt(next)
+    if (code === closeBracket) return next + 1
+    if (code !== comma) throw unexpected(text, next, 'a comma or ]')
     next = skipSpace(text, next + 1)
   }
 }
 
-const kinds: Record<string, JsonValue['kind']> = {
-  '"': 'string',
-  '{': 'object',
-  '[': 'array',
-  t: 'literal',
-  f: 'literal',
-  n: 'null',
+function kindAt(text: string, at: number): JsonValue['kind'] {
+  const code = text.charCodeAt(at)
+  if (code === quote) return 'string'
+  if (code === openBrace) return 'object'
+  if (code === openBracket) return 'array'
+  if (code === letterN) return 'null'
+  return code === letterT || code === letterF ? 'literal' : 'number'
 }
-
-const valueFrom = (text: string, at: number, end: number): JsonValue => ({
-  kind: kinds[text[at]!] ?? 'number',
-  raw: text.slice(at, end),
-  at,
-})
 
 const simple = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
 function endOfValue(text: string, at: number, depth: number): number {
   if (depth > deepest) throw new JsonProblem(at, `it is nested more than ${deepest} deep`)
-  const first = text[at]
-  if (first === '"') return endOfString(text, at)
-  if (first === '{') return members(text, at, depth)
-  if (first === '[') return elements(text, at, depth)
+  const first = text.charCodeAt(at)
+  if (first === quote) return endOfString(text, at)
+  if (first === openBrace) return endOfObject(text, at, depth)
+  if (first === openBracket) return endOfArray(text, at, depth)
   simple.lastIndex = at
   if (!simple.test(text)) throw unexpected(text, at, 'a value')
   return simple.lastIndex
 }
 
-const special = /["\\\p{Cc}]/gu
 const escapeSequence = /\\(?:["\\/bfnrt]|u[\da-fA-F]{4})/y
 
 function endOfString(text: string, at: number): number {
-  special.lastIndex = at + 1
-  for (;;) {
-    const found = special.exec(text)
-    if (!found) throw new JsonProblem(at, 'the quote is never closed')
-    if (found[0] === '"') return found.index + 1
-    if (found[0] === '\\') {
-      escapeSequence.lastIndex = found.index
-      if (!escapeSequence.test(text)) throw new JsonProblem(found.index, 'this is no escape of JSON')
-      special.lastIndex = escapeSequence.lastIndex
-    } else if (found[0] < ' ') throw new JsonProblem(found.index, 'a control character in a string must be escaped')
+  for (let next = at + 1; next < text.length; next++) {
+    const code = text.charCodeAt(next)
+    if (code === quote) return next + 1
+    if (code === backslash) {
+      escapeSequence.lastIndex = next
+      if (!escapeSequence.test(text)) throw new JsonProblem(next, 'this is no escape of JSON')
+      next = escapeSequence.lastIndex - 1
+    } else if (code < 32) throw new JsonProblem(next, 'a control character in a string must be escaped')
   }
+  throw new JsonProblem(at, 'the quote is never closed')
 }

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { AppError } from '../errors.ts'
 import { type ColumnShape, renderRow } from './json-copy.ts'
 import {
@@ -11,6 +10,7 @@ import {
   placeIn,
 } from './json-records.ts'
 import { type JsonField, JsonProblem, parseObject } from './json-scan.ts'
+import { piecesOf } from './pieces.ts'
 import type { FileColumns, FileRow, RowsSeed } from './types.ts'
 
 type JsonSeed = Pick<RowsSeed, 'name' | 'path' | 'format'>
@@ -21,22 +21,29 @@ type JsonSeed = Pick<RowsSeed, 'name' | 'path' | 'format'>
  */
 export async function readJsonColumns(seed: JsonSeed): Promise<FileColumns> {
   const columns = new Map<string, number>()
-  let rows = 0
+  let [rows, last, alike] = [0, [] as string[], 0]
+  const count = () => {
+    for (const name of last) columns.set(name, (columns.get(name) ?? 0) + alike)
+    alike = 0
+  }
   for await (const batch of records(seed)) {
     for (const record of batch) {
+      const fields = fieldsOf(seed, record)
+      const isAlike = fields.length === last.length && fields.every(({ name }, i) => name === last[i])
+      if (!isAlike) {
+        count()
+        last = fields.map(({ name }) => name)
+      }
       rows++
-      for (const { name } of fieldsOf(seed, record)) columns.set(name, (columns.get(name) ?? 0) + 1)
+      alike++
     }
   }
-  return {
-    columns: [...columns.keys()],
-    sparse: [...columns.values()].some((count) => count !== rows),
-    rows,
-  }
+  count()
+  return { columns: [...columns.keys()], sparse: [...columns.values()].some((found) => found !== rows), rows }
 }
 
 /**
- * The rows as lines of COPY's text format, a string for each piece of the file.
+ * The rows as lines of COPY's text format, those of each piece of the file always in the same memory.
  * @param onBytes gets every piece of the file before it is divided
  */
 export async function* jsonLines(
@@ -44,12 +51,15 @@ export async function* jsonLines(
   shapes: ColumnShape[],
   sparse: boolean,
   onBytes: (bytes: Uint8Array) => void,
-): AsyncGenerator<string> {
+): AsyncGenerator<Uint8Array> {
+  let memory = Buffer.alloc(0)
   for await (const batch of records(seed, onBytes)) {
     let lines = ''
     for (const record of batch)
       lines += translated(seed, record, () => renderRow(fieldsOf(seed, record), shapes, sparse))
-    if (lines !== '') yield lines
+    if (lines === '') continue
+    if (memory.length < 3 * lines.length) memory = Buffer.allocUnsafeSlow(4 * lines.length)
+    yield memory.subarray(0, memory.write(lines))
   }
 }
 
@@ -109,7 +119,7 @@ async function* records(seed: JsonSeed, onBytes?: (bytes: Uint8Array) => void): 
       })
     }
   }
-  for await (const bytes of createReadStream(seed.path) as AsyncIterable<Buffer>) {
+  for await (const bytes of piecesOf(seed.path)) {
     onBytes?.(bytes)
     yield divided(seed, () => reader.read(decode(bytes)))
     bytesRead += bytes.length

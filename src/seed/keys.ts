@@ -18,12 +18,17 @@ export async function refuseNullKey(tx: Db, seed: RowsSeed, target: SeedTable, t
   throw nullKey(seed, key, row?.line)
 }
 
-export async function refuseRepeatedKey(tx: Db, seed: RowsSeed, { key }: SeedTable): Promise<void> {
+/** Refuses rows of the temporary table without a key, or with that of another one, in one reading. */
+export async function refuseKeys(tx: Db, seed: RowsSeed, target: SeedTable): Promise<void> {
+  const { key } = target
   if (key.length === 0) return
+  const isNull = key.map((column) => `${quoteIdent(column)} is null`).join(' or ')
   // Sorting is several times faster than grouping here.
-  const [sum] = await tx.unsafe<{ repeated: boolean }[]>(
-    `select pg_catalog.count(*) <> pg_catalog.count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
+  const [sum] = await tx.unsafe<{ empty: boolean; repeated: boolean }[]>(
+    `select pg_catalog.count(*) filter (where ${isNull}) > 0 as empty,
+            pg_catalog.count(*) <> pg_catalog.count(distinct ${key.length === 1 ? list(key) : `(${list(key)})`}) as repeated from ${stage}`,
   )
+  if (sum?.empty) await refuseNullKey(tx, seed, target, stage)
   if (!sum?.repeated) return
   const repeated = await findRepeated(tx, key.map(quoteIdent))
   throw await repeatedKey(seed, key.join(', '), repeated)

@@ -18,6 +18,8 @@ export type Column = {
   array: boolean
   /** Whether comparing it with a literal can run no code but PostgreSQL's own. */
   comparable: boolean
+  /** Whether values that are equal are the same; `collate`: with the collation that compares bytes. */
+  exact: 'yes' | 'collate' | 'no'
   /** What a row gets that is inserted without it, as SQL. */
   default: string | null
   /** The sequences that its values come from, as SQL: its own (serial or identity), and those in its default. */
@@ -47,6 +49,7 @@ export type SeedTable = {
   sparse: boolean
   defaults: Map<string, string | null>
   updated: string[]
+  exact: Map<string, Column['exact']>
   key: string[]
   /** Whether the table itself forbids NULL in the key. */
   keyNotNull: boolean
@@ -103,6 +106,7 @@ export function matchTable(seed: RowsSeed, file: FileColumns, found: Table | und
     shapes: used.map(({ name, json, array }) => ({ name, json, array })),
     sparse: file.sparse,
     defaults: new Map(used.map((column) => [column.name, column.default])),
+    exact: new Map(used.map((column) => [column.name, column.exact])),
     updated: header.filter((column) => !key.includes(column) && !columns.get(column)?.alwaysIdentity),
     key,
     keyNotNull: key.every((column) => columns.get(column)?.notNull),

@@ -36,3 +36,25 @@ export const assignments = (table: SeedTable, row: string, existing = 'r.') =>
   table.updated
     .map((column) => `${quoteIdent(column)} = ${valueOr(table, row, column, `${existing}${quoteIdent(column)}`)}`)
     .join(', ')
+
+/**
+ * Whether a row of the table, with the alias `r`, differs from one of the file, with the alias `s`. NULL equals NULL. Types whose equal
+ * values may still differ, or that have no `=`, are compared as they are stored, which takes longer (`*<>`).
+ */
+export function differs(table: SeedTable): string {
+  const { updated, exact } = table
+  const value = (column: string) => valueOr(table, 's', column, `r.${quoteIdent(column)}`)
+  const each = updated
+    .filter((column) => exact.get(column) !== 'no')
+    .map((column) => {
+      const [mine, theirs] = [`r.${quoteIdent(column)}`, value(column)]
+      const collate = exact.get(column) === 'collate' ? ' collate pg_catalog."C"' : ''
+      return `${mine} operator(pg_catalog.<>) ${theirs}${collate} or (${mine} is null) operator(pg_catalog.<>) (${theirs} is null)`
+    })
+  const others = updated.filter((column) => exact.get(column) === 'no')
+  const stored =
+    others.length > 0
+      ? [`row(${list(others, 'r')})::record operator(pg_catalog.*<>) row(${others.map(value).join(', ')})::record`]
+      : []
+  return `(${[...each, ...stored].join(' or ')})`
+}

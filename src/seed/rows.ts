@@ -3,9 +3,9 @@ import { pinPath, type RunsAs, setPath } from '../postgres/search-path.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import { copyFile, type OnBytes } from './file.ts'
-import { refuseNullKey, refuseOutOfScope, refuseRepeatedKey } from './keys.ts'
+import { refuseKeys, refuseNullKey, refuseOutOfScope } from './keys.ts'
 import { becomeRole } from './role.ts'
-import { assignments, delta, given, list, newValues, sameKey, stage, staged, valueOr } from './row-sql.ts'
+import { assignments, delta, differs, given, list, newValues, sameKey, stage, staged } from './row-sql.ts'
 import { advanceSequences } from './sequences.ts'
 import { deleteMissing } from './sync.ts'
 import { findTarget, type Target } from './target.ts'
@@ -54,8 +54,7 @@ async function copyAndCompare(
   // Enough for the hash table of a million rows; with the default of 4 MB the server would use the disk.
   await tx.unsafe("set local work_mem = '64MB'")
   if (target.header.length > 0) await copyFile(tx, seed, stage, target, onBytes)
-  await refuseNullKey(tx, seed, target, stage)
-  await refuseRepeatedKey(tx, seed, target)
+  await refuseKeys(tx, seed, target)
 
   // Compare keys as the application does: the `=` of a type such as citext is found in the schema of its extension.
   await tx.unsafe(setPath(place.path, 'local '))
@@ -99,16 +98,13 @@ async function asCreator(tx: Db, { temporary }: Pick<Target, 'temporary'>, role:
   }
 }
 
-/** Compares rows as they are stored (`*<>`): NULL equals NULL, and types without `=`, such as json, can be compared too. */
 function differencesOf(target: Target, mode: RowsSeed['mode']): string {
   const { table, key, updated } = target
   if (key.length === 0) return `select true, ${staged(target)} from ${stage}`
   const isNew = `r.${quoteIdent(key[0] ?? '')} is null`
-  const values = updated.map((column) => valueOr(target, 's', column, `r.${quoteIdent(column)}`)).join(', ')
-  const differs = `row(${list(updated, 'r')})::record operator(pg_catalog.*<>) row(${values})::record`
   return `
     select ${isNew}, ${staged(target, 's')} from ${stage} s left join ${table} r on ${sameKey(key)}
-     where ${isNew} ${mode !== 'insert' && updated.length > 0 ? `or ${differs}` : ''}`
+     where ${isNew} ${mode !== 'insert' && updated.length > 0 ? `or ${differs(target)}` : ''}`
 }
 
 const updateOf = (target: Target) => `

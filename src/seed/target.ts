@@ -64,6 +64,11 @@ const baseTypes = `
                         union all select n.oid, n.typtype, n.typbasetype from b join pg_catalog.pg_type n on n.oid = b.typbasetype where b.typtype = 'd')
            select b.oid from b where b.typtype <> 'd') element`
 
+/** Types whose values are the same when they are equal: neither `1.0 = 1.00` nor `1 day = 24:00`. */
+const exactTypes = ['bool', 'int2', 'int4', 'int8', 'oid', 'date', 'time', 'timestamp', 'timestamptz', 'uuid', 'bytea']
+  .map((type) => `'pg_catalog.${type}'::regtype`)
+  .join(', ')
+
 /** The tables that exist, from the catalogs alone, so that no right on them is needed. */
 export async function readTables(db: Db, wanted: readonly RowsSeed['table'][]): Promise<Table[]> {
   const names = wanted.map(({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`)
@@ -77,6 +82,8 @@ export async function readTables(db: Db, wanted: readonly RowsSeed['table'][]): 
                      'array', base.typcategory = 'A' and base.typelem <> 0,
                      'comparable', base.typnamespace = 'pg_catalog'::regnamespace
                        or base.typtype = 'e' and not exists (select from pg_catalog.pg_cast k where k.castsource = base.oid),
+                     'exact', case when base.oid in ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype) then 'collate'
+                       when base.oid in (${exactTypes}) or base.oid = 'pg_catalog.numeric'::regtype and a.atttypmod <> -1 then 'yes' else 'no' end,
                      'default', ${defaultQuery},
                      'sequences', case when t.typcategory in ('N', 'S') and t.typname <> 'money' then (${sequencesQuery}) else '[]'::json end)
                      order by a.attnum)

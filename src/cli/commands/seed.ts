@@ -6,6 +6,7 @@ import { missingState, stateChanges } from '../../up/state.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command } from '../command.ts'
+import { tuneForRows } from '../v8.ts'
 
 /** `seed`: loads the seeds of this environment that are new or changed. */
 export const seed: Command = {
@@ -24,6 +25,7 @@ export const seed: Command = {
     seed: 'a seed failed; nothing of it stays',
   },
   async run(context) {
+    tuneForRows()
     const seeds = await seedFiles(context)
     const dryRun = context.flags['dry-run'] === true
     const story = createStory(['seed'], context.out, { planning: dryRun })
