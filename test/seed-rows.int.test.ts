@@ -305,6 +305,14 @@ describe('sync', () => {
     expect(await load([sync()], { acceptDeletes: true })).toEqual(['a.csv 90'])
   })
 
+  test('is refused where another file loads the same table, without a scope', async ({ load, dir }) => {
+    await writeFiles(dir, { 's/1_a.csv': 'id\n1\n', 's/dev/2_a.csv': 'id\n2\n' })
+    await expect(load([{ dir: 's', mode: 'sync' }])).rejects.toMatchObject({
+      kind: 'usage',
+      message: 's/1_a.csv would delete the rows of s/dev/2_a.csv: both load public.a',
+    })
+  })
+
   test('of a JSON file without rows deletes what there is', async ({ load, dir, sql }) => {
     await sql.unsafe(`${table}; insert into a values (1), (2), (3)`)
     await writeFiles(dir, { 'a.json': '[]' })
@@ -476,6 +484,16 @@ describe('what a table may be', () => {
       { id: 2, n: 9 },
       { id: 3, n: null },
     ])
+  })
+
+  test('a load that takes too long leaves nothing', async ({ load, dir, sql, database }) => {
+    await sql.unsafe(`create table a (id int primary key); create function f() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$;
+      create trigger t before insert on a for each row execute function f(); alter database ${database} set statement_timeout = '200ms'`)
+    await writeFiles(dir, { 'a.csv': 'id\n1\n', 'a.jsonl': '{"id": 1}\n' })
+    for (const file of ['a.csv', 'a.jsonl'])
+      await expect(load([a(file)])).rejects.toMatchObject({ kind: 'seed', sqlstate: '57014', place: { file } })
+    expect(await sql`select from a`).toHaveLength(0)
+    expect(await sql`select from pgbosun.seeds`).toHaveLength(0)
   })
 
   test('an unchanged file writes no row, locks none and moves no sequence', async ({ load, dir, sql }) => {

@@ -34,6 +34,7 @@ export async function readSeeds(
     .flatMap((entry) => ('dir' in entry ? entriesOf(entry, baseDir, environment, listed) : [entry]))
   const seeds = files.map((file) => readSeed(file, baseDir))
   refuseTwice(seeds)
+  refuseRivals(seeds)
   return seeds
 }
 
@@ -131,5 +132,21 @@ function refuseTwice(seeds: Seed[]): void {
     if (seen.has(name))
       throw usage(`${name} is listed twice under \`seeds\``, { file: name, hint: 'remove one of the entries' })
     seen.add(name)
+  }
+}
+
+/** Two files that both say what a whole table is would delete each other's rows at every run. */
+function refuseRivals(seeds: Seed[]): void {
+  const rows = seeds.filter((seed) => seed.kind === 'rows')
+  for (const { name, mode, scope, table } of rows) {
+    if (mode !== 'sync' || scope !== undefined) continue
+    const rival = rows.find(
+      (other) => other.name !== name && other.table.schema === table.schema && other.table.name === table.name,
+    )
+    if (rival)
+      throw usage(`${name} would delete the rows of ${rival.name}: both load ${table.schema}.${table.name}`, {
+        file: name,
+        hint: `give ${name} a \`scope\`, or another \`mode\``,
+      })
   }
 }
