@@ -89,6 +89,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Load seed data that is new or has changed.',
     load: async () => (await import('./commands/seed.ts')).seed,
   },
+  import: {
+    summary: 'Import the rows of a SQLite file, once, into empty tables.',
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
   backup: {
     summary: 'Make a backup (the same as `backup run`).',
     load: async () => (await import('./commands/backup.ts')).backup,

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { accessKeys } from './access.ts'
 import { backup } from './backup.ts'
 import { duration, durationText, loginSecret, noUrl, secret } from './fields.ts'
+import { importKeys } from './import.ts'
 import { migrateSchema } from './migrate.ts'
 import { notifySchema } from './notify.ts'
 import { predicates } from './predicates.ts'
@@ -225,6 +226,7 @@ export const configSchema = z.strictObject({
     .array(seed)
     .prefault([])
     .meta({ description: 'Seed data, loaded in this order, each entry in one transaction.' }),
+  import: importKeys,
   state: z
     .strictObject({
       readers: z.array(z.string()).prefault([]).meta({ description: 'Roles that may read the state tables.' }),

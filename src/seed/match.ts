@@ -1,6 +1,8 @@
 // pure
+
 import { type Condition, columnsIn, parseCondition } from '../config/condition.ts'
 import { AppError } from '../errors.ts'
+import { type SequenceUse, sequencesOf } from '../postgres/sequence-use.ts'
 import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 import type { ColumnShape } from './json-copy.ts'
@@ -34,9 +36,6 @@ export type Table = {
   /** The columns of each unique index that identifies rows, the primary key first. */
   uniques: { primary: boolean; columns: string[] }[]
 }
-
-/** A sequence, as SQL, with the columns of the file whose values come from it. */
-export type SequenceUse = { sequence: string; columns: { name: string; text: boolean }[] }
 
 /** How the rows of one file are written to one table. */
 export type SeedTable = {
@@ -137,15 +136,6 @@ function scopeOf(
       )
   }
   return condition
-}
-
-/** Several columns may get their values from one sequence. */
-function sequencesOf(columns: Column[]): SequenceUse[] {
-  const names = new Set(columns.flatMap(({ sequences }) => sequences))
-  return [...names].sort().map((sequence) => ({
-    sequence,
-    columns: columns.filter(({ sequences }) => sequences.includes(sequence)).map(({ name, text }) => ({ name, text })),
-  }))
 }
 
 const primaryKeyIn = ({ uniques }: Table, { columns: header, rows }: FileColumns) => {

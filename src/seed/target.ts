@@ -1,4 +1,5 @@
 import type { Db } from '../postgres/db.ts'
+import { sequencesQuery } from '../postgres/sequences.ts'
 import { quoteLiteral } from '../sql/quote.ts'
 import { readColumns } from './file.ts'
 import { matchTable, type SeedTable, type Table } from './match.ts'
@@ -25,22 +26,6 @@ export async function findTarget(db: Db, seed: RowsSeed, file?: FileColumns): Pr
   )
   return { ...target, empty: state?.empty ?? false, temporary: state?.temporary ?? false }
 }
-
-/**
- * The sequences of a column `a` with the type `t`: those of a serial or an identity, which belong to the column, and those that the default
- * of the column, or of its domain, depends on, however it is written and whoever owns them.
- */
-const sequencesQuery = `
-  select coalesce(pg_catalog.json_agg(distinct pg_catalog.format('%I.%I', sn.nspname, s.relname)), '[]'::json)
-    from pg_catalog.pg_depend d
-    join pg_catalog.pg_class s on s.relkind = 'S' and s.oid = case when d.deptype in ('a', 'i') then d.objid else d.refobjid end
-    join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
-   where d.deptype in ('a', 'i') and d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = d.classid
-         and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
-      or d.deptype = 'n' and d.refclassid = 'pg_catalog.pg_class'::regclass and (
-         d.classid = 'pg_catalog.pg_attrdef'::regclass
-           and d.objid = (select f.oid from pg_catalog.pg_attrdef f where f.adrelid = a.attrelid and f.adnum = a.attnum)
-      or d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and t.typtype = 'd' and not a.atthasdef)`
 
 /** The value of a column `a` with the type `t` in a row that is inserted without it, as SQL. */
 const defaultQuery = `

@@ -13,6 +13,8 @@ export type RecorderOptions = {
   details: Writable
   /** Names of the seeds that the run loads. */
   seeds: readonly string[]
+  /** Names of the imports that the run does. */
+  imports: readonly string[]
 }
 
 /**
@@ -37,7 +39,7 @@ const written = `name = r ->> 'name', sha256 = r ->> 'sha256', status = r ->> 's
 
 function body(
   actor: string,
-  { migrations, details, seeds }: Pick<RecorderOptions, 'migrations' | 'details' | 'seeds'>,
+  { migrations, details, seeds, imports }: Pick<RecorderOptions, 'migrations' | 'details' | 'seeds' | 'imports'>,
 ): string {
   const table = (name: string, writable: Writable, columns: string, values: string, removed: string) => `
   if t = '${name}' then
@@ -75,6 +77,11 @@ begin${table(
     values (r ->> 'name', r ->> 'checksum', (r ->> 'rows')::bigint, pg_catalog.clock_timestamp(), r ->> 'tool_version')
     on conflict (name) do update set checksum = excluded.checksum, rows = excluded.rows,
       applied_at = excluded.applied_at, tool_version = excluded.tool_version;
+    return;
+  end if;
+  if t = 'imports' and op = 'insert' and r ->> 'name' in (${['', ...imports].map(quoteLiteral).join(', ')}) then
+    insert into pgbosun.imports (name, source, rows, imported_at, tool_version)
+    values (r ->> 'name', r -> 'source', (r ->> 'rows')::bigint, pg_catalog.clock_timestamp(), r ->> 'tool_version');
     return;
   end if;
   raise insufficient_privilege using message = 'there is no such record';

@@ -3,7 +3,7 @@
 export const stateVersion = 2
 
 /** Tables that exist only if they are used. */
-export type StateTable = 'migrations' | 'migration_details' | 'seeds'
+export type StateTable = 'migrations' | 'migration_details' | 'seeds' | 'imports'
 
 /** Tables that every state has. */
 const always = ['state', 'events'] as const
@@ -68,6 +68,18 @@ export const stateTables: Record<StateTable | (typeof always)[number], Definitio
       ['checksum', 'text'],
       ['rows', 'bigint'],
       ['applied_at', 'timestamp with time zone', 'now'],
+      ['tool_version', 'text'],
+    ],
+  },
+  imports: {
+    create: `create table pgbosun.imports (
+        name text primary key, source jsonb not null, rows bigint,
+        imported_at timestamptz not null default ${now}, tool_version text not null)`,
+    columns: [
+      ['name', 'text'],
+      ['source', 'jsonb'],
+      ['rows', 'bigint'],
+      ['imported_at', 'timestamp with time zone', 'now'],
       ['tool_version', 'text'],
     ],
   },

@@ -5,6 +5,7 @@ import type { Session } from '../postgres/session.ts'
 import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
+import type { StateTable } from '../state/state.ts'
 import { someOf } from '../units.ts'
 import type { FirstBackups } from './backup-first.ts'
 import type { FirstBackup } from './first-backups.ts'
@@ -28,8 +29,8 @@ export type MigrateAllOptions = {
   show: Show
   /** Undefined: only plan. */
   journal: Journal | undefined
-  /** Seeds will be recorded in the target. */
-  seeds?: boolean
+  /** What else will be recorded in the target. */
+  records?: readonly StateTable[]
   /** Which migrations of the only target are wanted. */
   wanted?: PlanOptions['wanted']
   /** Gets the backups that `migrate.backupFirst` asks for. */
@@ -81,9 +82,9 @@ async function migrateOne(
   run: Run,
   target: MigrateTarget,
   session: Session | undefined,
-  { show, journal, seeds, wanted, targets, first }: MigrateAllOptions & { first: FirstBackups | undefined },
+  { show, journal, records = [], wanted, targets, first }: MigrateAllOptions & { first: FirstBackups | undefined },
 ): Promise<StepResult[]> {
-  const forSeeds = seeds === true && target.database === undefined
+  const also = target.database === undefined ? records : []
   if (hasCommand(target)) {
     const { migrateByCommand } = await import('./program/migrate.ts')
     const ends = await heedHold(run, target, session, { pending: undefined, planning: !journal })
@@ -93,10 +94,10 @@ async function migrateOne(
       const change = await firstBackupOfCommand(run, target, session)
       if (change) show([change])
     }
-    return migrateByCommand(run, target, session, { show, journal, seeds: forSeeds, wanted })
+    return migrateByCommand(run, target, session, { show, journal, records: also, wanted })
   }
   const options: PlanOptions = {
-    ...(forSeeds && { records: ['seeds'] }),
+    ...(also.length > 0 && { records: also }),
     ...(wanted && targets.length === 1 && { wanted }),
   }
   if (journal)

@@ -87,7 +87,7 @@ export function nothingToMigrate(targets: MigrateTarget[]): string {
 
 export type PlanOptions = {
   /** What else will be recorded in the state; if given, the state is always needed. */
-  records?: StateTable[] | undefined
+  records?: readonly StateTable[] | undefined
   /** Only look: nothing will be written, so the state needs no changes and may be that of a newer pgbosun. */
   looking?: boolean
   wanted?: WantedMigrations
@@ -141,7 +141,7 @@ export async function askAboutMigrations(
 }
 
 /** The tables of the state in which a folder's migrations are recorded, and others. */
-function needsOf(folder: Folder | undefined, others: StateTable[] = []): StateTable[] {
+function needsOf(folder: Folder | undefined, others: readonly StateTable[] = []): StateTable[] {
   const own = folder && !folder.format.native
   const details = folder && (!own || folder.files.some(({ kind }) => kind === 'repeatable'))
   return [...(own ? (['migrations'] as const) : []), ...(details ? (['migration_details'] as const) : []), ...others]

@@ -19,7 +19,7 @@ export async function planUp(context: Context, outFile?: string): Promise<Result
     seeds: await seedFiles(context, { reviewed: outFile !== undefined }),
     declared: await readDeclared(context),
   }
-  const story = createStory(stepNames, context.out, { planning: true })
+  const story = createStory(stepNames(context.loaded.config), context.out, { planning: true })
   const startedAt = performance.now()
 
   const reviewed = await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {

@@ -4,9 +4,11 @@ import type { Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { plural } from '../units.ts'
 import { refuseUnhealthy } from './check.ts'
+import { importOf } from './import-of.ts'
 import { migrateAll } from './migrate-all.ts'
 import { type Declared, plannedDrift } from './roles.ts'
 import { planSeedStep, type seedFiles, seedItem, warnOfSeeds } from './seed.ts'
+import { recordsOf } from './steps.ts'
 import type { MigrateTarget } from './target.ts'
 import { mainTarget } from './targets.ts'
 
@@ -24,6 +26,7 @@ export type Planned = { items: Map<string, Item[]>; things: Set<string> }
 export async function planSteps(run: Run, story: Story, { targets, seeds, declared }: PlanInputs): Promise<Planned> {
   const items = new Map<string, Item[]>()
   const note = (step: string, some: readonly Item[]) => items.set(step, [...(items.get(step) ?? []), ...some])
+  const imports = importOf(run.context) !== undefined
   const drift = await plannedDrift(run, declared)
   note('ensure', evaluated(drift.reviewable.ensure))
   await story.step('ensure', async (show) => show(drift.ensure))
@@ -35,11 +38,15 @@ export async function planSteps(run: Run, story: Story, { targets, seeds, declar
         show(changes, options)
       },
       journal: undefined,
-      seeds: seeds.length > 0,
+      records: recordsOf({ seeds: seeds.length > 0, imports }),
     }),
   )
   note('grant', evaluated(drift.reviewable.grant))
   const after = pendingBefore(run, story, drift.absent)
+  if (imports) {
+    const { planOfImport } = await import('./import.ts')
+    note('import', await planOfImport(run, story, after))
+  }
   if (after && declared) story.defer('grant', after)
   else await story.step('grant', async (show) => show(drift.grant))
   note('seed', await planSeeds(run, story, seeds, after))

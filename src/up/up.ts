@@ -8,12 +8,13 @@ import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
 import { type FirstBackup, firstBackupFields, withFirstBackups } from './first-backups.ts'
+import { importOf } from './import-of.ts'
 import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
 import { type Gate, openGate, type Review } from './reviewed/types.ts'
 import { askAboutRoles, type Declared, ensure, grant, readDeclared, refuseDrift } from './roles.ts'
 import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles, seedItem } from './seed.ts'
-import { stepNames } from './steps.ts'
+import { recordsOf, stepNames } from './steps.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
 import { mainTarget, migrateTargets } from './targets.ts'
 import { withStory } from './with-story.ts'
@@ -27,7 +28,7 @@ export const runUp = (context: Context, options: UpOptions = {}): Promise<Result
 
 async function upWith(context: Context, backups: FirstBackup[], { onReady, review }: UpOptions): Promise<Result> {
   const startedAt = performance.now()
-  const story = createStory(stepNames, context.out)
+  const story = createStory(stepNames(context.loaded.config), context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
   const meanwhile = async () => {
     inputs = await readInputs(context, review !== undefined)
@@ -40,6 +41,10 @@ async function upWith(context: Context, backups: FirstBackup[], { onReady, revie
     const gate = review ? await reviewed(run, story, inputs, review) : openGate
     // Report problems with the files before roles are changed.
     if (declared) await refuseFiles(run, story, targets)
+    if (importOf(run.context)) {
+      const { refuseMissingFile } = await import('./import.ts')
+      await refuseMissingFile(run, story)
+    }
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, gate('ensure', show), journal)
     })
@@ -59,6 +64,9 @@ async function reviewed(run: Run, story: Story, inputs: Inputs, review: Review):
   const { reviewAgain } = await import('./reviewed/review.ts')
   return reviewAgain(run, story, inputs, review)
 }
+
+const recordsIn = (context: Context, seeds: Seed[]) =>
+  recordsOf({ seeds: seeds.length > 0, imports: importOf(context) !== undefined })
 
 /** What `up` reads before it asks the database: the files, and what is declared. */
 type Inputs = {
@@ -80,12 +88,13 @@ async function readInputs(context: Context, reviewed: boolean): Promise<Inputs> 
  */
 function askAhead(run: Run, { targets, seeds, declared }: Inputs): void {
   const main = mainTarget(targets)
+  const records = recordsIn(run.context, seeds)
   const asked: Promise<void>[] = []
   // First those whose answer leads to a further question.
   if (run.target && main)
     asked.push(
       askAboutMigrations(run.context, main, run.reads(run.target), {
-        records: seeds.length > 0 ? ['seeds'] : undefined,
+        records: records.length > 0 ? records : undefined,
       }),
     )
   asked.push(askAboutSeeds(run, seeds))
@@ -123,9 +132,20 @@ async function migrateAndSeed(
 ): Promise<void> {
   await story.step(
     'migrate',
-    (show) => migrateAll(run, { targets, show: gate('migrate', show), journal, seeds: seeds.length > 0, backups }),
+    (show) =>
+      migrateAll(run, {
+        targets,
+        show: gate('migrate', show),
+        journal,
+        records: recordsIn(run.context, seeds),
+        backups,
+      }),
     nothingToMigrate(targets),
   )
+  if (importOf(run.context)) {
+    const { importStep } = await import('./import.ts')
+    await importStep(run, story, { journal, gate })
+  }
   await story.step('grant', async (show) => {
     if (!declared) return
     await grant(run, declared, gate('grant', show), journal)

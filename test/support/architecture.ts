@@ -15,7 +15,7 @@ export const order = [
   ['config', 'sql', 'machine'],
   ['postgres', 'programs', 'store'],
   ['state', 'formats', 'lint', 'archive'],
-  ['migrate', 'roles', 'seed', 'backup', 'restore', 'check'],
+  ['migrate', 'roles', 'seed', 'import', 'backup', 'restore', 'check'],
   ['run'],
   ['up'],
   ['serve'],

@@ -33,6 +33,8 @@ export type FileWork = {
   details?: Writable
   /** Names of seeds. */
   seeds?: readonly string[]
+  /** Names of imports. */
+  imports?: readonly string[]
 }
 
 const nothing: Writable = { after: Number.MAX_SAFE_INTEGER, seqs: [] }
@@ -176,13 +178,13 @@ async function withConfigured<T>(run: Run, work: Isolated<'url'>, use: (files: F
 
 /** Statements that allow a login to record what this run does, and nothing else. */
 function recorderFor(
-  { isolation, migrations = nothing, details = nothing, seeds = [] }: Isolated<'login' | 'url'>,
+  { isolation, migrations = nothing, details = nothing, seeds = [], imports = [] }: Isolated<'login' | 'url'>,
   user: string,
   name: string,
 ): string[] {
   return [
     `grant usage on schema pgbosun to ${quoteIdent(user)}`,
-    createRecorder({ name, actor: isolation.rights.sessionUser, migrations, details, seeds }),
+    createRecorder({ name, actor: isolation.rights.sessionUser, migrations, details, seeds, imports }),
     `grant execute on procedure ${quoteName('pgbosun', name)} to ${quoteIdent(user)}`,
   ]
 }

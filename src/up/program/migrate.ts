@@ -8,7 +8,7 @@ import type { Context } from '../../run/context.ts'
 import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import type { Show } from '../../run/story.ts'
-import { applyState, type StateChange } from '../../state/state.ts'
+import { applyState, type StateChange, type StateTable } from '../../state/state.ts'
 import { shellLine } from '../../text.ts'
 import { someOf } from '../../units.ts'
 import { type Isolation, isolationFor } from '../isolation/choose.ts'
@@ -25,8 +25,8 @@ type Options = {
   show: Show
   /** Undefined: only plan. */
   journal: Journal | undefined
-  /** Seeds will be recorded in the target. */
-  seeds?: boolean
+  /** What else will be recorded in the target. */
+  records?: readonly StateTable[]
   wanted?: PlanOptions['wanted'] | undefined
 }
 
@@ -51,10 +51,10 @@ export async function migrateByCommand(
   run: Run,
   target: CommandTarget,
   session: Session | undefined,
-  { show, journal, seeds = false, wanted }: Options,
+  { show, journal, records = [], wanted }: Options,
 ): Promise<StepResult[]> {
   refuseWanted(wanted)
-  const plan = await planCommand(run, target, session, seeds)
+  const plan = await planCommand(run, target, session, records)
   const { pending, change, before } = plan
   // If nothing tells what the program did, running it counts as the change.
   const willChange = pending ?? before.length === 0
@@ -90,7 +90,7 @@ export async function migrateByCommand(
 
 /** Whether the program will be run, as far as can be told beforehand. */
 export async function mayRun(run: Run, target: CommandTarget, session: Session): Promise<boolean> {
-  const { pending } = await planCommand(run, target, session, false)
+  const { pending } = await planCommand(run, target, session, [])
   return pending !== false
 }
 
@@ -115,7 +115,7 @@ async function planCommand(
   run: Run,
   target: CommandTarget,
   session: Session | undefined,
-  seeds: boolean,
+  needs: readonly StateTable[],
 ): Promise<Plan> {
   const { context } = run
   const role = session && (await defaultRole(context, session.sql, target))
@@ -128,8 +128,7 @@ async function planCommand(
   const reason = newest
     ? `the database is at ${renderHeads(at)}, the files are at ${renderHeads(newest)}`
     : `${programName(target.command)} itself decides what is pending`
-  const needs = seeds ? (['seeds'] as const) : []
-  const needsState = seeds || pending !== false
+  const needsState = needs.length > 0 || pending !== false
   const state = !needsState ? [] : session ? await missingState(context, session.sql, { needs }) : wholeState(needs)
   return { target, role, before, pending, change: { action: 'run', object: nameOf(target), reason }, state }
 }

@@ -20,7 +20,7 @@ import type { Gate, Review } from './types.ts'
  */
 export async function reviewAgain(run: Run, story: Story, inputs: PlanInputs, review: Review): Promise<Gate> {
   await openCreatedMeanwhile(run)
-  const silent = createStory(stepNames, quiet(run.context.out), { planning: true })
+  const silent = createStory(stepNames(run.context.loaded.config), quiet(run.context.out), { planning: true })
   const planned = await planSteps(run, silent, inputs)
   const at = new Date()
   const now = await reviewedPlan(run, { ...inputs, story: silent, planned, at })

@@ -1,12 +1,32 @@
-import type { Db } from '../postgres/db.ts'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
-import type { SeedTable } from './match.ts'
+import type { Db } from './db.ts'
+import type { SequenceUse } from './sequence-use.ts'
+
+/**
+ * The sequences of a column `a` with the type `t`: those of a serial or an identity, which belong to the column, and those that the default
+ * of the column, or of its domain, depends on, however it is written and whoever owns them.
+ */
+export const sequencesQuery = `
+  select coalesce(pg_catalog.json_agg(distinct pg_catalog.format('%I.%I', sn.nspname, s.relname)), '[]'::json)
+    from pg_catalog.pg_depend d
+    join pg_catalog.pg_class s on s.relkind = 'S' and s.oid = case when d.deptype in ('a', 'i') then d.objid else d.refobjid end
+    join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+   where d.deptype in ('a', 'i') and d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = d.classid
+         and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+      or d.deptype = 'n' and d.refclassid = 'pg_catalog.pg_class'::regclass and (
+         d.classid = 'pg_catalog.pg_attrdef'::regclass
+           and d.objid = (select f.oid from pg_catalog.pg_attrdef f where f.adrelid = a.attrelid and f.adnum = a.attnum)
+      or d.classid = 'pg_catalog.pg_type'::regclass and d.objid = t.oid and t.typtype = 'd' and not a.atthasdef)`
 
 /**
  * Inserting explicit values does not advance a sequence: the application's next row would get a number that exists already. If a default
  * computes its value from the number, the sequence may be advanced further than needed, which only skips numbers.
+ * @param table as SQL
  */
-export async function advanceSequences(tx: Db, { table, sequences }: SeedTable): Promise<void> {
+export async function advanceSequences(
+  tx: Db,
+  { table, sequences }: { table: string; sequences: readonly SequenceUse[] },
+): Promise<void> {
   for (const { sequence, columns } of sequences) {
     const furthest = (aggregate: 'max' | 'min') =>
       columns.map((column) => furthestIn(table, column, aggregate)).join(', ')

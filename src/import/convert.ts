@@ -1,0 +1,164 @@
+// pure
+import { quoteIdent } from '../sql/quote.ts'
+import type { Kind, PgType, Unit } from './kinds.ts'
+import { decimalText, doubleText, fitsNumeric, timeText, uuidText, type Value } from './values.ts'
+
+/** How the values of a column are converted. `byLine`: because of a line under `types`, which also lets text become numbers. */
+export type Conversion = { type: PgType; unit: Unit | undefined; byLine: boolean }
+
+/** The function that SQL of ours calls for values that SQL alone cannot convert: `pgbosun_text(value, number of the conversion)`. */
+export const textFunction = 'pgbosun_text'
+
+const ranges: Partial<Record<Kind, readonly [bigint, bigint]>> = {
+  int2: [-32_768n, 32_767n],
+  int4: [-2_147_483_648n, 2_147_483_647n],
+  int8: [-(2n ** 63n), 2n ** 63n - 1n],
+}
+
+/** Whether a column of that kind has numbers without fraction. */
+export const isInteger = (kind: Kind): boolean => ranges[kind] !== undefined
+
+/**
+ * A value as PostgreSQL reads it, not escaped; undefined where that type cannot hold it exactly. NULL is not for this function.
+ */
+export function convertValue({ type, unit, byLine }: Conversion, value: Value): string | undefined {
+  const { kind } = type
+  if (typeof value === 'string' && value.includes('\0') && kind !== 'bytea') return undefined
+  switch (kind) {
+    case 'int2':
+    case 'int4':
+    case 'int8':
+      return integerText(kind, typeof value === 'string' && !byLine ? null : value)
+    case 'float4':
+    case 'float8':
+      return floatText(kind, typeof value === 'string' && !byLine ? null : value)
+    case 'numeric': {
+      if (typeof value === 'string' && !byLine) return undefined
+      const decimal = decimalText(value)
+      return decimal !== undefined && fitsNumeric(decimal, type.precision, type.scale) ? decimal : undefined
+    }
+    case 'bool':
+      return booleanText(value)
+    case 'bytea':
+      if (typeof value === 'string') return `\\x${Buffer.from(value).toString('hex')}`
+      return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : undefined
+    case 'date':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+      return timeText(value, kind, unit)
+    case 'uuid':
+      return value instanceof Uint8Array && !byLine ? undefined : uuidText(value)
+    case 'json':
+    case 'jsonb':
+      return typeof value === 'string' && isJson(value) ? value : undefined
+    default:
+      return fitting(plainText(value), type.length)
+  }
+}
+
+function integerText(kind: Kind, value: Value): string | undefined {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined
+  const decimal = decimalText(value)
+  if (decimal === undefined || decimal.includes('.')) return undefined
+  const number = BigInt(decimal)
+  const [least, most] = ranges[kind]!
+  return number >= least && number <= most ? decimal : undefined
+}
+
+function floatText(kind: Kind, value: Value): string | undefined {
+  if (value === null || value instanceof Uint8Array) return undefined
+  const number = Number(value)
+  // An integer, or a text, must be what the double says.
+  if (typeof value === 'bigint' && BigInt(number) !== value) return undefined
+  if (typeof value === 'string' && (decimalText(value) === undefined || decimalText(value) !== decimalText(number)))
+    return undefined
+  if (Number.isNaN(number) || (kind === 'float4' && Math.fround(number) !== number)) return undefined
+  return doubleText(number)
+}
+
+function booleanText(value: Value): string | undefined {
+  const text = typeof value === 'string' ? value.toLowerCase() : value
+  if (text === 1n || text === 'true' || text === 't' || text === '1') return 'true'
+  return text === 0n || text === 'false' || text === 'f' || text === '0' ? 'false' : undefined
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const plainText = (value: Value): string | undefined =>
+  typeof value === 'string'
+    ? value
+    : typeof value === 'bigint'
+      ? String(value)
+      : typeof value === 'number'
+        ? doubleText(value)
+        : undefined
+
+const fitting = (text: string | undefined, length: number | undefined) =>
+  text !== undefined && length !== undefined && [...text].length > length ? undefined : text
+
+/** Text as a field of COPY's text format. */
+export const escaped = (text: string) =>
+  /[\\\n\r\t]/.test(text)
+    ? text.replaceAll(/[\\\n\r\t]/g, (one) => ({ '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' })[one] ?? one)
+    : text
+
+/** The same in SQLite's SQL. */
+const escapedSql = (column: string) =>
+  `replace(replace(replace(replace(${column},'\\','\\\\'),char(10),'\\n'),char(13),'\\r'),char(9),'\\t')`
+
+/** What SQL converts by itself, because that is several times faster: `[when, then]`. Everything else goes through {@link convertValue}. */
+function quick({ type }: Conversion, column: string): [when: string, then: string] | undefined {
+  const storage = `typeof(${column})`
+  const range = ranges[type.kind]
+  if (range)
+    return [
+      `${storage} = 'integer'${type.kind === 'int8' ? '' : ` and ${column} between ${range[0]} and ${range[1]}`}`,
+      column,
+    ]
+  switch (type.kind) {
+    case 'text':
+    case 'varchar':
+      return [
+        `${storage} = 'text' and instr(${column}, char(0)) = 0${type.length === undefined ? '' : ` and length(${column}) <= ${type.length}`}`,
+        escapedSql(column),
+      ]
+    case 'bool':
+      return [`${storage} = 'integer' and ${column} in (0, 1)`, column]
+    case 'bytea':
+      return [`${storage} = 'blob'`, `'\\\\x' || hex(${column})`]
+    default:
+      return undefined
+  }
+}
+
+/** SQL of SQLite about one column. */
+export type ColumnSql = {
+  /** The column itself. */
+  column: string
+  /** Whether a value that is not NULL can be converted. */
+  fits: string
+  /** The field of COPY's text format. */
+  field: string
+}
+
+/** @param id number of the conversion, for {@link textFunction} */
+export function columnSql(conversion: Conversion, name: string, id: number): ColumnSql {
+  const column = quoteIdent(name)
+  const slow = `${textFunction}(${column}, ${id})`
+  const fast = quick(conversion, column)
+  return {
+    column,
+    fits: fast ? `case when ${fast[0]} then 1 else ${slow} is not null end` : `${slow} is not null`,
+    field: fast
+      ? `case when ${fast[0]} then ${fast[1]} when ${column} is null then '\\N' else ${slow} end`
+      : `case when ${column} is null then '\\N' else ${slow} end`,
+  }
+}

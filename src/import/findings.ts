@@ -1,0 +1,61 @@
+// pure
+import { counted } from '../units.ts'
+import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+
+/** What one reading of a column found. */
+export type ColumnFacts = {
+  /** Values that are not NULL. */
+  values: bigint
+  /** Values that the type cannot hold exactly. */
+  unfit: bigint
+  /** The first of them: its storage class, and the number of its row. */
+  first: { storage: string; row: string | undefined } | undefined
+  /** Largest value in bytes. */
+  largest: number
+  sum: string | undefined
+  least: string | undefined
+  most: string | undefined
+}
+
+export type TableFacts = { rows: bigint; columns: ColumnFacts[] }
+
+/** Rows of a table whose parent does not exist. */
+export type Orphans = { table: string; parent: string; rows: number; first: string | undefined }
+
+/** What is in the way of an import, because of the values. */
+export function findProblems(plan: ImportPlan, facts: readonly TableFacts[], orphans: readonly Orphans[]): string[] {
+  return [
+    ...plan.tables.flatMap((table, i) =>
+      table.columns.flatMap((column, j) => problemsOf(table, column, facts[i]!.rows, facts[i]!.columns[j]!)),
+    ),
+    ...orphans
+      .filter(({ table }) => !plan.excluded.includes(table))
+      .map(
+        ({ table, parent, rows, first }) =>
+          `${counted(rows, 'row')} of ${table} ${rows === 1 ? 'refers' : 'refer'} to a row of ${parent} that does not exist${first === undefined ? '' : `, first the one with rowid ${first}`}`,
+      ),
+  ]
+}
+
+function problemsOf({ source }: TablePlan, column: ColumnPlan, rows: bigint, facts: ColumnFacts): string[] {
+  const { from, conversion, required } = column
+  const name = `${source.name}.${from.name}`
+  const nulls = rows - facts.values
+  const found: string[] = []
+  if (facts.unfit > 0n) {
+    const { storage, row } = facts.first ?? {}
+    const what =
+      storage === undefined
+        ? ''
+        : `: first ${aStorage(storage)}${row === undefined ? '' : ` in the row with rowid ${row}`}`
+    found.push(
+      `${name} has ${counted(Number(facts.unfit), 'value')} that ${conversion.type.sql} cannot hold exactly${what}`,
+    )
+  }
+  if (required && nulls > 0n)
+    found.push(`${name} is NULL in ${counted(Number(nulls), 'row')}, but NOT NULL in the database`)
+  return found
+}
+
+const aStorage = (storage: string) =>
+  storage === 'integer' ? 'an integer' : storage === 'real' ? 'a number with a fraction or exponent' : `a ${storage}`

@@ -1,0 +1,31 @@
+import { hash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
+import { quoteIdent } from '../sql/quote.ts'
+import { type Sample, spelled } from './compare.ts'
+import type { Reading } from './rows.ts'
+import type { Value } from './values.ts'
+
+/** The hash of the rows in the sample, as the server computes it: the sum of the first 60 bits of the MD5 of each row. */
+export async function hashRows(reading: Reading, sample: Sample): Promise<string> {
+  const { db, table } = reading
+  const columns = table.columns.filter(({ conversion }) => spelled(conversion, null) !== undefined)
+  const names = columns.map(({ from }) => quoteIdent(from.name))
+  const by = sample && quoteIdent(table.columns[sample.column]!.from.name)
+  const where = by === undefined ? '' : ` where ${by} is not null and cast(${by} as integer) % ${sample!.divisor} = 0`
+  const query = db.prepare(
+    `select ${names.length > 0 ? names.join(', ') : '1'} from ${quoteIdent(table.source.name)}${where}`,
+  )
+  query.setReadBigInts(true)
+  query.setReturnArrays(true)
+  let sum = 0n
+  let rows = 0
+  for (const values of query.iterate() as unknown as Iterable<Value[]>) {
+    const text = columns.map(({ conversion }, i) => spelled(conversion, values[i]!)).join('\u001f')
+    sum += BigInt(`0x${hash('md5', text).slice(0, 15)}`)
+    if (++rows % 2000 === 0) {
+      reading.onRows(0)
+      await setImmediate()
+    }
+  }
+  return String(sum)
+}
