@@ -14,6 +14,7 @@ import { counted, someOf } from '../units.ts'
 import { compareSql, differences, type Loaded, sampleOf } from './compare.ts'
 import { deriveSchema } from './derive.ts'
 import { failedIn, importFailed } from './failure.ts'
+import type { TableFacts } from './findings.ts'
 import { recordImport } from './history.ts'
 import type { OpenKey, TablePlan } from './plan.ts'
 import type { Prepared } from './prepared.ts'
@@ -67,12 +68,12 @@ async function write(tx: Db, prepared: Prepared, work: ImportWork): Promise<Impo
   for (const statement of derived?.before ?? []) await tx.unsafe(statement)
   await lockAndRefuseFilled(tx, prepared)
   await deferKeys(tx, plan.schema, plan.open)
-  await copyAll(tx, prepared, work)
+  const facts = await copyAll(tx, prepared, work)
   await tx.unsafe('set constraints all immediate')
   await restoreKeys(tx, plan.schema, plan.open)
   for (const statement of derived?.after ?? []) await tx.unsafe(statement)
   await setSequences(tx, prepared)
-  const tables = await compareAll(tx, prepared, work)
+  const tables = await compareAll(tx, prepared, facts, work)
   opened.refuseChanged()
   work.guard()
   await tx.unsafe(asOurselves)
@@ -128,9 +129,11 @@ async function restoreKeys(tx: Db, schema: string, keys: readonly OpenKey[]): Pr
       await tx.unsafe(`alter table ${quoteName(schema, table)} alter constraint ${quoteIdent(name)} not deferrable`)
 }
 
-async function copyAll(tx: Db, prepared: Prepared, work: ImportWork): Promise<void> {
+/** @returns what was read of each table */
+async function copyAll(tx: Db, prepared: Prepared, work: ImportWork): Promise<TableFacts[]> {
   const { urlSettings = {}, path } = work.place
-  const total = prepared.facts.reduce((sum, { rows }) => sum + Number(rows), 0)
+  const total = prepared.rows.reduce((sum, rows) => sum + Number(rows), 0)
+  const facts: TableFacts[] = []
   let done = 0
   await tx.unsafe(`${setSettings(urlSettings, 'local ')}${setPath(path, 'local ')}`)
   for (const [i, table] of prepared.plan.tables.entries()) {
@@ -141,18 +144,21 @@ async function copyAll(tx: Db, prepared: Prepared, work: ImportWork): Promise<vo
     }
     const columns = table.columns.map(({ to }) => quoteIdent(to)).join(', ')
     const copy = `copy ${nameIn(prepared, table)} (${columns}) from stdin`
-    await failedIn(table.to, () => copyIn(tx, copy, readRows(readingOf(prepared, i, onRows))))
-    work.log.debug({ table: table.to, rows: Number(prepared.facts[i]!.rows) }, 'imported the rows of a table')
+    await failedIn(table.to, () =>
+      copyIn(
+        tx,
+        copy,
+        readRows(readingOf(prepared, i, onRows), (found) => void facts.push(found)),
+      ),
+    )
+    work.log.debug({ table: table.to, rows: Number(prepared.rows[i]) }, 'imported the rows of a table')
   }
   await tx.unsafe(`${unsetLocally(urlSettings)}${pinPath} set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'`)
+  return facts
 }
 
-const readingOf = (
-  { opened, plan, sql, facts, source }: Prepared,
-  i: number,
-  onRows: (rows: number) => void,
-): Reading => ({
-  ...{ db: opened.db, name: opened.name, table: plan.tables[i]!, sql: sql[i]!, facts: facts[i]! },
+const readingOf = ({ opened, plan, sql, source }: Prepared, i: number, onRows: (rows: number) => void): Reading => ({
+  ...{ db: opened.db, name: opened.name, sizeBytes: opened.sizeBytes, table: plan.tables[i]!, sql: sql[i]! },
   ...{ utf8: source.utf8, onRows },
 })
 
@@ -167,8 +173,8 @@ async function setSequences(tx: Db, prepared: Prepared): Promise<void> {
   }
 }
 
-async function compareAll(tx: Db, prepared: Prepared, work: ImportWork): Promise<ImportedTable[]> {
-  const { plan, facts } = prepared
+async function compareAll(tx: Db, prepared: Prepared, facts: TableFacts[], work: ImportWork): Promise<ImportedTable[]> {
+  const { plan } = prepared
   const tables: ImportedTable[] = []
   const problems: string[] = []
   for (const [i, table] of plan.tables.entries()) {

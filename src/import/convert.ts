@@ -114,7 +114,10 @@ export const escaped = (text: string) =>
 const escapedSql = (column: string) =>
   `replace(replace(replace(replace(${column},'\\','\\\\'),char(10),'\\n'),char(13),'\\r'),char(9),'\\t')`
 
-/** What SQL converts by itself, because that is several times faster: `[when, then]`. Everything else goes through {@link convertValue}. */
+/**
+ * What SQL converts by itself, because that is several times faster: `[when, then]`. Everything else goes through {@link convertValue}.
+ * A NUL in text is only found in what is about to be sent: there, looking for it costs nothing.
+ */
 function quick({ type }: Conversion, column: string): [when: string, then: string] | undefined {
   const storage = `typeof(${column})`
   const range = ranges[type.kind]
@@ -127,17 +130,30 @@ function quick({ type }: Conversion, column: string): [when: string, then: strin
     case 'text':
     case 'varchar':
       return [
-        `${storage} = 'text' and instr(${column}, char(0)) = 0${type.length === undefined ? '' : ` and length(${column}) <= ${type.length}`}`,
+        `${storage} = 'text'${type.length === undefined ? '' : ` and length(${column}) <= ${type.length}`}`,
         escapedSql(column),
       ]
     case 'bool':
       return [`${storage} = 'integer' and ${column} in (0, 1)`, column]
     case 'bytea':
       return [`${storage} = 'blob'`, `'\\\\x' || hex(${column})`]
+    case 'float8':
+      // Exact with 17 digits, and `!` asks for them; as short as possible.
+      return [`${storage} = 'real'`, `format('%!.17g', ${column})`]
+    case 'date':
+      return [`${storage} = 'text' and date(${column}) = ${column} and ${column} >= '0001'`, column]
+    case 'timestamp':
+      return [isInstant(column), column]
     default:
       return undefined
   }
 }
+
+/** Whether it is `2024-01-02 03:04:05` or has up to six digits more: SQLite itself spells it so. Days that do not exist it would change. */
+const isInstant = (column: string) =>
+  `typeof(${column}) = 'text' and length(${column}) between 19 and 26 and length(${column}) <> 20 and ${column} >= '0001'
+   and datetime(substr(${column}, 1, 19)) = substr(${column}, 1, 19)
+   and (length(${column}) = 19 or substr(${column}, 20, 1) = '.' and substr(${column}, 21) not glob '*[^0-9]*')`
 
 /** SQL of SQLite about one column. */
 export type ColumnSql = {

@@ -1,13 +1,10 @@
 // pure
 import { AppError } from '../errors.ts'
 import { counted, someLines } from '../units.ts'
-import type { Prepared } from './prepared.ts'
+import type { Inspected, Prepared } from './prepared.ts'
 
 /** All that is in the way of an import, as one error; undefined where nothing is. */
-export function importProblems({
-  problems,
-  opened,
-}: Pick<Prepared, 'problems'> & { opened: { name: string } }): AppError | undefined {
+export function importProblems(opened: { name: string }, problems: readonly string[]): AppError | undefined {
   const [first] = problems
   if (first === undefined) return undefined
   const many = problems.length > 1
@@ -27,8 +24,10 @@ export function importProblems({
   )
 }
 
+type Mapping = Pick<Prepared, 'plan'> & Pick<Inspected, 'facts'> & { proposals: string[] }
+
 /** The mapping as lines of a table, for people. */
-export function describeMapping({ plan, facts, proposals }: Pick<Prepared, 'plan' | 'facts' | 'proposals'>): string[] {
+export function describeMapping({ plan, facts, proposals }: Mapping): string[] {
   const rows = plan.tables.flatMap(({ source, to, columns }, i) => [
     [source.name, `${plan.schema}.${to}`, counted(Number(facts[i]!.rows), 'row'), plan.derived ? 'created' : ''],
     ...columns.map(({ from, to: name, conversion }, j) => {
@@ -65,7 +64,7 @@ export function describeMapping({ plan, facts, proposals }: Pick<Prepared, 'plan
 }
 
 /** The mapping as JSON has it. */
-export const mappingFields = ({ plan, facts, proposals }: Pick<Prepared, 'plan' | 'facts' | 'proposals'>) => ({
+export const mappingFields = ({ plan, facts, proposals }: Mapping) => ({
   tables: plan.tables.map(({ source, to, columns }, i) => ({
     from: source.name,
     to: `${plan.schema}.${to}`,

@@ -8,7 +8,10 @@ import { isServerError, type ServerError } from '../postgres/server-error.ts'
 import { hintFor, serverNotes } from '../postgres/sqlstate.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { indented } from '../text.ts'
+import { importProblems } from './describe.ts'
+import { inspectValues } from './prepare.ts'
 import type { Prepared } from './prepared.ts'
+import { misfit } from './rows.ts'
 import { sqliteFailed } from './scratch.ts'
 
 /** Remembers which table an error is about. */
@@ -31,9 +34,10 @@ export async function importFailed(
   db: Sql,
   prepared: Prepared,
   cause: unknown,
-  { log, place }: { log: Log; place: RunsAs },
+  { log, place, guard }: { log: Log; place: RunsAs; guard(): void },
 ): Promise<unknown> {
   if (cause instanceof AppError || isConnectionLost(cause)) return cause
+  if (cause === misfit) return importProblems(prepared.opened, (await inspectValues(prepared, guard)).problems) ?? cause
   const { name } = prepared.opened
   if (!isServerError(cause)) return sqliteFailed(name, cause)
   const table = tableOf.get(cause)

@@ -10,8 +10,6 @@ export type ColumnFacts = {
   unfit: bigint
   /** The first of them: its storage class, and the number of its row. */
   first: { storage: string; row: string | undefined } | undefined
-  /** Largest value in bytes. */
-  largest: number
   sum: string | undefined
   least: string | undefined
   most: string | undefined
@@ -23,19 +21,19 @@ export type TableFacts = { rows: bigint; columns: ColumnFacts[] }
 export type Orphans = { table: string; parent: string; rows: number; first: string | undefined }
 
 /** What is in the way of an import, because of the values. */
-export function findProblems(plan: ImportPlan, facts: readonly TableFacts[], orphans: readonly Orphans[]): string[] {
-  return [
-    ...plan.tables.flatMap((table, i) =>
-      table.columns.flatMap((column, j) => problemsOf(table, column, facts[i]!.rows, facts[i]!.columns[j]!)),
-    ),
-    ...orphans
-      .filter(({ table }) => !plan.excluded.includes(table))
-      .map(
-        ({ table, parent, rows, first }) =>
-          `${counted(rows, 'row')} of ${table} ${rows === 1 ? 'refers' : 'refer'} to a row of ${parent} that does not exist${first === undefined ? '' : `, first the one with rowid ${first}`}`,
-      ),
-  ]
-}
+export const valueProblems = (plan: ImportPlan, facts: readonly TableFacts[]): string[] =>
+  plan.tables.flatMap((table, i) =>
+    table.columns.flatMap((column, j) => problemsOf(table, column, facts[i]!.rows, facts[i]!.columns[j]!)),
+  )
+
+/** Rows that no foreign key would let in. */
+export const orphanProblems = ({ excluded }: Pick<ImportPlan, 'excluded'>, orphans: readonly Orphans[]): string[] =>
+  orphans
+    .filter(({ table }) => !excluded.includes(table))
+    .map(({ table, parent, rows, first }) => {
+      const where = first === undefined ? '' : `, first the one with rowid ${first}`
+      return `${counted(rows, 'row')} of ${table} ${rows === 1 ? 'refers' : 'refer'} to a row of ${parent} that does not exist${where}`
+    })
 
 function problemsOf({ source }: TablePlan, column: ColumnPlan, rows: bigint, facts: ColumnFacts): string[] {
   const { from, conversion, required } = column

@@ -1,36 +1,55 @@
 import type { Db } from '../postgres/db.ts'
+import { quoteIdent } from '../sql/quote.ts'
 import { deriveSchema } from './derive.ts'
-import { findProblems } from './findings.ts'
-import { type ImportOptions, planImport } from './plan.ts'
-import type { Prepared } from './prepared.ts'
+import { orphanProblems, type TableFacts, valueProblems } from './findings.ts'
+import { type ImportOptions, planImport, type TablePlan } from './plan.ts'
+import type { Inspected, Prepared } from './prepared.ts'
 import { propose } from './propose.ts'
+import { withSqlite } from './scratch.ts'
 import { findOrphans, readSource, refuseBroken } from './source.ts'
 import { prepareSql, readFacts, readShapes } from './statistics.ts'
 import { readTarget } from './target.ts'
 
 /**
- * Reads the file and the database, and plans: after this, no value of the file is a surprise. Changes nothing.
- * @param proposing also looks for better types, which takes longer
+ * Reads what the file and the database are made of, and plans. Changes nothing.
  * @throws {AppError} `seed` if the file is damaged
  */
 export async function prepareImport(
   db: Db,
   { name, opened }: Pick<Prepared, 'name' | 'opened'>,
   options: ImportOptions,
-  { proposing = false }: { proposing?: boolean } = {},
 ): Promise<Prepared> {
   const target = await readTarget(db, options.schema)
   refuseBroken(opened.db, opened.name)
   const source = readSource(opened.db, opened.name)
   const plan = planImport(source, target, options)
-  const sql = prepareSql(opened.db, plan)
-  const facts = plan.tables.map((table, i) => readFacts(opened.db, opened.name, table, sql[i]!))
   const orphans = findOrphans(opened.db, opened.name, source.tables)
-  const shapes = proposing ? readShapes(opened.db, opened.name, plan) : undefined
   return {
-    ...{ name, opened, source, plan, sql, facts },
-    problems: [...plan.problems, ...findProblems(plan, facts, orphans)],
+    ...{ name, opened, source, plan, sql: prepareSql(opened.db, plan) },
+    rows: plan.tables.map((table) => countRows(opened, table)),
+    problems: [...plan.problems, ...orphanProblems(plan, orphans)],
     warnings: [...plan.warnings, ...(plan.derived ? deriveSchema(plan).warnings : [])],
-    proposals: shapes ? propose(plan, (column) => shapes.get(column)) : [],
   }
+}
+
+/**
+ * Reads every value, for a plan: those that cannot be converted are problems.
+ * @param onPart called in between; throws to stop
+ */
+export async function inspectValues({ opened, plan, sql, problems }: Prepared, onPart: () => void): Promise<Inspected> {
+  const facts: TableFacts[] = []
+  for (const [i, table] of plan.tables.entries())
+    facts.push(await readFacts(opened.db, opened.name, table, sql[i]!, onPart))
+  return { facts, problems: [...problems, ...valueProblems(plan, facts)] }
+}
+
+/** Lines for `types`, as all values look. */
+export function proposeTypes({ opened, plan }: Prepared): string[] {
+  const shapes = readShapes(opened.db, opened.name, plan)
+  return propose(plan, (column) => shapes.get(column))
+}
+
+function countRows({ db, name }: Prepared['opened'], { source }: TablePlan): bigint {
+  const query = `select count(*) as n from ${quoteIdent(source.name)}`
+  return BigInt(withSqlite(name, () => db.prepare(query).get() as { n: number }).n)
 }

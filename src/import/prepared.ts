@@ -13,10 +13,16 @@ export type Prepared = {
   plan: ImportPlan
   /** About each column of the tables. */
   sql: ColumnSql[][]
+  /** Rows of each table. */
+  rows: bigint[]
+  /** All that is in the way, as far as that can be told without reading every value. */
+  problems: string[]
+  warnings: string[]
+}
+
+/** What reading every value found. */
+export type Inspected = {
   facts: TableFacts[]
   /** All that is in the way. */
   problems: string[]
-  warnings: string[]
-  /** Lines for `types`, where they were asked for. */
-  proposals: string[]
 }

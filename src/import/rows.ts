@@ -3,76 +3,95 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { quoteIdent } from '../sql/quote.ts'
-import type { ColumnSql } from './convert.ts'
+import { type ColumnSql, isInteger } from './convert.ts'
 import type { TableFacts } from './findings.ts'
 import type { TablePlan } from './plan.ts'
 import { withSqlite } from './scratch.ts'
+import { addFacts, factsOf, factsSql, noTotals, readFacts } from './statistics.ts'
+import type { Value } from './values.ts'
 
 /** What a table is read with. */
 export type Reading = {
   db: DatabaseSync
   /** Of the file. */
   name: string
+  sizeBytes: number
   table: TablePlan
   sql: ColumnSql[]
-  facts: TableFacts
   /** Whether the file stores text as UTF-8. */
   utf8: boolean
   /** Called after each part, with how many rows were read; throws when the run must not go on. */
   onRows(rows: number): void
 }
 
-const [partBytes, mostBytes, mostRows] = [256 * 1024, 8 * 1024 * 1024, 4000]
+const [partBytes, mostBytes, mostRows] = [64 * 1024, 8 * 1024 * 1024, 1000]
+
+/** Thrown for a value that its type cannot hold: only then is it worth the time to find out which. */
+export const misfit = new Error('a value cannot be converted')
 
 /**
- * The rows of a table in COPY's text format, in the order of their numbers. SQLite itself writes a few thousand rows into one text, which
- * goes to the server as it is: that is several times faster than making objects of them here.
+ * The rows of a table in COPY's text format, in the order of their numbers. SQLite itself writes a thousand rows into one text, which
+ * goes to the server as it is: that is several times faster than making objects of them here. What is compared afterwards is added up in
+ * the same reading.
  *
- * @throws {AppError} `seed` for text that is not valid UTF-8, with the place
+ * @param onFacts called once, at the end
+ * @throws {AppError} `seed` for text that is not valid UTF-8 or contains NUL, with the place; {@link misfit}
  */
-export async function* readRows(reading: Reading): AsyncGenerator<Uint8Array | string> {
-  const { table, facts } = reading
-  if (facts.rows === 0n) return
-  yield* table.source.rowid === undefined ? oneByOne(reading) : byNumber(reading, table.source.rowid)
+export async function* readRows(
+  reading: Reading,
+  onFacts: (facts: TableFacts) => void,
+): AsyncGenerator<Uint8Array | string> {
+  const { db, name, table, sql, onRows } = reading
+  const { rowid } = table.source
+  if (rowid !== undefined && sql.length <= mostColumns) yield* byNumber(reading, rowid, onFacts)
+  else {
+    onFacts(await readFacts(db, name, table, sql, () => onRows(0)))
+    yield* oneByOne(reading)
+  }
 }
 
-/** SQL for a row: a line with its line break. At most 100 arguments, because a function may have few. */
-export function lineSql(fields: readonly string[]): string {
-  if (fields.length === 0) return 'char(10)'
-  const groups: string[] = []
-  for (let at = 0; at < fields.length; at += 100)
-    groups.push(`concat_ws(char(9), ${fields.slice(at, at + 100).join(', ')})`)
-  const line = groups.length === 1 ? groups[0] : `concat_ws(char(9), ${groups.join(', ')})`
-  return `${line} || char(10)`
+/** A result has at most 2000 columns, and each needs several. */
+const mostColumns = 300
+
+/** SQL for a row: a line with its line break; NULL where a field is. As a tree, because SQL may only be so deep. */
+export const lineSql = (fields: readonly string[]): string =>
+  fields.length === 0 ? 'char(10)' : `${joined(fields)} || char(10)`
+
+function joined(fields: readonly string[]): string {
+  if (fields.length < 8) return fields.map((field) => `(${field})`).join(' || char(9) || ')
+  const half = fields.length >> 1
+  return `(${joined(fields.slice(0, half))}) || char(9) || (${joined(fields.slice(half))})`
 }
 
-/** So many rows at once that a part has about 256 KiB, and never more than a few megabytes above its largest row. */
-function rowsAtOnce({ facts }: Reading): number {
-  const largest = facts.columns.reduce((sum, { largest: bytes }) => sum + bytes * 2, 1)
-  const few = Math.floor(mostBytes / largest)
-  return Math.max(1, Math.min(mostRows, few))
+/** So many rows at once that a part has about 64 KiB, and never more than a few megabytes above its largest row. */
+function rowsAtOnce({ db, name, sizeBytes, table, sql }: Reading): number {
+  const long = sql.filter((_, i) => !isInteger(table.columns[i]!.conversion.type.kind))
+  if (sizeBytes < mostBytes || long.length === 0) return mostRows
+  const lengths = long.map(({ column }) => `coalesce(octet_length(${column}), 0)`)
+  const query = `select max(${lengths.join(' + ')}) as largest from ${quoteIdent(table.source.name)}`
+  const { largest } = withSqlite(name, () => db.prepare(query).get()) as { largest: number | null }
+  return Math.max(1, Math.min(mostRows, Math.floor(mostBytes / Math.max(1, 2 * (largest ?? 0)))))
 }
 
-async function* byNumber(reading: Reading, rowid: string): AsyncGenerator<Uint8Array | string> {
-  const { db, name, table, sql, utf8, onRows } = reading
-  const lines = `group_concat(line, '')`
-  const from = quoteIdent(table.source.name)
-  const query = withSqlite(name, () => {
-    const prepared = db.prepare(
-      `select ${utf8 ? `cast(${lines} as blob)` : lines} as part, max(number) as last, count(*) as rows
-         from (select ${rowid} as number, ${lineSql(sql.map(({ field }) => field))} as line from ${from}
-                where ${rowid} >= ? order by ${rowid} limit ?)`,
-    )
-    prepared.setReadBigInts(true)
-    return prepared
-  })
+async function* byNumber(
+  reading: Reading,
+  rowid: string,
+  onFacts: (facts: TableFacts) => void,
+): AsyncGenerator<Uint8Array | string> {
+  const { name, table, onRows } = reading
+  const query = partQuery(reading, rowid)
+  const totals = table.columns.map(noTotals)
+  let rows = 0n
   let next = -(2n ** 63n)
   const most = rowsAtOnce(reading)
   let limit = Math.min(100, most)
   while (next < 2n ** 63n) {
     const part = withSqlite(name, () => query.get(next, limit)) as Part
-    if (part.rows === 0n) return
-    if (part.part instanceof Uint8Array && !isUtf8(part.part)) throw notUtf8(reading, rowid, next, part.last!)
+    if (part.rows === 0n) break
+    if (part.lines !== part.rows) throw misfit
+    if (!isSendable(part.part!)) throw unsendable(reading, rowid, next, part.last!)
+    for (const [i, column] of table.columns.entries()) addFacts(totals[i]!, column, part as Record<string, Value>, i)
+    rows += part.rows
     yield part.part!
     onRows(Number(part.rows))
     next = part.last! + 1n
@@ -80,9 +99,32 @@ async function* byNumber(reading: Reading, rowid: string): AsyncGenerator<Uint8A
     // Signals and the session that holds the locks are looked at in between.
     await setImmediate()
   }
+  onFacts({ rows, columns: totals.map(factsOf) })
 }
 
-type Part = { part: Uint8Array | string | null; last: bigint | null; rows: bigint }
+function partQuery({ db, name, table, sql, utf8 }: Reading, rowid: string): StatementSync {
+  const lines = `group_concat(pgbosun_line, '')`
+  const facts = table.columns.flatMap((column, i) => factsSql(column, sql[i]!.column, i))
+  const wanted = [
+    `${utf8 ? `cast(${lines} as blob)` : lines} as part`,
+    'max(pgbosun_number) as last',
+    'count(*) as rows',
+    'count(pgbosun_line) as lines',
+    ...facts,
+  ]
+  const row = [`${rowid} as pgbosun_number`, `${lineSql(sql.map(({ field }) => field))} as pgbosun_line`]
+  return withSqlite(name, () => {
+    const query = db.prepare(
+      `select ${wanted.join(', ')}
+         from (select ${[...row, ...sql.map(({ column }) => column)].join(', ')} from ${quoteIdent(table.source.name)}
+                where ${rowid} >= ? order by ${rowid} limit ?)`,
+    )
+    query.setReadBigInts(true)
+    return query
+  })
+}
+
+type Part = { part: Uint8Array | string | null; last: bigint | null; rows: bigint; lines: bigint }
 
 /** WITHOUT ROWID: there is no number to go on from. */
 async function* oneByOne(reading: Reading): AsyncGenerator<Uint8Array | string> {
@@ -93,12 +135,17 @@ async function* oneByOne(reading: Reading): AsyncGenerator<Uint8Array | string> 
   )
   let held: Uint8Array[] = []
   let bytes = 0
-  for (const { line: row } of query.iterate() as unknown as Iterable<{ line: Uint8Array | string }>) {
+  for (const { line: row } of query.iterate() as unknown as Iterable<{ line: Uint8Array | string | null }>) {
+    if (row === null) throw misfit
     const chunk = typeof row === 'string' ? Buffer.from(row) : row
-    if (!isUtf8(chunk))
-      throw new AppError('seed', `${name}: a text in the table ${table.source.name} is not valid UTF-8`, {
-        hint: utf8Hint,
-      })
+    if (!isSendable(chunk))
+      throw new AppError(
+        'seed',
+        `${name}: a text in the table ${table.source.name} contains a NUL, or is not valid UTF-8`,
+        {
+          hint: textHint,
+        },
+      )
     held.push(chunk)
     bytes += chunk.length
     if (bytes < partBytes && held.length < mostRows) continue
@@ -112,24 +159,38 @@ async function* oneByOne(reading: Reading): AsyncGenerator<Uint8Array | string> 
   onRows(held.length)
 }
 
-const utf8Hint = 'correct it in the file: update … set … = cast(replace(…) as text); or exclude the table'
+/** PostgreSQL stores no NUL in text, and nothing but valid characters. */
+const isSendable = (text: Uint8Array | string) =>
+  typeof text === 'string' ? !text.includes('\0') : !text.includes(0) && isUtf8(text)
+
+const isValid = (text: Uint8Array | string) => typeof text === 'string' || isUtf8(text)
+
+const textHint = "correct it in the file, such as with `update T set C = replace(C, char(0), '')`; or exclude the table"
 
 /** Looks for the row and the column among those of a part. */
-function notUtf8({ db, name, table, sql }: Reading, rowid: string, first: bigint, last: bigint): AppError {
-  const fields = sql.map(({ field }, i) => `cast(${field} as blob) as f${i}`)
+function unsendable({ db, name, table, sql, utf8 }: Reading, rowid: string, first: bigint, last: bigint): AppError {
+  const fields = sql.map(({ field }, i) => `${utf8 ? `cast(${field} as blob)` : field} as f${i}`)
   const query: StatementSync = db.prepare(
     `select cast(${rowid} as text) as number, ${fields.join(', ')} from ${quoteIdent(table.source.name)}
       where ${rowid} >= ? and ${rowid} <= ? order by ${rowid}`,
   )
-  for (const row of query.iterate(first, last) as unknown as Iterable<Record<string, Uint8Array>>) {
-    const at = sql.findIndex((_, i) => !isUtf8(row[`f${i}`]!))
+  for (const row of query.iterate(first, last) as unknown as Iterable<Record<string, Uint8Array | string>>) {
+    const at = sql.findIndex((_, i) => !isSendable(row[`f${i}`]!))
     if (at < 0) continue
     const column = `${table.source.name}.${table.columns[at]!.from.name}`
-    return new AppError('seed', `${name}: ${column} is not valid UTF-8 in the row with rowid ${row.number}`, {
-      hint: utf8Hint,
-    })
+    return new AppError(
+      'seed',
+      `${name}: ${column} ${isValid(row[`f${at}`]!) ? 'contains a NUL' : 'is not valid UTF-8'} in the row with rowid ${row.number}`,
+      {
+        hint: textHint,
+      },
+    )
   }
-  return new AppError('seed', `${name}: a text in the table ${table.source.name} is not valid UTF-8`, {
-    hint: utf8Hint,
-  })
+  return new AppError(
+    'seed',
+    `${name}: a text in the table ${table.source.name} contains a NUL, or is not valid UTF-8`,
+    {
+      hint: textHint,
+    },
+  )
 }

@@ -4,8 +4,8 @@ import { applyImport, type ImportedTable, refuseFilled } from '../import/apply.t
 import { importProblems } from '../import/describe.ts'
 import { isImported } from '../import/history.ts'
 import { fingerprint, openSource } from '../import/open.ts'
-import { prepareImport } from '../import/prepare.ts'
-import type { Prepared } from '../import/prepared.ts'
+import { inspectValues, prepareImport } from '../import/prepare.ts'
+import type { Inspected, Prepared } from '../import/prepared.ts'
 import type { Change } from '../plan.ts'
 import { becomeRole } from '../postgres/become-role.ts'
 import type { Session } from '../postgres/session.ts'
@@ -61,8 +61,8 @@ export async function importStep(
     async (ungated) => {
       const show = gate('import', ungated)
       const session = await run.openTarget()
-      await withPrepared(run, session, {}, async (prepared) => {
-        refuse(prepared)
+      await withPrepared(run, session, [], async (prepared) => {
+        refuse(prepared, prepared.problems)
         show(changesOf(prepared))
         await applyPrepared(run, session, prepared, journal)
       })
@@ -85,8 +85,8 @@ export async function planOfImport(run: Run, story: Story, after: string | undef
   }
   let changes: Change[] = []
   await story.step('import', async (show) => {
-    await withPrepared(run, session, {}, async (prepared) => {
-      refuse(prepared)
+    await withPrepared(run, session, [], async (prepared) => {
+      refuse(prepared, (await inspect(run, prepared)).problems)
       changes = changesOf(prepared)
       show(changes)
       await warnOfIsolation(
@@ -110,13 +110,11 @@ export async function refuseMissingFile(run: Run, story: Story): Promise<void> {
   }
 }
 
-export type PreparedOptions = { exclude?: readonly string[]; proposing?: boolean }
-
 /** Opens the file and plans, unless it was imported before; then `use` is not called. */
 export async function withPrepared<T>(
   run: Run,
   { sql }: Session,
-  { exclude = [], proposing = false }: PreparedOptions,
+  exclude: readonly string[],
   use: (prepared: Prepared) => Promise<T>,
 ): Promise<T | undefined> {
   const { context } = run
@@ -124,14 +122,20 @@ export async function withPrepared<T>(
   if (await isImported(sql, configured.name)) return undefined
   const opened = await openSource(configured.path, configured.file, context.signal)
   try {
-    const prepared = await prepareImport(sql, { name: configured.name, opened }, configured, { proposing })
+    const prepared = await prepareImport(sql, { name: configured.name, opened }, configured)
     for (const warning of prepared.warnings) context.out.warn(`${configured.file}: ${warning}`)
     if (!prepared.plan.derived && prepared.problems.length === 0) await refuseRows(run, sql, prepared)
-    opened.refuseChanged()
     return await use(prepared)
   } finally {
     opened.close()
   }
+}
+
+/** Reads every value, for a plan. */
+export async function inspect({ context }: Run, prepared: Prepared): Promise<Inspected> {
+  const found = await inspectValues(prepared, () => context.signal.throwIfAborted())
+  prepared.opened.refuseChanged()
+  return found
 }
 
 /** Looks into the tables as their owner: it runs no code of theirs. */
@@ -145,17 +149,17 @@ async function refuseRows({ context }: Run, sql: Session['sql'], prepared: Prepa
 }
 
 /** @throws {AppError} `seed` with all that is in the way */
-export function refuse(prepared: Prepared): void {
-  const error = importProblems(prepared)
+export function refuse({ opened }: Prepared, problems: readonly string[]): void {
+  const error = importProblems(opened, problems)
   if (error) throw error
 }
 
 /** What an import will do, by table. */
-export const changesOf = ({ plan, facts, opened }: Prepared): Change[] =>
+export const changesOf = ({ plan, rows, opened }: Prepared): Change[] =>
   plan.tables.map(({ to }, i) => ({
     action: 'import',
     object: `table ${plan.schema}.${to}`,
-    reason: `${counted(Number(facts[i]!.rows), 'row')} of ${opened.name}${plan.derived ? ', which creates it' : ''}`,
+    reason: `${counted(Number(rows[i]), 'row')} of ${opened.name}${plan.derived ? ', which creates it' : ''}`,
   }))
 
 /** Imports exactly what was planned. */

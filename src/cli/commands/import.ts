@@ -1,10 +1,10 @@
 import { describeMapping, mappingFields } from '../../import/describe.ts'
-import type { Prepared } from '../../import/prepared.ts'
+import { proposeTypes } from '../../import/prepare.ts'
 import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { applyState } from '../../state/state.ts'
-import { applyPrepared, changesOf, configuredImport, refuse, withPrepared } from '../../up/import.ts'
+import { applyPrepared, changesOf, configuredImport, inspect, refuse, withPrepared } from '../../up/import.ts'
 import { missingState, stateChanges } from '../../up/state.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
@@ -38,12 +38,13 @@ export const importCommand: Command = {
 }
 
 async function showPlan(context: CommandContext): Promise<Result> {
-  const options = { exclude: context.lists.exclude ?? [], proposing: true }
   const fields = await withRun(context, { locks: 'none' }, (run) =>
-    withPrepared(run, run.target!, options, async (prepared: Prepared) => {
-      context.out.print(describeMapping(prepared))
-      refuse(prepared)
-      return mappingFields(prepared)
+    withPrepared(run, run.target!, context.lists.exclude ?? [], async (prepared) => {
+      const { facts, problems } = await inspect(run, prepared)
+      const mapping = { plan: prepared.plan, facts, proposals: proposeTypes(prepared) }
+      context.out.print(describeMapping(mapping))
+      refuse(prepared, problems)
+      return mappingFields(mapping)
     }),
   )
   if (!fields) context.out.print('nothing to do: imported before')
@@ -52,14 +53,13 @@ async function showPlan(context: CommandContext): Promise<Result> {
 
 async function importOnce(context: CommandContext): Promise<Result> {
   const story = createStory(['import'], context.out)
-  const options = { exclude: context.lists.exclude ?? [] }
   const tables = await withStory(context, story, { locks: 'target' }, (run, journal) =>
     story.step(
       'import',
       async (show) => {
         const target = run.target!
-        return withPrepared(run, target, options, async (prepared) => {
-          refuse(prepared)
+        return withPrepared(run, target, context.lists.exclude ?? [], async (prepared) => {
+          refuse(prepared, prepared.problems)
           const state = await missingState(run.context, target.sql, { needs: ['imports'] })
           show([...stateChanges(state), ...changesOf(prepared)])
           if (state.length > 0) {
