@@ -257,3 +257,18 @@ test('the configuration takes precedence over a preset', () => {
   expect(roles).toEqual([{ name: 'watch', kind: 'user', inherits: true, bypassRls: false, connectionLimit: 9 }])
   expect(settings.filter(({ name }) => name === 'statement_timeout')).toMatchObject([{ value: '1min' }])
 })
+
+test('create.owner owns a database that is made; an existing one keeps its owner, and that role gets all privileges on it', () => {
+  const users = { shop: {} }
+  const [database] = desired({ databases: { shop: { create: { owner: 'shop', encoding: 'UTF8' }, users } } }).databases
+  expect(database).toMatchObject({
+    owner: 'shop',
+    ownerFixed: false,
+    create: { encoding: 'UTF8' },
+    access: [{ grantee: 'shop', privileges: ['CONNECT', 'CREATE', 'TEMPORARY'] }],
+  })
+  expect(database?.create).not.toHaveProperty('owner')
+  expect(() => desired({ databases: { shop: { owner: 'shop', create: { owner: 'shop' }, users } } })).toThrow(
+    'databases.shop has both owner and create.owner',
+  )
+})
