@@ -7,7 +7,7 @@ import { leaves } from '../src/config/walk.ts'
 import { durationMs, sizeBytes } from '../src/units.ts'
 
 export const compileSchema = (): Compiled => ({
-  rule: ruleOf(configSchema),
+  ...rulesOf(configSchema),
   leaves: leaves(configSchema).map(({ path, kind }) => ({ path, kind })),
 })
 
@@ -41,8 +41,35 @@ type CheckDef = {
 
 const defOf = (schema: z.ZodType) => schema._zod.def as unknown as Def
 
+/** The rule of a schema; maps that are in it several times, such as the forms of a secret, are shared. */
+export function rulesOf(schema: z.ZodType): Pick<Compiled, 'rule' | 'shared'> {
+  const times = new Map<z.ZodType, number>()
+  ruleOf(schema, (map) => {
+    times.set(map, (times.get(map) ?? 0) + 1)
+    return undefined
+  })
+  const shared: Rule[] = []
+  const places = new Map<z.ZodType, number>()
+  const rule = ruleOf(schema, (map, itself) => {
+    if ((times.get(map) ?? 0) < 2) return undefined
+    const at = places.get(map) ?? shared.push(itself()) - 1
+    places.set(map, at)
+    return { is: 'shared', at }
+  })
+  return { rule, shared }
+}
+
+/** Asked about each map; undefined: its rule is written here. */
+type Elsewhere = (map: z.ZodType, itself: () => Rule) => Rule | undefined
+
 /** @throws for something in the schema that has no rule yet */
-export function ruleOf(schema: z.ZodType): Rule {
+function ruleOf(schema: z.ZodType, elsewhere: Elsewhere): Rule {
+  const below = (part: z.ZodType) => ruleOf(part, elsewhere)
+  const itself = () => ownRule(schema, below)
+  return (defOf(schema).type === 'object' && elsewhere(schema, itself)) || itself()
+}
+
+function ownRule(schema: z.ZodType, below: (part: z.ZodType) => Rule): Rule {
   const def = defOf(schema)
   const checks = (def.checks ?? []).map(({ _zod }) => checkOf(_zod.def))
   const withChecks = checks.length > 0 && { checks }
@@ -51,15 +78,15 @@ export function ruleOf(schema: z.ZodType): Rule {
       if (!def.catchall || defOf(def.catchall).type !== 'never') throw new Error('a map must be strict')
       return {
         is: 'map',
-        keys: Object.fromEntries(Object.entries(def.shape).map(([key, value]) => [key, ruleOf(value)])),
+        keys: Object.fromEntries(Object.entries(def.shape).map(([key, value]) => [key, below(value)])),
         ...withChecks,
       }
     case 'record':
-      return { is: 'record', key: ruleOf(def.keyType), value: ruleOf(def.valueType), ...withChecks }
+      return { is: 'record', key: below(def.keyType), value: below(def.valueType), ...withChecks }
     case 'array':
-      return { is: 'list', of: ruleOf(def.element), ...withChecks }
+      return { is: 'list', of: below(def.element), ...withChecks }
     case 'union':
-      return { is: 'either', of: def.options.map(ruleOf) }
+      return { is: 'either', of: def.options.map(below) }
     case 'string':
       return { is: 'string', ...withChecks }
     case 'number': {
@@ -74,12 +101,12 @@ export function ruleOf(schema: z.ZodType): Rule {
       return { is: 'one', of: def.values }
     case 'optional':
     case 'nullable':
-      return { is: def.type, of: ruleOf(def.innerType) }
+      return { is: def.type, of: below(def.innerType) }
     case 'prefault':
-      return { is: 'default', of: ruleOf(def.innerType), value: def.defaultValue }
+      return { is: 'default', of: below(def.innerType), value: def.defaultValue }
     case 'pipe':
-      if (defOf(def.out).transform === durationMs) return { is: 'duration', of: ruleOf(def.in) }
-      if (defOf(def.out).transform === sizeBytes) return { is: 'size', of: ruleOf(def.in) }
+      if (defOf(def.out).transform === durationMs) return { is: 'duration', of: below(def.in) }
+      if (defOf(def.out).transform === sizeBytes) return { is: 'size', of: below(def.in) }
       throw new Error('only durations and sizes are transformed')
     default:
       throw new Error(`the schema has a type without a rule: ${def.type}`)

@@ -51,7 +51,7 @@ async function initProblems(
 
 /** The schema is only loaded for a configuration that has a problem, where the build has compiled it. */
 async function checked(input: Tree): Promise<{ config: Config | undefined; problems: Problem[] }> {
-  const config = compiled && (accept(compiled.rule, input) as Config | undefined)
+  const config = compiled && (accept(compiled, input) as Config | undefined)
   if (config !== undefined) return { config, problems: [] }
   const { checkWithSchema } = await import('./problems.ts')
   return checkWithSchema(input)

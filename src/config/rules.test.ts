@@ -7,12 +7,12 @@ import { compileSchema } from '../../scripts/schema-rules.ts'
 import { accept, type Rule } from './rules.ts'
 import { configSchema } from './schema.ts'
 
-const { rule } = compileSchema()
+const { rule, shared } = compileSchema()
 const root = join(import.meta.dirname, '../..')
 
 /** The rules may leave anything to the schema, but never accept what it refuses, nor return something else. */
 function expectSame(input: unknown): 'accepted' | 'left' {
-  const accepted = accept(rule, structuredClone(input))
+  const accepted = accept({ rule, shared }, structuredClone(input))
   if (accepted === undefined) return 'left'
   const parsed = configSchema.safeParse(input)
   expect(parsed.success, JSON.stringify(input)).toBe(true)
@@ -63,7 +63,7 @@ describe('the rules made of the schema', () => {
     ['a prototype', JSON.parse('{ "databases": { "__proto__": {} } }')],
     ['a lint rule that is none', { migrate: { lint: { rules: { nonsense: 'off' } } } }],
   ])('leave %s to the schema', ([, input]) => {
-    expect(accept(rule, input)).toBeUndefined()
+    expect(accept({ rule, shared }, input)).toBeUndefined()
   })
 
   test('return what the schema returns, whatever is asked of them', () => {
@@ -102,6 +102,10 @@ const scalars = fc.oneof(
     'a.b -> c.d',
     'x.csv',
     'PUBLIC',
+    'https://v.example.org/x',
+    'http://10.0.0.1/x',
+    'X-Vault-Token',
+    'data.password',
   ),
   fc.constantFrom<unknown>(0, 1, -1, 1.5, true, false, null, [], {}),
   fc.string(),
@@ -120,9 +124,13 @@ function fitting(rule: Rule): fc.Arbitrary<unknown> {
         .subarray(Object.keys(rule.keys), { maxLength: Math.min(2, Object.keys(rule.keys).length) })
         .chain((keys) => fc.record(Object.fromEntries(keys.map((key) => [key, inputFor(rule.keys[key]!)]))))
     case 'record':
-      return fc.dictionary(fc.oneof(fc.constantFrom('shop', 'app', 'x.y'), fc.string()), inputFor(rule.value), {
-        maxKeys: 2,
-      })
+      return fc.dictionary(
+        fc.oneof(fc.constantFrom('shop', 'app', 'x.y', 'X-Token'), fc.string()),
+        inputFor(rule.value),
+        {
+          maxKeys: 2,
+        },
+      )
     case 'list':
       return fc.array(inputFor(rule.of), { maxLength: 2 })
     case 'either':
@@ -137,6 +145,8 @@ function fitting(rule: Rule): fc.Arbitrary<unknown> {
       return scalars.filter((value) => typeof value === 'string')
     case 'duration':
       return fc.constantFrom('5m', '0s', '7d', '10')
+    case 'shared':
+      return inputFor(shared[rule.at]!)
     default:
       return inputFor(rule.of)
   }

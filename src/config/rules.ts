@@ -18,6 +18,8 @@ export type Rule =
   | { is: 'one'; of: unknown[] }
   | { is: 'optional' | 'nullable' | 'duration' | 'size'; of: Rule }
   | { is: 'default'; of: Rule; value: unknown }
+  /** The n-th of the shared rules: what many keys have in common is there once. */
+  | { is: 'shared'; at: number }
 
 /** `named`: one of {@link predicates}. `other`: something that only the schema can check. */
 export type Check =
@@ -28,7 +30,7 @@ export type Check =
   | { check: 'other' }
 
 /** What the build makes of the schema. `leaves`: the keys that a variable can set. */
-export type Compiled = { rule: Rule; leaves: Pick<Leaf, 'path' | 'kind'>[] }
+export type Compiled = { rule: Rule; shared: Rule[]; leaves: Pick<Leaf, 'path' | 'kind'>[] }
 
 class Misfit extends Error {}
 class Unknown extends Error {}
@@ -36,29 +38,33 @@ const misfit = new Misfit()
 const unknown = new Unknown()
 
 /** The input with its defaults, as the schema would return it; undefined when the schema has to look at it. */
-export function accept(rule: Rule, input: unknown): unknown {
+export function accept({ rule, shared }: Pick<Compiled, 'rule' | 'shared'>, input: unknown): unknown {
   try {
-    return read(rule, input)
+    return read(rule, input, shared)
   } catch (error) {
     if (error === misfit || error === unknown) return undefined
     throw error
   }
 }
 
-function read(rule: Rule, input: unknown): unknown {
+type Shared = readonly Rule[]
+
+function read(rule: Rule, input: unknown, shared: Shared): unknown {
   switch (rule.is) {
+    case 'shared':
+      return read(shared[rule.at]!, input, shared)
     case 'optional':
-      return input === undefined ? undefined : read(rule.of, input)
+      return input === undefined ? undefined : read(rule.of, input, shared)
     case 'nullable':
-      return input === null ? null : read(rule.of, input)
+      return input === null ? null : read(rule.of, input, shared)
     case 'default':
-      return read(rule.of, input === undefined ? rule.value : input)
+      return read(rule.of, input === undefined ? rule.value : input, shared)
     case 'duration':
-      return durationMs(read(rule.of, input) as string)
+      return durationMs(read(rule.of, input, shared) as string)
     case 'size':
-      return sizeBytes(read(rule.of, input) as string)
+      return sizeBytes(read(rule.of, input, shared) as string)
     case 'either':
-      return readEither(rule.of, input)
+      return readEither(rule.of, input, shared)
     case 'one':
       return rule.of.includes(input) ? input : fail(misfit)
     case 'boolean':
@@ -70,35 +76,38 @@ function read(rule: Rule, input: unknown): unknown {
     case 'list':
       return Array.isArray(input)
         ? checked(
-            input.map((item) => read(rule.of, item)),
+            input.map((item) => read(rule.of, item, shared)),
             rule.checks,
           )
         : fail(misfit)
     case 'record':
       return checked(
         Object.fromEntries(
-          Object.entries(mapOf(input)).map(([key, value]) => [read(rule.key, key), read(rule.value, value)]),
+          Object.entries(mapOf(input)).map(([key, value]) => [
+            read(rule.key, key, shared),
+            read(rule.value, value, shared),
+          ]),
         ),
         rule.checks,
       )
     case 'map':
-      return checked(readMap(rule.keys, mapOf(input)), rule.checks)
+      return checked(readMap(rule.keys, mapOf(input), shared), rule.checks)
   }
 }
 
-function readMap(keys: Record<string, Rule>, input: Record<string, unknown>): Record<string, unknown> {
+function readMap(keys: Record<string, Rule>, input: Record<string, unknown>, shared: Shared): Record<string, unknown> {
   if (Object.keys(input).some((key) => !Object.hasOwn(keys, key))) fail(misfit)
   const result: Record<string, unknown> = {}
   for (const [key, rule] of Object.entries(keys))
-    if (Object.hasOwn(input, key)) result[key] = read(rule, input[key])
-    else if (rule.is !== 'optional') result[key] = read(rule, undefined)
+    if (Object.hasOwn(input, key)) result[key] = read(rule, input[key], shared)
+    else if (rule.is !== 'optional') result[key] = read(rule, undefined, shared)
   return result
 }
 
-function readEither(options: Rule[], input: unknown): unknown {
+function readEither(options: Rule[], input: unknown, shared: Shared): unknown {
   for (const option of options)
     try {
-      return read(option, input)
+      return read(option, input, shared)
     } catch (error) {
       if (error !== misfit) throw error
     }
