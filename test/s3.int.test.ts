@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GetBucketVersioningCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
@@ -36,6 +36,25 @@ const keysIn = async (server: S3Server, bucket: string) =>
     .filter((key) => key !== 'pgbosun-store.json' && !key.includes('/series/'))
 
 describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) => {
+  test('are made with keys that a command prints, which is asked once', async ({ configured, dir, sql }) => {
+    const bucket = await server.bucket()
+    await sql`create table t (id int)`
+    const given = (text: string, name: string) => ({
+      command: ['sh', '-c', `echo ${name} >>${dir}/asked; echo ${text}`],
+    })
+    const { accessKeyId, secretAccessKey } = keys
+    const s3 = { accessKeyId: given(accessKeyId, 'id'), secretAccessKey: given(secretAccessKey, 'secret') }
+    const pgbosun = await configured({ backup: at(server.endpoint, bucket, s3) })
+    expect((await pgbosun.runJson('backup')).json).toMatchObject({ exit_code: 0 })
+    // many requests, and one answer
+    expect(readFileSync(join(dir, 'asked'), 'utf8')).toBe('id\nsecret\n')
+    const failing = await configured({
+      backup: at(server.endpoint, bucket, { ...s3, secretAccessKey: { command: ['sh', '-c', 'exit 3'] } }),
+    })
+    const { code, json } = await failing.runJson('backup', 'list')
+    expect([code, json.error?.message]).toEqual([60, expect.stringContaining('the command sh ended with exit code 3')])
+  })
+
   test('are made, listed, verified, restored and pruned as in a folder', async ({ configured, database, sql }) => {
     const bucket = await server.bucket()
     await sql`create table t as select g as id, md5(g::text) as text from generate_series(1, 20000) g`
@@ -373,7 +392,7 @@ describe('the configuration of S3', () => {
     [{ endpoint: 'https://s3.example.org/bucket' }, 'backup.s3.endpoint: write a scheme'],
     [{ endpoint: 'https://key:geheim@s3.example.org' }, 'backup.s3.endpoint: write a scheme'],
     [{ accessKeyId: { env: 'KEY_ID' } }, 'backup.s3: set both `accessKeyId` and `secretAccessKey`, or neither'],
-    [{ accessKeyId: 'geheim', secretAccessKey: { env: 'KEY' } }, 'write a secret as { env: NAME } or { file: PATH }'],
+    [{ accessKeyId: 'geheim', secretAccessKey: { env: 'KEY' } }, 'write a secret as { env: NAME }, { file: PATH }'],
     [{ accessKeyId: { env: 'NONE' }, secretAccessKey: { env: 'KEY' } }, 'the environment variable NONE is not set'],
     [{ region: 'eu central' }, 'backup.s3.region: write a name like eu-central-1'],
     [{ ca: 'none.crt' }, 'backup.s3.ca: the file none.crt cannot be read'],

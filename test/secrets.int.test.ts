@@ -10,7 +10,10 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { run, runJson } from './support/cli.ts'
+import { freePort } from '../scripts/server.ts'
+import { client } from './support/backup.ts'
+import { run, runJson, start } from './support/cli.ts'
+import { makeKey } from './support/keys.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { makeCertificate, tlsMissing } from './support/tls.ts'
 
@@ -226,6 +229,72 @@ const isRunning = (pid: number) => {
     return false
   }
 }
+
+test.runIf(client)(
+  'backups have all their secrets from commands: the URL, what signs, and what opens them',
+  async ({ dir, database, secrets, sql }) => {
+    const { name, url } = await secrets.login('of backups')
+    const { recipient, path } = await makeKey(dir, 'key')
+    await sql.unsafe('create table t as select 1 as id')
+    await writeFiles(dir, {
+      url: url.replace(name, `${name}:of%20backups`),
+      'pgbosun.yaml': JSON.stringify({
+        database: { url, password: { command: ['echo', 'of backups'] } },
+        backup: {
+          store: `file://${dir}/store`,
+          url: { command: ['cat', 'url'] },
+          sign: { secret: { command: ['echo', 'x'.repeat(40)] } },
+          encrypt: { recipients: [recipient], identity: { command: ['cat', path] } },
+        },
+      }),
+    })
+    const made = await runJson(['backup'], { cwd: dir })
+    expect([made.code, made.json.error]).toEqual([0, null])
+    for (const line of [
+      'backup list',
+      'backup verify latest',
+      'backup keys check',
+      `restore latest --into ${database}_copy --yes`,
+    ]) {
+      const { code, json } = await runJson(line.split(' '), { cwd: dir })
+      expect([line, code, json.error]).toEqual([line, 0, null])
+    }
+    await sql.unsafe(`drop database "${database}_copy"`)
+  },
+)
+
+test('serve asks for its token, but only for requests that bring one', async ({ dir, secrets }) => {
+  const port = await freePort()
+  const { url } = await secrets.login('pw')
+  await writeFiles(dir, {
+    printed: 'geheim-token',
+    'pgbosun.yaml': JSON.stringify({
+      database: { url, password: { command: ['echo', 'pw'] } },
+      serve: { listen: `127.0.0.1:${port}`, access: 'token', token: { command: [secrets.program], ttl: '0s' } },
+    }),
+  })
+  const serve = start(['serve'], { cwd: dir })
+  const ask = async (token?: string) =>
+    (
+      await fetch(`http://127.0.0.1:${port}/status.json`, {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      })
+    ).status
+  try {
+    await expect.poll(() => ask().catch(() => 0)).toBe(401)
+    const before = secrets.starts().length
+    expect([await ask(), await ask('geheim-token'), await ask('wrong')]).toEqual([401, 200, 401])
+    expect(secrets.starts().length - before).toBe(2)
+    await writeFiles(dir, { printed: 'another' })
+    expect([await ask('geheim-token'), await ask('another')]).toEqual([401, 200])
+    await writeFiles(dir, { printed: '' })
+    expect(await ask('another')).toBe(500)
+  } finally {
+    serve.child.kill('SIGTERM')
+    const { code, stderr } = await serve.finished
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('geheim')])
+  }
+})
 
 describe('a secret from a server', () => {
   test('is in JSON, as an agent of Vault answers, with a header from a file', async ({ dir, secrets }) => {

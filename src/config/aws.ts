@@ -84,6 +84,9 @@ function handler({ ca, proxy, connectMs, idleMs }: Handling): NodeHttpHandler {
   })
 }
 
+/** It keeps what it has found until that expires. */
+let found: ReturnType<typeof defaultProvider> | undefined
+
 type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string }
 
 /**
@@ -95,10 +98,11 @@ export async function signRdsToken(
   { host, port, user, region }: { host: string; port: number; user: string; region: string },
   { credentials, now }: { credentials?: Credentials; now?: Date } = {},
 ): Promise<string> {
+  found ??= defaultProvider({})
   const signer = new SignatureV4({
     service: 'rds-db',
     region,
-    credentials: credentials ?? defaultProvider({}),
+    credentials: credentials ?? found,
     sha256: Sha256,
     applyChecksum: false,
   })

@@ -1,5 +1,6 @@
 // pure
 import { AppError, usage } from '../errors.ts'
+import { shellWord } from '../text.ts'
 import { counted, someOf } from '../units.ts'
 import type { DesiredRoles } from './types.ts'
 
@@ -38,7 +39,7 @@ export function pairOf({ roles, memberships }: Pick<DesiredRoles, 'roles' | 'mem
   const [one, two] = members
   if (others.length > 0)
     throw usage(`${name} has a partner in ${someOf(groups)}: name the group that is meant`, {
-      hint: `for example \`pgbosun roles rotate ${group}\``,
+      hint: `for example \`pgbosun roles rotate ${shellWord(group ?? '')}\``,
     })
   if (one !== undefined && two !== undefined && members.length === 2 && group !== undefined)
     return { group, logins: [one, two] }
@@ -86,7 +87,7 @@ export function chooseIdle(pair: Pair, { inUse, looks }: KnownUse, asked: string
   if (open > 0)
     throw unknown(
       `${chosen.idle} has ${counted(open, 'session')}: a new password would end its next connection`,
-      `if the application has been switched to ${chosen.idle}, run \`pgbosun roles rotate ${pair.group} --finish\`; otherwise switch it to ${chosen.other} first`,
+      `if the application has been switched to ${chosen.idle}, run \`pgbosun roles rotate ${shellWord(pair.group)} --finish\`; otherwise switch it to ${chosen.other} first`,
     )
   return chosen
 }
@@ -102,7 +103,7 @@ export function chooseClosed(pair: Pair, { inUse, next, looks }: KnownUse, asked
   if (asked === undefined && remembered === undefined)
     throw unknown(
       `no rotation of ${pair.group} is under way`,
-      `run \`pgbosun roles rotate ${pair.group}\` first, and switch the application; or name the login that nobody uses any more with --idle`,
+      `run \`pgbosun roles rotate ${shellWord(pair.group)}\` first, and switch the application; or name the login that nobody uses any more with --idle`,
     )
   const chosen = asChosen(pair, asked ?? remembered!)
   const open = sessions(looks, chosen.idle)
@@ -114,7 +115,7 @@ export function chooseClosed(pair: Pair, { inUse, next, looks }: KnownUse, asked
   if (asked === undefined && sessions(looks, chosen.other) === 0)
     throw unknown(
       `nobody is connected as ${chosen.other}, so the application may not have been switched to it yet`,
-      `start the application; or, if it has been switched and only does not run now, add --idle ${chosen.idle}`,
+      `start the application; or, if it has been switched and only does not run now, add --idle ${shellWord(chosen.idle)}`,
     )
   return chosen
 }

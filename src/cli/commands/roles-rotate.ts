@@ -3,6 +3,7 @@ import { pairOf } from '../../roles/plan-rotation.ts'
 import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
+import { shellWord } from '../../text.ts'
 import { type Declared, readDeclared } from '../../up/roles.ts'
 import { applyRotation, lookThrice, planRotation, type RotationPlan, type Wanted } from '../../up/rotate-login.ts'
 import { withStory } from '../../up/with-story.ts'
@@ -77,7 +78,7 @@ async function rotate(context: CommandContext): Promise<Result> {
 /** What a person does next. */
 function nextStep({ idle, other }: RotationPlan, { pair, finish }: Wanted, { desired }: Declared): string {
   if (finish)
-    return `${idle} is closed; for the next rotation, write a new password into its secret and run \`pgbosun roles rotate ${pair.group}\``
+    return `${idle} is closed; for the next rotation, write a new password into its secret and run \`pgbosun roles rotate ${shellWord(pair.group)}\``
   const { password } = desired.roles.find(({ name }) => name === idle) ?? {}
   const where =
     password && 'file' in password
@@ -85,5 +86,5 @@ function nextStep({ idle, other }: RotationPlan, { pair, finish }: Wanted, { des
       : password && 'env' in password && typeof password.env === 'string'
         ? ` (${password.env})`
         : ''
-  return `switch the application from ${other} to ${idle}, with the password in its secret${where}; then run \`pgbosun roles rotate ${pair.group} --finish\``
+  return `switch the application from ${other} to ${idle}, with the password in its secret${where}; then run \`pgbosun roles rotate ${shellWord(pair.group)} --finish\``
 }
