@@ -273,3 +273,51 @@ test('a login that somebody else closed is opened by `up`, as ever', async ({ sh
   const up = await shop.pgbosun(['up'])
   expect([up.code, changesOf(up)]).toEqual([0, [`alter role ${shop.b}`]])
 })
+
+test('names with quotes and line breaks, and a user that may not read pg_authid', async ({ dir, database, sql }) => {
+  const line = server().major < 19 ? '\n' : ' '
+  const [deputy, group, a, b] = ['deputy', `g'";--$$`, `a'"${line}\\! x`, 'ü $(b)'].map((name) => uniqueName(name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
+  await sql.unsafe(`create role ${deputy} login createrole password 'deputy'`)
+  await sql.unsafe(`alter database "${database}" owner to ${deputy}`)
+  const own = open(database, { name: deputy, password: 'deputy' })
+  for (const [name, more] of [
+    [group, 'nologin'],
+    [a, `login in role ${quoted(group)}`],
+    [b, `login in role ${quoted(group)}`],
+  ] as const)
+    await own.unsafe(`create role ${quoted(name)} ${more}`)
+  await own.end()
+  try {
+    const member = (password: string) => ({ memberOf: [group], password: { env: password } })
+    await writeFiles(dir, {
+      'pgbosun.yaml': JSON.stringify({ roles: { [group]: {} }, users: { [a]: member('A'), [b]: member('B') } }),
+    })
+    const DATABASE_URL = urlOf(database, { name: deputy, password: 'deputy' })
+    const env = { DATABASE_URL, A: 'geheim a', B: 'geheim b', PGBOSUN_TEST_LOOKING_MS: '0' }
+    const rotated = await runJson(['roles', 'rotate', a, '--idle', b], { cwd: dir, env })
+    expect([rotated.code, rotated.json.error]).toEqual([0, null])
+    expectNoSecret(rotated)
+    const session = open(database, { name: b, password: 'geheim b' })
+    try {
+      expect((await session`select session_user as who`)[0]).toEqual({ who: b })
+      const finished = await runJson(['roles', 'rotate', group, '--finish'], { cwd: dir, env })
+      expect([finished.code, finished.json.error]).toEqual([0, null])
+      const [closed] = await sql`select rolcanlogin, rolpassword from pg_authid where rolname = ${a}`
+      expect(closed).toEqual({ rolcanlogin: false, rolpassword: null })
+      // a login tells that b is in place, and a is closed
+      const plan = await runJson(['roles', 'plan', '--exit-code'], { cwd: dir, env })
+      expect([plan.code, plan.json.error]).toEqual([0, null])
+    } finally {
+      await session.end()
+    }
+  } finally {
+    await sql.unsafe(`alter database "${database}" owner to postgres; drop schema if exists pgbosun cascade`)
+    await sql.unsafe(`drop role ${[a, b, group, deputy].map(quoted).join(', ')}`)
+  }
+})

@@ -52,7 +52,7 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
       backup: at(server.endpoint, bucket, { ...s3, secretAccessKey: { command: ['sh', '-c', 'exit 3'] } }),
     })
     const { code, json } = await failing.runJson('backup', 'list')
-    expect([code, json.error?.message]).toEqual([60, expect.stringContaining('the command sh ended with exit code 3')])
+    expect([code, json.error?.message]).toEqual([2, expect.stringContaining('the command sh ended with exit code 3')])
   })
 
   test('are made, listed, verified, restored and pruned as in a folder', async ({ configured, database, sql }) => {
