@@ -112,7 +112,15 @@ const rarely = process.env.BOSUN_TEST_FULL
         'format-graphile-migrate',
         'format-node-pg-migrate',
       ],
-      ...['format-sqlx', 'round-trips', 'login-warnings', 'stores-faults', 'reviewed-plan', 'init-postgres'],
+      ...[
+        'format-sqlx',
+        'round-trips',
+        'login-warnings',
+        'stores-faults',
+        'reviewed-plan',
+        'init-postgres',
+        'roles-strict',
+      ],
     ]
 
 /** Files of tests by name; a name that is none fails here, not by leaving nothing out. */

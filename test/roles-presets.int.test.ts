@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest'
-import { test as base, open, server, uniqueName } from './support/postgres.ts'
+import { runJson } from './support/cli.ts'
+import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { asSuperuser, asUser, type Configuration, declared, type User } from './support/roles.ts'
 
 const denied = '42501'
@@ -105,6 +106,16 @@ describe('replication', () => {
     expect(await it.converge()).toEqual([`alter role ${standby.name}: replication is false, declared true`])
     expect(await it.drift()).toEqual([])
   })
+})
+
+test.for(['owner', 'rw', 'readonly'])('a superuser cannot have the preset %s', async (preset, { dir, database }) => {
+  const users = { postgres: { preset } }
+  await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ databases: { [database]: { owner: 'postgres', users } } }) })
+  const { code, json } = await runJson(['up'], { cwd: dir, env: { DATABASE_URL: urlOf(database) } })
+  expect([code, (json.error as { message: string }).message]).toEqual([
+    12,
+    expect.stringContaining(`postgres is a superuser and cannot have the preset ${preset}`),
+  ])
 })
 
 test('attributes are managed where they are declared, and only there', async () => {

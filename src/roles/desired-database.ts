@@ -60,7 +60,7 @@ export function desiredDatabase(name: string, fields: DatabaseConfig, visitors: 
     name,
     owner,
     apps: users.filter(([, { preset }]) => preset === 'app').map(([user]) => user),
-    owners: users.filter(([, { preset }]) => preset === 'owner').map(([user]) => user),
+    presets: users.flatMap(([user, { preset }]) => (preset && preset !== 'app' ? [{ user, preset }] : [])),
     ...(fields.reassign && { reassign: reassignOf(fields.reassign) }),
     closed: fields.schemaCreate === 'revoke',
     ownerFixed: fields.owner !== undefined || users.some(([, { preset }]) => preset === 'app'),

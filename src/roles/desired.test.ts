@@ -91,7 +91,12 @@ test('a small configuration is written out in full', () => {
           "name": "shop",
           "owner": "shop_owner",
           "ownerFixed": true,
-          "owners": [],
+          "presets": [
+            {
+              "preset": "readonly",
+              "user": "ro",
+            },
+          ],
           "schemas": [
             {
               "implied": true,

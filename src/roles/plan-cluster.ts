@@ -70,10 +70,11 @@ export const planPassword = (
 
 /** A user that acts as the owner of an existing database needs an owner that the file names: the default is not its owner. */
 function refuseUnknownOwners({ databases }: DesiredRoles, current: CurrentCluster): void {
-  for (const { name, owner, ownerFixed, owners } of databases) {
+  for (const { name, owner, ownerFixed, presets } of databases) {
+    const user = presets.find(({ preset }) => preset === 'owner')?.user
     const existing = current.databases.find((one) => one.name === name)
-    if (!existing || ownerFixed || owners.length === 0 || existing.owner === owner) continue
-    throw usage(`databases.${name}.users.${owners[0]} has the preset owner, but ${name} belongs to ${existing.owner}`, {
+    if (!existing || ownerFixed || user === undefined || existing.owner === owner) continue
+    throw usage(`databases.${name}.users.${user} has the preset owner, but ${name} belongs to ${existing.owner}`, {
       hint: `declare its owner: databases.${name}.owner: ${existing.owner}`,
     })
   }

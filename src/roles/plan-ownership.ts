@@ -174,21 +174,31 @@ export function lockedOut(lockOut: LockOut, owner: string): AppError {
   })
 }
 
-/** The users of applications that are superusers. Pure. */
-export function superuserApps(desired: DesiredRoles, { roles }: CurrentCluster): { database: string; user: string }[] {
+/** A user with a preset in a database that is a superuser. */
+export type SuperuserPreset = { database: string; user: string; preset: string }
+
+/** The users with a preset in a database that are superusers. Pure. */
+export function superuserPresets(desired: DesiredRoles, { roles }: CurrentCluster): SuperuserPreset[] {
   const superusers = new Set(roles.filter(({ superuser }) => superuser).map(({ name }) => name))
-  return desired.databases.flatMap(({ name, apps }) =>
-    apps.filter((user) => superusers.has(user)).map((user) => ({ database: name, user })),
+  return desired.databases.flatMap(({ name, apps, presets }) =>
+    [...apps.map((user) => ({ user, preset: 'app' })), ...presets]
+      .filter(({ user }) => superusers.has(user))
+      .map((one) => ({ database: name, ...one })),
   )
 }
 
-export const describeSuperuserApp = ({ database, user }: { database: string; user: string }) =>
-  `${user} is a superuser and cannot have the preset app in database ${database}: whatever role its sessions start as, they can leave it`
+export const describeSuperuserPreset = ({ database, user, preset }: SuperuserPreset) =>
+  ['app', 'owner'].includes(preset)
+    ? `${user} is a superuser and cannot have the preset ${preset} in database ${database}: whatever role its sessions start as, they can leave it`
+    : `${user} is a superuser and cannot have the preset ${preset} in database ${database}: privileges do not apply to it`
 
 /** Exit 12: for a superuser the preset would only look like least privilege. */
-export const superuserApp = (app: { database: string; user: string }) =>
-  new AppError('refused', describeSuperuserApp(app), {
-    hint: `nothing was changed; let the application log in as a user of its own (\`databases.${app.database}.users\`), with \`databases.${app.database}.reassign: [${app.user}]\` for what ${app.user} owns there; or take SUPERUSER from ${app.user} yourself`,
+export const superuserPreset = (one: SuperuserPreset) =>
+  new AppError('refused', describeSuperuserPreset(one), {
+    hint:
+      one.preset === 'app'
+        ? `nothing was changed; let the application log in as a user of its own (\`databases.${one.database}.users\`), with \`databases.${one.database}.reassign: [${one.user}]\` for what ${one.user} owns there; or take SUPERUSER from ${one.user} yourself`
+        : `nothing was changed; give the preset to a user of its own (\`databases.${one.database}.users\`), or take SUPERUSER from ${one.user} yourself`,
   })
 
 type Actions = Planned<DatabaseAction>[]

@@ -96,8 +96,8 @@ export type DesiredDatabase = {
   owner: string
   /** Users with the preset `app` in this database. */
   apps: string[]
-  /** Users with the preset `owner` in this database. */
-  owners: string[]
+  /** Users with another preset in this database. */
+  presets: { user: string; preset: string }[]
   /** The roles whose objects get the owner of the database. `definer`: including those that run with the rights of their owner. */
   reassign?: { from: string[]; definer: boolean }
   /** Whether CREATE on schemas is revoked from PUBLIC, even in a database that existed before. */

@@ -7,15 +7,15 @@ import {
   type AppSessions,
   appSessions,
   describeLockOut,
-  describeSuperuserApp,
+  describeSuperuserPreset,
   findLockOut,
   lockedOut,
   mustRefuse,
   ownershipQuestion,
   planReassign,
   type ReassignPlan,
-  superuserApp,
-  superuserApps,
+  superuserPreset,
+  superuserPresets,
 } from '../roles/plan-ownership.ts'
 import { applyReassign } from '../roles/reassign.ts'
 import type { CurrentCatalog, CurrentCluster, DesiredDatabase, DesiredRoles } from '../roles/types.ts'
@@ -34,11 +34,11 @@ export type Owners = {
 
 /** Reads and judges the owners before anything is changed. A database that does not exist has nothing to judge. */
 export async function readOwners(run: Run, desired: DesiredRoles, cluster: CurrentCluster): Promise<Owners> {
-  const superusers = superuserApps(desired, cluster)
+  const superusers = superuserPresets(desired, cluster)
   const owners: Owners = {
     reassign: new Map(),
-    lockedOut: superusers.map(describeSuperuserApp),
-    refusal: superusers.map(superuserApp)[0],
+    lockedOut: superusers.map(describeSuperuserPreset),
+    refusal: superusers.map(superuserPreset)[0],
   }
   for (const database of desired.databases) await lookInto(run, database, { desired, cluster, owners })
   return owners
