@@ -268,7 +268,7 @@ test('a missing privilege is 12, not something unexpected', async ({ dir, databa
   expect(await objectsOf(sql)).toEqual([])
 })
 
-test('only superusers may change roles so far; others are told what they lack before anything is touched', async ({
+test('whoever may not change roles is told what is lacking, and the statements, before anything is touched', async ({
   dir,
   database,
   sql,
@@ -281,7 +281,8 @@ test('only superusers may change roles so far; others are told what they lack be
     env: { DATABASE_URL: urlOf(database, { name: user, password: 'geheim' }) },
   })
   expect(failure).toMatchObject({ code: 12, message: expect.stringContaining(`${user} may not change roles`) })
-  expect(failure.hint).toContain('SUPERUSER and CREATEROLE')
+  expect(failure.message).toContain(`it lacks CREATEROLE)\n  create role "${user}_new" nologin;`)
+  expect(failure.hint).toContain('roles plan --for-admin')
   expect(await clusterNames(sql, user)).toEqual([`role ${user}`])
 })
 

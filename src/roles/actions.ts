@@ -11,8 +11,12 @@ import type {
   Setting,
 } from './types.ts'
 
+/** We become a member of a role that we must act as, and, where that was only for the moment, leave it again. `user`: the one that we connect as. */
+export type OwnMembership = { do: 'join' | 'leave'; role: string; user: string; withOptions: boolean }
+
 /** One change to the server as a whole. */
 export type ClusterAction =
+  | OwnMembership
   | { do: 'drop leftover'; database: string }
   | { do: 'create role'; role: string; login: boolean }
   | { do: 'alter role'; role: string; attribute: 'login' | 'bypassrls' | RoleAttribute; value: boolean }
@@ -63,6 +67,7 @@ export type GrantTarget = { schema: string | null; name: string; arguments: stri
 
 /** One change in a database. `grantor` null: the owner of the object. `column`: only this column. */
 export type DatabaseAction =
+  | OwnMembership
   | { do: 'create schema'; schema: string; owner: string }
   | { do: 'own schema'; schema: string; owner: string }
   | { do: 'close schema'; schema: string }
@@ -131,6 +136,10 @@ export const planned = <Action>(payload: Action, action: string, object: string,
   change: { action, object, reason },
   payload,
 })
+
+/** CREATE and DROP DATABASE cannot run in a transaction; a password gets its own, because some servers only refuse it at COMMIT. */
+export const standsAlone = ({ payload }: { payload: { do: string } }): boolean =>
+  ['set password', 'create database', 'drop leftover'].includes(payload.do)
 
 /** Roles that shall have exactly the declared privileges: those that we manage, unless the mode is `additive`. */
 export function exactRoles(desired: { mode: string; roles: { name: string; kind: string }[] }): Set<string> {

@@ -2,8 +2,15 @@ import type { Log } from '../log.ts'
 import type { BeforeChange, Change } from '../plan.ts'
 import type { Db, Sql } from '../postgres/db.ts'
 import { inTransaction } from '../postgres/transaction.ts'
-import type { ClusterAction, ClusterPlan, DatabasePlan, GrantsPlan, Planned } from './actions.ts'
-import { failedChange, refuseUnprivileged, type SentPassword } from './errors.ts'
+import {
+  type ClusterAction,
+  type ClusterPlan,
+  type DatabasePlan,
+  type GrantsPlan,
+  type Planned,
+  standsAlone,
+} from './actions.ts'
+import { failedChange, type SentPassword } from './errors.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { SessionUser } from './types.ts'
 
@@ -12,11 +19,10 @@ type Context = { beforeChange: BeforeChange; log: Log }
 /**
  * Applies the plan, on a session of its own in `lock.database`. Actions that can share a transaction do.
  *
- * @throws {AppError} `refused`, before anything is changed, when our user lacks the privileges; `roles` when the server refuses a change;
+ * @throws {AppError} `refused` when our user lacks a privilege, `roles` when the server refuses a change for another reason;
  *   see `isConcurrentChange` for the errors after which to read and plan again
  */
 export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, log }: Context): Promise<void> {
-  refuseUnprivileged(plan.session, plan.changes)
   if (plan.actions.length > 0) await beforeChange()
   const created = new Set(plan.actions.flatMap(({ payload }) => (payload.do === 'create role' ? [payload.role] : [])))
   for (const group of inGroups(plan.actions)) {
@@ -38,7 +44,6 @@ export async function applyDatabase(
   plan: DatabasePlan | GrantsPlan,
   { beforeChange, log }: Context,
 ): Promise<void> {
-  refuseUnprivileged(plan.session, plan.changes)
   if (plan.actions.length === 0) return
   await beforeChange()
   await together(sql, plan.actions, databaseSql)
@@ -60,10 +65,6 @@ function roleChanged(action: ClusterAction): string | null {
   if ('member' in action) return action.member
   return 'role' in action ? action.role : null
 }
-
-/** CREATE and DROP DATABASE cannot run in a transaction; a password gets its own, because some servers only refuse it at COMMIT. */
-const standsAlone = ({ payload }: Planned<ClusterAction>) =>
-  ['set password', 'create database', 'drop leftover'].includes(payload.do)
 
 /** Groups neighbouring actions that can share a transaction; the others stay alone. */
 function inGroups(actions: Planned<ClusterAction>[]): Planned<ClusterAction>[][] {

@@ -15,7 +15,7 @@ export function isConcurrentChange(error: unknown): boolean {
   const { code, message = '', constraint_name = '' } = ((error as Error).cause ?? error) as ServerError
   if (code === 'XX000') return /tuple concurrently (updated|deleted)/.test(message)
   if (code === '23505') return constraint_name.startsWith('pg_')
-  return code !== undefined && ['42710', '42P04', '42P06', '40001', '40P01'].includes(code)
+  return code !== undefined && ['42710', '42P04', '42P06', '42P07', '40001', '40P01'].includes(code)
 }
 
 /** Exit 30: the plan made after applying was not empty. */
@@ -32,24 +32,12 @@ export const notConverged = (changes: Change[]) => {
   )
 }
 
-/** Exit 12, before anything is changed: our user lacks the privileges that the plan needs. */
-export function refuseUnprivileged(
-  { name, superuser, createRole, createDatabase }: SessionUser,
-  changes: Change[],
-): void {
-  if (superuser || changes.length === 0) return
-  // of which roles, the server knows
-  if (createRole && changes.every(({ object }) => object.startsWith('password of role '))) return
-  const creates = (kind: string) =>
-    changes.some(({ action, object }) => action === 'create' && object.startsWith(`${kind} `))
-  const lacks = [
-    'SUPERUSER',
-    ...(creates('role') && !createRole ? ['CREATEROLE'] : []),
-    ...(creates('database') && !createDatabase ? ['CREATEDB'] : []),
-  ]
+/** Exit 12, before anything is changed: only a superuser removes roles here. */
+export function refuseUnprivileged({ name, superuser }: SessionUser, changes: Change[]): void {
   const [first] = changes
-  throw new AppError('refused', `${name} may not change roles and privileges: ${first?.action} ${first?.object}`, {
-    hint: `${name} lacks ${lacks.join(' and ')}: connect as a superuser for this part (nothing was changed; ${counted(changes.length, 'change')} pending)`,
+  if (superuser || first === undefined) return
+  throw new AppError('refused', `${name} may not remove roles: ${first.action} ${first.object}`, {
+    hint: `connect as a superuser for this part (nothing was changed; ${counted(changes.length, 'change')} pending)`,
   })
 }
 

@@ -8,7 +8,7 @@ import { clusterSql, databaseSql } from './statements.ts'
 import type { CurrentDatabase } from './types.ts'
 
 /** The plan for the server, to be reviewed. A password is only named: its verifier is a secret, and has a new salt in every plan. */
-export const clusterItems = ({ actions }: ClusterPlan): Item[] =>
+export const clusterItems = ({ actions }: Pick<ClusterPlan, 'actions'>): Item[] =>
   actions.map(({ change, payload }): Item => {
     if (payload.do === 'set password') return change
     // the temporary name is another one in every plan
@@ -17,7 +17,7 @@ export const clusterItems = ({ actions }: ClusterPlan): Item[] =>
   })
 
 /** The plan for one database, to be reviewed. */
-export const databaseItems = (database: string, { actions }: GrantsPlan): Item[] =>
+export const databaseItems = (database: string, { actions }: Pick<GrantsPlan, 'actions'>): Item[] =>
   actions.map(({ change, payload }) => ({
     ...change,
     object: `${change.object} (database ${database})`,
@@ -26,7 +26,7 @@ export const databaseItems = (database: string, { actions }: GrantsPlan): Item[]
   }))
 
 /** The handover of objects, to be reviewed: the checksum covers what each object is and does, which its name does not show. */
-export const reassignItems = (database: string, { actions }: ReassignPlan): Item[] =>
+export const reassignItems = (database: string, { actions }: Pick<ReassignPlan, 'actions'>): Item[] =>
   actions.map(({ change, payload }) => {
     const item = { ...change, object: `${change.object} (database ${database})` }
     if (payload.do !== 'reassign') return { ...item, sql: databaseSql(payload) }

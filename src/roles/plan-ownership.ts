@@ -220,14 +220,25 @@ const words: Record<string, string> = {
  * @throws {AppError} `refused` for objects that run with the rights of their owner, unless accepted with `definer: true`
  */
 export function planReassign(
-  { name, owner, reassign }: Pick<DesiredDatabase, 'name' | 'owner' | 'reassign'>,
-  { owned }: Ownership,
+  {
+    name,
+    owner,
+    reassign,
+    schemas = [],
+  }: Pick<DesiredDatabase, 'name' | 'owner' | 'reassign'> & Partial<Pick<DesiredDatabase, 'schemas'>>,
+  ownership: Ownership,
 ): ReassignPlan {
   if (!reassign) return { actions: [], warnings: [] }
+  // A schema that is declared to belong to one of them stays theirs.
+  const stays = ({ type, schema, owner: present }: OwnedObject) =>
+    type === 'schema' && schemas.some((one) => one.name === schema && one.owner === present)
+  const owned = ownership.owned.filter((object) => !stays(object))
   const [bound, free] = [true, false].map((wanted) => owned.filter((object) => object.bound === wanted))
   const definers = free!.filter(({ definer }) => definer)
   if (definers.length > 0 && !reassign.definer) throw unagreedDefiners(name, owner, reassign.from, definers)
-  const groups = Map.groupBy(free!, ({ type, schema, owner, definer }) =>
+  // Schemas first: their new owner must be able to create what is in them.
+  const ordered = free!.toSorted((a, b) => Number(b.type === 'schema') - Number(a.type === 'schema'))
+  const groups = Map.groupBy(ordered, ({ type, schema, owner, definer }) =>
     // `definer` is part of the key: those are shown one by one, for a person to review
     JSON.stringify([schema, type, owner, definer]),
   )

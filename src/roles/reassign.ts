@@ -37,11 +37,21 @@ export async function applyReassign(sql: Sql, { actions }: ReassignPlan, options
   await sql.unsafe(`set lock_timeout = ${Math.round(options.lockTimeoutMs)}`)
   options.watch.start()
   try {
+    const around = (verb: 'join' | 'leave') =>
+      actions.flatMap(({ payload }) => (payload.do === verb ? databaseSql(payload) : []))
+    const [joins, leaves] = [around('join'), around('leave')]
     for (const { change, payload } of actions) {
+      if (payload.do !== 'reassign') continue
       for (const statement of databaseSql(payload)) {
         options.guard()
         options.signal.throwIfAborted()
-        await patiently(sql, statement, change, options)
+        // In one string, which is one transaction: nobody sees the memberships that we have for the moment.
+        await patiently(
+          sql,
+          { text: [...joins, statement, ...leaves].join('; '), what: whatOf(statement) },
+          change,
+          options,
+        )
       }
       options.log.debug(change, 'changed')
     }
@@ -51,18 +61,19 @@ export async function applyReassign(sql: Sql, { actions }: ReassignPlan, options
   await sql.unsafe('reset lock_timeout')
 }
 
-async function patiently(sql: Sql, statement: string, change: Change, options: Options): Promise<void> {
+type Statement = { text: string; what: string }
+
+async function patiently(sql: Sql, { text, what }: Statement, change: Change, options: Options): Promise<void> {
   const deadline = performance.now() + options.timeoutMs
   for (;;) {
     try {
-      return void (await sql.unsafe(statement))
+      return void (await sql.unsafe(text))
     } catch (error) {
       const code = isServerError(error) ? error.code : ''
       if (gone.includes(code)) return
-      if (code === '22012') throw changedMeanwhile(whatOf(statement))
+      if (code === '22012') throw changedMeanwhile(what)
       if (code !== '55P03' && code !== '40P01') throw failedChange(change, error)
       const blockers = describeBlockers(options.watch.last())
-      const what = whatOf(statement)
       if (performance.now() > deadline) throw lockedFor(what, blockers, options.timeoutMs)
       options.log.warn({ object: what }, `the owner of ${what} cannot be changed yet${blockers ? `, ${blockers}` : ''}`)
       await sleep(pauseMs, undefined, { signal: options.signal })

@@ -1,7 +1,7 @@
 // pure
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { storeSetting } from '../sql/settings.ts'
-import type { ClusterAction, DatabaseAction, GrantTarget } from './actions.ts'
+import type { ClusterAction, DatabaseAction, GrantTarget, OwnMembership } from './actions.ts'
 import { sameAsRead } from './same-object.ts'
 
 type Of<Action, Do> = Extract<Action, { do: Do }>
@@ -12,6 +12,9 @@ type Of<Action, Do> = Extract<Action, { do: Do }>
  */
 export function clusterSql(action: ClusterAction): string[] {
   switch (action.do) {
+    case 'join':
+    case 'leave':
+      return [ownMembership(action)]
     case 'drop leftover':
       return [`drop database if exists ${quoteIdent(action.database)} with (force)`]
     case 'create role':
@@ -55,6 +58,9 @@ export function clusterSql(action: ClusterAction): string[] {
 /** The SQL of an action in a database, to be sent inside a transaction. */
 export function databaseSql(action: DatabaseAction): string[] {
   switch (action.do) {
+    case 'join':
+    case 'leave':
+      return [ownMembership(action)]
     case 'create schema':
       return [`create schema ${quoteIdent(action.schema)} authorization ${quoteIdent(action.owner)}`]
     case 'own schema':
@@ -88,6 +94,12 @@ export function databaseSql(action: DatabaseAction): string[] {
       ]
   }
 }
+
+/** The grantor is left to the server, which chooses the same one for both. */
+const ownMembership = ({ do: verb, role, user, withOptions }: OwnMembership) =>
+  verb === 'join'
+    ? `grant ${quoteIdent(role)} to ${quoteIdent(user)}${withOptions ? ' with inherit true, set true' : ''}`
+    : `revoke ${quoteIdent(role)} from ${quoteIdent(user)}`
 
 /** Only the grantor of a privilege can revoke it. */
 const asGrantor = (grantor: string | null, statement: string): string[] =>

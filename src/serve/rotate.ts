@@ -8,6 +8,7 @@ import { openSession } from '../postgres/connect.ts'
 import { preparePassword } from '../postgres/prepare-password.ts'
 import { makeVerifier, matchesVerifier, type Password } from '../postgres/scram.ts'
 import { applyCluster } from '../roles/apply.ts'
+import { refuseForeign } from '../roles/authorise.ts'
 import { readCluster } from '../roles/current.ts'
 import { desiredRoles } from '../roles/desired.ts'
 import { planPassword } from '../roles/plan-cluster.ts'
@@ -206,6 +207,7 @@ async function applyOwn({ context, desired, user }: Watched, secret: Password): 
     const standings = new Map([[user, 'differs' as const]])
     const plan = planPassword(user, desired, { ...current, standings }, new Map([[user, secret]]), randomBytes)
     try {
+      await refuseForeign(sql, plan, { desired, major: current.major })
       await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: silentLog })
     } catch (error) {
       await journal.finish([], error)

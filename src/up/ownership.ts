@@ -106,17 +106,17 @@ function planHandover(owners: Owners, database: DesiredDatabase, ownership: Owne
 }
 
 /** The changes of owners, for people. */
-export const handoverChanges = ({ reassign }: Owners): Change[] =>
+export const handoverChanges = ({ reassign }: Pick<Owners, 'reassign'>): Change[] =>
   [...reassign].flatMap(([name, { actions }]) =>
     actions.map(({ change }) => ({ ...change, object: `${change.object} (database ${name})` })),
   )
 
 /** The same, to be reviewed. */
-export const handoverItems = ({ reassign }: Owners): Item[] =>
+export const handoverItems = ({ reassign }: Pick<Owners, 'reassign'>): Item[] =>
   [...reassign].flatMap(([name, plan]) => reassignItems(name, plan))
 
 /** Gives everything its new owner. The roles must exist already. */
-export async function handOver(run: Run, { reassign }: Owners, journal: Journal): Promise<void> {
+export async function handOver(run: Run, { reassign }: Pick<Owners, 'reassign'>, journal: Journal): Promise<void> {
   const { loaded, log, signal } = run.context
   for (const [name, plan] of reassign) {
     await run.inDatabase(name, async (session) => {

@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { askingReader } from '../config/renewed.ts'
 import { noteReplaced } from '../config/replaced-passwords.ts'
 import { AppError } from '../errors.ts'
 import { type Change, type Item, ofOneKind } from '../plan.ts'
 import type { Session } from '../postgres/session.ts'
 import { type ClusterAction, type ClusterPlan, type DatabasePlan, makePlan, type Planned } from '../roles/actions.ts'
+import type { AdminStatement } from '../roles/admin-script.ts'
 import { applyCluster, applyDatabase } from '../roles/apply.ts'
+import { authorised } from '../roles/authorise.ts'
 import { readCatalog, readCluster, readDatabase } from '../roles/current.ts'
 import { desiredRoles } from '../roles/desired.ts'
 import { isConcurrentChange, notConverged, refuseUnprivileged } from '../roles/errors.ts'
 import { freshDatabase } from '../roles/fresh.ts'
-import { clusterItems, databaseItems, thingsIn } from '../roles/items.ts'
+import { clusterItems, databaseItems, reassignItems, thingsIn } from '../roles/items.ts'
 import { isOwn, refusedLogin } from '../roles/own-login.ts'
 import { planCluster } from '../roles/plan-cluster.ts'
 import { adviceOnOpenSchemas, planDatabase } from '../roles/plan-database.ts'
@@ -24,9 +27,10 @@ import type { Journal } from '../run/journal.ts'
 import type { Run } from '../run/run.ts'
 import type { Show } from '../run/story.ts'
 import { someOf } from '../units.ts'
+import { ableTo, forAdmin, noteForAdmin, planWhole, refuseWhole, type WholePlan } from './authority.ts'
 import { closedLogins } from './closed-logins.ts'
 import { refuseLosses, refuseUnaccepted } from './losses.ts'
-import { askAboutOwners, handOver, handoverChanges, handoverItems, readOwners } from './ownership.ts'
+import { askAboutOwners, handOver, handoverChanges, handoverItems, type Owners, readOwners } from './ownership.ts'
 import { readRemovals, removalChanges, removalItems, removeRoles } from './removal.ts'
 
 /** The declared roles and databases, with the passwords. */
@@ -82,22 +86,16 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     if (owners.refusal) throw owners.refusal
     for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
     // Refuses what could not be done later.
-    await readRemovals(run, desired, first.plan.session)
+    const removals = await readRemovals(run, desired, first.plan.session)
+    refuseUnprivileged(first.plan.session, removalChanges(removals))
     await refuseLosses(run, declared.acceptRevokes ?? false, desired)
     const handover = handoverChanges(owners)
-    refuseUnprivileged(first.plan.session, [...first.plan.changes, ...handover])
+    if (!first.plan.session.superuser) refuseWhole(await planWhole(run, desired, first.plan, owners))
     if (first.plan.changes.length + handover.length === 0) return
     await run.changingCluster(async ({ sql }) => {
       // The backend of a killed run has ended only now, and may still have finished its work, such as creating a database.
       const { plan, current } = await clusterPlan(run, declared, standings)
       const own = (action: Planned<ClusterAction>) => isOwn(action, plan.session.name)
-      const notes = await noted(run, plan, current)
-      const items = () => [
-        ...clusterItems(plan),
-        ...handoverItems(owners),
-        ...notes.map((change) => ({ ...change, implied: true })),
-      ]
-      show([...plan.changes, ...handover, ...notes], { again, items })
       // Applications start as the new owner only after everything was handed over; until then they keep their roles.
       const apps = new Set(desired.databases.flatMap((database) => database.apps))
       const isOfApps = ({ payload }: Planned<ClusterAction>) => payload.do === 'revoke role' && apps.has(payload.member)
@@ -105,9 +103,18 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
         handover.length > 0
           ? splitPlan(plan, (action) => startsAsRole(action) || isOfApps(action) || own(action))
           : [plan, undefined]
-      await applyCluster(sql, before, { beforeChange: journal.beforeChange, log })
-      await handOver(run, owners, journal)
-      if (after) await applyCluster(sql, after, { beforeChange: journal.beforeChange, log })
+      const parts = await authorisedParts(run, desired, { plan, before, after, owners })
+      const notes = await noted(run, plan, current)
+      const plans = [parts.before, ...(parts.after ? [parts.after] : [])]
+      const items = () => [
+        ...plans.flatMap(clusterItems),
+        ...handoverItems(parts),
+        ...notes.map((change) => ({ ...change, implied: true })),
+      ]
+      show([...plans.flatMap(({ changes }) => changes), ...handoverChanges(parts), ...notes], { again, items })
+      await applyCluster(sql, parts.before, { beforeChange: journal.beforeChange, log })
+      await handOver(run, parts, journal)
+      if (parts.after) await applyCluster(sql, parts.after, { beforeChange: journal.beforeChange, log })
       noteOwnPassword(run, plan, declared.secrets)
       applied = { plan, current }
     })
@@ -128,6 +135,31 @@ async function removeAbsent(run: Run, declared: Declared, show: Show, journal: J
     show(removalChanges(removals), { again, items: () => removalItems(removals) })
     await removeRoles(run, removals, session, journal)
   })
+}
+
+type Parts = { before: ClusterPlan; after: ClusterPlan | undefined; reassign: Owners['reassign'] }
+
+/** The parts of a plan, in order, with what makes them possible for us. */
+async function authorisedParts(
+  run: Run,
+  desired: DesiredRoles,
+  {
+    plan,
+    before,
+    after,
+    owners,
+  }: { plan: ClusterPlan; before: ClusterPlan; after: ClusterPlan | undefined; owners: Owners },
+): Promise<Parts> {
+  if (plan.session.superuser) return { before, after, reassign: owners.reassign }
+  const whole = await planWhole(run, desired, plan, owners)
+  refuseWhole(whole)
+  const member = new Set<string>()
+  const able = (part: ClusterPlan) => makePlan(part.session, ableTo(whole, part.actions, member), part.warnings)
+  const first = able(before)
+  const reassign = new Map(
+    [...owners.reassign].map(([name, one]) => [name, { ...one, actions: ableTo(whole, one.actions, member) }]),
+  )
+  return { before: first, reassign, after: after && able(after) }
 }
 
 /** Grants privileges on what exists, and default privileges on what will be created. */
@@ -154,7 +186,6 @@ async function eachDatabase(
       converging(run, async (again) => {
         const plan = await databasePlan(run, session!, desired, name, planner)
         show(inDatabase(name, plan.changes), { again, items: () => databaseItems(name, plan) })
-        refuseUnprivileged(plan.session, plan.changes)
         if (plan.changes.length > 0)
           await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
       }),
@@ -271,16 +302,20 @@ async function databasePlan(
   name: string,
   planner: Planner,
 ): Promise<DatabasePlan> {
-  const plan = planner(desired, name, await readDatabase(run.reads(session), desired, name))
+  const current = await readDatabase(run.reads(session), desired, name)
+  const plan = planner(desired, name, current)
   for (const warning of plan.warnings) run.context.out.warn(warning)
-  return plan
+  return authorised(session.sql, plan, { desired, name, current })
 }
 
 /** What differs from the declaration, and what is wrong with it. */
 export type RoleDrift = {
   ensure: Change[]
   grant: Change[]
+  /** Those of `ensure` that do not depend on who we are. */
+  more: Change[]
   cluster: ClusterPlan
+  owners: Owners
   /** Databases that do not exist yet. */
   absent: string[]
   /** Applications that cannot work as declared, as messages. */
@@ -313,17 +348,78 @@ export async function plannedDrift(
     run.context.out.warn(
       `${loss}: up is exit 30 until manage.strictAccept names them, or roles apply --accept-revokes was run`,
     )
-  return drift
+  if (drift.cluster.session.superuser || drift.ensure.length + drift.grant.length === 0) return drift
+  return { ...drift, ...(await authorisedDrift(run, declared.desired, drift)) }
+}
+
+/** The same with what makes it possible for us; where an administrator is needed, with a warning. */
+async function authorisedDrift(
+  run: Run,
+  desired: DesiredRoles,
+  { cluster, owners, absent, more, reviewable: { things } }: RoleDrift,
+): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'reviewable'>> {
+  const whole = await planWhole(run, desired, cluster, owners)
+  const note = noteForAdmin(whole)
+  if (note !== undefined) run.context.out.warn(note)
+  const member = new Set<string>()
+  const server = { actions: ableTo(whole, whole.cluster, member) }
+  const able = (plans: WholePlan['ensure'], leftOut: string[] = []) =>
+    [...plans]
+      .filter(([name]) => !leftOut.includes(name))
+      .map(([name, actions]): [string, Pick<DatabasePlan, 'actions'>] => [
+        name,
+        { actions: ableTo(whole, actions, member) },
+      ])
+  const [handover, ensure, grant] = [able(whole.handover), able(whole.ensure), able(whole.grant, absent)]
+  const changesOf = (plans: typeof ensure) =>
+    plans.flatMap(([name, { actions }]) =>
+      inDatabase(
+        name,
+        actions.map(({ change }) => change),
+      ),
+    )
+  return {
+    ensure: [...server.actions.map(({ change }) => change), ...changesOf(handover), ...more, ...changesOf(ensure)],
+    grant: changesOf(grant),
+    reviewable: {
+      things,
+      ensure: [
+        () => clusterItems(server),
+        () => handover.flatMap(([name, plan]) => reassignItems(name, plan)),
+        () => more.map((change) => ({ ...change, implied: true })),
+        () => ensure.flatMap(([name, plan]) => databaseItems(name, plan)),
+      ],
+      grant: [() => grant.flatMap(([name, plan]) => databaseItems(name, plan))],
+    },
+  }
+}
+
+/** What an administrator must run before our user can make everything what is declared. */
+export async function planForAdmin(
+  run: Run,
+  declared: Declared | undefined,
+): Promise<{ user: string; statements: AdminStatement[] }> {
+  const [row] = await run.cluster.sql.unsafe<{ user: string }[]>('select session_user as user')
+  const { user } = row!
+  if (!declared) return { user, statements: [] }
+  const { plan, current } = await clusterPlan(run, declared)
+  const owners = await readOwners(run, declared.desired, current)
+  if (owners.refusal) throw owners.refusal
+  if (plan.session.superuser) return { user, statements: [] }
+  return { user, statements: forAdmin(await planWhole(run, declared.desired, plan, owners)) }
 }
 
 /** What differs now from what is declared. For a database that does not exist yet, only the grants are left out. */
 export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift> {
   const { plan: cluster, current } = await clusterPlan(run, declared)
   const owners = await readOwners(run, declared.desired, current)
+  const more = await noted(run, cluster, current)
   const drift: RoleDrift = {
-    ensure: [...cluster.changes, ...handoverChanges(owners), ...(await noted(run, cluster, current))],
+    ensure: [...cluster.changes, ...handoverChanges(owners), ...more],
+    more,
     grant: [],
     cluster,
+    owners,
     absent: [],
     lockedOut: owners.lockedOut,
     refusal: owners.refusal,
@@ -389,6 +485,8 @@ async function converging(run: Run, attempt: (again: boolean) => Promise<void>):
         { attempt: i, problem: (error as Error).message },
         'something else changed roles at the same time: planning again',
       )
+      // Two programs that wait equally long would meet again.
+      await sleep(i * (50 + Math.random() * 200), undefined, { signal: run.context.signal })
     }
   }
 }

@@ -5,6 +5,7 @@ import { configSchema } from '../../src/config/schema.ts'
 import { silentLog } from '../../src/log.ts'
 import type { Change } from '../../src/plan.ts'
 import { applyCluster, applyDatabase } from '../../src/roles/apply.ts'
+import { refuseForeign } from '../../src/roles/authorise.ts'
 import { readCluster, readDatabase } from '../../src/roles/current.ts'
 import { desiredRoles } from '../../src/roles/desired.ts'
 import { planCluster } from '../../src/roles/plan-cluster.ts'
@@ -69,6 +70,7 @@ export function declared(
     async converge(): Promise<string[]> {
       const changes = await withOne('postgres', as, async (sql) => {
         const plan = await cluster(sql)
+        await refuseForeign(sql, plan, { desired, major: server().major })
         await applyCluster(sql, plan, context)
         return [...plan.changes]
       })

@@ -1,10 +1,12 @@
+import { usage } from '../../errors.ts'
+import { adminScript } from '../../roles/admin-script.ts'
 import { desiredRoles } from '../../roles/desired.ts'
 import { expandedConfig } from '../../roles/expanded.ts'
 import type { Result } from '../../run/context.ts'
 import { withRun } from '../../run/run.ts'
 import { createStory, jsonSteps } from '../../run/story.ts'
 import { plural, someOf } from '../../units.ts'
-import { ensure, grant, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
+import { ensure, grant, planForAdmin, plannedDrift, readDeclared, refuseDrift } from '../../up/roles.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -20,13 +22,21 @@ export const rolesPlan: Command = {
   name: 'roles plan',
   flags: {
     'exit-code': { type: 'boolean', help: 'Exit 3 when something would be changed.' },
+    'for-admin': {
+      type: 'boolean',
+      help: 'Print what this login may not do, as a script for psql that an administrator runs.',
+    },
     expanded: {
       type: 'boolean',
       help: 'Instead, print the declared roles and databases as YAML, with presets and defaults spelled out.',
     },
   },
   exits: { ...exits, pending: 'with --exit-code: something would be changed' },
-  run: (context) => (context.flags.expanded === true ? expand(context) : plan(context)),
+  run: (context) => {
+    const { flags } = context
+    if (flags['for-admin'] === true) return planScript(context)
+    return flags.expanded === true ? expand(context) : plan(context)
+  },
 }
 
 /** `roles apply`: makes databases, roles and privileges what is declared. */
@@ -71,6 +81,21 @@ async function expand(context: CommandContext): Promise<Result> {
   const text = stringify(expanded, { aliasDuplicateObjects: false, blockQuote: false, lineWidth: 0 })
   context.out.print(text.trimEnd().split('\n'))
   return { fields: { expanded } }
+}
+
+/** The script, and nothing else, on stdout. */
+async function planScript(context: CommandContext): Promise<Result> {
+  if (context.flags.expanded === true)
+    throw usage('--for-admin and --expanded exclude each other', { hint: 'give one of them' })
+  const declared = await readDeclared(context)
+  const found = await withRun(context, { locks: 'none', mayBeMissing: true }, (run) => planForAdmin(run, declared))
+  const script = adminScript(found.statements, { user: found.user, place: context.loaded.config.lock.database })
+  context.out.print(script)
+  const statements = found.statements.map(({ database, sql, reason }) => ({ database, sql, reason }))
+  return {
+    fields: { for_admin: { script: `${script.join('\n')}\n`, statements } },
+    exitCode: statements.length > 0 && context.flags['exit-code'] === true ? 3 : 0,
+  }
 }
 
 async function apply(context: CommandContext): Promise<Result> {
