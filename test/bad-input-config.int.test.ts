@@ -52,7 +52,7 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
   test.for<[string, string, string]>([
     ['an unknown key', 'databse: {}', 'databse: unknown key; did you mean database?'],
     ['a key of a later issue', 'import: { dir: dump }', 'import: unknown key'],
-    ['a value of a later issue', 'manage: { privileges: strict }', 'manage.privileges: '],
+    ['a value that is none', 'manage: { privileges: exact }', 'manage.privileges: '],
     ['another format of migrations', 'migrate: { format: liquibase }', 'migrate.format: '],
     ['a number without a unit', 'wait: { timeout: 5 }', 'wait.timeout: write a number and a unit, like 30s or 6h'],
     [
