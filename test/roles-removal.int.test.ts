@@ -102,9 +102,9 @@ describe('a role that is declared absent', () => {
       'alter type "S ""x".mood (database d_2): owner is old, reassigned to d_heir',
       'alter view "S ""x".v (database d_2): owner is old, reassigned to d_heir',
       'alter 1 extension or language (database d): owner is old, reassigned to d_heir',
-      'revoke privileges of old on 4 objects (database d): old is declared absent',
-      'revoke privileges of old on 1 object (database d_2): old is declared absent',
-      'revoke privileges of old on 1 object of the whole server: old is declared absent',
+      'revoke privileges of old on 4 objects (database d): old is declared absent; what it passed on goes too',
+      'revoke privileges of old on 1 object (database d_2): old is declared absent; what it passed on goes too',
+      'revoke privileges of old on 1 object of the whole server: old is declared absent; what it passed on goes too',
       'drop role old: is declared absent',
     ])
     const applied = await apply(roles({ reassignTo: heir }))

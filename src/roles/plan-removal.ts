@@ -57,7 +57,7 @@ const changesAfter = ({ name, dependents }: DoomedRole, { reassignTo }: DesiredA
     .map((one) => ({
       action: 'revoke',
       object: `privileges of ${name} on ${counted(one.named, 'object')}${placeOf(one)}`,
-      reason: why(name),
+      reason: `${why(name)}; what it passed on goes too`,
     })),
   { action: 'drop', object: `role ${name}`, reason: 'is declared absent' },
 ]
