@@ -15,7 +15,7 @@ import { client } from './support/backup.ts'
 import { run, runJson, start } from './support/cli.ts'
 import { makeKey } from './support/keys.ts'
 import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
-import { makeCertificate, tlsMissing } from './support/tls.ts'
+import { makeCertificate, startTlsServer, tlsMissing } from './support/tls.ts'
 
 type Answer = { status?: number; headers?: Record<string, string>; body: string; stall?: true }
 
@@ -423,5 +423,43 @@ describe('a secret from a server', () => {
     const { code, stdout, stderr } = await run(['config', 'validate'], { cwd: dir })
     expect([code, stdout + stderr]).toEqual([2, expect.stringContaining('is written as { env: NAME }')])
     expect(stdout + stderr).not.toContain('geheim')
+  })
+})
+
+describe('a token of AWS', () => {
+  const password = { awsRds: { region: 'eu-central-1' } }
+  const AWS = { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE', AWS_SECRET_ACCESS_KEY: 'geheim' }
+
+  test('is signed and sent over TLS: a server that is not in RDS refuses it', async ({ dir, skip }) => {
+    const missing = tlsMissing()
+    if (missing) {
+      console.warn(`SKIPPED, a token of AWS: ${missing}`)
+      skip()
+    }
+    const tls = await startTlsServer()
+    try {
+      await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ database: { password } }) })
+      const url = new URL(tls.url('localhost', `?sslmode=verify-full&sslrootcert=${tls.ca}`))
+      url.password = ''
+      const { code, json, stderr } = await runJson(['wait'], { cwd: dir, env: { ...AWS, DATABASE_URL: String(url) } })
+      expect([code, json.error]).toMatchObject([
+        12,
+        { sqlstate: '28P01', hint: expect.stringContaining('the password in database.password') },
+      ])
+      expect(JSON.stringify(json) + stderr).not.toMatch(/geheim|X-Amz/)
+    } finally {
+      await tls.remove()
+    }
+  })
+
+  test.for([
+    ['?sslmode=disable', AWS, 'over TLS, but sslmode is disable'],
+    ['', AWS, 'over TLS, but sslmode is prefer'],
+    ['?sslmode=require', { AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nonexistent' }, 'no token could be signed'],
+  ] as const)('is 2 where it cannot be had or must not be sent: %s', async ([query, env, problem], { dir }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ database: { password } }) })
+    const DATABASE_URL = `postgres://u@127.0.0.1:1/d${query}`
+    const { code, json } = await runJson(['wait'], { cwd: dir, env: { ...env, DATABASE_URL } })
+    expect([code, json.error?.message]).toEqual([2, expect.stringContaining(problem)])
   })
 })
