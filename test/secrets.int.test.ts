@@ -190,6 +190,21 @@ describe('a secret from a command', () => {
     expect(secrets.starts()).toHaveLength(3)
   })
 
+  test('may bring another user, too, as a whole URL', async ({ dir, secrets }) => {
+    const { url, name } = await secrets.login('pw')
+    const [right, old] = [url.replace(name, `${name}:pw`), url.replace(name, 'of_yesterday:pw')]
+    await writeFiles(dir, {
+      printed: old,
+      'pgbosun.yaml': JSON.stringify({
+        database: { url: { command: ['sh', '-c', `${secrets.program}; echo '${right}' >${dir}/printed`] } },
+        wait: { patient: true },
+      }),
+    })
+    const waited = await runJson(['wait'], { cwd: dir })
+    expect([waited.code, waited.json.error]).toEqual([0, null])
+    expect(secrets.starts()).toHaveLength(2)
+  })
+
   test.for([
     ['config show'],
     ['config validate'],
