@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 
 const pieceBytes = 64 * 1024
 
@@ -7,6 +7,8 @@ const pieceBytes = 64 * 1024
  * buffer for each piece to the garbage collection, which lets tens of megabytes of them pile up.
  */
 export async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  // Loaded when it is used: that takes longer than a run that finds nothing to do has.
+  const { open } = await import('node:fs/promises')
   const file: FileHandle = await open(path)
   try {
     const { buffer } = new Uint8Array(pieceBytes)
