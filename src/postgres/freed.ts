@@ -14,7 +14,8 @@ export function freeCopies(socket: Socket): Socket {
     const [done] = more
     if (typeof data === 'string' || typeof done !== 'function' || !isCopy(data)) return write(data, ...more)
     return write(data, (error?: Error) => {
-      data.buffer.transfer(0)
+      // After an error, nobody knows what the system still reads.
+      if (!error) data.buffer.transfer(0)
       done(error)
     })
   }) as typeof socket.write
