@@ -14,6 +14,12 @@ test('in a circle, the references that point forward stay open', () => {
   expect(open.map(({ key }) => key)).toEqual(['a>b'])
 })
 
+test('what only refers to a circle comes after it', () => {
+  const { order, open } = inOrder(['z', 'a', 'b'], refs('z>a', 'a>b', 'b>a'))
+  expect(order.indexOf('z')).toBeGreaterThan(order.indexOf('a'))
+  expect(open).toHaveLength(1)
+})
+
 test('a reference to itself or to a table that is not imported needs no order', () => {
   expect(inOrder(['a', 'b'], refs('a>a', 'a>z'))).toEqual({ order: ['a', 'b'], open: [] })
 })

@@ -1,6 +1,5 @@
 // pure
 import { yamlWord } from '../text.ts'
-import { isInteger } from './convert.ts'
 import type { Kind } from './kinds.ts'
 import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
 import { timeText, uuidText, type Value } from './values.ts'
@@ -9,6 +8,8 @@ import { timeText, uuidText, type Value } from './values.ts'
 export type Shapes = {
   values: number
   uuid: number
+  text: number
+  number: number
   zoned: number
   instant: number
   json: number
@@ -18,7 +19,7 @@ export type Shapes = {
 }
 
 export const noShapes = (): Shapes => ({
-  ...{ values: 0, uuid: 0, zoned: 0, instant: 0, json: 0, bit: 0, seconds: 0, millis: 0 },
+  ...{ values: 0, uuid: 0, text: 0, number: 0, zoned: 0, instant: 0, json: 0, bit: 0, seconds: 0, millis: 0 },
 })
 
 /** Adds a value to the shapes. */
@@ -26,6 +27,7 @@ export function countShapes(shapes: Shapes, value: Value): void {
   if (value === null) return
   shapes.values++
   if (typeof value === 'bigint') {
+    shapes.number++
     if (value === 0n || value === 1n) shapes.bit++
     // 2000 to 2100
     if (value >= 946_684_800n && value < 4_102_444_800n) shapes.seconds++
@@ -34,6 +36,7 @@ export function countShapes(shapes: Shapes, value: Value): void {
   }
   if (uuidText(value) !== undefined) shapes.uuid++
   if (typeof value !== 'string') return
+  shapes.text++
   if (value.length >= 16 && timeText(value, 'timestamptz', undefined) !== undefined) {
     shapes.instant++
     if (timeText(value, 'timestamp', undefined) === undefined) shapes.zoned++
@@ -48,15 +51,9 @@ export function countShapes(shapes: Shapes, value: Value): void {
   }
 }
 
-const refers = ({ foreignKeys }: TablePlan['source'], name: string) =>
-  foreignKeys.some(({ columns }) => columns.includes(name))
-
-/** Columns whose declaration may say less than their values: not those that only number or refer to rows. */
-export const mayBeMore = ({ source }: TablePlan, { conversion, from }: ColumnPlan): boolean =>
-  !conversion.byLine &&
-  !refers(source, from.name) &&
-  (from.key === 0 || !isInteger(conversion.type.kind)) &&
-  (watched as Kind[]).includes(conversion.type.kind)
+/** Columns whose declaration may say less than their values. */
+export const mayBeMore = ({ conversion }: ColumnPlan): boolean =>
+  !conversion.byLine && (watched as Kind[]).includes(conversion.type.kind)
 
 const watched: Kind[] = ['int8', 'numeric', 'text', 'varchar', 'bytea', 'timestamp', 'timestamptz', 'uuid']
 
@@ -68,7 +65,7 @@ export function propose(plan: ImportPlan, shapesOf: (column: ColumnPlan) => Shap
   return plan.tables.flatMap(({ source, columns }) =>
     columns.flatMap((column) => {
       const shapes = shapesOf(column)
-      const found = shapes && shapes.values > 0 ? typeFor(column, shapes) : undefined
+      const found = shapes && shapes.values > 0 ? typeFor(column, shapes, numbers(source, column)) : undefined
       if (found === undefined) return []
       const [type, evidence] = found
       if (column.target && !type.startsWith(column.conversion.type.kind)) return []
@@ -77,12 +74,20 @@ export function propose(plan: ImportPlan, shapesOf: (column: ColumnPlan) => Shap
   )
 }
 
-function typeFor({ conversion }: ColumnPlan, shapes: Shapes): [type: string, evidence: string] | undefined {
+/** Whether a column only numbers rows, or refers to them. */
+const numbers = ({ foreignKeys }: TablePlan['source'], { from }: ColumnPlan) =>
+  from.key > 0 || foreignKeys.some(({ columns }) => columns.includes(from.name))
+
+function typeFor(
+  { conversion }: ColumnPlan,
+  shapes: Shapes,
+  isNumber: boolean,
+): [type: string, evidence: string] | undefined {
   const { values } = shapes
   const all = values === 1 ? 'the only value' : `all ${values} values`
   const are = (what: string, one: string) => (values === 1 ? `${all} is ${one}` : `${all} are ${what}`)
   const kind = conversion.type.kind
-  if (shapes.uuid === values && (kind !== 'uuid' || shapes.values > 0))
+  if (shapes.uuid === values)
     return kind === 'uuid' ? ['uuid', are('UUIDs of 16 bytes or as text', 'a UUID')] : ['uuid', are('UUIDs', 'a UUID')]
   if (shapes.instant === values && kind !== 'timestamptz')
     return shapes.zoned === values
@@ -90,7 +95,10 @@ function typeFor({ conversion }: ColumnPlan, shapes: Shapes): [type: string, evi
       : kind === 'timestamp'
         ? undefined
         : ['timestamp', are('instants, not all with a zone', 'an instant without a zone')]
+  if (kind === 'int8' && shapes.text > 0 && shapes.text + shapes.number === values)
+    return ['text', `${shapes.text} of ${values} values are text`]
   if (shapes.json === values && (kind === 'text' || kind === 'varchar')) return ['jsonb', are('JSON', 'JSON')]
+  if (isNumber) return undefined
   if (shapes.seconds === values) return ['timestamptz/s', `${all} could be seconds since 1970`]
   if (shapes.millis === values) return ['timestamptz/ms', `${all} could be milliseconds since 1970`]
   if (shapes.bit === values && values > 1 && kind === 'int8') return ['boolean', are('0 or 1', '0 or 1')]

@@ -189,9 +189,8 @@ function firstUnfit(db: DatabaseSync, { source }: TablePlan, { column, fits }: C
 /** The shapes of the values in columns that might have a better type. */
 export function readShapes(db: DatabaseSync, name: string, plan: ImportPlan): Map<ColumnPlan, Shapes> {
   const found = new Map<ColumnPlan, Shapes>()
-  for (const table of plan.tables) {
-    const { source, columns } = table
-    const some = columns.filter((column) => mayBeMore(table, column))
+  for (const { source, columns } of plan.tables) {
+    const some = columns.filter(mayBeMore)
     if (some.length === 0) continue
     withSqlite(name, () => {
       const query = db.prepare(
