@@ -1,8 +1,8 @@
 // pure
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { isInteger } from './convert.ts'
-import { matchName } from './match.ts'
 import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+import { keyOf, referredBy } from './references.ts'
 import type { SourceForeignKey } from './types.ts'
 
 /** Statements that create what is derived from a file: the tables before their rows are written, keys and indexes after it. */
@@ -59,9 +59,10 @@ function defaultOf({ source }: TablePlan, { from, conversion }: ColumnPlan, warn
 
 const list = (names: string[]) => names.map(quoteIdent).join(', ')
 
-function keysOf(schema: string, { source, columns, to }: TablePlan): string[] {
+function keysOf(schema: string, plan: TablePlan): string[] {
+  const { source, to } = plan
   const table = quoteName(schema, to)
-  const key = columns.filter(({ from }) => from.key > 0).sort((a, b) => a.from.key - b.from.key)
+  const key = keyOf(plan)
   return [
     ...(key.length > 0 ? [`alter table ${table} add primary key (${list(key.map((one) => one.to))})`] : []),
     ...source.indexes.map(({ unique, columns: indexed }) =>
@@ -75,41 +76,30 @@ const actions = ['CASCADE', 'SET NULL', 'SET DEFAULT', 'RESTRICT']
 function foreignKey(
   schema: string,
   tables: TablePlan[],
-  { source, to }: TablePlan,
-  { columns, parent, parentColumns, onDelete, onUpdate, deferred }: SourceForeignKey,
+  table: TablePlan,
+  key: SourceForeignKey,
   warnings: string[],
 ): string[] {
-  const [found] = matchName(
-    parent,
-    tables.map((table) => ({ name: table.to, table })),
-  )
+  const { source, to } = table
+  const { columns, parent, onDelete, onUpdate, deferred } = key
+  const { parent: found, pairs } = referredBy(key, table, tables)
   const leave = (why: string): string[] => {
     warnings.push(`${source.name}: the foreign key (${columns.join(', ')}) is left out: ${why}`)
     return []
   }
   if (!found) return leave(`there is no table ${parent}`)
-  const ofParent = found.table.columns
-  const key = ofParent.filter(({ from }) => from.key > 0).sort((a, b) => a.from.key - b.from.key)
-  const named = parentColumns.length > 0 ? parentColumns : key.map((one) => one.to)
-  const referred = named
-    .flatMap((name) =>
-      matchName(
-        name,
-        ofParent.map((one) => ({ name: one.to })),
-      ),
-    )
-    .map(({ name }) => name)
+  const referred = pairs.flatMap(({ to: column }) => (column ? [column.to] : []))
   const same = (a: string[]) => a.length === referred.length && a.every((name) => referred.includes(name))
   if (referred.length !== columns.length) return leave(`${parent} has no such columns`)
   if (
-    !same(key.map((one) => one.to)) &&
-    !found.table.source.indexes.some((index) => index.unique && same(index.columns))
+    !same(keyOf(found).map((one) => one.to)) &&
+    !found.source.indexes.some((index) => index.unique && same(index.columns))
   )
     return leave(`(${referred.join(', ')}) of ${parent} is not unique`)
   const action = (when: string, what: string) =>
     actions.includes(what.toUpperCase()) ? ` on ${when} ${what.toLowerCase()}` : ''
   return [
-    `alter table ${quoteName(schema, to)} add foreign key (${list(columns)}) references ${quoteName(schema, found.table.to)} (${list(referred)})` +
+    `alter table ${quoteName(schema, to)} add foreign key (${list(columns)}) references ${quoteName(schema, found.to)} (${list(referred)})` +
       `${action('delete', onDelete)}${action('update', onUpdate)}${deferred ? ' deferrable initially deferred' : ''}`,
   ]
 }

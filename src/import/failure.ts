@@ -37,7 +37,11 @@ export async function importFailed(
   { log, place, guard }: { log: Log; place: RunsAs; guard(): void },
 ): Promise<unknown> {
   if (cause instanceof AppError || isConnectionLost(cause)) return cause
-  if (cause === misfit) return importProblems(prepared.opened, (await inspectValues(prepared, guard)).problems) ?? cause
+  if (cause === misfit || (isServerError(cause) && cause.code === nullRefused)) {
+    // Now it is worth the time to tell all of them.
+    const error = importProblems(prepared.opened, (await inspectValues(prepared, guard)).problems)
+    if (error) return error
+  }
   const { name } = prepared.opened
   if (!isServerError(cause)) return sqliteFailed(name, cause)
   const table = tableOf.get(cause)
@@ -54,8 +58,14 @@ export async function importFailed(
 
 const kindOf = ({ code }: ServerError): Kind => (['55P03', '40P01'].includes(code) ? 'locked' : 'seed')
 
-/** The CONTEXT of a COPY quotes the values. */
-const withoutData = (error: ServerError): ServerError => Object.create(error, { where: { value: undefined } })
+const [nullRefused, checkRefused] = ['23502', '23514']
+
+/** The CONTEXT of a COPY quotes values, and so does DETAIL where it shows the row. */
+const withoutData = (error: ServerError): ServerError =>
+  Object.create(error, {
+    where: { value: undefined },
+    ...([nullRefused, checkRefused].includes(error.code) && { detail: { value: undefined } }),
+  })
 
 /** The row at the line that COPY names: rows are sent in the order of their numbers. */
 function rowOf({ opened, plan }: Prepared, table: string, error: ServerError): string | undefined {

@@ -96,6 +96,10 @@ test('a schema is derived with keys, defaults that are literals, indexes and for
   })
   const plan = planImport(source(users, notes), target(), options)
   expect(plan).toMatchObject({ derived: true, problems: [] })
+  const other = planImport(source(users, { ...notes, columns: [from('user', 'TEXT')] }), target(), options)
+  expect(other.problems).toEqual([
+    'notes.user is text and refers to us"er.id, which is bigint: give them one type under `types`',
+  ])
   expect(deriveSchema(plan)).toEqual({
     before: [
       `create table "public"."us""er" (

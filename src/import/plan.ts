@@ -4,6 +4,7 @@ import type { Conversion } from './convert.ts'
 import { declaredType, type PgType, parseTypeLine, typeOf } from './kinds.ts'
 import { matchName } from './match.ts'
 import { inOrder, type Reference } from './order.ts'
+import { referredBy } from './references.ts'
 import type { Source, SourceColumn, SourceTable, Target, TargetColumn, TargetForeignKey, TargetTable } from './types.ts'
 
 /** What `import` of the configuration says. */
@@ -55,6 +56,7 @@ export function planImport(source: Source, target: Target, options: ImportOption
   const plans = derived
     ? tables.map((table) => derive(table, lines, problems))
     : found.flatMap(({ table, to }) => meet(table, to, { lines, schema: options.schema, problems, warnings }))
+  if (derived) problems.push(...otherTypes(plans))
   if (derived) for (const { name, leftOut } of tables) for (const what of leftOut) warnings.push(`${name}: ${what}`)
   return { schema: options.schema, derived, excluded, problems, warnings, ...ordered(plans, target, derived) }
 }
@@ -104,6 +106,21 @@ function derive(table: SourceTable, lines: Lines, problems: string[]): TablePlan
     }),
   }
 }
+
+/** Foreign keys between columns that would not be of one type. */
+const otherTypes = (tables: TablePlan[]): string[] =>
+  tables.flatMap((table) =>
+    table.source.foreignKeys.flatMap((key) => {
+      const { parent, pairs } = referredBy(key, table, tables)
+      return pairs.flatMap(({ from, to }) =>
+        parent && to && to.conversion.type.kind !== from.conversion.type.kind
+          ? [
+              `${table.source.name}.${from.from.name} is ${from.conversion.type.sql} and refers to ${parent.source.name}.${to.from.name}, which is ${to.conversion.type.sql}: give them one type under \`types\``,
+            ]
+          : [],
+      )
+    }),
+  )
 
 type Meeting = { lines: Lines; schema: string; problems: string[]; warnings: string[] }
 

@@ -2,6 +2,7 @@
 import { yamlWord } from '../text.ts'
 import type { Kind } from './kinds.ts'
 import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+import { referredBy } from './references.ts'
 import { timeText, uuidText, type Value } from './values.ts'
 
 /** How many values of a column have which shape. */
@@ -62,16 +63,36 @@ const watched: Kind[] = ['int8', 'numeric', 'text', 'varchar', 'bytea', 'timesta
  * @param shapesOf undefined for a column that was not looked at
  */
 export function propose(plan: ImportPlan, shapesOf: (column: ColumnPlan) => Shapes | undefined): string[] {
+  const found = new Map<ColumnPlan, [type: string, evidence: string]>()
+  for (const { source, columns } of plan.tables)
+    for (const column of columns) {
+      const shapes = shapesOf(column)
+      const one = shapes && shapes.values > 0 ? typeFor(column, shapes, numbers(source, column)) : undefined
+      if (one && (!column.target || one[0].startsWith(column.conversion.type.kind))) found.set(column, one)
+    }
+  if (plan.derived) alignKeys(plan.tables, found)
   return plan.tables.flatMap(({ source, columns }) =>
     columns.flatMap((column) => {
-      const shapes = shapesOf(column)
-      const found = shapes && shapes.values > 0 ? typeFor(column, shapes, numbers(source, column)) : undefined
-      if (found === undefined) return []
-      const [type, evidence] = found
-      if (column.target && !type.startsWith(column.conversion.type.kind)) return []
-      return [`${yamlWord(`${source.name}.${column.from.name}`)}: ${type}  # ${evidence}`]
+      const [type, evidence] = found.get(column) ?? []
+      return type === undefined ? [] : [`${yamlWord(`${source.name}.${column.from.name}`)}: ${type}  # ${evidence}`]
     }),
   )
+}
+
+/** Both sides of a foreign key need one type: where one of them has to be text, so has the other. */
+function alignKeys(tables: readonly TablePlan[], found: Map<ColumnPlan, [type: string, evidence: string]>): void {
+  const pairs = tables.flatMap((table) =>
+    table.source.foreignKeys.flatMap((key) => referredBy(key, table, tables).pairs),
+  )
+  const isText = (column: ColumnPlan) => (found.get(column)?.[0] ?? column.conversion.type.kind) === 'text'
+  for (let before = -1; before !== found.size; ) {
+    before = found.size
+    for (const { from, to } of pairs) {
+      if (!to || isText(from) === isText(to)) continue
+      const [column, evidence] = isText(from) ? [to, 'what refers to it is text'] : [from, 'what it refers to is text']
+      found.set(column, ['text', evidence])
+    }
+  }
 }
 
 /** Whether a column only numbers rows, or refers to them. */
