@@ -114,6 +114,7 @@ const rarely = process.env.BOSUN_TEST_FULL
       ],
       ...[
         'format-sqlx',
+        'import',
         'round-trips',
         'login-warnings',
         'stores-faults',

@@ -18,6 +18,7 @@ const error = (exit: number, message: string): Told => [
   exit,
   { error: { message: expect.stringContaining(message), hint: expect.any(String) } },
 ]
+const noImport = error(2, 'no import is configured')
 const noSeeds = error(2, 'seeds/settings.csv does not exist')
 const noSecret = error(2, '/run/secrets/games_app_password does not exist')
 const nothingToDo: Told = [0, { steps: expect.arrayContaining([expect.objectContaining({ state: 'nothing' })]) }]
@@ -80,6 +81,7 @@ const rows: Row[] = [
   { command: 'roles rotate games', serve: noSecret, up: error(2, 'does not name two logins') },
   { command: 'seed', serve: noSeeds, up: nothingToDo },
   { command: 'seed --dry-run', serve: noSeeds, up: nothingToDo },
+  { command: 'import', serve: noImport, up: noImport },
   { command: 'backup', serve: [0, { database: 'games' }], up: error(60, 'file:///backups cannot be written') },
   { command: 'backup prune', serve: kept, up: none },
   { command: 'backup list', serve: some, up: none },

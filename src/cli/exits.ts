@@ -9,7 +9,7 @@ export const upExits: Command['exits'] = {
   history: 'the files do not match the history',
   lint: 'a migration has its own BEGIN or COMMIT, or breaks a rule that migrate.lint sets to error',
   roles: 'roles or privileges did not converge',
-  seed: 'a seed failed',
+  seed: 'a seed or an import failed; nothing of it stays',
   backup: 'migrate.backupFirst asks for a backup that could not be made; nothing was migrated',
   unhealthy: 'the check at the end found an error',
 }

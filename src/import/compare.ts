@@ -3,7 +3,7 @@ import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { counted } from '../units.ts'
 import { type Conversion, convertValue, isInteger } from './convert.ts'
 import type { TableFacts } from './findings.ts'
-import type { TablePlan } from './plan.ts'
+import type { TablePlan } from './mapping.ts'
 import type { Value } from './values.ts'
 
 /** Of larger tables, about so many rows are compared one by one. */

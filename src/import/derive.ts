@@ -1,7 +1,8 @@
 // pure
 import { quoteIdent, quoteLiteral, quoteName } from '../sql/quote.ts'
 import { isInteger } from './convert.ts'
-import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+import type { ColumnPlan, TablePlan } from './mapping.ts'
+import type { ImportPlan } from './plan.ts'
 import { keyOf, referredBy } from './references.ts'
 import type { SourceForeignKey } from './types.ts'
 

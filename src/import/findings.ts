@@ -1,6 +1,7 @@
 // pure
 import { counted } from '../units.ts'
-import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+import type { ColumnPlan, TablePlan } from './mapping.ts'
+import type { ImportPlan } from './plan.ts'
 
 /** What one reading of a column found. */
 export type ColumnFacts = {

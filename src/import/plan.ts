@@ -2,6 +2,7 @@
 import { someOf } from '../units.ts'
 import type { Conversion } from './convert.ts'
 import { declaredType, type PgType, parseTypeLine, typeOf } from './kinds.ts'
+import type { ColumnPlan, TablePlan } from './mapping.ts'
 import { matchName } from './match.ts'
 import { inOrder, type Reference } from './order.ts'
 import { referredBy } from './references.ts'
@@ -9,19 +10,6 @@ import type { Source, SourceColumn, SourceTable, Target, TargetColumn, TargetFor
 
 /** What `import` of the configuration says. */
 export type ImportOptions = { schema: string; types: Readonly<Record<string, string>>; exclude: readonly string[] }
-
-export type ColumnPlan = {
-  from: SourceColumn
-  /** Name in PostgreSQL. */
-  to: string
-  conversion: Conversion
-  /** Whether PostgreSQL refuses NULL. */
-  required: boolean
-  /** Undefined where the column is to be created. */
-  target: TargetColumn | undefined
-}
-
-export type TablePlan = { source: SourceTable; to: string; columns: ColumnPlan[] }
 
 /** A foreign key that is checked after all rows are there. */
 export type OpenKey = { table: string; name: string; deferrable: boolean; deferred: boolean }

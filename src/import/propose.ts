@@ -1,7 +1,8 @@
 // pure
 import { yamlWord } from '../text.ts'
 import type { Kind } from './kinds.ts'
-import type { ColumnPlan, ImportPlan, TablePlan } from './plan.ts'
+import type { ColumnPlan, TablePlan } from './mapping.ts'
+import type { ImportPlan } from './plan.ts'
 import { referredBy } from './references.ts'
 import { timeText, uuidText, type Value } from './values.ts'
 

@@ -1,6 +1,7 @@
 // pure
+
+import type { ColumnPlan, TablePlan } from './mapping.ts'
 import { matchName } from './match.ts'
-import type { ColumnPlan, TablePlan } from './plan.ts'
 import type { SourceForeignKey } from './types.ts'
 
 /** A foreign key of a file, with the columns on both sides; undefined for a table or a column that is not there. */
