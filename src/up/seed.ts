@@ -4,8 +4,6 @@ import type { Context } from '../run/context.ts'
 import type { Journal } from '../run/journal.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Run } from '../run/run.ts'
-import { applySeeds } from '../seed/apply.ts'
-import { checkSteps, findDifferences } from '../seed/check.ts'
 import { seedHistory } from '../seed/history.ts'
 import { planSeeds, type SeedStep } from '../seed/plan.ts'
 import type { SeedProgress } from '../seed/progress.ts'
@@ -46,12 +44,16 @@ export async function planSeedStep(
   if (!target || seeds.length === 0) return planSeeds(seeds, [])
   const history = await seedHistory(run.reads(target))
   const known = await withChecksums(seeds, history)
-  const differs = early ? undefined : await findDifferences(target.sql, known, history)
+  const syncs = known.some((seed) => seed.kind === 'rows' && seed.mode === 'sync')
+  const differs = early || !syncs ? undefined : await (await checking()).findDifferences(target.sql, known, history)
   const steps = planSeeds(known, history, { force, ...(differs && { differs }) })
   if (steps.length === 0) return steps
   await refuseUrlSettings(context, target.sql, seedTarget(context))
-  return early ? steps : checkSteps(target.sql, steps)
+  return early ? steps : (await checking()).checkSteps(target.sql, steps)
 }
+
+/** Only loaded where something has to be loaded, or compared. */
+const checking = () => import('../seed/check.ts')
 
 /** The same, to be reviewed. */
 export const seedItem = ({ seed, change }: SeedStep): Item => ({
@@ -71,6 +73,7 @@ export async function applySeedStep(
   journal: Journal,
   { acceptDeletes = false } = {},
 ): Promise<SeedResult[]> {
+  const { applySeeds } = await import('../seed/apply.ts')
   const session = await run.openTarget()
   const place = await placeOf(run.context, session.sql, seedTarget(run.context))
   const database = run.context.connection().database

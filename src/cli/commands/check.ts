@@ -6,7 +6,7 @@ import { type Event, readEvents } from '../../state/events.ts'
 import { counted } from '../../units.ts'
 import { unhealthy } from '../../up/check.ts'
 import { type Expected, healthWithout, readHealth } from '../../up/read-health.ts'
-import { type Declared, readDeclaredToLook } from '../../up/roles.ts'
+import { type Declared, readDeclaredToLook } from '../../up/roles/declared.ts'
 import { mainTarget, migrateTargets, notTarget } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
 

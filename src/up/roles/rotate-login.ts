@@ -1,27 +1,34 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { lookingMs } from '../config/environment.ts'
-import { AppError } from '../errors.ts'
-import type { Change } from '../plan.ts'
-import type { Db } from '../postgres/db.ts'
-import { matchesVerifier, type Password } from '../postgres/scram.ts'
-import { inTransaction } from '../postgres/transaction.ts'
-import type { ClusterAction, Planned } from '../roles/actions.ts'
-import { beSilent } from '../roles/apply.ts'
-import { readCluster } from '../roles/current.ts'
-import { failedChange, type SentPassword } from '../roles/errors.ts'
-import { planPasswords } from '../roles/plan-roles.ts'
-import { type Chosen, chooseClosed, chooseIdle, type KnownUse, type Look, type Pair } from '../roles/plan-rotation.ts'
-import { makePrint } from '../roles/print.ts'
-import { closeLogin, openLogin, sessionsOf } from '../roles/rotation-sql.ts'
-import { clusterSql } from '../roles/statements.ts'
-import type { CurrentCluster, DesiredRoles } from '../roles/types.ts'
-import type { Journal } from '../run/journal.ts'
-import type { Run } from '../run/run.ts'
-import { type Notes, readNotes, writeNotes } from '../state/notes.ts'
-import { applyState, refuseStrangeState } from '../state/state.ts'
-import type { Declared } from './roles.ts'
-import { missingState } from './state.ts'
+import { lookingMs } from '../../config/environment.ts'
+import { AppError } from '../../errors.ts'
+import type { Change } from '../../plan.ts'
+import type { Db } from '../../postgres/db.ts'
+import { matchesVerifier, type Password } from '../../postgres/scram.ts'
+import { inTransaction } from '../../postgres/transaction.ts'
+import type { ClusterAction, Planned } from '../../roles/actions.ts'
+import { beSilent } from '../../roles/apply.ts'
+import { readCluster } from '../../roles/current.ts'
+import { failedChange, type SentPassword } from '../../roles/errors.ts'
+import { planPasswords } from '../../roles/plan-roles.ts'
+import {
+  type Chosen,
+  chooseClosed,
+  chooseIdle,
+  type KnownUse,
+  type Look,
+  type Pair,
+} from '../../roles/plan-rotation.ts'
+import { makePrint } from '../../roles/print.ts'
+import { closeLogin, openLogin, sessionsOf } from '../../roles/rotation-sql.ts'
+import { clusterSql } from '../../roles/statements.ts'
+import type { CurrentCluster, DesiredRoles } from '../../roles/types.ts'
+import type { Journal } from '../../run/journal.ts'
+import type { Run } from '../../run/run.ts'
+import { type Notes, readNotes, writeNotes } from '../../state/notes.ts'
+import { applyState, refuseStrangeState } from '../../state/state.ts'
+import { missingState } from '../state.ts'
+import type { Declared } from './declared.ts'
 
 /** What is asked for: `idle` by `--idle`. */
 export type Wanted = { pair: Pair; idle: string | undefined; finish: boolean }

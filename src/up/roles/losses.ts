@@ -1,9 +1,9 @@
-import type { Change } from '../plan.ts'
-import { readDatabase } from '../roles/current.ts'
-import { planGrants } from '../roles/plan-grants.ts'
-import { lossesOf, unaccepted } from '../roles/strict.ts'
-import type { DesiredRoles } from '../roles/types.ts'
-import type { Run } from '../run/run.ts'
+import type { Change } from '../../plan.ts'
+import { readDatabase } from '../../roles/current.ts'
+import { planGrants } from '../../roles/plan-grants.ts'
+import { lossesOf, unaccepted } from '../../roles/strict.ts'
+import type { DesiredRoles } from '../../roles/types.ts'
+import type { Run } from '../../run/run.ts'
 
 /**
  * With `manage.privileges: strict`, looks into every database before anything is changed.

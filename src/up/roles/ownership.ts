@@ -1,8 +1,8 @@
-import { AppError } from '../errors.ts'
-import type { Change, Item } from '../plan.ts'
-import { createBlockerWatch } from '../postgres/blockers.ts'
-import { reassignItems } from '../roles/items.ts'
-import { type Ownership, type OwnershipQuestion, readOwnership } from '../roles/ownership.ts'
+import { AppError } from '../../errors.ts'
+import type { Change, Item } from '../../plan.ts'
+import { createBlockerWatch } from '../../postgres/blockers.ts'
+import { reassignItems } from '../../roles/items.ts'
+import { type Ownership, type OwnershipQuestion, readOwnership } from '../../roles/ownership.ts'
 import {
   type AppSessions,
   appSessions,
@@ -16,11 +16,11 @@ import {
   type ReassignPlan,
   superuserPreset,
   superuserPresets,
-} from '../roles/plan-ownership.ts'
-import { applyReassign } from '../roles/reassign.ts'
-import type { CurrentCatalog, CurrentCluster, DesiredDatabase, DesiredRoles } from '../roles/types.ts'
-import type { Journal } from '../run/journal.ts'
-import type { Run } from '../run/run.ts'
+} from '../../roles/plan-ownership.ts'
+import { applyReassign } from '../../roles/reassign.ts'
+import type { CurrentCatalog, CurrentCluster, DesiredDatabase, DesiredRoles } from '../../roles/types.ts'
+import type { Journal } from '../../run/journal.ts'
+import type { Run } from '../../run/run.ts'
 
 /** Who owns what in the declared databases, and which applications could not use it. */
 export type Owners = {
