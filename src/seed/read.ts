@@ -8,7 +8,7 @@ import { refuseLargeFile, refuseLargeMessage, release } from '../machine/memory.
 import { piecesOf } from '../sql/pieces.ts'
 import { splitName } from '../sql/quote.ts'
 import { yamlWord } from '../text.ts'
-import { readChecksum } from './file.ts'
+import { readChecksum } from './checksum.ts'
 import { filesOf, tableNameOf, unreadable } from './folder.ts'
 import { inspectSeed } from './inspect.ts'
 import type { DeleteLimit, LoadedSeed, RowsSeed, Seed, SqlSeed } from './types.ts'

@@ -22,7 +22,7 @@ import { adviceOnHold } from './hold.ts'
 import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import type { Declared } from './roles/declared.ts'
-import { roleDrift } from './roles/drift.ts'
+import { roleDrift } from './roles/read-drift.ts'
 import type { MigrateTarget } from './target.ts'
 import { adviceOnTestRestores } from './test-restore.ts'
 

@@ -5,9 +5,9 @@ import type { DesiredRoles } from '../../roles/types.ts'
 import type { Run } from '../../run/run.ts'
 import { ableTo, forAdmin, noteForAdmin, planWhole, type WholePlan } from './authority.ts'
 import type { Declared } from './declared.ts'
-import type { RoleDrift } from './drift.ts'
 import { readOwners } from './ownership.ts'
 import { clusterPlan, inDatabase } from './plans.ts'
+import type { RoleDrift } from './types.ts'
 
 /** The same with what makes it possible for us; where an administrator is needed, with a warning. */
 export async function authorisedDrift(

@@ -1,6 +1,5 @@
 import { AppError } from '../../errors.ts'
-import { type Change, type Item, ofOneKind } from '../../plan.ts'
-import type { ClusterPlan } from '../../roles/actions.ts'
+import { ofOneKind } from '../../plan.ts'
 import { readDatabase } from '../../roles/current.ts'
 import { notConverged } from '../../roles/errors.ts'
 import { freshDatabase } from '../../roles/fresh.ts'
@@ -11,34 +10,11 @@ import { describeLosses, lossesOf } from '../../roles/strict.ts'
 import type { Run } from '../../run/run.ts'
 import type { Declared } from './declared.ts'
 import { warnOfOwnPassword } from './own-password.ts'
-import { handoverChanges, handoverItems, type Owners, readOwners } from './ownership.ts'
+import { handoverChanges, handoverItems, readOwners } from './ownership.ts'
 import { clusterPlan, inDatabase, noted } from './plans.ts'
+import type { ReviewableRoles, RoleDrift } from './types.ts'
 
-/** What differs from the declaration, and what is wrong with it. */
-export type RoleDrift = {
-  ensure: Change[]
-  grant: Change[]
-  /** Those of `ensure` that do not depend on who we are. */
-  more: Change[]
-  cluster: ClusterPlan
-  owners: Owners
-  /** Databases that do not exist yet. */
-  absent: string[]
-  /** Applications that cannot work as declared, as messages. */
-  lockedOut: string[]
-  /** Why `up` would change nothing. */
-  refusal: AppError | undefined
-  /** Schemas in which everyone may create objects, with what to do. */
-  open: string[]
-  /** What roles that the file does not name would lose, which nobody accepted. */
-  losses: string[]
-  reviewable: ReviewableRoles
-}
-
-/** The same, for a plan that is reviewed. `things`: what exists in the databases, as an atom names it. */
-export type ReviewableRoles = { ensure: (() => Item[])[]; grant: (() => Item[])[]; things: (() => string[])[] }
-
-export const nothingReviewable = (): ReviewableRoles => ({ ensure: [], grant: [], things: [] })
+const nothingReviewable = (): ReviewableRoles => ({ ensure: [], grant: [], things: [] })
 
 /** {@link roleDrift} for a plan: throws what `up` would refuse. */
 export async function plannedDrift(
