@@ -8,6 +8,7 @@ import { pgbosun } from './programs.ts'
 import { type Race, runRace } from './rounds.ts'
 import { apply } from './suites/apply.ts'
 import { backup } from './suites/backup.ts'
+import { importRows } from './suites/import.ts'
 import { noop } from './suites/noop.ts'
 import { restore } from './suites/restore.ts'
 import { seed } from './suites/seed.ts'
@@ -25,6 +26,7 @@ const suites: Record<string, { race: (setting: Setting) => Promise<Race>; rounds
   backup: { race: backup, rounds: 3, distant: false },
   restore: { race: restore, rounds: 3, distant: false },
   seed: { race: seed, rounds: 5, distant: false },
+  import: { race: importRows, rounds: 3, distant: false },
 }
 
 type Options = { names: string[]; rounds: number | undefined; latencyMs: number; builds: Setting['builds'] }

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect } from 'vitest'
-import { openSource } from '../src/import/open.ts'
+import { openSource } from '../src/import/sqlite/open.ts'
 import { run, runJson, start } from './support/cli.ts'
 import { test as base, open, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 

@@ -19,8 +19,8 @@ import { recordImport } from './history.ts'
 import type { TablePlan } from './mapping.ts'
 import type { OpenKey } from './plan.ts'
 import type { Prepared } from './prepared.ts'
-import { type Reading, readRows } from './rows.ts'
-import { hashRows } from './sample.ts'
+import { type Reading, readRows } from './sqlite/rows.ts'
+import { hashRows } from './sqlite/sample.ts'
 import { readTarget } from './target.ts'
 
 export type ImportWork = {

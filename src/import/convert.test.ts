@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { columnSql, convertValue, escaped } from './convert.ts'
+import { convertValue, escaped } from './convert.ts'
 import { declaredType, parseType, parseTypeLine, typeOf } from './kinds.ts'
+import { columnSql } from './sqlite/column-sql.ts'
 import type { TargetColumn } from './types.ts'
 import type { Value } from './values.ts'
 

@@ -11,8 +11,8 @@ import { indented } from '../text.ts'
 import { importProblems } from './describe.ts'
 import { inspectValues } from './prepare.ts'
 import type { Prepared } from './prepared.ts'
-import { misfit } from './rows.ts'
-import { sqliteFailed } from './scratch.ts'
+import { misfit } from './sqlite/rows.ts'
+import { sqliteFailed } from './sqlite/scratch.ts'
 
 /** Remembers which table an error is about. */
 export async function failedIn<T>(table: string, use: () => PromiseLike<T>): Promise<T> {

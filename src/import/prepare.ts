@@ -1,14 +1,11 @@
 import type { Db } from '../postgres/db.ts'
-import { quoteIdent } from '../sql/quote.ts'
 import { deriveSchema } from './derive.ts'
 import { orphanProblems, type TableFacts, valueProblems } from './findings.ts'
-import type { TablePlan } from './mapping.ts'
 import { type ImportOptions, planImport } from './plan.ts'
 import type { Inspected, Prepared } from './prepared.ts'
 import { propose } from './propose.ts'
-import { withSqlite } from './scratch.ts'
-import { findOrphans, readSource, refuseBroken } from './source.ts'
-import { prepareSql, readFacts, readShapes } from './statistics.ts'
+import { findOrphans, readSource, refuseBroken } from './sqlite/source.ts'
+import { countRows, prepareSql, readFacts, readShapes } from './sqlite/statistics.ts'
 import { readTarget } from './target.ts'
 
 /**
@@ -48,9 +45,4 @@ export async function inspectValues({ opened, plan, sql, problems }: Prepared, o
 export function proposeTypes({ opened, plan }: Prepared): string[] {
   const shapes = readShapes(opened.db, opened.name, plan)
   return propose(plan, (column) => shapes.get(column))
-}
-
-function countRows({ db, name }: Prepared['opened'], { source }: TablePlan): bigint {
-  const query = `select count(*) as n from ${quoteIdent(source.name)}`
-  return BigInt(withSqlite(name, () => db.prepare(query).get() as { n: number }).n)
 }

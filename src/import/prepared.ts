@@ -1,7 +1,7 @@
-import type { ColumnSql } from './convert.ts'
 import type { TableFacts } from './findings.ts'
-import type { Opened } from './open.ts'
 import type { ImportPlan } from './plan.ts'
+import type { ColumnSql } from './sqlite/column-sql.ts'
+import type { Opened } from './sqlite/open.ts'
 import type { Source } from './types.ts'
 
 /** A plan with everything that applying it needs. */

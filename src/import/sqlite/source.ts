@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { AppError } from '../errors.ts'
-import { someOf } from '../units.ts'
-import type { Orphans } from './findings.ts'
+import { AppError } from '../../errors.ts'
+import { someOf } from '../../units.ts'
+import type { Orphans } from '../findings.ts'
+import type { Source, SourceColumn, SourceForeignKey, SourceTable } from '../types.ts'
 import { withSqlite } from './scratch.ts'
-import type { Source, SourceColumn, SourceForeignKey, SourceTable } from './types.ts'
 
 type Row = Record<string, unknown>
 

@@ -1,7 +1,7 @@
 import { createReadStream, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, DatabaseSync } from 'node:sqlite'
-import { AppError } from '../errors.ts'
+import { AppError } from '../../errors.ts'
 import { createDumpReader, judge } from './dump-statements.ts'
 import { newFolder, restrain } from './scratch.ts'
 

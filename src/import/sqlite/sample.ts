@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { quoteIdent } from '../sql/quote.ts'
-import { type Sample, spelled } from './compare.ts'
+import { quoteIdent } from '../../sql/quote.ts'
+import { type Sample, spelled } from '../compare.ts'
+import type { Value } from '../values.ts'
 import type { Reading } from './rows.ts'
-import type { Value } from './values.ts'
 
 /** The hash of the rows in the sample, as the server computes it: the sum of the first 60 bits of the MD5 of each row. */
 export async function hashRows(reading: Reading, sample: Sample): Promise<string> {

@@ -2,8 +2,8 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { AppError } from '../errors.ts'
-import { whyNotWritten } from '../machine/temporary.ts'
+import { AppError } from '../../errors.ts'
+import { whyNotWritten } from '../../machine/temporary.ts'
 
 /** A folder for temporary files that nobody else may read. @throws {AppError} `seed` */
 export function newFolder(): string {

@@ -2,9 +2,9 @@ import { closeSync, constants, copyFileSync, openSync, readSync, rmSync, statSyn
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { AppError, usage } from '../errors.ts'
-import { scratchPlace } from '../machine/scratch.ts'
-import { renderBytes } from '../units.ts'
+import { AppError, usage } from '../../errors.ts'
+import { scratchPlace } from '../../machine/scratch.ts'
+import { renderBytes } from '../../units.ts'
 import { loadDump } from './dump.ts'
 import { newFolder, restrain, withSqlite } from './scratch.ts'
 

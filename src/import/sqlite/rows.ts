@@ -1,14 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
-import { AppError } from '../errors.ts'
-import { quoteIdent } from '../sql/quote.ts'
-import { type ColumnSql, isInteger } from './convert.ts'
-import type { TableFacts } from './findings.ts'
-import type { TablePlan } from './mapping.ts'
+import { AppError } from '../../errors.ts'
+import { quoteIdent } from '../../sql/quote.ts'
+import { isInteger } from '../convert.ts'
+import type { TableFacts } from '../findings.ts'
+import type { TablePlan } from '../mapping.ts'
+import type { Value } from '../values.ts'
+import type { ColumnSql } from './column-sql.ts'
 import { withSqlite } from './scratch.ts'
 import { addFacts, factsOf, factsSql, noTotals, readFacts } from './statistics.ts'
-import type { Value } from './values.ts'
 
 /** What a table is read with. */
 export type Reading = {

@@ -1,22 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
-import { quoteIdent } from '../sql/quote.ts'
-import {
-  type ColumnSql,
-  type Conversion,
-  columnSql,
-  convertValue,
-  escaped,
-  isInteger,
-  textFunction,
-} from './convert.ts'
-import { addDecimal, type Decimals, noDecimals, renderDecimals } from './decimals.ts'
-import type { ColumnFacts, TableFacts } from './findings.ts'
-import type { ColumnPlan, TablePlan } from './mapping.ts'
-import type { ImportPlan } from './plan.ts'
-import { countShapes, mayBeMore, noShapes, type Shapes } from './propose.ts'
+import { quoteIdent } from '../../sql/quote.ts'
+import { type Conversion, convertValue, escaped, isInteger } from '../convert.ts'
+import { addDecimal, type Decimals, noDecimals, renderDecimals } from '../decimals.ts'
+import type { ColumnFacts, TableFacts } from '../findings.ts'
+import type { ColumnPlan, TablePlan } from '../mapping.ts'
+import type { ImportPlan } from '../plan.ts'
+import { countShapes, mayBeMore, noShapes, type Shapes } from '../propose.ts'
+import { decimalText, type Value } from '../values.ts'
+import { type ColumnSql, columnSql, textFunction } from './column-sql.ts'
 import { withSqlite } from './scratch.ts'
-import { decimalText, type Value } from './values.ts'
 
 /** Gives SQL of SQLite the functions that the statements of {@link columnSql} call. */
 export function prepareSql(db: DatabaseSync, { tables }: ImportPlan): ColumnSql[][] {
@@ -206,4 +199,10 @@ export function readShapes(db: DatabaseSync, name: string, plan: ImportPlan): Ma
     })
   }
   return found
+}
+
+/** How many rows a table has. */
+export function countRows({ db, name }: { db: DatabaseSync; name: string }, { source }: TablePlan): bigint {
+  const query = `select count(*) as n from ${quoteIdent(source.name)}`
+  return BigInt(withSqlite(name, () => db.prepare(query).get() as { n: number }).n)
 }

@@ -1,0 +1,75 @@
+// pure
+import { quoteIdent } from '../../sql/quote.ts'
+import { type Conversion, convertValue, ranges } from '../convert.ts'
+
+/** The function that SQL of ours calls for values that SQL alone cannot convert: `pgbosun_text(value, number of the conversion)`. */
+export const textFunction = 'pgbosun_text'
+
+/** The same in SQLite's SQL. */
+const escapedSql = (column: string) =>
+  `replace(replace(replace(replace(${column},'\\','\\\\'),char(10),'\\n'),char(13),'\\r'),char(9),'\\t')`
+
+/**
+ * What SQL converts by itself, because that is several times faster: `[when, then]`. Everything else goes through {@link convertValue}.
+ * A NUL in text is only found in what is about to be sent: there, looking for it costs nothing.
+ */
+function quick({ type }: Conversion, column: string): [when: string, then: string] | undefined {
+  const storage = `typeof(${column})`
+  const range = ranges[type.kind]
+  if (range)
+    return [
+      `${storage} = 'integer'${type.kind === 'int8' ? '' : ` and ${column} between ${range[0]} and ${range[1]}`}`,
+      column,
+    ]
+  switch (type.kind) {
+    case 'text':
+    case 'varchar':
+      return [
+        `${storage} = 'text'${type.length === undefined ? '' : ` and length(${column}) <= ${type.length}`}`,
+        escapedSql(column),
+      ]
+    case 'bool':
+      return [`${storage} = 'integer' and ${column} in (0, 1)`, column]
+    case 'bytea':
+      return [`${storage} = 'blob'`, `'\\\\x' || hex(${column})`]
+    case 'float8':
+      // Exact with 17 digits, and `!` asks for them; as short as possible.
+      return [`${storage} = 'real'`, `format('%!.17g', ${column})`]
+    case 'date':
+      return [`${storage} = 'text' and date(${column}) = ${column} and ${column} >= '0001'`, column]
+    case 'timestamp':
+      return [isInstant(column), column]
+    default:
+      return undefined
+  }
+}
+
+/** Whether it is `2024-01-02 03:04:05` or has up to six digits more: SQLite itself spells it so. Days that do not exist it would change. */
+const isInstant = (column: string) =>
+  `typeof(${column}) = 'text' and length(${column}) between 19 and 26 and length(${column}) <> 20 and ${column} >= '0001'
+   and datetime(substr(${column}, 1, 19)) = substr(${column}, 1, 19)
+   and (length(${column}) = 19 or substr(${column}, 20, 1) = '.' and substr(${column}, 21) not glob '*[^0-9]*')`
+
+/** SQL of SQLite about one column. */
+export type ColumnSql = {
+  /** The column itself. */
+  column: string
+  /** Whether a value that is not NULL can be converted. */
+  fits: string
+  /** The field of COPY's text format. */
+  field: string
+}
+
+/** @param id number of the conversion, for {@link textFunction} */
+export function columnSql(conversion: Conversion, name: string, id: number): ColumnSql {
+  const column = quoteIdent(name)
+  const slow = `${textFunction}(${column}, ${id})`
+  const fast = quick(conversion, column)
+  return {
+    column,
+    fits: fast ? `case when ${fast[0]} then 1 else ${slow} is not null end` : `${slow} is not null`,
+    field: fast
+      ? `case when ${fast[0]} then ${fast[1]} when ${column} is null then '\\N' else ${slow} end`
+      : `case when ${column} is null then '\\N' else ${slow} end`,
+  }
+}
