@@ -176,6 +176,23 @@ describe('into tables that migrations made', () => {
     expect(await sql`select count(*)::int as count from pgbosun.imports`).toEqual([{ count: 0 }])
   })
 
+  test('instants that SQLite takes and PostgreSQL does not are refused, none is changed', async ({ app, sql }) => {
+    app.sqlite(`create table t (id integer primary key, at datetime, d date); insert into t (at) values ('2024-01-01 23:59:59'),
+      ('2024-01-01 00:00:00.123456'), ('-001-01-01 00:00:00'), ('0000-01-01 00:00:00'), ('2024-01-01 24:00:00'),
+      ('2024-02-30 00:00:00'), (2460000), (2460000.5), ('now'), ('2024-01-01 00:00:00.1234567'), ('2024-01-01 00:00:00.12x');
+      insert into t (d) values ('2024-02-29'), ('2023-02-29'), ('0000-01-01'), (2460000)`)
+    expect((await app.json('import', '--plan')).json.problems).toEqual([
+      't.at has 9 values that timestamp cannot hold exactly: first a text in the row with rowid 3',
+      't.d has 3 values that date cannot hold exactly: first a text in the row with rowid 13',
+    ])
+    app.sqlite('delete from t where id > 2 and id <> 12')
+    expect((await app.json('import')).json).toMatchObject({ exit_code: 0 })
+    expect(await sql`select at::text from t where at is not null order by id`).toEqual([
+      { at: '2024-01-01 23:59:59' },
+      { at: '2024-01-01 00:00:00.123456' },
+    ])
+  })
+
   test('tables that have rows are named with their counts, exit 40', async ({ app, sql }) => {
     await sql`create table t (id int)`
     await sql`insert into t values (1), (2)`

@@ -22,6 +22,8 @@ export function sampleOf({ columns }: TablePlan, { rows }: TableFacts): Sample {
   return best && { column: best.i, divisor: (rows + sampleRows - 1n) / sampleRows }
 }
 
+const double = Buffer.alloc(8)
+
 /** What NULL is spelled as: Escape. */
 const nullMark = '\u001b'
 
@@ -33,9 +35,8 @@ export function spelled(conversion: Conversion, value: Value): string | undefine
   const text = convertValue(conversion, value)
   if (text === undefined) return undefined
   if (kind === 'float4' || kind === 'float8') {
-    const bytes = Buffer.alloc(8)
-    bytes.writeDoubleBE(Number(text))
-    return bytes.toString('hex')
+    double.writeDoubleBE(Number(text))
+    return double.toString('hex')
   }
   if (kind === 'bytea') return text.slice('\\x'.length)
   return kind === 'bpchar' ? text.replace(/ +$/, '') : text

@@ -36,7 +36,7 @@ function quick({ type }: Conversion, column: string): [when: string, then: strin
       // Exact with 17 digits, and `!` asks for them; as short as possible.
       return [`${storage} = 'real'`, `format('%!.17g', ${column})`]
     case 'date':
-      return [`${storage} = 'text' and date(${column}) = ${column} and ${column} >= '0001'`, column]
+      return [`${storage} = 'text' and date(${column}) = ${column} and substr(${column}, 1, 4) <> '0000'`, column]
     case 'timestamp':
       return [isInstant(column), column]
     default:
@@ -44,11 +44,17 @@ function quick({ type }: Conversion, column: string): [when: string, then: strin
   }
 }
 
-/** Whether it is `2024-01-02 03:04:05` or has up to six digits more: SQLite itself spells it so. Days that do not exist it would change. */
+/**
+ * Whether it is `2024-01-02 03:04:05`, or has up to six digits more: SQLite itself spells it so. Days that do not exist it would change,
+ * but not the year 0 and the hour 24, which PostgreSQL refuses or changes.
+ Without digits is by far the most frequent, and so comes first. Comparing
+ * the column itself with a text would compare numbers, because its affinity is NUMERIC.
+ */
 const isInstant = (column: string) =>
-  `typeof(${column}) = 'text' and length(${column}) between 19 and 26 and length(${column}) <> 20 and ${column} >= '0001'
-   and datetime(substr(${column}, 1, 19)) = substr(${column}, 1, 19)
-   and (length(${column}) = 19 or substr(${column}, 20, 1) = '.' and substr(${column}, 21) not glob '*[^0-9]*')`
+  `(datetime(${column}) = ${column} or typeof(${column}) = 'text' and length(${column}) between 21 and 26
+     and datetime(substr(${column}, 1, 19)) = substr(${column}, 1, 19)
+     and substr(${column}, 20, 1) = '.' and substr(${column}, 21) not glob '*[^0-9]*')
+   and substr(${column}, 12, 2) <> '24' and substr(${column}, 1, 4) <> '0000'`
 
 /** SQL of SQLite about one column. */
 export type ColumnSql = {
