@@ -3,7 +3,7 @@ import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { counted } from '../units.ts'
 import { type Conversion, convertValue, isInteger } from './convert.ts'
 import type { TableFacts } from './findings.ts'
-import type { TablePlan } from './mapping.ts'
+import type { ColumnPlan, TablePlan } from './mapping.ts'
 import type { Value } from './values.ts'
 
 /** Of larger tables, about so many rows are compared one by one. */
@@ -70,23 +70,41 @@ function spelledSql({ type: { kind } }: Conversion, column: string): string | un
 /** What the server says of a table, by the names of {@link compareSql}. */
 export type Loaded = Record<string, string | null>
 
-/** One query, reading a table once, for what is compared with {@link TableFacts}, and for the hash of the rows in the sample. */
-export function compareSql(schema: string, { to, columns }: TablePlan, sample: Sample): string {
-  const wanted = columns.flatMap(({ to: name, conversion }, i) => {
-    const column = `t.${quoteIdent(name)}`
-    const { kind } = conversion.type
-    const number = isInteger(kind) || kind === 'numeric'
-    const extremes = (as: (sql: string) => string) => [
-      `${as(`pg_catalog.min(${column})`)} as a${i}`,
-      `${as(`pg_catalog.max(${column})`)} as z${i}`,
-    ]
-    return [
-      `pg_catalog.count(${column})::text as v${i}`,
-      ...(number ? [`pg_catalog.trim_scale(pg_catalog.sum(${column})::numeric)::text as s${i}`] : []),
-      ...(number ? extremes((sql) => `pg_catalog.trim_scale(${sql}::numeric)::text`) : []),
-      ...(kind === 'float8' ? extremes((sql) => `${sql}::text`) : []),
-    ]
-  })
+/** A query has at most 1664 results, and each column needs several. */
+const columnsAtOnce = 300
+
+/**
+ * Queries for what is compared with {@link TableFacts}, and, in the first, for the hash of the rows in the sample. One reads the table once;
+ * more are needed only for very many columns.
+ */
+export function compareSql(schema: string, table: TablePlan, sample: Sample): string[] {
+  const wanted = table.columns.map(factsSql)
+  const queries: string[] = []
+  for (let at = 0; at === 0 || at < wanted.length; at += columnsAtOnce) {
+    const also = at === 0 ? ['pg_catalog.count(*)::text as n', hashSql(table, sample)] : []
+    const results = [...also, ...wanted.slice(at, at + columnsAtOnce).flat()]
+    queries.push(`select ${results.join(', ')} from ${quoteName(schema, table.to)} t`)
+  }
+  return queries
+}
+
+function factsSql({ to: name, conversion }: ColumnPlan, i: number): string[] {
+  const column = `t.${quoteIdent(name)}`
+  const { kind } = conversion.type
+  const number = isInteger(kind) || kind === 'numeric'
+  const extremes = (as: (sql: string) => string) => [
+    `${as(`pg_catalog.min(${column})`)} as a${i}`,
+    `${as(`pg_catalog.max(${column})`)} as z${i}`,
+  ]
+  return [
+    `pg_catalog.count(${column})::text as v${i}`,
+    ...(number ? [`pg_catalog.trim_scale(pg_catalog.sum(${column})::numeric)::text as s${i}`] : []),
+    ...(number ? extremes((sql) => `pg_catalog.trim_scale(${sql}::numeric)::text`) : []),
+    ...(kind === 'float8' ? extremes((sql) => `${sql}::text`) : []),
+  ]
+}
+
+function hashSql({ columns }: TablePlan, sample: Sample): string {
   const spelling = columns.flatMap(({ to: name, conversion }) => {
     const sql = spelledSql(conversion, `t.${quoteIdent(name)}`)
     return sql === undefined ? [] : [`coalesce(${sql}, pg_catalog.chr(27))`]
@@ -95,7 +113,7 @@ export function compareSql(schema: string, { to, columns }: TablePlan, sample: S
   const chosen =
     sample === undefined ? '' : ` filter (where t.${quoteIdent(columns[sample.column]!.to)} % ${sample.divisor} = 0)`
   const hash = `pg_catalog.sum(('x' || pg_catalog.substr(pg_catalog.md5(${row}), 1, 15))::bit(60)::bigint)${chosen}`
-  return `select pg_catalog.count(*)::text as n, ${[...wanted, `coalesce(${hash}, 0)::text as hash`].join(', ')} from ${quoteName(schema, to)} t`
+  return `coalesce(${hash}, 0)::text as hash`
 }
 
 /** What differs between what was read and what was loaded; empty where nothing does. */

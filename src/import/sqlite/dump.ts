@@ -44,7 +44,7 @@ async function runStatements(db: DatabaseSync, path: string, name: string, signa
   const reader = createDumpReader()
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let ended: boolean | undefined
-  for await (const bytes of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+  for await (const bytes of createReadStream(path, { highWaterMark: 128 * 1024 })) {
     signal.throwIfAborted()
     for (const { statement, line } of reader.read(decode(decoder, bytes as Buffer, name))) {
       const what = judge(statement)
