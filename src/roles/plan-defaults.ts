@@ -30,8 +30,9 @@ export function planDefaults(
     ...desired.roles.map(({ name }) => name),
     ...[...wanted.values()].map(({ where }) => where.creator),
   ])
+  const present = Map.groupBy(current.defaults, keyOf)
   const grants = [...wanted.values()].flatMap(({ where, privileges }) => {
-    const held = new Set(heldDefaults(where, current))
+    const held = new Set(heldDefaults(where, current, present))
     const missing = [...privileges].filter((privilege) => !held.has(privilege)).sort()
     return missing.length === 0 ? [] : [describe('grant', where, missing, 'is missing')]
   })
@@ -62,7 +63,7 @@ export function planDefaults(
         }),
       ),
       ...[...absent.values()].flatMap(({ where, privileges }) => {
-        const held = heldDefaults(where, current).filter((privilege) => privileges.has(privilege))
+        const held = heldDefaults(where, current, present).filter((privilege) => privileges.has(privilege))
         return held.length === 0 ? [] : [describe('revoke', where, [...new Set(held)].sort(), 'is declared absent')]
       }),
     ],
@@ -72,9 +73,13 @@ export function planDefaults(
 /** What PostgreSQL gives to PUBLIC on every new object, unless its creator has other default privileges for the whole database. */
 const builtIn: Partial<Record<DefaultKind, string>> = { routine: 'EXECUTE', type: 'USAGE' }
 
-function heldDefaults(where: Where, { defaults, changedDefaults }: CurrentDatabase): string[] {
+function heldDefaults(
+  where: Where,
+  { changedDefaults }: CurrentDatabase,
+  present: Map<string, CurrentDefault[]>,
+): string[] {
   const { creator, schema, kind, grantee } = where
-  const own = defaults.filter((row) => keyOf(row) === keyOf(where)).map(({ privilege }) => privilege)
+  const own = (present.get(keyOf(where)) ?? []).map(({ privilege }) => privilege)
   const privilege = builtIn[kind]
   const isBuiltIn =
     schema === null &&

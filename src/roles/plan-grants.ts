@@ -24,8 +24,14 @@ export function planGrants(desired: DesiredRoles, name: string, current: Current
   const defaults = planDefaults(desired, database, current, exact, strangers)
   const wanted = wantedPrivileges(database, current)
   // Privileges in schemas that are not declared are left alone.
-  const isCovered = ({ schema }: CurrentObject) => schema === null || database.covered.includes(schema)
-  const verdicts = judge(wanted, (object) => new Set(isCovered(object) ? [...exact, ...strangers.on(object)] : []))
+  const covered = new Set(database.covered)
+  const isCovered = ({ schema }: CurrentObject) => schema === null || covered.has(schema)
+  const nobody = new Set<string>()
+  const verdicts = judge(wanted, (object) => {
+    if (!isCovered(object)) return nobody
+    const others = strangers.on(object)
+    return others.length === 0 ? exact : new Set([...exact, ...others])
+  })
   const missing = planMissing(wanted, verdicts)
   return makePlan(
     current.session,
@@ -112,8 +118,9 @@ const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentD
 /** Roles that may create objects that no default privileges are declared for. */
 function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase): string[] {
   return current.objects.flatMap((object) => {
+    if (object.kind !== 'schema') return []
     const defaults = database.defaults.filter(({ schema }) => schema === object.name)
-    if (object.kind !== 'schema' || defaults.length === 0) return []
+    if (defaults.length === 0) return []
     const expected = new Set([
       schemaOwner(object.name, database, current),
       ...defaults.flatMap(({ creators }) => creators ?? []),

@@ -19,9 +19,27 @@ export function wantedPrivileges(
   { grants }: DesiredDatabase,
   { objects, major }: CurrentDatabase,
 ): Map<CurrentObject, Wanted> {
-  const rules = grants.map((grant) => ({ ...grant, privileges: spelledOut(grant.kind, grant.privileges, major) }))
-  return new Map(objects.map((object) => [object, wantedOf(object, rules)]))
+  const rules = Map.groupBy(
+    grants.map((grant) => ({ ...grant, privileges: spelledOut(grant.kind, grant.privileges, major) })),
+    placeOf,
+  )
+  // what is declared for all objects of a kind in a schema is worked out once
+  const shared = new Map<string, Wanted>()
+  return new Map(
+    objects.map((object) => {
+      const some = rules.get(placeOf(object)) ?? []
+      if (some.some(({ names, columns }) => names !== null || columns !== undefined))
+        return [object, wantedOf(object, some)]
+      const key = JSON.stringify([placeOf(object), object.column === null])
+      const wanted = shared.get(key) ?? wantedOf(object, some)
+      shared.set(key, wanted)
+      return [object, wanted]
+    }),
+  )
 }
+
+const placeOf = ({ kind, schema }: Pick<DesiredGrant | CurrentObject, 'kind' | 'schema'>) =>
+  JSON.stringify([kind, schema])
 
 type Rule = Omit<DesiredGrant, 'privileges'> & { privileges: readonly string[] }
 
