@@ -3,6 +3,7 @@ import { withSteps } from '../run/journal.ts'
 import { withRun } from '../run/run.ts'
 import { createStory, jsonSteps } from '../run/story.ts'
 import { adviceOnBackupUser } from './backup-user.ts'
+import { importOf } from './import-of.ts'
 import { readDeclared } from './roles/declared.ts'
 import { seedFiles } from './seed.ts'
 import { stepNames } from './steps.ts'
@@ -19,7 +20,7 @@ export async function planUp(context: Context, outFile?: string): Promise<Result
     seeds: await seedFiles(context, { reviewed: outFile !== undefined }),
     declared: await readDeclared(context),
   }
-  const story = createStory(stepNames(context.loaded.config), context.out, { planning: true })
+  const story = createStory(stepNames({ imports: importOf(context) !== undefined }), context.out, { planning: true })
   const startedAt = performance.now()
 
   const reviewed = await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {

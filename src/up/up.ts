@@ -13,9 +13,9 @@ import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
 import { type Gate, openGate, type Review } from './reviewed/types.ts'
 import { type Declared, readDeclared } from './roles/declared.ts'
-import { refuseDrift } from './roles/read-drift.ts'
 import { ensure, grant } from './roles/ensure.ts'
 import { askAboutRoles } from './roles/plans.ts'
+import { refuseDrift } from './roles/read-drift.ts'
 import { applySeedStep, askAboutSeeds, planSeedStep, seedFiles, seedItem } from './seed.ts'
 import { recordsOf, stepNames } from './steps.ts'
 import { hasCommand, type MigrateTarget } from './target.ts'
@@ -31,7 +31,7 @@ export const runUp = (context: Context, options: UpOptions = {}): Promise<Result
 
 async function upWith(context: Context, backups: FirstBackup[], { onReady, review }: UpOptions): Promise<Result> {
   const startedAt = performance.now()
-  const story = createStory(stepNames(context.loaded.config), context.out)
+  const story = createStory(stepNames({ imports: importOf(context) !== undefined }), context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
   const meanwhile = async () => {
     inputs = await readInputs(context, review !== undefined)

@@ -20,7 +20,7 @@ export const importCommand: Command = {
     plan: { type: 'boolean', help: 'Show how tables and columns are mapped, propose types, and stop.' },
     exclude: {
       ...{ type: 'string', value: 'TABLE', multiple: true },
-      help: 'Leave out a table of the file, besides those of import.exclude; may be repeated.',
+      help: 'Leave out a table of the file, besides those of import.exclude.',
     },
     ...lockFlags,
   },

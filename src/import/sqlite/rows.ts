@@ -25,7 +25,7 @@ export type Reading = {
   onRows(rows: number): void
 }
 
-const [partBytes, mostBytes, mostRows] = [64 * 1024, 8 * 1024 * 1024, 1000]
+const [partBytes, mostBytes, mostRows] = [32 * 1024, 8 * 1024 * 1024, 1000]
 
 /** Thrown for a value that its type cannot hold: only then is it worth the time to find out which. */
 export const misfit = new Error('a value cannot be converted')
@@ -64,7 +64,7 @@ function joined(fields: readonly string[]): string {
   return `(${joined(fields.slice(0, half))}) || char(9) || (${joined(fields.slice(half))})`
 }
 
-/** So many rows at once that a part has about 64 KiB, and never more than a few megabytes above its largest row. */
+/** So many rows at once that a part has about 32 KiB, and never more than a few megabytes above its largest row. */
 function rowsAtOnce({ db, name, sizeBytes, table, sql }: Reading): number {
   const long = sql.filter((_, i) => !isInteger(table.columns[i]!.conversion.type.kind))
   if (sizeBytes < mostBytes || long.length === 0) return mostRows

@@ -4,6 +4,7 @@ import type { Output } from '../../run/output.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, type Story } from '../../run/story.ts'
 import { counted, someLines } from '../../units.ts'
+import { importOf } from '../import-of.ts'
 import { stepNames } from '../steps.ts'
 import { type PlanInputs, planSteps } from '../story-of-plan.ts'
 import { differences, elsewhere } from './compare.ts'
@@ -20,7 +21,9 @@ import type { Gate, Review } from './types.ts'
  */
 export async function reviewAgain(run: Run, story: Story, inputs: PlanInputs, review: Review): Promise<Gate> {
   await openCreatedMeanwhile(run)
-  const silent = createStory(stepNames(run.context.loaded.config), quiet(run.context.out), { planning: true })
+  const silent = createStory(stepNames({ imports: importOf(run.context) !== undefined }), quiet(run.context.out), {
+    planning: true,
+  })
   const planned = await planSteps(run, silent, inputs)
   const at = new Date()
   const now = await reviewedPlan(run, { ...inputs, story: silent, planned, at })
