@@ -180,10 +180,9 @@ async function compareAll(tx: Db, prepared: Prepared, facts: TableFacts[], work:
   const problems: string[] = []
   for (const [i, table] of plan.tables.entries()) {
     work.guard()
-    await tx.unsafe(`analyze ${nameIn(prepared, table)}`)
     const sample = sampleOf(table, facts[i]!)
     // The server reads while we do. Its error waits until the sample is read, and must not be unhandled meanwhile.
-    const asked = ask(tx, compareSql(plan.schema, table, sample))
+    const asked = ask(tx, [`analyze ${nameIn(prepared, table)}`, ...compareSql(plan.schema, table, sample)])
     asked.catch(() => {})
     const hash = await hashRows(
       readingOf(prepared, i, () => work.guard()),
