@@ -47,7 +47,7 @@ describe('without tables in the database', () => {
       create index posts_user on posts (user_id);
       insert into users values (1, 'Ann' || char(9, 10, 92) || 'N', 'a@b', 1, '2000-01-02', '2024-03-29 02:30:00', 0.1, 12.34, x'00ff'),
         (9007199254740993, '😀', null, 'false', null, '2024-03-29T02:30:00.5', 1e308, null, null);
-      insert into tags values ('a', ''), ('a', '\\N');
+      insert into tags values ('a', ''), ('a', '\\N'), (char(1), char(2));
       insert into posts (user_id, body) values (1, null), (9007199254740993, 'x')`)
     const first = await app.json('up')
     expect(first.json).toMatchObject({ exit_code: 0, warnings: [] })
@@ -64,16 +64,17 @@ describe('without tables in the database', () => {
       { created: '2024-03-29 02:30:00' },
       { created: '2024-03-29 02:30:00.5' },
     ])
-    expect(await sql`select * from tags order by v`).toEqual([
+    expect(await sql`select * from tags order by v collate "C"`).toEqual([
       { k: 'a', v: '' },
+      { k: '\u0001', v: '\u0002' },
       { k: 'a', v: '\\N' },
     ])
     expect(await sql`insert into posts (user_id) values (1) returning id`).toEqual([{ id: '3' }])
     await expect(sql`insert into posts (user_id) values (7)`).rejects.toMatchObject({ code: '23503' })
     expect(await sql`select name, rows, source from pgbosun.imports`).toEqual([
       {
-        ...{ name: 'app.db', rows: '6' },
-        source: expect.objectContaining({ tables: { users: 2, tags: 2, posts: 2 }, derived: true }),
+        ...{ name: 'app.db', rows: '7' },
+        source: expect.objectContaining({ tables: { users: 2, tags: 3, posts: 2 }, derived: true }),
       },
     ])
     // With the record it is never done again, whatever is empty, and the file need not be there.
@@ -85,6 +86,25 @@ describe('without tables in the database', () => {
       code: 0,
       stdout: expect.stringContaining('imported before'),
     })
+  })
+
+  test('text with the characters that COPY reads stays as it is', async ({ app, sql }) => {
+    app.sqlite(`create table t (id integer primary key, a text, b text); insert into t values (1, 'plain', null), (2, char(1), char(2)),
+      (3, char(10), char(13)), (4, '\\.', '\\N'), (5, char(9), ''), (6, 'a' || char(1) || 'b', char(2, 2)), (7, 'x', 'y' || char(10) || 'z')`)
+    const expected = [
+      ...[
+        ['plain', null],
+        ['\u0001', '\u0002'],
+        ['\n', '\r'],
+        ['\\.', '\\N'],
+        ['\t', ''],
+        ['a\u0001b', '\u0002\u0002'],
+        ['x', 'y\nz'],
+      ],
+    ]
+    expect((await app.json('import')).json).toMatchObject({ exit_code: 0 })
+    const rows = await sql<{ a: string; b: string | null }[]>`select a, b from t order by id`
+    expect(rows.map(({ a, b }) => [a, b])).toEqual(expected)
   })
 
   test('hostile names of tables and columns are only names', async ({ app, sql }) => {

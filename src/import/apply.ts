@@ -12,6 +12,7 @@ import { quoteIdent, quoteName } from '../sql/quote.ts'
 import { setSettings, unsetLocally } from '../sql/settings.ts'
 import { counted, someOf } from '../units.ts'
 import { compareSql, differences, type Loaded, sampleOf } from './compare.ts'
+import { copyOptions } from './convert.ts'
 import { deriveSchema } from './derive.ts'
 import { failedIn, importFailed } from './failure.ts'
 import type { TableFacts } from './findings.ts'
@@ -144,7 +145,7 @@ async function copyAll(tx: Db, prepared: Prepared, work: ImportWork): Promise<Ta
       work.onProgress(done, total)
     }
     const columns = table.columns.map(({ to }) => quoteIdent(to)).join(', ')
-    const copy = `copy ${nameIn(prepared, table)} (${columns}) from stdin`
+    const copy = `copy ${nameIn(prepared, table)} (${columns}) from stdin ${copyOptions}`
     await failedIn(table.to, () =>
       copyIn(
         tx,

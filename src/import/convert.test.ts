@@ -97,6 +97,6 @@ test('precision, scale and length are read from the catalog of PostgreSQL', () =
 })
 
 test('fields are escaped for COPY, names for SQLite', () => {
-  expect(escaped('a\\b\n\r\t')).toBe('a\\\\b\\n\\r\\t')
+  expect(escaped('a\\b\n\r\t\u0001')).toBe('a\\\\b\\n\\r\t\\\u0001')
   expect(columnSql({ type: parseType('text')!, unit: undefined, byLine: false }, 'a"b', 3).field).toContain('"a""b"')
 })

@@ -101,8 +101,10 @@ const plainText = (value: Value): string | undefined =>
 const fitting = (text: string | undefined, length: number | undefined) =>
   text !== undefined && length !== undefined && [...text].length > length ? undefined : text
 
-/** Text as a field of COPY's text format. */
+/** How the fields of COPY are told apart, and what NULL is: characters that text hardly ever contains. As options of COPY. */
+export const copyOptions = `(delimiter E'\\x01', null E'\\x02')`
+
+/** Text as a field of COPY's text format, with {@link copyOptions}. */
 export const escaped = (text: string) =>
-  /[\\\n\r\t]/.test(text)
-    ? text.replaceAll(/[\\\n\r\t]/g, (one) => ({ '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' })[one] ?? one)
-    : text
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that COPY reads
+  text.replaceAll(/[\\\n\r\x01\x02]/g, (one) => ({ '\n': '\\n', '\r': '\\r' })[one] ?? `\\${one}`)

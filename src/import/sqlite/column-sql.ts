@@ -7,7 +7,7 @@ export const textFunction = 'pgbosun_text'
 
 /** The same in SQLite's SQL. */
 const escapedSql = (column: string) =>
-  `replace(replace(replace(replace(${column},'\\','\\\\'),char(10),'\\n'),char(13),'\\r'),char(9),'\\t')`
+  `replace(replace(replace(replace(replace(${column},'\\','\\\\'),char(10),'\\n'),char(13),'\\r'),char(1),'\\'||char(1)),char(2),'\\'||char(2))`
 
 /**
  * What SQL converts by itself, because that is several times faster: `[when, then]`. Everything else goes through {@link convertValue}.
@@ -64,6 +64,9 @@ export type ColumnSql = {
   fits: string
   /** The field of COPY's text format. */
   field: string
+  /** The same for text that needs no escapes; `special` is true for some that does, and the rest shows in what comes out. */
+  plain: string
+  special: string | undefined
 }
 
 /** @param id number of the conversion, for {@link textFunction} */
@@ -71,11 +74,16 @@ export function columnSql(conversion: Conversion, name: string, id: number): Col
   const column = quoteIdent(name)
   const slow = `${textFunction}(${column}, ${id})`
   const fast = quick(conversion, column)
+  const isText = conversion.type.kind === 'text' || conversion.type.kind === 'varchar'
+  const fieldOf = (then: string | undefined) =>
+    fast
+      ? `case when ${fast[0]} then ${then} when ${column} is null then char(2) else ${slow} end`
+      : `case when ${column} is null then char(2) else ${slow} end`
   return {
     column,
     fits: fast ? `case when ${fast[0]} then 1 else ${slow} is not null end` : `${slow} is not null`,
-    field: fast
-      ? `case when ${fast[0]} then ${fast[1]} when ${column} is null then '\\N' else ${slow} end`
-      : `case when ${column} is null then '\\N' else ${slow} end`,
+    field: fieldOf(fast?.[1]),
+    plain: fieldOf(isText ? column : fast?.[1]),
+    special: isText ? `(instr(${column}, char(1)) or ${column} = char(2))` : undefined,
   }
 }

@@ -59,9 +59,9 @@ export const lineSql = (fields: readonly string[]): string =>
   fields.length === 0 ? 'char(10)' : `${joined(fields)} || char(10)`
 
 function joined(fields: readonly string[]): string {
-  if (fields.length < 8) return fields.map((field) => `(${field})`).join(' || char(9) || ')
+  if (fields.length < 8) return fields.map((field) => `(${field})`).join(' || char(1) || ')
   const half = fields.length >> 1
-  return `(${joined(fields.slice(0, half))}) || char(9) || (${joined(fields.slice(half))})`
+  return `(${joined(fields.slice(0, half))}) || char(1) || (${joined(fields.slice(half))})`
 }
 
 /** So many rows at once that a part has about 32 KiB, and never more than a few megabytes above its largest row. */
@@ -80,14 +80,20 @@ async function* byNumber(
   onFacts: (facts: TableFacts) => void,
 ): AsyncGenerator<Uint8Array | string> {
   const { name, table, onRows } = reading
-  const query = partQuery(reading, rowid)
+  const query = partQuery(reading, rowid, false)
+  let plain = reading.utf8 && mayBePlain(reading) ? partQuery(reading, rowid, true) : undefined
+  let misses = 0
   const totals = table.columns.map(noTotals)
   let rows = 0n
   let next = -(2n ** 63n)
   const most = rowsAtOnce(reading)
   let limit = Math.min(100, most)
   while (next < 2n ** 63n) {
-    const part = withSqlite(name, () => query.get(next, limit)) as Part
+    const quick = plain && (withSqlite(name, () => plain!.get(next, limit)) as Part)
+    const part = quick && isPlain(quick) ? quick : (withSqlite(name, () => query.get(next, limit)) as Part)
+    // Where most parts need escapes, reading them twice takes longer.
+    misses += quick && part !== quick ? 1 : -1
+    if (misses > 10) plain = undefined
     if (part.rows === 0n) break
     if (part.lines !== part.rows) throw misfit
     if (!isSendable(part.part!)) throw unsendable(reading, rowid, next, part.last!)
@@ -103,17 +109,40 @@ async function* byNumber(
   onFacts({ rows, columns: totals.map(factsOf) })
 }
 
-function partQuery({ db, name, table, sql, utf8 }: Reading, rowid: string): StatementSync {
+/** Bytes always have a backslash in them. */
+const mayBePlain = ({ table, sql }: Reading) =>
+  sql.some(({ special }) => special !== undefined) &&
+  table.columns.every(({ conversion }) => conversion.type.kind !== 'bytea')
+
+/** Whether nothing in the part needed an escape: the line breaks are those between the rows. */
+function isPlain({ part, rows, special }: Part): boolean {
+  if (special === 1n) return false
+  if (!(part instanceof Uint8Array) || rows === 0n) return true
+  if (part.includes(backslash) || part.includes(carriageReturn)) return false
+  let lines = 0n
+  for (let at = part.indexOf(lineFeed); at >= 0; at = part.indexOf(lineFeed, at + 1)) lines++
+  return lines === rows
+}
+
+const [backslash, carriageReturn, lineFeed] = [0x5c, 0x0d, 0x0a]
+
+/** @param plain without escapes, which saves a third of the time */
+function partQuery({ db, name, table, sql, utf8 }: Reading, rowid: string, plain: boolean): StatementSync {
   const lines = `group_concat(pgbosun_line, '')`
   const facts = table.columns.flatMap((column, i) => factsSql(column, sql[i]!.column, i))
+  const special = plain ? sql.flatMap((one) => one.special ?? []) : []
   const wanted = [
     `${utf8 ? `cast(${lines} as blob)` : lines} as part`,
     'max(pgbosun_number) as last',
     'count(*) as rows',
     'count(pgbosun_line) as lines',
+    ...(special.length > 0 ? [`max(${special.join(' or ')}) as special`] : []),
     ...facts,
   ]
-  const row = [`${rowid} as pgbosun_number`, `${lineSql(sql.map(({ field }) => field))} as pgbosun_line`]
+  const row = [
+    `${rowid} as pgbosun_number`,
+    `${lineSql(sql.map((one) => (plain ? one.plain : one.field)))} as pgbosun_line`,
+  ]
   return withSqlite(name, () => {
     const query = db.prepare(
       `select ${wanted.join(', ')}
@@ -125,7 +154,13 @@ function partQuery({ db, name, table, sql, utf8 }: Reading, rowid: string): Stat
   })
 }
 
-type Part = { part: Uint8Array | string | null; last: bigint | null; rows: bigint; lines: bigint }
+type Part = {
+  part: Uint8Array | string | null
+  last: bigint | null
+  rows: bigint
+  lines: bigint
+  special?: bigint | null
+}
 
 /** WITHOUT ROWID: there is no number to go on from. */
 async function* oneByOne(reading: Reading): AsyncGenerator<Uint8Array | string> {
