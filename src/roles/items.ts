@@ -38,30 +38,38 @@ export const reassignItems = (database: string, { actions }: Pick<ReassignPlan, 
 /** The privileges that an action gives or takes, one by one; none for an action of another kind. */
 function atomsOf(database: string, action: DatabaseAction): Atom[] {
   if (action.do === 'grant' || action.do === 'revoke') {
-    const { do: what, kind, grantee, privileges, targets } = action
-    const more = action.do === 'revoke' ? [action.column, action.optionOnly, action.cascade] : []
+    const { do: what, kind, grantee, privileges, column, targets } = action
+    const more = what === 'revoke' ? [action.optionOnly, action.cascade, action.grantor] : [action.withOption]
     return targets.flatMap((target) => {
-      const thing = thingOf(database, kind, target)
-      return privileges.map((privilege) => ({ key: JSON.stringify([what, thing, grantee, privilege, more]), thing }))
+      // what is granted on a column is declared, so it is known whether the column existed
+      const thing = thingOf(database, kind, { ...target, column: what === 'grant' ? column : null })
+      return privileges.map((privilege) => ({
+        key: JSON.stringify([what, thing, column, grantee, privilege, more]),
+        thing,
+      }))
     })
   }
   if (action.do !== 'grant default' && action.do !== 'revoke default') return []
   const { do: what, creator, schema, kind, grantee, privileges, optionOnly } = action
   const thing =
-    schema === null ? asThing(database) : thingOf(database, 'schema', { schema, name: schema, arguments: null })
+    schema === null
+      ? asThing(database)
+      : thingOf(database, 'schema', { schema, name: schema, arguments: null, column: null })
   return privileges.map((privilege) => ({
     key: JSON.stringify([what, database, creator, schema, kind, grantee, privilege, optionOnly]),
     thing,
   }))
 }
 
-const thingOf = (database: string, kind: string, { schema, name, arguments: types }: GrantTarget) =>
-  JSON.stringify([database, kind, schema, name, types])
+type Thing = GrantTarget & { column: string | null }
+
+const thingOf = (database: string, kind: string, { schema, name, arguments: types, column }: Thing) =>
+  JSON.stringify([database, kind, schema, name, types, column])
 
 const asThing = (database: string) => JSON.stringify([database])
 
 /** A database and everything in it that a plan of privileges can be about, as an {@link Atom} names it. */
 export const thingsIn = (database: string, { objects }: CurrentDatabase): string[] => [
   asThing(database),
-  ...objects.filter(({ column }) => column === null).map((object) => thingOf(database, object.kind, object)),
+  ...objects.map((object) => thingOf(database, object.kind, object)),
 ]
