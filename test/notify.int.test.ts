@@ -218,6 +218,43 @@ describe('a command that ends', () => {
     expect(received.length).toBeGreaterThan(0)
   })
 
+  test('does what comes after its messages, though nobody answers them', async ({ dir, world: { env } }) => {
+    const port = await freePort()
+    await writeFiles(dir, { 'pgbosun.yaml': notify() })
+    const dead = `http://127.0.0.1:${port}/topsecret`
+    const variables = { ...env, TARGET: dead, DOCUMENTS: dead, SLACK: dead }
+    const { code, stdout, stderr } = await run(['up', '--', 'sh', '-c', 'echo child; exit 5'], {
+      cwd: dir,
+      env: variables,
+    })
+    expect([code, stdout.includes('child')], stderr).toEqual([5, true])
+    expect(stderr.match(/was not pinged: it could not be reached \(ECONNREFUSED\)/g)).toHaveLength(2)
+  })
+
+  test('shows no password of a proxy that is no URL', async ({ dir, world: { env, url } }) => {
+    await writeFiles(dir, { 'pgbosun.yaml': notify() })
+    const proxy = 'http://user:hunter2@proxy:99999'
+    const variables = { ...env, DOCUMENTS: url('/documents'), SLACK: url('/slack'), HTTP_PROXY: proxy }
+    const { code, stdout, stderr } = await run(['notify', 'test'], { cwd: dir, env: variables })
+    expect(code).not.toBe(0)
+    expect(stdout + stderr).toContain('the proxy that HTTP_PROXY or HTTPS_PROXY names is no URL')
+    expect(stdout + stderr).not.toMatch(/hunter2|topsecret/)
+  })
+
+  test('waits ten seconds in all for secrets that nobody gives', { timeout: 40_000 }, async ({
+    dir,
+    world: { env },
+  }) => {
+    const hanging = ['a', 'b', 'c'].map((name) => `  - { as: json, name: ${name}, url: { command: [sleep, "77"] } }\n`)
+    await writeFiles(dir, { 'pgbosun.yaml': `notify:\n${hanging.join('')}` })
+    const startedAt = performance.now()
+    const broken = { ...env, DATABASE_URL: env.DATABASE_URL!.replace(/:[^:@/]+@/, ':wrong@') }
+    const { code, stderr } = await run(['up'], { cwd: dir, env: broken })
+    expect(code, stderr).toBe(12)
+    expect(performance.now() - startedAt).toBeLessThan(17_000)
+    expect(stderr.match(/was not told/g), stderr).toHaveLength(3)
+  })
+
   test.skipIf(!client)('pings the start and the end of a backup, with one id', async ({ dir, world }) => {
     const { env: some, url, received } = world
     const env = { ...some, DOCUMENTS: url('/documents'), SLACK: url('/slack') }

@@ -143,7 +143,7 @@ async function tell(
   for (const message of plan(state, listener)) {
     signal.throwIfAborted()
     if (target.as === 'healthchecks') return
-    const { url, secret } = await target.read()
+    const { url, secret } = await target.read(signal)
     const problem = await target.post(url, posted(target.as, message, { now: new Date(), url, secret }), signal)
     if (problem !== undefined) throw new Error(problem)
     listener.told = toldAfter(listener.told ?? [], message, new Date())

@@ -80,7 +80,7 @@ async function tell(
 
 async function once(target: Target, message: Message, signal: AbortSignal): Promise<string | undefined> {
   try {
-    const { url, secret } = await target.read()
+    const { url, secret } = await target.read(signal)
     return await target.post(url, posted('json', message, { now: new Date(), url, secret }), signal)
   } catch (error) {
     return (error as Error).message

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { NotifyJob } from '../../config/notify.ts'
 import type { Log } from '../../log.ts'
 import { visible } from '../../text.ts'
@@ -49,7 +50,8 @@ async function ping(target: Target, { path, rid, text }: Ping, options: PingOpti
     if (problem === undefined) return
     if (i >= tries || signal.aborted)
       return log.warn({ target: target.name, problem }, `${target.name} was not pinged: ${problem}`)
-    await new Promise((resolve) => setTimeout(resolve, pauseMs * i).unref())
+    // it keeps the process alive: a command still has to do what comes after its messages
+    await sleep(pauseMs * i, undefined, { signal }).catch(() => {})
   }
 }
 
@@ -60,7 +62,7 @@ export async function pingOnce(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    const { url } = await target.read()
+    const { url } = await target.read(signal)
     const to = new URL(url)
     to.pathname = to.pathname.replace(/\/$/, '') + path
     to.searchParams.set('rid', rid)

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { Agent, AgentOptions, IncomingMessage } from 'node:http'
 
 /** Where and how a message is sent. */
 export type Sending = {
@@ -21,7 +21,8 @@ const limitMs = 10_000
  */
 export async function send({ url, body, headers, ca, proxy, signal }: Sending): Promise<string | undefined> {
   const client = url.toLowerCase().startsWith('https:') ? await import('node:https') : await import('node:http')
-  const agent = new client.Agent({ proxyEnv: proxy })
+  const agent = agentOf(client, proxy)
+  if (!agent) return 'the proxy that HTTP_PROXY or HTTPS_PROXY names is no URL'
   return new Promise((resolve) => {
     const limit = AbortSignal.any([AbortSignal.timeout(limitMs), signal])
     const request = client.request(url, {
@@ -45,4 +46,13 @@ export async function send({ url, body, headers, ca, proxy, signal }: Sending): 
     )
     request.end(body)
   })
+}
+
+/** Undefined for a proxy that is no URL: what Node says of that shows the proxy's password. */
+function agentOf(client: { Agent: new (options: AgentOptions) => Agent }, proxyEnv: Sending['proxy']) {
+  try {
+    return new client.Agent({ proxyEnv })
+  } catch {
+    return undefined
+  }
 }

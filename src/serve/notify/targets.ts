@@ -15,8 +15,8 @@ export type Target = {
   events: readonly NotifyEvent[]
   jobs: readonly NotifyJob[]
   details: boolean
-  /** Reads, or asks for, its secrets again. @throws {AppError} `usage` */
-  read(): Promise<{ url: string; secret: string | undefined }>
+  /** Reads, or asks for, its secrets again. @throws {AppError} `usage`; an error when the signal comes before they are there */
+  read(signal: AbortSignal): Promise<{ url: string; secret: string | undefined }>
   /** Sends once. @returns why it was not received, in words that show no secret; undefined if it was */
   post(url: string, posted: Posted, signal: AbortSignal): Promise<string | undefined>
 }
@@ -47,14 +47,15 @@ function targetOf(one: NotifyConfig, key: string, around: Pick<Loaded, 'env' | '
     events: as === 'healthchecks' ? [] : (one.on ?? notifyEvents),
     jobs: as === 'healthchecks' ? (one.for ?? ['backup']) : [],
     details,
-    async read() {
-      const text = typeof url === 'string' ? url : await ask(url, `${key}.url`)
-      return { url: httpUrl(text, `${key}.url`), secret: sign && (await ask(sign, `${key}.sign`)) }
+    async read(signal) {
+      const text = typeof url === 'string' ? url : await inTime(ask(url, `${key}.url`), signal)
+      return { url: httpUrl(text, `${key}.url`), secret: sign && (await inTime(ask(sign, `${key}.sign`), signal)) }
     },
     async post(to, { body, headers: own }, signal) {
       const more: Record<string, string> = {}
       for (const [name, value] of Object.entries(headers))
-        more[name.toLowerCase()] = typeof value === 'string' ? value : await ask(value, `${key}.headers.${name}`)
+        more[name.toLowerCase()] =
+          typeof value === 'string' ? value : await inTime(ask(value, `${key}.headers.${name}`), signal)
       return send({ url: to, body, headers: { ...own, ...more }, ca: trusted, proxy, signal })
     },
   }
@@ -63,4 +64,17 @@ function targetOf(one: NotifyConfig, key: string, around: Pick<Loaded, 'env' | '
 function httpUrl(text: string, key: string): string {
   if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
   throw usage(`${key} is no address of HTTP`, { hint: 'it begins with https:// (or http://)' })
+}
+
+/** Whoever asks for several secrets may wait for each of them, one after the other. */
+async function inTime<T>(asking: Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const giveUp = () => late.reject(new Error('its secrets were not there in time'))
+  signal.addEventListener('abort', giveUp, { once: true })
+  if (signal.aborted) giveUp()
+  try {
+    return await Promise.race([asking, late.promise])
+  } finally {
+    signal.removeEventListener('abort', giveUp)
+  }
 }

@@ -53,7 +53,7 @@ async function testOne(target: Target, signal: AbortSignal): Promise<Sent[]> {
   const { as } = target
   for (const event of target.events)
     await send(event, async () => {
-      const { url, secret } = await target.read()
+      const { url, secret } = await target.read(signal)
       return target.post(url, posted(as, testMessage(event), { now: new Date(), url, secret }), signal)
     })
   return sent
