@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -9,6 +9,7 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { freePort } from '../scripts/server.ts'
 import { client } from './support/backup.ts'
@@ -107,6 +108,21 @@ describe('a secret from a command', () => {
     expect(secrets.starts()).toEqual(['start connection'])
     expect((await runJson(['up'], { cwd: dir })).json).toMatchObject({ exit_code: 0, error: null })
     expect(JSON.stringify(up) + name).not.toContain('of the connection')
+  })
+
+  test('ends together with the command that waits for it', async ({ dir, secrets }) => {
+    const { url } = await secrets.login('pw')
+    const hanging = { command: ['sh', '-c', 'echo $$ >pid; exec sleep 300'] }
+    await writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ database: { password: hanging } }) })
+    const { child, finished } = start(['wait'], { cwd: dir, env: { DATABASE_URL: url } })
+    const file = join(dir, 'pid')
+    while (!existsSync(file) || readFileSync(file, 'utf8') === '') await sleep(20)
+    child.kill('SIGTERM')
+    await finished
+    const pid = readFileSync(file, 'utf8').trim()
+    // whoever has adopted it may not have collected it yet
+    const state = () => existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0]
+    await expect.poll(state).toBeOneOf([false, 'Z'])
   })
 
   test('gets only a few variables, and those that are named', async ({ dir, secrets }) => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { usage } from '../errors.ts'
 import { renderDuration } from '../units.ts'
-import { type AskedSource, limits, type Surroundings } from './asked.ts'
+import { type AskedSource, limits, type Surroundings, textOf } from './asked.ts'
 
 /** What every command gets of our environment. */
 const always = [
@@ -41,10 +41,17 @@ export function askCommand({ command, env: named = [] }: Command, what: string, 
     const chunks: Buffer[] = []
     let bytes = 0
     const stop = (how: string) => {
-      clearTimeout(timer)
-      kill(child.pid)
-      child.stdout.destroy()
+      forget()
       reject(failed(how))
+      child.stdout.destroy()
+      kill(child.pid)
+    }
+    // it would outlive us
+    const atExit = () => kill(child.pid)
+    process.once('exit', atExit)
+    const forget = () => {
+      clearTimeout(timer)
+      process.off('exit', atExit)
     }
     const timer = setTimeout(() => stop(`did not end within ${renderDuration(limits.ms)}, and was ended`), limits.ms)
     child.stdout.on('data', (chunk: Buffer) => {
@@ -53,24 +60,26 @@ export function askCommand({ command, env: named = [] }: Command, what: string, 
       if (bytes > limits.bytes) stop(`printed more than ${limits.bytes / 1024} KiB, which is no secret`)
     })
     child.on('error', (cause: NodeJS.ErrnoException) => {
-      clearTimeout(timer)
+      forget()
       reject(failed(`could not be started (${cause.code ?? 'unknown'})`, cause))
     })
     // after its output was read
     child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      if (code === 0) resolve(Buffer.concat(chunks).toString('utf8'))
-      else reject(failed(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`))
+      forget()
+      if (code !== 0) return reject(failed(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`))
+      const text = textOf(chunks)
+      if (text === undefined) reject(failed('printed something else than text in UTF-8'))
+      else resolve(text)
     })
   })
 }
 
-/** The program and everything that it has started. */
+/** The program and everything that it has started, as far as we may: one like sudo runs as somebody else. */
 function kill(pid: number | undefined): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, 'SIGKILL')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }

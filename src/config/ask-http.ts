@@ -1,7 +1,9 @@
+import { lookup as dnsLookup } from 'node:dns'
 import type { IncomingMessage } from 'node:http'
+import type { LookupFunction } from 'node:net'
 import { usage } from '../errors.ts'
 import { renderDuration } from '../units.ts'
-import { type AskedSource, limits, type Surroundings } from './asked.ts'
+import { type AskedSource, limits, type Surroundings, textOf } from './asked.ts'
 import { secretReader } from './secrets.ts'
 
 type Http = Extract<AskedSource, { http: string }>
@@ -15,7 +17,7 @@ export async function askHttp({ http: url, headers = {}, json }: Http, what: str
   const sent = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
       name,
-      typeof value === 'string' ? value : read(value, `${what}: the header ${name}`),
+      headerValue(typeof value === 'string' ? value : read(value, `${what}: the header ${name}`), name, what),
     ]),
   )
   const failed = (how: string, cause?: unknown) =>
@@ -31,6 +33,17 @@ export async function askHttp({ http: url, headers = {}, json }: Http, what: str
   return found
 }
 
+/** Of whatever else is in it, Node would say that it is no header, with its own error. */
+function headerValue(value: string, name: string, what: string): string {
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value
+  throw usage(
+    `${what}: the value of the header ${name} has a line break or another character that no header may have`,
+    {
+      hint: 'look at the end of the file, or of what is set',
+    },
+  )
+}
+
 type Failed = (how: string, cause?: unknown) => Error
 
 async function get(url: string, headers: Record<string, string>, failed: Failed): Promise<string> {
@@ -39,7 +52,7 @@ async function get(url: string, headers: Record<string, string>, failed: Failed)
   const ca = isHttps ? process.getBuiltinModule('node:tls').getCACertificates('system') : undefined
   return new Promise((resolve, reject) => {
     // an agent of its own: the global one may go through a proxy, and keeps the connection
-    const request = client.request(url, { agent: new client.Agent(), headers, ...(ca && { ca }) }, onResponse)
+    const request = client.request(url, { agent: new client.Agent(), headers, lookup, ...(ca && { ca }) }, onResponse)
     const fail = (how: string, cause?: unknown) => {
       clearTimeout(timer)
       request.destroy()
@@ -64,11 +77,28 @@ async function get(url: string, headers: Record<string, string>, failed: Failed)
       response.on('error', (cause) => fail('stopped in the middle of its answer', cause))
       response.on('end', () => {
         clearTimeout(timer)
-        resolve(Buffer.concat(chunks).toString('utf8'))
+        const text = textOf(chunks)
+        if (text === undefined) fail('answered something else than text in UTF-8')
+        else resolve(text)
       })
     }
   })
 }
+
+/** `localhost` is this machine, whatever a name server says; every other name is resolved as usual. */
+const lookup: LookupFunction = (hostname, options, callback) => {
+  const local = hostname.toLowerCase() === 'localhost'
+  dnsLookup(hostname, { ...options, all: true }, (error, found) => {
+    const addresses = local && !error ? found.filter(({ address }) => isLoopback(address)) : found
+    if (error || addresses.length === 0) callback(error ?? notLocal(hostname), [])
+    else if (options.all) callback(null, addresses)
+    else callback(null, addresses[0]!.address, addresses[0]!.family)
+  })
+}
+
+export const isLoopback = (address: string): boolean => address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
+
+const notLocal = (name: string) => Object.assign(new Error(`${name} is another machine`), { code: 'ENOTLOCAL' })
 
 /** The text at a path of keys: `data.password`; the keys of a list are its positions from 0. Undefined if there is none. */
 export function valueAt(text: string, path: string): string | undefined {

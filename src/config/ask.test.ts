@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { renew } from './ask.ts'
-import { valueAt } from './ask-http.ts'
+import { isLoopback, valueAt } from './ask-http.ts'
 import { lastAnswer } from './asked.ts'
 
 let dir = ''
@@ -60,6 +60,33 @@ describe('an answer', () => {
     await sleep(1_050)
     expect(await ask()).toBe('2')
   })
+})
+
+describe('what is no secret', () => {
+  const around = { env: { PATH: process.env.PATH, HEADER: 'one\ntwo' }, baseDir: '/' }
+
+  test.for(['\\377\\376geheim', 'a\\000b'])('of a command: %s', async (printed) => {
+    const source = { command: ['printf', printed], ttl: 0 }
+    await expect(renew(source, 'the secret', around)).rejects.toThrow(
+      'the secret: the command printf printed something else than text in UTF-8',
+    )
+  })
+
+  test('is not sent as a header', async () => {
+    const source = { http: 'http://127.0.0.1:1/x', headers: { Auth: { env: 'HEADER' } }, ttl: 0 }
+    await expect(renew(source, 'the secret', around)).rejects.toMatchObject({ kind: 'usage' })
+  })
+})
+
+test.for([
+  ['127.0.0.1', true],
+  ['127.8.0.1', true],
+  ['::1', true],
+  ['10.0.0.1', false],
+  ['::ffff:10.0.0.1', false],
+  ['fe80::1', false],
+] as const)('%s is this machine: %s', ([address, local]) => {
+  expect(isLoopback(address)).toBe(local)
 })
 
 test.for([

@@ -17,6 +17,16 @@ export const limits = { ms: 10_000, bytes: 65_536 }
 /** An answer, and when it was given, as `performance.now()` counts. */
 type Answer = { value: string; atMs: number }
 
+/** The text of an answer; undefined for bytes that are no UTF-8, or hold a zero byte: they would be changed on their way, and then refused. */
+export function textOf(chunks: readonly Buffer[]): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+    return text.includes('\0') ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
 /** Answers are only kept here, never written or logged. */
 const answers = new Map<string, Answer>()
 
