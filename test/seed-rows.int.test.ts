@@ -305,6 +305,26 @@ describe('sync', () => {
     expect(await load([sync()], { acceptDeletes: true })).toEqual(['a.csv 90'])
   })
 
+  test('deletes none where `maxDeletes` is none', async ({ load, dir, sql }) => {
+    await sql.unsafe(`${table}; insert into a values (1, 'one'), (2, 'two')`)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n' })
+    await expect(load([sync({ maxDeletes: 0 })])).rejects.toMatchObject({
+      message: 'a.csv: 1 row of 2 in public.a would be deleted, but `maxDeletes` is 0 rows',
+    })
+    await expect(load([sync({ maxDeletes: '0%' })])).rejects.toMatchObject({ message: /`maxDeletes` is 0 %$/ })
+    expect(await load([sync({ maxDeletes: 1 })])).toEqual(['a.csv 2'])
+  })
+
+  test('does not take over a row that is outside its scope', async ({ load, dir, sql }) => {
+    await sql.unsafe(`${table}; insert into a values (1, 'of a user', 'user')`)
+    await writeFiles(dir, { 'a.csv': 'id,name,origin\n2,two,seed\n1,one,seed\n' })
+    await expect(load([sync({ scope: "origin = 'seed'" })])).rejects.toMatchObject({
+      message: "a.csv, line 3: the row with its key is not in the scope: origin = 'seed'",
+      hint: 'give the row another key, or widen `scope`',
+    })
+    expect(await sql`select name, origin from a`).toEqual([{ name: 'of a user', origin: 'user' }])
+  })
+
   test('is refused where another file loads the same table, without a scope', async ({ load, dir }) => {
     await writeFiles(dir, { 's/1_a.csv': 'id\n1\n', 's/dev/2_a.csv': 'id\n2\n' })
     await expect(load([{ dir: 's', mode: 'sync' }])).rejects.toMatchObject({

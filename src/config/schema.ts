@@ -107,7 +107,7 @@ const seed = z.union([
         .optional()
         .meta({
           description:
-            'With `sync`: how many rows may be deleted at once, or what share of those in the scope; 3 always may. Default: 10%.',
+            'With `sync`: how many rows may be deleted at once, or what share of those in the scope; a share other than 0% allows at least 3. Default: 10%.',
         }),
       when: environmentNames,
     })

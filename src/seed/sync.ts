@@ -8,7 +8,7 @@ import { list, sameKey, stage } from './row-sql.ts'
 import { renderCondition } from './scope.ts'
 import type { RowsSeed } from './types.ts'
 
-/** So many rows may always be deleted: a share of a small table is less than a row. */
+/** A share allows at least so many rows: of a small table it is less than one. */
 const fewRows = 3
 
 /**
@@ -28,13 +28,15 @@ export async function deleteMissing(
       from (select ${list(key, 'r')} from ${table} r where ${inScope}) r left join ${stage} s on ${sameKey(key)}`)
   const { total = 0, missing = 0 } = found ?? {}
   if (missing === 0) return 0
-  if (!accepted && missing > Math.max(fewRows, mostDeletes(seed, total))) throw tooMany(seed, missing, total)
+  if (!accepted && missing > mostDeletes(seed, total)) throw tooMany(seed, missing, total)
   const { count } = await tx.unsafe(`delete from ${table} r where ${inScope} and ${isMissing}`)
   return count
 }
 
-const mostDeletes = ({ maxDeletes }: RowsSeed, total: number) =>
-  'rows' in maxDeletes ? maxDeletes.rows : Math.floor((total * maxDeletes.percent) / 100)
+function mostDeletes({ maxDeletes }: RowsSeed, total: number): number {
+  if ('rows' in maxDeletes) return maxDeletes.rows
+  return maxDeletes.percent === 0 ? 0 : Math.max(fewRows, Math.floor((total * maxDeletes.percent) / 100))
+}
 
 function tooMany({ name: file, table, maxDeletes, scope }: RowsSeed, missing: number, total: number) {
   const limit = 'rows' in maxDeletes ? counted(maxDeletes.rows, 'row') : `${maxDeletes.percent} %`
