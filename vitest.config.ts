@@ -121,6 +121,11 @@ const rarely = process.env.BOSUN_TEST_FULL
         'reviewed-plan',
         'init-postgres',
         'roles-strict',
+        'roles-expanded',
+        'roles-rotate',
+        'plaintext',
+        'seed-rows',
+        'check-access',
       ],
     ]
 
