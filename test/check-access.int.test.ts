@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { describe, expect } from 'vitest'
-import { startServer } from '../scripts/server.ts'
+import { type Server, startServer } from '../scripts/server.ts'
 import { runJson } from './support/cli.ts'
-import { test as base, open, server, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
+import { test as base, server, uniqueName, writeFiles } from './support/postgres.ts'
 
 type Shop = {
   a: string
@@ -14,45 +15,63 @@ type Shop = {
   ask(database: string, statement: string): Promise<Record<string, unknown>[]>
 }
 
+type Login = { name: string; password: string }
+
+/** On a server without other databases: what a user can reach is about all of them. */
+const urlIn = (own: Server, database: string, user?: Login) => {
+  const url = new URL(own.url(database))
+  if (user) [url.username, url.password] = [encodeURIComponent(user.name), encodeURIComponent(user.password)]
+  return url.href
+}
+
 /** Two databases that `up` has made, each with a user. */
-const test = base.extend<{ shop: Shop }>({
-  shop: async ({ dir }, use) => {
-    const [a, b] = [uniqueName('a'), uniqueName('b')]
-    const user = `${a}_app`
-    const env = { DATABASE_URL: urlOf(a), A: 'secret of a', B: 'secret of b' }
-    const declare: Shop['declare'] = (more = {}, of = {}) =>
-      writeFiles(dir, {
-        'pgbosun.yaml': JSON.stringify({
-          databases: {
-            [a]: { users: { [user]: { preset: 'app', password: { env: 'A' }, ...of } } },
-            [b]: { users: { [`${b}_app`]: { preset: 'app', password: { env: 'B' } } } },
-          },
-          ...more,
-        }),
-        'migrations/001_t.sql': 'create table t (id int)',
-      })
-    await declare()
-    expect((await runJson(['up'], { cwd: dir, env })).json.error).toBeNull()
-    await use({
-      ...{ a, b, user, declare },
-      async check(as) {
-        const { code, json } = await runJson(['check'], {
-          cwd: dir,
-          env: { ...env, ...(as && { DATABASE_URL: urlOf(a, as) }) },
+const test = base
+  // biome-ignore lint/correctness/noEmptyPattern: vitest demands the destructuring
+  .extend('own', { scope: 'file' }, async ({}, { onCleanup }) => {
+    const own = await startServer(server().binDir)
+    onCleanup(() => own.remove())
+    return own
+  })
+  .extend<{ shop: Shop }>({
+    shop: async ({ dir, own }, use) => {
+      const urlOf = (database: string, as?: Login) => urlIn(own, database, as)
+      const open = (database: string) => postgres(urlOf(database), { max: 1, onnotice() {} })
+      const [a, b] = [uniqueName('a'), uniqueName('b')]
+      const user = `${a}_app`
+      const env = { DATABASE_URL: urlOf(a), A: 'secret of a', B: 'secret of b' }
+      const declare: Shop['declare'] = (more = {}, of = {}) =>
+        writeFiles(dir, {
+          'pgbosun.yaml': JSON.stringify({
+            databases: {
+              [a]: { users: { [user]: { preset: 'app', password: { env: 'A' }, ...of } } },
+              [b]: { users: { [`${b}_app`]: { preset: 'app', password: { env: 'B' } } } },
+            },
+            ...more,
+          }),
+          'migrations/001_t.sql': 'create table t (id int)',
         })
-        return { code, warnings: json.warnings as string[] }
-      },
-      async ask(database, statement) {
-        const sql = open(database)
-        try {
-          return await sql.unsafe(statement)
-        } finally {
-          await sql.end()
-        }
-      },
-    })
-  },
-})
+      await declare()
+      expect((await runJson(['up'], { cwd: dir, env })).json.error).toBeNull()
+      await use({
+        ...{ a, b, user, declare },
+        async check(as) {
+          const { code, json } = await runJson(['check'], {
+            cwd: dir,
+            env: { ...env, ...(as && { DATABASE_URL: urlOf(a, as) }) },
+          })
+          return { code, warnings: json.warnings as string[] }
+        },
+        async ask(database, statement) {
+          const sql = open(database)
+          try {
+            return await sql.unsafe(statement)
+          } finally {
+            await sql.end()
+          }
+        },
+      })
+    },
+  })
 
 const about = (warnings: string[], name: string) => warnings.filter((warning) => warning.includes(name))
 
@@ -75,9 +94,9 @@ describe('check warns', () => {
     expect(granted).toContain('is not declared there')
   })
 
-  test('of nothing where the server refuses that user: on B, and on a closed postgres', async ({ shop }) => {
+  test('of nothing where the server refuses that user: on B, and on a closed postgres', async ({ shop, own }) => {
     const login = (database: string) => {
-      const sql = open(database, { name: shop.user, password: 'secret of a' })
+      const sql = postgres(urlIn(own, database, { name: shop.user, password: 'secret of a' }), { max: 1 })
       return sql
         .unsafe('select 1')
         .then(

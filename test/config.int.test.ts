@@ -71,7 +71,6 @@ describe('the configuration', () => {
   test.for([
     'backup: { encrypt: {} }',
     'stores: {}',
-    'manage: { privileges: strict }',
     'backup: { format: directory }',
   ])('refuses a key of a feature that is not built: %s', async (text, { dir }) => {
     await writeFiles(dir, { 'pgbosun.yaml': text })
