@@ -11,6 +11,7 @@ import {
   standsAlone,
 } from './actions.ts'
 import { failedChange, type SentPassword } from './errors.ts'
+import { silently } from './silence.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { SessionUser } from './types.ts'
 
@@ -98,41 +99,10 @@ async function together<Action>(
   )
 }
 
-/** They keep a verifier out of the server's log, whether the statement succeeds or fails. */
-const silence: [name: string, value: string][] = [
-  ['log_statement', 'none'],
-  ['log_min_error_statement', 'panic'],
-  ['log_min_duration_statement', '-1'],
-  ['pg_stat_statements.track_utility', 'off'],
-]
-
-/** Of the settings in {@link silence}, those that we may make: others than superusers, from PostgreSQL 15 on, those granted to them. */
-async function mayBeSilent(db: Db, { superuser }: SessionUser): Promise<typeof silence> {
-  if (superuser) return silence
-  const may = (name: string) => `pg_catalog.has_parameter_privilege('${name}', 'SET')`
-  const [row] = await db.unsafe<{ major: number }[]>(
-    `select pg_catalog.current_setting('server_version_num')::int / 10000 as major`,
-  )
-  if (!row || row.major < 15) return []
-  const [allowed] = await db.unsafe<{ names: string[] }[]>(
-    `select pg_catalog.json_build_array(${silence.map(([name]) => `case when ${may(name)} then '${name}' end`).join(', ')}) as names`,
-  )
-  return silence.filter(([name]) => allowed?.names.includes(name))
-}
-
-/** For the rest of the transaction, as far as we may. */
-export async function beSilent(transaction: Db, session: SessionUser): Promise<void> {
-  const settings = await mayBeSilent(transaction, session)
-  const sets = settings.map(([name, value]) => `set local ${name} = '${value}'`)
-  if (sets.length > 0) await transaction.unsafe(sets.join('; '))
-}
-
-async function setPassword(sql: Sql, action: ClusterAction, session: SessionUser): Promise<void> {
-  await inTransaction(sql, async (transaction) => {
-    await beSilent(transaction, session)
+const setPassword = (sql: Sql, action: ClusterAction, session: SessionUser) =>
+  silently(sql, session, async (transaction) => {
     for (const statement of clusterSql(action)) await transaction.unsafe(statement)
   })
-}
 
 async function translated(change: Change, work: () => Promise<unknown>, password?: SentPassword): Promise<void> {
   try {

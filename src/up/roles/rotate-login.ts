@@ -7,7 +7,6 @@ import type { Db } from '../../postgres/db.ts'
 import { matchesVerifier, type Password } from '../../postgres/scram.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
 import type { ClusterAction, Planned } from '../../roles/actions.ts'
-import { beSilent } from '../../roles/apply.ts'
 import { readCluster } from '../../roles/current.ts'
 import { failedChange, type SentPassword } from '../../roles/errors.ts'
 import { planPasswords } from '../../roles/plan-roles.ts'
@@ -21,6 +20,7 @@ import {
 } from '../../roles/plan-rotation.ts'
 import { makePrint } from '../../roles/print.ts'
 import { closeLogin, openLogin, sessionsOf } from '../../roles/rotation-sql.ts'
+import { silently } from '../../roles/silence.ts'
 import { clusterSql } from '../../roles/statements.ts'
 import type { CurrentCluster, DesiredRoles } from '../../roles/types.ts'
 import type { Journal } from '../../run/journal.ts'
@@ -193,8 +193,7 @@ export async function applyRotation(run: Run, plan: RotationPlan, { finish }: Wa
       await refuseStrangeState(sql)
     })
     await journal.beforeChange()
-    await inTransaction(sql, async (db) => {
-      await beSilent(db, plan.session)
+    await silently(sql, plan.session, async (db) => {
       for (const statement of plan.statements) await db.unsafe(statement)
       await writeNotes(db, plan.notes)
       if (finish) await refuseLate(db, plan.idle)
