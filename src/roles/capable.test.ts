@@ -105,6 +105,16 @@ const revokeRole = (grantor: string, impossible = false): ClusterAction => ({
   impossible,
 })
 
+test('what the plan gives REPLICATION is out of reach up to 15, with all that is planned for it', () => {
+  const replicating: ClusterAction = { do: 'alter role', role: 'r', attribute: 'replication', value: true }
+  const items = [{ do: 'create role', role: 'r', login: true } as const, replicating, limit('r'), password('r')].map(
+    onServer,
+  )
+  const theirs = (major: number) => divided(items, rights(major)).theirs.map(({ planned: { payload } }) => payload.do)
+  expect(theirs(15)).toEqual(['create role', 'alter role', 'limit role', 'set password'])
+  expect(theirs(16)).toEqual(['create role', 'alter role'])
+})
+
 describe('on the server', () => {
   test.each<[string, ClusterAction, Rights, string | undefined]>([
     ['creates roles with CREATEROLE', { do: 'create role', role: 'a', login: true }, rights(16), undefined],

@@ -102,7 +102,11 @@ function judge(input: DivisionInput, kept: ReadonlyMap<string, string>): Judged[
   const created = new Set(
     items.flatMap(({ planned: { payload } }) => (payload.do === 'create role' ? [payload.role] : [])),
   )
-  const abilities = abilitiesOf(rights, { created, above: comingMembers(items, rights.user.name) })
+  const abilities = abilitiesOf(rights, {
+    created,
+    above: comingMembers(items, rights.user.name),
+    replicating: comingReplicators(items),
+  })
   return items.map((item): Judged => {
     const { database, planned } = item
     const needs =
@@ -162,6 +166,14 @@ const comingMembers = (items: Item[], us: string) =>
     ),
   )
 
+/** Roles that the plan gives REPLICATION. */
+const comingReplicators = (items: Item[]) =>
+  new Set(
+    items.flatMap(({ planned: { payload } }) =>
+      payload.do === 'alter role' && payload.attribute === 'replication' && payload.value ? [payload.role] : [],
+    ),
+  )
+
 /** The declared owners of the databases that the plan concerns, each with a database: whoever manages one acts as its owner. */
 function keptOwners({ desired, items, rights }: DivisionInput): Map<string, string> {
   const kept = new Map<string, string>()
@@ -187,7 +199,10 @@ const actsAs = ({ roles, user }: Rights, role: string) =>
   role === user.name || (roles.find(({ name }) => name === role)?.acts ?? false)
 
 /** What we can do with roles. `created`: the roles that the plan creates; their creator has ADMIN. */
-function abilitiesOf(rights: Rights, { created, above }: { created: Set<string>; above: Set<string> }) {
+function abilitiesOf(
+  rights: Rights,
+  { created, above, replicating }: { created: Set<string>; above: Set<string>; replicating: Set<string> },
+) {
   const { user, major } = rights
   const known = new Map(rights.roles.map((role) => [role.name, role]))
   const admin = (role: string) => {
@@ -211,7 +226,8 @@ function abilitiesOf(rights: Rights, { created, above }: { created: Set<string>;
       const found = known.get(need.role)
       if (found?.superuser) return [`${need.role} is a superuser`]
       if (need.is === 'manage' && !user.createRole) return ['it lacks CREATEROLE']
-      if (need.is === 'manage' && major < 16 && found?.replication) return [`${need.role} has REPLICATION`]
+      if (need.is === 'manage' && major < 16 && (found?.replication || replicating.has(need.role)))
+        return [`${need.role} has REPLICATION`]
       return admin(need.role) ? [] : [major < 16 ? 'it lacks CREATEROLE' : `it lacks ADMIN on ${need.role}`]
     },
   }
