@@ -213,6 +213,31 @@ describe('a login with CREATEROLE and CREATEDB', () => {
     expect(await admin.actsAs()).toEqual([])
   })
 
+  test('is told that it may not remove a role, by a plan and before anything is changed', async ({ admin }) => {
+    const { shop, name } = admin
+    await admin.ask(`create role "${shop}_old" login`)
+    await admin.ask(`create database "${shop}" owner "${name}"`)
+    const declared = (more: object) =>
+      admin.declare({
+        databases: { [shop]: { owner: name } },
+        roles: { [`${shop}_old`]: { ensure: 'absent' }, ...more },
+      })
+    await declared({ [`${shop}_new`]: {} })
+    expect(await admin.changes('plan')).toEqual(
+      expect.arrayContaining([`drop role ${shop}_old: is declared absent`, `create role ${shop}_new: does not exist`]),
+    )
+    expect((await admin.pgbosun('plan')).json.warnings).toEqual(
+      expect.arrayContaining([expect.stringMatching(/may not remove roles: `up` will refuse/)]),
+    )
+    expect((await admin.pgbosun('up')).json.error).toMatchObject({
+      kind: 'refused',
+      message: expect.stringContaining('may not remove roles'),
+    })
+    expect(await admin.ask(`select from pg_roles where rolname = '${shop}_new'`)).toEqual([])
+    expect((await admin.pgbosun('plan', '--exit-code')).code).toBe(3)
+    expect(await admin.runScript()).toContain(`-- role ${shop}_old is declared absent, which only a superuser may do`)
+  })
+
   test('changes its own login last, where it is declared', async ({ admin }) => {
     const { shop, name } = admin
     await admin.declare({

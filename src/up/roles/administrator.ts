@@ -7,17 +7,19 @@ import { ableTo, forAdmin, noteForAdmin, planWhole, type WholePlan } from './aut
 import type { Declared } from './declared.ts'
 import { readOwners } from './ownership.ts'
 import { clusterPlan, inDatabase } from './plans.ts'
+import { readRemovals, removalByHand, removalChanges, removalItems } from './removal.ts'
 import type { RoleDrift } from './types.ts'
 
 /** The same with what makes it possible for us; where an administrator is needed, with a warning. */
 export async function authorisedDrift(
   run: Run,
   desired: DesiredRoles,
-  { cluster, owners, absent, more, reviewable: { things } }: RoleDrift,
+  { cluster, owners, absent, more, removals, reviewable: { things } }: RoleDrift,
 ): Promise<Pick<RoleDrift, 'ensure' | 'grant' | 'reviewable'>> {
   const whole = await planWhole(run, desired, cluster, owners)
   const note = noteForAdmin(whole)
   if (note !== undefined) run.context.out.warn(note)
+  if (removals.length > 0) run.context.out.warn(`${cluster.session.name} may not remove roles: \`up\` will refuse to`)
   const member = new Set<string>()
   const server = { actions: ableTo(whole, whole.cluster, member) }
   const able = (plans: WholePlan['ensure'], leftOut: string[] = []) =>
@@ -36,7 +38,13 @@ export async function authorisedDrift(
       ),
     )
   return {
-    ensure: [...server.actions.map(({ change }) => change), ...changesOf(handover), ...more, ...changesOf(ensure)],
+    ensure: [
+      ...server.actions.map(({ change }) => change),
+      ...changesOf(handover),
+      ...more,
+      ...changesOf(ensure),
+      ...removalChanges(removals),
+    ],
     grant: changesOf(grant),
     reviewable: {
       things,
@@ -45,6 +53,7 @@ export async function authorisedDrift(
         () => handover.flatMap(([name, plan]) => reassignItems(name, plan)),
         () => more.map((change) => ({ ...change, implied: true })),
         () => ensure.flatMap(([name, plan]) => databaseItems(name, plan)),
+        () => removalItems(removals),
       ],
       grant: [() => grant.flatMap(([name, plan]) => databaseItems(name, plan))],
     },
@@ -63,5 +72,9 @@ export async function planForAdmin(
   const owners = await readOwners(run, declared.desired, current)
   if (owners.refusal) throw owners.refusal
   if (plan.session.superuser) return { user, statements: [] }
-  return { user, statements: forAdmin(await planWhole(run, declared.desired, plan, owners)) }
+  const removals = await readRemovals(run, declared.desired, plan.session)
+  return {
+    user,
+    statements: [...forAdmin(await planWhole(run, declared.desired, plan, owners)), ...removals.map(removalByHand)],
+  }
 }

@@ -51,6 +51,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     refusal: owners.refusal,
     open: [],
     losses: [],
+    removals: [],
     reviewable: { ...nothingReviewable(), ensure: [() => clusterItems(cluster), () => handoverItems(owners)] },
   }
   await addRemovals(run, declared, drift)
@@ -82,6 +83,7 @@ async function addRemovals(run: Run, { desired }: Declared, drift: RoleDrift): P
   const { readRemovals, removalChanges, removalItems } = await import('./removal.ts')
   try {
     const removals = await readRemovals(run, desired, drift.cluster.session)
+    drift.removals = removals
     drift.ensure.push(...removalChanges(removals))
     drift.reviewable.ensure.push(() => removalItems(removals))
   } catch (error) {

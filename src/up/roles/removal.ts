@@ -6,6 +6,7 @@ import type { Db } from '../../postgres/db.ts'
 import { isServerError } from '../../postgres/server-error.ts'
 import type { Session } from '../../postgres/session.ts'
 import { inTransaction } from '../../postgres/transaction.ts'
+import type { AdminStatement } from '../../roles/admin-script.ts'
 import { failedChange, refuseUnprivileged } from '../../roles/errors.ts'
 import { reassignItems } from '../../roles/items.ts'
 import { readOwnership } from '../../roles/ownership.ts'
@@ -93,6 +94,12 @@ export const removalChanges = (removals: Removal[]): Change[] =>
     ),
     ...after,
   ])
+
+/** What an administrator is told of it: its steps need several databases and looks in between, so there is no script for them. */
+export const removalByHand = ({ role }: Removal): AdminStatement => ({
+  ...{ database: null, sql: null, alone: false, direct: true },
+  reason: `role ${role.name} is declared absent, which only a superuser may do: let pgbosun connect as one for it`,
+})
 
 /** The same, to be reviewed. */
 export const removalItems = (removals: Removal[]): Item[] =>

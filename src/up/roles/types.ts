@@ -2,6 +2,7 @@ import type { AppError } from '../../errors.ts'
 import type { Change, Item } from '../../plan.ts'
 import type { ClusterPlan } from '../../roles/actions.ts'
 import type { Owners } from './ownership.ts'
+import type { Removal } from './removal.ts'
 
 /** What differs from the declaration, and what is wrong with it. */
 export type RoleDrift = {
@@ -21,6 +22,8 @@ export type RoleDrift = {
   open: string[]
   /** What roles that the file does not name would lose, which nobody accepted. */
   losses: string[]
+  /** The roles that are removed. */
+  removals: Removal[]
   reviewable: ReviewableRoles
 }
 
