@@ -1,5 +1,6 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect } from 'vitest'
 import type { ReviewedPlan } from '../src/up/reviewed/document.ts'
 import { run, runJson } from './support/cli.ts'
@@ -303,6 +304,31 @@ describe('also with', () => {
       'migrations/001_users.sql': 'create table users (id int references old)'.replace(' references old', ''),
     })
     await shop.plan()
+    expect(await shop.pgbosun(upPlan)).toMatchObject({ code: 0, json: { error: null } })
+    expect(await shop.pending()).toEqual([])
+  })
+
+  test('an import whose file has other content, but as many rows, is refused; the reviewed one is done at once', async ({
+    shop,
+    dir,
+  }) => {
+    const write = (statements: string) => {
+      const db = new DatabaseSync(join(dir, 'app.db'))
+      db.exec(statements)
+      db.close()
+    }
+    write(`create table users (id integer primary key); insert into users values (1)`)
+    await shop.declare({ import: { sqlite: 'app.db' } })
+    await shop.plan()
+    write('update users set id = 2')
+    const { code, json } = await shop.pgbosun(upPlan)
+    expect([code, json.differences]).toEqual([
+      21,
+      [expect.stringMatching(/^import: import file app.db .* what would be done is not the same$/)],
+    ])
+    await shop.plan()
+    expect(await shop.pgbosun(upPlan)).toMatchObject({ code: 0, json: { error: null } })
+    expect(await shop.ask('select id from users')).toEqual([{ id: 2 }])
     expect(await shop.pgbosun(upPlan)).toMatchObject({ code: 0, json: { error: null } })
     expect(await shop.pending()).toEqual([])
   })

@@ -1,12 +1,13 @@
 import { basename, resolve } from 'node:path'
 import { usage } from '../errors.ts'
 import { applyImport, type ImportedTable, refuseFilled } from '../import/apply.ts'
+import { checksumOf } from '../import/checksum.ts'
 import { importProblems } from '../import/describe.ts'
 import { isImported } from '../import/history.ts'
 import { inspectValues, prepareImport } from '../import/prepare.ts'
 import type { Inspected, Prepared } from '../import/prepared.ts'
 import { fingerprint, openSource } from '../import/sqlite/open.ts'
-import type { Change } from '../plan.ts'
+import type { Change, Item } from '../plan.ts'
 import { becomeRole } from '../postgres/become-role.ts'
 import type { Session } from '../postgres/session.ts'
 import { inTransaction } from '../postgres/transaction.ts'
@@ -21,7 +22,7 @@ import { warnOfIsolation } from './isolation/choose.ts'
 import { withFileSession } from './isolation/session.ts'
 import { defaultRole } from './owner.ts'
 import { placeOf } from './place.ts'
-import type { Gate } from './reviewed/types.ts'
+import { type Gate, openGate } from './reviewed/types.ts'
 import { findTargets, mainTarget } from './targets.ts'
 
 /** The import of the configuration, with where its file is, and what it is called in the state. */
@@ -63,7 +64,10 @@ export async function importStep(
       const session = await run.openTarget()
       await withPrepared(run, session, [], async (prepared) => {
         refuse(prepared, prepared.problems)
-        show(changesOf(prepared))
+        const changes = changesOf(prepared)
+        const file = gate === openGate ? [] : [await fileItem(run)]
+        // what goes into which table follows from the file, the configuration and the migrations
+        show(changes, { items: () => [...file, ...changes.map((change) => ({ ...change, implied: true }))] })
         await applyPrepared(run, session, prepared, journal)
       })
     },
@@ -71,24 +75,26 @@ export async function importStep(
   )
 }
 
-/** The step of `plan`. @param after why it cannot be planned yet @returns what it would change, as far as that is known */
-export async function planOfImport(run: Run, story: Story, after: string | undefined): Promise<Change[]> {
+/** The step of `plan`. @param after why it cannot be planned yet @returns what it would change, as far as that is known, to be reviewed */
+export async function planOfImport(run: Run, story: Story, after: string | undefined): Promise<Item[]> {
   const session = run.target
   const { path, file, name } = configuredImport(run.context)
   if (after !== undefined || !session) {
-    if (session && (await isImported(session.sql, name))) await story.step('import', async () => undefined)
-    else {
-      fingerprint(path, file)
-      story.defer('import', after ?? 'after the database is created')
+    if (session && (await isImported(session.sql, name))) {
+      await story.step('import', async () => undefined)
+      return []
     }
-    return []
+    fingerprint(path, file)
+    story.defer('import', after ?? 'after the database is created')
+    return [await fileItem(run)]
   }
-  let changes: Change[] = []
+  let items: Item[] = []
   await story.step('import', async (show) => {
     await withPrepared(run, session, [], async (prepared) => {
       refuse(prepared, (await inspect(run, prepared)).problems)
-      changes = changesOf(prepared)
+      const changes = changesOf(prepared)
       show(changes)
+      items = [await fileItem(run), ...changes]
       await warnOfIsolation(
         run.context,
         session.sql,
@@ -96,7 +102,14 @@ export async function planOfImport(run: Run, story: Story, after: string | undef
       )
     })
   })
-  return changes
+  return items
+}
+
+/** The content of the file, to be reviewed: the numbers of rows do not show it. */
+async function fileItem({ context }: Run): Promise<Item> {
+  const { path, name } = configuredImport(context)
+  const sha256 = await checksumOf(path, context.signal)
+  return { action: 'import', object: `file ${name}`, reason: 'not imported before', sha256 }
 }
 
 /** Before anything is changed. @throws {AppError} `usage` where there is no file, and it was not imported before */

@@ -55,7 +55,8 @@ function configurationOf({ loaded: { config }, connection }: Context): string {
   const users = mapValues(config.users, withoutPassword)
   const { isolation, outOfOrder } = config.migrate
   const migrate = { ...howRun(config.migrate), isolation, outOfOrder }
-  const bound = { databases, roles, users, manage, migrate, searchPath: connection().searchPath ?? null }
+  const { sqlite, ...into } = config.import ?? {}
+  const bound = { databases, roles, users, manage, migrate, import: into, searchPath: connection().searchPath ?? null }
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex')
 }
 
