@@ -34,11 +34,15 @@ export async function refuseKeys(tx: Db, seed: RowsSeed, target: SeedTable): Pro
   throw await repeatedKey(seed, key.join(', '), repeated)
 }
 
-/** A row that is not in the scope would be written, but never be deleted. */
+/**
+ * Refuses rows of the file whose row in the table is not in the scope: before they are written, it belongs to somebody else, who would
+ * lose it; afterwards, it would never be deleted.
+ */
 export async function refuseOutOfScope(
   tx: Db,
   seed: RowsSeed,
   { table, key, header, scope }: SeedTable,
+  isWritten: boolean,
 ): Promise<void> {
   if (!scope) return
   const [row] = await tx.unsafe<{ number: number }[]>(`
@@ -48,7 +52,13 @@ export async function refuseOutOfScope(
      where ${renderCondition(scope, 'r')} is not true order by s.number limit 1`)
   if (!row) return
   const line = (await findRow(seed, header, ({ number }) => number === row.number))?.line
-  throw badRow(seed, line, `the row is not in the scope: ${seed.scope}`, 'correct the row, or `scope`')
+  if (isWritten) throw badRow(seed, line, `the row is not in the scope: ${seed.scope}`, 'correct the row, or `scope`')
+  throw badRow(
+    seed,
+    line,
+    `the row with its key is not in the scope: ${seed.scope}`,
+    'give the row another key, or widen `scope`',
+  )
 }
 
 /** A row whose values are those of an earlier one. */

@@ -58,12 +58,13 @@ async function copyAndCompare(
 
   // Compare keys as the application does: the `=` of a type such as citext is found in the schema of its extension.
   await tx.unsafe(setPath(place.path, 'local '))
+  await refuseOutOfScope(tx, seed, target, false)
   const deleted = seed.mode === 'sync' ? await deleteMissing(tx, seed, target, acceptDeletes) : 0
   const { count } = await tx.unsafe(`insert into ${delta} ${differencesOf(target, seed.mode)}`)
   const { count: updated } =
     count > 0 && target.key.length > 0 && target.updated.length > 0 ? await tx.unsafe(updateOf(target)) : { count: 0 }
   const { count: inserted } = count > 0 ? await insertNew(tx, target) : { count: 0 }
-  await refuseOutOfScope(tx, seed, target)
+  await refuseOutOfScope(tx, seed, target, true)
   await tx.unsafe(pinPath)
   if (together) await asCreator(tx, target, place.role, `drop table ${stage}, ${delta}`)
   return { inserted, updated, deleted }
