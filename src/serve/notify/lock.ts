@@ -14,14 +14,18 @@ const openMs = 15_000
  * @returns false if another one is doing it
  */
 export async function asOnlyOne(context: Context, what: string, work: () => Promise<unknown>): Promise<boolean> {
+  // the work may take longer, and must keep the lock
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), openMs)
   const session = await openSession(connectionOf(context), {
     database: context.loaded.config.lock.database,
     applicationName: 'pgbosun serve',
     log: silentLog,
     allowStandby: true,
-    endWith: AbortSignal.any([context.signal, AbortSignal.timeout(openMs)]),
+    endWith: AbortSignal.any([context.signal, late.signal]),
   }).catch((error: Error) => context.log.debug({ problem: error.message }, 'no lock for the notifications'))
   if (!session) {
+    clearTimeout(timer)
     await work()
     return true
   }
@@ -29,9 +33,11 @@ export async function asOnlyOne(context: Context, what: string, work: () => Prom
     const [row] = await session.sql.unsafe<{ mine: boolean }[]>(
       `select pg_catalog.pg_try_advisory_lock(${notifyKey}, ${databaseObject(what)}) as mine`,
     )
+    clearTimeout(timer)
     if (row?.mine) await work()
     return row?.mine === true
   } finally {
+    clearTimeout(timer)
     await session.end()
   }
 }

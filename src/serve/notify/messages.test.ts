@@ -32,6 +32,11 @@ test('says what opened, the oldest first, once, and what is over', () => {
   expect(say(now, present([overdue, full]), third.told).events).toEqual(['opened store-unreadable'])
 })
 
+test('reminds although the clock was ahead when it was told', () => {
+  const { told } = say(new Date(now.getTime() + 365 * reminderMs), present([overdue]), [])
+  expect(say(now, present([overdue]), told).events).toEqual(['reminder backup-overdue'])
+})
+
 test('what is not known to be over is not over', () => {
   const { told } = say(now, present([overdue]), [])
   expect(say(now, present([], false), told).events).toEqual([])

@@ -46,7 +46,8 @@ export function messagesFor(
     const before = told.find((one) => isSame(fromTold(one), condition))
     if (!before)
       return wants('opened') ? [messageOf(new Date(condition.since) < maybeTold ? 'still' : 'opened', condition)] : []
-    const due = now.getTime() - Date.parse(before.at) >= reminderMs
+    // told in the future: the clock was set back since
+    const due = Math.abs(now.getTime() - Date.parse(before.at)) >= reminderMs
     return due && wants('reminder') ? [messageOf('reminder', { ...condition, since: before.since })] : []
   })
   const over = told

@@ -32,6 +32,12 @@ test('a text says what, of which database, since when, and what to do', () => {
   )
 })
 
+test('a text is short enough for everybody who may get it', () => {
+  const condition = { ...message.condition, message: '😀x'.repeat(5_000), hint: 'y'.repeat(5_000) }
+  const text = textOf({ ...message, condition }, now)
+  expect([text.length < 2_000, text.isWellFormed(), text.match(/…$/gm)]).toEqual([true, true, ['…', '…']])
+})
+
 describe('names are only names', () => {
   const hostile = (text: string): Message => ({
     ...{ ...message, key: `x/${text}/` },

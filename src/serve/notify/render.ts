@@ -17,8 +17,16 @@ export function textOf({ event, condition }: Message, now: Date): string {
   const when = `since ${minute(since)}${lasted(now.getTime() - Date.parse(since))}`
   const lines =
     event === 'resolved' ? [`${head}, ${when}: ${message}`] : [`${head}, ${when}: ${message}`, `now: ${hint}`]
-  return lines.map(visible).join('\n')
+  return lines.map((line) => cut(visible(line))).join('\n')
 }
+
+/**
+ * Discord takes 2000 characters, Telegram and ntfy about 4000, and refuse what is longer: then whoever is told would hear of nothing else
+ * any more, because each message is tried until it is received.
+ */
+const longestLine = 800
+
+const cut = (line: string) => (line.length <= longestLine ? line : `${line.slice(0, longestLine - 1).toWellFormed()}…`)
 
 /** `, 3 h`: what is shorter than two minutes is not worth saying. */
 function lasted(ms: number): string {
