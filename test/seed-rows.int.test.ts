@@ -323,6 +323,15 @@ describe('sync', () => {
     expect(await sql`select name, origin from a`).toEqual([{ name: 'of a user', origin: 'user' }])
   })
 
+  test('deletes no row of a table that inherits', async ({ load, dir, sql }) => {
+    await sql.unsafe(`${table}; create table b () inherits (a); insert into b values (2, 'of b')`)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n' })
+    await expect(load([sync()])).rejects.toMatchObject({
+      message: 'a.csv: sync would also delete rows of the tables that inherit from public.a',
+    })
+    expect(await sql`select name from a`).toEqual([{ name: 'of b' }])
+  })
+
   test('is refused where another file loads the same table, without a scope', async ({ load, dir }) => {
     await writeFiles(dir, { 's/1_a.csv': 'id\n1\n', 's/dev/2_a.csv': 'id\n2\n' })
     await expect(load([{ dir: 's', mode: 'sync' }])).rejects.toMatchObject({

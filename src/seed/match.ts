@@ -33,6 +33,8 @@ export type Table = {
   schema: string
   name: string
   columns: Column[]
+  /** Whether other tables inherit from it, which are no partitions. */
+  hasHeirs: boolean
   /** The columns of each unique index that identifies rows, the primary key first. */
   uniques: { primary: boolean; columns: string[] }[]
 }
@@ -91,6 +93,8 @@ export function matchTable(seed: RowsSeed, file: FileColumns, found: Table | und
     return fail(`the key column ${absent} is not in the file`, 'add it to the file, or correct `key`', line)
   if (key.length === 0 && seed.mode !== 'insert')
     return fail(`${seed.mode} needs a \`key\``, 'set `key` to the columns that identify a row')
+  if (seed.mode === 'sync' && found.hasHeirs)
+    return fail(`sync would also delete rows of the tables that inherit from ${schema}.${name}`, 'use another `mode`')
   if (key.length > 0 && !found.uniques.some((unique) => sameSet(unique.columns, key)))
     return fail(
       `the key (${key.join(', ')}) has no unique index on ${schema}.${name}`,

@@ -60,6 +60,7 @@ export async function readTables(db: Db, wanted: readonly RowsSeed['table'][]): 
   if (names.length === 0) return []
   return db.unsafe<Table[]>(`
     select n.nspname as schema, c.relname as name,
+           c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid) as "hasHeirs",
            (select pg_catalog.json_agg(pg_catalog.json_build_object(
                      'name', a.attname, 'notNull', a.attnotnull, 'generated', a.attgenerated <> '', 'alwaysIdentity', a.attidentity = 'a',
                      'text', t.typcategory = 'S',
