@@ -283,6 +283,7 @@ test.runIf(client)(
     expect([made.code, made.json.error]).toEqual([0, null])
     for (const line of [
       'backup list',
+      'status',
       'backup verify latest',
       'backup keys check',
       `restore latest --into ${database}_copy --yes`,

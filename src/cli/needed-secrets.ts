@@ -14,6 +14,7 @@ const withBackups: readonly Needed[] = ['backup', 'sign']
 const besides: Record<string, readonly Needed[]> = {
   serve: ['backup', 'test', 'identity', 'sign', 'token'],
   check: withBackups,
+  status: ['sign'],
   backup: withBackups,
   'backup run': withBackups,
   'backup list': ['sign'],
