@@ -81,6 +81,10 @@ export const commands: Record<string, Lazy> = {
     summary: 'Bring databases, roles, memberships and privileges to what is declared.',
     load: async () => (await import('./commands/roles.ts')).rolesApply,
   },
+  'roles generate': {
+    summary: 'Print the databases, roles and privileges of a server that is there as a configuration.',
+    load: async () => (await import('./commands/roles-generate.ts')).rolesGenerate,
+  },
   'roles rotate': {
     summary: 'Give the idle one of two logins its new password, or close the one that was used before.',
     load: async () => (await import('./commands/roles-rotate.ts')).rolesRotate,

@@ -37,6 +37,18 @@ export async function readConfig(
   return { config, origins }
 }
 
+/**
+ * The configuration that a text of YAML is, without variables.
+ *
+ * @param name for messages
+ * @throws {AppError} `usage` as above
+ */
+export async function configOf(text: string, name: string): Promise<Config> {
+  const { config, problems } = await checked(((await parseYaml(text, name)) ?? {}) as Tree)
+  if (config === undefined) throw invalid(problems, name, new Map())
+  return config
+}
+
 /** Where no other connection is configured, the variables of postgres-init say what to make. */
 async function initProblems(
   input: Tree,

@@ -16,7 +16,7 @@ type DatabaseConfig = NonNullable<Config['databases'][string]>
 type SchemaConfig = NonNullable<NonNullable<DatabaseConfig['schemas']>[string]>
 
 /** What each level of `access` allows, on existing and on future objects. */
-const levels: Record<string, Partial<Record<DefaultKind, string[]>>> = {
+export const levels: Record<string, Partial<Record<DefaultKind, string[]>>> = {
   read: { schema: ['USAGE'], table: ['SELECT'], sequence: ['SELECT'] },
   write: {
     schema: ['USAGE'],

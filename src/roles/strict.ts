@@ -10,6 +10,9 @@ import type { CurrentDatabase, CurrentDefault, CurrentObject, DesiredDatabase, D
 const ofProviders =
   /^(rds|rdsadmin|rds_.*|cloudsql.*|alloydb.*|azure.*|neon_superuser|cloud_admin|supabase_.*|authenticator|anon|authenticated|service_role|dashboard_user|pgsodium_.*|pgbouncer|doadmin|_dodb|avnadmin|_aiven)$/
 
+/** Whether a role, by its name, is one of a hosted service, which works for its operator. */
+export const isOfProvider = (name: string): boolean => ofProviders.test(name)
+
 /** Finds who has something that nobody declared. */
 export type Strangers = {
   /** Grantees of an object that the file does not name, and that shall have nothing on it. */
