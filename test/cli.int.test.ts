@@ -63,7 +63,7 @@ describe('help and version', () => {
 /** Command lines that work on any database that is ready. */
 const lines = [
   ...['up', 'plan', 'wait', 'migrate', 'migrate up', 'migrate status', 'migrate verify'],
-  ...['roles plan', 'roles apply', 'seed', 'check', 'status', 'status --events'],
+  ...['roles plan', 'roles apply', 'roles generate', 'seed', 'check', 'status', 'status --events'],
   ...['config show', 'config validate', 'config schema', 'migrate new add_email'],
 ]
 

@@ -20,6 +20,10 @@ const error = (exit: number, message: string): Told => [
 ]
 const noImport = error(2, 'no import is configured')
 const noSeeds = error(2, 'seeds/settings.csv does not exist')
+const generated: Told = [
+  0,
+  { configuration: { databases: { games: expect.anything() } }, yaml: expect.stringContaining('games:') },
+]
 const noSecret = error(2, '/run/secrets/games_app_password does not exist')
 const nothingToDo: Told = [0, { steps: expect.arrayContaining([expect.objectContaining({ state: 'nothing' })]) }]
 const noBackup = error(62, 'there is no backup of')
@@ -78,6 +82,7 @@ const rows: Row[] = [
   { command: 'migrate rehearse --from latest', serve: noTestServer, up: noTestServer },
   { command: 'roles plan', serve: noSecret, up: nothingToDo },
   { command: 'roles apply', serve: noSecret, up: nothingToDo },
+  { command: 'roles generate', serve: generated, up: generated },
   { command: 'roles rotate games', serve: noSecret, up: error(2, 'does not name two logins') },
   { command: 'seed', serve: noSeeds, up: nothingToDo },
   { command: 'seed --dry-run', serve: noSeeds, up: nothingToDo },

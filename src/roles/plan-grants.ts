@@ -8,7 +8,7 @@ import { planDefaults } from './plan-defaults.ts'
 import { judge, planRevokes, type Verdicts } from './plan-revokes.ts'
 import { strangersIn } from './strict.ts'
 import type { CurrentDatabase, CurrentObject, DesiredDatabase, DesiredGrant, DesiredRoles } from './types.ts'
-import { matches, type Wanted, wantedPrivileges } from './wanted-privileges.ts'
+import { matches, placeOf, type Wanted, wantedPrivileges } from './wanted-privileges.ts'
 
 type Actions = Planned<DatabaseAction>[]
 
@@ -99,11 +99,13 @@ function planMissing(wanted: Map<CurrentObject, Wanted>, verdicts: Verdicts): Ac
 
 const isOfColumn = ({ payload }: Actions[number]) => payload.do === 'grant' && payload.column !== null
 
-const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentDatabase): string[] =>
-  grants
+function unmatchedNames({ name, grants }: DesiredDatabase, { objects }: CurrentDatabase): string[] {
+  const byPlace = Map.groupBy(objects, placeOf)
+  return grants
     .filter(({ absent }) => !absent)
     .flatMap((grant) => {
-      const exists = (some: Partial<DesiredGrant>) => objects.some((object) => matches({ ...grant, ...some }, object))
+      const near = byPlace.get(placeOf(grant)) ?? []
+      const exists = (some: Partial<DesiredGrant>) => near.some((object) => matches({ ...grant, ...some }, object))
       const place = grant.schema === null ? '' : `${grant.schema}.`
       return (grant.names ?? []).flatMap((one) =>
         (grant.columns ?? [undefined])
@@ -114,6 +116,7 @@ const unmatchedNames = ({ name, grants }: DesiredDatabase, { objects }: CurrentD
           }),
       )
     })
+}
 
 /** Roles that may create objects that no default privileges are declared for. */
 function unexpectedCreators(database: DesiredDatabase, current: CurrentDatabase): string[] {

@@ -38,7 +38,8 @@ export function wantedPrivileges(
   )
 }
 
-const placeOf = ({ kind, schema }: Pick<DesiredGrant | CurrentObject, 'kind' | 'schema'>) =>
+/** Kind and schema, which a grant and its objects have in common: with many of both, only those of one place are compared. Pure. */
+export const placeOf = ({ kind, schema }: Pick<DesiredGrant | CurrentObject, 'kind' | 'schema'>): string =>
   JSON.stringify([kind, schema])
 
 type Rule = Omit<DesiredGrant, 'privileges'> & { privileges: readonly string[] }
