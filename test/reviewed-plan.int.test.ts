@@ -333,6 +333,25 @@ describe('also with', () => {
     expect(await shop.pending()).toEqual([])
   })
 
+  test('a role that is removed, however many sessions it has by then', async ({ shop }) => {
+    expect((await shop.pgbosun(['up'])).code).toBe(0)
+    const old = `${shop.name}_old`
+    await shop.ask(`create role "${old}" login password 'x'`)
+    await shop.declare({ roles: { [old]: { ensure: 'absent', terminate: true } } })
+    const plan = await shop.plan()
+    expect(plan.steps.find(({ name }) => name === 'ensure')?.changes).toContainEqual(
+      expect.objectContaining({ action: 'end', object: `sessions of ${old}` }),
+    )
+    const session = open('postgres', { name: old, password: 'x' })
+    try {
+      await session`select 1`
+      expect(await shop.pgbosun(upPlan)).toMatchObject({ code: 0, json: { error: null } })
+    } finally {
+      await session.end({ timeout: 1 })
+    }
+    expect(await shop.ask(`select from pg_roles where rolname = '${old}'`)).toEqual([])
+  })
+
   test('several databases, another tool’s format and a program that decides itself', async ({ shop, dir }) => {
     const two = uniqueName('two')
     await writeFiles(dir, {

@@ -101,10 +101,11 @@ export const removalByHand = ({ role }: Removal): AdminStatement => ({
   reason: `role ${role.name} is declared absent, which only a superuser may do: let pgbosun connect as one for it`,
 })
 
-/** The same, to be reviewed. */
+/** The same, to be reviewed. The number of sessions changes by itself: that any are ended is in it where it is declared. */
 export const removalItems = (removals: Removal[]): Item[] =>
-  removals.flatMap(({ before, after, reassign }) => [
-    ...before,
+  removals.flatMap(({ absence: { name, terminate }, before, after, reassign }) => [
+    ...before.filter(({ action }) => action !== 'end'),
+    ...(terminate ? [{ action: 'end', object: `sessions of ${name}`, reason: `${name} is declared absent` }] : []),
     ...[...reassign].flatMap(([database, plan]) => reassignItems(database, plan)),
     ...after,
   ])
