@@ -196,7 +196,9 @@ test('default privileges with grant option make a role external: the file cannot
   ]
   const server = found({ roles: [role('a')], inside: { defaults } })
   expect(sections(server).roles.a).toEqual({ external: true })
-  expect(notesOf(server)).toContain('it has default privileges with the grant option, which the file cannot say')
+  expect(notesOf(server)).toContain(
+    'a is external: it has default privileges with the grant option, which the file cannot say',
+  )
 })
 
 test('more than 50 tables are not named, and that is told', () => {

@@ -1,4 +1,5 @@
 // pure
+import { counted } from '../../units.ts'
 import type { AclEntry, CurrentDatabaseEntry, CurrentObject } from '../types.ts'
 import { grantsOn, restOf } from './grants.ts'
 import { filled } from './roles.ts'
@@ -47,7 +48,7 @@ export function generatedDatabase(found: Found, names: Names): { part: Part; not
       ...schemas.notes,
       ...connectNotes(path, access),
       ...(found.largeObjects > 0
-        ? [lost(path, `left out: the privileges of ${found.largeObjects} large objects`)]
+        ? [lost(path, `left out: the privileges of ${counted(found.largeObjects, 'large object')}`)]
         : []),
     ],
     referred: new Set([entry.owner, ...schemas.referred, ...connecting, ...access.map(({ to }) => to as string)]),

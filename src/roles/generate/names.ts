@@ -19,19 +19,24 @@ export function namesOf(found: Found): Names {
     })
   const unnamed = new Set(all.filter((name) => !isNameable(name)))
   const external = new Map(
-    roles.flatMap(({ name, superuser }): [string, string][] => {
+    roles.flatMap(({ name, superuser }): [string, { reason: string; lost: boolean }][] => {
       if (name.startsWith('pg_') || unnamed.has(name)) return []
-      if (superuser) return [[name, 'a superuser']]
-      if (isOfProvider(name)) return [[name, 'a role of the provider']]
-      return name === session.name ? [[name, 'the user that pgbosun connects as']] : []
+      const reason = whyExternal(name, superuser, session.name)
+      return reason === undefined ? [] : [[name, { reason, lost: false }]]
     }),
   )
   for (const [name, reason] of inexpressible(found, unnamed)) {
     if (name !== 'PUBLIC' && !unnamed.has(name) && !name.startsWith('pg_') && !external.has(name))
-      external.set(name, reason)
+      external.set(name, { reason, lost: true })
   }
   const users = roles.filter(({ name, login }) => login && !external.has(name) && !unnamed.has(name))
   return { unnamed, external, variables: variablesOf(users.map(({ name }) => name)) }
+}
+
+function whyExternal(name: string, superuser: boolean, ourselves: string): string | undefined {
+  if (superuser) return 'a superuser'
+  if (isOfProvider(name)) return 'a role of the provider'
+  return name === ourselves ? 'the user that pgbosun connects as' : undefined
 }
 
 /** A name that a key of the file can be, or that of a predefined role. */
@@ -42,7 +47,10 @@ function inexpressible({ cluster, inside }: Found, unnamed: ReadonlySet<string>)
   return [
     ...cluster.memberships
       .filter(({ role }) => unnamed.has(role))
-      .map(({ member, role }): [string, string] => [member, `a member of ${role}, a name that the file cannot have`]),
+      .map(({ member, role }): [string, string] => [
+        member,
+        `it is a member of ${role}, a name that the file cannot have`,
+      ]),
     ...inside.defaults
       .filter(({ grantable, creator }) => grantable || unnamed.has(creator))
       .map(({ grantee, creator, grantable }): [string, string] => [

@@ -23,10 +23,10 @@ export function generatedRoles(
     ;(login ? users : roles)[name] = part
     notes.push(...more)
   }
-  for (const [name, reason] of names.external) {
-    if (!seen.has(name)) continue
-    roles[name] = { external: true }
-    notes.push({ path: ['roles', name], text: reason, lost: false })
+  for (const [name, { reason, lost }] of names.external) {
+    if (seen.has(name)) roles[name] = { external: true }
+    if (seen.has(name) || lost)
+      notes.push({ path: ['roles', name], text: lost ? `${name} is external: ${reason}` : reason, lost })
   }
   for (const name of names.unnamed)
     notes.push({ path: [], text: `left out: the role ${name}, a name that the file cannot have`, lost: true })

@@ -73,6 +73,9 @@ const defaultOf = ({ creator, kind, grantee, privileges }: Default, owner: strin
 /** What each level says, by kind, for one who has it. */
 const rulesOf = (level: string) => Object.entries(levels[level]!) as [Exclude<DefaultKind, 'large object'>, string[]][]
 
+/** Whether a level says nothing of what is created later. */
+const isNow = (level: string) => rulesOf(level).every(([kind]) => kind === 'schema')
+
 /** The highest level whose privileges a role has on everything that exists, and will have on everything that the creators make. */
 function accessLevels(rest: Rest, defaults: Defaults, creators: string[]): Map<string, string> {
   const found = new Map<string, string>()
@@ -83,7 +86,9 @@ function accessLevels(rest: Rest, defaults: Defaults, creators: string[]): Map<s
       rulesOf(one).every(([kind, privileges]) => {
         const now = [...rest].every(([object, held]) => {
           const own = object.kind === kind && object.column === null ? held.get(grantee) : undefined
-          return object.kind !== kind || object.column !== null || privileges.every((privilege) => own?.has(privilege))
+          // a level without the option is not worth a line beside the grant with it
+          const has = (privilege: string) => own?.has(privilege) && !(own.get(privilege) && isNow(one))
+          return object.kind !== kind || object.column !== null || privileges.every(has)
         })
         const later = () =>
           creators.every((creator) => {

@@ -32,8 +32,8 @@ export type Generated = { config: Part; notes: Note[] }
 export type Names = {
   /** Roles that the file cannot name. */
   unnamed: ReadonlySet<string>
-  /** Roles that are only referred to, with the reason. */
-  external: ReadonlyMap<string, string>
+  /** Roles that are only referred to, with the reason. `lost`: only because the file cannot say something of them. */
+  external: ReadonlyMap<string, { reason: string; lost: boolean }>
   /** Variables of passwords, by role. */
   variables: ReadonlyMap<string, string>
 }
