@@ -59,5 +59,5 @@ async function whichWeMay(db: Db, { superuser }: SessionUser): Promise<string> {
 /** Makes the settings that differ; a row for each. */
 const settingSql = (settings: typeof silence, { may, local }: { may: string; local: boolean }) =>
   `select pg_catalog.set_config(s.name, w.value, ${local})
-     from (values ${settings.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) w (name, value)
+     from (values ${settings.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) as w(name, value)
      join pg_catalog.pg_settings s on s.name = w.name where s.setting <> w.value and ${may}`
