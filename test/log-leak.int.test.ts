@@ -165,4 +165,27 @@ describe('a password is nowhere but in its secret', () => {
       await holder.end({ timeout: 1 })
     }
   })
+
+  test('when a login without superuser sends it as plaintext, as far as the server lets it', async ({ dir, shop }) => {
+    if (server.major < 15) return // there, only a superuser keeps a statement out of the log
+    const deputy = `${shop.user}_deputy`
+    const may = 'log_statement, log_min_error_statement, log_min_duration_statement, log_min_duration_sample'
+    await admin.unsafe(
+      `create role "${deputy}" login createrole createdb password 'x'; grant select on pg_authid to "${deputy}";
+       grant set on parameter ${may}, log_transaction_sample_rate, pg_stat_statements.track_utility to "${deputy}"`,
+    )
+    await admin.unsafe(`create database "${shop.database}" owner "${deputy}"`)
+    await writeFiles(dir, {
+      ...migrations,
+      'pgbosun.yaml': JSON.stringify({
+        users: { [shop.user]: { password: { env: 'A' } } },
+        passwords: { send: 'plaintext' },
+      }),
+    })
+    const url = new URL(server.url(shop.database))
+    Object.assign(url, { username: deputy, password: 'x' })
+    const results = [await shop.up(['up'], { A: 'geheimnis 5', DATABASE_URL: String(url) })]
+    expect(results.map(({ code, stderr }) => (code === 0 ? code : stderr))).toEqual([0])
+    await expectNowhere(shop, results)
+  })
 })

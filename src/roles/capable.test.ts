@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type ClusterAction, type DatabaseAction, planned } from './actions.ts'
 import { adminScript, adminStatements } from './admin-script.ts'
-import { divide, type Item } from './capable.ts'
+import { divide, type Item, rightsQuestion } from './capable.ts'
 import { withJoins } from './joining.ts'
 import type { Rights, RoleRights } from './rights.ts'
 import type { CurrentDatabase } from './types.ts'
@@ -103,6 +103,12 @@ const revokeRole = (grantor: string, impossible = false): ClusterAction => ({
   adminOnly: false,
   cascade: false,
   impossible,
+})
+
+test('no password is in what the server is asked', () => {
+  const question = rightsQuestion({ major: 16, items: [onServer(password('mine'))], databases: new Map() })
+  expect(question.names).toContain('mine')
+  expect(JSON.stringify(question)).not.toContain('secret')
 })
 
 test('what the plan gives REPLICATION is out of reach up to 15, with all that is planned for it', () => {

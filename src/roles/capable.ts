@@ -55,8 +55,9 @@ export function rightsQuestion({
   }
 }
 
-/** All texts in a value: names of roles and databases among others. Objects of a database are left out, but not their owners. */
+/** All texts in a value: names of roles and databases among others. Objects of a database are left out, but not their owners; passwords are. */
 function stringsIn(value: unknown, key = ''): string[] {
+  if (key === 'sent') return []
   if (typeof value === 'string') return [value]
   if (key === 'objects') return (value as { owner: string }[]).map(({ owner }) => owner)
   if (key === 'targets' || typeof value !== 'object' || value === null) return []
