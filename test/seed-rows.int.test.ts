@@ -323,6 +323,25 @@ describe('sync', () => {
     expect(await sql`select name, origin from a`).toEqual([{ name: 'of a user', origin: 'user' }])
   })
 
+  test('remembers the file that was loaded, though another one was planned', async ({ load, dir, sql }) => {
+    await sql.unsafe(table)
+    const write = (name: string) => writeFiles(dir, { 'a.csv': `id,name\n1,${name}\n` })
+    await write('one')
+    await load([sync()])
+    await write('two')
+    await load([sync()], { between: () => write('three') })
+    await write('two')
+    expect(await load([sync()])).toEqual(['a.csv 1'])
+    expect(await sql`select name from a`).toEqual([{ name: 'two' }])
+  })
+
+  test('of no rows, for a table without a key, are loaded once', async ({ load, dir, sql }) => {
+    await sql.unsafe('create table a (id int)')
+    await writeFiles(dir, { 'a.json': '[]\n' })
+    expect(await load([{ file: 'a.json', table: 'a' }])).toEqual(['a.json 0'])
+    expect(await load([{ file: 'a.json', table: 'a' }])).toEqual([])
+  })
+
   test('deletes no row of a table that inherits', async ({ load, dir, sql }) => {
     await sql.unsafe(`${table}; create table b () inherits (a); insert into b values (2, 'of b')`)
     await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n' })

@@ -19,6 +19,8 @@ type Load = (
     as?: User
     check?: boolean
     acceptDeletes?: boolean
+    /** Between the plan and the loading. */
+    between?: () => Promise<void>
   },
 ) => Promise<string[]>
 
@@ -28,7 +30,18 @@ export const testSeeds = base.extend<{ load: Load }>({
     await sql.unsafe(`create schema pgbosun; create table pgbosun.seeds
       (name text primary key, checksum text, rows bigint, applied_at timestamptz, tool_version text)`)
     await use(
-      async (entries, { environment = 'dev', force = false, role, as, check = false, acceptDeletes = false } = {}) => {
+      async (
+        entries,
+        {
+          environment = 'dev',
+          force = false,
+          role,
+          as,
+          check = false,
+          acceptDeletes = false,
+          between = async () => {},
+        } = {},
+      ) => {
         const found = await readSeeds(entries, { baseDir: dir, environment })
         const own = postgres(urlOf(database, as), { max: 1, fetch_types: false, onnotice() {} })
         try {
@@ -41,7 +54,7 @@ export const testSeeds = base.extend<{ load: Load }>({
             place: { role, path: ['$user', 'public'] },
             acceptDeletes,
             toolVersion: '0.0.0',
-            beforeChange() {},
+            beforeChange: between,
             guard() {},
             log: silentLog,
           }
