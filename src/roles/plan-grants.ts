@@ -8,7 +8,7 @@ import { planDefaults } from './plan-defaults.ts'
 import { judge, planRevokes, type Verdicts } from './plan-revokes.ts'
 import { strangersIn } from './strict.ts'
 import type { CurrentDatabase, CurrentObject, DesiredDatabase, DesiredGrant, DesiredRoles } from './types.ts'
-import { matches, placeOf, type Wanted, wantedPrivileges } from './wanted-privileges.ts'
+import { namesOf, placeOf, type Wanted, wantedPrivileges } from './wanted-privileges.ts'
 
 type Actions = Planned<DatabaseAction>[]
 
@@ -100,19 +100,20 @@ function planMissing(wanted: Map<CurrentObject, Wanted>, verdicts: Verdicts): Ac
 const isOfColumn = ({ payload }: Actions[number]) => payload.do === 'grant' && payload.column !== null
 
 function unmatchedNames({ name, grants }: DesiredDatabase, { objects }: CurrentDatabase): string[] {
-  const byPlace = Map.groupBy(objects, placeOf)
+  const keyOf = (place: string, one: string, column: string | null) => JSON.stringify([place, one, column])
+  const known = new Set(
+    objects.flatMap((object) => namesOf(object).map((one) => keyOf(placeOf(object), one, object.column))),
+  )
   return grants
     .filter(({ absent }) => !absent)
     .flatMap((grant) => {
-      const near = byPlace.get(placeOf(grant)) ?? []
-      const exists = (some: Partial<DesiredGrant>) => near.some((object) => matches({ ...grant, ...some }, object))
       const place = grant.schema === null ? '' : `${grant.schema}.`
       return (grant.names ?? []).flatMap((one) =>
-        (grant.columns ?? [undefined])
-          .filter((column) => !exists({ names: [one], ...(column !== undefined && { columns: [column] }) }))
+        (grant.columns ?? [null])
+          .filter((column) => !known.has(keyOf(placeOf(grant), one, column)))
           .map((column) => {
             const what = `${grant.kind} ${place}${one}`
-            return `database ${name} has no ${column === undefined ? what : `column ${column} of ${what}`}, but a grant to ${grant.grantee} names it`
+            return `database ${name} has no ${column === null ? what : `column ${column} of ${what}`}, but a grant to ${grant.grantee} names it`
           }),
       )
     })

@@ -20,7 +20,11 @@ export function wantedPrivileges(
   { objects, major }: CurrentDatabase,
 ): Map<CurrentObject, Wanted> {
   const rules = Map.groupBy(
-    grants.map((grant) => ({ ...grant, privileges: spelledOut(grant.kind, grant.privileges, major) })),
+    grants.map((grant) => ({
+      ...grant,
+      names: grant.names && new Set(grant.names),
+      privileges: spelledOut(grant.kind, grant.privileges, major),
+    })),
     placeOf,
   )
   // what is declared for all objects of a kind in a schema is worked out once
@@ -42,7 +46,10 @@ export function wantedPrivileges(
 export const placeOf = ({ kind, schema }: Pick<DesiredGrant | CurrentObject, 'kind' | 'schema'>): string =>
   JSON.stringify([kind, schema])
 
-type Rule = Omit<DesiredGrant, 'privileges'> & { privileges: readonly string[] }
+type Rule = Omit<DesiredGrant, 'privileges' | 'names'> & {
+  privileges: readonly string[]
+  names: ReadonlySet<string> | null
+}
 
 function wantedOf(object: CurrentObject, rules: Rule[]): Wanted {
   const present = new Map<string, Map<string, boolean>>()
@@ -70,12 +77,15 @@ function wantedOf(object: CurrentObject, rules: Rule[]): Wanted {
   }
 }
 
-/** Whether a grant is about this object; one with columns, about this column. Pure. */
-export const matches = ({ columns, ...grant }: Rule | DesiredGrant, object: CurrentObject): boolean =>
-  (object.column === null ? columns === undefined : (columns?.includes(object.column) ?? false)) &&
-  matchesTable(grant, object)
+/** Whether a grant is about this object; one with columns, about this column. */
+const matches = (rule: Rule, object: CurrentObject): boolean =>
+  (object.column === null ? rule.columns === undefined : (rule.columns?.includes(object.column) ?? false)) &&
+  matchesTable(rule, object)
 
-const matchesTable = ({ kind, schema, names }: Omit<Rule | DesiredGrant, 'columns'>, object: CurrentObject): boolean =>
-  object.kind === kind &&
-  object.schema === schema &&
-  (names === null || names.includes(object.name) || names.includes(`${object.name}(${object.arguments})`))
+/** They are of one place already. */
+const matchesTable = ({ names }: Rule, object: CurrentObject): boolean =>
+  names === null || namesOf(object).some((name) => names.has(name))
+
+/** What an object may be called in a grant: its name, or that with the types of its arguments. Pure. */
+export const namesOf = ({ name, arguments: types }: CurrentObject): string[] =>
+  types === null ? [name] : [name, `${name}(${types})`]
