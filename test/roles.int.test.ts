@@ -579,6 +579,30 @@ describe('odd names and passwords', () => {
   })
 })
 
+test('what others keep locked is waited for as long as lock.timeout says: exit 11, and nothing is changed', async ({
+  shop,
+  dir,
+}) => {
+  const env = { DATABASE_URL: urlOf('postgres'), PGBOSUN_LOCK_TIMEOUT: '2s' }
+  const declare = (connectionLimit: number) =>
+    writeFiles(dir, { 'pgbosun.yaml': JSON.stringify({ roles: { [shop.name]: { connectionLimit } } }) })
+  await declare(5)
+  expect((await runJson(['roles', 'apply'], { cwd: dir, env })).code).toBe(0)
+  await declare(6)
+  const holder = await openOne('postgres')
+  try {
+    await holder.unsafe(`begin; alter role "${shop.name}" connection limit 7`)
+    const startedAt = performance.now()
+    const { code, json, stderr } = await runJson(['roles', 'apply'], { cwd: dir, env })
+    expect([code, json.error?.sqlstate], stderr).toEqual([11, '55P03'])
+    expect(performance.now() - startedAt).toBeGreaterThan(1_900)
+    await holder.unsafe('rollback')
+    expect((await runJson(['roles', 'apply'], { cwd: dir, env })).code).toBe(0)
+  } finally {
+    await holder.end()
+  }
+})
+
 describe('without the right to', () => {
   test('anything that is planned, a session is refused before anything is changed', async ({ shop }) => {
     const admin = { name: uniqueName('admin'), password: 'x' }

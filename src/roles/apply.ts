@@ -15,16 +15,39 @@ import { silently } from './silence.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { SessionUser } from './types.ts'
 
-type Context = { beforeChange: BeforeChange; log: Log }
+/** `lockTimeoutMs`: how long one statement waits for what others have locked. */
+type Context = { beforeChange: BeforeChange; log: Log; lockTimeoutMs: number }
 
 /**
  * Applies the plan, on a session of its own in `lock.database`. Actions that can share a transaction do.
  *
  * @throws {AppError} `refused` when our user lacks a privilege, `roles` when the server refuses a change for another reason;
- *   see `isConcurrentChange` for the errors after which to read and plan again
+ *   55P03 where others hold a lock for too long; see `isConcurrentChange` for the errors after which to read and plan again
  */
-export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, log }: Context): Promise<void> {
-  if (plan.actions.length > 0) await beforeChange()
+export async function applyCluster(
+  sql: Sql,
+  plan: ClusterPlan,
+  { beforeChange, log, lockTimeoutMs }: Context,
+): Promise<void> {
+  if (plan.actions.length === 0) return
+  await beforeChange()
+  await withLockTimeout(sql, lockTimeoutMs, () => applyGroups(sql, plan, log))
+}
+
+/** 55P03 is what it throws then: exit 11. */
+async function withLockTimeout(sql: Sql, ms: number, work: () => Promise<void>): Promise<void> {
+  await sql.unsafe(`set lock_timeout = ${Math.round(ms)}`)
+  try {
+    await work()
+  } catch (error) {
+    // what went wrong counts; a session that was lost has no settings
+    await sql.unsafe('reset lock_timeout').catch(() => {})
+    throw error
+  }
+  await sql.unsafe('reset lock_timeout')
+}
+
+async function applyGroups(sql: Sql, plan: ClusterPlan, log: Log): Promise<void> {
   const created = new Set(plan.actions.flatMap(({ payload }) => (payload.do === 'create role' ? [payload.role] : [])))
   for (const group of inGroups(plan.actions)) {
     const [first] = group
@@ -43,11 +66,11 @@ export async function applyCluster(sql: Sql, plan: ClusterPlan, { beforeChange, 
 export async function applyDatabase(
   sql: Sql,
   plan: DatabasePlan | GrantsPlan,
-  { beforeChange, log }: Context,
+  { beforeChange, log, lockTimeoutMs }: Context,
 ): Promise<void> {
   if (plan.actions.length === 0) return
   await beforeChange()
-  await together(sql, plan.actions, databaseSql)
+  await withLockTimeout(sql, lockTimeoutMs, () => together(sql, plan.actions, databaseSql))
   for (const change of plan.changes) log.debug(change, 'changed')
 }
 

@@ -208,7 +208,11 @@ async function applyOwn({ context, desired, user }: Watched, secret: Password): 
     const plan = planPassword(user, desired, { ...current, standings }, new Map([[user, secret]]), randomBytes)
     try {
       await refuseForeign(sql, plan, { desired, major: current.major })
-      await applyCluster(sql, plan, { beforeChange: journal.beforeChange, log: silentLog })
+      await applyCluster(sql, plan, {
+        beforeChange: journal.beforeChange,
+        log: silentLog,
+        lockTimeoutMs: context.loaded.config.lock.timeout,
+      })
     } catch (error) {
       await journal.finish([], error)
       throw error

@@ -54,7 +54,7 @@ export function declared(
   const desired = desiredRoles(configSchema.parse(configuration))
   const read = async (source: SecretSource) =>
     'file' in source ? source.file : String((source as { env: string }).env)
-  const context = { beforeChange() {}, log }
+  const context = { beforeChange() {}, log, lockTimeoutMs: 10_000 }
   const names = desired.databases.map(({ name }) => name)
 
   const cluster = (sql: Sql) =>

@@ -21,7 +21,8 @@ import { clusterPlan, databasePlan, inDatabase, noted, type Planner, unread } fr
 /** Databases, roles, memberships, then schemas and extensions in each database. */
 export async function ensure(run: Run, declared: Declared, show: Show, journal: Journal): Promise<void> {
   const { desired } = declared
-  const { out, log } = run.context
+  const { out } = run.context
+  const applying = applyingIn(run, journal)
   let applied: { plan: ClusterPlan; current: CurrentCluster } | undefined
   await converging(run, async (again) => {
     const first = await clusterPlan(run, declared)
@@ -58,9 +59,9 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
         ...notes.map((change) => ({ ...change, implied: true })),
       ]
       show([...plans.flatMap(({ changes }) => changes), ...handoverChanges(parts), ...notes], { again, items })
-      await applyCluster(sql, parts.before, { beforeChange: journal.beforeChange, log })
+      await applyCluster(sql, parts.before, applying)
       await handOver(run, parts, journal)
-      if (parts.after) await applyCluster(sql, parts.after, { beforeChange: journal.beforeChange, log })
+      if (parts.after) await applyCluster(sql, parts.after, applying)
       noteOwnPassword(run, plan, declared.secrets)
       applied = { plan, current }
     })
@@ -71,6 +72,10 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
   await eachDatabase(run, desired, planDatabase, show, journal)
   await removeAbsent(run, declared, show, journal)
 }
+
+const applyingIn = ({ context: { loaded, log } }: Run, { beforeChange }: Journal) => ({
+  ...{ beforeChange, log, lockTimeoutMs: loaded.config.lock.timeout },
+})
 
 /** @throws {AppError} `refused` for what could not be removed later */
 async function refuseRemovals(run: Run, desired: DesiredRoles, session: SessionUser): Promise<void> {
@@ -138,8 +143,7 @@ async function eachDatabase(
       converging(run, async (again) => {
         const plan = await databasePlan(run, session!, desired, name, planner)
         show(inDatabase(name, plan.changes), { again, items: () => databaseItems(name, plan) })
-        if (plan.changes.length > 0)
-          await applyDatabase(session!.sql, plan, { beforeChange: journal.beforeChange, log: run.context.log })
+        if (plan.changes.length > 0) await applyDatabase(session!.sql, plan, applyingIn(run, journal))
       }),
     )
   }
