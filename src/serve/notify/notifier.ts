@@ -71,7 +71,8 @@ export function startNotifier(
   return {
     async stop({ finish = false } = {}) {
       stop.abort()
-      await working
+      // a store that hangs keeps nobody from ending
+      await Promise.race([working, sleep(lastMs, undefined, { ref: false })])
       if (!finish || !store) return
       // what is not noted would be said again with every start
       const late = AbortSignal.timeout(lastMs)
@@ -90,7 +91,7 @@ async function turn(
   if (performance.now() < listener.nextMs) return
   try {
     if (listener.told === undefined) await recall(listener, store)
-    if (plan(state, listener).length === 0) return settle(state, listener)
+    if (plan(state, listener).length === 0) return await settle(state, listener, store)
     const what = `${store?.name ?? context.connection().database} ${listener.target.name}`
     const mine = await asOnlyOne(context, what, async () => {
       // another replica may have told it meanwhile
@@ -117,9 +118,11 @@ const plan = (state: ServeState, { target: { events }, told = [], isNoted }: Lis
     maybeTold: new Date(isNoted ? 0 : Date.parse(state.startedAt) + maybeToldMs),
   })
 
-function settle(state: ServeState, listener: Listener): void {
+/** What changes in silence is noted too: a restart must not take what opens again for what was told before. */
+async function settle(state: ServeState, listener: Listener, store: Store | undefined): Promise<void> {
   const { target, told = [] } = listener
   listener.told = settled(told, presentIn(state), { events: target.events, now: new Date() })
+  if (listener.told.length !== told.length) await note(listener, store)
 }
 
 /** Conditions of backups are known for a database whose store was read; others once somebody has looked. */
