@@ -14,7 +14,6 @@ describe('a command line that is wrong is 2', () => {
     ['up --dry-run=yes', '--dry-run takes no value', 'run `pgbosun up --help`'],
     ['upp', 'there is no command upp; did you mean up?', 'run `pgbosun --help`'],
     ['nonsense', 'there is no command nonsense', 'run `pgbosun --help`'],
-    ['import', 'there is no command import', 'run `pgbosun --help`'],
     ['config', 'config needs a subcommand', 'use one of: config show, config validate, config schema'],
     [
       'config nonsense',
@@ -51,7 +50,7 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
 
   test.for<[string, string, string]>([
     ['an unknown key', 'databse: {}', 'databse: unknown key; did you mean database?'],
-    ['a key of a later issue', 'import: { dir: dump }', 'import: unknown key'],
+    ['a key in the wrong place', 'stores: {}', 'stores: unknown key'],
     ['a value that is none', 'manage: { privileges: exact }', 'manage.privileges: '],
     ['another format of migrations', 'migrate: { format: liquibase }', 'migrate.format: '],
     ['a number without a unit', 'wait: { timeout: 5 }', 'wait.timeout: write a number and a unit, like 30s or 6h'],
@@ -95,14 +94,14 @@ describe('a configuration that is wrong is 2, and every problem is named', () =>
   })
 
   test('several problems at once, with those of the environment', async ({ dir }) => {
-    await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeuot: 1s }\nimport: {}\n' })
+    await writeFiles(dir, { 'pgbosun.yaml': 'wait: { timeuot: 1s }\nstores: {}\n' })
     const env = { PGBOSUN_LOCK_TIMOUT: '1s', DATABASE_URL: urlOf('postgres') }
     const failure = await fails(['up'], { cwd: dir, env })
     expect(failure).toMatchObject({ code: 2, file: join(dir, 'pgbosun.yaml') })
     expect(failure.message.split('\n').slice(1)).toEqual([
       '  PGBOSUN_LOCK_TIMOUT: unknown variable; did you mean PGBOSUN_LOCK_TIMEOUT?',
       '  wait.timeuot: unknown key; did you mean timeout?',
-      '  import: unknown key',
+      '  stores: unknown key',
     ])
   })
 
