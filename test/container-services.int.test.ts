@@ -19,7 +19,7 @@ const error = (exit: number, message: string): Told => [
   { error: { message: expect.stringContaining(message), hint: expect.any(String) } },
 ]
 const noImport = error(2, 'no import is configured')
-const noSeeds = error(2, 'seeds/settings.csv does not exist')
+const noSeeds = error(2, 'seed folder seeds/dev does not exist')
 const generated: Told = [
   0,
   { configuration: { databases: { games: expect.anything() } }, yaml: expect.stringContaining('games:') },
