@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
@@ -8,6 +10,7 @@ import { freePort } from '../scripts/server.ts'
 import { client } from './support/backup.ts'
 import { run, runJson, type Started, start } from './support/cli.ts'
 import { test as base, urlOf, writeFiles } from './support/postgres.ts'
+import { makeCertificate } from './support/tls.ts'
 
 type Received = { path: string; headers: IncomingHttpHeaders; body: string; atMs: number }
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
@@ -135,6 +138,39 @@ describe('notify test', () => {
     expect(JSON.stringify(json) + stderr).not.toContain('topsecret')
   })
 
+  test('goes through the proxy of the environment, but not where NO_PROXY says so', async ({ dir, world }) => {
+    const { env, url, received } = world
+    await writeFiles(dir, { 'pgbosun.yaml': 'notify: [{ as: slack, url: { env: FAR }, on: [opened] }]\n' })
+    const far = { ...env, FAR: 'http://hooks.invalid/x', HTTP_PROXY: url('/') }
+    expect((await run(['notify', 'test'], { cwd: dir, env: far })).code).toBe(0)
+    expect(received.map(({ path }) => path)).toEqual(['http://hooks.invalid/x'])
+    const { code, stdout } = await run(['notify', 'test'], { cwd: dir, env: { ...far, NO_PROXY: 'hooks.invalid' } })
+    expect([code, stdout]).toEqual([1, expect.stringContaining('could not be reached (')])
+    expect(received).toHaveLength(1)
+  })
+
+  test('trusts the authorities of `ca`, and no others', async ({ dir }) => {
+    const { key, certificate } = makeCertificate(dir, 'localhost')
+    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (_, response) =>
+      response.end(),
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    try {
+      const env = { TARGET: `https://localhost:${(server.address() as AddressInfo).port}/x` }
+      const target = (more: string) =>
+        writeFiles(dir, { 'pgbosun.yaml': `notify: [{ as: slack, url: { env: TARGET }, on: [opened]${more} }]\n` })
+      await target('')
+      const { code, stdout } = await run(['notify', 'test'], { cwd: dir, env })
+      expect([code, stdout]).toEqual([1, expect.stringMatching(/could not be reached \((DEPTH_ZERO_)?SELF_SIGNED/)])
+      await target(', ca: localhost.crt')
+      const trusted = await run(['notify', 'test'], { cwd: dir, env })
+      expect([trusted.code, trusted.stderr]).toEqual([0, ''])
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+
   test('refuses what makes no sense, and a URL with a secret in the file', async ({ dir, world: { env } }) => {
     for (const [notify, problem] of [
       ['{ as: slack, url: "https://hooks.example.org/x?token=abcdef" }', /notify\.0\.url: write \{ env: NAME \}/],
@@ -253,6 +289,16 @@ describe('a command that ends', () => {
     expect(code, stderr).toBe(12)
     expect(performance.now() - startedAt).toBeLessThan(17_000)
     expect(stderr.match(/was not told/g), stderr).toHaveLength(3)
+  })
+
+  test('tells that no connection is configured, and its exit code stays', async ({ dir, world }) => {
+    const { url, received } = world
+    await writeFiles(dir, { 'pgbosun.yaml': notify() })
+    const env = { TARGET: url('/topsecret'), DOCUMENTS: url('/documents'), SLACK: url('/slack') }
+    const { code, stdout } = await run(['up', '--json'], { cwd: dir, env })
+    expect([code, JSON.parse(stdout).exit_code]).toEqual([2, 2])
+    const [document] = documents(received.filter(({ path }) => path === '/documents'))
+    expect(document!.message).toBe('no database connection is configured')
   })
 
   test.skipIf(!client)('pings the start and the end of a backup, with one id', async ({ dir, world }) => {

@@ -47,8 +47,8 @@ export async function invoke(
     const target = connections(loaded, out, typeof flags.database === 'string' ? flags.database : undefined)
     databaseOf = () => target.connection().database
     if (command.job && loaded.config.notify.length > 0) {
-      const { beginOneShot } = await import('../serve/notify/one-shot.ts')
-      tellOthers = beginOneShot(loaded, command.job, { log, database: databaseOf })
+      const { startOneShot } = await import('../serve/notify/one-shot.ts')
+      tellOthers = startOneShot(loaded, command.job, { log, database: databaseOf })
     }
     const runId = randomUUID()
     return command.run({

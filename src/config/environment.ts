@@ -36,3 +36,9 @@ export function readPort(text: string, name: string): number | string {
   // A text that is not a number may be a piece of a password that was not escaped.
   return /^-?\d{1,9}$/.test(text) ? `${name} is not a port: ${text}` : `${name} is not a number`
 }
+
+/** The variables that name proxies. The lower-case ones come first, as everywhere. */
+export const proxiesIn = (env: Env): Record<string, string | undefined> =>
+  Object.fromEntries(
+    ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].map((name) => [name, env[name.toLowerCase()] || env[name] || undefined]),
+  )

@@ -1,6 +1,6 @@
 import { usage } from '../errors.ts'
 import { isAsked } from './asked.ts'
-import type { Env } from './environment.ts'
+import { proxiesIn } from './environment.ts'
 import type { SecretSource } from './fields.ts'
 import type { Loaded } from './load.ts'
 import { readPem } from './pem.ts'
@@ -41,7 +41,7 @@ export function readS3Settings(s3: StorePlace['s3'], { env, baseDir }: Pick<Load
     ca: authorities(ca, baseDir),
     keys,
     shown,
-    proxy: proxies(env),
+    proxy: proxiesIn(env),
   }
 }
 
@@ -84,9 +84,3 @@ function authorities(ca: string | undefined, baseDir: string): string[] | undefi
   }
   return [text]
 }
-
-/** The lower-case ones come first, as everywhere. */
-const proxies = (env: Env) =>
-  Object.fromEntries(
-    ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].map((name) => [name, env[name.toLowerCase()] || env[name] || undefined]),
-  )

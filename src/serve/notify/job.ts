@@ -1,7 +1,7 @@
 import type { NotifyJob } from '../../config/notify.ts'
 import type { Context } from '../../run/context.ts'
 import { asAppError } from '../../run/failure.ts'
-import { beginPings } from './pings.ts'
+import { startPings } from './pings.ts'
 import type { Target } from './targets.ts'
 
 const tries = 10
@@ -18,9 +18,9 @@ export async function asJob<T>(
   job: NotifyJob,
   work: () => Promise<T>,
 ): Promise<T> {
-  const begun = beginPings(targets, job, { log, signal, tries, pauseMs })
+  const started = startPings(targets, job, { log, signal, tries, pauseMs })
   const end = (ok: boolean, text: string) => {
-    const sent = begun.end(() => ({ ok, text })).finally(() => sending.delete(sent))
+    const sent = started.end(() => ({ ok, text })).finally(() => sending.delete(sent))
     sending.add(sent)
   }
   try {

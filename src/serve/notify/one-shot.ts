@@ -3,7 +3,7 @@ import type { NotifyJob } from '../../config/notify.ts'
 import type { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from './messages.ts'
-import { beginPings } from './pings.ts'
+import { startPings } from './pings.ts'
 import { posted } from './render.ts'
 import { type Target, targetsOf } from './targets.ts'
 
@@ -16,31 +16,31 @@ const pauseMs = 500
 export type OneShot = (failure: AppError | undefined) => Promise<void>
 
 /**
- * Begins a job that is the whole run of a command. Pings are for each run; a document of `json` is for a failure. Chats are told by `serve`:
+ * Starts a job that is the whole run of a command. Pings are for each run; a document of `json` is for a failure. Chats are told by `serve`:
  * a Job that is started again and again would fill them.
  *
  * @param database for messages
  * @throws {AppError} `usage` for a configuration that cannot be used
  */
-export function beginOneShot(
+export function startOneShot(
   loaded: Loaded,
   job: NotifyJob,
   { log, database }: { log: Log; database(): string },
 ): OneShot {
   const targets = targetsOf(loaded)
-  const begun = beginPings(targets, job, { log, signal: AbortSignal.timeout(86_400_000), tries: 1, pauseMs })
+  const started = startPings(targets, job, { log, signal: new AbortController().signal, tries: 1, pauseMs })
   const documents = targets.filter(({ as, events }) => as === 'json' && events.includes('opened'))
   return async (failure) => {
     const signal = AbortSignal.timeout(limitMs)
     const listening = failure ? documents : []
     await Promise.all([
-      begun.end((target) => ({ ok: failure === undefined, text: outcomeText(job, failure, target) }), {
+      started.end((target) => ({ ok: failure === undefined, text: outcomeText(job, failure, target) }), {
         log,
         signal,
         tries,
         pauseMs,
       }),
-      ...listening.map((target) => tell(target, messageOf(job, failure!, target, database()), { log, signal })),
+      ...listening.map((target) => tell(target, messageOf(job, failure!, target, database), { log, signal })),
     ])
   }
 }
@@ -53,7 +53,8 @@ function outcomeText(job: NotifyJob, failure: AppError | undefined, { details }:
 
 const hintOf = ({ hint }: AppError) => (hint === undefined ? [] : [`hint: ${hint}`])
 
-function messageOf(job: NotifyJob, failure: AppError, { details }: Target, database: string): Message {
+function messageOf(job: NotifyJob, failure: AppError, { details }: Target, databaseOf: () => string): Message {
+  const database = nameFrom(databaseOf)
   const name = job === 'up' ? 'up-failed' : 'backup-failed'
   const since = new Date().toISOString()
   const message = details && failure.excerpt ? `${failure.message}\n${failure.excerpt}` : failure.message
@@ -61,6 +62,15 @@ function messageOf(job: NotifyJob, failure: AppError, { details }: Target, datab
     event: 'opened',
     key: [name, database, '', since].join('/'),
     condition: { name, severity: 'error', database, message, hint: failure.hint ?? 'run it again', since },
+  }
+}
+
+/** What failed may be that no connection is configured; that is in the message. */
+function nameFrom(databaseOf: () => string): string {
+  try {
+    return databaseOf()
+  } catch {
+    return ''
   }
 }
 

@@ -9,15 +9,15 @@ import type { Target } from './targets.ts'
 export type Outcome = { ok: boolean; text: string }
 
 /** A job that has started: says to each target how it ended. */
-export type Begun = { end(outcomeFor: (target: Target) => Outcome, options?: PingOptions): Promise<void> }
+export type StartedJob = { end(outcomeFor: (target: Target) => Outcome, options?: PingOptions): Promise<void> }
 
 export type PingOptions = { log: Log; signal: AbortSignal; tries: number; pauseMs: number }
 
 /**
- * Tells the targets of kind `healthchecks` that a job begins, in the background: a ping never delays or fails a job.
+ * Tells the targets of kind `healthchecks` that a job starts, in the background: a ping never delays or fails a job.
  * https://healthchecks.io/docs/http_api/: `/start`, `/fail`, and `rid` to pair them.
  */
-export function beginPings(targets: readonly Target[], job: NotifyJob, options: PingOptions): Begun {
+export function startPings(targets: readonly Target[], job: NotifyJob, options: PingOptions): StartedJob {
   const rid = randomUUID()
   const listening = targets.filter(({ jobs }) => jobs.includes(job))
   const started = listening.map((target) => ping(target, { path: '/start', rid, text: '' }, options))

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { proxiesIn } from '../../config/environment.ts'
 import type { Loaded } from '../../config/load.ts'
 import { type NotifyConfig, type NotifyEvent, type NotifyJob, notifyEvents } from '../../config/notify.ts'
 import { readPem } from '../../config/pem.ts'
@@ -37,10 +38,7 @@ function targetOf(one: NotifyConfig, key: string, around: Pick<Loaded, 'env' | '
   const { as, url, headers = {}, sign, ca, details } = one
   const ask = askingReader(around)
   const trusted = ca === undefined ? undefined : [readPem(ca, `${key}.ca`, around.baseDir).text]
-  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']
-  const proxy = Object.fromEntries(
-    names.map((name) => [name, around.env[name.toLowerCase()] || around.env[name] || undefined]),
-  )
+  const proxy = proxiesIn(around.env)
   return {
     name: one.name ?? `${as}-${createHash('sha256').update(JSON.stringify(url)).digest('hex').slice(0, 8)}`,
     as,
