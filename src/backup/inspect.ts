@@ -5,6 +5,7 @@ import { planningRunsCode } from '../postgres/dumped.ts'
 import { databaseProperties, jsonList } from '../postgres/properties.ts'
 import { isPart, neededRoles, neededSuperusers } from './needed-roles.ts'
 import { inSavepoint } from './savepoint.ts'
+import { clockDifference } from './skew.ts'
 
 /** The part of the manifest about the server and the database. */
 export type Inspected = Pick<
@@ -16,7 +17,8 @@ export type Inspected = Pick<
 }
 
 /**
- * How far the server's clock is ahead of ours, in ms. The error is at most half the duration of the query.
+ * How far the server's clock is ahead of ours, in ms. The error is at most half the duration of the query, and a difference no larger than
+ * that is none: the order of two backups must not depend on how long a query took.
  * @param now our clock
  */
 export async function readClockDifference(db: Db, now: () => Date): Promise<number> {
@@ -24,7 +26,7 @@ export async function readClockDifference(db: Db, now: () => Date): Promise<numb
   const [row] = await db.unsafe<{ ms: string }[]>(
     `select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 as ms`,
   )
-  return Math.round(Number(row!.ms) - (askedAt + now().getTime()) / 2)
+  return clockDifference(Number(row!.ms), askedAt, now().getTime())
 }
 
 /** Exports the snapshot of the transaction that `db` is in, so that pg_dump sees the same rows. */
