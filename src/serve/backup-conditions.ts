@@ -1,12 +1,13 @@
 // pure
 import { twoServersHint } from '../archive/two-servers.ts'
 import { ofSchedule, twoServers } from '../check/backups.ts'
+import type { Condition } from '../check/condition-catalogue.ts'
 import { decryptionHint } from '../check/decryption.ts'
 import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
 import { besideHint, persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
 import { isSame } from './conditions.ts'
-import type { BackupState, Condition } from './state.ts'
+import type { BackupState } from './state.ts'
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),

@@ -1,7 +1,7 @@
 // pure
 
+import type { Condition } from '../check/condition-catalogue.ts'
 import { someOf } from '../units.ts'
-import type { Condition } from './state.ts'
 
 /** The files at one time: fingerprints of their content, those of migrations by name. */
 export type FilesSeen = { configuration: string | undefined; migrations: ReadonlyMap<string, string> }

@@ -1,3 +1,4 @@
+import type { Condition } from '../check/condition-catalogue.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
 import type { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
@@ -5,7 +6,7 @@ import { openSession } from '../postgres/connect.ts'
 import type { Context } from '../run/context.ts'
 import { findClientMissing } from '../up/client-missing.ts'
 import { replaceConditions } from './conditions.ts'
-import type { Condition, ServeState } from './state.ts'
+import type { ServeState } from './state.ts'
 
 /** Longer than a server takes that is only busy. What is not known then is asked again a minute later. */
 const timeoutMs = 20_000

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { Condition } from '../check/condition-catalogue.ts'
 import type { Log } from '../log.ts'
 import { newsOf, replaceConditions } from './conditions.ts'
-import type { Condition, ServeState } from './state.ts'
+import type { ServeState } from './state.ts'
 
 const since = '2026-03-01T00:00:00Z'
 const condition = (more: Partial<Condition> & Pick<Condition, 'name'>): Condition => ({

@@ -1,6 +1,8 @@
 // pure
+
+import type { Condition } from '../check/condition-catalogue.ts'
 import type { Log } from '../log.ts'
-import type { Condition, ServeState } from './state.ts'
+import type { ServeState } from './state.ts'
 
 type Name = Condition['name']
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../archive/open.ts'
 import { delayMs } from '../backup/jitter.ts'
 import { nextSlot, type Schedule } from '../backup/schedule.ts'
+import type { Condition } from '../check/condition-catalogue.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
 import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
@@ -40,15 +41,7 @@ import { createRotation, type Rotation } from './rotate.ts'
 import { scheduledCopies } from './scheduled-copies.ts'
 import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
-import {
-  type Condition,
-  livez,
-  newBackupState,
-  type ProbeAnswer,
-  type ServeState,
-  startupz,
-  statusDocument,
-} from './state.ts'
+import { livez, newBackupState, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
 import { createTestScheduler } from './test-scheduler.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 

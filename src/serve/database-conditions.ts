@@ -1,6 +1,7 @@
+import type { Condition } from '../check/condition-catalogue.ts'
 import type { Log } from '../log.ts'
 import { replaceConditions } from './conditions.ts'
-import type { Condition, ProbeAnswer, ServeState } from './state.ts'
+import type { ProbeAnswer, ServeState } from './state.ts'
 
 const names = ['database-unreachable', 'database-refused', 'database-in-recovery'] as const
 

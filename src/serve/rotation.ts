@@ -1,6 +1,7 @@
 // pure
+
+import type { Condition } from '../check/condition-catalogue.ts'
 import { plural, someOf } from '../units.ts'
-import type { Condition } from './state.ts'
 
 /** What was found about the password of a refused login. `changed`: since `up` applied it. */
 export type OwnSecret =

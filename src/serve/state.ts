@@ -1,6 +1,7 @@
 // pure
 import type { Lacking } from '../archive/lacking.ts'
 import type { SlotRecord } from '../archive/slot-records.ts'
+import type { Condition, ConditionName } from '../check/condition-catalogue.ts'
 import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
 import type { Kind } from '../errors.ts'
 
@@ -93,45 +94,6 @@ export const noRestoreTest = (): RestoreTestState => ({
   ...{ running: false, last: null, failed: null, lastError: null, overdue: null, nextRunAt: null },
 })
 
-/** Something that needs attention but does not make `serve` unready. `name` is permanent: programs look for it. */
-export type Condition = {
-  name:
-    | 'database-unreachable'
-    | 'database-refused'
-    | 'database-in-recovery'
-    | 'up-failed'
-    | 'notify-failing'
-    | 'secret-changed'
-    | 'secret-unreadable'
-    | 'configuration-changed'
-    | 'migrations-pending'
-    | 'backup-failed'
-    | 'client-missing'
-    | 'backup-overdue'
-    | 'backup-damaged'
-    | 'store-unreadable'
-    | 'store-not-persistent'
-    | 'store-beside-database'
-    | 'store-empty'
-    | 'two-servers-one-series'
-    | 'restore-test-failed'
-    | 'restore-test-overdue'
-    | 'never-decrypted'
-    | 'backup-incomplete'
-    | 'prune-refused'
-  severity: 'error' | 'warning'
-  /** The roles that it is about. */
-  roles: string[]
-  /** The database whose backups it is about. */
-  database?: string
-  /** The schedule that it is about, of `backup.schedules`. */
-  schedule?: string
-  message: string
-  hint: string
-  /** The instant of its start. */
-  since: string
-}
-
 /** Everything that the endpoints answer from; changed in place by `serve`, read by the pure functions below. */
 export type ServeState = {
   version: string
@@ -145,7 +107,7 @@ export type ServeState = {
   backups: BackupState[]
   conditions: Condition[]
   /** Conditions that were looked for: what is not open of them is over. */
-  looked: Set<Condition['name']>
+  looked: Set<ConditionName>
 }
 
 /** An answer of a health endpoint. */

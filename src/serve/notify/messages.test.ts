@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { Condition } from '../../check/condition-catalogue.ts'
 import { type NotifyEvent, notifyEvents } from '../../config/notify.ts'
-import type { Condition } from '../state.ts'
 import { messagesFor, type Present, reminderMs, settled, type Told, toldAfter } from './messages.ts'
 
 const since = '2026-03-01T03:00:00.000Z'

@@ -1,7 +1,8 @@
 // pure
+
+import type { Condition } from '../../check/condition-catalogue.ts'
 import type { NotifyEvent } from '../../config/notify.ts'
 import { isSame } from '../conditions.ts'
-import type { Condition } from '../state.ts'
 
 /** What a target was told of a condition that was open then. */
 export type Told = Pick<Condition, 'name' | 'severity' | 'message' | 'hint' | 'since'> & {
