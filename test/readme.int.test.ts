@@ -2,6 +2,9 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect } from 'vitest'
+import { sampleDatabase } from '../scripts/sample.ts'
+import { findServerBinaries, startServer } from '../scripts/server.ts'
+import { recordTranscript, renderTranscript, withoutFigures } from '../scripts/transcript.ts'
 import { findCommand, parseFlags } from '../src/cli/args.ts'
 import { commandNames, commands } from '../src/cli/commands.ts'
 import { loadConfig } from '../src/config/load.ts'
@@ -117,6 +120,20 @@ function describedFields() {
 }
 
 const codes = (text: string) => [...text.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
+
+test.skipIf(!client)('the story at the beginning is what a run prints, and the picture shows it', async ({ dir }) => {
+  const [binDir] = findServerBinaries()
+  const fresh = await startServer(binDir!)
+  try {
+    const told = block('console').trimEnd().split('\n')
+    expect(told).toHaveLength(12)
+    const lines = await recordTranscript(fresh.url(sampleDatabase), dir)
+    expect(told.map(withoutFigures)).toEqual(lines.map(withoutFigures))
+    expect(read('docs/transcript.svg')).toBe(renderTranscript(told))
+  } finally {
+    await fresh.remove()
+  }
+})
 
 describe('the documents', () => {
   test('name no exit code that does not exist, and every one that does', () => {
