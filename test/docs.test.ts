@@ -72,7 +72,9 @@ const anchors = (text: string) =>
 describe('the README', () => {
   const readme = read('README.md')
 
-  test('and the page of other tools say of nothing that exists that pgbosun does not have it', { timeout: 30_000 }, async () => {
+  test('and the page of other tools say of nothing that exists that pgbosun does not have it', {
+    timeout: 30_000,
+  }, async () => {
     const list = /## What pgbosun does not have\n\n((?:- .*\n)+)/.exec(read('docs/alternatives.md'))?.[1] ?? ''
     const missing = [...list.matchAll(/^- ([^:]+):/gm)].map(([, what = '']) => what)
     expect(missing.length).toBeGreaterThan(1)
