@@ -327,6 +327,7 @@ describe.skipIf(!client)('backup list and verify', () => {
       {
         id: made.id,
         database,
+        series: { name: 'default', system_identifier: expect.stringMatching(/^\d+$/), database, kind: 'logical' },
         name: 'default',
         schedule: null,
         kind: 'logical',

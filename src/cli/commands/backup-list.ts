@@ -92,6 +92,7 @@ const fields = (backup: Backup, notes: string[], stores: readonly string[]) => {
   return {
     id,
     database,
+    series: series ?? null,
     name: series?.name ?? null,
     schedule: series?.schedule || null,
     kind: series?.kind ?? null,
