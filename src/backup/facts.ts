@@ -6,6 +6,9 @@ import type { Lacking } from '../archive/lacking.ts'
 import type { RestoreTest } from '../archive/restore-test.ts'
 import { recentConflicts } from '../archive/two-servers.ts'
 
+/** A backup that is much smaller than those before it. */
+export type Shrank = { id: string; at: Date; sizeBytes: number; usualBytes: number }
+
 /** Facts about a database from the backups of one series. Pure. */
 export type SeriesFacts = {
   newest: Backup | undefined
@@ -18,6 +21,10 @@ export type SeriesFacts = {
   restoreTest: (RestoreTest & { id: string }) | undefined
   /** Ids of backups that the last verification found damaged. */
   damaged: string[]
+  /** When the first of them was found damaged. */
+  damagedAt: Date | undefined
+  /** That the newest is much smaller than those of the week before it. */
+  shrank: Shrank | undefined
   /** Ids of backups dated in the future: the clock of some machine was wrong. */
   fromFuture: string[]
   /** Undefined where the newest one is not encrypted. */
@@ -43,11 +50,35 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
     covered: latest(good.flatMap(({ takenAt, slot }) => (slot ? [takenAt, slot] : [takenAt]))),
     lastVerifiedAt: latest(good.flatMap(({ verification }) => (verification ? [verification.at] : []))),
     restoreTest: lastTest(backups),
-    damaged: backups.filter(({ verification }) => verification?.ok === false).map(({ id }) => id),
+    damaged: backups.filter(isDamaged).map(({ id }) => id),
+    damagedAt: backups
+      .filter(isDamaged)
+      .reduce<Date | undefined>(
+        (first, { verification: { at } = { at: now } }) => (first && first <= at ? first : at),
+        undefined,
+      ),
+    shrank: shrinkage(good),
     fromFuture: backups.filter((backup) => isFromFuture(backup, now)).map(({ id }) => id),
     decryptions: good.at(-1)?.encryption && decryptions(good),
     conflicts: recentConflicts(backups, now),
   }
+}
+
+const isDamaged = ({ verification }: Backup) => verification?.ok === false
+
+const weekMs = 7 * 86_400_000
+
+/** Whether the newest has less than half the size that those of the week before it had on average; three have to tell. Pure. */
+export function shrinkage(good: readonly Backup[]): Shrank | undefined {
+  const newest = good.at(-1)
+  if (newest?.sizeBytes === undefined || newest.partial) return undefined
+  const before = good
+    .slice(0, -1)
+    .filter(({ takenAt, partial }) => !partial && newest.takenAt.getTime() - takenAt.getTime() <= weekMs)
+    .flatMap(({ sizeBytes }) => sizeBytes ?? [])
+  const usualBytes = before.reduce((sum, bytes) => sum + bytes, 0) / before.length
+  if (before.length < 3 || newest.sizeBytes * 2 >= usualBytes) return undefined
+  return { id: newest.id, at: newest.takenAt, sizeBytes: newest.sizeBytes, usualBytes: Math.round(usualBytes) }
 }
 
 const lastTest = (backups: Backup[]) =>
@@ -65,13 +96,17 @@ export type StoredFacts = {
   /** Newest instant that a good backup of the series covers: its slot, or when it was started. */
   covered: Date | undefined
   /** The newest good backup. */
-  newest: { id: string; takenAt: Date; slot: Date | null } | undefined
+  newest:
+    | { id: string; takenAt: Date; slot: Date | null; sizeBytes?: number | undefined; durationMs?: number | undefined }
+    | undefined
   /** When the oldest good backup was started. */
   firstAt: Date | undefined
   lastVerifiedAt: Date | undefined
   /** The last test restore of any of them. */
   restoreTest?: SeriesFacts['restoreTest']
   damaged: string[]
+  damagedAt?: Date | undefined
+  shrank?: Shrank | undefined
   /** Undefined where the newest one is not encrypted. */
   decryptions?: Decryptions | undefined
   /** What several stores lack. */
@@ -103,6 +138,18 @@ export function storedFacts(backups: Backup[], name: string, now: Date, schedule
 
 function factsOf(backups: Backup[], now: Date): Omit<StoredFacts, 'isEmpty'> {
   const found = seriesFacts(backups, now)
-  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, decryptions, conflicts } = found
-  return { covered, newest, firstAt: first?.takenAt, lastVerifiedAt, restoreTest, damaged, decryptions, conflicts }
+  const { newest, first, covered, lastVerifiedAt, restoreTest, damaged, damagedAt, shrank, decryptions, conflicts } =
+    found
+  return {
+    covered,
+    newest,
+    firstAt: first?.takenAt,
+    lastVerifiedAt,
+    restoreTest,
+    damaged,
+    damagedAt,
+    shrank,
+    decryptions,
+    conflicts,
+  }
 }

@@ -1,6 +1,8 @@
 // pure
+import type { Backup } from '../archive/backup.ts'
 import type { Decryptions } from '../archive/decryptions.ts'
 import type { Lacking } from '../archive/lacking.ts'
+import type { SlotRecord } from '../archive/slot-records.ts'
 import { twoServersHint } from '../archive/two-servers.ts'
 import { ofOneKind, type Warning } from '../plan.ts'
 import { plural, renderAge, renderDuration, someOf } from '../units.ts'
@@ -26,6 +28,12 @@ export type BackupFacts = {
   damaged: string[]
   /** The test restores; undefined where nothing is known of them. */
   restoreTests?: Omit<RestoreTestFacts, 'database'> | undefined
+  /** When the first of them was found damaged. */
+  damagedAt?: Date | undefined
+  /** That the newest is much smaller than those of the week before it. */
+  shrank?: { id: string; at: Date; sizeBytes: number; usualBytes: number } | undefined
+  /** When the oldest good one was started. */
+  firstAt?: Date | undefined
   /** Ids of backups that start in the future, according to their manifests. */
   fromFuture?: string[] | undefined
   /** Why the backups in this store end with this container, if they do. */
@@ -46,6 +54,8 @@ export type BackupFacts = {
   maybeNew?: boolean | undefined
   /** Since when there was something to back up: earlier slots do not count. Undefined when that is not known. */
   since: Date | undefined
+  /** All that were found in the store, oldest first. */
+  listed?: readonly Backup[]
   /** What `newest`, `newestSlot` and `since` are for each schedule. Without it, what is said of all is said of the only one. */
   schedules?: ScheduleFacts[] | undefined
 }
@@ -54,6 +64,8 @@ export type BackupFacts = {
 export type ScheduleFacts = Pick<BackupFacts, 'newest' | 'newestSlot' | 'nextRunAt' | 'since'> & {
   /** Empty for the only one. */
   name: string
+  /** What became of its newest slots, ascending. */
+  slots?: readonly SlotRecord[]
 }
 
 /** How long after its slot a backup is not yet overdue. */
@@ -200,7 +212,8 @@ function problemsOf(fact: BackupFacts, maxAgeMs: number | undefined, now: Date):
 /** A store that has no backup of the database. */
 type Empty = { name: string; marked?: boolean | undefined }
 
-const missing = ({ name, marked }: Empty) => `there is none in ${name}: ${question({ marked })}`
+/** That there is none. */
+export const missing = ({ name, marked }: Empty) => `there is none in ${name}: ${question({ marked })}`
 
 /** What is said of a schedule, with its name where it has one. */
 export const ofSchedule = (name: string, text: string) => (name === '' ? text : `schedule ${name}: ${text}`)

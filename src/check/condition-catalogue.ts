@@ -82,5 +82,11 @@ export type Condition = {
   since: string
 }
 
+/** A condition as every JSON document has it. */
+export const conditionFields = ({ name, severity, roles, database, schedule, message, hint, since }: Condition) => ({
+  ...{ name, severity, roles, database: database ?? null, schedule: schedule ?? null },
+  ...{ message, hint, since },
+})
+
 /** Where a condition is explained. */
 export const sectionOf = (name: ConditionName): string => `docs/conditions.md#${name}`

@@ -5,7 +5,7 @@ import { counted } from '../units.ts'
 const dayMs = 86_400_000
 
 /** After so long, nobody knows whether the identity is still there. */
-const limitMs = 35 * dayMs
+export const limitMs = 35 * dayMs
 
 /**
  * That nobody has decrypted a backup of a database for too long; undefined: somebody has, or they are not encrypted.

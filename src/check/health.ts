@@ -3,8 +3,10 @@ import { type Change, ofOneKind, type Warning } from '../plan.ts'
 import { counted, plural, someOf } from '../units.ts'
 import { type AssertionResult, describeAssertion } from './assertion.ts'
 import type { BackupHealth } from './backups.ts'
+import { type Condition, conditionFields } from './condition-catalogue.ts'
 import { type Leftover, fieldsOf as leftoverFields, sized, warningOf } from './leftovers.ts'
 import type { HealthFindings } from './types.ts'
+import { type Verdict, verdictOf } from './verdict.ts'
 
 /** Everything that was found out about one database. */
 export type HealthInput = {
@@ -39,6 +41,10 @@ export type HealthInput = {
   leftovers?: Leftover[]
   /** In words, that a restore holds back pending migrations; undefined if none does. */
   held?: string | undefined
+  /** The same as conditions, the worst first, with those that are only warnings. */
+  conditions?: readonly Condition[]
+  /** What could not be looked at, in words. */
+  unlooked?: readonly string[]
   /** The schema compared with what the migrations make; undefined when not asked for. */
   shadow?: ShadowHealth | undefined
 }
@@ -60,6 +66,10 @@ export type Health = {
   /** Whether nothing is wrong with the database itself, only with its backups. */
   onlyBackups: boolean
   warnings: Warning[]
+  verdict: Verdict
+  /** The worst first. */
+  conditions: readonly Condition[]
+  unlooked: readonly string[]
   /** Permanent fields of the documents of `status` and `check`, at their top level. */
   fields: Record<string, unknown>
   /** For people, one line for each part. */
@@ -79,6 +89,8 @@ export function judgeHealth({
   advice = [],
   leftovers,
   held,
+  conditions = [],
+  unlooked = [],
   shadow,
 }: HealthInput): Health {
   const connected = connectionError === null
@@ -96,8 +108,12 @@ export function judgeHealth({
   const onlyBackups = errors.length === 0 && !shadow?.errors.length
   errors.push(...(backups?.errors ?? []), ...(shadow?.errors ?? []))
   const healthy = errors.length === 0
+  const verdict = verdictOf(conditions, unlooked)
   return {
     healthy,
+    verdict,
+    conditions,
+    unlooked,
     failure: healthy ? undefined : 'unhealthy',
     errors,
     onlyBackups: onlyBackups && !healthy,
@@ -130,6 +146,9 @@ export function judgeHealth({
       ...(backups && { backups: { ok: backupsOk(backups), databases: backups.entries } }),
       ...(shadow && { drift: shadow.drift }),
       leftovers: leftovers?.map(leftoverFields) ?? null,
+      verdict,
+      unlooked,
+      conditions: conditions.map(conditionFields),
       overall_healthy: healthy,
     },
     lines: connected
@@ -143,7 +162,7 @@ export function judgeHealth({
           ...(leftovers?.length ? [line('leftovers', someOf(leftovers.map(sized)))] : []),
           ...(shadow ? [line('schema', shadow.lines[0] ?? ''), ...shadow.lines.slice(1)] : []),
         ]
-      : [line('connection', `failed: ${connectionError}`)],
+      : [line('connection', `failed: ${connectionError}`), ...(backups?.lines ?? [])],
   }
 }
 

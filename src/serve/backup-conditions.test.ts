@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { backupConditions } from './backup-conditions.ts'
+import { backupConditions } from '../check/backup-conditions.ts'
 import { noSchedule } from './schedules.ts'
 import { type BackupState, noRestoreTest } from './state.ts'
 

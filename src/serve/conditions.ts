@@ -1,5 +1,6 @@
 // pure
 
+import { isSame } from '../check/backup-conditions.ts'
 import type { Condition } from '../check/condition-catalogue.ts'
 import type { Log } from '../log.ts'
 import type { ServeState } from './state.ts'
@@ -9,12 +10,6 @@ type Name = Condition['name']
 /** Conditions of backups are compared by database and schedule, because their message changes with time. Others are logged again when their message changes. */
 const contentOf = ({ name, database, schedule, roles, message }: Condition) =>
   JSON.stringify(database === undefined ? [name, roles, message] : [name, database, schedule])
-
-/** Whether both are about the same thing, whatever they say about it. */
-export const isSame = (
-  one: Pick<Condition, 'name' | 'database' | 'schedule'>,
-  other: Pick<Condition, 'name' | 'database' | 'schedule'>,
-) => one.name === other.name && one.database === other.database && one.schedule === other.schedule
 
 /** What to log: conditions that are new or have a new message, and those that are over. Pure. */
 export function newsOf(before: readonly Condition[], after: readonly Condition[]) {

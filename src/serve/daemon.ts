@@ -3,6 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../archive/open.ts'
 import { delayMs } from '../backup/jitter.ts'
 import { nextSlot, type Schedule } from '../backup/schedule.ts'
+import {
+  backupConditionNames,
+  backupConditions,
+  type StorePlace,
+  storeConditionNames,
+  storeConditions,
+} from '../check/backup-conditions.ts'
 import type { Condition } from '../check/condition-catalogue.ts'
 import { readKeys, readSecrets } from '../config/keys.ts'
 import { resolveBackupConnection } from '../config/resolve.ts'
@@ -18,13 +25,6 @@ import { databaseList } from '../up/backup-databases.ts'
 import { checkBackupFiles, notPersistent, schedulesOf, testScheduleOf } from '../up/backups.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
-import {
-  backupConditionNames,
-  backupConditions,
-  type StorePlace,
-  storeConditionNames,
-  storeConditions,
-} from './backup-conditions.ts'
 import { askBeside } from './beside.ts'
 import { watchClient } from './client.ts'
 import { replaceConditions } from './conditions.ts'

@@ -1,4 +1,5 @@
 import type { Condition } from '../check/condition-catalogue.ts'
+import { connectionHints } from '../check/health-conditions.ts'
 import type { Log } from '../log.ts'
 import { replaceConditions } from './conditions.ts'
 import type { ProbeAnswer, ServeState } from './state.ts'
@@ -7,13 +8,6 @@ const names = ['database-unreachable', 'database-refused', 'database-in-recovery
 
 /** A server that is restarted is away for some seconds: nobody has to be told of that. */
 const patienceMs = 60_000
-
-const hints: Record<(typeof names)[number], string> = {
-  'database-unreachable': 'check that the server runs, and the network to it: pgbosun wait',
-  'database-refused': 'check the user, its password and pg_hba.conf: pgbosun wait',
-  'database-in-recovery':
-    'if it was promoted elsewhere, correct the host; if it recovers from a crash, wait: pgbosun wait',
-}
 
 /**
  * Notes what the looks at the database find: a condition once it has lasted a minute, with the instant of its start.
@@ -32,7 +26,7 @@ export function watchDatabaseHealth(state: ServeState, log: Log): (health: Probe
         ? []
         : [
             {
-              ...{ name, severity: 'error', roles: [], hint: hints[name], since: since.toISOString() },
+              ...{ name, severity: 'error', roles: [], hint: connectionHints[name], since: since.toISOString() },
               message: health.reason ?? health.text,
             },
           ]

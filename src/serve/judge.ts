@@ -1,5 +1,6 @@
 import type { DatabaseFacts, StoredFacts } from '../backup/facts.ts'
 import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
+import { sinceOf } from '../check/backup-since.ts'
 import { ageProblem, graceMs, slotProblem } from '../check/backups.ts'
 import { noSchedule, sumUp } from './schedules.ts'
 import type { BackupState, ScheduleState } from './state.ts'
@@ -71,9 +72,25 @@ export function judge(options: Judging, backup: BackupState, known: Known): void
   const store = schedules.length > 0 ? undefined : { name: storeName }
   const newest = fact?.newest && judgedBackup(fact.newest)
   backup.overdue = (fact && ageProblem(newest, maxAgeMs, { now: now(), store })) ?? null
+  if (fact) backup.since = sinceIn(fact, backup, maxAgeMs)
   sumUp(backup)
   backup.storeEmpty = schedules.length > 0 && fact?.isEmpty ? emptyStore(backup, storeName) : null
 }
+
+const sinceIn = (fact: DatabaseFacts, { restoreTest }: BackupState, maxAgeMs: number | undefined) =>
+  sinceOf({
+    newest: fact.newest && { at: fact.newest.takenAt },
+    firstAt: fact.firstAt,
+    lastVerifiedAt: fact.lastVerifiedAt,
+    damagedAt: fact.damagedAt,
+    shrank: fact.shrank,
+    decryptions: fact.decryptions,
+    conflicts: fact.conflicts ?? [],
+    restoreTest: fact.restoreTest,
+    testSlot: restoreTest.overdueSlot,
+    maxAgeMs,
+    lacking: fact.lacking,
+  })
 
 const judgedBackup = ({ id, takenAt, slot }: NonNullable<StoredFacts['newest']>) => ({ id, startedAt: takenAt, slot })
 
@@ -82,10 +99,13 @@ function judgeSchedule(options: Judging, unit: Unit, known: Known): void {
   const { backup, schedule, state } = unit
   state.nextRunAt = startOf(options, unit, known)?.toISOString() ?? null
   if (now() > (known.endsBy.get(state) ?? now())) {
+    state.since = { ...state.since, 'backup-overdue': known.endsBy.get(state)!.toISOString() }
     state.overdue = `the one that was started at ${state.lastAttemptAt} is still running, longer than backup.timeout allows`
     return
   }
   const fact = factsOf(known, unit)
+  const failed = known.failures.get(state)
+  state.since = failed ? { 'backup-failed': new Date(failed.slot).toISOString() } : {}
   state.overdue = null
   if (!fact) return
   const dueAt = new Date(now().getTime() - graceMs - schedule.jitterMs)
@@ -94,6 +114,7 @@ function judgeSchedule(options: Judging, unit: Unit, known: Known): void {
   const judged = { newest: newest && judgedBackup(newest), newestSlot: newestSlotOf(schedule, dueAt), since }
   state.overdue =
     slotProblem(judged, known.facts.get(backup.database)!.newest ? undefined : { name: storeName }, now()) ?? null
+  state.since = { ...state.since, 'backup-overdue': judged.newestSlot?.toISOString() }
 }
 
 /** Until the first backup should be there it is a warning, and none while that is being made. */

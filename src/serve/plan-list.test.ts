@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { backupConditions } from './backup-conditions.ts'
+import { backupConditions } from '../check/backup-conditions.ts'
 import { planList } from './plan-list.ts'
 import { noSchedule } from './schedules.ts'
 import { type BackupState, newBackupState } from './state.ts'

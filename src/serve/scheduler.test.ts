@@ -6,7 +6,7 @@ import { type Cron, parseCron } from '../config/cron.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { type SchedulerOptions, startScheduler } from './scheduler.ts'
-import type { BackupState } from './state.ts'
+import { newBackupState } from './state.ts'
 
 const none: StoredFacts = {
   covered: undefined,
@@ -33,7 +33,7 @@ function started(
     delayMs = 0,
   }: { store?: () => DatabaseFacts; maxAgeMs?: number; delayMs?: number } = {},
 ) {
-  const backup = { database: 'shop', running: false, lastError: null, storeProblem: null } as unknown as BackupState
+  const backup = newBackupState('shop')
   const running: { slot: Date; of: string; end(): void; fail(): void; made(): void }[] = []
   const world = {
     backup,

@@ -1,6 +1,7 @@
 import type { SlotRecord } from '../archive/slot-records.ts'
 import type { DatabaseFacts } from '../backup/facts.ts'
 import { nextSlot, type Schedule } from '../backup/schedule.ts'
+import { judgeShrank, judgeVerified } from '../check/backup-since.ts'
 import { judgeDecryption } from '../check/decryption.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -276,6 +277,8 @@ function noteFacts(
   backup.damaged = damaged
   backup.conflicts = conflicts
   backup.lacking = found.lacking
+  backup.shrank = judgeShrank(backup.database, found.shrank) ?? null
+  backup.unverified = (options.schedules.length > 0 && judgeVerified(backup.database, found, options.now())) || null
   backup.neverDecrypted = judgeDecryption(backup.database, decryptions, options.now()) ?? null
   for (const unit of unitsOf(options, backup)) {
     const newest = factsOf(known, unit)?.newest

@@ -21,7 +21,11 @@ export function sumUp(backup: BackupState): void {
   backup.nextRunAt = instants(schedules.map(({ nextRunAt }) => nextRunAt))[0] ?? null
   backup.lastError = failed ? ofSchedule(failed.name, failed.lastError!) : null
   const [only] = schedules
-  if (only?.name === '') backup.overdue ??= only.overdue
+  if (only?.name !== '') return
+  // the age of the newest tells it first
+  const since = backup.overdue === null ? { 'backup-overdue': only.since?.['backup-overdue'] } : {}
+  backup.since = { ...backup.since, ...since }
+  backup.overdue ??= only.overdue
 }
 
 /** In the order of time: they are all in UTC. */

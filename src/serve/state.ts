@@ -1,7 +1,8 @@
 // pure
 import type { Lacking } from '../archive/lacking.ts'
 import type { SlotRecord } from '../archive/slot-records.ts'
-import type { Condition, ConditionName } from '../check/condition-catalogue.ts'
+import type { Since } from '../check/backup-conditions.ts'
+import { type Condition, type ConditionName, conditionFields } from '../check/condition-catalogue.ts'
 import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
 import type { Kind } from '../errors.ts'
 
@@ -39,6 +40,10 @@ export type BackupState = {
   restoreTest: RestoreTestState
   /** A pattern of `backup.databases` matched it, and does not any more: it is not backed up, and nothing is due. */
   ended?: boolean
+  /** Since when, by the store and the schedules, what may be wrong is wrong. */
+  since?: Since
+  shrank?: string | null
+  unverified?: string | null
   /** What is known of each schedule; what is said above is about all of them. None before the scheduler has looked. */
   schedules?: ScheduleState[]
 }
@@ -56,6 +61,8 @@ export type ScheduleState = {
   /** When a failed slot is tried again; null where it waits for the next one. */
   retryAt: string | null
   nextRunAt: string | null
+  /** Since when its newest slot is overdue, and failed. */
+  since?: Since
   /** What became of the newest slots, ascending. */
   slots: SlotRecord[]
   /** That the backup of its newest slot is missing, or is being made for too long. */
@@ -86,6 +93,8 @@ export type RestoreTestState = {
   /** Why this process could not make the last one. */
   lastError: { message: string; hint: string | undefined } | null
   overdue: string | null
+  /** The slot whose test is missing. */
+  overdueSlot?: Date | undefined
   nextRunAt: string | null
 }
 
@@ -202,16 +211,7 @@ export const statusDocument = (
     },
     ...(backup.ended && { ended: true }),
   })),
-  conditions: conditions.map(({ name, severity, roles, database, schedule, message, hint, since }) => ({
-    name,
-    severity,
-    roles,
-    database: database ?? null,
-    schedule: schedule ?? null,
-    message,
-    hint,
-    since,
-  })),
+  conditions: conditions.map(conditionFields),
 })
 
 const scheduleFields = (schedule: ScheduleState) => ({

@@ -126,6 +126,7 @@ function judgeAll(options: TestSchedulerOptions, failures: Map<string, Failed>):
     state.last = last ?? null
     state.failed = judged.failed ?? null
     state.overdue = judged.overdue ?? null
+    state.overdueSlot = judged.overdue === undefined ? undefined : newestSlot
   }
   onLook()
 }

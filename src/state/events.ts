@@ -49,6 +49,19 @@ export async function readFirstEventAt(db: Db): Promise<Date | undefined> {
   return row?.ms == null ? undefined : new Date(Number(row.ms))
 }
 
+/** The last run that is recorded to have ended; undefined if there is none, or this session may not read the table. */
+export async function readLastRun(
+  db: Db,
+): Promise<{ at: string; command: string; exitCode: number; error: string | null } | undefined> {
+  if (!(await readFirstEventAt(db))) return undefined
+  const [row] = await db.unsafe<{ at: string; command: string; exitCode: number; error: string | null }[]>(
+    `select pg_catalog.to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, command, exit_code as "exitCode",
+            detail ->> 'error' as error
+       from pgbosun.events where phase = 'finished' order by id desc limit 1`,
+  )
+  return row
+}
+
 /** Whether the newest recorded change to a migration undid it. @param object of the change: `migration 001_a` */
 export async function wasUndone(db: Db, object: string): Promise<boolean> {
   const [there] = await db.unsafe<{ present: boolean }[]>(

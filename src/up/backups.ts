@@ -4,6 +4,8 @@ import { lacking } from '../archive/lacking.ts'
 import { isMarked } from '../archive/marker.ts'
 import { openStore } from '../archive/open.ts'
 import { eachOf } from '../archive/several.ts'
+import { type SlotsFile, slotsOf, until } from '../archive/slot-records.ts'
+import { noSlots, readSlots } from '../archive/slots.ts'
 import { ofName, ofSchedule, type SeriesFacts, seriesFacts } from '../backup/facts.ts'
 import { jitterOf } from '../backup/jitter.ts'
 import type { BackupOptions } from '../backup/options.ts'
@@ -115,6 +117,7 @@ export async function backupFacts(
     const named = ofName(backups, config.backup.name)
     const found = seriesFacts(named, now)
     const { newest, first, lastVerifiedAt, restoreTest, damaged, fromFuture, decryptions, conflicts } = found
+    const { damagedAt, shrank } = found
     if (ended && !newest) continue
     const maybeNew = matched && database !== targetOf(context)
     const ofEach = schedules.map((schedule) => seriesFacts(ofSchedule(named, schedule.name), now))
@@ -123,7 +126,11 @@ export async function backupFacts(
       maybeNew && !isComplete && unreadable === undefined ? await firstFailureAt(store, database) : undefined
     // how old the target is says nothing of the others
     const known = maybeNew ? earlier(first?.takenAt, failedAt) : since
-    const slots = schedules.map((schedule, i) => slotFacts(schedule, ofEach[i]!, { now, since: known }))
+    const recorded = schedules.length > 0 && unreadable === undefined ? await readRecorded(store, database) : noSlots
+    const slots = schedules.map((schedule, i) => ({
+      ...slotFacts(schedule, ofEach[i]!, { now, since: known }),
+      slots: slotsOf(until(recorded, now), config.backup.name, schedule.name).slots,
+    }))
     facts.push({
       database,
       store: store.name,
@@ -135,6 +142,10 @@ export async function backupFacts(
       lacking: lacking(store, newest),
       marked: backups.length === 0 && unreadable === undefined ? await isMarked(store) : undefined,
       damaged,
+      damagedAt,
+      shrank,
+      firstAt: first?.takenAt,
+      listed: named,
       fromFuture,
       decryptions: ended ? undefined : decryptions,
       conflicts,
@@ -169,6 +180,15 @@ export const notPersistent = (store: Store, only?: readonly string[]): string | 
     .filter(({ name }) => only === undefined || only.includes(name))
     .map(({ name }) => endsWithContainer(name, mounts))
     .find((problem) => problem !== undefined)
+}
+
+/** What became of the slots, as far as one of the stores tells. It is for people: nothing is lost where none does. */
+async function readRecorded(store: Store, database: string): Promise<SlotsFile> {
+  for (const one of eachOf(store)) {
+    const { file } = await readSlots(one, database).catch(() => ({ file: noSlots }))
+    if (file.series.length > 0) return file
+  }
+  return noSlots
 }
 
 /** Undefined where only backups are configured. */

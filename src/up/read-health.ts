@@ -1,15 +1,23 @@
 import { besideDatabase } from '../backup/beside.ts'
+import { readClockDifference } from '../backup/inspect.ts'
+import { isSkewed, skewWarning } from '../backup/skew.ts'
+import { backupConditions, storeConditions } from '../check/backup-conditions.ts'
+import { backupFindings } from '../check/backup-findings.ts'
 import { type BackupFacts, judgeBackups } from '../check/backups.ts'
 import { adviceOnCollations } from '../check/collations.ts'
+import type { Condition } from '../check/condition-catalogue.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../check/health.ts'
+import { connectionHints, databaseConditions } from '../check/health-conditions.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
+import { worstFirst } from '../check/verdict.ts'
 import { writtenSchedules } from '../config/schedules.ts'
-import { AppError } from '../errors.ts'
+import { AppError, exitCodes } from '../errors.ts'
 import { isDone } from '../migrate/plan/verify.ts'
 import { type Change, ofOneKind, type Warning } from '../plan.ts'
+import type { Db } from '../postgres/db.ts'
 import type { Context } from '../run/context.ts'
 import type { Run } from '../run/run.ts'
-import { readFirstEventAt } from '../state/events.ts'
+import { readFirstEventAt, readLastRun } from '../state/events.ts'
 import { readHold } from '../state/hold.ts'
 import { besideHint } from '../store/persistence.ts'
 import { accessAdvice } from './access-advice.ts'
@@ -18,7 +26,7 @@ import { adviceOnBackupUser } from './backup-user.ts'
 import { backupFacts, earlier } from './backups.ts'
 import { findingsOf, lookAtMigrations } from './check.ts'
 import { findClientMissing } from './client-missing.ts'
-import { adviceOnHold } from './hold.ts'
+import { adviceOnHold, describeHold } from './hold.ts'
 import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import type { Declared } from './roles/declared.ts'
@@ -50,6 +58,30 @@ export async function readHealth(
   const facts = await backupFacts(run.context, now, await knownSince(run, applied))
   const backups = facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now })
   const missing = await findClientMissing(run.context.loaded, run.cluster.serverVersion)
+  const hold = run.target && (await readHold(run.target.sql))
+  const held = hold && adviceOnHold(hold, run.context.connection().database)
+  const leftovers = await readLeftovers(run.cluster.sql)
+  const assertions = await assertionResults(run)
+  const migrations = migrationsOf(step)
+  const compared = shadow && step ? await shadowHealth(run, step) : undefined
+  const unlooked = [
+    ...(uncompared.includes('everything') ? ['the roles'] : []),
+    ...(assertions.unknown === undefined ? [] : ['the assertions']),
+  ]
+  const conditions = worstFirst([
+    ...databaseConditions(
+      {
+        ...{ findings, drift, lockedOut, leftovers, shadow: compared, assertions: assertions.results },
+        ...{ pending: migrations.pending, problems: migrations.problems },
+        failedRun: migrations.pending.length > 0 && run.target ? await failedMigration(run.target.sql) : undefined,
+        held: hold && { text: describeHold(hold, run.context.connection().database), since: hold.since },
+        clientMissing: missing && { message: missing.message, hint: missing.hint ?? '' },
+        skew: await skewOf(run),
+      },
+      () => now.toISOString(),
+    ),
+    ...(facts ? conditionsOfBackups(run.context, facts, now) : []),
+  ])
   if (missing) backups?.errors.push(`no backup can be made here: ${missing.message} (${missing.hint})`)
   return judgeHealth({
     connectionError: null,
@@ -57,14 +89,16 @@ export async function readHealth(
     findings,
     migrations: {
       initialized: applied.length > 0 || revision !== undefined,
-      ...migrationsOf(step),
+      ...migrations,
       ...(revision !== undefined && { currentVersion: revision }),
       warnings: [...(step?.plan.warnings ?? []), ...warnings],
     },
     drift,
     uncompared,
     lockedOut,
-    assertions: await assertionResults(run),
+    assertions,
+    conditions,
+    unlooked,
     advice: advice
       ? [
           ...(await adviceFor(run)),
@@ -73,15 +107,35 @@ export async function readHealth(
           ...adviceOnTestRestores(run.context.loaded, facts),
         ]
       : [],
-    leftovers: await readLeftovers(run.cluster.sql),
-    held: await heldInWords(run),
-    ...(shadow && step && { shadow: await shadowHealth(run, step) }),
+    leftovers,
+    held,
+    shadow: compared,
   })
 }
 
-async function heldInWords({ context, target }: Run): Promise<string | undefined> {
-  const hold = target && (await readHold(target.sql))
-  return hold && adviceOnHold(hold, context.connection().database)
+/** What `check` says of the backups, as `serve` does. */
+export function conditionsOfBackups({ loaded }: Context, facts: BackupFacts[], now: Date): Condition[] {
+  const { backupMaxAge } = loaded.config.check
+  const place = facts.find(({ newest, notPersistent }) => newest && notPersistent !== undefined)?.notPersistent
+  return [
+    ...backupConditions(
+      facts.map((fact) => backupFindings(fact, backupMaxAge, now)),
+      [],
+      now.toISOString(),
+    ),
+    ...storeConditions({ notPersistent: place }, now.toISOString()),
+  ]
+}
+
+/** The last run, where it failed at a migration: those that are pending include it. */
+async function failedMigration(db: Db): Promise<{ at: string; error: string } | undefined> {
+  const last = await readLastRun(db)
+  return last?.exitCode === exitCodes.migration && last.error !== null ? { at: last.at, error: last.error } : undefined
+}
+
+async function skewOf({ cluster }: Run): Promise<string | undefined> {
+  const aheadMs = await readClockDifference(cluster.sql, () => new Date())
+  return isSkewed(aheadMs) ? skewWarning(aheadMs) : undefined
 }
 
 /** The earliest instant known of the database: that of its first migration, or of our first change. */
@@ -164,10 +218,21 @@ async function driftOrWarning(
   }
 }
 
-/** The same document when there is no connection. */
-export const healthWithout = (context: Context, error: AppError): Health => {
+/** The same document when there is no connection: what the store says of the backups is known all the same. */
+export async function healthWithout(context: Context, error: AppError): Promise<Health> {
   context.out.print(`connection   failed: ${error.message}`.split('\n'))
+  const now = new Date()
+  const name = nameOf(error)
+  const facts = await backupFacts(context, now, undefined).catch(() => 'unread' as const)
+  const known = facts === 'unread' ? undefined : facts
+  const noConnection: Condition = {
+    ...{ name, severity: 'error', roles: [], message: error.message, since: now.toISOString() },
+    hint: connectionHints[name],
+  }
   return judgeHealth({
+    conditions: worstFirst([noConnection, ...(known ? conditionsOfBackups(context, known, now) : [])]),
+    unlooked: ['what is declared', ...(facts === 'unread' ? ['the backups'] : [])],
+    backups: known && judgeBackups(known, { maxAgeMs: context.loaded.config.check.backupMaxAge, now }),
     connectionError: error.message,
     findings: undefined,
     migrations: {
@@ -180,4 +245,9 @@ export const healthWithout = (context: Context, error: AppError): Health => {
     },
     drift: [],
   })
+}
+
+function nameOf({ kind, reason }: AppError): keyof typeof connectionHints {
+  if (reason === 'standby') return 'database-in-recovery'
+  return kind === 'refused' ? 'database-refused' : 'database-unreachable'
 }

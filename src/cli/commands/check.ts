@@ -72,7 +72,7 @@ async function lookAt(
     return { health, failure: undefined }
   } catch (error) {
     if (!(error instanceof AppError) || (error.kind !== 'unreachable' && error.kind !== 'refused')) throw error
-    return { health: healthWithout(context, error), failure: error }
+    return { health: await healthWithout(context, error), failure: error }
   }
 }
 

@@ -1,8 +1,8 @@
 // pure
 
+import { isSame } from '../../check/backup-conditions.ts'
 import type { Condition } from '../../check/condition-catalogue.ts'
 import type { NotifyEvent } from '../../config/notify.ts'
-import { isSame } from '../conditions.ts'
 
 /** What a target was told of a condition that was open then. */
 export type Told = Pick<Condition, 'name' | 'severity' | 'message' | 'hint' | 'since'> & {

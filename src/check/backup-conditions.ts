@@ -1,23 +1,72 @@
 // pure
+import type { Lacking } from '../archive/lacking.ts'
 import { twoServersHint } from '../archive/two-servers.ts'
-import { ofSchedule, twoServers } from '../check/backups.ts'
-import type { Condition } from '../check/condition-catalogue.ts'
-import { decryptionHint } from '../check/decryption.ts'
-import { judgeLacking, judgeUnread, lackingHint } from '../check/stores.ts'
 import { besideHint, persistenceHint } from '../store/persistence.ts'
 import { plural, someOf } from '../units.ts'
-import { isSame } from './conditions.ts'
-import type { BackupState } from './state.ts'
+import { ofSchedule, twoServers } from './backups.ts'
+import type { Condition, ConditionName } from './condition-catalogue.ts'
+import { decryptionHint } from './decryption.ts'
+import { judgeLacking, judgeUnread, lackingHint } from './stores.ts'
+
+/** What was found out about the backups of one database. Instants are RFC 3339 in UTC. */
+export type BackupFindings = {
+  database: string
+  /** Why the store cannot be read. */
+  storeProblem: string | null
+  /** What is wrong with the age of the newest backup. */
+  overdue: string | null
+  /** That the store has no backup of it at all. */
+  storeEmpty?: { severity: 'error' | 'warning'; message: string } | null
+  /** Why the last attempt failed; null after a success. */
+  lastError: string | null
+  /** Ids of those that the last verification found damaged. */
+  damaged: string[]
+  /** Ids of recent backups that another server seems to have made. */
+  conflicts?: string[]
+  neverDecrypted?: string | null
+  /** In words, that the newest is much smaller than those before. */
+  shrank?: string | null
+  /** In words, that none was read back for long. */
+  unverified?: string | null
+  lacking?: Lacking | undefined
+  pruneRefused?: { message: string; hint: string | undefined } | null
+  restoreTest: {
+    failed: string | null
+    lastError: { message: string; hint: string | undefined } | null
+    overdue: string | null
+  }
+  schedules?: ScheduleFindings[]
+  /** Since when, as far as facts tell. */
+  since?: Since
+}
+
+export type Since = Partial<Record<ConditionName, string | undefined>>
+
+type ScheduleFindings = {
+  /** Empty for the only one. */
+  name: string
+  lastError: string | null
+  retryAt: string | null
+  nextRunAt: string | null
+  overdue: string | null
+  since?: Since
+}
+
+/** Whether both are about the same thing, whatever they say about it. */
+export const isSame = (
+  one: Pick<Condition, 'name' | 'database' | 'schedule'>,
+  other: Pick<Condition, 'name' | 'database' | 'schedule'>,
+) => one.name === other.name && one.database === other.database && one.schedule === other.schedule
 
 export const backupConditionNames = [
   ...(['store-unreadable', 'backup-failed', 'backup-overdue', 'backup-damaged'] as const),
   ...(['restore-test-failed', 'restore-test-overdue', 'never-decrypted', 'prune-refused'] as const),
-  ...(['backup-incomplete', 'store-empty', 'two-servers-one-series'] as const),
+  ...(['backup-incomplete', 'store-empty', 'two-servers-one-series', 'backup-shrank', 'verify-overdue'] as const),
 ]
 
 const warnings: readonly Condition['name'][] = [
   ...(['restore-test-overdue', 'never-decrypted', 'prune-refused', 'backup-incomplete'] as const),
-  'two-servers-one-series',
+  ...(['two-servers-one-series', 'backup-shrank', 'verify-overdue'] as const),
 ]
 
 /** What is wrong with the place of the store itself, in words. */
@@ -40,11 +89,11 @@ export const storeConditions = ({ notPersistent, beside }: StorePlace, now: stri
 }
 
 /**
- * What is wrong with the backups. A condition that existed before keeps its instant. Pure.
+ * What is wrong with the backups. Where no fact says since when, a condition that existed before keeps its instant. Pure.
  * @param before the conditions after the previous look
  */
 export function backupConditions(
-  backups: readonly BackupState[],
+  backups: readonly BackupFindings[],
   before: readonly Condition[],
   now: string,
 ): Condition[] {
@@ -54,10 +103,11 @@ export function backupConditions(
     message: string | undefined,
     hint: string,
     severity: Condition['severity'] = warnings.includes(name) ? 'warning' : 'error',
+    known: Since = backups.find((backup) => backup.database === database)?.since ?? {},
   ): Condition[] => {
     if (message === undefined) return []
     const about = { name, database, ...(schedule !== undefined && { schedule }) }
-    const since = before.find((condition) => isSame(condition, about))?.since ?? now
+    const since = known[name] ?? before.find((condition) => isSame(condition, about))?.since ?? now
     return [{ ...about, severity, roles: [], message, hint, since }]
   }
   return backups.flatMap((backup) => {
@@ -80,16 +130,18 @@ export function backupConditions(
         'check that the right store is mounted here; if it is new, make the first backup with `pgbosun backup run`',
         storeEmpty?.severity,
       ),
-      ...failed(backup).flatMap(({ schedule, lastError, hint }) =>
-        of('backup-failed', { database, ...schedule }, lastError, hint),
+      ...failed(backup).flatMap(({ schedule, lastError, hint, since }) =>
+        of('backup-failed', { database, ...schedule }, lastError, hint, 'error', since),
       ),
       ...of('backup-overdue', where, overdue === null ? undefined : `backup of ${database}: ${overdue}`, overdueHint),
-      ...named(backup).flatMap(({ name, overdue }) =>
+      ...named(backup).flatMap(({ name, overdue, since }) =>
         of(
           'backup-overdue',
           { database, schedule: name },
           overdue === null ? undefined : `backup of ${database}: ${ofSchedule(name, overdue)}`,
           overdueHint,
+          'error',
+          since,
         ),
       ),
       ...of(
@@ -127,6 +179,18 @@ export function backupConditions(
         pruneRefused?.message,
         pruneRefused?.hint ?? 'run `pgbosun backup prune --dry-run` to see what should go',
       ),
+      ...of(
+        'backup-shrank',
+        where,
+        backup.shrank ?? undefined,
+        'look whether data is missing in the database; if it was meant so, the condition ends with the next backups',
+      ),
+      ...of(
+        'verify-overdue',
+        where,
+        backup.unverified ?? undefined,
+        'read them back with `pgbosun backup verify`; `serve` does so by itself after each backup',
+      ),
       ...of('never-decrypted', where, neverDecrypted ?? undefined, decryptionHint),
     ]
   })
@@ -134,16 +198,18 @@ export function backupConditions(
 
 const overdueHint = 'look at the log for the reason, or make a backup now with `pgbosun backup run`'
 
-const named = ({ schedules = [] }: BackupState) => schedules.filter(({ name }) => name !== '')
+const named = ({ schedules = [] }: BackupFindings) => schedules.filter(({ name }) => name !== '')
 
 /** What has failed: one for each schedule that has a name. */
-function failed(backup: BackupState) {
+function failed(backup: BackupFindings) {
   const schedules = named(backup)
   if (schedules.length === 0) {
-    const [{ retryAt, nextRunAt } = { retryAt: null, nextRunAt: null }] = backup.schedules ?? []
-    return [{ schedule: {}, lastError: backup.lastError ?? undefined, hint: failedHint(retryAt, nextRunAt, '') }]
+    const [{ retryAt, nextRunAt, since } = { retryAt: null, nextRunAt: null, since: undefined }] =
+      backup.schedules ?? []
+    return [{ schedule: {}, lastError: backup.lastError ?? undefined, hint: failedHint(retryAt, nextRunAt, ''), since }]
   }
-  return schedules.map(({ name, lastError, retryAt, nextRunAt }) => ({
+  return schedules.map(({ name, lastError, retryAt, nextRunAt, since }) => ({
+    since,
     schedule: { schedule: name },
     lastError: lastError === null ? undefined : ofSchedule(name, lastError),
     hint: failedHint(retryAt, nextRunAt, ` --schedule ${name}`),
