@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { type ConditionName, conditionCatalogue, conditionNames } from '../src/check/condition-catalogue.ts'
 import { globalFlags } from '../src/cli/args.ts'
 import { commandNames, commands } from '../src/cli/commands.ts'
 import { formatNames } from '../src/config/formats.ts'
@@ -163,5 +164,40 @@ describe('CONTRIBUTING', () => {
       place.startsWith('databases.') ||
       reference.includes(`\`${place}`)
     expect(rows.map(([, place = '']) => place).filter((place) => !lives(place))).toEqual([])
+  })
+})
+
+describe('docs/conditions.md', () => {
+  const text = read('docs/conditions.md')
+  const sections = [...text.matchAll(/^## (.+)\n([\s\S]*?)(?=^## |$(?![\s\S]))/gm)].map(([, name = '', body = '']) => ({
+    name,
+    body,
+  }))
+
+  test('has a section for every condition, and for no other', () => {
+    expect(sections.map(({ name }) => name)).toEqual(conditionNames)
+  })
+
+  test('says of each how bad it is, as the catalogue does, and what to type', () => {
+    const wrong = sections.filter(({ name, body }) => {
+      const { severity, meaning } = conditionCatalogue[name as ConditionName]
+      const isStart = body.startsWith(`\n**${severity === 'error' ? 'An error' : 'A warning'}`)
+      return !isStart || !body.includes(`: ${meaning}.**`) || !/`|restart/i.test(body.split('\n\n').slice(1).join())
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('names only commands and flags that exist', async () => {
+    const lines = [...text.matchAll(/(?:`|^)pgbosun ([a-z][^`\n]*)/gm)].map(([, line = '']) => line.trim())
+    expect(lines.length).toBeGreaterThan(40)
+    const wrong: string[] = []
+    for (const line of lines) {
+      const words = line.split(' ')
+      const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((one) => one in commands)
+      const flags = name === undefined ? {} : { ...(await commands[name]!.load()).flags, ...globalFlags }
+      const unknown = words.filter((word) => word.startsWith('--') && !(word.slice(2) in flags))
+      if (name === undefined || unknown.length > 0) wrong.push(line)
+    }
+    expect(wrong).toEqual([])
   })
 })
