@@ -148,6 +148,23 @@ describe('check warns', () => {
     ])
   })
 
+  test('of a declared database that its login may not connect to, and goes on with the others', async ({ shop }) => {
+    const reader = { name: uniqueName('near'), password: 'reads' }
+    await shop.ask(
+      'postgres',
+      `create role "${reader.name}" login password 'reads'; grant connect on database "${shop.a}" to "${reader.name}"`,
+    )
+    await shop.ask(
+      shop.a,
+      `grant usage on schema pgbosun to "${reader.name}"; grant select on all tables in schema pgbosun to "${reader.name}"; alter table t owner to current_user; revoke all on t from "${shop.user}"`,
+    )
+    const found = await shop.check(reader)
+    expect(about(found.warnings, `database ${shop.b} was not compared`).join()).toContain(
+      `grant connect on database "${shop.b}" to "${reader.name}"`,
+    )
+    expect(found.code).toBe(50)
+  })
+
   test('of passwords that expire soon, or have expired', async ({ shop }) => {
     const days = (count: number) => new Date(Date.now() + count * 86_400_000 + 60_000).toISOString()
     for (const [at, said] of [

@@ -197,7 +197,7 @@ async function driftOrWarning(
 ): Promise<{ drift: Change[]; lockedOut: string[]; warnings: Warning[]; uncompared: string[] }> {
   if (!declared) return { drift: [], lockedOut: [], warnings: [], uncompared: [] }
   try {
-    const { ensure, grant, absent, lockedOut, open } = await roleDrift(run, declared)
+    const { ensure, grant, absent, closed, lockedOut, open } = await roleDrift(run, declared)
     const missing = absent.map(
       (name): Change => ({ action: 'create', object: `database ${name}`, reason: 'does not exist' }),
     )
@@ -208,8 +208,11 @@ async function driftOrWarning(
         ...grant,
       ],
       lockedOut,
-      warnings: ofOneKind(open),
-      uncompared: declared.unread.map((role) => `the password of ${role}`),
+      warnings: [...ofOneKind(open), ...closed.map(({ name, why }) => `database ${name} was not compared: ${why}`)],
+      uncompared: [
+        ...declared.unread.map((role) => `the password of ${role}`),
+        ...closed.map(({ name }) => `database ${name}`),
+      ],
     }
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'refused') throw error

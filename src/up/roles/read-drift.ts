@@ -8,6 +8,7 @@ import { adviceOnOpenSchemas, planDatabase } from '../../roles/plan-database.ts'
 import { planGrants } from '../../roles/plan-grants.ts'
 import { describeLosses, lossesOf } from '../../roles/strict.ts'
 import type { Run } from '../../run/run.ts'
+import { type ClosedDatabase, passingClosed } from './closed-databases.ts'
 import type { Declared } from './declared.ts'
 import { warnOfOwnPassword } from './own-password.ts'
 import { handoverChanges, handoverItems, readOwners } from './ownership.ts'
@@ -35,9 +36,14 @@ export async function plannedDrift(
   return { ...drift, ...(await authorisedDrift(run, declared.desired, drift)) }
 }
 
-/** What differs now from what is declared. For a database that does not exist yet, only the grants are left out. */
-export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift> {
-  const { plan: cluster, current } = await clusterPlan(run, declared)
+/**
+ * What differs now from what is declared. For a database that does not exist yet, only the grants are left out. Who only looks goes on
+ * without the databases that may not be entered.
+ */
+export async function roleDrift(wholeRun: Run, declared: Declared): Promise<RoleDrift> {
+  const { plan: cluster, current } = await clusterPlan(wholeRun, declared)
+  const closed: ClosedDatabase[] = []
+  const run = declared.looking ? passingClosed(wholeRun, cluster.session.name, (found) => closed.push(found)) : wholeRun
   const owners = await readOwners(run, declared.desired, current)
   const more = await noted(run, cluster, current)
   const drift: RoleDrift = {
@@ -47,6 +53,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
     cluster,
     owners,
     absent: [],
+    closed,
     lockedOut: owners.lockedOut,
     refusal: owners.refusal,
     open: [],
@@ -59,6 +66,7 @@ export async function roleDrift(run: Run, declared: Declared): Promise<RoleDrift
   const major = Math.floor(run.cluster.serverVersion / 10_000)
   for (const { name, owner } of declared.desired.databases) {
     await run.inDatabase(name, async (session) => {
+      if (closed.some((one) => one.name === name)) return
       const current = session
         ? await readDatabase(run.reads(session), declared.desired, name)
         : freshDatabase(cluster.session, { major, owner })

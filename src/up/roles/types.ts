@@ -1,6 +1,7 @@
 import type { AppError } from '../../errors.ts'
 import type { Change, Item } from '../../plan.ts'
 import type { ClusterPlan } from '../../roles/actions.ts'
+import type { ClosedDatabase } from './closed-databases.ts'
 import type { Owners } from './ownership.ts'
 import type { Removal } from './removal.ts'
 
@@ -14,6 +15,8 @@ export type RoleDrift = {
   owners: Owners
   /** Databases that do not exist yet. */
   absent: string[]
+  /** Databases that were left out, because we may not enter them. */
+  closed: ClosedDatabase[]
   /** Applications that cannot work as declared, as messages. */
   lockedOut: string[]
   /** Why `up` would change nothing. */
