@@ -60,8 +60,13 @@ export class Bank {
   }
 
   /** Moves money once for each `request`, however often it is sent, and to whichever replica. */
-  transfer(transfer: Transfer): Promise<Outcome> {
-    return this.#run((sql) => sql.begin((tx) => move(tx, transfer)) as Promise<Outcome>)
+  async transfer(transfer: Transfer): Promise<Outcome> {
+    const { request, from, to, amount } = transfer
+    const [row] = await this.#run(
+      (sql) => sql<{ status: Outcome['status'] }[]>`
+        select transfer(${request}::uuid, ${from}::text, ${to}::text, ${amount}::numeric) as status`,
+    )
+    return { status: row!.status, transfer }
   }
 
   close(): Promise<void> {
@@ -74,8 +79,10 @@ export class Bank {
       try {
         return await work(this.#sql)
       } catch (error) {
-        if (!passes(error)) throw error
-        if (left <= 1) throw new Unavailable((error as Error).message, { cause: error })
+        const { code = '', message } = error as { code?: string; message: string }
+        if (code.startsWith('NB')) throw new Refused(Number(code.slice(2)), message)
+        if (!passes(code)) throw error
+        if (left <= 1) throw new Unavailable(message, { cause: error })
         await sleep(100 + Math.random() * 200)
       }
   }
@@ -87,47 +94,10 @@ async function account(sql: postgres.ISql, name: string): Promise<Account> {
   return found
 }
 
-async function move(sql: postgres.TransactionSql, transfer: Transfer): Promise<Outcome> {
-  const { request, from, to, amount } = transfer
-  // in the order of their numbers: two transfers between the same accounts never wait for each other
-  const locked = await sql<{ id: string; name: string; kind: string; enough: boolean }[]>`
-    select id, name, kind, balance >= ${amount}::numeric as enough from accounts
-    where name in (${from}, ${to}) order by id for no key update`
-  const [payer, payee] = [from, to].map((name) => locked.find((one) => one.name === name))
-  for (const [name, found] of [
-    [from, payer],
-    [to, payee],
-  ] as const)
-    if (!found) throw new Refused(404, `there is no account ${name}`)
-
-  const [made] = await sql`
-    insert into transfers (request, from_account, to_account, amount) values (${request}, ${payer!.id}, ${payee!.id}, ${amount})
-    on conflict (request) do nothing returning id`
-  if (!made) return repeated(sql, transfer)
-  if (payer!.kind === 'customer' && !payer!.enough) throw new Refused(409, `${from} does not have ${amount}`)
-  await sql`
-    update accounts set balance = balance + case name when ${to} then ${amount}::numeric else -${amount}::numeric end
-    where id in (${payer!.id}, ${payee!.id})`
-  return { status: 'done', transfer }
-}
-
-async function repeated(sql: postgres.TransactionSql, transfer: Transfer): Promise<Outcome> {
-  const same = await sql`
-    select from transfers t join accounts f on f.id = from_account join accounts p on p.id = to_account
-    where request = ${transfer.request} and f.name = ${transfer.from} and p.name = ${transfer.to}
-      and amount = ${transfer.amount}::numeric`
-  if (same.length === 0) throw new Refused(409, `request ${transfer.request} was a different transfer`)
-  return { status: 'done-before', transfer }
-}
-
 /**
  * A connection that is lost or cannot be made; a server that starts or stops; a deadlock; a password that is being changed; a
  * database that is being replaced by a restore.
  */
-function passes(error: unknown): boolean {
-  const { code = '' } = error as { code?: string }
-  return (
-    /^(08|57P|40|53|55P03|28P01|3D000|57014)/.test(code) ||
-    /^(CONNECT|ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST)/.test(code)
-  )
-}
+const passes = (code: string) =>
+  /^(08|57P|40|53|55P03|28P01|3D000|57014)/.test(code) ||
+  /^(CONN|ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST)/.test(code)
