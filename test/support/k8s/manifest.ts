@@ -26,7 +26,7 @@ export function ofKind<K extends KubernetesObject['kind']>({ file, objects }: Ma
 
 /** What makes pods, with the pods that it makes. */
 export type Workload = {
-  object: OfKind<'Deployment' | 'Job' | 'CronJob'>
+  object: OfKind<'Deployment' | 'StatefulSet' | 'Job' | 'CronJob'>
   pod: Pod
   labels: Record<string, string>
   job: JobSpec | undefined
@@ -35,11 +35,10 @@ export type Workload = {
 export const workloads = ({ objects }: Manifest): Workload[] => objects.flatMap(workloadOf)
 
 function workloadOf(object: KubernetesObject): Workload[] {
-  if (object.kind !== 'Deployment' && object.kind !== 'Job' && object.kind !== 'CronJob') return []
-  const job =
-    object.kind === 'Deployment' ? undefined : object.kind === 'Job' ? object.spec : object.spec.jobTemplate.spec
-  const { metadata, spec } = object.kind === 'Deployment' ? object.spec.template : job!.template
-  return [{ object, pod: spec, labels: metadata.labels, job }]
+  const job = object.kind === 'Job' ? object.spec : object.kind === 'CronJob' ? object.spec.jobTemplate.spec : undefined
+  const template = object.kind === 'Deployment' || object.kind === 'StatefulSet' ? object.spec.template : job?.template
+  if (!template) return []
+  return [{ object: object as Workload['object'], pod: template.spec, labels: template.metadata.labels, job }]
 }
 
 /** In the order of their start. */

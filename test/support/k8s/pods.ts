@@ -114,6 +114,7 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
   /** Started when its probe passes; what ends is started anew, sooner here than by kubelet. */
   async function startSidecar(container: Container): Promise<void> {
     const { httpGet, periodSeconds = 10, failureThreshold = 3 } = container.startupProbe!
+    if (!httpGet) throw new Error(`${container.name} has a startup probe without httpGet`)
     for (let failures = 0, id = await run(container); !removed; ) {
       if ((await get(Number(httpGet.port), httpGet.path)) === 200) return
       if (!(await isRunning(id))) {

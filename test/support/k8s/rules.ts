@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ export type Rule = (manifest: Manifest) => string[] | Promise<string[]>
 
 const root = join(folder, '..')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-const secrets = readManifest('secret.yaml.template')
+const secrets = ['', 'components/postgres/'].flatMap((place) => readManifest(`${place}secret.yaml.template`).objects)
 
 const problems = (...checks: [wrong: boolean, what: string][]) =>
   checks.flatMap(([wrong, what]) => (wrong ? [what] : []))
@@ -122,7 +122,7 @@ const resources = perContainer((container) => {
 
 const image = perContainer((container) =>
   problems(
-    [!/:\d+\.\d+\.\d+$/.test(container.image), `${container.image} is no version`],
+    [!/(:\d+\.\d+\.\d+|\/postgres:\d+-\w+)$/.test(container.image), `${container.image} is no version`],
     [isOurs(container) && container.image !== `pgbosun:${version}`, `${container.image} is not ${version}`],
     [
       isOurs(container) &&
@@ -141,6 +141,33 @@ const unique = perPod(({ pod, object }) => {
   return problems([names.some((list) => new Set(list).size < list.length), `${object.kind}: a name stands twice`])
 })
 
+/** Where it ends: what a Service, a policy or a role is bound to is there. */
+const bound: Rule = (manifest) => {
+  const { objects } = manifest
+  const pods = workloads(manifest).map(({ labels }) => labels)
+  const some = (wanted: Record<string, string> = {}) => pods.some((labels) => selects(wanted, labels))
+  const names = new Set(objects.flatMap(({ kind, metadata }) => (kind === 'ServiceAccount' ? [metadata.name] : [])))
+  return objects.flatMap((object) => {
+    if (object.kind === 'NetworkPolicy')
+      return problems([!some(object.spec.podSelector.matchLabels), `${object.metadata.name} is for no pod`])
+    if (object.kind === 'Service') {
+      const { selector, ports } = object.spec
+      const served = workloads(manifest).filter(({ labels }) => selects(selector, labels))
+      const offered = served.flatMap(({ pod }) => containersOf(pod).flatMap(({ ports = [] }) => ports))
+      const known = offered.flatMap(({ name, containerPort }) => [name, containerPort])
+      return problems([
+        ports.some(({ targetPort }) => !known.includes(targetPort)),
+        `${object.metadata.name} leads to no port`,
+      ])
+    }
+    const account = workloads({ ...manifest, objects: [object] })[0]?.pod.serviceAccountName
+    return problems([account !== undefined && !names.has(account), `there is no account ${account}`])
+  })
+}
+
+const selects = (wanted: Record<string, string>, labels: Record<string, string>) =>
+  Object.entries(wanted).every(([key, value]) => labels[key] === value)
+
 const probesOfServe = ['startupProbe', 'livenessProbe', 'readinessProbe'] as const
 const pathsOfServe = { startupProbe: '/startupz', livenessProbe: '/livez', readinessProbe: '/readyz' }
 
@@ -151,6 +178,8 @@ const probes = perContainer((container, { pod }) => {
   return probesOfServe.flatMap((kind) => {
     const probe = container[kind]
     if (!probe) return problems([container.restartPolicy === 'Always', `has no ${kind}`])
+    if (!probe.httpGet)
+      return problems([isOurs(container) || probe.exec === undefined, `${kind} asks nothing of serve`])
     const { path, port } = probe.httpGet
     return problems(
       [!stays, `${kind} of what is not to stay`],
@@ -166,7 +195,7 @@ const served = perCommand(({ container, command, config }) => {
   const listens = Number(/\d+$/.exec(config.serve.listen)?.[0])
   return problems(
     [container.ports?.some(({ containerPort }) => containerPort === listens) !== true, `listens on ${listens}`],
-    [probesOfServe.some((kind) => container[kind]?.httpGet.port !== listens), `is not asked on port ${listens}`],
+    [probesOfServe.some((kind) => container[kind]?.httpGet?.port !== listens), `is not asked on port ${listens}`],
     [periodSeconds * failureThreshold * 1000 <= patience(config), 'startupProbe ends it while it waits'],
     [config.serve.access === 'open', 'shows its status to everybody'],
   )
@@ -180,7 +209,11 @@ const sourceOf = ({ secret, configMap, persistentVolumeClaim }: Volume) =>
 
 /** Every volume is mounted and every mount has a volume. */
 const mounts = perPod(({ pod, object }) => {
-  const volumes = new Set((pod.volumes ?? []).map(({ name }) => name))
+  const claimed = object.kind === 'StatefulSet' ? object.spec.volumeClaimTemplates : []
+  const volumes = new Set([
+    ...(pod.volumes ?? []).map(({ name }) => name),
+    ...claimed.map(({ metadata }) => metadata.name),
+  ])
   const mounted = containersOf(pod).flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name))
   return [
     ...mounted.filter((name) => !volumes.has(name)).map((name) => `${object.kind}: there is no volume ${name}`),
@@ -202,10 +235,17 @@ const sources = perPod(({ pod, object }, manifest) => {
   })
 })
 
+/** In the image of postgres. */
+const groupOfPostgres = 999
+
+/** `kubectl create secret generic` at the top of a file makes it, with this key. */
+const isCreated = (source: string, key: string, { text }: Manifest) =>
+  new RegExp(`^#   kubectl create secret generic ${source} .*--from-file=${key}\\b`, 'm').test(text)
+
 function isMade({ secret, configMap }: Volume, source: string, namespace: string | undefined, manifest: Manifest) {
   if (secret)
     return (
-      secret.items.every(({ key }) => secretKeys(source).includes(key)) &&
+      secret.items.every(({ key }) => secretKeys(source).includes(key) || isCreated(source, key, manifest)) &&
       manifest.text.includes('secret.yaml.template')
     )
   const kind = configMap ? 'ConfigMap' : 'PersistentVolumeClaim'
@@ -213,19 +253,22 @@ function isMade({ secret, configMap }: Volume, source: string, namespace: string
   if (manifest.text.includes(`\n#   kubectl create ${kind.toLowerCase()} ${source}${at} --from-file=migrations/\n`))
     return true
   const others = [...manifest.text.matchAll(/^#.*$/gm)].flatMap(([line]) => line.match(/[\w-]+\.yaml(?!\.)\b/g) ?? [])
-  const files = kind === 'ConfigMap' ? [] : others.filter((file) => file !== manifest.file).map(readManifest)
+  const files =
+    kind === 'ConfigMap'
+      ? []
+      : others.filter((file) => file !== manifest.file && existsSync(join(folder, file))).map(readManifest)
   return [manifest, ...files].some(({ objects }) =>
     objects.some(({ kind: k, metadata }) => k === kind && metadata.name === source && metadata.namespace === namespace),
   )
 }
 
 function secretKeys(name: string): string[] {
-  const found = secrets.objects.find(({ metadata }) => metadata.name === name)
+  const found = secrets.find(({ metadata }) => metadata.name === name)
   return found?.kind === 'Secret' ? Object.keys(found.stringData) : []
 }
 
 const isReadable = ({ secret }: Volume, { securityContext }: Pod) =>
-  secret?.defaultMode === 0o440 && securityContext?.fsGroup === 65_532
+  secret?.defaultMode === 0o440 && [65_532, groupOfPostgres].includes(securityContext?.fsGroup ?? 0)
 
 /** Every path that a container of ours is given leads into a mount. */
 const paths = perCommand(({ container, command, env, config }, { pod }) => {
@@ -348,11 +391,13 @@ function isTimeZone(zone: string | undefined): boolean {
 }
 
 const deployments = perPod(({ object, pod, labels }) => {
+  if (object.kind === 'StatefulSet')
+    return problems([!selects(object.spec.selector.matchLabels, labels), 'does not select its pods'])
   if (object.kind !== 'Deployment') return []
   const { replicas, strategy, selector } = object.spec
   const claims = (pod.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim)
   return problems(
-    [Object.entries(selector.matchLabels).some(([key, value]) => labels[key] !== value), 'does not select its pods'],
+    [!selects(selector.matchLabels, labels), 'does not select its pods'],
     [claims && (replicas !== 1 || strategy?.type !== 'Recreate'), 'two pods would wait for one volume'],
     [claims && pod.securityContext?.fsGroupChangePolicy !== 'OnRootMismatch', 'changes every backup at each start'],
     [(pod.terminationGracePeriodSeconds ?? 30) < 30, 'leaves no time to stop'],
@@ -370,7 +415,8 @@ const rollout = perCommand(({ config, command }, { object }) => {
 const kept = perContainer((container, { pod: { volumes = [] } }) => {
   const mounted = (container.volumeMounts ?? []).map(({ name }) => volumes.find((volume) => volume.name === name))
   const names = mounted.flatMap((volume) => volume?.secret?.secretName ?? [])
-  return problems([!isOurs(container) && names.some((name) => name !== 'shop-app'), `sees ${names.join(', ')}`])
+  const may = (name: string) => name === 'shop-app' || (container.name === 'postgres' && name.startsWith('postgres'))
+  return problems([!isOurs(container) && !names.every(may), `sees ${names.join(', ')}`])
 })
 
 export const rules: Record<string, Rule> = {
@@ -380,6 +426,7 @@ export const rules: Record<string, Rule> = {
   resources,
   image,
   unique,
+  bound,
   probes,
   served,
   mounts,

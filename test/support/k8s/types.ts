@@ -9,8 +9,14 @@ const labels = z.record(
   z.string().regex(/^([a-z0-9.-]+\/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$/),
   z.string().regex(/^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/),
 )
-const metadata = z.strictObject({ name, namespace: name.optional(), labels: labels.optional() })
-const podMetadata = z.strictObject({ labels })
+const annotations = z.record(z.string().regex(/^([a-z0-9.-]+\/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$/), z.string())
+const metadata = z.strictObject({
+  name,
+  namespace: name.optional(),
+  labels: labels.optional(),
+  annotations: annotations.optional(),
+})
+const podMetadata = z.strictObject({ labels, annotations: annotations.optional() })
 const quantity = z.string().regex(/^[1-9]\d*(m|Ki|Mi|Gi)?$/)
 const count = z.int().min(0)
 const seconds = z.int().min(1)
@@ -20,7 +26,8 @@ const portNumber = z.int().min(1).max(65_535)
 const port = z.union([portNumber, name.max(15)])
 
 const probe = z.strictObject({
-  httpGet: z.strictObject({ path, port }),
+  httpGet: z.strictObject({ path, port }).optional(),
+  exec: z.strictObject({ command: z.array(z.string()).min(1) }).optional(),
   periodSeconds: seconds.optional(),
   timeoutSeconds: seconds.optional(),
   failureThreshold: seconds.optional(),
@@ -71,7 +78,7 @@ const volume = z.strictObject({
   name,
   configMap: z.strictObject({ name }).optional(),
   secret: z.strictObject({ secretName: name, defaultMode: mode, items }).optional(),
-  emptyDir: z.strictObject({ sizeLimit: quantity }).optional(),
+  emptyDir: z.strictObject({ medium: z.literal('Memory').optional(), sizeLimit: quantity }).optional(),
   persistentVolumeClaim: z.strictObject({ claimName: name }).optional(),
 })
 
@@ -89,6 +96,7 @@ const podAffinity = z.strictObject({
 
 const pod = z.strictObject({
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).optional(),
+  serviceAccountName: name.optional(),
   automountServiceAccountToken: z.boolean().optional(),
   enableServiceLinks: z.boolean().optional(),
   terminationGracePeriodSeconds: count.optional(),
@@ -152,6 +160,33 @@ const claimSpec = z.strictObject({
   resources: z.strictObject({ requests: z.strictObject({ storage: quantity }) }),
 })
 
+const statefulSetSpec = z.strictObject({
+  replicas: count,
+  serviceName: name,
+  selector: z.strictObject({ matchLabels: labels }),
+  template,
+  volumeClaimTemplates: z.array(z.strictObject({ metadata, spec: claimSpec })).min(1),
+})
+
+const serviceSpec = z.strictObject({
+  type: z.literal('ClusterIP').optional(),
+  selector: labels,
+  ports: z.array(z.strictObject({ name: name.max(15), port: portNumber, targetPort: port })).min(1),
+})
+
+const peer = z.strictObject({
+  podSelector: z.strictObject({ matchLabels: labels }).optional(),
+  namespaceSelector: z.strictObject({ matchLabels: labels }).optional(),
+})
+const policyPorts = z.array(z.strictObject({ protocol: z.enum(['TCP', 'UDP']), port: portNumber })).min(1)
+
+const networkPolicySpec = z.strictObject({
+  podSelector: z.strictObject({ matchLabels: labels.optional() }),
+  policyTypes: z.array(z.enum(['Ingress', 'Egress'])).min(1),
+  ingress: z.array(z.strictObject({ from: z.array(peer).min(1), ports: policyPorts })).optional(),
+  egress: z.array(z.strictObject({ to: z.array(peer).min(1).optional(), ports: policyPorts })).optional(),
+})
+
 const kind = <A extends string, K extends string>(apiVersion: A, kind: K) => ({
   apiVersion: z.literal(apiVersion),
   kind: z.literal(kind),
@@ -162,12 +197,17 @@ export const objectSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...kind('v1', 'ConfigMap'), data: z.record(key, z.string()) }),
   z.strictObject({ ...kind('v1', 'Secret'), stringData: z.record(key, z.string()) }),
   z.strictObject({ ...kind('v1', 'PersistentVolumeClaim'), spec: claimSpec }),
+  z.strictObject({ ...kind('v1', 'ServiceAccount'), automountServiceAccountToken: z.literal(false) }),
+  z.strictObject({ ...kind('v1', 'Service'), spec: serviceSpec }),
+  z.strictObject({ ...kind('networking.k8s.io/v1', 'NetworkPolicy'), spec: networkPolicySpec }),
+  z.strictObject({ ...kind('apps/v1', 'StatefulSet'), spec: statefulSetSpec }),
   z.strictObject({ ...kind('apps/v1', 'Deployment'), spec: deploymentSpec }),
   z.strictObject({ ...kind('batch/v1', 'Job'), spec: jobSpec }),
   z.strictObject({ ...kind('batch/v1', 'CronJob'), spec: cronJobSpec }),
 ])
 
 export type KubernetesObject = z.output<typeof objectSchema>
+export type Probe = z.output<typeof probe>
 export type OfKind<K extends KubernetesObject['kind']> = Extract<KubernetesObject, { kind: K }>
 export type Pod = z.output<typeof pod>
 export type Volume = z.output<typeof volume>
