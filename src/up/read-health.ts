@@ -9,6 +9,7 @@ import type { Condition } from '../check/condition-catalogue.ts'
 import { type Health, judgeHealth, type ShadowHealth } from '../check/health.ts'
 import { connectionHints, databaseConditions } from '../check/health-conditions.ts'
 import { adviceOnLockDatabase } from '../check/lock-database.ts'
+import type { Declared as DeclaredShown } from '../check/overview.ts'
 import { worstFirst } from '../check/verdict.ts'
 import { writtenSchedules } from '../config/schedules.ts'
 import { AppError, exitCodes } from '../errors.ts'
@@ -44,10 +45,18 @@ export type Expected = {
   advice?: boolean
 }
 
-/** Everything that `check` and `status` say about the target database. */
+/** What was found out on the way, for whoever shows more than what is wrong. */
+export type Seen = {
+  /** Undefined where it could not be read. */
+  migrations: Pick<DeclaredShown, 'migrations' | 'pending'> | undefined
+  backups: readonly BackupFacts[]
+}
+
+/** Everything that `check` and `status` say about the target database. @param see called with what was found out on the way */
 export async function readHealth(
   run: Run,
   { target, declared, shadow = false, advice = false }: Expected,
+  see: (seen: Seen) => void = () => {},
 ): Promise<Health> {
   const looking = lookAtMigrations(run, target)
   const [step, findings] = await Promise.all([looking, findingsOf(run, async () => looking)])
@@ -83,6 +92,13 @@ export async function readHealth(
     ...(facts ? conditionsOfBackups(run.context, facts, now) : []),
   ])
   if (missing) backups?.errors.push(`no backup can be made here: ${missing.message} (${missing.hint})`)
+  see({
+    migrations: {
+      migrations: applied.filter(isDone).map(({ name, appliedAt, durationMs }) => ({ name, appliedAt, durationMs })),
+      pending: migrations.pending,
+    },
+    backups: facts ?? [],
+  })
   return judgeHealth({
     connectionError: null,
     backups,
@@ -222,12 +238,16 @@ async function driftOrWarning(
 }
 
 /** The same document when there is no connection: what the store says of the backups is known all the same. */
-export async function healthWithout(context: Context, error: AppError): Promise<Health> {
-  context.out.print(`connection   failed: ${error.message}`.split('\n'))
+export async function healthWithout(
+  context: Context,
+  error: AppError,
+  see: (seen: Seen) => void = () => {},
+): Promise<Health> {
   const now = new Date()
   const name = nameOf(error)
   const facts = await backupFacts(context, now, undefined).catch(() => 'unread' as const)
   const known = facts === 'unread' ? undefined : facts
+  see({ migrations: undefined, backups: known ?? [] })
   const noConnection: Condition = {
     ...{ name, severity: 'error', roles: [], message: error.message, since: now.toISOString() },
     hint: connectionHints[name],

@@ -1,11 +1,13 @@
 import type { Health } from '../../check/health.ts'
+import { renderOverview } from '../../check/overview-text.ts'
 import { AppError } from '../../errors.ts'
 import type { Result } from '../../run/context.ts'
 import { type Run, withRun } from '../../run/run.ts'
 import { type Event, readEvents } from '../../state/events.ts'
 import { counted } from '../../units.ts'
 import { unhealthy } from '../../up/check.ts'
-import { type Expected, healthWithout, readHealth } from '../../up/read-health.ts'
+import { overviewOf } from '../../up/overview-now.ts'
+import { type Expected, healthWithout, readHealth, type Seen } from '../../up/read-health.ts'
 import { type Declared, readDeclaredToLook } from '../../up/roles/declared.ts'
 import { mainTarget, migrateTargets, notTarget } from '../../up/targets.ts'
 import type { Command, CommandContext } from '../command.ts'
@@ -45,10 +47,15 @@ export const status: Command = {
   async run(context) {
     const declared = await readDeclaredToLook(context)
     let events: Event[] | undefined
-    const { health, failure } = await lookAt(context, declared, async (run, found) => {
-      if (context.flags.events === true) events = await readEvents(run.target!.sql)
-      return found
-    })
+    const { health, failure } = await lookAt(
+      context,
+      declared,
+      async (run, found) => {
+        if (context.flags.events === true) events = await readEvents(run.target!.sql)
+        return found
+      },
+      { overview: true },
+    )
     for (const event of events ?? []) context.out.print(renderEvent(event))
     return { fields: { ...health.fields, ...(events && { events }) }, failure }
   },
@@ -59,20 +66,31 @@ async function lookAt(
   context: CommandContext,
   declared: Declared | undefined,
   use: (run: Run, health: Health) => Promise<Health>,
-  more: Pick<Expected, 'shadow' | 'advice'> = {},
+  { overview = false, ...more }: Pick<Expected, 'shadow' | 'advice'> & { overview?: boolean } = {},
 ): Promise<{ health: Health; failure: Result['failure'] }> {
   if (!context.isTarget()) notTarget(context)
   const target = mainTarget(await migrateTargets(context))
+  let seen: Seen | undefined
+  const see = (found: Seen) => {
+    seen = found
+  }
+  const tell = (health: Health) => {
+    if (overview && seen) context.out.print(renderOverview(overviewOf(context, health, seen)))
+  }
   try {
     const health = await withRun(context, { locks: 'none' }, async (run) =>
-      use(run, await readHealth(run, { target, declared, ...more })),
+      use(run, await readHealth(run, { target, declared, ...more }, see)),
     )
+    tell(health)
     for (const line of health.lines) context.out.print(line)
     for (const warning of health.warnings) context.out.warn(warning)
     return { health, failure: undefined }
   } catch (error) {
     if (!(error instanceof AppError) || (error.kind !== 'unreachable' && error.kind !== 'refused')) throw error
-    return { health: await healthWithout(context, error), failure: error }
+    const health = await healthWithout(context, error, see)
+    tell(health)
+    for (const line of health.lines) context.out.print(line.split('\n'))
+    return { health, failure: error }
   }
 }
 
