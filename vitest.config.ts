@@ -34,6 +34,7 @@ const onceOnly = [
     'bad-input-tls',
     'json-lines',
     'notify',
+    'page',
     'up-command',
     'build',
   ],

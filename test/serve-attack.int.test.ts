@@ -21,7 +21,8 @@ afterEach(async () => {
 
 async function started(): Promise<number> {
   const ok = { ok: true, text: 'ok' }
-  const answers = { livez: () => ok, startupz: () => ok, readyz: async () => ok, status: async () => big }
+  const page = async () => ({ body: '', headers: {} })
+  const answers = { livez: () => ok, startupz: () => ok, readyz: async () => ok, status: async () => big, page }
   const guard = { access: 'open' as const, hosts: [] }
   open = await listen({ host: '127.0.0.1', port: 0 }, answers, guard, silentLog)
   return open.port

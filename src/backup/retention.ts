@@ -126,11 +126,22 @@ type Judge = (backup: Backup) => { keep: boolean; reason: string }
 type Rule = (newest: Backup | undefined) => Judge
 
 function activeRules({ within, last, ...periods }: KeepRules, zone: string): Rule[] {
+  const localOf = remembering((instantMs) => localTime(zone, instantMs))
   return [
     ...(within > 0 ? [withinRule(within)] : []),
     ...(last > 0 ? [lastRule(last)] : []),
-    ...periodKinds.filter((kind) => periods[kind] > 0).map((kind) => periodRule(kind, periods[kind], zone)),
+    ...periodKinds.filter((kind) => periods[kind] > 0).map((kind) => periodRule(kind, periods[kind], localOf)),
   ]
+}
+
+/** Every rule asks for the same local times, and each costs some microseconds. */
+function remembering(localOf: (instantMs: number) => LocalTime): (instantMs: number) => LocalTime {
+  const known = new Map<number, LocalTime>()
+  return (instantMs) => {
+    const time = known.get(instantMs) ?? localOf(instantMs)
+    known.set(instantMs, time)
+    return time
+  }
 }
 
 function withinRule(ms: number): Rule {
@@ -161,11 +172,11 @@ const periodKinds = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
 type PeriodKind = (typeof periodKinds)[number]
 
 const periodRule =
-  (kind: PeriodKind, count: number, zone: string): Rule =>
+  (kind: PeriodKind, count: number, localOf: (instantMs: number) => LocalTime): Rule =>
   () => {
     const keepers = new Map<string, Backup>()
     return (backup) => {
-      const period = periods[kind](localTime(zone, backup.startedAt.getTime()))
+      const period = periods[kind](localOf(backup.startedAt.getTime()))
       const keeper = keepers.get(period)
       if (keeper) return { keep: false, reason: `${kind} ${period}: ${keeper.id} is newer` }
       if (keepers.size >= count) return { keep: false, reason: `${kind} ${period}: not among the newest ${count}` }

@@ -43,6 +43,8 @@ export type HealthInput = {
   held?: string | undefined
   /** The same as conditions, the worst first, with those that are only warnings. */
   conditions?: readonly Condition[]
+  /** When it was found out; what no fact tells the beginning of has begun then. */
+  lookedAt?: string
   /** What could not be looked at, in words. */
   unlooked?: readonly string[]
   /** The schema compared with what the migrations make; undefined when not asked for. */
@@ -69,6 +71,7 @@ export type Health = {
   verdict: Verdict
   /** The worst first. */
   conditions: readonly Condition[]
+  lookedAt: string | undefined
   unlooked: readonly string[]
   /** Permanent fields of the documents of `status` and `check`, at their top level. */
   fields: Record<string, unknown>
@@ -90,6 +93,7 @@ export function judgeHealth({
   leftovers,
   held,
   conditions = [],
+  lookedAt,
   unlooked = [],
   shadow,
 }: HealthInput): Health {
@@ -113,6 +117,7 @@ export function judgeHealth({
     healthy,
     verdict,
     conditions,
+    lookedAt,
     unlooked,
     failure: healthy ? undefined : 'unhealthy',
     errors,

@@ -79,8 +79,8 @@ const backupLines =
     const rest = more + listed.length - shown.length
     return [
       ...shown.flatMap(({ id, at, sizeBytes, durationMs, state, kept }) => [
-        row([id, age(at, now), sizeBytes === undefined ? '?' : renderBytes(sizeBytes), took(durationMs), state]),
-        ...wrapped(`kept: ${kept === '' ? 'not known' : kept}`, 4),
+        row([id, age(at, now), sizeBytes === undefined ? '?' : renderBytes(sizeBytes), took(durationMs)]),
+        ...wrapped(`${state}; kept: ${kept === '' ? 'not known' : kept}`, 4),
       ]),
       ...(rest > 0 ? [`  and ${rest} more of ${visible(database)}: pgbosun backup list`] : []),
     ]

@@ -17,6 +17,9 @@ export type AccessRefusal = { status: 401 | 421; text: string; challenge?: strin
 
 const realm = 'Bearer realm="pgbosun"'
 
+/** A browser asks for a password then: the token is the password, and the name does not matter. */
+const forBrowsers = 'Basic realm="pgbosun", charset="UTF-8"'
+
 /**
  * Decides about a request for a document that contains names.
  *
@@ -25,6 +28,7 @@ const realm = 'Bearer realm="pgbosun"'
  * (RFC 9110, 15.5.20); 403 would mean that somebody else may read it. A request without a host does not come from a browser.
  *
  * @param names our names, besides addresses and `localhost`
+ * @param browser whether it is a page, whose reader has no way to send a Bearer token: then Basic is taken too
  * @returns undefined when it may be answered
  * @throws the error of reading the token
  */
@@ -32,6 +36,7 @@ export function refuse(
   { peer, hosts, authorization }: Asking,
   access: ServeAccess,
   names: string[],
+  browser = false,
 ): AccessRefusal | undefined {
   if (!hosts.every((host) => isOurHost(host, names)))
     return { status: 421, text: 'this Host is not one of ours: see serve.hosts' }
@@ -40,11 +45,19 @@ export function refuse(
     return isLoopback(peer)
       ? undefined
       : { status: 401, text: 'only loopback may read this: see serve.access', challenge: realm }
-  const [, token] = /^bearer +(\S+)$/i.exec(authorization ?? '') ?? []
-  if (token === undefined) return { status: 401, text: 'a token is needed (Authorization: Bearer)', challenge: realm }
+  const [, bearer] = /^bearer +(\S+)$/i.exec(authorization ?? '') ?? []
+  const token = bearer ?? (browser ? basicPassword(authorization) : undefined)
+  if (token === undefined)
+    return browser
+      ? { status: 401, text: 'a token is needed, as the password or as Authorization: Bearer', challenge: forBrowsers }
+      : { status: 401, text: 'a token is needed (Authorization: Bearer)', challenge: realm }
   return isSame(token, access.token())
     ? undefined
-    : { status: 401, text: 'the token is wrong', challenge: `${realm}, error="invalid_token"` }
+    : {
+        status: 401,
+        text: 'the token is wrong',
+        challenge: browser && bearer === undefined ? forBrowsers : `${realm}, error="invalid_token"`,
+      }
 }
 
 /** 127.0.0.0/8, also in the form `::ffff:127.0.0.1` of a socket for both families, and ::1. */
@@ -64,6 +77,12 @@ export function isOurHost(host: string, names: string[]): boolean {
 
 /** Ignores letter case and the dot of the root. */
 const bare = (name: string) => name.toLowerCase().replace(/\.$/, '')
+
+function basicPassword(authorization = ''): string | undefined {
+  const [, encoded] = /^basic +([A-Za-z0-9+/=]+)$/i.exec(authorization) ?? []
+  const text = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8')
+  return text.includes(':') ? text.slice(text.indexOf(':') + 1) : undefined
+}
 
 /** Compares in constant time, and does not reveal the length. */
 const isSame = (one: string, other: string) => timingSafeEqual(digest(one), digest(other))

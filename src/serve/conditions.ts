@@ -35,6 +35,8 @@ export function replaceConditions(
   const before = state.conditions.filter(({ name }) => names.includes(name))
   state.conditions = [...state.conditions.filter(({ name }) => !names.includes(name)), ...after]
   const { opened, closed } = newsOf(before, after)
+  const until = now.toISOString()
+  state.closed = [...closed.map((one) => ({ ...one, until })), ...(state.closed ?? [])].slice(0, mostClosed)
   for (const condition of opened)
     if (!told.includes(condition.name)) log.warn({ ...about(condition), hint: condition.hint }, condition.message)
   for (const condition of closed)
@@ -43,6 +45,9 @@ export function replaceConditions(
       `${condition.name} is over`,
     )
 }
+
+/** So many that have ended are remembered. */
+const mostClosed = 20
 
 const about = ({ name, database, schedule, roles }: Condition) => ({
   condition: name,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Catalog } from '../archive/catalog-type.ts'
 import { openStore } from '../archive/open.ts'
 import { delayMs } from '../backup/jitter.ts'
 import { nextSlot, type Schedule } from '../backup/schedule.ts'
@@ -31,10 +32,12 @@ import { replaceConditions } from './conditions.ts'
 import { createCopying } from './copying.ts'
 import { watchDatabaseHealth } from './database-conditions.ts'
 import { watchDatabases } from './databases.ts'
+import { type Look, watchDeclared } from './look.ts'
 import { asJob, lastWords } from './notify/job.ts'
 import { startNotifier } from './notify/notifier.ts'
 import { type Target, targetsOf } from './notify/targets.ts'
 import { catalogOf, scheduledTests, scheduledWork } from './on-schedule.ts'
+import { createOverview } from './overview.ts'
 import { answerFrom, type Probe } from './probe.ts'
 import { watchReadiness } from './readiness.ts'
 import { createRotation, type Rotation } from './rotate.ts'
@@ -43,6 +46,7 @@ import { startScheduler } from './scheduler.ts'
 import { type Answers, type Listening, listen, parseListen, renderPlace } from './server.ts'
 import { livez, newBackupState, type ProbeAnswer, type ServeState, startupz, statusDocument } from './state.ts'
 import { createTestScheduler } from './test-scheduler.ts'
+import { verdictIn } from './verdict.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
 
 /**
@@ -67,13 +71,19 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   await files.note()
   const targets = targetsOf(loaded)
   const probe = watchReadiness(context, state, watchDatabaseHealth(state, log))
+  const catalog = catalogOf(context, store)
+  const overview = createOverview(context, state, catalog)
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
     startupz: () => startupz(state),
     readyz: async () => (await readyNow(state, probe)).health,
     status: async () => {
       const { health, ageMs } = await readyNow(state, probe)
-      return statusDocument(state, health, ageMs)
+      return statusDocument(state, health, ageMs, verdictIn(state))
+    },
+    async page() {
+      const { pageAnswer } = await import('./page/answer.ts')
+      return pageAnswer(overview())
     },
   }
   const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
@@ -94,7 +104,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
         { at: nextSlot(testSchedule.cron, testSchedule.zone, new Date())?.toISOString() },
         'the next scheduled test restore',
       )
-    await stay(context, state, probe, { schedules, testSchedule }, store, { rotation, files, targets })
+    await stay(context, state, probe, { schedules, testSchedule }, catalog, { rotation, files, targets })
     return stopped(state)
   } finally {
     await Promise.all([notifier.stop(), lastWords()])
@@ -194,13 +204,13 @@ async function stay(
   state: ServeState,
   probe: Probe,
   { schedules, testSchedule }: { schedules: Schedule[]; testSchedule: TestSchedule },
-  store: Store,
+  catalog: Catalog,
   watchers: Watchers,
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
   state.phase = state.up?.ok === false ? 'up-failed' : 'serving'
-  const catalog = catalogOf(context, store)
+  const { store } = catalog
   if (schedules.length > 0) noteStore(context, state, store)
   const onLook = () => noteBackups(state, log)
   const client = schedules.length > 0 ? watchClient(context, state) : undefined
@@ -259,17 +269,18 @@ async function stay(
     log,
     signal,
   })
+  const look = state.upWanted && context.isTarget() ? watchDeclared(context, state) : undefined
   const stopRefreshing = databases.watch(() => scheduler.turn())
   try {
     watchers.rotation.watch()
     watchers.files.watch()
-    await upAgain(context, state, probe, watchers)
+    await upAgain(context, state, probe, watchers, look)
     await untilAborted(signal)
     log.info('stopping: a running backup or test restore is ended first')
   } finally {
     state.phase = 'stopping'
     stopRefreshing()
-    await Promise.all([scheduler.stop(), tests.stop(), copying.stop()])
+    await Promise.all([scheduler.stop(), tests.stop(), copying.stop(), look?.stop()])
   }
 }
 
@@ -297,7 +308,13 @@ function noteStore(context: Context, state: ServeState, store: Store): void {
 const firstRetryMs = 10_000
 const longestRetryMs = 300_000
 
-async function upAgain(context: Context, state: ServeState, probe: Probe, watchers: Watchers): Promise<void> {
+async function upAgain(
+  context: Context,
+  state: ServeState,
+  probe: Probe,
+  watchers: Watchers,
+  look?: Look,
+): Promise<void> {
   for (
     let pause = firstRetryMs;
     state.up?.ok === false && !context.signal.aborted;
@@ -308,6 +325,7 @@ async function upAgain(context: Context, state: ServeState, probe: Probe, watche
     await makeReady(context, state, watchers)
     if (!state.up?.ok) continue
     state.phase = 'serving'
+    look?.again()
     await probe.again()
   }
 }

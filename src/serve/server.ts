@@ -16,6 +16,8 @@ export type Answers = {
   readyz(): Promise<ProbeAnswer>
   /** Document of `/status.json`. */
   status(): Promise<unknown>
+  /** The page `/`. */
+  page(): Promise<{ body: string; headers: Record<string, string> }>
 }
 
 /** Who may read the guarded paths: see `refuse`. */
@@ -98,7 +100,7 @@ const text = (status: number, body: string, headers: Record<string, string> = {}
 const healthResponse = ({ ok, text: body }: ProbeAnswer) => text(ok ? 200 : 503, body)
 
 /** Paths whose documents contain names and errors; everybody may read the others. */
-const guarded = ['/status.json']
+const guarded = ['/', '/status.json']
 
 /** Never rejects. An error may contain names that are not public, so it goes to the log only. */
 async function answer(answers: Answers, guard: Guard, request: IncomingMessage, log: Log): Promise<Response> {
@@ -109,7 +111,8 @@ async function answer(answers: Answers, guard: Guard, request: IncomingMessage, 
   try {
     if (guarded.includes(target.path) && typeof guard.access === 'object' && request.headers.authorization)
       await guard.access.renew?.()
-    const refusal = guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts)
+    const refusal =
+      guarded.includes(target.path) && refuse(askingOf(request, target), guard.access, guard.hosts, target.path === '/')
     return refusal ? refused(refusal) : await answerPath(answers, target.path)
   } catch (error) {
     log.error({ path: target.path, problem: (error as Error).message }, 'a request could not be answered')
@@ -140,8 +143,10 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
       return healthResponse(await answers.readyz())
     case '/status.json':
       return { status: 200, body: `${visibleJson(JSON.stringify(await answers.status()))}\n`, type: 'application/json' }
+    case '/':
+      return { status: 200, type: 'text/html; charset=utf-8', ...(await answers.page()) }
     default:
-      return text(404, 'there are only /livez, /startupz, /readyz and /status.json')
+      return text(404, 'there are only /, /livez, /startupz, /readyz and /status.json')
   }
 }
 

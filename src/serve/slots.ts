@@ -6,6 +6,7 @@ import { goodBackups, ofName, ofSchedule } from '../backup/facts.ts'
 import type { Schedule } from '../backup/schedule.ts'
 import { judgeSlots } from '../backup/slots.ts'
 import { graceMs } from '../check/backups.ts'
+import { shownSlots } from '../check/overview.ts'
 import type { Log } from '../log.ts'
 
 /** The slot that this process has tried last, and why there is no backup for it. */
@@ -17,13 +18,12 @@ export type SlotKeeper = {
    * Writes what has become of slots since it was last asked; asks the store for nothing where nothing has. Never rejects: a store that
    * does not let it is reported.
    *
-   * @returns the newest ten, ascending
+   * @returns the newest thirty, ascending
    */
   note(database: string, schedule: Schedule, failed?: FailedSlot): Promise<SlotRecord[]>
 }
 
-/** So many are shown, and so much of a message is kept. */
-const shown = 10
+/** So much of a message is kept. */
 const longestProblem = 500
 
 /** @param catalog the store, and what is known of it and the others: by that, slots are judged */
@@ -94,7 +94,7 @@ export function keepSlots(
       } catch (error) {
         tell(database, (error as Error).message, 'could not record what became of the slots in the store')
       }
-      return slotsOf(files.get(database) ?? noSlots, name, schedule.name).slots.slice(-shown)
+      return slotsOf(files.get(database) ?? noSlots, name, schedule.name).slots.slice(-shownSlots)
     },
   }
 }

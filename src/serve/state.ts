@@ -3,7 +3,9 @@ import type { Lacking } from '../archive/lacking.ts'
 import type { SlotRecord } from '../archive/slot-records.ts'
 import type { Since } from '../check/backup-conditions.ts'
 import { type Condition, type ConditionName, conditionFields } from '../check/condition-catalogue.ts'
+import type { ClosedCondition, Declared } from '../check/overview.ts'
 import { type RestoreTestFacts, restoreTestFields } from '../check/restore-tests.ts'
+import type { Verdict } from '../check/verdict.ts'
 import type { Kind } from '../errors.ts'
 
 /** The state of the backups of one database, as far as this process and the store know it. Instants are RFC 3339 in UTC. */
@@ -115,6 +117,16 @@ export type ServeState = {
   tickedAtMs: number
   backups: BackupState[]
   conditions: Condition[]
+  /** Those that ended lately, the newest first. */
+  closed?: ClosedCondition[]
+  /** What the last look at the database found; undefined before the first. */
+  declared?: {
+    /** Why the last look failed. */
+    problem: string | undefined
+    /** What could not be looked at. */
+    unlooked: readonly string[]
+    shown: Declared | undefined
+  }
   /** Conditions that were looked for: what is not open of them is over. */
   looked: Set<ConditionName>
 }
@@ -184,10 +196,12 @@ export const statusDocument = (
   { version, startedAt, phase, up, backups, conditions }: ServeState,
   ready: ProbeAnswer,
   readyAgeMs: number | null = null,
+  verdictFields: { verdict?: Verdict; unlooked?: string[] } = {},
 ) => ({
   version,
   started_at: startedAt,
   phase,
+  ...verdictFields,
   ready: ready.ok,
   ready_reason: ready.ok ? null : (ready.reason ?? ready.text),
   ready_age_ms: readyAgeMs === null ? null : Math.round(readyAgeMs),
@@ -214,6 +228,9 @@ export const statusDocument = (
   conditions: conditions.map(conditionFields),
 })
 
+/** So many slots `/status.json` tells; the page shows more. */
+const toldSlots = 10
+
 const scheduleFields = (schedule: ScheduleState) => ({
   name: schedule.name || null,
   running: schedule.running,
@@ -223,5 +240,5 @@ const scheduleFields = (schedule: ScheduleState) => ({
   last_error: schedule.lastError,
   retry_at: schedule.retryAt,
   next_run_at: schedule.nextRunAt,
-  slots: schedule.slots,
+  slots: schedule.slots.slice(-toldSlots),
 })

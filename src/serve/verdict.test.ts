@@ -5,7 +5,9 @@ import { verdictIn } from './verdict.ts'
 
 const looked = { ...newBackupState('shop'), looked: true }
 const up = { ok: true, finishedAt: '2026-03-01T00:00:00.000Z', error: null }
+const declared = { problem: undefined, unlooked: [], shown: undefined }
 const fine = {
+  declared,
   conditions: [],
   looked: new Set(['database-unreachable' as const]),
   backups: [looked],
@@ -24,6 +26,7 @@ test('serve is safe once it has looked at everything', () => {
 
 test.each([
   ['up', { up: null }, 'what is declared: `up` is not done yet'],
+  ['what is declared', { declared: undefined as unknown as typeof declared }, 'what is declared'],
   ['the database', { looked: new Set([]) as typeof fine.looked }, 'the database'],
   ['a store', { backups: [looked, newBackupState('app')] }, 'the store of the backups of app'],
 ])('nothing is known before it has looked at %s', (_, part, what) => {

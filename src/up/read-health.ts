@@ -43,6 +43,8 @@ export type Expected = {
   shadow?: boolean
   /** Whether to give advice that makes the server safer. */
   advice?: boolean
+  /** False where somebody else looks at the backups. */
+  backups?: boolean
 }
 
 /** What was found out on the way, for whoever shows more than what is wrong. */
@@ -55,7 +57,7 @@ export type Seen = {
 /** Everything that `check` and `status` say about the target database. @param see called with what was found out on the way */
 export async function readHealth(
   run: Run,
-  { target, declared, shadow = false, advice = false }: Expected,
+  { target, declared, shadow = false, advice = false, backups: lookAtBackups = true }: Expected,
   see: (seen: Seen) => void = () => {},
 ): Promise<Health> {
   const looking = lookAtMigrations(run, target)
@@ -64,7 +66,7 @@ export async function readHealth(
   const revision = target?.command && (await revisionOfCommand(run, target))
   const { drift, lockedOut, warnings, uncompared } = await driftOrWarning(run, declared)
   const now = new Date()
-  const facts = await backupFacts(run.context, now, await knownSince(run, applied))
+  const facts = lookAtBackups ? await backupFacts(run.context, now, await knownSince(run, applied)) : undefined
   const backups = facts && judgeBackups(facts, { maxAgeMs: run.context.loaded.config.check.backupMaxAge, now })
   const missing = await findClientMissing(run.context.loaded, run.cluster.serverVersion)
   const hold = run.target && (await readHold(run.target.sql))
@@ -77,10 +79,12 @@ export async function readHealth(
     ...(uncompared.includes('everything') ? ['the roles'] : []),
     ...(assertions.unknown === undefined ? [] : ['the assertions']),
   ]
+  const beside = facts ? await storeBeside(run, facts) : undefined
   const conditions = worstFirst([
     ...databaseConditions(
       {
-        ...{ findings, drift, lockedOut, leftovers, shadow: compared, assertions: assertions.results },
+        ...{ findings, drift, lockedOut, shadow: compared, assertions: assertions.results },
+        leftovers: leftovers.filter(({ of }) => of === run.context.connection().database),
         ...{ pending: migrations.pending, problems: migrations.problems },
         failedRun: migrations.pending.length > 0 && run.target ? await failedMigration(run.target.sql) : undefined,
         held: hold && { text: describeHold(hold, run.context.connection().database), since: hold.since },
@@ -89,7 +93,7 @@ export async function readHealth(
       },
       () => now.toISOString(),
     ),
-    ...(facts ? conditionsOfBackups(run.context, facts, now) : []),
+    ...(facts ? conditionsOfBackups(run.context, facts, now, beside) : []),
   ])
   if (missing) backups?.errors.push(`no backup can be made here: ${missing.message} (${missing.hint})`)
   see({
@@ -100,6 +104,7 @@ export async function readHealth(
     backups: facts ?? [],
   })
   return judgeHealth({
+    lookedAt: now.toISOString(),
     connectionError: null,
     backups,
     findings,
@@ -119,7 +124,7 @@ export async function readHealth(
       ? [
           ...(await adviceFor(run)),
           ...(await accessAdvice(run, declared?.desired)),
-          ...(facts ? await adviceOnStore(run, facts) : []),
+          ...(beside === undefined ? [] : [`${beside}: ${besideHint}`]),
           ...adviceOnTestRestores(run.context.loaded, facts),
         ]
       : [],
@@ -130,7 +135,12 @@ export async function readHealth(
 }
 
 /** What `check` says of the backups, as `serve` does. */
-export function conditionsOfBackups({ loaded }: Context, facts: BackupFacts[], now: Date): Condition[] {
+export function conditionsOfBackups(
+  { loaded }: Context,
+  facts: BackupFacts[],
+  now: Date,
+  beside?: string,
+): Condition[] {
   const { backupMaxAge } = loaded.config.check
   const place = facts.find(({ newest, notPersistent }) => newest && notPersistent !== undefined)?.notPersistent
   return [
@@ -139,7 +149,7 @@ export function conditionsOfBackups({ loaded }: Context, facts: BackupFacts[], n
       [],
       now.toISOString(),
     ),
-    ...storeConditions({ notPersistent: place }, now.toISOString()),
+    ...storeConditions({ notPersistent: place, beside }, now.toISOString()),
   ]
 }
 
@@ -172,11 +182,10 @@ async function adviceFor({ context, cluster, target }: Run): Promise<string[]> {
   ]
 }
 
-async function adviceOnStore({ cluster }: Run, facts: BackupFacts[]): Promise<string[]> {
-  const [first] = facts
+/** That the store is on the disk of the server's data, in words. */
+async function storeBeside({ cluster }: Run, [first]: BackupFacts[]): Promise<string | undefined> {
   // all databases are in the same stores
-  const problem = first && (await besideDatabase(cluster.sql, first.stores ?? [first.store]))
-  return problem === undefined ? [] : [`${problem}: ${besideHint}`]
+  return first && besideDatabase(cluster.sql, first.stores ?? [first.store])
 }
 
 /** If the comparison cannot be made, that is an error too, because it was asked for. */
