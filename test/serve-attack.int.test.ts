@@ -22,7 +22,14 @@ afterEach(async () => {
 async function started(): Promise<number> {
   const ok = { ok: true, text: 'ok' }
   const page = async () => ({ body: '', headers: {} })
-  const answers = { livez: () => ok, startupz: () => ok, readyz: async () => ok, status: async () => big, page }
+  const answers = {
+    livez: () => ok,
+    startupz: () => ok,
+    readyz: async () => ok,
+    status: async () => big,
+    page,
+    metrics: async () => ({ body: '', type: 'text/plain' }),
+  }
   const guard = { access: 'open' as const, hosts: [] }
   open = await listen({ host: '127.0.0.1', port: 0 }, answers, guard, silentLog)
   return open.port

@@ -3,6 +3,7 @@ import { resolveBackupConnection } from '../config/resolve.ts'
 import type { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { openSession } from '../postgres/connect.ts'
+import { findTools } from '../programs/pgtools.ts'
 import type { Context } from '../run/context.ts'
 import { findClientMissing } from '../up/client-missing.ts'
 import { replaceConditions } from './conditions.ts'
@@ -11,13 +12,22 @@ import type { ServeState } from './state.ts'
 /** Longer than a server takes that is only busy. What is not known then is asked again a minute later. */
 const timeoutMs = 20_000
 
-/** Says at the start of `serve`, and not when the first backup is due, that there is no pg_dump for the server. */
-export function watchClient(context: Context, state: ServeState): { turn(): void } {
+/**
+ * Says at the start of `serve`, and not when the first backup is due, that there is no pg_dump for the server.
+ * @param onFound called with its release, `15.18`
+ */
+export function watchClient(
+  context: Context,
+  state: ServeState,
+  onFound: (version: string) => void = () => {},
+): { turn(): void } {
   const { log, signal } = context
   let busy = false
   let found = false
   const look = async () => {
-    const missing = await findClientMissing(context.loaded, await readServerVersion(context))
+    const serverVersion = await readServerVersion(context)
+    const missing = await findClientMissing(context.loaded, serverVersion)
+    if (!missing) onFound((await findTools(serverVersion, { path: context.loaded.env.PATH })).version)
     found = missing === undefined
     const now = new Date()
     const since = state.conditions.find(({ name }) => name === 'client-missing')?.since ?? now.toISOString()

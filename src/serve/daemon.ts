@@ -18,12 +18,14 @@ import { resolveServeAccess, type ServeAccess } from '../config/serve-access.ts'
 import { isPattern } from '../config/wildcards.ts'
 import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { isDone } from '../migrate/plan/verify.ts'
 import type { Context, Result } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import type { Store } from '../store/store.ts'
 import { renderDuration } from '../units.ts'
 import { databaseList } from '../up/backup-databases.ts'
 import { checkBackupFiles, notPersistent, schedulesOf, testScheduleOf } from '../up/backups.ts'
+import type { MigrateStep } from '../up/migrate.ts'
 import { testConnection } from '../up/test-restore.ts'
 import { runUp } from '../up/up.ts'
 import { askBeside } from './beside.ts'
@@ -33,6 +35,7 @@ import { createCopying } from './copying.ts'
 import { watchDatabaseHealth } from './database-conditions.ts'
 import { watchDatabases } from './databases.ts'
 import { type Look, watchDeclared } from './look.ts'
+import { type Counts, type Measured, noCounts } from './metrics/facts.ts'
 import { asJob, lastWords } from './notify/job.ts'
 import { startNotifier } from './notify/notifier.ts'
 import { type Target, targetsOf } from './notify/targets.ts'
@@ -48,6 +51,7 @@ import { livez, newBackupState, type ProbeAnswer, type ServeState, startupz, sta
 import { createTestScheduler } from './test-scheduler.ts'
 import { verdictIn } from './verdict.ts'
 import { type FileWatch, watchFiles } from './watch-files.ts'
+import { watchServer } from './watch-server.ts'
 
 /**
  * Makes the database ready, unless told not to, then makes backups on schedule and answers over HTTP until it is told to stop.
@@ -70,8 +74,11 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
   const files = watchFiles(context, state, { migrations: up })
   await files.note()
   const targets = targetsOf(loaded)
-  const probe = watchReadiness(context, state, watchDatabaseHealth(state, log))
   const catalog = catalogOf(context, store)
+  const metrics = { counts: noCounts(), measured: {}, known: catalog.known, pgClient: undefined } as MetricSources
+  const probe = watchReadiness(context, state, watchDatabaseHealth(state, log), (step) => {
+    metrics.measured.migrations = step && migrationFacts(step)
+  })
   const overview = createOverview(context, state, catalog)
   const answers: Answers = {
     livez: () => livez(state, performance.now()),
@@ -85,11 +92,24 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
       const { pageAnswer } = await import('./page/answer.ts')
       return pageAnswer(overview())
     },
+    async metrics() {
+      const { answerMetrics } = await import('./metrics/answer.ts')
+      const { health } = await readyNow(state, probe)
+      return answerMetrics(context, { state, health, schedules, testSchedule, ...metrics })
+    },
   }
   const place = parseListen(loaded.config.serve.listen, !loaded.origins.has('serve.listen'))
   const http = await listen(place, answers, { access, hosts: loaded.config.serve.hosts }, log)
   log.info({ address: renderPlace(http) }, 'listening')
-  const notifier = startNotifier(context, state, { targets, store: schedules.length > 0 ? store : undefined })
+  const notifier = startNotifier(context, state, {
+    targets,
+    store: schedules.length > 0 ? store : undefined,
+    onFailure({ as }) {
+      const { notifyFailures } = metrics.counts
+      notifyFailures.set(as, (notifyFailures.get(as) ?? 0) + 1)
+    },
+  })
+  for (const { as } of targets) metrics.counts.notifyFailures.set(as, 0)
   try {
     const failure = up ? await makeReady(context, state, { rotation, files, targets }) : undefined
     await probe.again()
@@ -104,7 +124,7 @@ export async function runDaemon(context: Context, { up }: { up: boolean }): Prom
         { at: nextSlot(testSchedule.cron, testSchedule.zone, new Date())?.toISOString() },
         'the next scheduled test restore',
       )
-    await stay(context, state, probe, { schedules, testSchedule }, catalog, { rotation, files, targets })
+    await stay(context, state, probe, { schedules, testSchedule }, catalog, { rotation, files, targets, metrics })
     return stopped(state)
   } finally {
     await Promise.all([notifier.stop(), lastWords()])
@@ -143,6 +163,20 @@ function initialState({ loaded, version }: Context, upWanted: boolean): ServeSta
   }
 }
 
+/** What metrics are made from, besides the state. */
+type MetricSources = {
+  counts: Counts
+  measured: Measured
+  known: Catalog['known'] | undefined
+  pgClient: string | undefined
+}
+
+const migrationFacts = ({ history, plan }: MigrateStep): NonNullable<Measured['migrations']> => {
+  const done = history.applied.filter(isDone)
+  const instants = done.flatMap(({ appliedAt }) => appliedAt ?? []).sort()
+  return { applied: done.length, pending: plan.steps.length, lastAppliedAt: instants.at(-1) }
+}
+
 /** They are told what `up` has read and set. */
 type Watchers = { rotation: Rotation; files: FileWatch; targets: readonly Target[] }
 
@@ -165,7 +199,12 @@ async function makeReady(
     if (signal.aborted) return undefined
     const failure = asAppError(error)
     const since = state.conditions.find(({ name }) => name === 'up-failed')?.since ?? new Date().toISOString()
-    state.up = { ok: false, finishedAt: new Date().toISOString(), error: failure.message }
+    state.up = {
+      ok: false,
+      finishedAt: new Date().toISOString(),
+      error: failure.message,
+      exitCode: failure.exitCode,
+    }
     note([upFailed(failure, since)])
     if (loaded.config.serve.onUpFailure === 'stay')
       log.error({ kind: failure.kind, ...(failure.hint && { hint: failure.hint }) }, failure.message)
@@ -205,7 +244,7 @@ async function stay(
   probe: Probe,
   { schedules, testSchedule }: { schedules: Schedule[]; testSchedule: TestSchedule },
   catalog: Catalog,
-  watchers: Watchers,
+  { metrics, ...watchers }: Watchers & { metrics: MetricSources },
 ): Promise<void> {
   const { loaded, log, signal } = context
   const { config } = loaded
@@ -213,7 +252,12 @@ async function stay(
   const { store } = catalog
   if (schedules.length > 0) noteStore(context, state, store)
   const onLook = () => noteBackups(state, log)
-  const client = schedules.length > 0 ? watchClient(context, state) : undefined
+  const client =
+    schedules.length > 0
+      ? watchClient(context, state, (version) => {
+          metrics.pgClient = version
+        })
+      : undefined
   client?.turn()
   const databases = watchDatabases(context, state, watchers.rotation)
   await databases.refresh()
@@ -248,6 +292,7 @@ async function stay(
         onPruned(database, refusal) {
           for (const backup of about(database)) backup.pruneRefused = refusal
         },
+        counts: metrics.counts,
         onProgress(database, progress) {
           for (const backup of about(database)) backup.progress = progress
         },
@@ -271,6 +316,7 @@ async function stay(
   })
   const look = state.upWanted && context.isTarget() ? watchDeclared(context, state) : undefined
   const stopRefreshing = databases.watch(() => scheduler.turn())
+  const stopWatching = watchServer(context, state, { probe, catalog, measured: metrics.measured })
   try {
     watchers.rotation.watch()
     watchers.files.watch()
@@ -280,6 +326,7 @@ async function stay(
   } finally {
     state.phase = 'stopping'
     stopRefreshing()
+    stopWatching()
     await Promise.all([scheduler.stop(), tests.stop(), copying.stop(), look?.stop()])
   }
 }

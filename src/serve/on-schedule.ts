@@ -17,6 +17,7 @@ import type { Store } from '../store/store.ts'
 import { megabytes, someOf } from '../units.ts'
 import { backupOptions, schedulesOf } from '../up/backups.ts'
 import { testRestore } from '../up/test-restore.ts'
+import { type Counts, countBackup, noCounts } from './metrics/facts.ts'
 import type { Rotation } from './rotate.ts'
 import { pruneOnSchedule, type Refusal } from './scheduled-prune.ts'
 import type { SchedulerOptions } from './scheduler.ts'
@@ -41,7 +42,7 @@ type BackUp = (
 type OnProgress = (database: string, progress: DumpProgress | null) => void
 
 /** What becomes known while it works. */
-type Told = { onPruned?: OnPruned; onProgress?: OnProgress; asJob?: AsJob }
+type Told = { onPruned?: OnPruned; onProgress?: OnProgress; asJob?: AsJob; counts?: Counts }
 
 /** Tells others that a job starts, and how it ended. */
 type AsJob = <T>(work: () => Promise<T>) => Promise<T>
@@ -72,7 +73,7 @@ export function scheduledWork(
   context: Context,
   catalog: Catalog,
   rotation: Pick<Rotation, 'loggingIn'>,
-  { onPruned = () => {}, onProgress = () => {}, asJob = untold }: Told = {},
+  { onPruned = () => {}, onProgress = () => {}, asJob = untold, counts = noCounts() }: Told = {},
 ): Pick<SchedulerOptions, 'readStore' | 'noteSlots'> & { backUp: BackUp } {
   const { backup } = context.loaded.config
   const schedules = writtenSchedules(backup).map(({ name }) => name)
@@ -94,7 +95,15 @@ export function scheduledWork(
     noteSlots: keeper.note,
     async backUp(database, slot, onMade, schedule = '') {
       await renewNeeded(context.loaded, ['backup', 'sign', 'identity'])
-      const wanted = { database, slot, onMade, onPruned, onStored: () => onStored(database, schedule), schedule }
+      const wanted = {
+        database,
+        slot,
+        onMade,
+        onPruned,
+        onStored: () => onStored(database, schedule),
+        schedule,
+        counts,
+      }
       await asJob(() => backUpAndTidy(context, catalog, wanted, rotation, onProgress))
       return factsOf(catalog.known(database))
     },
@@ -136,36 +145,48 @@ type Wanted = {
   onPruned: OnPruned
   onStored(): Promise<void>
   schedule: string
+  counts: Counts
 }
 
 /** Makes one scheduled backup; after a success, deletes old backups by retention, and reads an old one back again. */
 async function backUpAndTidy(
   context: Context,
   catalog: Catalog,
-  { database, slot, onMade, onPruned, onStored, schedule }: Wanted,
+  { database, slot, onMade, onPruned, onStored, schedule, counts }: Wanted,
   rotation: Pick<Rotation, 'loggingIn'>,
   note: OnProgress,
 ): Promise<void> {
   const { log } = context
-  const { id, existing, sizeBytes, durationMs, warnings, lost } = await rotation.loggingIn(() =>
-    withNotes(context, database, note, (onProgress) =>
-      runBackup({
-        ...backupOptions(context, catalog.store, database, schedule || undefined),
-        ...{ slot, catalog, onStored, onProgress },
-      }),
-    ),
-  )
+  const made = await rotation
+    .loggingIn(() =>
+      withNotes(context, database, note, (onProgress) =>
+        runBackup({
+          ...backupOptions(context, catalog.store, database, schedule || undefined),
+          ...{ slot, catalog, onStored, onProgress },
+        }),
+      ),
+    )
+    .catch((error) => {
+      if (!context.signal.aborted) countBackup(counts, database, undefined)
+      throw error
+    })
+  const { id, existing, sizeBytes, durationMs, warnings, lost } = made
   const about = { database, ...(schedule !== '' && { schedule }), id }
   onMade()
   if (existing)
     return log.info({ ...about, slot: slot.toISOString() }, 'another process has already made the backup of this slot')
+  countBackup(counts, database, sizeBytes)
   for (const warning of ofOneKind(warnings)) log.warn(about, someOf([warning].flat(), '; '))
   log.info(
     { ...about, size_bytes: sizeBytes, duration_ms: durationMs, slot: slot.toISOString() },
     'backed up and verified',
   )
   const usable = partsOf(catalog).filter((part) => lost.every(({ store }) => store !== part.store.name))
-  await tidy(context, database, () => pruneOnSchedule(context, { catalog, usable }, database, onPruned))
+  await tidy(context, database, () =>
+    pruneOnSchedule(context, { catalog, usable }, database, onPruned, (deleted) => {
+      counts.pruned += deleted
+    }),
+  )
   for (const part of usable) await tidy(context, database, () => verifyOldest(context, part, database))
 }
 

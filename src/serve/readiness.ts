@@ -11,7 +11,7 @@ import { classify } from '../postgres/wait.ts'
 import type { Context } from '../run/context.ts'
 import { asAppError } from '../run/failure.ts'
 import { counted, plural } from '../units.ts'
-import { planMigrateStep } from '../up/migrate.ts'
+import { type MigrateStep, planMigrateStep } from '../up/migrate.ts'
 import type { MigrateTarget } from '../up/target.ts'
 import { mainTarget, migrateTargets } from '../up/targets.ts'
 import { type Probe, startProbe } from './probe.ts'
@@ -27,8 +27,14 @@ const patience: Patience = { firstMs: 65_000, longestMs: 600_000 }
  * Readiness: the database is reachable and has at least the migrations that were applied when this process became ready.
  * Files that are added later do not matter, because they may come before anybody runs `up`. Nor do backups.
  * @param onHealth called with the result of each look
+ * @param onHistory called with what each look found of the migrations
  */
-export function watchReadiness(context: Context, state: ServeState, onHealth?: (health: ProbeAnswer) => void): Probe {
+export function watchReadiness(
+  context: Context,
+  state: ServeState,
+  onHealth?: (health: ProbeAnswer) => void,
+  onHistory?: (step: MigrateStep | undefined) => void,
+): Probe {
   let seen: { target: MigrateTarget | undefined } | undefined
   let place: Endpoint | undefined
   const logIn = oneLogin(
@@ -49,7 +55,9 @@ export function watchReadiness(context: Context, state: ServeState, onHealth?: (
     async look(signal) {
       try {
         const target = seen ? seen.target : mainTarget(await migrateTargets(context))
-        const plan = await unlessAborted(planWith(context, target, logIn, signal), signal)
+        const step = await unlessAborted(planWith(context, target, logIn, signal), signal)
+        onHistory?.(step)
+        const plan = step?.plan
         const health = seen ? stillThere(plan) : healthOf(plan)
         // The files are only read once: see `folderOf`.
         if (health.ok) seen ??= { target }
@@ -76,12 +84,12 @@ async function planWith(
   target: MigrateTarget | undefined,
   logIn: (signal: AbortSignal) => Promise<Session>,
   signal: AbortSignal,
-): Promise<MigrationPlan | undefined> {
+): Promise<MigrateStep | undefined> {
   const session = await logIn(signal)
   signal.addEventListener('abort', session.breakOff, { once: true })
   try {
     if (!target || target.command) return undefined
-    return (await planMigrateStep(context, target, session.sql, { looking: true })).plan
+    return await planMigrateStep(context, target, session.sql, { looking: true })
   } finally {
     await session.end()
   }

@@ -1,5 +1,5 @@
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
-import { pruneStore } from '../backup/prune.ts'
+import { type PrunePlan, pruneStore } from '../backup/prune.ts'
 import { policyIn } from '../backup/prune-candidates.ts'
 import { storesOf } from '../config/stores.ts'
 import { type AppError, hasReason } from '../errors.ts'
@@ -15,6 +15,7 @@ type Pruning = { catalog: Catalog; usable: readonly Catalog[] }
  * Deletes old backups of a database by retention, in each store by itself.
  * @param usable those of its parts that can be used just now
  * @param onPruned called with what became of it, unless a store failed, which says nothing about that
+ * @param onDeleted called with how many were deleted, for each store
  * @throws {AppError} `backup` before anything is deleted in a store, if it would be too much; if a store fails
  */
 export async function pruneOnSchedule(
@@ -22,11 +23,14 @@ export async function pruneOnSchedule(
   { catalog, usable }: Pruning,
   database: string,
   onPruned: (database: string, refusal: Refusal) => void,
+  onDeleted: (count: number) => void = () => {},
 ): Promise<void> {
   const refused: AppError[] = []
   const failed: unknown[] = []
   for (const part of usable)
-    await pruneOne(context, { catalog, part }, database, refused).catch((error) => failed.push(error))
+    await pruneOne(context, { catalog, part }, database, refused)
+      .then(({ items }) => onDeleted(items.filter(({ action }) => action === 'delete').length))
+      .catch((error) => failed.push(error))
   const drastic = failed.find((error) => hasReason(error, 'prune-drastic'))
   if (drastic) onPruned(database, { message: drastic.message, hint: drastic.hint })
   if (failed.length > 0) throw failed[0]
@@ -41,7 +45,7 @@ function pruneOne(
   { catalog, part }: { catalog: Catalog; part: Catalog },
   database: string,
   refused: AppError[],
-): Promise<unknown> {
+): Promise<PrunePlan> {
   const { backup } = loaded.config
   const policy = policyIn(backup, storesOf(backup)[partsOf(catalog).indexOf(part)]?.keep)
   return pruneStore(part, policy, {

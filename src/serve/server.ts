@@ -18,6 +18,8 @@ export type Answers = {
   status(): Promise<unknown>
   /** The page `/`. */
   page(): Promise<{ body: string; headers: Record<string, string> }>
+  /** Document of `/metrics`, and its media type. */
+  metrics(): Promise<{ body: string; type: string }>
 }
 
 /** Who may read the guarded paths: see `refuse`. */
@@ -145,8 +147,10 @@ async function answerPath(answers: Answers, path: string): Promise<Response> {
       return { status: 200, body: `${visibleJson(JSON.stringify(await answers.status()))}\n`, type: 'application/json' }
     case '/':
       return { status: 200, type: 'text/html; charset=utf-8', ...(await answers.page()) }
+    case '/metrics':
+      return { status: 200, ...(await answers.metrics()) }
     default:
-      return text(404, 'there are only /, /livez, /startupz, /readyz and /status.json')
+      return text(404, 'there are only /, /livez, /startupz, /readyz, /metrics and /status.json')
   }
 }
 

@@ -111,7 +111,7 @@ export type ServeState = {
   startedAt: string
   phase: 'starting' | 'serving' | 'up-failed' | 'stopping'
   /** The result of `up`; null with `--no-up`, or before it has ended. */
-  up: { ok: boolean; finishedAt: string; error: string | null } | null
+  up: { ok: boolean; finishedAt: string; error: string | null; exitCode?: number } | null
   upWanted: boolean
   /** The last turn of the scheduler, in milliseconds of a monotonic clock. */
   tickedAtMs: number

@@ -40,6 +40,8 @@ type Listener = {
   problem: string | undefined
   /** Not before, in milliseconds of a monotonic clock. */
   nextMs: number
+  /** Called for each attempt that failed. */
+  onFailure(target: Target): void
 }
 
 /**
@@ -47,17 +49,30 @@ type Listener = {
  * store, so that a restart neither loses nor repeats it; without a store, what is open is said again after a restart.
  *
  * @param store undefined: where there are no backups, nothing is written
+ * @param onFailure called for each attempt that failed
  * @returns stops it, and waits for what is being sent
  */
 export function startNotifier(
   context: Context,
   state: ServeState,
-  { targets, store }: { targets: readonly Target[]; store: Store | undefined },
+  {
+    targets,
+    store,
+    onFailure = () => {},
+  }: { targets: readonly Target[]; store: Store | undefined; onFailure?: (target: Target) => void },
 ): Notifier {
   const listeners = targets
     .filter(({ events }) => events.length > 0)
     .map(
-      (target): Listener => ({ target, told: undefined, isNoted: false, failures: 0, problem: undefined, nextMs: 0 }),
+      (target): Listener => ({
+        target,
+        told: undefined,
+        isNoted: false,
+        failures: 0,
+        problem: undefined,
+        nextMs: 0,
+        onFailure,
+      }),
     )
   if (listeners.length === 0) return { stop: async () => {} }
   const stop = new AbortController()
@@ -169,6 +184,7 @@ async function note(listener: Listener, store: Store | undefined): Promise<void>
 function failed({ log }: Context, listener: Listener, problem: string): void {
   const { target } = listener
   listener.failures++
+  listener.onFailure(target)
   const pauseMs = Math.min(firstPauseMs * 2 ** (listener.failures - 1), longestPauseMs)
   listener.nextMs = performance.now() + pauseMs
   if (listener.problem !== problem)
