@@ -17,7 +17,9 @@ export type BackupFacts = {
   store: string
   /** The names of several. */
   stores?: readonly string[] | undefined
-  newest: { id: string; startedAt: Date; slot: Date | null } | undefined
+  newest: { id: string; startedAt: Date; slot: Date | null; sizeBytes?: number | undefined } | undefined
+  /** The room in each store, where that is known. */
+  free?: readonly { name: string; freeBytes: number | undefined }[] | undefined
   lastVerifiedAt: Date | undefined
   /** The newest slot of the schedule whose backup should be finished by now; undefined without a schedule. */
   newestSlot: Date | undefined

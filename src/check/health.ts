@@ -35,6 +35,8 @@ export type HealthInput = {
   assertions?: { results: AssertionResult[]; unknown?: string }
   /** Undefined when no backups are configured or found. */
   backups?: BackupHealth | undefined
+  /** What is wrong with the server, in words. */
+  server?: { errors: string[]; warnings: string[] }
   /** Advice on what could be safer; it makes nothing unhealthy. */
   advice?: string[]
   /** Undefined without a connection. */
@@ -90,6 +92,7 @@ export function judgeHealth({
   assertions: { results: assertions, unknown } = { results: [] },
   backups,
   advice = [],
+  server = { errors: [], warnings: [] },
   leftovers,
   held,
   conditions = [],
@@ -108,6 +111,7 @@ export function judgeHealth({
     ...drift.map(({ action, object, reason }) => `roles: ${action} ${object} (${reason})`),
     ...lockedOut,
     ...violated(assertions, 'error'),
+    ...server.errors,
   ]
   const onlyBackups = errors.length === 0 && !shadow?.errors.length
   errors.push(...(backups?.errors ?? []), ...(shadow?.errors ?? []))
@@ -131,6 +135,7 @@ export function judgeHealth({
       ...ofOneKind(shadow?.warnings ?? []),
       ...(held === undefined ? [] : [held]),
       ...ofOneKind(leftovers?.map(warningOf) ?? []),
+      ...server.warnings,
       ...advice,
     ],
     fields: {

@@ -21,8 +21,7 @@ const idsUsed = (freezeMaxAge: number) => Math.min(1_600_000_000, Math.max(1_000
 /** As long as a backup, but not more: nothing that was deleted since can be cleaned up. */
 const longMs = 3_600_000
 
-/** From there on, slots and ages are judged wrongly. */
-const skewMs = 60_000
+const skewHint = 'set the clock: `timedatectl set-ntp true`'
 
 /** What is wrong with the server, and what of it could not be seen. */
 export type JudgedServer = { conditions: Condition[]; unknown: ConditionName[] }
@@ -30,8 +29,12 @@ export type JudgedServer = { conditions: Condition[]; unknown: ConditionName[] }
 /**
  * Judges what was read of the server. Pure.
  * @param before the conditions after the look before: what has no instant of its own keeps that of its first sight
+ * @param skew in words, that the clocks differ
  */
-export function judgeServer(facts: ServerFacts, before: readonly Condition[], now: Date): JudgedServer {
+export function judgeServer(
+  facts: ServerFacts,
+  { before, now, skew }: { before: readonly Condition[]; now: Date; skew: string | undefined },
+): JudgedServer {
   const of = (
     name: (typeof serverConditionNames)[number],
     severity: Condition['severity'],
@@ -48,7 +51,7 @@ export function judgeServer(facts: ServerFacts, before: readonly Condition[], no
       ...of('xid-age', 'error', judgeIds(facts.oldestIds)),
       ...of('slot-retains-wal', 'warning', judgeSlots(facts)),
       ...of('long-transaction', 'warning', transaction),
-      ...of('clock-skew', 'warning', judgeClock(facts)),
+      ...of('clock-skew', 'warning', skew === undefined ? undefined : { message: skew, hint: skewHint }),
     ],
     unknown: !transaction && facts.hidden > 0 ? ['long-transaction'] : [],
   }
@@ -115,14 +118,5 @@ function judgeTransaction(transaction: OpenTransaction | undefined, now: Date) {
       gid === undefined
         ? `look at it: select state, query from pg_catalog.pg_stat_activity where pid = ${pid}; end it: select pg_catalog.pg_terminate_backend(${pid})`
         : `finish it, connected to ${quoteIdent(database)}: commit prepared ${quoteLiteral(gid)}, or rollback prepared ${quoteLiteral(gid)}`,
-  }
-}
-
-function judgeClock({ clockSkewMs }: ServerFacts) {
-  if (Math.abs(clockSkewMs) < skewMs) return undefined
-  const [fast, slow] = clockSkewMs > 0 ? ['the server', 'this machine'] : ['this machine', 'the server']
-  return {
-    message: `the clock of ${fast} is ${renderAge(Math.abs(clockSkewMs))} ahead of that of ${slow}: slots and ages of backups are judged wrongly`,
-    hint: 'set both by NTP: timedatectl status',
   }
 }

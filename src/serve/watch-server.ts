@@ -1,4 +1,5 @@
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
+import { isSkewed, skewWarning } from '../backup/skew.ts'
 import type { ConditionName } from '../check/condition-catalogue.ts'
 import { judgeServer, serverConditionNames } from '../check/server-conditions.ts'
 import { readServerFacts, type ServerFacts } from '../check/server-facts.ts'
@@ -80,7 +81,11 @@ function noteServer({ log }: Context, state: ServeState, found: ServerFacts | un
     return
   }
   const now = new Date()
-  const { conditions, unknown } = judgeServer(found, state.conditions, now)
+  const { conditions, unknown } = judgeServer(found, {
+    before: state.conditions,
+    now,
+    skew: isSkewed(found.clockSkewMs) ? skewWarning(found.clockSkewMs) : undefined,
+  })
   const known = serverConditionNames.filter((name) => !unknown.includes(name))
   replaceConditions(state, known, conditions, { log, now })
   forget(unknown)

@@ -109,6 +109,7 @@ export async function backupFacts(
   const store = openStore(loaded, signal)
   const secrets = readSecrets(config, env, baseDir)
   const facts: BackupFacts[] = []
+  const free = asked ? await freeIn(store) : undefined
   for (const { database, matched, ended, unknown } of await databasesToCheck(context, store)) {
     const { backups, unreadable } =
       unknown === undefined
@@ -135,6 +136,7 @@ export async function backupFacts(
       database,
       store: store.name,
       stores: eachOf(store).map(({ name }) => name),
+      free,
       ended,
       maybeNew: maybeNew && known === undefined,
       unreadable,
@@ -201,7 +203,15 @@ function targetOf(context: Context): string | undefined {
   }
 }
 
-const factOf = ({ id, takenAt, slot }: Backup) => ({ id, startedAt: takenAt, slot })
+const factOf = ({ id, takenAt, slot, sizeBytes }: Backup) => ({ id, startedAt: takenAt, slot, sizeBytes })
+
+/** Of folders only: other stores do not know, or have to be paid for the answer. */
+const freeIn = (store: Store) =>
+  Promise.all(
+    eachOf(store)
+      .filter(({ name }) => name.startsWith('file:'))
+      .map(async (one) => ({ name: one.name, freeBytes: await one.freeBytes().catch(() => undefined) })),
+  )
 
 /** The newest slot that was so long ago that it must be over by now. */
 const passedSlot = ({ cron, zone }: Pick<Schedule, 'cron' | 'zone'>, now: Date, withinMs: number) => {

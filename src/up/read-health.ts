@@ -32,6 +32,7 @@ import { readLeftovers } from './leftovers.ts'
 import { findUnsendable, type MigrateStep } from './migrate.ts'
 import type { Declared } from './roles/declared.ts'
 import { roleDrift } from './roles/read-drift.ts'
+import { saidOf, serverConditions } from './server-health.ts'
 import type { MigrateTarget } from './target.ts'
 import { adviceOnTestRestores } from './test-restore.ts'
 
@@ -80,7 +81,9 @@ export async function readHealth(
     ...(assertions.unknown === undefined ? [] : ['the assertions']),
   ]
   const beside = facts ? await storeBeside(run, facts) : undefined
+  const server = await serverConditions(run, facts ?? [], now)
   const conditions = worstFirst([
+    ...server.conditions,
     ...databaseConditions(
       {
         ...{ findings, drift, lockedOut, shadow: compared, assertions: assertions.results },
@@ -120,6 +123,10 @@ export async function readHealth(
     assertions,
     conditions,
     unlooked,
+    server: {
+      errors: server.conditions.filter(({ severity }) => severity === 'error').map(saidOf),
+      warnings: [...server.conditions.filter(({ severity }) => severity === 'warning').map(saidOf), ...server.warnings],
+    },
     advice: advice
       ? [
           ...(await adviceFor(run)),
