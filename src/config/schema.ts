@@ -182,7 +182,7 @@ const serve = z
     }),
     access: z.enum(['loopback', 'token', 'open']).prefault('loopback').meta({
       description:
-        'Who may read `/status.json`, which names databases and shows errors: `loopback` (only this machine, which includes `kubectl port-forward` and `docker exec`), `token` (whoever sends the token, also from this machine) or `open` (everybody who can reach the port). The health endpoints answer everybody.',
+        'Who may read the page `/` and `/status.json`, which name databases and show errors: `loopback` (only this machine, which includes `kubectl port-forward` and `docker exec`), `token` (whoever sends the token, also from this machine) or `open` (everybody who can reach the port). The health endpoints answer everybody.',
     }),
     token: secret.optional().meta({
       description:
@@ -197,7 +197,7 @@ const serve = z
       .prefault([])
       .meta({
         description:
-          'Host names under which `/status.json` may be requested (the `Host` header), besides IP addresses and `localhost`.',
+          'Host names under which the page `/` and `/status.json` may be requested (the `Host` header), besides IP addresses and `localhost`.',
       }),
   })
   .prefault({})
