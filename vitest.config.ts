@@ -35,6 +35,8 @@ const onceOnly = [
     'json-lines',
     'notify',
     'page',
+    'metrics',
+    'monitoring',
     'up-command',
     'build',
   ],

@@ -47,7 +47,7 @@ export function seriesFacts(backups: Backup[], now: Date): SeriesFacts {
   return {
     newest: good.at(-1),
     first: good[0],
-    covered: latest(good.flatMap(({ takenAt, slot }) => (slot ? [takenAt, slot] : [takenAt]))),
+    covered: coveredBy(good),
     lastVerifiedAt: latest(good.flatMap(({ verification }) => (verification ? [verification.at] : []))),
     restoreTest: lastTest(backups),
     damaged: backups.filter(isDamaged).map(({ id }) => id),
@@ -80,6 +80,10 @@ export function shrinkage(good: readonly Backup[]): Shrank | undefined {
   if (before.length < 3 || newest.sizeBytes * 2 >= usualBytes) return undefined
   return { id: newest.id, at: newest.takenAt, sizeBytes: newest.sizeBytes, usualBytes: Math.round(usualBytes) }
 }
+
+/** The newest instant that one of them covers: its slot, or when it was started. */
+export const coveredBy = (good: readonly Backup[]): Date | undefined =>
+  latest(good.flatMap(({ takenAt, slot }) => (slot ? [takenAt, slot] : [takenAt])))
 
 const lastTest = (backups: Backup[]) =>
   backups

@@ -21,10 +21,10 @@ export function deadlineOf(
   known: Covered | undefined,
   now: Date,
 ): Date | undefined {
-  const passed = newestMissedSlot(cron, zone, new Date(now.getTime() - lookBackMs), now)
-  if (known === undefined) return passed ?? nextSlot(cron, zone, now)
+  const passed = () => newestMissedSlot(cron, zone, new Date(now.getTime() - lookBackMs), now)
+  if (known === undefined) return passed() ?? nextSlot(cron, zone, now)
   const { covered, startedAt } = known
-  const slot = covered ? nextSlot(cron, zone, covered) : passed ? startedAt : nextSlot(cron, zone, startedAt)
+  const slot = covered ? nextSlot(cron, zone, covered) : passed() ? startedAt : nextSlot(cron, zone, startedAt)
   return slot && new Date(slot.getTime() + graceMs + jitterMs)
 }
 

@@ -1,6 +1,6 @@
 // pure
 import type { Backup } from '../../archive/backup.ts'
-import { goodBackups, ofName, storedFacts } from '../../backup/facts.ts'
+import { coveredBy, goodBackups, ofName, ofSchedule } from '../../backup/facts.ts'
 import { nextSlot } from '../../backup/schedule.ts'
 import { graceMs } from '../../check/backups.ts'
 import { estimateRestore } from '../../check/restore-estimate.ts'
@@ -55,15 +55,17 @@ function deadlines(facts: MetricFacts, all: readonly Known[]): Family[] {
 
 /** The earliest of those of the schedules and of `check.backupMaxAge`; nothing is due of a database that is gone. */
 function backupDeadline(facts: MetricFacts, { backup, stored, good }: Known): Date | undefined {
-  const { now, schedules, maxAgeMs, name } = facts
+  const { now, schedules, maxAgeMs } = facts
   if (backup.ended) return undefined
   const startedAt = new Date(facts.state.startedAt)
   const isKnown = backup.looked === true || stored.length > 0
-  const names = schedules.map((schedule) => schedule.name)
-  const { bySchedule } = storedFacts(stored, name, now, names)
   return earliest([
     ...schedules.map((schedule) =>
-      deadlineOf(schedule, isKnown ? { covered: bySchedule!.get(schedule.name)?.covered, startedAt } : undefined, now),
+      deadlineOf(
+        schedule,
+        isKnown ? { covered: coveredBy(ofSchedule(good, schedule.name)), startedAt } : undefined,
+        now,
+      ),
     ),
     maxAgeMs === undefined ? undefined : ageDeadline(good.at(-1)?.takenAt, maxAgeMs, startedAt),
   ])
