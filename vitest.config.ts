@@ -37,6 +37,7 @@ const onceOnly = [
     'page',
     'metrics',
     'monitoring',
+    'logs',
     'up-command',
     'build',
   ],

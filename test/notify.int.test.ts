@@ -226,6 +226,33 @@ describe('a command that ends', () => {
     expect(body).not.toMatch(/Key \(n\)|hunter2/)
   })
 
+  test('tells a chat that wants it, once an hour where the store can note it', { timeout: 60_000 }, async ({
+    dir,
+    world,
+  }) => {
+    const { env, url, received } = world
+    await writeFiles(dir, {
+      'migrations/001_broken.sql': 'create table broken(;',
+      'pgbosun.yaml': JSON.stringify({
+        backup: { store: `file://${dir}/store` },
+        notify: [
+          { as: 'slack', name: 'team', url: { env: 'TEAM' }, oneShot: true },
+          { as: 'slack', name: 'others', url: { env: 'OTHERS' } },
+        ],
+      }),
+    })
+    const variables = { ...env, TEAM: url('/team'), OTHERS: url('/others') }
+    const up = () => run(['up'], { cwd: dir, env: variables })
+    expect((await up()).code).toBe(20)
+    expect((await up()).code).toBe(20)
+    // no backup was ever made: nobody writes into an empty store
+    expect(received.map(({ path }) => path)).toEqual(['/team', '/team'])
+    expect(received[0]!.body).toContain('PROBLEM up-failed')
+    await writeFiles(dir, { 'store/pgbosun-store.json': '{}' })
+    for (let i = 0; i < 2; i++) expect((await up()).code).toBe(20)
+    expect(received).toHaveLength(3)
+  })
+
   test('takes at most ten seconds more for those who do not answer, and its exit code stays', {
     timeout: 40_000,
   }, async ({ dir, world }) => {

@@ -5,6 +5,7 @@ import { type Loaded, loadConfig } from '../config/load.ts'
 import { renewNeeded } from '../config/needed.ts'
 import { remarks, resolveConnection, variablesBeside } from '../config/resolve.ts'
 import { didYouMean } from '../config/suggest.ts'
+import { traceFields } from '../config/trace.ts'
 import { includes, isPattern } from '../config/wildcards.ts'
 import { AppError, type Kind, usage, withReport } from '../errors.ts'
 import { createLog, type Log, type LogLevel, logLevels } from '../log.ts'
@@ -28,7 +29,8 @@ export async function invoke(
   { flags, lists, args, rest, env, format }: Invocation,
 ): Promise<{ result: Result; warnings: string[] }> {
   tuneForLittleMemory()
-  const log = makeLog(flags, env, format)
+  const runId = randomUUID()
+  const log = makeLog(flags, env, format, { run_id: runId, ...traceFields(env.TRACEPARENT) })
   refuseOther(env.PGBOSUN_JSON_LINES)
   let databaseOf = () => ''
   const out = createOutput({
@@ -50,7 +52,6 @@ export async function invoke(
       const { startOneShot } = await import('../serve/notify/one-shot.ts')
       tellOthers = startOneShot(loaded, command.job, { log, database: databaseOf })
     }
-    const runId = randomUUID()
     return command.run({
       command: command.name,
       takeLock: flags['take-lock'] === true,
@@ -125,7 +126,7 @@ function refuseOther(jsonLines: string | undefined): void {
     throw usage(`PGBOSUN_JSON_LINES must be true or false, not ${jsonLines}`, { hint: 'set it to true, or remove it' })
 }
 
-function makeLog(flags: CommandContext['flags'], env: Env, result: ResultFormat): Log {
+function makeLog(flags: CommandContext['flags'], env: Env, result: ResultFormat, fields: Record<string, string>): Log {
   const level = flags['log-level'] ?? env.PGBOSUN_LOG_LEVEL ?? 'info'
   const format = flags['log-format'] ?? env.PGBOSUN_LOG_FORMAT
   if (!(logLevels as readonly unknown[]).includes(level))
@@ -134,7 +135,7 @@ function makeLog(flags: CommandContext['flags'], env: Env, result: ResultFormat)
     throw usage(`there is no log format ${format}`, { hint: 'use json or pretty' })
   // The kind of stderr is only looked up, and pino only loaded, when there is something to log.
   const target = { write: (line: string) => write('stderr', line) }
-  return createLog(level as LogLevel, format ?? (() => (isForPeople(result) ? 'pretty' : 'json')), target)
+  return createLog(level as LogLevel, format ?? (() => (isForPeople(result) ? 'pretty' : 'json')), target, fields)
 }
 
 /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */

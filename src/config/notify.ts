@@ -57,6 +57,10 @@ const target = z
       description:
         'Also send what may hold data: DETAIL of the server, and the statement that failed, of an `up` or `backup run` on its own.',
     }),
+    oneShot: z.boolean().optional().meta({
+      description:
+        'All but `healthchecks`: also tell the failure of an `up` or `backup run` on its own, such as a Job or a CronJob; of one kind once an hour, where the store can note it. Default: only `json`.',
+    }),
     ca: noUrl('the path of a file').min(1).optional().meta({
       description: 'File with the authorities to trust, in PEM. Default: those that Node trusts.',
     }),
@@ -66,6 +70,7 @@ const target = z
     error: 'healthchecks is told of jobs, not of conditions: use `for`',
   })
   .refine(predicates.tellsJobs, { path: ['for'], error: 'only healthchecks is told of jobs: use `on`' })
+  .refine(predicates.tellsOnce, { path: ['oneShot'], error: 'healthchecks is told of each run anyway' })
   .refine(predicates.signsJson, { path: ['sign'], error: 'only `json` is signed' })
 
 /** The key `notify`. */

@@ -43,6 +43,7 @@ export const predicates = {
   /** What the targets of `notify` may have, by their kind. */
   tellsConditions: ({ as, on }: { as: string; on?: unknown }) => as !== 'healthchecks' || on === undefined,
   tellsJobs: ({ as, for: jobs }: { as: string; for?: unknown }) => as === 'healthchecks' || jobs === undefined,
+  tellsOnce: ({ as, oneShot }: { as: string; oneShot?: unknown }) => as !== 'healthchecks' || oneShot === undefined,
   signsJson: ({ as, sign }: { as: string; sign?: unknown }) => as === 'json' || sign === undefined,
   fitsIntoName: (name: string) => Buffer.byteLength(name) <= maxNameBytes,
   hasNoZeroByte: (name: string) => !name.includes('\0'),

@@ -214,7 +214,7 @@ async function verifyOldest({ loaded, log, signal }: Context, catalog: Catalog, 
     now: () => new Date(),
     onNoted: (verification) => catalog.noteVerification(oldest, verification),
   })
-  if (ok) log.info({ database, id, level }, 'an older backup was read back and is good')
+  if (ok) log.info({ database, id, verified: level }, 'an older backup was read back and is good')
   else if (unopened) log.warn({ database, id }, 'an older backup is as it was written, but no identity opens it')
   else log.error({ database, id, problem }, 'an older backup is damaged')
 }

@@ -1,3 +1,4 @@
+import { withoutRepeats } from '../../log.ts'
 import { runDaemon } from '../../serve/daemon.ts'
 import type { Command } from '../command.ts'
 import { upExits } from '../exits.ts'
@@ -7,5 +8,6 @@ export const serve: Command = {
   name: 'serve',
   flags: { 'no-up': { type: 'boolean', help: 'Skip what `up` does. Then the backup role alone is enough.' } },
   exits: { ...upExits, backup: 'the configuration of the backups cannot be used' },
-  run: (context) => runDaemon(context, { up: context.flags['no-up'] !== true }),
+  run: (context) =>
+    runDaemon({ ...context, log: withoutRepeats(context.log) }, { up: context.flags['no-up'] !== true }),
 }

@@ -17,6 +17,8 @@ export type Message = {
   event: NotifyEvent | 'still'
   /** The same for the same thing, however often it is said. */
   key: string
+  /** It has opened several times within an hour, and nothing more is said of it for as long. */
+  flapping?: boolean
   condition: Pick<Condition, 'name' | 'severity' | 'message' | 'hint' | 'since' | 'database' | 'schedule'>
 }
 

@@ -4,6 +4,7 @@ import type { Context } from '../../run/context.ts'
 import type { Store } from '../../store/store.ts'
 import { replaceConditions } from '../conditions.ts'
 import type { ServeState } from '../state.ts'
+import { noteOpening, type Openings, withoutFlapping } from './flapping.ts'
 import { asOnlyOne } from './lock.ts'
 import { type Message, messagesFor, type Present, settled, type Told, toldAfter } from './messages.ts'
 import { readNotes, writeNotes } from './notes.ts'
@@ -42,6 +43,8 @@ type Listener = {
   nextMs: number
   /** Called for each attempt that failed. */
   onFailure(target: Target): void
+  /** When each condition was told as opened. */
+  openings: Openings
 }
 
 /**
@@ -72,14 +75,16 @@ export function startNotifier(
         problem: undefined,
         nextMs: 0,
         onFailure,
+        openings: new Map(),
       }),
     )
-  if (listeners.length === 0) return { stop: async () => {} }
+  const pinged = targets.filter(({ jobs }) => jobs.length > 0)
+  if (targets.length === 0) return { stop: async () => {} }
   const stop = new AbortController()
   const work = async () => {
     while (!stop.signal.aborted) {
       for (const listener of listeners) await turn(context, state, listener, store, stop.signal)
-      noteFailing(context, state, listeners)
+      noteFailing(context, state, [...listeners.flatMap(failingOf), ...pinged.flatMap(unpinged)])
       await sleep(lookMs, undefined, { signal: stop.signal, ref: false }).catch(() => {})
     }
   }
@@ -127,12 +132,11 @@ async function recall(listener: Listener, store: Store | undefined): Promise<voi
   listener.told = listener.isNoted ? (notes as Told[]) : (listener.told ?? [])
 }
 
-const plan = (state: ServeState, { target: { events }, told = [], isNoted }: Listener): Message[] =>
-  messagesFor(presentIn(state), told, {
-    events,
-    now: new Date(),
-    maybeTold: new Date(isNoted ? 0 : Date.parse(state.startedAt) + maybeToldMs),
-  })
+function plan(state: ServeState, { target: { events }, told = [], isNoted, openings }: Listener): Message[] {
+  const now = new Date()
+  const maybeTold = new Date(isNoted ? 0 : Date.parse(state.startedAt) + maybeToldMs)
+  return withoutFlapping(messagesFor(presentIn(state), told, { events, now, maybeTold }), openings, now)
+}
 
 /** What changes in silence is noted too: a restart must not take what opens again for what was told before. */
 async function settle(state: ServeState, listener: Listener, store: Store | undefined): Promise<void> {
@@ -165,6 +169,7 @@ async function tell(
     const { url, secret } = await target.read(signal)
     const problem = await target.post(url, posted(target.as, message, { now: new Date(), url, secret }), signal)
     if (problem !== undefined) throw new Error(problem)
+    noteOpening(listener.openings, message, new Date())
     listener.told = toldAfter(listener.told ?? [], message, new Date())
     listener.failures = 0
     listener.problem = undefined
@@ -192,18 +197,25 @@ function failed({ log }: Context, listener: Listener, problem: string): void {
   listener.problem = problem
 }
 
-function noteFailing({ log }: Context, state: ServeState, listeners: readonly Listener[]): void {
-  const failing = listeners.filter(({ failures }) => failures >= patience)
+/** A target that receives nothing, and why. */
+type Failing = { name: string; problem: string | undefined }
+
+const failingOf = ({ target: { name }, failures, problem }: Listener): Failing[] =>
+  failures >= patience ? [{ name, problem }] : []
+
+const unpinged = ({ name, pings: { problem } }: Target): Failing[] => (problem === undefined ? [] : [{ name, problem }])
+
+function noteFailing({ log }: Context, state: ServeState, failing: readonly Failing[]): void {
   const now = new Date()
   const since = state.conditions.find(({ name }) => name === 'notify-failing')?.since ?? now.toISOString()
   replaceConditions(state, ['notify-failing'], failing.length === 0 ? [] : [conditionOf(failing, since)], { log, now })
 }
 
-const conditionOf = (failing: readonly Listener[], since: string): Condition => ({
+const conditionOf = (failing: readonly Failing[], since: string): Condition => ({
   name: 'notify-failing',
   severity: 'warning',
   roles: [],
-  message: `nobody is told through ${failing.map(({ target, problem }) => `${target.name} (${problem})`).join(', ')}`,
+  message: `nobody is told through ${failing.map(({ name, problem }) => `${name} (${problem})`).join(', ')}`,
   hint: 'check the URL, its secret and the network; then: pgbosun notify test',
   since,
 })

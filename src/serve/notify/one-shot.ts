@@ -6,6 +6,7 @@ import type { Message } from './messages.ts'
 import { startPings } from './pings.ts'
 import { posted } from './render.ts'
 import { type Target, targetsOf } from './targets.ts'
+import { tellOnce } from './told-once.ts'
 
 /** What one command may take for its messages, in all, after its result. */
 const limitMs = 10_000
@@ -16,8 +17,8 @@ const pauseMs = 500
 export type OneShot = (failure: AppError | undefined) => Promise<void>
 
 /**
- * Starts a job that is the whole run of a command. Pings are for each run; a document of `json` is for a failure. Chats are told by `serve`:
- * a Job that is started again and again would fill them.
+ * Starts a job that is the whole run of a command. Pings are for each run, a document of `json` is for each failure. Chats are told where that
+ * is wanted (`oneShot`), and once an hour where the store can note it: a Job that is started again and again would fill them.
  *
  * @param database for messages
  * @throws {AppError} `usage` for a configuration that cannot be used
@@ -29,10 +30,11 @@ export function startOneShot(
 ): OneShot {
   const targets = targetsOf(loaded)
   const started = startPings(targets, job, { log, signal: new AbortController().signal, tries: 1, pauseMs })
-  const documents = targets.filter(({ as, events }) => as === 'json' && events.includes('opened'))
+  const listeners = targets.filter(({ oneShot, events }) => oneShot && events.includes('opened'))
   return async (failure) => {
     const signal = AbortSignal.timeout(limitMs)
-    const listening = failure ? documents : []
+    const listening = failure ? listeners : []
+    const once = tellOnce(loaded, signal)
     await Promise.all([
       started.end((target) => ({ ok: failure === undefined, text: outcomeText(job, failure, target) }), {
         log,
@@ -40,7 +42,11 @@ export function startOneShot(
         tries,
         pauseMs,
       }),
-      ...listening.map((target) => tell(target, messageOf(job, failure!, target, database), { log, signal })),
+      ...listening.map((target) => {
+        const message = messageOf(job, failure!, target, database)
+        const telling = () => tell(target, message, { log, signal })
+        return target.as === 'json' ? telling() : once(target, message, telling)
+      }),
     ])
   }
 }
@@ -78,20 +84,25 @@ async function tell(
   target: Target,
   message: Message,
   { log, signal }: { log: Log; signal: AbortSignal },
-): Promise<void> {
+): Promise<boolean> {
   let problem: string | undefined
   for (let i = 1; i <= tries && !signal.aborted; i++) {
-    problem = await once(target, message, signal)
-    if (problem === undefined) return
+    problem = await tellOne(target, message, signal)
+    if (problem === undefined) return true
     if (i < tries) await new Promise((resolve) => setTimeout(resolve, pauseMs * i))
   }
   log.warn({ target: target.name, problem }, `${target.name} was not told: ${problem ?? 'there was no time left'}`)
+  return false
 }
 
-async function once(target: Target, message: Message, signal: AbortSignal): Promise<string | undefined> {
+async function tellOne(target: Target, message: Message, signal: AbortSignal): Promise<string | undefined> {
   try {
     const { url, secret } = await target.read(signal)
-    return await target.post(url, posted('json', message, { now: new Date(), url, secret }), signal)
+    return await target.post(
+      url,
+      posted(target.as as Exclude<Target['as'], 'healthchecks'>, message, { now: new Date(), url, secret }),
+      signal,
+    )
   } catch (error) {
     return (error as Error).message
   }

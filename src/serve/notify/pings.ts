@@ -47,9 +47,12 @@ async function ping(target: Target, { path, rid, text }: Ping, options: PingOpti
   const { log, signal, tries, pauseMs } = options
   for (let i = 1; ; i++) {
     const problem = await pingOnce(target, { path, rid, text }, signal)
+    if (problem === undefined) target.pings.problem = undefined
     if (problem === undefined) return
-    if (i >= tries || signal.aborted)
+    if (i >= tries || signal.aborted) {
+      if (!signal.aborted) target.pings.problem = problem
       return log.warn({ target: target.name, problem }, `${target.name} was not pinged: ${problem}`)
+    }
     // it keeps the process alive: a command still has to do what comes after its messages
     await sleep(pauseMs * i, undefined, { signal }).catch(() => {})
   }

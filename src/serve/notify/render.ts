@@ -10,13 +10,14 @@ export type Posted = { body: string; headers: Record<string, string> }
 const marks = { opened: 'PROBLEM', still: 'STILL', reminder: 'STILL', resolved: 'OVER' } as const
 
 /** A message in words: what, of which database, since when, what to do. Names are text of the application, so nothing in them counts. */
-export function textOf({ event, condition }: Message, now: Date): string {
+export function textOf({ event, condition, flapping }: Message, now: Date): string {
   const { name, severity, database, schedule, message, hint, since } = condition
   const of = [database && `database ${database}`, schedule && `schedule ${schedule}`].filter(Boolean).join(', ')
   const head = `${marks[event]} ${name}${severity === 'warning' ? ' (warning)' : ''}${of === '' ? '' : ` of ${of}`}`
   const when = `since ${minute(since)}${lasted(now.getTime() - Date.parse(since))}`
-  const lines =
+  const lines: string[] =
     event === 'resolved' ? [`${head}, ${when}: ${message}`] : [`${head}, ${when}: ${message}`, `now: ${hint}`]
+  if (flapping) lines.push('it comes and goes: for an hour, nothing more is said of it')
   return lines.map((line) => cut(visible(line))).join('\n')
 }
 

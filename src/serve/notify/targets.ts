@@ -16,6 +16,10 @@ export type Target = {
   events: readonly NotifyEvent[]
   jobs: readonly NotifyJob[]
   details: boolean
+  /** Whether a command that ends tells it, too. */
+  oneShot: boolean
+  /** Why the last ping did not arrive, after all its tries; changed in place. */
+  pings: { problem: string | undefined }
   /** Reads, or asks for, its secrets again. @throws {AppError} `usage`; an error when the signal comes before they are there */
   read(signal: AbortSignal): Promise<{ url: string; secret: string | undefined }>
   /** Sends once. @returns why it was not received, in words that show no secret; undefined if it was */
@@ -45,6 +49,8 @@ function targetOf(one: NotifyConfig, key: string, around: Pick<Loaded, 'env' | '
     events: as === 'healthchecks' ? [] : (one.on ?? notifyEvents),
     jobs: as === 'healthchecks' ? (one.for ?? ['backup']) : [],
     details,
+    oneShot: one.oneShot ?? as === 'json',
+    pings: { problem: undefined },
     async read(signal) {
       const text = typeof url === 'string' ? url : await inTime(ask(url, `${key}.url`), signal)
       return { url: httpUrl(text, `${key}.url`), secret: sign && (await inTime(ask(sign, `${key}.sign`), signal)) }
