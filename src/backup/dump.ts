@@ -8,7 +8,7 @@ import { type Decoding, decodingDump, decodingGlobals } from './decoding.ts'
 import { type TablesProgress, watchTables } from './tables.ts'
 
 /** How long pg_dump waits for a table that somebody has locked exclusively. */
-const lockWaitMs = 300_000
+export const lockWaitMs = 300_000
 
 export type DumpOptions = Required<Pick<ToolOptions, 'connection' | 'applicationName' | 'settings'>> & {
   database: string
@@ -107,7 +107,7 @@ async function* seen(output: AsyncIterable<Buffer>, onStep: PackingOptions['onSt
 }
 
 /** Exit 60: a client program failed, with what it wrote to stderr. */
-function toolFailed({ name }: Pick<Tool, 'name'>, ended: Ended): AppError {
+export function toolFailed({ name }: Pick<Tool, 'name'>, ended: Ended): AppError {
   const { stderr } = ended
   const { how, hint } = howEnded(ended)
   const said = /(?:error|fatal): .*/i.exec(stderr)?.[0]

@@ -203,6 +203,10 @@ export const notCounted = ({ gone, tableData }: LeftOut): ReadonlySet<string> =>
 export const unmatchedWarnings = ({ unmatched }: Pick<LeftOut, 'unmatched'>): string[] =>
   unmatched.map(([key, entry]) => visible(`${entry} in backup.exclude.${key} matches nothing`))
 
+/** The same of `import.exclude`, which only has tables. */
+export const unmatchedInImport = ({ unmatched }: Pick<LeftOut, 'unmatched'>): string[] =>
+  unmatched.map(([, entry]) => visible(`${entry} in import.exclude matches nothing`))
+
 /** What the role may not read, without what it does not have to. pg_dump locks a table even if only its rows are left out. */
 export function neededAccess(access: Access, { schemas, gone, tableData }: LeftOut): Access {
   const absent = new Set([...gone].map(({ quoted }) => shown(quoted)))

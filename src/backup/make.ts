@@ -70,7 +70,11 @@ type StoredObject = Manifest['objects'][number]
 export async function makeBackup(options: MakeOptions): Promise<Manifest> {
   const { connection, database, places, id, signal, startedAt, runId, kind = 'logical' } = options
   const begun = performance.now()
-  const session = await openWork(options)
+  const session = await openWork({
+    ...options,
+    ...{ lockDatabase: options.lock.database, allowStandby: options.standby !== undefined },
+    applicationName: `pgbosun backup ${runId}`,
+  })
   const endSession = () => void session.end()
   signal.addEventListener('abort', endSession)
   try {
@@ -173,17 +177,23 @@ const hostOf = ({ endpoint: { host, port } }: Session) => `${host}:${port}`
 
 const beforeRestore = 'the last state before a restore; `pgbosun restore --discard` removes this pin'
 
+type WorkOptions = Pick<BackupOptions, 'connection' | 'database' | 'wait' | 'log' | 'signal'> & {
+  lockDatabase: string | undefined
+  allowStandby: boolean
+  applicationName: string
+}
+
 /** Opens the session whose snapshot the dump and the counts share. */
-async function openWork({
+export async function openWork({
   connection,
   database,
-  lock,
+  lockDatabase,
   wait,
   log,
   signal,
-  runId,
-  standby,
-}: MakeOptions): Promise<Session> {
+  applicationName,
+  allowStandby,
+}: WorkOptions): Promise<Session> {
   const deadline = performance.now() + wait.timeoutMs
   const session = (await openWhenReady(connection, {
     ...wait,
@@ -191,9 +201,8 @@ async function openWork({
     log,
     signal,
     database,
-    lockDatabase: lock.database,
-    applicationName: `pgbosun backup ${runId}`,
-    allowStandby: standby !== undefined,
+    ...(lockDatabase !== undefined && { lockDatabase }),
+    ...{ applicationName, allowStandby },
   }))!
   const endSession = () => void session.end()
   signal.addEventListener('abort', endSession)
@@ -218,7 +227,7 @@ async function openWork({
 }
 
 /** Settings that pg_dump and pg_dumpall must not take from the role or the database. pg_dump sets most of them itself, too. */
-const sessionSettings = (serverVersion: number): Record<string, string> => ({
+export const sessionSettings = (serverVersion: number): Record<string, string> => ({
   role: 'none',
   row_security: 'off',
   default_transaction_read_only: 'on',

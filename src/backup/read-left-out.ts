@@ -11,13 +11,25 @@ import { type Exclude, excludesSomething, type LeftOut, planLeftOut, type Relati
  * application.
  * @throws {AppError} `backup` if what remains could not be restored
  */
-export async function readLeftOut(db: Db, exclude: Exclude | undefined): Promise<LeftOut | undefined> {
+export async function readLeftOut(
+  db: Db,
+  exclude: Exclude | undefined,
+  ofImport = false,
+): Promise<LeftOut | undefined> {
   if (!exclude || !excludesSomething(exclude)) return undefined
   const [row] = await db.unsafe<{ found: string }[]>(objectsQuery)
   const leftOut = planLeftOut(exclude, parseBytes<{ schemas: Schema[]; relations: Relation[] }>(row!.found))
   const { objects, rows } = await readNeeded(db, leftOut)
   const needed = [...objects, ...rows]
   if (needed.length === 0) return leftOut
+  if (ofImport)
+    throw new AppError(
+      'backup',
+      `what import.exclude leaves out is needed by what remains:\n${someLines(needed, 10).join('\n')}`,
+      {
+        hint: 'leave out what needs it too',
+      },
+    )
   throw new AppError(
     'backup',
     `what backup.exclude leaves out is needed by what remains, so the backup could not be restored:\n${someLines(needed, 10).join('\n')}`,

@@ -94,7 +94,7 @@ export const commands: Record<string, Lazy> = {
     load: async () => (await import('./commands/seed.ts')).seed,
   },
   import: {
-    summary: 'Import the rows of a SQLite file, once, into empty tables.',
+    summary: 'Import the rows of a SQLite file, another PostgreSQL or a backup, once.',
     load: async () => (await import('./commands/import.ts')).importCommand,
   },
   backup: {

@@ -3,10 +3,12 @@ import type { Needed } from '../config/needed.ts'
 import type { Config } from '../config/schema.ts'
 
 /** Which secrets a command asks for before it starts; what opens a connection asks for passwords itself, later. */
-export function neededSecrets(command: string, { migrate }: Config): readonly Needed[] {
+export function neededSecrets(command: string, { migrate, import: imported }: Config): readonly Needed[] {
   if (['healthcheck', 'migrate new'].includes(command) || command.startsWith('config')) return []
   const backsUpFirst = migrate.backupFirst !== 'never' && ['up', 'plan', 'migrate', 'migrate up'].includes(command)
-  return ['target', ...(backsUpFirst ? withBackups : (besides[command] ?? []))]
+  const reads: readonly Needed[] =
+    imported?.backup !== undefined && ['up', 'plan', 'import'].includes(command) ? ['sign', 'identity'] : []
+  return ['target', ...new Set([...(backsUpFirst ? withBackups : (besides[command] ?? [])), ...reads])]
 }
 
 const withBackups: readonly Needed[] = ['backup', 'sign']

@@ -16,6 +16,11 @@ export type StoreEntry = string | { url: string }
 /** The URL of a store in `backup.stores`. */
 export const urlOf = (entry: StoreEntry) => (typeof entry === 'string' ? entry : entry.url)
 
+/** The keys of `import`. */
+type ImportEntry = {
+  [key in 'sqlite' | 'url' | 'password' | 'backup' | 'database' | 'cluster' | 'after' | 'schema' | 'types']?: unknown
+} & { exclude: readonly string[] }
+
 const secretHeader = /auth|token|secret|password|cookie|credential|(^|-)key|apikey|signature/i
 
 /** Plain HTTP is for this machine, and for the metadata servers of clouds, whose link-local addresses are never routed. */
@@ -83,6 +88,16 @@ export const predicates = {
     globals !== 'with-passwords' || encrypt !== undefined,
   /** Whether it only compares columns. */
   isCondition: (text: string) => parseCondition(text) !== undefined,
+  /** Whether an import has one source. */
+  importsFromOne: ({ sqlite, url, backup }: ImportEntry) =>
+    [sqlite, url, backup].filter((source) => source !== undefined).length === 1,
+  /** Whether every key of an import has a meaning with its source. */
+  importsWithItsKeys: ({ sqlite, url, backup, ...rest }: ImportEntry) =>
+    (sqlite !== undefined || (rest.schema === undefined && rest.types === undefined)) &&
+    (url !== undefined || rest.password === undefined) &&
+    (backup !== undefined || (rest.database === undefined && rest.cluster === undefined)) &&
+    (sqlite === undefined || rest.after === undefined) &&
+    (backup === undefined || rest.exclude.length === 0),
   /** Whether a seed says what it may delete only where it deletes. */
   syncsWhatItScopes: ({ mode, scope, maxDeletes }: { mode?: unknown; scope?: unknown; maxDeletes?: unknown }) =>
     mode === 'sync' || (scope === undefined && maxDeletes === undefined),

@@ -140,6 +140,17 @@ export function resolveTestConnection(config: Config, env: Env, baseDir: string)
   return { ...connection, ignored: [...connection.ignored, ...forFiles(connection)] }
 }
 
+/** The connection to the database that is imported, `import.url`. @throws {AppError} `usage` when it cannot be read */
+export function resolveImportConnection(
+  { url, password }: { url: UrlSource; password?: LoginSecret | undefined },
+  config: Config,
+  env: Env,
+  baseDir: string,
+): Connection {
+  const connection = fromUrlKey('import.url', { url, password }, { config, env, baseDir })
+  return { ...connection, target: undefined, ignored: [...connection.ignored, ...forFiles(connection)] }
+}
+
 /** The parts of a connection that are about the files that are run, and about their history. */
 const forFiles = ({ searchPath, settings, historyTable }: Connection): string[] => [
   ...(searchPath === undefined ? [] : ['search_path']),

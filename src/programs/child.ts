@@ -89,16 +89,21 @@ export function startTool(tools: Tools, name: ToolName, args: string[], options:
 
 /**
  * Writes everything to a program's stdin, chunk by chunk, and closes it. If the program stops reading, the rest of the content is still
- * read, to find out whether it is complete.
+ * read, to find out whether it is complete; not with `once`, where it is made while it is read.
  */
 export async function feedTool(
   { stdin }: Pick<Tool, 'stdin'>,
   content: AsyncIterable<Uint8Array>,
-  { signal, onBytes }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined },
+  {
+    signal,
+    onBytes,
+    once = false,
+  }: { signal: AbortSignal; onBytes?: ((bytes: number) => void) | undefined; once?: boolean | undefined },
 ): Promise<void> {
   let bytes = 0
   for await (const chunk of content) {
     signal.throwIfAborted()
+    if (once && !stdin.writable) break
     bytes += chunk.length
     onBytes?.(bytes)
     await feed(stdin, chunk)

@@ -30,6 +30,8 @@ import { detachSubscriptions } from './subscriptions.ts'
 export type RestorePlan = {
   manifest: Manifest
   into: string
+  /** What it is called in messages; default: the backup. */
+  what?: string
   noOwner: boolean
   noTablespaces: boolean
   story: Label
@@ -98,7 +100,7 @@ export const loginValidMs = 7 * 86_400_000
  * @throws {AppError} `corrupt`, `restore`, `unreachable`; the message says that nothing was changed
  */
 export async function restoreInto(plan: RestorePlan, world: RestoreWorld): Promise<RestoredInto> {
-  const work = workName(plan.into, plan.story.id)
+  const work = workName(plan.into, plan.story.id, plan.story.pgbosun)
   const signal = AbortSignal.any([world.signal, whenLost(world.lock)])
   const startedAt = await readStart(world.lock.sql)
   let publishing = false
@@ -205,10 +207,10 @@ async function inspect(
 }
 
 /** What the audit trail says of a restore. */
-export const eventOf = ({ createRoles = [], into, manifest }: RestorePlan) => ({
+export const eventOf = ({ createRoles = [], into, manifest, what, story }: RestorePlan) => ({
   changes: [
     ...createRoles.map((name) => ({ action: 'create', object: `role ${name}`, reason: 'the backup needs it' })),
-    { action: 'restore', object: `database ${into}`, reason: `from backup ${manifest.id}` },
+    { action: story.pgbosun, object: `database ${into}`, reason: `from ${what ?? `backup ${manifest.id}`}` },
   ],
   backup: manifest.id,
   from: manifest.database.name,

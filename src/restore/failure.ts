@@ -8,7 +8,7 @@ import { type CleanedUp, removal } from './clean-up.ts'
 import { asSuperuserFlag } from './load.ts'
 import { causes, goingOn } from './said.ts'
 
-type Failing = { manifest: Manifest; into: string; isolated: boolean; noOwner: boolean }
+type Failing = { manifest: Manifest; into: string; what?: string; isolated: boolean; noOwner: boolean }
 
 /** Any failure of a restore, with a message that says what it means for the target. */
 export function failed(error: unknown, plan: Failing, signal: AbortSignal, cleaned: CleanedUp): unknown {
@@ -19,8 +19,13 @@ export function failed(error: unknown, plan: Failing, signal: AbortSignal, clean
   const rest = restOf(cleaned)
   if (error instanceof AppError) {
     const kind = error.kind === 'backup' && error.reason !== 'store-unreadable' ? 'restore' : error.kind
-    const hint = error.reason === 'disk-full' ? `${error.hint}: ${needOf(manifest)}` : error.hint
-    return error.with({ kind, hint, message: `backup ${manifest.id}: ${error.message}; ${rest}` })
+    const hint =
+      error.reason === 'disk-full'
+        ? `${error.hint}: ${needOf(manifest)}`
+        : plan.what !== undefined && error.reason === 'load-failed'
+          ? ofImport
+          : error.hint
+    return error.with({ kind, hint, message: `${plan.what ?? `backup ${manifest.id}`}: ${error.message}; ${rest}` })
   }
   if (isServerError(error))
     return new AppError(
@@ -78,7 +83,12 @@ function saidBefore(error: unknown): string | undefined {
   return `${indented(error.message, 0)}${more}`
 }
 
-function adviceFor(code: string, { manifest, isolated, noOwner }: Failing): string {
+/** Nobody is there to choose a flag. */
+const ofImport =
+  'see the log of the server; a login that owns the new database, and may do nothing else, loads it: what needs more rights has to be removed from the source, or left out'
+
+function adviceFor(code: string, { manifest, what, isolated, noOwner }: Failing): string {
+  if (what !== undefined && !['42809', '22023', '53100', '55006'].includes(code)) return ofImport
   const advice: Record<string, string> = {
     '42501': isolated ? trustHint : `connect as a superuser${noOwner ? '' : ', or pass --no-owner'}`,
     '42809': 'install the locale of the backup on the server (`locale-gen`), then run it again',

@@ -8,7 +8,7 @@ import type { LoadWork } from './apply.ts'
 import { loadIsolated } from './isolated.ts'
 import { type LoadOptions, loadDump } from './load.ts'
 import type { Loading } from './loading.ts'
-import { openDump, type Source, sameBeginning } from './source.ts'
+import { type DumpSource, openDump, sameBeginning } from './source.ts'
 
 /** What is loaded, and how. `proven`: nothing may be loaded before every byte was compared with what was signed. */
 export type Filling = {
@@ -20,7 +20,7 @@ export type Filling = {
   proven: boolean
 }
 
-type FillOptions = Source & {
+type FillOptions = DumpSource & {
   wanted: { noOwner: boolean; noTablespaces: boolean }
   runId: string
   log: Log
@@ -36,9 +36,9 @@ type FillOptions = Source & {
 export function fill(
   { database, session, login, signal, onMissing }: LoadWork,
   { connection, manifest, tools, loading, jobs, proven }: Filling,
-  { store, keys, wanted: { noOwner, noTablespaces }, runId, log, out, onProgress }: FillOptions,
+  { wanted: { noOwner, noTablespaces }, runId, log, out, onProgress, ...source }: FillOptions,
 ): Promise<void> {
-  const open = () => openDump({ store, keys }, manifest)
+  const open = () => openDump(source, manifest)
   const onBytes = (bytes: number) => onProgress(bytes, manifest.dump_size_bytes)
   const how = { noOwner, noTablespaces }
   const options = {
@@ -50,6 +50,7 @@ export function fill(
     signal,
     onBytes,
     onMissing,
+    once: source.live !== undefined,
   }
   const { rights, load: isolated, selection } = loading
   const owner = noOwner ? rights.user : manifest.database.owner

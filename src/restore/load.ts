@@ -26,6 +26,8 @@ export type LoadOptions = {
   onMissing?: OnMissing
   /** Called with the uncompressed bytes of the dump read so far. */
   onBytes?: (bytes: number) => void
+  /** The dump is made while it is loaded: nobody reads it to its end for nothing. */
+  once?: boolean | undefined
 }
 
 /** Settings of pg_restore's session that must not come from the role. The commit of the last step flushes what asynchronous commits have not. */

@@ -6,7 +6,7 @@ import type { Session } from '../postgres/session.ts'
 import { needsLogin, type OwnRights, readOwnRights, refuseLoginTriggers, refuseProblems } from './isolation.ts'
 import { type LoadPlan, loginTriggersIn, planLoad } from './plan.ts'
 import { isPartial, type Wanted as Part, type Selection, selectEntries } from './select.ts'
-import { drain, type Head, openDump, readHead, type Source } from './source.ts'
+import { type DumpSource, drain, type Head, openDump, readHead, type Source } from './source.ts'
 
 /** How a backup is loaded: by a login, as planned from the dump's list of contents; or by the session user. */
 export type Loading = {
@@ -23,7 +23,7 @@ type HowToLoad = { noOwner: boolean; noTablespaces: boolean; asSuperuser: boolea
 /** @throws {AppError} `refused`, `restore` or `corrupt` if it cannot be loaded without giving rights to code in it */
 export async function loadingFor(
   session: Session,
-  { manifest, wanted, ...source }: Source & { manifest: Manifest; wanted: HowToLoad },
+  { manifest, wanted, ...source }: DumpSource & { manifest: Manifest; wanted: HowToLoad },
 ): Promise<Loading> {
   const rights = await readOwnRights(session.sql)
   const withoutEventTriggers = await mayGoWithoutEventTriggers(session)
@@ -41,7 +41,7 @@ export async function loadingFor(
   const plan = loaded && planLoad(loaded, wanted)
   const refused = refuseProblems(problem === undefined ? (plan?.problems ?? []) : [problem], rights.user)
   if (head && plan && !refused) return { ...common, load: { plan, head }, selection }
-  await whole(manifest, () => drain(openDump(source, manifest)))
+  if (!source.live) await whole(manifest, () => drain(openDump(source, manifest)))
   throw refused
 }
 
@@ -68,7 +68,7 @@ export async function loadingInPlace(
 const noList = ({ id }: Manifest, problem = '', what = 'no part of it can be chosen', hint = 'restore all of it') =>
   new AppError('restore', `backup ${id}: ${what}, because ${problem}; nothing was changed`, { hint })
 
-async function listOf(source: Source, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
+async function listOf(source: DumpSource, manifest: Manifest): Promise<{ head?: Head; problem?: string }> {
   try {
     return { head: await whole(manifest, () => readHead(openDump(source, manifest))) }
   } catch (error) {

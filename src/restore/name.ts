@@ -4,7 +4,8 @@ import { cutName } from '../sql/quote.ts'
 
 /** What a restore is doing, stored as JSON in the comment of the database it works in. */
 export type Label = {
-  pgbosun: 'restore'
+  /** `import`: of a whole database, in place of an empty one. */
+  pgbosun: 'restore' | 'import'
   /** Eight random hexadecimal digits, different for each restore. */
   id: string
   /** The final name of the database. */
@@ -18,11 +19,12 @@ export type Label = {
   disabled?: string[]
 }
 
-/** `<into cut to 40 bytes>__restore_<id>`: the name a database has while it is being restored. */
-export const workName = (into: string, id: string) => `${cutName(into)}__restore_${id}`
+/** `<into cut to 40 bytes>__restore_<id>`: the name a database has while it is being restored; `…__import_<id>` while it is imported. */
+export const workName = (into: string, id: string, kind: Label['pgbosun'] = 'restore') =>
+  `${cutName(into)}__${kind}_${id}`
 
 /** POSIX pattern of every {@link workName}. */
-export const workPattern = '__restore_[0-9a-f]{8}$'
+export const workPattern = '__(restore|import)_[0-9a-f]{8}$'
 
 /** The login that a restore loads as: `pgbosun_restore_<CRC-32 of the new name, as in its lock>_<id>`. */
 export const loginName = ({ into, id }: Pick<Label, 'into' | 'id'>) =>
@@ -42,8 +44,8 @@ export function readLabel(name: string, comment: string | null): Label | undefin
   const story = parseComment(comment)
   if (typeof story !== 'object' || story === null) return undefined
   const { pgbosun, id, into } = story as Partial<Label>
-  const ours = pgbosun === 'restore' && typeof id === 'string' && typeof into === 'string'
-  return ours && workName(into, id) === name ? (story as Label) : undefined
+  const ours = (pgbosun === 'restore' || pgbosun === 'import') && typeof id === 'string' && typeof into === 'string'
+  return ours && workName(into, id, pgbosun) === name ? (story as Label) : undefined
 }
 
 /** The names of the subscriptions in a story, whatever its comment says. */

@@ -1,5 +1,6 @@
 import type { WholeBackup } from '../archive/backup.ts'
 import { backupPrefix, dumpName, isNamed, objectKey } from '../archive/layout.ts'
+import type { LiveDump } from '../archive/live.ts'
 import type { Manifest } from '../archive/manifest.ts'
 import { isSealed } from '../archive/seal.ts'
 import { parseToc, type Toc, TocError } from '../archive/toc.ts'
@@ -36,9 +37,14 @@ export function trustedManifest({ id, manifest, problem, unproven, text }: Whole
 /** A store, and what opens the backups in it that are encrypted. */
 export type Source = { store: Store; keys: Keys }
 
+/** Where a dump is: in a store, or still being made while it is loaded. */
+export type DumpSource = (Source & { live?: undefined }) | { live: LiveDump }
+
 /** The dump, decrypted and uncompressed; ends with `corrupt` if any byte is not what was written. */
-export const openDump = ({ store, keys }: Source, manifest: Manifest): AsyncIterable<Buffer> =>
-  unpack(store, dumpKey(manifest), dumpEntry(manifest), keys.identities)
+export const openDump = (source: DumpSource, manifest: Manifest): AsyncIterable<Buffer> =>
+  source.live
+    ? source.live.open()
+    : unpack(source.store, dumpKey(manifest), dumpEntry(manifest), source.keys.identities)
 
 /**
  * Finds out by its header whether the dump can be decrypted.

@@ -25,6 +25,8 @@ export type Run = {
   forget(): void
   /** Opens the target database after it was created. */
   openTarget(): Promise<Session>
+  /** Ends the session in the target database, which is about to be another one: {@link openTarget} opens that. */
+  closeTarget(): Promise<void>
   /** Gives `use` a session in a declared database (for the target, its own session), or undefined when the database does not exist. */
   inDatabase<T>(name: string, use: (session: Session | undefined) => Promise<T>): Promise<T>
   /** A session of another login. It ends with the run at the latest; `close` ends it earlier. */
@@ -104,6 +106,12 @@ function createRun(context: Context, sessions: Sessions, { locks, attempt }: { l
     async openTarget() {
       run.target ??= await openToWork(connection.database)
       return run.target
+    },
+    async closeTarget() {
+      const { target } = run
+      run.target = undefined
+      run.forget()
+      if (target) await close(target)
     },
     async inDatabase(name, use) {
       if (name === connection.database) return use(run.target)

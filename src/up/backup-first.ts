@@ -130,7 +130,7 @@ function because([first, ...others]: Finding[]): string {
 }
 
 /** Whether there is nothing to lose: a new database has at most what its template and extensions brought. */
-async function isEmpty(db: Db): Promise<boolean> {
+export async function isEmpty(db: Db): Promise<boolean> {
   const [row] = await db.unsafe<{ empty: boolean }[]>(
     `with ours as (
        select n.oid from pg_catalog.pg_namespace n

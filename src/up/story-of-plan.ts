@@ -4,7 +4,7 @@ import type { Story } from '../run/story.ts'
 import type { Seed } from '../seed/types.ts'
 import { plural } from '../units.ts'
 import { refuseUnhealthy } from './check.ts'
-import { importOf } from './import-of.ts'
+import { importOf, wholeImportOf } from './import-of.ts'
 import { migrateAll } from './migrate-all.ts'
 import type { Declared } from './roles/declared.ts'
 import { plannedDrift } from './roles/read-drift.ts'
@@ -21,7 +21,12 @@ export type PlanInputs = {
 }
 
 /** A plan with all that a review compares: the changes by step, and what existed when it was made. */
-export type Planned = { items: Map<string, Item[]>; things: Set<string> }
+export type Planned = {
+  items: Map<string, Item[]>
+  things: Set<string>
+  /** After which step nothing is known yet; undefined: all of it is planned as far as it can be. */
+  unknown?: string
+}
 
 /** Plans every step after `wait`, and tells it in the story. Changes nothing. */
 export async function planSteps(run: Run, story: Story, { targets, seeds, declared }: PlanInputs): Promise<Planned> {
@@ -31,6 +36,15 @@ export async function planSteps(run: Run, story: Story, { targets, seeds, declar
   const drift = await plannedDrift(run, declared)
   note('ensure', evaluated(drift.reviewable.ensure))
   await story.step('ensure', async (show) => show(drift.ensure))
+  if (wholeImportOf(run.context)) {
+    const { planOfWhole } = await import('./whole/step.ts')
+    const changes = await planOfWhole(run, story)
+    note('import', changes)
+    if (changes.length > 0) {
+      for (const step of ['migrate', 'grant', 'seed', 'check']) story.defer(step, 'after the import')
+      return { items, things: new Set(evaluated(drift.reviewable.things)), unknown: 'after the import' }
+    }
+  }
   await story.step('migrate', (show) =>
     migrateAll(run, {
       targets,

@@ -8,7 +8,7 @@ import type { Seed } from '../seed/types.ts'
 import { counted, seconds } from '../units.ts'
 import { askAboutHealth, refuseUnhealthy } from './check.ts'
 import { type FirstBackup, firstBackupFields, withFirstBackups } from './first-backups.ts'
-import { importOf } from './import-of.ts'
+import { importOf, importPlace, wholeImportOf } from './import-of.ts'
 import { askAboutMigrations, nothingToMigrate } from './migrate.ts'
 import { migrateAll, refuseAll } from './migrate-all.ts'
 import { type Gate, openGate, type Review } from './reviewed/types.ts'
@@ -31,7 +31,7 @@ export const runUp = (context: Context, options: UpOptions = {}): Promise<Result
 
 async function upWith(context: Context, backups: FirstBackup[], { onReady, review }: UpOptions): Promise<Result> {
   const startedAt = performance.now()
-  const story = createStory(stepNames({ imports: importOf(context) !== undefined }), context.out)
+  const story = createStory(stepNames({ imports: importPlace(context) }), context.out)
   let inputs: Inputs = { targets: [], seeds: [], declared: undefined }
   const meanwhile = async () => {
     inputs = await readInputs(context, review !== undefined)
@@ -48,9 +48,21 @@ async function upWith(context: Context, backups: FirstBackup[], { onReady, revie
       const { refuseMissingFile } = await import('./import.ts')
       await refuseMissingFile(run, story)
     }
+    const whole = wholeImportOf(run.context) ? await import('./whole/step.ts') : undefined
+    await whole?.refuseAfter(run, story)
     await story.step('ensure', async (show) => {
       if (declared) await ensure(run, declared, gate('ensure', show), journal)
     })
+    if (whole)
+      await story.step(
+        'import',
+        async (show) => {
+          const done = await whole.importConfigured(run, { show: gate('import', show), journal })
+          // it has not what was made in the database that gave way
+          if (done && declared) await ensure(run, declared, gate('import', show), journal)
+        },
+        'nothing to do: imported before',
+      )
     run.releaseCluster()
     await migrateAndSeed(run, story, journal, { ...inputs, backups, gate })
     await story.step('check', () => refuseUnhealthy(run, mainTarget(targets)))

@@ -55,7 +55,13 @@ function configurationOf({ loaded: { config }, connection }: Context): string {
   const users = mapValues(config.users, withoutPassword)
   const { isolation, outOfOrder } = config.migrate
   const migrate = { ...howRun(config.migrate), isolation, outOfOrder }
-  const { sqlite, ...into } = config.import ?? {}
+  const {
+    sqlite,
+    url: _url,
+    password: _password,
+    ...rest
+  }: Partial<NonNullable<Config['import']>> = config.import ?? {}
+  const into = sqlite === undefined ? rest : { ...rest, schema: rest.schema ?? 'public', types: rest.types ?? {} }
   const bound = { databases, roles, users, manage, migrate, import: into, searchPath: connection().searchPath ?? null }
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex')
 }

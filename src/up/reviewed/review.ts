@@ -4,7 +4,7 @@ import type { Output } from '../../run/output.ts'
 import type { Run } from '../../run/run.ts'
 import { createStory, type Story } from '../../run/story.ts'
 import { counted, someLines } from '../../units.ts'
-import { importOf } from '../import-of.ts'
+import { importPlace } from '../import-of.ts'
 import { stepNames } from '../steps.ts'
 import { type PlanInputs, planSteps } from '../story-of-plan.ts'
 import { differences, elsewhere } from './compare.ts'
@@ -21,7 +21,7 @@ import type { Gate, Review } from './types.ts'
  */
 export async function reviewAgain(run: Run, story: Story, inputs: PlanInputs, review: Review): Promise<Gate> {
   await openCreatedMeanwhile(run)
-  const silent = createStory(stepNames({ imports: importOf(run.context) !== undefined }), quiet(run.context.out), {
+  const silent = createStory(stepNames({ imports: importPlace(run.context) }), quiet(run.context.out), {
     planning: true,
   })
   const planned = await planSteps(run, silent, inputs)
