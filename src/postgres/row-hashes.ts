@@ -24,7 +24,7 @@ export const hashedTablesQuery = `
   select ${bytesOf(`coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('schema', schema, 'name', name, 'unplanned', unplanned, 'columns', columns,
            'column', "column", 'tuples', tuples, 'sizeBytes', size) order by schema, name), '[]')`)} as tables
     from (select n.nspname as schema, c.relname as name, c.oid in (${planningRunsCode}) as unplanned, ${leastColumn} as "column",
-                 c.reltuples::bigint as tuples, c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint as size,
+                 c.reltuples::bigint as tuples, coalesce(pg_catalog.pg_table_size(c.oid), 0) as size,
                  array(select a.attname from pg_catalog.pg_attribute a
                         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attname) as columns
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -27,6 +27,8 @@ import { findWholeProblems, type WholeProblem, wholeRefusal } from './problems.t
 export type WholeTarget = {
   /** The database that gives way, which is empty. */
   into: string
+  /** Roles that are declared: those that do not exist yet will. */
+  declared: readonly string[]
   /** In `lock.database`; it holds the run lock of `into`. */
   lock: Session
   lockDatabase: string
@@ -55,12 +57,13 @@ const allowed = { dropSlots: false, disableSubscriptions: false, standbysReconne
 export async function checkWhole(
   manifest: Manifest,
   what: string,
-  { into, lock, lockDatabase }: Pick<WholeTarget, 'into' | 'lock' | 'lockDatabase'>,
+  { into, lock, lockDatabase, declared }: Pick<WholeTarget, 'into' | 'lock' | 'lockDatabase' | 'declared'>,
 ): Promise<CheckedWhole> {
   const replaceable = await readReplaceable(lock.sql, into, lockDatabase)
   const { properties } = replaceable
   const complete = properties ? withPropertiesOf(manifest, properties) : manifest
-  const target = await readTarget(lock.sql, complete, into)
+  const read = await readTarget(lock.sql, complete, into)
+  const target = { ...read, roles: [...read.roles, ...declared] }
   const locale = await knowsLocale(lock.sql, complete.database)
   const problems: WholeProblem[] = findWholeProblems(complete, { ...target, locale })
   if (properties)

@@ -4,6 +4,7 @@ import { isImported } from '../../import/history.ts'
 import type { Change } from '../../plan.ts'
 import type { Session } from '../../postgres/session.ts'
 import { type CheckedWhole, checkWhole, importWhole, type WholeTarget } from '../../restore/whole/whole.ts'
+import { desiredRoles } from '../../roles/desired.ts'
 import { asAppError } from '../../run/failure.ts'
 import type { Journal } from '../../run/journal.ts'
 import { withProgress } from '../../run/progress.ts'
@@ -56,7 +57,7 @@ export async function planOfWhole(run: Run, story: Story): Promise<Change[]> {
     const after = await readAfter(run.context, configured.after)
     await asImport(() =>
       withOrigin(run, configured, [], async (origin) => {
-        if (target) await check(run, origin)
+        await check(run, origin)
         changes = changesOf(run, origin, after)
         show(changes)
       }),
@@ -107,6 +108,7 @@ export const targetOf = ({ context, cluster }: Run): WholeTarget => {
   const connection = context.connection()
   return {
     ...{ into: connection.database, lock: cluster, lockDatabase: config.lock.database, connection },
+    declared: desiredRoles(config).roles.map(({ name }) => name),
     ...{ runId, command, log, signal, warn: out.warn, now: () => new Date() },
     wait: { timeoutMs: config.wait.timeout, patient: config.wait.patient },
   }
