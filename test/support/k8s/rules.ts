@@ -306,6 +306,7 @@ const mountOf = (path: string, { volumeMounts = [] }: Container) =>
 function isMounted(path: string, container: Container, { volumes = [] }: Pod): boolean {
   const mount = mountOf(path, container)
   const volume = volumes.find(({ name }) => name === mount?.name)
+  if (volume?.configMap) return true // a folder of seeds
   return volume?.secret?.items.some((item) => `${mount?.mountPath}/${item.path}` === path) === true
 }
 
