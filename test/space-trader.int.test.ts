@@ -202,3 +202,105 @@ describe('what went wrong there once', () => {
     expect(await open()`select to_regclass('fleets') as fleets`).toEqual([{ fleets: null }])
   })
 })
+
+describe('a hosted database', () => {
+  let hosted: Server
+  let hostedDir: string
+  beforeAll(async () => {
+    hosted = await startServer(shared().binDir, {
+      settings: ['fsync=off', 'shared_preload_libraries=pg_stat_statements'],
+    })
+    hostedDir = mkdtempSync(join(tmpdir(), 'pgbosun-space-trader-'))
+    cpSync(dir, hostedDir, { recursive: true, filter: (path) => !path.endsWith('/backups') })
+    await writeFiles(hostedDir, {
+      'secrets/backup_url': `postgres://sectorwars_backup:s3cret@127.0.0.1:${hosted.port}/sectorwars_dev`,
+    })
+    const up = await there('up')
+    expect(up.code, up.stderr).toBe(0)
+    await ask(hosted, (sql) => sql.unsafe(readFileSync(join(example, 'hosted/universe.sql'), 'utf8')))
+  })
+  afterAll(async () => {
+    await hosted?.remove()
+    rmSync(hostedDir, { recursive: true, force: true })
+  })
+
+  /** Both write into one store. */
+  const there = (...args: string[]) =>
+    runJson(args, { cwd: hostedDir, env: { DATABASE_URL: hosted.url('sectorwars_dev') } })
+
+  async function ask<T>(where: Server, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    const sql = postgres(where.url('sectorwars_dev'), { max: 1, onnotice() {}, fetch_types: false })
+    try {
+      return await use(sql)
+    } finally {
+      await sql.end()
+    }
+  }
+
+  /** Rows of each table, with a hash of their contents. */
+  const content = (where: Server) =>
+    ask(where, async (sql) => {
+      const tables = await sql<
+        { name: string }[]
+      >`select tablename as name from pg_tables where schemaname = 'public' order by 1`
+      const queries = tables.map(
+        ({ name }) =>
+          `select '${name}' as name, count(*)::int as rows, md5(string_agg(md5(t::text), '' order by id)) as hash from ${name} t`,
+      )
+      return sql.unsafe<{ name: string; rows: number; hash: string | null }[]>(queries.join(' union all '))
+    })
+  const systemIdentifier = (where: Server) =>
+    ask(
+      where,
+      async (sql) => (await sql`select system_identifier::text as id from pg_control_system()`)[0]!.id as string,
+    )
+  const written = (where: Server) =>
+    ask(where, async (sql) => {
+      await sql`select pg_stat_clear_snapshot()`
+      return (await sql`select sum(n_tup_ins + n_tup_upd + n_tup_del)::text as n from pg_stat_user_tables`)[0]!
+        .n as string
+    })
+
+  test('comes home, and goes back with what was played meanwhile, row by row; both times the source is only read', {
+    timeout: 180_000,
+  }, async () => {
+    const before = await content(hosted)
+    expect(before.filter(({ rows }) => rows > 0).length).toBeGreaterThan(25)
+    const writes = await written(hosted)
+    const taken = await there('backup', 'run')
+    expect(taken.code, taken.stderr).toBe(0)
+    expect(await written(hosted)).toBe(writes)
+
+    const home = await pgbosun(
+      'restore',
+      'latest',
+      '--replace',
+      'sectorwars_dev',
+      '--cluster',
+      await systemIdentifier(hosted),
+    )
+    expect(home.code, home.stderr).toBe(0)
+    expect(home.json).toMatchObject({ differences: [], backup_before: expect.any(String) })
+    expect(await content(server)).toEqual(before)
+    expect((await pgbosun('restore', '--release', '--yes')).code).toBe(0)
+    expect((await pgbosun('plan', '--exit-code')).code).toBe(0)
+
+    const app = open('sectorwars_app')
+    await app`insert into users (username, email) values ('newcomer', 'newcomer@example.com')`
+    await app`update players set credits = credits + 1`
+    const played = await content(server)
+    expect(played).not.toEqual(before)
+    const taken2 = await pgbosun('backup', 'run')
+    expect(taken2.code, taken2.stderr).toBe(0)
+    const back = await there(
+      'restore',
+      'latest',
+      '--replace',
+      'sectorwars_dev',
+      '--cluster',
+      await systemIdentifier(server),
+    )
+    expect(back.code, back.stderr).toBe(0)
+    expect(await content(hosted)).toEqual(played)
+  })
+})

@@ -29,7 +29,7 @@ select p.id, c.id, 100, c.base_price * 1.1 from ports p, commodities c;
 
 insert into teams (name, motto) select 'team ' || n, nullif('motto ' || n, 'motto 3') from generate_series(1, 10) n;
 insert into players (user_id, nickname, credits, sector_id, team_id)
-select u.id, 'pilot-' || u.username, 10000 + n * 12.34, s.id, t.id
+select u.id, 'pilot-' || u.username, 10000 + u.n * 12.34, s.id, t.id
 from (select *, row_number() over (order by username) as n from users) u
 join sectors s on s.number = 1 + u.n % 480
 join (select *, row_number() over (order by name) as n from teams) t on t.n = 1 + u.n % 10;
