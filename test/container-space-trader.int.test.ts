@@ -79,9 +79,16 @@ test(
 
         // what should not have happened
         await psql('delete from players')
-        const restored = await onTerminal(['restore', id], [['sectorwars_dev', 'sectorwars_dev\r']])
+        const restored = await onTerminal(
+          ['restore'],
+          [
+            ['Which backup?', '\r'],
+            ['Type its name', 'sectorwars_dev\r'],
+          ],
+        )
         expect(await psql('select count(*) from players')).toBe(players)
-        expect(restored).toContain('before-restore')
+        expect(restored).toMatch(/backup +\S+ has sectorwars_dev as it was just before/)
+        expect(restored).toContain(`restore  backup ${id} of`)
         await pgbosun('restore', '--release', '--yes')
         expect(await pgbosun('check')).toMatch(/^healthy$/m)
 
