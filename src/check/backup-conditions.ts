@@ -121,7 +121,7 @@ export function backupConditions(
         storeProblem === null
           ? judgeUnread(lacking)[0]
           : `the store of the backups of ${database} cannot be read: ${storeProblem}`,
-        'check that the store is mounted here, and that it can be read',
+        'check that the store is mounted here, and that it can be read: pgbosun backup list',
       ),
       ...of(
         'store-empty',

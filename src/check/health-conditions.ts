@@ -115,7 +115,11 @@ export function databaseConditions(found: DatabaseFindings, since: (name: Condit
       found.clientMissing ? [`no backup can be made here: ${found.clientMissing.message}`] : [],
       found.clientMissing?.hint ?? '',
     ),
-    ...of('clock-skew', found.skew === undefined ? [] : [found.skew], 'set the clock: `timedatectl set-ntp true`'),
+    ...of(
+      'clock-skew',
+      found.skew === undefined ? [] : [found.skew],
+      'set the clock that is wrong (`timedatectl set-ntp true`), then: pgbosun check',
+    ),
     ...of(
       'replaced-database-waits',
       leftovers.map((one) =>

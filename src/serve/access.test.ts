@@ -129,3 +129,34 @@ describe('refuse', () => {
     expect(() => refuse({ ...remote, authorization: 'Bearer x' }, unreadable, [])).toThrow('does not exist')
   })
 })
+
+describe('the page with a token', () => {
+  const access = { token: () => 'a:secret' } as ServeAccess
+  const of = (authorization: string | undefined, browser = true) =>
+    refuse({ peer: '10.0.0.1', hosts: ['localhost'], authorization }, access, [], browser)
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
+
+  test('takes it as the password of any name, and as Bearer', () => {
+    expect([of(basic('x:a:secret')), of(basic(':a:secret')), of('Bearer a:secret')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
+  test.each([
+    undefined,
+    'Basic',
+    'Basic !',
+    basic('a'),
+    basic('a:secret'),
+    basic('x:wrong'),
+    'Digest x',
+  ])('lets a browser ask after %s', (authorization) => {
+    expect(of(authorization)).toMatchObject({ status: 401, challenge: 'Basic realm="pgbosun", charset="UTF-8"' })
+  })
+
+  test('only for the page: others take Bearer alone', () => {
+    expect(of(basic('x:a:secret'), false)).toMatchObject({ status: 401, challenge: 'Bearer realm="pgbosun"' })
+  })
+})

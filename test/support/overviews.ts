@@ -108,7 +108,7 @@ const untested = condition({
 const unreadable = condition({
   ...{ name: 'store-unreadable', severity: 'error', since: '2026-03-05T08:00:00.000Z' },
   message: 'the store of the backups of shop cannot be read: connect ECONNREFUSED 10.0.0.9:9000',
-  hint: 'check that the store is mounted here, and that it can be read',
+  hint: 'check that the store is mounted here, and that it can be read: pgbosun backup list',
 })
 const held: Condition = {
   ...{ name: 'held-after-restore', severity: 'warning', roles: [], since: '2026-03-05T07:40:00.000Z' },
