@@ -60,6 +60,21 @@ test('the facts are those of the server', async () => {
   await sql.end()
 })
 
+test('of the roles that are asked for, those are told whose password expires', async () => {
+  await ask(
+    `alter role watcher valid until '2027-01-01 00:00:00+00'`,
+    `create role for_ever login valid until 'infinity'`,
+  )
+  const session = await openSession(connectionTo(server.url('postgres')), {
+    applicationName: 'pgbosun test',
+    log: silentLog,
+  })
+  const { expiring } = await readServerFacts(session.sql, [], ['watcher', 'for_ever', 'absent'])
+  await session.end()
+  expect(expiring).toEqual([{ role: 'watcher', until: '2027-01-01T00:00:00.000Z' }])
+  await ask(`alter role watcher valid until 'infinity'`)
+})
+
 test('a prepared transaction that is older counts, with the name to finish it by', async () => {
   await ask('create table if not exists t(a int)', `begin; insert into t values (1); prepare transaction 'it''s "odd"'`)
   expect((await facts()).transaction).toMatchObject({ gid: `it's "odd"`, user: 'postgres', database: 'postgres' })

@@ -7,6 +7,7 @@ const now = new Date('2026-03-01T12:00:00Z')
 const fine: ServerFacts = {
   ...{ connections: 10, connectionLimit: 97, slots: [], maxWalBytes: 1_000_000_000, hidden: 0, sizes: {} },
   oldestIds: { database: 'shop', age: 150_000_000, freezeMaxAge: 200_000_000 },
+  expiring: [],
   ...{ transaction: undefined, clockSkewMs: 12 },
 }
 /** @param before what was open before */
@@ -94,5 +95,19 @@ test('a condition keeps its first sight, where nothing tells of an earlier start
 test('a clock that is wrong is told as whoever compared the clocks says it', () => {
   expect(judged(fine, [], 'it is an hour behind').conditions).toMatchObject([
     { name: 'clock-skew', severity: 'warning', message: 'it is an hour behind' },
+  ])
+})
+
+test('a password is told two weeks before it expires, since then', () => {
+  const expiring = [
+    { role: 'app', until: '2026-03-11T12:00:00.000Z' },
+    { role: 'later', until: '2026-04-01T00:00:00.000Z' },
+  ]
+  expect(judged({ ...fine, expiring }).conditions).toEqual([
+    {
+      ...{ name: 'password-expiring', severity: 'warning', roles: ['app'], since: '2026-02-25T12:00:00.000Z' },
+      message: 'the password of app expires in 10 d',
+      hint: 'set a new password and a later `validUntil`, then: pgbosun up',
+    },
   ])
 })

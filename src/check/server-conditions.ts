@@ -1,12 +1,13 @@
 // pure
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
-import { renderAge, renderBytes } from '../units.ts'
+import { renderAge, renderBytes, someOf } from '../units.ts'
 import type { Condition, ConditionName } from './condition-catalogue.ts'
 import type { OpenTransaction, ServerFacts, SlotFacts } from './server-facts.ts'
 
 /** The conditions that are judged here. */
 export const serverConditionNames = [
   ...(['connections-near-limit', 'xid-age', 'slot-retains-wal', 'long-transaction', 'clock-skew'] as const),
+  'password-expiring' as const,
 ]
 
 /** Above that share of what there may be, the next release or retry may get no connection. */
@@ -38,11 +39,11 @@ export function judgeServer(
   const of = (
     name: (typeof serverConditionNames)[number],
     severity: Condition['severity'],
-    found: { message: string; hint: string; since?: string | undefined } | undefined,
+    found: { message: string; hint: string; since?: string | undefined; roles?: string[] } | undefined,
   ): Condition[] => {
     if (!found) return []
     const since = found.since ?? before.find((one) => one.name === name)?.since ?? now.toISOString()
-    return [{ name, severity, roles: [], message: found.message, hint: found.hint, since }]
+    return [{ name, severity, roles: found.roles ?? [], message: found.message, hint: found.hint, since }]
   }
   const transaction = judgeTransaction(facts.transaction, now)
   return {
@@ -52,6 +53,7 @@ export function judgeServer(
       ...of('slot-retains-wal', 'warning', judgeSlots(facts)),
       ...of('long-transaction', 'warning', transaction),
       ...of('clock-skew', 'warning', skew === undefined ? undefined : { message: skew, hint: skewHint }),
+      ...of('password-expiring', 'warning', judgePasswords(facts, now)),
     ],
     unknown: !transaction && facts.hidden > 0 ? ['long-transaction'] : [],
   }
@@ -103,6 +105,24 @@ const hintForSlot = ({ name, active, lost }: SlotFacts) =>
   active && !lost
     ? `look at its reader: select * from pg_catalog.pg_stat_replication; a limit is max_slot_wal_keep_size`
     : `start its reader again, or, if there is none any more: select pg_catalog.pg_drop_replication_slot(${quoteLiteral(name)})`
+
+/** Long enough before, as `check` says it. */
+const soonMs = 14 * 86_400_000
+
+function judgePasswords({ expiring }: ServerFacts, now: Date) {
+  const soon = expiring.filter(({ until }) => Date.parse(until) - now.getTime() < soonMs)
+  const [first] = soon
+  if (!first) return undefined
+  const inMs = Date.parse(first.until) - now.getTime()
+  const when = inMs <= 0 ? `expired ${renderAge(-inMs)} ago` : `expires in ${renderAge(inMs)}`
+  const others = soon.length === 1 ? '' : `; so do those of ${someOf(soon.slice(1).map(({ role }) => role))}`
+  return {
+    roles: soon.map(({ role }) => role),
+    since: new Date(Date.parse(first.until) - soonMs).toISOString(),
+    message: `the password of ${first.role} ${when}${others}`,
+    hint: 'set a new password and a later `validUntil`, then: pgbosun up',
+  }
+}
 
 function judgeTransaction(transaction: OpenTransaction | undefined, now: Date) {
   if (!transaction || now.getTime() - Date.parse(transaction.since) < longMs) return undefined

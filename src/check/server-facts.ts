@@ -16,6 +16,8 @@ export type ServerFacts = {
   hidden: number
   /** By database, of those that were asked for and may be connected to. */
   sizes: Record<string, number>
+  /** Of the roles that were asked for, those whose password does not hold for ever, the first to expire first. */
+  expiring: { role: string; until: string }[]
   /** How far the server's clock is ahead of ours. */
   clockSkewMs: number
 }
@@ -43,7 +45,8 @@ export type OpenTransaction = {
   gid?: string | undefined
 }
 
-type Row = Omit<ServerFacts, 'clockSkewMs' | 'transaction' | 'sizes' | 'slots' | 'oldestIds'> & {
+type Row = Omit<ServerFacts, 'clockSkewMs' | 'transaction' | 'sizes' | 'slots' | 'oldestIds' | 'expiring'> & {
+  expiring: ServerFacts['expiring'] | null
   nowMs: number
   oldestIds: ServerFacts['oldestIds'] | null
   slots: { [key in keyof SlotFacts]: SlotFacts[key] | null }[] | null
@@ -83,22 +86,31 @@ select (extract(epoch from pg_catalog.clock_timestamp()) * 1000)::pg_catalog.flo
     from pg_catalog.pg_prepared_xacts order by prepared, gid limit 1) as prepared,
   (select pg_catalog.count(*)::pg_catalog.int4 from pg_catalog.pg_stat_activity where backend_type is null and usesysid is not null) as hidden,
   (select pg_catalog.jsonb_object_agg(datname, pg_catalog.pg_database_size(oid)) from pg_catalog.pg_database
-    where datname in (select pg_catalog.jsonb_array_elements_text($1::pg_catalog.text::pg_catalog.jsonb)) and pg_catalog.has_database_privilege(oid, 'connect')) as sizes`
+    where datname in (select pg_catalog.jsonb_array_elements_text($1::pg_catalog.text::pg_catalog.jsonb)) and pg_catalog.has_database_privilege(oid, 'connect')) as sizes,
+  (select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('role', rolname, 'until', ${instant('rolvaliduntil')}) order by rolvaliduntil, rolname)
+    from pg_catalog.pg_roles where rolcanlogin and pg_catalog.isfinite(rolvaliduntil)
+      and rolname in (select pg_catalog.jsonb_array_elements_text($2::pg_catalog.text::pg_catalog.jsonb))) as expiring`
 
 /**
  * Reads, in one statement, what `check` and `serve` judge of the server. No right is needed: what a role may not see is unknown.
  * @param databases whose sizes to ask for, which reads the size of each of their files
+ * @param roles whose passwords may expire
  */
-export async function readServerFacts(db: Db, databases: readonly string[]): Promise<ServerFacts> {
+export async function readServerFacts(
+  db: Db,
+  databases: readonly string[],
+  roles: readonly string[] = [],
+): Promise<ServerFacts> {
   const askedAt = Date.now()
-  const [row] = await db.unsafe<Row[]>(query, [JSON.stringify(databases)])
-  const { nowMs, oldestIds, slots, transaction, prepared, sizes, ...rest } = row!
+  const [row] = await db.unsafe<Row[]>(query, [JSON.stringify(databases), JSON.stringify(roles)])
+  const { nowMs, oldestIds, slots, transaction, prepared, sizes, expiring, ...rest } = row!
   return {
     ...rest,
     oldestIds: oldestIds ?? undefined,
     slots: (slots ?? []).map(slotOf),
     transaction: olderOf(transaction ?? undefined, prepared ?? undefined),
     sizes: sizes ?? {},
+    expiring: expiring ?? [],
     clockSkewMs: nowMs - (askedAt + Date.now()) / 2,
   }
 }

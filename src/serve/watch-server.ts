@@ -38,7 +38,7 @@ export function watchServer(
       await lookAtStores(context, state, catalog, measured)
       const isDue = performance.now() - sizedMs >= sizesEveryMs
       const known = (await probe.known())?.health
-      const found = known?.ok === false ? undefined : await readServer(context, isDue ? databasesOf(state) : [])
+      const found = known?.ok === false ? undefined : await readServer(context, isDue ? databasesOf(state) : undefined)
       if (found && isDue) sizedMs = performance.now()
       measured.server = found && { ...found, sizes: isDue ? found.sizes : (measured.server?.sizes ?? {}) }
       noteServer(context, state, found)
@@ -53,8 +53,20 @@ export function watchServer(
 
 const databasesOf = ({ backups }: ServeState) => backups.filter(({ ended }) => !ended).map(({ database }) => database)
 
-/** Undefined where the server does not answer, or does not let us ask. */
-async function readServer(context: Context, databases: readonly string[]): Promise<ServerFacts | undefined> {
+/** The logins that the configuration declares. */
+const declaredLogins = ({ loaded: { config } }: Context): string[] => [
+  ...Object.keys(config.users),
+  ...Object.values(config.databases).flatMap((database) => Object.keys(database?.users ?? {})),
+]
+
+/**
+ * Undefined where the server does not answer, or does not let us ask.
+ * @param databases whose sizes to ask for, besides the target; undefined: none
+ */
+async function readServer(
+  context: Context,
+  databases: readonly string[] | undefined,
+): Promise<ServerFacts | undefined> {
   try {
     const connection = connectionOf(context)
     const session = await openSession(connection, {
@@ -62,7 +74,11 @@ async function readServer(context: Context, databases: readonly string[]): Promi
       endWith: AbortSignal.any([context.signal, AbortSignal.timeout(answerMs)]),
     })
     try {
-      return await readServerFacts(session.sql, [...new Set([connection.database, ...databases])])
+      return await readServerFacts(
+        session.sql,
+        databases ? [...new Set([connection.database, ...databases])] : [],
+        declaredLogins(context),
+      )
     } finally {
       await session.end()
     }
