@@ -1,6 +1,7 @@
+import postgres from 'postgres'
 import { describe, expect } from 'vitest'
 import type { SeedConfig } from '../src/config/schema.ts'
-import { type Sql, uniqueName, writeFiles } from './support/postgres.ts'
+import { type Sql, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 import { testSeeds as test } from './support/seed.ts'
 
 const jsonl = (rows: object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
@@ -357,6 +358,133 @@ describe('sync', () => {
       kind: 'usage',
       message: 's/1_a.csv would delete the rows of s/dev/2_a.csv: both load public.a',
     })
+  })
+
+  /** Whether another session waits for a lock. */
+  const waits = async (sql: Sql) =>
+    expect
+      .poll(async () => sql`select from pg_locks where not granted`.then((rows) => rows.length), { timeout: 10_000 })
+      .toBeGreaterThan(0)
+
+  test.for([
+    [
+      'an update',
+      'id,name\n1,new\n2,two\n',
+      "insert into a values (1, 'one'), (2, 'two')",
+      "update a set name = 'x' where id = 1",
+      '',
+    ],
+    ['the first copy', 'id,name\n1,new\n2,two\n', '', "savepoint s; insert into a values (1, 'x')", 'rollback to s;'],
+  ] as const)('does not remember as right what somebody else inserts during %s', async ([, file, before, held, undo], {
+    load,
+    dir,
+    sql,
+    database,
+  }) => {
+    await sql.unsafe(`${table}; ${before}`)
+    await writeFiles(dir, { 'a.csv': file })
+    const other = postgres(urlOf(database), { max: 1, onnotice() {} })
+    try {
+      await other.unsafe(`begin; insert into a values (9, 'of somebody else'); ${held}`)
+      const loading = load([sync()])
+      await waits(sql)
+      await other.unsafe(`${undo} commit`)
+      await loading
+    } finally {
+      await other.end({ timeout: 0 })
+    }
+    expect(await sql`select id from a order by id`).toEqual([{ id: 1 }, { id: 2 }, { id: 9 }])
+    expect(await load([sync()])).toEqual(['a.csv 1'])
+    expect(await sql`select id, name from a order by id`).toEqual([
+      { id: 1, name: 'new' },
+      { id: 2, name: 'two' },
+    ])
+    expect(await load([sync()])).toEqual([])
+  })
+
+  test('does not remember as right that somebody else deletes a row meanwhile', async ({
+    load,
+    dir,
+    sql,
+    database,
+  }) => {
+    await sql.unsafe(`${table}; insert into a values (1, 'one'), (2, 'two')`)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,new\n2,two\n' })
+    const other = postgres(urlOf(database), { max: 1, onnotice() {} })
+    try {
+      await other.unsafe("begin; delete from a where id = 2; update a set name = 'x' where id = 1")
+      const loading = load([sync()])
+      await waits(sql)
+      await other.unsafe('commit')
+      await loading
+    } finally {
+      await other.end({ timeout: 0 })
+    }
+    expect(await load([sync()])).toEqual(['a.csv 1'])
+    expect(await sql`select id from a order by id`).toEqual([{ id: 1 }, { id: 2 }])
+  })
+
+  test('settles where a trigger keeps a row from being written', async ({ load, dir, sql }) => {
+    await sql.unsafe(`${table}; insert into a values (1, 'kept');
+      create function f() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger t before insert or update on a for each row execute function f()`)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n2,two\n' })
+    await load([sync()])
+    expect(await load([sync()])).toEqual([])
+  })
+
+  test('is refused at the start where two of one table have the same scope', async ({ load, dir }) => {
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n', 'b.csv': 'id,name\n2,two\n' })
+    const other = a('b.csv', { mode: 'sync', key: ['id'], scope: "ORIGIN  = 'seed'" })
+    await expect(load([sync({ scope: "origin = 'seed'" }), other])).rejects.toMatchObject({
+      kind: 'usage',
+      message: 'a.csv and b.csv would delete the rows of each other: both load public.a in the same scope',
+    })
+  })
+
+  const both = [
+    sync({ scope: "origin = 'seed'" }),
+    a('b.csv', { mode: 'sync', key: ['id'], scope: "origin in ('seed', 'b')" }),
+  ]
+
+  test('is refused when it has written a row in the scope of another one', async ({ load, dir, sql }) => {
+    await sql.unsafe(table)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n', 'b.csv': 'id,name,origin\n2,two,b\n' })
+    const refused = {
+      kind: 'seed',
+      message: "a.csv has written 1 row in the scope of b.csv, which would delete it: origin in ('seed', 'b')",
+    }
+    await expect(load(both)).rejects.toMatchObject(refused)
+    expect(await all(sql)).toEqual([])
+    await load([both[1]!])
+    await expect(load(both)).rejects.toMatchObject(refused)
+    expect(await all(sql)).toHaveLength(1)
+  })
+
+  test('is refused when it would delete a row in the scope of another one', async ({ load, dir, sql }) => {
+    await sql.unsafe(table)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n', 'b.csv': 'id,name,origin\n2,two,b\n' })
+    await load([both[0]!])
+    await expect(load(both)).rejects.toMatchObject({
+      kind: 'seed',
+      message: "b.csv would delete 1 row in the scope of a.csv: origin = 'seed'",
+    })
+    expect(await sql`select id from a`).toEqual([{ id: 1 }])
+    await writeFiles(dir, { 'b.csv': 'id,name,origin\n2,two,b\n' })
+    expect(await load([both[0]!, a('b.csv', { mode: 'sync', key: ['id'], scope: "origin = 'b'" })])).toEqual([
+      'b.csv 1',
+    ])
+  })
+
+  test('in its scope, no other file of the table writes a row', async ({ load, dir, sql }) => {
+    await sql.unsafe(table)
+    await writeFiles(dir, { 'a.csv': 'id,name\n1,one\n', 'b.csv': 'id,name\n2,two\n' })
+    for (const mode of ['insert', 'upsert'])
+      await expect(load([sync({ scope: "origin = 'seed'" }), a('b.csv', { mode })])).rejects.toMatchObject({
+        kind: 'seed',
+        message: "b.csv has written 1 row in the scope of a.csv, which would delete it: origin = 'seed'",
+      })
+    expect(await sql`select id from a`).toEqual([{ id: 1 }])
   })
 
   test('of a JSON file without rows deletes what there is', async ({ load, dir, sql }) => {

@@ -13,7 +13,6 @@ import { type OnSeedProgress, watchFile } from './progress.ts'
 import { becomeRole } from './role.ts'
 import { loadRows } from './rows.ts'
 import { runStatements } from './statements.ts'
-import { fingerprint } from './sync.ts'
 import type { RowsSeed, Seed, SeedResult, SqlSeed, Written } from './types.ts'
 
 export type SeedOptions = {
@@ -138,8 +137,7 @@ async function loadFile(
     hash.update(bytes)
     watch(bytes)
   }
-  const { target, ...written } = await loadRows(tx, seed, { place, acceptDeletes, together, onBytes })
-  const print = seed.mode === 'sync' ? await fingerprint(tx, target) : undefined
+  const { target, print, ...written } = await loadRows(tx, seed, { place, acceptDeletes, together, onBytes })
   // a file of no rows for a table without a key has nothing to send
   const checksum = target.header.length > 0 ? endChecksum(hash, seed) : await readChecksum(seed)
   return {

@@ -56,6 +56,8 @@ export type SeedTable = {
   keyNotNull: boolean
   sequences: SequenceUse[]
   scope: Condition | undefined
+  /** What other seeds of the table say they alone stand for. `text`: as the configuration has it. */
+  rivals: { name: string; text: string; scope: Condition }[]
 }
 
 /**
@@ -64,9 +66,7 @@ export type SeedTable = {
  */
 export function matchTable(seed: RowsSeed, file: FileColumns, found: Table | undefined): SeedTable {
   const { schema, name } = seed.table
-  const fail = (problem: string, hint: string, line?: number): never => {
-    throw new AppError('seed', `${seed.name}: ${problem}`, { file: seed.name, ...(line && { line }), hint })
-  }
+  const fail = failing(seed)
   if (!found) return fail(`there is no table ${schema}.${name}`, 'create it in a migration, or correct `table`')
   const columns = new Map(found.columns.map((column) => [column.name, column]))
   const line = seed.format === 'csv' ? 1 : undefined
@@ -114,17 +114,28 @@ export function matchTable(seed: RowsSeed, file: FileColumns, found: Table | und
     key,
     keyNotNull: key.every((column) => columns.get(column)?.notNull),
     sequences: sequencesOf(used),
-    scope: scopeOf(seed, columns, fail),
+    scope: scopeOf(seed, columns),
+    rivals: seed.rivals.flatMap(({ name, scope: text }) => {
+      const scope = scopeOf({ ...seed, name, scope: text }, columns)
+      return scope ? [{ name, text, scope }] : []
+    }),
   }
 }
 
+const failing =
+  ({ name: file }: RowsSeed) =>
+  (problem: string, hint: string, line?: number): never => {
+    throw new AppError('seed', `${file}: ${problem}`, { file, ...(line && { line }), hint })
+  }
+
 /** The scope of a seed, whose columns exist and have types that compare without code of the application. */
-function scopeOf(
-  { scope, table: { schema, name } }: RowsSeed,
-  columns: Map<string, Column>,
-  fail: (problem: string, hint: string) => never,
-): Condition | undefined {
+function scopeOf(seed: RowsSeed, columns: Map<string, Column>): Condition | undefined {
+  const {
+    scope,
+    table: { schema, name },
+  } = seed
   if (scope === undefined) return undefined
+  const fail = failing(seed)
   const condition = parseCondition(scope)
   if (!condition) return fail(`\`scope\` is not a condition: ${scope}`, 'compare columns with texts and numbers')
   for (const column of columnsIn(condition)) {

@@ -11,6 +11,7 @@ import { yamlWord } from '../text.ts'
 import { readChecksum } from './checksum.ts'
 import { filesOf, tableNameOf, unreadable } from './folder.ts'
 import { inspectSeed } from './inspect.ts'
+import { refuseRivals, withRivals } from './rivals.ts'
 import type { DeleteLimit, LoadedSeed, RowsSeed, Seed, SqlSeed } from './types.ts'
 
 type FileEntry = Extract<SeedConfig, { file: string }>
@@ -35,7 +36,7 @@ export async function readSeeds(
   const seeds = files.map((file) => readSeed(file, baseDir))
   refuseTwice(seeds)
   refuseRivals(seeds)
-  return seeds
+  return withRivals(seeds)
 }
 
 /**
@@ -118,6 +119,7 @@ function findRows({ table, mode, key, scope, maxDeletes }: FileEntry, name: stri
     mode: mode ?? (key ? 'upsert' : 'insert'),
     key,
     scope,
+    rivals: [],
     maxDeletes: maxDeletes === undefined ? defaultLimit : readLimit(maxDeletes),
     checksum: undefined,
   }
@@ -132,21 +134,5 @@ function refuseTwice(seeds: Seed[]): void {
     if (seen.has(name))
       throw usage(`${name} is listed twice under \`seeds\``, { file: name, hint: 'remove one of the entries' })
     seen.add(name)
-  }
-}
-
-/** Two files that both say what a whole table is would delete each other's rows at every run. */
-function refuseRivals(seeds: Seed[]): void {
-  const rows = seeds.filter((seed) => seed.kind === 'rows')
-  for (const { name, mode, scope, table } of rows) {
-    if (mode !== 'sync' || scope !== undefined) continue
-    const rival = rows.find(
-      (other) => other.name !== name && other.table.schema === table.schema && other.table.name === table.name,
-    )
-    if (rival)
-      throw usage(`${name} would delete the rows of ${rival.name}: both load ${table.schema}.${table.name}`, {
-        file: name,
-        hint: `give ${name} a \`scope\`, or another \`mode\``,
-      })
   }
 }

@@ -12,8 +12,8 @@ export const given = 'pgbosun_given'
 export const list = (columns: readonly string[], alias?: string) =>
   columns.map((column) => `${alias === undefined ? '' : `${alias}.`}${quoteIdent(column)}`).join(', ')
 
-export const sameKey = (key: readonly string[]) =>
-  key.map((column) => `r.${quoteIdent(column)} = s.${quoteIdent(column)}`).join(' and ')
+export const sameKey = (key: readonly string[], other = 's') =>
+  key.map((column) => `r.${quoteIdent(column)} = ${other}.${quoteIdent(column)}`).join(' and ')
 
 /** All columns of the temporary tables. */
 export const staged = ({ header, sparse }: SeedTable, alias?: string) =>

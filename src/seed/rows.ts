@@ -4,10 +4,11 @@ import { advanceSequences } from '../postgres/sequences.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { setSettings } from '../sql/settings.ts'
 import { copyFile, type OnBytes } from './file.ts'
+import { fingerprintOfCompared, fingerprintOfCopied } from './fingerprint.ts'
 import { refuseKeys, refuseNullKey, refuseOutOfScope } from './keys.ts'
 import { becomeRole } from './role.ts'
 import { assignments, delta, differs, given, list, newValues, sameKey, stage, staged } from './row-sql.ts'
-import { deleteMissing } from './sync.ts'
+import { deleteMissing, refuseIntrusion } from './sync.ts'
 import { findTarget, type Target } from './target.ts'
 import type { RowsSeed, Written } from './types.ts'
 
@@ -20,12 +21,15 @@ export type LoadOptions = {
   onBytes?: OnBytes | undefined
 }
 
+/** `print`: with `sync`, what the table is like now. */
+export type Loaded = { target: Target; print?: string }
+
 /**
  * Loads a file of rows, in a transaction that already acts as the role of `place`; returns what was written.
  * Into an empty table the rows are copied directly. Otherwise they go to a temporary table first, and only those that are new or
  * differ are written: rows that exist already cause neither a write nor a lock, and use up no value of a sequence.
  */
-export async function loadRows(tx: Db, seed: RowsSeed, options: LoadOptions): Promise<Written & { target: Target }> {
+export async function loadRows(tx: Db, seed: RowsSeed, options: LoadOptions): Promise<Written & Loaded> {
   const target = await findTarget(tx, seed)
   // a file of no rows, for a table without a key
   if (target.header.length === 0) return { inserted: 0, updated: 0, deleted: 0, target }
@@ -33,16 +37,23 @@ export async function loadRows(tx: Db, seed: RowsSeed, options: LoadOptions): Pr
   if (options.place.urlSettings) await tx.unsafe(setSettings(options.place.urlSettings, 'local '))
   const direct = (target.empty || target.key.length === 0) && !target.sparse && !target.scope
   const written = direct
-    ? { inserted: await copyDirectly(tx, seed, target, options), updated: 0, deleted: 0 }
+    ? await copyDirectly(tx, seed, target, options)
     : await copyAndCompare(tx, seed, target, options)
-  if (written.inserted + written.updated > 0) await advanceSequences(tx, target)
+  if (written.inserted + written.updated > 0) {
+    await advanceSequences(tx, target)
+    // What other seeds of the same transaction have written cannot be told apart.
+    if (!options.together) await refuseIntrusion(tx, seed, target)
+  }
   return { ...written, target }
 }
 
-async function copyDirectly(tx: Db, seed: RowsSeed, target: Target, { onBytes }: LoadOptions): Promise<number> {
-  const rows = await copyFile(tx, seed, target.table, target, onBytes)
+type Result = Written & Pick<Loaded, 'print'>
+
+async function copyDirectly(tx: Db, seed: RowsSeed, target: Target, { onBytes }: LoadOptions): Promise<Result> {
+  const inserted = await copyFile(tx, seed, target.table, target, onBytes)
   await refuseNullKey(tx, seed, target, target.table)
-  return rows
+  const written = { inserted, updated: 0, deleted: 0 }
+  return seed.mode === 'sync' ? { ...written, print: await fingerprintOfCopied(tx, target) } : written
 }
 
 async function copyAndCompare(
@@ -50,7 +61,7 @@ async function copyAndCompare(
   seed: RowsSeed,
   target: Target,
   { place, acceptDeletes, together = false, onBytes }: LoadOptions,
-): Promise<Written> {
+): Promise<Result> {
   await createStage(tx, target, place.role)
   // Enough for the hash table of a million rows; with the default of 4 MB the server would use the disk.
   await tx.unsafe("set local work_mem = '64MB'")
@@ -65,10 +76,12 @@ async function copyAndCompare(
   const { count: updated } =
     count > 0 && target.key.length > 0 && target.updated.length > 0 ? await tx.unsafe(updateOf(target)) : { count: 0 }
   const { count: inserted } = count > 0 ? await insertNew(tx, target) : { count: 0 }
+  if (count > 0) await tx.unsafe(setPath(place.path, 'local '))
   await refuseOutOfScope(tx, seed, target, true)
+  const print = seed.mode === 'sync' ? await fingerprintOfCompared(tx, target) : undefined
   await tx.unsafe(pinPath)
   if (together) await asCreator(tx, target, place.role, `drop table ${stage}, ${delta}`)
-  return { inserted, updated, deleted }
+  return { inserted, updated, deleted, ...(print !== undefined && { print }) }
 }
 
 /** The defaults of columns that some rows lack are written without our own path. */

@@ -1,7 +1,5 @@
 import { AppError } from '../errors.ts'
 import type { Db } from '../postgres/db.ts'
-import { isServerError } from '../postgres/server-error.ts'
-import { quoteLiteral } from '../sql/quote.ts'
 import { counted } from '../units.ts'
 import type { SeedTable } from './match.ts'
 import { list, sameKey, stage } from './row-sql.ts'
@@ -18,7 +16,7 @@ const fewRows = 3
 export async function deleteMissing(
   tx: Db,
   seed: RowsSeed,
-  { table, key, scope }: SeedTable,
+  { table, key, scope, rivals }: SeedTable,
   accepted: boolean,
 ): Promise<number> {
   const inScope = scope ? renderCondition(scope, 'r') : 'true'
@@ -29,8 +27,45 @@ export async function deleteMissing(
   const { total = 0, missing = 0 } = found ?? {}
   if (missing === 0) return 0
   if (!accepted && missing > mostDeletes(seed, total)) throw tooMany(seed, missing, total)
+  for (const rival of rivals) await refuseRival(tx, `${table} r where ${inScope} and ${isMissing}`, seed, rival)
   const { count } = await tx.unsafe(`delete from ${table} r where ${inScope} and ${isMissing}`)
   return count
+}
+
+type Rival = SeedTable['rivals'][number]
+
+const disjoint = 'give each `scope` a condition that the rows of the other file do not meet'
+
+/** The row is not only this seed's to delete: where the other one has it, both would undo each other at every run. */
+async function refuseRival(tx: Db, doomed: string, { name: file }: RowsSeed, { name, text, scope }: Rival) {
+  const count = await countRows(tx, `${doomed} and ${renderCondition(scope, 'r')}`)
+  if (count === 0) return
+  throw new AppError('seed', `${file} would delete ${counted(count, 'row')} in the scope of ${name}: ${text}`, {
+    file,
+    hint: disjoint,
+  })
+}
+
+/**
+ * Refuses rows that this transaction has written into what another seed alone stands for: that one would delete them.
+ * @throws {AppError} `seed` naming both
+ */
+export async function refuseIntrusion(tx: Db, { name: file }: RowsSeed, { table, rivals }: SeedTable): Promise<void> {
+  const written = 'r.xmin operator(pg_catalog.=) pg_catalog.pg_current_xact_id()::pg_catalog.xid'
+  for (const { name, text, scope } of rivals) {
+    const count = await countRows(tx, `${table} r where ${written} and ${renderCondition(scope, 'r')}`)
+    if (count > 0)
+      throw new AppError(
+        'seed',
+        `${file} has written ${counted(count, 'row')} in the scope of ${name}, which would delete ${count === 1 ? 'it' : 'them'}: ${text}`,
+        { file, hint: disjoint },
+      )
+  }
+}
+
+async function countRows(tx: Db, from: string): Promise<number> {
+  const [found] = await tx.unsafe<{ count: number }[]>(`select pg_catalog.count(*)::float8 as count from ${from}`)
+  return found?.count ?? 0
 }
 
 function mostDeletes({ maxDeletes }: RowsSeed, total: number): number {
@@ -48,44 +83,4 @@ function tooMany({ name: file, table, maxDeletes, scope }: RowsSeed, missing: nu
       hint: 'if the file is right: `pgbosun seed --accept-deletes`, or raise `maxDeletes`',
     },
   )
-}
-
-/** The same rows have the same texts whatever the session is set to. */
-const fixedSettings = `set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres';
-  set local extra_float_digits = 1; set local bytea_output = 'hex'; set local lc_monetary = 'C';`
-
-/** The values that `sync` is responsible for: the columns of its file, in the rows of its scope. */
-type Part = Pick<SeedTable, 'table' | 'header' | 'scope'>
-
-/** A number that another content of the table is all but certain to change. The transaction's settings are not kept. */
-export async function fingerprint(tx: Db, { table, header, scope }: Part): Promise<string> {
-  const where = scope ? `where ${renderCondition(scope, 'r')}` : ''
-  const answer = await tx.unsafe<{ print?: string }[]>(`${fixedSettings}
-    select pg_catalog.count(*)::text || '-' ||
-           coalesce(pg_catalog.sum(pg_catalog.hashtextextended(row(${list(header, 'r')})::text, 0)::numeric), 0)::text as print
-      from ${table} r ${where}`)
-  return (answer.flat() as { print?: string }[]).find(({ print }) => print !== undefined)?.print ?? ''
-}
-
-/**
- * The {@link fingerprint} of a table outside any load. Writes nothing; no code of the application runs, because the table is locked
- * while it is known to be one, and its scope only compares.
- * @param db in no transaction
- * @returns undefined when the session may not read all of the table, or it is no table any more
- */
-export async function readFingerprint(db: Db, part: Part): Promise<string | undefined> {
-  await db.unsafe('begin transaction read only')
-  try {
-    await db.unsafe(`set local row_security = off; lock table ${part.table} in access share mode`)
-    const [isTable] = await db.unsafe(
-      `select from pg_catalog.pg_class where oid = pg_catalog.to_regclass(${quoteLiteral(part.table)}) and relkind in ('r', 'p')`,
-    )
-    return isTable && (await fingerprint(db, part))
-  } catch (error) {
-    // Whoever loads the seed may read the table, and then compares.
-    if (isServerError(error) && ['42501', '42P01'].includes(error.code)) return undefined
-    throw error
-  } finally {
-    await db.unsafe('rollback')
-  }
 }

@@ -23,6 +23,8 @@ export type RowsSeed = {
   key: string[] | undefined
   /** With `sync`: the rows that the file stands for, as an SQL condition; undefined means all. */
   scope: string | undefined
+  /** Other seeds with `sync` of the same table, whose scopes are not this seed's to write or delete in. */
+  rivals: { name: string; scope: string }[]
   /** With `sync`: how many rows may be deleted at once, or what share of them. */
   maxDeletes: DeleteLimit
   /** SHA-256 of the bytes of the file and of the way it is loaded; undefined until it is needed: it is computed while the file is loaded. */
