@@ -224,6 +224,27 @@ test('a run that was killed on the way is finished by the next one', async ({ wo
   ])
 })
 
+test('what a database hands over to its owner is named once, and goes there', async ({ world, database }) => {
+  const { sql, q, roles, apply, heir, old } = world
+  await sql.unsafe(`alter role ${q.old} nologin; create table a (); alter table a owner to ${q.old};
+    create function f() returns int language sql security definer as 'select 1'; alter function f() owner to ${q.old};
+    alter database "${database}" owner to ${q.heir}`)
+  const config = roles(
+    { reassignTo: heir },
+    { databases: { [database]: { owner: heir, reassign: { from: [old], definer: true } } } },
+  )
+  const about = ({ changes }: { changes: string[] }) => changes.filter((change) => change.includes('owner is old'))
+  const handedOver = [
+    'alter function public.f() (database d): owner is old, reassigned to d_heir: it runs with the rights of its owner',
+    'alter table public.a (database d): owner is old, reassigned to d_heir',
+  ]
+  const plan = await apply(config, ['roles', 'plan'])
+  expect([plan.code, plan.message, about(plan).sort()]).toEqual([0, '', handedOver])
+  const applied = await apply(config)
+  expect([applied.code, applied.message, about(applied).sort()]).toEqual([0, '', handedOver])
+  expect(await world.exists()).toBe(false)
+})
+
 test.runIf(server().major >= 15)('a privilege on a parameter goes too', async ({ world }) => {
   const { sql, q, roles, apply, heir } = world
   await sql.unsafe(`grant set on parameter log_statement to ${q.old}`)

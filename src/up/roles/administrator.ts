@@ -72,7 +72,7 @@ export async function planForAdmin(
   const owners = await readOwners(run, declared.desired, current)
   if (owners.refusal) throw owners.refusal
   if (plan.session.superuser) return { user, statements: [] }
-  const removals = await readRemovals(run, declared.desired, plan.session)
+  const removals = await readRemovals(run, declared.desired, plan.session, owners.reassign)
   return {
     user,
     statements: [...forAdmin(await planWhole(run, declared.desired, plan, owners)), ...removals.map(removalByHand)],

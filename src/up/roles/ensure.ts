@@ -31,7 +31,7 @@ export async function ensure(run: Run, declared: Declared, show: Show, journal: 
     if (owners.refusal) throw owners.refusal
     for (const problem of ofOneKind(owners.lockedOut)) out.warn(problem)
     // Refuses what could not be done later.
-    if (desired.absent.length > 0) await refuseRemovals(run, desired, first.plan.session)
+    if (desired.absent.length > 0) await refuseRemovals(run, desired, first.plan.session, owners)
     await refuseLosses(run, declared.acceptRevokes ?? false, desired)
     const handover = handoverChanges(owners)
     if (!first.plan.session.superuser) {
@@ -78,9 +78,14 @@ const applyingIn = ({ context: { loaded, log } }: Run, { beforeChange }: Journal
 })
 
 /** @throws {AppError} `refused` for what could not be removed later */
-async function refuseRemovals(run: Run, desired: DesiredRoles, session: SessionUser): Promise<void> {
+async function refuseRemovals(
+  run: Run,
+  desired: DesiredRoles,
+  session: SessionUser,
+  { reassign }: Owners,
+): Promise<void> {
   const { readRemovals, removalChanges } = await import('./removal.ts')
-  refuseUnprivileged(session, removalChanges(await readRemovals(run, desired, session)))
+  refuseUnprivileged(session, removalChanges(await readRemovals(run, desired, session, reassign)))
 }
 
 /** Removes the roles that are declared absent: last, because schemas and databases may have just got another owner. */

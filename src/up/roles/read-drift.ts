@@ -90,7 +90,7 @@ async function addRemovals(run: Run, { desired }: Declared, drift: RoleDrift): P
   if (desired.absent.length === 0) return
   const { readRemovals, removalChanges, removalItems } = await import('./removal.ts')
   try {
-    const removals = await readRemovals(run, desired, drift.cluster.session)
+    const removals = await readRemovals(run, desired, drift.cluster.session, drift.owners.reassign)
     drift.removals = removals
     drift.ensure.push(...removalChanges(removals))
     drift.reviewable.ensure.push(() => removalItems(removals))

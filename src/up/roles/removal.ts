@@ -14,7 +14,7 @@ import { planReassign, type ReassignPlan } from '../../roles/plan-ownership.ts'
 import { leaveSql, planRemovals, type RemovalPlan, regrantSql } from '../../roles/plan-removal.ts'
 import { applyReassign } from '../../roles/reassign.ts'
 import { readDoomed } from '../../roles/removal.ts'
-import type { DesiredRoles, SessionUser } from '../../roles/types.ts'
+import type { DesiredRoles, OwnedObject, SessionUser } from '../../roles/types.ts'
 import type { Journal } from '../../run/journal.ts'
 import type { Run } from '../../run/run.ts'
 import { quoteIdent, quoteLiteral } from '../../sql/quote.ts'
@@ -23,12 +23,20 @@ import { counted, someOf } from '../../units.ts'
 /** The removal of one role, with what changes its owner, by database. */
 export type Removal = RemovalPlan & { reassign: Map<string, ReassignPlan> }
 
+/** What databases hand over to their owner before any role is removed: see `readOwners`. */
+type HandedOver = ReadonlyMap<string, ReassignPlan>
+
 /**
  * Reads how the roles that are declared absent would be removed; asks nothing when none is.
  *
  * @throws {AppError} `refused` when one of them cannot be removed as declared
  */
-export async function readRemovals(run: Run, desired: DesiredRoles, session: SessionUser): Promise<Removal[]> {
+export async function readRemovals(
+  run: Run,
+  desired: DesiredRoles,
+  session: SessionUser,
+  handedOver: HandedOver = new Map(),
+): Promise<Removal[]> {
   if (desired.absent.length === 0) return []
   const names = desired.absent.map(({ name }) => name)
   const doomed = await readDoomed(run.reads(run.cluster), names)
@@ -38,7 +46,8 @@ export async function readRemovals(run: Run, desired: DesiredRoles, session: Ses
     for (const { database, owned } of plan.role.dependents) {
       if (database === null || owned === 0) continue
       await run.inDatabase(database, async (opened) => {
-        if (opened) reassign.set(database, await readOwned(run, opened, database, plan))
+        const before = handedOver.get(database)
+        if (opened) reassign.set(database, await readOwned(run, opened, database, { plan, before }))
       })
     }
     removals.push({ ...plan, reassign })
@@ -50,8 +59,9 @@ async function readOwned(
   run: Run,
   session: Session,
   database: string,
-  { absence: { name, path, definer, ...absence } }: RemovalPlan,
+  { plan, before }: { plan: RemovalPlan; before: ReassignPlan | undefined },
 ): Promise<ReassignPlan> {
+  const { name, path, definer, ...absence } = plan.absence
   const to = absence.reassignTo!
   const question = {
     roles: [to],
@@ -62,7 +72,11 @@ async function readOwned(
     toRoles: [to, 'pg_database_owner'],
     heirs: [],
   }
-  const ownership = await readOwnership(run.reads(session), question)
+  const read = await readOwnership(run.reads(session), question)
+  const gone = new Set(
+    before?.actions.flatMap(({ payload }) => (payload.do === 'reassign' ? payload.objects : [])).map(keyOf),
+  )
+  const ownership = { ...read, owned: read.owned.filter((object) => !gone.has(keyOf(object))) }
   const bound = ownership.owned.filter((object) => object.bound)
   if (bound.length > 0)
     throw new AppError(
@@ -84,6 +98,8 @@ async function readOwned(
     })
   }
 }
+
+const keyOf = ({ classid, oid }: OwnedObject) => `${classid} ${oid}`
 
 /** What is shown of the removals. */
 export const removalChanges = (removals: Removal[]): Change[] =>
