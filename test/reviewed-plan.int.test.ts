@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect } from 'vitest'
 import type { ReviewedPlan } from '../src/up/reviewed/document.ts'
-import { run, runJson } from './support/cli.ts'
+import { run, runJson, start } from './support/cli.ts'
 import { test as base, open, uniqueName, urlOf, writeFiles } from './support/postgres.ts'
 
 type Shop = {
@@ -230,6 +230,42 @@ describe('refused, with nothing changed, is a plan', () => {
     ])
       expect((await shop.pgbosun(args)).code, args.join(' ')).toBe(2)
   })
+})
+
+test('of which a run was killed halfway is 21, with what to do; a new one has what is left', async ({ shop, dir }) => {
+  const go = `${shop.name}_go`
+  await writeFiles(dir, {
+    'migrations/002_slow.sql': `select pg_sleep(case when exists (select from pg_roles where rolname = '${go}') then 0 else 60 end); create table slow (id int)`,
+  })
+  await shop.plan()
+  const { child, finished } = start(upPlan, { cwd: dir, env: shop.env })
+  const sleeping = () =>
+    shop.ask(`select from pg_stat_activity where datname = '${shop.name}' and wait_event = 'PgSleep'`, 'postgres')
+  await expect.poll(async () => (await sleeping()).length, { timeout: 60_000, interval: 50 }).toBe(1)
+  child.kill('SIGKILL')
+  await finished
+
+  const again = await shop.pgbosun(upPlan)
+  expect([again.code, again.json.error]).toEqual([
+    21,
+    expect.objectContaining({
+      kind: 'history',
+      message: expect.stringMatching(/^the reviewed plan plan.json no longer fits, and nothing was changed: /),
+      hint: 'make a new plan with `pgbosun plan --out FILE`, and review it',
+    }),
+  ])
+  expect(await sleeping()).toEqual([])
+  expect(
+    await shop.ask("select to_regclass('users') is not null as first, to_regclass('slow') is null as not_second"),
+  ).toEqual([{ first: true, not_second: true }])
+
+  await shop.ask(`create role "${go}"`, 'postgres')
+  const left = await shop.plan()
+  expect(left.steps.find(({ name }) => name === 'migrate')!.changes.map(({ object }) => object)).toEqual([
+    'migration 002_slow',
+  ])
+  expect(await shop.pgbosun(upPlan)).toMatchObject({ code: 0, json: { error: null } })
+  expect(await shop.pending()).toEqual([])
 })
 
 describe('where something has changed meanwhile', () => {
