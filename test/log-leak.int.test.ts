@@ -91,6 +91,8 @@ async function expectNowhere({ user, database }: Shop, results: Awaited<ReturnTy
       statistics: counted.map(({ query }) => query as string),
       log,
     }
+    const verifiers = log.filter((line) => line.includes('SCRAM-SHA-256$'))
+    expect(verifiers, 'nor that of a login that is made for the run').toEqual([])
     for (const [where, lines] of Object.entries(texts))
       expect([where, lines.length > 0, lines.filter(hasSecret)]).toEqual([where, true, []])
   } finally {
@@ -129,7 +131,9 @@ describe('a password is nowhere but in its secret', () => {
     // who may read the statements of others sees a verifier, or, where that was chosen, the password
     if (send === 'verifier') expect(seen).toEqual([])
     await expectNowhere(shop, results)
-    expect(readFileSync(server.logFile, 'utf8')).toContain(`create role "${shop.user}"`)
+    const log = readFileSync(server.logFile, 'utf8')
+    expect(log).toContain(`create role "${shop.user}"`)
+    expect(log).toMatch(/create role "pgbosun_[0-9a-f]{8}_[0-9a-f]{8}" login/)
   })
 
   test.for(['verifier', 'plaintext'])('when the statement is slow and fails, and it is sent as %s', async (send, {

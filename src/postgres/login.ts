@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts'
 import type { Db } from './db.ts'
 import { databaseObject } from './lock-keys.ts'
+import { isConnectionLost } from './lost.ts'
 import { makeVerifier } from './scram.ts'
+import { silentSql } from './silence.ts'
 
 /** What a session user may do that a role may not, and whether it can create a login that may do only what the role may. */
 export type Rights = {
@@ -67,8 +69,8 @@ export const loginPrefix = (database: string) =>
 const iterations = 4_096
 
 /**
- * Creates a login that may do exactly what a role may, on a session of the database it is for, in the transaction of that session.
- * Without a role, it may do nothing.
+ * Creates a login that may do exactly what a role may, on a session of the database it is for, in one transaction. Without a role, it may do
+ * nothing. The server logs that it is created, but not its verifier, as far as our user may decide that.
  *
  * @param options `user`: its name; `validMs`: how long it can log in; `more`: further statements, given the name
  */
@@ -95,27 +97,43 @@ export async function createLogin(
 ): Promise<Login> {
   const password = randomBytes(32).toString('base64url')
   const verifier = makeVerifier(password, { salt: randomBytes(16), iterations })
-  const [clock] = await db.unsafe<{ until: string; major: number }[]>(
-    `select (pg_catalog.clock_timestamp() + ${Math.ceil(validMs)} * interval '1 millisecond')::text as until,
+  const silent = silentSql(rights)
+  const answer = await db.unsafe<Partial<Clock>[]>(
+    `${silent.before} select (pg_catalog.clock_timestamp() + ${Math.ceil(validMs)} * interval '1 millisecond')::text as until,
             pg_catalog.current_setting('server_version_num')::int / 10000 as major`,
   )
+  const clock = (answer.flat() as Partial<Clock>[]).find((row): row is Clock => row.until !== undefined)
   if (!clock) throw new Error('the server did not answer')
   const name = quoteIdent(user)
   const us = quoteIdent(rights.sessionUser)
-  await db.unsafe(
-    [
-      `create role ${name} login inherit password ${quoteLiteral(verifier)} valid until ${quoteLiteral(clock.until)}${
-        role === undefined ? '' : ` in role ${quoteIdent(role)}`
-      }${rights.superuser || clock.major >= 16 ? '' : ` role ${us}`}`,
-      // Needed to end its sessions and to take over what it may have created. From 16 on, the creator of a role only has ADMIN on it.
-      ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
-      ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
-      ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
-      ...more(user),
-    ].join('; '),
-  )
+  const create = [
+    'begin',
+    `create role ${name} login inherit valid until ${quoteLiteral(clock.until)}${
+      role === undefined ? '' : ` in role ${quoteIdent(role)}`
+    }${rights.superuser || clock.major >= 16 ? '' : ` role ${us}`}`,
+    // Needed to end its sessions and to take over what it may have created. From 16 on, the creator of a role only has ADMIN on it.
+    ...(rights.superuser || clock.major < 16 ? [] : [`grant ${name} to ${us} with inherit true, set true`]),
+    ...rights.lacks.map((privilege) => `grant ${privilege} on database ${quoteIdent(database)} to ${name}`),
+    ...(startsAsRole && role !== undefined ? [`alter role ${name} set role = ${quoteLiteral(role)}`] : []),
+    ...more(user),
+    silent.within,
+  ]
+  // Sent at once. The first one makes silent what the server logs when it reads the second one, and when it is done with it.
+  const messages = [
+    create.join('; '),
+    `alter role ${name} password ${quoteLiteral(verifier)}`,
+    `commit; ${silent.after}`,
+  ]
+  try {
+    await Promise.all(messages.map((message) => db.unsafe(message)))
+  } catch (error) {
+    if (!isConnectionLost(error)) await db.unsafe(`rollback; ${silent.after}`)
+    throw error
+  }
   return { user, password }
 }
+
+type Clock = { until: string; major: number }
 
 const graceMs = 3_000
 

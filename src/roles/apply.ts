@@ -1,6 +1,7 @@
 import type { Log } from '../log.ts'
 import type { BeforeChange, Change } from '../plan.ts'
 import type { Db, Sql } from '../postgres/db.ts'
+import { silently } from '../postgres/silence.ts'
 import { inTransaction } from '../postgres/transaction.ts'
 import {
   type ClusterAction,
@@ -11,7 +12,6 @@ import {
   standsAlone,
 } from './actions.ts'
 import { failedChange, type SentPassword } from './errors.ts'
-import { silently } from './silence.ts'
 import { clusterSql, databaseSql } from './statements.ts'
 import type { SessionUser } from './types.ts'
 

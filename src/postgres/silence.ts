@@ -1,7 +1,8 @@
-import type { Db, Sql } from '../postgres/db.ts'
-import { isConnectionLost } from '../postgres/lost.ts'
-import { inTransaction } from '../postgres/transaction.ts'
-import type { SessionUser } from './types.ts'
+import type { Db, Sql } from './db.ts'
+import { isConnectionLost } from './lost.ts'
+import { inTransaction } from './transaction.ts'
+
+type SessionUser = { superuser: boolean }
 
 /**
  * They keep a statement out of the server's log and its statistics, whether it succeeds, fails or is slow. Those that a server does not have
@@ -46,6 +47,19 @@ export async function silently<T>(sql: Sql, session: SessionUser, use: (transact
     if (!lost) await sql.unsafe('reset log_transaction_sample_rate')
   }
 }
+
+/**
+ * The same for a superuser, as SQL that costs no message of its own: `before` the transaction starts, `within` it before the message that is
+ * to be kept out, and `after` it. Nobody else is silent.
+ */
+export const silentSql = ({ superuser }: SessionUser): { before: string; within: string; after: string } =>
+  superuser
+    ? {
+        before: `${settingSql(sampling, { may: 'true', local: false })};`,
+        within: settingSql(silence, { may: 'true', local: true }),
+        after: 'reset log_transaction_sample_rate',
+      }
+    : { before: '', within: 'select', after: 'select' }
 
 /** A condition on a row `s` of pg_settings. A function that is new in PostgreSQL 15 may only be named where it exists. */
 async function whichWeMay(db: Db, { superuser }: SessionUser): Promise<string> {
