@@ -13,6 +13,7 @@ import { plannedDrift, refuseDrift } from '../../up/roles/read-drift.ts'
 import { withStory } from '../../up/with-story.ts'
 import { lockFlags } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { tuneForRows } from '../v8.ts'
 
 const exits: Command['exits'] = {
   unreachable: 'no connection within wait.timeout, or the connection was lost',
@@ -58,6 +59,7 @@ export const rolesApply: Command = {
 }
 
 async function plan(context: CommandContext): Promise<Result> {
+  tuneForRows()
   const declared = await readDeclared(context)
   const story = createStory(['ensure', 'grant'], context.out, { planning: true })
   await withRun(context, { locks: 'none', mayBeMissing: true }, async (run) => {
@@ -102,6 +104,7 @@ async function planScript(context: CommandContext): Promise<Result> {
 }
 
 async function apply(context: CommandContext): Promise<Result> {
+  tuneForRows()
   const read = await readDeclared(context)
   const declared = read && { ...read, acceptRevokes: context.flags['accept-revokes'] === true }
   const story = createStory(['ensure', 'grant'], context.out)
