@@ -44,7 +44,13 @@ export type PlayedPod = {
   remove(): Promise<void>
 }
 
-export async function createPod(pod: Pod, cluster: Cluster, claims: Record<string, string> = {}): Promise<PlayedPod> {
+/** @param alias what a Service calls it */
+export async function createPod(
+  pod: Pod,
+  cluster: Cluster,
+  claims: Record<string, string> = {},
+  alias = '',
+): Promise<PlayedPod> {
   const name = uniqueName('pod')
   const group = pod.securityContext?.fsGroup ?? 0
   const dir = join(cluster.dir, name)
@@ -53,7 +59,7 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
   const volumes = new Map<string, string>()
   for (const volume of pod.volumes ?? []) volumes.set(volume.name, await makeVolume(volume))
   const infra = await dockerOk(
-    ...['run', '--detach', `--label=${label}`, `--network=${cluster.network}`],
+    ...['run', '--detach', `--label=${label}`, `--network=${cluster.network}`, `--network-alias=${alias || name}`],
     ...ports.map((port) => `--publish=127.0.0.1::${port}`),
     ...['--entrypoint=/usr/bin/catatonit', image, '-P'],
   )
@@ -87,7 +93,7 @@ export async function createPod(pod: Pod, cluster: Cluster, claims: Record<strin
       ...(securityContext.readOnlyRootFilesystem ? ['--read-only'] : []),
       ...(securityContext.allowPrivilegeEscalation === false ? ['--security-opt=no-new-privileges'] : []),
       ...(securityContext.capabilities?.drop ?? []).map((name) => `--cap-drop=${name}`),
-      `--memory=${resources?.limits.memory?.replace('Mi', 'm')}`,
+      `--memory=${resources?.limits.memory?.replace('Mi', 'm').replace('Gi', 'g')}`,
       ...env.map(({ name, value }) => `--env=${name}=${value}`),
       `--volume=${message}:/dev/termination-log`,
       ...volumeMounts.map(({ name, mountPath, readOnly }) => {
