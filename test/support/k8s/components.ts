@@ -16,7 +16,14 @@ export const components = {
  * that was in a ConfigMap.
  */
 export const componentFiles = (): Record<string, string> =>
-  Object.assign({}, ...Object.entries(components).map(([component, file]) => filesOf(component, file)))
+  Object.assign(
+    {},
+    ...Object.entries(components).map(([component, file]) => filesOf(component, file)),
+    // a chart has only its own files, too
+    ...['postgresql.conf', 'pg_hba.conf'].map((name) => ({
+      [`charts/pgbosun/files/${name}`]: readFileSync(join(folder, 'components', 'postgres', name), 'utf8'),
+    })),
+  )
 
 function filesOf(component: string, file: string): Record<string, string> {
   const text = readFileSync(join(folder, file), 'utf8')

@@ -1,7 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { folder, type Manifest, parseManifest } from './manifest.ts'
+import { comments, folder, type Manifest, parseManifest } from './manifest.ts'
 
 /** The real kustomize: that of kubectl, or the program itself. */
 export const kustomize: string[] | undefined = [
@@ -13,8 +12,5 @@ export const kustomize: string[] | undefined = [
 export function build(place: string, inside = folder): Manifest {
   const [program = '', ...args] = kustomize ?? []
   const rendered = execFileSync(program, [...args, join(inside, place)], { encoding: 'utf8' })
-  const comments = globSync('{*.yaml,*.template,{components,overlays}/**/*.{yaml,template}}', { cwd: inside })
-    .flatMap((file) => readFileSync(join(inside, file), 'utf8').match(/^#.*\n/gm) ?? [])
-    .join('')
-  return parseManifest(place, comments + rendered)
+  return parseManifest(place, comments(inside) + rendered)
 }

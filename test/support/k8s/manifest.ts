@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { type Container, type JobSpec, type KubernetesObject, type OfKind, objectSchema, type Pod } from './types.ts'
@@ -16,6 +16,12 @@ export function parseManifest(file: string, text: string): Manifest {
   for (const { errors, warnings } of documents) for (const error of [...errors, ...warnings]) throw error
   return { file, text, objects: documents.map((one) => objectSchema.parse(one.toJS({ maxAliasCount: 0 }))) }
 }
+
+/** The comments of every file of k8s/: they say which commands make what is not in a file. */
+export const comments = (inside = folder) =>
+  globSync('{*.yaml,*.template,{components,overlays}/**/*.{yaml,template}}', { cwd: inside })
+    .flatMap((file) => readFileSync(join(inside, file), 'utf8').match(/^#.*\n/gm) ?? [])
+    .join('')
 
 /** The first object of a kind. */
 export function ofKind<K extends KubernetesObject['kind']>({ file, objects }: Manifest, kind: K): OfKind<K> {
