@@ -9,6 +9,7 @@ export const components = {
   sidecar: 'sidecar.yaml',
   cronjob: 'cronjob.yaml',
   restore: 'restore-job.yaml',
+  platform: 'wait-for.yaml',
 }
 
 /**
@@ -19,6 +20,7 @@ export const componentFiles = (): Record<string, string> =>
   Object.assign(
     {},
     ...Object.entries(components).map(([component, file]) => filesOf(component, file)),
+    { 'k8s/components/wait-for/wait-for.yaml': ofTheApplication() },
     // a chart has only its own files, too
     ...['postgresql.conf', 'pg_hba.conf'].map((name) => ({
       [`charts/pgbosun/files/${name}`]: readFileSync(join(folder, 'components', 'postgres', name), 'utf8'),
@@ -42,3 +44,11 @@ function filesOf(component: string, file: string): Record<string, string> {
     ),
   }
 }
+
+/** The application of k8s/wait-for.yaml, in whatever namespace kustomize is told. */
+const ofTheApplication = () =>
+  Object.values(filesOf('platform', 'wait-for.yaml'))
+    .flatMap((text) => [
+      text.slice(0, text.indexOf('apiVersion')) + text.slice(text.indexOf('apiVersion: apps/v1')),
+    ])[0]!
+    .replace('  namespace: shop\n', '')

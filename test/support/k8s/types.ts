@@ -187,6 +187,18 @@ const networkPolicySpec = z.strictObject({
   egress: z.array(z.strictObject({ to: z.array(peer).min(1).optional(), ports: policyPorts })).optional(),
 })
 
+const group = z.literal('rbac.authorization.k8s.io')
+
+const roleRules = z
+  .array(
+    z.strictObject({
+      apiGroups: z.array(z.enum(['', 'apps', 'batch'])).min(1),
+      resources: z.array(z.string().regex(/^[a-z]+(\/[a-z]+)?$/)).min(1),
+      verbs: z.array(z.enum(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'])).min(1),
+    }),
+  )
+  .min(1)
+
 const kind = <A extends string, K extends string>(apiVersion: A, kind: K) => ({
   apiVersion: z.literal(apiVersion),
   kind: z.literal(kind),
@@ -197,6 +209,13 @@ export const objectSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...kind('v1', 'ConfigMap'), data: z.record(key, z.string()) }),
   z.strictObject({ ...kind('v1', 'Secret'), stringData: z.record(key, z.string()) }),
   z.strictObject({ ...kind('v1', 'PersistentVolumeClaim'), spec: claimSpec }),
+  z.strictObject(kind('v1', 'Namespace')),
+  z.strictObject({ ...kind('rbac.authorization.k8s.io/v1', 'Role'), rules: roleRules }),
+  z.strictObject({
+    ...kind('rbac.authorization.k8s.io/v1', 'RoleBinding'),
+    roleRef: z.strictObject({ apiGroup: group, kind: z.literal('Role'), name }),
+    subjects: z.array(z.strictObject({ apiGroup: group, kind: z.literal('Group'), name })).min(1),
+  }),
   z.strictObject({ ...kind('v1', 'ServiceAccount'), automountServiceAccountToken: z.literal(false) }),
   z.strictObject({ ...kind('v1', 'Service'), spec: serviceSpec }),
   z.strictObject({ ...kind('networking.k8s.io/v1', 'NetworkPolicy'), spec: networkPolicySpec }),
