@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { dockerOk, image, run } from './support/docker.ts'
 
@@ -9,7 +10,16 @@ describe('the image', () => {
     const [inspected] = JSON.parse(await dockerOk('image', 'inspect', image))
     expect(inspected.Config).toMatchObject({ User: '65532:65532', WorkingDir: '/', Cmd: ['up'] })
     expect(inspected.Config.Healthcheck).toBeUndefined()
-    expect(inspected.Size).toBeLessThan(140_000_000)
+    expect(Object.keys(inspected.Config.ExposedPorts)).toEqual(['8080/tcp'])
+    expect(Object.keys(inspected.Config.Labels)).toEqual(
+      ['base.name', 'description', 'licenses', 'revision', 'title', 'version'].map(
+        (name) => `org.opencontainers.image.${name}`,
+      ),
+    )
+    const compressed = Number(execFileSync('sh', ['-c', `docker save ${image} | gzip | wc -c`], { encoding: 'utf8' }))
+    console.log(`the image has ${Math.round(inspected.Size / 1e6)} MB, compressed ${Math.round(compressed / 1e6)}`)
+    expect(inspected.Size).toBeLessThan(145_000_000)
+    expect(compressed).toBeLessThan(53_000_000)
   })
 
   test('holds programs that start: pgbosun by its name, and PostgreSQL’s clients', async () => {

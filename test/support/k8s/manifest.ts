@@ -53,4 +53,10 @@ export const containersOf = ({ initContainers = [], containers }: Pod): Containe
   ...containers,
 ]
 
-export const isOurs = ({ image }: Container) => image.startsWith('pgbosun:')
+/** The public name of our image, and the version of the program. */
+export const released = JSON.parse(readFileSync(join(folder, '..', 'package.json'), 'utf8')) as {
+  version: string
+  config: { image: string }
+}
+
+export const isOurs = ({ image }: Pick<Container, 'image'>) => image.startsWith(`${released.config.image}:`)

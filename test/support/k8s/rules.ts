@@ -11,14 +11,23 @@ import type { Env } from '../../../src/config/environment.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import type { Config } from '../../../src/config/schema.ts'
 import { exitCodes, type Kind } from '../../../src/errors.ts'
-import { containersOf, folder, isOurs, type Manifest, readManifest, type Workload, workloads } from './manifest.ts'
+import {
+  containersOf,
+  folder,
+  isOurs,
+  type Manifest,
+  readManifest,
+  released,
+  type Workload,
+  workloads,
+} from './manifest.ts'
 import type { Container, Pod, Volume } from './types.ts'
 
 /** What a manifest does wrong, in words; nothing when it is right. */
 export type Rule = (manifest: Manifest) => string[] | Promise<string[]>
 
 const root = join(folder, '..')
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+const ours = `${released.config.image}:${released.version}`
 const secrets = ['', 'components/postgres/'].flatMap((place) => readManifest(`${place}secret.yaml.template`).objects)
 
 const problems = (...checks: [wrong: boolean, what: string][]) =>
@@ -123,7 +132,7 @@ const resources = perContainer((container) => {
 const image = perContainer((container) =>
   problems(
     [!/(:\d+\.\d+\.\d+|\/postgres:\d+-\w+)$/.test(container.image), `${container.image} is no version`],
-    [isOurs(container) && container.image !== `pgbosun:${version}`, `${container.image} is not ${version}`],
+    [isOurs(container) && container.image !== ours, `${container.image} is not ${ours}`],
     [
       isOurs(container) &&
         `${container.securityContext?.runAsUser}:${container.securityContext?.runAsGroup}` !== '65532:65532',

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { image } from '../docker.ts'
+import { isOurs } from './manifest.ts'
 
 /** Stands for the application of k8s/: it cannot start without its table, then answers on port 3000 until it is asked to stop. */
 const program = `
@@ -36,4 +37,4 @@ export function buildPostgres(): void {
 
 /** What the images of k8s/ are here. */
 export const played = (name: string) =>
-  name.startsWith('pgbosun:') ? image : name.includes('/postgres:') ? postgresImage : shopImage
+  isOurs({ image: name }) ? image : name.includes('/postgres:') ? postgresImage : shopImage
