@@ -61,6 +61,37 @@ test('links between the documents lead to a file, and to a heading in it', () =>
   expect(broken).toEqual([])
 })
 
+test('docs/README.md leads to every page beside it', () => {
+  const index = read('docs/README.md')
+  const pages = globSync('docs/*.md', { cwd: root }).map((path) => path.slice('docs/'.length))
+  expect(pages.filter((page) => page !== 'README.md' && !index.includes(`(${page}`))).toEqual([])
+})
+
+test('docs/licences.md names packages that are there, with the licence that they have', () => {
+  const rows = [...read('docs/licences.md').matchAll(/^\| ([\w.-]+) \| (`.*) \|$/gm)]
+  const named = rows.flatMap(([, licence, list = '']) =>
+    [...list.matchAll(/`([^`]+)`/g)].map(([, name = '']) => ({ name, licence })),
+  )
+  expect(named.length).toBeGreaterThan(50)
+  const locked = Object.entries(
+    (JSON.parse(read('package-lock.json')) as { packages: Record<string, { license?: string }> }).packages,
+  )
+  const licenceOf = (name: string) =>
+    locked.flatMap(([path, { license }]) => (path.endsWith(`node_modules/${name}`) ? [license ?? ''] : []))
+  expect(named.filter(({ name, licence }) => !licenceOf(name).includes(licence ?? ''))).toEqual([])
+})
+
+test('docs/performance.md says of each setting what the file says', () => {
+  const conf = read('k8s/components/postgres/postgresql.conf')
+  const rows = [...read('docs/performance.md').matchAll(/^\| `(\w+)`(?:, `\w+`)? \| ([^|]+) \|/gm)]
+  expect(rows.length).toBeGreaterThan(8)
+  for (const [, name = '', value = ''] of rows) {
+    const set = new RegExp(`^${name} = '?([^'#\n]*?)'?\\s*(#.*)?$`, 'm').exec(conf)?.[1]?.trim()
+    if (name === 'ssl_min_protocol_version') expect(`${set}`).toBe('TLSv1.2')
+    else expect(set, name).toBe(/^\d+ \w+$/.test(value) ? value.replace(' ', '') : value)
+  }
+})
+
 /** The anchors of a page, as GitHub makes them from its headings. */
 const anchors = (text: string) =>
   [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
