@@ -21,7 +21,7 @@ const { version: old, config } = JSON.parse(readFileSync('package.json', 'utf8')
 const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
 
 const named =
-  '{README.md,package.json,package-lock.json,k8s/**/*.yaml,charts/**/*.yaml,examples/**/*.yaml,docs/**/*.md}'
+  '{README.md,package.json,package-lock.json,k8s/**/*.yaml,charts/**/*.yaml,examples/**/*.{yaml,md},docs/**/*.md}'
 const texts = (pattern: string) =>
   Object.fromEntries(
     globSync(pattern, { exclude: ['**/node_modules'] }).map((path) => [path, readFileSync(path, 'utf8')]),

@@ -97,6 +97,21 @@ test('nothing that the image is made with names an architecture', () => {
   for (const file of files) expect(read(file), file).not.toMatch(/amd64|arm64|x86[-_]64|aarch64|--platform/i)
 })
 
+test('the jobs of docs/ci.md are YAML, with scripts that bash can read', () => {
+  const blocks = [...read('docs/ci.md').matchAll(/```yaml workflow\n([\s\S]*?)```/g)].map(([, text = '']) => text)
+  expect(blocks).toHaveLength(2)
+  const scripts = (value: unknown): string[] =>
+    typeof value !== 'object' || value === null
+      ? []
+      : Object.entries(value).flatMap(([key, one]) =>
+          key === 'run' ? [one as string] : key === 'script' ? (one as string[]) : scripts(one),
+        )
+  const lines = blocks.flatMap((text) => scripts(parse(text)))
+  expect(lines).toHaveLength(6)
+  for (const line of lines)
+    expect(spawnSync('bash', ['-n'], { input: line, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+})
+
 describe('.github/workflows/ci.yml', () => {
   const workflow = parse(read('.github/workflows/ci.yml')) as {
     permissions: object
