@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { componentFiles, components } from './support/k8s/components.ts'
 import { parseDeployer } from './support/k8s/deployers.ts'
 import { build, kustomize } from './support/k8s/kustomize.ts'
@@ -26,7 +28,10 @@ test('every component is part of an overlay', () => {
 
 if (!kustomize) console.warn('NOT RUN: what kustomize makes of k8s/: there is neither kubectl nor kustomize')
 
-const overlays = globSync('overlays/*/kustomization.yaml', { cwd: folder }).map((file) => basename(dirname(file)))
+/** Not `monitoring`: its alerts are of a kind that the Prometheus Operator brings. */
+const overlays = globSync('overlays/*/kustomization.yaml', { cwd: folder })
+  .map((file) => basename(dirname(file)))
+  .filter((overlay) => overlay !== 'monitoring')
 
 describe.runIf(kustomize)('kustomize', () => {
   test.each(
@@ -56,6 +61,25 @@ describe.runIf(kustomize)('kustomize', () => {
     } finally {
       rmSync(copy, { recursive: true })
     }
+  })
+
+  test('makes of overlay monitoring the alerts, the dashboards and the exporter of k8s/monitoring', () => {
+    const [program = '', ...args] = kustomize!
+    const text = execFileSync(program, [...args, join(folder, 'overlays', 'monitoring')], { encoding: 'utf8' })
+    const objects = parseAllDocuments(text).map((one) => one.toJS()) as {
+      kind: string
+      data?: Record<string, string>
+    }[]
+    expect(objects.map(({ kind }) => kind).toSorted()).toEqual([
+      'ConfigMap',
+      'Deployment',
+      'PrometheusRule',
+      'Service',
+      'ServiceMonitor',
+    ])
+    const dashboards = objects.find(({ kind }) => kind === 'ConfigMap')!.data!
+    expect(Object.keys(dashboards).toSorted()).toEqual(['dashboard.json', 'postgres-dashboard.json'])
+    for (const dashboard of Object.values(dashboards)) expect(JSON.parse(dashboard)).toHaveProperty('panels')
   })
 
   test('gives a platform’s people no Secret to read, and a team nothing that makes pods beside the Secrets', () => {
