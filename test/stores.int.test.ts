@@ -68,6 +68,58 @@ describe.skipIf(!client)('several stores', () => {
     ])
   })
 
+  test('of a schedule that names its own: nothing of it goes to, or is missed in, the others', async ({
+    shop: { one, two, urls },
+    configured,
+    database,
+  }) => {
+    const schedules = [
+      { name: 'hourly', schedule: '@hourly', stores: [urls[0]] },
+      // with a slash more
+      { name: 'nightly', schedule: '0 3 * * *', stores: [`${urls[1]}/`] },
+      { name: 'weekly', schedule: '@weekly' },
+    ]
+    const pgbosun = await configured({ backup: { store: undefined, stores: urls, schedules } })
+    const made = async (schedule: string) => (await pgbosun.runJson('backup', '--schedule', schedule)).json
+    const nightly = await made('nightly')
+    expect(nightly).toMatchObject({ exit_code: 0, stores: [urls[1]], failed_stores: [] })
+    expect(existsSync(one)).toBe(false)
+    expect(await made('weekly')).toMatchObject({ stores: urls })
+    const hourly = await made('hourly')
+    expect(hourly).toMatchObject({ exit_code: 0, stores: [urls[0]] })
+    expect(existsSync(join(two, database, hourly.id as string))).toBe(false)
+
+    const { code, json, stdout } = await pgbosun.runJson('check')
+    expect([code, stdout.includes('newest backup')]).toEqual([0, false])
+    expect((await pgbosun.runJson('backup', 'copy', '--to', urls[0])).json.backups).toEqual([])
+    expect(json.error).toBe(null)
+    const listed = (await pgbosun.runJson('backup', 'list')).json.backups as { id: string; stores: string[] }[]
+    expect(listed.find(({ id }) => id === nightly.id)?.stores).toEqual([urls[1]])
+    // one that is asked for by its id is copied, and so is everything to a store that is not configured
+    const copied = await pgbosun.runJson('backup', 'copy', nightly.id as string, '--to', urls[0])
+    expect(copied.json.backups).toMatchObject([{ id: nightly.id }])
+    const other = await pgbosun.runJson('backup', 'copy', '--to', `${urls[0]}-3`)
+    expect(other.json.backups).toHaveLength(3)
+    // what one of them lacks of its own is missed
+    const { id } = await made('weekly')
+    rmSync(join(two, database, id as string), { recursive: true })
+    expect(String((await pgbosun.runJson('check')).json.warnings)).toContain(
+      `${urls[1]} does not have the newest backup`,
+    )
+  })
+
+  test('are known to the schedules that name them', async ({ shop: { urls }, configured }) => {
+    const stores = [`${urls[0]}-other`]
+    const pgbosun = await configured({
+      backup: { store: undefined, stores: urls, schedules: [{ name: 'hourly', schedule: '@hourly', stores }] },
+    })
+    const { code, json } = await pgbosun.runJson('backup', 'list')
+    expect([code, json.error?.message]).toEqual([
+      2,
+      expect.stringContaining('backup.schedules: `stores` of a schedule names a store that is not in `backup.stores`'),
+    ])
+  })
+
   test('of which one fails: the backup is good, 60 names the store, and `backup copy` fills it', async ({
     shop: { pgbosun, one, two, urls, at },
   }) => {

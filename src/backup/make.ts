@@ -7,7 +7,6 @@ import { type Manifest, manifestVersion, type Series } from '../archive/manifest
 import { ensureMarker } from '../archive/marker.ts'
 import { writePin } from '../archive/pin.ts'
 import { sealManifest } from '../archive/seal.ts'
-import { eachOf } from '../archive/several.ts'
 import { conflictWith, twoServersHint } from '../archive/two-servers.ts'
 import { AppError, hasReason } from '../errors.ts'
 import { sendAsItIs } from '../postgres/bytes.ts'
@@ -262,7 +261,7 @@ async function look({ sql, serverVersion }: Session, options: MakeOptions, tools
   if (options.onBeside) {
     const beside = await besideDatabase(
       sql,
-      eachOf(options.store).map(({ name }) => name),
+      options.places.live().map(({ name }) => name),
     )
     if (beside !== undefined) options.onBeside(beside)
   }

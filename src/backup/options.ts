@@ -36,6 +36,8 @@ export type BackupOptions = {
   retention: Omit<PrunePolicy, 'name'>
   /** What is said for each of several stores instead, in their order. */
   keepIn?: readonly (PrunePolicy['keep'] | undefined)[] | undefined
+  /** Whether it goes to each of several stores, in their order; default: to all. Not said of what is made before a restore. */
+  goesTo?: readonly boolean[] | undefined
   /** For whom it is encrypted; nobody: it is not. */
   recipients: readonly string[]
   /** `backup.globals`: whether it has the passwords of roles. */

@@ -92,13 +92,15 @@ export function openStores(options: BackupOptions): BackupStores {
   }
 }
 
-function knownOf({ store, catalog, secrets, signal, name, retention, keepIn = [] }: BackupOptions): Known[] {
+function knownOf(options: BackupOptions): Known[] {
+  const { store, catalog, secrets, signal, name, retention, keepIn = [], goesTo, kind = 'logical' } = options
   const catalogs = partsOf(catalog ?? openCatalog(store, () => secrets))
-  return eachOf(store).map((one, i) => ({
+  const known = eachOf(store).map((one, i) => ({
     store: until(one, signal),
     catalog: catalogs[i]!,
     policy: policyIn({ name, ...retention }, keepIn[i]),
   }))
+  return kind === 'logical' ? known.filter((_, i) => goesTo?.[i] ?? true) : known
 }
 
 /** A store that failed may answer slowly, or not at all: the backup is made, and does not wait for it. */

@@ -49,6 +49,9 @@ const schedules = z
       keep: keep.optional().meta({
         description: 'Which of its backups `prune` keeps, written like `backup.keep`, which is the default.',
       }),
+      stores: z.array(storePlace).min(1).optional().meta({
+        description: 'The stores that its backups go to: URLs of `backup.stores`. Default: all.',
+      }),
     }),
   )
   .min(1)
@@ -235,6 +238,10 @@ export const backup = z
   .refine(predicates.hasEachStoreOnce, { error: 'names a store twice', path: ['stores'] })
   .refine(predicates.schedulesOnce, {
     error: '`schedule` is set, too: name that schedule in this list, and remove it there',
+    path: ['schedules'],
+  })
+  .refine(predicates.knowsStores, {
+    error: '`stores` of a schedule names a store that is not in `backup.stores`',
     path: ['schedules'],
   })
   .refine(predicates.encryptsPasswords, {

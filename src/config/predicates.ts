@@ -21,6 +21,15 @@ type ImportEntry = {
   [key in 'sqlite' | 'url' | 'password' | 'backup' | 'database' | 'cluster' | 'after' | 'schema' | 'types']?: unknown
 } & { exclude: readonly string[] }
 
+/** Whether two URLs are written for the same store. */
+export const isSameStore = (one: string, other: string) => one.replace(/\/+$/, '') === other.replace(/\/+$/, '')
+
+type WithSchedules = {
+  store: string
+  stores?: readonly StoreEntry[] | undefined
+  schedules?: readonly { stores?: readonly string[] | undefined }[] | undefined
+}
+
 const secretHeader = /auth|token|secret|password|cookie|credential|(^|-)key|apikey|signature/i
 
 /** Plain HTTP is for this machine, and for the metadata servers of clouds, whose link-local addresses are never routed. */
@@ -74,6 +83,9 @@ export const predicates = {
   /** Whether no store is in the list twice. */
   hasEachStoreOnce: ({ stores = [] }: { stores?: readonly StoreEntry[] | undefined }) =>
     new Set(stores.map((entry) => urlOf(entry).replace(/\/+$/, ''))).size === stores.length,
+  /** Whether the stores of each schedule are configured: otherwise its backups would go nowhere. */
+  knowsStores: ({ store, stores = [store], schedules = [] }: WithSchedules) =>
+    schedules.every((one) => (one.stores ?? []).every((url) => stores.some((entry) => isSameStore(urlOf(entry), url)))),
   /** Whether what is said of a store fits its kind. */
   fitsItsUrl: ({ url, s3, mustBeMount }: { url: string; s3?: unknown; mustBeMount?: unknown }) =>
     (s3 === undefined || url.startsWith('s3:')) && (mustBeMount === undefined || url.startsWith('file:')),

@@ -1,5 +1,5 @@
 // pure
-import { urlOf } from './predicates.ts'
+import { isSameStore, urlOf } from './predicates.ts'
 import type { BackupConfig } from './schema.ts'
 
 /** A place that backups are stored in. */
@@ -28,10 +28,28 @@ export const storesOf = ({ store, stores, s3 }: Stores): StorePlace[] =>
 
 /** A store that `--to` names: one of those that are configured, or another one, reached as `backup.s3` says. */
 export const placeOf = (backup: Stores, url: string): StorePlace => {
-  const same = (one: string) => one.replace(/\/+$/, '') === url.replace(/\/+$/, '')
   return (
-    storesOf(backup).find((place) => same(place.url)) ?? { url, keep: undefined, mustBeMount: false, s3: backup.s3 }
+    storesOf(backup).find((place) => isSameStore(place.url, url)) ?? {
+      url,
+      keep: undefined,
+      mustBeMount: false,
+      s3: backup.s3,
+    }
   )
+}
+
+/**
+ * Whether backups of a schedule go to a store. Those of one that names no stores, or is not configured, go to each.
+ *
+ * @param schedule undefined, or empty, for backups of `backup.schedule`
+ */
+export function goesTo(
+  { schedules }: Pick<BackupConfig, 'schedules'>,
+  schedule: string | undefined,
+  { url }: Pick<StorePlace, 'url'>,
+): boolean {
+  const named = schedules?.find(({ name }) => name === schedule)?.stores
+  return named === undefined || named.some((one) => isSameStore(one, url))
 }
 
 const present = <T extends object>(values: T): Partial<T> =>

@@ -2,7 +2,7 @@ import type { Backup } from '../archive/backup.ts'
 import { openCatalog } from '../archive/catalog.ts'
 import { type Catalog, partsOf } from '../archive/catalog-type.ts'
 import { lacking } from '../archive/lacking.ts'
-import { type DatabaseFacts, storedFacts } from '../backup/facts.ts'
+import { type DatabaseFacts, goodBackups, ofName, storedFacts } from '../backup/facts.ts'
 import type { BackupOptions } from '../backup/options.ts'
 import { runBackup } from '../backup/run.ts'
 import { verifyBackup } from '../backup/verify.ts'
@@ -15,7 +15,7 @@ import type { Context } from '../run/context.ts'
 import { withProgress } from '../run/progress.ts'
 import type { Store } from '../store/store.ts'
 import { megabytes, someOf } from '../units.ts'
-import { backupOptions, schedulesOf } from '../up/backups.ts'
+import { backupOptions, newestFor, schedulesOf } from '../up/backups.ts'
 import { testRestore } from '../up/test-restore.ts'
 import { type Counts, countBackup, noCounts } from './metrics/facts.ts'
 import type { Rotation } from './rotate.ts'
@@ -85,7 +85,8 @@ export function scheduledWork(
   }
   const factsOf = (backups: Backup[]) => {
     const facts = storedFacts(backups, backup.name, new Date(), schedules)
-    return { ...facts, lacking: lacking(catalog.store, newestIn(backups, facts.newest?.id)) }
+    const good = goodBackups(ofName(backups, backup.name), new Date())
+    return { ...facts, lacking: lacking(catalog.store, newestFor(backup, good)) }
   }
   return {
     async readStore(database) {
@@ -109,8 +110,6 @@ export function scheduledWork(
     },
   }
 }
-
-const newestIn = (backups: Backup[], id: string | undefined) => backups.find((backup) => backup.id === id)
 
 /** What the scheduler of test restores does, with what the other one has read of the store. */
 export function scheduledTests(

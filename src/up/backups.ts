@@ -6,7 +6,7 @@ import { openStore } from '../archive/open.ts'
 import { eachOf } from '../archive/several.ts'
 import { type SlotsFile, slotsOf, until } from '../archive/slot-records.ts'
 import { noSlots, readSlots } from '../archive/slots.ts'
-import { ofName, ofSchedule, type SeriesFacts, seriesFacts } from '../backup/facts.ts'
+import { goodBackups, ofName, ofSchedule, type SeriesFacts, seriesFacts } from '../backup/facts.ts'
 import { jitterOf } from '../backup/jitter.ts'
 import type { BackupOptions } from '../backup/options.ts'
 import { lookBackMs, newestMissedSlot, nextSlot, type Schedule } from '../backup/schedule.ts'
@@ -16,7 +16,8 @@ import { readSecrets } from '../config/keys.ts'
 import type { Loaded } from '../config/load.ts'
 import { remarks, resolveBackupConnection } from '../config/resolve.ts'
 import { joinedSchedule, writtenSchedules } from '../config/schedules.ts'
-import { storesOf } from '../config/stores.ts'
+import type { BackupConfig } from '../config/schema.ts'
+import { goesTo, storesOf } from '../config/stores.ts'
 import { AppError } from '../errors.ts'
 import { readMounts } from '../machine/mounts.ts'
 import { checkClientFiles } from '../programs/tls-files.ts'
@@ -40,6 +41,7 @@ export function backupOptions(
   const { config, env, baseDir } = loaded
   const connection = resolveBackupConnection(config, env, baseDir)
   for (const remark of remarks(connection)) out.warn(remark)
+  const joined = joinedSchedule(config.backup, schedule)
   return {
     connection,
     database,
@@ -47,7 +49,8 @@ export function backupOptions(
     maxLagMs: config.backup.maxLag,
     store,
     name: config.backup.name,
-    schedule: joinedSchedule(config.backup, schedule),
+    schedule: joined,
+    goesTo: storesOf(config.backup).map((place) => goesTo(config.backup, joined, place)),
     environment: config.environment,
     retention: config.backup,
     keepIn: storesOf(config.backup).map(({ keep }) => keep),
@@ -141,7 +144,7 @@ export async function backupFacts(
       maybeNew: maybeNew && known === undefined,
       unreadable,
       notPersistent: notPersistent(store, newest?.stores),
-      lacking: lacking(store, newest),
+      lacking: lacking(store, newestFor(config.backup, goodBackups(named, now))),
       marked: backups.length === 0 && unreadable === undefined ? await isMarked(store) : undefined,
       damaged,
       damagedAt,
@@ -170,6 +173,12 @@ export async function backupFacts(
     })
   }
   return asked || facts.some(({ newest }) => newest) ? facts : undefined
+}
+
+/** Of good backups, oldest first, the newest of those that go to each of the stores. */
+export const newestFor = (backup: BackupConfig, good: readonly Backup[]) => {
+  const places = storesOf(backup)
+  return (index: number) => good.findLast(({ series }) => goesTo(backup, series?.schedule, places[index]!))
 }
 
 /**

@@ -4,7 +4,9 @@ import { type Copied, copyBackup } from '../backup/copy.ts'
 import { planCopies } from '../backup/copy-plan.ts'
 import { policyIn } from '../backup/prune-candidates.ts'
 import { readSecrets } from '../config/keys.ts'
-import { storesOf } from '../config/stores.ts'
+import { isSameStore } from '../config/predicates.ts'
+import type { BackupConfig } from '../config/schema.ts'
+import { goesTo, type StorePlace, storesOf } from '../config/stores.ts'
 import type { Context } from '../run/context.ts'
 import type { Store } from '../store/store.ts'
 
@@ -21,8 +23,19 @@ export function lackingIn(
   { database, part }: { database: string; part: Catalog },
 ): Backup[] {
   const place = storesOf(config.backup)[partsOf(catalog).indexOf(part)]
-  const policy = policyIn(config.backup, place?.keep)
-  return planCopies(catalog.known(database), part.known(database), policy, new Date())
+  return wantedIn(config.backup, place!, catalog.known(database), part.known(database))
+}
+
+/** The backups that a store lacks and that go there, by the rules of the store. To one that is not configured, those of every schedule go. */
+export function wantedIn(
+  backup: BackupConfig,
+  place: StorePlace,
+  all: readonly Backup[],
+  there: readonly Backup[],
+): Backup[] {
+  const isConfigured = storesOf(backup).some(({ url }) => isSameStore(url, place.url))
+  const meant = all.filter(({ series }) => !isConfigured || goesTo(backup, series?.schedule, place))
+  return planCopies(meant, there, policyIn(backup, place.keep), new Date())
 }
 
 /** Copies one backup. */

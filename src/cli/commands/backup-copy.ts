@@ -4,8 +4,7 @@ import { unreadError, unreadWarnings } from '../../archive/copies.ts'
 import { idPattern } from '../../archive/layout.ts'
 import { openStore } from '../../archive/open.ts'
 import type { Copied } from '../../backup/copy.ts'
-import { isGood, planCopies } from '../../backup/copy-plan.ts'
-import { policyIn } from '../../backup/prune-candidates.ts'
+import { isGood } from '../../backup/copy-plan.ts'
 import { readSecrets } from '../../config/keys.ts'
 import { isStoreUrl } from '../../config/s3.ts'
 import { placeOf } from '../../config/stores.ts'
@@ -15,7 +14,7 @@ import { asAppError } from '../../run/failure.ts'
 import { withProgress } from '../../run/progress.ts'
 import { openPlace } from '../../store/open.ts'
 import { counted, megabytes, renderBytes } from '../../units.ts'
-import { copyOne } from '../../up/copies.ts'
+import { copyOne, wantedIn } from '../../up/copies.ts'
 import type { Command, CommandContext } from '../command.ts'
 
 /** `backup copy`: what one store lacks is copied to it from another. */
@@ -84,8 +83,8 @@ function readAsked({ args: [id], flags: { to }, loaded }: CommandContext): Asked
   return { id, place: placeOf(loaded.config.backup, to) }
 }
 
-const missing = ({ loaded }: CommandContext, all: Backup[], there: Backup[], { keep }: Asked['place']) =>
-  planCopies(all, there, policyIn(loaded.config.backup, keep), new Date())
+const missing = ({ loaded }: CommandContext, all: Backup[], there: Backup[], place: Asked['place']) =>
+  wantedIn(loaded.config.backup, place, all, there)
 
 /** Undefined where there is none of that id; empty where the store has it. */
 function byId(all: Backup[], there: Backup[], id: string): Backup[] | undefined {
