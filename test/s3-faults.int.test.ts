@@ -94,6 +94,45 @@ describe.runIf(server !== undefined)('a server that fails', () => {
     expect(await keysOf(again())).toEqual([])
   })
 
+  test('an object that is created once is ours although the answer was lost, and somebody else’s if it is not', async ({
+    proxy,
+    store,
+    again,
+  }) => {
+    const lost = (key: string) => {
+      let left = 1
+      proxy.fault = (asked) => (isPut(asked) && asked.path.includes(key) && left-- > 0 ? 'lose the answer' : undefined)
+    }
+    lost('.once')
+    expect(await store.create!('shop/x', 'ours')).toBe(true)
+    lost('shop/y')
+    expect(await store.create!('shop/y', 'ours')).toBe(true)
+    expect(await getText(again(), 'shop/y')).toBe('ours')
+    lost('shop/x')
+    expect(await store.create!('shop/x', 'other')).toBe(false)
+    expect(await getText(again(), 'shop/x')).toBe('ours')
+  })
+
+  test.for([
+    ['takes a second object like the first', { status: 200 }],
+    ['does not know the condition', { status: 501, code: 'NotImplemented' }],
+    ['refuses the header', { status: 400, code: 'InvalidArgument' }],
+  ] as const)('a server that %s creates nothing', async ([, fault], { proxy, store, again }) => {
+    proxy.fault = ({ headers }) => ('if-none-match' in headers ? fault : undefined)
+    expect(await store.create!('shop/x', 'text')).toBe(undefined)
+    expect(await store.create!('shop/x', 'text')).toBe(undefined)
+    expect(await getText(again(), 'shop/x')).toBe(undefined)
+    // the second time it is known
+    expect(proxy.asked.filter(({ headers }) => 'if-none-match' in headers).length).toBeLessThanOrEqual(2)
+  })
+
+  test('whether a server refuses is asked again where it was not answered', async ({ proxy, store }) => {
+    proxy.fault = () => ({ status: 503, code: 'SlowDown' })
+    await expect(store.create!('shop/x', 'text')).rejects.toMatchObject({ kind: 'backup' })
+    proxy.fault = () => undefined
+    expect(await store.create!('shop/x', 'text')).toBe(true)
+  })
+
   test('for good ends within the time limit, and says so', async ({ store, proxy }) => {
     proxy.fault = () => ({ status: 503, code: 'SlowDown' })
     const startedAt = performance.now()

@@ -8,12 +8,14 @@ import type { Backup } from '../src/archive/backup.ts'
 import { openCatalog } from '../src/archive/catalog.ts'
 import { manifestName, objectKey } from '../src/archive/layout.ts'
 import { sealManifest } from '../src/archive/seal.ts'
+import { claimSlot } from '../src/archive/slot-claims.ts'
 import { putText } from '../src/store/pack.ts'
 import { s3Store } from '../src/store/s3.ts'
 import type { Store } from '../src/store/store.ts'
 import { collect } from './contracts/store.ts'
-import { client, type Pgbosun, test } from './support/backup.ts'
+import { backUp, client, type Pgbosun, test } from './support/backup.ts'
 import { manifestOf } from './support/many.ts'
+import { urlOf } from './support/postgres.ts'
 import { keys, type S3Server, settingsFor, startMoto, startSeaweed } from './support/s3.ts'
 import { startS3Proxy, startWayOut } from './support/s3-proxy.ts'
 import { makeCertificate, tlsMissing } from './support/tls.ts'
@@ -53,6 +55,50 @@ describe.runIf(servers.length > 0).each(servers)('backups in $name', (server) =>
     })
     const { code, json } = await failing.runJson('backup', 'list')
     expect([code, json.error?.message]).toEqual([2, expect.stringContaining('the command sh ended with exit code 3')])
+  })
+
+  test('of a slot are made once by two replicas whose locks know nothing of each other', async ({ database, sql }) => {
+    const bucket = await server.bucket()
+    await sql`create table t (id int)`
+    const store = () => s3Store(`s3://${bucket}/of/tests`, server.settings)
+    const slots = [1, 2, 3].map((hour) => new Date(Date.UTC(2026, 10, 29, hour)))
+    for (const slot of slots) {
+      const replicas = ['postgres', database].map((lock) =>
+        backUp('', urlOf(database), { store: store(), slot, lock: { database: lock, timeoutMs: 60_000 } }),
+      )
+      const [one, other] = await Promise.all(replicas)
+      expect(other!.id).toBe(one!.id)
+      expect([one!.existing, other!.existing].sort()).toEqual([false, true])
+    }
+    const keys = await keysIn(server, bucket)
+    expect(keys.filter((key) => key.endsWith(manifestName))).toHaveLength(3)
+    // those of slots that are over are removed
+    expect(keys.filter((key) => key.includes('/slots/'))).toEqual([expect.stringContaining('/20261129T030000Z')])
+  })
+
+  test('are claimed once for each of 20 slots; what is given back, has expired, or lost its lock, is free', async () => {
+    const bucket = await server.bucket()
+    const store = () => s3Store(`s3://${bucket}/of/tests`, server.settings)
+    const series = { name: 'default', system_identifier: '7', database: 'shop', kind: 'logical' as const }
+    const now = new Date('2026-11-29T12:00:00Z')
+    const claim = (hour: number, lock: string, at = now) =>
+      claimSlot(store(), { series, slot: new Date(Date.UTC(2026, 10, 28, hour)) }, { lock, now: at, lastsMs: 60_000 })
+    for (let hour = 0; hour < 20; hour++) {
+      const claims = await Promise.all(['one', 'two', 'three'].map((lock) => claim(hour, lock)))
+      expect(claims.map((one) => one?.of).sort(), `${hour}`).toEqual(['other', 'other', 'us'])
+    }
+    const first = await claim(21, 'one')
+    expect(await claim(21, 'two')).toMatchObject({ of: 'other', lock: 'one' })
+    // it has the lock: who had it before is gone
+    expect(await claim(21, 'one')).toMatchObject({ of: 'us' })
+    const later = new Date(now.getTime() + 60_000)
+    const late = await Promise.all(['two', 'three', 'four'].map((lock) => claim(21, lock, later)))
+    expect(late.filter((one) => one?.of === 'us')).toHaveLength(1)
+    if (first?.of === 'us') await first.release(later)
+    expect((await claim(21, 'five', later))?.of).toBe('other')
+    const given = await claim(22, 'one')
+    if (given?.of === 'us') await given.release(now)
+    expect((await claim(22, 'two'))?.of).toBe('us')
   })
 
   test('are made, listed, verified, restored and pruned as in a folder', async ({ configured, database, sql }) => {

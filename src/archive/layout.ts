@@ -36,6 +36,7 @@ export const isNamed = (found: string, name: string) => found === name || found 
 
 const failedFolder = 'failed'
 const seriesFolder = 'series'
+const slotsFolder = 'slots'
 
 /** @param hex eight hexadecimal digits; see {@link clusterTag} for the first four */
 export const backupId = (startedAt: Date, hex: string) => `${startedAt.toISOString().replace(/[-:]|\.\d+/g, '')}-${hex}`
@@ -107,3 +108,13 @@ export const failedKey = (database: string, id: string) => `${failedPrefix(datab
 /** Key of the claim of a series: who began it in this store. */
 export const claimKey = (database: string, name: string, systemIdentifier: string) =>
   `${databasePrefix(database)}${seriesFolder}/${encodeName(name)}-${systemIdentifier}.json`
+
+type SlotSeries = { name: string; schedule?: string | undefined; system_identifier: string; database: string }
+
+/** `shop/slots/default-7123456789012345678/`: the claims of the slots of a series. */
+export const slotClaimsPrefix = ({ name, schedule, system_identifier, database }: SlotSeries) =>
+  `${databasePrefix(database)}${slotsFolder}/${encodeName(name)}-${system_identifier}${schedule ? `-${encodeName(schedule)}` : ''}/`
+
+/** Key of a claim of a slot. They sort by slot. @param number of those who claimed it before and are gone */
+export const slotClaimKey = (series: SlotSeries, slot: Date, number: number) =>
+  `${slotClaimsPrefix(series)}${slot.toISOString().replace(/[-:]|\.\d+/g, '')}${number === 0 ? '' : `.${number}`}`

@@ -15,6 +15,7 @@ import { openWhenReady } from '../postgres/wait.ts'
 import { quoteIdent } from '../sql/quote.ts'
 import { visibleSql } from '../text.ts'
 import { renderDuration } from '../units.ts'
+import { claimOrWait } from './claim.ts'
 import { makeBackup, newId } from './make.ts'
 import type { BackupOptions } from './options.ts'
 import type { Room } from './room.ts'
@@ -109,17 +110,30 @@ async function backUp(options: MadeOptions, lock: Session, systemIdentifier: str
     kind,
   }
   const stores = openStores(options)
-  const stored = await stores.look().catch((cause) => {
-    if (!signal.aborted) throw cause
-    throw isOurs(signal.reason) ? stopped(database, signal.reason, cause) : signal.reason
-  })
-  const earlier = stored.filter(isOf(series))
-  const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
-  const whole = existing && (await readBackup(stores.copyOf(existing), database, existing.id, options.secrets))
-  if (whole?.manifest) return resultOf(whole.manifest, { existing: true, stores: stores.having(existing!), lost: [] })
-  const manifest = await attempt({ ...options, stores }, lock, { series, earlier })
-  const { having, lost } = await stores.noteMade(manifest)
+  let earlier: Backup[] = []
+  const made = async (): Promise<BackupResult | undefined> => {
+    const stored = await stores.look().catch((cause) => {
+      if (!signal.aborted) throw cause
+      throw isOurs(signal.reason) ? stopped(database, signal.reason, cause) : signal.reason
+    })
+    earlier = stored.filter(isOf(series))
+    const existing = slot && earlier.find((one) => one.slot?.getTime() === slot.getTime())
+    const whole = existing && (await readBackup(stores.copyOf(existing), database, existing.id, options.secrets))
+    if (!whole?.manifest) return undefined
+    return resultOf(whole.manifest, { existing: true, stores: stores.having(existing!), lost: [] })
+  }
+  // the first look: stores that cannot be listed are left out from then on
+  const before = await made()
+  if (before) return before
+  const claimed = await claimOrWait(stores.claiming(), { series, slot }, { lock, options, made })
+  if ('made' in claimed) return claimed.made
   const { onStored, log } = options
+  const manifest = await attempt({ ...options, stores }, lock, { series, earlier }).catch(async (error) => {
+    await quietly(log, 'the slot stays claimed', () => claimed.ours.failed())
+    throw error
+  })
+  const { having, lost } = await stores.noteMade(manifest)
+  await quietly(log, 'claims of earlier slots stay', () => claimed.ours.made())
   if (onStored) await quietly(log, 'could not note what became of the slot', () => stores.within(onStored))
   return resultOf(manifest, { existing: false, stores: having, lost })
 }

@@ -30,6 +30,8 @@ export type BackupStores = {
   remove(id: string): Promise<void>
   recordFailure(failure: Failure): Promise<void>
   makeRoom(): Promise<Room>
+  /** The first that may tell who claims a slot. */
+  claiming(): Store | undefined
   /** For what calls a store in its own way. */
   within<T>(call: () => Promise<T>): Promise<T>
   /** A backup was made. Removes what there is of it in the stores that failed, and says which those are. */
@@ -70,6 +72,7 @@ export function openStores(options: BackupOptions): BackupStores {
       }),
     remove: async (id) => void (await inEach(known, ({ store }) => removeAll(store, database, id))),
     recordFailure: async (failure) => void (await inEach(known, ({ store }) => recordFailure(store, failure))),
+    claiming: () => places.live().find(({ create }) => create !== undefined),
     within: (call) => of(places.live()[0]!).store.within(call),
     async makeRoom() {
       const rooms: Room[] = []

@@ -1,6 +1,7 @@
 import type { S3Settings } from '../config/s3-settings.ts'
 import { AppError } from '../errors.ts'
 import { statusOf } from './s3-answers.ts'
+import { creating } from './s3-create.ts'
 import { listFolders, listObjects } from './s3-list.ts'
 import { keyIn, placeOf } from './s3-place.ts'
 import { explained, problemOf } from './s3-problem.ts'
@@ -41,6 +42,7 @@ export function s3Store(url: string, settings: S3Settings, options: S3Options = 
       const ageOf = typeof olderThanMs === 'number' ? () => olderThanMs : olderThanMs
       return sweepUploads(requests, prefix, (key) => Math.max(staleMs, ageOf(key)))
     },
+    create: creating(requests),
     versions: versionsIn(requests),
     giveUp: requests.giveUp,
     rest: requests.rest,

@@ -85,6 +85,11 @@ export interface Store {
   readonly several?: Several
   /** Whether `giveUp` ends a call and nothing else, so that it can be used at once when the work is told to stop. */
   readonly interruptible?: boolean
+  /**
+   * Writes a small object where none is. Only of stores whose server may refuse a second one.
+   * @returns whether this call wrote it; undefined, and nothing is written, if the server was seen to take a second one
+   */
+  readonly create?: (key: string, text: string) => Promise<boolean | undefined>
   /** Only of stores that may keep what is deleted. */
   readonly versions?: Versions
 }

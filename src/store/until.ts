@@ -48,6 +48,7 @@ export function until(store: Store, signal: AbortSignal): Bounded {
     delete: (key) => within(() => store.delete(key)),
     checkWritable: () => within(() => store.checkWritable()),
     freeBytes: () => within(() => store.freeBytes()),
+    ...(store.create && { create: (key, text) => within(() => store.create!(key, text)) }),
     sweep: (prefix, olderThanMs) => within(() => store.sweep(prefix, olderThanMs)),
   }
 }

@@ -90,6 +90,22 @@ export function storeContract(
       expect(await getText(store, 'shop/x')).toBe('old')
     })
 
+    test('creates an object once, where it can: of many at one time, one does', async () => {
+      const store = await make()
+      const { create } = store
+      // a folder, and what rclone reaches: nobody relies on it
+      if (!create) return
+      const texts = Array.from({ length: 8 }, (_, i) => `text ${i}`)
+      const created = await Promise.all(texts.map((text) => create('shop/x', text)))
+      expect(created.filter((one) => one === true)).toHaveLength(1)
+      expect(created.filter((one) => one === false)).toHaveLength(7)
+      expect(await getText(store, 'shop/x')).toBe(texts[created.indexOf(true)])
+      expect(await create('shop/x', 'late')).toBe(false)
+      expect(await keysOf(store)).toEqual(['shop/x'])
+      await store.delete('shop/x')
+      expect(await create('shop/x', 'again')).toBe(true)
+    })
+
     test('leaves nothing behind when an upload is aborted, even twice', async () => {
       const store = await make()
       const upload = await store.open('shop/1/dump.zst')
