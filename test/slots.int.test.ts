@@ -212,10 +212,10 @@ describe('slots.json', () => {
     expect(world.stored()[0]).toEqual(['daily 7', `05 made ${id}`, `06 made ${next}`])
   })
 
-  test('has no more than 400 slots of a series, and shows the newest ten', async ({ world }) => {
+  test('has no more than 400 slots of a series, and the page shows the newest thirty', async ({ world }) => {
     const often = { ...daily, text: '* * * * *', cron: parseCron('* * * * *') as Cron }
     world.put(day(4), day(4))
-    expect(await world.keeper().note(undefined, often)).toHaveLength(10)
+    expect(await world.keeper().note(undefined, often)).toHaveLength(30)
     expect(world.stored()[0]).toHaveLength(1 + 400)
   })
 })
