@@ -26,7 +26,7 @@ import { readAccess } from './access.ts'
 import { refuseBroken } from './broken-names.ts'
 import { lockWaitMs, toolFailed } from './dump.ts'
 import { exportSnapshot, inspectDatabase, readMigration } from './inspect.ts'
-import { excludeArguments, type LeftOut, leftOutOf, neededAccess, notCounted } from './left-out.ts'
+import { excludeArguments, type LeftOut, leftOutOf, neededAccess } from './left-out.ts'
 import { newId, openWork, sessionSettings } from './make.ts'
 import { explainObstacles, planPreflight } from './preflight.ts'
 import { readLeftOut } from './read-left-out.ts'
@@ -103,8 +103,8 @@ async function look(session: Session, options: LiveOptions) {
   }
   const { migration } = await readMigration(sql)
   const all = await readTables(sql)
-  const skipped = leftOut && notCounted(leftOut)
-  const tables = all.filter(({ schema, name }) => !skipped?.has(quoteName(schema, name)))
+  const skipped = new Set([...(leftOut?.gone ?? [])].map((one) => quoteName(one.schema, one.name)))
+  const tables = all.filter(({ schema, name }) => !skipped.has(quoteName(schema, name)))
   const startedAt = options.now()
   const { serverVersion: version, ...facts } = inspected
   const manifest: Manifest = {
