@@ -98,7 +98,17 @@ const rarely = process.env.BOSUN_TEST_FULL
       ...['adopt', 'backup-databases', 'backup-exclude', 'backup-progress', 'backup-standby', 'crash', 'lock-out'],
       ...['migrate-traps', 'newer-client', 'rehearse', 'repair', 'restore-elsewhere', 'restore-faults'],
       ...['restore-parts', 'shadow', 'store-place', 'swap-edges', 'swap-hostile', 'prune', 'clock', 'store', 'config'],
-      ...['url-settings', 'bad-input-names', 'bad-input-secrets', 'backup-tls', 'detect', 'migrate-files', 'web-app', 'bank', 'space-trader'],
+      ...[
+        'url-settings',
+        'bad-input-names',
+        'bad-input-secrets',
+        'backup-tls',
+        'detect',
+        'migrate-files',
+        'web-app',
+        'bank',
+        'space-trader',
+      ],
       ...[
         'migrate-several',
         'strangers',
