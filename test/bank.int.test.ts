@@ -30,8 +30,11 @@ beforeAll(async () => {
     'from-text.yaml': config
       .replace(/^ {2}neobank:/m, '  neobank_from_text:')
       .replace('[neobank]', '[neobank_from_text]'),
+    'secrets/backup_url': `postgres://neobank_backup:s3cret@127.0.0.1:${server.port}/neobank`,
     ...Object.fromEntries(secrets),
   })
+  const first = await pgbosun('neobank', ['up'])
+  expect(first.code, first.stderr).toBe(0)
 })
 afterAll(async () => {
   for (const sql of opened) await sql.end({ timeout: 1 })
@@ -59,8 +62,6 @@ const rows = async (database: string) => {
 }
 
 test('the bank comes from its SQLite file as it comes from the text of `.dump`, once, and cents are exact', async () => {
-  const first = await pgbosun('neobank', ['up'])
-  expect(first.code, first.stderr).toBe(0)
   const text = { PGBOSUN_IMPORT_SQLITE: 'legacy/neobank.sql' }
   const other = await pgbosun('neobank_from_text', ['up', '--config', 'from-text.yaml'], text)
   expect(other.code, other.stderr).toBe(0)
@@ -79,14 +80,12 @@ test('the bank comes from its SQLite file as it comes from the text of `.dump`, 
 })
 
 test('system accounts are seeded as often as you like, and keep their balances', async () => {
-  expect((await pgbosun('neobank', ['up'])).code).toBe(0)
   const before = await rows('neobank')
   expect((await pgbosun('neobank', ['seed', '--force'])).code).toBe(0)
   expect(await rows('neobank')).toEqual(before)
 })
 
 test('a transfer is made once for each request, and only with money that is there', async () => {
-  expect((await pgbosun('neobank', ['up'])).code).toBe(0)
   const app = open('neobank', 'neobank_app')
   const request = '6b1f0f7e-3a3c-4d9a-9d1e-0d8f0c1b2a3d'
   const move = (from: string, to: string, amount: string, id = request) =>
@@ -106,7 +105,6 @@ test('a transfer is made once for each request, and only with money that is ther
 })
 
 test('the application cannot connect to other databases, and monitoring sees what its queries ask for', async () => {
-  expect((await pgbosun('neobank', ['up'])).code).toBe(0)
   await expect(open('postgres', 'neobank_app')`select 1`).rejects.toMatchObject({ code: '42501' })
   const monitor = open('neobank', 'neobank_monitor')
   for (const name of ['database', 'slow-queries'])

@@ -159,6 +159,11 @@ test(
         expect((await check()).stdout).toMatch(/^healthy$/m)
 
         await ok('exec', '-T', 'backups', 'pgbosun', 'backup', 'run')
+        files = ['-f', 'compose.yaml', '-f', 'compose.rehearse.yaml']
+        await ok('up', '--wait', 'rehearsal', 'backups')
+        expect(await ok('exec', '-T', 'backups', 'pgbosun', 'backup', 'verify', 'latest', '--restore')).toMatch(
+          /^ok +neobank +\S+ +restored in .* on rehearsal/m,
+        )
       } finally {
         const down = await compose('down', '--volumes', '--timeout=2', '--rmi=local')
         expect(down.code, down.stderr).toBe(0)

@@ -17,6 +17,16 @@ for name in postgres neobank_app neobank_monitor neobank_backup; do
   printf '%s\n' "$password" > "$folder/$name" # in place: containers have mounted this very file
 done
 
+# a whole URL is a secret, because the password is in it
+for name in backup rehearsal; do
+  case $name in
+    backup) url=neobank_backup:$(cat "$folder/neobank_backup")@postgres/neobank ;;
+    rehearsal) url=postgres:$(cat "$folder/postgres")@rehearsal/postgres ;;
+  esac
+  [ ! -e "$folder/${name}_url" ] || chmod u+w "$folder/${name}_url"
+  printf 'postgres://%s\n' "$url" > "$folder/${name}_url"
+done
+
 if [ ! -s "$folder/server.crt" ]; then
   curve=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
   openssl req -x509 "${curve[@]}" -days 3650 -subj '/CN=neobank authority' -keyout "$folder/ca.key" -out "$folder/ca.crt" 2> /dev/null
