@@ -100,7 +100,7 @@ test('a transfer is made once for each request, and only with money that is ther
   const another = '7b1f0f7e-3a3c-4d9a-9d1e-0d8f0c1b2a3d'
   await expect(move('finn', 'ada', '0.02', another)).rejects.toMatchObject({ code: 'NB409' })
   await expect(move('finn', 'nobody', '0.01', another)).rejects.toMatchObject({ code: 'NB404' })
-  expect((await pgbosun('neobank', ['check'])).code).toBe(0)
+  expect((await pgbosun('neobank', ['up'])).code).toBe(0) // which ends with the assertions
   expect(await open('neobank')`select sum(balance)::text from accounts`).toEqual([{ sum: '0.00' }])
 })
 
