@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort, type Server, serverAccount, startServer, temporary } from '../scripts/server.ts'
+import { client } from './support/backup.ts'
 import { run, runJson } from './support/cli.ts'
 import { majorOf, programFolders } from './support/clients.ts'
 import { server as shared, writeFiles } from './support/postgres.ts'
@@ -203,7 +204,7 @@ describe('what went wrong there once', () => {
   })
 })
 
-describe('a hosted database', () => {
+describe.skipIf(!client)('a hosted database', () => {
   let hosted: Server
   let hostedDir: string
   beforeAll(async () => {
