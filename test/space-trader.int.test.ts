@@ -304,4 +304,37 @@ describe.skipIf(!client)('a hosted database', () => {
     expect(back.code, back.stderr).toBe(0)
     expect(await content(hosted)).toEqual(played)
   })
+
+  test('comes home by `up` alone into an empty database, once, and goes back the same way', {
+    timeout: 180_000,
+  }, async () => {
+    const home = await startServer(shared().binDir, {
+      settings: ['fsync=off', 'shared_preload_libraries=pg_stat_statements'],
+    })
+    try {
+      const from = (source: Server) => ({
+        PGBOSUN_IMPORT_URL: `postgres://sectorwars_backup:s3cret@127.0.0.1:${source.port}/sectorwars_dev`,
+      })
+      const up = (where: Server, source: Server, ...args: string[]) =>
+        runJson(args, { cwd: hostedDir, env: { DATABASE_URL: where.url('sectorwars_dev'), ...from(source) } })
+      const before = await content(hosted)
+      const writes = await written(hosted)
+      const came = await up(home, hosted, 'up')
+      expect(came.code, came.stderr).toBe(0)
+      expect(await content(home)).toEqual(before)
+      expect(await written(hosted)).toBe(writes)
+      expect((await up(home, hosted, 'plan', '--exit-code')).code).toBe(0)
+
+      await ask(home, (sql) => sql`update players set credits = credits + 1`)
+      const played = await content(home)
+      const admin = postgres(hosted.url('postgres'), { max: 1, onnotice() {}, fetch_types: false })
+      await admin`drop database sectorwars_dev with (force)`
+      await admin.end()
+      const back = await up(hosted, home, 'up')
+      expect(back.code, back.stderr).toBe(0)
+      expect(await content(hosted)).toEqual(played)
+    } finally {
+      await home.remove()
+    }
+  })
 })
