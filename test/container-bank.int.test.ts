@@ -165,7 +165,7 @@ test(
           /^ok +neobank +\S+ +restored in .* on rehearsal/m,
         )
       } finally {
-        const down = await compose('down', '--volumes', '--timeout=2', '--rmi=local')
+        const down = await compose('down', '--volumes', '--remove-orphans', '--timeout=2', '--rmi=local')
         expect(down.code, down.stderr).toBe(0)
       }
     }),
