@@ -90,10 +90,9 @@ test('one that nobody verified yet is good, and was verified at no time', () => 
 })
 
 test('when a damaged one was verified is not when a backup was last seen to be good', () => {
-  expect(seriesFacts([backup('a', '2026-03-10T03:00:00Z', bad)], now)).toMatchObject({
-    newest: undefined,
-    lastVerifiedAt: undefined,
+  expect(seriesFacts([backup('a', '2026-03-10T03:00:00Z', bad)], now)).toEqual({
     damaged: ['a'],
+    damagedAt: bad.verification.at,
     fromFuture: [],
   })
 })
@@ -113,6 +112,7 @@ test('the scheduler is told of one series only', () => {
     firstAt: new Date('2026-03-08T03:00:00Z'),
     lastVerifiedAt: new Date('2026-03-09T03:00:00Z'),
     damaged: ['b'],
+    damagedAt: bad.verification.at,
   })
   expect(storedFacts(backups, 'weekly', now)).toMatchObject({ covered: undefined, newest: undefined, damaged: [] })
 })
