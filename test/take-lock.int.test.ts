@@ -286,7 +286,10 @@ describe('a lock that is held by a user that is ours', () => {
       `wait for that run, whose log is on host ${hostname()}, to finish, or raise lock.timeout`,
     )
     expect(stderr).toContain(`waiting for the lock of database ${database}: held by ${who}`)
-    expect(stderr + JSON.stringify(json)).not.toMatch(uuid)
+    // each line of the log names its own run, and no other
+    const own = /"run_id":"[^"]*"/g
+    expect(new Set(stderr.match(own)).size).toBe(1)
+    expect(stderr.replaceAll(own, '') + JSON.stringify(json)).not.toMatch(uuid)
 
     const port = await freePort()
     const serve = start('serve', { env: { PGBOSUN_SERVE_LISTEN: `127.0.0.1:${port}` } })
