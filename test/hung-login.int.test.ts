@@ -27,6 +27,8 @@ async function serving(cwd: string, url: string): Promise<Serving> {
 }
 
 const isReady = ({ get }: Serving) => until('it is ready', async () => (await get('/readyz')).status === 200)
+/** What `serve` asks when it starts has been answered: what it asks later ends within 10 s, and is not asked of a server that is not ready. */
+const isQuiet = ({ pid }: Serving, port: number) => until('one connection', async () => socketsTo(pid, port) === 1)
 const isNotReady = ({ get }: Serving) => until('it is not ready', async () => (await get('/readyz')).status === 503)
 
 /** How long half of 20 questions took at most: the machine is shared. */
@@ -85,6 +87,7 @@ describe.skipIf(!isLinux)('readiness, while nobody can log in', { timeout: 120_0
     await cluster.ask(`create database ${database}`)
     const app = await serving(dir, cluster.url(database))
     await isReady(app)
+    await isQuiet(app, cluster.port)
     const postmaster = cluster.pid()!
     const frozen = [postmaster, ...childrenOf(postmaster, 'postgres')]
     const signal = (name: NodeJS.Signals) => {
@@ -129,6 +132,7 @@ describe.skipIf(!isLinux)('readiness, while nobody can log in', { timeout: 120_0
     await cluster.ask(`create database ${database}`)
     const app = await serving(dir, cluster.url(database))
     await isReady(app)
+    await isQuiet(app, cluster.port)
     for (const catalog of ['pg_database', 'pg_authid']) {
       const { release } = await cluster.hold(`lock table pg_catalog.${catalog} in access exclusive mode`)
       onTestFinished(release) // a second try has to get in

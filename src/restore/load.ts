@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TocEntry } from '../archive/toc.ts'
 import type { Connection } from '../config/connection.ts'
 import { AppError } from '../errors.ts'
 import { type TemporaryOptions, writeTemporary } from '../machine/temporary.ts'
-import { databaseArgument, type Ended, feedTool, howEnded, startTool } from '../programs/child.ts'
+import { wasLost } from '../postgres/lost.ts'
+import { databaseArgument, type Ended, feedTool, howEnded, startTool, type Tool } from '../programs/child.ts'
 import type { Tools } from '../programs/pgtools.ts'
 import type { OnMissing } from './missing.ts'
 import { named } from './plan.ts'
@@ -126,14 +128,17 @@ async function runDirectly(
     ...{ connection, database, applicationName, settings },
     ...(onMissing && { keptStderr: everything }),
   })
-  const stop = () => void tool.kill()
+  const stop = () => void endAt(signal.reason, tool)
   signal.addEventListener('abort', stop)
   try {
     tool.stdout.resume()
     if (file) tool.stdin.end()
-    else await feedTool(tool, dump, options)
+    else
+      await feedTool(tool, dump, options).catch((error) => {
+        if (!wasLost(error)) throw error
+      })
     const ended = await tool.ended
-    signal.throwIfAborted()
+    if (signal.aborted && (!wasLost(signal.reason) || !ended.code)) throw signal.reason
     if (ended.code === 0) return
     const failures = onMissing && ended.signal === null ? readFailures(ended.stderr) : undefined
     if (!onMissing || !failures) throw restoreFailed(ended, options, advise)
@@ -142,6 +147,14 @@ async function runDirectly(
     signal.removeEventListener('abort', stop)
     await tool.kill()
   }
+}
+
+/** Time for pg_restore to say why its server went down, where a session of ours has seen it first. */
+const lastWordsMs = 2_000
+
+async function endAt(reason: unknown, tool: Tool): Promise<void> {
+  if (wasLost(reason)) await Promise.race([tool.ended.catch(() => {}), sleep(lastWordsMs, undefined, { ref: false })])
+  await tool.kill()
 }
 
 /** Enough for a message about every object of a large database. */

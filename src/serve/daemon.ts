@@ -314,7 +314,7 @@ async function stay(
     log,
     signal,
   })
-  const look = state.upWanted && context.isTarget() ? watchDeclared(context, state) : undefined
+  const look = state.upWanted && context.isTarget() ? watchDeclared(context, state, watchers.rotation) : undefined
   const stopRefreshing = databases.watch(() => scheduler.turn())
   const stopWatching = watchServer(context, state, { probe, catalog, measured: metrics.measured })
   try {

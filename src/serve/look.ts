@@ -10,6 +10,7 @@ import { readHealth, type Seen } from '../up/read-health.ts'
 import { readDeclaredToLook } from '../up/roles/declared.ts'
 import { mainTarget, migrateTargets } from '../up/targets.ts'
 import { replaceConditions } from './conditions.ts'
+import type { Rotation } from './rotate.ts'
 import type { ServeState } from './state.ts'
 
 const pauseMs = 300_000
@@ -30,13 +31,13 @@ export type Look = {
  * Looks every five minutes whether the database is what is declared, as `check` does, and keeps what it found in the state. A look that
  * fails makes what is declared unknown; why the database cannot be reached is told by whoever watches that.
  */
-export function watchDeclared(context: Context, state: ServeState): Look {
+export function watchDeclared(context: Context, state: ServeState, rotation: Pick<Rotation, 'asApplied'>): Look {
   const stop = new AbortController()
   const ended = AbortSignal.any([stop.signal, context.signal])
   let wake = new AbortController()
   const work = async () => {
     while (!ended.aborted) {
-      await look({ ...context, signal: ended, log: silentLog }, state, context)
+      await look({ ...context, signal: ended, log: silentLog }, { state, rotation, heard: context })
       await sleep(pauseMs, undefined, { signal: AbortSignal.any([wake.signal, ended]), ref: false }).catch(() => {})
       if (wake.signal.aborted) wake = new AbortController()
     }
@@ -51,10 +52,13 @@ export function watchDeclared(context: Context, state: ServeState): Look {
   }
 }
 
-async function look(context: Context, state: ServeState, { log, signal }: Context): Promise<void> {
+type Looking = { state: ServeState; rotation: Pick<Rotation, 'asApplied'>; heard: Pick<Context, 'log' | 'signal'> }
+
+async function look(context: Context, { state, rotation, heard: { log, signal } }: Looking): Promise<void> {
   try {
     const target = mainTarget(await migrateTargets(context))
-    const declared = await readDeclaredToLook(context)
+    const read = await readDeclaredToLook(context)
+    const declared = read && { ...read, secrets: rotation.asApplied(read.secrets) }
     let seen: Seen | undefined
     const see = (found: Seen) => {
       seen = found

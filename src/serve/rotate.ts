@@ -28,6 +28,8 @@ export type Rotation = {
   noteUp(secrets: Secrets): void
   /** Does work that logs in as the role of the backups; if the login is refused and the password could be set, does it once more. */
   loggingIn<T>(work: () => Promise<T>): Promise<T>
+  /** The secrets without those that have changed since `up`: of these another condition tells. */
+  asApplied(secrets: Secrets): Secrets
   /** Reads the declared secrets every 30 s, until the signal; a change becomes a condition and a line in the log. */
   watch(): void
 }
@@ -60,6 +62,8 @@ export async function createRotation(context: Context, state: ServeState): Promi
       watched.ownWaits = false
       watched.applied = new Map([...secrets].map(([role, secret]) => [role, watched.fingerprint(secret)]))
     },
+    asApplied: (secrets) =>
+      new Map([...secrets].filter(([role, secret]) => !watched.upDone || isApplied(watched, role, secret))),
     async loggingIn(work) {
       try {
         return await work()
@@ -237,7 +241,7 @@ async function looking(watched: Watched): Promise<void> {
 async function look(watched: Watched): Promise<void> {
   const { context, state, applied, fingerprint } = watched
   const { secrets, problems } = await readDeclaredSecrets(watched)
-  const changed = [...secrets].filter(([role, secret]) => applied.get(role) !== fingerprint(secret))
+  const changed = [...secrets].filter(([role, secret]) => !isApplied(watched, role, secret))
   const fitting = changed.length === 0 ? new Set<string>() : await whatTheServerHas(watched, new Map(changed))
   for (const [role, secret] of changed) if (fitting.has(role)) applied.set(role, fingerprint(secret))
   const found = {
@@ -248,6 +252,9 @@ async function look(watched: Watched): Promise<void> {
   const after = secretConditions(found, state.conditions, now.toISOString())
   replaceConditions(state, ['secret-changed', 'secret-unreadable'], after, { log: context.log, now })
 }
+
+const isApplied = ({ applied, fingerprint }: Watched, role: string, secret: Password) =>
+  applied.get(role) === fingerprint(secret)
 
 /** Our own password is set when the next backup is refused. */
 const isAppliedLater = ({ context, user, admin, ownWaits }: Watched, role: string) =>
