@@ -28,7 +28,8 @@ async function serving(cwd: string, url: string): Promise<Serving> {
 
 const isReady = ({ get }: Serving) => until('it is ready', async () => (await get('/readyz')).status === 200)
 /** What `serve` asks when it starts has been answered: what it asks later ends within 10 s, and is not asked of a server that is not ready. */
-const isQuiet = ({ pid }: Serving, port: number) => until('one connection', async () => socketsTo(pid, port) === 1)
+const isQuiet = ({ pid }: Serving, port: number) =>
+  until('one connection', async () => (await mostWithin(1_000, () => socketsTo(pid, port))) === 1)
 const isNotReady = ({ get }: Serving) => until('it is not ready', async () => (await get('/readyz')).status === 503)
 
 /** How long half of 20 questions took at most: the machine is shared. */
